@@ -1,0 +1,193 @@
+"""The ranking of a sweep: by best validation Dice, with the diverged and the failed last."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.record import ParameterValue, Status, TrialRecord
+from sweep.store.files import atomic_write_text, read_text
+from sweep.store.layout import Layout
+from sweep.store.read import read_parameter_names, read_records, read_sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = {
+    "rank": "Int64",
+    "trial_id": "string",
+    "status": "string",
+    "val_dice": "Float64",
+    "best_epoch": "Int64",
+    "epochs": "Int64",
+    "seconds": "Float64",
+    "cause": "string",
+    "val_dice_before_end": "Float64",
+}
+"""Columns of every ranking with their pandas types; the searched parameters follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What `write_ranking` wrote.
+
+    Args:
+        frame: the rows of ranking.csv.
+        winner: trial whose configuration stands in best.yaml; None where no trial has a result.
+        unfinished: number of trials that still run, or were interrupted, and are not ranked.
+    """
+
+    frame: pd.DataFrame
+    winner: str | None
+    unfinished: int
+
+
+def ranking_frame(records: Iterable[TrialRecord], parameters: Sequence[str]) -> pd.DataFrame:
+    """One row a finished trial, best first; does not depend on the order of ``records``.
+
+    Trials with a result come by best validation Dice (of equals the one with fewer epochs, then
+    the earlier), after them those that never measured one, then the diverged, then the failed.
+
+    Args:
+        records: of one sweep; unfinished trials are passed over.
+        parameters: dotted names of the searched parameters, in the order of their columns.
+
+    Returns:
+        Columns `COLUMNS`, then one a parameter. ``val_dice`` and ``best_epoch`` are empty for
+        diverged and failed trials, so that no sort by Dice surfaces them; what they had reached
+        is in ``val_dice_before_end``. ``best_epoch`` counts from 0, ``epochs`` is a number of them.
+    """
+    import pandas as pd
+
+    ranked = sorted((record for record in records if record.status.is_final), key=_place)
+    rows = [(rank, *_cells(record)) for rank, record in enumerate(ranked, start=1)]
+    fixed = {
+        name: pd.array([row[column] for row in rows], dtype=dtype)  # type: ignore[call-overload]
+        for column, (name, dtype) in enumerate(COLUMNS.items())
+    }
+    searched = {
+        name: _parameter_column([record.parameters.get(name) for record in ranked])
+        for name in parameters
+    }
+    return pd.DataFrame(fixed | searched)
+
+
+def unfinished(records: Iterable[TrialRecord]) -> int:
+    """Number of trials that a ranking passes over: they run, or were interrupted."""
+    return sum(not record.status.is_final for record in records)
+
+
+def winner(frame: pd.DataFrame) -> str | None:
+    """The first trial of a ranking as `ranking_frame` sorts it, where it has a result."""
+    first = frame[frame["val_dice"].notna()].head(1)
+    return None if first.empty else str(first["trial_id"].item())
+
+
+def ranking_json(frame: pd.DataFrame) -> str:
+    """The rows of ranking.csv as strict JSON; what is empty there is null here."""
+    return json.dumps(_rows(frame), indent=2, allow_nan=False)
+
+
+def ranking_markdown(frame: pd.DataFrame) -> str:
+    """The ranking as a Markdown table, numbers rounded for reading."""
+    header = [str(name) for name in frame.columns]
+    body = [[_short(cell) for cell in row.values()] for row in _rows(frame)]
+    lines = [header, ["---"] * len(header), *body]
+    return "\n".join(f"| {' | '.join(_escape(cell) for cell in line)} |" for line in lines)
+
+
+def write_ranking(folder: Path) -> Ranking:
+    """Writes ranking.csv and, where a trial has a result, best.yaml into a results folder.
+
+    Raises:
+        ResultsError: ``folder`` is no results folder, or a file in it is broken.
+        SweepFailed: the files cannot be written.
+    """
+    layout = Layout(folder)
+    records = read_records(folder)
+    frame = ranking_frame(records, read_parameter_names(folder))
+    atomic_write_text(layout.ranking_csv, frame.to_csv(index=False, lineterminator="\n"))
+    best = winner(frame)
+    if best is not None:
+        atomic_write_text(layout.best_yaml, _best_yaml(layout, frame.iloc[0]))
+    return Ranking(frame, best, unfinished(records))
+
+
+def _place(record: TrialRecord) -> tuple[int, float, int, int]:
+    """Sort key: group, falling Dice, epochs, number."""
+    best = record.best
+    if record.status.has_result:
+        if best is not None and best.val_dice is not None:
+            return 0, -best.val_dice, len(record.history), record.number
+        return 1, 0.0, len(record.history), record.number
+    return 2 if record.status is Status.DIVERGED else 3, 0.0, 0, record.number
+
+
+def _cells(record: TrialRecord) -> tuple[object, ...]:
+    """The cells of one row from ``trial_id`` on, in the order of `COLUMNS`."""
+    best = record.best
+    dice = best.val_dice if best else None
+    has_result = record.status.has_result
+    return (
+        record.trial_id,
+        str(record.status),
+        dice if has_result else None,
+        best.epoch if best and has_result else None,
+        len(record.history),
+        record.seconds,
+        record.outcome.cause if record.outcome else "",
+        None if has_result else dice,
+    )
+
+
+def _parameter_column(values: Sequence[ParameterValue]) -> pd.Series[Any]:
+    """A column of the narrowest type that holds every value as it is; None is empty."""
+    import pandas as pd
+
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        return pd.Series(values, dtype="boolean")
+    if kinds == {float}:
+        return pd.Series(values, dtype="Float64")
+    if kinds == {int} and all(abs(value) < 2**63 for value in values if isinstance(value, int)):
+        return pd.Series(values, dtype="Int64")
+    return pd.Series(values, dtype=object)
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    plain = frame.astype(object)
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in plain.where(frame.notna(), None).to_dict("records")
+    ]
+
+
+def _short(cell: object) -> str:
+    if cell is None:
+        return ""
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
+def _escape(cell: str) -> str:
+    return " ".join(cell.replace("|", "\\|").split())
+
+
+def _best_yaml(layout: Layout, row: pd.Series[Any]) -> str:
+    """The winner's configuration under a comment that says where it comes from."""
+    name = read_sweep(layout.folder).get("name", layout.folder.name)
+    header = [
+        f"Best of the sweep {name}: {row['trial_id']} ({row['status']})",
+        f"validation Dice {row['val_dice']} at epoch {row['best_epoch']}",
+        f"python -m sweep.train {shlex.quote(str(layout.best_yaml))}",
+    ]
+    config = read_text(layout.trial(row["trial_id"]).config)
+    return "".join(f"# {_printable(line)}\n" for line in header) + config
+
+
+def _printable(text: str) -> str:
+    """Keeps a name with a line break in it from ending a comment."""
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,0 +1,52 @@
+"""``python -m sweep.check SPACE.yaml``: tell every mistake of a sweep file without running it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from sweep.console.exits import exit_codes, run_alone
+from sweep.run import Overrides, Space
+
+if TYPE_CHECKING:
+    from sweep.spec.sweep import SweepSpec
+
+
+def command(space: Space, overrides: Overrides = None) -> None:
+    """Check a sweep file: every mistake with its line, every warning, no trial."""
+    with exit_codes():
+        spec, warnings = load_checked(space, overrides or [])
+        for warning in warnings:
+            typer.echo(f"warning: {warning}", err=True)
+        typer.echo(
+            f"{space} is fine: {spec.trials} trials of up to {spec.extents.most_epochs} epochs over"
+            f" {len(spec.space)} settings, searcher {spec.searcher.name},"
+            f" scheduler {spec.scheduler.name}"
+        )
+
+
+def load_checked(space: Path, overrides: list[str]) -> tuple[SweepSpec, list[str]]:
+    """The validated spec and its warnings; the data is looked at but not read.
+
+    Raises:
+        InputError: with every mistake.
+    """
+    from sweep.data.prepare import check_data
+    from sweep.errors import InputError, Mistake
+    from sweep.spec.warn import warnings
+    from sweep.spec.load import load_sweep
+
+    spec = load_sweep(space, overrides)
+    if problems := check_data(spec.data):
+        raise InputError([Mistake(problem, key="data", file=str(space)) for problem in problems])
+    return spec, warnings(spec)
+
+
+def main() -> None:
+    run_alone(command)
+
+
+if __name__ == "__main__":
+    main()

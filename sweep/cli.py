@@ -1,0 +1,20 @@
+"""The console script ``sweep``: every command as a sub-command."""
+
+from __future__ import annotations
+
+import typer
+
+from sweep import check, rank, run, train
+
+app = typer.Typer(
+    help="Hyperparameter sweeps for medical segmentation that know what divergence is.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for module in (run, check, rank, train):
+    app.command(name=module.__name__.rpartition(".")[2])(module.command)
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,39 @@
+"""The view where there is no terminal: one line for each thing that happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+
+from sweep.console.progress import Progress
+from sweep.console.words import count_words, dice_words, duration_words, status_words
+from sweep.record import EpochMetrics, ParameterValue, TrialRecord
+
+
+class PlainView:
+    """An observer that prints a line when a trial ends: logs of a cluster job stay readable."""
+
+    def __init__(self, progress: Progress, console: Console) -> None:
+        self._progress = progress
+        self._console = console
+
+    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None: ...
+
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None: ...
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        progress = self._progress
+        assert record.outcome is not None
+        dice = dice_words(record.best.val_dice if record.best else None)
+        cause = f": {record.outcome.cause}" if record.outcome.cause else ""
+        left = progress.remaining
+        self._console.print(
+            f"[{progress.finished_trials}/{progress.trials}] {record.trial_id}"
+            f" {status_words(record.status)}{cause}; {len(record.history)} epochs,"
+            f" best Dice {dice} ({count_words(progress.counts)}"
+            + (f"; about {duration_words(left)} left)" if left is not None else ")"),
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )

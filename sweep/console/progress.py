@@ -1,0 +1,114 @@
+"""What a person wants to know of a running sweep, kept up to date event by event."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from sweep.record import EpochMetrics, ParameterValue, Status, TrialRecord
+
+SHOWN_DIVERGENCES = 4
+
+
+@dataclass(slots=True)
+class Running:
+    """A trial under way: epochs trained, and its last and best validation Dice."""
+
+    trial_id: str
+    epochs: int = 0
+    dice: float | None = None
+    best: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best validation Dice of all trials that have not diverged."""
+
+    trial_id: str
+    dice: float
+    epoch: int
+
+
+@dataclass(slots=True)
+class Progress:
+    """An observer of the conductor; the views read it.
+
+    Args:
+        trials: number of trials of the sweep.
+        max_epochs: most epochs of one trial.
+        clock: seconds; monotonic.
+    """
+
+    trials: int
+    max_epochs: int
+    clock: Callable[[], float] = time.monotonic
+    running: dict[str, Running] = field(default_factory=dict)
+    ended: Counter[Status] = field(default_factory=Counter)
+    divergences: deque[TrialRecord] = field(default_factory=lambda: deque(maxlen=SHOWN_DIVERGENCES))
+    _leaders: dict[str, Best] = field(default_factory=dict)
+    _started: float = 0.0
+    _done_at_start: float = 0.0
+
+    def start_clock(self) -> None:
+        """Call when the first new trial may start: what was replayed before took no time."""
+        self._started = self.clock()
+        self._done_at_start = self.done
+
+    def trial_started(
+        self,
+        trial_id: str,
+        parameters: Mapping[str, ParameterValue],
+    ) -> None:
+        self.running[trial_id] = Running(trial_id)
+
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
+        trial = self.running[trial_id]
+        trial.epochs = metrics.epoch + 1
+        trial.dice = metrics.val_dice
+        if metrics.val_dice is None:
+            return
+        if trial.best is None or metrics.val_dice > trial.best:
+            trial.best = metrics.val_dice
+            self._leaders[trial_id] = Best(trial_id, metrics.val_dice, metrics.epoch)
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        self.running.pop(record.trial_id)
+        self.ended[record.status] += 1
+        if not record.status.has_result:
+            self._leaders.pop(record.trial_id, None)
+        if record.status is Status.DIVERGED:
+            self.divergences.append(record)
+
+    @property
+    def best(self) -> Best | None:
+        """Of equals the trial that was there first."""
+        return max(list(self._leaders.values()), key=lambda best: best.dice, default=None)
+
+    @property
+    def counts(self) -> dict[Status, int]:
+        """Number of trials in each status."""
+        return {Status.RUNNING: len(self.running)} | {
+            status: self.ended[status] for status in Status if status.is_final
+        }
+
+    @property
+    def finished_trials(self) -> int:
+        return self.ended.total()
+
+    @property
+    def done(self) -> float:
+        """Share of the sweep that is done, in [0, 1]; a running trial counts by its epochs."""
+        under_way = sum(trial.epochs for trial in list(self.running.values())) / self.max_epochs
+        return min(1.0, (self.finished_trials + under_way) / self.trials)
+
+    @property
+    def elapsed(self) -> float:
+        return self.clock() - self._started
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds left at the pace so far; None while there is no pace yet."""
+        gained = self.done - self._done_at_start
+        return self.elapsed * (1 - self.done) / gained if gained > 0 else None

@@ -1,0 +1,51 @@
+"""How numbers and statuses are written, the same in every view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.text import Text
+
+from sweep.record import Status
+
+STYLES: Mapping[Status, str] = {
+    Status.RUNNING: "cyan",
+    Status.COMPLETED: "green",
+    Status.EARLY_STOPPED: "green",
+    Status.PRUNED: "yellow",
+    Status.DIVERGED: "red",
+    Status.FAILED: "bold red",
+}
+
+
+def status_words(status: Status) -> str:
+    """``early_stopped`` is a key; people read ``early-stopped``."""
+    return status.value.replace("_", "-")
+
+
+def count_words(counts: Mapping[Status, int]) -> Text:
+    """``3 running · 5 completed · 2 pruned · …``, those at zero dimmed."""
+    parts = [
+        (f"{count} {status_words(status)}", STYLES[status] if count else "dim")
+        for status, count in counts.items()
+    ]
+    return Text(" · ").join(Text(text, style=style) for text, style in parts)
+
+
+def dice_words(dice: float | None) -> str:
+    return "–" if dice is None else f"{dice:.4f}"
+
+
+def duration_words(seconds: float) -> str:
+    """``42 s``, ``3 min 05 s``, ``2 h 07 min``, ``3 d 04 h``."""
+    whole = round(seconds)
+    minutes, s = divmod(whole, 60)
+    hours, m = divmod(minutes, 60)
+    days, h = divmod(hours, 24)
+    if days:
+        return f"{days} d {h:02d} h"
+    if hours:
+        return f"{hours} h {m:02d} min"
+    if minutes:
+        return f"{minutes} min {s:02d} s"
+    return f"{s} s"

@@ -1,0 +1,150 @@
+"""From a data source to training and validation samples, read and normalised once a machine.
+
+source → raw folder → reader → normalisation → packed arrays in the cache → samples
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.data.brain import write_brain
+from sweep.data.cache import cached, default_cache
+from sweep.data.check import check_data, find_mistakes, geometric_label
+from sweep.data.normalize import Normalization, normalize
+from sweep.data.packed import FORMAT, Packed, open_packed, write_packed
+from sweep.data.pixels import load_case
+from sweep.data.raw import (
+    DESCRIPTION_FILE,
+    IMAGES_FOLDER,
+    LABELS_FOLDER,
+    RawDataset,
+    open_raw,
+)
+from sweep.data.samples import CaseArrays, PreparedData, Sample, Samples
+from sweep.data.shapes import write_shapes
+from sweep.data.splits import SPLITS_FILE, read_splits, split
+from sweep.errors import InputError, Mistake
+from sweep.spec.settings import BrainData, DataSettings, NnunetRawData, ShapesData
+
+# All that the other packages need of this one.
+__all__ = ["PreparedData", "Sample", "Samples", "check_data", "find_mistakes", "prepare"]
+
+NOT_CONTENT = {"fold", "folds", "patch_size", "geometric_class"}
+"""Settings that choose among the packed cases, or are the trainer's, and never change a pixel."""
+
+_MOST_MISTAKES = 20  # after so many unreadable cases the rest is not looked at
+
+
+def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
+    """Samples of a data source, mapped from the cache; the first call of a machine fills it.
+
+    Args:
+        settings: the trial's ``data``.
+        cache: folder to keep packed data in; None for `default_cache`.
+
+    Raises:
+        InputError: with every mistake in the settings or, failing that, in the dataset's files.
+        SweepFailed: where the cache cannot be written.
+    """
+    if mistakes := find_mistakes(settings):
+        raise InputError(mistakes)
+    entry = (cache or default_cache()) / f"{settings.source}-{_digest(settings)}"
+    packed = cached(entry, open_packed, lambda folder: _build(settings, folder))
+    if packed.splits is None:
+        training, validation = split(tuple(packed.cases), settings.folds, settings.fold)
+    else:
+        training, validation = packed.splits[settings.fold]
+    labels = {name: value for value, name in enumerate(packed.classes)}
+    wanted = settings.geometric_class if isinstance(settings, NnunetRawData) else None
+    return PreparedData(
+        channels=packed.channels,
+        classes=packed.classes,
+        geometric_class=geometric_label(labels, wanted),
+        training=_samples(packed, training, "training"),
+        validation=_samples(packed, validation, "validation"),
+    )
+
+
+def _samples(packed: Packed, names: tuple[str, ...], side: str) -> Samples:
+    cases: list[CaseArrays] = [packed.cases[name] for name in names]
+    if not any(case.foreground for case in cases):
+        raise InputError.single(
+            f"none of the {len(cases)} {side} cases has a pixel of "
+            f"{' or '.join(packed.classes[1:])}; choose another fold or look at the labels",
+            key="data.fold",
+        )
+    return Samples(cases)
+
+
+def _build(settings: DataSettings, folder: Path) -> None:
+    """Fill a cache entry; a source that is generated leaves its raw dataset there to be seen."""
+    raw, slice_axis = folder / "raw", 2
+    match settings:
+        case ShapesData():
+            write_shapes(raw, settings)
+        case BrainData():
+            write_brain(raw, settings)
+        case NnunetRawData():
+            raw, slice_axis = Path(settings.folder), settings.slice_axis
+    dataset = open_raw(raw)
+    write_packed(
+        folder,
+        _normalised_cases(dataset, settings.normalization, slice_axis),
+        channels=dataset.channel_names,
+        classes=dataset.classes,
+        splits=read_splits(raw, dataset.cases),
+    )
+
+
+def _normalised_cases(
+    dataset: RawDataset, normalization: Normalization, slice_axis: int
+) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.uint8]]]:
+    """Cases as ``(name, image [S, C, H, W], label [S, H, W])``; mistakes are told at the end."""
+    mistakes: list[Mistake] = []
+    for case in dataset.cases:
+        try:
+            image, label = load_case(dataset, case)
+            image = normalize(image, normalization)
+        except InputError as error:
+            mistakes.extend(error.mistakes)
+            if len(mistakes) >= _MOST_MISTAKES:
+                break
+            continue
+        if label.ndim == 2:
+            image, label = image[:, None], label[None]  # [C, 1, H, W], [1, H, W]
+        else:
+            image = np.moveaxis(image, slice_axis + 1, 1)  # [C, S, H, W]
+            label = np.moveaxis(label, slice_axis, 0)  # [S, H, W]
+        yield case, image.swapaxes(0, 1), label
+    if mistakes:
+        raise InputError(mistakes)
+
+
+def _digest(settings: DataSettings) -> str:
+    """Name of all that the packed pixels depend on."""
+    content = settings.model_dump(mode="json", exclude=NOT_CONTENT)
+    content["format"] = FORMAT
+    if isinstance(settings, NnunetRawData):
+        content["folder"] = str(Path(settings.folder).resolve())
+        content["files"] = _fingerprint(Path(settings.folder))
+    if isinstance(settings, BrainData):
+        content["nilearn"] = importlib.metadata.version("nilearn")
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _fingerprint(folder: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of every file of a raw dataset."""
+    files = [folder / DESCRIPTION_FILE, folder / SPLITS_FILE]
+    files += [*(folder / IMAGES_FOLDER).iterdir(), *(folder / LABELS_FOLDER).iterdir()]
+    return [
+        (str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns)
+        for file in sorted(files)
+        if file.exists()
+    ]

@@ -1,0 +1,259 @@
+"""nnU-Net's raw dataset layout: what lies where, and everything that can be wrong with it.
+
+    folder/
+      dataset.json            channel_names, labels, numTraining, file_ending
+      imagesTr/CASE_0000.png  one file a channel: _0000, _0001, …
+      labelsTr/CASE.png       integers, as named by ``labels``
+      splits_final.json       optional: the split to use instead of k-fold
+
+Only names are looked at here; `sweep.data.pixels` reads and writes the files themselves.
+Source: nnU-Net 2.8.1, ``documentation/dataset_format.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.data.splits import enumerated
+from sweep.errors import InputError, Mistake
+
+DESCRIPTION_FILE = "dataset.json"
+IMAGES_FOLDER = "imagesTr"
+LABELS_FOLDER = "labelsTr"
+FILE_ENDINGS = (".png", ".nii", ".nii.gz")
+MAX_LABELS = 256
+"""Labels are kept as 8-bit integers."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawDataset:
+    """A dataset in nnU-Net's raw layout whose files are all there.
+
+    Args:
+        folder: where ``dataset.json`` lies.
+        name: the dataset's name, for people.
+        channel_names: one name an image channel.
+        labels: name → integer, consecutive from 0, the background.
+        file_ending: one of `FILE_ENDINGS`.
+        cases: sorted identifiers.
+        files_per_image: as many as channels; 1 where one PNG holds them all (RGB, RGBA).
+    """
+
+    folder: Path
+    name: str
+    channel_names: tuple[str, ...]
+    labels: Mapping[str, int]
+    file_ending: str
+    cases: tuple[str, ...]
+    files_per_image: int
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the labels; the index is the label's integer."""
+        return tuple(sorted(self.labels, key=self.labels.__getitem__))
+
+    def image_paths(self, case: str) -> tuple[Path, ...]:
+        """The image files of a case, in order of channels."""
+        return tuple(
+            self.folder / IMAGES_FOLDER / f"{case}_{channel:04d}{self.file_ending}"
+            for channel in range(self.files_per_image)
+        )
+
+    def label_path(self, case: str) -> Path:
+        """The label file of a case."""
+        return self.folder / LABELS_FOLDER / f"{case}{self.file_ending}"
+
+
+def open_raw(folder: Path | str) -> RawDataset:
+    """Look through a raw dataset's description and file names; no pixel is read.
+
+    Raises:
+        InputError: with all mistakes at once.
+    """
+    folder = Path(folder)
+    try:
+        return _open_raw(folder)
+    except OSError as error:
+        raise InputError.single(f"cannot be looked through: {error}", key="data.folder") from error
+
+
+def _open_raw(folder: Path) -> RawDataset:
+    if not folder.is_dir():
+        raise InputError.single(
+            f"{folder} is not a folder; it must hold {DESCRIPTION_FILE}, {IMAGES_FOLDER} and "
+            f"{LABELS_FOLDER}",
+            key="data.folder",
+        )
+    file = folder / DESCRIPTION_FILE
+    description = _read_description(file)
+    messages = [*_channel_mistakes(description), *_label_mistakes(description)]
+    messages += _other_mistakes(description)
+    mistakes = [Mistake(message, file=str(file)) for message in messages]
+    ending, channel_names = description.get("file_ending"), description.get("channel_names")
+    if ending not in FILE_ENDINGS or not isinstance(channel_names, dict) or not channel_names:
+        raise InputError(mistakes)  # without these two no file name can be judged
+    files = _Files.under(folder, ending)
+    files_per_image = files.per_image(len(channel_names))
+    mistakes += files.mistakes(files_per_image, description.get("numTraining"))
+    if mistakes:
+        raise InputError(mistakes)
+    return RawDataset(
+        folder=folder,
+        name=str(description.get("name") or folder.resolve().name),
+        channel_names=tuple(channel_names[str(index)] for index in range(len(channel_names))),
+        labels=description["labels"],
+        file_ending=ending,
+        cases=tuple(sorted(files.images)),
+        files_per_image=files_per_image,
+    )
+
+
+def _read_description(file: Path) -> dict[str, Any]:
+    try:
+        description = json.loads(file.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        message, line = "is missing; nnU-Net's raw layout describes a dataset there", None
+    except json.JSONDecodeError as error:
+        message, line = f"is not valid JSON: {error.msg} (column {error.colno})", error.lineno
+    except (OSError, ValueError, RecursionError) as error:
+        message, line = f"cannot be read as JSON in UTF-8: {error}", None
+    else:
+        if isinstance(description, dict):
+            return description
+        message, line = f"must hold a JSON object, not a {type(description).__name__}", None
+    raise InputError.single(message, file=str(file), line=line)
+
+
+def _channel_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
+    names = description.get("channel_names")
+    if names is None:
+        hint = "; `modality` is its name in nnU-Net v1" if "modality" in description else ""
+        yield f'`channel_names` is missing, such as {{"0": "T1"}}{hint}'
+    elif not isinstance(names, dict) or not names:
+        yield f'`channel_names` must be an object such as {{"0": "T1"}}, not {names!r}'
+    elif set(names) != {str(index) for index in range(len(names))}:
+        yield f'`channel_names` must have the keys "0", "1", … without a gap, not {list(names)}'
+    elif not all(isinstance(name, str) for name in names.values()):
+        yield f"`channel_names` must map to names, not {list(names.values())}"
+
+
+def _label_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
+    example = '{"background": 0, "circle": 1}'
+    labels = description.get("labels")
+    if labels is None:
+        yield f"`labels` is missing, such as {example}"
+        return
+    if not isinstance(labels, dict):
+        yield f"`labels` must be an object such as {example}, not {labels!r}"
+        return
+    if "regions_class_order" in description or any(isinstance(v, list) for v in labels.values()):
+        yield f"region-based labels are not supported; name one integer a class, such as {example}"
+        return
+    if labels and all(isinstance(value, str) for value in labels.values()):
+        yield f"`labels` maps integer to name, as in nnU-Net v1; turn it round: {example}"
+        return
+    if "ignore" in labels:
+        yield "the label `ignore` is not supported; give those pixels a class of their own"
+    values = [value for name, value in labels.items() if name != "ignore"]
+    # type() and not isinstance(): JSON's true is no label.
+    if not all(type(value) is int for value in values):
+        yield f"`labels` must map each name to an integer, not to {values}"
+    elif sorted(values) != list(range(len(values))):
+        yield f"`labels` must be numbered 0, 1, 2, … without a gap or repeat, not {sorted(values)}"
+    elif not 2 <= len(values) <= MAX_LABELS:
+        yield f"`labels` must name the background and 1 to {MAX_LABELS - 1} classes: {example}"
+
+
+def _other_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
+    count = description.get("numTraining")
+    if type(count) is not int or count < 1:
+        found = "is missing" if count is None else f"is {count!r}"
+        yield f"`numTraining` {found}; it must be the number of training cases"
+    ending = description.get("file_ending")
+    if ending not in FILE_ENDINGS:
+        found = "is missing" if ending is None else f"is {ending!r}"
+        yield f"`file_ending` {found}; it must be one of {', '.join(FILE_ENDINGS)}"
+    if "dataset" in description:
+        yield f"lists its files under `dataset`, which is not read; put them into {IMAGES_FOLDER}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What lies in the two folders: case → its channel numbers, and cases with a label."""
+
+    folder: Path
+    ending: str
+    images: Mapping[str, set[int]]
+    labels: Collection[str]
+    unnumbered: list[str]
+
+    @classmethod
+    def under(cls, folder: Path, ending: str) -> _Files:
+        images: dict[str, set[int]] = {}
+        unnumbered = []
+        for stem in _stems(folder / IMAGES_FOLDER, ending):
+            if match := re.fullmatch(r"(.+)_(\d{4})", stem, re.DOTALL):
+                images.setdefault(match[1], set()).add(int(match[2]))
+            else:
+                unnumbered.append(stem + ending)
+        labels = set(_stems(folder / LABELS_FOLDER, ending))
+        return cls(folder, ending, images, labels, sorted(unnumbered))
+
+    def per_image(self, channels: int) -> int:
+        """Files that an image must have: one a channel, or one RGB(A) PNG for all of them."""
+        single = all(numbers == {0} for numbers in self.images.values())
+        return 1 if self.ending == ".png" and channels in (3, 4) and single else channels
+
+    def mistakes(self, per_image: int, announced: object) -> Iterator[Mistake]:
+        images, labels = self.folder / IMAGES_FOLDER, self.folder / LABELS_FOLDER
+        absent = [folder for folder in (images, labels) if not folder.is_dir()]
+        for folder in absent:
+            yield Mistake("is missing; nnU-Net's raw layout needs this folder", file=str(folder))
+        if absent:
+            return
+        if self.unnumbered:
+            what = f"files without a channel number: {enumerated(self.unnumbered)}"
+            yield Mistake(f"{what}; the first channel is CASE_0000{self.ending}", file=str(images))
+        if not self.images:
+            message = f"holds no image named CASE_0000{self.ending} (the `file_ending`)"
+            yield Mistake(message, file=str(images))
+            return
+        unlabelled = [case + self.ending for case in sorted(self.images.keys() - self.labels)]
+        if unlabelled:
+            message = f"images without a label; missing here: {enumerated(unlabelled)}"
+            yield Mistake(message, file=str(labels))
+        imageless = [f"{c}_0000{self.ending}" for c in sorted(set(self.labels) - set(self.images))]
+        if imageless:
+            message = f"labels without an image; missing here: {enumerated(imageless)}"
+            yield Mistake(message, file=str(images))
+        yield from self._channel_mistakes(per_image)
+        if type(announced) is int and announced != len(self.images):
+            message = f"`numTraining` is {announced}, but {IMAGES_FOLDER} holds {len(self.images)}"
+            yield Mistake(f"{message} cases", file=str(self.folder / DESCRIPTION_FILE))
+
+    def _channel_mistakes(self, per_image: int) -> Iterator[Mistake]:
+        folder, wanted = self.folder / IMAGES_FOLDER, set(range(per_image))
+        for what, difference in (
+            ("channels of `channel_names` that are missing", wanted.difference),
+            ("channels that `channel_names` does not name", lambda has: has - wanted),
+        ):
+            names = [
+                f"{case}_{channel:04d}{self.ending}"
+                for case, has in sorted(self.images.items())
+                for channel in sorted(difference(has))
+            ]
+            if names:
+                yield Mistake(f"{what}: {enumerated(names)}", file=str(folder))
+
+
+def _stems(folder: Path, ending: str) -> Iterator[str]:
+    """Names of the visible files of ``folder`` that end in ``ending``, without it."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if path.name.endswith(ending) and not path.name.startswith(".") and path.is_file():
+                yield path.name.removesuffix(ending)

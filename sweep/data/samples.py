@@ -1,0 +1,89 @@
+"""What a trainer gets: 2D samples that are views into arrays shared by all trials of a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One 2D image with its label; read-only views.
+
+    Args:
+        case: identifier; all slices of a volume bear the same.
+        image: ``[C, H, W]``, normalised.
+        label: ``[H, W]``, class indices.
+    """
+
+    case: str
+    image: NDArray[np.float32]
+    label: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseArrays:
+    """All slices of one case.
+
+    Args:
+        name: its identifier.
+        images: ``[S, C, H, W]``.
+        labels: ``[S, H, W]``.
+        foreground: the classes above 0 that occur in ``labels``.
+    """
+
+    name: str
+    images: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    foreground: tuple[int, ...]
+
+
+class Samples(Sequence[Sample]):
+    """The slices of some cases, one after the other; 2D cases have one slice."""
+
+    def __init__(self, cases: Sequence[CaseArrays]) -> None:
+        self._cases = tuple(cases)
+        self._places = tuple(
+            (case, slice_) for case in self._cases for slice_ in range(len(case.labels))
+        )
+
+    @property
+    def cases(self) -> tuple[str, ...]:
+        """Identifiers, in order."""
+        return tuple(case.name for case in self._cases)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Sample, ...]: ...
+    def __getitem__(self, index: int | slice) -> Sample | tuple[Sample, ...]:
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        case, slice_ = self._places[index]
+        return Sample(case.name, case.images[slice_], case.labels[slice_])
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedData:
+    """A data source, ready for training.
+
+    Args:
+        channels: names of the image channels.
+        classes: names of the classes; the index is the label's value, 0 the background.
+        geometric_class: index of the class that the geometric losses act on.
+        training: samples of the training cases.
+        validation: samples of the held-out cases.
+    """
+
+    channels: tuple[str, ...]
+    classes: tuple[str, ...]
+    geometric_class: int
+    training: Samples
+    validation: Samples

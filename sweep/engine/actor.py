@@ -1,0 +1,68 @@
+"""The Ray side of one trial: a worker process that trains one configuration after another."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from sweep.record import EpochMetrics, Outcome
+
+MESSAGE = "message"
+"""Key of a Ray result that holds an `EpochMetrics`, or at the end the `Outcome`."""
+
+
+class TrialActor(tune.Trainable):  # type: ignore[misc]
+    """Trains the ``config.yaml`` of a trial's folder; one Ray step is one epoch.
+
+    The step after the last epoch carries the outcome. It is not marked as Ray's ``done``: Ray shows
+    results so marked to no scheduler, and ours is the one who records them.
+
+    What stands in the folder is what is trained: nothing else is sent to the worker. Where the
+    folder holds a checkpoint (the worker died, the sweep was interrupted) it goes on from there.
+
+    An exception of the trainer is the trial's outcome, not a fault of Ray: it would be the same on
+    every retry. Only what takes the process down (a kill, the node) is left to Ray's retries.
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take on the next trial in the same process: imports and data are paid once."""
+        self._begin(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        try:
+            self._last = next(self._run)
+            return {MESSAGE: self._last}
+        except StopIteration as end:
+            return {MESSAGE: end.value}
+        except Exception as error:  # noqa: BLE001 - any exception is this trial's outcome
+            return {MESSAGE: Outcome.failed(error)}
+
+    def cleanup(self) -> None:
+        self._run.close()
+
+    def __repr__(self) -> str:
+        last = getattr(self, "_last", None)
+        where = f" epoch {last.epoch} Dice {last.val_dice}" if last else ""
+        return f"{self._folder.name}{where}"
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._folder = Path(config["folder"])
+        self._last: EpochMetrics | None = None
+        self._run = _train(self._folder)
+
+
+def _train(folder: Path) -> Generator[EpochMetrics, None, Outcome]:
+    # Inside the generator, so that a failing import or file is the trial's outcome too.
+    from sweep.spec.load import load_trial
+    from sweep.trainer.checkpoints import Checkpoints
+    from sweep.trainer.fit import epochs
+
+    config = load_trial(folder / "config.yaml")
+    return (yield from epochs(config, checkpoint=Checkpoints(folder)))

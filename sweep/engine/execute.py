@@ -1,0 +1,119 @@
+"""Execute a conductor's trials with Ray Tune on this machine."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from sweep.engine.cluster import local_cluster, prepare_environment
+from sweep.engine.conductor import Conductor
+from sweep.engine.ending import Ending
+from sweep.spec.sweep import SweepSpec
+
+RETRIES_OF_DEAD_WORKERS = 2
+"""A worker that was killed goes on from its trial's checkpoint; more often than this, it failed."""
+
+
+def execute(conductor: Conductor, spec: SweepSpec, log: Path, *, verbose: bool = False) -> Ending:
+    """Run every trial that the conductor hands out, until a signal or the time budget ends it.
+
+    Args:
+        conductor: decides and records.
+        spec: resources, concurrency and time budget.
+        log: where Ray's own messages go.
+        verbose: show Ray's own messages on the screen instead.
+    """
+    if conductor.finished:
+        return Ending.FINISHED
+    prepare_environment()
+    with _signals() as asked, local_cluster(log, verbose=verbose):
+        # Imported here: a second of imports that happens while nobody waits for an answer.
+        from ray import tune
+
+        from sweep.engine.actor import TrialActor
+        from sweep.engine.tuning import (
+            ConductedScheduler,
+            ConductedSearcher,
+            Interruption,
+            Stopped,
+            trial_name,
+        )
+
+        deadline = None if spec.time_budget is None else time.monotonic() + spec.time_budget
+        resources = trial_resources(spec)
+        with tempfile.TemporaryDirectory(prefix="sweep-ray-") as scratch:
+            tuner = tune.Tuner(
+                tune.with_resources(TrialActor, resources),
+                tune_config=tune.TuneConfig(
+                    search_alg=ConductedSearcher(conductor, _slots(spec, resources)),
+                    scheduler=ConductedScheduler(conductor),
+                    num_samples=-1,  # the searcher says when it is finished
+                    reuse_actors=True,
+                    trial_name_creator=trial_name,
+                    trial_dirname_creator=trial_name,
+                ),
+                run_config=tune.RunConfig(
+                    storage_path=scratch,
+                    name="ray",
+                    verbose=1 if verbose else 0,
+                    callbacks=[Interruption(lambda: bool(asked), deadline)],
+                    failure_config=tune.FailureConfig(max_failures=RETRIES_OF_DEAD_WORKERS),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                ),
+            )
+            try:
+                tuner.fit()
+            except Stopped as stop:
+                return stop.ending
+    return Ending.FINISHED
+
+
+def trial_resources(spec: SweepSpec) -> dict[str, float]:
+    """CPU and GPU of one trial; ``gpu: auto`` is one whole GPU where the cluster has any."""
+    import ray
+
+    gpu = spec.resources.gpu
+    if gpu == "auto":
+        gpu = min(1.0, ray.cluster_resources().get("GPU", 0.0))
+    return {"cpu": spec.resources.cpu, "gpu": float(gpu)}
+
+
+def _slots(spec: SweepSpec, resources: dict[str, float]) -> int:
+    """How many trials fit the cluster at a time, at most ``max_concurrent``."""
+    import ray
+
+    total = ray.cluster_resources()
+    fits = [
+        int(total.get(kind.upper(), 0.0) / amount)
+        for kind, amount in resources.items()
+        if amount > 0
+    ]
+    slots = max(1, min(fits))
+    return slots if spec.max_concurrent is None else min(slots, spec.max_concurrent)
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM instead of dying of them; a second one has its usual effect."""
+    received: list[int] = []
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        signal.signal(number, before[number])
+
+    before: dict[int, Any] = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    for number in before:
+        signal.signal(number, receive)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,119 @@
+"""Ray Tune executes what the conductor decides.
+
+Ray's searcher and scheduler interfaces are two thin doors to the conductor. Ray's own snapshots are
+written (it insists) but never read: they forget rungs and finished trials, our records do not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from sweep.engine.actor import MESSAGE
+from sweep.engine.conductor import Conductor
+from sweep.engine.ending import Ending
+from sweep.record import EpochMetrics, Outcome, Status
+from sweep.search.scheduler import Decision
+
+
+class Stopped(Exception):
+    """Ends Ray's loop before its end; carries why."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.value)
+        self.ending = ending
+
+
+class _NotPickled:
+    """Ray pickles searcher and scheduler into snapshots that nobody reads: they hold nothing."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
+    """Hands the conductor's trials to Ray, at most ``max_concurrent`` at a time.
+
+    A trial is proposed only when a slot is free for it, so that every proposal knows all results.
+    """
+
+    def __init__(self, conductor: Conductor, max_concurrent: int) -> None:
+        super().__init__()
+        self._conductor = conductor
+        self._max_concurrent = max_concurrent
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self._conductor.executing >= self._max_concurrent:
+            return None
+        folder = self._conductor.next_trial()
+        return Searcher.FINISHED if folder is None else {"folder": str(folder)}
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Ends reach the conductor through the scheduler, which knows why."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the results folder is the only record."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Never called: see `save`."""
+
+
+class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
+    """Passes results to the conductor and its decisions back to Ray."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        super().__init__()
+        self._conductor = conductor
+
+    def on_trial_result(
+        self,
+        tune_controller: Any,
+        trial: Trial,
+        result: dict[str, Any],
+    ) -> str:
+        message = result[MESSAGE]
+        if isinstance(message, EpochMetrics):
+            decision = self._conductor.report(trial_name(trial), message)
+            stop = decision is Decision.STOP
+            return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+        self._conductor.end(trial_name(trial), message)
+        return str(TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """The worker died once more than Ray retries."""
+        last_line = str(trial.get_error() or "the worker died").strip().splitlines()[-1]
+        self._conductor.end(
+            trial_name(trial),
+            Outcome(status=Status.FAILED, cause=last_line, error=str(trial.get_error())),
+        )
+
+
+class Interruption(Callback):  # type: ignore[misc]
+    """Ends Ray's loop between two of its steps, where nothing is half-recorded.
+
+    Args:
+        asked: whether an interruption was asked for (a signal).
+        deadline: of `time.monotonic`; None for no time budget.
+    """
+
+    def __init__(self, asked: Callable[[], bool], deadline: float | None) -> None:
+        self._asked = asked
+        self._deadline = deadline
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        if self._asked():
+            raise Stopped(Ending.INTERRUPTED)
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise Stopped(Ending.OUT_OF_TIME)
+
+
+def trial_name(trial: Trial) -> str:
+    """Our id of one of Ray's trials: the name of its folder."""
+    return Path(trial.config["folder"]).name

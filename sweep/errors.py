@@ -1,0 +1,70 @@
+"""Every error that the package raises on purpose.
+
+SweepError
+├── InputError          the user's input is wrong: all mistakes at once, exit code 2
+├── ResultsError        a results folder exists already, is in use, or is not one: exit code 2
+└── SweepFailed         the sweep itself failed, nothing can be ranked: exit code 1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class SweepError(Exception):
+    """Base of all errors of this package; its text is meant for the user."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong in the user's input, with the place where it stands.
+
+    Args:
+        message: what is wrong and what would be right, one sentence.
+        key: dotted key (``loss.warmup_epochs``), or ``""`` for the whole file.
+        file: the file as the user named it, or ``""`` when it came from the command line.
+        line: 1-based line in ``file``, or None where no single line is to blame.
+    """
+
+    message: str
+    key: str = ""
+    file: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.file and self.line else self.file
+        return ": ".join(part for part in (place, self.key, self.message) if part)
+
+
+class InputError(SweepError):
+    """The user's input is wrong; carries every mistake found, not only the first."""
+
+    exit_code = 2
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        if not mistakes:
+            raise ValueError("an InputError needs at least one mistake")
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+    @classmethod
+    def single(
+        cls, message: str, *, key: str = "", file: str = "", line: int | None = None
+    ) -> InputError:
+        """The common case of one mistake."""
+        return cls([Mistake(message, key=key, file=file, line=line)])
+
+
+class ResultsError(SweepError):
+    """A results folder cannot be used as asked; the text says what to do instead."""
+
+    exit_code = 2
+
+
+class SweepFailed(SweepError):
+    """The sweep ran but produced nothing that can be ranked, or could not go on."""
+
+    exit_code = 1

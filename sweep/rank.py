@@ -1,0 +1,68 @@
+"""``python -m sweep.rank RESULTS``: the ranking of a finished, interrupted or running sweep."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.console.exits import exit_codes, run_alone
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+def command(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.")],
+    output: Annotated[
+        Format, typer.Option("--format", help="How the rows are printed.")
+    ] = Format.TABLE,
+    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    top: Annotated[
+        int | None, typer.Option("--top", min=1, help="Print only the first rows.")
+    ] = None,
+) -> None:
+    """Rank the trials of a results folder by validation Dice; the diverged and failed last."""
+    with exit_codes():
+        from sweep.analysis.ranking import (
+            ranking_frame,
+            ranking_json,
+            ranking_markdown,
+            unfinished,
+        )
+        from sweep.store.read import read_parameter_names, read_records
+
+        records = read_records(results)
+        parameters = read_parameter_names(results)
+        frame = ranking_frame(records, parameters)
+        frame = frame if top is None else frame.head(top)
+        match Format.JSON if as_json else output:
+            case Format.JSON:
+                typer.echo(ranking_json(frame))
+            case Format.CSV:
+                typer.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
+            case Format.MARKDOWN:
+                typer.echo(ranking_markdown(frame))
+            case Format.TABLE:
+                from rich.console import Console
+
+                from sweep.console.tables import ranking_table
+
+                console = Console()
+                console.print(ranking_table(frame, parameters, title=results.name))
+                if left_out := unfinished(records):
+                    console.print(f"{left_out} unfinished trials are not ranked.")
+
+
+def main() -> None:
+    run_alone(command)
+
+
+if __name__ == "__main__":
+    main()

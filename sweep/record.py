@@ -1,0 +1,211 @@
+"""The vocabulary that trainer, engine, store and analysis share. Standard library only.
+
+Epochs and steps are counted from 0, as in the formulas (the geometric factor is 0 while
+``epoch < warmup_epochs``) and in nnU-Net's logs. Counts (``epochs`` of a ranking) are counts.
+"""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+ParameterValue = bool | int | float | str | None
+
+
+class Status(StrEnum):
+    """Where a trial stands. All but ``RUNNING`` are final and may stand in a ranking."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    EARLY_STOPPED = "early_stopped"
+    PRUNED = "pruned"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        return self is not Status.RUNNING
+
+    @property
+    def has_result(self) -> bool:
+        """True where the validation Dice may be compared with that of other trials."""
+        return self in (Status.COMPLETED, Status.EARLY_STOPPED, Status.PRUNED)
+
+
+class Cause(StrEnum):
+    """Why a trial counts as diverged."""
+
+    NONFINITE = "nonfinite"
+    EXPLODED = "exploded"
+    COLLAPSED = "collapsed"
+    ZOMBIE = "zombie"
+
+
+class Stage(StrEnum):
+    """Where in a training step the first value that is not finite was seen."""
+
+    LOSS = "loss"
+    GRADIENT = "gradient"
+    WEIGHTS = "weights"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochMetrics:
+    """What one epoch reports: one line of ``history.jsonl``.
+
+    Args:
+        epoch: index of the epoch, from 0.
+        val_dice: validation Dice in [0, 1], mean over cases; None where no case had a foreground.
+        train_loss: mean over the epoch's steps of the total loss.
+        terms: mean over the epoch's steps of each loss term, before its weight.
+        geometric_factor: g(epoch) in [0, 1].
+        grad_norm: mean over the epoch's steps of the gradient norm before clipping.
+        learning_rate: of the epoch's steps.
+        steps: optimizer steps taken in the epoch.
+        seconds: wall time of the epoch, training and validation.
+    """
+
+    epoch: int
+    val_dice: float | None
+    train_loss: float | None = None
+    terms: Mapping[str, float | None] = field(default_factory=dict)
+    geometric_factor: float = 0.0
+    grad_norm: float | None = None
+    learning_rate: float | None = None
+    steps: int = 0
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return finite_or_none(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: Mapping[str, Any]) -> EpochMetrics:
+        """Keys of a newer version are ignored, so that old code reads new histories."""
+        return cls(**known_fields(cls, line))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """The guard's verdict: what happened, where first, and how to name it to a user.
+
+    Args:
+        cause: one of `Cause`.
+        epoch, step: where it was first seen, both from 0; ``step`` counts within the epoch.
+        stage: where in the step (loss, gradient, weights); None where the cause has none.
+        term: the loss term that was first not finite, where one is to blame.
+        terms: value of each loss term at that step, as text ("nan", "inf", "0.5124").
+        weights_finite: whether the kept weights (the last healthy ones) are finite.
+        message: one sentence for the user.
+    """
+
+    cause: Cause
+    epoch: int
+    step: int
+    message: str
+    stage: Stage | None = None
+    term: str | None = None
+    terms: Mapping[str, str] = field(default_factory=dict)
+    weights_finite: bool = True
+
+    @property
+    def summary(self) -> str:
+        """One short line, as in the ``cause`` column of a ranking."""
+        where = f"epoch {self.epoch} step {self.step}"
+        what = " ".join(str(part) for part in (self.cause, self.stage) if part)
+        return f"{what} ({self.term}) at {where}" if self.term else f"{what} at {where}"
+
+    def to_json(self) -> dict[str, Any]:
+        return finite_or_none(asdict(self))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Divergence:
+        known = known_fields(cls, values)
+        known["cause"] = Cause(known["cause"])
+        if known.get("stage") is not None:
+            known["stage"] = Stage(known["stage"])
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a trial ended.
+
+    Args:
+        status: a final status.
+        cause: one line for the ranking; empty where nothing needs explaining.
+        divergence: the verdict of the guard, for ``Status.DIVERGED``.
+        error: the traceback, for ``Status.FAILED``.
+    """
+
+    status: Status
+    cause: str = ""
+    divergence: Divergence | None = None
+    error: str | None = None
+
+    @classmethod
+    def diverged(cls, divergence: Divergence) -> Outcome:
+        return cls(status=Status.DIVERGED, cause=divergence.summary, divergence=divergence)
+
+    @classmethod
+    def failed(cls, error: BaseException) -> Outcome:
+        """The trainer raised: the exception's own line as cause, the traceback as ``error``."""
+        line = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+        text = "".join(traceback.format_exception(error))
+        return cls(status=Status.FAILED, cause=line, error=text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecord:
+    """All that is recorded of one trial.
+
+    Args:
+        trial_id: name of its folder under ``trials/``.
+        number: order in which the searcher proposed it, from 0.
+        parameters: the searched parameters under their dotted names.
+        history: its epochs, in order, without gaps.
+        outcome: how it ended; None while it runs or after an interruption.
+    """
+
+    trial_id: str
+    number: int
+    parameters: Mapping[str, ParameterValue]
+    history: tuple[EpochMetrics, ...] = ()
+    outcome: Outcome | None = None
+
+    @property
+    def status(self) -> Status:
+        return self.outcome.status if self.outcome else Status.RUNNING
+
+    @property
+    def best(self) -> EpochMetrics | None:
+        """The epoch of the highest validation Dice, the earliest of equals; None if there is none.
+
+        Epochs without a finite Dice are passed over: a NaN never hides a value.
+        """
+        measured = [e for e in self.history if e.val_dice is not None and math.isfinite(e.val_dice)]
+        return max(measured, key=lambda e: (e.val_dice, -e.epoch), default=None)
+
+    @property
+    def seconds(self) -> float:
+        return sum(epoch.seconds for epoch in self.history)
+
+
+def finite_or_none(value: Any) -> Any:
+    """Values as strict JSON can hold them: numbers that are not finite become None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite_or_none(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite_or_none(item) for item in value]
+    return value
+
+
+def known_fields(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of ``values`` that are fields of the dataclass ``cls``."""
+    names = {item.name for item in fields(cls)}
+    return {key: value for key, value in values.items() if key in names}

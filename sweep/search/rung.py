@@ -1,0 +1,39 @@
+"""The values that trials had when they reached one rung."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+
+
+class Rung:
+    """Scores recorded at one rung, at most one a trial; a higher score is a better one.
+
+    Args:
+        epochs: count of trained epochs at which a trial reaches the rung.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+        self._score_of: dict[str, float] = {}
+        self._scores: list[float] = []  # the same, ascending
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def __contains__(self, trial_id: str) -> bool:
+        return trial_id in self._score_of
+
+    def record(self, trial_id: str, score: float) -> None:
+        """Add the finite score of a trial that is not recorded here yet."""
+        self._score_of[trial_id] = score
+        insort(self._scores, score)
+
+    def remove(self, trial_id: str) -> None:
+        """Forget the trial, as if it had never come; nothing happens if it has not."""
+        score = self._score_of.pop(trial_id, None)
+        if score is not None:
+            del self._scores[bisect_left(self._scores, score)]
+
+    def rank(self, score: float) -> int:
+        """1 + the number of recorded scores that are strictly better: equals share their rank."""
+        return 1 + len(self._scores) - bisect_right(self._scores, score)

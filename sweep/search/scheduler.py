@@ -1,0 +1,55 @@
+"""What stops a trial that is not worth its epochs: the protocol, and the schedulers by name."""
+
+from __future__ import annotations
+
+from typing import Protocol, assert_never
+
+from sweep.record import Status
+from sweep.search.asha import Asha
+from sweep.search.decision import Decision
+from sweep.spec import strategy
+from sweep.spec.sweep import SweepSpec
+
+__all__ = ["Decision", "NoScheduler", "Scheduler", "make_scheduler"]
+
+
+class Scheduler(Protocol):
+    """Judges the reports of all trials, in the order in which they come.
+
+    Its decisions depend on nothing but the sequence of calls, so a resumed sweep restores it by
+    repeating them.
+    """
+
+    def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
+        """Judge a trial after an epoch.
+
+        Args:
+            epochs: count of epochs that the trial has trained.
+            value: its validation Dice then; None where it was not measured.
+        """
+        ...
+
+    def end(self, trial_id: str, status: Status) -> None:
+        """Take note that the trial has ended with this final status."""
+        ...
+
+
+class NoScheduler:
+    """Lets every trial train to its own end."""
+
+    def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
+        return Decision.CONTINUE
+
+    def end(self, trial_id: str, status: Status) -> None:
+        pass
+
+
+def make_scheduler(spec: SweepSpec) -> Scheduler:
+    """The scheduler that the sweep asks for, without any report yet."""
+    match spec.scheduler:
+        case strategy.AshaScheduler(reduction_factor=reduction_factor):
+            return Asha(rungs=spec.rungs(), reduction_factor=reduction_factor)
+        case strategy.NoScheduler():
+            return NoScheduler()
+        case unknown:
+            assert_never(unknown)

@@ -1,0 +1,119 @@
+"""What pydantic cannot see: settings that are each possible, but not together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+from sweep.errors import InputError
+from sweep.record import ParameterValue
+from sweep.spec.extents import WEIGHTS
+from sweep.spec.machine import Machine
+from sweep.spec.space import Distribution, Grid, Listed, LogUniform, RandInt, grid_size
+from sweep.spec.strategy import AshaScheduler
+from sweep.spec.sweep import SweepSpec
+from sweep.spec.tree import Finding, choosing_keys, types_of
+from sweep.spec.wording import shown
+
+ENTANGLED = (("data.folds", "data.fold"), ("network.name", "network.deep_supervision"))
+"""Pairs of settings of which each limits the other."""
+
+
+def check_space(spec: SweepSpec) -> Iterator[Finding]:
+    """Searched settings that there are not, and values that they cannot take."""
+    for key, distribution in spec.space.items():
+        for message in dict.fromkeys(_wrong_with(spec, key, distribution)):
+            yield Finding(("space", key), message)
+
+
+def check_sweep(spec: SweepSpec) -> Iterator[Finding]:
+    """Settings of a valid sweep that contradict each other."""
+    yield from _check_grid(spec)
+    yield from _check_epochs(spec)
+    yield from _check_pairs(spec)
+
+
+def check_machine(spec: SweepSpec, machine: Machine) -> Iterator[Finding]:
+    """Resources that no trial would ever get on this machine."""
+    resources = spec.resources
+    if resources.cpu > machine.cpus:
+        message = f"must be at most {machine.cpus}, the CPU cores of this machine, but is "
+        yield Finding(("resources", "cpu"), f"{message}{resources.cpu:g}")
+    if resources.gpu != "auto" and resources.gpu > machine.gpus:
+        message = f"must be at most {machine.gpus}, the GPUs of this machine, but is "
+        yield Finding(("resources", "gpu"), f"{message}{resources.gpu:g}")
+
+
+def _wrong_with(spec: SweepSpec, key: str, distribution: Distribution) -> Iterator[str]:
+    if key in choosing_keys():
+        yield f"`{key}` cannot be searched: it decides which other settings there are"
+        return
+    kinds = types_of(key)
+    draws_fractions = not isinstance(distribution, Listed | RandInt)
+    if kinds and draws_fractions and float not in kinds:
+        instead = "a `choice`"
+        if int in kinds:
+            instead = "`lograndint`" if isinstance(distribution, LogUniform) else "`randint`"
+        yield f"`{distribution.name}` draws fractions, which `{key}` does not take; use {instead}"
+        return
+    for value in _extremes(distribution):
+        yield from _mistakes_of(spec, {key: value})
+
+
+def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
+    if spec.searcher.name != "grid":
+        for key, distribution in spec.space.items():
+            if isinstance(distribution, Grid):
+                message = f"`grid` needs `searcher: grid`; for `{spec.searcher.name}` use `choice`"
+                yield Finding(("space", key), message)
+        return
+    intervals = [key for key, kind in spec.space.items() if not isinstance(kind, Listed)]
+    for key in intervals:
+        message = "the searcher `grid` needs listed values: use `grid` or `choice` here"
+        yield Finding(("space", key), message)
+    size = grid_size(spec.space)
+    if not intervals and spec.trials > size:
+        message = f"must be at most {size}, the size of the grid, but is {spec.trials}"
+        yield Finding(("trials",), message)
+
+
+def _check_epochs(spec: SweepSpec) -> Iterator[Finding]:
+    extents, scheduler = spec.extents, spec.scheduler
+    most = extents.most_epochs
+    if isinstance(scheduler, AshaScheduler) and (scheduler.grace_period or 0) > most:
+        message = f"must be at most {most}, the epochs of a trial, but is {scheduler.grace_period}"
+        yield Finding(("scheduler", "grace_period"), message)
+    shortest = int(extents.smallest("loss.warmup_epochs"))
+    if shortest >= most and any(key in spec.space for key in WEIGHTS):
+        key = "loss.warmup_epochs"
+        message = (
+            f"the shortest warm-up is {shortest} of {most} epochs: the geometric loss never "
+            "switches on, so its searched weights have no effect"
+        )
+        yield Finding(("space", key) if key in spec.space else tuple(key.split(".")), message)
+
+
+def _check_pairs(spec: SweepSpec) -> Iterator[Finding]:
+    """Each of both may be possible with the other's base value, but not all of them together."""
+    for first, second in ENTANGLED:
+        if {first, second} <= spec.space.keys():
+            one, other = spec.space[first], spec.space[second]
+            for a, b in product(one.extent or _extremes(one), other.extent or _extremes(other)):
+                for message in _mistakes_of(spec, {first: a, second: b}):
+                    where = f"`{first}` {shown(a)} with `{second}` {shown(b)}"
+                    yield Finding(("space", second), f"{where}: {message}")
+
+
+def _extremes(distribution: Distribution) -> tuple[ParameterValue, ...]:
+    """Values that are all possible for a setting only if everything that can be drawn is."""
+    if isinstance(distribution, Listed):
+        return distribution.values
+    return distribution.extent or ()
+
+
+def _mistakes_of(spec: SweepSpec, parameters: dict[str, ParameterValue]) -> list[str]:
+    try:
+        spec.trial(parameters)
+    except InputError as error:
+        return [mistake.message for mistake in error.mistakes]
+    return []

@@ -1,0 +1,159 @@
+"""From a YAML file to validated settings, with every mistake told at once, and back."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import Node
+from ruamel.yaml.representer import SafeRepresenter
+
+from sweep.errors import InputError
+from sweep.spec.check import check_machine, check_space, check_sweep
+from sweep.spec.document import Document, read_document
+from sweep.spec.machine import Machine
+from sweep.spec.settings import TrialSettings
+from sweep.spec.sweep import SweepSpec, check_name
+from sweep.spec.tree import Finding, setting_names
+from sweep.spec.wording import findings_of, shown
+
+SWEEP_KEYS = [key for key in SweepSpec.model_fields if key not in TrialSettings.model_fields]
+
+
+def load_sweep(
+    path: str | Path, overrides: Sequence[str] = (), *, machine: Machine | None = None
+) -> SweepSpec:
+    """Read and validate a sweep file.
+
+    Args:
+        path: the YAML file.
+        overrides: ``dotted.key=value`` texts, applied in order before anything is validated.
+        machine: where the sweep is to run; its resources are checked when it is given.
+
+    Raises:
+        InputError: with every mistake, its file, line and key.
+    """
+    document = _read(path, overrides)
+    if document.values.keys() <= TrialSettings.model_fields.keys():
+        raise InputError.single(
+            "this file has no `space`, so it describes a single trial; "
+            f"run it with `python -m sweep.train {path}`",
+            file=document.file,
+        )
+    mistaken_name = _fill_name(document, Path(path).stem)
+    try:
+        spec = SweepSpec.model_validate(document.values)
+    except ValidationError as error:
+        findings = findings_of(error, SweepSpec)
+        findings += _space_despite(document, findings)
+    else:
+        findings = list(check_space(spec))
+        if not document.mistakes:  # a value that could not be read contradicts nothing
+            findings += check_sweep(spec)
+            findings += check_machine(spec, machine) if machine else []
+    mistakes = document.mistakes_from([*mistaken_name, *findings])
+    if mistakes:
+        raise InputError(mistakes)
+    return spec
+
+
+def load_trial(path: str | Path, overrides: Sequence[str] = ()) -> TrialSettings:
+    """Read and validate the settings of one trial; arguments and errors as of `load_sweep`."""
+    document = _read(path, overrides)
+    belongs_to_sweep = next((key for key in SWEEP_KEYS if key in document.values), None)
+    if belongs_to_sweep:
+        raise InputError.single(
+            f"this file has `{belongs_to_sweep}`, so it describes a sweep; "
+            f"run it with `python -m sweep.run {path}`",
+            file=document.file,
+        )
+    findings: list[Finding] = []
+    try:
+        settings = TrialSettings.model_validate(document.values)
+    except ValidationError as error:
+        findings = findings_of(error, TrialSettings)
+    mistakes = document.mistakes_from(findings)
+    if mistakes:
+        raise InputError(mistakes)
+    return settings
+
+
+def to_yaml(settings: TrialSettings) -> str:
+    """The effective settings, defaults filled in; reading them back gives equal settings."""
+    values = settings.model_dump(mode="json")
+    ordered = {key: values.pop(key) for key in SWEEP_KEYS if key in values}
+    text = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # declared as None
+    yaml.width = 10**6  # a folded text would be harder to read than a long line
+    yaml.dump(ordered | values, text)
+    return text.getvalue()
+
+
+def _read(path: str | Path, overrides: Sequence[str]) -> Document:
+    document = read_document(path)
+    for override in overrides:
+        document.override(override)
+    return document
+
+
+def _fill_name(document: Document, stem: str) -> list[Finding]:
+    """Name the sweep after its file, where the file does not say otherwise and its name is fit."""
+    if "name" in document.values:
+        return []
+    try:
+        document.values["name"] = check_name(stem)
+    except ValueError:
+        document.values["name"] = "unnamed"
+        message = f"the file name {shown(stem)} cannot name a sweep; give a `name:`"
+        return [Finding(("name",), message)]
+    return []
+
+
+def _space_despite(document: Document, findings: Sequence[Finding]) -> list[Finding]:
+    """Mistakes in the space of a sweep that has others: all are told at once.
+
+    The groups with mistakes are put back to their defaults, and what is searched in them is
+    passed over, for nothing can be said of it yet; but a name that is in no group is wrong anyway.
+    """
+    paths = [finding.path for finding in findings]
+    broken = {path[:2] if path[:1] == ("space",) else path[:1] for path in paths}
+    values = {key: value for key, value in document.values.items() if (key,) not in broken}
+    values["name"] = "unnamed"
+    if isinstance(values.get("space"), dict):
+        unsure = {key for key in setting_names() if (key.partition(".")[0],) in broken}
+        values["space"] = {
+            key: value
+            for key, value in values["space"].items()
+            if ("space", key) not in broken and key not in unsure
+        }
+    try:
+        spec = SweepSpec.model_validate(values)
+    except ValidationError:  # nothing is left of the space
+        return []
+    return list(check_space(spec))
+
+
+class _Representer(SafeRepresenter):
+    """Mappings as blocks, lists on one line, no anchors; floats that YAML 1.1 reads as floats."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def represent_flow_list(self, data: list[Any]) -> Node:
+        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
+
+    def represent_dotted_float(self, data: float) -> Node:
+        mantissa, exponent, power = repr(data).partition("e")
+        dotted = mantissa if "." in mantissa else f"{mantissa}.0"
+        return self.represent_scalar("tag:yaml.org,2002:float", dotted + exponent + power)
+
+
+_Representer.add_representer(list, _Representer.represent_flow_list)
+_Representer.add_representer(float, _Representer.represent_dotted_float)

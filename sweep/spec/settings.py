@@ -1,0 +1,213 @@
+"""The settings of one trial: everything that shapes a training run, and nothing about the sweep.
+
+A trial's ``config.yaml`` is this tree; a sweep file is this tree plus a ``space`` and how to
+search it (`sweep.spec.sweep`). A setting's dotted name (``loss.warmup_epochs``) is its path here.
+
+Settings that have no effect before the geometric loss switches on carry the mark `ActsLate`:
+trials that differ only in those are one and the same run until then.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+NetworkName = Literal["dynunet", "unet", "attention_unet", "segresnet"]
+
+
+class ActsLate:
+    """Mark of a setting that acts only from the end of the warm-up on."""
+
+
+class Settings(BaseModel):
+    """Base of all setting groups: frozen, strict, and intolerant of unknown keys."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        validate_default=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class CommonData(Settings):
+    """What every data source has."""
+
+    source: str
+    normalization: Literal["zscore", "minmax"] = "zscore"
+    """Per case and channel: zero mean and unit variance, or rescaled to [0, 1]."""
+    folds: int = Field(default=5, ge=2)
+    """Number of cross-validation folds; cases are dealt to them as nnU-Net does."""
+    fold: int = Field(default=0, ge=0)
+    """The fold that is held out for validation, from 0."""
+    patch_size: int | None = Field(default=None, ge=16)
+    """Side of the square training patch in pixels; null trains on whole images."""
+
+    @field_validator("fold")
+    @classmethod
+    def _is_one_of_the_folds(cls, fold: int, info: ValidationInfo) -> int:
+        folds = info.data.get("folds")
+        if folds is not None and fold >= folds:
+            raise ValueError(f"must be below `folds`, which is {folds}, but is {fold}")
+        return fold
+
+
+class ShapesData(CommonData):
+    """Synthetic circles, generated on the machine itself; the same seed gives the same pixels."""
+
+    source: Literal["shapes"] = "shapes"
+    kind: Literal["one_circle", "several_circles"] = "one_circle"
+    """One circle an image (as the users' Dataset502), or several (Dataset501)."""
+    difficulty: float = Field(default=0.3, ge=0, le=1)
+    """0: bright discs on a clean background; 1: faint, noisy, with distractors."""
+    size: int = Field(default=64, ge=32, le=2048)
+    """Side of the square images in pixels."""
+    count: int = Field(default=80, ge=5, le=100_000)
+    """Number of images."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the generator; not the trial's seed."""
+
+
+class BrainData(CommonData):
+    """Axial slices of the MNI152 T1 template that nilearn ships; foreground: white matter."""
+
+    source: Literal["brain"]
+    validation_slices: int = Field(default=24, ge=4)
+    """Thickness of the validation slab in slices."""
+    gap: int = Field(default=8, ge=0)
+    """Slices left out on each side of the validation slab, since neighbouring slices leak."""
+    step: int = Field(default=2, ge=1)
+    """Every how many slices one is taken."""
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    """Tissue probability from which a pixel counts as white matter."""
+
+
+class NnunetRawData(CommonData):
+    """Any dataset in nnU-Net's raw layout."""
+
+    source: Literal["nnunet_raw"]
+    folder: str = Field(min_length=1)
+    """Folder with dataset.json, imagesTr and labelsTr; relative to the working directory."""
+    slice_axis: Literal[0, 1, 2] = 2
+    """Axis along which 3D volumes are cut into 2D slices; 2 is axial for most NIfTI files."""
+    geometric_class: str | int | None = None
+    """Label, by name or number, that the geometric losses act on; null: the first foreground."""
+
+
+DataSettings = Annotated[ShapesData | BrainData | NnunetRawData, Field(discriminator="source")]
+
+
+class TrainerSettings(Settings):
+    """The training loop."""
+
+    kind: Literal["monai"] = "monai"
+    """Which trainer runs the trial."""
+    epochs: int = Field(default=100, ge=1)
+    """Most epochs that a trial trains."""
+    batch_size: int = Field(default=8, ge=1)
+    """Images a step."""
+    steps_per_epoch: int | None = Field(default=None, ge=1)
+    """Optimizer steps an epoch; null: once through the training images."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU where the trial has one."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads of torch; sums depend on it in the last bit, so it is a setting."""
+    deterministic: bool = True
+    """Ask torch for deterministic kernels."""
+
+
+class NetworkSettings(Settings):
+    """The 2D network, by name, from MONAI."""
+
+    name: NetworkName = "dynunet"
+    """Architecture."""
+    channels: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=2, max_length=8)
+    ] = (16, 32, 64, 128)
+    """Feature maps of each resolution level; the image is halved between two levels."""
+    deep_supervision: bool | None = None
+    """Let the decoder's lower levels predict too; null: where the network can (dynunet)."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout rate."""
+
+    @field_validator("deep_supervision")
+    @classmethod
+    def _network_has_deep_supervision(
+        cls, deep_supervision: bool | None, info: ValidationInfo
+    ) -> bool | None:
+        name = info.data.get("name", "dynunet")
+        if deep_supervision and name != "dynunet":
+            raise ValueError(
+                f"`{name}` has no deep supervision: must be false or null, but is true"
+            )
+        return deep_supervision
+
+
+class GeometricWeights(Settings):
+    """Weights of the geometric loss terms; 0 leaves a term out."""
+
+    compactness: Annotated[float, ActsLate()] = Field(default=0.01, ge=0)
+    boundary: Annotated[float, ActsLate()] = Field(default=0.005, ge=0)
+    aspect: Annotated[float, ActsLate()] = Field(default=0.005, ge=0)
+
+
+class LossSettings(Settings):
+    """``main + g(epoch) · Σ weight · geometric term``."""
+
+    main: Literal["dice_ce"] = "dice_ce"
+    """The loss that is on from the first step."""
+    warmup_epochs: Annotated[int, ActsLate()] = Field(default=20, ge=0)
+    """Epochs before the geometric loss switches on: g = 0 while epoch < warmup_epochs."""
+    rampup_epochs: Annotated[int, ActsLate()] = Field(default=10, ge=0)
+    """Epochs over which g then rises linearly to 1; 0 switches on at once."""
+    weights: GeometricWeights = GeometricWeights()
+    sqrt_epsilon: Annotated[float, ActsLate()] = Field(default=1e-6, ge=0)
+    """Guard of the square roots; 0 gives NaN on any flat region."""
+    sqrt_mode: Annotated[Literal["clamp", "offset", "centered"], ActsLate()] = "centered"
+    """sqrt(max(q, ε)), sqrt(q + ε), or sqrt(q + ε) − sqrt(ε)."""
+    min_area: Annotated[float, ActsLate()] = Field(default=50.0, ge=0)
+    """Samples of a smaller soft area, in pixels, are left out of the geometric terms."""
+
+
+class OptimizerSettings(Settings):
+    """Optimizer, learning-rate schedule and gradient clip."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    """SGD with Nesterov momentum, or AdamW."""
+    lr: float = Field(default=1e-2, gt=0)
+    """Learning rate of epoch 0."""
+    momentum: float = Field(default=0.99, ge=0, lt=1)
+    """Momentum of SGD; AdamW does not use it."""
+    weight_decay: float = Field(default=3e-5, ge=0)
+    schedule: Literal["poly", "constant"] = "poly"
+    """poly: lr · (1 − epoch / epochs)^poly_exponent, as in nnU-Net."""
+    poly_exponent: float = Field(default=0.9, gt=0)
+    gradient_clip: float | None = Field(default=12.0, gt=0)
+    """Largest gradient norm of a step; null: no clipping."""
+
+
+class EarlyStoppingSettings(Settings):
+    """Stop a trial that no longer improves."""
+
+    patience: int | None = Field(default=50, ge=1)
+    """Epochs in a row without improvement after which the trial stops; null: never."""
+    min_delta: float = Field(default=1e-4, ge=0)
+    """How much validation Dice must rise to count as an improvement."""
+    counts_from: Literal["rampup_end", "start"] = "rampup_end"
+    """The first epoch that patience counts: after warm-up and ramp-up, or the very first."""
+
+
+class TrialSettings(Settings):
+    """The whole configuration of one trial."""
+
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """Seed of weights, data order and augmentation."""
+    data: DataSettings = ShapesData()
+    trainer: TrainerSettings = TrainerSettings()
+    network: NetworkSettings = NetworkSettings()
+    loss: LossSettings = LossSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()

@@ -1,0 +1,148 @@
+"""How a space is searched: searcher, scheduler, resources of a trial, time budget."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+
+from sweep.spec.settings import Settings
+from sweep.spec.wording import shown
+
+
+class AnySearcher(Settings):
+    """What every searcher has."""
+
+    name: str
+    seed: int | None = Field(default=None, ge=0, lt=2**31)
+    """Seed of the proposals; null: the top-level seed."""
+
+
+class RandomSearcher(AnySearcher):
+    """Independent draws from the space."""
+
+    name: Literal["random"] = "random"
+
+
+class GridSearcher(AnySearcher):
+    """Every combination of the listed values."""
+
+    name: Literal["grid"] = "grid"
+
+
+class TpeSearcher(AnySearcher):
+    """Optuna's tree-structured Parzen estimator: later trials learn from earlier ones."""
+
+    name: Literal["tpe"] = "tpe"
+    startup_trials: int = Field(default=10, ge=0)
+    """Random trials before the first that learns."""
+
+
+class AshaScheduler(Settings):
+    """Asynchronous successive halving: stops the worse trials at each rung."""
+
+    name: Literal["asha"] = "asha"
+    grace_period: int | None = Field(default=None, ge=1)
+    """Trained epochs of the first rung.
+
+    null: one epoch past the longest warm-up plus ramp-up of the space, at most
+    `trainer.epochs`, since before that all trials are the same run. 1 where no geometric loss is
+    used.
+    """
+    reduction_factor: int = Field(default=3, ge=2)
+    """At each rung the best 1 / reduction_factor go on; the next lies that many times later."""
+
+
+class NoScheduler(Settings):
+    """Every trial trains to its end."""
+
+    name: Literal["none"] = "none"
+
+
+def _bare_name(default: str) -> BeforeValidator:
+    """Reads ``tpe`` as ``{name: tpe}``, and a mapping without a name as one of the default's."""
+
+    def expand(value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        return {"name": default, **value} if isinstance(value, dict) else value
+
+    return BeforeValidator(expand)
+
+
+SearcherSettings = Annotated[
+    RandomSearcher | GridSearcher | TpeSearcher, Field(discriminator="name"), _bare_name("tpe")
+]
+SchedulerSettings = Annotated[
+    AshaScheduler | NoScheduler, Field(discriminator="name"), _bare_name("asha")
+]
+BARE_NAMES = ("searcher", "scheduler")
+"""Keys whose mapping may be written as its bare name."""
+
+
+def _whole_above_one(gpus: float) -> float:
+    """Ray's rule: a trial shares one GPU or has whole ones."""
+    if gpus > 1 and gpus != int(gpus):
+        raise ValueError(f"must be a fraction of one GPU or a whole number, but is {gpus}")
+    return gpus
+
+
+class Resources(Settings):
+    """What one trial occupies while it runs."""
+
+    cpu: float = Field(default=1.0, ge=1e-4)
+    """CPU cores; fractions are allowed, down to Ray's unit of 0.0001."""
+    gpu: Annotated[float, Field(ge=0), AfterValidator(_whole_above_one)] | Literal["auto"] = "auto"
+    """GPUs: a fraction of one, or a whole number; auto: one where the machine has any."""
+
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _seconds(value: Any) -> Any:
+    """Seconds of ``90s``, ``10m``, ``2h`` or ``1d``; whatever is no text is left to pydantic."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([smhd])", value.strip())
+    if match is None:
+        raise ValueError(
+            "must be a time such as `90s`, `10m`, `2h` or `1d`, or a number of seconds, "
+            f"but is {shown(value)}"
+        )
+    return float(match[1]) * SECONDS[match[2]]
+
+
+def _readable(seconds: float | None) -> str | float | None:
+    """The largest unit in which the time is a whole number; `_seconds` reads it back exactly."""
+    if seconds is None:
+        return None
+    for unit, length in reversed(SECONDS.items()):
+        if seconds % length == 0 and seconds / length < 1e9:
+            return f"{int(seconds / length)}{unit}"
+    return seconds
+
+
+TimeBudget = Annotated[
+    float | None, Field(gt=0), BeforeValidator(_seconds), PlainSerializer(_readable)
+]
+
+
+def rung_epochs(max_epochs: int, grace_period: int, reduction_factor: int) -> list[int]:
+    """Trained epochs of each rung: ``grace_period · reduction_factor^k`` below ``max_epochs``.
+
+    A rung at ``max_epochs`` itself would judge trials that have nothing left to train.
+
+    Raises:
+        ValueError: grace_period < 1 or reduction_factor < 2.
+    """
+    if grace_period < 1:
+        raise ValueError(f"`grace_period` must be at least 1, but is {grace_period}")
+    if reduction_factor < 2:
+        raise ValueError(f"`reduction_factor` must be at least 2, but is {reduction_factor}")
+    rungs = []
+    epochs = grace_period
+    while epochs < max_epochs:
+        rungs.append(epochs)
+        epochs *= reduction_factor
+    return rungs

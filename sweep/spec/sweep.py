@@ -1,0 +1,153 @@
+"""The whole of a sweep: the settings of a trial, the space over them, and how it is searched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
+
+from sweep.errors import InputError, Mistake
+from sweep.record import ParameterValue
+from sweep.spec.extents import Extents
+from sweep.spec.settings import TrialSettings
+from sweep.spec.space import Distribution, Searched, grid_size
+from sweep.spec.strategy import (
+    AshaScheduler,
+    Resources,
+    SchedulerSettings,
+    SearcherSettings,
+    TimeBudget,
+    TpeSearcher,
+    rung_epochs,
+)
+from sweep.spec.tree import setting_names
+from sweep.spec.wording import findings_of, quoted, shown, unknown_setting
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+DEVICE_NAMES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+"""Names that Windows keeps for devices, whatever extension follows."""
+MOST_TRIALS = 1_000_000
+
+
+def check_name(name: str) -> str:
+    """``name`` as it is, where it is fit to be a folder under the results root.
+
+    Raises:
+        ValueError: with what is allowed.
+    """
+    if not NAME.fullmatch(name) or name.endswith(".") or DEVICE_NAMES.fullmatch(name):
+        raise ValueError(
+            "must be 1 to 100 letters (a-z), digits, `.`, `_` or `-`, start with a letter or "
+            f"digit, not end with `.` and not be a device name such as `con`, but is {shown(name)}"
+        )
+    return name
+
+
+def _default_trials(values: dict[str, Any]) -> int:
+    return grid_size(values["space"]) if values["searcher"].name == "grid" else 20
+
+
+class SweepSpec(TrialSettings):
+    """A sweep: what every trial has in common, and what is searched."""
+
+    name: Annotated[str, AfterValidator(check_name)]
+    """Folder of the results; default: the sweep file's name without its ending."""
+    space: dict[str, Searched]
+    """Distribution of each searched setting, by its dotted name."""
+    searcher: SearcherSettings = TpeSearcher()
+    trials: int = Field(default_factory=_default_trials, ge=1, le=MOST_TRIALS)
+    """Number of trials; default: 20, with the searcher `grid` the size of the grid."""
+    scheduler: SchedulerSettings = AshaScheduler()
+    resources: Resources = Resources()
+    max_concurrent: int | None = Field(default=None, ge=1)
+    """Most trials that run at a time; null: as many as the machine has resources for."""
+    time_budget: TimeBudget = None
+    """Time after which no trial goes on: 90s, 10m, 2h, 1d, seconds; null: no limit."""
+
+    @field_validator("space")
+    @classmethod
+    def _space_is_not_empty(cls, space: dict[str, Distribution]) -> dict[str, Distribution]:
+        if not space:
+            raise ValueError("names no setting; such as `loss.warmup_epochs: {randint: [0, 20]}`")
+        return space
+
+    # What is derived is filled in at once, so that the written spec is the effective one. A field
+    # that is missing in `info.data` is wrong itself, and there is no spec then.
+
+    @field_validator("searcher")
+    @classmethod
+    def _fill_seed(cls, searcher: SearcherSettings, info: ValidationInfo) -> SearcherSettings:
+        if searcher.seed is None and "seed" in info.data:
+            return searcher.model_copy(update={"seed": info.data["seed"]})
+        return searcher
+
+    @field_validator("scheduler")
+    @classmethod
+    def _fill_grace_period(cls, scheduler: SchedulerSettings, info: ValidationInfo) -> Any:
+        known = {"loss", "trainer", "space"} <= info.data.keys()
+        if isinstance(scheduler, AshaScheduler) and scheduler.grace_period is None and known:
+            grace_period = Extents(info.data, info.data["space"]).default_grace_period
+            return scheduler.model_copy(update={"grace_period": grace_period})
+        return scheduler
+
+    def trial(self, parameters: Mapping[str, ParameterValue]) -> TrialSettings:
+        """The settings of one trial: those of the sweep with ``parameters`` in their places.
+
+        Args:
+            parameters: values by dotted name, such as ``{"loss.warmup_epochs": 5}``.
+
+        Raises:
+            InputError: a name is unknown, or a value is not possible for its setting.
+        """
+        values = self.model_dump(include=set(TrialSettings.model_fields))
+        mistakes = [
+            Mistake(self._unknown(key), key=key)
+            for key, value in parameters.items()
+            if not _replace(values, key, value)
+        ]
+        if mistakes:
+            raise InputError(mistakes)
+        try:
+            return TrialSettings.model_validate(values)
+        except ValidationError as error:
+            raise InputError(
+                [
+                    Mistake(finding.message, key=".".join(map(str, finding.path)))
+                    for finding in findings_of(error, TrialSettings)
+                ]
+            ) from None
+
+    @property
+    def extents(self) -> Extents:
+        """The range of each setting over all configurations."""
+        return Extents(dict(self), self.space)
+
+    def longest_warmup(self) -> int:
+        """Longest warm-up of the sweep's configurations, in epochs, without the ramp-up."""
+        return self.extents.longest_warmup
+
+    def rungs(self) -> list[int]:
+        """Trained epochs of each rung; empty without a scheduler."""
+        scheduler, most_epochs = self.scheduler, self.extents.most_epochs
+        if not isinstance(scheduler, AshaScheduler) or scheduler.grace_period is None:
+            return []
+        return rung_epochs(most_epochs, scheduler.grace_period, scheduler.reduction_factor)
+
+    def _unknown(self, key: str) -> str:
+        if key in setting_names():  # of another source
+            group, _, _ = key.rpartition(".")
+            return f"{quoted(key)} is not a setting of `{group}` with source `{self.data.source}`"
+        return unknown_setting(key, TrialSettings)
+
+
+def _replace(tree: Any, key: str, value: ParameterValue) -> bool:
+    """Put ``value`` at the dotted ``key``; False, and nothing done, where no setting is there."""
+    *groups, last = key.split(".")
+    for group in groups:
+        tree = tree.get(group) if isinstance(tree, dict) else None
+    if not isinstance(tree, dict) or last not in tree or isinstance(tree[last], dict):
+        return False
+    tree[last] = value
+    return True

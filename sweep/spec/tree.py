@@ -1,0 +1,138 @@
+"""The tree of settings: its dotted names, and where in the YAML a report of pydantic belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from sweep.spec.settings import ActsLate, Settings, TrialSettings
+
+KeyPath = tuple[str | int, ...]
+"""Way to a value in the YAML: a key for each mapping, an index for each list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong with the values at ``path``; who knows the file makes it a `Mistake`."""
+
+    path: KeyPath
+    message: str
+
+
+def setting_names(group: type[Settings] = TrialSettings) -> list[str]:
+    """Dotted names of all single settings below ``group``, whichever alternatives are chosen."""
+    return list(dict.fromkeys(name for name, _ in _settings(group)))
+
+
+def after_switch_on_keys() -> frozenset[str]:
+    """Dotted names of the settings without effect before the geometric loss switches on."""
+    return frozenset(name for name, field in _settings(TrialSettings) if _acts_late(field))
+
+
+def choosing_keys() -> frozenset[str]:
+    """Dotted names of the settings that decide which others there are (``data.source``)."""
+    return frozenset(
+        f"{name}.{field.discriminator}"
+        for name, field in TrialSettings.model_fields.items()
+        if field.discriminator
+    )
+
+
+def types_of(key: str) -> frozenset[type]:
+    """Types of the values that the setting with this dotted name takes; empty if there is none."""
+    fields = (field for name, field in _settings(TrialSettings) if name == key)
+    return frozenset(kind for field in fields for kind in _plain_types(field.annotation))
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a report of pydantic belongs.
+
+    Args:
+        path: its place in the YAML.
+        group: the innermost group of settings on the way there.
+        choice: which of several alternatives ``group`` is (``source `brain` ``), or ``""``.
+        annotation: what is allowed there; None where nothing is known.
+    """
+
+    path: KeyPath
+    group: type[Settings]
+    choice: str
+    annotation: Any
+
+    @property
+    def nullable(self) -> bool:
+        return type(None) in get_args(self.annotation)
+
+    def alternatives(self, discriminator: str) -> list[str]:
+        """The names to choose from, where alternative groups of settings are allowed."""
+        return [tag for group in _groups(self.annotation) for tag in _tags(group, discriminator)]
+
+
+def locate(root: type[Settings], location: KeyPath) -> Spot:
+    """Translate pydantic's ``loc``, which also holds the tags of unions, to a place in the YAML."""
+    path: list[str | int] = []
+    group, choice = root, ""
+    annotation: Any = root
+    discriminator = ""
+    for part in location:
+        groups = _groups(annotation)
+        if discriminator and len(groups) > 1:
+            group = next(g for g in groups if part in _tags(g, discriminator))
+            choice = f"{discriminator} `{part}`"
+            annotation, discriminator = group, ""
+        elif groups:
+            if annotation is not group:
+                group, choice = groups[0], ""
+            path.append(part)
+            field = group.model_fields.get(str(part))
+            annotation = field.annotation if field else None
+            discriminator = str(field.discriminator or "") if field else ""
+        elif not _is_union(annotation):
+            path.append(part)
+            annotation = None
+        # else: the label of a branch of a plain union ("int"), which the YAML does not have
+    return Spot(tuple(path), group, choice, annotation)
+
+
+def _settings(group: type[Settings], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in group.model_fields.items():
+        groups = _groups(field.annotation)
+        for below in groups:
+            yield from _settings(below, f"{prefix}{name}.")
+        if not groups:
+            yield prefix + name, field
+
+
+def _groups(annotation: Any) -> list[type[Settings]]:
+    """Groups of settings that an annotation allows; several where the settings are a union."""
+    options = get_args(annotation) if _is_union(annotation) else (annotation,)
+    return [one for one in options if isinstance(one, type) and issubclass(one, Settings)]
+
+
+def _tags(group: type[Settings], discriminator: str) -> tuple[Any, ...]:
+    return get_args(group.model_fields[discriminator].annotation)
+
+
+def _acts_late(field: FieldInfo) -> bool:
+    return any(isinstance(mark, ActsLate) for mark in field.metadata)
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, UnionType)
+
+
+def _plain_types(annotation: Any) -> Iterator[type]:
+    if _is_union(annotation):
+        for option in get_args(annotation):
+            yield from _plain_types(option)
+    elif get_origin(annotation) is Annotated:
+        yield from _plain_types(get_args(annotation)[0])
+    elif get_origin(annotation) is Literal:
+        yield from (type(value) for value in get_args(annotation))
+    else:
+        yield get_origin(annotation) or annotation

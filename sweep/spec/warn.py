@@ -1,0 +1,109 @@
+"""What will run but is hardly meant: told before the sweep starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sweep.spec.machine import Machine
+from sweep.spec.strategy import AshaScheduler, TpeSearcher
+from sweep.spec.sweep import SweepSpec
+
+
+def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
+    """One sentence for each thing that is allowed but likely not meant.
+
+    Args:
+        spec: a sweep without mistakes.
+        machine: also looks at its resources.
+    """
+    found = [
+        *_about_epsilon(spec),
+        *_about_warmup(spec),
+        *_about_rungs(spec),
+        *_about_patience(spec),
+        *_about_trials(spec),
+    ]
+    return found + (list(_about_machine(spec, machine)) if machine else [])
+
+
+def _about_epsilon(spec: SweepSpec) -> Iterator[str]:
+    if spec.extents.uses_geometric_loss and spec.extents.smallest("loss.sqrt_epsilon") == 0:
+        yield (
+            "`loss.sqrt_epsilon` 0 will diverge: the gradient of a square root is NaN on any flat "
+            "region of the prediction, at the first step after the warm-up"
+        )
+
+
+def _about_warmup(spec: SweepSpec) -> Iterator[str]:
+    extents = spec.extents
+    shortest, longest = int(extents.smallest("loss.warmup_epochs")), extents.longest_warmup
+    most = extents.most_epochs
+    if not extents.uses_geometric_loss or longest < most:
+        return
+    who = "no configuration" if shortest >= most else "not every configuration"
+    yield (
+        f"`loss.warmup_epochs` reaches {longest} of {most} epochs: the geometric loss switches on "
+        f"in {who}"
+    )
+
+
+def _about_rungs(spec: SweepSpec) -> Iterator[str]:
+    if not isinstance(spec.scheduler, AshaScheduler):
+        return
+    extents, rungs = spec.extents, spec.rungs()
+    most, warmup = extents.most_epochs, extents.longest_warmup
+    if not rungs:
+        yield (
+            f"no rung lies before the last of {most} epochs (grace period "
+            f"{spec.scheduler.grace_period}): the scheduler prunes no trial"
+        )
+    inside = [rung for rung in rungs if rung <= warmup]
+    if extents.uses_geometric_loss and inside:
+        right = extents.default_grace_period
+        cure = f"`scheduler.grace_period: {right}` lies past it"
+        yield (
+            f"{_plural(len(inside), 'rung')} ({', '.join(map(str, inside))} trained epochs) inside "
+            f"the longest warm-up of {warmup} epochs, where trials are one and the same run; "
+            + (cure if right < most else f"train for more than {right} epochs, or warm up less")
+        )
+
+
+def _about_patience(spec: SweepSpec) -> Iterator[str]:
+    patience = spec.extents.of("early_stopping.patience")
+    if patience is None:
+        return
+    smallest, largest = int(patience[0]), int(patience[1])
+    most = spec.extents.most_epochs
+    starts_late = spec.early_stopping.counts_from == "rampup_end"
+    first = spec.extents.shortest_rampup_end if starts_late else 0
+    if first + smallest >= most:
+        after = f", counted from epoch {first}," if first else ""
+        yield f"`early_stopping.patience` {smallest}{after} never stops a trial of {most} epochs"
+    elif largest >= most:
+        yield f"`early_stopping.patience` {largest} never stops a trial of {most} epochs"
+
+
+def _about_trials(spec: SweepSpec) -> Iterator[str]:
+    searcher = spec.searcher
+    if isinstance(searcher, TpeSearcher) and 0 < spec.trials <= searcher.startup_trials:
+        yield (
+            f"`searcher: tpe` learns from trial {searcher.startup_trials} on, but there are "
+            f"{spec.trials} trials: all are random"
+        )
+
+
+def _about_machine(spec: SweepSpec, machine: Machine) -> Iterator[str]:
+    if spec.max_concurrent is None:
+        return
+    fitting = int(machine.cpus / spec.resources.cpu)
+    if spec.resources.gpu != "auto" and spec.resources.gpu > 0:
+        fitting = min(fitting, int(machine.gpus / spec.resources.gpu))
+    if fitting < spec.max_concurrent:
+        yield (
+            f"`max_concurrent` is {spec.max_concurrent}, but this machine has room for "
+            f"{_plural(fitting, 'trial')} at a time"
+        )
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,39 @@
+"""Early stopping as a plain state machine, so that a recorded curve can be replayed through it.
+
+Standard library only: the trainer steps it live, the analysis replays histories through it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, kw_only=True)
+class EarlyStopping:
+    """Stops after ``patience`` epochs in a row that do not improve validation Dice.
+
+    An epoch improves when its Dice exceeds the last improvement by more than ``min_delta``. Epochs
+    before ``first_epoch`` may improve but are never counted against patience: a network that has
+    not started to learn, or whose geometric loss is still rising, is not stuck.
+
+    Args:
+        patience: epochs; None never stops.
+        min_delta: in Dice.
+        first_epoch: the first epoch, from 0, that can count against patience.
+    """
+
+    patience: int | None
+    min_delta: float
+    first_epoch: int = 0
+    reference: float = -math.inf
+    waited: int = 0
+
+    def update(self, epoch: int, value: float | None) -> bool:
+        """Take one epoch's validation Dice (None: not measurable); True when it is time to stop."""
+        if value is not None and value > self.reference + self.min_delta:
+            self.reference = value
+            self.waited = 0
+        elif epoch >= self.first_epoch:
+            self.waited += 1
+        return self.patience is not None and self.waited >= self.patience

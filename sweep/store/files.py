@@ -1,0 +1,144 @@
+"""Reading and writing that survives a kill, a full disk and a reader in the middle of a write.
+
+Failed reads raise `ResultsError`, failed writes `SweepFailed`, both naming the path. A line of a
+``.jsonl`` file counts as written once its newline is there: what follows the last newline is torn.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from sweep.errors import ResultsError, SweepFailed
+
+T = TypeVar("T")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what the operating system says about ``path`` into a `ResultsError`."""
+    try:
+        yield
+    except OSError as error:
+        raise ResultsError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the operating system says about ``path`` into a `SweepFailed`."""
+    try:
+        yield
+    except OSError as error:
+        raise SweepFailed(
+            f"cannot write {path}: {error.strerror or error}; what was there before is unharmed"
+        ) from error
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """Strict JSON, ASCII only; ValueError for a number that is not finite."""
+    return json.dumps(value, allow_nan=False, indent=indent)
+
+
+def parse_json(text: str) -> Mapping[str, Any]:
+    """Inverse of `to_json` for one object; ValueError for anything else."""
+    value = json.loads(text, parse_constant=_refuse_constant)
+    if not isinstance(value, dict):
+        raise ValueError(f"must be a JSON object, but got {type(value).__name__}")
+    return value
+
+
+def read_text(path: Path) -> str:
+    with reading(path):
+        return path.read_text(encoding="utf-8", errors="backslashreplace")
+
+
+def read_json(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> T:
+    """``parse`` of the object in ``path``; `ResultsError` where it is broken."""
+    with _blaming(str(path)):
+        return parse(parse_json(read_text(path)))
+
+
+def read_jsonl(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
+    """``parse`` of each line in order; a torn last line is passed over.
+
+    Raises:
+        ResultsError: a line before that is broken; the text names file and line.
+    """
+    with reading(path), path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            with _blaming(f"{path}:{number}"):
+                value = parse(parse_json(line.decode()))
+            yield value
+
+
+def append_line(path: Path, line: str) -> None:
+    """Appends to a file that exists, with one write; a half-written line is taken back.
+
+    The file is not created: where a results folder vanishes under a running sweep, that is told
+    and not papered over.
+    """
+    rest = memoryview(f"{line}\n".encode())
+    with writing(path), path.open("r+b", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        try:
+            while rest:  # once; again only to learn from the system why it took a part
+                rest = rest[file.write(rest) :]
+        except OSError:
+            file.truncate(end)
+            raise
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cuts off what a crash left behind the last newline. Only the writer may do this."""
+    with reading(path):
+        content = path.read_bytes()
+    end = content.rfind(b"\n") + 1
+    if end < len(content):
+        with writing(path):
+            os.truncate(path, end)
+
+
+def atomic_write_text(path: Path, text: str) -> None:
+    """Writes so that ``path`` holds either what it held or all of ``text``, at any moment.
+
+    What UTF-8 cannot hold (a file name of undecodable bytes in a traceback) is escaped.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    with writing(path):
+        try:
+            with temporary.open("xb") as file:
+                file.write(text.encode(errors="backslashreplace"))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def sync(path: Path) -> None:
+    """Returns once the disk has what was appended to ``path``: it then survives a power cut."""
+    with writing(path), path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _blaming(place: str) -> Iterator[None]:
+    """What a parser raises on unexpected content, as a `ResultsError` that names the place."""
+    try:
+        yield
+    except KeyError as error:
+        raise ResultsError(f"{place}: broken, {error} is missing") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ResultsError(f"{place}: broken, {error}") from error
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")

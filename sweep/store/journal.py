@@ -1,0 +1,162 @@
+"""The journal of a sweep: what happened in which order, over all its trials.
+
+A scheduler's decisions depend on the order of the reports. The journal keeps that order, so that
+a scheduler is rebuilt exactly by replaying it; what a report held stands in the trial's own files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.record import Status, finite_or_none
+from sweep.store.files import append_line, drop_torn_line, read_jsonl, sync, to_json, writing
+from sweep.store.layout import trial_number
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStarted:
+    """The searcher had proposed the trial, and its folder was written."""
+
+    trial_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecorded:
+    """The trial reported an epoch (from 0) with its validation Dice."""
+
+    trial_id: str
+    epoch: int
+    val_dice: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialEnded:
+    """The trial took its final status."""
+
+    trial_id: str
+    status: Status
+
+
+Event = TrialStarted | EpochRecorded | TrialEnded
+
+_NAMES: dict[type[Event], str] = {
+    TrialStarted: "start",
+    EpochRecorded: "epoch",
+    TrialEnded: "end",
+}
+
+
+class Progress:
+    """How far each trial has come: which event is news, which is known, which cannot be."""
+
+    def __init__(self) -> None:
+        self._epochs: dict[str, int] = {}
+        self._ended: dict[str, Status] = {}
+
+    def is_news(self, event: Event) -> bool:
+        """False for what is known already: a worker that was resumed repeats itself.
+
+        Raises:
+            ValueError: ``event`` cannot follow: no start, a gap between epochs, or after the end.
+        """
+        trial = event.trial_id
+        epochs = self._epochs.get(trial)
+        match event:
+            case TrialStarted():
+                return epochs is None
+            case _ if epochs is None:
+                raise ValueError(f"{trial} was never started")
+            case EpochRecorded(epoch=epoch) if epoch < epochs:
+                return False
+            case EpochRecorded(epoch=epoch) if epoch > epochs:
+                raise ValueError(f"{trial} must report epoch {epochs} next, but got {epoch=}")
+            case TrialEnded(status=status) if self._ended.get(trial) is status:
+                return False
+        if trial in self._ended:
+            raise ValueError(f"{trial} has ended already: {self._ended[trial]}")
+        return True
+
+    def add(self, event: Event) -> None:
+        """Takes in an event that is news."""
+        match event:
+            case TrialStarted(trial_id=trial):
+                self._epochs[trial] = 0
+            case EpochRecorded(trial_id=trial):
+                self._epochs[trial] += 1
+            case TrialEnded(trial_id=trial, status=status):
+                self._ended[trial] = status
+
+    @property
+    def started(self) -> Set[str]:
+        return self._epochs.keys()
+
+    @property
+    def ended(self) -> Set[str]:
+        return self._ended.keys()
+
+
+class Journal:
+    """The one writer of a journal.
+
+    Args:
+        path: the file; made where it is missing, freed from a torn last line.
+
+    Raises:
+        ResultsError: the file is broken.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.progress = Progress()
+        with writing(path):
+            path.touch()
+        drop_torn_line(path)
+        for event in read_journal(path):
+            self.progress.add(event)
+
+    def append(self, event: Event) -> bool:
+        """Writes ``event`` where it is news, and says whether it was; raises as `Progress`."""
+        news = self.progress.is_news(event)
+        if news:
+            values = {"event": _NAMES[type(event)]} | asdict(event)
+            append_line(self._path, to_json(finite_or_none(values)))
+            self.progress.add(event)
+        return news
+
+    def sync(self) -> None:
+        """Returns once the disk has every event."""
+        sync(self._path)
+
+
+def read_journal(path: Path) -> Iterator[Event]:
+    """The events in their order, each once; needs no lock.
+
+    Raises:
+        ResultsError: the file cannot be read, or a line before the last is broken.
+    """
+    progress = Progress()
+
+    def parse(line: Mapping[str, Any]) -> Event | None:
+        event = _event(line)
+        if not progress.is_news(event):
+            return None
+        progress.add(event)
+        return event
+
+    return (event for event in read_jsonl(path, parse) if event is not None)
+
+
+def _event(line: Mapping[str, Any]) -> Event:
+    trial_number(line["trial_id"])
+    match line["event"]:
+        case "start":
+            return TrialStarted(line["trial_id"])
+        case "epoch":
+            return EpochRecorded(line["trial_id"], line["epoch"], line["val_dice"])
+        case "end":
+            return TrialEnded(line["trial_id"], Status(line["status"]))
+        case kind:
+            raise ValueError(f"unknown event {kind!r}")

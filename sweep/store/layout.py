@@ -1,0 +1,118 @@
+"""Every file name of a results folder, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+HISTORY = "history.jsonl"
+
+_TRIAL_ID = re.compile(r"t([0-9]{4}|[1-9][0-9]{4,})")
+
+
+def trial_id(number: int) -> str:
+    """Name of the trial that the searcher proposed as ``number``, from 0: ``t0000``, ``t0001``, …
+
+    Raises:
+        ValueError: ``number`` is negative.
+    """
+    if number < 0:
+        raise ValueError(f"a trial's number must not be negative, but got {number=}")
+    return f"t{number:04d}"
+
+
+def trial_number(trial_id: str) -> int:
+    """Inverse of `trial_id`; the gate through which every id that was read from a file passes.
+
+    Raises:
+        ValueError: ``trial_id`` is none, for example ``../t0000``.
+    """
+    match = _TRIAL_ID.fullmatch(trial_id)
+    if match is None:
+        raise ValueError(f"not the id of a trial: {trial_id!r}")
+    return int(match[1])
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPaths:
+    """The files of one trial, in ``folder``."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        """Effective configuration; runs as it is with ``sweep.train``."""
+        return self.folder / "config.yaml"
+
+    @property
+    def trial(self) -> Path:
+        """Searched parameters, status and cause."""
+        return self.folder / "trial.json"
+
+    @property
+    def history(self) -> Path:
+        """One JSON object an epoch."""
+        return self.folder / HISTORY
+
+    @property
+    def divergence(self) -> Path:
+        """The guard's verdict; only where the trial diverged."""
+        return self.folder / "divergence.json"
+
+    @property
+    def error(self) -> Path:
+        """The traceback; only where the trial failed."""
+        return self.folder / "error.txt"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        return self.folder / "best.pt"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        return self.folder / "last.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files of one sweep, in ``folder`` (``results/<name>``)."""
+
+    folder: Path
+
+    @property
+    def sweep_yaml(self) -> Path:
+        """The effective spec. Its presence is what makes a folder a results folder."""
+        return self.folder / "sweep.yaml"
+
+    @property
+    def journal(self) -> Path:
+        """What happened in which order, over all trials."""
+        return self.folder / "journal.jsonl"
+
+    @property
+    def ranking_csv(self) -> Path:
+        return self.folder / "ranking.csv"
+
+    @property
+    def best_yaml(self) -> Path:
+        """Configuration of the first of the ranking; runs as it is with ``sweep.train``."""
+        return self.folder / "best.yaml"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "sweep.log"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one process that writes. Hidden, so that it does not make a folder "used"."""
+        return self.folder / ".lock"
+
+    @property
+    def trials(self) -> Path:
+        return self.folder / "trials"
+
+    def trial(self, trial_id: str) -> TrialPaths:
+        """The files of one trial; ValueError where ``trial_id`` could lead out of the folder."""
+        trial_number(trial_id)
+        return TrialPaths(self.trials / trial_id)

@@ -1,0 +1,223 @@
+"""The single writer of a results folder.
+
+Every fact is written twice, in this order: into the trial's own files, which are the truth on
+values, then as one line into the journal, which is the truth on order. A crash between the two
+leaves a journal that lags behind; `Store` makes up for that when it opens a folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from sweep.errors import ResultsError
+from sweep.record import EpochMetrics, Outcome, ParameterValue, TrialRecord
+from sweep.store.files import atomic_write_text, drop_torn_line, reading, writing
+from sweep.store.journal import (
+    EpochRecorded,
+    Event,
+    Journal,
+    Progress,
+    TrialEnded,
+    TrialStarted,
+    read_journal,
+)
+from sweep.store.layout import HISTORY, Layout, trial_id
+from sweep.store.read import read_records, require_results
+from sweep.store.trial import write_end, write_epoch, write_start
+
+
+class Store:
+    """Writes what a sweep does; made by `create` or `open`, never directly.
+
+    One process holds a folder at a time, until `close`. Every method raises `SweepFailed` where
+    the disk is full or the folder has gone; what was recorded before is then unharmed.
+    """
+
+    def __init__(self, layout: Layout, lock: FileLock) -> None:
+        self.layout = layout
+        self._lock = lock
+        self._recorded = Progress()
+        with writing(layout.trials):
+            layout.trials.mkdir(exist_ok=True)
+        self._journal = Journal(layout.journal)
+        self._repair()
+
+    @classmethod
+    def create(cls, folder: Path, sweep_yaml: str) -> Store:
+        """Starts a results folder for the effective spec ``sweep_yaml``.
+
+        Raises:
+            ResultsError: something is there already, or ``folder`` cannot be made.
+        """
+        layout = Layout(folder)
+        require_unused(layout)
+        lock = _acquire(layout)
+        try:
+            require_unused(layout)  # another start may have won since the first look
+            atomic_write_text(layout.sweep_yaml, sweep_yaml)
+            return cls(layout, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def open(cls, folder: Path) -> Store:
+        """Goes on with a results folder, and repairs what a crash left half-written.
+
+        Raises:
+            ResultsError: ``folder`` is no results folder, is in use, or is damaged.
+        """
+        layout = Layout(folder)
+        require_results(layout)
+        lock = _acquire(layout)
+        try:
+            return cls(layout, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    def start_trial(
+        self, number: int, parameters: Mapping[str, ParameterValue], config_yaml: str
+    ) -> str:
+        """Makes the folder of a trial and returns the trial's id.
+
+        Args:
+            number: order in which the searcher proposed the trial, from 0.
+            parameters: the searched parameters under their dotted names.
+            config_yaml: the effective configuration.
+
+        Raises:
+            ValueError: the number is taken, or a parameter is not finite.
+        """
+        event = TrialStarted(trial_id(number))
+        if not self._recorded.is_news(event):
+            raise ValueError(f"{event.trial_id} was started already")
+        write_start(self.layout.trial(event.trial_id), parameters, config_yaml)
+        self._recorded.add(event)
+        self._journal.append(event)
+        return event.trial_id
+
+    def append_epoch(self, trial_id: str, metrics: EpochMetrics) -> bool:
+        """Records one epoch; False where the journal had it, as when a resumed worker repeats it.
+
+        Raises:
+            ValueError: an epoch was left out, or the trial is unknown or has ended.
+        """
+        event = EpochRecorded(trial_id, metrics.epoch, metrics.val_dice)
+        if self._recorded.is_news(event):
+            write_epoch(self.layout.trial(trial_id), metrics)
+            self._recorded.add(event)
+        return self._journal.append(event)
+
+    def end_trial(self, trial_id: str, outcome: Outcome) -> None:
+        """Records how a trial ended; the same end twice counts once.
+
+        Raises:
+            ValueError: the status is not final, or the trial is unknown or has another end.
+        """
+        if not outcome.status.is_final:
+            raise ValueError(f"a trial must end with a final status, but got {outcome.status}")
+        event = TrialEnded(trial_id, outcome.status)
+        if self._recorded.is_news(event):
+            write_end(self.layout.trial(trial_id), outcome)
+            self._recorded.add(event)
+        if self._journal.append(event):
+            self._journal.sync()
+
+    def records(self) -> list[TrialRecord]:
+        """All trials, by number, read back from their files."""
+        return read_records(self.layout.folder)
+
+    def journal(self) -> Iterator[Event]:
+        """What was recorded, in that order; replaying it rebuilds a scheduler exactly."""
+        return read_journal(self.layout.journal)
+
+    def close(self) -> None:
+        """Lets other processes write to the folder."""
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _repair(self) -> None:
+        """Tells the journal what only the trials' own files have, trial by trial."""
+        for history in self.layout.trials.glob(f"*/{HISTORY}"):
+            drop_torn_line(history)
+        journal = self.layout.journal
+        for event in (event for record in self.records() for event in _events(record)):
+            self._recorded.add(event)
+            try:
+                self._journal.append(event)
+            except ValueError as error:
+                raise ResultsError(f"{journal}: does not fit the trials' files: {error}") from error
+        known = self._journal.progress
+        lost = (known.started - self._recorded.started) | (known.ended - self._recorded.ended)
+        if lost:
+            raise ResultsError(
+                f"{journal}: has {', '.join(sorted(lost))}, whose trial.json is lost or out of"
+                " date; put it back from a backup, or start a new sweep under another `name:`"
+            )
+
+
+def _events(record: TrialRecord) -> Iterator[Event]:
+    """The events of one trial, as its own files tell them."""
+    yield TrialStarted(record.trial_id)
+    for metrics in record.history:
+        yield EpochRecorded(record.trial_id, metrics.epoch, metrics.val_dice)
+    if record.outcome is not None:
+        yield TrialEnded(record.trial_id, record.outcome.status)
+
+
+def require_unused(layout: Layout) -> None:
+    """Refuse a folder that holds anything.
+
+    Hidden files do not count: a lock, or the temporary file of a start that was killed.
+
+    Raises:
+        ResultsError: with what to do instead.
+    """
+    folder = layout.folder
+    if is_used(folder):
+        resume = "go on with it by --resume, " if layout.sweep_yaml.exists() else ""
+        raise ResultsError(
+            f"{folder} exists already and is not empty: {resume}choose another `name:`"
+            " (or --set name=...), or remove the folder"
+        )
+
+
+def is_used(folder: Path) -> bool:
+    """Whether there is something, hidden files aside, under this name."""
+    if not os.path.lexists(folder):
+        return False
+    with reading(folder):
+        return any(not entry.name.startswith(".") for entry in folder.iterdir())
+
+
+def _acquire(layout: Layout) -> FileLock:
+    """Makes the folder where needed and takes its lock; the system frees it when we are killed."""
+    lock = FileLock(layout.lock, timeout=0, thread_local=False)
+    try:
+        layout.folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise ResultsError(
+            f"{layout.folder} is in use: another process is writing a sweep to it;"
+            " wait until it ends, or choose another `name:` (or --set name=...)"
+        ) from error
+    except OSError as error:
+        raise ResultsError(f"cannot write to {layout.folder}: {error.strerror or error}") from error
+    return lock

@@ -1,0 +1,52 @@
+"""Writing the files of one trial; a sweep has many such folders, ``sweep.train`` has one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sweep.record import EpochMetrics, Outcome, ParameterValue, Status
+from sweep.store.files import append_line, atomic_write_text, read_json, sync, to_json, writing
+from sweep.store.layout import TrialPaths
+
+
+def write_start(
+    paths: TrialPaths, parameters: Mapping[str, ParameterValue], config_yaml: str
+) -> None:
+    """Make the folder of a trial; the presence of its trial.json says that it has started.
+
+    Args:
+        paths: of the trial; the folder above must be there.
+        parameters: the searched parameters under their dotted names.
+        config_yaml: the effective configuration.
+    Raises:
+        SweepFailed: the disk is full or the folder above has gone.
+    """
+    with writing(paths.folder):
+        paths.folder.mkdir(exist_ok=True)  # a results folder that has vanished is noticed
+        paths.history.write_bytes(b"")
+    atomic_write_text(paths.config, config_yaml)
+    _write_json(
+        paths.trial, {"parameters": dict(parameters), "status": Status.RUNNING, "cause": ""}
+    )
+
+
+def write_epoch(paths: TrialPaths, metrics: EpochMetrics) -> None:
+    """Append one line to the history."""
+    append_line(paths.history, to_json(metrics.to_json()))
+
+
+def write_end(paths: TrialPaths, outcome: Outcome) -> None:
+    """The disk has all of the trial's files before trial.json says that it has ended."""
+    sync(paths.history)
+    if outcome.divergence is not None:
+        _write_json(paths.divergence, outcome.divergence.to_json())
+    if outcome.error is not None:
+        atomic_write_text(paths.error, outcome.error)
+    end = {"status": outcome.status, "cause": outcome.cause}
+    _write_json(paths.trial, read_json(paths.trial, dict) | end)
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    atomic_write_text(path, to_json(values, indent=2) + "\n")

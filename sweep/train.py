@@ -1,0 +1,96 @@
+"""``python -m sweep.train CONFIG.yaml``: train one configuration, without Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.console.exits import exit_codes, run_alone
+from sweep.run import Overrides, Results
+
+if TYPE_CHECKING:
+    from sweep.record import EpochMetrics
+    from sweep.spec.settings import TrialSettings
+
+
+def command(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG.yaml", help="A trial, such as a sweep's best.yaml.")
+    ],
+    overrides: Overrides = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Folder of the results; default: train-CONFIG.")
+    ] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Train one configuration and report each epoch."""
+    with exit_codes():
+        from sweep.data.prepare import check_data
+        from sweep.errors import InputError, Mistake
+        from sweep.spec.load import load_trial
+
+        settings = load_trial(config, overrides or [])
+        if problems := check_data(settings.data):
+            raise InputError([Mistake(p, key="data", file=str(config)) for p in problems])
+        _train(settings, results.absolute() / _folder_name(name or f"train-{config.stem}"))
+
+
+def _folder_name(name: str) -> str:
+    from sweep.errors import InputError
+    from sweep.spec.sweep import check_name
+
+    try:
+        return check_name(name)
+    except ValueError as error:
+        raise InputError.single(str(error), key="--name") from None
+
+
+def _train(settings: TrialSettings, folder: Path) -> None:
+    from sweep.errors import ResultsError, SweepFailed
+    from sweep.record import Outcome, Status
+    from sweep.spec.load import to_yaml
+    from sweep.store.layout import TrialPaths
+    from sweep.store.store import is_used
+    from sweep.store.trial import write_end, write_epoch, write_start
+    from sweep.trainer.checkpoints import Checkpoints
+    from sweep.trainer.fit import fit
+
+    if is_used(folder):
+        raise ResultsError(f"{folder} exists already: choose another --name, or remove the folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    paths = TrialPaths(folder)
+    write_start(paths, {}, to_yaml(settings))
+
+    def report(metrics: EpochMetrics) -> None:
+        write_epoch(paths, metrics)
+        typer.echo(_line(metrics))
+
+    try:
+        outcome = fit(settings, report=report, checkpoint=Checkpoints(folder))
+    except Exception as error:
+        write_end(paths, Outcome.failed(error))
+        raise
+    write_end(paths, outcome)
+    typer.echo(f"{outcome.status}: {outcome.cause}" if outcome.cause else str(outcome.status))
+    typer.echo(f"Results: {folder}")
+    if outcome.status is Status.DIVERGED:
+        raise SweepFailed(f"the trial diverged; see {paths.divergence}")
+
+
+def _line(metrics: EpochMetrics) -> str:
+    dice = "none" if metrics.val_dice is None else f"{metrics.val_dice:.4f}"
+    terms = "  ".join(f"{name} {value:.4f}" for name, value in metrics.terms.items())
+    return (
+        f"epoch {metrics.epoch:4d}  val Dice {dice}  loss {metrics.train_loss:.4f}"
+        f"  ({terms})  {metrics.seconds:.1f} s"
+    )
+
+
+def main() -> None:
+    run_alone(command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The brain: slabs that stay apart, and slices that are the template's own."""
+
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.data import brain
+from sweep.data.brain import BRAIN_SLICES, slabs, write_brain
+from sweep.data.check import check_data
+from sweep.data.pixels import load_case
+from sweep.data.raw import open_raw
+from sweep.data.splits import read_splits
+from sweep.errors import InputError
+from sweep.spec.settings import BrainData
+
+NILEARN_IS_THERE = importlib.util.find_spec("nilearn") is not None
+needs_nilearn = pytest.mark.skipif(not NILEARN_IS_THERE, reason="needs the extra `brain`")
+
+
+@given(st.integers(4, 60), st.integers(0, 30), st.integers(1, 5))
+def test_slabs_are_a_gap_apart_and_lie_on_both_sides(validation_slices, gap, step):
+    settings = BrainData(
+        source="brain", validation_slices=validation_slices, gap=gap, step=step, folds=2
+    )
+    training, validation = slabs(settings)
+    assert set(training) | set(validation) <= set(BRAIN_SLICES)
+    assert min(abs(t - v) for t in training for v in validation) > gap
+    assert min(training) < min(validation) <= max(validation) < max(training)
+    assert max(validation) - min(validation) < validation_slices
+    below = sum(t < validation[0] for t in training)
+    assert abs(2 * below - len(training)) <= 1
+
+
+@needs_nilearn
+def test_slices_are_the_templates_own(tmp_path):
+    from nilearn.datasets import load_mni152_template, load_mni152_wm_template
+
+    settings = BrainData(source="brain", step=8, threshold=0.6)
+    write_brain(tmp_path / "brain", settings)
+    dataset = open_raw(tmp_path / "brain")
+    training, validation = slabs(settings)
+    assert dataset.cases == tuple(f"mni152_z{z:03d}" for z in sorted(training + validation))
+    assert read_splits(dataset.folder, dataset.cases) == (
+        (
+            tuple(f"mni152_z{z:03d}" for z in training),
+            tuple(f"mni152_z{z:03d}" for z in validation),
+        ),
+    )
+    z = validation[0]
+    image, label = load_case(dataset, f"mni152_z{z:03d}")
+    t1 = load_mni152_template(resolution=1)
+    np.testing.assert_allclose(image[0] / 255, t1.get_fdata()[:, :, z], atol=1e-6)
+    white_matter = load_mni152_wm_template(resolution=1).get_fdata()
+    np.testing.assert_array_equal(label, white_matter[:, :, z] >= 0.6)
+
+
+@needs_nilearn
+def test_slice_keeps_its_place_in_the_brain(tmp_path):
+    import nibabel
+    from nilearn.datasets import load_mni152_template
+
+    write_brain(tmp_path / "brain", BrainData(source="brain", step=20))
+    affine = load_mni152_template(resolution=1).affine
+    for path in (tmp_path / "brain" / "labelsTr").iterdir():
+        z = int(path.name.removeprefix("mni152_z").removesuffix(".nii.gz"))
+        expected = affine @ [0, 0, z, 1]
+        np.testing.assert_array_equal(nibabel.load(path).affine @ [0, 0, 0, 1], expected)
+
+
+@needs_nilearn
+def test_slices_that_hold_brain_are_known_without_nilearn():
+    t1, _, _ = brain._templates()
+    held = np.flatnonzero((t1 > 0).sum(axis=(0, 1)) >= brain._LEAST_BRAIN)
+    assert range(held[0], held[-1] + 1) == BRAIN_SLICES
+    assert len(held) == len(BRAIN_SLICES)
+
+
+def test_missing_nilearn_is_told_with_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nilearn", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    settings = BrainData(source="brain")
+    (message,) = check_data(settings)
+    assert "pip install 'medical-sweep[brain]'" in message
+    with pytest.raises(InputError, match="medical-sweep"):
+        write_brain(tmp_path / "brain", settings)
+
+
+@needs_nilearn
+def test_slab_that_leaves_nothing_to_train_on_is_told():
+    (message,) = check_data(BrainData(source="brain", validation_slices=100, gap=30))
+    assert message.startswith("data.validation_slices: 100 validation slices with a gap of 30")
+
+
+@needs_nilearn
+def test_brain_has_one_fold():
+    (message,) = check_data(BrainData(source="brain", fold=1))
+    assert message == "data.fold: the brain has one fixed split: 0, not 1"

@@ -1,0 +1,294 @@
+"""From source to samples: exact, shared without copying, and never a traceback."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sweep.data.pixels import RawCase, write_raw
+from sweep.data.prepare import PreparedData, Samples, check_data, prepare
+from sweep.errors import InputError
+from sweep.spec.settings import NnunetRawData, ShapesData
+
+RNG = np.random.default_rng(11)
+SMALL = ShapesData(count=6, size=32, folds=2)
+
+
+def raw(folder: Path, **changes: object) -> NnunetRawData:
+    return NnunetRawData(source="nnunet_raw", folder=str(folder), **{"folds": 2, **changes})
+
+
+def by_case(data: PreparedData) -> dict[str, list]:
+    found: dict[str, list] = {}
+    for sample in [*data.training, *data.validation]:
+        found.setdefault(sample.case, []).append(sample)
+    return found
+
+
+def base_of(array: np.ndarray) -> np.ndarray:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def write_volumes(folder: Path, shapes: list[tuple[int, int, int]]) -> dict[str, RawCase]:
+    cases = {
+        f"v{index}": RawCase(
+            f"v{index}",
+            RNG.normal(5, 3, size=(2, *shape)).astype(np.float32),
+            RNG.integers(0, 3, shape, dtype=np.uint8),
+        )
+        for index, shape in enumerate(shapes)
+    }
+    write_raw(
+        folder,
+        cases.values(),
+        name="volumes",
+        channel_names=["T1", "T2"],
+        labels={"background": 0, "inner": 1, "outer": 2},
+        file_ending=".nii.gz",
+    )
+    return cases
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_volumes_are_normalised_whole_and_cut_along_the_chosen_axis(tmp_path, axis):
+    cases = write_volumes(tmp_path / "set", [(4, 5, 6), (7, 5, 3), (2, 3, 4)])
+    data = prepare(raw(tmp_path / "set", slice_axis=axis), tmp_path / "cache")
+    assert data.channels == ("T1", "T2")
+    assert data.classes == ("background", "inner", "outer")
+    found = by_case(data)
+    assert found.keys() == cases.keys()
+    for name, case in cases.items():
+        wide = case.image.astype(np.float64)
+        mean = wide.mean(axis=(1, 2, 3), keepdims=True)
+        expected = (wide - mean) / wide.std(axis=(1, 2, 3), keepdims=True)
+        assert len(found[name]) == case.label.shape[axis]
+        for index, sample in enumerate(found[name]):
+            np.testing.assert_allclose(
+                sample.image, expected.take(index, axis=axis + 1), rtol=1e-5, atol=1e-5
+            )
+            np.testing.assert_array_equal(sample.label, case.label.take(index, axis=axis))
+
+
+def test_minmax_brings_each_channel_to_the_unit_interval(tmp_path):
+    cases = write_volumes(tmp_path / "set", [(4, 5, 6), (7, 5, 3)])
+    settings = raw(tmp_path / "set", normalization="minmax")
+    for name, samples in by_case(prepare(settings, tmp_path / "cache")).items():
+        image = np.stack([sample.image for sample in samples], axis=-1)
+        wide = cases[name].image
+        low, high = (f(wide, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
+        np.testing.assert_allclose(image, (wide - low) / (high - low), atol=1e-6)
+
+
+@pytest.mark.parametrize("normalization", ["zscore", "minmax"])
+def test_constant_channel_becomes_zero_and_never_nan(tmp_path, normalization):
+    label = np.ones((8, 8), np.uint8)
+    cases = [RawCase(name, np.full((1, 8, 8), 77, np.uint8), label) for name in "abcd"]
+    write_raw(
+        tmp_path / "set",
+        cases,
+        name="flat",
+        channel_names=["grey"],
+        labels={"background": 0, "all": 1},
+        file_ending=".png",
+    )
+    data = prepare(raw(tmp_path / "set", normalization=normalization), tmp_path / "cache")
+    for sample in data.training:
+        np.testing.assert_array_equal(sample.image, np.zeros((1, 8, 8), np.float32))
+
+
+def test_samples_are_read_only_views_of_one_mapped_file(tmp_path):
+    data = prepare(SMALL, tmp_path)
+    bases = {id(base_of(sample.image)) for sample in [*data.training, *data.validation]}
+    assert len(bases) == 1
+    base = base_of(data.training[0].image)
+    assert isinstance(base, np.memmap)
+    for sample in data.training:
+        assert np.shares_memory(sample.image, base)
+        assert sample.image.flags.c_contiguous
+        for array in (sample.image, sample.label):
+            assert not array.flags.owndata
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0
+
+
+def test_samples_are_a_sequence(tmp_path):
+    samples = prepare(SMALL, tmp_path).training
+    assert isinstance(samples, Samples)
+    assert len(samples) == len(list(samples)) == 3
+    assert samples[-1].case == samples.cases[-1] == samples[1:][1].case
+    with pytest.raises(IndexError):
+        samples[3]
+
+
+def test_no_case_stands_on_both_sides_in_any_fold(tmp_path):
+    write_volumes(tmp_path / "set", [(3, 4, 5)] * 5)
+    held_out = []
+    for fold in range(3):
+        data = prepare(raw(tmp_path / "set", folds=3, fold=fold), tmp_path / "cache")
+        assert not set(data.training.cases) & set(data.validation.cases)
+        held_out += data.validation.cases
+    assert sorted(held_out) == ["v0", "v1", "v2", "v3", "v4"]
+
+
+def test_folds_share_one_cache_entry_and_pixels_do_not(tmp_path):
+    for settings in (
+        SMALL,
+        SMALL.model_copy(update={"fold": 1, "folds": 3, "patch_size": 16}),
+        SMALL.model_copy(update={"normalization": "minmax"}),
+    ):
+        prepare(settings, tmp_path)
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
+
+
+def test_changed_dataset_is_read_again(tmp_path, write_grey):
+    folder = write_grey()
+    before = prepare(raw(folder), tmp_path / "cache").training[0]
+    path = folder / "imagesTr" / f"{before.case}_0000.png"
+    other = folder / "imagesTr" / "case_9_0000.png"
+    path.replace(other)
+    (folder / "imagesTr" / "case_1_0000.png").replace(path)
+    other.replace(folder / "imagesTr" / "case_1_0000.png")
+    after = prepare(raw(folder), tmp_path / "cache").training[0]
+    assert after.case == before.case
+    assert not np.array_equal(after.image, before.image)
+
+
+def test_datasets_own_split_is_taken(tmp_path, write_grey):
+    folder = write_grey()
+    entries = [{"train": ["case_5", "case_0"], "val": ["case_3"]}]
+    (folder / "splits_final.json").write_text(json.dumps(entries))
+    data = prepare(raw(folder), tmp_path / "cache")
+    assert data.training.cases == ("case_5", "case_0")
+    assert data.validation.cases == ("case_3",)
+    (message,) = check_data(raw(folder, fold=1))
+    assert message.startswith("data.fold: there is no fold 1: splits_final.json has 1")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"), [(None, 1), ("inner", 1), ("outer", 2), (1, 1), (2, 2)]
+)
+def test_geometric_class_is_found_by_name_or_number(tmp_path, wanted, expected):
+    write_volumes(tmp_path / "set", [(3, 4, 5)] * 2)
+    settings = raw(tmp_path / "set", geometric_class=wanted)
+    assert prepare(settings, tmp_path / "cache").geometric_class == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("iner", "'iner' is not a class of the dataset; did you mean 'inner'?"),
+        (3, "3 is not a class of the dataset"),
+        (0, "0 is the background"),
+        ("background", "'background' is the background"),
+    ],
+)
+def test_unknown_geometric_class_is_told_with_the_near_miss(tmp_path, wanted, expected):
+    write_volumes(tmp_path / "set", [(3, 4, 5)] * 2)
+    settings = raw(tmp_path / "set", geometric_class=wanted)
+    (message,) = check_data(settings)
+    assert expected in message
+    assert "(its classes: inner (1), outer (2))" in message
+    with pytest.raises(InputError, match="geometric_class"):
+        prepare(settings, tmp_path / "cache")
+
+
+@pytest.mark.parametrize(("empty", "side"), [("val", "validation"), ("train", "training")])
+def test_side_without_any_foreground_is_told(tmp_path, empty, side):
+    label = np.ones((8, 8), np.uint8)
+    names = {"train": ("a", "b"), "val": ("c", "d")}
+    write_raw(
+        tmp_path / "set",
+        [
+            RawCase(name, np.zeros((1, 8, 8), np.uint8), label * (part != empty))
+            for part, cases in names.items()
+            for name in cases
+        ],
+        name="half",
+        channel_names=["grey"],
+        labels={"background": 0, "dot": 1},
+        file_ending=".png",
+        splits=[(names["train"], names["val"])],
+    )
+    with pytest.raises(InputError, match=f"none of the 2 {side} cases has a pixel of dot"):
+        prepare(raw(tmp_path / "set"), tmp_path / "cache")
+
+
+def test_every_damaged_file_is_told_and_nothing_is_kept(tmp_path, write_grey):
+    folder = write_grey()
+    for case in ("case_1", "case_4"):
+        (folder / "imagesTr" / f"{case}_0000.png").write_bytes(b"not a picture")
+    with pytest.raises(InputError) as caught:
+        prepare(raw(folder), tmp_path / "cache")
+    assert [Path(mistake.file).name for mistake in caught.value.mistakes] == [
+        "case_1_0000.png",
+        "case_4_0000.png",
+    ]
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize("name", ["with space", "Größe-脑-🧠"])
+def test_dataset_and_cache_may_lie_under_any_name(tmp_path, write_grey, name):
+    data = prepare(raw(write_grey(name=name)), tmp_path / f"{name} cache")
+    assert len(data.training) + len(data.validation) == 6
+
+
+def test_fewer_images_than_folds_are_told(tmp_path):
+    settings = ShapesData(count=5, folds=6)
+    (message,) = check_data(settings)
+    assert message == "data.folds: 5 cases cannot be dealt to 6 folds"
+    with pytest.raises(InputError, match=r"data\.folds"):
+        prepare(settings, tmp_path)
+
+
+def test_mistakes_of_settings_and_dataset_are_told_together(write_grey):
+    messages = check_data(raw(write_grey(), folds=7, geometric_class="dott"))
+    assert [message.split(":")[0] for message in messages] == [
+        "data.folds",
+        "data.geometric_class",
+    ]
+
+
+def test_sound_settings_have_no_mistakes(write_grey):
+    assert check_data(ShapesData()) == []
+    assert check_data(raw(write_grey())) == []
+
+
+def test_checking_and_a_warm_cache_import_neither_torch_nor_monai(tmp_path, write_grey):
+    folder = write_grey()
+    prepare(raw(folder), tmp_path / "cache")
+    script = """
+import sys
+from pathlib import Path
+from sweep.data.prepare import check_data, prepare
+from sweep.spec.settings import BrainData, NnunetRawData
+settings = NnunetRawData(source="nnunet_raw", folder=sys.argv[1], folds=2)
+check_data(BrainData(source="brain")), check_data(settings), prepare(settings, Path(sys.argv[2]))
+heavy = {"torch", "monai", "ray", "pandas", "nibabel", "nilearn"}
+assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", script, folder, tmp_path / "cache"], check=True)
+
+
+def test_two_processes_at_once_prepare_the_same_data(tmp_path):
+    script = """
+from sweep.data.prepare import prepare
+from sweep.spec.settings import ShapesData
+data = prepare(ShapesData(count=6, size=32, folds=2))
+print(sum(float(sample.image.sum()) for sample in data.training))
+"""
+    environment = os.environ | {"MEDICAL_SWEEP_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", script]
+    processes = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert outputs[0] == outputs[1] != ""
+    assert len([path for path in (tmp_path / "cache").iterdir() if path.is_dir()]) == 1

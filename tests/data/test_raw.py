@@ -1,0 +1,198 @@
+"""The raw layout: what is read from names and dataset.json, and every mistake in them."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sweep.data.raw import open_raw
+from sweep.errors import InputError
+
+
+def describe(folder: Path, **changes: Any) -> None:
+    """Change entries of dataset.json; None takes one out."""
+    file = folder / "dataset.json"
+    description = json.loads(file.read_text()) | changes
+    kept = {key: value for key, value in description.items() if value is not None}
+    file.write_text(json.dumps(kept))
+
+
+def mistakes_of(folder: Path) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        open_raw(folder)
+    return [str(mistake) for mistake in caught.value.mistakes]
+
+
+def test_dataset_is_opened_by_its_names_alone(write_grey):
+    dataset = open_raw(write_grey(count=3))
+    assert dataset.name == "Dataset001_Grey"
+    assert dataset.cases == ("case_0", "case_1", "case_2")
+    assert dataset.channel_names == ("grey",)
+    assert dataset.classes == ("background", "dot")
+    assert [path.name for path in dataset.image_paths("case_1")] == ["case_1_0000.png"]
+    assert dataset.label_path("case_1").name == "case_1.png"
+
+
+def test_classes_stand_in_order_of_their_integers(write_grey):
+    folder = write_grey()
+    describe(folder, labels={"tumour": 2, "dot": 1, "background": 0})
+    assert open_raw(folder).classes == ("background", "dot", "tumour")
+
+
+def test_missing_folder_is_told():
+    (message,) = mistakes_of(Path("no/such folder"))
+    assert message.startswith("data.folder: no/such folder is not a folder")
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b"])
+def test_impossible_folder_name_is_told_without_a_traceback(name):
+    (message,) = mistakes_of(Path(name))
+    assert message.startswith("data.folder")
+
+
+def test_missing_description_is_told(tmp_path):
+    (message,) = mistakes_of(tmp_path)
+    assert message.startswith(f"{tmp_path / 'dataset.json'}: is missing")
+
+
+def test_broken_json_is_told_with_its_line(write_grey):
+    folder = write_grey()
+    (folder / "dataset.json").write_text('{\n  "labels": {},\n  oops\n}')
+    (message,) = mistakes_of(folder)
+    assert message.startswith(f"{folder / 'dataset.json'}:3: is not valid JSON")
+
+
+@pytest.mark.parametrize(
+    "content", [b"[]", b"3", b"null", b"\xff\xfe\x00", b"", b"[" * 100_000, b"9" * 5000]
+)
+def test_description_that_is_no_object_is_told(write_grey, content):
+    folder = write_grey()
+    (folder / "dataset.json").write_bytes(content)
+    (message,) = mistakes_of(folder)
+    assert message.startswith(str(folder / "dataset.json"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"channel_names": None}, "`channel_names` is missing"),
+        ({"channel_names": None, "modality": {"0": "T1"}}, "`modality` is its name in nnU-Net v1"),
+        ({"channel_names": {}}, "`channel_names` must be an object"),
+        ({"channel_names": ["T1"]}, "`channel_names` must be an object"),
+        ({"channel_names": {"1": "T1"}}, 'must have the keys "0", "1"'),
+        ({"channel_names": {"0": 7}}, "must map to names"),
+        ({"labels": None}, "`labels` is missing"),
+        ({"labels": ["dot"]}, "`labels` must be an object"),
+        ({"labels": {}}, "must name the background and 1 to 255 classes"),
+        ({"labels": {"background": 0}}, "must name the background and 1 to 255 classes"),
+        ({"labels": {"background": 0, "dot": 2}}, "without a gap or repeat, not [0, 2]"),
+        ({"labels": {"background": 0, "dot": 0}}, "without a gap or repeat, not [0, 0]"),
+        ({"labels": {"dot": 1}}, "without a gap or repeat, not [1]"),
+        ({"labels": {"background": 0, "dot": True}}, "must map each name to an integer"),
+        ({"labels": {"background": 0, "dot": 1.0}}, "must map each name to an integer"),
+        ({"labels": {"0": "background", "1": "dot"}}, "as in nnU-Net v1; turn it round"),
+        ({"labels": {"background": 0, "whole": [1, 2]}}, "region-based labels are not supported"),
+        ({"regions_class_order": [1]}, "region-based labels are not supported"),
+        ({"labels": {"background": 0, "dot": 1, "ignore": 2}}, "`ignore` is not supported"),
+        ({"labels": {str(n): n for n in range(257)}}, "1 to 255 classes"),
+        ({"numTraining": None}, "`numTraining` is missing"),
+        ({"numTraining": "6"}, "`numTraining` is '6'"),
+        ({"numTraining": 5}, "`numTraining` is 5, but imagesTr holds 6 cases"),
+        ({"file_ending": None}, "`file_ending` is missing"),
+        ({"file_ending": "png"}, "must be one of .png, .nii, .nii.gz"),
+        ({"file_ending": [".png"]}, "must be one of .png, .nii, .nii.gz"),
+        ({"file_ending": ".nii"}, "holds no image named CASE_0000.nii"),
+        ({"dataset": {}}, "lists its files under `dataset`"),
+    ],
+)
+def test_mistake_in_the_description_is_told(write_grey, changes, expected):
+    folder = write_grey()
+    describe(folder, **changes)
+    (message,) = mistakes_of(folder)
+    assert expected in message
+
+
+def test_all_mistakes_are_told_at_once(write_grey):
+    folder = write_grey()
+    describe(folder, labels={"background": 0, "dot": 3}, numTraining=9)
+    (folder / "labelsTr" / "case_2.png").unlink()
+    (folder / "imagesTr" / "case_4_0000.png").unlink()
+    (folder / "imagesTr" / "case_5_0000.png").rename(folder / "imagesTr" / "case_5_0001.png")
+    (folder / "imagesTr" / "stray.png").touch()
+    report = "\n".join(mistakes_of(folder))
+    for expected in (
+        "without a gap or repeat, not [0, 3]",
+        "imagesTr: files without a channel number: stray.png",
+        "labelsTr: images without a label; missing here: case_2.png",
+        "imagesTr: labels without an image; missing here: case_4_0000.png",
+        "channels of `channel_names` that are missing: case_5_0000.png",
+        "channels that `channel_names` does not name: case_5_0001.png",
+        "`numTraining` is 9, but imagesTr holds 5 cases",
+    ):
+        assert expected in report
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 300) | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)
+DESCRIPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "channel_names": JSON | st.just({"0": "grey"}),
+        "labels": JSON | st.just({"background": 0, "dot": 1}),
+        "numTraining": JSON | st.just(6),
+        "file_ending": JSON | st.just(".png"),
+        "name": JSON,
+    },
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(description=DESCRIPTIONS)
+def test_any_description_is_either_opened_or_told(write_grey, tmp_path, description):
+    folder = tmp_path / "fuzzed"
+    if not folder.exists():
+        write_grey(name=folder.name)
+    (folder / "dataset.json").write_text(json.dumps(description))
+    try:
+        dataset = open_raw(folder)
+    except InputError:  # never without a mistake: its constructor sees to that
+        return
+    assert sorted(dataset.labels.values()) == list(range(len(dataset.classes)))
+
+
+@pytest.mark.parametrize("name", ["imagesTr", "labelsTr"])
+def test_missing_subfolder_is_told(write_grey, name):
+    folder = write_grey()
+    (folder / name).rename(folder / "elsewhere")
+    (message,) = mistakes_of(folder)
+    assert message.startswith(f"{folder / name}: is missing")
+
+
+def test_long_lists_of_files_are_shortened(write_grey):
+    folder = write_grey(count=40)
+    for label in (folder / "labelsTr").iterdir():
+        label.unlink()
+    (message,) = mistakes_of(folder)
+    assert re.search(r"case_0\.png, case_1\.png, .* and 35 more$", message)
+
+
+def test_hidden_files_and_other_endings_are_passed_over(write_grey):
+    folder = write_grey()
+    (folder / "imagesTr" / "._case_0_0000.png").touch()
+    (folder / "imagesTr" / "notes.txt").touch()
+    (folder / "labelsTr" / "case_9.png").mkdir()
+    assert len(open_raw(folder).cases) == 6
+
+
+@pytest.mark.parametrize("name", ["with space", "Größe-脑-🧠", "quo'te\"s", "-dash", "a%20b#?"])
+def test_folder_may_have_any_name(write_grey, name):
+    folder = write_grey(name=name)
+    assert open_raw(folder).name == name
+    assert open_raw(str(folder)).label_path("case_0").is_file()

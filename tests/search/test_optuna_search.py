@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
+from sweep.search.optuna_search import OptunaSearch, tpe
+from sweep.search.random_search import RandomSearch
+from sweep.search.searcher import Searcher
+from sweep.spec.space import Choice, Distribution, LogUniform, RandInt
+
+SPACE: dict[str, Distribution] = {
+    "loss.sqrt_epsilon": Choice((0, 1e-8, 1e-6, 1e-4)),
+    "loss.weights.compactness": LogUniform(1e-3, 1.0),
+    "loss.warmup_epochs": RandInt(0, 21),
+}
+
+
+def ended(
+    number: int,
+    parameters: Mapping[str, ParameterValue],
+    status: Status,
+    *dice: float | None,
+) -> TrialRecord:
+    return TrialRecord(
+        trial_id=f"t{number:04d}",
+        number=number,
+        parameters=parameters,
+        history=tuple(EpochMetrics(epoch=i, val_dice=value) for i, value in enumerate(dice)),
+        outcome=Outcome(status=status),
+    )
+
+
+@pytest.mark.parametrize(
+    "adopted", [False, True], ids=["asked here", "asked by an earlier session"]
+)
+@pytest.mark.parametrize(
+    ("status", "dice", "state", "value", "diverged"),
+    [
+        (Status.COMPLETED, (0.2, 0.8, 0.7), TrialState.COMPLETE, 0.8, -1.0),
+        (Status.EARLY_STOPPED, (0.8, 0.7), TrialState.COMPLETE, 0.8, -1.0),
+        (Status.COMPLETED, (None, math.nan), TrialState.FAIL, None, None),
+        (Status.COMPLETED, (), TrialState.FAIL, None, None),
+        (Status.PRUNED, (0.2, 0.5, 0.4), TrialState.PRUNED, 0.4, -1.0),
+        (Status.PRUNED, (None,), TrialState.PRUNED, None, -1.0),
+        (Status.DIVERGED, (0.9, 0.0), TrialState.COMPLETE, 0.0, 1.0),
+        (Status.DIVERGED, (), TrialState.COMPLETE, 0.0, 1.0),
+        (Status.FAILED, (0.9,), TrialState.FAIL, None, None),
+    ],
+)
+def test_study_is_told_the_truth(
+    adopted: bool,
+    status: Status,
+    dice: tuple[float | None, ...],
+    state: TrialState,
+    value: float | None,
+    diverged: float | None,
+) -> None:
+    parameters = OptunaSearch(SPACE, 7, tpe(10)).ask(0)
+    searcher = OptunaSearch(SPACE, 7, tpe(10))
+    if not adopted:
+        searcher.ask(0)
+    searcher.tell(ended(0, parameters, status, *dice))
+
+    [trial] = searcher.study.trials
+    assert trial.state is state
+    assert trial.value == value
+    assert trial.constraints.get("diverged") == diverged
+    assert trial.intermediate_values == {
+        epoch: d for epoch, d in enumerate(dice) if d is not None and math.isfinite(d)
+    }
+
+
+def test_nothing_stays_running_when_every_trial_has_ended() -> None:
+    searcher = OptunaSearch(SPACE, 7, tpe(3))
+    for number in range(20):
+        status = [status for status in Status if status.is_final][number % 5]
+        searcher.tell(ended(number, searcher.ask(number), status, math.nan))
+    assert TrialState.RUNNING not in {trial.state for trial in searcher.study.trials}
+
+
+def test_trial_that_is_told_twice_stands_once_in_the_study() -> None:
+    searcher = OptunaSearch(SPACE, 7, tpe(10))
+    record = ended(0, searcher.ask(0), Status.COMPLETED, 0.5)
+    searcher.tell(record)
+    searcher.tell(record)
+    assert len(searcher.study.trials) == 1
+
+
+def test_running_trial_of_an_interrupted_sweep_is_taken_in_and_can_end() -> None:
+    parameters = OptunaSearch(SPACE, 7, tpe(10)).ask(0)
+    searcher = OptunaSearch(SPACE, 7, tpe(10))
+    running = replace(ended(0, parameters, Status.COMPLETED, 0.5), outcome=None)
+
+    searcher.tell(running)
+    assert [trial.state for trial in searcher.study.trials] == [TrialState.RUNNING]
+    assert repr(searcher.ask(0)) == repr(parameters)
+
+    searcher.tell(replace(running, outcome=Outcome(status=Status.COMPLETED)))
+    assert [trial.state for trial in searcher.study.trials] == [TrialState.COMPLETE]
+
+
+def diverges(parameters: Mapping[str, ParameterValue]) -> bool:
+    """As in a sweep of the users: ε = 0 always, a small ε under a large weight."""
+    epsilon, weight = parameters["loss.sqrt_epsilon"], parameters["loss.weights.compactness"]
+    assert isinstance(epsilon, int | float)
+    assert isinstance(weight, float)
+    return epsilon == 0 or (epsilon <= 1e-6 and weight > 0.03)
+
+
+def toy_trial(
+    number: int, parameters: Mapping[str, ParameterValue], best_weight: float = 0.01
+) -> TrialRecord:
+    weight = parameters["loss.weights.compactness"]
+    assert isinstance(weight, float)
+    dice = 0.9 - 0.02 * math.log10(weight / best_weight) ** 2
+    if diverges(parameters):
+        return ended(number, parameters, Status.DIVERGED, dice, 0.0)
+    return ended(number, parameters, Status.COMPLETED, dice / 2, dice)
+
+
+def count_diverged(searcher: Searcher, best_weight: float) -> int:
+    """Diverged trials among 60."""
+    diverged = 0
+    for number in range(60):
+        parameters = searcher.ask(number)
+        assert parameters is not None
+        searcher.tell(toy_trial(number, parameters, best_weight))
+        diverged += diverges(parameters)
+    return diverged
+
+
+@pytest.mark.parametrize(
+    ("best_weight", "share"),
+    [
+        pytest.param(0.01, 0.5, id="best weight is a healthy one"),
+        pytest.param(0.03, 0.7, id="best weight lies at the brink"),
+    ],
+)
+def test_tpe_that_is_told_of_divergence_proposes_fewer_diverged_trials_than_random_search(
+    best_weight: float, share: float
+) -> None:
+    seeds = range(5)
+    random = sum(count_diverged(RandomSearch(SPACE, seed), best_weight) for seed in seeds)
+    learnt = sum(count_diverged(OptunaSearch(SPACE, seed, tpe(10)), best_weight) for seed in seeds)
+    assert learnt < share * random
+
+
+TWELVE_TRIALS_THEN_ONE = """
+from sweep.search.optuna_search import OptunaSearch, tpe
+import test_optuna_search as toy
+searcher = OptunaSearch(toy.SPACE, 7, tpe(5))
+for number in range(12):
+    searcher.tell(toy.toy_trial(number, searcher.ask(number)))
+print(searcher.ask(12))
+"""
+
+
+def test_proposals_are_the_same_in_every_process() -> None:
+    def proposal(hash_seed: str) -> str:
+        here = str(Path(__file__).parent)
+        environment = os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": here}
+        command = [sys.executable, "-c", TWELVE_TRIALS_THEN_ONE]
+        return subprocess.run(
+            command, env=environment, check=True, capture_output=True, text=True
+        ).stdout
+
+    assert proposal("1") == proposal("2") != ""
+
+
+def test_searchers_by_name_import_optuna_only_where_it_is_asked_for_and_never_torch() -> None:
+    code = """
+import sys
+import sweep.search.searcher, sweep.search.scheduler
+assert not {"optuna", "torch", "ray", "pandas"} & set(sys.modules)
+import sweep.search.optuna_search
+assert not {"torch", "ray"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,185 @@
+"""Distributions: what they draw, what they hold, and what is said of wrong ones."""
+
+import math
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.spec.space import (
+    DISTRIBUTIONS,
+    Choice,
+    Distribution,
+    Grid,
+    LogRandInt,
+    LogUniform,
+    QUniform,
+    RandInt,
+    Uniform,
+    as_yaml,
+    grid_size,
+    parse_distribution,
+)
+
+WHOLE = st.integers(-(2**63), 2**63 - 1)
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.none() | st.booleans() | WHOLE | FINITE | st.text(max_size=5)
+
+
+def ordered(numbers, least=None):
+    pairs = st.tuples(numbers, numbers).map(sorted).filter(lambda pair: pair[0] < pair[1])
+    return pairs if least is None else pairs.filter(lambda pair: pair[0] >= least)
+
+
+@st.composite
+def quantized(draw):
+    q = draw(st.sampled_from([0.1, 0.25, 1.0, 3.0, 1e-6, 0.7]))
+    low, high = draw(ordered(st.integers(-1000, 1000)))
+    grid = QUniform(0.0, 1000 * q, q)  # only to have exact multiples at hand
+    return QUniform(math.copysign(grid._point(abs(low)), low), math.copysign(
+        grid._point(abs(high)), high), q)  # fmt: skip
+
+
+def listed(kind):
+    unique = st.lists(VALUES, min_size=1, max_size=6, unique_by=lambda v: (type(v), v))
+    return unique.map(lambda values: kind(tuple(values)))
+
+
+ANY = st.one_of(
+    ordered(FINITE).map(lambda pair: Uniform(*pair)),
+    ordered(FINITE, least=5e-324).map(lambda pair: LogUniform(*pair)),
+    quantized(),
+    ordered(WHOLE).map(lambda pair: RandInt(*pair)),
+    ordered(WHOLE, least=1).map(lambda pair: LogRandInt(*pair)),
+    listed(Choice),
+    listed(Grid),
+)
+
+
+@given(ANY, st.integers(0, 2**32))
+def test_sample_lies_in_its_distribution(distribution: Distribution, seed: int) -> None:
+    value = distribution.sample(Random(seed))
+    assert distribution.contains(value)
+    assert isinstance(distribution, Choice | Grid) or type(value) in (int, float)
+    if type(value) in (int, float) and distribution.extent:
+        assert distribution.extent[0] <= value <= distribution.extent[1]
+
+
+@given(ANY)
+def test_distribution_is_read_back_from_its_yaml_form_with_its_types(d: Distribution) -> None:
+    again = parse_distribution(as_yaml(d))
+    assert again == d
+    assert [type(v) for v in again.arguments] == [type(v) for v in d.arguments]
+
+
+@given(ANY, st.integers(0, 2**32))
+def test_same_seed_draws_the_same(distribution: Distribution, seed: int) -> None:
+    first, second = distribution.sample(Random(seed)), distribution.sample(Random(seed))
+    assert (type(first), first) == (type(second), second)
+
+
+@given(quantized(), FINITE)
+def test_nearest_multiple_is_a_value_of_the_distribution(d: QUniform, value: float) -> None:
+    assert d.contains(d.nearest(value))
+
+
+def test_quniform_draws_multiples_without_float_dust() -> None:
+    distribution = parse_distribution({"quniform": [0, 1, 0.1]})
+    drawn = {distribution.sample(Random(seed)) for seed in range(400)}
+    assert sorted(drawn) == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    assert distribution.size == 11
+    assert not distribution.contains(0.30000000000000004)
+
+
+@pytest.mark.parametrize("word", ["randint", "lograndint"])
+def test_randint_excludes_its_upper_bound(word: str) -> None:
+    distribution = parse_distribution({word: [2, 5]})
+    assert {distribution.sample(Random(seed)) for seed in range(200)} == {2, 3, 4}
+    assert distribution.extent == (2, 4)
+    assert distribution.size == 3
+    assert not distribution.contains(5)
+    assert not distribution.contains(2.0)
+    assert not distribution.contains(True)
+
+
+def test_loguniform_draws_as_often_below_the_geometric_mean_as_above() -> None:
+    rng, distribution = Random(0), LogUniform(1e-4, 1.0)
+    below = sum(distribution.sample(rng) < 1e-2 for _ in range(4000))
+    assert abs(below - 2000) < 4 * math.sqrt(1000)  # 4 standard deviations of a fair coin
+
+
+def test_choice_keeps_zero_false_and_the_text_zero_apart() -> None:
+    choice = parse_distribution({"choice": [0, 0.0, "0", False, None]})
+    assert [type(value) for value in choice.arguments] == [int, float, str, bool, type(None)]
+    only_false = Choice((False,))
+    assert only_false.contains(False)
+    assert not only_false.contains(0)
+    assert choice.extent == (0, 0)
+
+
+def test_words_of_ray_tune_and_optuna_are_understood() -> None:
+    assert parse_distribution({"grid_search": [1, 2]}) == Grid((1, 2))
+    assert parse_distribution({"categorical": [1, 2]}) == Choice((1, 2))
+
+
+def test_grid_size_is_the_product_of_the_listed_values() -> None:
+    assert grid_size({"a": Grid((1, 2)), "b": Choice((1, 2, 3)), "c": Uniform(0, 1)}) == 6
+
+
+def test_every_distribution_is_found_under_its_own_name() -> None:
+    assert {name: kind.name for name, kind in DISTRIBUTIONS.items()} == {
+        n: n for n in DISTRIBUTIONS
+    }
+
+
+HINT = "`loguniform`, `quniform`, `randint`, `lograndint`, `choice`, `grid`"
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ({"choice": []}, "`choice` is empty; list the values to try"),
+        ({"choice": [4, 8, 4]}, "`choice` lists 4 twice"),
+        ({"choice": [[1, 2]]}, "`choice` lists single values, but has [1, 2]; search the settings "
+         "of a group one by one, by their dotted names"),
+        ({"choice": [float("nan")]}, "`choice` takes finite numbers, but has NaN"),
+        ({"choice": 3}, "`choice` takes [a, b, …], but has 3"),
+        ({"uniform": [1, 0]}, "`uniform` needs low < high, but has [1.0, 0.0]"),
+        ({"uniform": [1, 1]}, "`uniform` needs low < high, but has [1.0, 1.0]"),
+        ({"uniform": [0]}, "`uniform` takes [low, high], but has [0]"),
+        ({"uniform": [0, 1, 2]}, "`uniform` takes [low, high], but has [0, 1, 2]"),
+        ({"uniform": ["0", 1]}, '`uniform` takes numbers, but has "0"'),
+        ({"uniform": [True, 2]}, "`uniform` takes numbers, but has true"),
+        ({"uniform": [0, math.inf]}, "`uniform` takes numbers, but has Infinity"),
+        ({"uniform": {"low": 0}}, '`uniform` takes [low, high], but has {"low": 0}'),
+        ({"loguniform": [0, 1]}, "`loguniform` needs low > 0, but has [0.0, 1.0]; give a small "
+         "positive bound, or list the values with 0 in a `choice`"),
+        ({"quniform": [0, 1]}, "`quniform` takes [low, high, q], but has [0, 1]"),
+        ({"quniform": [0, 1, 0]}, "`quniform` needs q > 0, but has [0.0, 1.0, 0.0]"),
+        ({"quniform": [0, 1, 0.3]}, "`quniform` needs bounds that are multiples of q, but has "
+         "[0.0, 1.0, 0.3]"),
+        ({"randint": [3, 3]}, "`randint` excludes its upper bound, so [3, 3] is empty; "
+         "did you mean [3, 4]?"),
+        ({"randint": [5, 3]}, "`randint` needs low < high, but has [5, 3]"),
+        ({"randint": [0.5, 3]}, "`randint` takes whole numbers, but has 0.5"),
+        ({"lograndint": [0, 3]}, "`lograndint` needs low >= 1, but has [0, 3]; list the values "
+         "with 0 in a `choice`"),
+        ({"log_uniform": [1, 2]}, "`log_uniform` is not a distribution; "
+         "did you mean `loguniform`?"),
+        ({"int": [1, 2]}, "`int` is not a distribution; did you mean `randint`?"),
+        ({"zipf": [1]}, f"`zipf` is not a distribution; there are `uniform`, {HINT}"),
+        ({"patience": {"choice": [1]}}, "`patience` is not a distribution; the settings of a group "
+         "are searched by their dotted names, such as `loss.warmup_epochs: {randint: [0, 20]}`"),
+        ([1, 2], "must be a distribution, such as `{choice: [1, 2]}`, but is [1, 2]"),
+        (3, "must be a distribution, such as `{randint: [0, 20]}`, but is 3"),
+        (None, "must be a distribution, such as `{randint: [0, 20]}`, but is null"),
+        ({}, "must be one distribution, but is {}"),
+        ({"uniform": [0, 1], "choice": [1]},
+         'must be one distribution, but is {"uniform": [0, 1], "choice": [1]}'),
+    ],
+)  # fmt: skip
+def test_a_wrong_distribution_is_told_with_what_would_be_right(written, message) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        parse_distribution(written)
+    assert str(caught.value) == message

@@ -1,0 +1,87 @@
+"""What is told of a sweep that runs but is hardly meant."""
+
+import pytest
+
+from sweep.spec.machine import Machine
+from sweep.spec.sweep import SweepSpec
+from sweep.spec.warn import warnings
+
+QUIET = {
+    "name": "x",
+    "space": {"loss.warmup_epochs": {"randint": [2, 9]}},
+    "trainer": {"epochs": 100},
+    "early_stopping": {"patience": 20},
+}
+ASHA_5 = {"name": "asha", "grace_period": 5, "reduction_factor": 3}
+EPSILON = (
+    "`loss.sqrt_epsilon` 0 will diverge: the gradient of a square root is NaN on any flat region "
+    "of the prediction, at the first step after the warm-up"
+)
+
+
+def told(machine: Machine | None = None, **values) -> list[str]:
+    return warnings(SweepSpec.model_validate(QUIET | values), machine)
+
+
+def test_a_sound_sweep_gives_no_warning() -> None:
+    assert told() == []
+    assert told(Machine(cpus=1, gpus=0)) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"scheduler": ASHA_5}, "1 rung (5 trained epochs) inside the longest warm-up of 8 epochs, "
+         "where trials are one and the same run; `scheduler.grace_period: 19` lies past it"),
+        ({"scheduler": ASHA_5, "loss": {"warmup_epochs": 50}, "space": {"seed": {"choice": [1]}}},
+         "3 rungs (5, 15, 45 trained epochs) inside the longest warm-up of 50 epochs, where trials "
+         "are one and the same run; `scheduler.grace_period: 61` lies past it"),
+        ({"scheduler": ASHA_5, "loss": {"rampup_epochs": 95},
+          "early_stopping": {"patience": None}},
+         "1 rung (5 trained epochs) inside the longest warm-up of 8 epochs, where trials are one "
+         "and the same run; train for more than 100 epochs, or warm up less"),
+        ({"scheduler": {"grace_period": 100}}, "no rung lies before the last of 100 epochs (grace "
+         "period 100): the scheduler prunes no trial"),
+        ({"loss": {"sqrt_epsilon": 0}}, EPSILON),
+        ({"space": {"loss.sqrt_epsilon": {"choice": [0, 1e-6]}}}, EPSILON),
+        ({"space": {"loss.warmup_epochs": {"randint": [2, 102]}}, "scheduler": "none"},
+         "`loss.warmup_epochs` reaches 101 of 100 epochs: the geometric loss switches on in not "
+         "every configuration"),
+        ({"loss": {"warmup_epochs": 100}, "space": {"seed": {"choice": [1]}}, "scheduler": "none",
+          "early_stopping": {"patience": 5, "counts_from": "start"}},
+         "`loss.warmup_epochs` reaches 100 of 100 epochs: the geometric loss switches on in no "
+         "configuration"),
+        ({"early_stopping": {"patience": 88}}, "`early_stopping.patience` 88, counted from epoch "
+         "12, never stops a trial of 100 epochs"),
+        ({"early_stopping": {"patience": 100, "counts_from": "start"}},
+         "`early_stopping.patience` 100 never stops a trial of 100 epochs"),
+        ({"space": {"early_stopping.patience": {"choice": [5, 200]}}},
+         "`early_stopping.patience` 200 never stops a trial of 100 epochs"),
+        ({"trials": 8}, "`searcher: tpe` learns from trial 10 on, but there are 8 trials: all are "
+         "random"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_is_hardly_meant_is_told(values, message) -> None:
+    assert told(**values) == [message]
+
+
+def test_nothing_is_said_of_epsilon_and_warmup_where_no_geometric_loss_is_used() -> None:
+    weights = {"compactness": 0, "boundary": 0, "aspect": 0}
+    loss = {"weights": weights, "sqrt_epsilon": 0, "warmup_epochs": 30}
+    assert told(loss=loss, space={"seed": {"choice": [1]}}, scheduler=ASHA_5) == []
+
+
+def test_a_patience_of_87_just_stops_a_trial_of_100_epochs_that_counts_from_12() -> None:
+    assert told(early_stopping={"patience": 87}) == []
+    assert told(early_stopping={"patience": None}) == []
+
+
+def test_more_concurrent_trials_than_the_machine_has_room_for_are_told() -> None:
+    values = {"max_concurrent": 5, "resources": {"cpu": 2, "gpu": 0.25}}
+    assert told(Machine(cpus=10, gpus=2), **values) == []
+    assert told(Machine(cpus=10, gpus=1), **values) == [
+        "`max_concurrent` is 5, but this machine has room for 4 trials at a time"
+    ]
+    assert told(Machine(cpus=3, gpus=2), **values) == [
+        "`max_concurrent` is 5, but this machine has room for 1 trial at a time"
+    ]

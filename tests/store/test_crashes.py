@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sweep.errors import ResultsError, SweepFailed
+from sweep.record import EpochMetrics
+from sweep.store.read import read_records
+from sweep.store.store import Store
+
+MakeSweep = Callable[[Path], Path]
+
+
+def read_lines(path: Path) -> list[str]:
+    return path.read_text().splitlines(keepends=True)
+
+
+def test_history_cut_at_any_byte_of_its_last_line_loses_that_line_alone(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    original = make_sweep(tmp_path / "sweep")
+    history = original / "trials" / "t0001" / "history.jsonl"
+    content = history.read_bytes()
+    last_line = len(content.splitlines(keepends=True)[-1])
+    complete = read_records(original)[1].history
+    for cut in range(1, last_line + 1):
+        history.write_bytes(content[:-cut])
+        assert read_records(original)[1].history == complete[:2]
+        with Store.open(original) as store:
+            # The worker goes on from its checkpoint and reports the lost epoch again.
+            assert not store.append_epoch("t0001", complete[1])
+            store.append_epoch("t0001", complete[2])
+        assert history.read_bytes() == content
+
+
+def test_journal_cut_at_any_byte_of_its_last_line_is_made_whole_from_the_trials(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    folder = make_sweep(tmp_path / "sweep")
+    journal = folder / "journal.jsonl"
+    content = journal.read_bytes()
+    for cut in range(1, len(content.splitlines(keepends=True)[-1]) + 1):
+        journal.write_bytes(content[:-cut])
+        Store.open(folder).close()
+        assert journal.read_bytes() == content
+
+
+WRITE_FOR_EVER = """
+import itertools, sys
+from pathlib import Path
+from sweep.record import EpochMetrics
+from sweep.store.store import Store
+
+with Store.open(Path(sys.argv[1])) as store:
+    [record] = store.records()
+    for epoch in itertools.count(len(record.history)):
+        store.append_epoch("t0000", EpochMetrics(epoch=epoch, val_dice=0.5))
+        print(epoch, flush=True)
+"""
+
+
+def test_killed_writer_loses_no_epoch_that_it_had_acknowledged(store: Store) -> None:
+    store.start_trial(0, {}, "")
+    store.close()
+    folder = store.layout.folder
+    for acknowledged in (1, 40, 300):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITE_FOR_EVER, str(folder)], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout is not None
+        for _ in range(acknowledged):
+            writer.stdout.readline()
+        writer.kill()
+        rest, _ = writer.communicate()
+        last = int(rest.split("\n")[-2]) if "\n" in rest else acknowledged - 1
+        with Store.open(folder) as reopened:
+            [record] = reopened.records()
+            assert len(record.history) > last
+            assert len(list(reopened.journal())) == 1 + len(record.history)
+
+
+def test_journal_that_lags_far_behind_gets_every_event_once(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    folder = make_sweep(tmp_path / "sweep")
+    journal = folder / "journal.jsonl"
+    lines = read_lines(journal)
+    for kept in range(len(lines)):
+        journal.write_text("".join(lines[:kept]))
+        with Store.open(folder) as store:
+            repaired = read_lines(journal)
+            assert repaired[:kept] == lines[:kept]
+            assert sorted(repaired) == sorted(lines)
+            assert len(list(store.journal())) == len(lines)
+
+
+def test_trial_that_was_killed_while_it_was_being_made_starts_again(store: Store) -> None:
+    folder = store.layout.folder
+    store.start_trial(0, {"a": 1}, "seed: 0\n")
+    store.close()
+    paths = store.layout.trial("t0000")
+    paths.trial.unlink()
+    store.layout.journal.write_text("")
+    assert read_records(folder) == []
+    with Store.open(folder) as store:
+        store.start_trial(0, {"a": 2}, "seed: 0\n")
+        assert [record.parameters for record in store.records()] == [{"a": 2}]
+
+
+def test_trial_of_which_only_the_journal_knows_is_told_and_not_dropped(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    folder = make_sweep(tmp_path / "sweep")
+    shutil.rmtree(folder / "trials" / "t0001")
+    with pytest.raises(ResultsError, match=r"has t0001, whose trial\.json is lost"):
+        Store.open(folder)
+
+
+def test_trial_whose_two_ends_differ_is_told(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    folder = make_sweep(tmp_path / "sweep")
+    trial = folder / "trials" / "t0000" / "trial.json"
+    trial.write_text(trial.read_text().replace("completed", "pruned"))
+    with pytest.raises(ResultsError, match=r"does not fit .*t0000 has ended already: completed"):
+        Store.open(folder)
+
+
+def test_refused_open_frees_the_lock(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    folder = make_sweep(tmp_path / "sweep")
+    journal = folder / "journal.jsonl"
+    content = journal.read_text()
+    journal.write_text("broken\n" + content)
+    with pytest.raises(ResultsError, match=r"journal\.jsonl:1: broken"):
+        Store.open(folder)
+    journal.write_text(content)
+    Store.open(folder).close()
+
+
+def test_folder_that_vanishes_under_a_sweep_fails_it_and_is_not_made_anew(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    folder = make_sweep(tmp_path / "sweep")
+    with Store.open(folder) as store:
+        shutil.rmtree(folder)
+        with pytest.raises(SweepFailed, match=r"cannot write .*history\.jsonl"):
+            store.append_epoch("t0001", EpochMetrics(epoch=3, val_dice=0.5))
+        with pytest.raises(SweepFailed, match=r"cannot write .*t0002"):
+            store.start_trial(2, {}, "")
+    assert not folder.exists()
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from sweep.errors import SweepFailed
+from sweep.record import EpochMetrics
+from sweep.store.store import Store
+
+with Store.open(Path(sys.argv[1])) as store:
+    limit = store.layout.journal.stat().st_size + int(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    recorded = 3
+    try:
+        while True:
+            store.append_epoch("t0001", EpochMetrics(epoch=recorded, val_dice=0.5))
+            recorded += 1
+    except SweepFailed:
+        print(recorded)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    for epoch in range(recorded, recorded + 3):  # there is room again
+        store.append_epoch("t0001", EpochMetrics(epoch=epoch, val_dice=0.5))
+"""
+
+
+@pytest.mark.parametrize("room", [0, 100, 1000])
+def test_full_disk_loses_nothing_and_the_sweep_goes_on_once_there_is_room(
+    make_sweep: MakeSweep, tmp_path: Path, room: int
+) -> None:
+    folder = make_sweep(tmp_path / "sweep")
+    run = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(folder), str(room)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    recorded = int(run.stdout)
+    with Store.open(folder) as store:
+        assert len(store.records()[1].history) == recorded + 3
+        told = [event for event in store.journal() if event.trial_id == "t0001"]
+        assert len(told) == 1 + recorded + 3

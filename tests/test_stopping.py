@@ -1,0 +1,60 @@
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.stopping import EarlyStopping
+
+
+def stop_epoch(
+    curve: list[float | None], patience: int | None, min_delta: float = 0.0, first_epoch: int = 0
+) -> int | None:
+    stopping = EarlyStopping(patience=patience, min_delta=min_delta, first_epoch=first_epoch)
+    return next((e for e, value in enumerate(curve) if stopping.update(e, value)), None)
+
+
+def test_it_stops_after_patience_epochs_without_improvement() -> None:
+    assert stop_epoch([0.1, 0.5, 0.4, 0.4, 0.4], patience=3) == 4
+    assert stop_epoch([0.1, 0.5, 0.4, 0.4, 0.6, 0.6], patience=3) is None
+
+
+def test_no_patience_never_stops() -> None:
+    assert stop_epoch([0.5] + [0.1] * 1000, patience=None) is None
+
+
+def test_a_rise_of_exactly_min_delta_is_no_improvement() -> None:
+    assert stop_epoch([0.5, 0.75], patience=1, min_delta=0.25) == 1
+    assert stop_epoch([0.5, 0.76], patience=1, min_delta=0.25) is None
+
+
+def test_small_rises_add_up_against_the_last_improvement() -> None:
+    # 0.1 → 0.3 in steps smaller than min_delta: the third rise clears it.
+    assert stop_epoch([0.1, 0.18, 0.26, 0.34, 0.34], patience=3, min_delta=0.1) is None
+
+
+def test_epochs_of_the_warmup_do_not_count_against_patience_but_may_improve() -> None:
+    # The users' model: no learning for 21 epochs, then 0.30.
+    slow = [0.05] * 21 + [0.30, 0.31, 0.32]
+    assert stop_epoch(slow, patience=10) == 10
+    assert stop_epoch(slow, patience=10, first_epoch=20) is None
+    assert stop_epoch([0.9] + [0.1] * 9, patience=2, first_epoch=5) == 6
+
+
+def test_an_epoch_that_cannot_be_measured_counts_as_no_improvement() -> None:
+    assert stop_epoch([0.5, None, math.nan], patience=2) == 2
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=60),
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.floats(0, 0.2),
+    st.integers(0, 30),
+)
+def test_more_patience_never_stops_earlier(
+    curve: list[float | None], patience: int, more: int, min_delta: float, first_epoch: int
+) -> None:
+    short = stop_epoch(curve, patience, min_delta, first_epoch)
+    long = stop_epoch(curve, patience + more, min_delta, first_epoch)
+    assert (long if long is not None else len(curve)) >= (short if short is not None else 0)
+    assert not (short is None and long is not None)

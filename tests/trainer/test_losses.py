@@ -1,0 +1,73 @@
+import pytest
+import torch
+from monai.losses import DiceCELoss
+
+from sweep.spec.settings import GeometricWeights, LossSettings
+from sweep.trainer.losses import TrainingLoss, geometric_factor
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 2, 32, 32, generator=generator)
+    target = (torch.rand(2, 1, 32, 32, generator=generator) > 0.5).to(torch.uint8)
+    return logits, target
+
+
+def test_the_factor_is_zero_in_the_warmup_then_rises_linearly_to_one() -> None:
+    factors = [geometric_factor(epoch, 3, 3) for epoch in range(9)]
+    assert factors == [0, 0, 0, 0.25, 0.5, 0.75, 1, 1, 1]
+
+
+def test_without_a_ramp_the_geometric_loss_switches_on_at_once() -> None:
+    assert [geometric_factor(epoch, 2, 0) for epoch in range(4)] == [0, 0, 1, 1]
+    assert geometric_factor(0, 0, 0) == 1
+
+
+def test_the_main_loss_is_monais_dice_plus_cross_entropy() -> None:
+    logits, target = batch()
+    total, terms = TrainingLoss(LossSettings(), 1)([logits], target, factor=0)
+    oracle = DiceCELoss(
+        include_background=False, to_onehot_y=True, softmax=True, batch=True, smooth_nr=1e-5
+    )
+    torch.testing.assert_close(total, oracle(logits, target))
+    assert list(terms) == ["dice", "ce"]
+
+
+def test_deep_supervision_weights_halve_and_sum_to_one_and_geometry_sees_the_first_output() -> None:
+    logits, target = batch()
+    other = logits.flip(0)
+    loss = TrainingLoss(LossSettings(min_area=0), 1)
+    alone = [loss([o], target, factor=0)[0] for o in (logits, other, other)]
+    together, terms = loss([logits, other, other], target, factor=1)
+    main = terms["dice"] + terms["ce"]
+    torch.testing.assert_close(main, (4 * alone[0] + 2 * alone[1] + alone[2]) / 7)
+    _, first = loss([logits], target, factor=1)
+    assert terms["compactness"] == first["compactness"]
+    assert together > main
+
+
+@pytest.mark.parametrize("factor", [0.25, 1.0])
+def test_the_total_adds_each_geometric_term_times_weight_times_factor(factor: float) -> None:
+    weights = GeometricWeights(compactness=0.3, boundary=0.2, aspect=0.1)
+    logits, target = batch()
+    loss = TrainingLoss(LossSettings(weights=weights, min_area=0), 1)
+    total, t = loss([logits], target, factor)
+    expected = (
+        t["dice"]
+        + t["ce"]
+        + factor * (0.3 * t["compactness"] + 0.2 * t["boundary"] + 0.1 * t["aspect"])
+    )
+    torch.testing.assert_close(total, expected)
+
+
+def test_geometry_acts_on_the_chosen_class() -> None:
+    logits, target = batch()
+    logits = torch.cat([logits, 3 * logits[:, :1].flip(2)], dim=1)  # three classes
+    values = [
+        TrainingLoss(LossSettings(min_area=0), c)([logits], target, 1)[1]["boundary"].item()
+        for c in (1, 2)
+    ]
+    swapped = logits[:, [0, 2, 1]]
+    other = TrainingLoss(LossSettings(min_area=0), 1)([swapped], target, 1)[1]["boundary"].item()
+    assert values[0] != values[1]
+    assert other == pytest.approx(values[1])
