@@ -33,15 +33,14 @@ def load_checked(space: Path, overrides: list[str]) -> tuple[SweepSpec, list[str
     Raises:
         InputError: with every mistake.
     """
-    from sweep.data.prepare import check_data
-    from sweep.errors import InputError, Mistake
-    from sweep.spec.warn import warnings
+    from sweep.data.check import check_data
     from sweep.spec.load import load_sweep
+    from sweep.spec.machine import Machine
+    from sweep.spec.warn import warnings
 
-    spec = load_sweep(space, overrides)
-    if problems := check_data(spec.data):
-        raise InputError([Mistake(problem, key="data", file=str(space)) for problem in problems])
-    return spec, warnings(spec)
+    machine = Machine.here()
+    spec = load_sweep(space, overrides, machine=machine, check_data=check_data)
+    return spec, warnings(spec, machine)
 
 
 def main() -> None:

@@ -50,12 +50,14 @@ def command(
             case Format.MARKDOWN:
                 typer.echo(ranking_markdown(frame))
             case Format.TABLE:
-                from rich.console import Console
+                from sweep.console.tables import causes, ranking_table
+                from sweep.console.words import make_console
 
-                from sweep.console.tables import ranking_table
-
-                console = Console()
-                console.print(ranking_table(frame, parameters, title=results.name))
+                console = make_console()
+                title = results.absolute().name
+                console.print(ranking_table(frame, parameters, title=title, width=console.width))
+                for cause in causes(frame):
+                    console.print(cause)
                 if left_out := unfinished(records):
                     console.print(f"{left_out} unfinished trials are not ranked.")
 

@@ -11,7 +11,10 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 ParameterValue = bool | int | float | str | None
 
@@ -80,7 +83,7 @@ class EpochMetrics:
     seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        return finite_or_none(asdict(self))
+        return finite_fields(self)
 
     @classmethod
     def from_json(cls, line: Mapping[str, Any]) -> EpochMetrics:
@@ -119,7 +122,7 @@ class Divergence:
         return f"{what} ({self.term}) at {where}" if self.term else f"{what} at {where}"
 
     def to_json(self) -> dict[str, Any]:
-        return finite_or_none(asdict(self))
+        return finite_fields(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Divergence:
@@ -192,6 +195,11 @@ class TrialRecord:
     @property
     def seconds(self) -> float:
         return sum(epoch.seconds for epoch in self.history)
+
+
+def finite_fields(value: DataclassInstance) -> dict[str, Any]:
+    """The fields of a dataclass as strict JSON can hold them (see `finite_or_none`)."""
+    return {name: finite_or_none(item) for name, item in asdict(value).items()}
 
 
 def finite_or_none(value: Any) -> Any:

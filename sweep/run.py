@@ -76,15 +76,14 @@ def run(spec: SweepSpec, folder: Path, *, resume: bool, verbose: bool) -> Ending
     Raises:
         SweepFailed: it came to its end and no trial has a result.
     """
-    from rich.console import Console
-
     from sweep.analysis.ranking import write_ranking
+    from sweep.console.words import make_console
     from sweep.engine.ending import Ending
     from sweep.errors import SweepFailed
     from sweep.store.layout import Layout
     from sweep.store.store import require_unused
 
-    console = Console()
+    console = make_console()
     if not resume:
         require_unused(Layout(folder))  # before the data is read, which may take long
     prepare_data(spec, console)
@@ -143,9 +142,12 @@ def _execute(spec: SweepSpec, store: Store, console: Console, *, verbose: bool) 
 
 
 def _show(spec: SweepSpec, folder: Path, ranking: Ranking, console: Console) -> None:
-    from sweep.console.tables import ranking_table
+    from sweep.console.tables import causes, ranking_table
 
-    console.print(ranking_table(ranking.frame, list(spec.space), title=spec.name))
+    parameters = list(spec.space)
+    console.print(ranking_table(ranking.frame, parameters, title=spec.name, width=console.width))
+    for cause in causes(ranking.frame):
+        console.print(cause)
     if ranking.unfinished:
         console.print(f"{ranking.unfinished} unfinished trials are not ranked.")
     console.print(f"Ranking: {folder / 'ranking.csv'}", soft_wrap=True, highlight=False)

@@ -27,13 +27,10 @@ def command(
 ) -> None:
     """Train one configuration and report each epoch."""
     with exit_codes():
-        from sweep.data.prepare import check_data
-        from sweep.errors import InputError, Mistake
+        from sweep.data.check import check_data
         from sweep.spec.load import load_trial
 
-        settings = load_trial(config, overrides or [])
-        if problems := check_data(settings.data):
-            raise InputError([Mistake(p, key="data", file=str(config)) for p in problems])
+        settings = load_trial(config, overrides or [], check_data=check_data)
         _train(settings, results.absolute() / _folder_name(name or f"train-{config.stem}"))
 
 

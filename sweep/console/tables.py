@@ -4,51 +4,75 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from sweep.console.words import STYLES, dice_words, duration_words, status_words
+from sweep.console.words import STYLES, dice_words, status_words
 from sweep.record import Status
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def ranking_table(frame: pd.DataFrame, parameters: list[str], *, title: str = "") -> Table:
-    """The rows of a ranking; what all searched names have in common is left out of the header.
+WIDE = 120
+"""Columns of a terminal from which each searched parameter gets a column of its own."""
+
+
+def ranking_table(
+    frame: pd.DataFrame, parameters: list[str], *, title: str = "", width: int = WIDE
+) -> Table:
+    """The rows of a ranking, for a console of ``width`` columns.
 
     Args:
         frame: from `sweep.analysis.ranking.ranking_frame`, all rows or some.
-        parameters: names of its parameter columns.
+        parameters: names of its parameter columns; shown without their group.
         title: above the table.
     """
+    wide = width >= WIDE
+    table = Table(title=title or None, title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("#", "trial", "status"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("val Dice", "at epoch", "of"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    names = {name: name.rpartition(".")[2] for name in parameters}
+    if wide:
+        for name in names.values():
+            table.add_column(name.replace("_", "\n"), justify="right", vertical="bottom")
+    else:
+        table.add_column("parameters", ratio=1)
+    for row in frame.to_dict("records"):
+        values = {short: _parameter(row[name]) for name, short in names.items()}
+        joined = " ".join(f"{short}={value}" for short, value in values.items())
+        table.add_row(*_fixed_cells(row), *(values.values() if wide else [joined]))
+    return table
+
+
+def causes(frame: pd.DataFrame) -> list[Text]:
+    """One line for each trial whose end needs explaining: the diverged and the failed."""
+    rows = [row for row in frame.to_dict("records") if not Status(row["status"]).has_result]
+    return [
+        Text.assemble(
+            (f"{row['trial_id']} {status_words(Status(row['status']))}", STYLES[row["status"]]),
+            f": {row['cause']}",
+        )
+        for row in rows
+    ]
+
+
+def _fixed_cells(row: dict[Any, Any]) -> list[str | Text]:
     import pandas as pd
 
-    table = Table(title=title or None, title_style="bold", header_style="bold", pad_edge=False)
-    for heading in ("#", "trial"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("status", no_wrap=True)
-    for heading in ("val Dice", "best at", "epochs", "time"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for name in parameters:
-        table.add_column(name.rpartition(".")[2], justify="right", overflow="fold")
-    with_cause = bool((frame["cause"].fillna("") != "").any())
-    if with_cause:
-        table.add_column("cause", overflow="fold")
-    for row in frame.to_dict("records"):
-        status = Status(row["status"])
-        cells: list[Any] = [
-            str(row["rank"]),
-            row["trial_id"],
-            Text(status_words(status), style=STYLES[status]),
-            dice_words(None if pd.isna(row["val_dice"]) else float(row["val_dice"])),
-            "–" if pd.isna(row["best_epoch"]) else str(row["best_epoch"]),
-            str(row["epochs"]),
-            duration_words(float(row["seconds"])),
-            *(_parameter(row[name]) for name in parameters),
-        ]
-        table.add_row(*cells, *([row["cause"]] if with_cause else []))
-    return table
+    status = Status(row["status"])
+    dice = None if pd.isna(row["val_dice"]) else float(row["val_dice"])
+    return [
+        str(row["rank"]),
+        row["trial_id"],
+        Text(status_words(status), style=STYLES[status]),
+        dice_words(dice),
+        "–" if pd.isna(row["best_epoch"]) else str(row["best_epoch"]),
+        str(row["epochs"]),
+    ]
 
 
 def _parameter(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rich.console import Console
 from rich.text import Text
 
 from sweep.record import Status
@@ -16,6 +17,12 @@ STYLES: Mapping[Status, str] = {
     Status.DIVERGED: "red",
     Status.FAILED: "bold red",
 }
+
+
+def make_console() -> Console:
+    """The console on stdout; where that is no terminal, wide enough for a whole table."""
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
 
 
 def status_words(status: Status) -> str:

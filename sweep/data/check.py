@@ -16,13 +16,11 @@ from sweep.errors import InputError, Mistake
 from sweep.spec.settings import BrainData, CommonData, DataSettings, NnunetRawData, ShapesData
 
 
-def check_data(settings: DataSettings) -> list[str]:
-    """Everything that can be told without reading pixels; empty where nothing is wrong."""
-    return [str(mistake) for mistake in find_mistakes(settings)]
+def check_data(settings: DataSettings) -> list[Mistake]:
+    """Everything that can be told without reading pixels; empty where nothing is wrong.
 
-
-def find_mistakes(settings: DataSettings) -> list[Mistake]:
-    """As `check_data`, with the key and the file that each mistake stands at."""
+    A mistake of the settings has a key and no file, one of the dataset names its file.
+    """
     match settings:
         case ShapesData():
             return list(_fold_mistakes(settings, settings.count, None))

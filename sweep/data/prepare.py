@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sweep.data.brain import write_brain
 from sweep.data.cache import cached, default_cache
-from sweep.data.check import check_data, find_mistakes, geometric_label
+from sweep.data.check import check_data, geometric_label
 from sweep.data.normalize import Normalization, normalize
 from sweep.data.packed import FORMAT, Packed, open_packed, write_packed
 from sweep.data.pixels import load_case
@@ -27,15 +27,13 @@ from sweep.data.raw import (
     RawDataset,
     open_raw,
 )
-from sweep.data.samples import CaseArrays, PreparedData, Sample, Samples
+from sweep.data.samples import CaseArrays, PreparedData, Samples
 from sweep.data.shapes import write_shapes
 from sweep.data.splits import SPLITS_FILE, read_splits, split
 from sweep.errors import InputError, Mistake
 from sweep.spec.settings import BrainData, DataSettings, NnunetRawData, ShapesData
 
 # All that the other packages need of this one.
-__all__ = ["PreparedData", "Sample", "Samples", "check_data", "find_mistakes", "prepare"]
-
 NOT_CONTENT = {"fold", "folds", "patch_size", "geometric_class"}
 """Settings that choose among the packed cases, or are the trainer's, and never change a pixel."""
 
@@ -53,7 +51,7 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         InputError: with every mistake in the settings or, failing that, in the dataset's files.
         SweepFailed: where the cache cannot be written.
     """
-    if mistakes := find_mistakes(settings):
+    if mistakes := check_data(settings):
         raise InputError(mistakes)
     entry = (cache or default_cache()) / f"{settings.source}-{_digest(settings)}"
     packed = cached(entry, open_packed, lambda folder: _build(settings, folder))

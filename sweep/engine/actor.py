@@ -27,6 +27,10 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     every retry. Only what takes the process down (a kill, the node) is left to Ray's retries.
     """
 
+    _folder: Path
+    _run: Generator[EpochMetrics, None, Outcome]
+    _last: EpochMetrics | None = None
+
     def setup(self, config: dict[str, Any]) -> None:
         self._begin(config)
 
@@ -48,13 +52,12 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         self._run.close()
 
     def __repr__(self) -> str:
-        last = getattr(self, "_last", None)
-        where = f" epoch {last.epoch} Dice {last.val_dice}" if last else ""
+        where = f" epoch {self._last.epoch} Dice {self._last.val_dice}" if self._last else ""
         return f"{self._folder.name}{where}"
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._folder = Path(config["folder"])
-        self._last: EpochMetrics | None = None
+        self._last = None
         self._run = _train(self._folder)
 
 

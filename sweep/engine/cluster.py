@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-QUIET_LOGGERS = ("ray", "ray.tune", "ray.data", "ray.train")
+RAY_LOGGERS = ("ray", "ray.tune", "ray.data", "ray.train")
 
 # Ray reads these when it is imported or started; what the user has set stays.
 ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a worker that changes folder breaks relative paths
+    "RAY_AUTH_MODE": "token",  # the default, but unset it is announced at every start
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our store records; CSV, JSON and TB copies cost
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: see `Interruption`
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Ray's snapshots are never read
@@ -21,12 +23,6 @@ ENVIRONMENT = {
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
-
-
-def prepare_environment() -> None:
-    """Set what Ray reads from the environment; call before anything imports ray."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
 
 
 @contextmanager
@@ -37,17 +33,20 @@ def local_cluster(log: Path, *, verbose: bool) -> Iterator[None]:
         log: where the messages of Ray and its libraries go when they are not wanted on screen.
         verbose: let Ray and the workers write to the screen.
     """
+    prepare_environment()
+    # Imported here: more than a second, and only a sweep needs it.
     import ray
 
-    with _noise(log, verbose=verbose), warnings.catch_warnings():
+    with _messages_to(None if verbose else log), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"ray\..*")
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            log_to_driver=verbose,
-            logging_level=logging.INFO if verbose else logging.ERROR,
-            configure_logging=verbose,
-        )
+        with _stderr_to(None if verbose else log):
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=verbose,
+                logging_level=logging.INFO if verbose else logging.ERROR,
+                configure_logging=verbose,
+            )
         try:
             yield
         finally:
@@ -55,21 +54,43 @@ def local_cluster(log: Path, *, verbose: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _noise(log: Path, *, verbose: bool) -> Iterator[None]:
-    """Send the libraries' log messages to a file instead of the screen."""
-    if verbose:
+def _messages_to(log: Path | None) -> Iterator[None]:
+    """Send what Ray's loggers say to a file; None leaves them as they are."""
+    if log is None:
         yield
         return
     handler = logging.FileHandler(log, delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    loggers = [logging.getLogger(name) for name in QUIET_LOGGERS]
+    loggers = [logging.getLogger(name) for name in RAY_LOGGERS]
     before = [(logger, logger.handlers[:], logger.propagate) for logger in loggers]
     for logger in loggers:
-        logger.handlers = [handler]
-        logger.propagate = False
+        logger.handlers, logger.propagate = [handler], False
     try:
         yield
     finally:
         for logger, handlers, propagate in before:
             logger.handlers, logger.propagate = handlers, propagate
         handler.close()
+
+
+@contextmanager
+def _stderr_to(log: Path | None) -> Iterator[None]:
+    """Send the process's stderr to a file: Ray's compiled part writes there past any logger."""
+    if log is None:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def prepare_environment() -> None:
+    """Set what Ray reads from the environment when it is imported."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)

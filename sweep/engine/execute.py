@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sweep.engine.cluster import local_cluster, prepare_environment
+from sweep.engine.cluster import local_cluster
 from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
 from sweep.spec.sweep import SweepSpec
@@ -31,9 +31,8 @@ def execute(conductor: Conductor, spec: SweepSpec, log: Path, *, verbose: bool =
     """
     if conductor.finished:
         return Ending.FINISHED
-    prepare_environment()
-    with _signals() as asked, local_cluster(log, verbose=verbose):
-        # Imported here: a second of imports that happens while nobody waits for an answer.
+    # The signals last: Ray's start sets handlers of its own.
+    with local_cluster(log, verbose=verbose), _signals() as asked:
         from ray import tune
 
         from sweep.engine.actor import TrialActor

@@ -21,16 +21,20 @@ ENTANGLED = (("data.folds", "data.fold"), ("network.name", "network.deep_supervi
 
 def check_space(spec: SweepSpec) -> Iterator[Finding]:
     """Searched settings that there are not, and values that they cannot take."""
+    wrong = set()
     for key, distribution in spec.space.items():
         for message in dict.fromkeys(_wrong_with(spec, key, distribution)):
+            wrong.add(key)
             yield Finding(("space", key), message)
+    for first, second in ENTANGLED:
+        if {first, second} <= spec.space.keys() - wrong:
+            yield from _check_pair(spec, first, second)
 
 
 def check_sweep(spec: SweepSpec) -> Iterator[Finding]:
     """Settings of a valid sweep that contradict each other."""
     yield from _check_grid(spec)
     yield from _check_epochs(spec)
-    yield from _check_pairs(spec)
 
 
 def check_machine(spec: SweepSpec, machine: Machine) -> Iterator[Finding]:
@@ -56,8 +60,8 @@ def _wrong_with(spec: SweepSpec, key: str, distribution: Distribution) -> Iterat
             instead = "`lograndint`" if isinstance(distribution, LogUniform) else "`randint`"
         yield f"`{distribution.name}` draws fractions, which `{key}` does not take; use {instead}"
         return
-    for value in _extremes(distribution):
-        yield from _mistakes_of(spec, {key: value})
+    for value in _values_to_try(distribution):
+        yield from _mistakes_of_value(spec, key, value)
 
 
 def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
@@ -93,22 +97,21 @@ def _check_epochs(spec: SweepSpec) -> Iterator[Finding]:
         yield Finding(("space", key) if key in spec.space else tuple(key.split(".")), message)
 
 
-def _check_pairs(spec: SweepSpec) -> Iterator[Finding]:
-    """Each of both may be possible with the other's base value, but not all of them together."""
-    for first, second in ENTANGLED:
-        if {first, second} <= spec.space.keys():
-            one, other = spec.space[first], spec.space[second]
-            for a, b in product(one.extent or _extremes(one), other.extent or _extremes(other)):
-                for message in _mistakes_of(spec, {first: a, second: b}):
-                    where = f"`{first}` {shown(a)} with `{second}` {shown(b)}"
-                    yield Finding(("space", second), f"{where}: {message}")
+def _check_pair(spec: SweepSpec, first: str, second: str) -> Iterator[Finding]:
+    """Each may be possible with some value of the other, but they are drawn independently."""
+    for a, b in product(_bounds(spec.space[first]), _bounds(spec.space[second])):
+        for message in _mistakes_of(spec, {first: a, second: b}):
+            where = f"`{first}` {shown(a)} with `{second}` {shown(b)}"
+            yield Finding(("space", second), f"{where}: {message}")
 
 
-def _extremes(distribution: Distribution) -> tuple[ParameterValue, ...]:
-    """Values that are all possible for a setting only if everything that can be drawn is."""
-    if isinstance(distribution, Listed):
-        return distribution.values
-    return distribution.extent or ()
+def _mistakes_of_value(spec: SweepSpec, key: str, value: ParameterValue) -> list[str]:
+    """What is wrong with a value whatever is drawn for the setting that limits it."""
+    partner = next((p for pair in ENTANGLED if key in pair for p in pair if p != key), None)
+    if partner not in spec.space:
+        return _mistakes_of(spec, {key: value})
+    others = _bounds(spec.space[partner])
+    return min((_mistakes_of(spec, {key: value, partner: other}) for other in others), key=len)
 
 
 def _mistakes_of(spec: SweepSpec, parameters: dict[str, ParameterValue]) -> list[str]:
@@ -117,3 +120,15 @@ def _mistakes_of(spec: SweepSpec, parameters: dict[str, ParameterValue]) -> list
     except InputError as error:
         return [mistake.message for mistake in error.mistakes]
     return []
+
+
+def _values_to_try(distribution: Distribution) -> tuple[ParameterValue, ...]:
+    """Values that are all possible for a setting only if everything that can be drawn is."""
+    if isinstance(distribution, Listed):
+        return distribution.values
+    return distribution.extent or ()
+
+
+def _bounds(distribution: Distribution) -> tuple[ParameterValue, ...]:
+    """Smallest and largest number, or all values where there are no numbers."""
+    return distribution.extent or _values_to_try(distribution)

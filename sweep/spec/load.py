@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,11 +13,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import Node
 from ruamel.yaml.representer import SafeRepresenter
 
-from sweep.errors import InputError
+from sweep.errors import InputError, Mistake
 from sweep.spec.check import check_machine, check_space, check_sweep
 from sweep.spec.document import Document, read_document
 from sweep.spec.machine import Machine
-from sweep.spec.settings import TrialSettings
+from sweep.spec.settings import DataSettings, TrialSettings
 from sweep.spec.sweep import SweepSpec, check_name
 from sweep.spec.tree import Finding, setting_names
 from sweep.spec.wording import findings_of, shown
@@ -24,8 +25,16 @@ from sweep.spec.wording import findings_of, shown
 SWEEP_KEYS = [key for key in SweepSpec.model_fields if key not in TrialSettings.model_fields]
 
 
+CheckData = Callable[[DataSettings], Sequence[Mistake]]
+"""Looks at the data that settings name; this package reads no data itself."""
+
+
 def load_sweep(
-    path: str | Path, overrides: Sequence[str] = (), *, machine: Machine | None = None
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    machine: Machine | None = None,
+    check_data: CheckData | None = None,
 ) -> SweepSpec:
     """Read and validate a sweep file.
 
@@ -33,6 +42,7 @@ def load_sweep(
         path: the YAML file.
         overrides: ``dotted.key=value`` texts, applied in order before anything is validated.
         machine: where the sweep is to run; its resources are checked when it is given.
+        check_data: tells mistakes of the data that only a look at it shows.
 
     Raises:
         InputError: with every mistake, its file, line and key.
@@ -41,7 +51,7 @@ def load_sweep(
     if document.values.keys() <= TrialSettings.model_fields.keys():
         raise InputError.single(
             "this file has no `space`, so it describes a single trial; "
-            f"run it with `python -m sweep.train {path}`",
+            f"run it with `python -m sweep.train {quote(document.file)}`",
             file=document.file,
         )
     mistaken_name = _fill_name(document, Path(path).stem)
@@ -55,20 +65,23 @@ def load_sweep(
         if not document.mistakes:  # a value that could not be read contradicts nothing
             findings += check_sweep(spec)
             findings += check_machine(spec, machine) if machine else []
+            findings += _look_at_data(document, spec, check_data)
     mistakes = document.mistakes_from([*mistaken_name, *findings])
     if mistakes:
         raise InputError(mistakes)
     return spec
 
 
-def load_trial(path: str | Path, overrides: Sequence[str] = ()) -> TrialSettings:
+def load_trial(
+    path: str | Path, overrides: Sequence[str] = (), *, check_data: CheckData | None = None
+) -> TrialSettings:
     """Read and validate the settings of one trial; arguments and errors as of `load_sweep`."""
     document = _read(path, overrides)
     belongs_to_sweep = next((key for key in SWEEP_KEYS if key in document.values), None)
     if belongs_to_sweep:
         raise InputError.single(
             f"this file has `{belongs_to_sweep}`, so it describes a sweep; "
-            f"run it with `python -m sweep.run {path}`",
+            f"run it with `python -m sweep.run {quote(document.file)}`",
             file=document.file,
         )
     findings: list[Finding] = []
@@ -76,6 +89,8 @@ def load_trial(path: str | Path, overrides: Sequence[str] = ()) -> TrialSettings
         settings = TrialSettings.model_validate(document.values)
     except ValidationError as error:
         findings = findings_of(error, TrialSettings)
+    else:
+        findings = _look_at_data(document, settings, check_data)
     mistakes = document.mistakes_from(findings)
     if mistakes:
         raise InputError(mistakes)
@@ -94,6 +109,15 @@ def to_yaml(settings: TrialSettings) -> str:
     yaml.width = 10**6  # a folded text would be harder to read than a long line
     yaml.dump(ordered | values, text)
     return text.getvalue()
+
+
+def _look_at_data(
+    document: Document, settings: TrialSettings, check_data: CheckData | None
+) -> list[Finding]:
+    """Mistakes of the data: those of a key as findings, those of the dataset's files noted."""
+    mistakes = check_data(settings.data) if check_data else ()
+    document.mistakes += [mistake for mistake in mistakes if mistake.file]
+    return [Finding(tuple(m.key.split(".")), m.message) for m in mistakes if not m.file]
 
 
 def _read(path: str | Path, overrides: Sequence[str]) -> Document:
@@ -149,6 +173,11 @@ class _Representer(SafeRepresenter):
     def represent_flow_list(self, data: list[Any]) -> Node:
         return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
 
+    def represent_text(self, data: str) -> Node:
+        # Quoted where YAML would take a character for a line break or drop it.
+        style = None if data.isprintable() else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
     def represent_dotted_float(self, data: float) -> Node:
         mantissa, exponent, power = repr(data).partition("e")
         dotted = mantissa if "." in mantissa else f"{mantissa}.0"
@@ -156,4 +185,5 @@ class _Representer(SafeRepresenter):
 
 
 _Representer.add_representer(list, _Representer.represent_flow_list)
+_Representer.add_representer(str, _Representer.represent_text)
 _Representer.add_representer(float, _Representer.represent_dotted_float)

@@ -21,12 +21,10 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from fractions import Fraction
 from random import Random
-from typing import Annotated, Any, ClassVar, Self, TypeGuard
-
-from pydantic import PlainSerializer, PlainValidator
+from typing import Any, ClassVar, Self, TypeGuard
 
 from sweep.record import ParameterValue
-from sweep.spec.wording import did_you_mean, near_miss, quoted, shown
+from sweep.spec.wording import shown
 
 
 class Distribution(ABC):
@@ -295,59 +293,9 @@ class Grid(Listed):
     name = "grid"
 
 
-DISTRIBUTIONS: Mapping[str, type[Distribution]] = {
-    kind.name: kind for kind in (Uniform, LogUniform, QUniform, RandInt, LogRandInt, Choice, Grid)
-}
-SYNONYMS = {"grid_search": "grid", "categorical": "choice"}
-"""Other words for the same distribution, understood as they are (Ray Tune, Optuna)."""
-NEAR_MISSES = {"int": "randint", "float": "uniform", "log_int": "lograndint"}
-"""Words known from elsewhere whose meaning differs: proposed, not taken."""
-
-
-def parse_distribution(value: Any) -> Distribution:
-    """A distribution from its form in the YAML, such as ``{randint: [0, 20]}``.
-
-    Raises:
-        ValueError: with what is wrong and what would be right.
-    """
-    if isinstance(value, Distribution):
-        return value
-    if not isinstance(value, dict):
-        instead = f"{{choice: {shown(value)}}}" if isinstance(value, list) else "{randint: [0, 20]}"
-        raise ValueError(f"must be a distribution, such as `{instead}`, but is {shown(value)}")
-    if len(value) != 1:
-        raise ValueError(f"must be one distribution, but is {shown(value)}")
-    [(word, arguments)] = value.items()
-    kind = DISTRIBUTIONS.get(SYNONYMS.get(word) or word)
-    if kind is None:
-        raise ValueError(_unknown_distribution(word, arguments))
-    if not isinstance(arguments, list):
-        raise ValueError(f"`{kind.name}` takes {kind.takes}, but has {shown(arguments)}")
-    return kind.parse(arguments)
-
-
-def _unknown_distribution(word: str, arguments: Any) -> str:
-    if isinstance(arguments, dict):
-        return (
-            f"{quoted(word)} is not a distribution; the settings of a group are searched by their "
-            "dotted names, such as `loss.warmup_epochs: {randint: [0, 20]}`"
-        )
-    meant = NEAR_MISSES.get(word) or near_miss(word, DISTRIBUTIONS)
-    hint = did_you_mean(meant) or f"; there are {', '.join(f'`{name}`' for name in DISTRIBUTIONS)}"
-    return f"{quoted(word)} is not a distribution{hint}"
-
-
-def as_yaml(distribution: Distribution) -> dict[str, list[ParameterValue]]:
-    """The form in the YAML; `parse_distribution` reads it back."""
-    return {distribution.name: distribution.arguments}
-
-
 def grid_size(space: Mapping[str, Distribution]) -> int:
     """Number of combinations of all listed values; intervals, which have none, are left out."""
     return math.prod(kind.size for kind in space.values() if isinstance(kind, Listed))
-
-
-Searched = Annotated[Distribution, PlainValidator(parse_distribution), PlainSerializer(as_yaml)]
 
 
 def _between(low: float, high: float, rng: Random) -> float:

@@ -11,8 +11,9 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from sweep.errors import InputError, Mistake
 from sweep.record import ParameterValue
 from sweep.spec.extents import Extents
+from sweep.spec.searched import Searched
 from sweep.spec.settings import TrialSettings
-from sweep.spec.space import Distribution, Searched, grid_size
+from sweep.spec.space import Distribution, grid_size
 from sweep.spec.strategy import (
     AshaScheduler,
     Resources,
@@ -70,7 +71,9 @@ class SweepSpec(TrialSettings):
     @classmethod
     def _space_is_not_empty(cls, space: dict[str, Distribution]) -> dict[str, Distribution]:
         if not space:
-            raise ValueError("names no setting; such as `loss.warmup_epochs: {randint: [0, 20]}`")
+            raise ValueError(
+                "must name a setting, such as `loss.warmup_epochs: {randint: [0, 20]}`"
+            )
         return space
 
     # What is derived is filled in at once, so that the written spec is the effective one. A field

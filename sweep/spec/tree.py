@@ -55,7 +55,7 @@ class Spot:
     Args:
         path: its place in the YAML.
         group: the innermost group of settings on the way there.
-        choice: which of several alternatives ``group`` is (``source `brain` ``), or ``""``.
+        choice: which of several alternatives ``group`` is (by its source, its name), or ``""``.
         annotation: what is allowed there; None where nothing is known.
     """
 
@@ -82,7 +82,7 @@ def locate(root: type[Settings], location: KeyPath) -> Spot:
     for part in location:
         groups = _groups(annotation)
         if discriminator and len(groups) > 1:
-            group = next(g for g in groups if part in _tags(g, discriminator))
+            group = next((g for g in groups if part in _tags(g, discriminator)), groups[0])
             choice = f"{discriminator} `{part}`"
             annotation, discriminator = group, ""
         elif groups:

@@ -30,6 +30,7 @@ SYNTAX = (
     ("expected ',' or '}'", "a `{` is not closed, or a comma is missing"),
     ("expected <block end>", "the indentation does not match the lines above"),
     ("expected the node content", "a value is missing, or a bracket is not closed"),
+    ("expected '<document start>'", "this is not part of a `key: value` line"),
     ("could not find expected ':'", "a key without a `: ` after it"),
 )  # fmt: skip
 """Part of the parser's words → what is wrong, as a user would say it."""

@@ -15,7 +15,7 @@ from monai.transforms import RandSpatialCropd, SpatialPadd
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sweep.data.prepare import Samples
+from sweep.data.samples import Samples
 from sweep.spec.settings import TrainerSettings
 
 Array = NDArray[Any]
@@ -78,7 +78,7 @@ class TrainingBatches:
     def batch(self, epoch: int, step: int) -> Batch:
         """The batch of one step; both counted from 0."""
         chosen = [self._samples[index] for index in self.indices(epoch, step)]
-        pairs = [{"image": s.image, "label": s.label[None]} for s in chosen]
+        pairs: list[dict[str, Array]] = [{"image": s.image, "label": s.label[None]} for s in chosen]
         if not self._same_size:
             pairs = [self._fit(pair, epoch, step, place) for place, pair in enumerate(pairs)]
         return Batch(

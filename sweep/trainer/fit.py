@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any
 
-from sweep.data.prepare import PreparedData, prepare
+from sweep.data.prepare import prepare
+from sweep.data.samples import PreparedData
 from sweep.record import EpochMetrics, Outcome, Status
 from sweep.spec.settings import TrialSettings
 from sweep.stopping import EarlyStopping

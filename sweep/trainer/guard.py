@@ -184,7 +184,9 @@ class Guard:
 def _norm(tensors: Iterable[Tensor]) -> Tensor:
     """Euclidean norm of all tensors together; not finite where any element is not."""
     detached = [t.detach() for t in tensors]
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(detached))).float()
+    norms: list[Tensor] = list(torch._foreach_norm(detached))
+    total: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return total.float()
 
 
 def _sentence(stage: Stage, term: str | None) -> str:

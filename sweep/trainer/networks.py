@@ -38,7 +38,7 @@ def as_outputs(output: Tensor | Sequence[Tensor]) -> list[Tensor]:
 def _dynunet(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
     levels = len(settings.channels)
     heads = min(3, levels - 2)  # the two coarsest levels have none
-    return DynUNet(
+    network: nn.Module = DynUNet(
         spatial_dims=2,
         in_channels=channels,
         out_channels=classes,
@@ -50,10 +50,11 @@ def _dynunet(settings: NetworkSettings, channels: int, classes: int) -> nn.Modul
         deep_supervision=settings.deep_supervision is not False and heads > 0,
         deep_supr_num=max(1, heads),
     )
+    return network
 
 
 def _unet(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
-    return UNet(
+    network: nn.Module = UNet(
         spatial_dims=2,
         in_channels=channels,
         out_channels=classes,
@@ -62,10 +63,11 @@ def _unet(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
         num_res_units=2,
         dropout=settings.dropout,
     )
+    return network
 
 
 def _attention_unet(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
-    return AttentionUnet(
+    network: nn.Module = AttentionUnet(
         spatial_dims=2,
         in_channels=channels,
         out_channels=classes,
@@ -73,12 +75,13 @@ def _attention_unet(settings: NetworkSettings, channels: int, classes: int) -> n
         strides=[2] * (len(settings.channels) - 1),
         dropout=settings.dropout,
     )
+    return network
 
 
 def _segresnet(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
     # SegResNet doubles its features at each level by itself: only the first width is free.
     levels = len(settings.channels)
-    return SegResNet(
+    network: nn.Module = SegResNet(
         spatial_dims=2,
         in_channels=channels,
         out_channels=classes,
@@ -87,6 +90,7 @@ def _segresnet(settings: NetworkSettings, channels: int, classes: int) -> nn.Mod
         blocks_up=[1] * (levels - 1),
         dropout_prob=settings.dropout or None,
     )
+    return network
 
 
 BUILDERS: Mapping[str, Callable[[NetworkSettings, int, int], nn.Module]] = {

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from monai.inferers import SlidingWindowInferer
 from torch import Tensor
 
-from sweep.data.prepare import PreparedData
+from sweep.data.samples import PreparedData
 from sweep.record import Divergence, EpochMetrics, Stage
 from sweep.spec.settings import TrialSettings
 from sweep.trainer.batches import Batch, TrainingBatches

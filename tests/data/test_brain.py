@@ -15,7 +15,13 @@ from sweep.data.pixels import load_case
 from sweep.data.raw import open_raw
 from sweep.data.splits import read_splits
 from sweep.errors import InputError
-from sweep.spec.settings import BrainData
+from sweep.spec.settings import BrainData, DataSettings
+
+
+def only_mistake(settings: DataSettings) -> str:
+    (mistake,) = check_data(settings)
+    return str(mistake)
+
 
 NILEARN_IS_THERE = importlib.util.find_spec("nilearn") is not None
 needs_nilearn = pytest.mark.skipif(not NILEARN_IS_THERE, reason="needs the extra `brain`")
@@ -83,7 +89,7 @@ def test_missing_nilearn_is_told_with_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "nilearn", None)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     settings = BrainData(source="brain")
-    (message,) = check_data(settings)
+    message = only_mistake(settings)
     assert "pip install 'medical-sweep[brain]'" in message
     with pytest.raises(InputError, match="medical-sweep"):
         write_brain(tmp_path / "brain", settings)
@@ -91,11 +97,11 @@ def test_missing_nilearn_is_told_with_what_to_install(tmp_path, monkeypatch):
 
 @needs_nilearn
 def test_slab_that_leaves_nothing_to_train_on_is_told():
-    (message,) = check_data(BrainData(source="brain", validation_slices=100, gap=30))
+    message = only_mistake(BrainData(source="brain", validation_slices=100, gap=30))
     assert message.startswith("data.validation_slices: 100 validation slices with a gap of 30")
 
 
 @needs_nilearn
 def test_brain_has_one_fold():
-    (message,) = check_data(BrainData(source="brain", fold=1))
+    message = only_mistake(BrainData(source="brain", fold=1))
     assert message == "data.fold: the brain has one fixed split: 0, not 1"

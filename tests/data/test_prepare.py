@@ -9,10 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sweep.data.check import check_data
 from sweep.data.pixels import RawCase, write_raw
-from sweep.data.prepare import PreparedData, Samples, check_data, prepare
+from sweep.data.prepare import prepare
+from sweep.data.samples import PreparedData, Samples
 from sweep.errors import InputError
-from sweep.spec.settings import NnunetRawData, ShapesData
+from sweep.spec.settings import DataSettings, NnunetRawData, ShapesData
+
+
+def only_mistake(settings: DataSettings) -> str:
+    (mistake,) = check_data(settings)
+    return str(mistake)
+
 
 RNG = np.random.default_rng(11)
 SMALL = ShapesData(count=6, size=32, folds=2)
@@ -166,7 +174,7 @@ def test_datasets_own_split_is_taken(tmp_path, write_grey):
     data = prepare(raw(folder), tmp_path / "cache")
     assert data.training.cases == ("case_5", "case_0")
     assert data.validation.cases == ("case_3",)
-    (message,) = check_data(raw(folder, fold=1))
+    message = only_mistake(raw(folder, fold=1))
     assert message.startswith("data.fold: there is no fold 1: splits_final.json has 1")
 
 
@@ -191,7 +199,7 @@ def test_geometric_class_is_found_by_name_or_number(tmp_path, wanted, expected):
 def test_unknown_geometric_class_is_told_with_the_near_miss(tmp_path, wanted, expected):
     write_volumes(tmp_path / "set", [(3, 4, 5)] * 2)
     settings = raw(tmp_path / "set", geometric_class=wanted)
-    (message,) = check_data(settings)
+    message = only_mistake(settings)
     assert expected in message
     assert "(its classes: inner (1), outer (2))" in message
     with pytest.raises(InputError, match="geometric_class"):
@@ -240,14 +248,14 @@ def test_dataset_and_cache_may_lie_under_any_name(tmp_path, write_grey, name):
 
 def test_fewer_images_than_folds_are_told(tmp_path):
     settings = ShapesData(count=5, folds=6)
-    (message,) = check_data(settings)
+    message = only_mistake(settings)
     assert message == "data.folds: 5 cases cannot be dealt to 6 folds"
     with pytest.raises(InputError, match=r"data\.folds"):
         prepare(settings, tmp_path)
 
 
 def test_mistakes_of_settings_and_dataset_are_told_together(write_grey):
-    messages = check_data(raw(write_grey(), folds=7, geometric_class="dott"))
+    messages = [str(m) for m in check_data(raw(write_grey(), folds=7, geometric_class="dott"))]
     assert [message.split(":")[0] for message in messages] == [
         "data.folds",
         "data.geometric_class",
@@ -265,7 +273,8 @@ def test_checking_and_a_warm_cache_import_neither_torch_nor_monai(tmp_path, writ
     script = """
 import sys
 from pathlib import Path
-from sweep.data.prepare import check_data, prepare
+from sweep.data.check import check_data
+from sweep.data.prepare import prepare
 from sweep.spec.settings import BrainData, NnunetRawData
 settings = NnunetRawData(source="nnunet_raw", folder=sys.argv[1], folds=2)
 check_data(BrainData(source="brain")), check_data(settings), prepare(settings, Path(sys.argv[2]))

@@ -160,6 +160,7 @@ def test_a_wrong_value_is_told_in_plain_words(write, text: str, message: str) ->
         ('"\\ud800": 1', 'x.yaml:1: "\\ud800" has half of a surrogate pair, which is not '
          "a character"),
         ("a: *x", "x.yaml:1: an alias (`*name`) whose anchor (`&name`) does not come before it"),
+        ("'a' 'b'", "x.yaml:1: this is not part of a `key: value` line"),
         ("a: @x", "x.yaml:1: a value cannot start with this character; put it in quotes"),
         ("seed: 1\nb: \x07", "x.yaml:2: the character U+0007 is not allowed in YAML"),
         (b"seed: 1\nb: \xff\xfe", "x.yaml:2: the text is not UTF-8"),

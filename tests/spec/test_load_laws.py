@@ -183,3 +183,12 @@ def test_no_override_is_answered_with_a_traceback(path: Path, data: st.DataObjec
     value = st.builds(str, ANYTHING) | SNIPPETS
     overrides = data.draw(st.lists(st.builds("{}={}".format, keys, value) | TEXT, max_size=3))
     answered(path, GOOD.encode(), overrides)
+
+
+@pytest.mark.parametrize("folder", ["\x85", "a\u2028b", "\ufeffx", "\n x", "a\tb", "é", "\x7f"])
+def test_a_text_with_characters_that_yaml_folds_or_drops_is_read_back_as_it_was(
+    path: Path, folder: str
+) -> None:
+    trial = TrialSettings.model_validate({"data": {"source": "nnunet_raw", "folder": folder}})
+    path.write_text(to_yaml(trial), encoding="utf-8", newline="")
+    assert load_trial(path) == trial

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.spec.searched import DISTRIBUTIONS, as_yaml, parse_distribution
 from sweep.spec.space import (
-    DISTRIBUTIONS,
     Choice,
     Distribution,
     Grid,
@@ -17,9 +17,7 @@ from sweep.spec.space import (
     QUniform,
     RandInt,
     Uniform,
-    as_yaml,
     grid_size,
-    parse_distribution,
 )
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)

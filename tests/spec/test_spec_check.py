@@ -87,6 +87,11 @@ def test_two_searched_settings_that_limit_each_other_are_checked_together(tmp_pa
         "5: space.data.fold: `data.folds` 3 with `data.fold` 3: must be below `folds`, which is 3, "
         "but is 3"
     ]
+    space = "  data.folds: {choice: [8, 10]}\n  data.fold: {randint: [0, 8]}\n"
+    assert told(tmp_path, BASE + space) == []  # although there are 5 folds by default
+    assert told(tmp_path, BASE + space.replace("0, 8", "0, 20")) == [
+        "5: space.data.fold: must be below `folds`, which is 8, but is 19"
+    ]
     space = "  network.name: {choice: [dynunet, unet]}\n"
     both = space + "  network.deep_supervision: {choice: [true, null]}\n"
     assert told(tmp_path, BASE + space) == []

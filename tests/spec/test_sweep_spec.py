@@ -163,7 +163,7 @@ def test_gpus_may_be_a_fraction_of_one_or_whole(gpu) -> None:
 
 
 def test_an_empty_space_is_refused() -> None:
-    assert "names no setting" in wrong(space={})
+    assert "must name a setting" in wrong(space={})
 
 
 def test_the_same_spec_is_written_the_same() -> None:

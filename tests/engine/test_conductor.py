@@ -1,0 +1,483 @@
+"""The conductor without Ray: a plain loop executes trials whose curves stand in a table."""
+
+from __future__ import annotations
+
+import functools
+import random
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sweep.console.progress import Progress
+from sweep.engine.conductor import Conductor
+from sweep.record import (
+    Cause,
+    Divergence,
+    EpochMetrics,
+    Outcome,
+    ParameterValue,
+    Stage,
+    Status,
+    TrialRecord,
+)
+from sweep.search.scheduler import Decision
+from sweep.spec.load import load_trial, to_yaml
+from sweep.spec.sweep import SweepSpec
+from sweep.store.journal import EpochRecorded
+from sweep.store.layout import trial_id
+from sweep.store.store import Store
+
+EPOCHS = 6
+SPACE = {
+    "optimizer.lr": {"loguniform": [1e-3, 1.0]},
+    "early_stopping.patience": {"randint": [1, 50]},
+}
+GRID = {"optimizer.lr": {"grid": [0.1, 0.2, 0.3]}, "early_stopping.patience": {"choice": [2, 4, 8]}}
+ASHA = {"name": "asha", "grace_period": 1, "reduction_factor": 2}
+DIVERGENCE = Divergence(
+    cause=Cause.NONFINITE,
+    epoch=3,
+    step=1,
+    stage=Stage.GRADIENT,
+    term="compactness",
+    message="The gradient was not finite.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What training one configuration would report, and how it would end."""
+
+    dice: tuple[float | None, ...]
+    outcome: Outcome
+
+    @property
+    def epochs(self) -> list[EpochMetrics]:
+        return [EpochMetrics(epoch=epoch, val_dice=dice) for epoch, dice in enumerate(self.dice)]
+
+
+def curve_of(parameters: Mapping[str, ParameterValue]) -> Curve:
+    """A function of the parameters alone: every end occurs, and epochs without a Dice too."""
+    draw = random.Random(repr(sorted(parameters.items())))
+    dice = [None if draw.random() < 0.1 else draw.random() for _ in range(EPOCHS)]
+    kind = draw.random()
+    if kind < 0.2:
+        return Curve(tuple(dice[: draw.randrange(EPOCHS)]), Outcome.diverged(DIVERGENCE))
+    if kind < 0.4:
+        error = Outcome(status=Status.FAILED, cause="ValueError: no", error="Traceback …")
+        return Curve(tuple(dice[: draw.randrange(EPOCHS)]), error)
+    if kind < 0.6:
+        return Curve(tuple(dice[:4]), Outcome(status=Status.EARLY_STOPPED))
+    return Curve(tuple(dice), Outcome(status=Status.COMPLETED))
+
+
+def train(folder: Path) -> Curve:
+    """What a worker does: it knows nothing but the ``config.yaml`` of the trial's folder."""
+    config = load_trial(folder / "config.yaml")
+    return curve_of(
+        {
+            "optimizer.lr": config.optimizer.lr,
+            "early_stopping.patience": config.early_stopping.patience,
+        }
+    )
+
+
+def spec_of(**changes: Any) -> SweepSpec:
+    values = {"name": "toy", "trials": 9, "space": SPACE, "searcher": "random", "scheduler": "none"}
+    return SweepSpec.model_validate(
+        {"trainer": {"epochs": EPOCHS}, "loss": {"warmup_epochs": 0}} | values | changes
+    )
+
+
+SWEEPS = {
+    "random": spec_of(),
+    "random_asha": spec_of(scheduler=ASHA),
+    "grid_asha": spec_of(space=GRID, searcher="grid", scheduler=ASHA),
+    "tpe": spec_of(searcher={"name": "tpe", "startup_trials": 3}),
+    "tpe_asha": spec_of(searcher={"name": "tpe", "startup_trials": 3}, scheduler=ASHA),
+}
+
+
+def execute(conductor: Conductor, at_a_time: int = 1) -> None:
+    """Run trials to their ends; of several at a time each reports one epoch in turn."""
+    running: list[tuple[str, Curve, Iterator[EpochMetrics]]] = []
+    while True:
+        while len(running) < at_a_time and (folder := conductor.next_trial()) is not None:
+            curve = train(folder)
+            running.append((folder.name, curve, iter(curve.epochs)))
+        if not running:
+            return
+        name, curve, epochs = running.pop(0)
+        metrics = next(epochs, None)
+        if metrics is None:
+            conductor.end(name, curve.outcome)
+        elif conductor.report(name, metrics) is Decision.CONTINUE:
+            running.append((name, curve, epochs))
+
+
+@dataclass
+class Diary:
+    """An observer that keeps all that it is told."""
+
+    told: list[object] = field(default_factory=list)
+
+    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
+        self.told.append(("start", trial_id, dict(parameters)))
+
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
+        self.told.append(("epoch", trial_id, metrics))
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        self.told.append(("end", record))
+
+
+class Killed(Exception):
+    """The process is gone: nothing in memory survives."""
+
+
+class MortalStore(Store):
+    """Dies at the n-th thing that it is asked to record, before or after it did."""
+
+    writes_left = 10**9
+    records_the_last = False
+
+    def start_trial(self, *args: Any) -> str:
+        with self._writes():
+            return super().start_trial(*args)
+
+    def append_epoch(self, *args: Any) -> bool:
+        with self._writes():
+            return super().append_epoch(*args)
+
+    def end_trial(self, *args: Any) -> None:
+        with self._writes():
+            super().end_trial(*args)
+
+    @contextmanager
+    def _writes(self) -> Iterator[None]:
+        self.writes_left -= 1
+        if self.writes_left <= 0 and not self.records_the_last:
+            raise Killed
+        yield
+        if self.writes_left <= 0:
+            raise Killed
+
+
+def run(spec: SweepSpec, folder: Path, at_a_time: int = 1) -> list[TrialRecord]:
+    with Store.create(folder, to_yaml(spec)) as store:
+        execute(Conductor(spec, store), at_a_time)
+        return store.records()
+
+
+def run_and_be_killed(
+    spec: SweepSpec, folder: Path, kills: list[tuple[int, bool]], at_a_time: int = 1
+) -> list[TrialRecord]:
+    """One session after the other dies; the last comes to the end."""
+    Store.create(folder, to_yaml(spec)).close()
+    for writes, records_the_last in kills:
+        with MortalStore.open(folder) as store:
+            assert isinstance(store, MortalStore)
+            store.writes_left, store.records_the_last = writes, records_the_last
+            try:
+                execute(Conductor(spec, store), at_a_time)
+            except Killed:
+                continue
+    with Store.open(folder) as store:
+        execute(Conductor(spec, store), at_a_time)
+        return store.records()
+
+
+@functools.cache
+def uninterrupted(name: str) -> list[TrialRecord]:
+    with TemporaryDirectory() as folder:
+        return run(SWEEPS[name], Path(folder))
+
+
+every_sweep = pytest.mark.parametrize("name", SWEEPS)
+kills = st.lists(st.tuples(st.integers(1, 45), st.booleans()), min_size=1, max_size=3)
+
+
+def test_curves_of_the_table_end_in_every_way() -> None:
+    ends = {record.status for name in SWEEPS for record in uninterrupted(name)}
+    assert ends == {status for status in Status if status.is_final}
+
+
+@every_sweep
+def test_every_trial_ends_with_the_curve_of_its_parameters(name: str) -> None:
+    assert [record.trial_id for record in uninterrupted(name)] == [trial_id(n) for n in range(9)]
+    for record in uninterrupted(name):
+        curve = curve_of(record.parameters)
+        if record.status is Status.PRUNED:
+            assert record.history == tuple(curve.epochs[: len(record.history)])
+        else:
+            assert record.history == tuple(curve.epochs)
+            assert record.outcome == curve.outcome
+
+
+@every_sweep
+@settings(max_examples=10)
+@given(kills=kills)
+def test_killed_and_resumed_sweep_ends_exactly_like_the_uninterrupted_one(
+    name: str, kills: list[tuple[int, bool]]
+) -> None:
+    with TemporaryDirectory() as folder:
+        assert run_and_be_killed(SWEEPS[name], Path(folder), kills) == uninterrupted(name)
+
+
+@every_sweep
+@settings(max_examples=5)
+@given(kills=kills, at_a_time=st.integers(2, 4))
+def test_killed_sweep_of_concurrent_trials_still_ends_every_trial_once(
+    name: str, kills: list[tuple[int, bool]], at_a_time: int
+) -> None:
+    with TemporaryDirectory() as folder:
+        records = run_and_be_killed(SWEEPS[name], Path(folder), kills, at_a_time)
+    assert [record.number for record in records] == list(range(9))
+    for record in records:
+        curve = curve_of(record.parameters)
+        assert record.history == tuple(curve.epochs[: len(record.history)])
+        assert record.status in (curve.outcome.status, Status.PRUNED)
+
+
+def test_sweep_that_was_finished_has_nothing_to_hand_out_when_it_is_opened_again(
+    tmp_path: Path,
+) -> None:
+    spec = SWEEPS["tpe_asha"]
+    before = run(spec, tmp_path / "toy")
+    with Store.open(tmp_path / "toy") as store:
+        conductor = Conductor(spec, store)
+        assert conductor.finished
+        assert conductor.next_trial() is None
+        assert store.records() == before
+
+
+def test_grid_is_exhausted_after_its_last_combination(tmp_path: Path) -> None:
+    spec = spec_of(space=GRID, searcher="grid", trials=40)
+    with Store.create(tmp_path / "toy", to_yaml(spec)) as store:
+        conductor = Conductor(spec, store)
+        execute(conductor)
+        assert conductor.finished
+        assert len(store.records()) == 9
+        assert len({repr(record.parameters) for record in store.records()}) == 9
+
+
+# One trial, step by step.
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.create(tmp_path / "toy", to_yaml(spec_of())) as store:
+        yield store
+
+
+def epoch(number: int, dice: float | None = 0.5) -> EpochMetrics:
+    return EpochMetrics(epoch=number, val_dice=dice)
+
+
+def begin(conductor: Conductor) -> str:
+    folder = conductor.next_trial()
+    assert folder is not None
+    return folder.name
+
+
+def test_config_of_a_trial_is_written_before_it_is_handed_out(store: Store) -> None:
+    spec = spec_of()
+    folder = Conductor(spec, store).next_trial()
+    assert folder is not None
+    [record] = store.records()
+    assert load_trial(folder / "config.yaml") == spec.trial(record.parameters)
+    assert record.status is Status.RUNNING
+
+
+def test_epoch_is_recorded_before_anything_is_decided_on_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    class Witness:
+        def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
+            [record] = store.records()
+            seen.append(len(record.history))
+            assert EpochRecorded(trial_id, epochs - 1, value) in store.journal()
+            return Decision.CONTINUE
+
+        def end(self, trial_id: str, status: Status) -> None:
+            [record] = store.records()
+            assert record.status is status
+
+    monkeypatch.setattr("sweep.engine.conductor.make_scheduler", lambda spec: Witness())
+    conductor = Conductor(spec_of(trials=1), store)
+    name = begin(conductor)
+    for number in range(3):
+        conductor.report(name, epoch(number))
+    conductor.end(name, Outcome(status=Status.COMPLETED))
+    assert seen == [1, 2, 3]
+
+
+def test_pruned_trial_gets_its_record_once_and_later_reports_answer_stop(store: Store) -> None:
+    diary = Diary()
+    conductor = Conductor(spec_of(scheduler=ASHA), store, [diary])
+    good, bad = begin(conductor), begin(conductor)
+    assert conductor.report(good, epoch(0, 0.9)) is Decision.CONTINUE
+    assert conductor.report(bad, epoch(0, 0.1)) is Decision.STOP
+    [_, pruned] = store.records()
+    assert pruned.outcome == Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epochs")
+    assert conductor.executing == 1
+
+    assert conductor.report(bad, epoch(1, 1.0)) is Decision.STOP
+    conductor.end(bad, Outcome(status=Status.COMPLETED))
+    assert store.records()[1] == pruned
+    assert diary.told.count(("end", pruned)) == 1
+
+
+def test_repeated_epochs_of_a_resumed_worker_change_nothing(store: Store) -> None:
+    diary = Diary()
+    conductor = Conductor(spec_of(scheduler=ASHA), store, [diary])
+    good, other = begin(conductor), begin(conductor)
+    for number in range(3):
+        conductor.report(good, epoch(number, 0.9))
+    before, told = store.records(), list(diary.told)
+    for number in range(3):
+        assert conductor.report(good, epoch(number, 0.9)) is Decision.CONTINUE
+    assert store.records() == before
+    assert diary.told == told
+    # The rungs did not count them either: 0.95 is the better half of two.
+    assert conductor.report(other, epoch(0, 0.95)) is Decision.CONTINUE
+    assert conductor.report(good, epoch(3, 0.9)) is Decision.CONTINUE
+
+
+def test_unfinished_trials_are_handed_out_first_after_a_restart_in_their_order(
+    store: Store,
+) -> None:
+    spec = spec_of()
+    conductor = Conductor(spec, store)
+    names = [begin(conductor) for _ in range(4)]
+    conductor.report(names[0], epoch(0))
+    conductor.end(names[1], Outcome(status=Status.COMPLETED))
+    again = Conductor(spec, store)
+    assert again.executing == 0
+    handed_out = [begin(again) for _ in range(4)]
+    assert handed_out == ["t0000", "t0002", "t0003", "t0004"]
+    assert again.executing == 4
+
+
+def test_trial_that_was_told_to_stop_stays_pruned_though_its_end_was_not_recorded(
+    tmp_path: Path,
+) -> None:
+    spec = spec_of(scheduler=ASHA, trials=2)
+    folder = tmp_path / "toy"
+    with MortalStore.create(folder, to_yaml(spec)) as store:
+        assert isinstance(store, MortalStore)
+        conductor = Conductor(spec, store)
+        good, bad = begin(conductor), begin(conductor)
+        conductor.report(good, epoch(0, 0.9))
+        store.writes_left = 2  # the epoch, but not the end that follows from it
+        with pytest.raises(Killed):
+            conductor.report(bad, epoch(0, 0.1))
+    with Store.open(folder) as store:
+        diary = Diary()
+        again = Conductor(spec, store, [diary])
+        [_, pruned] = store.records()
+        assert pruned.outcome == Outcome(
+            status=Status.PRUNED, cause="stopped by asha after 1 epochs"
+        )
+        assert diary.told[-1] == ("end", pruned)
+        assert begin(again) == good
+        assert again.finished
+
+
+def test_diverged_trial_ends_with_the_cause_of_the_guard(store: Store) -> None:
+    conductor = Conductor(spec_of(), store)
+    name = begin(conductor)
+    conductor.report(name, epoch(0))
+    conductor.end(name, Outcome.diverged(DIVERGENCE))
+    [record] = store.records()
+    assert record.status is Status.DIVERGED
+    assert record.outcome is not None
+    assert record.outcome.cause == "nonfinite gradient (compactness) at epoch 3 step 1"
+    assert record.outcome.divergence == DIVERGENCE
+
+
+def test_only_the_first_end_of_a_trial_counts(store: Store) -> None:
+    conductor = Conductor(spec_of(), store)
+    name = begin(conductor)
+    conductor.end(name, Outcome.diverged(DIVERGENCE))
+    conductor.end(name, Outcome(status=Status.COMPLETED))
+    assert store.records()[0].status is Status.DIVERGED
+
+
+def test_reports_of_a_trial_that_nobody_started_are_answered_with_stop(store: Store) -> None:
+    conductor = Conductor(spec_of(), store)
+    assert conductor.report("t0007", epoch(0)) is Decision.STOP
+    assert store.records() == []
+
+
+# Observers.
+
+
+@every_sweep
+def test_observers_of_a_rebuilt_conductor_are_told_the_same_as_those_who_were_there(
+    name: str, tmp_path: Path
+) -> None:
+    spec = SWEEPS[name]
+    live, later = Diary(), Diary()
+    with Store.create(tmp_path / "toy", to_yaml(spec)) as store:
+        execute(Conductor(spec, store, [live]), at_a_time=3)
+        Conductor(spec, store, [later])
+    assert later == live
+    assert [told for told in live.told if told[0] == "end"]  # type: ignore[index]
+
+
+def test_observer_is_told_after_the_fact_was_recorded(store: Store) -> None:
+    class Witness(Diary):
+        def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
+            assert store.records()[-1].parameters == parameters
+            self.told.append("start")
+
+        def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
+            assert store.records()[-1].history[-1] == metrics
+            self.told.append("epoch")
+
+        def trial_ended(self, record: TrialRecord) -> None:
+            assert store.records()[-1] == record
+            self.told.append("end")
+
+    witness = Witness()
+    execute(Conductor(spec_of(trials=3), store, [witness]))
+    assert witness.told.count("start") == witness.told.count("end") == 3
+
+
+def test_subscriber_is_told_of_what_happens_from_then_on(store: Store) -> None:
+    conductor = Conductor(spec_of(), store)
+    name = begin(conductor)
+    diary = Diary()
+    conductor.subscribe(diary)
+    conductor.report(name, epoch(0))
+    assert diary.told == [("epoch", name, epoch(0))]
+
+
+def test_progress_after_a_restart_knows_what_was_there_before(tmp_path: Path) -> None:
+    spec = SWEEPS["random_asha"]
+    folder = tmp_path / "toy"
+    with Store.create(folder, to_yaml(spec)) as store:
+        live = Progress(spec.trials, EPOCHS)
+        execute(Conductor(spec, store, [live]))
+    shutil.rmtree(folder / "trials" / "t0008")
+    journal = folder / "journal.jsonl"
+    lines = [line for line in journal.read_text().splitlines(True) if "t0008" not in line]
+    journal.write_text("".join(lines))
+    with Store.open(folder) as store:
+        again = Progress(spec.trials, EPOCHS)
+        conductor = Conductor(spec, store, [again])
+        assert again.finished_trials == 8
+        execute(conductor)
+    assert again.counts == live.counts
+    assert again.best == live.best

@@ -1,0 +1,25 @@
+"""A trial that trains in a fifth of a second."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sweep.spec.load import load_trial
+from sweep.spec.settings import TrialSettings
+
+TINY = """\
+data: {source: shapes, difficulty: 0, size: 32, count: 15}
+trainer: {epochs: 4, batch_size: 4, device: cpu}
+network: {name: unet, channels: [4, 8, 16]}
+loss: {warmup_epochs: 2, rampup_epochs: 1}
+optimizer: {lr: 0.1, momentum: 0.95}
+"""
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Callable[..., TrialSettings]:
+    """The tiny configuration with overrides, such as ``trial("loss.sqrt_epsilon=0")``."""
+    file = tmp_path / "tiny.yaml"
+    file.write_text(TINY)
+    return lambda *overrides: load_trial(file, overrides)

@@ -1,0 +1,157 @@
+"""Batches: a pure function of (seed, epoch, step)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from sweep.data.samples import CaseArrays, Samples
+from sweep.spec.settings import TrainerSettings
+from sweep.trainer.batches import TrainingBatches
+
+
+def samples_of(shapes: Sequence[tuple[int, int]]) -> Samples:
+    """Cases whose image shows their label: what happens to one must happen to the other."""
+    rng = np.random.default_rng(0)
+    labels = [rng.integers(1, 200, shape, dtype=np.uint8) for shape in shapes]
+    return Samples(
+        [
+            CaseArrays(f"case_{n}", label[None, None].astype(np.float32), label[None], (1,))
+            for n, label in enumerate(labels)
+        ]
+    )
+
+
+def batches(samples: Samples, **changes: Any) -> TrainingBatches:
+    arguments = {"seed": 0, "patch_size": None, "divisor": 4} | changes
+    names = [name for name in arguments if name in TrainerSettings.model_fields]
+    settings = TrainerSettings(**{name: arguments.pop(name) for name in names})
+    return TrainingBatches(samples, settings, **arguments)
+
+
+def pixels(*images: Tensor) -> list[list[int]]:
+    """The values of each image that are not padding, sorted."""
+    return [sorted(image[image > 0].int().tolist()) for image in images]
+
+
+numbers = st.integers(0, 2**31 - 1)
+
+
+@given(count=st.integers(1, 20), batch_size=st.integers(1, 8), seed=numbers, epoch=numbers)
+def test_no_sample_comes_twice_in_an_epoch_and_less_than_a_batch_is_left_out(
+    count: int, batch_size: int, seed: int, epoch: int
+) -> None:
+    source = batches(samples_of([(1, 1)] * count), batch_size=batch_size, seed=seed)
+    seen = [index for step in range(source.steps) for index in source.indices(epoch, step)]
+    assert len(set(seen)) == len(seen)
+    assert count - len(seen) < min(batch_size, count)
+    assert set(seen) <= set(range(count))
+
+
+@given(count=st.integers(1, 9), batch_size=st.integers(1, 9), passes=st.integers(1, 4))
+def test_epoch_of_several_passes_shows_every_sample_as_often(
+    count: int, batch_size: int, passes: int
+) -> None:
+    batch_size = min(batch_size, count)
+    steps = passes * count  # in which every sample comes batch_size · passes times
+    source = batches(samples_of([(1, 1)] * count), batch_size=batch_size, steps_per_epoch=steps)
+    assert source.steps == steps
+    seen = Counter(index for step in range(steps) for index in source.indices(3, step))
+    assert seen == dict.fromkeys(range(count), batch_size * passes)
+
+
+@given(seed=numbers, epoch=numbers, step=st.integers(0, 3))
+def test_batch_depends_on_nothing_but_seed_epoch_and_step(seed: int, epoch: int, step: int) -> None:
+    samples = samples_of([(9, 13), (20, 6), (7, 7), (16, 16)])
+    first, second = (batches(samples, batch_size=1, seed=seed, patch_size=8) for _ in range(2))
+    expected = first.batch(epoch, step)
+    for other in range(4):  # a history of other batches
+        second.batch(epoch + 1, other)
+    torch.manual_seed(seed)
+    np.random.seed(1)
+    again = second.batch(epoch, step)
+    assert torch.equal(expected.images, again.images)
+    assert torch.equal(expected.labels, again.labels)
+    assert expected.cases == again.cases
+
+
+def test_epochs_and_seeds_have_their_own_orders() -> None:
+    samples = samples_of([(1, 1)] * 12)
+    orders = {
+        tuple(batches(samples, batch_size=12, seed=seed).indices(epoch, 0))
+        for seed in range(5)
+        for epoch in range(5)
+    }
+    assert len(orders) == 25
+
+
+def test_images_of_one_size_are_passed_on_untouched() -> None:
+    samples = samples_of([(8, 12)] * 4)
+    batch = batches(samples, batch_size=4).batch(0, 0)
+    assert batch.images.shape == (4, 1, 8, 12)
+    assert batch.labels.shape == (4, 1, 8, 12)
+    by_case = {sample.case: sample for sample in samples}
+    for case, image, label in zip(batch.cases, batch.images, batch.labels, strict=True):
+        np.testing.assert_array_equal(image.numpy(), by_case[case].image)
+        np.testing.assert_array_equal(label[0].numpy(), by_case[case].label)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "patch_size", "expected"),
+    [
+        ([(45, 61)] * 2, None, (48, 64)),
+        ([(45, 61), (50, 20)], None, (52, 64)),
+        ([(45, 61)] * 2, 16, (16, 16)),
+        ([(45, 61)] * 2, 18, (20, 20)),
+        ([(10, 61)] * 2, 32, (32, 32)),
+        ([(16, 16)] * 2, 16, (16, 16)),
+    ],
+)
+def test_sides_are_the_patch_or_the_largest_image_rounded_up_to_what_the_network_can_halve(
+    shapes: list[tuple[int, int]], patch_size: int | None, expected: tuple[int, int]
+) -> None:
+    batch = batches(samples_of(shapes), batch_size=2, patch_size=patch_size).batch(0, 0)
+    assert batch.images.shape == (2, 1, *expected)
+    assert batch.labels.shape == (2, 1, *expected)
+    assert batch.images.dtype == torch.float32
+    assert batch.labels.dtype == torch.uint8
+
+
+def test_image_and_label_are_cropped_at_the_same_place() -> None:
+    source = batches(samples_of([(40, 33), (20, 50)]), batch_size=2, patch_size=24)
+    places = set()
+    for epoch in range(20):
+        batch = source.batch(epoch, 0)
+        assert torch.equal(batch.images, batch.labels.float())
+        places |= {tuple(pixels(image)[0]) for image in batch.images}
+    assert len(places) > 30  # and the place is drawn anew each time
+
+
+def test_smaller_images_keep_all_their_pixels_and_are_padded_with_zeros() -> None:
+    samples = samples_of([(11, 6), (16, 16)])
+    batch = batches(samples, batch_size=2).batch(0, 0)
+    expected = {sample.case: sorted(sample.label.flatten().tolist()) for sample in samples}
+    assert dict(zip(batch.cases, pixels(*batch.images), strict=True)) == expected
+    assert dict(zip(batch.cases, pixels(*batch.labels), strict=True)) == expected
+
+
+def test_batch_is_never_larger_than_the_data() -> None:
+    source = batches(samples_of([(4, 4)] * 3), batch_size=16)
+    assert source.steps == 1
+    assert len(source.batch(0, 0).cases) == 3
+
+
+def test_changing_a_batch_in_place_leaves_the_shared_data_alone() -> None:
+    samples = samples_of([(4, 4)] * 2)
+    before = [sample.image.copy() for sample in samples]
+    batches(samples, batch_size=2).batch(0, 0).images.zero_()
+    for sample, image in zip(samples, before, strict=True):
+        np.testing.assert_array_equal(sample.image, image)

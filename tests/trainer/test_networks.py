@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+import torch
+
+from sweep.spec.settings import NetworkName, NetworkSettings
+from sweep.trainer.networks import BUILDERS, as_outputs, build_network, size_divisor
+
+CHANNELS = dict.fromkeys(get_args(NetworkName), (4, 8, 16)) | {"segresnet": (8, 16, 32)}
+every_network = pytest.mark.parametrize("name", get_args(NetworkName))
+
+
+def network_settings(name: str, **changes: Any) -> NetworkSettings:
+    return NetworkSettings(**{"name": name, "channels": CHANNELS[name]} | changes)
+
+
+def test_every_name_of_the_settings_has_a_builder() -> None:
+    assert set(BUILDERS) == set(get_args(NetworkName))
+
+
+@every_network
+@pytest.mark.parametrize(("channels", "classes"), [(1, 2), (3, 4)])
+def test_logits_have_the_size_of_the_input_and_a_channel_a_class(
+    name: str, channels: int, classes: int
+) -> None:
+    network = build_network(network_settings(name), channels, classes).eval()
+    outputs = as_outputs(network(torch.zeros(2, channels, 16, 24)))
+    assert [tuple(output.shape) for output in outputs] == [(2, classes, 16, 24)]
+
+
+@every_network
+def test_same_seed_builds_the_same_weights(name: str) -> None:
+    def weights(seed: int) -> list[torch.Tensor]:
+        torch.manual_seed(seed)
+        return list(build_network(network_settings(name), 1, 2).state_dict().values())
+
+    assert all(map(torch.equal, weights(0), weights(0)))
+    assert not all(map(torch.equal, weights(0), weights(1)))
+
+
+@every_network
+@pytest.mark.parametrize("levels", [3, 4])
+def test_sides_that_are_a_multiple_of_the_divisor_can_be_halved(name: str, levels: int) -> None:
+    settings = network_settings(name, channels=(8,) * levels)
+    divisor = size_divisor(settings)
+    assert divisor == 2 ** (levels - 1)
+    network = build_network(settings, 1, 2).eval()
+    [logits] = as_outputs(network(torch.zeros(1, 1, 3 * divisor, 5 * divisor)))
+    assert logits.shape == (1, 2, 3 * divisor, 5 * divisor)
+
+
+@every_network
+def test_dropout_acts_in_training_only(name: str) -> None:
+    network = build_network(network_settings(name, dropout=0.5), 1, 2)
+    image = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    network.eval()
+    once, again = (as_outputs(network(image))[0] for _ in range(2))
+    assert torch.equal(once, again)
+    network.train()
+    once, again = (as_outputs(network(image))[0] for _ in range(2))
+    assert not torch.equal(once, again)
+
+
+@pytest.mark.parametrize(("levels", "outputs"), [(3, 2), (4, 3), (5, 4)])
+def test_dynunet_predicts_at_every_level_but_the_two_coarsest(levels: int, outputs: int) -> None:
+    settings = network_settings("dynunet", channels=(4,) * levels)
+    network = build_network(settings, 1, 2).train()
+    predicted = as_outputs(network(torch.randn(2, 1, 64, 64)))
+    assert [tuple(output.shape) for output in predicted] == [(2, 2, 64, 64)] * outputs
+    network.eval()
+    assert len(as_outputs(network(torch.randn(2, 1, 64, 64)))) == 1
+
+
+def test_deep_supervision_can_be_switched_off() -> None:
+    network = build_network(network_settings("dynunet", deep_supervision=False), 1, 2).train()
+    assert len(as_outputs(network(torch.randn(2, 1, 32, 32)))) == 1
+
+
+def test_outputs_are_a_list_whatever_the_network_returns() -> None:
+    coarse, fine = torch.zeros(2, 3, 8, 8), torch.ones(2, 3, 8, 8)
+    for returned in ([fine, coarse], (fine, coarse), torch.stack([fine, coarse], dim=1)):
+        outputs = as_outputs(returned)
+        assert torch.equal(outputs[0], fine)
+        assert torch.equal(outputs[1], coarse)
+    assert len(as_outputs(fine)) == 1
