@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+import typer
+
+from sweep.console.exits import INTERRUPTED, exit_codes
+from sweep.errors import InputError, Mistake, ResultsError, SweepError, SweepFailed
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InputError.single("must be positive", key="trials", file="x.yaml", line=3), 2),
+        (ResultsError("results/x exists already"), 2),
+        (SweepFailed("no trial has a result"), 1),
+    ],
+)
+def test_error_of_the_package_becomes_one_line_and_its_exit_code(
+    error: SweepError, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as end, exit_codes():
+        raise error
+    assert end.value.exit_code == code
+    assert end.value.__suppress_context__
+    assert capsys.readouterr() == ("", f"error: {error}\n")
+
+
+def test_every_mistake_is_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    mistakes = [Mistake("is wrong", key=key, file="x.yaml", line=1) for key in ("a", "b")]
+    with pytest.raises(typer.Exit), exit_codes():
+        raise InputError(mistakes)
+    assert capsys.readouterr().err == "errors:\nx.yaml:1: a: is wrong\nx.yaml:1: b: is wrong\n"
+
+
+def test_interruption_is_told_and_has_its_code(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as end, exit_codes():
+        raise KeyboardInterrupt
+    assert end.value.exit_code == INTERRUPTED == 130
+    assert capsys.readouterr() == ("", "interrupted\n")
+
+
+def test_fault_of_the_program_itself_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError), exit_codes():
+        raise ZeroDivisionError

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sweep.console.plain import PlainView
+from sweep.console.progress import Progress
+from sweep.record import Status
+
+
+@pytest.fixture
+def screen() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def story(progress: Progress, screen: io.StringIO, story_for: Callable[[object], Any]) -> Any:
+    """Heard by a plain view on a console that is far narrower than its lines."""
+    return story_for(PlainView(progress, Console(file=screen, width=40)))
+
+
+def test_end_of_a_trial_is_one_line_however_narrow_the_console(
+    story: Any, screen: io.StringIO, clock: Any
+) -> None:
+    story.start(0, 0.25, 0.5)
+    clock.now += 60
+    story.end(0, Status.COMPLETED)
+    assert screen.getvalue() == (
+        "[1/10] t0000 completed; 2 epochs, best Dice 0.5000"
+        " (0 running · 1 completed · 0 early-stopped · 0 pruned · 0 diverged · 0 failed;"
+        " about 9 min 00 s left)\n"
+    )
+
+
+def test_divergence_is_told_with_its_cause(story: Any, screen: io.StringIO) -> None:
+    story.start(0, 0.9, None)
+    story.end(0, Status.DIVERGED)
+    assert screen.getvalue().startswith(
+        "[1/10] t0000 diverged: nonfinite gradient (compactness) at epoch 2 step 5; 2 epochs,"
+    )
+
+
+def test_trial_without_an_epoch_has_no_dice(story: Any, screen: io.StringIO) -> None:
+    story.start(0)
+    story.end(0, Status.FAILED, "ValueError: no [bold]such[/bold] thing")
+    line = screen.getvalue()
+    assert line.startswith(
+        "[1/10] t0000 failed: ValueError: no [bold]such[/bold] thing; 0 epochs, best Dice – ("
+    )
+
+
+def test_starts_and_epochs_are_not_told(story: Any, screen: io.StringIO) -> None:
+    story.start(0, 0.1, 0.2, 0.3)
+    assert screen.getvalue() == ""
+
+
+def test_log_has_a_line_a_trial_and_no_control_codes(story: Any, screen: io.StringIO) -> None:
+    for number in range(10):
+        story.start(number, 0.1 * number)
+        story.end(number, Status.PRUNED, "stopped by asha after 1 epochs")
+    lines = screen.getvalue().splitlines()
+    assert [line[: line.index("]") + 1] for line in lines] == [f"[{n}/10]" for n in range(1, 11)]
+    assert "\x1b" not in screen.getvalue()

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from sweep.analysis.ranking import ranking_frame
+from sweep.console.tables import causes, ranking_table
+from sweep.record import (
+    Cause,
+    Divergence,
+    EpochMetrics,
+    Outcome,
+    ParameterValue,
+    Stage,
+    Status,
+    TrialRecord,
+)
+
+PARAMETERS = ["loss.warmup_epochs", "loss.weights.compactness", "network.name", "data.fold"]
+DIVERGENCE = Divergence(
+    cause=Cause.NONFINITE, epoch=3, step=0, stage=Stage.GRADIENT, term="aspect", message="NaN"
+)
+
+
+def trial(
+    number: int, outcome: Outcome | None, *dice: float | None, **more: ParameterValue
+) -> TrialRecord:
+    values: dict[str, ParameterValue] = dict(
+        zip(PARAMETERS, [number, 0.123456, "unet", None], strict=True)
+    )
+    return TrialRecord(
+        trial_id=f"t{number:04d}",
+        number=number,
+        parameters=values | more,
+        history=tuple(EpochMetrics(epoch=e, val_dice=d, seconds=1) for e, d in enumerate(dice)),
+        outcome=outcome,
+    )
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    records = [
+        trial(0, Outcome(status=Status.COMPLETED), 0.1, 0.81239, 0.3),
+        trial(1, Outcome.diverged(DIVERGENCE), 0.9),
+        trial(2, Outcome(status=Status.EARLY_STOPPED), 0.95),
+        trial(3, Outcome(status=Status.FAILED, cause="ValueError: no [red]way[/red]"), None),
+        trial(4, Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epochs"), None),
+        trial(5, None, 0.99),
+    ]
+    return ranking_frame(records, PARAMETERS)
+
+
+def rows(frame: pd.DataFrame, parameters: list[str], width: int) -> list[list[str]]:
+    """The cells of each line below the header."""
+    console = Console(file=io.StringIO(), width=width, record=True)
+    console.print(ranking_table(frame, parameters, width=width))
+    lines = console.export_text().splitlines()
+    [rule] = [n for n, line in enumerate(lines) if line.startswith((" ─", "─", "╶"))][:1]
+    return [line.split() for line in lines[rule + 1 :] if line.strip()]
+
+
+def test_wide_table_has_a_column_a_parameter(frame: pd.DataFrame) -> None:
+    assert rows(frame, PARAMETERS, 160) == [
+        ["1", "t0002", "early-stopped", "0.9500", "0", "1", "2", "0.123", "unet", "–"],
+        ["2", "t0000", "completed", "0.8124", "1", "3", "0", "0.123", "unet", "–"],
+        ["3", "t0004", "pruned", "–", "–", "1", "4", "0.123", "unet", "–"],
+        ["4", "t0001", "diverged", "–", "–", "1", "1", "0.123", "unet", "–"],
+        ["5", "t0003", "failed", "–", "–", "1", "3", "0.123", "unet", "–"],
+    ]
+
+
+def test_narrow_table_gathers_the_parameters_in_one_column(frame: pd.DataFrame) -> None:
+    first, *_ = rows(frame, PARAMETERS, 119)
+    assert first[:6] == ["1", "t0002", "early-stopped", "0.9500", "0", "1"]
+    assert first[6:] == ["warmup_epochs=2", "compactness=0.123", "name=unet", "fold=–"]
+
+
+@pytest.mark.parametrize("width", [160, 100, 60])
+def test_names_of_trials_and_statuses_are_never_cut_off(frame: pd.DataFrame, width: int) -> None:
+    cells = [row for row in rows(frame, PARAMETERS, width) if row[0].isdigit()]
+    assert [row[1:3] for row in cells] == [
+        ["t0002", "early-stopped"],
+        ["t0000", "completed"],
+        ["t0004", "pruned"],
+        ["t0001", "diverged"],
+        ["t0003", "failed"],
+    ]
+
+
+@pytest.mark.parametrize("width", [160, 100])
+def test_parameters_whose_last_names_are_the_same_keep_their_own_values(width: int) -> None:
+    names = ["network.name", "optimizer.name"]
+    record = trial(0, Outcome(status=Status.COMPLETED), 0.5, **{"optimizer.name": "sgd"})
+    [row] = rows(ranking_frame([record], names), names, width)
+    assert "unet" in " ".join(row)
+    assert "sgd" in " ".join(row)
+
+
+@pytest.mark.parametrize("width", [160, 60])
+def test_table_of_no_trial_is_a_header(width: int) -> None:
+    assert rows(ranking_frame([], PARAMETERS), PARAMETERS, width) == []
+
+
+def test_title_stands_above_the_table(frame: pd.DataFrame) -> None:
+    console = Console(file=io.StringIO(), width=160, record=True)
+    console.print(ranking_table(frame, PARAMETERS, title="quickstart"))
+    assert console.export_text().splitlines()[0].strip() == "quickstart"
+
+
+def test_causes_are_those_of_the_diverged_and_the_failed_in_the_order_of_the_ranking(
+    frame: pd.DataFrame,
+) -> None:
+    assert [line.plain for line in causes(frame)] == [
+        "t0001 diverged: nonfinite gradient (aspect) at epoch 3 step 0",
+        "t0003 failed: ValueError: no [red]way[/red]",
+    ]

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.console.words import STYLES, count_words, dice_words, duration_words, status_words
+from sweep.record import Status
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (0.4, "0 s"),
+        (42, "42 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (3599.6, "1 h 00 min"),
+        (7629, "2 h 07 min"),
+        (86_399.7, "1 d 00 h"),
+        (3 * 86_400 + 4 * 3600 + 59 * 60, "3 d 04 h"),
+    ],
+)
+def test_duration_is_told_in_its_two_largest_units(seconds: float, words: str) -> None:
+    assert duration_words(seconds) == words
+
+
+@given(st.floats(0, 1e8))
+def test_duration_words_stay_short(seconds: float) -> None:
+    assert len(duration_words(seconds)) <= len("1000 d 00 h")
+
+
+def test_statuses_are_written_as_people_read_them() -> None:
+    assert status_words(Status.EARLY_STOPPED) == "early-stopped"
+    assert {status_words(status) for status in Status} >= {"running", "diverged", "pruned"}
+
+
+def test_every_status_has_a_style() -> None:
+    assert set(STYLES) == set(Status)
+
+
+def test_counts_are_one_line_with_zeros_dimmed() -> None:
+    text = count_words({Status.RUNNING: 2, Status.EARLY_STOPPED: 0, Status.DIVERGED: 13})
+    assert text.plain == "2 running · 0 early-stopped · 13 diverged"
+    styles = {text.plain[span.start : span.end]: span.style for span in text.spans}
+    assert styles == {"2 running": "cyan", "0 early-stopped": "dim", "13 diverged": "red"}
+
+
+def test_dice_has_four_digits_or_a_dash() -> None:
+    assert dice_words(0.91236) == "0.9124"
+    assert dice_words(0.0) == "0.0000"
+    assert dice_words(None) == "–"
