@@ -33,7 +33,7 @@ def ranking_table(
     table = Table(title=title or None, title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("#", "trial", "status"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("val Dice", "at epoch", "of"):
+    for heading in ("val Dice", "best at", "epochs"):
         table.add_column(heading, justify="right", no_wrap=True)
     names = {name: name.rpartition(".")[2] for name in parameters}
     if wide:
