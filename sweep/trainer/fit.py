@@ -7,7 +7,7 @@ from typing import Any
 
 from sweep.data.prepare import prepare
 from sweep.data.samples import PreparedData
-from sweep.record import EpochMetrics, Outcome, Status
+from sweep.record import Divergence, EpochMetrics, Outcome, Status
 from sweep.spec.settings import TrialSettings
 from sweep.stopping import EarlyStopping
 from sweep.trainer.checkpoints import Checkpoints
@@ -63,13 +63,14 @@ def epochs(
         for metrics in history:
             stop = stopping.update(metrics.epoch, metrics.val_dice)
         yield from history
-    while not stop and len(history) < config.trainer.epochs:
+    while (verdict := training.judge(history)) is None:
+        if stop or len(history) >= config.trainer.epochs:
+            finished = len(history) >= config.trainer.epochs
+            return Outcome(status=Status.COMPLETED if finished else Status.EARLY_STOPPED)
         try:
             metrics = training.run_epoch(len(history))
         except Diverged as end:
-            if checkpoint is not None:
-                checkpoint.save_healthy({"model": training.model.state_dict()})
-            return Outcome.diverged(end.divergence)
+            return _diverged(training, end.divergence, checkpoint, end.offending)
         history.append(metrics)
         stop = stopping.update(metrics.epoch, metrics.val_dice)
         improved = metrics.val_dice is not None and (best is None or metrics.val_dice > best)
@@ -80,8 +81,7 @@ def epochs(
                 checkpoint.save_best({"model": training.model.state_dict(), "epoch": metrics.epoch})
             checkpoint.save_last(_state(training, history))
         yield metrics
-    finished = len(history) >= config.trainer.epochs
-    return Outcome(status=Status.COMPLETED if finished else Status.EARLY_STOPPED)
+    return _diverged(training, verdict, checkpoint)
 
 
 def early_stopping(config: TrialSettings) -> EarlyStopping:
@@ -93,6 +93,20 @@ def early_stopping(config: TrialSettings) -> EarlyStopping:
         min_delta=settings.min_delta,
         first_epoch=after_ramp if settings.counts_from == "rampup_end" else 0,
     )
+
+
+def _diverged(
+    training: Training,
+    verdict: Divergence,
+    checkpoint: Checkpoints | None,
+    offending: dict[str, Any] | None = None,
+) -> Outcome:
+    """The outcome, its weights and what its step can be reproduced from saved."""
+    if checkpoint is not None:
+        checkpoint.save_healthy({"model": training.model.state_dict()})
+        if offending is not None:
+            checkpoint.save_offending(offending)
+    return Outcome.diverged(verdict)
 
 
 def _state(training: Training, history: list[EpochMetrics]) -> dict[str, Any]:
