@@ -200,13 +200,14 @@ class GuardSettings(Settings):
     """So many skipped steps in a row end the trial; fp16 skips up to 16 to find its scale."""
     skipped_per_epoch: int | None = Field(default=50, ge=1)
     """More skipped steps than this in one epoch end the trial; null: any number."""
-    exploded_factor: float | None = Field(default=100.0, gt=1)
-    """A main loss term or gradient norm so many times its own level is far out; null: never."""
+    exploded_factor: float | None = Field(default=30.0, gt=1)
+    """A main loss term so many times the untrained network's is far out, or a gradient norm so many
+    times its usual level; null: nothing is."""
     exploded_steps: int = Field(default=10, ge=1)
     """So many steps far out in a row end the trial."""
     collapsed_epochs: int | None = Field(default=2, ge=1)
-    """So many validations in a row with one class everywhere, after having learnt, end the trial;
-    null: none do."""
+    """So many validations in a row, after having learnt, with one class everywhere or less than a
+    tenth of the best Dice end the trial; null: none do."""
     learnt_dice: float = Field(default=0.1, gt=0, lt=1)
     """Validation Dice from which the network counts as having learnt."""
     learnt_by: int | None = Field(default=None, ge=0)

@@ -163,13 +163,13 @@ class Guard:
         self._read_steps += len(rows)
         for step in values:
             if (verdict := self._judge.judge(step)) is not None:
-                raise Diverged(verdict, self._judge.until((verdict.epoch, verdict.step)))
+                raise Diverged(verdict, self._judge.recent((verdict.epoch, verdict.step)))
         return values
 
     @property
     def recent(self) -> tuple[StepValues, ...]:
         """The last steps that were read."""
-        return self._judge.until((self._epoch, self._read_steps))
+        return self._judge.recent()
 
     @property
     def scaler(self) -> torch.amp.GradScaler:

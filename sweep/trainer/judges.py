@@ -22,20 +22,28 @@ RECENT = 10
 GRADIENT = "gradient"
 """Name under which the gradient norm is watched beside the main loss terms."""
 
-QUIET = 1e-2
-"""Levels below it count as this: a hundred times nearly nothing is still nearly nothing."""
+LEARNING = 20
+"""Steps from which the usual gradient norm is learnt before any is called far out."""
+
+QUIET = 0.1
+"""Levels below it count as this: thirty times nearly nothing is still nearly nothing."""
+
+LOST = 0.1
+"""Share of its best validation Dice below which a network has lost what it had learnt."""
 
 
 @dataclass(slots=True)
-class Level:
+class RunningLevel:
     """Where a quantity usually is: the highest that its running mean has been."""
 
+    steps: int = 0
     mean: float = 0.0
     weight: float = 0.0
-    peak: float = QUIET
+    peak: float = 0.0
 
     def add(self, value: float, *, memory: float = 0.98) -> None:
         """Exponential mean, corrected for its start (Kingma & Ba 2015, section 3)."""
+        self.steps += 1
         self.mean = memory * self.mean + (1 - memory) * value
         self.weight = memory * self.weight + (1 - memory)
         self.peak = max(self.peak, self.mean / self.weight)
@@ -69,10 +77,13 @@ class Streak:
 class StepJudge:
     """Judges the steps of one run in their order.
 
-    A level is a property of a run: it only ever rises, so that the quiet end of a training makes no
-    ordinary batch look like an explosion. The gradient's is that of the gradient as applied, after
-    clipping, and starts anew whenever the geometric factor changes: a large geometric weight
-    multiplies the norm and means nothing by itself. The geometric terms are not watched at all.
+    A main loss term is far out where it is a multiple of what the untrained network had: no healthy
+    run stays there, however high its learning rate. A running mean would follow a slow explosion,
+    and at the quiet end of a training make any ordinary batch look like one.
+
+    The gradient norm, as applied after clipping, is compared with the highest that its running mean
+    has been since the geometric factor last changed: a large geometric weight multiplies the norm
+    and means nothing by itself. The geometric terms are not watched at all.
 
     Args:
         settings: policy and limits.
@@ -86,7 +97,8 @@ class StepJudge:
         self._settings = settings
         self._clip = math.inf if gradient_clip is None else gradient_clip
         self._scaled = scaled
-        self._levels: dict[str, Level] = {}
+        self._start: dict[str, float] = {}  # main loss terms of the run's first step
+        self._gradient = RunningLevel()
         self._skips, self._outliers = Streak(), Streak()
         self._skipped_in_epoch = 0
         self._factor = 0.0
@@ -98,7 +110,7 @@ class StepJudge:
         self._skipped_in_epoch = 0
         if factor != self._factor:
             self._factor = factor
-            self._levels.pop(GRADIENT, None)
+            self._gradient = RunningLevel()
 
     def judge(self, values: StepValues) -> Divergence | None:
         """The verdict on a step, if there is one; of several steps that led to it, on the first."""
@@ -120,14 +132,16 @@ class StepJudge:
     def skips_in_a_row(self) -> int:
         return self._skips.length
 
-    def until(self, place: tuple[int, int]) -> tuple[StepValues, ...]:
-        """The last steps before ``place`` (epoch, step) and the one there, oldest first."""
-        return tuple(v for v in self._recent if v.place <= place)[-RECENT - 1 :]
+    def recent(self, until: tuple[int, int] | None = None) -> tuple[StepValues, ...]:
+        """The last steps, oldest first; or those before a place (epoch, step) and the one there."""
+        steps = (v for v in self._recent if until is None or v.place <= until)
+        return tuple(steps)[-RECENT - 1 :]
 
     def state_dict(self) -> dict[str, Any]:
         """All that judging goes on from, as plain values."""
         return {
-            "levels": {name: asdict(level) for name, level in self._levels.items()},
+            "start": dict(self._start),
+            "gradient": asdict(self._gradient),
             "factor": self._factor,
             "skips": self._skips.to_json(),
             "outliers": self._outliers.to_json(),
@@ -135,7 +149,8 @@ class StepJudge:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._levels = {name: Level(**level) for name, level in state["levels"].items()}
+        self._start = dict(state["start"])
+        self._gradient = RunningLevel(**state["gradient"])
         self._factor = state["factor"]
         self._recent.clear()
         self._recent.extend(StepValues.from_json(line) for line in state["recent"])
@@ -165,41 +180,36 @@ class StepJudge:
         return verdict(values, Cause.ZOMBIE, stage, term, message)
 
     def _judge_size(self, values: StepValues) -> Divergence | None:
-        factor = self._settings.exploded_factor
-        sizes = self._sizes(values)
-        outlier = None if factor is None else self._outlier(sizes, factor)
-        if outlier is None:
+        main = {n: v for n, v in values.terms.items() if n not in GeometricWeights.model_fields}
+        self._start = self._start or main
+        name, times = self._furthest_out(main, min(values.grad_norm, self._clip))
+        limit = self._settings.exploded_factor
+        if limit is None or times <= limit:
             self._outliers.end()
-            for name, size in sizes.items():
-                self._levels.setdefault(name, Level()).add(size)
+            self._gradient.add(min(values.grad_norm, self._clip))
             return None
         first = self._outliers.count(values)
         if self._outliers.length < self._settings.exploded_steps:
             return None
-        return self._exploded(first)
-
-    def _exploded(self, first: StepValues) -> Divergence:
-        assert self._settings.exploded_factor is not None
-        sizes = self._sizes(first)
-        name = self._outlier(sizes, self._settings.exploded_factor)
-        assert name is not None
         stage, term = (Stage.GRADIENT, None) if name == GRADIENT else (Stage.LOSS, name)
-        what = "The gradient norm" if term is None else f"The loss term {term!r}"
+        what, level = (
+            ("The gradient norm", "its usual level")
+            if term is None
+            else (f"The loss term {term!r}", "that of the untrained network")
+        )
         message = (
-            f"{what} was {sizes[name]:.3g}, {sizes[name] / self._levels[name].peak:.0f} times its"
-            f" own level, and some part stayed as far out for {self._outliers.length} steps."
+            f"{what} rose to {times:.3g} times {level}; for {self._outliers.length} steps in a row"
+            " loss or gradient were far out."
         )
         return verdict(first, Cause.EXPLODED, stage, term, message)
 
-    def _sizes(self, values: StepValues) -> dict[str, float]:
-        main = {n: v for n, v in values.terms.items() if n not in GeometricWeights.model_fields}
-        return main | {GRADIENT: min(values.grad_norm, self._clip)}
-
-    def _outlier(self, sizes: Mapping[str, float], factor: float) -> str | None:
-        """The quantity that is furthest out, if any is."""
-        known = {n: size / self._levels[n].peak for n, size in sizes.items() if n in self._levels}
-        name = max(known, key=known.__getitem__, default=None)
-        return name if name is not None and known[name] > factor else None
+    def _furthest_out(self, main: Mapping[str, float], gradient: float) -> tuple[str, float]:
+        """What is how many times its own level, of all that is watched the furthest."""
+        times = {n: v / max(self._start[n], QUIET) for n, v in main.items() if n in self._start}
+        if self._gradient.steps >= LEARNING:
+            times[GRADIENT] = gradient / max(self._gradient.peak, QUIET)
+        name = max(times, key=times.__getitem__)
+        return name, times[name]
 
 
 def judge_epochs(
@@ -214,9 +224,10 @@ def judge_epochs(
         message = "Every step of the epoch was skipped; training stands still."
         return _verdict_on_epoch(last, Cause.ZOMBIE, message)
     if _has_collapsed(history, settings):
+        since = history[-(settings.collapsed_epochs or 1)].epoch
         message = (
-            f"The network answers one class everywhere since epoch"
-            f" {history[-(settings.collapsed_epochs or 1)].epoch}, after it had learnt."
+            f"The network had learnt, but since epoch {since} answers one class everywhere or next"
+            " to nothing right."
         )
         return _verdict_on_epoch(last, Cause.COLLAPSED, message)
     if settings.learnt_by is not None and last.epoch >= settings.learnt_by:
@@ -234,10 +245,11 @@ def _has_collapsed(history: Sequence[EpochMetrics], settings: GuardSettings) -> 
     count = settings.collapsed_epochs
     if count is None or len(history) <= count:
         return False
-    before, now = history[:-count], history[-count:]
-    had_learnt = any(_dice(epoch) >= settings.learnt_dice for epoch in before)
-    return had_learnt and all(
-        epoch.predicted_classes == 1 and epoch.val_dice is not None for epoch in now
+    best = max(_dice(epoch) for epoch in history[:-count])
+    return best >= settings.learnt_dice and all(
+        epoch.val_dice is not None
+        and (epoch.predicted_classes == 1 or epoch.val_dice < LOST * best)
+        for epoch in history[-count:]
     )
 
 

@@ -75,7 +75,7 @@ class Training:
             settings.guard,
             fp16=settings.trainer.amp == "fp16",
         )
-        self._snapshot = Snapshot(epoch=0, state={})
+        self._snapshot: Snapshot | None = None
 
     def run_epoch(self, epoch: int) -> EpochMetrics:
         """Train one epoch, then validate.
@@ -87,7 +87,7 @@ class Training:
                 holds the weights from before that step.
         """
         start = time.perf_counter()
-        if not self._guard.suspicious:
+        if self._snapshot is None or not self._guard.suspicious:
             self._snapshot = Snapshot.take(epoch, self.state_dict())
         try:
             steps = self.train_steps(epoch, self.steps_per_epoch)
@@ -132,6 +132,7 @@ class Training:
         Returns:
             False where the step lies before the state that was kept: the run is then taken to it.
         """
+        assert self._snapshot is not None, "a run is rewound to where it was trained"
         self.load_state_dict(self._snapshot.state)
         first = self._snapshot.epoch
         for again in range(first, epoch + 1):
@@ -168,6 +169,23 @@ class Training:
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._guard.load_state_dict(state["guard"])
+
+    def load_before_step(self, state: Mapping[str, Any]) -> None:
+        """Weights, optimizer and scaler as they were before a step that was kept."""
+        self.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._guard.scaler.load_state_dict(dict(state["scaler"]))
+
+    def take_step(self, batch: Batch, epoch: int, step: int) -> StepValues:
+        """One step on its own, with a batch that is given; also where the guard condemns it."""
+        self.model.train()
+        self._guard.start_epoch(epoch, self._factor(epoch), step=step)
+        passed = self.forward(batch, epoch, step)
+        try:
+            done = self._guard.step(passed.loss, passed.terms) or self._guard.read()
+        except Diverged as stop:
+            done = list(stop.recent)
+        return done[-1]
 
     def batch(self, epoch: int, step: int) -> Batch:
         """The batch of a step, on the CPU."""
