@@ -64,6 +64,9 @@ def _folder_name(name: str) -> str:
 
 
 def _train(settings: TrialSettings, folder: Path) -> None:
+    from sweep.console.words import print_warnings
+    from sweep.data.outlines import outline_warnings
+    from sweep.data.prepare import prepare
     from sweep.errors import ResultsError, SweepFailed
     from sweep.record import Outcome, Status
     from sweep.spec.load import to_yaml
@@ -84,7 +87,9 @@ def _train(settings: TrialSettings, folder: Path) -> None:
         typer.echo(_line(metrics))
 
     try:
-        outcome = fit(settings, report=report, checkpoint=Checkpoints(folder))
+        data = prepare(settings.data)
+        print_warnings(outline_warnings(settings.loss, data, settings.data.patch_size))
+        outcome = fit(settings, report=report, checkpoint=Checkpoints(folder), data=data)
     except Exception as error:
         write_end(paths, Outcome.failed(error))
         raise

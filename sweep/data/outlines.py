@@ -8,10 +8,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.samples import Sample
+from sweep.data.samples import PreparedData, Sample
+from sweep.spec.settings import LossSettings
+from sweep.spec.warn import bias_warning
 
 LOOKED_AT = 200
 """Masks from which a typical perimeter is taken, evenly over the samples."""
+
+
+def outline_warnings(loss: LossSettings, data: PreparedData, patch_size: int | None) -> list[str]:
+    """What is to be told of ε once the masks are known; empty where nothing is.
+
+    Args:
+        loss: of the trial.
+        data: whose training masks are looked at.
+        patch_size: side of the training patch in pixels; None for whole images.
+    """
+    typical = typical_perimeter(data.training, data.geometric_class)
+    if typical is None:
+        return []
+    pixels = patch_size**2 if patch_size else max(sample.label.size for sample in data.training)
+    told = bias_warning(loss, pixels, typical, "the typical mask")
+    return [told] if told else []
 
 
 def typical_perimeter(samples: Sequence[Sample], label: int) -> float | None:

@@ -7,7 +7,7 @@ settings, nothing else, so the advice can be read without running anything.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sweep.record import Cause, Divergence, Stage
@@ -15,6 +15,12 @@ from sweep.spec.settings import TrialSettings
 
 SQRT_TERMS = ("compactness", "aspect")
 """The loss terms with a square root in them, which ε guards."""
+
+CLIP = 12.0
+"""The gradient clip of nnU-Net."""
+
+USUAL_RATES = {"sgd": 0.01, "adamw": 1e-3}
+"""Learning rates that hardly ever diverge: nnU-Net's, and Adam's default."""
 
 STEEP = 1e6
 """Slope of a square root, 1 / (2√ε), above which a float32 gradient easily overflows."""
@@ -29,25 +35,32 @@ class Case:
         settings: of the trial.
         pixels_finite: whether every pixel of the offending batch is finite.
         had_learnt: whether validation Dice had reached ``guard.learnt_dice``.
+        gradient: norm of the last gradient that was applied; None where none was.
     """
 
     verdict: Divergence
     settings: TrialSettings
     pixels_finite: bool = True
     had_learnt: bool = True
+    gradient: float | None = None
 
     @property
     def is_geometric(self) -> bool:
         """Whether the geometric loss was on, and made any difference."""
-        loss = self.settings.loss
-        switched_on = self.verdict.epoch >= loss.warmup_epochs
-        return switched_on and any(weight > 0 for weight in loss.weights.model_dump().values())
+        switched_on = self.verdict.epoch >= self.settings.loss.warmup_epochs
+        return switched_on and any(weight > 0 for weight in self.weights.values())
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Weights of the geometric terms."""
+        return self.settings.loss.weights.model_dump()
 
     @property
     def heaviest(self) -> str:
-        """The geometric term of the largest weight."""
-        weights = self.settings.loss.weights.model_dump()
-        return max(weights, key=weights.__getitem__)
+        """The geometric term that broke, or else the one of the largest weight."""
+        if self.verdict.term in self.weights:
+            return str(self.verdict.term)
+        return max(self.weights, key=self.weights.__getitem__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,19 +139,19 @@ def _half_precision(case: Case) -> Advice:
 
 def _no_clip(case: Case) -> Advice:
     return Advice(
-        "A single gradient may be arbitrarily large, since it is not clipped, and one such step"
-        " throws the weights out.",
+        f"A gradient of norm {case.gradient:.3g} was applied as it was, since none is clipped; one"
+        " such step throws the weights out.",
         "optimizer.gradient_clip",
-        "Set optimizer.gradient_clip to 12, as nnU-Net does.",
+        f"Set optimizer.gradient_clip to {CLIP:g}, as nnU-Net does.",
     )
 
 
 def _geometric_too_heavy(case: Case) -> Advice:
     name = f"loss.weights.{case.heaviest}"
-    weight = case.settings.loss.weights.model_dump()[case.heaviest]
+    weight = case.weights[case.heaviest]
     return Advice(
-        f"The geometric loss outweighs the main loss ({name} is {weight:g}, the largest of its"
-        " weights): the network follows the shape and loses the object.",
+        f"The geometric loss outweighs the main loss ({name} is {weight:g}): the network follows"
+        " the shape and loses the object.",
         name,
         f"Lower {name} to {weight / 10:g}, or let it rise more slowly (loss.rampup_epochs).",
     )
@@ -150,7 +163,7 @@ def _rate_too_high(case: Case) -> Advice:
         f"The learning rate {rate:g} is too high for this network and loss: its steps lead away"
         " from any minimum, geometric loss or not.",
         "optimizer.lr",
-        f"Lower optimizer.lr to {rate / 10:g}.",
+        f"Lower optimizer.lr to {min(rate / 10, USUAL_RATES[case.settings.optimizer.name]):g}.",
     )
 
 
@@ -177,9 +190,9 @@ def _never_learnt(case: Case) -> bool:
 
 
 def _unclipped(case: Case) -> bool:
-    return (
-        case.verdict.cause is not Cause.COLLAPSED and case.settings.optimizer.gradient_clip is None
-    )
+    """Whether nnU-Net's clip would have acted."""
+    clipped = case.settings.optimizer.gradient_clip is not None
+    return not clipped and case.gradient is not None and case.gradient > CLIP
 
 
 def _skipping(case: Case) -> bool:
@@ -187,7 +200,7 @@ def _skipping(case: Case) -> bool:
 
 
 def _is_geometric(case: Case) -> bool:
-    broken_term = case.verdict.term in case.settings.loss.weights.model_dump()
+    broken_term = case.verdict.term in case.weights
     return case.is_geometric and (broken_term or not _stuck_or_nonfinite(case))
 
 

@@ -44,6 +44,7 @@ def explain_step(training: Training, stop: Diverged) -> Diverged:
                 verdict=verdict,
                 settings=training.settings,
                 pixels_finite=bool(torch.isfinite(batch.images).all()),
+                gradient=_last_gradient(verdict, stop.recent),
             ),
         ),
         recent=stop.recent,
@@ -135,6 +136,13 @@ def epochs_after_switch_on(settings: TrialSettings, epoch: int) -> int | None:
     if not any(weight > 0 for weight in settings.loss.weights.model_dump().values()):
         return None
     return epoch - settings.loss.warmup_epochs
+
+
+def _last_gradient(verdict: Divergence, recent: Sequence[StepValues]) -> float | None:
+    """Norm of the last gradient that moved the weights to where the verdict fell."""
+    before = recent[:-1] if verdict.cause is Cause.EXPLODED else recent
+    norms = [values.grad_norm for values in before if not values.skipped]
+    return norms[-1] if norms else None
 
 
 def epsilon_facts(training: Training) -> EpsilonFacts | None:
