@@ -7,7 +7,7 @@ from typing import Any
 
 from sweep.data.prepare import prepare
 from sweep.data.samples import PreparedData
-from sweep.record import Divergence, EpochMetrics, Outcome, Status
+from sweep.record import EpochMetrics, Outcome, Status
 from sweep.spec.settings import TrialSettings
 from sweep.stopping import EarlyStopping
 from sweep.trainer.checkpoints import Checkpoints
@@ -70,7 +70,7 @@ def epochs(
         try:
             metrics = training.run_epoch(len(history))
         except Diverged as end:
-            return _diverged(training, end.divergence, checkpoint, end.offending)
+            return _diverged(training, end, checkpoint)
         history.append(metrics)
         stop = stopping.update(metrics.epoch, metrics.val_dice)
         improved = metrics.val_dice is not None and (best is None or metrics.val_dice > best)
@@ -95,18 +95,13 @@ def early_stopping(config: TrialSettings) -> EarlyStopping:
     )
 
 
-def _diverged(
-    training: Training,
-    verdict: Divergence,
-    checkpoint: Checkpoints | None,
-    offending: dict[str, Any] | None = None,
-) -> Outcome:
+def _diverged(training: Training, end: Diverged, checkpoint: Checkpoints | None) -> Outcome:
     """The outcome, its weights and what its step can be reproduced from saved."""
     if checkpoint is not None:
         checkpoint.save_healthy({"model": training.model.state_dict()})
-        if offending is not None:
-            checkpoint.save_offending(offending)
-    return Outcome.diverged(verdict)
+        if end.offending is not None:
+            checkpoint.save_offending(end.offending)
+    return Outcome.diverged(end.divergence)
 
 
 def _state(training: Training, history: list[EpochMetrics]) -> dict[str, Any]:

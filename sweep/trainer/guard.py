@@ -163,13 +163,12 @@ class Guard:
         self._read_steps += len(rows)
         for step in values:
             if (verdict := self._judge.judge(step)) is not None:
-                raise Diverged(verdict, self._judge.recent((verdict.epoch, verdict.step)))
+                raise Diverged(verdict, self.recent((verdict.epoch, verdict.step)))
         return values
 
-    @property
-    def recent(self) -> tuple[StepValues, ...]:
-        """The last steps that were read."""
-        return self._judge.recent()
+    def recent(self, until: tuple[int, int] | None = None) -> tuple[StepValues, ...]:
+        """The last steps that were read, or those up to a place (epoch, step), oldest first."""
+        return self._judge.recent(until)
 
     @property
     def scaler(self) -> torch.amp.GradScaler:

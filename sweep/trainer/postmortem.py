@@ -18,6 +18,7 @@ from sweep.trainer.advice import SQRT_TERMS, Case, advise, slope
 from sweep.trainer.batches import Batch
 from sweep.trainer.blame import first_broken_gradient, forward_order, unchanged_buffers
 from sweep.trainer.guard import Diverged
+from sweep.trainer.judges import broken_part
 
 if TYPE_CHECKING:
     from sweep.trainer.training import Training
@@ -57,14 +58,22 @@ def explain_step(training: Training, stop: Diverged) -> Diverged:
 
 def explain_epoch(
     training: Training, verdict: Divergence, history: Sequence[EpochMetrics]
-) -> Divergence:
-    """The same verdict on an epoch with its circumstances."""
+) -> Diverged:
+    """A verdict on an epoch with its circumstances; a zombie is explained by its first step."""
+    if verdict.cause is Cause.ZOMBIE:
+        recent = training.recent_steps((verdict.epoch, 0))
+        stage, term = broken_part(recent[-1]) or (None, None)
+        blamed = dataclasses.replace(verdict, step=0, stage=stage, term=term)
+        return explain_step(training, Diverged(blamed, recent))
     level = training.settings.guard.learnt_dice
     learnt = any(e.val_dice is not None and e.val_dice >= level for e in history)
     case = Case(verdict=verdict, settings=training.settings, had_learnt=learnt)
-    diagnosis = dataclasses.replace(diagnose(training, case), recent=training.recent_steps)
+    recent = training.recent_steps()
+    diagnosis = dataclasses.replace(diagnose(training, case), recent=recent)
     finite = training.weights_are_finite()
-    return dataclasses.replace(verdict, diagnosis=diagnosis, weights_finite=finite)
+    return Diverged(
+        dataclasses.replace(verdict, diagnosis=diagnosis, weights_finite=finite), recent
+    )
 
 
 def diagnose(training: Training, case: Case) -> Diagnosis:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from sweep.data.samples import PreparedData
 from sweep.diagnosis import StepValues
-from sweep.record import Divergence, EpochMetrics
+from sweep.record import EpochMetrics
 from sweep.spec.settings import TrialSettings
 from sweep.trainer.batches import Batch, TrainingBatches
 from sweep.trainer.guard import Diverged, Guard
@@ -104,11 +104,11 @@ class Training:
             seconds=time.perf_counter() - start,
         )
 
-    def judge(self, history: Sequence[EpochMetrics]) -> Divergence | None:
-        """The verdict on the last epoch of a history, if it is one, with the diagnosis."""
+    def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
+        """The verdict on the last epoch of a history, if there is one, with the diagnosis."""
         scaled = self.settings.trainer.amp == "fp16"
         verdict = judge_epochs(history, self.settings.guard, scaled=scaled)
-        return verdict and explain_epoch(self, verdict, history)
+        return None if verdict is None else explain_epoch(self, verdict, history)
 
     def train_steps(self, epoch: int, stop: int) -> list[StepValues]:
         """The steps of an epoch before ``stop``.
@@ -205,10 +205,9 @@ class Training:
     def steps_per_epoch(self) -> int:
         return self._batches.steps
 
-    @property
-    def recent_steps(self) -> tuple[StepValues, ...]:
-        """The last steps that were trained, oldest first."""
-        return self._guard.recent
+    def recent_steps(self, until: tuple[int, int] | None = None) -> tuple[StepValues, ...]:
+        """The last steps that were trained, or those up to a place (epoch, step), oldest first."""
+        return self._guard.recent(until)
 
     def soft_areas(self, logits: Tensor) -> Tensor:
         """Soft area in pixels of the geometric class, ``[B, C, H, W] -> [B]``."""

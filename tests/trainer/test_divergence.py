@@ -84,11 +84,18 @@ def test_the_same_batch_ends_the_trial_where_nothing_is_skipped_and_its_pixels_a
     assert None in verdict.diagnosis.soft_areas
 
 
-def test_skipping_every_step_of_an_epoch_is_a_zombie(trial: MakeTrial) -> None:
-    history, outcome = train(trial(*ROOT_OF_ZERO, "guard.on_nonfinite=skip"))
+def test_skipping_every_step_of_an_epoch_is_a_zombie_and_explained_by_the_first(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    config = trial(*ROOT_OF_ZERO, "guard.on_nonfinite=skip")
+    history, outcome = train(config, tmp_path)
     verdict = outcome.divergence
     assert verdict is not None
-    assert verdict.cause is Cause.ZOMBIE
+    assert (verdict.cause, verdict.epoch, verdict.step) == (Cause.ZOMBIE, 3, 0)
+    assert (verdict.stage, verdict.term) == (Stage.GRADIENT, "compactness")
+    assert verdict.diagnosis is not None
+    assert verdict.diagnosis.setting == "loss.sqrt_epsilon"
+    assert replayed(config, tmp_path, verdict).is_exact
     last = history[-1]
     assert (last.epoch, last.steps, last.skipped_steps, last.train_loss) == (3, 0, 3, None)
     assert last.val_dice == history[-2].val_dice  # what a zombie looks like
