@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 NetworkName = Literal["dynunet", "unet", "attention_unet", "segresnet"]
 
 
+MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
+
+
 class ActsLate:
     """Mark of a setting that acts only from the end of the warm-up on."""
 
@@ -147,18 +150,29 @@ class NetworkSettings(Settings):
 
 
 class GeometricWeights(Settings):
-    """Weights of the geometric loss terms; 0 leaves a term out."""
+    """Weights of the loss terms that switch on late; 0 leaves a term out."""
 
     compactness: Annotated[float, ActsLate()] = Field(default=0.01, ge=0)
     boundary: Annotated[float, ActsLate()] = Field(default=0.005, ge=0)
     aspect: Annotated[float, ActsLate()] = Field(default=0.005, ge=0)
+    kervadec: Annotated[float, ActsLate()] = Field(default=0.0, ge=0)
+    """Kervadec's boundary loss: the one term that compares with the reference."""
 
 
 class LossSettings(Settings):
     """``main + g(epoch) · Σ weight · geometric term``."""
 
-    main: Literal["dice_ce"] = "dice_ce"
-    """The loss that is on from the first step."""
+    main: MainLoss = "dice_ce"
+    """The loss that is on from the first step: a Dice term plus a pixel-wise term."""
+    dice_weight: float = Field(default=1.0, ge=0)
+    """Weight of the main loss's Dice or log-cosh Dice term; 0 leaves it out."""
+    pixel_weight: float = Field(default=1.0, ge=0)
+    """Weight of the main loss's cross-entropy or focal term; 0 leaves it out."""
+    focal_gamma: float | None = Field(default=None, ge=1)
+    """Exponent of the focal term; null: 2, or no focal term.
+
+    Not below 1: a pixel that is already right has the gradient γ · 0^(γ − 1) · 0, which is NaN.
+    """
     warmup_epochs: Annotated[int, ActsLate()] = Field(default=20, ge=0)
     """Epochs before the geometric loss switches on: g = 0 while epoch < warmup_epochs."""
     rampup_epochs: Annotated[int, ActsLate()] = Field(default=10, ge=0)
@@ -169,7 +183,22 @@ class LossSettings(Settings):
     sqrt_mode: Annotated[Literal["clamp", "offset", "centered"], ActsLate()] = "centered"
     """sqrt(max(q, ε)), sqrt(q + ε), or sqrt(q + ε) − sqrt(ε)."""
     min_area: Annotated[float, ActsLate()] = Field(default=50.0, ge=0)
-    """Samples of a smaller soft area, in pixels, are left out of the geometric terms."""
+    """Samples of a smaller soft area, in pixels, are left out of the terms of their shape."""
+
+    @field_validator("pixel_weight")
+    @classmethod
+    def _a_main_loss_is_left(cls, weight: float, info: ValidationInfo) -> float:
+        if weight == 0 and info.data.get("dice_weight") == 0:
+            raise ValueError("must be above 0 where `dice_weight` is 0: no main loss is left")
+        return weight
+
+    @field_validator("focal_gamma")
+    @classmethod
+    def _there_is_a_focal_term(cls, gamma: float | None, info: ValidationInfo) -> float | None:
+        main = info.data.get("main", "")
+        if gamma is not None and main == "dice_ce":
+            raise ValueError(f"`{main}` has no focal term: must be null, but is {gamma:g}")
+        return gamma
 
 
 class OptimizerSettings(Settings):

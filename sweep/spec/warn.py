@@ -8,6 +8,9 @@ from sweep.spec.machine import Machine
 from sweep.spec.strategy import AshaScheduler, TpeSearcher
 from sweep.spec.sweep import SweepSpec
 
+WITH_ROOT = ("loss.weights.compactness", "loss.weights.aspect")
+"""Weights of the loss terms in which a square root stands."""
+
 
 def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
     """One sentence for each thing that is allowed but likely not meant.
@@ -27,7 +30,8 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
 
 
 def _about_epsilon(spec: SweepSpec) -> Iterator[str]:
-    if spec.extents.uses_geometric_loss and spec.extents.smallest("loss.sqrt_epsilon") == 0:
+    has_root = any(spec.extents.largest(key) > 0 for key in WITH_ROOT)
+    if has_root and spec.extents.smallest("loss.sqrt_epsilon") == 0:
         yield (
             "`loss.sqrt_epsilon` 0 will diverge: the gradient of a square root is NaN on any flat "
             "region of the prediction, at the first step after the warm-up"

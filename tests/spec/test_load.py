@@ -117,7 +117,16 @@ space:
         ("1: 3\nseed: 1", "1: `1` is not a setting of the top level; it has `seed`, `data`, "
          "`trainer`, `network`, `loss`, `optimizer`, `early_stopping`"),
         ("loss: {null: 1}", "loss.null: `null` is not a setting of `loss`; it has `main`, "
-         "`warmup_epochs`, `rampup_epochs`, `weights`, `sqrt_epsilon`, `sqrt_mode`, `min_area`"),
+         "`dice_weight`, `pixel_weight`, `focal_gamma`, `warmup_epochs`, `rampup_epochs`, "
+         "`weights`, `sqrt_epsilon`, `sqrt_mode`, `min_area`"),
+        ("loss: {main: dice_fokal}", "loss.main: must be `dice_ce`, `dice_focal` or "
+         '`focal_logcosh_dice`, but is "dice_fokal"; did you mean `dice_focal`?'),
+        ("loss: {dice_weight: 0, pixel_weight: 0}", "loss.pixel_weight: must be above 0 where "
+         "`dice_weight` is 0: no main loss is left"),
+        ("loss: {focal_gamma: 2.5}", "loss.focal_gamma: `dice_ce` has no focal term: must be null, "
+         "but is 2.5"),
+        ("loss: {main: dice_focal, focal_gamma: 0.5}", "loss.focal_gamma: must be at least 1 or "
+         "null, but is 0.5"),
         ("? [a, b]\n: 1", "a key must be a text, not a list or a mapping"),
         ('"a\\e[2J": 1', "a\\x1b[2J: `a\\x1b[2J` is not a setting of the top level; it has "
          "`seed`, `data`, `trainer`, `network`, `loss`, `optimizer`, `early_stopping`"),
