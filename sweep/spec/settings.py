@@ -11,26 +11,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
+
+from sweep.spec.augmentation import AugmentationSettings
+from sweep.spec.base import Settings
 
 NetworkName = Literal["dynunet", "unet", "attention_unet", "segresnet"]
 
 
 class ActsLate:
     """Mark of a setting that acts only from the end of the warm-up on."""
-
-
-class Settings(BaseModel):
-    """Base of all setting groups: frozen, strict, and intolerant of unknown keys."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        allow_inf_nan=False,
-        validate_default=True,
-        use_attribute_docstrings=True,
-    )
 
 
 class CommonData(Settings):
@@ -206,6 +196,7 @@ class TrialSettings(Settings):
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of weights, data order and augmentation."""
     data: DataSettings = ShapesData()
+    augmentation: AugmentationSettings = AugmentationSettings()
     trainer: TrainerSettings = TrainerSettings()
     network: NetworkSettings = NetworkSettings()
     loss: LossSettings = LossSettings()
