@@ -15,7 +15,11 @@ from sweep.spec.sweep import SweepSpec
 from sweep.spec.tree import Finding, choosing_keys, types_of
 from sweep.spec.wording import shown
 
-ENTANGLED = (("data.folds", "data.fold"), ("network.name", "network.deep_supervision"))
+ENTANGLED = (
+    ("data.folds", "data.fold"),
+    ("data.normalization", "augmentation.gamma.mode"),
+    ("network.name", "network.deep_supervision"),
+)
 """Pairs of settings of which each limits the other."""
 
 

@@ -202,3 +202,12 @@ class TrialSettings(Settings):
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
+
+    @field_validator("augmentation")
+    @classmethod
+    def _augmentation_fits_the_data(
+        cls, augmentation: AugmentationSettings, info: ValidationInfo
+    ) -> AugmentationSettings:
+        if "data" in info.data:
+            augmentation.gamma.must_fit(info.data["data"].normalization)
+        return augmentation

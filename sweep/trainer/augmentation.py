@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sweep.data.normalize import Normalization
 from sweep.data.samples import Sample, Samples
 from sweep.spec.augmentation import AugmentationSettings
+from sweep.trainer.gamma import Gamma
 
 Image = NDArray[np.float32]
 Label = NDArray[np.uint8]
@@ -34,10 +35,11 @@ class _Stream(IntEnum):
     FLIP_ROWS = 12
     FLIP_COLUMNS = 13
     NOISE = 14
+    GAMMA = 15
 
 
 class Augmentation:
-    """Rotation and scaling, flips, then noise, on whole images before they are cropped.
+    """Gamma, rotation and scaling, flips, then noise, on whole images before they are cropped.
 
     Args:
         settings: which kinds, how likely and how strong.
@@ -57,6 +59,7 @@ class Augmentation:
         self._settings = settings
         self._normalization = normalization
         self._samples = samples
+        self._gamma = Gamma(settings.gamma.mode, normalization, samples)
         self._seed = seed
 
     def sample(self, index: int, epoch: int, turn: int = 0) -> Sample:
@@ -73,11 +76,13 @@ class Augmentation:
         def chance(stream: _Stream, probability: float) -> Generator | None:
             return self._chance([epoch, turn, index, stream], probability)
 
+        if rng := chance(_Stream.GAMMA, settings.gamma.probability):
+            image = self._gamma.sample(index, _around_one(rng, settings.gamma.largest))
         angle, zoom = 0.0, 1.0
         if rng := chance(_Stream.ROTATION, settings.rotation.probability):
             angle = math.radians(rng.uniform(-settings.rotation.degrees, settings.rotation.degrees))
         if rng := chance(_Stream.SCALING, settings.scaling.probability):
-            zoom = rng.uniform(1 / settings.scaling.largest, settings.scaling.largest)
+            zoom = _around_one(rng, settings.scaling.largest)
         image, label = turned_and_zoomed(image, label, angle, zoom)
         for stream, axis in ((_Stream.FLIP_ROWS, -2), (_Stream.FLIP_COLUMNS, -1)):
             if chance(stream, settings.flips.probability):
@@ -97,6 +102,10 @@ class Augmentation:
         std = rng.uniform(0, self._settings.noise.std)
         noisy = image + rng.normal(0, std, image.shape).astype(np.float32)
         return noisy.clip(0, 1) if self._normalization == "minmax" else noisy
+
+
+def _around_one(rng: Generator, largest: float) -> float:
+    return rng.uniform(1 / largest, largest)
 
 
 def turned_and_zoomed(image: Image, label: Label, angle: float, zoom: float) -> tuple[Image, Label]:

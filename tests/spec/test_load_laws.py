@@ -56,6 +56,7 @@ AUGMENTATION = st.fixed_dictionaries(
         "flips": st.fixed_dictionaries({"probability": PROBABILITY}),
         "rotation": st.fixed_dictionaries({"probability": PROBABILITY, "degrees": st.just(30)}),
         "noise": st.fixed_dictionaries({}, optional={"std": POSITIVE}),
+        "gamma": st.fixed_dictionaries({"probability": PROBABILITY}),
     },
 )
 TRIAL: dict[str, st.SearchStrategy[Any]] = {

@@ -21,6 +21,7 @@ ALWAYS = {
     "rotation": {"probability": 1.0, "degrees": 30.0},
     "scaling": {"probability": 1.0, "largest": 1.5},
     "noise": {"probability": 1.0, "std": 0.2},
+    "gamma": {"probability": 1.0},
 }
 
 
@@ -88,7 +89,7 @@ def test_each_epoch_turn_sample_and_seed_has_its_own_draws() -> None:
     assert len(seen) == 16
 
 
-@pytest.mark.parametrize("kind", ["flips", "rotation", "scaling", "noise"])
+@pytest.mark.parametrize("kind", list(ALWAYS))
 def test_switching_one_kind_off_leaves_the_draws_of_the_others(kind: str) -> None:
     alone = {kind: ALWAYS[kind]}
     others_off = ALWAYS | {name: {"probability": 0.0} for name in ALWAYS if name != kind}
