@@ -18,6 +18,7 @@ from sweep.spec.wording import shown
 ENTANGLED = (
     ("data.folds", "data.fold"),
     ("network.name", "network.deep_supervision"),
+    ("network.name", "network.dropout"),
     ("loss.main", "loss.focal_gamma"),
     ("loss.dice_weight", "loss.pixel_weight"),
 )
@@ -135,5 +136,7 @@ def _values_to_try(distribution: Distribution) -> tuple[ParameterValue, ...]:
 
 
 def _bounds(distribution: Distribution) -> tuple[ParameterValue, ...]:
-    """Smallest and largest number, or all values where there are no numbers."""
-    return distribution.extent or _values_to_try(distribution)
+    """Smallest and largest number, and all listed values that are none."""
+    listed = distribution.values if isinstance(distribution, Listed) else ()
+    others = (value for value in listed if isinstance(value, bool | str | None))
+    return (*dict.fromkeys(distribution.extent or ()), *others)
