@@ -16,7 +16,19 @@ from pydantic import Field, ValidationInfo, field_validator
 from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.base import Settings
 
-NetworkName = Literal["dynunet", "unet", "attention_unet", "segresnet"]
+NetworkName = Literal[
+    "dynunet",
+    "residual_dynunet",
+    "unet",
+    "attention_unet",
+    "basic_unet_plus_plus",
+    "segresnet",
+    "segresnet_ds",
+]
+WITHOUT_DEEP_SUPERVISION = ("unet", "segresnet")
+WITHOUT_DROPOUT = ("segresnet_ds",)
+DOUBLING = ("segresnet", "segresnet_ds")
+"""Networks that double their feature maps at each level by themselves."""
 
 
 MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
@@ -122,21 +134,52 @@ class NetworkSettings(Settings):
     ] = (16, 32, 64, 128)
     """Feature maps of each resolution level; the image is halved between two levels."""
     deep_supervision: bool | None = None
-    """Let the decoder's lower levels predict too; null: where the network can (dynunet)."""
+    """Let the decoder's lower levels predict too; null: where the network can."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout rate."""
+
+    @field_validator("channels")
+    @classmethod
+    def _network_has_such_levels(
+        cls, channels: tuple[int, ...], info: ValidationInfo
+    ) -> tuple[int, ...]:
+        name = info.data.get("name")
+        if name == "basic_unet_plus_plus" and len(channels) != 5:
+            raise ValueError(f"`{name}` has 5 levels: must be a list of 5, but is {[*channels]}")
+        if name == "segresnet" and channels[0] % 8:
+            raise ValueError(
+                f"`{name}` normalises 8 groups of feature maps: must start with a multiple of 8, "
+                f"but is {[*channels]}"
+            )
+        doubled = [channels[0] * 2**level for level in range(len(channels))]
+        if name in DOUBLING and [*channels] != doubled:
+            raise ValueError(
+                f"`{name}` doubles its feature maps at each level: must be {doubled}, "
+                f"but is {[*channels]}"
+            )
+        return channels
 
     @field_validator("deep_supervision")
     @classmethod
     def _network_has_deep_supervision(
         cls, deep_supervision: bool | None, info: ValidationInfo
     ) -> bool | None:
-        name = info.data.get("name", "dynunet")
-        if deep_supervision and name != "dynunet":
+        name = info.data.get("name")
+        if deep_supervision and name in WITHOUT_DEEP_SUPERVISION:
             raise ValueError(
                 f"`{name}` has no deep supervision: must be false or null, but is true"
             )
+        if deep_supervision and len(info.data.get("channels", ())) == 2:
+            raise ValueError("2 levels leave none to supervise: must be false or null, but is true")
         return deep_supervision
+
+    @field_validator("dropout")
+    @classmethod
+    def _network_has_dropout(cls, dropout: float, info: ValidationInfo) -> float:
+        name = info.data.get("name")
+        if dropout and name in WITHOUT_DROPOUT:
+            raise ValueError(f"`{name}` has no dropout: must be 0, but is {dropout:g}")
+        return dropout
 
 
 class GeometricWeights(Settings):

@@ -101,6 +101,16 @@ space:
         ("network: {channels: [8, 0]}", "network.channels.1: must be at least 1, but is 0"),
         ("network: {name: unet, deep_supervision: true}", "network.deep_supervision: `unet` has "
          "no deep supervision: must be false or null, but is true"),
+        ("network: {channels: [8, 16], deep_supervision: true}", "network.deep_supervision: "
+         "2 levels leave none to supervise: must be false or null, but is true"),
+        ("network: {name: segresnet_ds, dropout: 0.1}", "network.dropout: `segresnet_ds` has no "
+         "dropout: must be 0, but is 0.1"),
+        ("network: {name: segresnet_ds, channels: [8, 8, 16]}", "network.channels: `segresnet_ds` "
+         "doubles its feature maps at each level: must be [8, 16, 32], but is [8, 8, 16]"),
+        ("network: {name: segresnet, channels: [4, 8]}", "network.channels: `segresnet` normalises "
+         "8 groups of feature maps: must start with a multiple of 8, but is [4, 8]"),
+        ("network: {name: basic_unet_plus_plus, channels: [4, 8]}", "network.channels: "
+         "`basic_unet_plus_plus` has 5 levels: must be a list of 5, but is [4, 8]"),
         ("loss: {sqrt_epsilon: .nan}", "loss.sqrt_epsilon: must be a finite number, but is NaN"),
         ("loss: {min_area: 1e999}", "loss.min_area: must be a finite number, but is Infinity"),
         ("early_stopping: {patience: 0}", "early_stopping.patience: must be at least 1 or null, "
