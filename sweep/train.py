@@ -27,10 +27,14 @@ def command(
 ) -> None:
     """Train one configuration and report each epoch."""
     with exit_codes():
+        from sweep.console.words import print_warnings
         from sweep.data.check import check_data
+        from sweep.errors import Mistake
         from sweep.spec.load import load_trial
 
-        settings = load_trial(config, overrides or [], check_data=check_data)
+        idle: list[Mistake] = []
+        settings = load_trial(config, overrides or [], check_data=check_data, tell=idle.append)
+        print_warnings(map(str, idle))
         _train(settings, results.absolute() / _folder_name(name or f"train-{config.stem}"))
 
 
