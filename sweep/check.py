@@ -34,6 +34,7 @@ def load_checked(space: Path, overrides: list[str]) -> tuple[SweepSpec, list[str
     Raises:
         InputError: with every mistake.
     """
+    from sweep.codebase import codebase
     from sweep.data.check import check_data
     from sweep.errors import Mistake
     from sweep.spec.load import load_sweep
@@ -42,7 +43,9 @@ def load_checked(space: Path, overrides: list[str]) -> tuple[SweepSpec, list[str
 
     machine, idle = Machine.here(), list[Mistake]()
     spec = load_sweep(space, overrides, machine=machine, check_data=check_data, tell=idle.append)
-    return spec, [*map(str, idle), *warnings(spec, machine)]
+    shadowing = codebase().shadowing
+    found = [*map(str, idle), *warnings(spec, machine)]
+    return spec, [shadowing, *found] if shadowing else found
 
 
 def main() -> None:

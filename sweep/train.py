@@ -27,6 +27,7 @@ def command(
 ) -> None:
     """Train one configuration and report each epoch."""
     with exit_codes():
+        from sweep.codebase import codebase
         from sweep.console.words import print_warnings
         from sweep.data.check import check_data
         from sweep.errors import Mistake
@@ -34,7 +35,8 @@ def command(
 
         idle: list[Mistake] = []
         settings = load_trial(config, overrides or [], check_data=check_data, tell=idle.append)
-        print_warnings(map(str, idle))
+        shadowing = codebase().shadowing
+        print_warnings([*([shadowing] if shadowing else []), *map(str, idle)])
         _train(settings, results.absolute() / _folder_name(name or f"train-{config.stem}"))
 
 
@@ -69,7 +71,12 @@ def _train(settings: TrialSettings, folder: Path) -> None:
         typer.echo(_line(metrics))
 
     try:
-        outcome = fit(settings, report=report, checkpoint=Checkpoints(folder))
+        outcome = fit(
+            settings,
+            report=report,
+            checkpoint=Checkpoints(folder),
+            provenance=paths.provenance,
+        )
     except Exception as error:
         write_end(paths, Outcome.failed(error))
         raise

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.spec.base import Settings
 from sweep.spec.extents import WEIGHTS
 from sweep.spec.settings import TrialSettings
 from sweep.spec.space import Distribution, Listed
@@ -49,7 +50,21 @@ def _above(least: float) -> Callable[[Any], bool]:
     return lambda value: value > least
 
 
+def _augmentation(kind: str, *keys: str) -> Rule:
+    probability = f"augmentation.{kind}.probability"
+    return Rule(
+        tuple(f"augmentation.{kind}.{key}" for key in keys),
+        {probability: _above(0)},
+        f"`{probability}` is 0",
+        refused=True,
+    )
+
+
 RULES = (
+    _augmentation("rotation", "degrees"),
+    _augmentation("scaling", "largest"),
+    _augmentation("noise", "std"),
+    _augmentation("gamma", "mode", "largest"),
     Rule(
         ("optimizer.momentum",),
         {"optimizer.name": lambda name: name == "sgd"},
@@ -74,8 +89,13 @@ RULES = (
     ),
     Rule(
         ("loss.min_area",),
-        dict.fromkeys(WEIGHTS, _above(0)),
-        "no geometric term has a weight",
+        dict.fromkeys(set(WEIGHTS) - {"loss.weights.kervadec"}, _above(0)),
+        "no term of the shape alone has a weight",
+    ),
+    Rule(
+        ("loss.focal_gamma",),
+        {"loss.pixel_weight": _above(0)},
+        "the focal term has no weight",
     ),
     Rule(
         ("loss.warmup_epochs", "loss.rampup_epochs"),
@@ -139,7 +159,7 @@ def inactive_in(settings: TrialSettings) -> dict[str, str]:
     return {key: rule.why for key, rule in inactive(lambda key: [value_of(settings, key)])}
 
 
-def value_of(settings: TrialSettings, key: str) -> Any:
+def value_of(settings: Settings, key: str) -> Any:
     """The value of the setting with this dotted name."""
     value: Any = settings
     for part in key.split("."):

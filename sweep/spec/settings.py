@@ -126,19 +126,6 @@ class NetworkSettings(Settings):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout rate."""
 
-    @field_validator("channels")
-    @classmethod
-    def _network_takes_these_channels(
-        cls, channels: tuple[int, ...], info: ValidationInfo
-    ) -> tuple[int, ...]:
-        doubled = tuple(channels[0] * 2**level for level in range(len(channels)))
-        if info.data.get("name") == "segresnet" and channels != doubled:
-            raise ValueError(
-                f"`segresnet` doubles its feature maps at each level: must be {list(doubled)}, "
-                f"but is {list(channels)}"
-            )
-        return channels
-
     @field_validator("deep_supervision")
     @classmethod
     def _network_has_deep_supervision(
@@ -149,8 +136,6 @@ class NetworkSettings(Settings):
             raise ValueError(
                 f"`{name}` has no deep supervision: must be false or null, but is true"
             )
-        if deep_supervision and len(info.data.get("channels", ())) == 2:
-            raise ValueError("needs at least 3 levels in `network.channels`, but there are 2")
         return deep_supervision
 
 
