@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,22 +20,31 @@ from sweep.data.check import check_data
 from sweep.data.pixels import RawCase, write_raw
 from sweep.data.prepare import prepare
 from sweep.errors import NotApplied
-from sweep.spec.inactive import inactive_in
-from sweep.spec.settings import Settings, TrialSettings
+from sweep.record import EpochMetrics
+from sweep.spec.base import Settings
+from sweep.spec.inactive import inactive_in, value_of
+from sweep.spec.settings import BrainData, NnunetRawData, TrialSettings
 from sweep.spec.tree import choosing_keys, setting_fields
 from sweep.trainer.effective import NOT_READ, READERS, RESOLVED, Live, effective, verify
 from sweep.trainer.fit import early_stopping, fit
 from sweep.trainer.training import Training
 
 BASE: dict[str, Any] = {
-    "data": {"source": "shapes", "difficulty": 0.0, "size": 32, "count": 15},
-    "trainer": {"epochs": 4, "batch_size": 4, "device": "cpu"},
+    "data": {"source": "shapes", "difficulty": 0.5, "size": 32, "count": 15},
+    "trainer": {"epochs": 6, "batch_size": 4, "device": "cpu"},
     "network": {"name": "dynunet", "channels": [4, 8, 16]},
     "augmentation": {
         kind: {"probability": 0.5} for kind in ("flips", "rotation", "scaling", "noise", "gamma")
     },
-    "loss": {"main": "dice_focal", "warmup_epochs": 2, "rampup_epochs": 1},
-    "early_stopping": {"patience": 2},
+    "loss": {
+        "main": "dice_focal",
+        "warmup_epochs": 2,
+        "rampup_epochs": 1,
+        "sqrt_mode": "offset",  # the true perimeter of a blurred mask is too short to be punished
+        "sqrt_epsilon": 1e-2,
+    },
+    "optimizer": {"lr": 0.1, "momentum": 0.9},
+    "early_stopping": {"patience": 1, "min_delta": 0.9},  # stops at epoch 3, the first that counts
 }
 """A configuration in which every setting acts."""
 BRAIN = {"source": "brain", "step": 8}
@@ -42,8 +52,12 @@ GIVEN: dict[str, list[Any]] = {
     "data.geometric_class": ["ring", 2],
     "network.channels": [[4, 8, 16, 32]],
     "trainer.device": ["cpu", "cuda"],
+    "loss.focal_gamma": [3.0],
+    "loss.min_area": [500.0],
+    "optimizer.gradient_clip": [0.1],
+    "early_stopping.min_delta": [1e-3],
 }
-"""Values where the type alone suggests none that is possible."""
+"""Values where the type alone suggests none that is possible, or none that acts."""
 
 
 @pytest.fixture(scope="module")
@@ -142,16 +156,20 @@ def others(key: str, field: Any, base: dict[str, Any], now: Any) -> Iterator[Tri
                     yield settings
 
 
-@pytest.mark.parametrize(("key", "field", "group"), cases())
-def test_setting_that_is_changed_is_found_changed_in_the_trainer(
-    key: str, field: Any, group: Any, raw: Path
-) -> None:
+def skip_if_nothing_can_change(key: str, field: Any) -> None:
     if key in NOT_READ:
         pytest.skip(NOT_READ[key])
     if get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1:
         pytest.skip("has a single value so far")
     if key == "trainer.device" and not torch.cuda.is_available():
         pytest.skip("this machine has one device")
+
+
+@pytest.mark.parametrize(("key", "field", "group"), cases())
+def test_setting_that_is_changed_is_found_changed_in_the_trainer(
+    key: str, field: Any, group: Any, raw: Path
+) -> None:
+    skip_if_nothing_can_change(key, field)
     base = base_for(group, raw)
     before = effective(live(TrialSettings.model_validate(base)))
     assert key in before, f"say in sweep/trainer/effective.py where {key} can be read back"
@@ -164,6 +182,41 @@ def test_setting_that_is_changed_is_found_changed_in_the_trainer(
         if effective(run)[key] != before[key]:
             return
     pytest.fail(f"{key} is {before[key]!r} in the trainer, whatever is asked for")
+
+
+SAME_RUN: dict[str, str] = {
+    "trainer.deterministic": "the kernels of a CPU are deterministic anyway",
+    "trainer.threads": "they decide the last bit of sums, and only of large ones",
+}
+"""Settings whose other value gives the same numbers here, and why."""
+
+
+@functools.cache
+def history(config: str) -> list[EpochMetrics]:
+    """What training a configuration (as JSON) reports, without wall times."""
+    epochs: list[EpochMetrics] = []
+    settings = TrialSettings.model_validate_json(config)
+    torch.manual_seed(0)
+    fit(settings, report=epochs.append)
+    return [dataclasses.replace(metrics, seconds=0.0) for metrics in epochs]
+
+
+@pytest.mark.parametrize(("key", "field", "group"), cases())
+def test_setting_that_is_changed_changes_the_run(
+    key: str, field: Any, group: Any, raw: Path
+) -> None:
+    skip_if_nothing_can_change(key, field)
+    if key in SAME_RUN:
+        pytest.skip(SAME_RUN[key])
+    if group in (BrainData, NnunetRawData):
+        pytest.skip("what these settings do to the pixels is held in tests/data")
+    base = TrialSettings.model_validate(base_for(group, raw))
+    before = history(base.model_dump_json())
+    now = value_of(base, key)
+    assert any(
+        history(settings.model_dump_json()) != before
+        for settings in others(key, field, base_for(group, raw), now)
+    ), f"training is the same whatever {key} is"
 
 
 def test_every_setting_has_one_place_where_it_is_read_back_and_no_other() -> None:
@@ -198,14 +251,14 @@ def test_warmup_of_other_code_than_was_meant_is_found_by_what_it_does() -> None:
 
 
 def test_learning_rate_and_its_schedule_are_measured_not_believed() -> None:
-    settings, run = asked_and_live(rate=lambda epoch: 0.02 * (1 - epoch / 4) ** 2)
+    settings, run = asked_and_live(rate=lambda epoch: 0.2 * (1 - epoch / 6) ** 2)
     with pytest.raises(NotApplied) as error:
         verify(settings, run)
     assert error.value.differences == {
-        "optimizer.lr": (0.01, 0.02),
+        "optimizer.lr": (0.1, 0.2),
         "optimizer.poly_exponent": (0.9, pytest.approx(2)),
     }
-    settings, run = asked_and_live(rate=lambda epoch: 0.01)
+    settings, run = asked_and_live(rate=lambda epoch: 0.1)
     with pytest.raises(NotApplied, match=r"optimizer.schedule is 'poly' .* but 'constant'"):
         verify(settings, run)
 
@@ -217,15 +270,15 @@ def test_optimizer_that_somebody_changed_is_found() -> None:
     with pytest.raises(NotApplied) as error:
         verify(settings, run)
     assert error.value.differences == {
-        "optimizer.momentum": (0.99, 0.5),
+        "optimizer.momentum": (0.9, 0.5),
         "optimizer.gradient_clip": (12.0, None),
     }
 
 
 def test_data_of_other_settings_than_asked_for_is_found() -> None:
     settings = TrialSettings.model_validate(BASE)
-    other = TrialSettings.model_validate(replaced(BASE, "data.difficulty", 0.5))
-    with pytest.raises(NotApplied, match=r"data.difficulty is 0.0 .* but 0.5 in the trainer"):
+    other = TrialSettings.model_validate(replaced(BASE, "data.difficulty", 0.25))
+    with pytest.raises(NotApplied, match=r"data.difficulty is 0.5 .* but 0.25 in the trainer"):
         fit(settings, data=prepare(other.data))
 
 
