@@ -36,14 +36,18 @@ def load_checked(space: Path, overrides: list[str]) -> tuple[SweepSpec, list[str
     Raises:
         InputError: with every mistake.
     """
+    from sweep.codebase import codebase
     from sweep.data.check import check_data
+    from sweep.errors import Mistake
     from sweep.spec.load import load_sweep
     from sweep.spec.machine import Machine
     from sweep.spec.warn import warnings
 
-    machine = Machine.here()
-    spec = load_sweep(space, overrides, machine=machine, check_data=check_data)
-    return spec, warnings(spec, machine)
+    machine, idle = Machine.here(), list[Mistake]()
+    spec = load_sweep(space, overrides, machine=machine, check_data=check_data, tell=idle.append)
+    shadowing = codebase().shadowing
+    found = [*map(str, idle), *warnings(spec, machine)]
+    return spec, [shadowing, *found] if shadowing else found
 
 
 def main() -> None:

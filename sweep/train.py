@@ -27,14 +27,18 @@ def command(
 ) -> None:
     """Train one configuration and report each epoch."""
     with exit_codes():
+        from sweep.codebase import codebase
+        from sweep.console.words import print_warnings
         from sweep.data.check import check_data
+        from sweep.errors import Mistake
         from sweep.spec.load import load_trial
 
-        settings = load_trial(config, overrides or [], check_data=check_data)
-        _train(
-            settings,
-            results.absolute() / _folder_name(f"train-{config.stem}" if name is None else name),
-        )
+        idle: list[Mistake] = []
+        settings = load_trial(config, overrides or [], check_data=check_data, tell=idle.append)
+        shadowing = codebase().shadowing
+        print_warnings([*([shadowing] if shadowing else []), *map(str, idle)])
+        folder = _folder_name(f"train-{config.stem}" if name is None else name)
+        _train(settings, results.absolute() / folder)
 
 
 def _folder_name(name: str) -> str:
@@ -68,7 +72,12 @@ def _train(settings: TrialSettings, folder: Path) -> None:
         typer.echo(_line(metrics))
 
     try:
-        outcome = fit(settings, report=report, checkpoint=Checkpoints(folder))
+        outcome = fit(
+            settings,
+            report=report,
+            checkpoint=Checkpoints(folder),
+            provenance=paths.provenance,
+        )
     except Exception as error:
         write_end(paths, Outcome.failed(error))
         raise

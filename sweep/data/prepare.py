@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +57,10 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
     entry = (cache or default_cache()) / f"{settings.source}-{_digest(settings)}"
     packed = cached(entry, open_packed, lambda folder: _build(settings, folder))
     if packed.splits is None:
-        training, validation = split(tuple(packed.cases), settings.folds, settings.fold)
+        folds = settings.folds
+        training, validation = split(tuple(packed.cases), folds, settings.fold)
     else:
+        folds = len(packed.splits)
         training, validation = packed.splits[settings.fold]
     labels = {name: value for value, name in enumerate(packed.classes)}
     wanted = settings.geometric_class if isinstance(settings, NnunetRawData) else None
@@ -67,6 +70,13 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         geometric_class=geometric_label(labels, wanted),
         training=_samples(packed, training, "training"),
         validation=_samples(packed, validation, "validation"),
+        origin={
+            **packed.settings,
+            "folds": folds,
+            "dealt": packed.splits is None,
+            "fold": settings.fold,
+            "geometric_class": wanted,
+        },
     )
 
 
@@ -98,6 +108,7 @@ def _build(settings: DataSettings, folder: Path) -> None:
         channels=dataset.channel_names,
         classes=dataset.classes,
         splits=read_splits(raw, dataset.cases),
+        settings=_content(settings),
     )
 
 
@@ -125,12 +136,18 @@ def _normalised_cases(
         raise InputError(mistakes)
 
 
-def _digest(settings: DataSettings) -> str:
-    """Name of all that the packed pixels depend on."""
+def _content(settings: DataSettings) -> dict[str, Any]:
+    """The settings that the packed pixels depend on; of a folder the one that it really is."""
     content = settings.model_dump(mode="json", exclude=NOT_CONTENT)
-    content["format"] = FORMAT
     if isinstance(settings, NnunetRawData):
         content["folder"] = str(Path(settings.folder).resolve())
+    return content
+
+
+def _digest(settings: DataSettings) -> str:
+    """Name of all that the packed pixels depend on."""
+    content = _content(settings) | {"format": FORMAT}
+    if isinstance(settings, NnunetRawData):
         content["files"] = _fingerprint(Path(settings.folder))
     if isinstance(settings, BrainData):
         content["nilearn"] = importlib.metadata.version("nilearn")

@@ -97,6 +97,10 @@ class Document:
         ]
         return sorted(self.mistakes + told, key=lambda m: (m.file != self.file, m.line or 0))
 
+    def placed(self, findings: Iterable[Finding]) -> list[Mistake]:
+        """Findings with their file and line."""
+        return [self._mistake(finding) for finding in findings]
+
     def _mistake(self, finding: Finding) -> Mistake:
         around = (finding.path[:length] for length in range(len(finding.path), 0, -1))
         place = next((self.places[p] for p in around if p in self.places), Place(self.file))

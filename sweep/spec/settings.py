@@ -146,6 +146,8 @@ class NetworkSettings(Settings):
         name = info.data.get("name")
         if name == "basic_unet_plus_plus" and len(channels) != 5:
             raise ValueError(f"`{name}` has 5 levels: must be a list of 5, but is {[*channels]}")
+        if name in ("dynunet", "residual_dynunet") and len(channels) < 3:
+            raise ValueError(f"`{name}` has at least 3 levels, but is {[*channels]}")
         if name == "segresnet" and channels[0] % 8:
             raise ValueError(
                 f"`{name}` normalises 8 groups of feature maps: must start with a multiple of 8, "

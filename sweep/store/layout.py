@@ -46,6 +46,11 @@ class TrialPaths:
         return self.folder / "config.yaml"
 
     @property
+    def provenance(self) -> Path:
+        """What the trainer read back from its own objects, the code, the machine."""
+        return self.folder / "provenance.json"
+
+    @property
     def trial(self) -> Path:
         """Searched parameters, status and cause."""
         return self.folder / "trial.json"

@@ -56,7 +56,7 @@ class Augmentation:
         *,
         seed: int,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._normalization = normalization
         self._samples = samples
         self._gamma = Gamma(settings.gamma.mode, normalization, samples)
@@ -70,7 +70,7 @@ class Augmentation:
             epoch: from 0.
             turn: how often the epoch has shown this sample before.
         """
-        settings, plain = self._settings, self._samples[index]
+        settings, plain = self.settings, self._samples[index]
         image, label = plain.image, plain.label
 
         def chance(stream: _Stream, probability: float) -> Generator | None:
@@ -99,7 +99,7 @@ class Augmentation:
         return rng if rng.random() < probability else None
 
     def _noisy(self, image: Image, rng: Generator) -> Image:
-        std = rng.uniform(0, self._settings.noise.std)
+        std = rng.uniform(0, self.settings.noise.std)
         noisy = image + rng.normal(0, std, image.shape).astype(np.float32)
         return noisy.clip(0, 1) if self._normalization == "minmax" else noisy
 

@@ -56,8 +56,9 @@ class TrainingBatches:
         divisor: int,
     ) -> None:
         self._samples = samples
-        self._augmentation = augmentation
-        self._seed = seed
+        self.augmentation = augmentation
+        self.seed = seed
+        self.patch_size = patch_size
         self._batch_size = min(settings.batch_size, len(samples))
         self.steps = settings.steps_per_epoch or len(samples) // self._batch_size
         shapes = np.array([sample.label.shape for sample in samples])  # [N, 2]
@@ -89,7 +90,7 @@ class TrainingBatches:
 
     def _shown(self, epoch: int, turn: int, index: int) -> Sample:
         """A sample augmented, padded and cropped to the common size."""
-        sample = self._augmentation.sample(index, epoch, turn)
+        sample = self.augmentation.sample(index, epoch, turn)
         if self._same_size:
             return sample
         self._crop.set_random_state(seed=int(self._rng(epoch, 2, turn, index).integers(2**31)))
@@ -98,4 +99,4 @@ class TrainingBatches:
         return Sample(sample.case, fitted["image"].numpy(), fitted["label"].numpy()[0])
 
     def _rng(self, *key: int) -> np.random.Generator:
-        return np.random.default_rng([self._seed, *key])
+        return np.random.default_rng([self.seed, *key])

@@ -69,7 +69,7 @@ class Guard:
         self, model: nn.Module, optimizer: torch.optim.Optimizer, gradient_clip: float | None
     ) -> None:
         self._optimizer = optimizer
-        self._clip = gradient_clip
+        self.gradient_clip = gradient_clip
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._buffers = [b for b in model.buffers() if b.is_floating_point()]
         device = self._parameters[0].device
@@ -103,7 +103,7 @@ class Guard:
         self._names = tuple(terms)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        limit = math.inf if self._clip is None else self._clip
+        limit = math.inf if self.gradient_clip is None else self.gradient_clip
         grad_norm = nn.utils.clip_grad_norm_(self._parameters, limit)
         seen = torch.stack([*(t.detach().float() for t in terms.values()), loss.detach().float()])
         healthy = torch.isfinite(seen).all() & torch.isfinite(grad_norm)

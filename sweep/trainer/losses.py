@@ -44,7 +44,7 @@ class TrainingLoss:
     def __init__(self, settings: LossSettings, geometric_class: int) -> None:
         self.settings = settings
         self.geometric_class = geometric_class
-        self._main = build_main_loss(settings)
+        self.main = build_main_loss(settings)
         self._weights = settings.weights.model_dump()
 
     def __call__(
@@ -66,7 +66,7 @@ class TrainingLoss:
             the total (scalar) and the terms before weight and factor (scalars by name).
         """
         with torch.autocast(device_type=target.device.type, enabled=False):
-            weights = {name: term.weight for name, term in self._main.items()}
+            weights = {name: term.weight for name, term in self.main.items()}
             terms = self._main_terms(outputs, target)
             if factor > 0:
                 late = self._geometric_terms(outputs[0], distances)
@@ -95,7 +95,7 @@ class TrainingLoss:
                     for share, output, at_its_size in zip(shares, outputs, targets, strict=True)
                 ]
             ).sum()
-            for name, term in self._main.items()
+            for name, term in self.main.items()
         }
 
     def _geometric_terms(self, logits: Tensor, distances: Tensor | None) -> dict[str, Tensor]:

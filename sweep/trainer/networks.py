@@ -111,7 +111,7 @@ def _attention_unet(settings: NetworkSettings, channels: int, classes: int) -> n
     return network
 
 
-class _FinestFirst(nn.Module):
+class FinestFirst(nn.Module):
     """U-Net++ without its habits: it lists its finest prediction last, and in evaluation too."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -124,7 +124,7 @@ class _FinestFirst(nn.Module):
 
 
 def _basic_unet_plus_plus(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
-    return _FinestFirst(
+    return FinestFirst(
         BasicUNetPlusPlus(
             spatial_dims=2,
             in_channels=channels,

@@ -23,9 +23,11 @@ from torch import Tensor
 from sweep.data.samples import PreparedData
 from sweep.record import Divergence, EpochMetrics, Stage
 from sweep.spec.settings import TrialSettings
+from sweep.stopping import EarlyStopping
 from sweep.trainer.augmentation import Augmentation
 from sweep.trainer.batches import Batch, TrainingBatches
 from sweep.trainer.blame import first_broken_gradient
+from sweep.trainer.effective import Live
 from sweep.trainer.guard import Diverged, Guard, StepValues
 from sweep.trainer.losses import TrainingLoss, geometric_factor
 from sweep.trainer.metrics import DicePerCase
@@ -76,7 +78,7 @@ class Training:
             Diverged: at the first step that is not finite; the last healthy weights are kept.
         """
         start = time.perf_counter()
-        rate = learning_rate(self.settings.optimizer, epoch, self.settings.trainer.epochs)
+        rate = self._rate(epoch)
         set_learning_rate(self._optimizer, rate)
         steps = self._train(epoch)
         return EpochMetrics(
@@ -114,6 +116,21 @@ class Training:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
+
+    def live(self, stopping: EarlyStopping, epochs: int) -> Live:
+        """The objects that train, for whoever reads back what is in effect."""
+        return Live(
+            data=self.data,
+            batches=self._batches,
+            model=self.model,
+            loss=self._loss,
+            optimizer=self._optimizer,
+            guard=self._guard,
+            factor=self._factor,
+            rate=self._rate,
+            stopping=stopping,
+            epochs=epochs,
+        )
 
     def _train(self, epoch: int) -> list[StepValues]:
         self.model.train()
@@ -162,6 +179,9 @@ class Training:
     def _factor(self, epoch: int) -> float:
         loss = self.settings.loss
         return geometric_factor(epoch, loss.warmup_epochs, loss.rampup_epochs)
+
+    def _rate(self, epoch: int) -> float:
+        return learning_rate(self.settings.optimizer, epoch, self.settings.trainer.epochs)
 
     def _infer(self, images: Tensor) -> Tensor:
         def network(batch: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ def test_config_is_trained_and_leaves_a_results_folder(call: Call, folder: Path)
         "config.yaml",
         "history.jsonl",
         "last.pt",
+        "provenance.json",
         "trial.json",
     ]
     history = [json.loads(line) for line in (trained / "history.jsonl").read_text().splitlines()]

@@ -88,9 +88,13 @@ def test_an_unknown_mode_is_told_with_those_there_are(tmp_path) -> None:
 
 
 def test_a_searched_mode_is_refused_as_a_written_one(tmp_path) -> None:
-    space = "space:\n  augmentation.gamma.mode: {choice: [before_normalization, plain]}\n"
-    [line] = told(tmp_path, load_sweep, space)
-    assert line.startswith("2: space.augmentation.gamma.mode: `plain` is refused")
+    text = (
+        "augmentation: {gamma: {probability: 0.5}}\n"
+        "space:\n"
+        "  augmentation.gamma.mode: {choice: [before_normalization, plain]}\n"
+    )
+    [line] = told(tmp_path, load_sweep, text)
+    assert line.startswith("3: space.augmentation.gamma.mode: `plain` is refused")
 
 
 def test_a_searched_normalisation_must_fit_every_searched_mode(tmp_path) -> None:

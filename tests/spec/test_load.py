@@ -101,7 +101,7 @@ space:
         ("network: {channels: [8, 0]}", "network.channels.1: must be at least 1, but is 0"),
         ("network: {name: unet, deep_supervision: true}", "network.deep_supervision: `unet` has "
          "no deep supervision: must be false or null, but is true"),
-        ("network: {channels: [8, 16], deep_supervision: true}", "network.deep_supervision: "
+        ("network: {name: attention_unet, channels: [8, 16], deep_supervision: true}", "network.deep_supervision: "
          "2 levels leave none to supervise: must be false or null, but is true"),
         ("network: {name: segresnet_ds, dropout: 0.1}", "network.dropout: `segresnet_ds` has no "
          "dropout: must be 0, but is 0.1"),
