@@ -31,6 +31,10 @@ from sweep.trainer.losses import TrainingLoss, geometric_factor
 from sweep.trainer.metrics import DicePerCase
 from sweep.trainer.networks import as_outputs, build_network, size_divisor
 from sweep.trainer.optimizers import build_optimizer, learning_rate, set_learning_rate
+from sweep.trainer.statistics import check_statistics
+
+CHECKED_IMAGES = 32
+"""How many training images of the first epoch are compared with what the normalisation promises."""
 
 
 class Training:
@@ -76,6 +80,7 @@ class Training:
             Diverged: at the first step that is not finite; the last healthy weights are kept.
         """
         start = time.perf_counter()
+        warnings = self._look_at_images() if epoch == 0 else ()
         rate = learning_rate(self.settings.optimizer, epoch, self.settings.trainer.epochs)
         set_learning_rate(self._optimizer, rate)
         steps = self._train(epoch)
@@ -86,6 +91,7 @@ class Training:
             geometric_factor=self._factor(epoch),
             learning_rate=rate,
             steps=len(steps),
+            warnings=warnings,
             seconds=time.perf_counter() - start,
         )
 
@@ -139,6 +145,16 @@ class Training:
         return dataclasses.replace(
             batch, images=batch.images.to(self.device), labels=batch.labels.to(self.device)
         )
+
+    def _look_at_images(self) -> tuple[str, ...]:
+        """Warn where the first batches are not what the normalisation promises."""
+        first = range(min(self._batches.steps, -(-CHECKED_IMAGES // self._batches.batch_size)))
+        images, plain = (
+            torch.cat([self._batches.batch(0, n, augmented=augmented).images for n in first])
+            for augmented in (True, False)
+        )
+        message = check_statistics(images, plain, self.settings.data.normalization)
+        return (message,) if message else ()
 
     def _explain(self, verdict: Divergence) -> Divergence:
         """Name the term behind a broken gradient, by looking at the offending step again."""
