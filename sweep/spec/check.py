@@ -19,6 +19,9 @@ ENTANGLED = (
     ("data.folds", "data.fold"),
     ("data.normalization", "augmentation.gamma.mode"),
     ("network.name", "network.deep_supervision"),
+    ("network.name", "network.dropout"),
+    ("loss.main", "loss.focal_gamma"),
+    ("loss.dice_weight", "loss.pixel_weight"),
 )
 """Pairs of settings of which each limits the other."""
 
@@ -134,5 +137,7 @@ def _values_to_try(distribution: Distribution) -> tuple[ParameterValue, ...]:
 
 
 def _bounds(distribution: Distribution) -> tuple[ParameterValue, ...]:
-    """Smallest and largest number, or all values where there are no numbers."""
-    return distribution.extent or _values_to_try(distribution)
+    """Smallest and largest number, and all listed values that are none."""
+    listed = distribution.values if isinstance(distribution, Listed) else ()
+    others = (value for value in listed if isinstance(value, bool | str | None))
+    return (*dict.fromkeys(distribution.extent or ()), *others)

@@ -136,12 +136,16 @@ class Training:
     def _forward(self, epoch: int, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and terms of one step, a function of (seed, epoch, step) and the weights."""
         self._seed_torch(1, epoch, step)
-        batch = self._batch(epoch, step)
-        outputs = as_outputs(self.model(batch.images))
-        return self._loss(outputs, batch.labels, self._factor(epoch))
-
-    def _batch(self, epoch: int, step: int) -> Batch:
+        factor = self._factor(epoch)
         batch = self._batches.batch(epoch, step)
+        distances = self._loss.distances(batch.labels, factor)  # while the labels are on the CPU
+        batch = self._to_device(batch)
+        if distances is not None:
+            distances = distances.to(self.device)
+        outputs = as_outputs(self.model(batch.images))
+        return self._loss(outputs, batch.labels, factor, distances)
+
+    def _to_device(self, batch: Batch) -> Batch:
         return dataclasses.replace(
             batch, images=batch.images.to(self.device), labels=batch.labels.to(self.device)
         )

@@ -101,6 +101,16 @@ space:
         ("network: {channels: [8, 0]}", "network.channels.1: must be at least 1, but is 0"),
         ("network: {name: unet, deep_supervision: true}", "network.deep_supervision: `unet` has "
          "no deep supervision: must be false or null, but is true"),
+        ("network: {channels: [8, 16], deep_supervision: true}", "network.deep_supervision: "
+         "2 levels leave none to supervise: must be false or null, but is true"),
+        ("network: {name: segresnet_ds, dropout: 0.1}", "network.dropout: `segresnet_ds` has no "
+         "dropout: must be 0, but is 0.1"),
+        ("network: {name: segresnet_ds, channels: [8, 8, 16]}", "network.channels: `segresnet_ds` "
+         "doubles its feature maps at each level: must be [8, 16, 32], but is [8, 8, 16]"),
+        ("network: {name: segresnet, channels: [4, 8]}", "network.channels: `segresnet` normalises "
+         "8 groups of feature maps: must start with a multiple of 8, but is [4, 8]"),
+        ("network: {name: basic_unet_plus_plus, channels: [4, 8]}", "network.channels: "
+         "`basic_unet_plus_plus` has 5 levels: must be a list of 5, but is [4, 8]"),
         ("loss: {sqrt_epsilon: .nan}", "loss.sqrt_epsilon: must be a finite number, but is NaN"),
         ("loss: {min_area: 1e999}", "loss.min_area: must be a finite number, but is Infinity"),
         ("early_stopping: {patience: 0}", "early_stopping.patience: must be at least 1 or null, "
@@ -117,7 +127,16 @@ space:
         ("1: 3\nseed: 1", "1: `1` is not a setting of the top level; it has `seed`, `data`, "
          "`augmentation`, `trainer`, `network`, `loss`, `optimizer`, `early_stopping`"),
         ("loss: {null: 1}", "loss.null: `null` is not a setting of `loss`; it has `main`, "
-         "`warmup_epochs`, `rampup_epochs`, `weights`, `sqrt_epsilon`, `sqrt_mode`, `min_area`"),
+         "`dice_weight`, `pixel_weight`, `focal_gamma`, `warmup_epochs`, `rampup_epochs`, "
+         "`weights`, `sqrt_epsilon`, `sqrt_mode`, `min_area`"),
+        ("loss: {main: dice_fokal}", "loss.main: must be `dice_ce`, `dice_focal` or "
+         '`focal_logcosh_dice`, but is "dice_fokal"; did you mean `dice_focal`?'),
+        ("loss: {dice_weight: 0, pixel_weight: 0}", "loss.pixel_weight: must be above 0 where "
+         "`dice_weight` is 0: no main loss is left"),
+        ("loss: {focal_gamma: 2.5}", "loss.focal_gamma: `dice_ce` has no focal term: must be null, "
+         "but is 2.5"),
+        ("loss: {main: dice_focal, focal_gamma: 0.5}", "loss.focal_gamma: must be at least 1 or "
+         "null, but is 0.5"),
         ("? [a, b]\n: 1", "a key must be a text, not a list or a mapping"),
         ('"a\\e[2J": 1', "a\\x1b[2J: `a\\x1b[2J` is not a setting of the top level; it has "
          "`seed`, `data`, `augmentation`, `trainer`, `network`, `loss`, `optimizer`, "
