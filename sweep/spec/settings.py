@@ -262,6 +262,13 @@ class EarlyStoppingSettings(Settings):
     """The first epoch that patience counts: after warm-up and ramp-up, or the very first."""
 
 
+class EvaluationSettings(Settings):
+    """How the validation cases are predicted."""
+
+    tta: Literal["none", "flips"] = "none"
+    """flips: the mean of the softmax over the four mirror images, at four times the cost."""
+
+
 class TrialSettings(Settings):
     """The whole configuration of one trial."""
 
@@ -274,6 +281,7 @@ class TrialSettings(Settings):
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
 
     @field_validator("augmentation")
     @classmethod

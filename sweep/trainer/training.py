@@ -32,6 +32,7 @@ from sweep.trainer.metrics import DicePerCase
 from sweep.trainer.networks import as_outputs, build_network, size_divisor
 from sweep.trainer.optimizers import build_optimizer, learning_rate, set_learning_rate
 from sweep.trainer.statistics import check_statistics
+from sweep.trainer.tta import mean_over_flips
 
 CHECKED_IMAGES = 32
 """How many training images of the first epoch are compared with what the normalisation promises."""
@@ -102,9 +103,15 @@ class Training:
         with torch.inference_mode():
             for sample in self.data.validation:
                 image = torch.from_numpy(np.array(sample.image))[None].to(self.device)
-                prediction = self.predict(image).argmax(dim=1)[0]  # [H, W]
+                prediction = self.scores(image).argmax(dim=1)[0]  # [H, W]
                 dice.add(sample.case, prediction.cpu(), torch.from_numpy(np.array(sample.label)))
         return dice
+
+    def scores(self, images: Tensor) -> Tensor:
+        """What the evaluation decides by, ``[B, C, H, W]``: probabilities with TTA, else logits."""
+        if self.settings.evaluation.tta == "flips":
+            return mean_over_flips(self.predict, images)
+        return self.predict(images)
 
     def predict(self, images: Tensor) -> Tensor:
         """Logits ``[B, C, H, W]`` of whole images of any size; the finest output alone."""
