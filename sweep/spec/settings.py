@@ -44,6 +44,8 @@ class CommonData(Settings):
     source: str
     normalization: Literal["zscore", "minmax"] = "zscore"
     """Per case and channel: zero mean and unit variance, or rescaled to [0, 1]."""
+    n4: bool = False
+    """Correct the bias field of each case and channel before it is normalised."""
     folds: int = Field(default=5, ge=2)
     """Number of cross-validation folds; cases are dealt to them as nnU-Net does."""
     fold: int = Field(default=0, ge=0)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sweep.data.normalize import Normalization
 
-_SHIFT = 0.25  # of the mean, in standard deviations; clipping z-scored Gaussian noise shifts by 0.4
+_SHIFT = 0.3  # of the mean, in standard deviations; clipping z-scored Gaussian noise shifts by 0.4
 _STRETCH = 1.5  # of the standard deviation, up or down; clipping gives 0.58 of it
 _ROUNDING = 1e-3
 
