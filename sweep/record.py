@@ -70,6 +70,7 @@ class EpochMetrics:
         learning_rate: of the epoch's steps.
         steps: optimizer steps taken in the epoch.
         seconds: wall time of the epoch, training and validation.
+        warnings: sentences for the user on what is likely not meant.
     """
 
     epoch: int
@@ -81,6 +82,7 @@ class EpochMetrics:
     learning_rate: float | None = None
     steps: int = 0
     seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return finite_fields(self)
@@ -88,7 +90,8 @@ class EpochMetrics:
     @classmethod
     def from_json(cls, line: Mapping[str, Any]) -> EpochMetrics:
         """Keys of a newer version are ignored, so that old code reads new histories."""
-        return cls(**known_fields(cls, line))
+        known = known_fields(cls, line)
+        return cls(**known | {"warnings": tuple(known.get("warnings", ()))})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +194,11 @@ class TrialRecord:
         """
         measured = [e for e in self.history if e.val_dice is not None and math.isfinite(e.val_dice)]
         return max(measured, key=lambda e: (e.val_dice, -e.epoch), default=None)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its epochs warned of, each sentence once."""
+        return tuple(dict.fromkeys(text for epoch in self.history for text in epoch.warnings))
 
     @property
     def seconds(self) -> float:

@@ -1,6 +1,7 @@
 """From a data source to training and validation samples, read and normalised once a machine.
 
-source → raw folder → reader → normalisation → packed arrays in the cache → samples
+source → raw folder → reader → bias field correction → normalisation → packed arrays in the cache
+→ samples
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.bias_field import correct_bias_field, simpleitk_version
 from sweep.data.brain import write_brain
 from sweep.data.cache import cached, default_cache
 from sweep.data.check import check_data, geometric_label
-from sweep.data.normalize import Normalization, normalize
+from sweep.data.normalize import normalize
 from sweep.data.packed import FORMAT, Packed, open_packed, write_packed
 from sweep.data.pixels import load_case
 from sweep.data.raw import (
@@ -104,7 +106,7 @@ def _build(settings: DataSettings, folder: Path) -> None:
     dataset = open_raw(raw)
     write_packed(
         folder,
-        _normalised_cases(dataset, settings.normalization, slice_axis),
+        _normalised_cases(dataset, settings, slice_axis),
         channels=dataset.channel_names,
         classes=dataset.classes,
         splits=read_splits(raw, dataset.cases),
@@ -113,14 +115,16 @@ def _build(settings: DataSettings, folder: Path) -> None:
 
 
 def _normalised_cases(
-    dataset: RawDataset, normalization: Normalization, slice_axis: int
+    dataset: RawDataset, settings: DataSettings, slice_axis: int
 ) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.uint8]]]:
     """Cases as ``(name, image [S, C, H, W], label [S, H, W])``; mistakes are told at the end."""
     mistakes: list[Mistake] = []
     for case in dataset.cases:
         try:
             image, label = load_case(dataset, case)
-            image = normalize(image, normalization)
+            if settings.n4:
+                image = correct_bias_field(image)
+            image = normalize(image, settings.normalization)
         except InputError as error:
             mistakes.extend(error.mistakes)
             if len(mistakes) >= _MOST_MISTAKES:
@@ -149,6 +153,8 @@ def _digest(settings: DataSettings) -> str:
     content = _content(settings) | {"format": FORMAT}
     if isinstance(settings, NnunetRawData):
         content["files"] = _fingerprint(Path(settings.folder))
+    if settings.n4:
+        content["simpleitk"] = simpleitk_version()
     if isinstance(settings, BrainData):
         content["nilearn"] = importlib.metadata.version("nilearn")
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]

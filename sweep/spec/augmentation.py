@@ -31,7 +31,7 @@ class FlipSettings(Settings):
 
 
 class RotationSettings(Settings):
-    """Turn an image around its centre; what comes in from outside is 0."""
+    """Turn an image around its centre; what comes in from outside is dark background."""
 
     probability: float = Field(default=0.0, ge=0, le=1)
     """0: never."""
@@ -40,7 +40,7 @@ class RotationSettings(Settings):
 
 
 class ScalingSettings(Settings):
-    """Zoom an image in or out about its centre; what comes in from outside is 0."""
+    """Zoom an image about its centre; what comes in from outside is dark background."""
 
     probability: float = Field(default=0.0, ge=0, le=1)
     """0: never."""

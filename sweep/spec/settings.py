@@ -44,6 +44,8 @@ class CommonData(Settings):
     source: str
     normalization: Literal["zscore", "minmax"] = "zscore"
     """Per case and channel: zero mean and unit variance, or rescaled to [0, 1]."""
+    n4: bool = False
+    """Correct the bias field of each case and channel before it is normalised."""
     folds: int = Field(default=5, ge=2)
     """Number of cross-validation folds; cases are dealt to them as nnU-Net does."""
     fold: int = Field(default=0, ge=0)
@@ -264,6 +266,13 @@ class EarlyStoppingSettings(Settings):
     """The first epoch that patience counts: after warm-up and ramp-up, or the very first."""
 
 
+class EvaluationSettings(Settings):
+    """How the validation cases are predicted."""
+
+    tta: Literal["none", "flips"] = "none"
+    """flips: the mean of the softmax over the four mirror images, at four times the cost."""
+
+
 class TrialSettings(Settings):
     """The whole configuration of one trial."""
 
@@ -276,6 +285,7 @@ class TrialSettings(Settings):
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
 
     @field_validator("augmentation")
     @classmethod

@@ -109,7 +109,10 @@ def _around_one(rng: Generator, largest: float) -> float:
 
 
 def turned_and_zoomed(image: Image, label: Label, angle: float, zoom: float) -> tuple[Image, Label]:
-    """Turn and zoom about the centre in a single resampling; what comes in from outside is 0.
+    """Turn and zoom about the centre in a single resampling.
+
+    What comes in from outside is background, as dark as the image's darkest pixel: the 0 of a
+    z-scored image would be as bright as its average.
 
     Args:
         image: ``[C, H, W]``, interpolated linearly.
@@ -131,4 +134,5 @@ def turned_and_zoomed(image: Image, label: Label, angle: float, zoom: float) -> 
         return result
 
     classes = resampled(label[None].astype(np.float32), "nearest")[0].astype(np.uint8)
-    return resampled(image.copy(), "bilinear"), classes
+    darkest = image.min(axis=(1, 2), keepdims=True)
+    return resampled(image - darkest, "bilinear") + darkest, classes

@@ -59,8 +59,8 @@ class TrainingBatches:
         self.augmentation = augmentation
         self.seed = seed
         self.patch_size = patch_size
-        self._batch_size = min(settings.batch_size, len(samples))
-        self.steps = settings.steps_per_epoch or len(samples) // self._batch_size
+        self.batch_size = min(settings.batch_size, len(samples))
+        self.steps = settings.steps_per_epoch or len(samples) // self.batch_size
         shapes = np.array([sample.label.shape for sample in samples])  # [N, 2]
         largest = np.array([patch_size] * 2) if patch_size else shapes.max(axis=0)
         size = [int(-(-side // divisor) * divisor) for side in largest]
@@ -72,9 +72,12 @@ class TrainingBatches:
         """Which samples make up a batch."""
         return [index for _, index in self._drawn(epoch, step)]
 
-    def batch(self, epoch: int, step: int) -> Batch:
+    def batch(self, epoch: int, step: int, *, augmented: bool = True) -> Batch:
         """The batch of one step; both counted from 0."""
-        shown = [self._shown(epoch, turn, index) for turn, index in self._drawn(epoch, step)]
+        shown = [
+            self._shown(epoch, turn, index, augmented=augmented)
+            for turn, index in self._drawn(epoch, step)
+        ]
         return Batch(
             images=torch.from_numpy(np.stack([sample.image for sample in shown])),
             labels=torch.from_numpy(np.stack([sample.label for sample in shown]))[:, None],
@@ -83,14 +86,16 @@ class TrainingBatches:
 
     def _drawn(self, epoch: int, step: int) -> list[tuple[int, int]]:
         """A batch as (turn, index): which pass over the samples, and which sample."""
-        drawn = np.arange(step * self._batch_size, (step + 1) * self._batch_size)
+        drawn = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
         turns, places = np.divmod(drawn, len(self._samples))
         orders = {n: self._rng(epoch, 1, n).permutation(len(self._samples)) for n in set(turns)}
         return [(int(n), int(orders[n][place])) for n, place in zip(turns, places, strict=True)]
 
-    def _shown(self, epoch: int, turn: int, index: int) -> Sample:
+    def _shown(self, epoch: int, turn: int, index: int, *, augmented: bool) -> Sample:
         """A sample augmented, padded and cropped to the common size."""
-        sample = self.augmentation.sample(index, epoch, turn)
+        sample = self._samples[index]
+        if augmented:
+            sample = self.augmentation.sample(index, epoch, turn)
         if self._same_size:
             return sample
         self._crop.set_random_state(seed=int(self._rng(epoch, 2, turn, index).integers(2**31)))

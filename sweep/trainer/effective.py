@@ -37,6 +37,7 @@ class Live:
     Args:
         factor: g(epoch), the geometric factor.
         rate: learning rate of an epoch.
+        tta: test-time augmentation of the evaluation.
         epochs: most epochs that are trained.
     """
 
@@ -48,6 +49,7 @@ class Live:
     guard: Guard
     factor: Callable[[int], float]
     rate: Callable[[int], float]
+    tta: str
     stopping: EarlyStopping
     epochs: int
 
@@ -198,6 +200,7 @@ READERS: Mapping[str, Callable[[Live], Any]] = {
     "optimizer.schedule": _schedule,
     "optimizer.poly_exponent": _poly_exponent,
     "optimizer.gradient_clip": lambda live: live.guard.gradient_clip,
+    "evaluation.tta": lambda live: live.tta,
     "early_stopping.patience": lambda live: live.stopping.patience,
     "early_stopping.min_delta": lambda live: live.stopping.min_delta,
     "early_stopping.counts_from": _counts_from,

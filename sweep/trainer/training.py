@@ -33,6 +33,11 @@ from sweep.trainer.losses import TrainingLoss, geometric_factor
 from sweep.trainer.metrics import DicePerCase
 from sweep.trainer.networks import as_outputs, build_network, size_divisor
 from sweep.trainer.optimizers import build_optimizer, learning_rate, set_learning_rate
+from sweep.trainer.statistics import check_statistics
+from sweep.trainer.tta import mean_over_flips
+
+CHECKED_IMAGES = 32
+"""How many training images of the first epoch are compared with what the normalisation promises."""
 
 
 class Training:
@@ -68,6 +73,7 @@ class Training:
         self._loss = TrainingLoss(settings.loss, data.geometric_class)
         self._optimizer = build_optimizer(settings.optimizer, self.model.parameters())
         self._guard = Guard(self.model, self._optimizer, settings.optimizer.gradient_clip)
+        self._tta = settings.evaluation.tta
 
     def run_epoch(self, epoch: int) -> EpochMetrics:
         """Train one epoch, then validate.
@@ -78,6 +84,7 @@ class Training:
             Diverged: at the first step that is not finite; the last healthy weights are kept.
         """
         start = time.perf_counter()
+        warnings = self._look_at_images() if epoch == 0 else ()
         rate = self._rate(epoch)
         set_learning_rate(self._optimizer, rate)
         steps = self._train(epoch)
@@ -88,6 +95,7 @@ class Training:
             geometric_factor=self._factor(epoch),
             learning_rate=rate,
             steps=len(steps),
+            warnings=warnings,
             seconds=time.perf_counter() - start,
         )
 
@@ -98,9 +106,15 @@ class Training:
         with torch.inference_mode():
             for sample in self.data.validation:
                 image = torch.from_numpy(np.array(sample.image))[None].to(self.device)
-                prediction = self.predict(image).argmax(dim=1)[0]  # [H, W]
+                prediction = self.scores(image).argmax(dim=1)[0]  # [H, W]
                 dice.add(sample.case, prediction.cpu(), torch.from_numpy(np.array(sample.label)))
         return dice
+
+    def scores(self, images: Tensor) -> Tensor:
+        """What the evaluation decides by, ``[B, C, H, W]``: probabilities with TTA, else logits."""
+        if self._tta == "flips":
+            return mean_over_flips(self.predict, images)
+        return self.predict(images)
 
     def predict(self, images: Tensor) -> Tensor:
         """Logits ``[B, C, H, W]`` of whole images of any size; the finest output alone."""
@@ -128,6 +142,7 @@ class Training:
             guard=self._guard,
             factor=self._factor,
             rate=self._rate,
+            tta=self._tta,
             stopping=stopping,
             epochs=epochs,
         )
@@ -160,6 +175,16 @@ class Training:
         return dataclasses.replace(
             batch, images=batch.images.to(self.device), labels=batch.labels.to(self.device)
         )
+
+    def _look_at_images(self) -> tuple[str, ...]:
+        """Warn where the first batches are not what the normalisation promises."""
+        first = range(min(self._batches.steps, -(-CHECKED_IMAGES // self._batches.batch_size)))
+        images, plain = (
+            torch.cat([self._batches.batch(0, n, augmented=augmented).images for n in first])
+            for augmented in (True, False)
+        )
+        message = check_statistics(images, plain, self.settings.data.normalization)
+        return (message,) if message else ()
 
     def _explain(self, verdict: Divergence) -> Divergence:
         """Name the term behind a broken gradient, by looking at the offending step again."""

@@ -92,7 +92,7 @@ space:
         ("data: {source: nnunet_raw, folder: x, geometric_class: 1.5}",
          "data.geometric_class: must be text or a whole number or null, but is 1.5"),
         ("data: {source: brain, size: 64}", "data.size: `size` is not a setting of `data` with "
-         "source `brain`; it has `source`, `normalization`, `folds`, `fold`, `patch_size`, "
+         "source `brain`; it has `source`, `normalization`, `n4`, `folds`, `fold`, `patch_size`, "
          "`validation_slices`, `gap`, `step`, `threshold`"),
         ("data: {source: brain, fold: 5}", "data.fold: must be below `folds`, which is 5, "
          "but is 5"),
@@ -101,8 +101,9 @@ space:
         ("network: {channels: [8, 0]}", "network.channels.1: must be at least 1, but is 0"),
         ("network: {name: unet, deep_supervision: true}", "network.deep_supervision: `unet` has "
          "no deep supervision: must be false or null, but is true"),
-        ("network: {name: attention_unet, channels: [8, 16], deep_supervision: true}", "network.deep_supervision: "
-         "2 levels leave none to supervise: must be false or null, but is true"),
+        ("network: {name: attention_unet, channels: [8, 16], deep_supervision: true}",
+         "network.deep_supervision: 2 levels leave none to supervise: must be false or null, "
+         "but is true"),
         ("network: {name: segresnet_ds, dropout: 0.1}", "network.dropout: `segresnet_ds` has no "
          "dropout: must be 0, but is 0.1"),
         ("network: {name: segresnet_ds, channels: [8, 8, 16]}", "network.channels: `segresnet_ds` "
@@ -123,9 +124,11 @@ space:
         ("warmup_epochs: 3", "warmup_epochs: `warmup_epochs` is not a setting of the top level; "
          "did you mean `loss.warmup_epochs`?"),
         ("zzz: 3", "zzz: `zzz` is not a setting of the top level; it has `seed`, `data`, "
-         "`augmentation`, `trainer`, `network`, `loss`, `optimizer`, `early_stopping`"),
+         "`augmentation`, `trainer`, `network`, `loss`, `optimizer`, "
+         "`early_stopping`, `evaluation`"),
         ("1: 3\nseed: 1", "1: `1` is not a setting of the top level; it has `seed`, `data`, "
-         "`augmentation`, `trainer`, `network`, `loss`, `optimizer`, `early_stopping`"),
+         "`augmentation`, `trainer`, `network`, `loss`, `optimizer`, "
+         "`early_stopping`, `evaluation`"),
         ("loss: {null: 1}", "loss.null: `null` is not a setting of `loss`; it has `main`, "
          "`dice_weight`, `pixel_weight`, `focal_gamma`, `warmup_epochs`, `rampup_epochs`, "
          "`weights`, `sqrt_epsilon`, `sqrt_mode`, `min_area`"),
@@ -140,14 +143,14 @@ space:
         ("? [a, b]\n: 1", "a key must be a text, not a list or a mapping"),
         ('"a\\e[2J": 1', "a\\x1b[2J: `a\\x1b[2J` is not a setting of the top level; it has "
          "`seed`, `data`, `augmentation`, `trainer`, `network`, `loss`, `optimizer`, "
-         "`early_stopping`"),
+         "`early_stopping`, `evaluation`"),
         ("seed: !!python/object/apply:os.system [true]",
          "seed: the tag `!!python/object/apply:os.system` is not allowed; write a plain value"),
         ("seed: !!binary MQ==", "seed: the tag `!!binary` is not allowed; write a plain value"),
         ("seed: !!int x", 'seed: "x" cannot be read as a number'),
         ("trainer: &t {epochs: 2, batch_size: 1}\n<<: *t", "<<: `<<` is not a setting of the top "
          "level; it has `seed`, `data`, `augmentation`, `trainer`, `network`, `loss`, `optimizer`, "
-         "`early_stopping`"),
+         "`early_stopping`, `evaluation`"),
         ("loss: &l {weights: *l}", "loss.weights: this alias contains itself"),
     ],
 )  # fmt: skip

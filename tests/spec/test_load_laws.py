@@ -63,6 +63,7 @@ TRIAL: dict[str, st.SearchStrategy[Any]] = {
     "seed": st.integers(0, 2**31 - 1),
     "data": DATA,
     "augmentation": AUGMENTATION,
+    "evaluation": st.fixed_dictionaries({"tta": st.sampled_from(["none", "flips"])}),
     "trainer": st.fixed_dictionaries({"epochs": COUNT}),
     "network": st.fixed_dictionaries(
         {"name": st.sampled_from(["unet", "dynunet"])},

@@ -49,6 +49,7 @@ def test_everything_that_was_recorded_is_read_back(nasty_folder: Path, sweep_yam
         learning_rate=1e-2,
         steps=250,
         seconds=0.25,
+        warnings=("the images were clipped", "ε"),
     )
     error = Outcome(status=Status.FAILED, cause="ValueError: ε", error="Traceback …\nε\n")
     with Store.create(nasty_folder, sweep_yaml) as store:

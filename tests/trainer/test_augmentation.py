@@ -130,9 +130,22 @@ def test_turning_and_zooming_agree_with_scipy(angle: float, zoom: float) -> None
     matrix = turn / zoom
     centre = (np.array(pixels.shape) - 1) / 2
     expected = scipy.ndimage.affine_transform(
-        pixels, matrix, centre - matrix @ centre, order=1, mode="grid-constant"
+        pixels,
+        matrix,
+        centre - matrix @ centre,
+        order=1,
+        mode="grid-constant",
+        cval=pixels.min(),
     )
     np.testing.assert_allclose(image[0], expected, atol=1e-4)
+
+
+def test_what_comes_in_from_outside_is_the_darkest_pixel_and_background() -> None:
+    image = np.array([2.0, 5.0], np.float32)[:, None, None] + np.eye(16, dtype=np.float32)
+    zoomed, label = turned_and_zoomed(image, np.ones((16, 16), np.uint8), 0.0, 0.5)
+    np.testing.assert_array_equal(zoomed[:, 0, :], [[2] * 16, [5] * 16])
+    np.testing.assert_array_equal(label[0], 0)
+    assert label[8, 8] == 1
 
 
 def test_labels_keep_to_their_classes_where_images_are_interpolated() -> None:
