@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 def command(space: Space, overrides: Overrides = None) -> None:
     """Check a sweep file: every mistake with its line, every warning, no trial."""
     with exit_codes():
+        from sweep.console.words import print_warnings
+
         spec, warnings = load_checked(space, overrides or [])
-        for warning in warnings:
-            typer.echo(f"warning: {warning}", err=True)
+        print_warnings(warnings)
         typer.echo(
             f"{space} is fine: {spec.trials} trials of up to {spec.extents.most_epochs} epochs over"
             f" {len(spec.space)} settings, searcher {spec.searcher.name},"

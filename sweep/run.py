@@ -63,10 +63,10 @@ def load(space: Path, overrides: list[str]) -> SweepSpec:
         InputError: with every mistake.
     """
     from sweep.check import load_checked
+    from sweep.console.words import print_warnings
 
     spec, warnings = load_checked(space, overrides)
-    for warning in warnings:
-        typer.echo(f"warning: {warning}", err=True)
+    print_warnings(warnings)
     return spec
 
 

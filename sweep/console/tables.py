@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -33,18 +34,19 @@ def ranking_table(
     table = Table(title=title or None, title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("#", "trial", "status"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("val Dice", "at epoch", "of"):
+    for heading in ("val Dice", "best at", "epochs"):
         table.add_column(heading, justify="right", no_wrap=True)
-    names = {name: name.rpartition(".")[2] for name in parameters}
+    names = _short_names(parameters)
     if wide:
         for name in names.values():
             table.add_column(name.replace("_", "\n"), justify="right", vertical="bottom")
     else:
         table.add_column("parameters", ratio=1)
     for row in frame.to_dict("records"):
-        values = {short: _parameter(row[name]) for name, short in names.items()}
-        joined = " ".join(f"{short}={value}" for short, value in values.items())
-        table.add_row(*_fixed_cells(row), *(values.values() if wide else [joined]))
+        values = [_parameter(row[name]) for name in names]
+        pairs = zip(names.values(), values, strict=True)
+        joined = " ".join(f"{short}={value}" for short, value in pairs)
+        table.add_row(*_fixed_cells(row), *(values if wide else [joined]))
     return table
 
 
@@ -58,6 +60,13 @@ def causes(frame: pd.DataFrame) -> list[Text]:
         )
         for row in rows
     ]
+
+
+def _short_names(parameters: list[str]) -> dict[str, str]:
+    """Dotted name → its last part, or the whole where two end in the same."""
+    last = {name: name.rpartition(".")[2] for name in parameters}
+    often = Counter(last.values())
+    return {name: short if often[short] == 1 else name for name, short in last.items()}
 
 
 def _fixed_cells(row: dict[Any, Any]) -> list[str | Text]:

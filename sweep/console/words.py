@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rich.console import Console
 from rich.text import Text
@@ -19,10 +19,18 @@ STYLES: Mapping[Status, str] = {
 }
 
 
-def make_console() -> Console:
-    """The console on stdout; where that is no terminal, wide enough for a whole table."""
-    console = Console()
-    return console if console.is_terminal else Console(width=160)
+def make_console(*, stderr: bool = False) -> Console:
+    """A console on stdout or stderr; where that is no terminal, wide enough for a whole table."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=160)
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print to stderr, wrapped at words on a terminal, one line each where there is none."""
+    console = make_console(stderr=True)
+    for warning in warnings:
+        line = Text.assemble(("warning: ", "yellow"), warning)
+        console.print(line, soft_wrap=not console.is_terminal)
 
 
 def status_words(status: Status) -> str:

@@ -59,6 +59,10 @@ class Samples(Sequence[Sample]):
     def __len__(self) -> int:
         return len(self._places)
 
+    def case_of(self, index: int) -> CaseArrays:
+        """The whole case that a sample is a slice of."""
+        return self._places[index][0]
+
     @overload
     def __getitem__(self, index: int) -> Sample: ...
     @overload

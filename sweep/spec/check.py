@@ -17,6 +17,7 @@ from sweep.spec.wording import shown
 
 ENTANGLED = (
     ("data.folds", "data.fold"),
+    ("data.normalization", "augmentation.gamma.mode"),
     ("network.name", "network.deep_supervision"),
     ("network.name", "network.dropout"),
     ("loss.main", "loss.focal_gamma"),

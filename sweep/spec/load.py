@@ -55,19 +55,21 @@ def load_sweep(
             file=document.file,
         )
     mistaken_name = _fill_name(document, Path(path).stem)
+    findings: list[Finding] = []
+    spec: SweepSpec | None
     try:
         spec = SweepSpec.model_validate(document.values)
     except ValidationError as error:
         findings = findings_of(error, SweepSpec)
-        findings += _space_despite(document, findings)
-    else:
-        findings = list(check_space(spec))
-        if not document.mistakes:  # a value that could not be read contradicts nothing
+        spec = _spec_despite(document, findings)
+    if spec is not None:
+        if not findings and not document.mistakes:  # what is unknown contradicts nothing
             findings += check_sweep(spec)
-            findings += check_machine(spec, machine) if machine else []
-            findings += _look_at_data(document, spec, check_data)
+        findings += check_space(spec)
+        findings += check_machine(spec, machine) if machine else []
+        findings += _look_at_data(document, spec, check_data)
     mistakes = document.mistakes_from([*mistaken_name, *findings])
-    if mistakes:
+    if mistakes or spec is None:
         raise InputError(mistakes)
     return spec
 
@@ -140,8 +142,8 @@ def _fill_name(document: Document, stem: str) -> list[Finding]:
     return []
 
 
-def _space_despite(document: Document, findings: Sequence[Finding]) -> list[Finding]:
-    """Mistakes in the space of a sweep that has others: all are told at once.
+def _spec_despite(document: Document, findings: Sequence[Finding]) -> SweepSpec | None:
+    """What can still be looked at of a sweep that has mistakes: all are told at once.
 
     The groups with mistakes are put back to their defaults, and what is searched in them is
     passed over, for nothing can be said of it yet; but a name that is in no group is wrong anyway.
@@ -158,10 +160,9 @@ def _space_despite(document: Document, findings: Sequence[Finding]) -> list[Find
             if ("space", key) not in broken and key not in unsure
         }
     try:
-        spec = SweepSpec.model_validate(values)
+        return SweepSpec.model_validate(values)
     except ValidationError:  # nothing is left of the space
-        return []
-    return list(check_space(spec))
+        return None
 
 
 class _Representer(SafeRepresenter):

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
+
+from sweep.spec.augmentation import AugmentationSettings
+from sweep.spec.base import Settings
 
 NetworkName = Literal[
     "dynunet",
@@ -33,19 +36,6 @@ MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
 
 class ActsLate:
     """Mark of a setting that acts only from the end of the warm-up on."""
-
-
-class Settings(BaseModel):
-    """Base of all setting groups: frozen, strict, and intolerant of unknown keys."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        allow_inf_nan=False,
-        validate_default=True,
-        use_attribute_docstrings=True,
-    )
 
 
 class CommonData(Settings):
@@ -278,8 +268,18 @@ class TrialSettings(Settings):
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of weights, data order and augmentation."""
     data: DataSettings = ShapesData()
+    augmentation: AugmentationSettings = AugmentationSettings()
     trainer: TrainerSettings = TrainerSettings()
     network: NetworkSettings = NetworkSettings()
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
+
+    @field_validator("augmentation")
+    @classmethod
+    def _augmentation_fits_the_data(
+        cls, augmentation: AugmentationSettings, info: ValidationInfo
+    ) -> AugmentationSettings:
+        if "data" in info.data:
+            augmentation.gamma.must_fit(info.data["data"].normalization)
+        return augmentation

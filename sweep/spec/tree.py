@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from sweep.spec.settings import ActsLate, Settings, TrialSettings
+from sweep.spec.base import Settings
+from sweep.spec.settings import ActsLate, TrialSettings
 
 KeyPath = tuple[str | int, ...]
 """Way to a value in the YAML: a key for each mapping, an index for each list."""

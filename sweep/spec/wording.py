@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from sweep.spec.settings import Settings
+from sweep.spec.base import Settings
 from sweep.spec.tree import Finding, KeyPath, Spot, locate, setting_names
 
 REQUIREMENTS = {

@@ -23,6 +23,7 @@ from torch import Tensor
 from sweep.data.samples import PreparedData
 from sweep.record import Divergence, EpochMetrics, Stage
 from sweep.spec.settings import TrialSettings
+from sweep.trainer.augmentation import Augmentation
 from sweep.trainer.batches import Batch, TrainingBatches
 from sweep.trainer.blame import first_broken_gradient
 from sweep.trainer.guard import Diverged, Guard, StepValues
@@ -49,6 +50,12 @@ class Training:
         self._batches = TrainingBatches(
             data.training,
             settings.trainer,
+            Augmentation(
+                settings.augmentation,
+                settings.data.normalization,
+                data.training,
+                seed=settings.seed,
+            ),
             seed=settings.seed,
             patch_size=settings.data.patch_size,
             divisor=self._divisor,

@@ -88,18 +88,15 @@ def test_name_is_text_and_not_markup(progress: Progress) -> None:
     assert "[red]x" in drawn(progress, 100, name="[red]x")
 
 
-def test_view_on_a_terminal_is_drawn_on_entering_and_stays_on_leaving(
-    progress: Progress, story: Any
-) -> None:
+def test_view_on_a_terminal_stays_there_with_its_last_state(progress: Progress, story: Any) -> None:
     screen = io.StringIO()
     console = Console(file=screen, width=100, force_terminal=True, color_system=None)
     with LiveView("quickstart", progress, console):
-        assert "starting" in screen.getvalue()
         story.start(0, 0.5)
         story.end(0, Status.COMPLETED)
-    final = screen.getvalue().rpartition("\x1b[2K")[2]
-    assert "1 completed" in screen.getvalue()
-    assert "best so far: validation Dice 0.5000" in final
+    last = screen.getvalue().rpartition("\x1b[2K")[2]
+    assert "1 completed" in last
+    assert "best so far: validation Dice 0.5000" in last
     assert screen.getvalue().endswith("\x1b[?25h")  # the cursor is back
 
 

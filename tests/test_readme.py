@@ -1,0 +1,38 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweep.spec.load import load_sweep
+
+ROOT = Path(__file__).parent.parent
+PAGES = [page for page in ROOT.glob("**/*.md") if ".venv" not in page.parts]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+    broken = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
+    assert broken == []
+
+
+def test_the_example_of_a_sweep_file_is_valid_but_for_its_dataset(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "example.yaml").write_text(example)
+    spec = load_sweep(tmp_path / "example.yaml")
+    assert spec.trials == 20
+    assert len(spec.space) == 6
+
+
+@pytest.mark.parametrize("command", re.findall(r"python -m (sweep\.\w+)", README))
+def test_every_command_of_the_readme_exists(command: str) -> None:
+    done = subprocess.run([sys.executable, "-m", command, "--help"], capture_output=True)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("space", sorted(ROOT.glob("search_spaces/*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_search_space_is_valid(space: Path) -> None:
+    assert load_sweep(space).name == space.stem
