@@ -18,12 +18,14 @@ def command(space: Space, overrides: Overrides = None) -> None:
     """Check a sweep file: every mistake with its line, every warning, no trial."""
     with exit_codes():
         from sweep.console.words import print_warnings
+        from sweep.spec.wording import counted
 
         spec, warnings = load_checked(space, overrides or [])
         print_warnings(warnings)
         typer.echo(
-            f"{space} is fine: {spec.trials} trials of up to {spec.extents.most_epochs} epochs over"
-            f" {len(spec.space)} settings, searcher {spec.searcher.name},"
+            f"{space} is fine: {counted(spec.trials, 'trial')} of up to"
+            f" {counted(spec.extents.most_epochs, 'epoch')} over"
+            f" {counted(len(spec.space), 'setting')}, searcher {spec.searcher.name},"
             f" scheduler {spec.scheduler.name}"
         )
 

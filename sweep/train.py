@@ -31,7 +31,10 @@ def command(
         from sweep.spec.load import load_trial
 
         settings = load_trial(config, overrides or [], check_data=check_data)
-        _train(settings, results.absolute() / _folder_name(name or f"train-{config.stem}"))
+        _train(
+            settings,
+            results.absolute() / _folder_name(f"train-{config.stem}" if name is None else name),
+        )
 
 
 def _folder_name(name: str) -> str:

@@ -48,7 +48,7 @@ class LiveView:
         lines: list[RenderableType] = [self._head(), count_words(progress.counts), self._best()]
         if progress.running:
             lines.append(self._running())
-        for record in progress.divergences:
+        for record in list(progress.divergences):  # the driver may add one meanwhile
             assert record.outcome is not None
             lines.append(
                 Text.assemble(

@@ -31,7 +31,12 @@ def ranking_table(
         title: above the table.
     """
     wide = width >= WIDE
-    table = Table(title=title or None, title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(
+        title=Text(title) if title else None,
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     headings = ("#", "trial", "preset", "status") if "preset" in frame else ("#", "trial", "status")
     for heading in headings:
         table.add_column(heading, no_wrap=True)
@@ -46,7 +51,7 @@ def ranking_table(
     for row in frame.to_dict("records"):
         values = [_parameter(row[name]) for name in names]
         pairs = zip(names.values(), values, strict=True)
-        joined = " ".join(f"{short}={value}" for short, value in pairs)
+        joined = Text(" ").join(Text.assemble(f"{short}=", value) for short, value in pairs)
         table.add_row(*_fixed_cells(row), *(values if wide else [joined]))
     return table
 
@@ -77,8 +82,8 @@ def _fixed_cells(row: dict[Any, Any]) -> list[str | Text]:
     dice = None if pd.isna(row["val_dice"]) else float(row["val_dice"])
     return [
         str(row["rank"]),
-        row["trial_id"],
-        *(["–" if pd.isna(row["preset"]) else row["preset"]] if "preset" in row else []),
+        str(row["trial_id"]),
+        *(["–" if pd.isna(row["preset"]) else str(row["preset"])] if "preset" in row else []),
         Text(status_words(status), style=STYLES[status]),
         dice_words(dice),
         "–" if pd.isna(row["best_epoch"]) else str(row["best_epoch"]),
@@ -86,9 +91,9 @@ def _fixed_cells(row: dict[Any, Any]) -> list[str | Text]:
     ]
 
 
-def _parameter(value: Any) -> str:
+def _parameter(value: Any) -> Text:
     import pandas as pd
 
     if pd.isna(value):
-        return "–"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+        return Text("–")
+    return Text(f"{value:.3g}" if isinstance(value, float) else str(value))

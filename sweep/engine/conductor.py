@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
+from sweep.record import (
+    EpochMetrics,
+    Outcome,
+    ParameterValue,
+    Status,
+    TrialRecord,
+    finite_or_none,
+)
 from sweep.search.scheduler import Decision, make_scheduler
 from sweep.search.searcher import make_searcher
 from sweep.spec.load import to_yaml
@@ -113,10 +120,7 @@ class Conductor:
             return Decision.STOP
         if not self._store.append_epoch(trial_id, metrics):
             return Decision.CONTINUE
-        trial.history.append(metrics)
-        for observer in self._observers:
-            observer.epoch_reported(trial_id, metrics)
-        return self._judge(trial, metrics)
+        return self._take(trial, metrics)
 
     def end(self, trial_id: str, outcome: Outcome) -> None:
         """Record how a trial ended, tell searcher and scheduler; only the first end counts."""
@@ -157,9 +161,15 @@ class Conductor:
             observer.trial_started(trial.trial_id, trial.parameters)
         return trial
 
-    def _judge(self, trial: _Trial, metrics: EpochMetrics) -> Decision:
+    def _take(self, trial: _Trial, metrics: EpochMetrics) -> Decision:
+        """Decide on an epoch that is recorded, now or in an earlier session."""
+        trial.history.append(metrics)
+        for observer in self._observers:
+            observer.epoch_reported(trial.trial_id, metrics)
         epochs = metrics.epoch + 1
-        decision = self._scheduler.report(trial.trial_id, epochs, metrics.val_dice)
+        # As it was recorded: a NaN that an earlier session saw is None when it is replayed.
+        value = finite_or_none(metrics.val_dice)
+        decision = self._scheduler.report(trial.trial_id, epochs, value)
         if decision is Decision.STOP:
             cause = f"stopped by {self._spec.scheduler.name} after {epochs} epochs"
             self.end(trial.trial_id, Outcome(status=Status.PRUNED, cause=cause))
@@ -167,6 +177,8 @@ class Conductor:
 
     def _close(self, trial: _Trial, outcome: Outcome) -> None:
         del self._trials[trial.trial_id]
+        if trial.trial_id in self._waiting:  # it ended in an earlier session
+            self._waiting.remove(trial.trial_id)
         record = trial.record(outcome)
         self._scheduler.end(trial.trial_id, outcome.status)
         self._searcher.tell(record)
@@ -184,15 +196,11 @@ class Conductor:
                 case TrialStarted():
                     self._open(_Trial(event.trial_id, record.parameters, record.preset))
                 case EpochRecorded(epoch=epoch):
-                    trial = self._trials[event.trial_id]
-                    trial.history.append(record.history[epoch])
-                    for observer in self._observers:
-                        observer.epoch_reported(event.trial_id, trial.history[-1])
-                    self._scheduler.report(event.trial_id, epoch + 1, event.val_dice)
+                    # A trial that is to stop ends here, also where a crash came before its end.
+                    self._take(self._trials[event.trial_id], record.history[epoch])
                 case TrialEnded():
                     assert record.outcome is not None
-                    self._waiting.remove(event.trial_id)
-                    self._close(self._trials[event.trial_id], record.outcome)
+                    self.end(event.trial_id, record.outcome)
 
     def _folder(self, trial_id: str) -> Path:
         return self._store.layout.trial(trial_id).folder

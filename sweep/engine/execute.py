@@ -39,8 +39,8 @@ def execute(conductor: Conductor, spec: SweepSpec, log: Path, *, verbose: bool =
         from sweep.engine.tuning import (
             ConductedScheduler,
             ConductedSearcher,
-            Interruption,
             Stopped,
+            Supervision,
             trial_name,
         )
 
@@ -62,7 +62,7 @@ def execute(conductor: Conductor, spec: SweepSpec, log: Path, *, verbose: bool =
                     storage_path=scratch,
                     name="ray",
                     verbose=1 if verbose else 0,
-                    callbacks=[Interruption(scheduler, lambda: bool(asked), deadline)],
+                    callbacks=[Supervision(conductor, scheduler, lambda: bool(asked), deadline)],
                     failure_config=tune.FailureConfig(max_failures=RETRIES_OF_DEAD_WORKERS),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),

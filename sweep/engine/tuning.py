@@ -23,6 +23,8 @@ from sweep.errors import SweepError
 from sweep.record import EpochMetrics, Outcome, Status
 from sweep.search.scheduler import Decision
 
+DIED = "the worker died again and again: it was killed, ran out of memory, or its node was lost"
+
 
 class Stopped(Exception):
     """Ends Ray's loop before its end; carries why."""
@@ -87,15 +89,6 @@ class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
         stop = decision is Decision.STOP
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
 
-    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """The worker died once more than Ray retries."""
-        error = str(trial.get_error() or "the worker died").strip()
-        outcome = Outcome(status=Status.FAILED, cause=error.splitlines()[-1], error=error)
-        try:
-            self._conductor.end(trial_name(trial), outcome)
-        except SweepError as failure:
-            self.failure = failure
-
     def _pass_on(self, trial_id: str, message: EpochMetrics | Outcome) -> Decision:
         if isinstance(message, EpochMetrics):
             return self._conductor.report(trial_id, message)
@@ -103,29 +96,50 @@ class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
         return Decision.STOP
 
 
-class Interruption(Callback):  # type: ignore[misc]
-    """Ends Ray's loop between two of its steps, where nothing is half-recorded.
+class Supervision(_NotPickled, Callback):  # type: ignore[misc]
+    """Ends Ray's loop between two of its steps, and trials that Ray has given up.
 
     Args:
+        conductor: told of the trials that Ray has given up.
         scheduler: whose ``failure`` ends the sweep.
         asked: whether an interruption was asked for (a signal).
         deadline: of `time.monotonic`; None for no time budget.
     """
 
     def __init__(
-        self, scheduler: ConductedScheduler, asked: Callable[[], bool], deadline: float | None
+        self,
+        conductor: Conductor,
+        scheduler: ConductedScheduler,
+        asked: Callable[[], bool],
+        deadline: float | None,
     ) -> None:
+        self._conductor = conductor
         self._scheduler = scheduler
         self._asked = asked
         self._deadline = deadline
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Called where nothing is half-recorded."""
         if self._scheduler.failure is not None:
             raise self._scheduler.failure
         if self._asked():
             raise Stopped(Ending.INTERRUPTED)
         if self._deadline is not None and time.monotonic() >= self._deadline:
             raise Stopped(Ending.OUT_OF_TIME)
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """The worker died once more than Ray retries.
+
+        The scheduler's method of this name will not do: Ray calls that one before a retry too.
+        """
+        error = str(trial.get_error() or DIED).strip()
+        outcome = Outcome(status=Status.FAILED, cause=error.splitlines()[-1], error=error)
+        try:
+            self._conductor.end(trial_name(trial), outcome)
+        except SweepError as failure:
+            self._scheduler.failure = failure
 
 
 def trial_name(trial: Trial) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sweep.spec.machine import Machine
 from sweep.spec.strategy import AshaScheduler, TpeSearcher
 from sweep.spec.sweep import SweepSpec
+from sweep.spec.wording import counted
 
 WITH_ROOT = ("loss.weights.compactness", "loss.weights.aspect")
 """Weights of the loss terms in which a square root stands."""
@@ -67,7 +68,7 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
         right = extents.default_grace_period
         cure = f"`scheduler.grace_period: {right}` lies past it"
         yield (
-            f"{_plural(len(inside), 'rung')} ({', '.join(map(str, inside))} trained epochs) inside "
+            f"{counted(len(inside), 'rung')} ({', '.join(map(str, inside))} trained epochs) inside "
             f"the longest warm-up of {warmup} epochs, where trials are one and the same run; "
             + (cure if right < most else f"train for more than {right} epochs, or warm up less")
         )
@@ -117,9 +118,5 @@ def _about_machine(spec: SweepSpec, machine: Machine) -> Iterator[str]:
     if fitting < spec.max_concurrent:
         yield (
             f"`max_concurrent` is {spec.max_concurrent}, but this machine has room for "
-            f"{_plural(fitting, 'trial')} at a time"
+            f"{counted(fitting, 'trial')} at a time"
         )
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

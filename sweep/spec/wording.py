@@ -66,6 +66,11 @@ def unknown_setting(key: str, root: type[Settings]) -> str:
     return f"{quoted(key)} is not a setting{did_you_mean(meant)}"
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def near_miss(word: str, names: Iterable[str], likeness: float = 0.6) -> str | None:
     """The name that ``word`` is most like, if it is like any (0: not at all, 1: the same)."""
     close = difflib.get_close_matches(word.lower(), list(names), n=1, cutoff=likeness)
