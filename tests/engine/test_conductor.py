@@ -108,6 +108,9 @@ SWEEPS = {
         searcher={"name": "tpe", "startup_trials": 3}, presets=["baseline", "geometric-v2.3"]
     ),
     "presets_grid": spec_of(space=GRID, searcher="grid", presets=["geometric-v2.4"]),
+    "presets_tpe_asha": spec_of(
+        searcher={"name": "tpe", "startup_trials": 3}, scheduler=ASHA, presets=["baseline"]
+    ),
 }
 
 
