@@ -170,10 +170,11 @@ class TrialRecord:
 
     Args:
         trial_id: name of its folder under ``trials/``.
-        number: order in which the searcher proposed it, from 0.
+        number: order in which it was started, from 0.
         parameters: the searched parameters under their dotted names.
         history: its epochs, in order, without gaps.
         outcome: how it ended; None while it runs or after an interruption.
+        preset: name of the preset that it trains; None where the searcher proposed it.
     """
 
     trial_id: str
@@ -181,6 +182,7 @@ class TrialRecord:
     parameters: Mapping[str, ParameterValue]
     history: tuple[EpochMetrics, ...] = ()
     outcome: Outcome | None = None
+    preset: str | None = None
 
     @property
     def status(self) -> Status:

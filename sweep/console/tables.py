@@ -37,7 +37,8 @@ def ranking_table(
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for heading in ("#", "trial", "status"):
+    headings = ("#", "trial", "preset", "status") if "preset" in frame else ("#", "trial", "status")
+    for heading in headings:
         table.add_column(heading, no_wrap=True)
     for heading in ("val Dice", "best at", "epochs"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -82,6 +83,7 @@ def _fixed_cells(row: dict[Any, Any]) -> list[str | Text]:
     return [
         str(row["rank"]),
         str(row["trial_id"]),
+        *(["–" if pd.isna(row["preset"]) else str(row["preset"])] if "preset" in row else []),
         Text(status_words(status), style=STYLES[status]),
         dice_words(dice),
         "–" if pd.isna(row["best_epoch"]) else str(row["best_epoch"]),

@@ -24,6 +24,7 @@ from sweep.record import (
 from sweep.search.scheduler import Decision, make_scheduler
 from sweep.search.searcher import make_searcher
 from sweep.spec.load import to_yaml
+from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
 from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted
 from sweep.store.layout import trial_number
@@ -46,15 +47,17 @@ class _Trial:
 
     trial_id: str
     parameters: Mapping[str, ParameterValue]
+    preset: str | None
     history: list[EpochMetrics] = field(default_factory=list)
 
-    def record(self, outcome: Outcome) -> TrialRecord:
+    def record(self, outcome: Outcome | None) -> TrialRecord:
         return TrialRecord(
             trial_id=self.trial_id,
             number=trial_number(self.trial_id),
             parameters=self.parameters,
             history=tuple(self.history),
             outcome=outcome,
+            preset=self.preset,
         )
 
 
@@ -96,10 +99,14 @@ class Conductor:
     def next_trial(self) -> Path | None:
         """Folder of the next trial to execute, with its ``config.yaml``; None when `finished`.
 
-        Trials that an interruption left unfinished come first.
+        Trials that an interruption left unfinished come first, then the presets, each a trial,
+        then what the searcher proposes.
         """
-        if not self._waiting:
-            self._propose()
+        if not self._waiting and not self.finished:
+            if self._proposed < len(self._spec.presets):
+                self._start_preset(self._spec.presets[self._proposed])
+            else:
+                self._propose()
         return self._folder(self._waiting.popleft()) if self._waiting else None
 
     def report(self, trial_id: str, metrics: EpochMetrics) -> Decision:
@@ -123,23 +130,36 @@ class Conductor:
         self._store.end_trial(trial_id, outcome)
         self._close(trial, outcome)
 
+    def _start_preset(self, name: str) -> None:
+        settings = self._spec.preset_trial(name)
+        trial = self._start(self._spec.parameters_of(settings), settings, name)
+        # What it proposes itself, a searcher knows to be running. This it has to be told.
+        self._searcher.tell(trial.record(None))
+
     def _propose(self) -> None:
-        if self.finished:
-            return
         parameters = self._searcher.ask(self._proposed)
         if parameters is None:
             self._exhausted = True
             return
-        config = to_yaml(self._spec.trial(parameters))
-        trial_id = self._store.start_trial(self._proposed, parameters, config)
-        self._open(trial_id, parameters)
+        self._start(parameters, self._spec.trial(parameters))
 
-    def _open(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
+    def _start(
+        self,
+        parameters: Mapping[str, ParameterValue],
+        settings: TrialSettings,
+        preset: str | None = None,
+    ) -> _Trial:
+        config = to_yaml(settings)
+        trial_id = self._store.start_trial(self._proposed, parameters, config, preset)
+        return self._open(_Trial(trial_id, parameters, preset))
+
+    def _open(self, trial: _Trial) -> _Trial:
         self._proposed += 1
-        self._trials[trial_id] = _Trial(trial_id, parameters)
-        self._waiting.append(trial_id)
+        self._trials[trial.trial_id] = trial
+        self._waiting.append(trial.trial_id)
         for observer in self._observers:
-            observer.trial_started(trial_id, parameters)
+            observer.trial_started(trial.trial_id, trial.parameters)
+        return trial
 
     def _take(self, trial: _Trial, metrics: EpochMetrics) -> Decision:
         """Decide on an epoch that is recorded, now or in an earlier session."""
@@ -174,7 +194,7 @@ class Conductor:
             record = records[event.trial_id]
             match event:
                 case TrialStarted():
-                    self._open(event.trial_id, record.parameters)
+                    self._open(_Trial(event.trial_id, record.parameters, record.preset))
                 case EpochRecorded(epoch=epoch):
                     # A trial that is to stop ends here, also where a crash came before its end.
                     self._take(self._trials[event.trial_id], record.history[epoch])

@@ -18,6 +18,7 @@ from sweep.spec.check import check_machine, check_space, check_sweep
 from sweep.spec.document import Document, read_document
 from sweep.spec.inactive import without_effect
 from sweep.spec.machine import Machine
+from sweep.spec.presets import PRESETS, check_preset
 from sweep.spec.settings import DataSettings, TrialSettings
 from sweep.spec.sweep import SweepSpec, check_name
 from sweep.spec.tree import Finding, setting_names
@@ -151,7 +152,25 @@ def _read(path: str | Path, overrides: Sequence[str]) -> Document:
     document = read_document(path)
     for override in overrides:
         document.override(override)
+    _expand_preset(document)
     return document
+
+
+def _expand_preset(document: Document) -> None:
+    """Put the settings of ``preset: NAME`` in place of it; those that the file gives itself win."""
+    if "preset" not in document.values:
+        return
+    name, path = document.values.pop("preset"), ("preset",)
+    if path in document.unreadable:
+        return
+    place = document.places[path]
+    try:
+        preset = PRESETS[check_preset(name)]
+    except ValueError as error:
+        document.wrong(place, path, str(error))
+        return
+    for key, value in preset.settings.items():
+        document.fill(key, value, place)
 
 
 def _fill_name(document: Document, stem: str) -> list[Finding]:

@@ -26,6 +26,7 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
         *_about_rungs(spec),
         *_about_patience(spec),
         *_about_trials(spec),
+        *_about_presets(spec),
     ]
     return found + (list(_about_machine(spec, machine)) if machine else [])
 
@@ -95,6 +96,17 @@ def _about_trials(spec: SweepSpec) -> Iterator[str]:
             f"`searcher: tpe` learns from trial {searcher.startup_trials} on, but there are "
             f"{spec.trials} trials: all are random"
         )
+
+
+def _about_presets(spec: SweepSpec) -> Iterator[str]:
+    for name in spec.presets:
+        trial = spec.preset_trial(name)
+        warmup, epochs = trial.loss.warmup_epochs, trial.trainer.epochs
+        if warmup >= epochs and any(trial.loss.weights.model_dump().values()):
+            yield (
+                f"the preset `{name}` warms up for {warmup} of {epochs} epochs: its geometric loss "
+                "never switches on"
+            )
 
 
 def _about_machine(spec: SweepSpec, machine: Machine) -> Iterator[str]:

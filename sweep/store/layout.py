@@ -12,7 +12,7 @@ _TRIAL_ID = re.compile(r"t([0-9]{4}|[1-9][0-9]{4,})")
 
 
 def trial_id(number: int) -> str:
-    """Name of the trial that the searcher proposed as ``number``, from 0: ``t0000``, ``t0001``, …
+    """Name of the trial that was started as ``number``, from 0: ``t0000``, ``t0001``, …
 
     Raises:
         ValueError: ``number`` is negative.

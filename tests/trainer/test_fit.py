@@ -327,30 +327,3 @@ def test_a_trial_trains_with_another_main_loss_and_kervadecs_and_reports_their_t
         ["logcosh_dice", "focal"],
         ["logcosh_dice", "focal", "compactness", "boundary", "kervadec"],
     ]
-
-
-@pytest.mark.parametrize(
-    ("name", "channels"),
-    [
-        ("dynunet", (4, 8, 16)),
-        ("residual_dynunet", (4, 8, 16)),
-        ("attention_unet", (4, 8, 16)),
-        ("basic_unet_plus_plus", (4, 4, 4, 8, 8)),
-        ("segresnet", (8, 16, 32)),
-        ("segresnet_ds", (4, 8, 16)),
-    ],
-)
-def test_a_trial_of_every_network_trains_and_validates_patches_of_its_images(
-    trial: MakeTrial, name: str, channels: tuple[int, ...]
-) -> None:
-    config = trial(
-        f"network={{name: {name}, channels: {list(channels)}}}",
-        "data.size=40",
-        "data.patch_size=20",
-        "trainer.epochs=1",
-        "loss.warmup_epochs=0",
-    )
-    history, outcome = train(config)
-    assert outcome.status is Status.COMPLETED
-    assert len(history[0].terms) == 5
-    assert history[0].val_dice is not None
