@@ -18,12 +18,14 @@ def command(space: Space, overrides: Overrides = None) -> None:
     """Check a sweep file: every mistake with its line, every warning, no trial."""
     with exit_codes():
         from sweep.console.words import print_warnings
+        from sweep.spec.wording import counted
 
         spec, warnings = load_checked(space, overrides or [])
         print_warnings(warnings)
         typer.echo(
-            f"{space} is fine: {spec.trials} trials of up to {spec.extents.most_epochs} epochs over"
-            f" {len(spec.space)} settings, searcher {spec.searcher.name},"
+            f"{space} is fine: {counted(spec.trials, 'trial')} of up to"
+            f" {counted(spec.extents.most_epochs, 'epoch')} over"
+            f" {counted(len(spec.space), 'setting')}, searcher {spec.searcher.name},"
             f" scheduler {spec.scheduler.name}"
         )
 
@@ -34,14 +36,18 @@ def load_checked(space: Path, overrides: list[str]) -> tuple[SweepSpec, list[str
     Raises:
         InputError: with every mistake.
     """
+    from sweep.codebase import codebase
     from sweep.data.check import check_data
+    from sweep.errors import Mistake
     from sweep.spec.load import load_sweep
     from sweep.spec.machine import Machine
     from sweep.spec.warn import warnings
 
-    machine = Machine.here()
-    spec = load_sweep(space, overrides, machine=machine, check_data=check_data)
-    return spec, warnings(spec, machine)
+    machine, idle = Machine.here(), list[Mistake]()
+    spec = load_sweep(space, overrides, machine=machine, check_data=check_data, tell=idle.append)
+    shadowing = codebase().shadowing
+    found = [*map(str, idle), *warnings(spec, machine)]
+    return spec, [shadowing, *found] if shadowing else found
 
 
 def main() -> None:

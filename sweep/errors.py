@@ -3,12 +3,13 @@
 SweepError
 ├── InputError          the user's input is wrong: all mistakes at once, exit code 2
 ├── ResultsError        a results folder exists already, is in use, or is not one: exit code 2
+├── NotApplied          the trainer works with other values than were asked for: exit code 1
 └── SweepFailed         the sweep itself failed, nothing can be ranked: exit code 1
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -68,3 +69,21 @@ class SweepFailed(SweepError):
     """The sweep ran but produced nothing that can be ranked, or could not go on."""
 
     exit_code = 1
+
+
+class NotApplied(SweepError):
+    """The trainer's own objects hold other values than were asked for; names each of them.
+
+    Args:
+        differences: dotted key → (asked for, found).
+    """
+
+    def __init__(self, differences: Mapping[str, tuple[object, object]]) -> None:
+        self.differences = dict(differences)
+        super().__init__(
+            "the trainer does not apply what was asked for: "
+            + "; ".join(
+                f"{key} is {asked!r} in the configuration but {found!r} in the trainer"
+                for key, (asked, found) in differences.items()
+            )
+        )

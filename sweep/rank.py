@@ -52,6 +52,7 @@ def command(
             case Format.TABLE:
                 from sweep.console.tables import causes, ranking_table
                 from sweep.console.words import make_console
+                from sweep.spec.wording import counted
 
                 console = make_console()
                 title = results.absolute().name
@@ -59,7 +60,7 @@ def command(
                 for cause in causes(frame):
                     console.print(cause)
                 if left_out := unfinished(records):
-                    console.print(f"{left_out} unfinished trials are not ranked.")
+                    console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
 
 
 def main() -> None:

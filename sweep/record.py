@@ -76,6 +76,7 @@ class EpochMetrics:
         scale: of the loss after the epoch, by the gradient scaler; None where there is none.
         predicted_classes: how many classes the network predicts anywhere in the validation.
         seconds: wall time of the epoch, training and validation.
+        warnings: sentences for the user on what is likely not meant.
     """
 
     epoch: int
@@ -91,6 +92,7 @@ class EpochMetrics:
     scale: float | None = None
     predicted_classes: int | None = None
     seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return finite_fields(self)
@@ -98,7 +100,8 @@ class EpochMetrics:
     @classmethod
     def from_json(cls, line: Mapping[str, Any]) -> EpochMetrics:
         """Keys of a newer version are ignored, so that old code reads new histories."""
-        return cls(**known_fields(cls, line))
+        known = known_fields(cls, line)
+        return cls(**known | {"warnings": tuple(known.get("warnings", ()))})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,10 +188,11 @@ class TrialRecord:
 
     Args:
         trial_id: name of its folder under ``trials/``.
-        number: order in which the searcher proposed it, from 0.
+        number: order in which it was started, from 0.
         parameters: the searched parameters under their dotted names.
         history: its epochs, in order, without gaps.
         outcome: how it ended; None while it runs or after an interruption.
+        preset: name of the preset that it trains; None where the searcher proposed it.
     """
 
     trial_id: str
@@ -196,6 +200,7 @@ class TrialRecord:
     parameters: Mapping[str, ParameterValue]
     history: tuple[EpochMetrics, ...] = ()
     outcome: Outcome | None = None
+    preset: str | None = None
 
     @property
     def status(self) -> Status:
@@ -209,6 +214,11 @@ class TrialRecord:
         """
         measured = [e for e in self.history if e.val_dice is not None and math.isfinite(e.val_dice)]
         return max(measured, key=lambda e: (e.val_dice, -e.epoch), default=None)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its epochs warned of, each sentence once."""
+        return tuple(dict.fromkeys(text for epoch in self.history for text in epoch.warnings))
 
     @property
     def seconds(self) -> float:

@@ -88,7 +88,10 @@ def run(spec: SweepSpec, folder: Path, *, resume: bool, verbose: bool) -> Ending
         require_unused(Layout(folder))  # before the data is read, which may take long
     prepare_data(spec, console)
     with open_store(spec, folder, resume=resume) as store:
-        ending = _execute(spec, store, console, verbose=verbose)
+        try:
+            ending = _execute(spec, store, console, verbose=verbose)
+        except KeyboardInterrupt:  # while Ray starts or ends
+            ending = Ending.INTERRUPTED
         ranking = write_ranking(folder)
     _show(spec, folder, ranking, console)
     if ending is Ending.FINISHED and ranking.winner is None:
@@ -147,14 +150,17 @@ def _execute(spec: SweepSpec, store: Store, console: Console, *, verbose: bool) 
 
 def _show(spec: SweepSpec, folder: Path, ranking: Ranking, console: Console) -> None:
     from sweep.console.tables import causes, ranking_table
+    from sweep.spec.wording import counted
 
     parameters = list(spec.space)
     console.print(ranking_table(ranking.frame, parameters, title=spec.name, width=console.width))
     for cause in causes(ranking.frame):
         console.print(cause)
     if ranking.unfinished:
-        console.print(f"{ranking.unfinished} unfinished trials are not ranked.")
-    console.print(f"Ranking: {folder / 'ranking.csv'}", soft_wrap=True, highlight=False)
+        console.print(f"Not ranked: {counted(ranking.unfinished, 'unfinished trial')}.")
+    console.print(
+        f"Ranking: {folder / 'ranking.csv'}", soft_wrap=True, highlight=False, markup=False
+    )
     if ranking.winner is not None:
         best = shlex.quote(str(folder / "best.yaml"))
         console.print(
@@ -162,6 +168,7 @@ def _show(spec: SweepSpec, folder: Path, ranking: Ranking, console: Console) -> 
             f" python -m sweep.train {best})",
             soft_wrap=True,
             highlight=False,
+            markup=False,
         )
 
 

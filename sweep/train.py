@@ -43,14 +43,20 @@ def command(
         if again is not None:
             _replay(again)
             return
+        from sweep.codebase import codebase
+        from sweep.console.words import print_warnings
         from sweep.data.check import check_data
-        from sweep.errors import InputError
+        from sweep.errors import InputError, Mistake
         from sweep.spec.load import load_trial
 
         if config is None:
             raise InputError.single("name a CONFIG.yaml to train, or a divergence to --replay")
-        settings = load_trial(config, overrides or [], check_data=check_data)
-        _train(settings, results.absolute() / _folder_name(name or f"train-{config.stem}"))
+        idle: list[Mistake] = []
+        settings = load_trial(config, overrides or [], check_data=check_data, tell=idle.append)
+        shadowing = codebase().shadowing
+        print_warnings([*([shadowing] if shadowing else []), *map(str, idle)])
+        folder = _folder_name(f"train-{config.stem}" if name is None else name)
+        _train(settings, results.absolute() / folder)
 
 
 def _folder_name(name: str) -> str:
@@ -84,12 +90,20 @@ def _train(settings: TrialSettings, folder: Path) -> None:
 
     def report(metrics: EpochMetrics) -> None:
         write_epoch(paths, metrics)
+        for warning in metrics.warnings:
+            typer.echo(f"warning: {warning}", err=True)
         typer.echo(_line(metrics))
 
     try:
         data = prepare(settings.data)
         print_warnings(outline_warnings(settings.loss, data, settings.data.patch_size))
-        outcome = fit(settings, report=report, checkpoint=Checkpoints(folder), data=data)
+        outcome = fit(
+            settings,
+            report=report,
+            checkpoint=Checkpoints(folder),
+            data=data,
+            provenance=paths.provenance,
+        )
     except Exception as error:
         write_end(paths, Outcome.failed(error))
         raise

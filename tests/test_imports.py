@@ -26,7 +26,9 @@ def loaded(code: str) -> set[str]:
     return {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
 
 
-@pytest.mark.parametrize("module", ["sweep.record", "sweep.errors", "sweep.stopping"])
+@pytest.mark.parametrize(
+    "module", ["sweep.record", "sweep.errors", "sweep.stopping", "sweep.codebase"]
+)
 def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
     assert loaded(f"import {module}") - sys.stdlib_module_names == {"sweep"}
 
@@ -133,7 +135,7 @@ def test_no_module_takes_part_in_an_import_cycle() -> None:
 
 
 LAYERS = [
-    {"errors", "record", "diagnosis", "strict_json", "stopping"},
+    {"errors", "record", "diagnosis", "strict_json", "stopping", "codebase"},
     {"spec"},
     {"store", "data", "search"},
     {"trainer", "analysis"},

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.spec.load import load_sweep
+from sweep.spec.load import load_sweep, load_trial
 
 ROOT = Path(__file__).parent.parent
 PAGES = [page for page in ROOT.glob("**/*.md") if ".venv" not in page.parts]
@@ -25,6 +25,13 @@ def test_the_example_of_a_sweep_file_is_valid_but_for_its_dataset(tmp_path: Path
     spec = load_sweep(tmp_path / "example.yaml")
     assert spec.trials == 20
     assert len(spec.space) == 6
+
+
+def test_the_example_of_the_augmentation_page_is_a_valid_trial(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "augmentation.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "example.yaml").write_text(example)
+    assert load_trial(tmp_path / "example.yaml").augmentation.gamma.probability == 0.25
 
 
 @pytest.mark.parametrize("command", re.findall(r"python -m (sweep\.\w+)", README))

@@ -57,9 +57,10 @@ def ranking_frame(records: Iterable[TrialRecord], parameters: Sequence[str]) -> 
         parameters: dotted names of the searched parameters, in the order of their columns.
 
     Returns:
-        Columns `COLUMNS`, then one a parameter. ``val_dice`` and ``best_epoch`` are empty for
-        diverged and failed trials, so that no sort by Dice surfaces them; what they had reached
-        is in ``val_dice_before_end``. ``best_epoch`` counts from 0, ``epochs`` is a number of them.
+        Columns `COLUMNS`, ``preset`` where any trial is one, then one a parameter. ``val_dice`` and
+        ``best_epoch`` are empty for diverged and failed trials, so that no sort by Dice surfaces
+        them; what they had reached is in ``val_dice_before_end``. ``best_epoch`` counts from 0,
+        ``epochs`` is a number of them.
     """
     import pandas as pd
 
@@ -73,7 +74,9 @@ def ranking_frame(records: Iterable[TrialRecord], parameters: Sequence[str]) -> 
         name: _parameter_column([record.parameters.get(name) for record in ranked])
         for name in parameters
     }
-    return pd.DataFrame(fixed | searched)
+    presets = [record.preset for record in ranked]
+    named = {"preset": pd.array(presets, dtype="string")} if any(presets) else {}
+    return pd.DataFrame(fixed | named | searched)
 
 
 def unfinished(records: Iterable[TrialRecord]) -> int:

@@ -48,7 +48,7 @@ class LiveView:
         lines: list[RenderableType] = [self._head(), count_words(progress.counts), self._best()]
         if progress.running:
             lines.append(self._running())
-        for record in progress.divergences:
+        for record in list(progress.divergences):  # the driver may add one meanwhile
             assert record.outcome is not None
             lines.append(
                 Text.assemble(
@@ -63,12 +63,16 @@ class LiveView:
         row = Table.grid(padding=(0, 2))
         row.add_row(
             Text(self._name, style="bold"),
-            ProgressBar(total=1, completed=progress.done, width=30),
+            ProgressBar(total=1, completed=progress.done, width=30, complete_style="cyan"),
             f"{progress.finished_trials}/{progress.trials} trials",
             duration_words(progress.elapsed),
             f"about {duration_words(left)} left" if left is not None else "starting",
         )
         return row
+
+    def _bar(self, epochs: int) -> ProgressBar:
+        total = self._progress.max_epochs
+        return ProgressBar(total=total, completed=epochs, width=16, complete_style="cyan")
 
     def _best(self) -> Text:
         best = self._progress.best
@@ -86,7 +90,7 @@ class LiveView:
         for trial in shown[:SHOWN_RUNNING]:
             table.add_row(
                 Text("  ▸ " + trial.trial_id, style=STYLES[Status.RUNNING]),
-                ProgressBar(total=self._progress.max_epochs, completed=trial.epochs, width=16),
+                self._bar(trial.epochs),
                 f"{trial.epochs}/{self._progress.max_epochs} epochs",
                 f"Dice {dice_words(trial.dice)}",
                 Text(f"best {dice_words(trial.best)}", style="dim"),

@@ -37,3 +37,6 @@ class PlainView:
             markup=False,
             soft_wrap=True,
         )
+        for warning in record.warnings:
+            text = f"    warning: {warning}"
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)

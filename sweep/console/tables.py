@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -30,21 +31,28 @@ def ranking_table(
         title: above the table.
     """
     wide = width >= WIDE
-    table = Table(title=title or None, title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("#", "trial", "status"):
+    table = Table(
+        title=Text(title) if title else None,
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    headings = ("#", "trial", "preset", "status") if "preset" in frame else ("#", "trial", "status")
+    for heading in headings:
         table.add_column(heading, no_wrap=True)
     for heading in ("val Dice", "best at", "epochs"):
         table.add_column(heading, justify="right", no_wrap=True)
-    names = {name: name.rpartition(".")[2] for name in parameters}
+    names = _short_names(parameters)
     if wide:
         for name in names.values():
             table.add_column(name.replace("_", "\n"), justify="right", vertical="bottom")
     else:
         table.add_column("parameters", ratio=1)
     for row in frame.to_dict("records"):
-        values = {short: _parameter(row[name]) for name, short in names.items()}
-        joined = " ".join(f"{short}={value}" for short, value in values.items())
-        table.add_row(*_fixed_cells(row), *(values.values() if wide else [joined]))
+        values = [_parameter(row[name]) for name in names]
+        pairs = zip(names.values(), values, strict=True)
+        joined = Text(" ").join(Text.assemble(f"{short}=", value) for short, value in pairs)
+        table.add_row(*_fixed_cells(row), *(values if wide else [joined]))
     return table
 
 
@@ -60,6 +68,13 @@ def causes(frame: pd.DataFrame) -> list[Text]:
     ]
 
 
+def _short_names(parameters: list[str]) -> dict[str, str]:
+    """Dotted name → its last part, or the whole where two end in the same."""
+    last = {name: name.rpartition(".")[2] for name in parameters}
+    often = Counter(last.values())
+    return {name: short if often[short] == 1 else name for name, short in last.items()}
+
+
 def _fixed_cells(row: dict[Any, Any]) -> list[str | Text]:
     import pandas as pd
 
@@ -67,7 +82,8 @@ def _fixed_cells(row: dict[Any, Any]) -> list[str | Text]:
     dice = None if pd.isna(row["val_dice"]) else float(row["val_dice"])
     return [
         str(row["rank"]),
-        row["trial_id"],
+        str(row["trial_id"]),
+        *(["–" if pd.isna(row["preset"]) else str(row["preset"])] if "preset" in row else []),
         Text(status_words(status), style=STYLES[status]),
         dice_words(dice),
         "–" if pd.isna(row["best_epoch"]) else str(row["best_epoch"]),
@@ -75,9 +91,9 @@ def _fixed_cells(row: dict[Any, Any]) -> list[str | Text]:
     ]
 
 
-def _parameter(value: Any) -> str:
+def _parameter(value: Any) -> Text:
     import pandas as pd
 
     if pd.isna(value):
-        return "–"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+        return Text("–")
+    return Text(f"{value:.3g}" if isinstance(value, float) else str(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 
 from rich.console import Console
@@ -21,8 +22,10 @@ STYLES: Mapping[Status, str] = {
 
 def make_console(*, stderr: bool = False) -> Console:
     """A console on stdout or stderr; where that is no terminal, wide enough for a whole table."""
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=160)
+    # Bound to the stream of this moment: what is printed elsewhere while Ray runs goes to a file.
+    stream = sys.stderr if stderr else sys.stdout
+    console = Console(file=stream)
+    return console if console.is_terminal else Console(file=stream, width=160)
 
 
 def print_warnings(warnings: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from sweep.data.bias_field import NO_SIMPLEITK, has_simpleitk
 from sweep.data.brain import NO_NILEARN, has_nilearn, slabs
 from sweep.data.raw import RawDataset, open_raw
 from sweep.data.splits import Split, read_splits
@@ -21,13 +22,7 @@ def check_data(settings: DataSettings) -> list[Mistake]:
 
     A mistake of the settings has a key and no file, one of the dataset names its file.
     """
-    match settings:
-        case ShapesData():
-            return list(_fold_mistakes(settings, settings.count, None))
-        case BrainData():
-            return list(_brain_mistakes(settings))
-        case NnunetRawData():
-            return list(_raw_mistakes(settings))
+    return [*_package_mistakes(settings), *_source_mistakes(settings)]
 
 
 def geometric_label(labels: Mapping[str, int], wanted: str | int | None) -> int:
@@ -55,6 +50,21 @@ def geometric_label(labels: Mapping[str, int], wanted: str | int | None) -> int:
             message += f"; did you mean {near[0]!r}?"
     known = ", ".join(f"{name} ({value})" for name, value in classes.items())
     raise InputError.single(f"{message} (its classes: {known})", key="data.geometric_class")
+
+
+def _package_mistakes(settings: CommonData) -> Iterator[Mistake]:
+    if settings.n4 and not has_simpleitk():
+        yield Mistake(NO_SIMPLEITK, key="data.n4")
+
+
+def _source_mistakes(settings: DataSettings) -> Iterator[Mistake]:
+    match settings:
+        case ShapesData():
+            return _fold_mistakes(settings, settings.count, None)
+        case BrainData():
+            return _brain_mistakes(settings)
+        case NnunetRawData():
+            return _raw_mistakes(settings)
 
 
 def _brain_mistakes(settings: BrainData) -> Iterator[Mistake]:

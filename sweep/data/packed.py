@@ -10,7 +10,7 @@ The files are written as the cases come, since their total size is known only at
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -22,7 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 from sweep.data.samples import CaseArrays
 from sweep.data.splits import Split
 
-FORMAT = 1
+FORMAT = 2
 """Raise it whenever the same settings would no longer give the same files."""
 
 _IMAGES, _LABELS, _INDEX = "images.f32", "labels.u8", "index.json"
@@ -37,12 +37,14 @@ class Packed:
         classes: names of the classes, by label value.
         splits: the dataset's own splits, or None where it brings none.
         cases: by identifier, in sorted order.
+        settings: what the folder was built with, as it was recorded then.
     """
 
     channels: tuple[str, ...]
     classes: tuple[str, ...]
     splits: tuple[Split, ...] | None
     cases: dict[str, CaseArrays]
+    settings: Mapping[str, Any]
 
 
 def write_packed(
@@ -52,6 +54,7 @@ def write_packed(
     channels: Sequence[str],
     classes: Sequence[str],
     splits: Sequence[Split] | None,
+    settings: Mapping[str, Any],
 ) -> None:
     """Pack cases ``(name, image [S, C, H, W], label [S, H, W])`` into ``folder``."""
     entries = []
@@ -66,6 +69,7 @@ def write_packed(
         "channels": list(channels),
         "classes": list(classes),
         "splits": splits,
+        "settings": dict(settings),
         "cases": entries,
     }
     (folder / _INDEX).write_text(json.dumps(index), encoding="utf-8")
@@ -100,6 +104,7 @@ def open_packed(folder: Path) -> Packed | None:
             classes=tuple(index["classes"]),
             splits=splits and tuple((tuple(train), tuple(val)) for train, val in splits),
             cases=cases,
+            settings=dict(index["settings"]),
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -1,6 +1,7 @@
 """From a data source to training and validation samples, read and normalised once a machine.
 
-source → raw folder → reader → normalisation → packed arrays in the cache → samples
+source → raw folder → reader → bias field correction → normalisation → packed arrays in the cache
+→ samples
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import importlib.metadata
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.bias_field import correct_bias_field, simpleitk_version
 from sweep.data.brain import write_brain
 from sweep.data.cache import cached, default_cache
 from sweep.data.check import check_data, geometric_label
-from sweep.data.normalize import Normalization, normalize
+from sweep.data.normalize import normalize
 from sweep.data.packed import FORMAT, Packed, open_packed, write_packed
 from sweep.data.pixels import load_case
 from sweep.data.raw import (
@@ -56,8 +59,10 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
     entry = (cache or default_cache()) / f"{settings.source}-{_digest(settings)}"
     packed = cached(entry, open_packed, lambda folder: _build(settings, folder))
     if packed.splits is None:
-        training, validation = split(tuple(packed.cases), settings.folds, settings.fold)
+        folds = settings.folds
+        training, validation = split(tuple(packed.cases), folds, settings.fold)
     else:
+        folds = len(packed.splits)
         training, validation = packed.splits[settings.fold]
     labels = {name: value for value, name in enumerate(packed.classes)}
     wanted = settings.geometric_class if isinstance(settings, NnunetRawData) else None
@@ -67,6 +72,13 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         geometric_class=geometric_label(labels, wanted),
         training=_samples(packed, training, "training"),
         validation=_samples(packed, validation, "validation"),
+        origin={
+            **packed.settings,
+            "folds": folds,
+            "dealt": packed.splits is None,
+            "fold": settings.fold,
+            "geometric_class": wanted,
+        },
     )
 
 
@@ -94,22 +106,25 @@ def _build(settings: DataSettings, folder: Path) -> None:
     dataset = open_raw(raw)
     write_packed(
         folder,
-        _normalised_cases(dataset, settings.normalization, slice_axis),
+        _normalised_cases(dataset, settings, slice_axis),
         channels=dataset.channel_names,
         classes=dataset.classes,
         splits=read_splits(raw, dataset.cases),
+        settings=_content(settings),
     )
 
 
 def _normalised_cases(
-    dataset: RawDataset, normalization: Normalization, slice_axis: int
+    dataset: RawDataset, settings: DataSettings, slice_axis: int
 ) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.uint8]]]:
     """Cases as ``(name, image [S, C, H, W], label [S, H, W])``; mistakes are told at the end."""
     mistakes: list[Mistake] = []
     for case in dataset.cases:
         try:
             image, label = load_case(dataset, case)
-            image = normalize(image, normalization)
+            if settings.n4:
+                image = correct_bias_field(image)
+            image = normalize(image, settings.normalization)
         except InputError as error:
             mistakes.extend(error.mistakes)
             if len(mistakes) >= _MOST_MISTAKES:
@@ -125,13 +140,21 @@ def _normalised_cases(
         raise InputError(mistakes)
 
 
-def _digest(settings: DataSettings) -> str:
-    """Name of all that the packed pixels depend on."""
+def _content(settings: DataSettings) -> dict[str, Any]:
+    """The settings that the packed pixels depend on; of a folder the one that it really is."""
     content = settings.model_dump(mode="json", exclude=NOT_CONTENT)
-    content["format"] = FORMAT
     if isinstance(settings, NnunetRawData):
         content["folder"] = str(Path(settings.folder).resolve())
+    return content
+
+
+def _digest(settings: DataSettings) -> str:
+    """Name of all that the packed pixels depend on."""
+    content = _content(settings) | {"format": FORMAT}
+    if isinstance(settings, NnunetRawData):
         content["files"] = _fingerprint(Path(settings.folder))
+    if settings.n4:
+        content["simpleitk"] = simpleitk_version()
     if isinstance(settings, BrainData):
         content["nilearn"] = importlib.metadata.version("nilearn")
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import overload
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,10 @@ class Samples(Sequence[Sample]):
     def __len__(self) -> int:
         return len(self._places)
 
+    def case_of(self, index: int) -> CaseArrays:
+        """The whole case that a sample is a slice of."""
+        return self._places[index][0]
+
     @overload
     def __getitem__(self, index: int) -> Sample: ...
     @overload
@@ -80,6 +84,8 @@ class PreparedData:
         geometric_class: index of the class that the geometric losses act on.
         training: samples of the training cases.
         validation: samples of the held-out cases.
+        origin: the settings of ``data`` that made these samples, as the packed files themselves
+            and the split tell them; empty for samples that were made by hand.
     """
 
     channels: tuple[str, ...]
@@ -87,3 +93,4 @@ class PreparedData:
     geometric_class: int
     training: Samples
     validation: Samples
+    origin: Mapping[str, Any] = field(default_factory=dict)

@@ -64,8 +64,10 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
 def _train(folder: Path) -> Generator[EpochMetrics, None, Outcome]:
     # Inside the generator, so that a failing import or file is the trial's outcome too.
     from sweep.spec.load import load_trial
+    from sweep.store.layout import TrialPaths
     from sweep.trainer.checkpoints import Checkpoints
     from sweep.trainer.fit import epochs
 
-    config = load_trial(folder / "config.yaml")
-    return (yield from epochs(config, checkpoint=Checkpoints(folder)))
+    paths = TrialPaths(folder)
+    config = load_trial(paths.config)
+    return (yield from epochs(config, checkpoint=Checkpoints(folder), provenance=paths.provenance))

@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 RAY_LOGGERS = ("ray", "ray.tune", "ray.data", "ray.train")
@@ -37,9 +37,10 @@ def local_cluster(log: Path, *, verbose: bool) -> Iterator[None]:
     # Imported here: more than a second, and only a sweep needs it.
     import ray
 
-    with _messages_to(None if verbose else log), warnings.catch_warnings():
+    quiet = None if verbose else log
+    with _messages_to(quiet), _prints_to(quiet), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"ray\..*")
-        with _stderr_to(None if verbose else log):
+        with _stderr_to(quiet):
             ray.init(
                 address="local",
                 include_dashboard=False,
@@ -62,6 +63,8 @@ def _messages_to(log: Path | None) -> Iterator[None]:
     handler = logging.FileHandler(log, delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = [logging.getLogger(name) for name in RAY_LOGGERS]
+    # It misses, trial by trial, the copies of our history that Ray was told not to make.
+    logging.getLogger("ray.tune.analysis").setLevel(logging.ERROR)
     before = [(logger, logger.handlers[:], logger.propagate) for logger in loggers]
     for logger in loggers:
         logger.handlers, logger.propagate = [handler], False
@@ -71,6 +74,19 @@ def _messages_to(log: Path | None) -> Iterator[None]:
         for logger, handlers, propagate in before:
             logger.handlers, logger.propagate = handlers, propagate
         handler.close()
+
+
+@contextmanager
+def _prints_to(log: Path | None) -> Iterator[None]:
+    """Send what Python code prints to a file: a thread of Ray tells there of workers that died.
+
+    Our own console was bound to the true stdout before.
+    """
+    if log is None:
+        yield
+        return
+    with log.open("a") as file, redirect_stdout(file), redirect_stderr(file):
+        yield
 
 
 @contextmanager

@@ -17,10 +17,12 @@ from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRec
 from sweep.search.scheduler import Decision, make_scheduler
 from sweep.search.searcher import make_searcher
 from sweep.spec.load import to_yaml
+from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
 from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted
 from sweep.store.layout import trial_number
 from sweep.store.store import Store
+from sweep.strict_json import finite_or_none
 
 
 class Observer(Protocol):
@@ -39,15 +41,17 @@ class _Trial:
 
     trial_id: str
     parameters: Mapping[str, ParameterValue]
+    preset: str | None
     history: list[EpochMetrics] = field(default_factory=list)
 
-    def record(self, outcome: Outcome) -> TrialRecord:
+    def record(self, outcome: Outcome | None) -> TrialRecord:
         return TrialRecord(
             trial_id=self.trial_id,
             number=trial_number(self.trial_id),
             parameters=self.parameters,
             history=tuple(self.history),
             outcome=outcome,
+            preset=self.preset,
         )
 
 
@@ -89,10 +93,14 @@ class Conductor:
     def next_trial(self) -> Path | None:
         """Folder of the next trial to execute, with its ``config.yaml``; None when `finished`.
 
-        Trials that an interruption left unfinished come first.
+        Trials that an interruption left unfinished come first, then the presets, each a trial,
+        then what the searcher proposes.
         """
-        if not self._waiting:
-            self._propose()
+        if not self._waiting and not self.finished:
+            if self._proposed < len(self._spec.presets):
+                self._start_preset(self._spec.presets[self._proposed])
+            else:
+                self._propose()
         return self._folder(self._waiting.popleft()) if self._waiting else None
 
     def report(self, trial_id: str, metrics: EpochMetrics) -> Decision:
@@ -106,10 +114,7 @@ class Conductor:
             return Decision.STOP
         if not self._store.append_epoch(trial_id, metrics):
             return Decision.CONTINUE
-        trial.history.append(metrics)
-        for observer in self._observers:
-            observer.epoch_reported(trial_id, metrics)
-        return self._judge(trial, metrics)
+        return self._take(trial, metrics)
 
     def end(self, trial_id: str, outcome: Outcome) -> None:
         """Record how a trial ended, tell searcher and scheduler; only the first end counts."""
@@ -119,27 +124,46 @@ class Conductor:
         self._store.end_trial(trial_id, outcome)
         self._close(trial, outcome)
 
+    def _start_preset(self, name: str) -> None:
+        settings = self._spec.preset_trial(name)
+        trial = self._start(self._spec.parameters_of(settings), settings, name)
+        # What it proposes itself, a searcher knows to be running. This it has to be told.
+        self._searcher.tell(trial.record(None))
+
     def _propose(self) -> None:
-        if self.finished:
-            return
         parameters = self._searcher.ask(self._proposed)
         if parameters is None:
             self._exhausted = True
             return
-        config = to_yaml(self._spec.trial(parameters))
-        trial_id = self._store.start_trial(self._proposed, parameters, config)
-        self._open(trial_id, parameters)
+        self._start(parameters, self._spec.trial(parameters))
 
-    def _open(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
+    def _start(
+        self,
+        parameters: Mapping[str, ParameterValue],
+        settings: TrialSettings,
+        preset: str | None = None,
+    ) -> _Trial:
+        config = to_yaml(settings)
+        trial_id = self._store.start_trial(self._proposed, parameters, config, preset)
+        return self._open(_Trial(trial_id, parameters, preset))
+
+    def _open(self, trial: _Trial) -> _Trial:
         self._proposed += 1
-        self._trials[trial_id] = _Trial(trial_id, parameters)
-        self._waiting.append(trial_id)
+        self._trials[trial.trial_id] = trial
+        self._waiting.append(trial.trial_id)
         for observer in self._observers:
-            observer.trial_started(trial_id, parameters)
+            observer.trial_started(trial.trial_id, trial.parameters)
+        return trial
 
-    def _judge(self, trial: _Trial, metrics: EpochMetrics) -> Decision:
+    def _take(self, trial: _Trial, metrics: EpochMetrics) -> Decision:
+        """Decide on an epoch that is recorded, now or in an earlier session."""
+        trial.history.append(metrics)
+        for observer in self._observers:
+            observer.epoch_reported(trial.trial_id, metrics)
         epochs = metrics.epoch + 1
-        decision = self._scheduler.report(trial.trial_id, epochs, metrics.val_dice)
+        # As it was recorded: a NaN that an earlier session saw is None when it is replayed.
+        value = finite_or_none(metrics.val_dice)
+        decision = self._scheduler.report(trial.trial_id, epochs, value)
         if decision is Decision.STOP:
             cause = f"stopped by {self._spec.scheduler.name} after {epochs} epochs"
             self.end(trial.trial_id, Outcome(status=Status.PRUNED, cause=cause))
@@ -147,6 +171,8 @@ class Conductor:
 
     def _close(self, trial: _Trial, outcome: Outcome) -> None:
         del self._trials[trial.trial_id]
+        if trial.trial_id in self._waiting:  # it ended in an earlier session
+            self._waiting.remove(trial.trial_id)
         record = trial.record(outcome)
         self._scheduler.end(trial.trial_id, outcome.status)
         self._searcher.tell(record)
@@ -162,17 +188,13 @@ class Conductor:
             record = records[event.trial_id]
             match event:
                 case TrialStarted():
-                    self._open(event.trial_id, record.parameters)
+                    self._open(_Trial(event.trial_id, record.parameters, record.preset))
                 case EpochRecorded(epoch=epoch):
-                    trial = self._trials[event.trial_id]
-                    trial.history.append(record.history[epoch])
-                    for observer in self._observers:
-                        observer.epoch_reported(event.trial_id, trial.history[-1])
-                    self._scheduler.report(event.trial_id, epoch + 1, event.val_dice)
+                    # A trial that is to stop ends here, also where a crash came before its end.
+                    self._take(self._trials[event.trial_id], record.history[epoch])
                 case TrialEnded():
                     assert record.outcome is not None
-                    self._waiting.remove(event.trial_id)
-                    self._close(self._trials[event.trial_id], record.outcome)
+                    self.end(event.trial_id, record.outcome)
 
     def _folder(self, trial_id: str) -> Path:
         return self._store.layout.trial(trial_id).folder

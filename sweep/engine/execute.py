@@ -39,19 +39,20 @@ def execute(conductor: Conductor, spec: SweepSpec, log: Path, *, verbose: bool =
         from sweep.engine.tuning import (
             ConductedScheduler,
             ConductedSearcher,
-            Interruption,
             Stopped,
+            Supervision,
             trial_name,
         )
 
         deadline = None if spec.time_budget is None else time.monotonic() + spec.time_budget
         resources = trial_resources(spec)
+        scheduler = ConductedScheduler(conductor)
         with tempfile.TemporaryDirectory(prefix="sweep-ray-") as scratch:
             tuner = tune.Tuner(
                 tune.with_resources(TrialActor, resources),
                 tune_config=tune.TuneConfig(
                     search_alg=ConductedSearcher(conductor, _slots(spec, resources)),
-                    scheduler=ConductedScheduler(conductor),
+                    scheduler=scheduler,
                     num_samples=-1,  # the searcher says when it is finished
                     reuse_actors=True,
                     trial_name_creator=trial_name,
@@ -61,7 +62,7 @@ def execute(conductor: Conductor, spec: SweepSpec, log: Path, *, verbose: bool =
                     storage_path=scratch,
                     name="ray",
                     verbose=1 if verbose else 0,
-                    callbacks=[Interruption(lambda: bool(asked), deadline)],
+                    callbacks=[Supervision(conductor, scheduler, lambda: bool(asked), deadline)],
                     failure_config=tune.FailureConfig(max_failures=RETRIES_OF_DEAD_WORKERS),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),

@@ -19,8 +19,11 @@ from ray.tune.search import Searcher
 from sweep.engine.actor import MESSAGE
 from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
+from sweep.errors import SweepError
 from sweep.record import EpochMetrics, Outcome, Status
 from sweep.search.scheduler import Decision
+
+DIED = "the worker died again and again: it was killed, ran out of memory, or its node was lost"
 
 
 class Stopped(Exception):
@@ -66,52 +69,77 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
 
 
 class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
-    """Passes results to the conductor and its decisions back to Ray."""
+    """Passes results to the conductor and its decisions back to Ray.
+
+    Ray takes an exception in here for a fault of the trial and would retry it. One that is ours
+    (the disk is full, the results folder has gone) is kept in ``failure`` and ends the sweep.
+    """
 
     def __init__(self, conductor: Conductor) -> None:
         super().__init__()
         self._conductor = conductor
+        self.failure: SweepError | None = None
 
-    def on_trial_result(
-        self,
-        tune_controller: Any,
-        trial: Trial,
-        result: dict[str, Any],
-    ) -> str:
-        message = result[MESSAGE]
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        try:
+            decision = self._pass_on(trial_name(trial), result[MESSAGE])
+        except SweepError as error:
+            self.failure = error
+            decision = Decision.CONTINUE
+        stop = decision is Decision.STOP
+        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+
+    def _pass_on(self, trial_id: str, message: EpochMetrics | Outcome) -> Decision:
         if isinstance(message, EpochMetrics):
-            decision = self._conductor.report(trial_name(trial), message)
-            stop = decision is Decision.STOP
-            return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
-        self._conductor.end(trial_name(trial), message)
-        return str(TrialScheduler.STOP)
-
-    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """The worker died once more than Ray retries."""
-        last_line = str(trial.get_error() or "the worker died").strip().splitlines()[-1]
-        self._conductor.end(
-            trial_name(trial),
-            Outcome(status=Status.FAILED, cause=last_line, error=str(trial.get_error())),
-        )
+            return self._conductor.report(trial_id, message)
+        self._conductor.end(trial_id, message)
+        return Decision.STOP
 
 
-class Interruption(Callback):  # type: ignore[misc]
-    """Ends Ray's loop between two of its steps, where nothing is half-recorded.
+class Supervision(_NotPickled, Callback):  # type: ignore[misc]
+    """Ends Ray's loop between two of its steps, and trials that Ray has given up.
 
     Args:
+        conductor: told of the trials that Ray has given up.
+        scheduler: whose ``failure`` ends the sweep.
         asked: whether an interruption was asked for (a signal).
         deadline: of `time.monotonic`; None for no time budget.
     """
 
-    def __init__(self, asked: Callable[[], bool], deadline: float | None) -> None:
+    def __init__(
+        self,
+        conductor: Conductor,
+        scheduler: ConductedScheduler,
+        asked: Callable[[], bool],
+        deadline: float | None,
+    ) -> None:
+        self._conductor = conductor
+        self._scheduler = scheduler
         self._asked = asked
         self._deadline = deadline
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Called where nothing is half-recorded."""
+        if self._scheduler.failure is not None:
+            raise self._scheduler.failure
         if self._asked():
             raise Stopped(Ending.INTERRUPTED)
         if self._deadline is not None and time.monotonic() >= self._deadline:
             raise Stopped(Ending.OUT_OF_TIME)
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """The worker died once more than Ray retries.
+
+        The scheduler's method of this name will not do: Ray calls that one before a retry too.
+        """
+        error = str(trial.get_error() or DIED).strip()
+        outcome = Outcome(status=Status.FAILED, cause=error.splitlines()[-1], error=error)
+        try:
+            self._conductor.end(trial_name(trial), outcome)
+        except SweepError as failure:
+            self._scheduler.failure = failure
 
 
 def trial_name(trial: Trial) -> str:

@@ -14,26 +14,29 @@ class GridSearch:
 
     Args:
         space: `grid` or `choice` of each searched parameter under its dotted name.
+        first: number of the trial that has the first combination.
 
     Raises:
         TypeError: a distribution lists no values.
     """
 
-    def __init__(self, space: Mapping[str, Distribution]) -> None:
+    def __init__(self, space: Mapping[str, Distribution], first: int = 0) -> None:
         self._values: dict[str, tuple[ParameterValue, ...]] = {}
         for name, distribution in space.items():
             if not isinstance(distribution, Listed):
                 raise TypeError(f"a grid needs listed values, got {distribution!r} for {name}")
             self._values[name] = distribution.values
+        self._first = first
         self._size = math.prod(map(len, self._values.values()))
 
     def ask(self, number: int) -> dict[str, ParameterValue] | None:
-        """The combination with this number, from 0; None after the last."""
-        if number >= self._size:
+        """The combination of the trial with this number; None after the last."""
+        place = number - self._first
+        if place >= self._size:
             return None
         parameters: dict[str, ParameterValue] = {}
         for name, choices in reversed(self._values.items()):
-            number, index = divmod(number, len(choices))
+            place, index = divmod(place, len(choices))
             parameters[name] = choices[index]
         return {name: parameters[name] for name in self._values}
 

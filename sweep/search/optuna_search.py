@@ -33,6 +33,9 @@ class OptunaSearch:
     FAIL would hide the divergence from all of them: measured over 60 trials beside a divergent
     region, TPE then walked into it about twice as often.
 
+    A trial that it did not propose (a preset's) is told too, unless a parameter lies outside the
+    space: Optuna learns from no other trials than those whose distributions are the space's own.
+
     A sampler is made anew for each trial, its seed derived from the searcher's and the trial's
     number: with what the study holds, that decides the proposal.
 
@@ -51,6 +54,7 @@ class OptunaSearch:
         seed: int,
         make_sampler: Callable[[int], BaseSampler],
     ) -> None:
+        self._space = space
         self._codecs = {name: make_codec(distribution) for name, distribution in space.items()}
         self._distributions = {name: codec.distribution for name, codec in self._codecs.items()}
         self._seed = seed
@@ -68,7 +72,7 @@ class OptunaSearch:
         return {name: codec.decode(asked[name]) for name, codec in self._codecs.items()}
 
     def tell(self, record: TrialRecord) -> None:
-        if record.number in self._ended:
+        if record.number in self._ended or not self._can_hold(record.parameters):
             return
         if record.number not in self._open:
             self._open[record.number] = self._adopt(record)
@@ -76,8 +80,11 @@ class OptunaSearch:
             self._ended.add(record.number)
             self._finish(self._open.pop(record.number), record)
 
+    def _can_hold(self, parameters: Mapping[str, ParameterValue]) -> bool:
+        return all(kind.contains(parameters[name]) for name, kind in self._space.items())
+
     def _adopt(self, record: TrialRecord) -> optuna.Trial:
-        """The trial of the study for one that an earlier session asked for."""
+        """The trial of the study for one that another asked for: an earlier session, a preset."""
         self.study.sampler = RandomSampler(seed=0)  # cheap; all values are given
         self.study.enqueue_trial(
             {name: codec.encode(record.parameters[name]) for name, codec in self._codecs.items()}

@@ -19,15 +19,18 @@ class Searcher(Protocol):
     """
 
     def ask(self, number: int) -> dict[str, ParameterValue] | None:
-        """Parameters of the trial with this number, from 0, under their dotted names.
+        """Parameters of the trial with this number under their dotted names.
 
-        Numbers are asked for in ascending order; asking again before the trial is told repeats
-        the answer. None: the space has no more configurations.
+        Numbers are asked for in ascending order, from the number of presets on; asking again
+        before the trial is told repeats the answer. None: the space has no more configurations.
         """
         ...
 
     def tell(self, record: TrialRecord) -> None:
         """Learn how a trial ended.
+
+        A preset's trial, which no searcher proposed, is told when it starts and when it ends. Its
+        parameters may lie outside the space; a searcher that cannot learn from it passes it over.
 
         A resumed sweep tells the records of all its trials, those that still run included, in
         the order of their numbers and before it asks. Telling an ended trial again is harmless.
@@ -42,7 +45,7 @@ def make_searcher(spec: SweepSpec) -> Searcher:
         case strategy.RandomSearcher():
             return RandomSearch(spec.space, seed)
         case strategy.GridSearcher():
-            return GridSearch(spec.space)
+            return GridSearch(spec.space, first=len(spec.presets))
         case strategy.TpeSearcher(startup_trials=startup_trials):
             # Here, so that a sweep without Optuna does not wait for its import.
             from sweep.search.optuna_search import OptunaSearch, tpe

@@ -15,7 +15,14 @@ from sweep.spec.sweep import SweepSpec
 from sweep.spec.tree import Finding, choosing_keys, types_of
 from sweep.spec.wording import shown
 
-ENTANGLED = (("data.folds", "data.fold"), ("network.name", "network.deep_supervision"))
+ENTANGLED = (
+    ("data.folds", "data.fold"),
+    ("data.normalization", "augmentation.gamma.mode"),
+    ("network.name", "network.deep_supervision"),
+    ("network.name", "network.dropout"),
+    ("loss.main", "loss.focal_gamma"),
+    ("loss.dice_weight", "loss.pixel_weight"),
+)
 """Pairs of settings of which each limits the other."""
 
 
@@ -35,6 +42,7 @@ def check_sweep(spec: SweepSpec) -> Iterator[Finding]:
     """Settings of a valid sweep that contradict each other."""
     yield from _check_grid(spec)
     yield from _check_epochs(spec)
+    yield from _check_presets(spec)
 
 
 def check_machine(spec: SweepSpec, machine: Machine) -> Iterator[Finding]:
@@ -75,9 +83,10 @@ def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
     for key in intervals:
         message = "the searcher `grid` needs listed values: use `grid` or `choice` here"
         yield Finding(("space", key), message)
-    size = grid_size(spec.space)
+    size = grid_size(spec.space) + len(spec.presets)
     if not intervals and spec.trials > size:
-        message = f"must be at most {size}, the size of the grid, but is {spec.trials}"
+        what = "the size of the grid" + " plus the presets" * bool(spec.presets)
+        message = f"must be at most {size}, {what}, but is {spec.trials}"
         yield Finding(("trials",), message)
 
 
@@ -95,6 +104,19 @@ def _check_epochs(spec: SweepSpec) -> Iterator[Finding]:
             "switches on, so its searched weights have no effect"
         )
         yield Finding(("space", key) if key in spec.space else tuple(key.split(".")), message)
+
+
+def _check_presets(spec: SweepSpec) -> Iterator[Finding]:
+    for index, name in enumerate(spec.presets):
+        try:
+            spec.preset_trial(name)
+        except InputError as error:
+            for mistake in error.mistakes:
+                message = f"`{name}` does not fit this sweep: {mistake.key}: {mistake.message}"
+                yield Finding(("presets", index), message)
+    if len(spec.presets) > spec.trials:
+        message = f"must be at least {len(spec.presets)}, one for each preset, but is {spec.trials}"
+        yield Finding(("trials",), message)
 
 
 def _check_pair(spec: SweepSpec, first: str, second: str) -> Iterator[Finding]:
@@ -130,5 +152,7 @@ def _values_to_try(distribution: Distribution) -> tuple[ParameterValue, ...]:
 
 
 def _bounds(distribution: Distribution) -> tuple[ParameterValue, ...]:
-    """Smallest and largest number, or all values where there are no numbers."""
-    return distribution.extent or _values_to_try(distribution)
+    """Smallest and largest number, and all listed values that are none."""
+    listed = distribution.values if isinstance(distribution, Listed) else ()
+    others = (value for value in listed if isinstance(value, bool | str | None))
+    return (*dict.fromkeys(distribution.extent or ()), *others)

@@ -88,6 +88,21 @@ class Document:
                 self.wrong(place, path, mistake.message)
         self.places[path] = place
 
+    def fill(self, key: str, value: Any, place: Place) -> None:
+        """Give the setting with this dotted name a value, unless the file gives it one itself."""
+        *groups, last = key.split(".")
+        target = self.values
+        for depth, group in enumerate(groups, start=1):
+            if group not in target:
+                target[group] = {}
+                self.places[tuple(groups[:depth])] = place
+            target = target[group]
+            if not isinstance(target, dict):
+                return  # what stands there is wrong, and told as such
+        if last not in target:
+            target[last] = value
+            self.places[*groups, last] = place
+
     def mistakes_from(self, findings: Iterable[Finding]) -> list[Mistake]:
         """All mistakes of the text and, with their places, of its values, in the file's order."""
         told = [
@@ -96,6 +111,10 @@ class Document:
             if not any(finding.path[: len(path)] == path for path in self.unreadable)
         ]
         return sorted(self.mistakes + told, key=lambda m: (m.file != self.file, m.line or 0))
+
+    def placed(self, findings: Iterable[Finding]) -> list[Mistake]:
+        """Findings with their file and line."""
+        return [self._mistake(finding) for finding in findings]
 
     def _mistake(self, finding: Finding) -> Mistake:
         around = (finding.path[:length] for length in range(len(finding.path), 0, -1))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sweep.spec.settings import GeometricWeights
 from sweep.spec.space import Distribution
 
-WEIGHTS = tuple(f"loss.weights.{term}" for term in ("compactness", "boundary", "aspect"))
+WEIGHTS = tuple(f"loss.weights.{term}" for term in GeometricWeights.model_fields)
 
 
 class Extents:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -16,7 +16,9 @@ from ruamel.yaml.representer import SafeRepresenter
 from sweep.errors import InputError, Mistake
 from sweep.spec.check import check_machine, check_space, check_sweep
 from sweep.spec.document import Document, read_document
+from sweep.spec.inactive import without_effect
 from sweep.spec.machine import Machine
+from sweep.spec.presets import PRESETS, check_preset
 from sweep.spec.settings import DataSettings, TrialSettings
 from sweep.spec.sweep import SweepSpec, check_name
 from sweep.spec.tree import Finding, setting_names
@@ -24,6 +26,9 @@ from sweep.spec.wording import findings_of, shown
 
 SWEEP_KEYS = [key for key in SweepSpec.model_fields if key not in TrialSettings.model_fields]
 
+
+Tell = Callable[[Mistake], None]
+"""Is told, with file, line and key, what was asked for and has no effect but is no mistake."""
 
 CheckData = Callable[[DataSettings], Sequence[Mistake]]
 """Looks at the data that settings name; this package reads no data itself."""
@@ -35,6 +40,7 @@ def load_sweep(
     *,
     machine: Machine | None = None,
     check_data: CheckData | None = None,
+    tell: Tell | None = None,
 ) -> SweepSpec:
     """Read and validate a sweep file.
 
@@ -43,6 +49,7 @@ def load_sweep(
         overrides: ``dotted.key=value`` texts, applied in order before anything is validated.
         machine: where the sweep is to run; its resources are checked when it is given.
         check_data: tells mistakes of the data that only a look at it shows.
+        tell: see `Tell`.
 
     Raises:
         InputError: with every mistake, its file, line and key.
@@ -65,6 +72,9 @@ def load_sweep(
     if spec is not None:
         if not findings and not document.mistakes:  # what is unknown contradicts nothing
             findings += check_sweep(spec)
+            idle = list(without_effect(spec, document.values))
+            findings += [finding for finding, refused in idle if refused]
+            _tell(document, (finding for finding, refused in idle if not refused), tell)
         findings += check_space(spec)
         findings += check_machine(spec, machine) if machine else []
         findings += _look_at_data(document, spec, check_data)
@@ -75,9 +85,17 @@ def load_sweep(
 
 
 def load_trial(
-    path: str | Path, overrides: Sequence[str] = (), *, check_data: CheckData | None = None
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    check_data: CheckData | None = None,
+    tell: Tell | None = None,
 ) -> TrialSettings:
-    """Read and validate the settings of one trial; arguments and errors as of `load_sweep`."""
+    """Read and validate the settings of one trial; arguments and errors as of `load_sweep`.
+
+    What has no effect is told and never refused: the trials of one sweep share a base, so what is
+    written in a ``best.yaml`` may have acted in others of them only.
+    """
     document = _read(path, overrides)
     belongs_to_sweep = next((key for key in SWEEP_KEYS if key in document.values), None)
     if belongs_to_sweep:
@@ -92,6 +110,8 @@ def load_trial(
     except ValidationError as error:
         findings = findings_of(error, TrialSettings)
     else:
+        idle = without_effect(settings, document.values)
+        _tell(document, (finding for finding, _ in idle), tell)
         findings = _look_at_data(document, settings, check_data)
     mistakes = document.mistakes_from(findings)
     if mistakes:
@@ -122,11 +142,35 @@ def _look_at_data(
     return [Finding(tuple(m.key.split(".")), m.message) for m in mistakes if not m.file]
 
 
+def _tell(document: Document, findings: Iterable[Finding], tell: Tell | None) -> None:
+    if tell:
+        for mistake in document.placed(findings):
+            tell(mistake)
+
+
 def _read(path: str | Path, overrides: Sequence[str]) -> Document:
     document = read_document(path)
     for override in overrides:
         document.override(override)
+    _expand_preset(document)
     return document
+
+
+def _expand_preset(document: Document) -> None:
+    """Put the settings of ``preset: NAME`` in place of it; those that the file gives itself win."""
+    if "preset" not in document.values:
+        return
+    name, path = document.values.pop("preset"), ("preset",)
+    if path in document.unreadable:
+        return
+    place = document.places[path]
+    try:
+        preset = PRESETS[check_preset(name)]
+    except ValueError as error:
+        document.wrong(place, path, str(error))
+        return
+    for key, value in preset.settings.items():
+        document.fill(key, value, place)
 
 
 def _fill_name(document: Document, stem: str) -> list[Finding]:

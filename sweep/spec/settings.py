@@ -11,26 +11,31 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-NetworkName = Literal["dynunet", "unet", "attention_unet", "segresnet"]
+from sweep.spec.augmentation import AugmentationSettings
+from sweep.spec.base import Settings
+
+NetworkName = Literal[
+    "dynunet",
+    "residual_dynunet",
+    "unet",
+    "attention_unet",
+    "basic_unet_plus_plus",
+    "segresnet",
+    "segresnet_ds",
+]
+WITHOUT_DEEP_SUPERVISION = ("unet", "segresnet")
+WITHOUT_DROPOUT = ("segresnet_ds",)
+DOUBLING = ("segresnet", "segresnet_ds")
+"""Networks that double their feature maps at each level by themselves."""
+
+
+MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
 
 
 class ActsLate:
     """Mark of a setting that acts only from the end of the warm-up on."""
-
-
-class Settings(BaseModel):
-    """Base of all setting groups: frozen, strict, and intolerant of unknown keys."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        allow_inf_nan=False,
-        validate_default=True,
-        use_attribute_docstrings=True,
-    )
 
 
 class CommonData(Settings):
@@ -39,6 +44,8 @@ class CommonData(Settings):
     source: str
     normalization: Literal["zscore", "minmax"] = "zscore"
     """Per case and channel: zero mean and unit variance, or rescaled to [0, 1]."""
+    n4: bool = False
+    """Correct the bias field of each case and channel before it is normalised."""
     folds: int = Field(default=5, ge=2)
     """Number of cross-validation folds; cases are dealt to them as nnU-Net does."""
     fold: int = Field(default=0, ge=0)
@@ -131,36 +138,80 @@ class NetworkSettings(Settings):
     ] = (16, 32, 64, 128)
     """Feature maps of each resolution level; the image is halved between two levels."""
     deep_supervision: bool | None = None
-    """Let the decoder's lower levels predict too; null: where the network can (dynunet)."""
+    """Let the decoder's lower levels predict too; null: where the network can."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout rate."""
+
+    @field_validator("channels")
+    @classmethod
+    def _network_has_such_levels(
+        cls, channels: tuple[int, ...], info: ValidationInfo
+    ) -> tuple[int, ...]:
+        name = info.data.get("name")
+        if name == "basic_unet_plus_plus" and len(channels) != 5:
+            raise ValueError(f"`{name}` has 5 levels: must be a list of 5, but is {[*channels]}")
+        if name in ("dynunet", "residual_dynunet") and len(channels) < 3:
+            raise ValueError(f"`{name}` has at least 3 levels, but is {[*channels]}")
+        if name == "segresnet" and channels[0] % 8:
+            raise ValueError(
+                f"`{name}` normalises 8 groups of feature maps: must start with a multiple of 8, "
+                f"but is {[*channels]}"
+            )
+        doubled = [channels[0] * 2**level for level in range(len(channels))]
+        if name in DOUBLING and [*channels] != doubled:
+            raise ValueError(
+                f"`{name}` doubles its feature maps at each level: must be {doubled}, "
+                f"but is {[*channels]}"
+            )
+        return channels
 
     @field_validator("deep_supervision")
     @classmethod
     def _network_has_deep_supervision(
         cls, deep_supervision: bool | None, info: ValidationInfo
     ) -> bool | None:
-        name = info.data.get("name", "dynunet")
-        if deep_supervision and name != "dynunet":
+        name = info.data.get("name")
+        if deep_supervision and name in WITHOUT_DEEP_SUPERVISION:
             raise ValueError(
                 f"`{name}` has no deep supervision: must be false or null, but is true"
             )
+        if deep_supervision and len(info.data.get("channels", ())) == 2:
+            raise ValueError("2 levels leave none to supervise: must be false or null, but is true")
         return deep_supervision
+
+    @field_validator("dropout")
+    @classmethod
+    def _network_has_dropout(cls, dropout: float, info: ValidationInfo) -> float:
+        name = info.data.get("name")
+        if dropout and name in WITHOUT_DROPOUT:
+            raise ValueError(f"`{name}` has no dropout: must be 0, but is {dropout:g}")
+        return dropout
 
 
 class GeometricWeights(Settings):
-    """Weights of the geometric loss terms; 0 leaves a term out."""
+    """Weights of the loss terms that switch on late; 0 leaves a term out."""
 
     compactness: Annotated[float, ActsLate()] = Field(default=0.01, ge=0)
     boundary: Annotated[float, ActsLate()] = Field(default=0.005, ge=0)
     aspect: Annotated[float, ActsLate()] = Field(default=0.005, ge=0)
+    kervadec: Annotated[float, ActsLate()] = Field(default=0.0, ge=0)
+    """Kervadec's boundary loss: the one term that compares with the reference."""
 
 
 class LossSettings(Settings):
     """``main + g(epoch) · Σ weight · geometric term``."""
 
-    main: Literal["dice_ce"] = "dice_ce"
-    """The loss that is on from the first step."""
+    main: MainLoss = "dice_ce"
+    """The loss that is on from the first step: a Dice term plus a pixel-wise term."""
+    dice_weight: float = Field(default=1.0, ge=0)
+    """Weight of the main loss's Dice or log-cosh Dice term; 0 leaves it out."""
+    pixel_weight: float = Field(default=1.0, ge=0)
+    """Weight of the main loss's cross-entropy or focal term; 0 leaves it out."""
+    focal_gamma: float | None = Field(default=None, ge=1)
+    """Exponent of the focal term; null: 2, or no focal term.
+
+    Not below 1: a pixel that is already right has the gradient γ · 0^(γ − 1) · 0, which is NaN.
+    """
     warmup_epochs: Annotated[int, ActsLate()] = Field(default=20, ge=0)
     """Epochs before the geometric loss switches on: g = 0 while epoch < warmup_epochs."""
     rampup_epochs: Annotated[int, ActsLate()] = Field(default=10, ge=0)
@@ -171,7 +222,22 @@ class LossSettings(Settings):
     sqrt_mode: Annotated[Literal["clamp", "offset", "centered"], ActsLate()] = "centered"
     """sqrt(max(q, ε)), sqrt(q + ε), or sqrt(q + ε) − sqrt(ε)."""
     min_area: Annotated[float, ActsLate()] = Field(default=50.0, ge=0)
-    """Samples of a smaller soft area, in pixels, are left out of the geometric terms."""
+    """Samples of a smaller soft area, in pixels, are left out of the terms of their shape."""
+
+    @field_validator("pixel_weight")
+    @classmethod
+    def _a_main_loss_is_left(cls, weight: float, info: ValidationInfo) -> float:
+        if weight == 0 and info.data.get("dice_weight") == 0:
+            raise ValueError("must be above 0 where `dice_weight` is 0: no main loss is left")
+        return weight
+
+    @field_validator("focal_gamma")
+    @classmethod
+    def _there_is_a_focal_term(cls, gamma: float | None, info: ValidationInfo) -> float | None:
+        main = info.data.get("main", "")
+        if gamma is not None and main == "dice_ce":
+            raise ValueError(f"`{main}` has no focal term: must be null, but is {gamma:g}")
+        return gamma
 
 
 class OptimizerSettings(Settings):
@@ -225,15 +291,33 @@ class EarlyStoppingSettings(Settings):
     """The first epoch that patience counts: after warm-up and ramp-up, or the very first."""
 
 
+class EvaluationSettings(Settings):
+    """How the validation cases are predicted."""
+
+    tta: Literal["none", "flips"] = "none"
+    """flips: the mean of the softmax over the four mirror images, at four times the cost."""
+
+
 class TrialSettings(Settings):
     """The whole configuration of one trial."""
 
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of weights, data order and augmentation."""
     data: DataSettings = ShapesData()
+    augmentation: AugmentationSettings = AugmentationSettings()
     trainer: TrainerSettings = TrainerSettings()
     network: NetworkSettings = NetworkSettings()
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     guard: GuardSettings = GuardSettings()
     early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+    @field_validator("augmentation")
+    @classmethod
+    def _augmentation_fits_the_data(
+        cls, augmentation: AugmentationSettings, info: ValidationInfo
+    ) -> AugmentationSettings:
+        if "data" in info.data:
+            augmentation.gamma.must_fit(info.data["data"].normalization)
+        return augmentation

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
-from sweep.spec.settings import Settings
+from sweep.spec.base import Settings
 from sweep.spec.wording import shown
 
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from sweep.errors import InputError, Mistake
 from sweep.record import ParameterValue
 from sweep.spec.extents import Extents
+from sweep.spec.presets import PRESETS, check_preset
 from sweep.spec.searched import Searched
 from sweep.spec.settings import TrialSettings
 from sweep.spec.space import Distribution, grid_size
@@ -47,7 +48,23 @@ def check_name(name: str) -> str:
 
 
 def _default_trials(values: dict[str, Any]) -> int:
-    return grid_size(values["space"]) if values["searcher"].name == "grid" else 20
+    if values["searcher"].name == "grid":
+        return grid_size(values["space"]) + len(values["presets"])
+    return 20
+
+
+def _no_preset_twice(presets: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((name for name in presets if presets.count(name) > 1), None)
+    if twice:
+        raise ValueError(f"{quoted(twice)} is listed twice")
+    return presets
+
+
+Presets = Annotated[
+    tuple[Annotated[str, AfterValidator(check_preset)], ...],
+    Field(strict=False),
+    AfterValidator(_no_preset_twice),
+]
 
 
 class SweepSpec(TrialSettings):
@@ -58,8 +75,10 @@ class SweepSpec(TrialSettings):
     space: dict[str, Searched]
     """Distribution of each searched setting, by its dotted name."""
     searcher: SearcherSettings = TpeSearcher()
+    presets: Presets = ()
+    """Named configurations that are trials of their own, before those of the searcher."""
     trials: int = Field(default_factory=_default_trials, ge=1, le=MOST_TRIALS)
-    """Number of trials; default: 20, with the searcher `grid` the size of the grid."""
+    """Number of trials with those of the presets; default: 20, or all of the grid and presets."""
     scheduler: SchedulerSettings = AshaScheduler()
     resources: Resources = Resources()
     max_concurrent: int | None = Field(default=None, ge=1)
@@ -122,6 +141,22 @@ class SweepSpec(TrialSettings):
                 ]
             ) from None
 
+    def preset_trial(self, name: str) -> TrialSettings:
+        """The settings of a preset's trial: those of the sweep, where the preset has no others.
+
+        Raises:
+            InputError: the sweep's settings and the preset's are not possible together.
+        """
+        return self.trial(PRESETS[name].settings)
+
+    def parameters_of(self, settings: TrialSettings) -> dict[str, ParameterValue]:
+        """The searched parameters that a trial of these settings has, in the space or out of it."""
+        values = settings.model_dump()
+        return {
+            key: _as_drawn(_value_at(values, key), distribution)
+            for key, distribution in self.space.items()
+        }
+
     @property
     def extents(self) -> Extents:
         """The range of each setting over all configurations."""
@@ -143,6 +178,18 @@ class SweepSpec(TrialSettings):
             group, _, _ = key.rpartition(".")
             return f"{quoted(key)} is not a setting of `{group}` with source `{self.data.source}`"
         return unknown_setting(key, TrialSettings)
+
+
+def _value_at(tree: Any, key: str) -> Any:
+    for part in key.split("."):
+        tree = tree[part]
+    return tree
+
+
+def _as_drawn(value: ParameterValue, distribution: Distribution) -> ParameterValue:
+    """The value as the distribution would draw it (0 for 0.0); as it is where it never would."""
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    return next((same for same in (value, whole) if distribution.contains(same)), value)
 
 
 def _replace(tree: Any, key: str, value: ParameterValue) -> bool:

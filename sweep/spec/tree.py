@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from sweep.spec.settings import ActsLate, Settings, TrialSettings
+from sweep.spec.base import Settings
+from sweep.spec.settings import ActsLate, TrialSettings
 
 KeyPath = tuple[str | int, ...]
 """Way to a value in the YAML: a key for each mapping, an index for each list."""
@@ -25,12 +26,12 @@ class Finding:
 
 def setting_names(group: type[Settings] = TrialSettings) -> list[str]:
     """Dotted names of all single settings below ``group``, whichever alternatives are chosen."""
-    return list(dict.fromkeys(name for name, _ in _settings(group)))
+    return list(dict.fromkeys(name for name, _ in setting_fields(group)))
 
 
 def after_switch_on_keys() -> frozenset[str]:
     """Dotted names of the settings without effect before the geometric loss switches on."""
-    return frozenset(name for name, field in _settings(TrialSettings) if _acts_late(field))
+    return frozenset(name for name, field in setting_fields() if _acts_late(field))
 
 
 def choosing_keys() -> frozenset[str]:
@@ -44,7 +45,7 @@ def choosing_keys() -> frozenset[str]:
 
 def types_of(key: str) -> frozenset[type]:
     """Types of the values that the setting with this dotted name takes; empty if there is none."""
-    fields = (field for name, field in _settings(TrialSettings) if name == key)
+    fields = (field for name, field in setting_fields() if name == key)
     return frozenset(kind for field in fields for kind in _plain_types(field.annotation))
 
 
@@ -99,11 +100,14 @@ def locate(root: type[Settings], location: KeyPath) -> Spot:
     return Spot(tuple(path), group, choice, annotation)
 
 
-def _settings(group: type[Settings], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+def setting_fields(
+    group: type[Settings] = TrialSettings, prefix: str = ""
+) -> Iterator[tuple[str, FieldInfo]]:
+    """Dotted name and declaration of every single setting; a name comes once an alternative."""
     for name, field in group.model_fields.items():
         groups = _groups(field.annotation)
         for below in groups:
-            yield from _settings(below, f"{prefix}{name}.")
+            yield from setting_fields(below, f"{prefix}{name}.")
         if not groups:
             yield prefix + name, field
 

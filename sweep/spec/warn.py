@@ -9,6 +9,10 @@ from sweep.spec.machine import Machine
 from sweep.spec.settings import LossSettings, ShapesData
 from sweep.spec.strategy import AshaScheduler, TpeSearcher
 from sweep.spec.sweep import SweepSpec
+from sweep.spec.wording import counted
+
+WITH_ROOT = ("loss.weights.compactness", "loss.weights.aspect")
+"""Weights of the loss terms in which a square root stands."""
 
 SMALL_BIAS = 0.1
 """Share of a mask's perimeter that ε may add to it without a word."""
@@ -28,12 +32,14 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
         *_about_rungs(spec),
         *_about_patience(spec),
         *_about_trials(spec),
+        *_about_presets(spec),
     ]
     return found + (list(_about_machine(spec, machine)) if machine else [])
 
 
 def _about_epsilon(spec: SweepSpec) -> Iterator[str]:
-    if spec.extents.uses_geometric_loss and spec.extents.smallest("loss.sqrt_epsilon") == 0:
+    has_root = any(spec.extents.largest(key) > 0 for key in WITH_ROOT)
+    if has_root and spec.extents.smallest("loss.sqrt_epsilon") == 0:
         yield (
             "`loss.sqrt_epsilon` 0 will diverge: the gradient of a square root is NaN on any flat "
             "region of the prediction, at the first step after the warm-up"
@@ -110,7 +116,7 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
         right = extents.default_grace_period
         cure = f"`scheduler.grace_period: {right}` lies past it"
         yield (
-            f"{_plural(len(inside), 'rung')} ({', '.join(map(str, inside))} trained epochs) inside "
+            f"{counted(len(inside), 'rung')} ({', '.join(map(str, inside))} trained epochs) inside "
             f"the longest warm-up of {warmup} epochs, where trials are one and the same run; "
             + (cure if right < most else f"train for more than {right} epochs, or warm up less")
         )
@@ -140,6 +146,17 @@ def _about_trials(spec: SweepSpec) -> Iterator[str]:
         )
 
 
+def _about_presets(spec: SweepSpec) -> Iterator[str]:
+    for name in spec.presets:
+        trial = spec.preset_trial(name)
+        warmup, epochs = trial.loss.warmup_epochs, trial.trainer.epochs
+        if warmup >= epochs and any(trial.loss.weights.model_dump().values()):
+            yield (
+                f"the preset `{name}` warms up for {warmup} of {epochs} epochs: its geometric loss "
+                "never switches on"
+            )
+
+
 def _about_machine(spec: SweepSpec, machine: Machine) -> Iterator[str]:
     if spec.max_concurrent is None:
         return
@@ -149,9 +166,5 @@ def _about_machine(spec: SweepSpec, machine: Machine) -> Iterator[str]:
     if fitting < spec.max_concurrent:
         yield (
             f"`max_concurrent` is {spec.max_concurrent}, but this machine has room for "
-            f"{_plural(fitting, 'trial')} at a time"
+            f"{counted(fitting, 'trial')} at a time"
         )
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

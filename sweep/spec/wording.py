@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from sweep.spec.settings import Settings
+from sweep.spec.base import Settings
 from sweep.spec.tree import Finding, KeyPath, Spot, locate, setting_names
 
 REQUIREMENTS = {
@@ -64,6 +64,11 @@ def unknown_setting(key: str, root: type[Settings]) -> str:
         f"{group}{dot}{close}" if close else _elsewhere(last, root) or near_miss(key, names, 0.8)
     )
     return f"{quoted(key)} is not a setting{did_you_mean(meant)}"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def near_miss(word: str, names: Iterable[str], likeness: float = 0.6) -> str | None:

@@ -12,7 +12,7 @@ _TRIAL_ID = re.compile(r"t([0-9]{4}|[1-9][0-9]{4,})")
 
 
 def trial_id(number: int) -> str:
-    """Name of the trial that the searcher proposed as ``number``, from 0: ``t0000``, ``t0001``, …
+    """Name of the trial that was started as ``number``, from 0: ``t0000``, ``t0001``, …
 
     Raises:
         ValueError: ``number`` is negative.
@@ -44,6 +44,11 @@ class TrialPaths:
     def config(self) -> Path:
         """Effective configuration; runs as it is with ``sweep.train``."""
         return self.folder / "config.yaml"
+
+    @property
+    def provenance(self) -> Path:
+        """What the trainer read back from its own objects, the code, the machine."""
+        return self.folder / "provenance.json"
 
     @property
     def trial(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,24 +79,26 @@ def _is_trial_id(name: str) -> bool:
 
 def _read_trial(trial_id: str, paths: TrialPaths) -> TrialRecord:
     # trial.json before the history: a trial that has ended then shows every epoch it had.
-    parameters, outcome = read_json(paths.trial, lambda values: _parse_trial(values, paths))
+    record = read_json(paths.trial, lambda values: _parse_trial(trial_id, values, paths))
+    return replace(record, history=_read_history(paths.history))
+
+
+def _parse_trial(trial_id: str, values: Mapping[str, Any], paths: TrialPaths) -> TrialRecord:
+    """All but the history."""
     return TrialRecord(
         trial_id=trial_id,
         number=trial_number(trial_id),
-        parameters=parameters,
-        history=_read_history(paths.history),
-        outcome=outcome,
+        parameters=dict(values["parameters"]),
+        outcome=_parse_outcome(values, paths),
+        preset=values.get("preset"),
     )
 
 
-def _parse_trial(
-    values: Mapping[str, Any], paths: TrialPaths
-) -> tuple[Mapping[str, Any], Outcome | None]:
-    parameters = dict(values["parameters"])
+def _parse_outcome(values: Mapping[str, Any], paths: TrialPaths) -> Outcome | None:
     status = Status(values["status"])
     if not status.is_final:
-        return parameters, None
-    return parameters, Outcome(
+        return None
+    return Outcome(
         status=status,
         cause=str(values["cause"]),
         divergence=read_json(paths.divergence, Divergence.from_json)

@@ -83,14 +83,19 @@ class Store:
             raise
 
     def start_trial(
-        self, number: int, parameters: Mapping[str, ParameterValue], config_yaml: str
+        self,
+        number: int,
+        parameters: Mapping[str, ParameterValue],
+        config_yaml: str,
+        preset: str | None = None,
     ) -> str:
         """Makes the folder of a trial and returns the trial's id.
 
         Args:
-            number: order in which the searcher proposed the trial, from 0.
+            number: order in which the trial is started, from 0.
             parameters: the searched parameters under their dotted names.
             config_yaml: the effective configuration.
+            preset: name of the preset that it is, if it is one.
 
         Raises:
             ValueError: the number is taken, or a parameter is not finite.
@@ -98,7 +103,7 @@ class Store:
         event = TrialStarted(trial_id(number))
         if not self._recorded.is_news(event):
             raise ValueError(f"{event.trial_id} was started already")
-        write_start(self.layout.trial(event.trial_id), parameters, config_yaml)
+        write_start(self.layout.trial(event.trial_id), parameters, config_yaml, preset)
         self._recorded.add(event)
         self._journal.append(event)
         return event.trial_id

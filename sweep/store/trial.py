@@ -12,7 +12,10 @@ from sweep.store.layout import TrialPaths
 
 
 def write_start(
-    paths: TrialPaths, parameters: Mapping[str, ParameterValue], config_yaml: str
+    paths: TrialPaths,
+    parameters: Mapping[str, ParameterValue],
+    config_yaml: str,
+    preset: str | None = None,
 ) -> None:
     """Make the folder of a trial; the presence of its trial.json says that it has started.
 
@@ -20,6 +23,7 @@ def write_start(
         paths: of the trial; the folder above must be there.
         parameters: the searched parameters under their dotted names.
         config_yaml: the effective configuration.
+        preset: name of the preset that it is, if it is one.
     Raises:
         SweepFailed: the disk is full or the folder above has gone.
     """
@@ -27,9 +31,8 @@ def write_start(
         paths.folder.mkdir(exist_ok=True)  # a results folder that has vanished is noticed
         paths.history.write_bytes(b"")
     atomic_write_text(paths.config, config_yaml)
-    _write_json(
-        paths.trial, {"parameters": dict(parameters), "status": Status.RUNNING, "cause": ""}
-    )
+    start = {"parameters": dict(parameters), "status": Status.RUNNING, "cause": ""}
+    _write_json(paths.trial, start | ({"preset": preset} if preset else {}))
 
 
 def write_epoch(paths: TrialPaths, metrics: EpochMetrics) -> None:

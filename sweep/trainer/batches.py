@@ -2,23 +2,21 @@
 
 No generator carries state from one batch to the next: a run that was resumed, or that continues
 from another's snapshot, sees the same data, and a single step can be looked at again afterwards.
+What a sample looks like, its crop included, depends on the epoch and not on its place in a batch.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from monai.transforms import RandSpatialCropd, SpatialPadd
-from numpy.typing import NDArray
 from torch import Tensor
 
-from sweep.data.samples import Samples
+from sweep.data.samples import Sample, Samples
 from sweep.spec.settings import TrainerSettings
-
-Array = NDArray[Any]
+from sweep.trainer.augmentation import Augmentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,7 @@ class TrainingBatches:
     Args:
         samples: the training samples.
         settings: batch size and steps an epoch.
+        augmentation: of the same samples.
         seed: of the trial.
         patch_size: side in pixels, or None for whole images.
         divisor: what the sides must be a multiple of.
@@ -50,15 +49,18 @@ class TrainingBatches:
         self,
         samples: Samples,
         settings: TrainerSettings,
+        augmentation: Augmentation,
         *,
         seed: int,
         patch_size: int | None,
         divisor: int,
     ) -> None:
         self._samples = samples
-        self._seed = seed
-        self._batch_size = min(settings.batch_size, len(samples))
-        self.steps = settings.steps_per_epoch or len(samples) // self._batch_size
+        self.augmentation = augmentation
+        self.seed = seed
+        self.patch_size = patch_size
+        self.batch_size = min(settings.batch_size, len(samples))
+        self.steps = settings.steps_per_epoch or len(samples) // self.batch_size
         shapes = np.array([sample.label.shape for sample in samples])  # [N, 2]
         largest = np.array([patch_size] * 2) if patch_size else shapes.max(axis=0)
         size = [int(-(-side // divisor) * divisor) for side in largest]
@@ -68,30 +70,38 @@ class TrainingBatches:
 
     def indices(self, epoch: int, step: int) -> list[int]:
         """Which samples make up a batch."""
-        drawn = np.arange(step * self._batch_size, (step + 1) * self._batch_size)
-        passes, places = np.divmod(drawn, len(self._samples))
-        orders = {
-            n: self._rng(epoch, 1, int(n)).permutation(len(self._samples)) for n in set(passes)
-        }
-        return [int(orders[n][place]) for n, place in zip(passes, places, strict=True)]
+        return [index for _, index in self._drawn(epoch, step)]
 
-    def batch(self, epoch: int, step: int) -> Batch:
+    def batch(self, epoch: int, step: int, *, augmented: bool = True) -> Batch:
         """The batch of one step; both counted from 0."""
-        chosen = [self._samples[index] for index in self.indices(epoch, step)]
-        pairs: list[dict[str, Array]] = [{"image": s.image, "label": s.label[None]} for s in chosen]
-        if not self._same_size:
-            pairs = [self._fit(pair, epoch, step, place) for place, pair in enumerate(pairs)]
+        shown = [
+            self._shown(epoch, turn, index, augmented=augmented)
+            for turn, index in self._drawn(epoch, step)
+        ]
         return Batch(
-            images=torch.from_numpy(np.stack([pair["image"] for pair in pairs])),
-            labels=torch.from_numpy(np.stack([pair["label"] for pair in pairs])),
-            cases=tuple(sample.case for sample in chosen),
+            images=torch.from_numpy(np.stack([sample.image for sample in shown])),
+            labels=torch.from_numpy(np.stack([sample.label for sample in shown]))[:, None],
+            cases=tuple(sample.case for sample in shown),
         )
 
-    def _fit(self, pair: dict[str, Array], epoch: int, step: int, place: int) -> dict[str, Array]:
-        """Pad and crop one pair to the common size; where to, its place in the run decides."""
-        self._crop.set_random_state(seed=int(self._rng(epoch, 2, step, place).integers(2**31)))
-        fitted = self._crop(self._pad({key: np.array(array) for key, array in pair.items()}))
-        return {key: fitted[key].numpy() for key in pair}
+    def _drawn(self, epoch: int, step: int) -> list[tuple[int, int]]:
+        """A batch as (turn, index): which pass over the samples, and which sample."""
+        drawn = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        turns, places = np.divmod(drawn, len(self._samples))
+        orders = {n: self._rng(epoch, 1, n).permutation(len(self._samples)) for n in set(turns)}
+        return [(int(n), int(orders[n][place])) for n, place in zip(turns, places, strict=True)]
+
+    def _shown(self, epoch: int, turn: int, index: int, *, augmented: bool) -> Sample:
+        """A sample augmented, padded and cropped to the common size."""
+        sample = self._samples[index]
+        if augmented:
+            sample = self.augmentation.sample(index, epoch, turn)
+        if self._same_size:
+            return sample
+        self._crop.set_random_state(seed=int(self._rng(epoch, 2, turn, index).integers(2**31)))
+        pair = {"image": np.array(sample.image), "label": np.array(sample.label[None])}
+        fitted = self._crop(self._pad(pair))
+        return Sample(sample.case, fitted["image"].numpy(), fitted["label"].numpy()[0])
 
     def _rng(self, *key: int) -> np.random.Generator:
-        return np.random.default_rng([self._seed, *key])
+        return np.random.default_rng([self.seed, *key])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 from sweep.data.prepare import prepare
@@ -11,7 +12,9 @@ from sweep.record import EpochMetrics, Outcome, Status
 from sweep.spec.settings import TrialSettings
 from sweep.stopping import EarlyStopping
 from sweep.trainer.checkpoints import Checkpoints
+from sweep.trainer.effective import verify
 from sweep.trainer.guard import Diverged
+from sweep.trainer.provenance import record
 from sweep.trainer.training import Training
 
 
@@ -21,6 +24,7 @@ def fit(
     report: Callable[[EpochMetrics], None] | None = None,
     checkpoint: Checkpoints | None = None,
     data: PreparedData | None = None,
+    provenance: Path | None = None,
 ) -> Outcome:
     """Train one configuration and say how it ended.
 
@@ -30,10 +34,13 @@ def fit(
         checkpoint: where the best and the last state are kept; where it holds a last state, the
             trial goes on from there and reports the epochs before it again. None keeps nothing.
         data: prepared data to share between trials; None prepares ``config.data``.
+        provenance: file that records what the trial is really trained with; None records nothing.
     Returns:
         completed, early stopped, or diverged with the guard's verdict.
+    Raises:
+        NotApplied: what would be trained is not what ``config`` asks for.
     """
-    run = epochs(config, checkpoint=checkpoint, data=data)
+    run = epochs(config, checkpoint=checkpoint, data=data, provenance=provenance)
     while True:
         try:
             metrics = next(run)
@@ -49,6 +56,7 @@ def epochs(
     *,
     checkpoint: Checkpoints | None = None,
     data: PreparedData | None = None,
+    provenance: Path | None = None,
 ) -> Generator[EpochMetrics, None, Outcome]:
     """`fit` as a generator: yields each epoch when it is trained and saved, returns the outcome."""
     training = Training(config, data or prepare(config.data))
@@ -62,7 +70,11 @@ def epochs(
         best = max((e.val_dice for e in history if e.val_dice is not None), default=None)
         for metrics in history:
             stop = stopping.update(metrics.epoch, metrics.val_dice)
-        yield from history
+    live = training.live(stopping, config.trainer.epochs)
+    if provenance is not None:
+        record(provenance, config, live, first_epoch=len(history))
+    verify(config, live)
+    yield from history
     while (verdict := training.judge(history)) is None:
         if stop or len(history) >= config.trainer.epochs:
             finished = len(history) >= config.trainer.epochs

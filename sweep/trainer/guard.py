@@ -83,16 +83,16 @@ class Guard:
         *,
         fp16: bool = False,
     ) -> None:
-        self._settings = settings or GuardSettings()
+        self.settings = settings or GuardSettings()
         self._optimizer = optimizer
-        self._clip = math.inf if gradient_clip is None else gradient_clip
+        self.gradient_clip = gradient_clip
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._buffers = list(model.buffers())
         device = self._parameters[0].device
         self.interval = 1 if device.type == "cpu" else READ_EVERY_ON_GPU
         self.fp16 = fp16
         self._scaler = torch.amp.GradScaler(device.type, enabled=fp16)
-        self._judge = StepJudge(self._settings, gradient_clip=gradient_clip, scaled=fp16)
+        self._judge = StepJudge(self.settings, gradient_clip=gradient_clip, scaled=fp16)
         self._one = torch.ones((), device=device)
         self._fatal = torch.zeros((), device=device)
         self._in_a_row = torch.zeros((), device=device)
@@ -139,7 +139,8 @@ class Guard:
         scale = self._scaler.scale(self._one)
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._scaler.unscale_(self._optimizer)
-        grad_norm = nn.utils.clip_grad_norm_(self._parameters, self._clip).float()
+        limit = math.inf if self.gradient_clip is None else self.gradient_clip
+        grad_norm = nn.utils.clip_grad_norm_(self._parameters, limit).float()
         losses = torch.stack([t.detach().float() for t in (*terms.values(), loss)])
         withheld = self._withhold(torch.isfinite(losses).all(), torch.isfinite(grad_norm))
         self._take_step(withheld)
@@ -187,15 +188,15 @@ class Guard:
     def _withhold(self, loss_is_finite: Tensor, gradient_is_finite: Tensor) -> Tensor:
         """1 where the step must not be taken, else 0; on the device."""
         broken = (~(loss_is_finite & gradient_is_finite)).float()
-        if self._settings.on_nonfinite == "terminate":
+        if self.settings.on_nonfinite == "terminate":
             fatal = (~loss_is_finite).float() if self.fp16 else broken
             torch.maximum(self._fatal, fatal, out=self._fatal)
-        if self._settings.on_nonfinite == "skip" or self.fp16:
+        if self.settings.on_nonfinite == "skip" or self.fp16:
             self._in_a_row.add_(1).mul_(broken)
             self._in_epoch.add_(broken)
-            exceeded = self._in_a_row >= self._settings.skipped_in_a_row
-            if self._settings.skipped_per_epoch is not None:
-                exceeded |= self._in_epoch > self._settings.skipped_per_epoch
+            exceeded = self._in_a_row >= self.settings.skipped_in_a_row
+            if self.settings.skipped_per_epoch is not None:
+                exceeded |= self._in_epoch > self.settings.skipped_per_epoch
             torch.maximum(self._fatal, exceeded.float(), out=self._fatal)
         return torch.maximum(self._fatal, broken)
 

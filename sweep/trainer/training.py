@@ -23,7 +23,10 @@ from sweep.data.samples import PreparedData
 from sweep.diagnosis import StepValues
 from sweep.record import EpochMetrics
 from sweep.spec.settings import TrialSettings
+from sweep.stopping import EarlyStopping
+from sweep.trainer.augmentation import Augmentation
 from sweep.trainer.batches import Batch, TrainingBatches
+from sweep.trainer.effective import Live
 from sweep.trainer.guard import Diverged, Guard
 from sweep.trainer.judges import judge_epochs
 from sweep.trainer.losses import TrainingLoss, geometric_factor
@@ -32,6 +35,11 @@ from sweep.trainer.networks import as_outputs, build_network, size_divisor
 from sweep.trainer.optimizers import build_optimizer, learning_rate, set_learning_rate
 from sweep.trainer.postmortem import explain_epoch, explain_step
 from sweep.trainer.snapshot import Snapshot
+from sweep.trainer.statistics import check_statistics
+from sweep.trainer.tta import mean_over_flips
+
+CHECKED_IMAGES = 32
+"""How many training images of the first epoch are compared with what the normalisation promises."""
 
 
 class Passed(NamedTuple):
@@ -59,6 +67,12 @@ class Training:
         self._batches = TrainingBatches(
             data.training,
             settings.trainer,
+            Augmentation(
+                settings.augmentation,
+                settings.data.normalization,
+                data.training,
+                seed=settings.seed,
+            ),
             seed=settings.seed,
             patch_size=settings.data.patch_size,
             divisor=self._divisor,
@@ -76,6 +90,7 @@ class Training:
             fp16=settings.trainer.amp == "fp16",
         )
         self._snapshot: Snapshot | None = None
+        self._tta = settings.evaluation.tta
 
     def run_epoch(self, epoch: int) -> EpochMetrics:
         """Train one epoch, then validate.
@@ -87,6 +102,7 @@ class Training:
                 holds the weights from before that step.
         """
         start = time.perf_counter()
+        warnings = self._look_at_images() if epoch == 0 else ()
         if self._snapshot is None or not self._guard.suspicious:
             self._snapshot = Snapshot.take(epoch, self.state_dict())
         try:
@@ -101,13 +117,13 @@ class Training:
             geometric_factor=self._factor(epoch),
             learning_rate=self._rate(epoch),
             predicted_classes=dice.predicted_classes(),
+            warnings=warnings,
             seconds=time.perf_counter() - start,
         )
 
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
         """The verdict on the last epoch of a history, if there is one, with the diagnosis."""
-        scaled = self.settings.trainer.amp == "fp16"
-        verdict = judge_epochs(history, self.settings.guard, scaled=scaled)
+        verdict = judge_epochs(history, self._guard.settings, scaled=self._guard.fp16)
         return None if verdict is None else explain_epoch(self, verdict, history)
 
     def train_steps(self, epoch: int, stop: int) -> list[StepValues]:
@@ -146,9 +162,15 @@ class Training:
         with torch.inference_mode():
             for sample in self.data.validation:
                 image = torch.from_numpy(np.array(sample.image))[None].to(self.device)
-                prediction = self.predict(image).argmax(dim=1)[0]  # [H, W]
+                prediction = self.scores(image).argmax(dim=1)[0]  # [H, W]
                 dice.add(sample.case, prediction.cpu(), torch.from_numpy(np.array(sample.label)))
         return dice
+
+    def scores(self, images: Tensor) -> Tensor:
+        """What the evaluation decides by, ``[B, C, H, W]``: probabilities with TTA, else logits."""
+        if self._tta == "flips":
+            return mean_over_flips(self.predict, images)
+        return self.predict(images)
 
     def predict(self, images: Tensor) -> Tensor:
         """Logits ``[B, C, H, W]`` of whole images of any size; the finest output alone."""
@@ -169,6 +191,23 @@ class Training:
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._guard.load_state_dict(state["guard"])
+
+    def live(self, stopping: EarlyStopping, epochs: int) -> Live:
+        """The objects that train, for whoever reads back what is in effect."""
+        return Live(
+            data=self.data,
+            batches=self._batches,
+            model=self.model,
+            loss=self._loss,
+            optimizer=self._optimizer,
+            guard=self._guard,
+            autocast=self._autocast,
+            factor=self._factor,
+            rate=self._rate,
+            tta=self._tta,
+            stopping=stopping,
+            epochs=epochs,
+        )
 
     def load_before_step(self, state: Mapping[str, Any]) -> None:
         """Weights, optimizer and scaler as they were before a step that was kept."""
@@ -194,11 +233,15 @@ class Training:
     def forward(self, batch: Batch, epoch: int, step: int) -> Passed:
         """One forward pass, a function of the batch, (seed, epoch, step) and the weights."""
         self._seed_torch(1, epoch, step)
+        factor = self._factor(epoch)
+        distances = self._loss.distances(batch.labels, factor)  # while the labels are on the CPU
+        if distances is not None:
+            distances = distances.to(self.device)
         images, labels = batch.images.to(self.device), batch.labels.to(self.device)
         with self._autocast():
             outputs = as_outputs(self.model(images))
         outputs = [output.float() for output in outputs]
-        loss, terms = self._loss(outputs, labels, self._factor(epoch))
+        loss, terms = self._loss(outputs, labels, factor, distances)
         return Passed(outputs, loss, terms)
 
     @property
@@ -215,6 +258,16 @@ class Training:
 
     def weights_are_finite(self) -> bool:
         return all(bool(torch.isfinite(t).all()) for t in self.model.state_dict().values())
+
+    def _look_at_images(self) -> tuple[str, ...]:
+        """Warn where the first batches are not what the normalisation promises."""
+        first = range(min(self._batches.steps, -(-CHECKED_IMAGES // self._batches.batch_size)))
+        images, plain = (
+            torch.cat([self._batches.batch(0, n, augmented=augmented).images for n in first])
+            for augmented in (True, False)
+        )
+        message = check_statistics(images, plain, self.settings.data.normalization)
+        return (message,) if message else ()
 
     def _autocast(self) -> torch.autocast:
         """The precision of ``trainer.amp``; off is float32."""

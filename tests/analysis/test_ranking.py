@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -302,3 +303,17 @@ def test_ranking_that_cannot_be_written_fails_with_the_path(tmp_path: Path) -> N
     (tmp_path / "ranking.csv").mkdir()
     with pytest.raises(SweepFailed, match=r"cannot write .*ranking\.csv"):
         write_ranking(tmp_path)
+
+
+def test_presets_are_named_in_a_column_of_their_own_where_there_are_any() -> None:
+    records = [
+        trial(0, Status.COMPLETED, 0.3, a=1),
+        replace(trial(1, Status.COMPLETED, 0.9, a=2), preset="baseline"),
+        replace(trial(2, DIVERGED, 0.1, a=3), preset="geometric-v2.3"),
+    ]
+    frame = ranking_frame(records, ["a"])
+    assert list(frame.columns) == [*COLUMNS, "preset", "a"]
+    assert [row["preset"] for row in json.loads(ranking_json(frame))] == [
+        "baseline", None, "geometric-v2.3"
+    ]  # fmt: skip
+    assert "preset" not in ranking_frame(records[:1], ["a"])

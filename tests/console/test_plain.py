@@ -9,7 +9,7 @@ from rich.console import Console
 
 from sweep.console.plain import PlainView
 from sweep.console.progress import Progress
-from sweep.record import Status
+from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
 
 
 @pytest.fixture
@@ -42,6 +42,20 @@ def test_divergence_is_told_with_its_cause(story: Any, screen: io.StringIO) -> N
     assert screen.getvalue().startswith(
         "[1/10] t0000 diverged: nonfinite gradient (compactness) at epoch 2 step 5; 2 epochs,"
     )
+
+
+def test_what_a_trial_warned_of_is_told_once_below_its_line(
+    progress: Progress, screen: io.StringIO
+) -> None:
+    warned = ("channel 0 [red]was clipped[/red]",)
+    history = tuple(EpochMetrics(epoch=n, val_dice=0.5, warnings=warned) for n in range(2))
+    done = Outcome(status=Status.COMPLETED)
+    view = PlainView(progress, Console(file=screen, width=40))
+    view.trial_ended(
+        TrialRecord(trial_id="t0000", number=0, parameters={}, history=history, outcome=done)
+    )
+    _, *below = screen.getvalue().splitlines()
+    assert below == ["    warning: channel 0 [red]was clipped[/red]"]
 
 
 def test_trial_without_an_epoch_has_no_dice(story: Any, screen: io.StringIO) -> None:

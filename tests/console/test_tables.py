@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -117,3 +118,13 @@ def test_causes_are_those_of_the_diverged_and_the_failed_in_the_order_of_the_ran
         "t0001 diverged: nonfinite gradient (aspect) at epoch 3 step 0",
         "t0003 failed: ValueError: no [red]way[/red]",
     ]
+
+
+def test_the_preset_of_a_trial_is_shown_where_there_are_any() -> None:
+    records = [
+        replace(trial(0, Outcome(status=Status.COMPLETED), 0.9), preset="geometric-v2.3"),
+        trial(1, Outcome(status=Status.COMPLETED), 0.5),
+    ]
+    first, second = rows(ranking_frame(records, PARAMETERS), PARAMETERS, 160)
+    assert first[:4] == ["1", "t0000", "geometric-v2.3", "completed"]
+    assert second[:4] == ["2", "t0001", "–", "completed"]

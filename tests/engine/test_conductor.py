@@ -103,6 +103,14 @@ SWEEPS = {
     "grid_asha": spec_of(space=GRID, searcher="grid", scheduler=ASHA),
     "tpe": spec_of(searcher={"name": "tpe", "startup_trials": 3}),
     "tpe_asha": spec_of(searcher={"name": "tpe", "startup_trials": 3}, scheduler=ASHA),
+    # Of these presets the first lies inside the space, the second has no patience at all.
+    "presets_tpe": spec_of(
+        searcher={"name": "tpe", "startup_trials": 3}, presets=["baseline", "geometric-v2.3"]
+    ),
+    "presets_grid": spec_of(space=GRID, searcher="grid", presets=["geometric-v2.4"]),
+    "presets_tpe_asha": spec_of(
+        searcher={"name": "tpe", "startup_trials": 3}, scheduler=ASHA, presets=["baseline"]
+    ),
 }
 
 
@@ -267,6 +275,25 @@ def test_grid_is_exhausted_after_its_last_combination(tmp_path: Path) -> None:
         assert conductor.finished
         assert len(store.records()) == 9
         assert len({repr(record.parameters) for record in store.records()}) == 9
+
+
+def test_presets_are_the_first_trials_and_the_searcher_has_the_rest(tmp_path: Path) -> None:
+    spec = SWEEPS["presets_tpe"]
+    records = run(spec, tmp_path / "toy")
+    assert [record.preset for record in records] == ["baseline", "geometric-v2.3", *[None] * 7]
+    assert records[1].parameters == {"optimizer.lr": 0.01, "early_stopping.patience": None}
+    trials = tmp_path / "toy" / "trials"
+    configs = [load_trial(trials / trial_id(n) / "config.yaml") for n in range(3)]
+    assert configs[0] == spec.preset_trial("baseline")
+    assert configs[1] == spec.preset_trial("geometric-v2.3")
+    assert configs[2] == spec.trial(records[2].parameters)
+
+
+def test_a_grid_is_walked_from_its_start_after_the_presets(tmp_path: Path) -> None:
+    records = run(SWEEPS["presets_grid"], tmp_path / "toy")
+    assert [record.preset for record in records] == ["geometric-v2.4", *[None] * 8]
+    rates = [record.parameters["optimizer.lr"] for record in records]
+    assert rates == [0.01, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.3, 0.3]
 
 
 # One trial, step by step.

@@ -26,3 +26,9 @@ def test_grid_is_exhausted_after_its_last_combination() -> None:
 def test_interval_has_no_grid() -> None:
     with pytest.raises(TypeError, match=r"optimizer\.lr"):
         GridSearch({"optimizer.lr": Uniform(0.0, 1.0)})
+
+
+def test_grid_begins_at_the_first_number_that_is_its_own() -> None:
+    space = {"a": Grid((1, 2)), "b": Choice((3, 4))}
+    late, early = GridSearch(space, first=2), GridSearch(space)
+    assert [late.ask(n) for n in range(2, 7)] == [early.ask(n) for n in range(5)]

@@ -185,3 +185,37 @@ import sweep.search.optuna_search
 assert not {"torch", "ray"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_trial_of_a_preset_inside_the_space_runs_and_ends_in_the_study() -> None:
+    parameters = {
+        "loss.sqrt_epsilon": 1e-4, "loss.weights.compactness": 0.01, "loss.warmup_epochs": 20
+    }  # fmt: skip
+    searcher = OptunaSearch(SPACE, 7, tpe(10))
+    record = replace(ended(0, parameters, Status.COMPLETED, 0.5), preset="geometric-v2.3")
+    searcher.tell(replace(record, outcome=None))
+    [trial] = searcher.study.trials
+    assert (trial.state, trial.params["loss.weights.compactness"]) == (TrialState.RUNNING, 0.01)
+    searcher.ask(1)
+    searcher.tell(record)
+    assert searcher.study.trials[0].value == 0.5
+
+
+@pytest.mark.parametrize(
+    "outside",
+    [
+        {"loss.sqrt_epsilon": 1e-2},
+        {"loss.weights.compactness": 0.0},
+        {"loss.warmup_epochs": 21},
+    ],
+)
+def test_trial_of_a_preset_outside_the_space_is_not_told_to_the_study(
+    outside: dict[str, ParameterValue],
+) -> None:
+    searcher = OptunaSearch(SPACE, 7, tpe(10))
+    record = ended(0, searcher.ask(0) | outside, Status.COMPLETED, 0.5)
+    searcher = OptunaSearch(SPACE, 7, tpe(10))
+    searcher.tell(replace(record, outcome=None))
+    searcher.tell(record)
+    assert searcher.study.trials == []
+    assert searcher.ask(1)

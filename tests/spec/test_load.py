@@ -92,7 +92,7 @@ space:
         ("data: {source: nnunet_raw, folder: x, geometric_class: 1.5}",
          "data.geometric_class: must be text or a whole number or null, but is 1.5"),
         ("data: {source: brain, size: 64}", "data.size: `size` is not a setting of `data` with "
-         "source `brain`; it has `source`, `normalization`, `folds`, `fold`, `patch_size`, "
+         "source `brain`; it has `source`, `normalization`, `n4`, `folds`, `fold`, `patch_size`, "
          "`validation_slices`, `gap`, `step`, `threshold`"),
         ("data: {source: brain, fold: 5}", "data.fold: must be below `folds`, which is 5, "
          "but is 5"),
@@ -101,6 +101,17 @@ space:
         ("network: {channels: [8, 0]}", "network.channels.1: must be at least 1, but is 0"),
         ("network: {name: unet, deep_supervision: true}", "network.deep_supervision: `unet` has "
          "no deep supervision: must be false or null, but is true"),
+        ("network: {name: attention_unet, channels: [8, 16], deep_supervision: true}",
+         "network.deep_supervision: 2 levels leave none to supervise: must be false or null, "
+         "but is true"),
+        ("network: {name: segresnet_ds, dropout: 0.1}", "network.dropout: `segresnet_ds` has no "
+         "dropout: must be 0, but is 0.1"),
+        ("network: {name: segresnet_ds, channels: [8, 8, 16]}", "network.channels: `segresnet_ds` "
+         "doubles its feature maps at each level: must be [8, 16, 32], but is [8, 8, 16]"),
+        ("network: {name: segresnet, channels: [4, 8]}", "network.channels: `segresnet` normalises "
+         "8 groups of feature maps: must start with a multiple of 8, but is [4, 8]"),
+        ("network: {name: basic_unet_plus_plus, channels: [4, 8]}", "network.channels: "
+         "`basic_unet_plus_plus` has 5 levels: must be a list of 5, but is [4, 8]"),
         ("loss: {sqrt_epsilon: .nan}", "loss.sqrt_epsilon: must be a finite number, but is NaN"),
         ("loss: {min_area: 1e999}", "loss.min_area: must be a finite number, but is Infinity"),
         ("early_stopping: {patience: 0}", "early_stopping.patience: must be at least 1 or null, "
@@ -113,24 +124,33 @@ space:
         ("warmup_epochs: 3", "warmup_epochs: `warmup_epochs` is not a setting of the top level; "
          "did you mean `loss.warmup_epochs`?"),
         ("zzz: 3", "zzz: `zzz` is not a setting of the top level; it has `seed`, `data`, "
-         "`trainer`, `network`, `loss`, `optimizer`, `guard`, "
-         "`early_stopping`"),
+         "`augmentation`, `trainer`, `network`, `loss`, `optimizer`, "
+         "`guard`, `early_stopping`, `evaluation`"),
         ("1: 3\nseed: 1", "1: `1` is not a setting of the top level; it has `seed`, `data`, "
-         "`trainer`, `network`, `loss`, `optimizer`, `guard`, "
-         "`early_stopping`"),
+         "`augmentation`, `trainer`, `network`, `loss`, `optimizer`, "
+         "`guard`, `early_stopping`, `evaluation`"),
         ("loss: {null: 1}", "loss.null: `null` is not a setting of `loss`; it has `main`, "
-         "`warmup_epochs`, `rampup_epochs`, `weights`, `sqrt_epsilon`, `sqrt_mode`, `min_area`"),
+         "`dice_weight`, `pixel_weight`, `focal_gamma`, `warmup_epochs`, `rampup_epochs`, "
+         "`weights`, `sqrt_epsilon`, `sqrt_mode`, `min_area`"),
+        ("loss: {main: dice_fokal}", "loss.main: must be `dice_ce`, `dice_focal` or "
+         '`focal_logcosh_dice`, but is "dice_fokal"; did you mean `dice_focal`?'),
+        ("loss: {dice_weight: 0, pixel_weight: 0}", "loss.pixel_weight: must be above 0 where "
+         "`dice_weight` is 0: no main loss is left"),
+        ("loss: {focal_gamma: 2.5}", "loss.focal_gamma: `dice_ce` has no focal term: must be null, "
+         "but is 2.5"),
+        ("loss: {main: dice_focal, focal_gamma: 0.5}", "loss.focal_gamma: must be at least 1 or "
+         "null, but is 0.5"),
         ("? [a, b]\n: 1", "a key must be a text, not a list or a mapping"),
         ('"a\\e[2J": 1', "a\\x1b[2J: `a\\x1b[2J` is not a setting of the top level; it has "
-         "`seed`, `data`, `trainer`, `network`, `loss`, `optimizer`, `guard`, "
-         "`early_stopping`"),
+         "`seed`, `data`, `augmentation`, `trainer`, `network`, `loss`, `optimizer`, "
+         "`guard`, `early_stopping`, `evaluation`"),
         ("seed: !!python/object/apply:os.system [true]",
          "seed: the tag `!!python/object/apply:os.system` is not allowed; write a plain value"),
         ("seed: !!binary MQ==", "seed: the tag `!!binary` is not allowed; write a plain value"),
         ("seed: !!int x", 'seed: "x" cannot be read as a number'),
         ("trainer: &t {epochs: 2, batch_size: 1}\n<<: *t", "<<: `<<` is not a setting of the top "
-         "level; it has `seed`, `data`, `trainer`, `network`, `loss`, `optimizer`, `guard`, "
-         "`early_stopping`"),
+         "level; it has `seed`, `data`, `augmentation`, `trainer`, `network`, `loss`, `optimizer`, "
+         "`guard`, `early_stopping`, `evaluation`"),
         ("loss: &l {weights: *l}", "loss.weights: this alias contains itself"),
     ],
 )  # fmt: skip
@@ -304,7 +324,7 @@ def test_the_effective_sweep_has_what_was_derived(write) -> None:
     text = to_yaml(load_sweep(write(SPACE + "seed: 3\ntime_budget: 5400")))
     assert text.startswith(
         "name: x\nspace:\n  loss.warmup_epochs:\n    randint: [0, 5]\n"
-        "searcher:\n  name: tpe\n  seed: 3\n  startup_trials: 10\ntrials: 20\n"
+        "searcher:\n  name: tpe\n  seed: 3\n  startup_trials: 10\npresets: []\ntrials: 20\n"
         "scheduler:\n  name: asha\n  grace_period: 15\n  reduction_factor: 3\n"
     )
     assert "time_budget: 90m\n" in text

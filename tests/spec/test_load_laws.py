@@ -49,9 +49,21 @@ DATA = st.one_of(
         optional={"geometric_class": st.none() | TEXT | COUNT, "slice_axis": st.integers(0, 2)},
     ),
 )
+PROBABILITY = st.floats(0, 1)
+AUGMENTATION = st.fixed_dictionaries(
+    {},
+    optional={
+        "flips": st.fixed_dictionaries({"probability": PROBABILITY}),
+        "rotation": st.fixed_dictionaries({"probability": PROBABILITY, "degrees": st.just(30)}),
+        "noise": st.fixed_dictionaries({}, optional={"std": POSITIVE}),
+        "gamma": st.fixed_dictionaries({"probability": PROBABILITY}),
+    },
+)
 TRIAL: dict[str, st.SearchStrategy[Any]] = {
     "seed": st.integers(0, 2**31 - 1),
     "data": DATA,
+    "augmentation": AUGMENTATION,
+    "evaluation": st.fixed_dictionaries({"tta": st.sampled_from(["none", "flips"])}),
     "trainer": st.fixed_dictionaries({"epochs": COUNT}),
     "network": st.fixed_dictionaries(
         {"name": st.sampled_from(["unet", "dynunet"])},

@@ -55,8 +55,9 @@ def test_a_searched_setting_may_be_fixed_as_well_and_the_space_wins(tmp_path) ->
          "`optimizer.name` does not take; use a `choice`"),
         ("optimizer.name: {randint: [0, 1]}", "optimizer.name: must be `sgd` or `adamw`, "
          "but is 0"),
-        ("network.name: {choice: [dynunet, dynunt]}", "network.name: must be `dynunet`, `unet`, "
-         '`attention_unet` or `segresnet`, but is "dynunt"; did you mean `dynunet`?'),
+        ("network.name: {choice: [dynunet, dynunt]}", "network.name: must be `dynunet`, "
+         "`residual_dynunet`, `unet`, `attention_unet`, `basic_unet_plus_plus`, `segresnet` or "
+         '`segresnet_ds`, but is "dynunt"; did you mean `dynunet`?'),
         ("loss.weights.aspect: {uniform: [-1, 1]}", "loss.weights.aspect: must be at least 0, "
          "but is -1.0"),
         ("network.dropout: {quniform: [0, 1, 0.5]}", "network.dropout: must be less than 1, "
@@ -91,6 +92,19 @@ def test_two_searched_settings_that_limit_each_other_are_checked_together(tmp_pa
     assert told(tmp_path, BASE + space) == []  # although there are 5 folds by default
     assert told(tmp_path, BASE + space.replace("0, 8", "0, 20")) == [
         "5: space.data.fold: must be below `folds`, which is 8, but is 19"
+    ]
+    space = "  loss.main: {choice: [dice_ce, dice_focal]}\n"
+    both = space + "  loss.focal_gamma: {choice: [null, 3.0]}\n"
+    assert told(tmp_path, BASE + space) == []
+    assert told(tmp_path, BASE + both) == [
+        '5: space.loss.focal_gamma: `loss.main` "dice_ce" with `loss.focal_gamma` 3.0: `dice_ce` '
+        "has no focal term: must be null, but is 3"
+    ]
+    space = "  network.name: {choice: [dynunet, segresnet_ds]}\n"
+    both = space + "  network.dropout: {uniform: [0, 0.5]}\n"
+    assert told(tmp_path, BASE + both) == [
+        '5: space.network.dropout: `network.name` "segresnet_ds" with `network.dropout` 0.5: '
+        "`segresnet_ds` has no dropout: must be 0, but is 0.5"
     ]
     space = "  network.name: {choice: [dynunet, unet]}\n"
     both = space + "  network.deep_supervision: {choice: [true, null]}\n"

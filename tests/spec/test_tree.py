@@ -19,6 +19,7 @@ def test_the_missions_parameters_are_settings() -> None:
         "loss.weights.compactness",
         "loss.weights.boundary",
         "loss.weights.aspect",
+        "loss.weights.kervadec",
         "loss.sqrt_epsilon",
         "early_stopping.patience",
     } <= set(setting_names())
@@ -38,6 +39,7 @@ def test_settings_without_effect_before_the_switch_on_are_the_marked_ones() -> N
         "loss.weights.compactness",
         "loss.weights.boundary",
         "loss.weights.aspect",
+        "loss.weights.kervadec",
         "loss.sqrt_epsilon",
         "loss.sqrt_mode",
         "loss.min_area",

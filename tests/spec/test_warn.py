@@ -91,6 +91,11 @@ def test_nothing_is_said_of_epsilon_and_warmup_where_no_geometric_loss_is_used()
     assert told(loss=loss, space={"seed": {"choice": [1]}}, scheduler=ASHA_5) == []
 
 
+def test_nothing_is_said_of_epsilon_where_only_terms_without_a_root_are_used() -> None:
+    weights = {"compactness": 0, "boundary": 1, "aspect": 0, "kervadec": 1}
+    assert told(loss={"weights": weights, "sqrt_epsilon": 0}) == []
+
+
 def test_a_patience_of_87_just_stops_a_trial_of_100_epochs_that_counts_from_12() -> None:
     assert told(early_stopping={"patience": 87}) == []
     assert told(early_stopping={"patience": None}) == []

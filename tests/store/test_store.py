@@ -49,6 +49,7 @@ def test_everything_that_was_recorded_is_read_back(nasty_folder: Path, sweep_yam
         learning_rate=1e-2,
         steps=250,
         seconds=0.25,
+        warnings=("the images were clipped", "ε"),
     )
     error = Outcome(status=Status.FAILED, cause="ValueError: ε", error="Traceback …\nε\n")
     with Store.create(nasty_folder, sweep_yaml) as store:
@@ -185,3 +186,12 @@ def test_three_hundred_trials_of_fifty_epochs_come_back_without_leaking_a_descri
         assert sum(1 for _ in store.journal()) == 300 * 52
     assert [record.parameters["a"] for record in records] == list(range(300))
     assert all(record.history == history for record in records)
+
+
+def test_the_preset_of_a_trial_is_recorded_and_outlives_its_end(store: Store) -> None:
+    store.start_trial(0, {"loss.warmup_epochs": 20}, "seed: 0\n", "geometric-v2.3")
+    store.start_trial(1, {"loss.warmup_epochs": 2}, "seed: 0\n")
+    assert [record.preset for record in store.records()] == ["geometric-v2.3", None]
+    store.end_trial("t0000", Outcome(status=Status.COMPLETED))
+    first = store.records()[0]
+    assert (first.preset, first.status) == ("geometric-v2.3", Status.COMPLETED)

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sweep.data.samples import CaseArrays, Samples
+from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.settings import TrainerSettings
+from sweep.trainer.augmentation import Augmentation
 from sweep.trainer.batches import TrainingBatches
 
 
@@ -34,7 +36,13 @@ def batches(samples: Samples, **changes: Any) -> TrainingBatches:
     arguments = {"seed": 0, "patch_size": None, "divisor": 4} | changes
     names = [name for name in arguments if name in TrainerSettings.model_fields]
     settings = TrainerSettings(**{name: arguments.pop(name) for name in names})
-    return TrainingBatches(samples, settings, **arguments)
+    augmentation = Augmentation(
+        arguments.pop("augmentation", AugmentationSettings()),
+        "zscore",
+        samples,
+        seed=arguments["seed"],
+    )
+    return TrainingBatches(samples, settings, augmentation, **arguments)
 
 
 def pixels(*images: Tensor) -> list[list[int]]:
@@ -155,3 +163,43 @@ def test_changing_a_batch_in_place_leaves_the_shared_data_alone() -> None:
     batches(samples, batch_size=2).batch(0, 0).images.zero_()
     for sample, image in zip(samples, before, strict=True):
         np.testing.assert_array_equal(sample.image, image)
+
+
+AUGMENTED = AugmentationSettings.model_validate(
+    {
+        "flips": {"probability": 0.5},
+        "rotation": {"probability": 0.7},
+        "scaling": {"probability": 0.7},
+        "noise": {"probability": 0.7},
+    }
+)
+
+
+@pytest.mark.parametrize("patch_size", [None, 16])
+def test_a_sample_looks_the_same_whatever_batch_it_lands_in(patch_size: int | None) -> None:
+    samples = samples_of([(20, 24), (16, 16), (30, 18)] * 4)
+
+    def shown(batch_size: int, epoch: int) -> dict[str, tuple[bytes, bytes]]:
+        source = batches(
+            samples, batch_size=batch_size, patch_size=patch_size, augmentation=AUGMENTED
+        )
+        steps = reversed(range(source.steps))  # nor does it matter what came before
+        return {
+            case: (image.numpy().tobytes(), label.numpy().tobytes())
+            for batch in (source.batch(epoch, step) for step in steps)
+            for case, image, label in zip(batch.cases, batch.images, batch.labels, strict=True)
+        }
+
+    alone = shown(1, epoch=3)
+    assert len(alone) == len(samples)
+    assert shown(4, epoch=3) == alone
+    assert shown(12, epoch=3) == alone
+    assert shown(12, epoch=4) != alone
+
+
+def test_a_sample_that_comes_again_in_an_epoch_is_augmented_anew() -> None:
+    source = batches(
+        samples_of([(16, 16)]), batch_size=1, steps_per_epoch=3, augmentation=AUGMENTED
+    )
+    images = {source.batch(0, step).images.numpy().tobytes() for step in range(3)}
+    assert len(images) == 3

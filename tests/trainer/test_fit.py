@@ -314,3 +314,16 @@ def test_multi_class_volumes_train_with_the_geometry_of_the_chosen_class(
     assert list(history[-1].terms) == ["dice", "ce", "compactness", "boundary", "aspect"]
     assert history[-1].steps == 2  # 4 cases of 3 slices
     assert history[-1].val_dice is not None
+
+
+def test_a_trial_trains_with_another_main_loss_and_kervadecs_and_reports_their_terms(
+    trial: MakeTrial,
+) -> None:
+    config = trial("loss.main=focal_logcosh_dice", "loss.weights={kervadec: 0.01, aspect: 0}")
+    history, outcome = train(config)
+    assert outcome.status is Status.COMPLETED
+    assert [list(epoch.terms) for epoch in history[:3]] == [
+        ["logcosh_dice", "focal"],
+        ["logcosh_dice", "focal"],
+        ["logcosh_dice", "focal", "compactness", "boundary", "kervadec"],
+    ]

@@ -184,3 +184,59 @@ def test_a_term_of_weight_zero_is_not_computed() -> None:
     wanted = {"compactness": 0.0, "boundary": 0.1, "aspect": 0.0}
     values = geometric_terms(disc(32, 8), wanted, epsilon=0.0, mode="clamp", min_area=0)
     assert list(values) == ["boundary"]
+
+
+def masks_at_the_edge() -> list[torch.Tensor]:
+    """Empty, full, one pixel, one pixel in a corner, one line: of 512 pixels a side."""
+    masks = torch.zeros(5, 512, 512)
+    masks[1] = 1
+    masks[2, 200, 300] = masks[3, 0, 0] = 1
+    masks[4, 256] = 1
+    return list(masks[:, None])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", list(TERMS))
+def test_masks_at_the_edge_have_finite_values_and_gradients_without_a_minimal_area(
+    name: str, mode: SqrtMode
+) -> None:
+    for mask in masks_at_the_edge():
+        p = mask.clone().requires_grad_()
+        value = TERMS[name](p, 1e-6, mode)
+        value.sum().backward()
+        assert p.grad is not None
+        assert bool(value.isfinite().all())
+        assert bool(p.grad.isfinite().all())
+
+
+@pytest.mark.parametrize("name", list(TERMS))
+def test_float32_agrees_with_float64_on_masks_at_the_edge_too(name: str) -> None:
+    for mask in masks_at_the_edge():
+        reference = TERMS[name](mask.double(), 1e-6, "centered")
+        ours = TERMS[name](mask, 1e-6, "centered").double()
+        torch.testing.assert_close(ours, reference, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("name", list(TERMS))
+def test_float32_gradients_agree_with_float64_at_512_pixels(name: str) -> None:
+    gradients = []
+    for dtype in (torch.float32, torch.float64):
+        # Flat nowhere: where p is flat, the slope of |Δp| is the sign of a rounding error.
+        p = soft_blobs(1, 512, 512).float().to(dtype).requires_grad_()
+        TERMS[name](p, 1e-6, "centered").sum().backward()
+        assert p.grad is not None
+        gradients.append(p.grad.double())
+    ours, reference = gradients
+    assert (ours - reference).norm() < 1e-3 * reference.norm()
+
+
+def test_known_aspects_and_compactness_of_a_line_a_square_and_a_disc() -> None:
+    line, square = torch.zeros(2, 1, 128, 128, dtype=torch.float64)
+    line[:, 64, 14:114] = 1
+    square[:, 34:94, 34:94] = 1
+    assert aspect(line, 1e-12, "centered").item() == pytest.approx(1)
+    assert aspect(square, 1e-12, "centered").item() == pytest.approx(0, abs=1e-6)
+    # Oracle: 4πA/P² = 4π/100, since Sobel sees half a step on either side of a single pixel.
+    expected = 1 - 4 * math.pi / 100
+    assert compactness(line, 1e-12, "centered").item() == pytest.approx(expected, abs=0.01)
+    assert compactness(soft_disc(128, 40).double(), 1e-12, "centered").item() < 0.01

@@ -71,3 +71,53 @@ def test_geometry_acts_on_the_chosen_class() -> None:
     other = TrainingLoss(LossSettings(min_area=0), 1)([swapped], target, 1)[1]["boundary"].item()
     assert values[0] != values[1]
     assert other == pytest.approx(values[1])
+
+
+def test_every_output_counts_at_its_own_resolution() -> None:
+    logits, target = batch()
+    coarse = torch.randn(2, 2, 8, 8, generator=torch.Generator().manual_seed(1))
+    loss = TrainingLoss(LossSettings(), 1)
+    fine = loss([logits], target, factor=0)[0]
+    halved = loss([coarse], target[:, :, 2::4, 2::4], factor=0)[0]  # the nearest pixels
+    torch.testing.assert_close(loss([logits, coarse], target, factor=0)[0], (2 * fine + halved) / 3)
+
+
+def test_the_terms_of_each_main_loss_have_names_and_weights() -> None:
+    logits, target = batch()
+    settings = LossSettings(main="focal_logcosh_dice", dice_weight=0.5, pixel_weight=3)
+    total, terms = TrainingLoss(settings, 1)([logits, logits], target, factor=0)
+    assert list(terms) == ["logcosh_dice", "focal"]
+    torch.testing.assert_close(total, 0.5 * terms["logcosh_dice"] + 3 * terms["focal"])
+
+
+def test_kervadecs_loss_acts_with_the_geometric_part_alone_and_whatever_the_area() -> None:
+    logits, target = batch()
+    weights = GeometricWeights(compactness=0, boundary=0, aspect=0.5, kervadec=0.1)
+    loss = TrainingLoss(LossSettings(weights=weights, min_area=1e6), 1)
+    assert loss.distances(target, factor=0) is None
+    distances = loss.distances(target, factor=0.5)
+    assert distances is not None
+    total, terms = loss([logits], target, 0.5, distances)
+    assert terms["aspect"] == 0
+    assert terms["kervadec"] != 0
+    torch.testing.assert_close(total, terms["dice"] + terms["ce"] + 0.05 * terms["kervadec"])
+
+
+def test_without_kervadecs_loss_no_distances_are_computed() -> None:
+    assert TrainingLoss(LossSettings(), 1).distances(batch()[1], factor=1) is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_outputs_in_half_precision_under_autocast_are_computed_in_float32(
+    dtype: torch.dtype,
+) -> None:
+    logits, target = batch()
+    weights = GeometricWeights(kervadec=0.1)
+    loss = TrainingLoss(LossSettings(weights=weights, min_area=0), 1)
+    distances = loss.distances(target, factor=1)
+    half = logits.to(dtype)
+    expected = loss([half.float()], target, 1, distances)[0]
+    with torch.autocast("cpu", dtype):
+        total, terms = loss([half], target, 1, distances)
+    assert {value.dtype for value in terms.values()} == {torch.float32}
+    torch.testing.assert_close(total, expected, rtol=0, atol=0)

@@ -41,7 +41,9 @@ def training_of(config: TrialSettings) -> Training:
 def test_every_network_trains_an_epoch_and_predicts_images_of_odd_sizes(
     trial: MakeTrial, name: str
 ) -> None:
-    config = trial(f"network.name={name}", "network.channels=[8, 8, 16]", "loss.warmup_epochs=0")
+    levels = 5 if name == "basic_unet_plus_plus" else 3
+    channels = [8 * 2**level for level in range(levels)]
+    config = trial(f"network.name={name}", f"network.channels={channels}", "loss.warmup_epochs=0")
     training = Training(config, odd_data())
     before = [weight.detach().clone() for weight in training.model.parameters()]
     metrics = training.run_epoch(0)

@@ -1,0 +1,203 @@
+"""Settings that have no effect beside certain others, in one table.
+
+Two grades. *Refused*: whoever writes ``optimizer.momentum`` beside AdamW expects something that
+will not happen. *Told*: what switches a whole part off (weights of 0, no patience) leaves the rest
+of that part standing without effect, and whoever compares with and without it means just that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.spec.base import Settings
+from sweep.spec.extents import WEIGHTS
+from sweep.spec.settings import TrialSettings
+from sweep.spec.space import Distribution, Listed
+from sweep.spec.sweep import SweepSpec
+from sweep.spec.tree import Finding, setting_fields
+from sweep.spec.wording import shown
+
+Possible = Callable[[str], Iterable[Any]]
+"""The values that the setting of a dotted name can take: one in a trial, several in a sweep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Settings that act only beside certain values of others.
+
+    Args:
+        keys: dotted names of these settings.
+        needs: they act where any of the settings named here has a value that is accepted.
+        why: why they do not act otherwise; ends a sentence after a colon.
+        refused: whether it is a mistake to set them nevertheless.
+    """
+
+    keys: tuple[str, ...]
+    needs: Mapping[str, Callable[[Any], bool]]
+    why: str
+    refused: bool = False
+
+    def acts(self, possible: Possible) -> bool:
+        """Whether any configuration gives them an effect."""
+        return any(
+            accepted(value) for key, accepted in self.needs.items() for value in possible(key)
+        )
+
+
+def _above(least: float) -> Callable[[Any], bool]:
+    return lambda value: value > least
+
+
+def _augmentation(kind: str, *keys: str) -> Rule:
+    probability = f"augmentation.{kind}.probability"
+    return Rule(
+        tuple(f"augmentation.{kind}.{key}" for key in keys),
+        {probability: _above(0)},
+        f"`{probability}` is 0",
+        refused=True,
+    )
+
+
+RULES = (
+    _augmentation("rotation", "degrees"),
+    _augmentation("scaling", "largest"),
+    _augmentation("noise", "std"),
+    _augmentation("gamma", "mode", "largest"),
+    Rule(
+        ("optimizer.momentum",),
+        {"optimizer.name": lambda name: name == "sgd"},
+        "AdamW has no momentum",
+        refused=True,
+    ),
+    Rule(
+        ("optimizer.poly_exponent",),
+        {"optimizer.schedule": lambda schedule: schedule == "poly"},
+        "the learning rate is constant",
+        refused=True,
+    ),
+    Rule(
+        ("optimizer.schedule", "optimizer.poly_exponent"),
+        {"trainer.epochs": _above(1)},
+        "a single epoch has a single learning rate",
+    ),
+    Rule(
+        ("loss.sqrt_epsilon", "loss.sqrt_mode"),
+        dict.fromkeys(("loss.weights.compactness", "loss.weights.aspect"), _above(0)),
+        "no geometric term with a square root has a weight",
+    ),
+    Rule(
+        ("loss.min_area",),
+        dict.fromkeys(set(WEIGHTS) - {"loss.weights.kervadec"}, _above(0)),
+        "no term of the shape alone has a weight",
+    ),
+    Rule(
+        ("loss.focal_gamma",),
+        {"loss.pixel_weight": _above(0)},
+        "the focal term has no weight",
+    ),
+    Rule(
+        ("loss.warmup_epochs", "loss.rampup_epochs"),
+        dict.fromkeys(WEIGHTS, _above(0))
+        | {"early_stopping.counts_from": lambda start: start == "rampup_end"},
+        "no geometric term has a weight, and patience counts from the start",
+    ),
+    Rule(
+        ("guard.skipped_in_a_row", "guard.skipped_per_epoch"),
+        {
+            "guard.on_nonfinite": lambda policy: policy == "skip",
+            "trainer.amp": lambda amp: amp == "fp16",
+        },
+        "no step is skipped",
+    ),
+    Rule(
+        ("guard.exploded_steps",),
+        {"guard.exploded_factor": lambda factor: factor is not None},
+        "nothing counts as far out",
+    ),
+    Rule(
+        ("guard.learnt_dice",),
+        dict.fromkeys(("guard.collapsed_epochs", "guard.learnt_by"), lambda n: n is not None),
+        "no trial is judged by what it has learnt",
+    ),
+    Rule(
+        ("early_stopping.min_delta", "early_stopping.counts_from"),
+        {"early_stopping.patience": lambda patience: patience is not None},
+        "without a patience no trial is early-stopped",
+    ),
+    Rule(
+        ("early_stopping.counts_from",),
+        dict.fromkeys(("loss.warmup_epochs", "loss.rampup_epochs"), _above(0)),
+        "without warm-up and ramp-up both choices mean epoch 0",
+    ),
+    Rule(
+        ("data.folds",),
+        {"data.source": lambda source: source != "brain"},
+        "the brain has one fixed split",
+    ),
+)
+
+
+def inactive(possible: Possible) -> Iterator[tuple[str, Rule]]:
+    """Every setting that acts in no configuration, with the rule that says why."""
+    for rule in RULES:
+        if not rule.acts(possible):
+            yield from ((key, rule) for key in rule.keys)
+
+
+def without_effect(
+    settings: TrialSettings, written: Mapping[str, Any]
+) -> Iterator[tuple[Finding, bool]]:
+    """What was asked for and has no effect, and whether that is a mistake.
+
+    Searching such a setting always is: its trials would be the same run over and over. A value that
+    is the default asks for nothing, so that an effective configuration can be read back.
+
+    Args:
+        settings: of a trial, or of a sweep.
+        written: the values of the file, as they stand there.
+    """
+    space = settings.space if isinstance(settings, SweepSpec) else {}
+
+    def possible(key: str) -> Iterable[Any]:
+        return _drawn(space[key]) if key in space else [value_of(settings, key)]
+
+    for key, rule in inactive(possible):
+        path = tuple(key.split("."))
+        if key in space:
+            yield Finding(("space", key), f"is searched without any effect: {rule.why}"), True
+        elif (value := _written(written, path)) not in (None, _default(key)):
+            message = f"{shown(value)} has no effect: {rule.why}"
+            yield Finding(path, message), rule.refused
+
+
+def inactive_in(settings: TrialSettings) -> dict[str, str]:
+    """The settings of one trial that have no effect, and why."""
+    return {key: rule.why for key, rule in inactive(lambda key: [value_of(settings, key)])}
+
+
+def value_of(settings: Settings, key: str) -> Any:
+    """The value of the setting with this dotted name."""
+    value: Any = settings
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _drawn(distribution: Distribution) -> Iterable[Any]:
+    """All values of a list, the bounds of an interval."""
+    if isinstance(distribution, Listed):
+        return distribution.values
+    return distribution.extent or ()
+
+
+def _written(values: Any, path: tuple[str, ...]) -> Any:
+    """The value at ``path``; None where there is none."""
+    for part in path:
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values
+
+
+def _default(key: str) -> Any:
+    return next(field.default for name, field in setting_fields() if name == key)

@@ -1,0 +1,50 @@
+"""MONAI's attention U-Net with deep supervision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monai.networks.nets import AttentionUnet
+from monai.networks.nets.attentionunet import AttentionLayer
+from torch import Tensor, nn
+
+
+class SupervisedAttentionUnet(nn.Module):
+    """In training, the decoder's lower levels predict too, each at its own resolution.
+
+    MONAI's network nests one level into the other and shows none but the outermost; hooks catch
+    what the inner ones give.
+
+    Args:
+        classes: channels of every prediction.
+        channels: feature maps of each level, finest first.
+        heads: number of lower levels that predict, from the second finest on.
+        settings: further arguments of `monai.networks.nets.AttentionUnet`.
+    """
+
+    def __init__(
+        self, *, classes: int, channels: tuple[int, ...], heads: int, **settings: Any
+    ) -> None:
+        super().__init__()
+        self.network = AttentionUnet(out_channels=classes, channels=channels, **settings)
+        self.heads = nn.ModuleList(
+            nn.Conv2d(width, classes, kernel_size=1) for width in channels[1 : 1 + heads]
+        )
+        self._features: list[Tensor] = []
+        # Outermost, so finest, first; the finest has the network's own head.
+        levels = [m for m in self.network.modules() if isinstance(m, AttentionLayer)]
+        for level in levels[1 : 1 + heads]:
+            level.register_forward_hook(self._catch)
+
+    def forward(self, images: Tensor) -> Tensor | list[Tensor]:
+        """Logits ``[B, C, H, W]``; in training a list of them, finest first."""
+        logits: Tensor = self.network(images)
+        # Levels end from the inside out. What was caught holds the graph, so it is let go of.
+        features, self._features = self._features[::-1], []
+        if not self.training:
+            return logits
+        lower = [head(x) for head, x in zip(self.heads, features, strict=True)]
+        return [logits, *lower]
+
+    def _catch(self, _level: nn.Module, _inputs: Any, output: Tensor) -> None:
+        self._features.append(output)

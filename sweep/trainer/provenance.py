@@ -1,0 +1,90 @@
+"""``provenance.json``: with what a trial was really trained.
+
+One entry for each time that a process took the trial up: a trial that was resumed may have gone on
+with other code or on another machine, and that must not be lost.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sweep.codebase import codebase
+from sweep.spec.inactive import inactive_in
+from sweep.spec.settings import TrialSettings
+from sweep.store.files import atomic_write_text, read_json, to_json
+from sweep.strict_json import finite_or_none
+from sweep.trainer.effective import NOT_READ, Live, effective
+
+PACKAGES = ("torch", "monai", "ray", "optuna", "numpy")
+
+
+def record(path: Path, settings: TrialSettings, live: Live, first_epoch: int) -> None:
+    """Add what this process trains with to ``path``.
+
+    Args:
+        path: the trial's ``provenance.json``; made where it is missing.
+        settings: what was asked for.
+        live: what reads back what is in effect.
+        first_epoch: the first epoch, from 0, that this process trains.
+    """
+    runs = read_json(path, lambda values: list(values["runs"])) if path.exists() else []
+    runs.append(_entry(settings, live, first_epoch))
+    atomic_write_text(path, to_json(finite_or_none({"runs": runs}), indent=2) + "\n")
+
+
+def _entry(settings: TrialSettings, live: Live, first_epoch: int) -> dict[str, Any]:
+    device = next(live.model.parameters()).device
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "first_epoch": first_epoch,
+        "effective": effective(live),
+        "without_effect": inactive_in(settings),
+        "not_read_back": dict(NOT_READ),
+        "network": {
+            "class": f"{type(live.model).__module__}.{type(live.model).__qualname__}",
+            "parameters": sum(p.numel() for p in live.model.parameters()),
+        },
+        "cases": {
+            "training": len(live.data.training.cases),
+            "validation": len(live.data.validation.cases),
+        },
+        "code": asdict(codebase()),
+        "versions": {"python": platform.python_version()} | {n: _version(n) for n in PACKAGES},
+        "machine": {
+            "hostname": socket.gethostname(),
+            "platform": platform.platform(),
+            "device": device_name(device),
+            "cpus": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "cuda": torch.version.cuda,
+        },
+        "process": {"executable": sys.executable, "pid": os.getpid()},
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """As the maker calls it: ``NVIDIA H100 80GB HBM3``; of a CPU its model."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

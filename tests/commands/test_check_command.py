@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from sweep.spec.machine import Machine
+
+Call = Callable[..., Result]
+
+BAD = """\
+trials: 0
+searcher: tpee
+loss:
+  warmup_epoch: 3
+space:
+  loss.sqrt_epsilon: {loguniform: [0, 1]}
+  early_stopping.patience: {choice: []}
+"""
+
+
+def errors(result: Result) -> list[str]:
+    """The lines on stderr of a command that refused its input."""
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    return result.stderr.splitlines()
+
+
+def test_good_file_is_summed_up_in_one_line(call: Call) -> None:
+    result = call("check", "tiny.yaml")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "tiny.yaml is fine: 3 trials of up to 4 epochs over 2 settings,"
+        " searcher random, scheduler none\n"
+    )
+    assert result.stderr == ""
+
+
+def test_example_of_the_repository_is_fine(call: Call) -> None:
+    quickstart = Path(__file__).parents[2] / "search_spaces" / "quickstart.yaml"
+    assert call("check", str(quickstart)).exit_code == 0
+
+
+def test_nothing_is_written_or_trained(call: Call, folder: Path) -> None:
+    call("check", "tiny.yaml")
+    assert not (folder / "results").exists()
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_every_mistake_is_told_at_once_with_file_line_and_key(call: Call, folder: Path) -> None:
+    (folder / "bad.yaml").write_text(BAD)
+    head, *mistakes = errors(call("check", "bad.yaml"))
+    assert head == "errors:"
+    assert [mistake.split(": ")[:2] for mistake in mistakes] == [
+        ["bad.yaml:1", "trials"],
+        ["bad.yaml:2", "searcher.name"],
+        ["bad.yaml:4", "loss.warmup_epoch"],
+        ["bad.yaml:6", "space.loss.sqrt_epsilon"],
+        ["bad.yaml:7", "space.early_stopping.patience"],
+    ]
+    assert mistakes[2].endswith("did you mean `warmup_epochs`?")
+
+
+def test_single_mistake_is_one_line(call: Call) -> None:
+    [line] = errors(call("check", "tiny.yaml", "--set", "trials=-3"))
+    assert line.startswith("error: ")
+    assert "trials: must be at least 1, but is -3" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("trials: [1, 2", "`[` is not closed"),
+        ("", "empty"),
+        ("- a list\n", "mapping"),
+        ("\x00\x01\x02", "bad.yaml"),
+        ("a: &a [*a]\n", "bad.yaml"),
+    ],
+)
+def test_file_that_is_no_settings_file_is_refused_in_words(
+    call: Call, folder: Path, text: str, told: str
+) -> None:
+    (folder / "bad.yaml").write_text(text)
+    lines = errors(call("check", "bad.yaml"))
+    assert told in "\n".join(lines)
+    assert "bad.yaml" in "\n".join(lines)
+
+
+@pytest.mark.parametrize("path", ["nowhere.yaml", ".", "tiny.yaml/x", "a" * 300])
+def test_file_that_cannot_be_read_is_named(call: Call, path: str) -> None:
+    [line] = errors(call("check", path))
+    assert path in line
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x", "/tmp/x", "..", "a/b", "a\\b", "", " ", "nul", "x\n", "-rf", "$(id)"]
+)
+def test_hostile_name_is_refused(call: Call, folder: Path, name: str) -> None:
+    text = (folder / "tiny.yaml").read_text()
+    (folder / "bad.yaml").write_text(f"name: {name!r}\n{text}".replace("\\\\", "\\"))
+    [line] = errors(call("check", "bad.yaml"))
+    assert line.startswith("error: bad.yaml:1: name: must be 1 to 100 letters")
+
+
+def test_settings_can_be_overridden(call: Call) -> None:
+    result = call("check", "tiny.yaml", "--set", "trials=7", "--set", "scheduler=asha")
+    assert result.exit_code == 0
+    assert "7 trials" in result.stdout
+    assert "scheduler asha" in result.stdout
+
+
+@pytest.mark.parametrize("override", ["trails=7", "trials", "=3", "loss.warmup_epoch=3", "trials="])
+def test_override_that_is_wrong_is_refused(call: Call, override: str) -> None:
+    [line] = errors(call("check", "tiny.yaml", "--set", override))
+    assert "--set" in line
+
+
+def test_what_is_hardly_meant_is_a_warning(call: Call) -> None:
+    result = call("check", "tiny.yaml", "--set", "loss.sqrt_epsilon=0")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: `loss.sqrt_epsilon` 0 will diverge")
+    assert "is fine" in result.stdout
+
+
+def test_rung_inside_the_warmup_is_a_warning(call: Call) -> None:
+    result = call("check", "tiny.yaml", "--set", "scheduler={name: asha, grace_period: 1}")
+    assert result.exit_code == 0
+    assert "inside the longest warm-up" in result.stderr
+
+
+def test_more_gpus_than_there_are_are_refused(call: Call) -> None:
+    wanted = Machine.here().gpus + 1
+    [line] = errors(call("check", "tiny.yaml", "--set", f"resources.gpu={wanted}"))
+    assert "resources.gpu" in line
+
+
+def test_dataset_folder_that_is_not_there_is_refused_with_its_line(
+    call: Call, folder: Path
+) -> None:
+    _, *rest = (folder / "tiny.yaml").read_text().splitlines()
+    data = "data: {source: nnunet_raw, folder: no/such/place}"
+    (folder / "tiny.yaml").write_text("\n".join([data, *rest]))
+    [line] = errors(call("check", "tiny.yaml"))
+    assert line.startswith("error: tiny.yaml:1: data.folder: no/such/place is not a folder")
+
+
+def test_trial_file_is_sent_to_the_right_command(call: Call, folder: Path) -> None:
+    (folder / "trial.yaml").write_text("trainer: {epochs: 3}\n")
+    [line] = errors(call("check", "trial.yaml"))
+    assert "python -m sweep.train trial.yaml" in line

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from sweep.store.store import Store
+
+Call = Callable[..., Result]
+
+CAUSE = "nonfinite gradient (compactness) at epoch 2 step 0"
+
+
+def test_table_has_a_row_a_finished_trial_and_the_cause_below(call: Call, results: Path) -> None:
+    result = call("rank", "results/toy")
+    assert result.exit_code == 0
+    lines = [line.split() for line in result.stdout.splitlines() if line.strip()]
+    assert lines[0] == ["toy"]
+    assert ["1", "t0000", "completed", "0.7500", "1", "3", "1e-06"] in lines
+    assert ["2", "t0001", "diverged", "–", "–", "2", "0"] in lines
+    assert f"t0001 diverged: {CAUSE}" in result.stdout
+    assert "Not ranked: 2 unfinished trials." in result.stdout
+
+
+def test_json_holds_the_rows_of_the_contract(call: Call, results: Path) -> None:
+    best, diverged = json.loads(call("rank", "results/toy", "--json").stdout)
+    assert best == {
+        "rank": 1,
+        "trial_id": "t0000",
+        "status": "completed",
+        "val_dice": 0.75,
+        "best_epoch": 1,
+        "epochs": 3,
+        "seconds": 6.0,
+        "cause": "",
+        "val_dice_before_end": None,
+        "loss.sqrt_epsilon": 1e-06,
+    }
+    assert diverged["status"] == "diverged"
+    assert diverged["cause"] == CAUSE
+    assert diverged["val_dice"] is None
+
+
+def test_csv_holds_the_same_rows_as_json(call: Call, results: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(call("rank", "results/toy", "--format", "csv").stdout)))
+    expected = json.loads(call("rank", "results/toy", "--format", "json").stdout)
+    as_text = [
+        {key: "" if value is None else str(value) for key, value in row.items()} for row in expected
+    ]
+    assert rows == as_text
+
+
+def test_markdown_is_a_table_for_a_report(call: Call, results: Path) -> None:
+    header, rule, *rows = call("rank", "results/toy", "--format", "markdown").stdout.splitlines()
+    assert header.startswith("| rank | trial_id | status | val_dice |")
+    assert set(rule) == set("| -")
+    assert rows[0].startswith("| 1 | t0000 | completed | 0.75 | 1 |")
+    assert CAUSE in rows[1]
+    assert len(rows) == 2
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "markdown"])
+def test_only_the_first_rows_can_be_asked_for(call: Call, results: Path, form: str) -> None:
+    output = call("rank", "results/toy", "--top", "1", "--format", form).stdout
+    assert "t0000" in output
+    assert "t0001" not in output
+
+
+def test_ranking_needs_neither_the_lock_nor_the_right_to_write(call: Call, results: Path) -> None:
+    before = sorted(path.name for path in results.iterdir())
+    with Store.open(results):  # a sweep is running
+        assert call("rank", "results/toy").exit_code == 0
+    assert sorted(path.name for path in results.iterdir()) == before
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "markdown"])
+def test_sweep_without_a_finished_trial_has_an_empty_ranking(
+    call: Call, results: Path, form: str
+) -> None:
+    shutil.rmtree(results / "trials")
+    result = call("rank", "results/toy", "--format", form)
+    assert result.exit_code == 0
+    assert "t0" not in result.stdout
+    if form == "json":
+        assert json.loads(result.stdout) == []
+
+
+def test_title_is_the_folder_however_it_is_named(
+    call: Call, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(results)
+    assert call("rank", ".").stdout.split()[0] == "toy"
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("results", "is not a results folder: it has no sweep.yaml"),
+        ("results/nothing", "does not exist"),
+        ("tiny.yaml", "is not a results folder: it is a file"),
+    ],
+)
+def test_what_is_no_results_folder_is_refused(
+    call: Call, results: Path, path: str, told: str
+) -> None:
+    result = call("rank", path)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr == f"error: {path} {told}\n"
+
+
+def test_damaged_file_is_named(call: Call, results: Path) -> None:
+    (results / "trials" / "t0000" / "history.jsonl").write_text("not json\n")
+    result = call("rank", "results/toy")
+    assert result.exit_code == 2
+    assert "t0000/history.jsonl:1: broken" in result.stderr

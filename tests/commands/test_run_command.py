@@ -1,0 +1,192 @@
+"""`sweep.run` around the engine: what it refuses, prints and leaves. Trials are made up here."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from sweep.engine.conductor import Conductor
+from sweep.engine.ending import Ending
+from sweep.record import EpochMetrics, Outcome, Status
+from sweep.spec.load import load_sweep, load_trial
+
+Call = Callable[..., Result]
+
+
+class Engine:
+    """In place of Ray: every trial completes after two epochs; ``stops_after`` so many trials."""
+
+    def __init__(self) -> None:
+        self.started = 0
+        self.stops_after = 10**9
+        self.ending = Ending.INTERRUPTED
+        self.status = Status.COMPLETED
+
+    def __call__(self, conductor: Conductor, *_: Any, **__: Any) -> Ending:
+        self.started += 1
+        left = self.stops_after
+        while left and (folder := conductor.next_trial()) is not None:
+            left -= 1
+            for epoch in range(2):
+                dice = 0.5 + 0.1 * epoch + 0.01 * int(folder.name[1:])
+                conductor.report(folder.name, EpochMetrics(epoch=epoch, val_dice=dice))
+            conductor.end(folder.name, Outcome(status=self.status, cause=f"it {self.status}"))
+        return Ending.FINISHED if conductor.finished else self.ending
+
+
+@pytest.fixture(autouse=True)
+def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    engine = Engine()
+    monkeypatch.setattr("sweep.engine.execute.execute", engine)
+    return engine
+
+
+def test_finished_sweep_prints_its_ranking_and_where_it_lies(call: Call, folder: Path) -> None:
+    result = call("run", "tiny.yaml")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert [line for line in lines if line.startswith("[")][-1].startswith("[3/3] t0002 completed")
+    assert [line.split()[:3] for line in lines if line.strip()[:2] in ("1 ", "2 ", "3 ")] == [
+        ["1", "t0002", "completed"],
+        ["2", "t0001", "completed"],
+        ["3", "t0000", "completed"],
+    ]
+    results = folder / "results" / "tiny"
+    assert f"Ranking: {results / 'ranking.csv'}" in lines
+    assert f"python -m sweep.train {results / 'best.yaml'})" in result.stdout
+    assert load_trial(results / "best.yaml") == load_trial(
+        results / "trials" / "t0002" / "config.yaml"
+    )
+
+
+def test_recorded_spec_is_the_effective_one(call: Call, folder: Path) -> None:
+    call("run", "tiny.yaml", "--set", "trials=2")
+    recorded = load_sweep(folder / "results" / "tiny" / "sweep.yaml")
+    assert recorded == load_sweep("tiny.yaml", ["trials=2"])
+
+
+def test_existing_results_are_refused_with_what_to_do_instead(
+    call: Call, folder: Path, engine: Engine
+) -> None:
+    call("run", "tiny.yaml")
+    before = (folder / "results" / "tiny" / "journal.jsonl").read_bytes()
+    result = call("run", "tiny.yaml")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "exists already and is not empty" in result.stderr
+    assert "--resume" in result.stderr
+    assert "name:" in result.stderr
+    assert engine.started == 1
+    assert (folder / "results" / "tiny" / "journal.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "words"),
+    [
+        (Ending.INTERRUPTED, 130, "Stopped: interrupted."),
+        (Ending.OUT_OF_TIME, 0, "Stopped: the time budget is spent."),
+    ],
+)
+def test_sweep_that_was_stopped_prints_the_command_that_resumes_it_and_it_does(
+    call: Call, folder: Path, engine: Engine, ending: Ending, code: int, words: str
+) -> None:
+    engine.stops_after, engine.ending = 1, ending
+    (folder / "my space.yaml").write_text((folder / "tiny.yaml").read_text())
+    arguments = ["my space.yaml", "--set", "name=other", "--results", "o u t"]
+    result = call("run", *arguments)
+    assert result.exit_code == code
+    *_, told, command = result.stdout.splitlines()
+    assert told.startswith(words)
+    python, m, module, *again = shlex.split(command)
+    assert (python, m, module) == ("python", "-m", "sweep.run")
+    assert again == [*arguments, "--resume"]
+
+    engine.stops_after = 10**9
+    resumed = call("run", *again)
+    assert resumed.exit_code == 0
+    ends = [line.split()[1] for line in resumed.stdout.splitlines() if line.startswith("[")]
+    assert ends == ["t0001", "t0002"]  # the first was not run again
+    assert len((folder / "o u t" / "other" / "ranking.csv").read_text().splitlines()) == 4
+
+
+def test_finished_sweep_can_be_resumed_and_shows_its_ranking_again(call: Call) -> None:
+    call("run", "tiny.yaml")
+    result = call("run", "tiny.yaml", "--resume")
+    assert result.exit_code == 0
+    assert "t0002" in result.stdout
+
+
+def test_resuming_with_another_spec_is_refused_with_the_difference(
+    call: Call, engine: Engine
+) -> None:
+    call("run", "tiny.yaml")
+    result = call("run", "tiny.yaml", "--set", "trainer.epochs=7", "--resume")
+    assert result.exit_code == 2
+    assert "holds a sweep with another spec" in result.stderr
+    assert "-  epochs: 4" in result.stderr
+    assert "+  epochs: 7" in result.stderr
+    assert engine.started == 1
+    # And the folder is free again.
+    assert call("run", "tiny.yaml", "--resume").exit_code == 0
+
+
+def test_resuming_what_never_began_is_refused(call: Call, folder: Path) -> None:
+    result = call("run", "tiny.yaml", "--resume")
+    assert result.exit_code == 2
+    assert "does not exist" in result.stderr
+    assert not (folder / "results").exists()
+
+
+def test_sweep_in_which_no_trial_has_a_result_failed(
+    call: Call, folder: Path, engine: Engine
+) -> None:
+    engine.status = Status.FAILED
+    result = call("run", "tiny.yaml")
+    assert result.exit_code == 1
+    assert "no trial of tiny has a result" in result.stderr
+    results = folder / "results" / "tiny"
+    assert len((results / "ranking.csv").read_text().splitlines()) == 4
+    assert not (results / "best.yaml").exists()
+
+
+def test_sweep_that_was_stopped_before_its_first_result_did_not_fail(
+    call: Call, engine: Engine
+) -> None:
+    engine.stops_after = 0
+    assert call("run", "tiny.yaml").exit_code == 130
+
+
+def test_mistakes_are_told_before_anything_is_written(
+    call: Call, folder: Path, engine: Engine
+) -> None:
+    result = call("run", "tiny.yaml", "--set", "trials=0", "--set", "name=../../x")
+    assert result.exit_code == 2
+    assert result.stderr.count("must be") == 2
+    assert engine.started == 0
+    assert not (folder / "results").exists()
+    assert not (folder.parent.parent / "x").exists()
+
+
+def test_warnings_come_before_the_first_trial_on_stderr(call: Call) -> None:
+    result = call("run", "tiny.yaml", "--set", "loss.sqrt_epsilon=0")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: `loss.sqrt_epsilon` 0 will diverge")
+
+
+def test_grid_counts_its_own_combinations_as_trials(call: Call) -> None:
+    grid = "space={loss.warmup_epochs: {grid: [1, 2]}, loss.sqrt_epsilon: {grid: [1.0e-6, 1.0e-4]}}"
+    result = call("run", "tiny.yaml", "--set", "searcher=grid", "--set", grid, "--set", "trials=4")
+    assert result.exit_code == 0
+    assert "[4/4] t0003" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["[bold]out", "a [link] b"])
+def test_paths_are_printed_as_they_are(call: Call, folder: Path, name: str) -> None:
+    result = call("run", "tiny.yaml", "--results", name)
+    assert result.exit_code == 0
+    assert f"Ranking: {folder / name / 'tiny' / 'ranking.csv'}" in result.stdout

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from sweep.spec.load import load_trial
+from sweep.trainer.checkpoints import Checkpoints
+
+Call = Callable[..., Result]
+
+
+def test_config_is_trained_and_leaves_a_results_folder(call: Call, folder: Path) -> None:
+    result = call("train", "best.yaml", "--set", "seed=3")
+    assert result.exit_code == 0
+    trained = folder / "results" / "train-best"
+    assert sorted(path.name for path in trained.iterdir()) == [
+        "best.pt",
+        "config.yaml",
+        "history.jsonl",
+        "last.pt",
+        "provenance.json",
+        "trial.json",
+    ]
+    history = [json.loads(line) for line in (trained / "history.jsonl").read_text().splitlines()]
+    assert [epoch["epoch"] for epoch in history] == [0, 1, 2, 3]
+    assert all(0 <= epoch["val_dice"] <= 1 for epoch in history)
+    assert load_trial(trained / "config.yaml").seed == 3
+    assert json.loads((trained / "trial.json").read_text())["status"] == "completed"
+    assert Checkpoints(trained).load_best() is not None
+
+    lines = result.stdout.splitlines()
+    assert [line.split()[:2] for line in lines[:4]] == [["epoch", str(n)] for n in range(4)]
+    assert "val Dice" in lines[0]
+    assert lines[4:] == ["completed", f"Results: {trained}"]
+
+
+def test_effective_config_of_a_trial_trains_the_same_again(call: Call, folder: Path) -> None:
+    call("train", "best.yaml", "--name", "one")
+    call("train", "results/one/config.yaml", "--name", "two")
+    one, two = (
+        [
+            json.loads(line)["val_dice"]
+            for line in (folder / "results" / name / "history.jsonl").read_text().splitlines()
+        ]
+        for name in ("one", "two")
+    )
+    assert one == two
+
+
+def test_folder_that_holds_something_is_refused_and_left_alone(call: Call, folder: Path) -> None:
+    trained = folder / "results" / "train-best"
+    trained.mkdir(parents=True)
+    (trained / "notes.txt").write_text("mine")
+    result = call("train", "best.yaml")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {trained} exists already: choose another --name")
+    assert [path.name for path in trained.iterdir()] == ["notes.txt"]
+
+
+def test_diverging_config_says_why_and_exits_with_1(call: Call, folder: Path) -> None:
+    changes = ("loss.sqrt_epsilon=0", "loss.warmup_epochs=3", "trainer.epochs=8")
+    sets = [part for change in changes for part in ("--set", change)]
+    result = call("train", "best.yaml", *sets, "--name", "nan")
+    assert result.exit_code == 1
+    trained = folder / "results" / "nan"
+    verdict = json.loads((trained / "divergence.json").read_text())
+    assert (verdict["cause"], verdict["stage"]) == ("nonfinite", "gradient")
+    assert verdict["epoch"] >= 3
+    assert verdict["term"] in ("compactness", "aspect")
+    assert f"diverged: nonfinite gradient ({verdict['term']}) at epoch" in result.stdout
+    assert result.stderr == f"error: the trial diverged; see {trained / 'divergence.json'}\n"
+    trial = json.loads((trained / "trial.json").read_text())
+    assert trial["status"] == "diverged"
+    assert (trained / "healthy.pt").exists()
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/b", "", ".."])
+def test_hostile_name_cannot_leave_the_results(call: Call, folder: Path, name: str) -> None:
+    result = call("train", "best.yaml", "--name", name)
+    assert result.exit_code == 2
+    assert "--name: must be 1 to 100 letters" in result.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["best.yaml", "tiny.yaml"]
+
+
+def test_results_can_go_elsewhere(call: Call, folder: Path) -> None:
+    result = call("train", "best.yaml", "--set", "trainer.epochs=1", "--results", "deep/er")
+    assert result.exit_code == 0
+    assert (folder / "deep" / "er" / "train-best" / "history.jsonl").exists()
+
+
+def test_mistakes_are_told_before_anything_is_written(call: Call, folder: Path) -> None:
+    result = call("train", "best.yaml", "--set", "loss.warmup=3")
+    assert result.exit_code == 2
+    assert "loss.warmup" in result.stderr
+    assert not (folder / "results").exists()
+
+
+def test_sweep_file_is_sent_to_the_right_command(call: Call) -> None:
+    result = call("train", "tiny.yaml")
+    assert result.exit_code == 2
+    assert "python -m sweep.run tiny.yaml" in result.stderr

@@ -1,0 +1,409 @@
+"""Real sweeps: Ray, worker processes, signals. Each is a run of ``python -m sweep.run``."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.spec.load import load_sweep, load_trial
+from sweep.trainer.checkpoints import Checkpoints
+from sweep.trainer.fit import fit
+
+SWEEP = """\
+trials: 6
+searcher: {name: random, seed: 1}
+scheduler: none
+max_concurrent: 2
+data: {source: shapes, difficulty: 0, size: 32, count: 15}
+trainer: {epochs: 5, batch_size: 4, device: cpu}
+network: {name: unet, channels: [4, 8, 16]}
+loss: {warmup_epochs: 3, rampup_epochs: 0}
+optimizer: {lr: 0.1, momentum: 0.95}
+early_stopping: {patience: null}
+resources: {cpu: 1, gpu: 0}
+space:
+  loss.sqrt_epsilon: {choice: [0, 1.0e-6]}
+  loss.weights.boundary: {loguniform: [1.0e-3, 1.0]}
+"""
+# The deepest level of these networks is one pixel: too small for the instance norm of dynunet,
+# which raises in its first step; attention_unet can do with it.
+STORMY = """\
+searcher: grid
+scheduler: none
+max_concurrent: 1
+data: {source: shapes, size: 32, count: 15}
+trainer: {epochs: 40, batch_size: 4, device: cpu}
+network: {channels: [4, 4, 4, 4, 4, 4]}
+loss: {warmup_epochs: 39}
+early_stopping: {patience: null}
+resources: {cpu: 1, gpu: 0}
+space:
+  network.name: {grid: [dynunet, attention_unet]}
+"""
+TIMEOUT = 300.0
+"""Seconds; far more than anything here takes, for machines that do other things too."""
+STDOUT = re.compile(
+    r"\[\d/\d\] t\d{4} (completed|diverged|failed).*"  # a line a trial
+    r"|\s*(tiny|stormy|sqrt|epsilon|name|#).*|\s*─+\s*|\s+\d  t\d{4}  .*|\s*"  # the table
+    r"|t\d{4} (diverged|failed): .*|Ranking: .*|Best: .*"  # what follows it
+    r"|Stopped: .*|\s+python -m sweep\.run .*|Not ranked: .*"
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished process and the results folder it wrote to."""
+
+    pid: int
+    code: int
+    stdout: str
+    stderr: str
+    folder: Path
+
+    @property
+    def ranking(self) -> list[dict[str, str]]:
+        with (self.folder / "ranking.csv").open() as file:
+            return list(csv.DictReader(file))
+
+    def history(self, trial_id: str) -> list[dict[str, Any]]:
+        return history(self.folder / "trials" / trial_id)
+
+    def noise(self) -> list[str]:
+        """Lines on stdout that are not ours."""
+        return [line for line in self.stdout.splitlines() if not STDOUT.fullmatch(line)]
+
+
+def history(trial: Path) -> list[dict[str, Any]]:
+    """The complete lines of a history that may be growing."""
+    file = trial / "history.jsonl"
+    text = file.read_text() if file.exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """``python -m sweep.run`` in a process group of its own, as a shell would start it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "sweep.run", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], folder: Path) -> Run:
+    try:
+        stdout, stderr = process.communicate(timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        kill_all_of(process)
+        stdout, stderr = process.communicate()
+        pytest.fail(f"the sweep did not end within {TIMEOUT} s\n{stdout}\n{stderr}")
+    return Run(process.pid, process.returncode, stdout, stderr, folder)
+
+
+def kill_all_of(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):  # they have ended
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Return as soon as something has happened in a sweep that still runs."""
+    deadline = time.monotonic() + TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        if happened():
+            return
+        time.sleep(0.02)
+    kill_all_of(process)
+    pytest.fail("it did not happen:\n" + "\n".join(process.communicate()))
+
+
+def descendants(ancestor: int) -> dict[int, str]:
+    """Process id → title of every process below one."""
+    table = subprocess.run(
+        ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    ).stdout
+    rows = [line.split(maxsplit=2) for line in table.splitlines()]
+    family = {ancestor}
+    found: dict[int, str] = {}
+    while True:
+        new = {int(r[0]): r[2] for r in rows if int(r[1]) in family and int(r[0]) not in family}
+        if not new:
+            return found
+        family |= new.keys()
+        found |= new
+
+
+def living_in_session(session: int) -> list[str]:
+    """Titles of the processes of a session that have not ended."""
+    table = subprocess.run(
+        ["ps", "-eo", "pid=,stat=,args="], capture_output=True, text=True, check=True
+    ).stdout
+    titles = []
+    for pid, state, title in (line.split(maxsplit=2) for line in table.splitlines()):
+        with suppress(ProcessLookupError):
+            if os.getsid(int(pid)) == session and not state.startswith("Z"):
+                titles.append(title)
+    return titles
+
+
+# A sweep from beginning to end.
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("swept")
+    (folder / "tiny.yaml").write_text(SWEEP)
+    process = start(folder, "tiny.yaml", "--results", "out")
+    return finish(process, folder / "out" / "tiny")
+
+
+def test_sweep_ends_well_and_without_a_word_of_ray(swept: Run) -> None:
+    assert swept.code == 0, swept.stderr
+    [warning] = swept.stderr.splitlines()
+    assert warning.startswith("warning: `loss.sqrt_epsilon` 0 will diverge")
+    assert swept.noise() == []
+    assert len(re.findall(r"^\[\d/6\] ", swept.stdout, re.MULTILINE)) == 6
+
+
+def test_results_folder_holds_what_was_promised(swept: Run) -> None:
+    assert {path.name for path in swept.folder.iterdir()} >= {
+        "sweep.yaml",
+        "ranking.csv",
+        "best.yaml",
+        "trials",
+    }
+    expected = load_sweep(swept.folder.parents[1] / "tiny.yaml")
+    assert load_sweep(swept.folder / "sweep.yaml") == expected
+    assert len(swept.ranking) == 6
+    for row in swept.ranking:
+        trial = swept.folder / "trials" / row["trial_id"]
+        config = load_trial(trial / "config.yaml")
+        assert config.loss.sqrt_epsilon == float(row["loss.sqrt_epsilon"])
+        assert config.loss.weights.boundary == float(row["loss.weights.boundary"])
+        epochs = [line["epoch"] for line in swept.history(row["trial_id"])]
+        assert epochs == list(range(int(row["epochs"])))
+        assert (trial / "divergence.json").exists() == (row["status"] == "diverged")
+
+
+def test_ranking_has_its_columns_and_is_sorted_by_dice_with_the_diverged_last(swept: Run) -> None:
+    rows = swept.ranking
+    assert set(rows[0]) >= {
+        *("rank", "trial_id", "status", "val_dice", "best_epoch", "epochs", "cause"),
+        *("loss.sqrt_epsilon", "loss.weights.boundary"),
+    }
+    assert [row["rank"] for row in rows] == [str(rank) for rank in range(1, 7)]
+    ranked = [float(row["val_dice"]) for row in rows if row["status"] == "completed"]
+    assert ranked == sorted(ranked, reverse=True)
+    assert {row["status"] for row in rows[: len(ranked)]} == {"completed"}
+    assert {row["status"] for row in rows[len(ranked) :]} == {"diverged"}
+    for row in rows[: len(ranked)]:
+        dice = [line["val_dice"] for line in swept.history(row["trial_id"])]
+        assert float(row["val_dice"]) == max(dice) == dice[int(row["best_epoch"])]
+
+
+def test_trials_without_epsilon_diverge_by_their_own_numerics_after_the_warmup(swept: Run) -> None:
+    for row in swept.ranking:
+        assert row["status"] == ("completed" if float(row["loss.sqrt_epsilon"]) else "diverged")
+        if row["status"] == "completed":
+            assert row["epochs"] == "5"
+            assert row["cause"] == ""
+            continue
+        trial = swept.folder / "trials" / row["trial_id"]
+        verdict = json.loads((trial / "divergence.json").read_text())
+        assert verdict["stage"] == "gradient"
+        assert verdict["term"] in ("compactness", "aspect")
+        assert verdict["epoch"] == int(row["epochs"]) >= 3
+        assert row["cause"] == (
+            f"nonfinite gradient ({verdict['term']}) at epoch {verdict['epoch']}"
+            f" step {verdict['step']}"
+        )
+        assert row["val_dice"] == row["best_epoch"] == ""
+        assert f"{row['trial_id']} diverged: {row['cause']}" in swept.stdout
+
+
+def test_best_config_trained_alone_gives_the_dice_of_the_ranking(swept: Run) -> None:
+    reported: list[float | None] = []
+    fit(load_trial(swept.folder / "best.yaml"), report=lambda m: reported.append(m.val_dice))
+    best = swept.ranking[0]
+    assert reported == [line["val_dice"] for line in swept.history(best["trial_id"])]
+
+
+def test_no_process_of_the_sweep_outlives_it(swept: Run) -> None:
+    deadline = time.monotonic() + 5  # the system takes a moment to bury what Ray has killed
+    while (left := living_in_session(swept.pid)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == []
+
+
+def test_second_run_into_the_same_results_is_refused_at_once(swept: Run) -> None:
+    before = {path: path.stat().st_mtime_ns for path in swept.folder.rglob("*") if path.is_file()}
+    again = finish(start(swept.folder.parents[1], "tiny.yaml", "--results", "out"), swept.folder)
+    assert again.code == 2
+    assert again.stdout == ""
+    error = again.stderr.splitlines()[-1]
+    assert error.startswith(f"error: {swept.folder} exists already and is not empty: go on with it")
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+# Ctrl-C, and on.
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    first: Run
+    second: Run
+    ended_before: dict[str, bytes]
+    """Trials that had ended when the sweep was interrupted, with their histories then."""
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
+    """Interrupted in the middle of its second trial, then resumed by the command it printed."""
+    cwd = tmp_path_factory.mktemp("interrupted")
+    (cwd / "tiny.yaml").write_text(SWEEP)
+    changes = ("trials=3", "max_concurrent=1", "trainer.epochs=60", "loss.sqrt_epsilon=1.0e-6")
+    changes += ("space={loss.weights.boundary: {loguniform: [1.0e-3, 1.0]}}",)
+    process = start(cwd, "tiny.yaml", *(part for item in changes for part in ("--set", item)))
+    folder = cwd / "results" / "tiny"
+    wait_for(lambda: len(history(folder / "trials" / "t0001")) >= 5, process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to Ray's processes too
+    first = finish(process, folder)
+    ended = {
+        path.parent.name: (path.parent / "history.jsonl").read_bytes()
+        for path in folder.glob("trials/*/trial.json")
+        if json.loads(path.read_text())["status"] != "running"
+    }
+    python, *command = shlex.split(first.stdout.splitlines()[-1])
+    assert (python, command[:2]) == ("python", ["-m", "sweep.run"])
+    second = finish(start(cwd, *command[2:]), folder)
+    return Interrupted(first, second, ended)
+
+
+def test_interrupted_sweep_saves_and_prints_the_command_that_resumes_it(
+    interrupted: Interrupted,
+) -> None:
+    first = interrupted.first
+    assert first.code == 130
+    assert first.stderr == ""
+    assert first.noise() == []
+    *_, told, command = first.stdout.splitlines()
+    assert told == "Stopped: interrupted. Nothing that was reported is lost. Go on with:"
+    assert command.endswith("--resume")
+    assert "[1/3] t0000 completed" in first.stdout
+    assert set(interrupted.ended_before) == {"t0000"}
+
+
+def test_resumed_sweep_ends_every_trial_and_runs_no_finished_one_again(
+    interrupted: Interrupted,
+) -> None:
+    second = interrupted.second
+    assert (second.code, second.stderr) == (0, "")
+    assert second.noise() == []
+    assert [line[:11] for line in second.stdout.splitlines() if line.startswith("[")] == [
+        "[2/3] t0001",
+        "[3/3] t0002",
+    ]
+    assert {row["status"] for row in second.ranking} == {"completed"}
+    assert [len(second.history(f"t000{number}")) for number in range(3)] == [60, 60, 60]
+    for name, before in interrupted.ended_before.items():
+        assert (second.folder / "trials" / name / "history.jsonl").read_bytes() == before
+
+
+def test_interrupted_trial_went_on_from_its_checkpoint(interrupted: Interrupted) -> None:
+    assert went_on_from_its_checkpoint(interrupted.second.folder / "trials" / "t0001")
+
+
+def test_interrupted_trial_equals_one_that_was_not(interrupted: Interrupted) -> None:
+    trial = interrupted.second.folder / "trials" / "t0001"
+    reported: list[float | None] = []
+    fit(load_trial(trial / "config.yaml"), report=lambda m: reported.append(m.train_loss))
+    assert reported == [line["train_loss"] for line in history(trial)]
+
+
+def test_interruption_while_ray_starts_can_be_resumed_too(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(SWEEP)
+    process = start(tmp_path, "tiny.yaml", "--set", "loss.warmup_epochs=2")
+    folder = tmp_path / "results" / "tiny"
+    wait_for((folder / "journal.jsonl").exists, process)
+    os.killpg(process.pid, signal.SIGINT)
+    run = finish(process, folder)
+    assert run.code == 130
+    assert "Traceback" not in run.stderr
+    *_, command = run.stdout.splitlines() or ["nothing was said"]
+    assert shlex.split(command)[2:] == [
+        *("sweep.run", "tiny.yaml", "--set", "loss.warmup_epochs=2", "--resume")
+    ]
+
+
+def went_on_from_its_checkpoint(trial: Path) -> bool:
+    """Whether no epoch was trained twice: wall times in the checkpoint would tell.
+
+    Epochs that are reported again are not recorded again, so the history has those of the first
+    time; the checkpoint has those of the run that wrote it.
+    """
+    state = Checkpoints(trial).load_last()
+    assert state is not None
+    recorded = history(trial)
+    assert len({line["seconds"] for line in recorded}) > 1
+    return bool(state["history"] == recorded)
+
+
+# A worker that is killed, and a trainer that raises.
+
+
+@dataclass(frozen=True)
+class Storm:
+    run: Run
+    epochs_before_the_kill: int
+
+
+@pytest.fixture(scope="module")
+def stormy(tmp_path_factory: pytest.TempPathFactory) -> Storm:
+    """The first trial cannot be trained; the worker of the second is killed in its middle."""
+    cwd = tmp_path_factory.mktemp("stormy")
+    (cwd / "stormy.yaml").write_text(STORMY)
+    process = start(cwd, "stormy.yaml")
+    folder = cwd / "results" / "stormy"
+    trial = folder / "trials" / "t0001"
+    wait_for(lambda: len(history(trial)) >= 5, process)
+    [worker] = [pid for pid, title in descendants(process.pid).items() if "Trainable" in title]
+    os.kill(worker, signal.SIGKILL)
+    epochs = len(history(trial))
+    return Storm(finish(process, folder), epochs)
+
+
+def test_trial_whose_trainer_raises_fails_with_the_last_line_and_the_sweep_goes_on(
+    stormy: Storm,
+) -> None:
+    run = stormy.run
+    assert (run.code, run.stderr, run.noise()) == (0, "", [])
+    best, failed = run.ranking
+    assert (failed["trial_id"], failed["status"], failed["epochs"]) == ("t0000", "failed", "0")
+    assert failed["cause"].startswith("ValueError: Expected more than 1 spatial element")
+    assert f"t0000 failed: {failed['cause']}" in run.stdout
+    traceback = (run.folder / "trials" / "t0000" / "error.txt").read_text()
+    assert traceback.startswith("Traceback (most recent call last):")
+    assert failed["cause"] in traceback
+    assert (best["trial_id"], best["status"]) == ("t0001", "completed")
+
+
+def test_trial_whose_worker_was_killed_goes_on_from_its_checkpoint(stormy: Storm) -> None:
+    trial = stormy.run.folder / "trials" / "t0001"
+    assert 5 <= stormy.epochs_before_the_kill < 40
+    assert [line["epoch"] for line in history(trial)] == list(range(40))
+    assert went_on_from_its_checkpoint(trial)

@@ -1,0 +1,105 @@
+"""Settings without effect: which are refused, which are told, and which are left in peace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sweep.errors import InputError, Mistake
+from sweep.spec.inactive import RULES, inactive_in
+from sweep.spec.load import load_sweep, load_trial, to_yaml
+from sweep.spec.settings import TrialSettings
+from sweep.spec.tree import setting_names
+
+SPACE = "space:\n  seed: {choice: [1, 2]}\n"
+
+
+def read(tmp_path: Path, text: str) -> tuple[list[str], list[str]]:
+    """What is refused and what is told, without the file's name."""
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    told: list[Mistake] = []
+    refused: tuple[Mistake, ...] = ()
+    try:
+        (load_sweep if "space:" in text else load_trial)(path, tell=told.append)
+    except InputError as error:
+        refused = error.mistakes
+    first, second = (
+        [str(mistake).removeprefix(f"{path}:") for mistake in mistakes]
+        for mistakes in (refused, told)
+    )
+    return first, second
+
+
+def test_every_rule_names_settings_that_there_are() -> None:
+    names = setting_names()
+    assert all(key in names for rule in RULES for key in (*rule.keys, *rule.needs))
+
+
+def test_of_the_default_configuration_only_details_have_no_effect() -> None:
+    idle = inactive_in(TrialSettings())
+    assert {key.split(".")[0] for key in idle} == {"augmentation", "guard"}
+    assert {key for key in idle if key.startswith("guard.")} == {
+        "guard.skipped_in_a_row",
+        "guard.skipped_per_epoch",
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("optimizer: {name: adamw, momentum: 0.9}",
+         "3: optimizer.momentum: 0.9 has no effect: AdamW has no momentum"),
+        ("optimizer: {schedule: constant, poly_exponent: 2}",
+         "3: optimizer.poly_exponent: 2 has no effect: the learning rate is constant"),
+        ("  optimizer.momentum: {uniform: [0, 0.9]}\noptimizer: {name: adamw}",
+         "3: space.optimizer.momentum: is searched without any effect: AdamW has no momentum"),
+        ("  loss.sqrt_epsilon: {loguniform: [1e-8, 1e-2]}\n"
+         "loss: {weights: {compactness: 0, aspect: 0}}",
+         "3: space.loss.sqrt_epsilon: is searched without any effect: no geometric term with a "
+         "square root has a weight"),
+        ("augmentation: {rotation: {degrees: 30}}",
+         "3: augmentation.rotation.degrees: 30 has no effect: `augmentation.rotation.probability` "
+         "is 0"),
+    ],
+)  # fmt: skip
+def test_what_was_asked_for_and_cannot_be_applied_is_refused(tmp_path, line, message) -> None:
+    assert read(tmp_path, f"{SPACE}{line}\n") == ([message], [])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("loss: {min_area: 20, weights: {compactness: 0, boundary: 0, aspect: 0}}",
+         "3: loss.min_area: 20 has no effect: no term of the shape alone has a weight"),
+        ("early_stopping: {patience: null, min_delta: 0.01}",
+         "3: early_stopping.min_delta: 0.01 has no effect: without a patience no trial is "
+         "early-stopped"),
+        ("trainer: {epochs: 1}\noptimizer: {poly_exponent: 2}",
+         "4: optimizer.poly_exponent: 2 has no effect: a single epoch has a single learning rate"),
+    ],
+)  # fmt: skip
+def test_what_idles_since_its_whole_part_is_off_is_told(tmp_path, line, message) -> None:
+    assert read(tmp_path, f"{SPACE}{line}\n")[1] == [message]
+
+
+def test_a_setting_that_acts_in_some_configurations_is_left_in_peace(tmp_path: Path) -> None:
+    text = f"{SPACE}  optimizer.name: {{choice: [sgd, adamw]}}\noptimizer: {{momentum: 0.9}}\n"
+    assert read(tmp_path, text) == ([], [])
+    assert read(tmp_path, text.replace("{momentum", "{name: adamw, momentum")) == ([], [])
+    searched = f"{SPACE}  loss.weights.aspect: {{uniform: [0, 1]}}\n"
+    weights = "loss: {min_area: 20, weights: {compactness: 0, boundary: 0, aspect: 0}}\n"
+    assert read(tmp_path, searched + weights) == ([], [])
+
+
+def test_a_default_that_is_written_down_asks_for_nothing(tmp_path: Path) -> None:
+    assert read(tmp_path, "optimizer: {name: adamw, momentum: 0.99}\n") == ([], [])
+
+
+def test_what_was_read_is_told_and_never_refused_of_a_single_trial(tmp_path: Path) -> None:
+    file = tmp_path / "given.yaml"
+    file.write_text("optimizer: {name: adamw, momentum: 0.9}\n")
+    assert read(tmp_path, to_yaml(load_trial(file)))[0] == []
+    [message] = read(tmp_path, file.read_text())[1]
+    assert message == "1: optimizer.momentum: 0.9 has no effect: AdamW has no momentum"

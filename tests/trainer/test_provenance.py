@@ -1,0 +1,77 @@
+"""What stands in ``provenance.json``, and that it stands there before anything is trained."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sweep
+from sweep.errors import NotApplied
+from sweep.record import EpochMetrics
+from sweep.spec.settings import TrialSettings
+from sweep.store.layout import TrialPaths
+from sweep.trainer.checkpoints import Checkpoints
+from sweep.trainer.fit import fit
+from sweep.trainer.training import Training
+
+MakeTrial = Callable[..., TrialSettings]
+
+
+def runs(path: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(path.read_text())["runs"]
+    return found
+
+
+def test_trial_records_what_it_trains_with_which_code_and_where(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    path = TrialPaths(tmp_path).provenance
+    fit(trial("loss.warmup_epochs=1", "trainer.epochs=1"), provenance=path)
+    [run] = runs(path)
+    assert run["first_epoch"] == 0
+    assert run["effective"]["loss.warmup_epochs"] == 1
+    assert run["effective"]["optimizer.momentum"] == 0.95
+    assert run["effective"]["data.count"] == 15
+    assert run["effective"]["trainer.device"] == "cpu"  # never `auto`: what it came to
+    assert run["without_effect"]["optimizer.schedule"] == (
+        "a single epoch has a single learning rate"
+    )
+    assert run["network"]["class"].endswith(".UNet")
+    assert run["cases"] == {"training": 12, "validation": 3}
+    assert run["code"]["path"] == str(Path(sweep.__file__).parent)
+    assert run["versions"]["torch"] == version("torch")
+    assert run["versions"].keys() == {"python", "torch", "monai", "ray", "optuna", "numpy"}
+    assert run["machine"]["hostname"] == socket.gethostname()
+    assert run["machine"]["threads"] == 1
+    assert run["machine"]["device"]
+
+
+def test_trial_that_is_taken_up_again_records_with_what_and_from_where(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    path = TrialPaths(tmp_path).provenance
+
+    def report(metrics: EpochMetrics) -> None:
+        if metrics.epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(trial(), report=report, checkpoint=Checkpoints(tmp_path), provenance=path)
+    fit(trial(), checkpoint=Checkpoints(tmp_path), provenance=path)
+    assert [run["first_epoch"] for run in runs(path)] == [0, 2]
+
+
+def test_what_was_found_is_recorded_even_where_it_is_not_what_was_asked_for(
+    trial: MakeTrial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Training, "_factor", lambda self, epoch: float(epoch >= 3))
+    path = TrialPaths(tmp_path).provenance
+    with pytest.raises(NotApplied, match=r"loss.warmup_epochs is 2 in the configuration but 3"):
+        fit(trial(), provenance=path)
+    assert runs(path)[0]["effective"]["loss.warmup_epochs"] == 3

@@ -1,0 +1,89 @@
+"""Test-time augmentation: the mean over the mirror images, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sweep.data.prepare import prepare
+from sweep.spec.settings import TrialSettings
+from sweep.trainer.training import Training
+from sweep.trainer.tta import mean_over_flips
+
+MakeTrial = Callable[..., TrialSettings]
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    """A convolution that sees its direction."""
+    torch.manual_seed(0)
+    return nn.Conv2d(1, 3, 3, padding=1)
+
+
+def images(height: int = 6, width: int = 9) -> Tensor:
+    return torch.randn(2, 1, height, width, generator=torch.Generator().manual_seed(1))
+
+
+@torch.no_grad()
+def test_the_mean_is_that_of_the_four_flips_turned_back(network: nn.Module) -> None:
+    x = images()
+    p = network(x).softmax(1)
+    rows = network(x.flip(2)).softmax(1).flip(2)
+    columns = network(x.flip(3)).softmax(1).flip(3)
+    both = network(x.flip(2).flip(3)).softmax(1).flip(3).flip(2)
+    found = mean_over_flips(network, x)
+    torch.testing.assert_close(found, (p + rows + columns + both) / 4)
+    torch.testing.assert_close(found.sum(dim=1), torch.ones(2, 6, 9))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("axes", [(2,), (3,), (2, 3)])
+def test_a_flipped_image_has_the_flipped_prediction(
+    network: nn.Module, axes: tuple[int, ...]
+) -> None:
+    direct = mean_over_flips(network, images())
+    torch.testing.assert_close(mean_over_flips(network, images().flip(axes)).flip(axes), direct)
+
+
+def test_a_prediction_that_knows_no_direction_is_left_as_it_is() -> None:
+    def pointwise(x: Tensor) -> Tensor:
+        return torch.cat([x, -x], dim=1)
+
+    torch.testing.assert_close(
+        mean_over_flips(pointwise, images()), pointwise(images()).softmax(dim=1)
+    )
+
+
+@pytest.mark.parametrize("patch", ["null", "16"])
+def test_validation_decides_by_the_mean_where_asked_to(
+    trial: MakeTrial, monkeypatch: pytest.MonkeyPatch, patch: str
+) -> None:
+    calls: list[Any] = []
+    predict = Training.predict
+
+    def counted(self: Training, x: Tensor) -> Tensor:
+        calls.append(x.shape)
+        return predict(self, x)
+
+    monkeypatch.setattr(Training, "predict", counted)
+    dice = {}
+    for tta, cost in (("none", 1), ("flips", 4)):
+        config = trial(f"evaluation.tta={tta}", f"data.patch_size={patch}", "data.difficulty=1")
+        training = Training(config, prepare(config.data))
+        calls.clear()
+        dice[tta] = training.validate().mean()
+        assert len(calls) == cost * len(training.data.validation)
+    assert dice["none"] != dice["flips"]
+
+
+def test_training_is_the_same_with_and_without(trial: MakeTrial) -> None:
+    def losses(tta: str) -> list[float | None]:
+        config = trial(f"evaluation.tta={tta}")
+        training = Training(config, prepare(config.data))
+        return [training.run_epoch(epoch).train_loss for epoch in range(3)]
+
+    assert losses("flips") == losses("none")
