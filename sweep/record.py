@@ -70,6 +70,9 @@ class EpochMetrics:
         learning_rate: of the epoch's steps.
         steps: optimizer steps taken in the epoch.
         seconds: wall time of the epoch, training and validation.
+        metrics: further metrics of the validation by name, those that this epoch measured; None
+            where no case says anything.
+        warnings: sentences for the user on what is likely not meant.
     """
 
     epoch: int
@@ -81,6 +84,8 @@ class EpochMetrics:
     learning_rate: float | None = None
     steps: int = 0
     seconds: float = 0.0
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return finite_fields(self)
@@ -88,7 +93,8 @@ class EpochMetrics:
     @classmethod
     def from_json(cls, line: Mapping[str, Any]) -> EpochMetrics:
         """Keys of a newer version are ignored, so that old code reads new histories."""
-        return cls(**known_fields(cls, line))
+        known = known_fields(cls, line)
+        return cls(**known | {"warnings": tuple(known.get("warnings", ()))})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,6 +104,11 @@ RULES = (
         "no geometric term has a weight, and patience counts from the start",
     ),
     Rule(
+        ("evaluation.every",),
+        {"evaluation.metrics": lambda metrics: bool(set(metrics) - {"iou"})},
+        "Dice and IoU are measured in every epoch",
+    ),
+    Rule(
         ("early_stopping.min_delta", "early_stopping.counts_from"),
         {"early_stopping.patience": lambda patience: patience is not None},
         "without a patience no trial is early-stopped",

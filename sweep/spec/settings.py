@@ -9,9 +9,9 @@ trials that differ only in those are one and the same run until then.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.base import Settings
@@ -253,6 +253,28 @@ class OptimizerSettings(Settings):
     """Largest gradient norm of a step; null: no clipping."""
 
 
+MetricName = Literal["iou", "hd95", "shape"]
+
+
+def _all_metrics(value: Any) -> Any:
+    return get_args(MetricName) if value == "all" else value
+
+
+class EvaluationSettings(Settings):
+    """What is measured of the validation set beside Dice, and when."""
+
+    metrics: Annotated[
+        tuple[MetricName, ...], Field(strict=False), BeforeValidator(_all_metrics)
+    ] = get_args(MetricName)
+    """all, or some of iou, hd95 (in pixels) and shape (compactness, solidity and eccentricity of
+    prediction and reference); [] for none."""
+    every: int | None = Field(default=None, ge=1)
+    """Epochs between two measurements, 1 for each; null: only where Dice is the best so far.
+
+    The best epoch is measured in either case.
+    """
+
+
 class EarlyStoppingSettings(Settings):
     """Stop a trial that no longer improves."""
 
@@ -275,6 +297,7 @@ class TrialSettings(Settings):
     network: NetworkSettings = NetworkSettings()
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
     early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
 
     @field_validator("augmentation")

@@ -21,7 +21,7 @@ from sweep.data.samples import PreparedData
 from sweep.errors import NotApplied
 from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.inactive import inactive_in, value_of
-from sweep.spec.settings import WITHOUT_DEEP_SUPERVISION, TrialSettings
+from sweep.spec.settings import WITHOUT_DEEP_SUPERVISION, EvaluationSettings, TrialSettings
 from sweep.spec.tree import setting_names
 from sweep.stopping import EarlyStopping
 from sweep.trainer.batches import TrainingBatches
@@ -49,6 +49,7 @@ class Live:
     factor: Callable[[int], float]
     rate: Callable[[int], float]
     stopping: EarlyStopping
+    evaluation: EvaluationSettings
     epochs: int
 
 
@@ -198,6 +199,8 @@ READERS: Mapping[str, Callable[[Live], Any]] = {
     "optimizer.schedule": _schedule,
     "optimizer.poly_exponent": _poly_exponent,
     "optimizer.gradient_clip": lambda live: live.guard.gradient_clip,
+    "evaluation.metrics": lambda live: list(live.evaluation.metrics),
+    "evaluation.every": lambda live: live.evaluation.every,
     "early_stopping.patience": lambda live: live.stopping.patience,
     "early_stopping.min_delta": lambda live: live.stopping.min_delta,
     "early_stopping.counts_from": _counts_from,

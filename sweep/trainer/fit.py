@@ -82,9 +82,10 @@ def epochs(
             if checkpoint is not None:
                 checkpoint.save_healthy({"model": training.model.state_dict()})
             return Outcome.diverged(end.divergence)
+        improved = metrics.val_dice is not None and (best is None or metrics.val_dice > best)
+        metrics = training.measured(metrics, best=improved)
         history.append(metrics)
         stop = stopping.update(metrics.epoch, metrics.val_dice)
-        improved = metrics.val_dice is not None and (best is None or metrics.val_dice > best)
         if improved:
             best = metrics.val_dice
         if checkpoint is not None:

@@ -98,3 +98,9 @@ def test_what_was_read_is_told_and_never_refused_of_a_single_trial(tmp_path: Pat
     assert read(tmp_path, to_yaml(load_trial(file)))[0] == []
     [message] = read(tmp_path, file.read_text())[1]
     assert message == "1: optimizer.momentum: 0.9 has no effect: AdamW has no momentum"
+
+
+def test_interval_of_metrics_that_are_measured_anyway_is_told(tmp_path: Path) -> None:
+    assert read(tmp_path, "evaluation: {metrics: [iou], every: 5}\n")[1] == [
+        "1: evaluation.every: 5 has no effect: Dice and IoU are measured in every epoch"
+    ]
