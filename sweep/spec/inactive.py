@@ -56,7 +56,6 @@ def _augmentation(kind: str, *keys: str) -> Rule:
         tuple(f"augmentation.{kind}.{key}" for key in keys),
         {probability: _above(0)},
         f"`{probability}` is 0",
-        refused=True,
     )
 
 

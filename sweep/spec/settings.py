@@ -286,6 +286,27 @@ class EarlyStoppingSettings(Settings):
     """The first epoch that patience counts: after warm-up and ramp-up, or the very first."""
 
 
+class Expectation(Settings):
+    """What a healthy run has reached by some epoch; a run that has not is warned about."""
+
+    epoch: int = Field(default=0, ge=0)
+    """Index of the epoch, from 0, after which it is looked at; `max_gap` from there on."""
+    val_dice: float | None = Field(default=None, gt=0, le=1)
+    """Validation Dice that the best epoch so far has at least."""
+    train_loss: float | None = None
+    """Training loss that the epoch has at most."""
+    max_gap: float | None = Field(default=None, gt=0, le=1)
+    """How far training Dice may lie above validation Dice.
+
+    Training Dice is estimated at no cost from the loss's Dice term of the epoch: soft, over
+    augmented batches, with weights that were still changing. It tends to be too low.
+    """
+
+
+def _one_or_several(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
 class TrialSettings(Settings):
     """The whole configuration of one trial."""
 
@@ -299,6 +320,20 @@ class TrialSettings(Settings):
     optimizer: OptimizerSettings = OptimizerSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
+    expect: Annotated[
+        tuple[Expectation, ...], Field(strict=False), BeforeValidator(_one_or_several)
+    ] = ()
+    """What a healthy run reaches, such as `[{epoch: 10, val_dice: 0.3}, {max_gap: 0.15}]`."""
+
+    @field_validator("expect")
+    @classmethod
+    def _gap_can_be_estimated(
+        cls, expect: tuple[Expectation, ...], info: ValidationInfo
+    ) -> tuple[Expectation, ...]:
+        loss = info.data.get("loss")
+        if loss and loss.dice_weight == 0 and any(one.max_gap is not None for one in expect):
+            raise ValueError("`max_gap` needs a Dice term, but `loss.dice_weight` is 0")
+        return expect
 
     @field_validator("augmentation")
     @classmethod

@@ -1,7 +1,7 @@
 """Metrics of the validation beside Dice: surface distance and shape, per case, then averaged.
 
-They cost about 6 ms of CPU time for a 64² image and 18 ms for a 512² one: a fifth of an epoch of the
-quickstart, a hundredth of one that trains on 512². So they are not measured in every epoch: see
+They cost about 6 ms of CPU time for a 64² image and 18 ms for a 512² one: a fifth of an epoch of
+the quickstart, a hundredth of one that trains on 512². So they are not measured in every epoch: see
 `sweep.spec.settings.EvaluationSettings`.
 """
 

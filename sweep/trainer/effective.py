@@ -21,7 +21,12 @@ from sweep.data.samples import PreparedData
 from sweep.errors import NotApplied
 from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.inactive import inactive_in, value_of
-from sweep.spec.settings import WITHOUT_DEEP_SUPERVISION, EvaluationSettings, TrialSettings
+from sweep.spec.settings import (
+    WITHOUT_DEEP_SUPERVISION,
+    EvaluationSettings,
+    Expectation,
+    TrialSettings,
+)
 from sweep.spec.tree import setting_names
 from sweep.stopping import EarlyStopping
 from sweep.trainer.batches import TrainingBatches
@@ -51,6 +56,7 @@ class Live:
     stopping: EarlyStopping
     evaluation: EvaluationSettings
     epochs: int
+    expect: tuple[Expectation, ...]
 
 
 def effective(live: Live) -> dict[str, Any]:
@@ -204,6 +210,7 @@ READERS: Mapping[str, Callable[[Live], Any]] = {
     "early_stopping.patience": lambda live: live.stopping.patience,
     "early_stopping.min_delta": lambda live: live.stopping.min_delta,
     "early_stopping.counts_from": _counts_from,
+    "expect": lambda live: [one.model_dump() for one in live.expect],
 }
 """Dotted name → where the run itself has the value.
 
@@ -216,6 +223,7 @@ def _can_supervise(network: NetworkFacts) -> bool:
 
 
 RESOLVED: Mapping[str, Callable[[Any, Live], Any]] = {
+    "expect": lambda asked, _: [one.model_dump() for one in asked],
     "data.folder": lambda asked, _: str(Path(asked).resolve()),
     "data.folds": lambda asked, live: (
         asked if live.data.origin["dealt"] else live.data.origin["folds"]

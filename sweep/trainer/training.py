@@ -24,7 +24,7 @@ from torch import Tensor
 
 from sweep.data.samples import PreparedData, Sample
 from sweep.record import Divergence, EpochMetrics, Stage
-from sweep.spec.settings import TrialSettings
+from sweep.spec.settings import Expectation, TrialSettings
 from sweep.stopping import EarlyStopping
 from sweep.trainer.augmentation import Augmentation
 from sweep.trainer.batches import Batch, TrainingBatches
@@ -157,7 +157,9 @@ class Training:
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
 
-    def live(self, stopping: EarlyStopping, epochs: int) -> Live:
+    def live(
+        self, stopping: EarlyStopping, epochs: int, expect: tuple[Expectation, ...] = ()
+    ) -> Live:
         """The objects that train, for whoever reads back what is in effect."""
         return Live(
             data=self.data,
@@ -171,6 +173,7 @@ class Training:
             stopping=stopping,
             evaluation=self.evaluation,
             epochs=epochs,
+            expect=expect,
         )
 
     def _train(self, epoch: int) -> list[StepValues]:

@@ -54,9 +54,6 @@ def test_of_the_default_configuration_only_the_details_of_augmentation_have_no_e
          "loss: {weights: {compactness: 0, aspect: 0}}",
          "3: space.loss.sqrt_epsilon: is searched without any effect: no geometric term with a "
          "square root has a weight"),
-        ("augmentation: {rotation: {degrees: 30}}",
-         "3: augmentation.rotation.degrees: 30 has no effect: `augmentation.rotation.probability` "
-         "is 0"),
     ],
 )  # fmt: skip
 def test_what_was_asked_for_and_cannot_be_applied_is_refused(tmp_path, line, message) -> None:
@@ -68,6 +65,9 @@ def test_what_was_asked_for_and_cannot_be_applied_is_refused(tmp_path, line, mes
     [
         ("loss: {min_area: 20, weights: {compactness: 0, boundary: 0, aspect: 0}}",
          "3: loss.min_area: 20 has no effect: no term of the shape alone has a weight"),
+        ("augmentation: {rotation: {degrees: 30}}",
+         "3: augmentation.rotation.degrees: 30 has no effect: `augmentation.rotation.probability` "
+         "is 0"),
         ("early_stopping: {patience: null, min_delta: 0.01}",
          "3: early_stopping.min_delta: 0.01 has no effect: without a patience no trial is "
          "early-stopped"),

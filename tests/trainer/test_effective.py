@@ -59,6 +59,7 @@ GIVEN: dict[str, list[Any]] = {
     "evaluation.metrics": [["iou"]],
     "evaluation.every": [1],
     "early_stopping.min_delta": [1e-3],
+    "expect": [[{"epoch": 1, "val_dice": 1.0}]],
 }
 """Values where the type alone suggests none that is possible, or none that acts."""
 
@@ -125,7 +126,7 @@ def suggestions(annotation: Any, near: Any) -> Iterator[Any]:
 
 def live(settings: TrialSettings) -> Live:
     training = Training(settings, prepare(settings.data))
-    return training.live(early_stopping(settings), settings.trainer.epochs)
+    return training.live(early_stopping(settings), settings.trainer.epochs, settings.expect)
 
 
 def cases() -> list[Any]:
