@@ -70,6 +70,8 @@ class EpochMetrics:
         learning_rate: of the epoch's steps.
         steps: optimizer steps taken in the epoch.
         seconds: wall time of the epoch, training and validation.
+        metrics: further metrics of the validation by name, those that this epoch measured; None
+            where no case says anything.
         warnings: sentences for the user on what is likely not meant.
     """
 
@@ -82,6 +84,7 @@ class EpochMetrics:
     learning_rate: float | None = None
     steps: int = 0
     seconds: float = 0.0
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def _folder_name(name: str) -> str:
 
 
 def _train(settings: TrialSettings, folder: Path) -> None:
+    from sweep.console.words import print_warnings
     from sweep.errors import ResultsError, SweepFailed
     from sweep.record import Outcome, Status
     from sweep.spec.load import to_yaml
@@ -72,6 +73,7 @@ def _train(settings: TrialSettings, folder: Path) -> None:
         for warning in metrics.warnings:
             typer.echo(f"warning: {warning}", err=True)
         typer.echo(_line(metrics))
+        print_warnings(metrics.warnings)
 
     try:
         outcome = fit(
@@ -95,7 +97,16 @@ def _line(metrics: EpochMetrics) -> str:
     terms = "  ".join(f"{name} {value:.4f}" for name, value in metrics.terms.items())
     return (
         f"epoch {metrics.epoch:4d}  val Dice {dice}  loss {metrics.train_loss:.4f}"
-        f"  ({terms})  {metrics.seconds:.1f} s"
+        f"  ({terms}){_measured(metrics)}  {metrics.seconds:.1f} s"
+    )
+
+
+def _measured(metrics: EpochMetrics) -> str:
+    """What this epoch measured beside Dice; the references' shapes are the same in every epoch."""
+    return "".join(
+        f"  {name} {value:.4g}"
+        for name, value in metrics.metrics.items()
+        if value is not None and not name.startswith("reference_")
     )
 
 

@@ -12,7 +12,7 @@ from sweep.record import EpochMetrics, ParameterValue, TrialRecord
 
 
 class PlainView:
-    """An observer that prints a line when a trial ends: logs of a cluster job stay readable."""
+    """An observer that prints a line when a trial ends or warns: logs of a job stay readable."""
 
     def __init__(self, progress: Progress, console: Console) -> None:
         self._progress = progress
@@ -20,7 +20,10 @@ class PlainView:
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None: ...
 
-    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None: ...
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
+        for warning in metrics.warnings:
+            line = f"warning: {trial_id}: {warning}"
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def trial_ended(self, record: TrialRecord) -> None:
         progress = self._progress

@@ -56,7 +56,6 @@ def _augmentation(kind: str, *keys: str) -> Rule:
         tuple(f"augmentation.{kind}.{key}" for key in keys),
         {probability: _above(0)},
         f"`{probability}` is 0",
-        refused=True,
     )
 
 
@@ -102,6 +101,11 @@ RULES = (
         dict.fromkeys(WEIGHTS, _above(0))
         | {"early_stopping.counts_from": lambda start: start == "rampup_end"},
         "no geometric term has a weight, and patience counts from the start",
+    ),
+    Rule(
+        ("evaluation.every",),
+        {"evaluation.metrics": lambda metrics: bool(set(metrics) - {"iou"})},
+        "Dice and IoU are measured in every epoch",
     ),
     Rule(
         ("early_stopping.min_delta", "early_stopping.counts_from"),

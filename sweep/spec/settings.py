@@ -9,9 +9,9 @@ trials that differ only in those are one and the same run until then.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.base import Settings
@@ -255,6 +255,30 @@ class OptimizerSettings(Settings):
     """Largest gradient norm of a step; null: no clipping."""
 
 
+MetricName = Literal["iou", "hd95", "shape"]
+
+
+def _all_metrics(value: Any) -> Any:
+    return get_args(MetricName) if value == "all" else value
+
+
+class EvaluationSettings(Settings):
+    """How the validation cases are predicted, and what is measured of them beside Dice."""
+
+    metrics: Annotated[
+        tuple[MetricName, ...], Field(strict=False), BeforeValidator(_all_metrics)
+    ] = get_args(MetricName)
+    """all, or some of iou, hd95 (in pixels) and shape (compactness, solidity and eccentricity of
+    prediction and reference); [] for none."""
+    every: int | None = Field(default=None, ge=1)
+    """Epochs between two measurements, 1 for each; null: only where Dice is the best so far.
+
+    The best epoch is measured in either case.
+    """
+    tta: Literal["none", "flips"] = "none"
+    """flips: the mean of the softmax over the four mirror images, at four times the cost."""
+
+
 class EarlyStoppingSettings(Settings):
     """Stop a trial that no longer improves."""
 
@@ -266,11 +290,25 @@ class EarlyStoppingSettings(Settings):
     """The first epoch that patience counts: after warm-up and ramp-up, or the very first."""
 
 
-class EvaluationSettings(Settings):
-    """How the validation cases are predicted."""
+class Expectation(Settings):
+    """What a healthy run has reached by some epoch; a run that has not is warned about."""
 
-    tta: Literal["none", "flips"] = "none"
-    """flips: the mean of the softmax over the four mirror images, at four times the cost."""
+    epoch: int = Field(default=0, ge=0)
+    """Index of the epoch, from 0, after which it is looked at; `max_gap` from there on."""
+    val_dice: float | None = Field(default=None, gt=0, le=1)
+    """Validation Dice that the best epoch so far has at least."""
+    train_loss: float | None = None
+    """Training loss that the epoch has at most."""
+    max_gap: float | None = Field(default=None, gt=0, le=1)
+    """How far training Dice may lie above validation Dice.
+
+    Training Dice is estimated at no cost from the loss's Dice term of the epoch: soft, over
+    augmented batches, with weights that were still changing. It tends to be too low.
+    """
+
+
+def _one_or_several(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
 
 
 class TrialSettings(Settings):
@@ -284,8 +322,22 @@ class TrialSettings(Settings):
     network: NetworkSettings = NetworkSettings()
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
-    early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
+    expect: Annotated[
+        tuple[Expectation, ...], Field(strict=False), BeforeValidator(_one_or_several)
+    ] = ()
+    """What a healthy run reaches, such as `[{epoch: 10, val_dice: 0.3}, {max_gap: 0.15}]`."""
+
+    @field_validator("expect")
+    @classmethod
+    def _gap_can_be_estimated(
+        cls, expect: tuple[Expectation, ...], info: ValidationInfo
+    ) -> tuple[Expectation, ...]:
+        loss = info.data.get("loss")
+        if loss and loss.dice_weight == 0 and any(one.max_gap is not None for one in expect):
+            raise ValueError("`max_gap` needs a Dice term, but `loss.dice_weight` is 0")
+        return expect
 
     @field_validator("augmentation")
     @classmethod

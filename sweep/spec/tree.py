@@ -95,7 +95,7 @@ def locate(root: type[Settings], location: KeyPath) -> Spot:
             discriminator = str(field.discriminator or "") if field else ""
         elif not _is_union(annotation):
             path.append(part)
-            annotation = None
+            annotation = _item(annotation)
         # else: the label of a branch of a plain union ("int"), which the YAML does not have
     return Spot(tuple(path), group, choice, annotation)
 
@@ -116,6 +116,12 @@ def _groups(annotation: Any) -> list[type[Settings]]:
     """Groups of settings that an annotation allows; several where the settings are a union."""
     options = get_args(annotation) if _is_union(annotation) else (annotation,)
     return [one for one in options if isinstance(one, type) and issubclass(one, Settings)]
+
+
+def _item(annotation: Any) -> Any:
+    """What a list of any length holds; None where the annotation is no such list."""
+    arguments = get_args(annotation)
+    return arguments[0] if get_origin(annotation) is tuple and arguments[1:] == (...,) else None
 
 
 def _tags(group: type[Settings], discriminator: str) -> tuple[Any, ...]:

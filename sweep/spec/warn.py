@@ -25,6 +25,7 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
         *_about_warmup(spec),
         *_about_rungs(spec),
         *_about_patience(spec),
+        *_about_expectations(spec),
         *_about_trials(spec),
         *_about_presets(spec),
     ]
@@ -87,6 +88,16 @@ def _about_patience(spec: SweepSpec) -> Iterator[str]:
         yield f"`early_stopping.patience` {smallest}{after} never stops a trial of {most} epochs"
     elif largest >= most:
         yield f"`early_stopping.patience` {largest} never stops a trial of {most} epochs"
+
+
+def _about_expectations(spec: SweepSpec) -> Iterator[str]:
+    most = spec.extents.most_epochs
+    for expected in spec.expect:
+        if expected.epoch >= most:
+            yield (
+                f"`expect` looks at epoch {expected.epoch}, which no trial of {most} epochs,"
+                " counted from 0, reaches"
+            )
 
 
 def _about_trials(spec: SweepSpec) -> Iterator[str]:

@@ -21,7 +21,12 @@ from sweep.data.samples import PreparedData
 from sweep.errors import NotApplied
 from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.inactive import inactive_in, value_of
-from sweep.spec.settings import WITHOUT_DEEP_SUPERVISION, TrialSettings
+from sweep.spec.settings import (
+    WITHOUT_DEEP_SUPERVISION,
+    EvaluationSettings,
+    Expectation,
+    TrialSettings,
+)
 from sweep.spec.tree import setting_names
 from sweep.stopping import EarlyStopping
 from sweep.trainer.batches import TrainingBatches
@@ -37,7 +42,6 @@ class Live:
     Args:
         factor: g(epoch), the geometric factor.
         rate: learning rate of an epoch.
-        tta: test-time augmentation of the evaluation.
         epochs: most epochs that are trained.
     """
 
@@ -49,9 +53,10 @@ class Live:
     guard: Guard
     factor: Callable[[int], float]
     rate: Callable[[int], float]
-    tta: str
     stopping: EarlyStopping
+    evaluation: EvaluationSettings
     epochs: int
+    expect: tuple[Expectation, ...]
 
 
 def effective(live: Live) -> dict[str, Any]:
@@ -200,10 +205,13 @@ READERS: Mapping[str, Callable[[Live], Any]] = {
     "optimizer.schedule": _schedule,
     "optimizer.poly_exponent": _poly_exponent,
     "optimizer.gradient_clip": lambda live: live.guard.gradient_clip,
-    "evaluation.tta": lambda live: live.tta,
+    "evaluation.tta": lambda live: live.evaluation.tta,
+    "evaluation.metrics": lambda live: list(live.evaluation.metrics),
+    "evaluation.every": lambda live: live.evaluation.every,
     "early_stopping.patience": lambda live: live.stopping.patience,
     "early_stopping.min_delta": lambda live: live.stopping.min_delta,
     "early_stopping.counts_from": _counts_from,
+    "expect": lambda live: [one.model_dump() for one in live.expect],
 }
 """Dotted name → where the run itself has the value.
 
@@ -216,6 +224,7 @@ def _can_supervise(network: NetworkFacts) -> bool:
 
 
 RESOLVED: Mapping[str, Callable[[Any, Live], Any]] = {
+    "expect": lambda asked, _: [one.model_dump() for one in asked],
     "data.folder": lambda asked, _: str(Path(asked).resolve()),
     "data.folds": lambda asked, live: (
         asked if live.data.origin["dealt"] else live.data.origin["folds"]

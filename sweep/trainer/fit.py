@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sweep.spec.settings import TrialSettings
 from sweep.stopping import EarlyStopping
 from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.effective import verify
+from sweep.trainer.expectations import unmet
 from sweep.trainer.guard import Diverged
 from sweep.trainer.provenance import record
 from sweep.trainer.training import Training
@@ -70,21 +72,25 @@ def epochs(
         best = max((e.val_dice for e in history if e.val_dice is not None), default=None)
         for metrics in history:
             stop = stopping.update(metrics.epoch, metrics.val_dice)
-    live = training.live(stopping, config.trainer.epochs)
+    live = training.live(stopping, config.trainer.epochs, config.expect)
+    told: tuple[str, ...] = ()
     if provenance is not None:
-        record(provenance, config, live, first_epoch=len(history))
+        told = record(provenance, config, live, first_epoch=len(history))
     verify(config, live)
     yield from history
-    while not stop and len(history) < config.trainer.epochs:
+    while not stop and len(history) < live.epochs:
         try:
             metrics = training.run_epoch(len(history))
         except Diverged as end:
             if checkpoint is not None:
                 checkpoint.save_healthy({"model": training.model.state_dict()})
             return Outcome.diverged(end.divergence)
+        improved = metrics.val_dice is not None and (best is None or metrics.val_dice > best)
+        metrics = training.measured(metrics, best=improved)
+        told += metrics.warnings + unmet(live.expect, [*history, metrics])
+        metrics, told = replace(metrics, warnings=told), ()
         history.append(metrics)
         stop = stopping.update(metrics.epoch, metrics.val_dice)
-        improved = metrics.val_dice is not None and (best is None or metrics.val_dice > best)
         if improved:
             best = metrics.val_dice
         if checkpoint is not None:
@@ -92,7 +98,7 @@ def epochs(
                 checkpoint.save_best({"model": training.model.state_dict(), "epoch": metrics.epoch})
             checkpoint.save_last(_state(training, history))
         yield metrics
-    finished = len(history) >= config.trainer.epochs
+    finished = len(history) >= live.epochs
     return Outcome(status=Status.COMPLETED if finished else Status.EARLY_STOPPED)
 
 

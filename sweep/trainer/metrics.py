@@ -51,10 +51,16 @@ class DicePerCase:
 
     def mean(self) -> float | None:
         """Mean over cases, then classes; None where no case says anything."""
-        table = np.array(list(self.per_case().values()))  # [cases, classes - 1]
-        per_class = [
-            float(column[~np.isnan(column)].mean())
-            for column in table.T
-            if not np.isnan(column).all()
-        ]
-        return math.fsum(per_class) / len(per_class) if per_class else None
+        return _mean_over_cases(list(self.per_case().values()))
+
+    def mean_iou(self) -> float | None:
+        """The same of ``IoU = TP / (TP + FP + FN)``, which is ``Dice / (2 − Dice)`` of a case."""
+        return _mean_over_cases([dice / (2 - dice) for dice in self.per_case().values()])
+
+
+def _mean_over_cases(per_case: list[NDArray[np.float64]]) -> float | None:
+    table = np.array(per_case)  # [cases, classes - 1]
+    per_class = [
+        float(column[~np.isnan(column)].mean()) for column in table.T if not np.isnan(column).all()
+    ]
+    return math.fsum(per_class) / len(per_class) if per_class else None

@@ -10,6 +10,7 @@ import os
 import platform
 import socket
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -28,7 +29,7 @@ from sweep.trainer.effective import NOT_READ, Live, effective
 PACKAGES = ("torch", "monai", "ray", "optuna", "numpy")
 
 
-def record(path: Path, settings: TrialSettings, live: Live, first_epoch: int) -> None:
+def record(path: Path, settings: TrialSettings, live: Live, first_epoch: int) -> tuple[str, ...]:
     """Add what this process trains with to ``path``.
 
     Args:
@@ -36,10 +37,13 @@ def record(path: Path, settings: TrialSettings, live: Live, first_epoch: int) ->
         settings: what was asked for.
         live: what reads back what is in effect.
         first_epoch: the first epoch, from 0, that this process trains.
+    Returns:
+        warnings: what differs from the process that trained the epochs before.
     """
     runs = read_json(path, lambda values: list(values["runs"])) if path.exists() else []
-    runs.append(_entry(settings, live, first_epoch))
-    atomic_write_text(path, to_json(finite_or_none({"runs": runs}), indent=2) + "\n")
+    entry = _entry(settings, live, first_epoch)
+    atomic_write_text(path, to_json(finite_or_none({"runs": [*runs, entry]}), indent=2) + "\n")
+    return tuple(_differences(runs[-1], entry)) if runs else ()
 
 
 def _entry(settings: TrialSettings, live: Live, first_epoch: int) -> dict[str, Any]:
@@ -70,6 +74,17 @@ def _entry(settings: TrialSettings, live: Live, first_epoch: int) -> dict[str, A
         },
         "process": {"executable": sys.executable, "pid": os.getpid()},
     }
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    since = f"from epoch {now['first_epoch']} on the trial trains"
+    if before["code"]["sources"] != now["code"]["sources"]:
+        yield f"{since} with other code of this package than before"
+    for name, version_ in now["versions"].items():
+        if version_ != before["versions"].get(name):
+            yield f"{since} with {name} {version_}, before with {before['versions'].get(name)}"
+    if before["machine"]["device"] != now["machine"]["device"]:
+        yield f"{since} on {now['machine']['device']}, before on {before['machine']['device']}"
 
 
 def device_name(device: torch.device) -> str:

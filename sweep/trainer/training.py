@@ -10,23 +10,26 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+import zlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from monai.inferers import SlidingWindowInferer
+from numpy.typing import NDArray
 from torch import Tensor
 
-from sweep.data.samples import PreparedData
+from sweep.data.samples import PreparedData, Sample
 from sweep.record import Divergence, EpochMetrics, Stage
-from sweep.spec.settings import TrialSettings
+from sweep.spec.settings import Expectation, TrialSettings
 from sweep.stopping import EarlyStopping
 from sweep.trainer.augmentation import Augmentation
 from sweep.trainer.batches import Batch, TrainingBatches
 from sweep.trainer.blame import first_broken_gradient
+from sweep.trainer.case_metrics import CaseMetrics, Shapes
 from sweep.trainer.effective import Live
 from sweep.trainer.guard import Diverged, Guard, StepValues
 from sweep.trainer.losses import TrainingLoss, geometric_factor
@@ -51,6 +54,10 @@ class Training:
     def __init__(self, settings: TrialSettings, data: PreparedData) -> None:
         self.settings = settings
         self.data = data
+        self.evaluation = settings.evaluation
+        self._reference_shapes: Shapes = {}
+        # Masks shrink to about a hundredth: those of thousands of slices may be kept.
+        self._predicted: list[bytes] = []
         self.device = choose_device(settings)
         make_deterministic(settings)
         self._divisor = size_divisor(settings.network)
@@ -73,7 +80,6 @@ class Training:
         self._loss = TrainingLoss(settings.loss, data.geometric_class)
         self._optimizer = build_optimizer(settings.optimizer, self.model.parameters())
         self._guard = Guard(self.model, self._optimizer, settings.optimizer.gradient_clip)
-        self._tta = settings.evaluation.tta
 
     def run_epoch(self, epoch: int) -> EpochMetrics:
         """Train one epoch, then validate.
@@ -88,9 +94,11 @@ class Training:
         rate = self._rate(epoch)
         set_learning_rate(self._optimizer, rate)
         steps = self._train(epoch)
+        dice = self.validate()
         return EpochMetrics(
             epoch=epoch,
-            val_dice=self.validate().mean(),
+            val_dice=dice.mean(),
+            metrics={"iou": dice.mean_iou()} if "iou" in self.evaluation.metrics else {},
             **_means(steps),
             geometric_factor=self._factor(epoch),
             learning_rate=rate,
@@ -102,19 +110,50 @@ class Training:
     def validate(self) -> DicePerCase:
         """Dice of the validation cases over whole images, in the network's evaluation mode."""
         dice = DicePerCase(len(self.data.classes))
+        self._predicted.clear()
         self.model.eval()
         with torch.inference_mode():
             for sample in self.data.validation:
                 image = torch.from_numpy(np.array(sample.image))[None].to(self.device)
-                prediction = self.scores(image).argmax(dim=1)[0]  # [H, W]
-                dice.add(sample.case, prediction.cpu(), torch.from_numpy(np.array(sample.label)))
+                prediction = self.scores(image).argmax(dim=1)[0].cpu()  # [H, W]
+                dice.add(sample.case, prediction, torch.from_numpy(np.array(sample.label)))
+                self._predicted.append(zlib.compress(prediction.byte().numpy().tobytes(), level=1))
         return dice
 
     def scores(self, images: Tensor) -> Tensor:
         """What the evaluation decides by, ``[B, C, H, W]``: probabilities with TTA, else logits."""
-        if self._tta == "flips":
+        if self.evaluation.tta == "flips":
             return mean_over_flips(self.predict, images)
         return self.predict(images)
+
+    def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
+        """``metrics`` with the costly ones added, where this epoch is one that measures them.
+
+        Args:
+            metrics: of the epoch that was just run.
+            best: whether its Dice is the best so far, which is known only after it.
+        """
+        names, every = set(self.evaluation.metrics) - {"iou"}, self.evaluation.every
+        due = best or (every is not None and (metrics.epoch + 1) % every == 0)
+        if not due or not names:
+            return metrics
+        start = time.perf_counter()
+        cases = CaseMetrics(
+            names, len(self.data.classes), self.data.geometric_class, self._reference_shapes
+        )
+        for index, (sample, prediction) in enumerate(self.predictions()):
+            cases.add(index, sample.case, prediction, sample.label)
+        return dataclasses.replace(
+            metrics,
+            metrics={**metrics.metrics, **cases.means()},
+            seconds=metrics.seconds + time.perf_counter() - start,
+        )
+
+    def predictions(self) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
+        """Each validation sample with the class indices ``[H, W]`` of the last validation."""
+        for sample, kept in zip(self.data.validation, self._predicted, strict=True):
+            classes = np.frombuffer(zlib.decompress(kept), np.uint8)
+            yield sample, classes.reshape(sample.label.shape)
 
     def predict(self, images: Tensor) -> Tensor:
         """Logits ``[B, C, H, W]`` of whole images of any size; the finest output alone."""
@@ -131,7 +170,9 @@ class Training:
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
 
-    def live(self, stopping: EarlyStopping, epochs: int) -> Live:
+    def live(
+        self, stopping: EarlyStopping, epochs: int, expect: tuple[Expectation, ...] = ()
+    ) -> Live:
         """The objects that train, for whoever reads back what is in effect."""
         return Live(
             data=self.data,
@@ -142,9 +183,10 @@ class Training:
             guard=self._guard,
             factor=self._factor,
             rate=self._rate,
-            tta=self._tta,
             stopping=stopping,
+            evaluation=self.evaluation,
             epochs=epochs,
+            expect=expect,
         )
 
     def _train(self, epoch: int) -> list[StepValues]:

@@ -54,9 +54,6 @@ def test_of_the_default_configuration_only_the_details_of_augmentation_have_no_e
          "loss: {weights: {compactness: 0, aspect: 0}}",
          "3: space.loss.sqrt_epsilon: is searched without any effect: no geometric term with a "
          "square root has a weight"),
-        ("augmentation: {rotation: {degrees: 30}}",
-         "3: augmentation.rotation.degrees: 30 has no effect: `augmentation.rotation.probability` "
-         "is 0"),
     ],
 )  # fmt: skip
 def test_what_was_asked_for_and_cannot_be_applied_is_refused(tmp_path, line, message) -> None:
@@ -68,6 +65,9 @@ def test_what_was_asked_for_and_cannot_be_applied_is_refused(tmp_path, line, mes
     [
         ("loss: {min_area: 20, weights: {compactness: 0, boundary: 0, aspect: 0}}",
          "3: loss.min_area: 20 has no effect: no term of the shape alone has a weight"),
+        ("augmentation: {rotation: {degrees: 30}}",
+         "3: augmentation.rotation.degrees: 30 has no effect: `augmentation.rotation.probability` "
+         "is 0"),
         ("early_stopping: {patience: null, min_delta: 0.01}",
          "3: early_stopping.min_delta: 0.01 has no effect: without a patience no trial is "
          "early-stopped"),
@@ -98,3 +98,9 @@ def test_what_was_read_is_told_and_never_refused_of_a_single_trial(tmp_path: Pat
     assert read(tmp_path, to_yaml(load_trial(file)))[0] == []
     [message] = read(tmp_path, file.read_text())[1]
     assert message == "1: optimizer.momentum: 0.9 has no effect: AdamW has no momentum"
+
+
+def test_interval_of_metrics_that_are_measured_anyway_is_told(tmp_path: Path) -> None:
+    assert read(tmp_path, "evaluation: {metrics: [iou], every: 5}\n")[1] == [
+        "1: evaluation.every: 5 has no effect: Dice and IoU are measured in every epoch"
+    ]

@@ -9,6 +9,7 @@ from sweep.spec.load import load_sweep, load_trial, to_yaml
 from sweep.spec.machine import Machine
 from sweep.spec.settings import BrainData, TrialSettings
 
+TOP_LEVEL = ", ".join(f"`{name}`" for name in TrialSettings.model_fields)
 SPACE = "space: {loss.warmup_epochs: {randint: [0, 5]}}\n"
 
 
@@ -123,12 +124,8 @@ space:
         ("seed: 2147483648", "seed: must be less than 2147483648, but is 2147483648"),
         ("warmup_epochs: 3", "warmup_epochs: `warmup_epochs` is not a setting of the top level; "
          "did you mean `loss.warmup_epochs`?"),
-        ("zzz: 3", "zzz: `zzz` is not a setting of the top level; it has `seed`, `data`, "
-         "`augmentation`, `trainer`, `network`, `loss`, `optimizer`, "
-         "`early_stopping`, `evaluation`"),
-        ("1: 3\nseed: 1", "1: `1` is not a setting of the top level; it has `seed`, `data`, "
-         "`augmentation`, `trainer`, `network`, `loss`, `optimizer`, "
-         "`early_stopping`, `evaluation`"),
+        ("zzz: 3", "zzz: `zzz` is not a setting of the top level; it has " + TOP_LEVEL),
+        ("1: 3\nseed: 1", "1: `1` is not a setting of the top level; it has " + TOP_LEVEL),
         ("loss: {null: 1}", "loss.null: `null` is not a setting of `loss`; it has `main`, "
          "`dice_weight`, `pixel_weight`, `focal_gamma`, `warmup_epochs`, `rampup_epochs`, "
          "`weights`, `sqrt_epsilon`, `sqrt_mode`, `min_area`"),
@@ -142,15 +139,13 @@ space:
          "null, but is 0.5"),
         ("? [a, b]\n: 1", "a key must be a text, not a list or a mapping"),
         ('"a\\e[2J": 1', "a\\x1b[2J: `a\\x1b[2J` is not a setting of the top level; it has "
-         "`seed`, `data`, `augmentation`, `trainer`, `network`, `loss`, `optimizer`, "
-         "`early_stopping`, `evaluation`"),
+         + TOP_LEVEL),
         ("seed: !!python/object/apply:os.system [true]",
          "seed: the tag `!!python/object/apply:os.system` is not allowed; write a plain value"),
         ("seed: !!binary MQ==", "seed: the tag `!!binary` is not allowed; write a plain value"),
         ("seed: !!int x", 'seed: "x" cannot be read as a number'),
         ("trainer: &t {epochs: 2, batch_size: 1}\n<<: *t", "<<: `<<` is not a setting of the top "
-         "level; it has `seed`, `data`, `augmentation`, `trainer`, `network`, `loss`, `optimizer`, "
-         "`early_stopping`, `evaluation`"),
+         "level; it has " + TOP_LEVEL),
         ("loss: &l {weights: *l}", "loss.weights: this alias contains itself"),
     ],
 )  # fmt: skip

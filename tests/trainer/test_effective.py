@@ -56,7 +56,10 @@ GIVEN: dict[str, list[Any]] = {
     "loss.focal_gamma": [3.0],
     "loss.min_area": [500.0],
     "optimizer.gradient_clip": [0.1],
+    "evaluation.metrics": [["iou"]],
+    "evaluation.every": [1],
     "early_stopping.min_delta": [1e-3],
+    "expect": [[{"epoch": 1, "val_dice": 1.0}]],
 }
 """Values where the type alone suggests none that is possible, or none that acts."""
 
@@ -123,7 +126,7 @@ def suggestions(annotation: Any, near: Any) -> Iterator[Any]:
 
 def live(settings: TrialSettings) -> Live:
     training = Training(settings, prepare(settings.data))
-    return training.live(early_stopping(settings), settings.trainer.epochs)
+    return training.live(early_stopping(settings), settings.trainer.epochs, settings.expect)
 
 
 def cases() -> list[Any]:
@@ -187,6 +190,7 @@ def test_setting_that_is_changed_is_found_changed_in_the_trainer(
 
 SAME_RUN: dict[str, str] = {
     "trainer.deterministic": "the kernels of a CPU are deterministic anyway",
+    "evaluation.every": "each epoch of so short a run is the best so far and measured anyway",
     "trainer.threads": "they decide the last bit of sums, and only of large ones",
 }
 """Settings whose other value gives the same numbers here, and why."""

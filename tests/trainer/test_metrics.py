@@ -73,3 +73,10 @@ def test_dice_lies_in_the_unit_interval_is_symmetric_and_agrees_with_monai(
 @given(MASKS)
 def test_dice_of_a_mask_with_itself_is_one(mask: torch.Tensor) -> None:
     assert dice(3, ("a", mask, mask)) in (1, None)
+
+
+def test_iou_is_the_overlap_over_the_union_averaged_like_dice() -> None:
+    metric = DicePerCase(2)
+    metric.add("a", labels([1, 1, 0, 0]), labels([0, 1, 1, 1]))
+    metric.add("b", labels([0, 0]), labels([0, 0]))
+    assert metric.mean_iou() == 1 / 4

@@ -75,3 +75,21 @@ def test_what_was_found_is_recorded_even_where_it_is_not_what_was_asked_for(
     with pytest.raises(NotApplied, match=r"loss.warmup_epochs is 2 in the configuration but 3"):
         fit(trial(), provenance=path)
     assert runs(path)[0]["effective"]["loss.warmup_epochs"] == 3
+
+
+def test_trial_that_goes_on_with_other_code_or_packages_is_warned_about(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    path = TrialPaths(tmp_path).provenance
+    fit(trial("trainer.epochs=2"), checkpoint=Checkpoints(tmp_path), provenance=path)
+    recorded = {"runs": runs(path)}
+    recorded["runs"][0]["code"]["sources"] = "0" * 64
+    recorded["runs"][0]["versions"]["torch"] = "1.0"
+    path.write_text(json.dumps(recorded))
+    history: list[EpochMetrics] = []
+    fit(trial(), report=history.append, checkpoint=Checkpoints(tmp_path), provenance=path)
+    assert [bool(metrics.warnings) for metrics in history] == [False, False, True, False]
+    assert history[2].warnings == (
+        "from epoch 2 on the trial trains with other code of this package than before",
+        f"from epoch 2 on the trial trains with torch {version('torch')}, before with 1.0",
+    )
