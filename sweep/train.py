@@ -70,8 +70,6 @@ def _train(settings: TrialSettings, folder: Path) -> None:
 
     def report(metrics: EpochMetrics) -> None:
         write_epoch(paths, metrics)
-        for warning in metrics.warnings:
-            typer.echo(f"warning: {warning}", err=True)
         typer.echo(_line(metrics))
         print_warnings(metrics.warnings)
 

@@ -145,7 +145,7 @@ def test_a_sweep_lists_presets_and_writes_them_back(write) -> None:
         ("presets: baseline", 'x.yaml:2: presets: must be a list, but is "baseline"'),
         ("presets: [baseline, geometric-v2.3]\ntrials: 1", "x.yaml:3: trials: must be at least 2, "
          "one for each preset, but is 1"),
-        ("presets: [baseline, logcosh-2024]\nnetwork: {name: unet, dropout: 0.1, channels: [8, 16]}",
+        ("presets: [baseline, logcosh-2024]\nnetwork: {name: unet, channels: [8, 16]}",
          "x.yaml:2: presets.1: `logcosh-2024` does not fit this sweep: network.deep_supervision: "
          "2 levels leave none to supervise: must be false or null, but is true"),
     ],
