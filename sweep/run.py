@@ -131,17 +131,21 @@ def _execute(spec: SweepSpec, store: Store, console: Console, *, verbose: bool) 
     from sweep.console.live import LiveView
     from sweep.console.plain import PlainView
     from sweep.console.progress import Progress
+    from sweep.console.words import print_warnings
     from sweep.engine.conductor import Conductor
     from sweep.engine.execute import execute
+    from sweep.tracking.make import Tracked, tracking
 
     progress = Progress(spec.trials, spec.extents.most_epochs)
-    conductor = Conductor(spec, store, [progress])
-    progress.start_clock()
-    if console.is_terminal and not verbose:
-        with LiveView(spec.name, progress, console):
-            return execute(conductor, spec, store.layout.log)
-    conductor.subscribe(PlainView(progress, console))
-    return execute(conductor, spec, store.layout.log, verbose=verbose)
+    tracked = Tracked(spec.name, store.layout, store.layout.trial)
+    with tracking(spec.tracking, tracked, lambda text: print_warnings([text])) as trackers:
+        conductor = Conductor(spec, store, [progress, *trackers])
+        progress.start_clock()
+        if console.is_terminal and not verbose:
+            with LiveView(spec.name, progress, console):
+                return execute(conductor, spec, store.layout.log)
+        conductor.subscribe(PlainView(progress, console))
+        return execute(conductor, spec, store.layout.log, verbose=verbose)
 
 
 def _show(spec: SweepSpec, folder: Path, ranking: Ranking, console: Console) -> None:

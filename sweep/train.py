@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.console.exits import exit_codes, run_alone
+from sweep.record import EpochMetrics, Outcome
 from sweep.run import Overrides, Results
 
 if TYPE_CHECKING:
-    from sweep.record import EpochMetrics
+    from collections.abc import Sequence
+
     from sweep.spec.settings import TrialSettings
+    from sweep.spec.trackers import TrackerName
+    from sweep.store.layout import TrialPaths
+    from sweep.tracking.tracker import Tracker
 
 
 def command(
@@ -24,6 +29,10 @@ def command(
         str | None, typer.Option("--name", help="Folder of the results; default: train-CONFIG.")
     ] = None,
     results: Results = Path("results"),
+    track: Annotated[
+        list[str] | None,
+        typer.Option("--track", metavar="TRACKER", help="Log to tensorboard, mlflow, or both."),
+    ] = None,
 ) -> None:
     """Train one configuration and report each epoch."""
     with exit_codes():
@@ -38,7 +47,7 @@ def command(
         shadowing = codebase().shadowing
         print_warnings([*([shadowing] if shadowing else []), *map(str, idle)])
         folder = _folder_name(f"train-{config.stem}" if name is None else name)
-        _train(settings, results.absolute() / folder)
+        _train(settings, results.absolute() / folder, _trackers(track or []))
 
 
 def _folder_name(name: str) -> str:
@@ -51,16 +60,25 @@ def _folder_name(name: str) -> str:
         raise InputError.single(str(error), key="--name") from None
 
 
-def _train(settings: TrialSettings, folder: Path) -> None:
+def _trackers(names: list[str]) -> tuple[TrackerName, ...]:
+    from sweep.errors import InputError, Mistake
+    from sweep.spec.trackers import chosen
+
+    known, wrong = chosen(names)
+    if wrong:
+        raise InputError([Mistake(message, key="--track") for message in wrong])
+    return known
+
+
+def _train(settings: TrialSettings, folder: Path, trackers: tuple[TrackerName, ...]) -> None:
     from sweep.console.words import print_warnings
     from sweep.errors import ResultsError, SweepFailed
-    from sweep.record import Outcome, Status
+    from sweep.record import Status
     from sweep.spec.load import to_yaml
-    from sweep.store.layout import TrialPaths
+    from sweep.store.layout import Layout, TrialPaths
     from sweep.store.store import is_used
-    from sweep.store.trial import write_end, write_epoch, write_start
-    from sweep.trainer.checkpoints import Checkpoints
-    from sweep.trainer.fit import fit
+    from sweep.store.trial import write_start
+    from sweep.tracking.make import Tracked, tracking
 
     if is_used(folder):
         raise ResultsError(f"{folder} exists already: choose another --name, or remove the folder")
@@ -68,26 +86,55 @@ def _train(settings: TrialSettings, folder: Path) -> None:
     paths = TrialPaths(folder)
     write_start(paths, {}, to_yaml(settings))
 
-    def report(metrics: EpochMetrics) -> None:
-        write_epoch(paths, metrics)
-        typer.echo(_line(metrics))
-        print_warnings(metrics.warnings)
-
-    try:
-        outcome = fit(
-            settings,
-            report=report,
-            checkpoint=Checkpoints(folder),
-            provenance=paths.provenance,
-        )
-    except Exception as error:
-        write_end(paths, Outcome.failed(error))
-        raise
-    write_end(paths, outcome)
+    tracked = Tracked(folder.name, Layout(folder), lambda _: paths, nested=False)
+    with tracking(trackers, tracked, lambda text: print_warnings([text])) as observers:
+        outcome = _observed(settings, paths, observers)
     typer.echo(f"{outcome.status}: {outcome.cause}" if outcome.cause else str(outcome.status))
     typer.echo(f"Results: {folder}")
     if outcome.status is Status.DIVERGED:
         raise SweepFailed(f"the trial diverged; see {paths.divergence}")
+
+
+def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tracker]) -> Outcome:
+    """Train the configuration; every epoch and the end are recorded, printed, then tracked."""
+    from sweep.console.words import print_warnings
+    from sweep.record import TrialRecord
+    from sweep.store.trial import write_end, write_epoch
+    from sweep.trainer.checkpoints import Checkpoints
+    from sweep.trainer.fit import fit
+
+    name, history = paths.folder.name, list[EpochMetrics]()
+
+    def report(metrics: EpochMetrics) -> None:
+        write_epoch(paths, metrics)
+        history.append(metrics)
+        typer.echo(_line(metrics))
+        print_warnings(metrics.warnings)
+        for observer in observers:
+            observer.epoch_reported(name, metrics)
+
+    def end(outcome: Outcome) -> None:
+        write_end(paths, outcome)
+        record = TrialRecord(
+            trial_id=name, number=0, parameters={}, history=tuple(history), outcome=outcome
+        )
+        for observer in observers:
+            observer.trial_ended(record)
+
+    for observer in observers:
+        observer.trial_started(name, {})
+    try:
+        outcome = fit(
+            settings,
+            report=report,
+            checkpoint=Checkpoints(paths.folder),
+            provenance=paths.provenance,
+        )
+    except Exception as error:
+        end(Outcome.failed(error))
+        raise
+    end(outcome)
+    return outcome
 
 
 def _line(metrics: EpochMetrics) -> str:

@@ -45,6 +45,9 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ("sweep.store.store", HEAVY),
         ("sweep.spec.load", HEAVY),
         ("sweep.console.live", HEAVY),
+        ("sweep.tracking.make", HEAVY | {"tensorboard", "mlflow"}),
+        ("sweep.tracking.tensorboard_tracker", HEAVY | {"mlflow"}),
+        ("sweep.tracking.mlflow_tracker", {"torch", "ray", "optuna", "tensorboard"}),
         ("sweep.console.tables", HEAVY),
         ("sweep.run", HEAVY | {"numpy"}),
         ("sweep.train", HEAVY | {"numpy"}),
@@ -139,7 +142,7 @@ LAYERS = [
     {"spec"},
     {"store", "data", "search"},
     {"trainer", "analysis"},
-    {"engine", "console"},
+    {"engine", "console", "tracking"},
     {"run", "check", "rank", "train", "cli", "__main__"},
 ]
 """From the bottom up; a layer may import those below and itself."""

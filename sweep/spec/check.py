@@ -12,6 +12,7 @@ from sweep.spec.machine import Machine
 from sweep.spec.space import Distribution, Grid, Listed, LogUniform, RandInt, grid_size
 from sweep.spec.strategy import AshaScheduler
 from sweep.spec.sweep import SweepSpec
+from sweep.spec.trackers import missing
 from sweep.spec.tree import Finding, choosing_keys, types_of
 from sweep.spec.wording import shown
 
@@ -54,6 +55,13 @@ def check_machine(spec: SweepSpec, machine: Machine) -> Iterator[Finding]:
     if resources.gpu != "auto" and resources.gpu > machine.gpus:
         message = f"must be at most {machine.gpus}, the GPUs of this machine, but is "
         yield Finding(("resources", "gpu"), f"{message}{resources.gpu:g}")
+
+
+def check_installed(spec: SweepSpec) -> Iterator[Finding]:
+    """Trackers whose package is not there."""
+    for name in dict.fromkeys(spec.tracking):
+        if (message := missing(name)) is not None:
+            yield Finding(("tracking",), message)
 
 
 def _wrong_with(spec: SweepSpec, key: str, distribution: Distribution) -> Iterator[str]:

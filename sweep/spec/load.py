@@ -14,7 +14,7 @@ from ruamel.yaml.nodes import Node
 from ruamel.yaml.representer import SafeRepresenter
 
 from sweep.errors import InputError, Mistake
-from sweep.spec.check import check_machine, check_space, check_sweep
+from sweep.spec.check import check_installed, check_machine, check_space, check_sweep
 from sweep.spec.document import Document, read_document
 from sweep.spec.inactive import without_effect
 from sweep.spec.machine import Machine
@@ -47,7 +47,7 @@ def load_sweep(
     Args:
         path: the YAML file.
         overrides: ``dotted.key=value`` texts, applied in order before anything is validated.
-        machine: where the sweep is to run; its resources are checked when it is given.
+        machine: where the sweep is to run; what it has is checked when it is given.
         check_data: tells mistakes of the data that only a look at it shows.
         tell: see `Tell`.
 
@@ -76,7 +76,7 @@ def load_sweep(
             findings += [finding for finding, refused in idle if refused]
             _tell(document, (finding for finding, refused in idle if not refused), tell)
         findings += check_space(spec)
-        findings += check_machine(spec, machine) if machine else []
+        findings += [*check_machine(spec, machine), *check_installed(spec)] if machine else []
         findings += _look_at_data(document, spec, check_data)
     mistakes = document.mistakes_from([*mistaken_name, *findings])
     if mistakes or spec is None:

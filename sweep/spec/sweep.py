@@ -24,6 +24,7 @@ from sweep.spec.strategy import (
     TpeSearcher,
     rung_epochs,
 )
+from sweep.spec.trackers import Tracking
 from sweep.spec.tree import setting_names
 from sweep.spec.wording import findings_of, quoted, shown, unknown_setting
 
@@ -83,6 +84,8 @@ class SweepSpec(TrialSettings):
     resources: Resources = Resources()
     max_concurrent: int | None = Field(default=None, ge=1)
     """Most trials that run at a time; null: as many as the machine has resources for."""
+    tracking: Tracking = ()
+    """Where trials are logged beside the results folder: tensorboard, mlflow, both."""
     time_budget: TimeBudget = None
     """Time after which no trial goes on: 90s, 10m, 2h, 1d, seconds; null: no limit."""
 

@@ -109,6 +109,16 @@ class Layout:
         return self.folder / "sweep.log"
 
     @property
+    def tensorboard(self) -> Path:
+        """One run a trial, where the sweep is tracked by TensorBoard."""
+        return self.folder / "tensorboard"
+
+    @property
+    def mlflow(self) -> Path:
+        """Local store and artifacts, where the sweep is tracked by MLflow."""
+        return self.folder / "mlflow"
+
+    @property
     def lock(self) -> Path:
         """Held by the one process that writes. Hidden, so that it does not make a folder "used"."""
         return self.folder / ".lock"

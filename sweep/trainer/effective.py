@@ -128,7 +128,8 @@ def _poly_exponent(live: Live) -> float | None:
     middle = live.epochs // 2
     if middle == 0:
         return None
-    return math.log(live.rate(middle) / live.rate(0)) / math.log(1 - middle / live.epochs)
+    exponent = math.log(live.rate(middle) / live.rate(0)) / math.log(1 - middle / live.epochs)
+    return float(f"{exponent:.12g}")  # 0.9, not the 0.8999999999999999 of the logarithms
 
 
 def _dropout(live: Live) -> float:

@@ -9,6 +9,7 @@ from click.testing import Result
 
 from sweep.spec.load import load_trial
 from sweep.trainer.checkpoints import Checkpoints
+from sweep.trainer.training import Training
 
 Call = Callable[..., Result]
 
@@ -97,6 +98,42 @@ def test_mistakes_are_told_before_anything_is_written(call: Call, folder: Path) 
     assert result.exit_code == 2
     assert "loss.warmup" in result.stderr
     assert not (folder / "results").exists()
+
+
+def test_trial_is_tracked_where_asked_for(call: Call, folder: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    result = call("train", "best.yaml", "--track", "tensorboard")
+    assert result.exit_code == 0
+    run = folder / "results" / "train-best" / "tensorboard" / "train-best"
+    events = accumulator.EventAccumulator(str(run)).Reload()
+    assert [event.step for event in events.Scalars("val_dice")] == [0, 1, 2, 3]
+    assert "metrics/hd95" in events.Tags()["scalars"]
+
+
+def test_unknown_tracker_is_refused_before_anything_is_written(call: Call, folder: Path) -> None:
+    result = call("train", "best.yaml", "--track", "mlfow")
+    assert result.exit_code == 2
+    assert '--track: must be `tensorboard` or `mlflow`, but is "mlfow"' in result.stderr
+    assert not (folder / "results").exists()
+
+
+def test_what_was_expected_and_did_not_come_about_is_a_warning(call: Call) -> None:
+    result = call("train", "best.yaml", "--set", "expect={epoch: 1, val_dice: 1.0}")
+    assert result.exit_code == 0
+    [warning] = result.stderr.splitlines()
+    assert warning.startswith("warning: by epoch 1 a validation Dice of 1 was expected")
+
+
+def test_trial_that_is_not_what_was_asked_for_fails_with_key_and_values(
+    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Training, "_factor", lambda self, epoch: float(epoch >= 3))
+    result = call("train", "best.yaml")
+    assert result.exit_code == 1
+    assert "loss.warmup_epochs is 2 in the configuration but 3 in the trainer" in result.stderr
+    trained = folder / "results" / "train-best"
+    assert json.loads((trained / "trial.json").read_text())["status"] == "failed"
+    assert (trained / "history.jsonl").read_text() == ""
 
 
 def test_sweep_file_is_sent_to_the_right_command(call: Call) -> None:

@@ -1,0 +1,61 @@
+"""TensorBoard: ``tensorboard --logdir results/<name>/tensorboard``.
+
+Written with TensorBoard's own event writer. `torch.utils.tensorboard` writes the same files through
+the same class, but would load torch into the driver, which has no other use for it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from sweep.record import EpochMetrics, ParameterValue, TrialRecord
+from sweep.tracking.tracker import scalars
+
+
+class TensorBoardTracker:
+    """One run a trial, in a folder of its name; an epoch is one event with all its values.
+
+    A trial that is told from its beginning replaces what was there of it: a sweep that goes on has
+    every epoch once.
+
+    Args:
+        folder: for all runs of the sweep.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writers: dict[str, EventFileWriter] = {}
+
+    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
+        run = self._folder / trial_id
+        shutil.rmtree(run, ignore_errors=True)
+        self._writers[trial_id] = EventFileWriter(str(run))
+        known = {name: value for name, value in parameters.items() if value is not None}
+        if known:
+            self._write(trial_id, hparams_pb(known, trial_id=trial_id))
+
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
+        values = [
+            Summary.Value(tag=name, simple_value=value) for name, value in scalars(metrics).items()
+        ]
+        self._write(trial_id, Summary(value=values), metrics.epoch)
+        self._writers[trial_id].flush()  # so that it is seen while the trial runs
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        self._writers.pop(record.trial_id).close()
+
+    def close(self) -> None:
+        while self._writers:
+            self._writers.popitem()[1].close()
+
+    def _write(self, trial_id: str, summary: Summary, step: int = 0) -> None:
+        event = Event(wall_time=time.time(), step=step, summary=summary)
+        self._writers[trial_id].add_event(event)

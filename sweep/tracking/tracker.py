@@ -1,0 +1,78 @@
+"""What every tracker has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from sweep.record import EpochMetrics, ParameterValue, TrialRecord
+
+
+class Tracker(Protocol):
+    """An observer of the conductor that has to be closed.
+
+    A sweep that goes on after an interruption tells everything again from its beginning: a tracker
+    must not log it twice.
+    """
+
+    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None: ...
+
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None: ...
+
+    def trial_ended(self, record: TrialRecord) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def scalars(metrics: EpochMetrics) -> dict[str, float]:
+    """Every number that an epoch reports, by its name in ``history.jsonl``: ``terms/dice``."""
+    values: dict[str, float] = {}
+    for name, value in metrics.to_json().items():
+        inner = {f"{name}/{key}": item for key, item in value.items()} if _is_mapping(value) else {}
+        for key, item in (inner or {name: value}).items():
+            if isinstance(item, int | float) and key != "epoch":
+                values[key] = float(item)
+    return values
+
+
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+class Forgiving:
+    """A tracker that never ends a sweep: at its first failure it is told of, and left alone after.
+
+    Args:
+        name: for the message.
+        tracker: the one that may fail: a disk that is full, a server that does not answer.
+        warn: tells the user.
+    """
+
+    def __init__(self, name: str, tracker: Tracker, warn: Callable[[str], None]) -> None:
+        self._name = name
+        self._tracker: Tracker | None = tracker
+        self._warn = warn
+
+    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
+        self._try(lambda tracker: tracker.trial_started(trial_id, parameters))
+
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
+        self._try(lambda tracker: tracker.epoch_reported(trial_id, metrics))
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        self._try(lambda tracker: tracker.trial_ended(record))
+
+    def close(self) -> None:
+        self._try(lambda tracker: tracker.close())
+
+    def _try(self, action: Callable[[Tracker], None]) -> None:
+        if self._tracker is None:
+            return
+        try:
+            action(self._tracker)
+        except Exception as error:  # noqa: BLE001 - the results folder has everything already
+            self._tracker = None
+            self._warn(
+                f"{self._name} is not logged to any more ({type(error).__name__}: {error});"
+                " the results folder has everything"
+            )

@@ -1,0 +1,147 @@
+"""An MLflow store read back with MLflow's own client."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Stage, Status
+from sweep.store.layout import Layout
+from sweep.store.store import Store
+
+pytest.importorskip("mlflow")
+# SQLAlchemy leaves connections of a store to the garbage collector, and MLflow warns of itself.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+from mlflow.entities import Run  # noqa: E402
+from mlflow.tracking import MlflowClient  # noqa: E402
+
+from sweep.engine.conductor import Conductor  # noqa: E402
+from sweep.spec.sweep import SweepSpec  # noqa: E402
+from sweep.tracking.mlflow_tracker import MlflowTracker  # noqa: E402
+
+DIVERGED = Outcome.diverged(
+    Divergence(
+        cause=Cause.NONFINITE, epoch=1, step=0, stage=Stage.GRADIENT, term="aspect", message="No."
+    )
+)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow takes seconds to make a new one."""
+    layout = Layout(tmp_path_factory.mktemp("mlflow"))
+    MlflowTracker("empty", layout, layout.trial, nested=False).close()
+    return layout.mlflow / "mlflow.db"
+
+
+@pytest.fixture
+def track(empty_database: Path) -> Iterator[Callable[[Store], MlflowTracker]]:
+    def make(store: Store) -> MlflowTracker:
+        folder = store.layout.mlflow
+        if not folder.exists():
+            folder.mkdir()
+            shutil.copy(empty_database, folder)
+        return MlflowTracker("toy", store.layout, store.layout.trial, nested=True)
+
+    return make
+
+
+def epoch(number: int) -> EpochMetrics:
+    return EpochMetrics(
+        epoch=number, val_dice=number / 4, terms={"dice": 0.5, "ce": None}, metrics={"hd95": 2.0}
+    )
+
+
+def client_of(store: Store) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{store.layout.mlflow / 'mlflow.db'}")
+
+
+def runs_of(store: Store) -> dict[str, Run]:
+    """Runs of the experiment by name."""
+    client = client_of(store)
+    experiment = client.get_experiment_by_name("toy")
+    assert experiment is not None
+    return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+
+
+def points(store: Store, run: Run, name: str) -> list[tuple[int, float]]:
+    history = client_of(store).get_metric_history(run.info.run_id, name)
+    return sorted((point.step, point.value) for point in history)
+
+
+def test_trials_are_runs_nested_in_the_sweep_with_parameters_metrics_and_cause(
+    make_store: Callable[[], Store], spec: SweepSpec, track: Callable[[Store], MlflowTracker]
+) -> None:
+    ends = [Outcome(status=Status.COMPLETED), DIVERGED, Outcome(status=Status.PRUNED, cause="late")]
+    with make_store() as store:
+        tracker = track(store)
+        conductor = Conductor(spec, store, [tracker])
+        for outcome in ends:
+            folder = conductor.next_trial()
+            assert folder is not None
+            for number in range(2):
+                conductor.report(folder.name, epoch(number))
+            conductor.end(folder.name, outcome)
+        tracker.close()
+        runs = runs_of(store)
+        records = store.records()
+        assert runs.keys() == {"toy", "t0000", "t0001", "t0002"}
+        assert runs["toy"].info.status == "FINISHED"
+        [file] = client_of(store).list_artifacts(runs["toy"].info.run_id)
+        assert file.path == "sweep.yaml"
+        for record in records:
+            run = runs[record.trial_id]
+            assert run.data.tags["mlflow.parentRunId"] == runs["toy"].info.run_id
+            assert run.data.params == {k: str(v) for k, v in record.parameters.items()}
+            assert points(store, run, "val_dice") == [(0, 0), (1, 0.25)]
+            assert points(store, run, "metrics/hd95") == [(0, 2), (1, 2)]
+            assert "terms/ce" not in run.data.metrics
+            assert run.data.tags["sweep.status"] == record.status
+        assert [runs[r.trial_id].info.status for r in records] == ["FINISHED", "FAILED", "KILLED"]
+        diverged = runs["t0001"]
+        assert diverged.data.tags["sweep.cause"] == "nonfinite gradient (aspect) at epoch 1 step 0"
+        artifacts = client_of(store).list_artifacts(diverged.info.run_id)
+        assert {file.path for file in artifacts} == {"config.yaml", "divergence.json"}
+        assert (store.layout.mlflow / "artifacts").is_dir()
+
+
+def test_sweep_that_goes_on_appends_and_logs_nothing_twice(
+    make_store: Callable[[], Store], spec: SweepSpec, track: Callable[[Store], MlflowTracker]
+) -> None:
+    for part in (range(2), range(2, 4)):
+        with make_store() as store:
+            tracker = track(store)
+            conductor = Conductor(spec, store, [tracker])
+            folder = conductor.next_trial()
+            assert folder is not None
+            for number in part:
+                conductor.report(folder.name, epoch(number))
+            if 3 in part:
+                conductor.end(folder.name, Outcome(status=Status.COMPLETED))
+            tracker.close()
+    runs = runs_of(store)
+    assert runs.keys() == {"toy", "t0000"}
+    assert points(store, runs["t0000"], "val_dice") == [(n, n / 4) for n in range(4)]
+    assert runs["t0000"].info.status == "FINISHED"
+
+
+def test_what_an_interruption_kept_from_the_store_is_logged_when_the_sweep_goes_on(
+    make_store: Callable[[], Store], spec: SweepSpec, track: Callable[[Store], MlflowTracker]
+) -> None:
+    with make_store() as store:
+        conductor = Conductor(spec, store)  # nobody observes
+        folder = conductor.next_trial()
+        assert folder is not None
+        conductor.report(folder.name, epoch(0))
+        conductor.end(folder.name, DIVERGED)
+    with make_store() as store:
+        tracker = track(store)
+        Conductor(spec, store, [tracker])
+        tracker.close()
+        run = runs_of(store)["t0000"]
+        assert points(store, run, "val_dice") == [(0, 0)]
+        assert run.data.tags["sweep.status"] == "diverged"
