@@ -120,11 +120,15 @@ def open_store(spec: SweepSpec, folder: Path, *, resume: bool) -> Store:
 
 
 def prepare_data(spec: SweepSpec, console: Console) -> None:
-    """Read and normalise the data once, before any trial asks for it."""
+    """Read and normalise the data once, before any trial asks for it; warn of what it shows."""
+    from sweep.console.words import print_warnings
+    from sweep.data.outlines import outline_warnings
     from sweep.data.prepare import prepare
+    from sweep.spec.warn import largest_loss
 
     with console.status("Preparing the data"):
-        prepare(spec.data)
+        data = prepare(spec.data)
+    print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
 
 
 def _execute(spec: SweepSpec, store: Store, console: Console, *, verbose: bool) -> Ending:
