@@ -153,15 +153,9 @@ def _execute(spec: SweepSpec, store: Store, console: Console, *, verbose: bool) 
 
 
 def _show(spec: SweepSpec, folder: Path, ranking: Ranking, console: Console) -> None:
-    from sweep.console.tables import causes, ranking_table
-    from sweep.spec.wording import counted
+    from sweep.console.results import print_results
 
-    parameters = list(spec.space)
-    console.print(ranking_table(ranking.frame, parameters, title=spec.name, width=console.width))
-    for cause in causes(ranking.frame):
-        console.print(cause)
-    if ranking.unfinished:
-        console.print(f"Not ranked: {counted(ranking.unfinished, 'unfinished trial')}.")
+    print_results(console, ranking.frame, ranking.records, list(spec.space), title=spec.name)
     console.print(
         f"Ranking: {folder / 'ranking.csv'}", soft_wrap=True, highlight=False, markup=False
     )
