@@ -11,6 +11,7 @@ from sweep.console.exits import exit_codes, run_alone
 from sweep.run import Overrides, Space
 
 if TYPE_CHECKING:
+    from sweep.spec.machine import Machine
     from sweep.spec.sweep import SweepSpec
 
 
@@ -30,9 +31,15 @@ def command(space: Space, overrides: Overrides = None) -> None:
         )
 
 
-def load_checked(space: Path, overrides: list[str]) -> tuple[SweepSpec, list[str]]:
+def load_checked(
+    space: Path, overrides: list[str], machine: Machine | None = None
+) -> tuple[SweepSpec, list[str]]:
     """The validated spec and its warnings; the data is looked at but not read.
 
+    Args:
+        space: the sweep file.
+        overrides: as of `load_sweep`.
+        machine: where the sweep is to run; None for here.
     Raises:
         InputError: with every mistake.
     """
@@ -43,7 +50,7 @@ def load_checked(space: Path, overrides: list[str]) -> tuple[SweepSpec, list[str
     from sweep.spec.machine import Machine
     from sweep.spec.warn import warnings
 
-    machine, idle = Machine.here(), list[Mistake]()
+    machine, idle = machine or Machine.here(), list[Mistake]()
     spec = load_sweep(space, overrides, machine=machine, check_data=check_data, tell=idle.append)
     shadowing = codebase().shadowing
     found = [*map(str, idle), *warnings(spec, machine)]

@@ -45,21 +45,29 @@ class _NotPickled:
 
 
 class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
-    """Hands the conductor's trials to Ray, at most ``max_concurrent`` at a time.
+    """Hands the conductor's trials to Ray, at most ``capacity()`` at a time.
 
     A trial is proposed only when a slot is free for it, so that every proposal knows all results.
+
+    Args:
+        conductor: has the trials.
+        capacity: how many there is room for now.
+        uri: where the results lie, if that is no folder that the workers see.
     """
 
-    def __init__(self, conductor: Conductor, max_concurrent: int) -> None:
+    def __init__(self, conductor: Conductor, capacity: Callable[[], int], uri: str | None) -> None:
         super().__init__()
         self._conductor = conductor
-        self._max_concurrent = max_concurrent
+        self._capacity = capacity
+        self._uri = uri
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if self._conductor.executing >= self._max_concurrent:
+        if self._conductor.executing >= self._capacity():
             return None
         folder = self._conductor.next_trial()
-        return Searcher.FINISHED if folder is None else {"folder": str(folder)}
+        if folder is None:
+            return str(Searcher.FINISHED)
+        return {"folder": str(folder), "uri": self._uri}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Ends reach the conductor through the scheduler, which knows why."""
