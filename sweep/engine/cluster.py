@@ -31,6 +31,8 @@ ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
+OF_WORKERS = ("RAY_CHDIR_TO_TRIAL_DIR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO")
+"""Of these, what workers read. The rest is the driver's, or (RAY_AUTH_MODE) the cluster's own."""
 
 SECONDS_TO_ANSWER = 5.0
 """After which an address counts as wrong; Ray itself would try for two minutes."""
@@ -86,7 +88,10 @@ def _existing(address: str) -> dict[str, Any]:
     """
     return {
         "address": address,
-        "runtime_env": {"py_modules": [str(PACKAGE)], "env_vars": dict(ENVIRONMENT)},
+        "runtime_env": {
+            "py_modules": [str(PACKAGE)],
+            "env_vars": {name: os.environ[name] for name in OF_WORKERS},
+        },
     }
 
 

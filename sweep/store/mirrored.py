@@ -109,6 +109,8 @@ class MirroredStore(Store):
     def end_trial(self, trial_id: str, outcome: Outcome) -> None:
         super().end_trial(trial_id, outcome)
         self._changed.add(trial_id)
+        if trial_id not in self._ended_before:
+            self._due = 0.0  # nobody shall take it up again, whatever happens to this machine
 
     def discard_checkpoints(self, trial_id: str, *, best: bool) -> None:
         super().discard_checkpoints(trial_id, best=best)
