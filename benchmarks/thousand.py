@@ -36,23 +36,23 @@ space:
 
 
 class Meter:
-    """Prints the driver's memory and the seconds a trial takes, whenever a mark is reached."""
+    """Prints the driver's memory, and what a trial takes since the last mark, at each mark."""
 
     def __init__(self, trials: int) -> None:
         self._marks = [max(1, round(mark * trials)) for mark in MARKS]
         self._ended = self._before = 0
-        self._since = 0.0
+        self._since = self._busy = 0.0
 
     def trial_ended(self, *_: Any) -> None:
         self._ended += 1
         if self._ended == 1:  # the first pays for the worker's start
-            self._since, self._before = time.perf_counter(), 1
+            self._since, self._busy, self._before = time.perf_counter(), time.process_time(), 1
         if self._ended in self._marks:
-            now = time.perf_counter()
-            each = (now - self._since) / max(1, self._ended - self._before)
-            line = f"{self._ended:>7} {memory():>12.1f} {each:>17.3f}"
+            now, busy, count = time.perf_counter(), time.process_time(), self._ended - self._before
+            wall, own = (now - self._since) / max(1, count), (busy - self._busy) / max(1, count)
+            line = f"{self._ended:>7} {memory():>12.1f} {wall:>17.3f} {1000 * own:>15.1f}"
             print(line, file=sys.__stdout__, flush=True)  # sys.stdout is a log while Ray runs
-            self._since, self._before = now, self._ended
+            self._since, self._busy, self._before = now, busy, self._ended
 
     def trial_started(self, *_: Any) -> None:
         pass
@@ -121,7 +121,7 @@ def main() -> None:
         return
     trials = sys.argv[1] if len(sys.argv) == 2 else "1000"
     for kind, title in (("ours", "medical-sweep"), ("plain", "Ray Tune alone, no training")):
-        print(f"{title}\n trials   driver MiB   seconds a trial", flush=True)
+        print(f"{title}\n trials   driver MiB   seconds a trial   driver's CPU ms", flush=True)
         subprocess.run([sys.executable, __file__, kind, trials], check=True)
 
 

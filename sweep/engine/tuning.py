@@ -142,6 +142,13 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
             self._look_again = time.monotonic() + SECONDS_BETWEEN_LOOKS
             require_nodes()
 
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Ray keeps every trial to its end. Two thirds of one is statistics that nobody reads."""
+        trial.metric_analysis.clear()
+        trial.metric_n_steps.clear()
+
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import logging
 import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,10 @@ from typer.testing import CliRunner
 
 from sweep.cli import app
 from sweep.codebase import PACKAGE, codebase
+from sweep.data.shapes import write_shapes
 from sweep.record import EpochMetrics
 from sweep.spec.load import load_sweep
+from sweep.spec.settings import ShapesData
 from sweep.store.remote import RemoteFolder
 from sweep.trainer.fit import fit
 
@@ -31,7 +31,7 @@ SWEEP = """\
 searcher: grid
 scheduler: none
 max_concurrent: 2
-data: {source: shapes, difficulty: 0, size: 32, count: 15}
+data: {source: nnunet_raw, folder: raw}
 trainer: {epochs: 60, batch_size: 4, device: cpu}
 network: {name: unet, channels: [4, 8, 16]}
 loss: {warmup_epochs: 3, rampup_epochs: 0}
@@ -80,13 +80,12 @@ def parent(pid: int) -> int:
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+def nodes(object_store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     from ray.cluster_utils import Cluster
 
     root = tmp_path_factory.mktemp("nodes")
-    with object_store() as store, pytest.MonkeyPatch.context() as patch:
-        for name, value in ({"RAY_AUTH_MODE": "disabled"} | store).items():
-            patch.setenv(name, value)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # else it writes a token into the user's home
         environment = dict(os.environ)
         cluster = Cluster(shutdown_at_exit=False)
         folders = []
@@ -101,34 +100,6 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
             yield Nodes(cluster, folders, environment)
         finally:
             cluster.shutdown()
-
-
-@contextmanager
-def object_store() -> Iterator[dict[str, str]]:
-    """A server of the S3 protocol with an empty bucket; yields what its clients need to know."""
-    from moto.server import ThreadedMotoServer
-    from pyarrow.fs import FileSystem
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line a request
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        environment = {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_ACCESS_KEY_ID": "anyone",
-            "AWS_SECRET_ACCESS_KEY": "any",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            store, _ = FileSystem.from_uri("s3://?allow_bucket_creation=true")
-            store.create_dir("bucket")
-            yield environment
-    finally:
-        server.stop()
 
 
 def wait_for(happened: Callable[[], Any], process: subprocess.Popen[str]) -> Any:
@@ -171,11 +142,20 @@ def ranked(text: str) -> dict[str, tuple[float, int]]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[float, int]]:
+def cwd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the user is: ``tiny.yaml`` with data beside it, under a relative path."""
+    folder = tmp_path_factory.mktemp("user")
+    write_shapes(folder / "raw", ShapesData(source="shapes", difficulty=0, size=32, count=15))
+    (folder / "tiny.yaml").write_text(SWEEP)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cwd: Path) -> dict[str, tuple[float, int]]:
     """What `ranked` must give for `SWEEP`, by training each trial alone and without a cluster."""
-    file = tmp_path_factory.mktemp("alone") / "tiny.yaml"
-    file.write_text(SWEEP)
-    spec = load_sweep(file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(cwd)
+        spec = load_sweep("tiny.yaml")
     best = {}
     for number, boundary in enumerate((0.01, 0.1, 1.0)):
         reported: list[EpochMetrics] = []
@@ -200,9 +180,7 @@ class Lost:
 
 
 @pytest.fixture(scope="module")
-def lost(nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) -> Lost:
-    cwd = tmp_path_factory.mktemp("shared")
-    (cwd / "tiny.yaml").write_text(SWEEP)
+def lost(nodes: Nodes, cwd: Path) -> Lost:
     process = nodes.sweep(cwd, "tiny.yaml", "--results", "out")
     folder = cwd / "out" / "tiny"
     head = raylet(nodes.cluster.head_node)
@@ -243,8 +221,7 @@ def test_nodes_train_with_exactly_the_code_of_the_driver(lost: Lost) -> None:
 
 def test_each_node_prepares_the_data_once(lost: Lost, nodes: Nodes) -> None:
     for folder in nodes.folders:
-        [entry] = [path for path in (folder / "cache").iterdir() if path.is_dir()]
-        assert entry.name.startswith("shapes-")
+        assert len(list((folder / "cache").glob("nnunet_raw-*/"))) == 1
 
 
 # Results in an object store, and a driver that is lost with its machine.
@@ -257,17 +234,14 @@ class Stored:
     uri: str
     epochs_before: int
     stdout: str
-    cwd: Path
 
     def read(self, name: str) -> str:
         return (RemoteFolder(self.uri).read(name) or b"").decode()
 
 
 @pytest.fixture(scope="module")
-def stored(nodes: Nodes, lost: Lost, tmp_path_factory: pytest.TempPathFactory) -> Stored:
-    cwd = tmp_path_factory.mktemp("stored")
-    (cwd / "tiny.yaml").write_text(SWEEP)
-    arguments = ["tiny.yaml", "--set", "max_concurrent=1", "--results", "s3://bucket/my/sweeps"]
+def stored(nodes: Nodes, lost: Lost, cwd: Path, object_store: str) -> Stored:
+    arguments = ["tiny.yaml", "--set", "max_concurrent=1", "--results", f"{object_store}/my/sweeps"]
     first = nodes.sweep(cwd, *arguments, cache="first")
     [*_] = wait_for(
         lambda: list(cwd.glob("first/results/*/tiny/trials/t0001/history.jsonl")), first
@@ -278,7 +252,7 @@ def stored(nodes: Nodes, lost: Lost, tmp_path_factory: pytest.TempPathFactory) -
     first.communicate()
     before = epochs(trial)
     stdout = finish(nodes.sweep(cwd, *arguments, "--resume", cache="second"))
-    return Stored("s3://bucket/my/sweeps/tiny", before, stdout, cwd)
+    return Stored(f"{object_store}/my/sweeps/tiny", before, stdout)
 
 
 def test_sweep_in_an_object_store_goes_on_from_another_machine(
