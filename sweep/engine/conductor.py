@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from sweep.engine.trunks import Trunks
 from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
 from sweep.search.scheduler import Decision, make_scheduler
 from sweep.search.searcher import make_searcher
 from sweep.spec.load import to_yaml
 from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
+from sweep.spec.trunk import branching_epochs, switch_on, trunk_key
 from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted
 from sweep.store.layout import trial_number
 from sweep.store.store import Store
@@ -72,6 +74,8 @@ class Conductor:
         self._scheduler = make_scheduler(spec)
         self._trials: dict[str, _Trial] = {}  # those without an end
         self._waiting: deque[str] = deque()  # of these, the ones that nobody executes
+        self._trunks = Trunks()
+        self._shares = bool(branching_epochs(spec))
         self._proposed = 0
         self._exhausted = False
         self._replay()
@@ -91,17 +95,23 @@ class Conductor:
         return not self._waiting and (self._exhausted or self._proposed >= self._spec.trials)
 
     def next_trial(self) -> Path | None:
-        """Folder of the next trial to execute, with its ``config.yaml``; None when `finished`.
+        """Folder of the next trial to execute, with its ``config.yaml``; None for now, or for good
+        when `finished`.
 
         Trials that an interruption left unfinished come first, then the presets, each a trial,
-        then what the searcher proposes.
+        then what the searcher proposes. A trial whose warm-up another one is training waits for it.
         """
         if not self._waiting and not self.finished:
             if self._proposed < len(self._spec.presets):
                 self._start_preset(self._spec.presets[self._proposed])
             else:
                 self._propose()
-        return self._folder(self._waiting.popleft()) if self._waiting else None
+        trial_id = next(filter(self._trunks.may_start, self._waiting), None)
+        if trial_id is None:
+            return None
+        self._waiting.remove(trial_id)
+        self._trunks.start(trial_id)
+        return self._folder(trial_id)
 
     def report(self, trial_id: str, metrics: EpochMetrics) -> Decision:
         """Record an epoch and decide whether the trial goes on.
@@ -125,8 +135,8 @@ class Conductor:
         self._close(trial, outcome)
 
     def _start_preset(self, name: str) -> None:
-        settings = self._spec.preset_trial(name)
-        trial = self._start(self._spec.parameters_of(settings), settings, name)
+        parameters = self._spec.parameters_of(self._spec.preset_trial(name))
+        trial = self._start(parameters, name)
         # What it proposes itself, a searcher knows to be running. This it has to be told.
         self._searcher.tell(trial.record(None))
 
@@ -135,15 +145,10 @@ class Conductor:
         if parameters is None:
             self._exhausted = True
             return
-        self._start(parameters, self._spec.trial(parameters))
+        self._start(parameters)
 
-    def _start(
-        self,
-        parameters: Mapping[str, ParameterValue],
-        settings: TrialSettings,
-        preset: str | None = None,
-    ) -> _Trial:
-        config = to_yaml(settings)
+    def _start(self, parameters: Mapping[str, ParameterValue], preset: str | None = None) -> _Trial:
+        config = to_yaml(self._settings_of(parameters, preset))
         trial_id = self._store.start_trial(self._proposed, parameters, config, preset)
         return self._open(_Trial(trial_id, parameters, preset))
 
@@ -151,6 +156,9 @@ class Conductor:
         self._proposed += 1
         self._trials[trial.trial_id] = trial
         self._waiting.append(trial.trial_id)
+        settings = self._settings_of(trial.parameters, trial.preset)
+        length = switch_on(settings) if self._shares else 0
+        self._trunks.add(trial.trial_id, trunk_key(settings), length)
         for observer in self._observers:
             observer.trial_started(trial.trial_id, trial.parameters)
         return trial
@@ -158,6 +166,7 @@ class Conductor:
     def _take(self, trial: _Trial, metrics: EpochMetrics) -> Decision:
         """Decide on an epoch that is recorded, now or in an earlier session."""
         trial.history.append(metrics)
+        self._trunks.report(trial.trial_id, len(trial.history))
         for observer in self._observers:
             observer.epoch_reported(trial.trial_id, metrics)
         epochs = metrics.epoch + 1
@@ -174,6 +183,7 @@ class Conductor:
         if trial.trial_id in self._waiting:  # it ended in an earlier session
             self._waiting.remove(trial.trial_id)
         record = trial.record(outcome)
+        self._trunks.end(trial.trial_id)
         self._scheduler.end(trial.trial_id, outcome.status)
         self._searcher.tell(record)
         for observer in self._observers:
@@ -195,6 +205,11 @@ class Conductor:
                 case TrialEnded():
                     assert record.outcome is not None
                     self.end(event.trial_id, record.outcome)
+
+    def _settings_of(
+        self, parameters: Mapping[str, ParameterValue], preset: str | None
+    ) -> TrialSettings:
+        return self._spec.trial(parameters) if preset is None else self._spec.preset_trial(preset)
 
     def _folder(self, trial_id: str) -> Path:
         return self._store.layout.trial(trial_id).folder

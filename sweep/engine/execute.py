@@ -15,6 +15,7 @@ from sweep.engine.cluster import local_cluster
 from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
 from sweep.spec.sweep import SweepSpec
+from sweep.spec.trunk import branching_epochs
 
 RETRIES_OF_DEAD_WORKERS = 2
 """A worker that was killed goes on from its trial's checkpoint; more often than this, it failed."""
@@ -51,7 +52,9 @@ def execute(conductor: Conductor, spec: SweepSpec, log: Path, *, verbose: bool =
             tuner = tune.Tuner(
                 tune.with_resources(TrialActor, resources),
                 tune_config=tune.TuneConfig(
-                    search_alg=ConductedSearcher(conductor, _slots(spec, resources)),
+                    search_alg=ConductedSearcher(
+                        conductor, _slots(spec, resources), branching_epochs(spec)
+                    ),
                     scheduler=scheduler,
                     num_samples=-1,  # the searcher says when it is finished
                     reuse_actors=True,

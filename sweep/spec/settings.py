@@ -38,6 +38,10 @@ class ActsLate:
     """Mark of a setting that acts only from the end of the warm-up on."""
 
 
+class EndsRun:
+    """Mark of a setting that decides where a run ends, and nothing of what it trains before."""
+
+
 class CommonData(Settings):
     """What every data source has."""
 
@@ -307,11 +311,11 @@ class EvaluationSettings(Settings):
 class EarlyStoppingSettings(Settings):
     """Stop a trial that no longer improves."""
 
-    patience: int | None = Field(default=50, ge=1)
+    patience: Annotated[int | None, EndsRun()] = Field(default=50, ge=1)
     """Epochs in a row without improvement after which the trial stops; null: never."""
-    min_delta: float = Field(default=1e-4, ge=0)
+    min_delta: Annotated[float, EndsRun()] = Field(default=1e-4, ge=0)
     """How much validation Dice must rise to count as an improvement."""
-    counts_from: Literal["rampup_end", "start"] = "rampup_end"
+    counts_from: Annotated[Literal["rampup_end", "start"], EndsRun()] = "rampup_end"
     """The first epoch that patience counts: after warm-up and ramp-up, or the very first."""
 
 

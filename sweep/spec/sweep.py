@@ -84,6 +84,8 @@ class SweepSpec(TrialSettings):
     resources: Resources = Resources()
     max_concurrent: int | None = Field(default=None, ge=1)
     """Most trials that run at a time; null: as many as the machine has resources for."""
+    share_warmup: bool = True
+    """Train the warm-up that trials have in common once, and start them from its snapshots."""
     tracking: Tracking = ()
     """Where trials are logged beside the results folder: tensorboard, mlflow, both."""
     time_budget: TimeBudget = None

@@ -83,6 +83,11 @@ class TrialPaths:
     def last_checkpoint(self) -> Path:
         return self.folder / "last.pt"
 
+    @property
+    def healthy_checkpoint(self) -> Path:
+        """Of a diverged trial, the last weights that were healthy, in the middle of an epoch."""
+        return self.folder / "healthy.pt"
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -131,6 +136,11 @@ class Layout:
     @property
     def trials(self) -> Path:
         return self.folder / "trials"
+
+    @property
+    def trunks(self) -> Path:
+        """Snapshots of shared warm-ups, while trials may still start from them."""
+        return self.folder / "trunks"
 
     def trial(self, trial_id: str) -> TrialPaths:
         """The files of one trial; ValueError where ``trial_id`` could lead out of the folder."""
