@@ -10,7 +10,7 @@ from sweep.record import ParameterValue
 from sweep.spec.extents import WEIGHTS
 from sweep.spec.machine import Machine
 from sweep.spec.space import Distribution, Grid, Listed, LogUniform, RandInt, grid_size
-from sweep.spec.strategy import AshaScheduler
+from sweep.spec.strategy import HyperbandScheduler, StoppingScheduler
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.trackers import missing
 from sweep.spec.tree import Finding, choosing_keys, types_of
@@ -101,9 +101,14 @@ def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
 def _check_epochs(spec: SweepSpec) -> Iterator[Finding]:
     extents, scheduler = spec.extents, spec.scheduler
     most = extents.most_epochs
-    if isinstance(scheduler, AshaScheduler) and (scheduler.grace_period or 0) > most:
+    if isinstance(scheduler, StoppingScheduler) and (scheduler.grace_period or 0) > most:
         message = f"must be at most {most}, the epochs of a trial, but is {scheduler.grace_period}"
         yield Finding(("scheduler", "grace_period"), message)
+    elif isinstance(scheduler, HyperbandScheduler):
+        largest = max(1, len(spec.rungs()))
+        if (scheduler.brackets or 0) > largest:
+            message = f"must be at most {largest}, the rungs there are, but is {scheduler.brackets}"
+            yield Finding(("scheduler", "brackets"), message)
     shortest = int(extents.smallest("loss.warmup_epochs"))
     if shortest >= most and any(key in spec.space for key in WEIGHTS):
         key = "loss.warmup_epochs"

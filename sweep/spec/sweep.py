@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from sweep.errors import InputError, Mistake
 from sweep.record import ParameterValue
+from sweep.spec.base import Settings
 from sweep.spec.extents import Extents
 from sweep.spec.presets import PRESETS, check_preset
 from sweep.spec.searched import Searched
@@ -17,12 +18,13 @@ from sweep.spec.settings import TrialSettings
 from sweep.spec.space import Distribution, grid_size
 from sweep.spec.strategy import (
     AshaScheduler,
+    HyperbandScheduler,
     Resources,
     SchedulerSettings,
     SearcherSettings,
+    StoppingScheduler,
     TimeBudget,
     TpeSearcher,
-    rung_epochs,
 )
 from sweep.spec.trackers import Tracking
 from sweep.spec.tree import setting_names
@@ -32,6 +34,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DEVICE_NAMES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 """Names that Windows keeps for devices, whatever extension follows."""
 MOST_TRIALS = 1_000_000
+
+S = TypeVar("S", bound=Settings)
 
 
 def check_name(name: str) -> str:
@@ -110,11 +114,16 @@ class SweepSpec(TrialSettings):
 
     @field_validator("scheduler")
     @classmethod
-    def _fill_grace_period(cls, scheduler: SchedulerSettings, info: ValidationInfo) -> Any:
+    def _fill_scheduler(cls, scheduler: SchedulerSettings, info: ValidationInfo) -> Any:
         known = {"loss", "trainer", "space"} <= info.data.keys()
-        if isinstance(scheduler, AshaScheduler) and scheduler.grace_period is None and known:
-            grace_period = Extents(info.data, info.data["space"]).default_grace_period
-            return scheduler.model_copy(update={"grace_period": grace_period})
+        if not isinstance(scheduler, StoppingScheduler) or not known:
+            return scheduler
+        extents = Extents(info.data, info.data["space"])
+        if scheduler.grace_period is None:
+            scheduler = _with(scheduler, grace_period=extents.default_grace_period)
+        if isinstance(scheduler, HyperbandScheduler) and scheduler.brackets is None:
+            rungs = scheduler.rungs(extents.most_epochs)
+            scheduler = _with(scheduler, brackets=max(1, len(rungs)))
         return scheduler
 
     def trial(self, parameters: Mapping[str, ParameterValue]) -> TrialSettings:
@@ -171,16 +180,19 @@ class SweepSpec(TrialSettings):
 
     def rungs(self) -> list[int]:
         """Trained epochs of each rung; empty without a scheduler."""
-        scheduler, most_epochs = self.scheduler, self.extents.most_epochs
-        if not isinstance(scheduler, AshaScheduler) or scheduler.grace_period is None:
+        if not isinstance(self.scheduler, StoppingScheduler):
             return []
-        return rung_epochs(most_epochs, scheduler.grace_period, scheduler.reduction_factor)
+        return self.scheduler.rungs(self.extents.most_epochs)
 
     def _unknown(self, key: str) -> str:
         if key in setting_names():  # of another source
             group, _, _ = key.rpartition(".")
             return f"{quoted(key)} is not a setting of `{group}` with source `{self.data.source}`"
         return unknown_setting(key, TrialSettings)
+
+
+def _with(settings: S, **changes: object) -> S:
+    return settings.model_copy(update=changes)
 
 
 def _value_at(tree: Any, key: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sweep.spec.machine import Machine
-from sweep.spec.strategy import AshaScheduler, TpeSearcher
+from sweep.spec.strategy import MedianScheduler, StoppingScheduler, TpeSearcher
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.wording import counted
 
@@ -55,7 +55,7 @@ def _about_warmup(spec: SweepSpec) -> Iterator[str]:
 
 
 def _about_rungs(spec: SweepSpec) -> Iterator[str]:
-    if not isinstance(spec.scheduler, AshaScheduler):
+    if not isinstance(spec.scheduler, StoppingScheduler):
         return
     extents, rungs = spec.extents, spec.rungs()
     most, warmup = extents.most_epochs, extents.longest_warmup
@@ -68,8 +68,10 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
     if extents.uses_geometric_loss and inside:
         right = extents.default_grace_period
         cure = f"`scheduler.grace_period: {right}` lies past it"
+        every = isinstance(spec.scheduler, MedianScheduler)  # which judges after each epoch
+        which = f"{inside[0]} to {inside[-1]}" if every else ", ".join(map(str, inside))
         yield (
-            f"{counted(len(inside), 'rung')} ({', '.join(map(str, inside))} trained epochs) inside "
+            f"{counted(len(inside), 'rung')} ({which} trained epochs) inside "
             f"the longest warm-up of {warmup} epochs, where trials are one and the same run; "
             + (cure if right < most else f"train for more than {right} epochs, or warm up less")
         )

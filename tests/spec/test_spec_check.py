@@ -154,6 +154,14 @@ def test_a_grace_period_over_the_epochs_is_a_mistake(tmp_path) -> None:
                                        "{choice: [10, 25]}")) == []  # fmt: skip
 
 
+def test_more_brackets_than_rungs_are_a_mistake(tmp_path) -> None:
+    text = BASE + "scheduler: {name: hyperband, grace_period: 4, brackets: 3}\n"
+    assert told(tmp_path, text) == [
+        "4: scheduler.brackets: must be at most 2, the rungs there are, but is 3"
+    ]
+    assert told(tmp_path, text.replace("brackets: 3", "brackets: 2")) == []
+
+
 def test_searched_weights_that_never_act_are_a_mistake(tmp_path) -> None:
     searched = BASE + "  loss.weights.aspect: {uniform: [0, 1]}\n"
     message = (

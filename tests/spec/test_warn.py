@@ -40,6 +40,9 @@ def test_a_sound_sweep_gives_no_warning() -> None:
           "early_stopping": {"patience": None}},
          "1 rung (5 trained epochs) inside the longest warm-up of 8 epochs, where trials are one "
          "and the same run; train for more than 100 epochs, or warm up less"),
+        ({"scheduler": {"name": "median", "grace_period": 5}},
+         "4 rungs (5 to 8 trained epochs) inside the longest warm-up of 8 epochs, where trials are "
+         "one and the same run; `scheduler.grace_period: 19` lies past it"),
         ({"scheduler": {"grace_period": 100}}, "no rung lies before the last of 100 epochs (grace "
          "period 100): the scheduler prunes no trial"),
         ({"loss": {"sqrt_epsilon": 0}}, EPSILON),
