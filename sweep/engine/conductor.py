@@ -188,13 +188,12 @@ class Conductor:
     def _replay(self) -> None:
         """Repeat what was recorded: searcher, scheduler and observers end as they were."""
         records = {record.trial_id: record for record in self._store.records()}
-        for record in records.values():
-            self._searcher.tell(record)
         for event in list(self._store.journal()):
             record = records[event.trial_id]
             match event:
                 case TrialStarted():
-                    self._open(_Trial(event.trial_id, record.parameters, record.preset))
+                    trial = self._open(_Trial(event.trial_id, record.parameters, record.preset))
+                    self._searcher.tell(trial.record(None))
                 case EpochRecorded(epoch=epoch):
                     # A trial that is to stop ends here, also where a crash came before its end.
                     self._take(self._trials[event.trial_id], record.history[epoch])

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import optuna
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
 from sweep.record import ParameterValue, Status, TrialRecord
-from sweep.search.optuna_space import make_codec
+from sweep.search.optuna_samplers import Method
+from sweep.search.optuna_space import make_codec, suggest
 from sweep.spec.space import Distribution
 
 WORST_DICE = 0.0
+IDLE = RandomSampler(seed=0)
+"""Where nothing is to be proposed."""
 
 
 class OptunaSearch:
@@ -31,18 +34,21 @@ class OptunaSearch:
     Every epoch's Dice is an intermediate value. Samplers that know constraints (TPE, GP) learn
     from ``diverged`` where trials die; those that do not (CMA-ES) are driven away by the Dice.
     FAIL would hide the divergence from all of them: measured over 60 trials beside a divergent
-    region, TPE then walked into it about twice as often.
+    region, TPE then walked into it about twice as often. GP learns from no pruned trial.
 
     A trial that it did not propose (a preset's) is told too, unless a parameter lies outside the
     space: Optuna learns from no other trials than those whose distributions are the space's own.
 
     A sampler is made anew for each trial, its seed derived from the searcher's and the trial's
-    number: with what the study holds, that decides the proposal.
+    number: with what the study holds, that decides the proposal. What a sampler notes in the study
+    (the generation of CMA-ES, the place in a Sobol' sequence) is noted anew by a resumed search:
+    there the sampler is asked again for each trial that it proposed, and overruled by the record.
 
     Args:
         space: distribution of each searched parameter under its dotted name.
         seed: of the searcher.
-        make_sampler: the sampler for one trial, from a seed in [0, 2³²).
+        method: of Optuna.
+        first: number of the first trial that is the searcher's own; those before are presets.
 
     Attributes:
         study: the study itself, to look at.
@@ -52,21 +58,22 @@ class OptunaSearch:
         self,
         space: Mapping[str, Distribution],
         seed: int,
-        make_sampler: Callable[[int], BaseSampler],
+        method: Method,
+        first: int = 0,
     ) -> None:
         self._space = space
         self._codecs = {name: make_codec(distribution) for name, distribution in space.items()}
         self._distributions = {name: codec.distribution for name, codec in self._codecs.items()}
         self._seed = seed
-        self._make_sampler = make_sampler
+        self._method = method
+        self._first = first
         self.study = make_study()
         self._open: dict[int, optuna.Trial] = {}
         self._ended: set[int] = set()
 
     def ask(self, number: int) -> dict[str, ParameterValue]:
         if number not in self._open:
-            seed = random.Random(f"{self._seed}-{number}").getrandbits(32)
-            self.study.sampler = self._make_sampler(seed)
+            self.study.sampler = self._sampler(number)
             self._open[number] = self.study.ask(self._distributions)
         asked = self._open[number].params
         return {name: codec.decode(asked[name]) for name, codec in self._codecs.items()}
@@ -83,15 +90,24 @@ class OptunaSearch:
     def _can_hold(self, parameters: Mapping[str, ParameterValue]) -> bool:
         return all(kind.contains(parameters[name]) for name, kind in self._space.items())
 
+    def _sampler(self, number: int) -> BaseSampler:
+        return self._method.make(random.Random(f"{self._seed}-{number}").getrandbits(32))
+
     def _adopt(self, record: TrialRecord) -> optuna.Trial:
         """The trial of the study for one that another asked for: an earlier session, a preset."""
-        self.study.sampler = RandomSampler(seed=0)  # cheap; all values are given
         self.study.enqueue_trial(
             {name: codec.encode(record.parameters[name]) for name, codec in self._codecs.items()}
         )
-        return self.study.ask(self._distributions)
+        again = self._method.remembers and record.number >= self._first
+        self.study.sampler = self._sampler(record.number) if again else IDLE
+        trial = self.study.ask()
+        _ = trial.relative_params  # where the sampler proposes, and notes its state
+        for name, distribution in self._distributions.items():
+            suggest(trial, name, distribution)
+        return trial
 
     def _finish(self, trial: optuna.Trial, record: TrialRecord) -> None:
+        self.study.sampler = IDLE  # CMA-ES warns that it does not use constraints
         for epoch in record.history:
             if epoch.val_dice is not None and math.isfinite(epoch.val_dice):
                 trial.report(epoch.val_dice, epoch.epoch)
@@ -117,14 +133,6 @@ def state_and_value(record: TrialRecord) -> tuple[TrialState, float | None]:
 
 def make_study() -> optuna.Study:
     """An empty study in memory."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # else it announces every study
+    # It announces every study, and warns of packages that would only make it faster.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna.create_study(direction="maximize")
-
-
-def tpe(startup_trials: int) -> Callable[[int], BaseSampler]:
-    """Maker of multivariate TPE samplers.
-
-    Args:
-        startup_trials: trials that are drawn at random before the first that learns.
-    """
-    return lambda seed: TPESampler(n_startup_trials=startup_trials, seed=seed)

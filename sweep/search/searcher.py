@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from sweep.record import ParameterValue, TrialRecord
 from sweep.search.grid import GridSearch
 from sweep.search.random_search import RandomSearch
 from sweep.spec import strategy
 from sweep.spec.sweep import SweepSpec
+
+if TYPE_CHECKING:
+    from sweep.search.optuna_samplers import Method
+
+OptunaSettings = (
+    strategy.TpeSearcher | strategy.GpSearcher | strategy.CmaesSearcher | strategy.QmcSearcher
+)
 
 
 class Searcher(Protocol):
@@ -27,13 +34,13 @@ class Searcher(Protocol):
         ...
 
     def tell(self, record: TrialRecord) -> None:
-        """Learn how a trial ended.
+        """Learn how a trial ended, or that one runs which was not asked for here.
 
         A preset's trial, which no searcher proposed, is told when it starts and when it ends. Its
         parameters may lie outside the space; a searcher that cannot learn from it passes it over.
 
-        A resumed sweep tells the records of all its trials, those that still run included, in
-        the order of their numbers and before it asks. Telling an ended trial again is harmless.
+        A resumed sweep, before it asks, tells every start and every end in the order in which they
+        happened. Telling an ended trial again is harmless.
         """
         ...
 
@@ -46,10 +53,26 @@ def make_searcher(spec: SweepSpec) -> Searcher:
             return RandomSearch(spec.space, seed)
         case strategy.GridSearcher():
             return GridSearch(spec.space, first=len(spec.presets))
-        case strategy.TpeSearcher(startup_trials=startup_trials):
+        case settings:
             # Here, so that a sweep without Optuna does not wait for its import.
-            from sweep.search.optuna_search import OptunaSearch, tpe
+            from sweep.search.optuna_search import OptunaSearch
 
-            return OptunaSearch(spec.space, seed, tpe(startup_trials))
+            method = make_method(settings, seed)
+            return OptunaSearch(spec.space, seed, method, first=len(spec.presets))
+
+
+def make_method(settings: OptunaSettings, seed: int) -> Method:
+    """The method of Optuna that the settings name."""
+    from sweep.search import optuna_samplers
+
+    match settings:
+        case strategy.TpeSearcher(startup_trials=startup_trials):
+            return optuna_samplers.tpe(startup_trials)
+        case strategy.GpSearcher(startup_trials=startup_trials):
+            return optuna_samplers.gp(startup_trials)
+        case strategy.CmaesSearcher():
+            return optuna_samplers.cmaes()
+        case strategy.QmcSearcher():
+            return optuna_samplers.qmc(sequence=seed)
         case unknown:
             assert_never(unknown)

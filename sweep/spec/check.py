@@ -8,9 +8,10 @@ from itertools import product
 from sweep.errors import InputError
 from sweep.record import ParameterValue
 from sweep.spec.extents import WEIGHTS
+from sweep.spec.installed import how_to_install
 from sweep.spec.machine import Machine
 from sweep.spec.space import Distribution, Grid, Listed, LogUniform, RandInt, grid_size
-from sweep.spec.strategy import HyperbandScheduler, StoppingScheduler
+from sweep.spec.strategy import CmaesSearcher, HyperbandScheduler, StoppingScheduler
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.trackers import missing
 from sweep.spec.tree import Finding, choosing_keys, types_of
@@ -58,7 +59,11 @@ def check_machine(spec: SweepSpec, machine: Machine) -> Iterator[Finding]:
 
 
 def check_installed(spec: SweepSpec) -> Iterator[Finding]:
-    """Trackers whose package is not there."""
+    """Searchers and trackers whose package is not there."""
+    if isinstance(spec.searcher, CmaesSearcher):
+        absent = how_to_install("cmaes", "cmaes")
+        if absent is not None:
+            yield Finding(("searcher",), absent)
     for name in dict.fromkeys(spec.tracking):
         if (message := missing(name)) is not None:
             yield Finding(("tracking",), message)

@@ -39,6 +39,26 @@ class TpeSearcher(AnySearcher):
     """Random trials before the first that learns."""
 
 
+class GpSearcher(AnySearcher):
+    """Optuna's Gaussian process: few, long trials; learns from those that no scheduler pruned."""
+
+    name: Literal["gp"] = "gp"
+    startup_trials: int = Field(default=10, ge=1)
+    """Random trials that must have completed or diverged before the first that learns."""
+
+
+class CmaesSearcher(AnySearcher):
+    """CMA-ES: many trials over numbers; listed values are left to a TPE for each."""
+
+    name: Literal["cmaes"] = "cmaes"
+
+
+class QmcSearcher(AnySearcher):
+    """A Sobol' sequence: spread more evenly than random draws, learns nothing."""
+
+    name: Literal["qmc"] = "qmc"
+
+
 class StoppingScheduler(Settings):
     """What every scheduler has that stops trials."""
 
@@ -109,7 +129,9 @@ def _bare_name(default: str) -> BeforeValidator:
 
 
 SearcherSettings = Annotated[
-    RandomSearcher | GridSearcher | TpeSearcher, Field(discriminator="name"), _bare_name("tpe")
+    RandomSearcher | GridSearcher | TpeSearcher | GpSearcher | CmaesSearcher | QmcSearcher,
+    Field(discriminator="name"),
+    _bare_name("tpe"),
 ]
 SchedulerSettings = Annotated[
     AshaScheduler | HyperbandScheduler | MedianScheduler | NoScheduler,

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sweep.spec.machine import Machine
-from sweep.spec.strategy import MedianScheduler, StoppingScheduler, TpeSearcher
+from sweep.spec.space import Listed
+from sweep.spec.strategy import (
+    CmaesSearcher,
+    GpSearcher,
+    MedianScheduler,
+    StoppingScheduler,
+    TpeSearcher,
+)
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.wording import counted
 
@@ -27,6 +34,7 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
         *_about_patience(spec),
         *_about_expectations(spec),
         *_about_trials(spec),
+        *_about_searcher(spec),
         *_about_presets(spec),
     ]
     return found + (list(_about_machine(spec, machine)) if machine else [])
@@ -104,10 +112,25 @@ def _about_expectations(spec: SweepSpec) -> Iterator[str]:
 
 def _about_trials(spec: SweepSpec) -> Iterator[str]:
     searcher = spec.searcher
-    if isinstance(searcher, TpeSearcher) and 0 < spec.trials <= searcher.startup_trials:
+    startup = searcher.startup_trials if isinstance(searcher, TpeSearcher | GpSearcher) else 0
+    if 0 < spec.trials <= startup:
         yield (
-            f"`searcher: tpe` learns from trial {searcher.startup_trials} on, but there are "
+            f"`searcher: {searcher.name}` learns from trial {startup} on, but there are "
             f"{spec.trials} trials: all are random"
+        )
+
+
+def _about_searcher(spec: SweepSpec) -> Iterator[str]:
+    if isinstance(spec.searcher, GpSearcher) and spec.rungs():
+        yield (
+            f"`searcher: gp` learns nothing from the trials that `{spec.scheduler.name}` prunes, "
+            "only from completed, early-stopped and diverged ones; `tpe` learns from all"
+        )
+    listed = [f"`{key}`" for key, kind in spec.space.items() if isinstance(kind, Listed)]
+    if isinstance(spec.searcher, CmaesSearcher) and listed:
+        yield (
+            f"`searcher: cmaes` searches numbers; the listed values of {', '.join(listed)} are "
+            "left to a TPE for each"
         )
 
 

@@ -60,6 +60,15 @@ def test_a_sound_sweep_gives_no_warning() -> None:
          "`early_stopping.patience` 100 never stops a trial of 100 epochs"),
         ({"space": {"early_stopping.patience": {"choice": [5, 200]}}},
          "`early_stopping.patience` 200 never stops a trial of 100 epochs"),
+        ({"searcher": {"name": "gp", "startup_trials": 30}, "scheduler": "none"},
+         "`searcher: gp` learns from trial 30 on, but there are 20 trials: all are random"),
+        ({"searcher": "gp", "scheduler": "median"},
+         "`searcher: gp` learns nothing from the trials that `median` prunes, only from completed, "
+         "early-stopped and diverged ones; `tpe` learns from all"),
+        ({"searcher": "cmaes", "space": {"loss.warmup_epochs": {"randint": [2, 9]},
+                                         "seed": {"choice": [1, 2]}}},
+         "`searcher: cmaes` searches numbers; the listed values of `seed` are left to a TPE for "
+         "each"),
         ({"trials": 8}, "`searcher: tpe` learns from trial 10 on, but there are 8 trials: all are "
          "random"),
     ],
