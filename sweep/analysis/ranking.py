@@ -38,12 +38,12 @@ class Ranking:
     Args:
         frame: the rows of ranking.csv.
         winner: trial whose configuration stands in best.yaml; None where no trial has a result.
-        unfinished: number of trials that still run, or were interrupted, and are not ranked.
+        records: of all trials, the unfinished included.
     """
 
     frame: pd.DataFrame
     winner: str | None
-    unfinished: int
+    records: list[TrialRecord]
 
 
 def ranking_frame(records: Iterable[TrialRecord], parameters: Sequence[str]) -> pd.DataFrame:
@@ -117,7 +117,7 @@ def write_ranking(folder: Path) -> Ranking:
     best = winner(frame)
     if best is not None:
         atomic_write_text(layout.best_yaml, _best_yaml(layout, frame.iloc[0]))
-    return Ranking(frame, best, unfinished(records))
+    return Ranking(frame, best, records)
 
 
 def _place(record: TrialRecord) -> tuple[int, float, int, int]:
