@@ -139,11 +139,19 @@ def _execute(spec: SweepSpec, store: Store, console: Console, *, verbose: bool) 
     from sweep.engine.conductor import Conductor
     from sweep.engine.execute import execute
     from sweep.tracking.make import Tracked, tracking
+    from sweep.tracking.study_file import live_study
+
+    def warn(text: str) -> None:
+        print_warnings([text])
 
     progress = Progress(spec.trials, spec.extents.most_epochs)
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
-    with tracking(spec.tracking, tracked, lambda text: print_warnings([text])) as trackers:
+    with (
+        tracking(spec.tracking, tracked, warn) as trackers,
+        live_study(store.layout.study, spec, store.records, warn) as study,
+    ):
         conductor = Conductor(spec, store, [progress, *trackers])
+        conductor.subscribe(study)
         progress.start_clock()
         if console.is_terminal and not verbose:
             with LiveView(spec.name, progress, console):

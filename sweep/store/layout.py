@@ -101,6 +101,11 @@ class Layout:
         return self.folder / "journal.jsonl"
 
     @property
+    def study(self) -> Path:
+        """The trials as an Optuna study, to look at; made from our records, never read back."""
+        return self.folder / "study.journal"
+
+    @property
     def ranking_csv(self) -> Path:
         return self.folder / "ranking.csv"
 
