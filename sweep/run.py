@@ -43,7 +43,7 @@ def command(
     with exit_codes():
         from sweep.engine.ending import Ending
 
-        spec = load(space, overrides or [])
+        spec = load(space, overrides or [], resume=resume)
         folder = results.absolute() / spec.name
         ending = run(spec, folder, resume=resume, verbose=verbose)
         if ending is not Ending.FINISHED:
@@ -56,7 +56,7 @@ def command(
             raise typer.Exit(INTERRUPTED)
 
 
-def load(space: Path, overrides: list[str]) -> SweepSpec:
+def load(space: Path, overrides: list[str], *, resume: bool = False) -> SweepSpec:
     """The validated spec, its data looked at and its warnings printed.
 
     Raises:
@@ -65,7 +65,7 @@ def load(space: Path, overrides: list[str]) -> SweepSpec:
     from sweep.check import load_checked
     from sweep.console.words import print_warnings
 
-    spec, warnings = load_checked(space, overrides)
+    spec, warnings = load_checked(space, overrides, begins=not resume)
     print_warnings(warnings)
     return spec
 

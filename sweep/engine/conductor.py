@@ -16,6 +16,7 @@ from typing import Protocol
 from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
 from sweep.search.scheduler import Decision, make_scheduler
 from sweep.search.searcher import make_searcher
+from sweep.search.warm_start import best_of, read_warm_start
 from sweep.spec.load import to_yaml
 from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
@@ -68,7 +69,11 @@ class Conductor:
         self._spec = spec
         self._store = store
         self._observers = tuple(observers)
-        self._searcher = make_searcher(spec)
+        earlier = store.earlier(lambda: read_warm_start(spec)) if spec.warm_start else []
+        self._enqueued = best_of(earlier, spec.warm_start.enqueue if spec.warm_start else 0)
+        self._searcher = make_searcher(spec, first=len(spec.presets) + len(self._enqueued))
+        for record in earlier:
+            self._searcher.learn(record)
         self._scheduler = make_scheduler(spec)
         self._trials: dict[str, _Trial] = {}  # those without an end
         self._waiting: deque[str] = deque()  # of these, the ones that nobody executes
@@ -94,11 +99,17 @@ class Conductor:
         """Folder of the next trial to execute, with its ``config.yaml``; None when `finished`.
 
         Trials that an interruption left unfinished come first, then the presets, each a trial,
-        then what the searcher proposes.
+        then the enqueued configurations of earlier sweeps, then what the searcher proposes.
         """
         if not self._waiting and not self.finished:
-            if self._proposed < len(self._spec.presets):
-                self._start_preset(self._spec.presets[self._proposed])
+            presets, enqueued = self._spec.presets, self._enqueued
+            if self._proposed < len(presets):
+                name = presets[self._proposed]
+                settings = self._spec.preset_trial(name)
+                self._start_given(self._spec.parameters_of(settings), settings, name)
+            elif self._proposed < len(presets) + len(enqueued):
+                parameters = enqueued[self._proposed - len(presets)]
+                self._start_given(parameters, self._spec.trial(parameters))
             else:
                 self._propose()
         return self._folder(self._waiting.popleft()) if self._waiting else None
@@ -124,9 +135,13 @@ class Conductor:
         self._store.end_trial(trial_id, outcome)
         self._close(trial, outcome)
 
-    def _start_preset(self, name: str) -> None:
-        settings = self._spec.preset_trial(name)
-        trial = self._start(self._spec.parameters_of(settings), settings, name)
+    def _start_given(
+        self,
+        parameters: Mapping[str, ParameterValue],
+        settings: TrialSettings,
+        preset: str | None = None,
+    ) -> None:
+        trial = self._start(parameters, settings, preset)
         # What it proposes itself, a searcher knows to be running. This it has to be told.
         self._searcher.tell(trial.record(None))
 

@@ -43,7 +43,7 @@ class OptunaSearch:
         space: distribution of each searched parameter under its dotted name.
         seed: of the searcher.
         method: of Optuna.
-        first: number of the first trial that is the searcher's own; those before are presets.
+        first: number of the first trial that is the searcher's own; those before are given.
 
     Attributes:
         study: the study itself, to look at.
@@ -78,6 +78,9 @@ class OptunaSearch:
         if record.status.is_final:
             self._ended.add(record.number)
             self._finish(self._open.pop(record.number), record)
+
+    def learn(self, record: TrialRecord) -> None:
+        self.study.add_trial(self._translator.frozen(record))
 
     def _can_hold(self, record: TrialRecord) -> bool:
         inside = self._translator.inside(record.parameters)

@@ -28,37 +28,48 @@ class Searcher(Protocol):
     def ask(self, number: int) -> dict[str, ParameterValue] | None:
         """Parameters of the trial with this number under their dotted names.
 
-        Numbers are asked for in ascending order, from the number of presets on; asking again
-        before the trial is told repeats the answer. None: the space has no more configurations.
+        Numbers are asked for in ascending order, those of given trials (see `tell`) left out;
+        asking again before the trial is told repeats the answer. None: the space has no more
+        configurations.
         """
         ...
 
     def tell(self, record: TrialRecord) -> None:
         """Learn how a trial ended, or that one runs which was not asked for here.
 
-        A preset's trial, which no searcher proposed, is told when it starts and when it ends. Its
-        parameters may lie outside the space; a searcher that cannot learn from it passes it over.
+        A given trial (a preset, an enqueued one), which no searcher proposed, is told when it
+        starts and when it ends. Its parameters may lie outside the space; a searcher that cannot
+        learn from it passes it over.
 
         A resumed sweep, before it asks, tells every start and every end in the order in which they
         happened. Telling an ended trial again is harmless.
         """
         ...
 
+    def learn(self, record: TrialRecord) -> None:
+        """Learn from a trial of an earlier sweep, inside the space, before anything else."""
+        ...
 
-def make_searcher(spec: SweepSpec) -> Searcher:
-    """The searcher that the sweep asks for, without any trial yet."""
+
+def make_searcher(spec: SweepSpec, first: int = 0) -> Searcher:
+    """The searcher that the sweep asks for, without any trial yet.
+
+    Args:
+        spec: the effective spec.
+        first: number of the first trial that it will be asked for.
+    """
     seed = spec.seed if spec.searcher.seed is None else spec.searcher.seed
     match spec.searcher:
         case strategy.RandomSearcher():
             return RandomSearch(spec.space, seed)
         case strategy.GridSearcher():
-            return GridSearch(spec.space, first=len(spec.presets))
+            return GridSearch(spec.space, first)
         case settings:
             # Here, so that a sweep without Optuna does not wait for its import.
             from sweep.search.optuna_search import OptunaSearch
 
             method = make_method(settings, seed)
-            return OptunaSearch(spec.space, seed, method, first=len(spec.presets))
+            return OptunaSearch(spec.space, seed, method, first)
 
 
 def make_method(settings: OptunaSettings, seed: int) -> Method:

@@ -45,6 +45,7 @@ def check_sweep(spec: SweepSpec) -> Iterator[Finding]:
     yield from _check_grid(spec)
     yield from _check_epochs(spec)
     yield from _check_presets(spec)
+    yield from _check_warm_start(spec)
 
 
 def check_machine(spec: SweepSpec, machine: Machine) -> Iterator[Finding]:
@@ -96,9 +97,10 @@ def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
     for key in intervals:
         message = "the searcher `grid` needs listed values: use `grid` or `choice` here"
         yield Finding(("space", key), message)
-    size = grid_size(spec.space) + len(spec.presets)
+    size = grid_size(spec.space) + spec.given
     if not intervals and spec.trials > size:
         what = "the size of the grid" + " plus the presets" * bool(spec.presets)
+        what += " plus the enqueued" * (spec.given > len(spec.presets))
         message = f"must be at most {size}, {what}, but is {spec.trials}"
         yield Finding(("trials",), message)
 
@@ -132,9 +134,19 @@ def _check_presets(spec: SweepSpec) -> Iterator[Finding]:
             for mistake in error.mistakes:
                 message = f"`{name}` does not fit this sweep: {mistake.key}: {mistake.message}"
                 yield Finding(("presets", index), message)
-    if len(spec.presets) > spec.trials:
-        message = f"must be at least {len(spec.presets)}, one for each preset, but is {spec.trials}"
-        yield Finding(("trials",), message)
+    if spec.given > spec.trials:
+        each = "one for each preset" + " and enqueued one" * (spec.given > len(spec.presets))
+        yield Finding(("trials",), f"must be at least {spec.given}, {each}, but is {spec.trials}")
+
+
+def _check_warm_start(spec: SweepSpec) -> Iterator[Finding]:
+    name = spec.searcher.name
+    if spec.warm_start and not spec.warm_start.enqueue and name in ("random", "grid", "qmc"):
+        message = (
+            f"`searcher: {name}` learns from no trial, so this has no effect; use `tpe` or `gp`, or"
+            " `enqueue` the best earlier configurations"
+        )
+        yield Finding(("warm_start",), message)
 
 
 def _check_pair(spec: SweepSpec, first: str, second: str) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ from sweep.spec.strategy import (
 )
 from sweep.spec.trackers import Tracking
 from sweep.spec.tree import setting_names
+from sweep.spec.warm_start import WarmStartSettings
 from sweep.spec.wording import findings_of, quoted, shown, unknown_setting
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -54,7 +55,9 @@ def check_name(name: str) -> str:
 
 def _default_trials(values: dict[str, Any]) -> int:
     if values["searcher"].name == "grid":
-        return grid_size(values["space"]) + len(values["presets"])
+        warm_start = values["warm_start"]
+        given = len(values["presets"]) + (warm_start.enqueue if warm_start else 0)
+        return grid_size(values["space"]) + given
     return 20
 
 
@@ -82,8 +85,10 @@ class SweepSpec(TrialSettings):
     searcher: SearcherSettings = TpeSearcher()
     presets: Presets = ()
     """Named configurations that are trials of their own, before those of the searcher."""
+    warm_start: WarmStartSettings = None
+    """Earlier results to learn from: a folder, several, or {results: …, enqueue: 3}."""
     trials: int = Field(default_factory=_default_trials, ge=1, le=MOST_TRIALS)
-    """Number of trials with those of the presets; default: 20, or all of the grid and presets."""
+    """Number of trials with presets and enqueued ones; default: 20, or with a grid all of them."""
     scheduler: SchedulerSettings = AshaScheduler()
     resources: Resources = Resources()
     max_concurrent: int | None = Field(default=None, ge=1)
@@ -164,10 +169,16 @@ class SweepSpec(TrialSettings):
     def parameters_of(self, settings: TrialSettings) -> dict[str, ParameterValue]:
         """The searched parameters that a trial of these settings has, in the space or out of it."""
         values = settings.model_dump()
-        return {
-            key: _as_drawn(_value_at(values, key), distribution)
-            for key, distribution in self.space.items()
-        }
+        return self.as_drawn({key: _value_at(values, key) for key in self.space})
+
+    def as_drawn(self, parameters: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
+        """The searched ones of these, as the space would draw them (0 for 0.0) or as they are."""
+        return {key: _as_drawn(parameters[key], kind) for key, kind in self.space.items()}
+
+    @property
+    def given(self) -> int:
+        """Most trials before the searcher's own: presets and enqueued ones."""
+        return len(self.presets) + (self.warm_start.enqueue if self.warm_start else 0)
 
     @property
     def extents(self) -> Extents:

@@ -180,6 +180,11 @@ def _about_searcher(spec: SweepSpec) -> Iterator[str]:
             f"`searcher: cmaes` searches numbers; the listed values of {', '.join(listed)} are "
             "left to a TPE for each"
         )
+    if isinstance(spec.searcher, CmaesSearcher) and spec.warm_start:
+        yield (
+            "`searcher: cmaes` learns where to look for numbers from this sweep alone, not from "
+            "`warm_start`; `tpe` and `gp` do"
+        )
 
 
 def _about_presets(spec: SweepSpec) -> Iterator[str]:
