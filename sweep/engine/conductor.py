@@ -17,6 +17,7 @@ from sweep.engine.trunks import Trunks
 from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
 from sweep.search.scheduler import Decision, make_scheduler
 from sweep.search.searcher import make_searcher
+from sweep.search.warm_start import best_of, read_warm_start
 from sweep.spec.load import to_yaml
 from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
@@ -70,7 +71,11 @@ class Conductor:
         self._spec = spec
         self._store = store
         self._observers = tuple(observers)
-        self._searcher = make_searcher(spec)
+        earlier = store.earlier(lambda: read_warm_start(spec)) if spec.warm_start else []
+        self._enqueued = best_of(earlier, spec.warm_start.enqueue if spec.warm_start else 0)
+        self._searcher = make_searcher(spec, first=len(spec.presets) + len(self._enqueued))
+        for record in earlier:
+            self._searcher.learn(record)
         self._scheduler = make_scheduler(spec)
         self._trials: dict[str, _Trial] = {}  # those without an end
         self._waiting: deque[str] = deque()  # of these, the ones that nobody executes
@@ -99,11 +104,17 @@ class Conductor:
         when `finished`.
 
         Trials that an interruption left unfinished come first, then the presets, each a trial,
-        then what the searcher proposes. A trial whose warm-up another one is training waits for it.
+        then the enqueued configurations of earlier sweeps, then what the searcher proposes. One
+        whose warm-up another trial is training waits for it.
         """
         if not self._waiting and not self.finished:
-            if self._proposed < len(self._spec.presets):
-                self._start_preset(self._spec.presets[self._proposed])
+            presets, enqueued = self._spec.presets, self._enqueued
+            if self._proposed < len(presets):
+                name = presets[self._proposed]
+                self._start_given(self._spec.parameters_of(self._spec.preset_trial(name)), name)
+            elif self._proposed < len(presets) + len(enqueued):
+                parameters = enqueued[self._proposed - len(presets)]
+                self._start_given(parameters)
             else:
                 self._propose()
         trial_id = next(filter(self._trunks.may_start, self._waiting), None)
@@ -134,9 +145,10 @@ class Conductor:
         self._store.end_trial(trial_id, outcome)
         self._close(trial, outcome)
 
-    def _start_preset(self, name: str) -> None:
-        parameters = self._spec.parameters_of(self._spec.preset_trial(name))
-        trial = self._start(parameters, name)
+    def _start_given(
+        self, parameters: Mapping[str, ParameterValue], preset: str | None = None
+    ) -> None:
+        trial = self._start(parameters, preset)
         # What it proposes itself, a searcher knows to be running. This it has to be told.
         self._searcher.tell(trial.record(None))
 
@@ -192,13 +204,12 @@ class Conductor:
     def _replay(self) -> None:
         """Repeat what was recorded: searcher, scheduler and observers end as they were."""
         records = {record.trial_id: record for record in self._store.records()}
-        for record in records.values():
-            self._searcher.tell(record)
         for event in list(self._store.journal()):
             record = records[event.trial_id]
             match event:
                 case TrialStarted():
-                    self._open(_Trial(event.trial_id, record.parameters, record.preset))
+                    trial = self._open(_Trial(event.trial_id, record.parameters, record.preset))
+                    self._searcher.tell(trial.record(None))
                 case EpochRecorded(epoch=epoch):
                     # A trial that is to stop ends here, also where a crash came before its end.
                     self._take(self._trials[event.trial_id], record.history[epoch])

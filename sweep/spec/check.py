@@ -8,9 +8,10 @@ from itertools import product
 from sweep.errors import InputError
 from sweep.record import ParameterValue
 from sweep.spec.extents import WEIGHTS
+from sweep.spec.installed import how_to_install
 from sweep.spec.machine import Machine
 from sweep.spec.space import Distribution, Grid, Listed, LogUniform, RandInt, grid_size
-from sweep.spec.strategy import AshaScheduler
+from sweep.spec.strategy import CmaesSearcher, HyperbandScheduler, StoppingScheduler
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.trackers import missing
 from sweep.spec.tree import Finding, choosing_keys, types_of
@@ -44,6 +45,7 @@ def check_sweep(spec: SweepSpec) -> Iterator[Finding]:
     yield from _check_grid(spec)
     yield from _check_epochs(spec)
     yield from _check_presets(spec)
+    yield from _check_warm_start(spec)
 
 
 def check_machine(spec: SweepSpec, machine: Machine) -> Iterator[Finding]:
@@ -58,7 +60,11 @@ def check_machine(spec: SweepSpec, machine: Machine) -> Iterator[Finding]:
 
 
 def check_installed(spec: SweepSpec) -> Iterator[Finding]:
-    """Trackers whose package is not there."""
+    """Searchers and trackers whose package is not there."""
+    if isinstance(spec.searcher, CmaesSearcher):
+        absent = how_to_install("cmaes", "cmaes")
+        if absent is not None:
+            yield Finding(("searcher",), absent)
     for name in dict.fromkeys(spec.tracking):
         if (message := missing(name)) is not None:
             yield Finding(("tracking",), message)
@@ -91,9 +97,10 @@ def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
     for key in intervals:
         message = "the searcher `grid` needs listed values: use `grid` or `choice` here"
         yield Finding(("space", key), message)
-    size = grid_size(spec.space) + len(spec.presets)
+    size = grid_size(spec.space) + spec.given
     if not intervals and spec.trials > size:
         what = "the size of the grid" + " plus the presets" * bool(spec.presets)
+        what += " plus the enqueued" * (spec.given > len(spec.presets))
         message = f"must be at most {size}, {what}, but is {spec.trials}"
         yield Finding(("trials",), message)
 
@@ -101,9 +108,14 @@ def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
 def _check_epochs(spec: SweepSpec) -> Iterator[Finding]:
     extents, scheduler = spec.extents, spec.scheduler
     most = extents.most_epochs
-    if isinstance(scheduler, AshaScheduler) and (scheduler.grace_period or 0) > most:
+    if isinstance(scheduler, StoppingScheduler) and (scheduler.grace_period or 0) > most:
         message = f"must be at most {most}, the epochs of a trial, but is {scheduler.grace_period}"
         yield Finding(("scheduler", "grace_period"), message)
+    elif isinstance(scheduler, HyperbandScheduler):
+        largest = max(1, len(spec.rungs()))
+        if (scheduler.brackets or 0) > largest:
+            message = f"must be at most {largest}, the rungs there are, but is {scheduler.brackets}"
+            yield Finding(("scheduler", "brackets"), message)
     shortest = int(extents.smallest("loss.warmup_epochs"))
     if shortest >= most and any(key in spec.space for key in WEIGHTS):
         key = "loss.warmup_epochs"
@@ -122,9 +134,19 @@ def _check_presets(spec: SweepSpec) -> Iterator[Finding]:
             for mistake in error.mistakes:
                 message = f"`{name}` does not fit this sweep: {mistake.key}: {mistake.message}"
                 yield Finding(("presets", index), message)
-    if len(spec.presets) > spec.trials:
-        message = f"must be at least {len(spec.presets)}, one for each preset, but is {spec.trials}"
-        yield Finding(("trials",), message)
+    if spec.given > spec.trials:
+        each = "one for each preset" + " and enqueued one" * (spec.given > len(spec.presets))
+        yield Finding(("trials",), f"must be at least {spec.given}, {each}, but is {spec.trials}")
+
+
+def _check_warm_start(spec: SweepSpec) -> Iterator[Finding]:
+    name = spec.searcher.name
+    if spec.warm_start and not spec.warm_start.enqueue and name in ("random", "grid", "qmc"):
+        message = (
+            f"`searcher: {name}` learns from no trial, so this has no effect; use `tpe` or `gp`, or"
+            " `enqueue` the best earlier configurations"
+        )
+        yield Finding(("warm_start",), message)
 
 
 def _check_pair(spec: SweepSpec, first: str, second: str) -> Iterator[Finding]:

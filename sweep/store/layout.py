@@ -106,6 +106,16 @@ class Layout:
         return self.folder / "journal.jsonl"
 
     @property
+    def warm_start(self) -> Path:
+        """What the searcher was told of earlier sweeps; only where the spec names some."""
+        return self.folder / "warm_start.jsonl"
+
+    @property
+    def study(self) -> Path:
+        """The trials as an Optuna study, to look at; made from our records, never read back."""
+        return self.folder / "study.journal"
+
+    @property
     def ranking_csv(self) -> Path:
         return self.folder / "ranking.csv"
 

@@ -8,7 +8,7 @@ leaves a journal that lags behind; `Store` makes up for that when it opens a fol
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from sweep.errors import ResultsError
 from sweep.record import EpochMetrics, Outcome, ParameterValue, TrialRecord
+from sweep.store.earlier import read_earlier, write_earlier
 from sweep.store.files import atomic_write_text, drop_torn_line, reading, writing
 from sweep.store.journal import (
     EpochRecorded,
@@ -134,6 +135,22 @@ class Store:
             self._recorded.add(event)
         if self._journal.append(event):
             self._journal.sync()
+
+    def earlier(self, read: Callable[[], Iterable[TrialRecord]]) -> list[TrialRecord]:
+        """What the searcher learns of earlier sweeps, kept from the first call on.
+
+        Args:
+            read: reads it from where it is; not called again.
+
+        Raises:
+            ResultsError: the copy is broken, or lost although trials were proposed with it.
+        """
+        copy = self.layout.warm_start
+        if not copy.exists():
+            if self._recorded.started:
+                raise ResultsError(f"{copy} is lost; put it back from a backup")
+            write_earlier(copy, read())
+        return read_earlier(copy)
 
     def records(self) -> list[TrialRecord]:
         """All trials, by number, read back from their files."""

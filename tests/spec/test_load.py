@@ -50,7 +50,8 @@ space:
 """
     assert told(load_sweep, write(text), ["data.size=8"]) == [
         "x.yaml:1: trials: must be at least 1, but is 0",
-        "x.yaml:2: searcher.name: must be `random`, `grid` or `tpe`, but is \"tpee\"; "
+        "x.yaml:2: searcher.name: must be `random`, `grid`, `tpe`, `gp`, `cmaes` or `qmc`, "
+        'but is "tpee"; '
         "did you mean `tpe`?",
         "x.yaml:3: resources.gpu: must be a fraction of one GPU or a whole number, but is 1.5",
         'x.yaml:4: trainer.device: must be `auto`, `cpu` or `cuda`, but is "gpu"; '
@@ -319,7 +320,8 @@ def test_the_effective_sweep_has_what_was_derived(write) -> None:
     text = to_yaml(load_sweep(write(SPACE + "seed: 3\ntime_budget: 5400")))
     assert text.startswith(
         "name: x\nspace:\n  loss.warmup_epochs:\n    randint: [0, 5]\n"
-        "searcher:\n  name: tpe\n  seed: 3\n  startup_trials: 10\npresets: []\ntrials: 20\n"
+        "searcher:\n  name: tpe\n  seed: 3\n  startup_trials: 10\npresets: []\nwarm_start: null\n"
+        "trials: 20\n"
         "scheduler:\n  name: asha\n  grace_period: 15\n  reduction_factor: 3\n"
     )
     assert "time_budget: 90m\n" in text

@@ -4,6 +4,7 @@ import pytest
 
 from sweep.errors import InputError
 from sweep.spec.load import load_sweep
+from sweep.spec.machine import Machine
 
 BASE = """\
 trainer: {epochs: 24}
@@ -152,6 +153,30 @@ def test_a_grace_period_over_the_epochs_is_a_mistake(tmp_path) -> None:
     ]
     assert told(tmp_path, text.replace("choice: [4, 8]}", "choice: [4, 8]}\n  trainer.epochs: "
                                        "{choice: [10, 25]}")) == []  # fmt: skip
+
+
+def test_a_searcher_whose_package_is_missing_is_a_mistake_with_the_cure(
+    tmp_path, monkeypatch
+) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("space: {optimizer.lr: {uniform: [0.1, 1]}}\nsearcher: cmaes\n")
+    machine = Machine(cpus=8, gpus=0)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    assert load_sweep(path, machine=machine).searcher.name == "cmaes"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError) as caught:
+        load_sweep(path, machine=machine)
+    assert str(caught.value) == (
+        f"{path}:2: searcher: `cmaes` needs the package cmaes: pip install 'medical-sweep[cmaes]'"
+    )
+
+
+def test_more_brackets_than_rungs_are_a_mistake(tmp_path) -> None:
+    text = BASE + "scheduler: {name: hyperband, grace_period: 4, brackets: 3}\n"
+    assert told(tmp_path, text) == [
+        "4: scheduler.brackets: must be at most 2, the rungs there are, but is 3"
+    ]
+    assert told(tmp_path, text.replace("brackets: 3", "brackets: 2")) == []
 
 
 def test_searched_weights_that_never_act_are_a_mistake(tmp_path) -> None:
