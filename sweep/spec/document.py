@@ -48,6 +48,7 @@ class Document:
         places: where each value stands; one without a place stands where its parent does.
         mistakes: what is wrong with the text itself.
         unreadable: paths of values that could not be understood, told in ``mistakes``.
+        filled: paths of values that neither the file nor an override gives (see `fill`).
     """
 
     file: str
@@ -55,6 +56,7 @@ class Document:
     places: dict[KeyPath, Place] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
     unreadable: set[KeyPath] = field(default_factory=set)
+    filled: set[KeyPath] = field(default_factory=set)
 
     def override(self, assignment: str) -> None:
         """Apply one ``dotted.key=value``, whose value is YAML."""
@@ -100,16 +102,22 @@ class Document:
             if not isinstance(target, dict):
                 return  # what stands there is wrong, and told as such
         if last not in target:
+            path = (*groups, last)
             target[last] = value
-            self.places[*groups, last] = place
+            self.places[path] = place
+            self.filled.add(path)
+
+    def written(self, key: str) -> Any:
+        """What the user gave the setting with this dotted name; None where nothing was given."""
+        path = tuple(key.split("."))
+        value: Any = None if path in self.filled else self.values
+        for part in path:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
 
     def mistakes_from(self, findings: Iterable[Finding]) -> list[Mistake]:
         """All mistakes of the text and, with their places, of its values, in the file's order."""
-        told = [
-            self._mistake(finding)
-            for finding in findings
-            if not any(finding.path[: len(path)] == path for path in self.unreadable)
-        ]
+        told = [self._mistake(one) for one in findings if not self._is_unreadable(one.path)]
         return sorted(self.mistakes + told, key=lambda m: (m.file != self.file, m.line or 0))
 
     def placed(self, findings: Iterable[Finding]) -> list[Mistake]:
@@ -124,6 +132,10 @@ class Document:
     def wrong(self, place: Place, path: KeyPath, message: str) -> None:
         """Note a mistake of the text itself."""
         self.mistakes.append(Mistake(message, _dotted(path), place.file, place.line))
+
+    def _is_unreadable(self, path: KeyPath) -> bool:
+        """Whether the value at ``path``, or one that holds it, could not be understood."""
+        return any(path[:length] in self.unreadable for length in range(len(path) + 1))
 
     def _forget(self, path: KeyPath) -> None:
         """A value is replaced: drop what is known of the old one."""

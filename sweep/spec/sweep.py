@@ -25,7 +25,7 @@ from sweep.spec.strategy import (
     rung_epochs,
 )
 from sweep.spec.trackers import Tracking
-from sweep.spec.tree import setting_names
+from sweep.spec.tree import setting_names, value_of
 from sweep.spec.wording import findings_of, quoted, shown, unknown_setting
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -154,9 +154,8 @@ class SweepSpec(TrialSettings):
 
     def parameters_of(self, settings: TrialSettings) -> dict[str, ParameterValue]:
         """The searched parameters that a trial of these settings has, in the space or out of it."""
-        values = settings.model_dump()
         return {
-            key: _as_drawn(_value_at(values, key), distribution)
+            key: _as_drawn(value_of(settings, key), distribution)
             for key, distribution in self.space.items()
         }
 
@@ -181,12 +180,6 @@ class SweepSpec(TrialSettings):
             group, _, _ = key.rpartition(".")
             return f"{quoted(key)} is not a setting of `{group}` with source `{self.data.source}`"
         return unknown_setting(key, TrialSettings)
-
-
-def _value_at(tree: Any, key: str) -> Any:
-    for part in key.split("."):
-        tree = tree[part]
-    return tree
 
 
 def _as_drawn(value: ParameterValue, distribution: Distribution) -> ParameterValue:

@@ -113,6 +113,17 @@ space:
          "8 groups of feature maps: must start with a multiple of 8, but is [4, 8]"),
         ("network: {name: basic_unet_plus_plus, channels: [4, 8]}", "network.channels: "
          "`basic_unet_plus_plus` has 5 levels: must be a list of 5, but is [4, 8]"),
+        ("data: {source: shapes, size: 40}\nnetwork: {name: unet, channels: [4, 4, 4, 4, 4, 4, 4]}",
+         "network.channels: 7 levels leave a single pixel of 40, too few for `unet` to normalise: "
+         "must be at most 6 levels, or images and patches of more than 64 pixels"),
+        ("data: {source: brain, patch_size: 16}\nnetwork: {channels: [4, 4, 4, 4, 4]}",
+         "network.channels: 5 levels leave a single pixel of 16, too few for `dynunet` to "
+         "normalise: must be at most 4 levels, or images and patches of more than 16 pixels"),
+        ("data: {source: shapes, size: 32}\ntrainer: {batch_size: 1}\n"
+         "network: {name: attention_unet, channels: [4, 4, 4, 4, 4, 4]}",
+         "network.channels: 6 levels leave a single pixel of 32, too few for `attention_unet` to "
+         "normalise: must be at most 5 levels, or images and patches of more than 32 pixels, or a "
+         "`trainer.batch_size` above 1"),
         ("loss: {sqrt_epsilon: .nan}", "loss.sqrt_epsilon: must be a finite number, but is NaN"),
         ("loss: {min_area: 1e999}", "loss.min_area: must be a finite number, but is Infinity"),
         ("early_stopping: {patience: 0}", "early_stopping.patience: must be at least 1 or null, "
