@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweep.errors import one_line
 from sweep.record import ParameterValue, Status, TrialRecord
 from sweep.store.files import atomic_write_text, read_text
 from sweep.store.layout import Layout
@@ -176,7 +177,7 @@ def _short(cell: object) -> str:
 
 
 def _escape(cell: str) -> str:
-    return " ".join(cell.replace("|", "\\|").split())
+    return one_line(" ".join(cell.replace("|", "\\|").split()))
 
 
 def _best_yaml(layout: Layout, row: pd.Series[Any]) -> str:
@@ -188,9 +189,5 @@ def _best_yaml(layout: Layout, row: pd.Series[Any]) -> str:
         f"python -m sweep.train {shlex.quote(str(layout.best_yaml))}",
     ]
     config = read_text(layout.trial(row["trial_id"]).config)
-    return "".join(f"# {_printable(line)}\n" for line in header) + config
-
-
-def _printable(text: str) -> str:
-    """Keeps a name with a line break in it from ending a comment."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    # A name with a line break in it must not end the comment.
+    return "".join(f"# {one_line(line)}\n" for line in header) + config

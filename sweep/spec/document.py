@@ -19,9 +19,9 @@ from sweep.errors import InputError, Mistake
 from sweep.spec.strategy import BARE_NAMES
 from sweep.spec.tree import Finding, KeyPath
 from sweep.spec.wording import printable, quoted, shown
-from sweep.spec.yaml_text import compose, text_of
+from sweep.spec.yaml_text import MOST_BYTES, compose, text_of
 
-MOST_VALUES = 10_000
+MOST_VALUES = 20_000
 MOST_LEVELS = 20
 LARGEST_INTEGER = 2**63 - 1
 
@@ -170,14 +170,11 @@ class _Reader:
         self._document = document
         self._place_of = place_of
         self._constructor = YAML(typ="safe", pure=True).constructor
-        self._count = 0
+        self._values = self._characters = 0
 
     def value(self, node: Node, path: KeyPath, above: tuple[Node, ...] = ()) -> Any:
         """The value of ``node``; None, with a mistake told, where it has none."""
-        self._count += 1
-        if self._count > MOST_VALUES:
-            message = f"the aliases in this text expand to more than {MOST_VALUES} values"
-            raise InputError.single(message, file=self._document.file)
+        self._count(node)
         if any(node is parent for parent in above):
             return self._unreadable(node, path, "this alias contains itself")
         if len(path) > MOST_LEVELS:
@@ -196,6 +193,7 @@ class _Reader:
     ) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key, value in node.value:
+            self._count(key)
             if not isinstance(key, ScalarNode):
                 message = "a key must be a text, not a list or a mapping"
                 self._document.wrong(self._place_of(key), path, message)
@@ -208,6 +206,17 @@ class _Reader:
             else:
                 values[key.value] = self._at((*path, key.value), key, value, inside)
         return values
+
+    def _count(self, node: Node) -> None:
+        """Ends reading where aliases make more of a text than anybody writes."""
+        self._values += 1
+        self._characters += len(node.value) if isinstance(node, ScalarNode) else 0
+        if self._values > MOST_VALUES or self._characters > MOST_BYTES:
+            raise InputError.single(
+                f"the text holds more than {MOST_VALUES} keys and values, or {MOST_BYTES // 1024} "
+                "KiB of them, counting what aliases repeat",
+                file=self._document.file,
+            )
 
     def _at(self, path: KeyPath, start: Node, node: Node, inside: tuple[Node, ...]) -> Any:
         self._document.places[path] = self._place_of(start)
