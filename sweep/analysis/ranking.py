@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import one_line
-from sweep.record import ParameterValue, Status, TrialRecord
+from sweep.record import ParameterValue, Status, TrialRecord, finite_or_none
 from sweep.store.files import atomic_write_text, read_text
 from sweep.store.layout import Layout
 from sweep.store.read import read_parameter_names, read_records, read_sweep
@@ -74,6 +74,7 @@ def ranking_frame(records: Iterable[TrialRecord], parameters: Sequence[str]) -> 
     searched = {
         name: _parameter_column([record.parameters.get(name) for record in ranked])
         for name in parameters
+        if name not in COLUMNS
     }
     presets = [record.preset for record in ranked]
     named = {"preset": pd.array(presets, dtype="string")} if any(presets) else {}
@@ -93,7 +94,7 @@ def winner(frame: pd.DataFrame) -> str | None:
 
 def ranking_json(frame: pd.DataFrame) -> str:
     """The rows of ranking.csv as strict JSON; what is empty there is null here."""
-    return json.dumps(_rows(frame), indent=2, allow_nan=False)
+    return json.dumps(finite_or_none(_rows(frame)), indent=2, allow_nan=False)
 
 
 def ranking_markdown(frame: pd.DataFrame) -> str:

@@ -150,8 +150,12 @@ def read_document(path: str | Path) -> Document:
         InputError: it cannot be read at all, or is no YAML mapping. What is wrong with single
             values is gathered in `Document.mistakes`.
     """
-    file = str(path)
-    node = compose(text_of(Path(path), file), file)
+    return parse_document(text_of(Path(path), str(path)), str(path))
+
+
+def parse_document(text: str, file: str) -> Document:
+    """The document of a text that is called ``file`` in messages; raises as `read_document`."""
+    node = compose(text, file)
     if not isinstance(node, MappingNode):
         what = "is empty" if node is None else "is not a mapping"
         raise InputError.single(f"the file {what}; it must hold `key: value` lines", file=file)
