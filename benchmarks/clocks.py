@@ -119,9 +119,11 @@ def main() -> None:
     for name, table in tables().items():
         full = sum(len(trial.dice) for trial in table.trials)
         top = max(trial.best for trial in table.trials)
-        print(f"\n{name}: {len(table.trials)} trials, {full} epochs, winner {top:.4f},"
-              f" baseline {table.baseline.best:.4f},"
-              f" {sum(trial.diverged for trial in table.trials)} diverged")
+        print(
+            f"\n{name}: {len(table.trials)} trials, {full} epochs, winner {top:.4f},"
+            f" baseline {table.baseline.best:.4f},"
+            f" {sum(trial.diverged for trial in table.trials)} diverged"
+        )
         print("| clock | score | first rung | factor | cost | winner kept | close kept | regret |")
         print("|---|---|---|---|---|---|---|---|")
         rows = []
@@ -137,8 +139,10 @@ def main() -> None:
             close = float(np.mean([r <= CLOSE for r in regret]))
             rows.append((cost, rule, kept, close, float(np.mean(regret))))
         for cost, rule, kept, close, regret_ in sorted(rows, key=lambda row: row[0]):
-            print(f"| {rule.clock} | {rule.score} | {rule.grace} | {rule.factor} | {cost:.3f}"
-                  f" | {kept:.2f} | {close:.2f} | {regret_:.4f} |")
+            print(
+                f"| {rule.clock} | {rule.score} | {rule.grace} | {rule.factor} | {cost:.3f}"
+                f" | {kept:.2f} | {close:.2f} | {regret_:.4f} |"
+            )
 
 
 if __name__ == "__main__":

@@ -90,8 +90,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=20)
     arguments = parser.parse_args()
-    print("| seed | variant | trained steps | of (a) | wall s | of (a) | after divergence"
-          " | best val Dice | winner |")
+    print(
+        "| seed | variant | trained steps | of (a) | wall s | of (a) | after divergence"
+        " | best val Dice | winner |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     for seed in range(arguments.seeds):
         overrides = [*COMMON, f"seed={seed}", f"trials={arguments.trials}"]

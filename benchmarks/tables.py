@@ -1,7 +1,7 @@
 """Recorded curves of whole sweeps, to try schedulers on without training anything again.
 
-    python -m sweep.run benchmarks/curves/one_circle.yaml --results /tmp/curves
-    python benchmarks/tables.py /tmp/curves/one_circle benchmarks/curves/one_circle.json
+python -m sweep.run benchmarks/curves/one_circle.yaml --results /tmp/curves
+python benchmarks/tables.py /tmp/curves/one_circle benchmarks/curves/one_circle.json
 """
 
 from __future__ import annotations

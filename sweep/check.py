@@ -19,12 +19,13 @@ def command(space: Space, overrides: Overrides = None) -> None:
     """Check a sweep file: every mistake with its line, every warning, no trial."""
     with exit_codes():
         from sweep.console.words import print_warnings
+        from sweep.errors import one_line
         from sweep.spec.wording import counted
 
         spec, warnings = load_checked(space, overrides or [])
         print_warnings(warnings)
         typer.echo(
-            f"{space} is fine: {counted(spec.trials, 'trial')} of up to"
+            f"{one_line(str(space))} is fine: {counted(spec.trials, 'trial')} of up to"
             f" {counted(spec.extents.most_epochs, 'epoch')} over"
             f" {counted(len(spec.space), 'setting')}, searcher {spec.searcher.name},"
             f" scheduler {spec.scheduler.name}"

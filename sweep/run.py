@@ -106,13 +106,14 @@ def open_store(spec: SweepSpec, folder: Path, *, resume: bool) -> Store:
         ResultsError: it is there already (or is not), or belongs to another spec.
     """
     from sweep.spec.load import to_yaml
+    from sweep.store.files import read_text
     from sweep.store.store import Store
 
     text = to_yaml(spec)
     if not resume:
         return Store.create(folder, text)
     store = Store.open(folder)
-    recorded = store.layout.sweep_yaml.read_text(encoding="utf-8")
+    recorded = read_text(store.layout.sweep_yaml)
     if recorded != text:
         store.close()
         raise _changed(recorded, text, folder)

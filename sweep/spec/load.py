@@ -78,7 +78,7 @@ def load_sweep(
     if spec is not None:
         if not findings and not document.mistakes:  # what is unknown contradicts nothing
             findings += check_sweep(spec)
-            idle = list(without_effect(spec, document.values))
+            idle = list(without_effect(spec, document.written))
             findings += [finding for finding, refused in idle if refused]
             _tell(document, (finding for finding, refused in idle if not refused), tell)
         findings += check_space(spec)
@@ -118,7 +118,7 @@ def load_trial(
     except ValidationError as error:
         findings = findings_of(error, TrialSettings)
     else:
-        idle = without_effect(settings, document.values)
+        idle = without_effect(settings, document.written)
         _tell(document, (finding for finding, _ in idle), tell)
         findings = _look_at_data(document, settings, check_data)
     mistakes = document.mistakes_from(findings)

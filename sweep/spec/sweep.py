@@ -27,7 +27,7 @@ from sweep.spec.strategy import (
     TpeSearcher,
 )
 from sweep.spec.trackers import Tracking
-from sweep.spec.tree import setting_names
+from sweep.spec.tree import setting_names, value_of
 from sweep.spec.warm_start import WarmStartSettings
 from sweep.spec.wording import findings_of, quoted, shown, unknown_setting
 
@@ -170,8 +170,7 @@ class SweepSpec(TrialSettings):
 
     def parameters_of(self, settings: TrialSettings) -> dict[str, ParameterValue]:
         """The searched parameters that a trial of these settings has, in the space or out of it."""
-        values = settings.model_dump()
-        return self.as_drawn({key: _value_at(values, key) for key in self.space})
+        return self.as_drawn({key: value_of(settings, key) for key in self.space})
 
     def as_drawn(self, parameters: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
         """The searched ones of these, as the space would draw them (0 for 0.0) or as they are."""
@@ -206,12 +205,6 @@ class SweepSpec(TrialSettings):
 
 def _with(settings: S, **changes: object) -> S:
     return settings.model_copy(update=changes)
-
-
-def _value_at(tree: Any, key: str) -> Any:
-    for part in key.split("."):
-        tree = tree[part]
-    return tree
 
 
 def _as_drawn(value: ParameterValue, distribution: Distribution) -> ParameterValue:

@@ -6,8 +6,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-HISTORY = "history.jsonl"
-
 _TRIAL_ID = re.compile(r"t([0-9]{4}|[1-9][0-9]{4,})")
 
 
@@ -58,7 +56,7 @@ class TrialPaths:
     @property
     def history(self) -> Path:
         """One JSON object an epoch."""
-        return self.folder / HISTORY
+        return self.folder / "history.jsonl"
 
     @property
     def divergence(self) -> Path:

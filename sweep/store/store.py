@@ -28,8 +28,8 @@ from sweep.store.journal import (
     TrialStarted,
     read_journal,
 )
-from sweep.store.layout import HISTORY, Layout, trial_id
-from sweep.store.read import read_records, require_results
+from sweep.store.layout import Layout, trial_id
+from sweep.store.read import read_records, require_no_link, require_results, trial_folders
 from sweep.store.trial import write_end, write_epoch, write_start
 
 
@@ -76,6 +76,9 @@ class Store:
         """
         layout = Layout(folder)
         require_results(layout)
+        with reading(folder):
+            require_no_link(*folder.iterdir())
+        trial_folders(layout)
         lock = _acquire(layout)
         try:
             return cls(layout, lock)
@@ -177,8 +180,9 @@ class Store:
 
     def _repair(self) -> None:
         """Tells the journal what only the trials' own files have, trial by trial."""
-        for history in self.layout.trials.glob(f"*/{HISTORY}"):
-            drop_torn_line(history)
+        for history in (self.layout.trial(name).history for name in trial_folders(self.layout)):
+            if history.exists():
+                drop_torn_line(history)
         journal = self.layout.journal
         for event in (event for record in self.records() for event in _events(record)):
             self._recorded.add(event)

@@ -67,7 +67,7 @@ TRIAL: dict[str, st.SearchStrategy[Any]] = {
     "trainer": st.fixed_dictionaries({"epochs": COUNT}),
     "network": st.fixed_dictionaries(
         {"name": st.sampled_from(["unet", "dynunet"])},
-        optional={"channels": st.lists(COUNT, min_size=3, max_size=8)},
+        optional={"channels": st.lists(COUNT, min_size=3, max_size=6)},
     ),
     "optimizer": st.fixed_dictionaries({"gradient_clip": st.none() | POSITIVE}),
 }

@@ -69,5 +69,5 @@ def test_history_with_a_hole_is_an_error_that_names_the_line(
 )
 def test_spec_that_is_broken_is_an_error_that_names_the_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "sweep.yaml").write_text(text)
-    with pytest.raises(ResultsError, match=r"sweep\.yaml: broken"):
+    with pytest.raises(ResultsError, match=r"sweep\.yaml(:1)?: broken"):
         read_parameter_names(tmp_path)
