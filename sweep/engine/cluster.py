@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from sweep.errors import SweepFailed
+from sweep.record import last_line
+
 RAY_LOGGERS = ("ray", "ray.tune", "ray.data", "ray.train")
 
 # Ray reads these when it is imported or started; what the user has set stays.
@@ -32,6 +35,8 @@ def local_cluster(log: Path, *, verbose: bool) -> Iterator[None]:
     Args:
         log: where the messages of Ray and its libraries go when they are not wanted on screen.
         verbose: let Ray and the workers write to the screen.
+    Raises:
+        SweepFailed: Ray did not start.
     """
     prepare_environment()
     # Imported here: more than a second, and only a sweep needs it.
@@ -41,13 +46,16 @@ def local_cluster(log: Path, *, verbose: bool) -> Iterator[None]:
     with _messages_to(quiet), _prints_to(quiet), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"ray\..*")
         with _stderr_to(quiet):
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                log_to_driver=verbose,
-                logging_level=logging.INFO if verbose else logging.ERROR,
-                configure_logging=verbose,
-            )
+            try:
+                ray.init(
+                    address="local",
+                    include_dashboard=False,
+                    log_to_driver=verbose,
+                    logging_level=logging.INFO if verbose else logging.ERROR,
+                    configure_logging=verbose,
+                )
+            except Exception as error:
+                raise SweepFailed(f"Ray did not start: {last_line(error)}; see {log}") from error
         try:
             yield
         finally:
