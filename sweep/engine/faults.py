@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-
-from ray.tune.experiment import Trial
+from typing import TYPE_CHECKING
 
 from sweep.errors import ResultsError, SweepFailed
 from sweep.record import Outcome, Status
+
+if TYPE_CHECKING:
+    from ray.tune.experiment import Trial
 
 _FAILURE = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILINE)
 _UNWRITABLE = re.compile(r"^sweep\.errors\.(?:SweepFailed|ResultsError): (.+)", re.MULTILINE)

@@ -44,6 +44,8 @@ def training(paths: TrialPaths, *, wait: float = PATIENCE) -> Iterator[None]:
     Raises:
         SweepFailed: it is still held after ``wait`` seconds, or the folder has gone.
     """
+    if not paths.folder.is_dir():  # the lock would make it anew
+        raise SweepFailed(f"{paths.folder} has gone")
     lock = FileLock(paths.lock, timeout=wait, thread_local=False)
     try:
         lock.acquire()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from sweep.data.pixels import RawCase, write_raw
 from sweep.data.prepare import prepare
 from sweep.record import Cause, EpochMetrics, Outcome, Stage, Status
 from sweep.spec.settings import TrialSettings
+from sweep.store.layout import TrialPaths
 from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.fit import fit
 from sweep.trainer.guard import Guard
@@ -106,6 +108,39 @@ def test_trial_that_was_stopped_and_resumed_equals_the_uninterrupted_one_bit_for
         parts, whole = load(folder / name), load(tmp_path / "whole" / name)
         parts.pop("history", None), whole.pop("history", None)  # holds wall times
         assert same(parts, whole), name
+
+
+@pytest.mark.parametrize(
+    ("damaged", "goes_on_at"), [(["last.pt"], 2), (["last.pt", "previous.pt"], 0)]
+)
+def test_trial_whose_checkpoints_are_damaged_goes_on_from_the_one_before_and_comes_out_the_same(
+    trial: MakeTrial, tmp_path: Path, damaged: list[str], goes_on_at: int
+) -> None:
+    config, paths = trial(), TrialPaths(tmp_path)
+    uninterrupted, outcome = train(config)
+
+    def report(metrics: EpochMetrics) -> None:
+        if metrics.epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(config, report=report, checkpoint=Checkpoints(tmp_path))
+    for name in damaged:
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[:-100])
+    again: list[EpochMetrics] = []
+    end = fit(
+        config,
+        report=again.append,
+        checkpoint=Checkpoints(tmp_path),
+        provenance=paths.provenance,
+    )
+    assert (timeless(again), end) == (uninterrupted, outcome)
+    [run] = json.loads(paths.provenance.read_text())["runs"]
+    assert run["first_epoch"] == goes_on_at
+    assert [text.partition(": ")[0] for text in run["damaged"]] == [
+        f"{tmp_path / name} is damaged" for name in damaged
+    ]
 
 
 def test_trial_that_was_killed_in_the_middle_of_an_epoch_trains_that_epoch_again(
