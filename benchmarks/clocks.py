@@ -2,17 +2,18 @@
 
     python benchmarks/clocks.py
 
-Recorded curves of real sweeps (`tables.py`) are replayed through the real ASHA in random orders, eight
-trials at a time. Each rule is a clock, a score, a first rung and a reduction factor:
+Recorded curves of real sweeps (`tables.py`) are replayed through the real ASHA in random orders,
+eight trials at a time. Each rule is a clock, a score, a first rung and a reduction factor:
 
-- clock *epochs*: trained epochs; the first rung lies past the longest warm-up, since before it trials
-  are one and the same run.
+- clock *epochs*: trained epochs; the first rung lies so many past the longest warm-up, since before
+  it trials are one and the same run.
 - clock *activation*: epochs since the trial's own switch-on.
-- score *Dice*, or *gain*: Dice minus that of the baseline in the same epoch, so that a trial that is
-  looked at later in its training has no advantage. The baseline then has to be trained as well.
+- score *dice*: in the epoch of the rung; *best*: the best so far.
+- score *gain*, *best gain*: the same minus the baseline's in the same epoch, so that a trial that
+  is looked at later in its training has no advantage. The baseline has to be trained for it.
 
-Cost is trained epochs, the warm-up counted once (as `share_warmup` does), relative to training every
-trial to its end. A rule is good if it keeps the winner, or one within 0.005 of its Dice, at that cost.
+Cost is trained epochs, the warm-up counted once (as `share_warmup` does), relative to training
+every trial to its end. A rule is good if at that cost it keeps the winner, or one within 0.005.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The sweep as an experienced user of Ray Tune writes it by hand, around the same trainer.
 
 A function trainable that trains an epoch, validates and reports; `ASHAScheduler` with its grace
-period past the longest warm-up; early stopping by patience; and, with ``--nan-stopper``, a ``stop=``
-that ends a trial whose training loss is NaN. No guard: a NaN is trained on until somebody stops it,
-since the validation Dice stays a number.
+period past the longest warm-up; early stopping by patience; and, with ``--nan-stopper``, a
+``stop=`` that ends a trial whose training loss is NaN. No guard: a NaN is trained on until somebody
+stops it, since the validation Dice stays a number.
 
 Run by `peers.py`; prints one JSON object.
 """

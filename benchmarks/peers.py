@@ -4,8 +4,8 @@
 
 (a) a plain script (`peer_script.py`) with ASHA and a NaN stopper, (b) the same without the stopper,
 (c) this project without sharing, the plain clock, and early stopping trained per setting,
-(d) this project as shipped. One after the other, each in a process of its own, for each seed. All train
-the very same random configurations with the same trainer, two at a time.
+(d) this project as shipped. One after the other, each in a process of its own, for each seed. All
+train the very same random configurations with the same trainer, two at a time.
 """
 
 from __future__ import annotations

@@ -182,9 +182,8 @@ class Outcome:
     @classmethod
     def failed(cls, error: BaseException) -> Outcome:
         """The trainer raised: the exception's own line as cause, the traceback as ``error``."""
-        line = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
         text = "".join(traceback.format_exception(error))
-        return cls(status=Status.FAILED, cause=line, error=text)
+        return cls(status=Status.FAILED, cause=last_line(error), error=text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,3 +233,8 @@ class TrialRecord:
     def seconds(self) -> float:
         """Wall time of the epochs that it trained itself."""
         return sum(epoch.seconds for epoch in self.trained)
+
+
+def last_line(error: BaseException) -> str:
+    """The line that ends an exception's traceback: its type and the first line of its message."""
+    return traceback.format_exception_only(error)[-1].strip().splitlines()[0]

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import one_line
-from sweep.record import ParameterValue, Status, TrialRecord, finite_or_none
+from sweep.record import ParameterValue, Status, TrialRecord
 from sweep.store.files import atomic_write_text, read_text
 from sweep.store.layout import Layout
 from sweep.store.read import read_parameter_names, read_records, read_sweep
+from sweep.strict_json import finite_or_none
 
 if TYPE_CHECKING:
     import pandas as pd

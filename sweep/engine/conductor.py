@@ -7,6 +7,7 @@ depend on nothing else: so a sweep that was interrupted is rebuilt by replaying 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -83,6 +84,7 @@ class Conductor:
         self._shares = bool(branching_epochs(spec))
         self._proposed = 0
         self._exhausted = False
+        self._leading = -math.inf  # best Dice of the trials that have ended with a result
         self._replay()
 
     def subscribe(self, observer: Observer) -> None:
@@ -135,7 +137,10 @@ class Conductor:
             return Decision.STOP
         if not self._store.append_epoch(trial_id, metrics):
             return Decision.CONTINUE
-        return self._take(trial, metrics)
+        decision = self._take(trial, metrics)
+        if decision is Decision.STOP:
+            self._prune(trial)
+        return decision
 
     def end(self, trial_id: str, outcome: Outcome) -> None:
         """Record how a trial ended, tell searcher and scheduler; only the first end counts."""
@@ -184,11 +189,11 @@ class Conductor:
         epochs = metrics.epoch + 1
         # As it was recorded: a NaN that an earlier session saw is None when it is replayed.
         value = finite_or_none(metrics.val_dice)
-        decision = self._scheduler.report(trial.trial_id, epochs, value)
-        if decision is Decision.STOP:
-            cause = f"stopped by {self._spec.scheduler.name} after {epochs} epochs"
-            self.end(trial.trial_id, Outcome(status=Status.PRUNED, cause=cause))
-        return decision
+        return self._scheduler.report(trial.trial_id, epochs, value)
+
+    def _prune(self, trial: _Trial) -> None:
+        cause = f"stopped by {self._spec.scheduler.name} after {len(trial.history)} epochs"
+        self.end(trial.trial_id, Outcome(status=Status.PRUNED, cause=cause))
 
     def _close(self, trial: _Trial, outcome: Outcome) -> None:
         del self._trials[trial.trial_id]
@@ -200,6 +205,18 @@ class Conductor:
         self._searcher.tell(record)
         for observer in self._observers:
             observer.trial_ended(record)
+        self._store.discard_checkpoints(trial.trial_id, best=not self._keeps_best(record))
+
+    def _keeps_best(self, record: TrialRecord) -> bool:
+        """Whether the weights of the best epoch stay: those of a diverged trial do not, and those
+        of a pruned one only where it leads when it ends, for else it can never be the winner.
+        """
+        dice = record.best.val_dice if record.best is not None else None
+        if not record.status.has_result or dice is None:
+            return record.status is Status.FAILED
+        leads = dice >= self._leading
+        self._leading = max(self._leading, dice)
+        return leads or record.status is not Status.PRUNED
 
     def _replay(self) -> None:
         """Repeat what was recorded: searcher, scheduler and observers end as they were."""
@@ -210,9 +227,14 @@ class Conductor:
                 case TrialStarted():
                     trial = self._open(_Trial(event.trial_id, record.parameters, record.preset))
                     self._searcher.tell(trial.record(None))
-                case EpochRecorded(epoch=epoch):
-                    # A trial that is to stop ends here, also where a crash came before its end.
-                    self._take(self._trials[event.trial_id], record.history[epoch])
+                case EpochRecorded():
+                    trial = self._trials[event.trial_id]
+                    decision = self._take(trial, _metrics(event, record))
+                    # What was recorded stands, whatever this version of a scheduler would decide;
+                    # but a trial may still be to stop, where a crash came before its end.
+                    last = event.epoch + 1 >= len(record.history)
+                    if decision is Decision.STOP and last and record.outcome is None:
+                        self._prune(trial)
                 case TrialEnded():
                     assert record.outcome is not None
                     self.end(event.trial_id, record.outcome)
@@ -224,3 +246,14 @@ class Conductor:
 
     def _folder(self, trial_id: str) -> Path:
         return self._store.layout.trial(trial_id).folder
+
+
+def _metrics(event: EpochRecorded, record: TrialRecord) -> EpochMetrics:
+    """All that is known of an epoch of the journal.
+
+    After a power cut the disk may have the journal's line and not that of the history. The worker
+    then reports the epoch again, out of its checkpoint.
+    """
+    if event.epoch < len(record.history):
+        return record.history[event.epoch]
+    return EpochMetrics(epoch=event.epoch, val_dice=event.val_dice)

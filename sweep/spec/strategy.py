@@ -161,7 +161,7 @@ class Resources(Settings):
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _seconds(value: Any) -> Any:
+def seconds(value: Any) -> Any:
     """Seconds of ``90s``, ``10m``, ``2h`` or ``1d``; whatever is no text is left to pydantic."""
     if not isinstance(value, str):
         return value
@@ -174,18 +174,18 @@ def _seconds(value: Any) -> Any:
     return float(match[1]) * SECONDS[match[2]]
 
 
-def _readable(seconds: float | None) -> str | float | None:
-    """The largest unit in which the time is a whole number; `_seconds` reads it back exactly."""
-    if seconds is None:
+def _readable(time: float | None) -> str | float | None:
+    """The largest unit in which the time is a whole number; `seconds` reads it back exactly."""
+    if time is None:
         return None
     for unit, length in reversed(SECONDS.items()):
-        if seconds % length == 0 and seconds / length < 1e9:
-            return f"{int(seconds / length)}{unit}"
-    return seconds
+        if time % length == 0 and time / length < 1e9:
+            return f"{int(time / length)}{unit}"
+    return time
 
 
 TimeBudget = Annotated[
-    float | None, Field(gt=0), BeforeValidator(_seconds), PlainSerializer(_readable)
+    float | None, Field(gt=0), BeforeValidator(seconds), PlainSerializer(_readable)
 ]
 
 

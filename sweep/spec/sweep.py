@@ -75,6 +75,12 @@ Presets = Annotated[
 ]
 
 
+class ChangesNoResult:
+    """Mark of a key that a sweep may be resumed with another value of: no trial's result, and no
+    decision on one, depends on it, but for the order in which trials that run at once report.
+    """
+
+
 class SweepSpec(TrialSettings):
     """A sweep: what every trial has in common, and what is searched."""
 
@@ -90,15 +96,18 @@ class SweepSpec(TrialSettings):
     trials: int = Field(default_factory=_default_trials, ge=1, le=MOST_TRIALS)
     """Number of trials with presets and enqueued ones; default: 20, or with a grid all of them."""
     scheduler: SchedulerSettings = AshaScheduler()
-    resources: Resources = Resources()
-    max_concurrent: int | None = Field(default=None, ge=1)
+    resources: Annotated[Resources, ChangesNoResult()] = Resources()
+    max_concurrent: Annotated[int | None, ChangesNoResult()] = Field(default=None, ge=1)
     """Most trials that run at a time; null: as many as the machine has resources for."""
     share_warmup: bool = True
     """Train the warm-up that trials have in common once, and start them from its snapshots."""
-    tracking: Tracking = ()
+    tracking: Annotated[Tracking, ChangesNoResult()] = ()
     """Where trials are logged beside the results folder: tensorboard, mlflow, both."""
-    time_budget: TimeBudget = None
-    """Time after which no trial goes on: 90s, 10m, 2h, 1d, seconds; null: no limit."""
+    time_budget: Annotated[TimeBudget, ChangesNoResult()] = None
+    """Time after which no trial goes on: 90s, 10m, 2h, 1d, seconds; null: no limit.
+
+    Each session has it anew: the first, and every one that resumes the sweep.
+    """
 
     @field_validator("space")
     @classmethod

@@ -14,11 +14,16 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from sweep.errors import ResultsError, SweepFailed, one_line
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 T = TypeVar("T")
+TEMPORARY = ".tmp"
+"""Ending of the hidden files that an atomic write makes first."""
 
 MOST_BYTES = 2**26
 """Size of the largest file that is read as a whole; ours are far smaller."""
@@ -144,17 +149,55 @@ def atomic_write_text(path: Path, text: str) -> None:
 
     What UTF-8 cannot hold (a file name of undecodable bytes in a traceback) is escaped.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    atomic_write_bytes(path, text.encode(errors="backslashreplace"))
+
+
+def atomic_write_bytes(path: Path, content: ReadableBuffer, *, keep: Path | None = None) -> None:
+    """Writes so that ``path`` holds either what it held or all of ``content``, at any moment.
+
+    After a power cut too, though it may then be what it held; with `sync_folder` it is not.
+
+    Args:
+        keep: where what ``path`` held is moved to. A kill in between leaves it there alone.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
     with writing(path):
         try:
             with temporary.open("xb") as file:
-                file.write(text.encode(errors="backslashreplace"))
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+            if keep is not None and path.exists():
+                path.replace(keep)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def drop_temporary(folder: Path) -> None:
+    """Deletes what writers left that were killed in the middle. Only the writer may do this."""
+    for path in folder.glob(f".*{TEMPORARY}"):
+        delete(path)
+
+
+def delete(path: Path) -> None:
+    """Deletes a file, if it is there."""
+    with writing(path):
+        path.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Returns once the disk has the names in ``folder``: new, renamed and deleted ones."""
+    with writing(folder):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network shares cannot
+                raise
+        finally:
+            os.close(handle)
 
 
 def sync(path: Path) -> None:

@@ -74,12 +74,24 @@ class TrialPaths:
         return self.folder / "error.txt"
 
     @property
+    def lock(self) -> Path:
+        """Held by the one process that trains the trial."""
+        return self.folder / ".lock"
+
+    @property
     def best_checkpoint(self) -> Path:
+        """Weights of the best epoch."""
         return self.folder / "best.pt"
 
     @property
     def last_checkpoint(self) -> Path:
+        """All that going on from the last epoch needs; only while the trial has not ended."""
         return self.folder / "last.pt"
+
+    @property
+    def previous_checkpoint(self) -> Path:
+        """The one before, for where the last is damaged."""
+        return self.folder / "previous.pt"
 
     @property
     def healthy_checkpoint(self) -> Path:
@@ -97,6 +109,10 @@ class Layout:
     def sweep_yaml(self) -> Path:
         """The effective spec. Its presence is what makes a folder a results folder."""
         return self.folder / "sweep.yaml"
+
+    def former_sweep_yaml(self, number: int) -> Path:
+        """What ``sweep.yaml`` held before its change number ``number``, from 1."""
+        return self.folder / f"sweep.{number}.yaml"
 
     @property
     def journal(self) -> Path:

@@ -16,7 +16,7 @@ from sweep.data.prepare import prepare
 from sweep.data.samples import CaseArrays, PreparedData, Samples
 from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Stage, Status
 from sweep.spec.settings import TrialSettings
-from sweep.trainer.checkpoints import HEALTHY, OFFENDING, Checkpoints
+from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.fit import fit
 from sweep.trainer.judges import RECENT
 from sweep.trainer.replay import Replayed, replay
@@ -149,7 +149,7 @@ def test_kept_weights_are_those_before_the_named_step_and_the_step_is_replayed_b
     verdict = verdict_of(config, tmp_path)
     assert (verdict.cause, verdict.stage) == (cause, stage)
     assert verdict.weights_finite
-    healthy = torch.load(tmp_path / HEALTHY, weights_only=True)["model"]
+    healthy = torch.load(tmp_path / "healthy.pt", weights_only=True)["model"]
     expected = before_step(config, verdict.epoch, verdict.step)
     assert all(torch.equal(healthy[name], expected[name]) for name in expected)
     assert replayed(config, tmp_path, verdict).is_exact
@@ -173,7 +173,7 @@ def test_explosion_that_began_before_a_resume_is_found_all_the_same(
     )
     assert resumed.diagnosis is not None
     assert not resumed.diagnosis.replayable  # the state before that step is gone
-    assert not (tmp_path / OFFENDING).exists()
+    assert not (tmp_path / "offending.pt").exists()
 
 
 # Diagnosis.
