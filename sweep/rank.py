@@ -34,7 +34,6 @@ def command(
             ranking_frame,
             ranking_json,
             ranking_markdown,
-            unfinished,
         )
         from sweep.store.read import read_parameter_names, read_records
 
@@ -50,17 +49,11 @@ def command(
             case Format.MARKDOWN:
                 typer.echo(ranking_markdown(frame))
             case Format.TABLE:
-                from sweep.console.tables import causes, ranking_table
+                from sweep.console.results import print_results
                 from sweep.console.words import make_console
-                from sweep.spec.wording import counted
 
-                console = make_console()
                 title = results.absolute().name
-                console.print(ranking_table(frame, parameters, title=title, width=console.width))
-                for cause in causes(frame):
-                    console.print(cause)
-                if left_out := unfinished(records):
-                    console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
+                print_results(make_console(), frame, records, parameters, title=title)
 
 
 def main() -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from sweep.diagnosis import Diagnosis
+from sweep.strict_json import finite_fields, known_fields
 
 ParameterValue = bool | int | float | str | None
 
@@ -63,12 +63,18 @@ class EpochMetrics:
     Args:
         epoch: index of the epoch, from 0.
         val_dice: validation Dice in [0, 1], mean over cases; None where no case had a foreground.
-        train_loss: mean over the epoch's steps of the total loss.
+        train_loss: mean over the epoch's steps of the total loss; skipped steps are left out of all
+            means, so that one NaN batch does not hide the epoch.
         terms: mean over the epoch's steps of each loss term, before its weight.
         geometric_factor: g(epoch) in [0, 1].
         grad_norm: mean over the epoch's steps of the gradient norm before clipping.
         learning_rate: of the epoch's steps.
         steps: optimizer steps taken in the epoch.
+        skipped_steps: steps that were withheld, because a value was not finite.
+        weight_norm: Euclidean norm of all weights after the epoch: that it is a number says that
+            no skipped step has harmed them.
+        scale: of the loss after the epoch, by the gradient scaler; None where there is none.
+        predicted_classes: how many classes the network predicts anywhere in the validation.
         seconds: wall time of the epoch, training and validation.
         metrics: further metrics of the validation by name, those that this epoch measured; None
             where no case says anything.
@@ -83,6 +89,10 @@ class EpochMetrics:
     grad_norm: float | None = None
     learning_rate: float | None = None
     steps: int = 0
+    skipped_steps: int = 0
+    weight_norm: float | None = None
+    scale: float | None = None
+    predicted_classes: int | None = None
     seconds: float = 0.0
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -106,9 +116,12 @@ class Divergence:
         epoch, step: where it was first seen, both from 0; ``step`` counts within the epoch.
         stage: where in the step (loss, gradient, weights); None where the cause has none.
         term: the loss term that was first not finite, where one is to blame.
+        parameter: the first parameter tensor, in the order of the forward pass, whose gradient was
+            not finite.
         terms: value of each loss term at that step, as text ("nan", "inf", "0.5124").
         weights_finite: whether the kept weights (the last healthy ones) are finite.
         message: one sentence for the user.
+        diagnosis: the circumstances; None where nobody looked into them.
     """
 
     cause: Cause
@@ -117,8 +130,10 @@ class Divergence:
     message: str
     stage: Stage | None = None
     term: str | None = None
+    parameter: str | None = None
     terms: Mapping[str, str] = field(default_factory=dict)
     weights_finite: bool = True
+    diagnosis: Diagnosis | None = None
 
     @property
     def summary(self) -> str:
@@ -128,15 +143,8 @@ class Divergence:
         return f"{what} ({self.term}) at {where}" if self.term else f"{what} at {where}"
 
     def to_json(self) -> dict[str, Any]:
-        return finite_fields(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Divergence:
-        known = known_fields(cls, values)
-        known["cause"] = Cause(known["cause"])
-        if known.get("stage") is not None:
-            known["stage"] = Stage(known["stage"])
-        return cls(**known)
+        diagnosis = self.diagnosis.to_json() if self.diagnosis else None
+        return finite_fields(replace(self, diagnosis=None)) | {"diagnosis": diagnosis}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,25 +216,3 @@ class TrialRecord:
     @property
     def seconds(self) -> float:
         return sum(epoch.seconds for epoch in self.history)
-
-
-def finite_fields(value: DataclassInstance) -> dict[str, Any]:
-    """The fields of a dataclass as strict JSON can hold them (see `finite_or_none`)."""
-    return {name: finite_or_none(item) for name, item in asdict(value).items()}
-
-
-def finite_or_none(value: Any) -> Any:
-    """Values as strict JSON can hold them: numbers that are not finite become None."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): finite_or_none(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite_or_none(item) for item in value]
-    return value
-
-
-def known_fields(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of ``values`` that are fields of the dataclass ``cls``."""
-    names = {item.name for item in fields(cls)}
-    return {key: value for key, value in values.items() if key in names}

@@ -121,11 +121,15 @@ def open_store(spec: SweepSpec, folder: Path, *, resume: bool) -> Store:
 
 
 def prepare_data(spec: SweepSpec, console: Console) -> None:
-    """Read and normalise the data once, before any trial asks for it."""
+    """Read and normalise the data once, before any trial asks for it; warn of what it shows."""
+    from sweep.console.words import print_warnings
+    from sweep.data.outlines import outline_warnings
     from sweep.data.prepare import prepare
+    from sweep.spec.warn import largest_loss
 
     with console.status("Preparing the data"):
-        prepare(spec.data)
+        data = prepare(spec.data)
+    print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
 
 
 def _execute(spec: SweepSpec, store: Store, console: Console, *, verbose: bool) -> Ending:
@@ -150,15 +154,9 @@ def _execute(spec: SweepSpec, store: Store, console: Console, *, verbose: bool) 
 
 
 def _show(spec: SweepSpec, folder: Path, ranking: Ranking, console: Console) -> None:
-    from sweep.console.tables import causes, ranking_table
-    from sweep.spec.wording import counted
+    from sweep.console.results import print_results
 
-    parameters = list(spec.space)
-    console.print(ranking_table(ranking.frame, parameters, title=spec.name, width=console.width))
-    for cause in causes(ranking.frame):
-        console.print(cause)
-    if ranking.unfinished:
-        console.print(f"Not ranked: {counted(ranking.unfinished, 'unfinished trial')}.")
+    print_results(console, ranking.frame, ranking.records, list(spec.space), title=spec.name)
     console.print(
         f"Ranking: {folder / 'ranking.csv'}", soft_wrap=True, highlight=False, markup=False
     )

@@ -1,7 +1,11 @@
-"""``python -m sweep.train CONFIG.yaml``: train one configuration, without Ray."""
+"""``python -m sweep.train CONFIG.yaml``: train one configuration, without Ray.
+
+``--replay DIVERGENCE`` takes the step at which a trial diverged once more instead.
+"""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +18,7 @@ from sweep.run import Overrides, Results
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sweep.record import Divergence
     from sweep.spec.settings import TrialSettings
     from sweep.spec.trackers import TrackerName
     from sweep.store.layout import TrialPaths
@@ -22,8 +27,9 @@ if TYPE_CHECKING:
 
 def command(
     config: Annotated[
-        Path, typer.Argument(metavar="CONFIG.yaml", help="A trial, such as a sweep's best.yaml.")
-    ],
+        Path | None,
+        typer.Argument(metavar="CONFIG.yaml", help="A trial, such as a sweep's best.yaml."),
+    ] = None,
     overrides: Overrides = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Folder of the results; default: train-CONFIG.")
@@ -33,15 +39,28 @@ def command(
         list[str] | None,
         typer.Option("--track", metavar="TRACKER", help="Log to tensorboard, mlflow, or both."),
     ] = None,
+    again: Annotated[
+        Path | None,
+        typer.Option(
+            "--replay",
+            metavar="DIVERGENCE",
+            help="Take the step of a divergence.json (or of a trial's folder) again.",
+        ),
+    ] = None,
 ) -> None:
     """Train one configuration and report each epoch."""
     with exit_codes():
+        if again is not None:
+            _replay(again)
+            return
         from sweep.codebase import codebase
         from sweep.console.words import print_warnings
         from sweep.data.check import check_data
-        from sweep.errors import Mistake
+        from sweep.errors import InputError, Mistake
         from sweep.spec.load import load_trial
 
+        if config is None:
+            raise InputError.single("name a CONFIG.yaml to train, or a divergence to --replay")
         idle: list[Mistake] = []
         settings = load_trial(config, overrides or [], check_data=check_data, tell=idle.append)
         shadowing = codebase().shadowing
@@ -89,15 +108,22 @@ def _train(settings: TrialSettings, folder: Path, trackers: tuple[TrackerName, .
     tracked = Tracked(folder.name, Layout(folder), lambda _: paths, nested=False)
     with tracking(trackers, tracked, lambda text: print_warnings([text])) as observers:
         outcome = _observed(settings, paths, observers)
+    if outcome.divergence is not None:
+        _show(outcome.divergence)
     typer.echo(f"{outcome.status}: {outcome.cause}" if outcome.cause else str(outcome.status))
     typer.echo(f"Results: {folder}")
     if outcome.status is Status.DIVERGED:
+        if paths.offending.exists():
+            command = shlex.join(["python", "-m", "sweep.train", "--replay", str(folder)])
+            typer.echo(f"Take that step again: {command}")
         raise SweepFailed(f"the trial diverged; see {paths.divergence}")
 
 
 def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tracker]) -> Outcome:
     """Train the configuration; every epoch and the end are recorded, printed, then tracked."""
     from sweep.console.words import print_warnings
+    from sweep.data.outlines import outline_warnings
+    from sweep.data.prepare import prepare
     from sweep.record import TrialRecord
     from sweep.store.trial import write_end, write_epoch
     from sweep.trainer.checkpoints import Checkpoints
@@ -124,10 +150,13 @@ def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tr
     for observer in observers:
         observer.trial_started(name, {})
     try:
+        data = prepare(settings.data)
+        print_warnings(outline_warnings(settings.loss, data, settings.data.patch_size))
         outcome = fit(
             settings,
             report=report,
             checkpoint=Checkpoints(paths.folder),
+            data=data,
             provenance=paths.provenance,
         )
     except Exception as error:
@@ -137,12 +166,61 @@ def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tr
     return outcome
 
 
+def _replay(path: Path) -> None:
+    """Take the diverging step of a trial's folder once more, and say whether it came out the same.
+
+    Raises:
+        ResultsError: there is nothing to replay there.
+        SweepFailed: it did not come out the same.
+    """
+    from sweep.console.diagnosis import steps_table
+    from sweep.console.words import make_console
+    from sweep.errors import ResultsError, SweepFailed
+    from sweep.record import Divergence
+    from sweep.spec.load import load_trial
+    from sweep.store.files import read_json
+    from sweep.store.layout import TrialPaths
+    from sweep.store.parsed import parsed
+
+    paths = TrialPaths(path if path.is_dir() else path.parent)
+    divergence = read_json(paths.divergence, lambda values: parsed(Divergence, values))
+    settings = load_trial(paths.config)
+    if not paths.offending.exists():
+        raise ResultsError(f"{paths.offending} does not exist: no single step is to blame")
+
+    from sweep.trainer.checkpoints import Checkpoints
+    from sweep.trainer.replay import replay
+
+    done = replay(settings, divergence, Checkpoints(paths.folder).load_offending() or {})
+    _show(divergence)
+    console = make_console()
+    console.print("As recorded, and again:")
+    console.print(steps_table([done.recorded, done.again]))
+    if done.is_exact:
+        typer.echo("Reproduced: every value is the same, bit for bit.")
+    elif done.is_alike:
+        typer.echo("Reproduced in kind: the same part breaks, but the last bits differ.")
+    else:
+        raise SweepFailed("not reproduced: the step came out otherwise")
+
+
+def _show(divergence: Divergence) -> None:
+    from sweep.console.diagnosis import diagnosis_panel
+    from sweep.console.words import make_console
+
+    make_console().print(diagnosis_panel(divergence))
+
+
 def _line(metrics: EpochMetrics) -> str:
     dice = "none" if metrics.val_dice is None else f"{metrics.val_dice:.4f}"
+    loss = "none" if metrics.train_loss is None else f"{metrics.train_loss:.4f}"
     terms = "  ".join(f"{name} {value:.4f}" for name, value in metrics.terms.items())
+    skipped = (
+        f"  {metrics.skipped_steps} steps skipped, weights finite" if metrics.skipped_steps else ""
+    )
     return (
-        f"epoch {metrics.epoch:4d}  val Dice {dice}  loss {metrics.train_loss:.4f}"
-        f"  ({terms}){_measured(metrics)}  {metrics.seconds:.1f} s"
+        f"epoch {metrics.epoch:4d}  val Dice {dice}  loss {loss}  ({terms}){_measured(metrics)}"
+        f"  {metrics.seconds:.1f} s{skipped}"
     )
 
 

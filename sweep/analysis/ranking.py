@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import one_line
-from sweep.record import ParameterValue, Status, TrialRecord, finite_or_none
+from sweep.record import ParameterValue, Status, TrialRecord
 from sweep.store.files import atomic_write_text, read_text
 from sweep.store.layout import Layout
 from sweep.store.read import read_parameter_names, read_records, read_sweep
+from sweep.strict_json import finite_or_none
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,12 +40,12 @@ class Ranking:
     Args:
         frame: the rows of ranking.csv.
         winner: trial whose configuration stands in best.yaml; None where no trial has a result.
-        unfinished: number of trials that still run, or were interrupted, and are not ranked.
+        records: of all trials, the unfinished included.
     """
 
     frame: pd.DataFrame
     winner: str | None
-    unfinished: int
+    records: list[TrialRecord]
 
 
 def ranking_frame(records: Iterable[TrialRecord], parameters: Sequence[str]) -> pd.DataFrame:
@@ -119,7 +120,7 @@ def write_ranking(folder: Path) -> Ranking:
     best = winner(frame)
     if best is not None:
         atomic_write_text(layout.best_yaml, _best_yaml(layout, frame.iloc[0]))
-    return Ranking(frame, best, unfinished(records))
+    return Ranking(frame, best, records)
 
 
 def _place(record: TrialRecord) -> tuple[int, float, int, int]:

@@ -13,14 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from sweep.record import (
-    EpochMetrics,
-    Outcome,
-    ParameterValue,
-    Status,
-    TrialRecord,
-    finite_or_none,
-)
+from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
 from sweep.search.scheduler import Decision, make_scheduler
 from sweep.search.searcher import make_searcher
 from sweep.spec.load import to_yaml
@@ -29,6 +22,7 @@ from sweep.spec.sweep import SweepSpec
 from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted
 from sweep.store.layout import trial_number
 from sweep.store.store import Store
+from sweep.strict_json import finite_or_none
 
 
 class Observer(Protocol):

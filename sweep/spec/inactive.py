@@ -107,6 +107,24 @@ RULES = (
         "Dice and IoU are measured in every epoch",
     ),
     Rule(
+        ("guard.skipped_in_a_row", "guard.skipped_per_epoch"),
+        {
+            "guard.on_nonfinite": lambda policy: policy == "skip",
+            "trainer.amp": lambda amp: amp == "fp16",
+        },
+        "no step is skipped",
+    ),
+    Rule(
+        ("guard.exploded_steps",),
+        {"guard.exploded_factor": lambda factor: factor is not None},
+        "nothing counts as far out",
+    ),
+    Rule(
+        ("guard.learnt_dice",),
+        dict.fromkeys(("guard.collapsed_epochs", "guard.learnt_by"), lambda n: n is not None),
+        "no trial is judged by what it has learnt",
+    ),
+    Rule(
         ("early_stopping.min_delta", "early_stopping.counts_from"),
         {"early_stopping.patience": lambda patience: patience is not None},
         "without a patience no trial is early-stopped",

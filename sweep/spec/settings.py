@@ -119,6 +119,8 @@ class TrainerSettings(Settings):
     """CPU threads of torch; sums depend on it in the last bit, so it is a setting."""
     deterministic: bool = True
     """Ask torch for deterministic kernels."""
+    amp: Literal["off", "bf16", "fp16"] = "off"
+    """Precision of the network: float32, or mixed with bfloat16 or float16; losses are float32."""
 
 
 class GeometricWeights(Settings):
@@ -190,6 +192,29 @@ class OptimizerSettings(Settings):
     """Largest gradient norm of a step; null: no clipping."""
 
 
+class GuardSettings(Settings):
+    """What ends a trial as diverged."""
+
+    on_nonfinite: Literal["terminate", "skip"] = "terminate"
+    """A loss or gradient that is not finite ends the trial, or only its step is skipped."""
+    skipped_in_a_row: int = Field(default=20, ge=1)
+    """So many skipped steps in a row end the trial; fp16 skips up to 16 to find its scale."""
+    skipped_per_epoch: int | None = Field(default=50, ge=1)
+    """More skipped steps than this in one epoch end the trial; null: any number."""
+    exploded_factor: float | None = Field(default=30.0, gt=1)
+    """A main loss term so many times the untrained network's is far out, or a gradient norm so many
+    times its usual level; null: nothing is."""
+    exploded_steps: int = Field(default=10, ge=1)
+    """So many steps far out in a row end the trial."""
+    collapsed_epochs: int | None = Field(default=2, ge=1)
+    """So many validations in a row, after having learnt, with one class everywhere or less than a
+    tenth of the best Dice end the trial; null: none do."""
+    learnt_dice: float = Field(default=0.1, gt=0, lt=1)
+    """Validation Dice from which the network counts as having learnt."""
+    learnt_by: int | None = Field(default=None, ge=0)
+    """Epoch, from 0, by which the network must have learnt; null: never."""
+
+
 MetricName = Literal["iou", "hd95", "shape"]
 
 
@@ -257,6 +282,7 @@ class TrialSettings(Settings):
     network: NetworkSettings = NetworkSettings()
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
+    guard: GuardSettings = GuardSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
     expect: Annotated[

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from sweep.spec.machine import Machine
+from sweep.spec.settings import LossSettings, ShapesData
 from sweep.spec.strategy import AshaScheduler, TpeSearcher
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.wording import counted
 
 WITH_ROOT = ("loss.weights.compactness", "loss.weights.aspect")
 """Weights of the loss terms in which a square root stands."""
+
+SMALL_BIAS = 0.1
+"""Share of a mask's perimeter that ε may add to it without a word."""
 
 
 def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
@@ -22,6 +27,7 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
     """
     found = [
         *_about_epsilon(spec),
+        *_about_bias(spec),
         *_about_warmup(spec),
         *_about_rungs(spec),
         *_about_patience(spec),
@@ -39,6 +45,48 @@ def _about_epsilon(spec: SweepSpec) -> Iterator[str]:
             "`loss.sqrt_epsilon` 0 will diverge: the gradient of a square root is NaN on any flat "
             "region of the prediction, at the first step after the warm-up"
         )
+
+
+def bias_warning(loss: LossSettings, pixels: int, perimeter: float, whose: str) -> str | None:
+    """What ε adds to every perimeter, where that is not small; None where it is.
+
+    Args:
+        loss: of the trial, or with the largest ε of a sweep.
+        pixels: H·W of a training image.
+        perimeter: of a mask, in pixels.
+        whose: the mask, in words.
+    """
+    if loss.sqrt_mode == "centered" or loss.weights.compactness == 0:
+        return None
+    bias = pixels * math.sqrt(loss.sqrt_epsilon)
+    if bias <= SMALL_BIAS * perimeter:
+        return None
+    return (
+        f"`loss.sqrt_epsilon` {loss.sqrt_epsilon:g} with `loss.sqrt_mode` {loss.sqrt_mode} adds up"
+        f" to {bias:.0f} pixels to a perimeter, where {whose} has {perimeter:.0f}: the compactness"
+        " term hardly sees the mask; `loss.sqrt_mode: centered` adds none"
+    )
+
+
+def largest_loss(spec: SweepSpec) -> LossSettings:
+    """The loss of a sweep with the largest ε and the largest weight of compactness."""
+    weight = spec.extents.largest("loss.weights.compactness")
+    weights = spec.loss.weights.model_copy(update={"compactness": weight})
+    epsilon = spec.extents.largest("loss.sqrt_epsilon")
+    return spec.loss.model_copy(update={"sqrt_epsilon": epsilon, "weights": weights})
+
+
+def _about_bias(spec: SweepSpec) -> Iterator[str]:
+    """Before any mask is known: the largest disc that an image can hold has a perimeter of π·side.
+
+    Images of other sources are looked at when their masks are (`sweep.data.outlines`).
+    """
+    side = spec.data.size if isinstance(spec.data, ShapesData) else spec.data.patch_size
+    if side is None:
+        return
+    told = bias_warning(largest_loss(spec), side * side, math.pi * side, "even the largest disc")
+    if told is not None:
+        yield told
 
 
 def _about_warmup(spec: SweepSpec) -> Iterator[str]:

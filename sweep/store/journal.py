@@ -12,17 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.record import Status, finite_or_none
-from sweep.store.files import (
-    append_line,
-    drop_torn_line,
-    read_jsonl,
-    sync,
-    to_json,
-    writing,
-)
+from sweep.record import Status
+from sweep.store.files import append_line, drop_torn_line, read_jsonl, sync, to_json, writing
 from sweep.store.layout import trial_number
 from sweep.store.parsed import parsed
+from sweep.strict_json import finite_or_none
 
 
 @dataclass(frozen=True, slots=True)

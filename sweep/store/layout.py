@@ -64,6 +64,11 @@ class TrialPaths:
         return self.folder / "divergence.json"
 
     @property
+    def offending(self) -> Path:
+        """Batch and state from which the diverging step is reproduced; only where there is one."""
+        return self.folder / "offending.pt"
+
+    @property
     def error(self) -> Path:
         """The traceback; only where the trial failed."""
         return self.folder / "error.txt"

@@ -1,25 +1,68 @@
-"""Which loss term's gradient broke: asked once, after the guard has ended the trial."""
+"""Which loss term's gradient broke, and where: asked once, after the guard has ended the trial."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
 
 
-def first_broken_gradient(model: nn.Module, terms: Mapping[str, Tensor]) -> str | None:
-    """The first term whose own gradient is not finite in some parameter; None where all are.
+def first_broken_gradient(
+    model: nn.Module, terms: Mapping[str, Tensor], order: list[str]
+) -> tuple[str, str] | None:
+    """The first term whose own gradient is not finite, and its first such parameter tensor.
 
     Args:
         model: the network with the weights of the offending step.
         terms: the terms of the offending batch (scalars) with their graph.
+        order: names of the parameters in forward order, see `forward_order`.
+    Returns:
+        term and parameter; None where every term's gradient is finite.
     """
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    for name, term in terms.items():
-        if not term.requires_grad:
+    named = dict(model.named_parameters())
+    parameters = {name: named[name] for name in order if named[name].requires_grad}
+    for term, value in terms.items():
+        if not value.requires_grad:
             continue
-        gradients = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
-        if any(g is not None and not bool(torch.isfinite(g).all()) for g in gradients):
-            return name
+        gradients = torch.autograd.grad(
+            value, list(parameters.values()), retain_graph=True, allow_unused=True
+        )
+        for name, gradient in zip(parameters, gradients, strict=True):
+            if gradient is not None and not bool(torch.isfinite(gradient).all()):
+                return term, name
     return None
+
+
+@contextmanager
+def forward_order(model: nn.Module) -> Iterator[list[str]]:
+    """Gathers the names of the parameters in the order in which a forward pass first uses them.
+
+    The order in which a network registers its modules is often another one: skip connections.
+    """
+    order: list[str] = []
+
+    def note(prefix: str, module: nn.Module) -> None:
+        for name, _ in module.named_parameters(prefix, recurse=False):
+            if name not in order:
+                order.append(name)
+
+    with ExitStack() as hooks:
+        for prefix, module in model.named_modules():
+            handle = module.register_forward_pre_hook(
+                lambda module, _inputs, prefix=prefix: note(prefix, module)
+            )
+            hooks.callback(handle.remove)
+        yield order
+
+
+@contextmanager
+def unchanged_buffers(model: nn.Module) -> Iterator[None]:
+    """A forward pass in training mode that leaves no trace in the batch-norm statistics."""
+    kept = [buffer.clone() for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, before in zip(model.buffers(), kept, strict=True):
+            buffer.copy_(before)

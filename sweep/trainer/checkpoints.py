@@ -2,6 +2,7 @@
 
 ``best.pt``: weights of the best epoch. ``last.pt``: all that going on from the last epoch needs.
 ``healthy.pt``: of a diverged trial, the last weights that were healthy, in the middle of an epoch.
+``offending.pt``: of a diverged trial, the batch and the state from which the step is reproduced.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import torch
 
-BEST, LAST, HEALTHY = "best.pt", "last.pt", "healthy.pt"
+BEST, LAST, HEALTHY, OFFENDING = "best.pt", "last.pt", "healthy.pt", "offending.pt"
 
 
 class Checkpoints:
@@ -29,6 +30,13 @@ class Checkpoints:
 
     def save_healthy(self, state: dict[str, Any]) -> None:
         self._save(HEALTHY, state)
+
+    def save_offending(self, state: dict[str, Any]) -> None:
+        self._save(OFFENDING, state)
+
+    def load_offending(self) -> dict[str, Any] | None:
+        """What `sweep.trainer.replay` needs; None where the trial has kept none."""
+        return self._load(OFFENDING)
 
     def load_last(self) -> dict[str, Any] | None:
         """The state to go on from, on the CPU; None where the trial has not saved one."""

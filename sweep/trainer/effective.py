@@ -22,7 +22,7 @@ from sweep.errors import NotApplied
 from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.inactive import inactive_in
 from sweep.spec.network import WITHOUT_DEEP_SUPERVISION
-from sweep.spec.settings import EvaluationSettings, Expectation, TrialSettings
+from sweep.spec.settings import EvaluationSettings, Expectation, GuardSettings, TrialSettings
 from sweep.spec.tree import setting_names, value_of
 from sweep.stopping import EarlyStopping
 from sweep.trainer.batches import TrainingBatches
@@ -36,6 +36,7 @@ class Live:
     """The objects that train one trial.
 
     Args:
+        autocast: the precision of a forward pass, as a context.
         factor: g(epoch), the geometric factor.
         rate: learning rate of an epoch.
         epochs: most epochs that are trained.
@@ -47,6 +48,7 @@ class Live:
     loss: TrainingLoss
     optimizer: torch.optim.Optimizer
     guard: Guard
+    autocast: Callable[[], torch.autocast]
     factor: Callable[[int], float]
     rate: Callable[[int], float]
     stopping: EarlyStopping
@@ -157,6 +159,20 @@ def _main_weight(*names: str) -> Callable[[Live], float]:
     )
 
 
+def _amp(live: Live) -> str:
+    """The precision that a forward pass has; float16 only counts with its scaler."""
+    device = next(live.model.parameters()).device.type
+    with live.autocast():
+        if not torch.is_autocast_enabled(device):
+            return "off"
+        name = {torch.bfloat16: "bf16", torch.float16: "fp16"}[torch.get_autocast_dtype(device)]
+    return name if (name == "fp16") == live.guard.fp16 else f"{name} with the wrong scaler"
+
+
+def _guard(key: str) -> Callable[[Live], Any]:
+    return lambda live: value_of(live.guard.settings, key)
+
+
 def _group(live: Live) -> Mapping[str, Any]:
     [group] = live.optimizer.param_groups
     return group
@@ -176,6 +192,7 @@ READERS: Mapping[str, Callable[[Live], Any]] = {
     "trainer.steps_per_epoch": lambda live: live.batches.steps,
     "trainer.device": lambda live: next(live.model.parameters()).device.type,
     "trainer.threads": lambda live: torch.get_num_threads(),
+    "trainer.amp": _amp,
     "trainer.deterministic": lambda live: torch.are_deterministic_algorithms_enabled(),
     "network.name": lambda live: network_facts(live.model).name,
     "network.channels": lambda live: network_facts(live.model).channels,
@@ -202,6 +219,7 @@ READERS: Mapping[str, Callable[[Live], Any]] = {
     "optimizer.schedule": _schedule,
     "optimizer.poly_exponent": _poly_exponent,
     "optimizer.gradient_clip": lambda live: live.guard.gradient_clip,
+    **{f"guard.{key}": _guard(key) for key in setting_names(GuardSettings)},
     "evaluation.tta": lambda live: live.evaluation.tta,
     "evaluation.metrics": lambda live: list(live.evaluation.metrics),
     "evaluation.every": lambda live: live.evaluation.every,

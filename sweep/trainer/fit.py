@@ -78,13 +78,14 @@ def epochs(
         told = record(provenance, config, live, first_epoch=len(history))
     verify(config, live)
     yield from history
-    while not stop and len(history) < live.epochs:
+    while (verdict := training.judge(history)) is None:
+        if stop or len(history) >= live.epochs:
+            finished = len(history) >= live.epochs
+            return Outcome(status=Status.COMPLETED if finished else Status.EARLY_STOPPED)
         try:
             metrics = training.run_epoch(len(history))
         except Diverged as end:
-            if checkpoint is not None:
-                checkpoint.save_healthy({"model": training.model.state_dict()})
-            return Outcome.diverged(end.divergence)
+            return _diverged(training, end, checkpoint)
         improved = metrics.val_dice is not None and (best is None or metrics.val_dice > best)
         metrics = training.measured(metrics, best=improved)
         told += metrics.warnings + unmet(live.expect, [*history, metrics])
@@ -98,8 +99,7 @@ def epochs(
                 checkpoint.save_best({"model": training.model.state_dict(), "epoch": metrics.epoch})
             checkpoint.save_last(_state(training, history))
         yield metrics
-    finished = len(history) >= live.epochs
-    return Outcome(status=Status.COMPLETED if finished else Status.EARLY_STOPPED)
+    return _diverged(training, verdict, checkpoint)
 
 
 def early_stopping(config: TrialSettings) -> EarlyStopping:
@@ -111,6 +111,15 @@ def early_stopping(config: TrialSettings) -> EarlyStopping:
         min_delta=settings.min_delta,
         first_epoch=after_ramp if settings.counts_from == "rampup_end" else 0,
     )
+
+
+def _diverged(training: Training, end: Diverged, checkpoint: Checkpoints | None) -> Outcome:
+    """The outcome, its weights and what its step can be reproduced from saved."""
+    if checkpoint is not None:
+        checkpoint.save_healthy({"model": training.model.state_dict()})
+        if end.offending is not None:
+            checkpoint.save_offending(end.offending)
+    return Outcome.diverged(end.divergence)
 
 
 def _state(training: Training, history: list[EpochMetrics]) -> dict[str, Any]:

@@ -49,6 +49,11 @@ class DicePerCase:
                 for case, (predicted, expected, both) in self._counts.items()
             }
 
+    def predicted_classes(self) -> int:
+        """How many classes, background included, are predicted anywhere."""
+        predicted = [counts[0] for counts in self._counts.values()]
+        return int(np.count_nonzero(np.sum(predicted, axis=0)))
+
     def mean(self) -> float | None:
         """Mean over cases, then classes; None where no case says anything."""
         return _mean_over_cases(list(self.per_case().values()))

@@ -23,7 +23,7 @@ def build_optimizer(
         return torch.optim.AdamW(
             parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=True
         )
-    return torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         parameters,
         lr=settings.lr,
         momentum=settings.momentum,
@@ -31,6 +31,20 @@ def build_optimizer(
         weight_decay=settings.weight_decay,
         fused=True,
     )
+    if settings.momentum > 0:
+        _start_momentum(optimizer)
+    return optimizer
+
+
+def _start_momentum(optimizer: torch.optim.SGD) -> None:
+    """Begin with a momentum of 0, from which the first step is the same to the last bit.
+
+    Left to itself torch allocates the buffers without filling them and lets the first step write
+    them; where ``found_inf`` withholds that step, the second one reads uninitialised memory.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def learning_rate(settings: OptimizerSettings, epoch: int, epochs: int) -> float:

@@ -20,10 +20,10 @@ from typing import Any
 import torch
 
 from sweep.codebase import codebase
-from sweep.record import finite_or_none
 from sweep.spec.inactive import inactive_in
 from sweep.spec.settings import TrialSettings
 from sweep.store.files import atomic_write_text, read_json, to_json
+from sweep.strict_json import finite_or_none
 from sweep.trainer.effective import NOT_READ, Live, effective
 
 PACKAGES = ("torch", "monai", "ray", "optuna", "numpy")

@@ -12,8 +12,8 @@ import os
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,24 +23,35 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sweep.data.samples import PreparedData, Sample
-from sweep.record import Divergence, EpochMetrics, Stage
+from sweep.diagnosis import StepValues
+from sweep.record import EpochMetrics
 from sweep.spec.settings import Expectation, TrialSettings
 from sweep.stopping import EarlyStopping
 from sweep.trainer.augmentation import Augmentation
 from sweep.trainer.batches import Batch, TrainingBatches
-from sweep.trainer.blame import first_broken_gradient
 from sweep.trainer.case_metrics import CaseMetrics, Shapes
 from sweep.trainer.effective import Live
-from sweep.trainer.guard import Diverged, Guard, StepValues
+from sweep.trainer.guard import Diverged, Guard
+from sweep.trainer.judges import judge_epochs
 from sweep.trainer.losses import TrainingLoss, geometric_factor
 from sweep.trainer.metrics import DicePerCase
 from sweep.trainer.networks import as_outputs, build_network, size_divisor
 from sweep.trainer.optimizers import build_optimizer, learning_rate, set_learning_rate
+from sweep.trainer.postmortem import explain_epoch, explain_step
+from sweep.trainer.snapshot import Snapshot
 from sweep.trainer.statistics import check_statistics
 from sweep.trainer.tta import mean_over_flips
 
 CHECKED_IMAGES = 32
 """How many training images of the first epoch are compared with what the normalisation promises."""
+
+
+class Passed(NamedTuple):
+    """A forward pass: logits ``[B, C, H, W]``, finest first; the total loss and its terms."""
+
+    outputs: list[Tensor]
+    loss: Tensor
+    terms: dict[str, Tensor]
 
 
 class Training:
@@ -79,7 +90,14 @@ class Training:
         self.model.to(self.device)
         self._loss = TrainingLoss(settings.loss, data.geometric_class)
         self._optimizer = build_optimizer(settings.optimizer, self.model.parameters())
-        self._guard = Guard(self.model, self._optimizer, settings.optimizer.gradient_clip)
+        self._guard = Guard(
+            self.model,
+            self._optimizer,
+            settings.optimizer.gradient_clip,
+            settings.guard,
+            fp16=settings.trainer.amp == "fp16",
+        )
+        self._snapshot: Snapshot | None = None
 
     def run_epoch(self, epoch: int) -> EpochMetrics:
         """Train one epoch, then validate.
@@ -87,25 +105,63 @@ class Training:
         Args:
             epoch: index from 0.
         Raises:
-            Diverged: at the first step that is not finite; the last healthy weights are kept.
+            Diverged: at the first step that the guard condemns, with the diagnosis; the model then
+                holds the weights from before that step.
         """
         start = time.perf_counter()
         warnings = self._look_at_images() if epoch == 0 else ()
-        rate = self._rate(epoch)
-        set_learning_rate(self._optimizer, rate)
-        steps = self._train(epoch)
+        if self._snapshot is None or not self._guard.suspicious:
+            self._snapshot = Snapshot.take(epoch, self.state_dict())
+        try:
+            steps = self.train_steps(epoch, self.steps_per_epoch)
+        except Diverged as stop:
+            raise explain_step(self, stop) from None
         dice = self.validate()
         return EpochMetrics(
             epoch=epoch,
             val_dice=dice.mean(),
             metrics={"iou": dice.mean_iou()} if "iou" in self.evaluation.metrics else {},
-            **_means(steps),
+            **summary(steps),
             geometric_factor=self._factor(epoch),
-            learning_rate=rate,
-            steps=len(steps),
+            learning_rate=self._rate(epoch),
+            predicted_classes=dice.predicted_classes(),
             warnings=warnings,
             seconds=time.perf_counter() - start,
         )
+
+    def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
+        """The verdict on the last epoch of a history, if there is one, with the diagnosis."""
+        verdict = judge_epochs(history, self._guard.settings, scaled=self._guard.fp16)
+        return None if verdict is None else explain_epoch(self, verdict, history)
+
+    def train_steps(self, epoch: int, stop: int) -> list[StepValues]:
+        """The steps of an epoch before ``stop``.
+
+        Raises:
+            Diverged: as the guard does, without a diagnosis.
+        """
+        set_learning_rate(self._optimizer, self._rate(epoch))
+        self.model.train()
+        self._guard.start_epoch(epoch, self._factor(epoch))
+        done: list[StepValues] = []
+        for step in range(stop):
+            passed = self.forward(self.batch(epoch, step), epoch, step)
+            done += self._guard.step(passed.loss, passed.terms)
+        return done + self._guard.read()
+
+    def rewind(self, epoch: int, step: int) -> bool:
+        """Take the run back to just before a step, by training up to it once more.
+
+        A run is a function of its state at the start of an epoch: nothing need be kept in between.
+        Returns:
+            False where the step lies before the state that was kept: the run is then taken to it.
+        """
+        assert self._snapshot is not None, "a run is rewound to where it was trained"
+        self.load_state_dict(self._snapshot.state)
+        first = self._snapshot.epoch
+        for again in range(first, epoch + 1):
+            self.train_steps(again, self.steps_per_epoch if again < epoch else step)
+        return epoch >= first
 
     def validate(self) -> DicePerCase:
         """Dice of the validation cases over whole images, in the network's evaluation mode."""
@@ -163,12 +219,17 @@ class Training:
         return self._infer(padded)[..., :height, :width]
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights and optimizer: with the epoch's number, all that going on needs."""
-        return {"model": self.model.state_dict(), "optimizer": self._optimizer.state_dict()}
+        """Weights, optimizer and guard: with the epoch's number, all that going on needs."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "guard": self._guard.state_dict(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
+        self._guard.load_state_dict(state["guard"])
 
     def live(
         self, stopping: EarlyStopping, epochs: int, expect: tuple[Expectation, ...] = ()
@@ -181,6 +242,7 @@ class Training:
             loss=self._loss,
             optimizer=self._optimizer,
             guard=self._guard,
+            autocast=self._autocast,
             factor=self._factor,
             rate=self._rate,
             stopping=stopping,
@@ -189,34 +251,55 @@ class Training:
             expect=expect,
         )
 
-    def _train(self, epoch: int) -> list[StepValues]:
-        self.model.train()
-        self._guard.start_epoch(epoch)
-        done: list[StepValues] = []
-        try:
-            for step in range(self._batches.steps):
-                loss, terms = self._forward(epoch, step)
-                done += self._guard.step(loss, terms)
-            return done + self._guard.read()
-        except Diverged as stop:
-            raise Diverged(self._explain(stop.divergence)) from None
+    def load_before_step(self, state: Mapping[str, Any]) -> None:
+        """Weights, optimizer and scaler as they were before a step that was kept."""
+        self.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._guard.scaler.load_state_dict(dict(state["scaler"]))
 
-    def _forward(self, epoch: int, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss and terms of one step, a function of (seed, epoch, step) and the weights."""
+    def take_step(self, batch: Batch, epoch: int, step: int) -> StepValues:
+        """One step on its own, with a batch that is given; also where the guard condemns it."""
+        self.model.train()
+        self._guard.start_epoch(epoch, self._factor(epoch), step=step)
+        passed = self.forward(batch, epoch, step)
+        try:
+            done = self._guard.step(passed.loss, passed.terms) or self._guard.read()
+        except Diverged as stop:
+            done = list(stop.recent)
+        return done[-1]
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        """The batch of a step, on the CPU."""
+        return self._batches.batch(epoch, step)
+
+    def forward(self, batch: Batch, epoch: int, step: int) -> Passed:
+        """One forward pass, a function of the batch, (seed, epoch, step) and the weights."""
         self._seed_torch(1, epoch, step)
         factor = self._factor(epoch)
-        batch = self._batches.batch(epoch, step)
         distances = self._loss.distances(batch.labels, factor)  # while the labels are on the CPU
-        batch = self._to_device(batch)
         if distances is not None:
             distances = distances.to(self.device)
-        outputs = as_outputs(self.model(batch.images))
-        return self._loss(outputs, batch.labels, factor, distances)
+        images, labels = batch.images.to(self.device), batch.labels.to(self.device)
+        with self._autocast():
+            outputs = as_outputs(self.model(images))
+        outputs = [output.float() for output in outputs]
+        loss, terms = self._loss(outputs, labels, factor, distances)
+        return Passed(outputs, loss, terms)
 
-    def _to_device(self, batch: Batch) -> Batch:
-        return dataclasses.replace(
-            batch, images=batch.images.to(self.device), labels=batch.labels.to(self.device)
-        )
+    @property
+    def steps_per_epoch(self) -> int:
+        return self._batches.steps
+
+    def recent_steps(self, until: tuple[int, int] | None = None) -> tuple[StepValues, ...]:
+        """The last steps that were trained, or those up to a place (epoch, step), oldest first."""
+        return self._guard.recent(until)
+
+    def soft_areas(self, logits: Tensor) -> Tensor:
+        """Soft area in pixels of the geometric class, ``[B, C, H, W] -> [B]``."""
+        return logits.softmax(dim=1)[:, self.data.geometric_class].sum(dim=(1, 2))
+
+    def weights_are_finite(self) -> bool:
+        return all(bool(torch.isfinite(t).all()) for t in self.model.state_dict().values())
 
     def _look_at_images(self) -> tuple[str, ...]:
         """Warn where the first batches are not what the normalisation promises."""
@@ -228,20 +311,11 @@ class Training:
         message = check_statistics(images, plain, self.settings.data.normalization)
         return (message,) if message else ()
 
-    def _explain(self, verdict: Divergence) -> Divergence:
-        """Name the term behind a broken gradient, by looking at the offending step again."""
-        if verdict.stage is not Stage.GRADIENT:
-            return verdict
-        _, terms = self._forward(verdict.epoch, verdict.step)
-        term = first_broken_gradient(self.model, terms)
-        if term is None:
-            return verdict
-        return dataclasses.replace(
-            verdict,
-            term=term,
-            message=f"The loss was finite but the gradient of its term {term!r} was not; "
-            "the step was not taken.",
-        )
+    def _autocast(self) -> torch.autocast:
+        """The precision of ``trainer.amp``; off is float32."""
+        amp = self.settings.trainer.amp
+        dtype = torch.float16 if amp == "fp16" else torch.bfloat16
+        return torch.autocast(self.device.type, dtype=dtype, enabled=amp != "off")
 
     def _factor(self, epoch: int) -> float:
         loss = self.settings.loss
@@ -252,7 +326,9 @@ class Training:
 
     def _infer(self, images: Tensor) -> Tensor:
         def network(batch: Tensor) -> Tensor:
-            return as_outputs(self.model(batch))[0]
+            with self._autocast():
+                output = as_outputs(self.model(batch))[0]
+            return output.float()
 
         patch = self.settings.data.patch_size
         if patch is None or max(images.shape[-2:]) <= patch:
@@ -285,14 +361,19 @@ def make_deterministic(settings: TrialSettings) -> None:
     torch.use_deterministic_algorithms(settings.trainer.deterministic, warn_only=True)
 
 
-def _means(steps: list[StepValues]) -> dict[str, Any]:
-    """Means over an epoch's steps, under the names of `EpochMetrics`."""
+def summary(steps: Sequence[StepValues]) -> dict[str, Any]:
+    """What the steps of an epoch come to, under the names of `EpochMetrics`."""
+    taken = [values for values in steps if not values.skipped]
     terms: dict[str, list[float]] = defaultdict(list)
-    for values in steps:
+    for values in taken:
         for name, value in values.terms.items():
             terms[name].append(value)
     return {
-        "train_loss": float(np.mean([values.loss for values in steps])),
-        "grad_norm": float(np.mean([values.grad_norm for values in steps])),
+        "train_loss": float(np.mean([values.loss for values in taken])) if taken else None,
+        "grad_norm": float(np.mean([values.grad_norm for values in taken])) if taken else None,
         "terms": {name: float(np.mean(values)) for name, values in terms.items()},
+        "steps": len(taken),
+        "skipped_steps": len(steps) - len(taken),
+        "weight_norm": steps[-1].weight_norm,
+        "scale": steps[-1].scale,
     }

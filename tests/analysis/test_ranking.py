@@ -277,7 +277,7 @@ def fill(folder: Path, *records: TrialRecord) -> None:
 def test_best_yaml_is_the_winners_configuration_with_its_origin(folder: Path) -> None:
     fill(folder, trial(0, DIVERGED, 0.9), trial(1, Status.PRUNED, 0.25, 0.5), trial(2, None, 0.9))
     ranking = write_ranking(folder)
-    assert (ranking.winner, ranking.unfinished, len(ranking.frame)) == ("t0001", 1, 2)
+    assert (ranking.winner, unfinished(ranking.records), len(ranking.frame)) == ("t0001", 1, 2)
     text = (folder / "best.yaml").read_text()
     assert YAML(typ="safe", pure=True).load(text) == {"seed": 1}
     assert "# Best of the sweep example: t0001 (pruned)\n" in text
@@ -299,7 +299,7 @@ def test_ranking_without_a_winner_says_so_and_keeps_what_is_there(folder: Path) 
 def test_ranking_of_an_empty_sweep_is_a_header(folder: Path) -> None:
     fill(folder)
     ranking = write_ranking(folder)
-    assert (ranking.winner, ranking.unfinished, len(ranking.frame)) == (None, 0, 0)
+    assert (ranking.winner, unfinished(ranking.records), len(ranking.frame)) == (None, 0, 0)
     assert (folder / "ranking.csv").read_text().startswith("rank,trial_id,status,val_dice")
     assert json.loads(ranking_json(ranking.frame)) == []
 

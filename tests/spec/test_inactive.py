@@ -37,8 +37,13 @@ def test_every_rule_names_settings_that_there_are() -> None:
     assert all(key in names for rule in RULES for key in (*rule.keys, *rule.needs))
 
 
-def test_of_the_default_configuration_only_the_details_of_augmentation_have_no_effect() -> None:
-    assert {key.split(".")[0] for key in inactive_in(TrialSettings())} == {"augmentation"}
+def test_of_the_default_configuration_only_details_have_no_effect() -> None:
+    idle = inactive_in(TrialSettings())
+    assert {key.split(".")[0] for key in idle} == {"augmentation", "guard"}
+    assert {key for key in idle if key.startswith("guard.")} == {
+        "guard.skipped_in_a_row",
+        "guard.skipped_per_epoch",
+    }
 
 
 @pytest.mark.parametrize(

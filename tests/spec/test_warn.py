@@ -18,9 +18,27 @@ EPSILON = (
     "of the prediction, at the first step after the warm-up"
 )
 
+BIAS = (
+    "`loss.sqrt_epsilon` 0.01 with `loss.sqrt_mode` clamp adds up to 410 pixels to a perimeter, "
+    "where even the largest disc has 201: the compactness term hardly sees the mask; "
+    "`loss.sqrt_mode: centered` adds none"
+)
+
 
 def told(machine: Machine | None = None, **values) -> list[str]:
     return warnings(SweepSpec.model_validate(QUIET | values), machine)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"sqrt_mode": "centered", "sqrt_epsilon": 1e-2},
+        {"sqrt_mode": "offset", "sqrt_epsilon": 1e-6},
+        {"sqrt_mode": "clamp", "sqrt_epsilon": 1e-2, "weights": {"compactness": 0.0}},
+    ],
+)
+def test_epsilon_that_hardly_moves_a_perimeter_gives_no_warning(loss: dict[str, object]) -> None:
+    assert told(loss=loss) == []
 
 
 def test_a_sound_sweep_gives_no_warning() -> None:
@@ -44,6 +62,8 @@ def test_a_sound_sweep_gives_no_warning() -> None:
          "period 100): the scheduler prunes no trial"),
         ({"loss": {"sqrt_epsilon": 0}}, EPSILON),
         ({"space": {"loss.sqrt_epsilon": {"choice": [0, 1e-6]}}}, EPSILON),
+        ({"loss": {"sqrt_mode": "clamp"},
+          "space": {"loss.sqrt_epsilon": {"choice": [1e-6, 1e-2]}}}, BIAS),
         ({"space": {"loss.warmup_epochs": {"randint": [2, 102]}}, "scheduler": "none"},
          "`loss.warmup_epochs` reaches 101 of 100 epochs: the geometric loss switches on in not "
          "every configuration"),

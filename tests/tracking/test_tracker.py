@@ -35,6 +35,7 @@ def test_every_number_of_an_epoch_is_logged_by_its_name_in_the_history() -> None
         "metrics/hd95": 3.5,
         "geometric_factor": 0,
         "steps": 0,
+        "skipped_steps": 0,
         "seconds": 0,
     }
 

@@ -23,7 +23,7 @@ from sweep.errors import NotApplied
 from sweep.record import EpochMetrics
 from sweep.spec.base import Settings
 from sweep.spec.inactive import inactive_in
-from sweep.spec.settings import BrainData, NnunetRawData, TrialSettings
+from sweep.spec.settings import BrainData, GuardSettings, NnunetRawData, TrialSettings
 from sweep.spec.tree import choosing_keys, setting_fields, value_of
 from sweep.trainer.effective import NOT_READ, READERS, RESOLVED, Live, effective, verify
 from sweep.trainer.fit import early_stopping, fit
@@ -62,6 +62,12 @@ GIVEN: dict[str, list[Any]] = {
     "expect": [[{"epoch": 1, "val_dice": 1.0}]],
 }
 """Values where the type alone suggests none that is possible, or none that acts."""
+
+BESIDE: dict[str, dict[str, Any]] = {
+    "guard.skipped_in_a_row": {"guard.on_nonfinite": "skip"},
+    "guard.skipped_per_epoch": {"guard.on_nonfinite": "skip"},
+}
+"""What a setting needs beside it that the base configuration has not."""
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +181,8 @@ def test_setting_that_is_changed_is_found_changed_in_the_trainer(
 ) -> None:
     skip_if_nothing_can_change(key, field)
     base = base_for(group, raw)
+    for neighbour, value in BESIDE.get(key, {}).items():
+        base = replaced(base, neighbour, value)
     before = effective(live(TrialSettings.model_validate(base)))
     assert key in before, f"say in sweep/trainer/effective.py where {key} can be read back"
     if key == "data.folder":
@@ -192,6 +200,10 @@ SAME_RUN: dict[str, str] = {
     "trainer.deterministic": "the kernels of a CPU are deterministic anyway",
     "evaluation.every": "each epoch of so short a run is the best so far and measured anyway",
     "trainer.threads": "they decide the last bit of sums, and only of large ones",
+    **{
+        f"guard.{name}": "only a run that diverges shows it: test_judges.py, test_divergence.py"
+        for name in GuardSettings.model_fields
+    },
 }
 """Settings whose other value gives the same numbers here, and why."""
 

@@ -184,13 +184,13 @@ def test_epsilon_zero_diverges_by_its_own_numerics_and_changes_no_weight(
     trial: MakeTrial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before: dict[str, Tensor] = {}
-    forward = Training._forward
+    forward = Training.forward
 
-    def watched(self: Training, epoch: int, step: int) -> Any:
+    def watched(self: Training, *args: Any) -> Any:
         before.update({name: tensor.clone() for name, tensor in self.model.state_dict().items()})
-        return forward(self, epoch, step)
+        return forward(self, *args)
 
-    monkeypatch.setattr(Training, "_forward", watched)
+    monkeypatch.setattr(Training, "forward", watched)
     config = trial("loss.sqrt_epsilon=0", "loss.warmup_epochs=3", "trainer.epochs=8")
     history, outcome = train(config, tmp_path)
 

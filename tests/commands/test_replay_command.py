@@ -1,0 +1,79 @@
+"""``sweep.train`` as its user meets it: a diagnosis, and the step again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from sweep.train import command
+
+DIVERGING = """\
+data: {source: shapes, difficulty: 0, size: 32, count: 15}
+trainer: {epochs: 8, batch_size: 4, device: cpu}
+network: {name: unet, channels: [4, 8, 16]}
+loss: {warmup_epochs: 3, rampup_epochs: 1, sqrt_epsilon: 0, sqrt_mode: clamp}
+optimizer: {lr: 0.1, momentum: 0.95}
+"""
+
+app = typer.Typer()
+app.command()(command)
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def diverged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    """What training said, and its folder."""
+    home = tmp_path_factory.mktemp("diverged")
+    (home / "nan.yaml").write_text(DIVERGING)
+    return run(home / "nan.yaml", "--results", home), home / "train-nan"
+
+
+def test_divergence_is_told_with_its_likely_cause_and_cure(diverged: tuple[Result, Path]) -> None:
+    result, folder = diverged
+    assert result.exit_code == 1
+    assert "the very first step with the geometric loss" in result.stdout
+    assert "Set loss.sqrt_epsilon to 1e-6" in result.stdout
+    assert f"python -m sweep.train --replay {folder}" in result.stdout
+    told = json.loads((folder / "divergence.json").read_text())
+    assert told["diagnosis"]["setting"] == "loss.sqrt_epsilon"
+    assert told["diagnosis"]["recent"][-1]["grad_norm"] == "nan"
+
+
+@pytest.mark.parametrize("path", ["", "divergence.json"])
+def test_replay_reproduces_the_step_bit_for_bit(diverged: tuple[Result, Path], path: str) -> None:
+    again = run("--replay", diverged[1] / path)
+    assert again.exit_code == 0, again.output
+    assert "Reproduced: every value is the same, bit for bit." in again.stdout
+
+
+def test_replay_that_comes_out_otherwise_is_a_failure(
+    diverged: tuple[Result, Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(diverged[1], tmp_path / "cured"))
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("sqrt_epsilon: 0.0", "sqrt_epsilon: 1e-6"))
+    again = run("--replay", folder)
+    assert again.exit_code == 1
+    assert "not reproduced" in again.stderr
+
+
+def test_replay_of_what_no_single_step_did_says_so(
+    diverged: tuple[Result, Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(diverged[1], tmp_path / "lost"))
+    (folder / "offending.pt").unlink()
+    again = run("--replay", folder)
+    assert again.exit_code == 2
+    assert "offending.pt does not exist" in again.stderr
+
+
+def test_there_must_be_something_to_train_or_to_replay() -> None:
+    assert run().exit_code == 2

@@ -1,0 +1,67 @@
+"""What is printed below a ranking: what killed trials, and what would have cured them."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+from rich.console import Console
+
+from sweep.analysis.ranking import ranking_frame
+from sweep.console.results import cures, print_results
+from sweep.diagnosis import Diagnosis
+from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Stage, Status, TrialRecord
+
+ROOT = Diagnosis(likely_cause="ε is 0.", setting="loss.sqrt_epsilon", advice="Set it to 1e-6.")
+RATE = Diagnosis(likely_cause="The rate is too high.", setting="optimizer.lr", advice="Lower it.")
+
+
+def diverged(number: int, diagnosis: Diagnosis | None) -> TrialRecord:
+    verdict = Divergence(
+        cause=Cause.NONFINITE,
+        stage=Stage.GRADIENT,
+        epoch=3,
+        step=number,
+        message="NaN.",
+        diagnosis=diagnosis,
+    )
+    return TrialRecord(
+        trial_id=f"t{number:04d}", number=number, parameters={}, outcome=Outcome.diverged(verdict)
+    )
+
+
+def test_trials_with_one_likely_cause_share_one_line() -> None:
+    records = [diverged(0, ROOT), diverged(1, RATE), diverged(2, ROOT)]
+    assert [line.plain for line in cures(records)] == [
+        "Why t0000, t0002 diverged: ε is 0. Set it to 1e-6.",
+        "Why t0001 diverged: The rate is too high. Lower it.",
+    ]
+
+
+def test_many_trials_are_counted_instead_of_listed() -> None:
+    (line,) = cures([diverged(number, ROOT) for number in range(7)])
+    assert line.plain.startswith("Why t0000 and 6 more diverged:")
+
+
+def test_a_divergence_that_nobody_looked_into_has_no_line() -> None:
+    assert cures([diverged(0, None)]) == []
+
+
+def test_ranking_is_followed_by_causes_cures_and_what_is_left_out() -> None:
+    healthy = TrialRecord(
+        trial_id="t0001",
+        number=1,
+        parameters={},
+        history=(EpochMetrics(epoch=0, val_dice=0.9),),
+        outcome=Outcome(status=Status.COMPLETED),
+    )
+    running = replace(healthy, trial_id="t0002", number=2, outcome=None)
+    records = [diverged(0, ROOT), healthy, running]
+    out = io.StringIO()
+    print_results(
+        Console(file=out, width=100), ranking_frame(records, []), records, [], title="quick"
+    )
+    *_, cause, cure, left_out = out.getvalue().splitlines()
+    assert cause == "t0000 diverged: nonfinite gradient at epoch 3 step 0"
+    assert cure == "Why t0000 diverged: ε is 0. Set it to 1e-6."
+    assert left_out == "Not ranked: 1 unfinished trial."

@@ -1,0 +1,107 @@
+"""Cause × stage × term × settings → the setting that most often cures it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sweep.record import Cause, Divergence, Stage
+from sweep.spec.settings import TrialSettings
+from sweep.trainer.advice import RULES, Case, advise
+
+NONFINITE, EXPLODED, COLLAPSED, ZOMBIE = (
+    Cause.NONFINITE,
+    Cause.EXPLODED,
+    Cause.COLLAPSED,
+    Cause.ZOMBIE,
+)
+LOSS, GRADIENT, WEIGHTS = Stage.LOSS, Stage.GRADIENT, Stage.WEIGHTS
+LATE, EARLY = 30, 3
+"""Epochs after and before the default switch-on at 20."""
+
+ROOT = {"loss": {"sqrt_epsilon": 0.0}}
+TINY = {"loss": {"sqrt_epsilon": 1e-14}}
+HALF = {"trainer": {"amp": "fp16"}}
+UNCLIPPED = {"optimizer": {"gradient_clip": None}}
+SKIP = {"guard": {"on_nonfinite": "skip"}}
+PLAIN = {"loss": {"weights": {"compactness": 0.0, "boundary": 0.0, "aspect": 0.0}}}
+HEAVY = {"loss": {"weights": {"aspect": 5.0}}}
+
+
+def case(
+    cause: Cause,
+    stage: Stage | None,
+    term: str | None,
+    epoch: int,
+    settings: dict[str, Any],
+    **facts: Any,
+) -> Case:
+    verdict = Divergence(cause=cause, epoch=epoch, step=0, message="", stage=stage, term=term)
+    return Case(verdict=verdict, settings=TrialSettings.model_validate(settings), **facts)
+
+
+@pytest.mark.parametrize(
+    ("cause", "stage", "term", "epoch", "settings", "setting"),
+    [
+        (NONFINITE, GRADIENT, "compactness", LATE, ROOT, "loss.sqrt_epsilon"),
+        (NONFINITE, GRADIENT, "aspect", LATE, ROOT, "loss.sqrt_epsilon"),
+        (ZOMBIE, GRADIENT, "compactness", LATE, ROOT | SKIP, "loss.sqrt_epsilon"),
+        (ZOMBIE, GRADIENT, "compactness", LATE, ROOT | HALF, "loss.sqrt_epsilon"),
+        (NONFINITE, GRADIENT, "compactness", LATE, TINY, "loss.sqrt_epsilon"),
+        (NONFINITE, GRADIENT, "compactness", LATE, {}, "loss.weights.compactness"),
+        (NONFINITE, GRADIENT, "boundary", LATE, ROOT, "loss.weights.boundary"),
+        (NONFINITE, LOSS, "dice", LATE, HALF, "trainer.amp"),
+        (ZOMBIE, GRADIENT, None, EARLY, HALF, "trainer.amp"),
+        (NONFINITE, LOSS, "ce", EARLY, {}, "optimizer.lr"),
+        (NONFINITE, LOSS, "ce", EARLY, UNCLIPPED, "optimizer.gradient_clip"),
+        (NONFINITE, GRADIENT, "ce", LATE, UNCLIPPED, "optimizer.gradient_clip"),
+        (NONFINITE, WEIGHTS, None, EARLY, {}, "optimizer.lr"),
+        (NONFINITE, WEIGHTS, None, EARLY, UNCLIPPED, "optimizer.gradient_clip"),
+        (EXPLODED, LOSS, "ce", EARLY, {}, "optimizer.lr"),
+        (EXPLODED, LOSS, "ce", EARLY, UNCLIPPED, "optimizer.gradient_clip"),
+        (EXPLODED, LOSS, "ce", LATE, HEAVY, "loss.weights.aspect"),
+        (EXPLODED, LOSS, "ce", LATE, PLAIN, "optimizer.lr"),
+        (COLLAPSED, None, None, LATE, HEAVY, "loss.weights.aspect"),
+        (COLLAPSED, None, None, LATE, PLAIN, "optimizer.lr"),
+        (COLLAPSED, None, None, EARLY, HEAVY, "optimizer.lr"),
+        (ZOMBIE, LOSS, "ce", EARLY, SKIP, "guard.on_nonfinite"),
+    ],
+)
+def test_each_cause_has_its_cure(
+    cause: Cause,
+    stage: Stage | None,
+    term: str | None,
+    epoch: int,
+    settings: dict[str, Any],
+    setting: str,
+) -> None:
+    advice = advise(case(cause, stage, term, epoch, settings, gradient=100.0))
+    assert advice.setting == setting
+    assert setting in advice.cure
+    assert advice.cause.endswith(".")
+
+
+def test_pixels_that_are_not_finite_come_before_every_setting() -> None:
+    broken = case(NONFINITE, GRADIENT, "compactness", LATE, ROOT | HALF, pixels_finite=False)
+    assert advise(broken).setting == "data.source"
+
+
+def test_network_that_never_learnt_is_not_blamed_on_the_geometric_loss() -> None:
+    never = case(COLLAPSED, None, None, LATE, HEAVY, had_learnt=False)
+    assert advise(never).setting == "optimizer.lr"
+
+
+def test_a_clip_is_advised_only_where_it_would_have_acted() -> None:
+    gentle = case(EXPLODED, LOSS, "ce", EARLY, UNCLIPPED, gradient=2.0)
+    assert advise(gentle).setting == "optimizer.lr"
+
+
+def test_rate_that_is_advised_is_one_that_hardly_ever_diverges() -> None:
+    absurd = case(EXPLODED, LOSS, "ce", EARLY, {"optimizer": {"lr": 1e20}})
+    assert advise(absurd).cure == "Lower optimizer.lr to 0.01."
+
+
+def test_table_ends_with_a_rule_that_fits_everything() -> None:
+    fits, _ = RULES[-1]
+    assert all(fits(case(cause, None, None, EARLY, {})) for cause in Cause)
