@@ -148,16 +148,6 @@ class Divergence:
         diagnosis = self.diagnosis.to_json() if self.diagnosis else None
         return finite_fields(replace(self, diagnosis=None)) | {"diagnosis": diagnosis}
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Divergence:
-        known = known_fields(cls, values)
-        known["cause"] = Cause(known["cause"])
-        if known.get("stage") is not None:
-            known["stage"] = Stage(known["stage"])
-        if known.get("diagnosis") is not None:
-            known["diagnosis"] = Diagnosis.from_json(known["diagnosis"])
-        return cls(**known)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:

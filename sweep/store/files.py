@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import secrets
 import stat
@@ -76,7 +77,7 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 
 def parse_json(text: str) -> Mapping[str, Any]:
     """Inverse of `to_json` for one object; ValueError for anything else."""
-    value = json.loads(text, parse_constant=_refuse_constant)
+    value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     if not isinstance(value, dict):
         raise ValueError(f"must be a JSON object, but got {type(value).__name__}")
     return value
@@ -215,6 +216,11 @@ def _blaming(place: str) -> Iterator[None]:
         raise ResultsError(f"{place}: broken, {error} is missing") from error
     except (TypeError, ValueError, RecursionError) as error:
         raise ResultsError(f"{place}: broken, {one_line(str(error))}") from error
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    return value if math.isfinite(value) else _refuse_constant(number)
 
 
 def _refuse_constant(constant: str) -> NoReturn:

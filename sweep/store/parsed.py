@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 T = TypeVar("T")
 
@@ -17,21 +17,20 @@ def parsed(cls: type[T], values: Mapping[str, Any]) -> T:
     Keys that it does not know are ignored, so that old code reads what newer code wrote.
 
     Raises:
-        ValueError: names every field that is missing, or is no finite number, no text, ….
+        ValueError: names every field that is missing, or is no number, no text, ….
     """
     kind: Any = cls
     try:
-        [record] = _adapter(kind).validate_python([values])
+        record: T = _adapter(kind).validate_python(values)
     except ValidationError as error:
         wrong = (
-            f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}"
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
             for one in error.errors(include_url=False, include_input=False)
         )
         raise ValueError("; ".join(wrong)) from None
-    return cast(T, record)
+    return record
 
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    # A dataclass of its own accepts no configuration; one inside something else inherits it.
-    return TypeAdapter(list[kind], config=ConfigDict(allow_inf_nan=False))
+    return TypeAdapter(kind)

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from watching import PRINTABLE, WATCH, Ask, files_under
 
+from sweep.diagnosis import Diagnosis, StepValues
 from sweep.errors import ResultsError
 from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Stage, Status
 from sweep.run import open_store
@@ -29,7 +30,29 @@ SPEC = SweepSpec.model_validate(
     {"name": "toy", "space": {"loss.sqrt_epsilon": {"choice": [0, 1e-6]}}, "trials": 3}
 )
 DIVERGENCE = Divergence(
-    cause=Cause.NONFINITE, epoch=1, step=0, stage=Stage.GRADIENT, term="aspect", message="NaN"
+    cause=Cause.NONFINITE,
+    epoch=1,
+    step=0,
+    stage=Stage.GRADIENT,
+    term="aspect",
+    message="NaN",
+    diagnosis=Diagnosis(
+        likely_cause="A root.",
+        setting="loss.sqrt_epsilon",
+        advice="Set it.",
+        recent=(
+            StepValues(
+                epoch=1,
+                step=0,
+                terms={"aspect": float("nan")},
+                loss=float("inf"),
+                grad_norm=1.0,
+                weight_norm=1.0,
+            ),
+        ),
+        cases=("a",),
+        soft_areas=(None,),
+    ),
 )
 half = settings(max_examples=settings.default.max_examples // 2)  # type: ignore[union-attr]
 FORMATS = ["table", "json", "csv", "markdown"]
