@@ -54,3 +54,10 @@ def test_every_command_of_the_readme_exists(command: str) -> None:
 @pytest.mark.parametrize("space", sorted(ROOT.glob("search_spaces/*.yaml")), ids=lambda p: p.stem)
 def test_every_shipped_search_space_is_valid(space: Path) -> None:
     assert load_sweep(space).name == space.stem
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/faults.md").read_text())
+    assert len(named) > 10
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / file).read_text(), test

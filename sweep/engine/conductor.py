@@ -206,6 +206,8 @@ class Conductor:
         for observer in self._observers:
             observer.trial_ended(record)
         self._store.discard_checkpoints(trial.trial_id, best=not self._keeps_best(record))
+        if self.finished and not self._trials:
+            self._store.discard_trunks()
 
     def _keeps_best(self, record: TrialRecord) -> bool:
         """Whether the weights of the best epoch stay: those of a diverged trial do not, and those
@@ -221,7 +223,9 @@ class Conductor:
     def _replay(self) -> None:
         """Repeat what was recorded: searcher, scheduler and observers end as they were."""
         records = {record.trial_id: record for record in self._store.records()}
-        for event in list(self._store.journal()):
+        events = list(self._store.journal())
+        last = {event.trial_id: event for event in events}
+        for event in events:
             record = records[event.trial_id]
             match event:
                 case TrialStarted():
@@ -232,8 +236,7 @@ class Conductor:
                     decision = self._take(trial, _metrics(event, record))
                     # What was recorded stands, whatever this version of a scheduler would decide;
                     # but a trial may still be to stop, where a crash came before its end.
-                    last = event.epoch + 1 >= len(record.history)
-                    if decision is Decision.STOP and last and record.outcome is None:
+                    if decision is Decision.STOP and event is last[event.trial_id]:
                         self._prune(trial)
                 case TrialEnded():
                     assert record.outcome is not None

@@ -8,6 +8,7 @@ leaves a journal that lags behind; `Store` makes up for that when it opens a fol
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count, takewhile
 from pathlib import Path
@@ -160,6 +161,10 @@ class Store:
             best: delete the weights of its best epoch too.
         """
         discard(self.layout.trial(trial_id), best=best)
+
+    def discard_trunks(self) -> None:
+        """Deletes the snapshots of shared warm-ups: no trial is left that could start from one."""
+        shutil.rmtree(self.layout.trunks, ignore_errors=True)
 
     def spec_files(self) -> list[Path]:
         """``sweep.yaml`` and before it what it held before each of its changes, in order."""

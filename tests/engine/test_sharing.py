@@ -147,3 +147,20 @@ def test_wall_time_of_a_trial_is_that_of_the_epochs_that_it_trained() -> None:
     taken = replace(own, epoch=0, shared=True)
     record = TrialRecord(trial_id="t0000", number=0, parameters={}, history=(taken, own))
     assert record.seconds == 2.0
+
+
+def test_snapshots_are_dropped_when_no_trial_is_left(tmp_path: Path) -> None:
+    spec = spec_of(trials=2)
+    with Store.create(tmp_path / "toy", to_yaml(spec)) as store:
+        snapshot = store.layout.trunks / "key" / "3"
+        snapshot.mkdir(parents=True)
+        conductor = Conductor(spec, store)
+        workers = Workers()
+        first = conductor.next_trial()
+        assert first is not None
+        for metrics in workers.epochs(first):
+            conductor.report(first.name, metrics)
+        conductor.end(first.name, Outcome(status=Status.COMPLETED))
+        assert snapshot.is_dir()
+        workers.run(conductor, 1)
+        assert not store.layout.trunks.exists()

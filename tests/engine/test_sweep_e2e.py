@@ -489,3 +489,24 @@ def test_trial_that_runs_out_of_memory_again_and_again_fails_with_that_cause(
     [failed] = run.ranking
     assert failed["status"] == "failed"
     assert failed["cause"] == "out of memory: Ray killed its worker 3 times, for the node ran low"
+
+
+def test_sweep_whose_only_node_is_lost_ends_and_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stormy.yaml").write_text(STORMY)
+    # Ray looks for lost nodes more often than it would.
+    monkeypatch.setenv("RAY_health_check_period_ms", "300")
+    monkeypatch.setenv("RAY_health_check_failure_threshold", "2")
+    process = start(tmp_path, "stormy.yaml", "--set", "space={network.name: {grid: [unet]}}")
+    folder = tmp_path / "results" / "stormy"
+    wait_for(lambda: len(history(folder / "trials" / "t0000")) >= 3, process)
+    [raylet] = [pid for pid, title in descendants(process.pid).items() if "raylet/raylet " in title]
+    os.kill(raylet, signal.SIGKILL)
+    run = finish(process, folder)
+    assert run.code == 1
+    assert "Traceback" not in run.stderr
+    *_, told = run.stderr.splitlines()
+    assert told.startswith("error: Ray has lost its last node")
+    assert told.endswith("--resume")
+    assert not (folder / "ranking.csv").exists()
