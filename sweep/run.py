@@ -53,7 +53,7 @@ def command(
     with exit_codes():
         from sweep.engine.ending import Ending
 
-        spec = load(space, overrides or [])
+        spec = load(space, overrides or [], resume=resume)
         again = ["python", "-m", "sweep.run", str(space)]
         again += [part for item in overrides or [] for part in ("--set", item)]
         again += ["--results", str(results)] if results != Path("results") else []
@@ -68,7 +68,7 @@ def command(
             raise typer.Exit(INTERRUPTED)
 
 
-def load(space: Path, overrides: list[str]) -> SweepSpec:
+def load(space: Path, overrides: list[str], *, resume: bool = False) -> SweepSpec:
     """The validated spec, its data looked at and its warnings printed.
 
     Raises:
@@ -77,7 +77,7 @@ def load(space: Path, overrides: list[str]) -> SweepSpec:
     from sweep.check import load_checked
     from sweep.console.words import print_warnings
 
-    spec, warnings = load_checked(space, overrides)
+    spec, warnings = load_checked(space, overrides, begins=not resume)
     print_warnings(warnings)
     return spec
 
@@ -158,11 +158,19 @@ def _execute(spec: SweepSpec, store: Store, console: Console, *, verbose: bool) 
     from sweep.engine.conductor import Conductor
     from sweep.engine.execute import execute
     from sweep.tracking.make import Tracked, tracking
+    from sweep.tracking.study_file import live_study
+
+    def warn(text: str) -> None:
+        print_warnings([text])
 
     progress = Progress(spec.trials, spec.extents.most_epochs)
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
-    with tracking(spec.tracking, tracked, lambda text: print_warnings([text])) as trackers:
+    with (
+        tracking(spec.tracking, tracked, warn) as trackers,
+        live_study(store.layout.study, spec, store.records, warn) as study,
+    ):
         conductor = Conductor(spec, store, [progress, *trackers])
+        conductor.subscribe(study)
         progress.start_clock()
         if console.is_terminal and not verbose:
             with LiveView(spec.name, progress, console):

@@ -11,6 +11,7 @@ from rich.text import Text
 from sweep.analysis.ranking import unfinished
 from sweep.console.tables import causes, ranking_table
 from sweep.console.words import STYLES
+from sweep.errors import one_line
 from sweep.record import Status, TrialRecord
 from sweep.spec.wording import counted
 
@@ -55,8 +56,8 @@ def cures(records: Iterable[TrialRecord]) -> list[Text]:
     return [
         Text.assemble(
             (f"Why {_named(trials)} diverged: ", STYLES[Status.DIVERGED]),
-            f"{cause} ",
-            (advice, "bold"),
+            f"{one_line(cause)} ",
+            (one_line(advice), "bold"),
         )
         for (cause, advice), trials in fits.items()
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,20 +62,28 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     def _begin(self, config: dict[str, Any]) -> None:
         self._folder = Path(config["folder"])
         self._last = None
-        self._run = _train(self._folder)
+        self._run = _train(self._folder, config["branching"])
 
 
-def _train(folder: Path) -> Generator[EpochMetrics, None, Outcome]:
+def _train(folder: Path, branching: Sequence[int]) -> Generator[EpochMetrics, None, Outcome]:
     # Inside the generator, so that a failing import or file is the trial's outcome too.
     from sweep.spec.load import load_trial
-    from sweep.store.layout import TrialPaths
+    from sweep.store.layout import Layout, TrialPaths
     from sweep.store.lock import training
     from sweep.trainer.checkpoints import Checkpoints
     from sweep.trainer.fit import epochs
+    from sweep.trainer.trunk import Trunk
 
     paths = TrialPaths(folder)
+    # A trial's folder lies in `trials` of the sweep's.
+    trunks = Layout(folder.parent.parent).trunks
     with training(paths):
         config = load_trial(paths.config)
         return (
-            yield from epochs(config, checkpoint=Checkpoints(folder), provenance=paths.provenance)
+            yield from epochs(
+                config,
+                checkpoint=Checkpoints(folder),
+                provenance=paths.provenance,
+                trunk=Trunk.of(config, paths, trunks, branching) if branching else None,
+            )
         )

@@ -13,6 +13,13 @@ from pathlib import Path
 from sweep.errors import SweepFailed
 from sweep.record import last_line
 
+ONLY_LOCAL = ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+"""Ray's switch between one machine and a cluster, named after where it is off by default.
+
+On, GCS, raylet and every worker listen on all interfaces of the machine; off, on loopback
+(Ray 2.60: `ray._private.services.get_node_ip_address`, and `listen_to_localhost_only` in C++).
+"""
+
 RAY_LOGGERS = ("ray", "ray.tune", "ray.data", "ray.train")
 
 # Ray reads these when it is imported or started; what the user has set stays.
@@ -32,12 +39,15 @@ ENVIRONMENT = {
 def local_cluster(log: Path, *, verbose: bool) -> Iterator[None]:
     """Start Ray on this machine, and end it with all its processes on leaving.
 
+    Nobody reaches it from another machine, unless Ray was imported before.
+
     Args:
         log: where the messages of Ray and its libraries go when they are not wanted on screen.
         verbose: let Ray and the workers write to the screen.
     Raises:
         SweepFailed: Ray did not start.
     """
+    os.environ.setdefault(*ONLY_LOCAL)
     prepare_environment()
     # Imported here: more than a second, and only a sweep needs it.
     import ray

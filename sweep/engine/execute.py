@@ -17,6 +17,7 @@ from sweep.engine.ending import Ending
 from sweep.errors import SweepError, SweepFailed
 from sweep.record import last_line
 from sweep.spec.sweep import SweepSpec
+from sweep.spec.trunk import branching_epochs
 
 RETRIES = 2
 """How often a trial goes on from its checkpoint after a fault of the machine."""
@@ -55,7 +56,9 @@ def execute(conductor: Conductor, spec: SweepSpec, log: Path, *, verbose: bool =
             tuner = tune.Tuner(
                 tune.with_resources(TrialActor, resources),
                 tune_config=tune.TuneConfig(
-                    search_alg=ConductedSearcher(conductor, _slots(spec, resources)),
+                    search_alg=ConductedSearcher(
+                        conductor, _slots(spec, resources), branching_epochs(spec)
+                    ),
                     scheduler=scheduler,
                     num_samples=-1,  # the searcher says when it is finished
                     reuse_actors=True,

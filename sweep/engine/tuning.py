@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +48,28 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
     """Hands the conductor's trials to Ray, at most ``max_concurrent`` at a time.
 
     A trial is proposed only when a slot is free for it, so that every proposal knows all results.
+
+    Args:
+        conductor: has the trials.
+        max_concurrent: most trials at a time.
+        branching: numbers of epochs after which trials may leave a trunk (`sweep.spec.trunk`).
     """
 
-    def __init__(self, conductor: Conductor, max_concurrent: int) -> None:
+    def __init__(
+        self, conductor: Conductor, max_concurrent: int, branching: Sequence[int] = ()
+    ) -> None:
         super().__init__()
         self._conductor = conductor
         self._max_concurrent = max_concurrent
+        self._branching = list(branching)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if self._conductor.executing >= self._max_concurrent:
             return None
         folder = self._conductor.next_trial()
-        return Searcher.FINISHED if folder is None else {"folder": str(folder)}
+        if folder is None:
+            return Searcher.FINISHED if self._conductor.finished else None
+        return {"folder": str(folder), "branching": self._branching}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Ends reach the conductor through the scheduler, which knows why."""

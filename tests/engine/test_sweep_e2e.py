@@ -15,13 +15,16 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sweep.data.shapes import write_shapes
 from sweep.record import EpochMetrics
 from sweep.spec.load import load_sweep, load_trial
+from sweep.spec.settings import ShapesData
 from sweep.trainer.fit import fit
 
 SWEEP = """\
@@ -41,12 +44,13 @@ space:
   loss.weights.boundary: {loguniform: [1.0e-3, 1.0]}
 """
 # The deepest level of these networks is one pixel: too small for the instance norm of dynunet,
-# which raises in its first step; attention_unet can do with it.
+# which raises in its first step; attention_unet can do with it. Of a raw dataset that shows only
+# when it is trained on.
 STORMY = """\
 searcher: grid
 scheduler: none
 max_concurrent: 1
-data: {source: shapes, size: 32, count: 15}
+data: {source: nnunet_raw, folder: circles}
 trainer: {epochs: 40, batch_size: 4, device: cpu}
 network: {channels: [4, 4, 4, 4, 4, 4]}
 loss: {warmup_epochs: 39}
@@ -148,6 +152,25 @@ def descendants(ancestor: int) -> dict[int, str]:
             return found
         family |= new.keys()
         found |= new
+
+
+def listening(processes: set[int]) -> set[IPv6Address]:
+    """Addresses on which any of the processes accepts connections; IPv4 as ``::ffff:a.b.c.d``."""
+    sockets = set()
+    for process in processes:
+        with suppress(FileNotFoundError):  # it has ended
+            for descriptor in Path(f"/proc/{process}/fd").iterdir():
+                with suppress(FileNotFoundError):
+                    sockets.add(str(descriptor.readlink()))
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in sockets:
+                words = bytes.fromhex(local.partition(":")[0])  # of 32 bits, last byte first
+                address = b"".join(words[i : i + 4][::-1] for i in range(0, len(words), 4))
+                found.add(IPv6Address((bytes(10) + b"\xff\xff" + address)[-16:]))
+    return found
 
 
 def living_in_session(session: int) -> list[str]:
@@ -390,6 +413,7 @@ class Storm:
     run: Run
     epochs_before: tuple[int, int]
     """Those of the second trial before the kill, and before the full disk."""
+    addresses: set[IPv6Address]
 
 
 @pytest.fixture(scope="module")
@@ -399,17 +423,20 @@ def stormy(tmp_path_factory: pytest.TempPathFactory) -> Storm:
     """
     cwd = tmp_path_factory.mktemp("stormy")
     (cwd / "stormy.yaml").write_text(STORMY)
+    write_shapes(cwd / "circles", ShapesData(size=32, count=15))
     process = start(cwd, "stormy.yaml")
     folder = cwd / "results" / "stormy"
     trial = folder / "trials" / "t0001"
     wait_for(lambda: len(history(trial)) >= 5, process)
+    addresses = listening({process.pid, *descendants(process.pid)})
     killed = worker_of(process)
     os.kill(killed, signal.SIGKILL)
     before_the_kill = len(history(trial))
     wait_for(lambda: len(history(trial)) >= before_the_kill + 5, process)
     resource.prlimit(worker_of(process), resource.RLIMIT_FSIZE, (1000, 1000))
     before_the_full_disk = len(history(trial))
-    return Storm(finish(process, folder), (before_the_kill, before_the_full_disk))
+    epochs = (before_the_kill, before_the_full_disk)
+    return Storm(finish(process, folder), epochs, addresses)
 
 
 def worker_of(process: subprocess.Popen[str]) -> int:
@@ -431,6 +458,11 @@ def test_trial_whose_trainer_raises_fails_with_the_last_line_and_the_sweep_goes_
     assert traceback.startswith("Traceback (most recent call last):")
     assert failed["cause"] in traceback
     assert (best["trial_id"], best["status"]) == ("t0001", "completed")
+
+
+def test_ray_listens_on_loopback_alone(stormy: Storm) -> None:
+    assert stormy.addresses
+    assert all((address.ipv4_mapped or address).is_loopback for address in stormy.addresses)
 
 
 def test_trial_whose_worker_was_killed_or_could_not_write_goes_on_from_its_checkpoint(

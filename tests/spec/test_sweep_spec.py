@@ -74,6 +74,20 @@ def test_rungs_lie_at_powers_of_the_reduction_factor_before_the_last_epoch() -> 
         rung_epochs(10, 1, 1)
 
 
+def test_hyperband_has_the_rungs_of_asha_and_a_bracket_for_each() -> None:
+    hyperband = {"name": "hyperband", "grace_period": 2, "reduction_factor": 3}
+    spec = sweep(scheduler=hyperband, trainer={"epochs": 54})
+    assert spec.rungs() == [2, 6, 18]
+    assert spec.scheduler.brackets == 3
+    assert sweep(scheduler=hyperband, trainer={"epochs": 2}).scheduler.brackets == 1
+    assert sweep(scheduler={**hyperband, "brackets": 2}).scheduler.brackets == 2
+
+
+def test_median_judges_after_each_epoch_from_the_grace_period_to_the_last_but_one() -> None:
+    assert sweep(scheduler="median", trainer={"epochs": 22}).rungs() == [19, 20, 21]
+    assert sweep(scheduler={"name": "median", "grace_period": 98}).rungs() == [98, 99]
+
+
 def test_the_longest_warmup_is_that_of_the_space_else_of_the_base() -> None:
     assert sweep().longest_warmup() == 8
     assert sweep(space={"seed": {"choice": [0, 1]}}).longest_warmup() == 20
