@@ -79,6 +79,7 @@ class EpochMetrics:
         metrics: further metrics of the validation by name, those that this epoch measured; None
             where no case says anything.
         warnings: sentences for the user on what is likely not meant.
+        shared: whether the epoch was trained by another trial, which this one went on from.
     """
 
     epoch: int
@@ -96,6 +97,7 @@ class EpochMetrics:
     seconds: float = 0.0
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    shared: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return finite_fields(self)
@@ -145,16 +147,6 @@ class Divergence:
     def to_json(self) -> dict[str, Any]:
         diagnosis = self.diagnosis.to_json() if self.diagnosis else None
         return finite_fields(replace(self, diagnosis=None)) | {"diagnosis": diagnosis}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Divergence:
-        known = known_fields(cls, values)
-        known["cause"] = Cause(known["cause"])
-        if known.get("stage") is not None:
-            known["stage"] = Stage(known["stage"])
-        if known.get("diagnosis") is not None:
-            known["diagnosis"] = Diagnosis.from_json(known["diagnosis"])
-        return cls(**known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,8 +215,14 @@ class TrialRecord:
         return tuple(dict.fromkeys(text for epoch in self.history for text in epoch.warnings))
 
     @property
+    def trained(self) -> tuple[EpochMetrics, ...]:
+        """The epochs that it trained itself."""
+        return tuple(epoch for epoch in self.history if not epoch.shared)
+
+    @property
     def seconds(self) -> float:
-        return sum(epoch.seconds for epoch in self.history)
+        """Wall time of the epochs that it trained itself."""
+        return sum(epoch.seconds for epoch in self.trained)
 
 
 def last_line(error: BaseException) -> str:

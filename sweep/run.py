@@ -69,7 +69,7 @@ def command(
         from sweep.spec.machine import Machine
 
         machine = Machine.here() if address is None else Machine.any()
-        spec = load(space, overrides or [], machine)
+        spec = load(space, overrides or [], machine, resume=resume)
         site = Site.of(spec.name, results, address)
         again = ["python", "-m", "sweep.run", str(space)]
         again += [part for item in overrides or [] for part in ("--set", item)]
@@ -85,7 +85,7 @@ def command(
             raise typer.Exit(INTERRUPTED)
 
 
-def load(space: Path, overrides: list[str], machine: Machine) -> SweepSpec:
+def load(space: Path, overrides: list[str], machine: Machine, *, resume: bool = False) -> SweepSpec:
     """The validated spec, its data looked at and its warnings printed.
 
     Raises:
@@ -94,7 +94,7 @@ def load(space: Path, overrides: list[str], machine: Machine) -> SweepSpec:
     from sweep.check import load_checked
     from sweep.console.words import print_warnings
 
-    spec, warnings = load_checked(space, overrides, machine)
+    spec, warnings = load_checked(space, overrides, machine, begins=not resume)
     print_warnings(warnings)
     return spec
 
@@ -193,11 +193,19 @@ def _execute(
     from sweep.engine.conductor import Conductor
     from sweep.engine.execute import execute
     from sweep.tracking.make import Tracked, tracking
+    from sweep.tracking.study_file import live_study
+
+    def warn(text: str) -> None:
+        print_warnings([text])
 
     progress = Progress(spec.trials, spec.extents.most_epochs)
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
-    with tracking(spec.tracking, tracked, lambda text: print_warnings([text])) as trackers:
+    with (
+        tracking(spec.tracking, tracked, warn) as trackers,
+        live_study(store.layout.study, spec, store.records, warn) as study,
+    ):
         conductor = Conductor(spec, store, [progress, *trackers])
+        conductor.subscribe(study)
         progress.start_clock()
         if console.is_terminal and not verbose:
             with LiveView(spec.name, progress, console):

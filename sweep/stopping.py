@@ -6,6 +6,7 @@ Standard library only: the trainer steps it live, the analysis replays histories
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -37,3 +38,7 @@ class EarlyStopping:
         elif epoch >= self.first_epoch:
             self.waited += 1
         return self.patience is not None and self.waited >= self.patience
+
+    def replay(self, curve: Iterable[tuple[int, float | None]]) -> bool:
+        """Take a recorded curve of (epoch, Dice) up to where it stops; True where it does."""
+        return any(self.update(epoch, value) for epoch, value in curve)

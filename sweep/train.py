@@ -181,9 +181,10 @@ def _replay(path: Path) -> None:
     from sweep.spec.load import load_trial
     from sweep.store.files import read_json
     from sweep.store.layout import TrialPaths
+    from sweep.store.parsed import parsed
 
     paths = TrialPaths(path if path.is_dir() else path.parent)
-    divergence = read_json(paths.divergence, Divergence.from_json)
+    divergence = read_json(paths.divergence, lambda values: parsed(Divergence, values))
     settings = load_trial(paths.config)
     if not paths.offending.exists():
         raise ResultsError(f"{paths.offending} does not exist: no single step is to blame")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sweep.spec.load import load_sweep, load_trial
+from sweep.spec.warn import warnings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [page for page in ROOT.glob("**/*.md") if ".venv" not in page.parts]
@@ -32,6 +33,16 @@ def test_the_example_of_the_augmentation_page_is_a_valid_trial(tmp_path: Path) -
     (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     (tmp_path / "example.yaml").write_text(example)
     assert load_trial(tmp_path / "example.yaml").augmentation.gamma.probability == 0.25
+
+
+def test_the_example_of_the_search_page_is_a_valid_sweep(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "search.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "example.yaml").write_text(example)
+    spec = load_sweep(tmp_path / "example.yaml")
+    assert spec.given == 4
+    assert spec.rungs() == [40]
+    assert warnings(spec) == []
 
 
 @pytest.mark.parametrize("command", re.findall(r"python -m (sweep\.\w+)", README))

@@ -11,6 +11,7 @@ from rich.text import Text
 from sweep.analysis.ranking import unfinished
 from sweep.console.tables import causes, ranking_table
 from sweep.console.words import STYLES
+from sweep.errors import one_line
 from sweep.record import Status, TrialRecord
 from sweep.spec.wording import counted
 
@@ -39,7 +40,7 @@ def print_results(
     """
     console.print(ranking_table(frame, parameters, title=title, width=console.width))
     for line in [*causes(frame), *cures(records)]:
-        console.print(line)
+        console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
     if left_out := unfinished(records):
         console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
 
@@ -55,8 +56,8 @@ def cures(records: Iterable[TrialRecord]) -> list[Text]:
     return [
         Text.assemble(
             (f"Why {_named(trials)} diverged: ", STYLES[Status.DIVERGED]),
-            f"{cause} ",
-            (advice, "bold"),
+            f"{one_line(cause)} ",
+            (one_line(advice), "bold"),
         )
         for (cause, advice), trials in fits.items()
     ]

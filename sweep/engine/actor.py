@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,10 +68,12 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     def _begin(self, config: dict[str, Any]) -> None:
         self._folder = Path(config["folder"])
         self._last = None
-        self._run = _train(self._folder, config["uri"])
+        self._run = _train(self._folder, config["uri"], config["branching"])
 
 
-def _train(folder: Path, uri: str | None) -> Generator[EpochMetrics, None, Outcome]:
+def _train(
+    folder: Path, uri: str | None, branching: Sequence[int]
+) -> Generator[EpochMetrics, None, Outcome]:
     # Inside the generator, so that a failing import or file is the trial's outcome too.
     from sweep.data.prepare import prepare
     from sweep.engine.site import scratch
@@ -81,11 +83,14 @@ def _train(folder: Path, uri: str | None) -> Generator[EpochMetrics, None, Outco
     from sweep.store.workplace import workplace
     from sweep.trainer.checkpoints import Checkpoints
     from sweep.trainer.fit import epochs
+    from sweep.trainer.trunk import Trunk
 
     remote = None
     if uri is not None:
         trial = Layout(Path()).trial(folder.name).folder.as_posix()
         folder, remote = scratch(uri) / trial, RemoteFolder(uri).below(trial)
+    # A trial's folder lies in `trials` of the sweep's; at a URI a trunk is shared on each node.
+    trunks = Layout(folder.parent.parent).trunks
     with workplace(folder, remote) as place:
         config = load_trial(place.paths.config)
         try:
@@ -98,6 +103,7 @@ def _train(folder: Path, uri: str | None) -> Generator[EpochMetrics, None, Outco
             checkpoint=Checkpoints(folder),
             data=data,
             provenance=place.paths.provenance,
+            trunk=Trunk.of(config, place.paths, trunks, branching) if branching else None,
         )
         return (yield from _saved(run, place))
 

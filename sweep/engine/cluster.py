@@ -17,6 +17,13 @@ from sweep.codebase import PACKAGE
 from sweep.errors import InputError, SweepFailed
 from sweep.record import last_line
 
+ONLY_LOCAL = ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+"""Ray's switch between one machine and a cluster, named after where it is off by default.
+
+On, GCS, raylet and every worker listen on all interfaces of the machine; off, on loopback
+(Ray 2.60: `ray._private.services.get_node_ip_address`, and `listen_to_localhost_only` in C++).
+"""
+
 RAY_LOGGERS = ("ray", "ray.tune", "ray.data", "ray.train")
 
 # Ray reads these when it is imported or started; what the user has set stays.
@@ -42,6 +49,8 @@ SECONDS_TO_ANSWER = 5.0
 def cluster(log: Path, *, verbose: bool, address: str | None = None) -> Iterator[None]:
     """Connect to Ray, and leave nothing of this process there on leaving.
 
+    Nobody reaches it from another machine, unless Ray was imported before.
+
     Args:
         log: where the messages of Ray and its libraries go when they are not wanted on screen.
         verbose: let Ray and the workers write to the screen.
@@ -51,6 +60,7 @@ def cluster(log: Path, *, verbose: bool, address: str | None = None) -> Iterator
         SweepFailed: Ray did not start.
         InputError: there is no cluster at ``address``, or it refuses us.
     """
+    os.environ.setdefault(*ONLY_LOCAL)
     prepare_environment()
     if address is not None:
         require_answer(address)

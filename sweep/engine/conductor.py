@@ -14,12 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from sweep.engine.trunks import Trunks
 from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
+from sweep.search.clock import make_clock
 from sweep.search.scheduler import Decision, make_scheduler
 from sweep.search.searcher import make_searcher
+from sweep.search.warm_start import best_of, read_warm_start
 from sweep.spec.load import to_yaml
 from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
+from sweep.spec.trunk import branching_epochs, switch_on, trunk_key
 from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted
 from sweep.store.layout import trial_number
 from sweep.store.store import Store
@@ -69,10 +73,17 @@ class Conductor:
         self._spec = spec
         self._store = store
         self._observers = tuple(observers)
-        self._searcher = make_searcher(spec)
+        earlier = store.earlier(lambda: read_warm_start(spec)) if spec.warm_start else []
+        self._enqueued = best_of(earlier, spec.warm_start.enqueue if spec.warm_start else 0)
+        self._searcher = make_searcher(spec, first=len(spec.presets) + len(self._enqueued))
+        for record in earlier:
+            self._searcher.learn(record)
         self._scheduler = make_scheduler(spec)
+        self._clock = make_clock(spec)
         self._trials: dict[str, _Trial] = {}  # those without an end
         self._waiting: deque[str] = deque()  # of these, the ones that nobody executes
+        self._trunks = Trunks()
+        self._shares = bool(branching_epochs(spec))
         self._proposed = 0
         self._exhausted = False
         self._leading = -math.inf  # best Dice of the trials that have ended with a result
@@ -93,17 +104,29 @@ class Conductor:
         return not self._waiting and (self._exhausted or self._proposed >= self._spec.trials)
 
     def next_trial(self) -> Path | None:
-        """Folder of the next trial to execute, with its ``config.yaml``; None when `finished`.
+        """Folder of the next trial to execute, with its ``config.yaml``; None for now, or for good
+        when `finished`.
 
         Trials that an interruption left unfinished come first, then the presets, each a trial,
-        then what the searcher proposes.
+        then the enqueued configurations of earlier sweeps, then what the searcher proposes. One
+        whose warm-up another trial is training waits for it.
         """
         if not self._waiting and not self.finished:
-            if self._proposed < len(self._spec.presets):
-                self._start_preset(self._spec.presets[self._proposed])
+            presets, enqueued = self._spec.presets, self._enqueued
+            if self._proposed < len(presets):
+                name = presets[self._proposed]
+                self._start_given(self._spec.parameters_of(self._spec.preset_trial(name)), name)
+            elif self._proposed < len(presets) + len(enqueued):
+                parameters = enqueued[self._proposed - len(presets)]
+                self._start_given(parameters)
             else:
                 self._propose()
-        return self._folder(self._waiting.popleft()) if self._waiting else None
+        trial_id = next(filter(self._trunks.may_start, self._waiting), None)
+        if trial_id is None:
+            return None
+        self._waiting.remove(trial_id)
+        self._trunks.start(trial_id)
+        return self._folder(trial_id)
 
     def report(self, trial_id: str, metrics: EpochMetrics) -> Decision:
         """Record an epoch and decide whether the trial goes on.
@@ -129,9 +152,10 @@ class Conductor:
         self._store.end_trial(trial_id, outcome)
         self._close(trial, outcome)
 
-    def _start_preset(self, name: str) -> None:
-        settings = self._spec.preset_trial(name)
-        trial = self._start(self._spec.parameters_of(settings), settings, name)
+    def _start_given(
+        self, parameters: Mapping[str, ParameterValue], preset: str | None = None
+    ) -> None:
+        trial = self._start(parameters, preset)
         # What it proposes itself, a searcher knows to be running. This it has to be told.
         self._searcher.tell(trial.record(None))
 
@@ -140,15 +164,10 @@ class Conductor:
         if parameters is None:
             self._exhausted = True
             return
-        self._start(parameters, self._spec.trial(parameters))
+        self._start(parameters)
 
-    def _start(
-        self,
-        parameters: Mapping[str, ParameterValue],
-        settings: TrialSettings,
-        preset: str | None = None,
-    ) -> _Trial:
-        config = to_yaml(settings)
+    def _start(self, parameters: Mapping[str, ParameterValue], preset: str | None = None) -> _Trial:
+        config = to_yaml(self._settings_of(parameters, preset))
         trial_id = self._store.start_trial(self._proposed, parameters, config, preset)
         return self._open(_Trial(trial_id, parameters, preset))
 
@@ -156,6 +175,10 @@ class Conductor:
         self._proposed += 1
         self._trials[trial.trial_id] = trial
         self._waiting.append(trial.trial_id)
+        settings = self._settings_of(trial.parameters, trial.preset)
+        length = switch_on(settings)
+        self._trunks.add(trial.trial_id, trunk_key(settings), length if self._shares else 0)
+        self._clock.start(trial.trial_id, length, trial.preset)
         for observer in self._observers:
             observer.trial_started(trial.trial_id, trial.parameters)
         return trial
@@ -163,12 +186,16 @@ class Conductor:
     def _take(self, trial: _Trial, metrics: EpochMetrics) -> Decision:
         """Decide on an epoch that is recorded, now or in an earlier session."""
         trial.history.append(metrics)
+        self._trunks.report(trial.trial_id, len(trial.history))
         for observer in self._observers:
             observer.epoch_reported(trial.trial_id, metrics)
         epochs = metrics.epoch + 1
         # As it was recorded: a NaN that an earlier session saw is None when it is replayed.
         value = finite_or_none(metrics.val_dice)
-        return self._scheduler.report(trial.trial_id, epochs, value)
+        time, score = self._clock.read(trial.trial_id, epochs, value)
+        if time < 1:
+            return Decision.CONTINUE
+        return self._scheduler.report(trial.trial_id, time, score)
 
     def _prune(self, trial: _Trial) -> None:
         cause = f"stopped by {self._spec.scheduler.name} after {len(trial.history)} epochs"
@@ -179,11 +206,15 @@ class Conductor:
         if trial.trial_id in self._waiting:  # it ended in an earlier session
             self._waiting.remove(trial.trial_id)
         record = trial.record(outcome)
+        self._trunks.end(trial.trial_id)
+        self._clock.end(trial.trial_id)
         self._scheduler.end(trial.trial_id, outcome.status)
         self._searcher.tell(record)
         for observer in self._observers:
             observer.trial_ended(record)
         self._store.discard_checkpoints(trial.trial_id, best=not self._keeps_best(record))
+        if self.finished and not self._trials:
+            self._store.discard_trunks()
 
     def _keeps_best(self, record: TrialRecord) -> bool:
         """Whether the weights of the best epoch stay: those of a diverged trial do not, and those
@@ -199,15 +230,14 @@ class Conductor:
     def _replay(self) -> None:
         """Repeat what was recorded: searcher, scheduler and observers end as they were."""
         records = {record.trial_id: record for record in self._store.records()}
-        for record in records.values():
-            self._searcher.tell(record)
         events = list(self._store.journal())
         last = {event.trial_id: event for event in events}
         for event in events:
             record = records[event.trial_id]
             match event:
                 case TrialStarted():
-                    self._open(_Trial(event.trial_id, record.parameters, record.preset))
+                    trial = self._open(_Trial(event.trial_id, record.parameters, record.preset))
+                    self._searcher.tell(trial.record(None))
                 case EpochRecorded():
                     trial = self._trials[event.trial_id]
                     decision = self._take(trial, _metrics(event, record))
@@ -218,6 +248,11 @@ class Conductor:
                 case TrialEnded():
                     assert record.outcome is not None
                     self.end(event.trial_id, record.outcome)
+
+    def _settings_of(
+        self, parameters: Mapping[str, ParameterValue], preset: str | None
+    ) -> TrialSettings:
+        return self._spec.trial(parameters) if preset is None else self._spec.preset_trial(preset)
 
     def _folder(self, trial_id: str) -> Path:
         return self._store.layout.trial(trial_id).folder

@@ -18,6 +18,7 @@ from sweep.engine.site import Site
 from sweep.errors import SweepError, SweepFailed
 from sweep.record import last_line
 from sweep.spec.sweep import SweepSpec
+from sweep.spec.trunk import branching_epochs
 
 RETRIES = 2
 """How often a trial goes on from its checkpoint after a fault of the machine."""
@@ -66,7 +67,9 @@ def execute(
             tuner = tune.Tuner(
                 tune.with_resources(TrialActor, capacity.resources),
                 tune_config=tune.TuneConfig(
-                    search_alg=ConductedSearcher(conductor, capacity, site.uri),
+                    search_alg=ConductedSearcher(
+                        conductor, capacity, site.uri, branching_epochs(spec)
+                    ),
                     scheduler=scheduler,
                     num_samples=-1,  # the searcher says when it is finished
                     reuse_actors=True,

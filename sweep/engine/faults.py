@@ -29,12 +29,9 @@ def is_infrastructure(error: Exception) -> bool:
     leaves the process unusable. False for all else, a lack of memory included: main memory or the
     GPU's, that configuration does not fit.
     """
-    import torch  # not at the top: a driver has no use for it
-
-    device_broke: tuple[type[Exception], ...] = ()
-    if hasattr(torch, "AcceleratorError"):  # from torch 2.8 on
-        device_broke = (torch.AcceleratorError,)
-    return isinstance(error, (OSError, SweepFailed, ResultsError, *device_broke))
+    # By name: a driver has no use for torch, and it is there from version 2.8 on.
+    device_broke = any(kind.__name__ == "AcceleratorError" for kind in type(error).__mro__)
+    return device_broke or isinstance(error, (OSError, SweepFailed, ResultsError))
 
 
 def read_failures(trial: Trial) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,21 +53,28 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         conductor: has the trials.
         capacity: how many there is room for now.
         uri: where the results lie, if that is no folder that the workers see.
+        branching: numbers of epochs after which trials may leave a trunk (`sweep.spec.trunk`).
     """
 
-    def __init__(self, conductor: Conductor, capacity: Callable[[], int], uri: str | None) -> None:
+    def __init__(
+        self,
+        conductor: Conductor,
+        capacity: Callable[[], int],
+        uri: str | None = None,
+        branching: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         self._conductor = conductor
         self._capacity = capacity
-        self._uri = uri
+        self._of_all = {"uri": uri, "branching": list(branching)}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if self._conductor.executing >= self._capacity():
             return None
         folder = self._conductor.next_trial()
         if folder is None:
-            return str(Searcher.FINISHED)
-        return {"folder": str(folder), "uri": self._uri}
+            return str(Searcher.FINISHED) if self._conductor.finished else None
+        return {"folder": str(folder)} | self._of_all
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Ends reach the conductor through the scheduler, which knows why."""

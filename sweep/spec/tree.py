@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from sweep.spec.base import Settings
-from sweep.spec.settings import ActsLate, TrialSettings
+from sweep.spec.settings import ActsLate, EndsRun, TrialSettings
 
 KeyPath = tuple[str | int, ...]
 """Way to a value in the YAML: a key for each mapping, an index for each list."""
@@ -29,9 +29,22 @@ def setting_names(group: type[Settings] = TrialSettings) -> list[str]:
     return list(dict.fromkeys(name for name, _ in setting_fields(group)))
 
 
+def value_of(settings: Settings, key: str) -> Any:
+    """The value of the setting with this dotted name."""
+    value: Any = settings
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value
+
+
 def after_switch_on_keys() -> frozenset[str]:
     """Dotted names of the settings without effect before the geometric loss switches on."""
-    return frozenset(name for name, field in setting_fields() if _acts_late(field))
+    return _marked(ActsLate)
+
+
+def run_ending_keys() -> frozenset[str]:
+    """Dotted names of the settings that decide where a run ends, and nothing else of it."""
+    return _marked(EndsRun)
 
 
 def choosing_keys() -> frozenset[str]:
@@ -128,8 +141,12 @@ def _tags(group: type[Settings], discriminator: str) -> tuple[Any, ...]:
     return get_args(group.model_fields[discriminator].annotation)
 
 
-def _acts_late(field: FieldInfo) -> bool:
-    return any(isinstance(mark, ActsLate) for mark in field.metadata)
+def _marked(mark: type) -> frozenset[str]:
+    return frozenset(
+        name
+        for name, field in setting_fields()
+        if any(isinstance(item, mark) for item in field.metadata)
+    )
 
 
 def _is_union(annotation: Any) -> bool:

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-HISTORY = "history.jsonl"
 CHECKPOINTS = ".pt"
 """Ending of the files that only trainers read and write."""
 
@@ -60,7 +59,7 @@ class TrialPaths:
     @property
     def history(self) -> Path:
         """One JSON object an epoch."""
-        return self.folder / HISTORY
+        return self.folder / "history.jsonl"
 
     @property
     def divergence(self) -> Path:
@@ -124,6 +123,16 @@ class Layout:
         return self.folder / "journal.jsonl"
 
     @property
+    def warm_start(self) -> Path:
+        """What the searcher was told of earlier sweeps; only where the spec names some."""
+        return self.folder / "warm_start.jsonl"
+
+    @property
+    def study(self) -> Path:
+        """The trials as an Optuna study, to look at; made from our records, never read back."""
+        return self.folder / "study.journal"
+
+    @property
     def ranking_csv(self) -> Path:
         return self.folder / "ranking.csv"
 
@@ -154,6 +163,11 @@ class Layout:
     @property
     def trials(self) -> Path:
         return self.folder / "trials"
+
+    @property
+    def trunks(self) -> Path:
+        """Snapshots of shared warm-ups, while trials may still start from them."""
+        return self.folder / "trunks"
 
     def trial(self, trial_id: str) -> TrialPaths:
         """The files of one trial; ValueError where ``trial_id`` could lead out of the folder."""

@@ -139,8 +139,7 @@ class MirroredStore(Store):
         for trial_id in self._changed:
             self._mirror.send(_files(self.layout.trial(trial_id).folder))
         self._changed.clear()
-        above = [entry for entry in self.layout.folder.iterdir() if entry != self.layout.trials]
-        self._mirror.send(file for entry in above for file in _files(entry))
+        self._mirror.send(_files(self.layout.folder, but=self.layout.trials.name))
         while self._deletable:
             self._mirror.remote.delete(self._deletable[-1])
             self._deletable.pop()
@@ -195,11 +194,13 @@ def local_results(results: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _files(entry: Path) -> list[Path]:
-    """A file, or all below a folder; but nothing hidden: locks and half-written files."""
-    if entry.name.startswith("."):
-        return []
-    return [entry] if entry.is_file() else [f for item in entry.iterdir() for f in _files(item)]
+def _files(folder: Path, *, but: str = "") -> list[Path]:
+    """All files below a folder, but not those in ``but``, nor locks and what is half written."""
+    found = []
+    for path, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != but and name[0] != "."]
+        found += [Path(path, name) for name in names if name[0] != "."]
+    return found
 
 
 def _clear(folder: Path) -> None:

@@ -8,7 +8,8 @@ leaves a journal that lags behind; `Store` makes up for that when it opens a fol
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count, takewhile
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ from filelock import FileLock
 
 from sweep.errors import ResultsError
 from sweep.record import EpochMetrics, Outcome, ParameterValue, TrialRecord
+from sweep.store.earlier import read_earlier, write_earlier
 from sweep.store.files import (
     atomic_write_text,
     drop_temporary,
@@ -37,9 +39,9 @@ from sweep.store.journal import (
     TrialStarted,
     read_journal,
 )
-from sweep.store.layout import HISTORY, Layout, trial_id
+from sweep.store.layout import Layout, trial_id
 from sweep.store.lock import lock_results
-from sweep.store.read import read_records, require_results
+from sweep.store.read import read_records, require_no_link, require_results, trial_folders
 from sweep.store.trial import discard, write_end, write_epoch, write_start
 
 
@@ -88,6 +90,9 @@ class Store:
         """
         layout = Layout(folder)
         require_results(layout)
+        with reading(folder):
+            require_no_link(*folder.iterdir())
+        trial_folders(layout)
         lock = lock_results(layout)
         try:
             return cls(layout, lock)
@@ -157,6 +162,10 @@ class Store:
         """
         discard(self.layout.trial(trial_id), best=best)
 
+    def discard_trunks(self) -> None:
+        """Deletes the snapshots of shared warm-ups: no trial is left that could start from one."""
+        shutil.rmtree(self.layout.trunks, ignore_errors=True)
+
     def spec_files(self) -> list[Path]:
         """``sweep.yaml`` and before it what it held before each of its changes, in order."""
         former = takewhile(Path.exists, map(self.layout.former_sweep_yaml, count(1)))
@@ -171,6 +180,22 @@ class Store:
             atomic_write_text(self.layout.former_sweep_yaml(len(former) + 1), current)
         atomic_write_text(self.layout.sweep_yaml, sweep_yaml)
         sync_folder(self.layout.folder)
+
+    def earlier(self, read: Callable[[], Iterable[TrialRecord]]) -> list[TrialRecord]:
+        """What the searcher learns of earlier sweeps, kept from the first call on.
+
+        Args:
+            read: reads it from where it is; not called again.
+
+        Raises:
+            ResultsError: the copy is broken, or lost although trials were proposed with it.
+        """
+        copy = self.layout.warm_start
+        if not copy.exists():
+            if self._recorded.started:
+                raise ResultsError(f"{copy} is lost; put it back from a backup")
+            write_earlier(copy, read())
+        return read_earlier(copy)
 
     def records(self) -> list[TrialRecord]:
         """All trials, by number, read back from their files."""
@@ -205,8 +230,9 @@ class Store:
     def _repair(self) -> None:
         """Tells the journal what only the trials' own files have, trial by trial."""
         drop_temporary(self.layout.folder)
-        for history in self.layout.trials.glob(f"*/{HISTORY}"):
-            drop_torn_line(history)
+        for history in (self.layout.trial(name).history for name in trial_folders(self.layout)):
+            if history.exists():
+                drop_torn_line(history)
         journal = self.layout.journal
         for event in (event for record in self.records() for event in _events(record)):
             self._recorded.add(event)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from sweep.data.prepare import prepare
 from sweep.data.samples import PreparedData
-from sweep.record import EpochMetrics, Outcome, Status
+from sweep.record import Divergence, EpochMetrics, Outcome, Status
 from sweep.spec.settings import TrialSettings
 from sweep.stopping import EarlyStopping
 from sweep.trainer.checkpoints import Checkpoints
@@ -18,6 +17,7 @@ from sweep.trainer.expectations import unmet
 from sweep.trainer.guard import Diverged
 from sweep.trainer.provenance import record
 from sweep.trainer.training import Training
+from sweep.trainer.trunk import Trunk
 
 
 def fit(
@@ -27,6 +27,7 @@ def fit(
     checkpoint: Checkpoints | None = None,
     data: PreparedData | None = None,
     provenance: Path | None = None,
+    trunk: Trunk | None = None,
 ) -> Outcome:
     """Train one configuration and say how it ended.
 
@@ -37,12 +38,14 @@ def fit(
             trial goes on from there and reports the epochs before it again. None keeps nothing.
         data: prepared data to share between trials; None prepares ``config.data``.
         provenance: file that records what the trial is really trained with; None records nothing.
+        trunk: where the warm-up is shared with other trials; needs a ``checkpoint``. Epochs that
+            come from there are reported as shared.
     Returns:
         completed, early stopped, or diverged with the guard's verdict.
     Raises:
         NotApplied: what would be trained is not what ``config`` asks for.
     """
-    run = epochs(config, checkpoint=checkpoint, data=data, provenance=provenance)
+    run = epochs(config, checkpoint=checkpoint, data=data, provenance=provenance, trunk=trunk)
     while True:
         try:
             metrics = next(run)
@@ -59,19 +62,15 @@ def epochs(
     checkpoint: Checkpoints | None = None,
     data: PreparedData | None = None,
     provenance: Path | None = None,
+    trunk: Trunk | None = None,
 ) -> Generator[EpochMetrics, None, Outcome]:
     """`fit` as a generator: yields each epoch when it is trained and saved, returns the outcome."""
     training = Training(config, data or prepare(config.data))
     stopping = early_stopping(config)
-    history: list[EpochMetrics] = []
-    best: float | None = None
-    stop = False
-    if checkpoint is not None and (state := checkpoint.load_last()) is not None:
-        training.load_state_dict(state["training"])
-        history = [EpochMetrics.from_json(line) for line in state["history"]]
-        best = max((e.val_dice for e in history if e.val_dice is not None), default=None)
-        for metrics in history:
-            stop = stopping.update(metrics.epoch, metrics.val_dice)
+    files = _Files(checkpoint, trunk)
+    history, verdict = files.take_up(training, stopping)
+    best = max((e.val_dice for e in history if e.val_dice is not None), default=None)
+    stop = stopping.replay((e.epoch, e.val_dice) for e in history)
     live = training.live(stopping, config.trainer.epochs, config.expect)
     told: tuple[str, ...] = ()
     if provenance is not None:
@@ -79,14 +78,16 @@ def epochs(
         told = record(provenance, config, live, first_epoch=len(history), damaged=damaged)
     verify(config, live)
     yield from history
-    while (verdict := training.judge(history)) is None:
+    if verdict is not None and not stop:
+        return Outcome.diverged(verdict)
+    while (judged := training.judge(history)) is None:
         if stop or len(history) >= live.epochs:
             finished = len(history) >= live.epochs
             return Outcome(status=Status.COMPLETED if finished else Status.EARLY_STOPPED)
         try:
             metrics = training.run_epoch(len(history))
         except Diverged as end:
-            return _diverged(training, end, checkpoint)
+            return files.diverged(training, end, in_epoch=len(history))
         improved = metrics.val_dice is not None and (best is None or metrics.val_dice > best)
         metrics = training.measured(metrics, best=improved)
         told += metrics.warnings + unmet(live.expect, [*history, metrics])
@@ -95,12 +96,9 @@ def epochs(
         stop = stopping.update(metrics.epoch, metrics.val_dice)
         if improved:
             best = metrics.val_dice
-        if checkpoint is not None:
-            if improved:
-                checkpoint.save_best({"model": training.model.state_dict(), "epoch": metrics.epoch})
-            checkpoint.save_last(_state(training, history))
+        files.keep(training, history, improved=improved)
         yield metrics
-    return _diverged(training, verdict, checkpoint)
+    return files.diverged(training, judged)
 
 
 def early_stopping(config: TrialSettings) -> EarlyStopping:
@@ -114,14 +112,51 @@ def early_stopping(config: TrialSettings) -> EarlyStopping:
     )
 
 
-def _diverged(training: Training, end: Diverged, checkpoint: Checkpoints | None) -> Outcome:
-    """The outcome, its weights and what its step can be reproduced from saved."""
-    if checkpoint is not None:
-        checkpoint.save_healthy({"model": training.model.state_dict()})
-        if end.offending is not None:
-            checkpoint.save_offending(end.offending)
-    return Outcome.diverged(end.divergence)
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Where a trial's states are kept and taken from, if anywhere."""
 
+    checkpoint: Checkpoints | None
+    trunk: Trunk | None
 
-def _state(training: Training, history: list[EpochMetrics]) -> dict[str, Any]:
-    return {"training": training.state_dict(), "history": [e.to_json() for e in history]}
+    def take_up(
+        self, training: Training, stopping: EarlyStopping
+    ) -> tuple[list[EpochMetrics], Divergence | None]:
+        """Go on from the trial's own last state, or start from its trunk.
+
+        Returns:
+            what was trained before, and how the trunk ended, where it diverged there.
+        """
+        if self.checkpoint is not None and (state := self.checkpoint.load_last()) is not None:
+            training.load_state_dict(state["training"])
+            return [EpochMetrics.from_json(line) for line in state["history"]], None
+        if self.trunk is not None and (snapshot := self.trunk.start(stopping)) is not None:
+            if snapshot.state is not None:
+                training.load_state_dict(snapshot.state)
+            return snapshot.history, snapshot.verdict
+        return [], None
+
+    def keep(self, training: Training, history: list[EpochMetrics], *, improved: bool) -> None:
+        """Save the state after an epoch."""
+        if self.checkpoint is not None:
+            if improved:
+                best = {"model": training.model.state_dict(), "epoch": history[-1].epoch}
+                self.checkpoint.save_best(best)
+            lines = [epoch.to_json() for epoch in history]
+            self.checkpoint.save_last({"training": training.state_dict(), "history": lines})
+        if self.trunk is not None:
+            self.trunk.save(len(history))
+
+    def diverged(self, training: Training, end: Diverged, in_epoch: int | None = None) -> Outcome:
+        """The outcome, its weights and what its step can be reproduced from saved.
+
+        Args:
+            in_epoch: the epoch, from 0, that was not finished; None for a verdict after one.
+        """
+        if self.checkpoint is not None:
+            self.checkpoint.save_healthy({"model": training.model.state_dict()})
+            if end.offending is not None:
+                self.checkpoint.save_offending(end.offending)
+        if self.trunk is not None and in_epoch is not None:
+            self.trunk.save_end(in_epoch, end.divergence)
+        return Outcome.diverged(end.divergence)

@@ -6,7 +6,8 @@ import functools
 import os
 import random
 import shutil
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,8 @@ SPACE = {
 }
 GRID = {"optimizer.lr": {"grid": [0.1, 0.2, 0.3]}, "early_stopping.patience": {"choice": [2, 4, 8]}}
 ASHA = {"name": "asha", "grace_period": 1, "reduction_factor": 2}
+HYPERBAND = {"name": "hyperband", "grace_period": 1, "reduction_factor": 2}
+MEDIAN = {"name": "median", "grace_period": 2, "min_trials": 2}
 DIVERGENCE = Divergence(
     cause=Cause.NONFINITE,
     epoch=3,
@@ -297,6 +300,73 @@ def test_a_grid_is_walked_from_its_start_after_the_presets(tmp_path: Path) -> No
     assert [record.preset for record in records] == ["geometric-v2.4", *[None] * 8]
     rates = [record.parameters["optimizer.lr"] for record in records]
     assert rates == [0.01, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.3, 0.3]
+
+
+# Every point at which a sweep of concurrent trials can be interrupted.
+
+Call = tuple[str, EpochMetrics | Outcome] | None
+"""What a worker says of a trial; None: a free slot asks for the next one."""
+
+
+def answer(conductor: Conductor, call: Call) -> object:
+    if call is None:
+        folder = conductor.next_trial()
+        return folder and folder.name
+    trial, message = call
+    if isinstance(message, EpochMetrics):
+        return conductor.report(trial, message)
+    return conductor.end(trial, message)
+
+
+def four_at_a_time(store: Store, ask: Callable[[Call], object]) -> None:
+    """Run a sweep to its end; of four trials each reports one epoch in turn."""
+    running = deque[tuple[str, list[EpochMetrics], Outcome]]()
+    while True:
+        while len(running) < 4 and isinstance(name := ask(None), str):
+            curve = train(store.layout.trial(name).folder)
+            running.append((name, curve.epochs, curve.outcome))
+        if not running:
+            return
+        name, epochs, outcome = running.popleft()
+        if ask((name, epochs.pop(0) if epochs else outcome)) is Decision.CONTINUE:
+            running.append((name, epochs, outcome))
+
+
+@pytest.mark.parametrize(
+    ("searcher", "scheduler", "trials"),
+    [
+        ("random", HYPERBAND, 8),
+        ("random", MEDIAN, 8),
+        ("tpe", ASHA, 8),
+        ("cmaes", ASHA, 12),
+    ],
+)
+def test_decisions_and_proposals_after_an_interruption_at_any_point_are_those_without_it(
+    searcher: str, scheduler: Any, trials: int, tmp_path: Path
+) -> None:
+    spec = spec_of(searcher=searcher, scheduler=scheduler, trials=trials, presets=["baseline"])
+    folder = tmp_path / "toy"
+    calls, answers, copies = list[Call](), list[object](), list[Path]()
+    with Store.create(folder, to_yaml(spec)) as store:
+        conductor = Conductor(spec, store)
+
+        def ask(call: Call) -> object:
+            copies.append(shutil.copytree(folder, tmp_path / f"before{len(copies)}"))
+            calls.append(call)
+            answers.append(answer(conductor, call))
+            return answers[-1]
+
+        four_at_a_time(store, ask)
+        records = store.records()
+    assert answers.count(Decision.STOP) >= 2
+
+    for at, copied in enumerate(copies):
+        with Store.open(copied) as store:
+            conductor = Conductor(spec, store)
+            unfinished = [r.trial_id for r in store.records() if r.outcome is None]
+            assert [begin(conductor) for _ in unfinished] == unfinished
+            assert [answer(conductor, call) for call in calls[at:]] == answers[at:]
+            assert store.records() == records
 
 
 # One trial, step by step.

@@ -16,6 +16,7 @@ from sweep.data.prepare import prepare
 from sweep.data.samples import CaseArrays, PreparedData, Samples
 from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Stage, Status
 from sweep.spec.settings import TrialSettings
+from sweep.store.parsed import parsed
 from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.fit import fit
 from sweep.trainer.judges import RECENT
@@ -234,7 +235,7 @@ def test_verdict_on_an_epoch_is_the_same_after_a_resume(trial: MakeTrial, tmp_pa
 def replayed(config: TrialSettings, folder: Path, verdict: Divergence) -> Replayed:
     offending = Checkpoints(folder).load_offending()
     assert offending is not None
-    return replay(config, Divergence.from_json(verdict.to_json()), offending)
+    return replay(config, parsed(Divergence, verdict.to_json()), offending)
 
 
 def test_replay_needs_neither_the_data_nor_what_else_the_process_draws(

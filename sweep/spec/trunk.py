@@ -1,0 +1,88 @@
+"""What trials have in common: up to the switch-on of the geometric loss they may be one run.
+
+That run is their *trunk*. Which settings have no say in it is declared at the settings themselves,
+by the marks `ActsLate` and `EndsRun`; all others, and the seed, make up its key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from sweep.spec.settings import TrialSettings
+from sweep.spec.space import Listed
+from sweep.spec.sweep import SweepSpec
+from sweep.spec.tree import after_switch_on_keys, run_ending_keys
+
+MOST_TRUNKS = 16
+"""Base configurations of a sweep above which hardly two trials would share one."""
+
+MOST_SNAPSHOTS = 32
+"""Snapshots of all trunks; a trial that leaves between two of them trains those epochs itself."""
+
+
+def switch_on(settings: TrialSettings) -> int:
+    """Number of epochs before the geometric loss acts; all of them where it never does."""
+    if any(settings.loss.weights.model_dump().values()):
+        return min(settings.loss.warmup_epochs, settings.trainer.epochs)
+    return settings.trainer.epochs
+
+
+def trunk_key(settings: TrialSettings) -> str:
+    """The same for two trials exactly if they are one run until one of them switches on."""
+    values = settings.model_dump(mode="json")
+    for key in after_switch_on_keys() | run_ending_keys():
+        _drop(values, key)
+    text = json.dumps(values, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def branching_epochs(spec: SweepSpec) -> tuple[int, ...]:
+    """Numbers of trained epochs after which trials of the sweep may leave their trunk, ascending.
+
+    As many of them, spread evenly, as leave no more than `MOST_SNAPSHOTS` of all trunks. Empty
+    where nothing is shared: it is switched off, no trial has a warm-up, or a searched setting that
+    acts from the start gives nearly every trial a trunk of its own.
+    """
+    trunks = _trunks(spec)
+    if not spec.share_warmup or trunks > MOST_TRUNKS:
+        return ()
+    epochs = set(_warmups(spec))
+    epochs |= {switch_on(spec.preset_trial(name)) for name in spec.presets}
+    possible = sorted(e for e in epochs if 0 < e < spec.extents.most_epochs)
+    return _spread(possible, MOST_SNAPSHOTS // trunks)
+
+
+def _warmups(spec: SweepSpec) -> range | list[int]:
+    distribution = spec.space.get("loss.warmup_epochs")
+    if distribution is None:
+        return [spec.loss.warmup_epochs]
+    low, high = distribution.extent or (0, 0)
+    return [epochs for epochs in range(int(low), int(high) + 1) if distribution.contains(epochs)]
+
+
+def _trunks(spec: SweepSpec) -> int:
+    """How many base configurations the space can draw; above `MOST_TRUNKS` for a continuous one."""
+    late = after_switch_on_keys() | run_ending_keys()
+    count = 1
+    for key, distribution in spec.space.items():
+        if key not in late:
+            values = len(distribution.values) if isinstance(distribution, Listed) else None
+            count *= MOST_TRUNKS + 1 if values is None else values
+    return count
+
+
+def _spread(epochs: list[int], most: int) -> tuple[int, ...]:
+    """At most so many of them, the last always."""
+    count = len(epochs)
+    if count <= most:
+        return tuple(epochs)
+    return tuple(epochs[(n + 1) * count // most - 1] for n in range(most))
+
+
+def _drop(values: dict[str, Any], key: str) -> None:
+    *groups, last = key.split(".")
+    for group in groups:
+        values = values.get(group) or {}
+    values.pop(last, None)
