@@ -112,7 +112,9 @@ def require_answer(address: str) -> None:
         InputError: with what to do instead.
     """
     if address == "auto":
-        return
+        address = os.environ.get("RAY_ADDRESS") or address  # as Ray itself does
+        if address == "auto":
+            return  # Ray looks for a cluster on this machine, and says at once if there is none
     if address.startswith("ray://"):
         # Ray Tune moves its whole loop, and with it the writer of the results, to the head node.
         raise InputError.single(
@@ -135,7 +137,8 @@ def require_answer(address: str) -> None:
 
 def _refused(address: str, why: str) -> InputError:
     return InputError.single(
-        f"no Ray cluster at {address}: {why}; `ray status` on its head node tells whether it is up",
+        f"no Ray cluster at {address} that takes us: {why}; `ray status` on its head node tells"
+        " whether it is up, and it must have our auth token (~/.ray/auth_token)",
         key="--address",
     )
 

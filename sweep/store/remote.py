@@ -61,12 +61,16 @@ class RemoteFolder:
         return RemoteFolder(parts._replace(path=posixpath.join(parts.path or "/", *names)).geturl())
 
     def files(self) -> set[str]:
-        """Names of all files, those in folders below included; empty where nothing is there."""
+        """Names of all files, those in folders below included; empty where nothing is there.
+
+        A name that would lead out of a folder (an object store takes any) is passed over.
+        """
         selector = self._arrow.FileSelector(self._root, allow_not_found=True, recursive=True)
         with self._asking("list", ""):
             found = self._fs.get_file_info(selector)
         start = len(self._root) + 1
-        return {info.path[start:] for info in found if info.type == self._arrow.FileType.File}
+        names = {info.path[start:] for info in found if info.type == self._arrow.FileType.File}
+        return {name for name in names if {"", ".", ".."}.isdisjoint(name.split("/"))}
 
     def read(self, name: str) -> bytes | None:
         """Content of a file; None where there is none."""

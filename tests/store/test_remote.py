@@ -56,6 +56,17 @@ def test_folder_below_is_part_of_it(remote: RemoteFolder) -> None:
     assert remote.files() == {"trials/t0000/a"}
 
 
+def test_names_that_lead_out_of_a_folder_are_passed_over(object_store: str) -> None:
+    import boto3
+
+    client = boto3.client("s3")  # which, unlike pyarrow, lets one write them
+    bucket = object_store.removeprefix("s3://")
+    for name in ("fine", "../outside", "a/../../outside", "/root", "a//b", "a/./b"):
+        client.put_object(Bucket=bucket, Key=f"hostile/{name}", Body=b"")
+    client.close()
+    assert RemoteFolder(f"{object_store}/hostile").files() == {"fine"}
+
+
 @pytest.mark.parametrize(
     ("uri", "words"),
     [
