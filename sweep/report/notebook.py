@@ -1,0 +1,104 @@
+"""A report as an executed notebook; whoever has the results folder runs it again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from sweep.analysis.exhibits import EXHIBITS
+from sweep.analysis.results import Results
+from sweep.codebase import PACKAGE
+from sweep.errors import SweepFailed
+
+TIMEOUT = 600
+"""Seconds that one cell may take."""
+
+SETUP = """\
+import warnings
+from pathlib import Path
+
+warnings.filterwarnings("ignore", message="IProgress")  # of progress bars that are not used here
+
+import plotly.io
+from IPython.display import Markdown, display
+
+from sweep.analysis.diagnoses import explained
+from sweep.analysis.exhibits import *
+from sweep.analysis.headline import caveat, headline, state
+from sweep.analysis.results import read_results
+from sweep.analysis.words import trials
+
+plotly.io.renderers.default = "plotly_mimetype+notebook_connected"
+results = read_results(Path({folder!r}))"""
+
+SUMMARY = """\
+display(Markdown(f"**{headline(results)}**"))
+display(Markdown(f"{caveat(results)} ({state(results)})"))"""
+
+CAUSES = """\
+for group in explained(results.diverged):
+    display(Markdown(f"**{trials(group.records)}**: {group.likely_cause} **{group.advice}**"))
+results.frame[results.frame["val_dice"].isna()][["trial_id", "status", "epochs", "cause"]]"""
+
+
+def notebook(results: Results, beside: Path) -> str:
+    """The notebook's text with the output of every cell.
+
+    Args:
+        results: the sweep.
+        beside: folder in which the notebook will lie; it names the results folder from there.
+
+    Raises:
+        SweepFailed: a cell failed, or its process died.
+    """
+    cells = _cells(results, os.path.relpath(results.folder, beside))
+    draft = new_notebook(cells=cells, metadata=_metadata())
+    client = NotebookClient(
+        draft,
+        timeout=TIMEOUT,
+        resources={"metadata": {"path": str(beside)}},
+        extra_arguments=["--log-level=ERROR"],  # it warns of its own loopback connection
+    )
+    # The very code that exports, also where it is not installed.
+    paths = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    try:
+        client.execute(env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)})
+    except (CellExecutionError, DeadKernelError) as error:
+        raise SweepFailed(f"the notebook of {results.folder} fails: {error}") from error
+    return str(nbformat.writes(draft))
+
+
+def _cells(results: Results, folder: str) -> list[Any]:
+    cells = [
+        new_markdown_cell(
+            f"# {results.spec.name}\n\nWhat this sweep shows. Every sentence below is computed "
+            "from the results folder when its cell runs: run all cells again after more trials."
+        ),
+        new_code_cell(SETUP.format(folder=folder)),
+        new_code_cell(SUMMARY),
+        new_markdown_cell(
+            "## Ranking\n\nBy best validation Dice; diverged and failed trials last."
+        ),
+        new_code_cell("results.frame.head(20)"),
+        new_markdown_cell("## Trials without a result"),
+        new_code_cell(CAUSES),
+    ]
+    for show in EXHIBITS:
+        title = (show.__doc__ or "").rstrip(".")
+        cells += [new_markdown_cell(f"## {title}"), new_code_cell(f"{show.__name__}(results)")]
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number}"  # random otherwise: the same folder, the same notebook
+    return cells
+
+
+def _metadata() -> dict[str, Any]:
+    return {
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+        "language_info": {"name": "python"},
+    }
