@@ -14,8 +14,7 @@ from sweep.console.exits import exit_codes, run_alone
 if TYPE_CHECKING:
     from sweep.analysis.results import Results
 
-FORMATS = {"html": "report.html", "ipynb": "report.ipynb", "yaml": "best.yaml"}
-"""What can be written, and the name of its file."""
+FORMATS = ("html", "ipynb", "yaml")
 
 
 def command(
@@ -91,22 +90,24 @@ def export(
     """
     from sweep.analysis.ranking import best_yaml
     from sweep.store.files import atomic_write_text, writing
+    from sweep.store.layout import Layout
 
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    layout = Layout(folder)
     for kind in formats:
-        path = folder / FORMATS[kind]
         text: str | None
         match kind:
             case "html":
                 from sweep.report.page import page
 
-                text = page(results, reload=reload)
+                path, text = layout.report_html, page(results, reload=reload)
             case "ipynb":
                 from sweep.report.notebook import notebook
 
-                text = notebook(results, folder)
+                path, text = layout.report_ipynb, notebook(results, folder)
             case _:
+                path = layout.best_yaml
                 text = best_yaml(results.folder, results.frame, path)
         if text is None:
             typer.echo(f"{path}: not written, no trial has a result")

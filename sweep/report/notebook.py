@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +64,23 @@ def notebook(results: Results, beside: Path) -> str:
         draft,
         timeout=TIMEOUT,
         resources={"metadata": {"path": str(beside)}},
+        shutdown_kernel="immediate",  # after a Ctrl-C too, in the middle of a cell
         extra_arguments=["--log-level=ERROR"],  # it warns of its own loopback connection
     )
     # The very code that exports, also where it is not installed.
     paths = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     try:
-        client.execute(env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)})
+        _run(client, os.environ | {"PYTHONPATH": os.pathsep.join(paths)})
     except (CellExecutionError, DeadKernelError) as error:
         raise SweepFailed(f"the notebook of {results.folder} fails: {error}") from error
     return str(nbformat.writes(draft))
+
+
+def _run(client: NotebookClient, environment: Mapping[str, str]) -> None:
+    """Every cell in order. Its own `execute` takes Ctrl-C for itself and fails over it."""
+    with client.setup_kernel(env=dict(environment)):
+        for index, cell in enumerate(client.nb.cells):
+            client.execute_cell(cell, index)
 
 
 def _cells(results: Results, folder: str) -> list[Any]:
