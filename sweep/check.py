@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,20 +19,26 @@ def command(space: Space, overrides: Overrides = None) -> None:
     """Check a sweep file: every mistake with its line, every warning, no trial."""
     with exit_codes():
         from sweep.console.words import print_warnings
+        from sweep.errors import one_line
         from sweep.spec.wording import counted
 
         spec, warnings = load_checked(space, overrides or [])
         print_warnings(warnings)
         typer.echo(
-            f"{space} is fine: {counted(spec.trials, 'trial')} of up to"
+            f"{one_line(str(space))} is fine: {counted(spec.trials, 'trial')} of up to"
             f" {counted(spec.extents.most_epochs, 'epoch')} over"
             f" {counted(len(spec.space), 'setting')}, searcher {spec.searcher.name},"
             f" scheduler {spec.scheduler.name}"
         )
 
 
-def load_checked(space: Path, overrides: list[str]) -> tuple[SweepSpec, list[str]]:
+def load_checked(
+    space: Path, overrides: list[str], *, begins: bool = True
+) -> tuple[SweepSpec, list[str]]:
     """The validated spec and its warnings; the data is looked at but not read.
+
+    Args:
+        begins: whether the earlier results are looked at, which a sweep that goes on does not need.
 
     Raises:
         InputError: with every mistake.
@@ -39,14 +46,22 @@ def load_checked(space: Path, overrides: list[str]) -> tuple[SweepSpec, list[str
     from sweep.codebase import codebase
     from sweep.data.check import check_data
     from sweep.errors import Mistake
+    from sweep.search.warm_start import check_warm_start
     from sweep.spec.load import load_sweep
     from sweep.spec.machine import Machine
     from sweep.spec.warn import warnings
 
-    machine, idle = Machine.here(), list[Mistake]()
-    spec = load_sweep(space, overrides, machine=machine, check_data=check_data, tell=idle.append)
+    machine, idle, passed_over = Machine.here(), list[Mistake](), list[str]()
+    spec = load_sweep(
+        space,
+        overrides,
+        machine=machine,
+        check_data=check_data,
+        check_earlier=partial(check_warm_start, tell=passed_over.append) if begins else None,
+        tell=idle.append,
+    )
     shadowing = codebase().shadowing
-    found = [*map(str, idle), *warnings(spec, machine)]
+    found = [*map(str, idle), *warnings(spec, machine), *passed_over]
     return spec, [shadowing, *found] if shadowing else found
 
 

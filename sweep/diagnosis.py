@@ -114,13 +114,3 @@ class Diagnosis:
     def to_json(self) -> dict[str, Any]:
         plain = finite_fields(replace(self, recent=()))
         return plain | {"recent": [values.to_json() for values in self.recent]}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Diagnosis:
-        known = known_fields(cls, values)
-        known["recent"] = tuple(StepValues.from_json(line) for line in known.get("recent", ()))
-        for name in ("cases", "soft_areas"):
-            known[name] = tuple(known.get(name, ()))
-        if known.get("epsilon") is not None:
-            known["epsilon"] = EpsilonFacts(**known_fields(EpsilonFacts, known["epsilon"]))
-        return cls(**known)

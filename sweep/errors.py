@@ -13,6 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
+def one_line(text: str) -> str:
+    """``text`` with what is no visible character written out: no file names its own colours."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class SweepError(Exception):
     """Base of all errors of this package; its text is meant for the user."""
 
@@ -37,7 +42,7 @@ class Mistake:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.file and self.line else self.file
-        return ": ".join(part for part in (place, self.key, self.message) if part)
+        return one_line(": ".join(part for part in (place, self.key, self.message) if part))
 
 
 class InputError(SweepError):

@@ -148,16 +148,6 @@ class Divergence:
         diagnosis = self.diagnosis.to_json() if self.diagnosis else None
         return finite_fields(replace(self, diagnosis=None)) | {"diagnosis": diagnosis}
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Divergence:
-        known = known_fields(cls, values)
-        known["cause"] = Cause(known["cause"])
-        if known.get("stage") is not None:
-            known["stage"] = Stage(known["stage"])
-        if known.get("diagnosis") is not None:
-            known["diagnosis"] = Diagnosis.from_json(known["diagnosis"])
-        return cls(**known)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -182,9 +172,8 @@ class Outcome:
     @classmethod
     def failed(cls, error: BaseException) -> Outcome:
         """The trainer raised: the exception's own line as cause, the traceback as ``error``."""
-        line = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
         text = "".join(traceback.format_exception(error))
-        return cls(status=Status.FAILED, cause=line, error=text)
+        return cls(status=Status.FAILED, cause=last_line(error), error=text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,3 +223,8 @@ class TrialRecord:
     def seconds(self) -> float:
         """Wall time of the epochs that it trained itself."""
         return sum(epoch.seconds for epoch in self.trained)
+
+
+def last_line(error: BaseException) -> str:
+    """The line that ends an exception's traceback: its type and the first line of its message."""
+    return traceback.format_exception_only(error)[-1].strip().splitlines()[0]

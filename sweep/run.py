@@ -11,6 +11,8 @@ import typer
 from sweep.console.exits import INTERRUPTED, exit_codes, run_alone
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from sweep.analysis.ranking import Ranking
@@ -35,6 +37,14 @@ def command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a sweep that was interrupted.")
     ] = False,
+    extend: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--extend",
+            metavar="KEY=VALUE",
+            help="Go on with more: trials=+20, trials=60, time_budget=4h.",
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show what Ray and the libraries say.")
     ] = False,
@@ -43,20 +53,22 @@ def command(
     with exit_codes():
         from sweep.engine.ending import Ending
 
-        spec = load(space, overrides or [])
+        spec = load(space, overrides or [], resume=resume)
+        again = ["python", "-m", "sweep.run", str(space)]
+        again += [part for item in overrides or [] for part in ("--set", item)]
+        again += ["--results", str(results)] if results != Path("results") else []
+        to_go_on = shlex.join([*again, "--resume"])
+
         folder = results.absolute() / spec.name
-        ending = run(spec, folder, resume=resume, verbose=verbose)
+        ending = start(spec, folder, to_go_on, resume=resume, extend=extend or [], verbose=verbose)
         if ending is not Ending.FINISHED:
-            again = ["python", "-m", "sweep.run", str(space)]
-            again += [part for item in overrides or [] for part in ("--set", item)]
-            again += ["--results", str(results)] if results != Path("results") else []
             typer.echo(f"Stopped: {ending.value}. Nothing that was reported is lost. Go on with:")
-            typer.echo(f"  {shlex.join([*again, '--resume'])}")
+            typer.echo(f"  {to_go_on}")
         if ending is Ending.INTERRUPTED:
             raise typer.Exit(INTERRUPTED)
 
 
-def load(space: Path, overrides: list[str]) -> SweepSpec:
+def load(space: Path, overrides: list[str], *, resume: bool = False) -> SweepSpec:
     """The validated spec, its data looked at and its warnings printed.
 
     Raises:
@@ -65,58 +77,65 @@ def load(space: Path, overrides: list[str]) -> SweepSpec:
     from sweep.check import load_checked
     from sweep.console.words import print_warnings
 
-    spec, warnings = load_checked(space, overrides)
+    spec, warnings = load_checked(space, overrides, begins=not resume)
     print_warnings(warnings)
     return spec
 
 
-def run(spec: SweepSpec, folder: Path, *, resume: bool, verbose: bool) -> Ending:
-    """Run the sweep in ``folder`` and print its ranking.
+def start(
+    asked: SweepSpec,
+    folder: Path,
+    to_go_on: str,
+    *,
+    resume: bool,
+    extend: Sequence[str],
+    verbose: bool,
+) -> Ending:
+    """Run the sweep in ``folder``, from its beginning or where it stopped, and print its ranking.
 
+    Args:
+        to_go_on: the command that resumes it.
     Raises:
-        SweepFailed: it came to its end and no trial has a result.
+        SweepFailed: it broke off, or came to its end and no trial has a result.
     """
-    from sweep.analysis.ranking import write_ranking
     from sweep.console.words import make_console
     from sweep.engine.ending import Ending
+    from sweep.engine.opening import open_store, require_folder
     from sweep.errors import SweepFailed
-    from sweep.store.layout import Layout
-    from sweep.store.store import require_unused
 
     console = make_console()
-    if not resume:
-        require_unused(Layout(folder))  # before the data is read, which may take long
-    prepare_data(spec, console)
-    with open_store(spec, folder, resume=resume) as store:
+    resume = resume or bool(extend)
+    require_folder(folder, resume=resume)  # before the data is read, which may take long
+    prepare_data(asked, console)
+    spec, store = open_store(asked, folder, resume=resume, extend=extend)
+    with store:
         try:
-            ending = _execute(spec, store, console, verbose=verbose)
-        except KeyboardInterrupt:  # while Ray starts or ends
-            ending = Ending.INTERRUPTED
-        ranking = write_ranking(folder)
+            ending, ranking = run(spec, store, console, verbose=verbose)
+        except SweepFailed as error:
+            after = "nothing that was reported is lost; once that is mended, go on with"
+            raise SweepFailed(f"{error}; {after}: {to_go_on}") from error
     _show(spec, folder, ranking, console)
     if ending is Ending.FINISHED and ranking.winner is None:
         raise SweepFailed(f"no trial of {spec.name} has a result; the causes stand in {folder}")
     return ending
 
 
-def open_store(spec: SweepSpec, folder: Path, *, resume: bool) -> Store:
-    """A new results folder, or with ``resume`` the one that an interrupted sweep left.
+def run(
+    spec: SweepSpec, store: Store, console: Console, *, verbose: bool
+) -> tuple[Ending, Ranking]:
+    """Execute what is left of the sweep, and rank all of it.
 
     Raises:
-        ResultsError: it is there already (or is not), or belongs to another spec.
+        SweepFailed: it broke off.
     """
-    from sweep.spec.load import to_yaml
-    from sweep.store.store import Store
+    from sweep.analysis.ranking import write_ranking
+    from sweep.engine.ending import Ending
 
-    text = to_yaml(spec)
-    if not resume:
-        return Store.create(folder, text)
-    store = Store.open(folder)
-    recorded = store.layout.sweep_yaml.read_text(encoding="utf-8")
-    if recorded != text:
-        store.close()
-        raise _changed(recorded, text, folder)
-    return store
+    try:
+        ending = _execute(spec, store, console, verbose=verbose)
+    except KeyboardInterrupt:  # while Ray starts or ends
+        ending = Ending.INTERRUPTED
+    return ending, write_ranking(store.layout.folder)
 
 
 def prepare_data(spec: SweepSpec, console: Console) -> None:
@@ -139,11 +158,19 @@ def _execute(spec: SweepSpec, store: Store, console: Console, *, verbose: bool) 
     from sweep.engine.conductor import Conductor
     from sweep.engine.execute import execute
     from sweep.tracking.make import Tracked, tracking
+    from sweep.tracking.study_file import live_study
+
+    def warn(text: str) -> None:
+        print_warnings([text])
 
     progress = Progress(spec.trials, spec.extents.most_epochs)
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
-    with tracking(spec.tracking, tracked, lambda text: print_warnings([text])) as trackers:
+    with (
+        tracking(spec.tracking, tracked, warn) as trackers,
+        live_study(store.layout.study, spec, store.records, warn) as study,
+    ):
         conductor = Conductor(spec, store, [progress, *trackers])
+        conductor.subscribe(study)
         progress.start_clock()
         if console.is_terminal and not verbose:
             with LiveView(spec.name, progress, console):
@@ -168,20 +195,6 @@ def _show(spec: SweepSpec, folder: Path, ranking: Ranking, console: Console) -> 
             highlight=False,
             markup=False,
         )
-
-
-def _changed(recorded: str, asked: str, folder: Path) -> Exception:
-    import difflib
-
-    from sweep.errors import ResultsError
-
-    lines = difflib.unified_diff(
-        recorded.splitlines(), asked.splitlines(), "recorded", "asked for", lineterm="", n=0
-    )
-    return ResultsError(
-        f"{folder} holds a sweep with another spec; go on with the recorded one, or choose another"
-        f" `name:` for the changed one:\n" + "\n".join(lines)
-    )
 
 
 def main() -> None:

@@ -124,8 +124,8 @@ def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tr
     from sweep.console.words import print_warnings
     from sweep.data.outlines import outline_warnings
     from sweep.data.prepare import prepare
-    from sweep.record import TrialRecord
-    from sweep.store.trial import write_end, write_epoch
+    from sweep.record import Status, TrialRecord
+    from sweep.store.trial import discard, write_end, write_epoch
     from sweep.trainer.checkpoints import Checkpoints
     from sweep.trainer.fit import fit
 
@@ -141,6 +141,7 @@ def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tr
 
     def end(outcome: Outcome) -> None:
         write_end(paths, outcome)
+        discard(paths, best=outcome.status is Status.DIVERGED)
         record = TrialRecord(
             trial_id=name, number=0, parameters={}, history=tuple(history), outcome=outcome
         )
@@ -180,9 +181,10 @@ def _replay(path: Path) -> None:
     from sweep.spec.load import load_trial
     from sweep.store.files import read_json
     from sweep.store.layout import TrialPaths
+    from sweep.store.parsed import parsed
 
     paths = TrialPaths(path if path.is_dir() else path.parent)
-    divergence = read_json(paths.divergence, Divergence.from_json)
+    divergence = read_json(paths.divergence, lambda values: parsed(Divergence, values))
     settings = load_trial(paths.config)
     if not paths.offending.exists():
         raise ResultsError(f"{paths.offending} does not exist: no single step is to blame")

@@ -14,6 +14,8 @@ _cache = tempfile.TemporaryDirectory(prefix="sweep-tests-")
 os.environ["MEDICAL_SWEEP_CACHE"] = _cache.name
 
 settings.register_profile("sweep", deadline=None, derandomize=True)
+# To look further by hand: pytest tests/hostile --hypothesis-profile=long
+settings.register_profile("long", deadline=None, max_examples=5_000, print_blob=True)
 settings.load_profile("sweep")
 
 

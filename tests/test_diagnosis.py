@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sweep.diagnosis import Diagnosis, EpsilonFacts, StepValues
 from sweep.record import Cause, Divergence, Stage
+from sweep.store.parsed import parsed
 
 numbers = st.floats(width=32)
 steps = st.builds(
@@ -26,7 +27,7 @@ steps = st.builds(
 
 
 def through_json(divergence: Divergence) -> Divergence:
-    return Divergence.from_json(json.loads(json.dumps(divergence.to_json(), allow_nan=False)))
+    return parsed(Divergence, json.loads(json.dumps(divergence.to_json(), allow_nan=False)))
 
 
 @given(recent=st.lists(steps, max_size=3).map(tuple))
@@ -61,7 +62,7 @@ def test_divergence_survives_json_to_the_last_bit(recent: tuple[StepValues, ...]
 
 def test_divergence_that_an_older_version_wrote_is_still_read() -> None:
     old = {"cause": "nonfinite", "epoch": 1, "step": 0, "message": "It broke.", "stage": "loss"}
-    assert Divergence.from_json(old).diagnosis is None
+    assert parsed(Divergence, old).diagnosis is None
 
 
 def test_steps_are_equal_bit_for_bit_and_a_nan_equals_a_nan() -> None:

@@ -50,6 +50,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ("sweep.console.live", HEAVY),
         ("sweep.tracking.make", HEAVY | {"tensorboard", "mlflow"}),
         ("sweep.tracking.tensorboard_tracker", HEAVY | {"mlflow"}),
+        ("sweep.tracking.study_file", {"torch", "ray", "pandas", "tensorboard", "mlflow"}),
         ("sweep.tracking.mlflow_tracker", {"torch", "ray", "optuna", "tensorboard"}),
         ("sweep.console.tables", HEAVY),
         ("sweep.export", HEAVY | {"numpy", "plotly"}),

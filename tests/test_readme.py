@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sweep.spec.load import load_sweep, load_trial
+from sweep.spec.warn import warnings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [page for page in ROOT.glob("**/*.md") if ".venv" not in page.parts]
@@ -34,6 +35,16 @@ def test_the_example_of_the_augmentation_page_is_a_valid_trial(tmp_path: Path) -
     assert load_trial(tmp_path / "example.yaml").augmentation.gamma.probability == 0.25
 
 
+def test_the_example_of_the_search_page_is_a_valid_sweep(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "search.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "example.yaml").write_text(example)
+    spec = load_sweep(tmp_path / "example.yaml")
+    assert spec.given == 4
+    assert spec.rungs() == [40]
+    assert warnings(spec) == []
+
+
 @pytest.mark.parametrize("command", re.findall(r"python -m (sweep\.\w+)", README))
 def test_every_command_of_the_readme_exists(command: str) -> None:
     done = subprocess.run([sys.executable, "-m", command, "--help"], capture_output=True)
@@ -43,3 +54,10 @@ def test_every_command_of_the_readme_exists(command: str) -> None:
 @pytest.mark.parametrize("space", sorted(ROOT.glob("search_spaces/*.yaml")), ids=lambda p: p.stem)
 def test_every_shipped_search_space_is_valid(space: Path) -> None:
     assert load_sweep(space).name == space.stem
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/faults.md").read_text())
+    assert len(named) > 10
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / file).read_text(), test

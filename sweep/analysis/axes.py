@@ -15,6 +15,8 @@ from sweep.spec.space import Distribution, Listed, LogRandInt, LogUniform, RandI
 OFF_SCALE = -0.12
 """Position of what a scale cannot hold: a preset's 0 on a logarithmic one, or null."""
 MARGIN = 0.05
+LARGEST = 1e300
+"""Absolute value from which a number is left beside its axis: spans must be finite."""
 MOST_CATEGORIES = 8
 """Listed values that get a cell each; of more, neighbours share one."""
 
@@ -155,10 +157,13 @@ class Scale:
         return math.log10(value) if self.log else float(value)
 
     def _value(self, position: float) -> float:
+        value = self._between(position)
+        return round(value) if self.whole else value
+
+    def _between(self, position: float) -> float:
         low, high = self._map(self.low), self._map(self.high)
         value = low + position * (high - low)
-        value = 10**value if self.log else value
-        return round(value) if self.whole else value
+        return float(10**value) if self.log else value
 
     def _decades(self) -> list[float]:
         first, last = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
@@ -167,12 +172,9 @@ class Scale:
     def _cell_words(self, low: float, high: float) -> str:
         if not self.whole:
             return _range_words(_rounded(self._value(low)), _rounded(self._value(high)))
-        inside = [
-            n
-            for n in range(int(self.low), int(self.high) + 1)
-            if low <= self.position(n) < high or (high >= 1 and n == self.high)
-        ]
-        return _range_words(str(inside[0]), str(inside[-1])) if inside else "–"
+        first = max(math.ceil(self._between(low)), int(self.low))
+        last = int(self.high) if high >= 1 else math.ceil(self._between(high)) - 1
+        return _range_words(str(first), str(last)) if first <= last else "–"
 
     def _off_words(self) -> str:
         return ", ".join(dict.fromkeys(words(value) for value in self.off))
@@ -200,8 +202,10 @@ def make_axis(name: str, distribution: Distribution, used: Iterable[ParameterVal
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """True for what has a place on a scale; a truth value has none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """True for what has a place on a scale; a truth value has none, nor has 10^400."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= LARGEST
 
 
 def words(value: ParameterValue) -> str:

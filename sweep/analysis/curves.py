@@ -18,12 +18,13 @@ from sweep.analysis.style import (
     finished,
     thinned,
 )
-from sweep.analysis.words import dice, median, signed_dice
+from sweep.analysis.words import dice, listed, median, signed_dice
 from sweep.record import EpochMetrics, Status, TrialRecord
 
 MOST_CURVES = 120
 """Curves behind the leaders; of more, these are drawn, evenly spread over the ranking."""
 LEADING = len(LEADERS)
+MOST_RUNGS = 8
 
 
 def learning_curves(results: Results) -> Exhibit:
@@ -40,9 +41,10 @@ def learning_curves(results: Results) -> Exhibit:
         reading=(
             "Thick lines: the first of the ranking. Thin: all others"
             + (f", {len(shown)} of {len(others)} of them" if left_out else "")
-            + ". ▲ the epoch in which the geometric loss switches on, ✕ a divergence, dotted "
-            "verticals the rungs at which the scheduler compares. One seed each: curves that "
-            "cross again and again are not ranked by their last crossing."
+            + ". ▲ the epoch in which the geometric loss switches on, ✕ a divergence"
+            + _rung_words(results)
+            + ". One seed each: curves that cross again and again are not ranked by their last "
+            "crossing."
         ),
         figure=_figure(results, leaders, shown) if measured else None,
     )
@@ -84,6 +86,19 @@ def _finding(results: Results) -> str:
     )
 
 
+def _rungs(results: Results) -> list[int]:
+    """Trained epochs at which every trial is compared, where these are the same for all."""
+    rungs = [] if results.spec.compares_gains else results.spec.rungs()
+    return rungs if len(rungs) <= MOST_RUNGS else []
+
+
+def _rung_words(results: Results) -> str:
+    if results.spec.compares_gains:
+        rungs = listed([str(epochs) for epochs in thinned(results.spec.rungs(), MOST_RUNGS)])
+        return f". The scheduler compares {rungs} epochs after each trial's own switch-on"
+    return ", dotted verticals the rungs at which the scheduler compares" if _rungs(results) else ""
+
+
 def _figure(
     results: Results, leaders: Sequence[TrialRecord], others: Sequence[TrialRecord]
 ) -> go.Figure:
@@ -98,7 +113,7 @@ def _figure(
         figure.add_trace(_leader(record, place))
     if diverged:
         figure.add_trace(_ends(diverged))
-    for epochs in (rung for rung in results.spec.rungs() if rung <= longest):
+    for epochs in (rung for rung in _rungs(results) if rung <= longest):
         figure.add_vline(
             x=epochs - 1,
             line={"color": INK, "width": 1, "dash": "dot"},

@@ -31,9 +31,17 @@ class Exhibit:
         from IPython.display import display
 
         show: Any = display
-        words = f"<p><b>{html.escape(self.finding)}</b></p>"
+        say(self.finding, strong=True)
         if self.figure is not None:
-            words += f"<p><small>{html.escape(self.reading)}</small></p>"
-        show({"text/html": words, "text/plain": self.finding}, raw=True)
-        if self.figure is not None:
+            say(self.reading)
             show(self.figure)
+
+
+def say(text: str, *, strong: bool = False) -> None:
+    """Show a paragraph in a notebook: as text, whatever stands in it."""
+    from IPython.display import display
+
+    show: Any = display
+    tag = "b" if strong else "span"
+    paragraph = f"<p><{tag}>{html.escape(text)}</{tag}></p>"
+    show({"text/html": paragraph, "text/plain": text}, raw=True)

@@ -9,7 +9,6 @@ from functools import lru_cache
 import numpy as np
 import optuna
 import plotly.graph_objects as go
-from optuna.distributions import BaseDistribution
 from optuna.importance import (
     BaseImportanceEvaluator,
     FanovaImportanceEvaluator,
@@ -23,8 +22,7 @@ from sweep.analysis.results import Results
 from sweep.analysis.style import FAINT, INK, finished, thinned
 from sweep.analysis.words import percent
 from sweep.record import Status, TrialRecord
-from sweep.search.optuna_search import make_study
-from sweep.search.optuna_space import make_codec
+from sweep.search.optuna_study import Translator, make_study
 
 LEAST_TRIALS = 8
 """Trials below which a forest of trees has nothing to split."""
@@ -162,14 +160,13 @@ def _study(
     results: Results, records: Sequence[TrialRecord], targets: Sequence[float]
 ) -> optuna.Study:
     """A study with a completed trial a record: importances look at no others."""
-    codecs = {name: make_codec(kind) for name, kind in results.spec.space.items()}
-    space: dict[str, BaseDistribution] = {name: c.distribution for name, c in codecs.items()}
+    translator = Translator(results.spec.space)
     study = make_study()
     study.add_trials(
         [
             optuna.create_trial(
-                params={name: c.encode(record.parameters[name]) for name, c in codecs.items()},
-                distributions=space,
+                params=translator.encode(translator.inside(record.parameters)),
+                distributions=dict(translator.distributions),
                 value=target,
             )
             for record, target in zip(records, targets, strict=True)

@@ -145,7 +145,7 @@ def _replay(results: Results, record: TrialRecord, patience: int) -> tuple[int, 
     counts_from = results.setting(record, "early_stopping.counts_from")
     stopping = EarlyStopping(
         patience=patience,
-        min_delta=float(results.setting(record, "early_stopping.min_delta") or 0.0),
+        min_delta=results.number(record, "early_stopping.min_delta"),
         first_epoch=results.rampup_end(record) if counts_from == "rampup_end" else 0,
     )
     for epoch in record.history:

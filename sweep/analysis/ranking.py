@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweep.errors import one_line
 from sweep.record import ParameterValue, Status, TrialRecord
 from sweep.store.files import atomic_write_text, read_text
 from sweep.store.layout import Layout
 from sweep.store.read import read_parameter_names, read_records, read_sweep
+from sweep.strict_json import finite_or_none
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,6 +75,7 @@ def ranking_frame(records: Iterable[TrialRecord], parameters: Sequence[str]) -> 
     searched = {
         name: _parameter_column([record.parameters.get(name) for record in ranked])
         for name in parameters
+        if name not in COLUMNS
     }
     presets = [record.preset for record in ranked]
     named = {"preset": pd.array(presets, dtype="string")} if any(presets) else {}
@@ -92,7 +95,7 @@ def winner(frame: pd.DataFrame) -> str | None:
 
 def ranking_json(frame: pd.DataFrame) -> str:
     """The rows of ranking.csv as strict JSON; what is empty there is null here."""
-    return json.dumps(_rows(frame), indent=2, allow_nan=False)
+    return json.dumps(finite_or_none(_rows(frame)), indent=2, allow_nan=False)
 
 
 def ranking_markdown(frame: pd.DataFrame) -> str:
@@ -141,7 +144,8 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
         f"python -m sweep.train {shlex.quote(str(path))}",
     ]
     config = read_text(Layout(folder).trial(best).config)
-    return "".join(f"# {_printable(line)}\n" for line in header) + config
+    # A name with a line break in it must not end the comment.
+    return "".join(f"# {one_line(line)}\n" for line in header) + config
 
 
 def _place(record: TrialRecord) -> tuple[int, float, int, int]:
@@ -200,9 +204,4 @@ def _short(cell: object) -> str:
 
 
 def _escape(cell: str) -> str:
-    return " ".join(cell.replace("|", "\\|").split())
-
-
-def _printable(text: str) -> str:
-    """Keeps a name with a line break in it from ending a comment."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return one_line(" ".join(cell.replace("|", "\\|").split()))

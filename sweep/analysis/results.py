@@ -6,22 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from sweep.analysis.axes import Axis, make_axis
+from sweep.analysis.axes import Axis, is_number, make_axis
 from sweep.analysis.ranking import ranking_frame
 from sweep.errors import ResultsError
 from sweep.record import ParameterValue, Status, TrialRecord
 from sweep.spec.extents import WEIGHTS
-from sweep.spec.inactive import value_of
 from sweep.spec.presets import PRESETS
 from sweep.spec.sweep import SweepSpec
+from sweep.spec.tree import value_of
 from sweep.spec.wording import findings_of
-from sweep.store.files import read_json
 from sweep.store.layout import Layout
+from sweep.store.lock import is_locked
 from sweep.store.read import read_records, read_sweep
 
 if TYPE_CHECKING:
@@ -109,14 +108,14 @@ class Results:
 
     def switch_on(self, record: TrialRecord) -> int | None:
         """Epoch in which the trial's geometric loss first acts; None where no term has a weight."""
-        if any(self.setting(record, key) for key in WEIGHTS):
-            return int(self.setting(record, "loss.warmup_epochs") or 0)
+        if any(self.number(record, key) for key in WEIGHTS):
+            return int(self.number(record, "loss.warmup_epochs"))
         return None
 
     def rampup_end(self, record: TrialRecord) -> int:
         """Epoch from which the geometric loss acts in full."""
-        warmup = int(self.setting(record, "loss.warmup_epochs") or 0)
-        return warmup + int(self.setting(record, "loss.rampup_epochs") or 0)
+        keys = ("loss.warmup_epochs", "loss.rampup_epochs")
+        return int(sum(self.number(record, key) for key in keys))
 
     def was_at_risk(self, record: TrialRecord) -> bool:
         """Whether the trial's end says anything about divergence.
@@ -129,15 +128,10 @@ class Results:
             return switch_on is None or len(record.history) > switch_on
         return record.status.is_final and record.status is not Status.FAILED
 
-    @cached_property
-    def provenance(self) -> Mapping[str, Any]:
-        """How the first trial last started, as its provenance.json tells; empty without one."""
-        for record in self.records:
-            path = Layout(self.folder).trial(record.trial_id).provenance
-            if path.exists():
-                runs = read_json(path, dict).get("runs") or [{}]
-                return dict(runs[-1])
-        return {}
+    def number(self, record: TrialRecord, key: str) -> float:
+        """The same as a number; 0 where it is none."""
+        value = self.setting(record, key)
+        return float(value) if is_number(value) else 0.0
 
 
 def read_results(folder: Path | str) -> Results:
@@ -147,7 +141,7 @@ def read_results(folder: Path | str) -> Results:
         ResultsError: ``folder`` is no results folder, or a file in it is broken.
     """
     layout = Layout(Path(folder))
-    in_use = _in_use(layout)  # before the records: what ends in between is then seen next time
+    in_use = is_locked(layout)  # before the records: what ends in between is then seen next time
     return Results(
         folder=layout.folder,
         spec=_read_spec(layout),
@@ -164,15 +158,3 @@ def _read_spec(layout: Layout) -> SweepSpec:
         first = findings_of(error, SweepSpec)[0]
         key = ".".join(map(str, first.path))
         raise ResultsError(f"{layout.sweep_yaml}: {key}: {first.message}") from error
-
-
-def _in_use(layout: Layout) -> bool:
-    if not layout.lock.exists():
-        return False
-    try:
-        with FileLock(layout.lock, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # no right to write here, so nobody can be asked
-        return False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
 
-from sweep.errors import SweepError
+from sweep.errors import SweepError, one_line
 
 INTERRUPTED = 130
 
@@ -22,10 +24,16 @@ def run_alone(command: Callable[..., None]) -> None:
 @contextmanager
 def exit_codes() -> Iterator[None]:
     """Turn the package's own errors into messages and exit codes (see `sweep.errors`)."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As stderr does by itself: a name that the terminal cannot show is no reason to fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
     except SweepError as error:
-        typer.echo(f"error: {error}" if "\n" not in str(error) else f"errors:\n{error}", err=True)
+        lines = [one_line(line) for line in str(error).split("\n")]
+        typer.echo(
+            "\n".join(["errors:", *lines] if lines[1:] else [f"error: {lines[0]}"]), err=True
+        )
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)

@@ -13,6 +13,7 @@ from sweep.analysis.ranking import unfinished
 from sweep.analysis.words import trials
 from sweep.console.tables import causes, ranking_table
 from sweep.console.words import STYLES
+from sweep.errors import one_line
 from sweep.record import Status, TrialRecord
 from sweep.spec.wording import counted
 
@@ -38,7 +39,7 @@ def print_results(
     """
     console.print(ranking_table(frame, parameters, title=title, width=console.width))
     for line in [*causes(frame), *cures(records)]:
-        console.print(line)
+        console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
     if left_out := unfinished(records):
         console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
 
@@ -48,8 +49,8 @@ def cures(records: Iterable[TrialRecord]) -> list[Text]:
     return [
         Text.assemble(
             (f"Why {trials(group.records)} diverged: ", STYLES[Status.DIVERGED]),
-            f"{group.likely_cause} ",
-            (group.advice, "bold"),
+            f"{one_line(group.likely_cause)} ",
+            (one_line(group.advice), "bold"),
         )
         for group in explained(records)
     ]

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.console.words import STYLES, dice_words, status_words
+from sweep.errors import one_line
 from sweep.record import Status
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def ranking_table(
     """
     wide = width >= WIDE
     table = Table(
-        title=Text(title) if title else None,
+        title=Text(one_line(title)) if title else None,
         title_style="bold",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -45,7 +46,8 @@ def ranking_table(
     names = _short_names(parameters)
     if wide:
         for name in names.values():
-            table.add_column(name.replace("_", "\n"), justify="right", vertical="bottom")
+            heading = one_line(name).replace("_", "\n")
+            table.add_column(Text(heading), justify="right", vertical="bottom")
     else:
         table.add_column("parameters", ratio=1)
     for row in frame.to_dict("records"):
@@ -62,7 +64,7 @@ def causes(frame: pd.DataFrame) -> list[Text]:
     return [
         Text.assemble(
             (f"{row['trial_id']} {status_words(Status(row['status']))}", STYLES[row["status"]]),
-            f": {row['cause']}",
+            f": {one_line(row['cause'])}",
         )
         for row in rows
     ]
@@ -83,7 +85,7 @@ def _fixed_cells(row: dict[Any, Any]) -> list[str | Text]:
     return [
         str(row["rank"]),
         str(row["trial_id"]),
-        *(["–" if pd.isna(row["preset"]) else str(row["preset"])] if "preset" in row else []),
+        *(["–" if pd.isna(row["preset"]) else one_line(row["preset"])] if "preset" in row else []),
         Text(status_words(status), style=STYLES[status]),
         dice_words(dice),
         "–" if pd.isna(row["best_epoch"]) else str(row["best_epoch"]),
@@ -96,4 +98,4 @@ def _parameter(value: Any) -> Text:
 
     if pd.isna(value):
         return Text("–")
-    return Text(f"{value:.3g}" if isinstance(value, float) else str(value))
+    return Text(f"{value:.3g}" if isinstance(value, float) else one_line(str(value)))

@@ -106,7 +106,7 @@ def open_packed(folder: Path) -> Packed | None:
             cases=cases,
             settings=dict(index["settings"]),
         )
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 

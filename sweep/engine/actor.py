@@ -8,6 +8,7 @@ from typing import Any
 
 from ray import tune
 
+from sweep.engine.faults import is_infrastructure
 from sweep.record import EpochMetrics, Outcome
 
 MESSAGE = "message"
@@ -23,8 +24,9 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     What stands in the folder is what is trained: nothing else is sent to the worker. Where the
     folder holds a checkpoint (the worker died, the sweep was interrupted) it goes on from there.
 
-    An exception of the trainer is the trial's outcome, not a fault of Ray: it would be the same on
-    every retry. Only what takes the process down (a kill, the node) is left to Ray's retries.
+    An exception of the trainer is the trial's outcome: it would be the same on every retry. What
+    the machine is to blame for (a kill, the node, a full disk) is left to Ray's retries, each in a
+    fresh process.
     """
 
     _folder: Path
@@ -45,7 +47,9 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
             return {MESSAGE: self._last}
         except StopIteration as end:
             return {MESSAGE: end.value}
-        except Exception as error:  # noqa: BLE001 - any exception is this trial's outcome
+        except Exception as error:
+            if is_infrastructure(error):
+                raise
             return {MESSAGE: Outcome.failed(error)}
 
     def cleanup(self) -> None:
@@ -65,19 +69,21 @@ def _train(folder: Path, branching: Sequence[int]) -> Generator[EpochMetrics, No
     # Inside the generator, so that a failing import or file is the trial's outcome too.
     from sweep.spec.load import load_trial
     from sweep.store.layout import Layout, TrialPaths
+    from sweep.store.lock import training
     from sweep.trainer.checkpoints import Checkpoints
     from sweep.trainer.fit import epochs
     from sweep.trainer.trunk import Trunk
 
     paths = TrialPaths(folder)
-    config = load_trial(paths.config)
     # A trial's folder lies in `trials` of the sweep's.
     trunks = Layout(folder.parent.parent).trunks
-    return (
-        yield from epochs(
-            config,
-            checkpoint=Checkpoints(folder),
-            provenance=paths.provenance,
-            trunk=Trunk.of(config, paths, trunks, branching) if branching else None,
+    with training(paths):
+        config = load_trial(paths.config)
+        return (
+            yield from epochs(
+                config,
+                checkpoint=Checkpoints(folder),
+                provenance=paths.provenance,
+                trunk=Trunk.of(config, paths, trunks, branching) if branching else None,
+            )
         )
-    )

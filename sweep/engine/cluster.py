@@ -10,6 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from sweep.errors import SweepFailed
+from sweep.record import last_line
+
+ONLY_LOCAL = ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+"""Ray's switch between one machine and a cluster, named after where it is off by default.
+
+On, GCS, raylet and every worker listen on all interfaces of the machine; off, on loopback
+(Ray 2.60: `ray._private.services.get_node_ip_address`, and `listen_to_localhost_only` in C++).
+"""
+
 RAY_LOGGERS = ("ray", "ray.tune", "ray.data", "ray.train")
 
 # Ray reads these when it is imported or started; what the user has set stays.
@@ -29,10 +39,15 @@ ENVIRONMENT = {
 def local_cluster(log: Path, *, verbose: bool) -> Iterator[None]:
     """Start Ray on this machine, and end it with all its processes on leaving.
 
+    Nobody reaches it from another machine, unless Ray was imported before.
+
     Args:
         log: where the messages of Ray and its libraries go when they are not wanted on screen.
         verbose: let Ray and the workers write to the screen.
+    Raises:
+        SweepFailed: Ray did not start.
     """
+    os.environ.setdefault(*ONLY_LOCAL)
     prepare_environment()
     # Imported here: more than a second, and only a sweep needs it.
     import ray
@@ -41,13 +56,16 @@ def local_cluster(log: Path, *, verbose: bool) -> Iterator[None]:
     with _messages_to(quiet), _prints_to(quiet), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"ray\..*")
         with _stderr_to(quiet):
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                log_to_driver=verbose,
-                logging_level=logging.INFO if verbose else logging.ERROR,
-                configure_logging=verbose,
-            )
+            try:
+                ray.init(
+                    address="local",
+                    include_dashboard=False,
+                    log_to_driver=verbose,
+                    logging_level=logging.INFO if verbose else logging.ERROR,
+                    configure_logging=verbose,
+                )
+            except Exception as error:
+                raise SweepFailed(f"Ray did not start: {last_line(error)}; see {log}") from error
         try:
             yield
         finally:

@@ -7,6 +7,7 @@ depend on nothing else: so a sweep that was interrupted is rebuilt by replaying 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,8 +16,10 @@ from typing import Protocol
 
 from sweep.engine.trunks import Trunks
 from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
+from sweep.search.clock import make_clock
 from sweep.search.scheduler import Decision, make_scheduler
 from sweep.search.searcher import make_searcher
+from sweep.search.warm_start import best_of, read_warm_start
 from sweep.spec.load import to_yaml
 from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
@@ -70,14 +73,20 @@ class Conductor:
         self._spec = spec
         self._store = store
         self._observers = tuple(observers)
-        self._searcher = make_searcher(spec)
+        earlier = store.earlier(lambda: read_warm_start(spec)) if spec.warm_start else []
+        self._enqueued = best_of(earlier, spec.warm_start.enqueue if spec.warm_start else 0)
+        self._searcher = make_searcher(spec, first=len(spec.presets) + len(self._enqueued))
+        for record in earlier:
+            self._searcher.learn(record)
         self._scheduler = make_scheduler(spec)
+        self._clock = make_clock(spec)
         self._trials: dict[str, _Trial] = {}  # those without an end
         self._waiting: deque[str] = deque()  # of these, the ones that nobody executes
         self._trunks = Trunks()
         self._shares = bool(branching_epochs(spec))
         self._proposed = 0
         self._exhausted = False
+        self._leading = -math.inf  # best Dice of the trials that have ended with a result
         self._replay()
 
     def subscribe(self, observer: Observer) -> None:
@@ -99,11 +108,17 @@ class Conductor:
         when `finished`.
 
         Trials that an interruption left unfinished come first, then the presets, each a trial,
-        then what the searcher proposes. A trial whose warm-up another one is training waits for it.
+        then the enqueued configurations of earlier sweeps, then what the searcher proposes. One
+        whose warm-up another trial is training waits for it.
         """
         if not self._waiting and not self.finished:
-            if self._proposed < len(self._spec.presets):
-                self._start_preset(self._spec.presets[self._proposed])
+            presets, enqueued = self._spec.presets, self._enqueued
+            if self._proposed < len(presets):
+                name = presets[self._proposed]
+                self._start_given(self._spec.parameters_of(self._spec.preset_trial(name)), name)
+            elif self._proposed < len(presets) + len(enqueued):
+                parameters = enqueued[self._proposed - len(presets)]
+                self._start_given(parameters)
             else:
                 self._propose()
         trial_id = next(filter(self._trunks.may_start, self._waiting), None)
@@ -124,7 +139,10 @@ class Conductor:
             return Decision.STOP
         if not self._store.append_epoch(trial_id, metrics):
             return Decision.CONTINUE
-        return self._take(trial, metrics)
+        decision = self._take(trial, metrics)
+        if decision is Decision.STOP:
+            self._prune(trial)
+        return decision
 
     def end(self, trial_id: str, outcome: Outcome) -> None:
         """Record how a trial ended, tell searcher and scheduler; only the first end counts."""
@@ -134,9 +152,10 @@ class Conductor:
         self._store.end_trial(trial_id, outcome)
         self._close(trial, outcome)
 
-    def _start_preset(self, name: str) -> None:
-        parameters = self._spec.parameters_of(self._spec.preset_trial(name))
-        trial = self._start(parameters, name)
+    def _start_given(
+        self, parameters: Mapping[str, ParameterValue], preset: str | None = None
+    ) -> None:
+        trial = self._start(parameters, preset)
         # What it proposes itself, a searcher knows to be running. This it has to be told.
         self._searcher.tell(trial.record(None))
 
@@ -157,8 +176,9 @@ class Conductor:
         self._trials[trial.trial_id] = trial
         self._waiting.append(trial.trial_id)
         settings = self._settings_of(trial.parameters, trial.preset)
-        length = switch_on(settings) if self._shares else 0
-        self._trunks.add(trial.trial_id, trunk_key(settings), length)
+        length = switch_on(settings)
+        self._trunks.add(trial.trial_id, trunk_key(settings), length if self._shares else 0)
+        self._clock.start(trial.trial_id, length, trial.preset)
         for observer in self._observers:
             observer.trial_started(trial.trial_id, trial.parameters)
         return trial
@@ -172,11 +192,14 @@ class Conductor:
         epochs = metrics.epoch + 1
         # As it was recorded: a NaN that an earlier session saw is None when it is replayed.
         value = finite_or_none(metrics.val_dice)
-        decision = self._scheduler.report(trial.trial_id, epochs, value)
-        if decision is Decision.STOP:
-            cause = f"stopped by {self._spec.scheduler.name} after {epochs} epochs"
-            self.end(trial.trial_id, Outcome(status=Status.PRUNED, cause=cause))
-        return decision
+        time, score = self._clock.read(trial.trial_id, epochs, value)
+        if time < 1:
+            return Decision.CONTINUE
+        return self._scheduler.report(trial.trial_id, time, score)
+
+    def _prune(self, trial: _Trial) -> None:
+        cause = f"stopped by {self._spec.scheduler.name} after {len(trial.history)} epochs"
+        self.end(trial.trial_id, Outcome(status=Status.PRUNED, cause=cause))
 
     def _close(self, trial: _Trial, outcome: Outcome) -> None:
         del self._trials[trial.trial_id]
@@ -184,24 +207,44 @@ class Conductor:
             self._waiting.remove(trial.trial_id)
         record = trial.record(outcome)
         self._trunks.end(trial.trial_id)
+        self._clock.end(trial.trial_id)
         self._scheduler.end(trial.trial_id, outcome.status)
         self._searcher.tell(record)
         for observer in self._observers:
             observer.trial_ended(record)
+        self._store.discard_checkpoints(trial.trial_id, best=not self._keeps_best(record))
+        if self.finished and not self._trials:
+            self._store.discard_trunks()
+
+    def _keeps_best(self, record: TrialRecord) -> bool:
+        """Whether the weights of the best epoch stay: those of a diverged trial do not, and those
+        of a pruned one only where it leads when it ends, for else it can never be the winner.
+        """
+        dice = record.best.val_dice if record.best is not None else None
+        if not record.status.has_result or dice is None:
+            return record.status is Status.FAILED
+        leads = dice >= self._leading
+        self._leading = max(self._leading, dice)
+        return leads or record.status is not Status.PRUNED
 
     def _replay(self) -> None:
         """Repeat what was recorded: searcher, scheduler and observers end as they were."""
         records = {record.trial_id: record for record in self._store.records()}
-        for record in records.values():
-            self._searcher.tell(record)
-        for event in list(self._store.journal()):
+        events = list(self._store.journal())
+        last = {event.trial_id: event for event in events}
+        for event in events:
             record = records[event.trial_id]
             match event:
                 case TrialStarted():
-                    self._open(_Trial(event.trial_id, record.parameters, record.preset))
-                case EpochRecorded(epoch=epoch):
-                    # A trial that is to stop ends here, also where a crash came before its end.
-                    self._take(self._trials[event.trial_id], record.history[epoch])
+                    trial = self._open(_Trial(event.trial_id, record.parameters, record.preset))
+                    self._searcher.tell(trial.record(None))
+                case EpochRecorded():
+                    trial = self._trials[event.trial_id]
+                    decision = self._take(trial, _metrics(event, record))
+                    # What was recorded stands, whatever this version of a scheduler would decide;
+                    # but a trial may still be to stop, where a crash came before its end.
+                    if decision is Decision.STOP and event is last[event.trial_id]:
+                        self._prune(trial)
                 case TrialEnded():
                     assert record.outcome is not None
                     self.end(event.trial_id, record.outcome)
@@ -213,3 +256,14 @@ class Conductor:
 
     def _folder(self, trial_id: str) -> Path:
         return self._store.layout.trial(trial_id).folder
+
+
+def _metrics(event: EpochRecorded, record: TrialRecord) -> EpochMetrics:
+    """All that is known of an epoch of the journal.
+
+    After a power cut the disk may have the journal's line and not that of the history. The worker
+    then reports the epoch again, out of its checkpoint.
+    """
+    if event.epoch < len(record.history):
+        return record.history[event.epoch]
+    return EpochMetrics(epoch=event.epoch, val_dice=event.val_dice)

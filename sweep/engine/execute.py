@@ -14,11 +14,13 @@ from typing import Any
 from sweep.engine.cluster import local_cluster
 from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
+from sweep.errors import SweepError, SweepFailed
+from sweep.record import last_line
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.trunk import branching_epochs
 
-RETRIES_OF_DEAD_WORKERS = 2
-"""A worker that was killed goes on from its trial's checkpoint; more often than this, it failed."""
+RETRIES = 2
+"""How often a trial goes on from its checkpoint after a fault of the machine."""
 
 
 def execute(conductor: Conductor, spec: SweepSpec, log: Path, *, verbose: bool = False) -> Ending:
@@ -29,6 +31,8 @@ def execute(conductor: Conductor, spec: SweepSpec, log: Path, *, verbose: bool =
         spec: resources, concurrency and time budget.
         log: where Ray's own messages go.
         verbose: show Ray's own messages on the screen instead.
+    Raises:
+        SweepFailed: results cannot be written, or Ray itself broke down.
     """
     if conductor.finished:
         return Ending.FINISHED
@@ -66,7 +70,7 @@ def execute(conductor: Conductor, spec: SweepSpec, log: Path, *, verbose: bool =
                     name="ray",
                     verbose=1 if verbose else 0,
                     callbacks=[Supervision(conductor, scheduler, lambda: bool(asked), deadline)],
-                    failure_config=tune.FailureConfig(max_failures=RETRIES_OF_DEAD_WORKERS),
+                    failure_config=tune.FailureConfig(max_failures=RETRIES),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),
             )
@@ -74,7 +78,15 @@ def execute(conductor: Conductor, spec: SweepSpec, log: Path, *, verbose: bool =
                 tuner.fit()
             except Stopped as stop:
                 return stop.ending
-    return Ending.FINISHED
+            except SweepError:
+                raise
+            except Exception as error:
+                raise SweepFailed(f"Ray broke down: {last_line(error)}; more in {log}") from error
+        if scheduler.failure is not None:  # told in Ray's last step
+            raise scheduler.failure
+    # Ray ends by itself on a SIGUSR1, as some clusters send before they take a machine back.
+    over = conductor.finished and not conductor.executing
+    return Ending.FINISHED if over else Ending.INTERRUPTED
 
 
 def trial_resources(spec: SweepSpec) -> dict[str, float]:

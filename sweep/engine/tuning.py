@@ -6,6 +6,7 @@ written (it insists) but never read: they forget rungs and finished trials, our 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,11 +20,13 @@ from ray.tune.search import Searcher
 from sweep.engine.actor import MESSAGE
 from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
+from sweep.engine.faults import outcome_of, read_failures, require_nodes
 from sweep.errors import SweepError
-from sweep.record import EpochMetrics, Outcome, Status
+from sweep.record import EpochMetrics, Outcome
 from sweep.search.scheduler import Decision
 
-DIED = "the worker died again and again: it was killed, ran out of memory, or its node was lost"
+SECONDS_BETWEEN_LOOKS = 5.0
+"""Between two looks at whether Ray still has a node."""
 
 
 class Stopped(Exception):
@@ -127,6 +130,7 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
         self._scheduler = scheduler
         self._asked = asked
         self._deadline = deadline
+        self._look_again = -math.inf
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Called where nothing is half-recorded."""
@@ -136,17 +140,19 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
             raise Stopped(Ending.INTERRUPTED)
         if self._deadline is not None and time.monotonic() >= self._deadline:
             raise Stopped(Ending.OUT_OF_TIME)
+        if time.monotonic() >= self._look_again:
+            self._look_again = time.monotonic() + SECONDS_BETWEEN_LOOKS
+            require_nodes()
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """The worker died once more than Ray retries.
+        """A fault of the machine has hit the trial once more than Ray retries.
 
         The scheduler's method of this name will not do: Ray calls that one before a retry too.
         """
-        error = str(trial.get_error() or DIED).strip()
-        outcome = Outcome(status=Status.FAILED, cause=error.splitlines()[-1], error=error)
         try:
+            outcome = outcome_of(read_failures(trial), trial.num_failures)
             self._conductor.end(trial_name(trial), outcome)
         except SweepError as failure:
             self._scheduler.failure = failure

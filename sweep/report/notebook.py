@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,12 @@ from sweep.errors import SweepFailed
 TIMEOUT = 600
 """Seconds that one cell may take."""
 
+ARGUMENTS = [
+    "--log-level=ERROR",  # it warns of its own loopback connection
+    "--InteractiveShellApp.ignore_cwd=True",  # no plotly.py that lies there is imported
+]
+"""Of the process that runs the cells."""
+
 SETUP = """\
 import warnings
 from pathlib import Path
@@ -27,9 +32,9 @@ from pathlib import Path
 warnings.filterwarnings("ignore", message="IProgress")  # of progress bars that are not used here
 
 import plotly.io
-from IPython.display import Markdown, display
 
 from sweep.analysis.diagnoses import explained
+from sweep.analysis.exhibit import say
 from sweep.analysis.exhibits import *
 from sweep.analysis.headline import caveat, headline, state
 from sweep.analysis.results import read_results
@@ -39,12 +44,12 @@ plotly.io.renderers.default = "plotly_mimetype+notebook_connected"
 results = read_results(Path({folder!r}))"""
 
 SUMMARY = """\
-display(Markdown(f"**{headline(results)}**"))
-display(Markdown(f"{caveat(results)} ({state(results)})"))"""
+say(headline(results), strong=True)
+say(f"{caveat(results)} ({state(results)})")"""
 
 CAUSES = """\
 for group in explained(results.diverged):
-    display(Markdown(f"**{trials(group.records)}**: {group.likely_cause} **{group.advice}**"))
+    say(f"{trials(group.records)}: {group.likely_cause} {group.advice}")
 results.frame[results.frame["val_dice"].isna()][["trial_id", "status", "epochs", "cause"]]"""
 
 
@@ -65,22 +70,30 @@ def notebook(results: Results, beside: Path) -> str:
         timeout=TIMEOUT,
         resources={"metadata": {"path": str(beside)}},
         shutdown_kernel="immediate",  # after a Ctrl-C too, in the middle of a cell
-        extra_arguments=["--log-level=ERROR"],  # it warns of its own loopback connection
+        extra_arguments=ARGUMENTS,
     )
-    # The very code that exports, also where it is not installed.
-    paths = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     try:
-        _run(client, os.environ | {"PYTHONPATH": os.pathsep.join(paths)})
+        _run(client)
     except (CellExecutionError, DeadKernelError) as error:
         raise SweepFailed(f"the notebook of {results.folder} fails: {error}") from error
     return str(nbformat.writes(draft))
 
 
-def _run(client: NotebookClient, environment: Mapping[str, str]) -> None:
+def _run(client: NotebookClient) -> None:
     """Every cell in order. Its own `execute` takes Ctrl-C for itself and fails over it."""
-    with client.setup_kernel(env=dict(environment)):
+    with client.setup_kernel(env=os.environ | _environment()):
         for index, cell in enumerate(client.nb.cells):
             client.execute_cell(cell, index)
+
+
+def _environment() -> dict[str, str]:
+    """The very code that exports, also where it is not installed; nothing that lies in the folder.
+
+    The folder may come from anybody, and the cells run in it: see `ARGUMENTS` too.
+    """
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [str(PACKAGE.parent), *(os.path.abspath(path) for path in given if path)]
+    return {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 
 def _cells(results: Results, folder: str) -> list[Any]:

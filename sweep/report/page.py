@@ -23,6 +23,7 @@ from sweep.analysis.diagnoses import explained
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.exhibits import EXHIBITS
 from sweep.analysis.headline import caveat, counts, headline, state
+from sweep.analysis.provenance import last_run
 from sweep.analysis.results import Results
 from sweep.record import TrialRecord
 from sweep.store.files import read_text
@@ -149,12 +150,10 @@ def _verdicts(results: Results) -> list[tuple[str, str, str]]:
 
 
 def _versions(results: Results) -> list[tuple[str, str]]:
-    provenance = results.provenance
-    found = dict(provenance.get("versions") or {})
-    code = provenance.get("code") or {}
-    if code:
-        found["medical-sweep"] = f"{code.get('version')} ({(code.get('commit') or '–')[:10]})"
-    machine = provenance.get("machine") or {}
-    if machine:
-        found["device"] = str(machine.get("device"))
-    return [(name, str(version)) for name, version in found.items()]
+    run = last_run(results)
+    found = {name: version for name, version in run.versions.items() if version}
+    if run.code.version:
+        found["medical-sweep"] = f"{run.code.version} ({(run.code.commit or 'no commit')[:10]})"
+    if run.machine.device:
+        found["device"] = run.machine.device
+    return list(found.items())

@@ -42,3 +42,6 @@ class GridSearch:
 
     def tell(self, record: TrialRecord) -> None:
         """Results change nothing."""
+
+    def learn(self, record: TrialRecord) -> None:
+        """Results change nothing."""

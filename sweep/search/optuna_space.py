@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -65,6 +66,19 @@ def make_codec(distribution: Distribution) -> Codec:
             return _labels(values)
         case _:
             raise TypeError(f"Optuna has no counterpart of {distribution!r}")
+
+
+def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> None:
+    """Give the trial its value of a parameter; raises TypeError for a kind that we do not use."""
+    match distribution:
+        case FloatDistribution(low=low, high=high, log=log):
+            trial.suggest_float(name, low, high, log=log)
+        case IntDistribution(low=low, high=high, log=log):
+            trial.suggest_int(name, low, high, log=log)
+        case CategoricalDistribution(choices=choices):
+            trial.suggest_categorical(name, choices)
+        case _:
+            raise TypeError(f"cannot suggest from {distribution!r}")
 
 
 def _steps(distribution: QUniform) -> Codec:

@@ -32,3 +32,6 @@ class RandomSearch:
 
     def tell(self, record: TrialRecord) -> None:
         """Results change nothing."""
+
+    def learn(self, record: TrialRecord) -> None:
+        """Results change nothing."""

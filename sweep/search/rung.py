@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from statistics import median
 
 
 class Rung:
@@ -37,3 +38,11 @@ class Rung:
     def rank(self, score: float) -> int:
         """1 + the number of recorded scores that are strictly better: equals share their rank."""
         return 1 + len(self._scores) - bisect_right(self._scores, score)
+
+    def median(self) -> float:
+        """Of the recorded scores, the mean of the middle two where their number is even.
+
+        Raises:
+            ValueError: nothing is recorded.
+        """
+        return median(self._scores)

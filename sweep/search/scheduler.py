@@ -7,6 +7,8 @@ from typing import Protocol, assert_never
 from sweep.record import Status
 from sweep.search.asha import Asha
 from sweep.search.decision import Decision
+from sweep.search.hyperband import Hyperband
+from sweep.search.median import MedianStopping
 from sweep.spec import strategy
 from sweep.spec.sweep import SweepSpec
 
@@ -49,6 +51,18 @@ def make_scheduler(spec: SweepSpec) -> Scheduler:
     match spec.scheduler:
         case strategy.AshaScheduler(reduction_factor=reduction_factor):
             return Asha(rungs=spec.rungs(), reduction_factor=reduction_factor)
+        case strategy.HyperbandScheduler(reduction_factor=reduction_factor, brackets=brackets):
+            assert brackets is not None  # the spec fills it in
+            return Hyperband(
+                rungs=spec.rungs(), reduction_factor=reduction_factor, brackets=brackets
+            )
+        case strategy.MedianScheduler(grace_period=grace_period, min_trials=min_trials):
+            assert grace_period is not None
+            return MedianStopping(
+                grace_period=grace_period,
+                max_epochs=spec.most_epochs_by_clock,
+                min_trials=min_trials,
+            )
         case strategy.NoScheduler():
             return NoScheduler()
         case unknown:

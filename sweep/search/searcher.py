@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from sweep.record import ParameterValue, TrialRecord
 from sweep.search.grid import GridSearch
 from sweep.search.random_search import RandomSearch
 from sweep.spec import strategy
 from sweep.spec.sweep import SweepSpec
+
+if TYPE_CHECKING:
+    from sweep.search.optuna_samplers import Method
+
+OptunaSettings = (
+    strategy.TpeSearcher | strategy.GpSearcher | strategy.CmaesSearcher | strategy.QmcSearcher
+)
 
 
 class Searcher(Protocol):
@@ -21,35 +28,62 @@ class Searcher(Protocol):
     def ask(self, number: int) -> dict[str, ParameterValue] | None:
         """Parameters of the trial with this number under their dotted names.
 
-        Numbers are asked for in ascending order, from the number of presets on; asking again
-        before the trial is told repeats the answer. None: the space has no more configurations.
+        Numbers are asked for in ascending order, those of given trials (see `tell`) left out;
+        asking again before the trial is told repeats the answer. None: the space has no more
+        configurations.
         """
         ...
 
     def tell(self, record: TrialRecord) -> None:
-        """Learn how a trial ended.
+        """Learn how a trial ended, or that one runs which was not asked for here.
 
-        A preset's trial, which no searcher proposed, is told when it starts and when it ends. Its
-        parameters may lie outside the space; a searcher that cannot learn from it passes it over.
+        A given trial (a preset, an enqueued one), which no searcher proposed, is told when it
+        starts and when it ends. Its parameters may lie outside the space; a searcher that cannot
+        learn from it passes it over.
 
-        A resumed sweep tells the records of all its trials, those that still run included, in
-        the order of their numbers and before it asks. Telling an ended trial again is harmless.
+        A resumed sweep, before it asks, tells every start and every end in the order in which they
+        happened. Telling an ended trial again is harmless.
         """
         ...
 
+    def learn(self, record: TrialRecord) -> None:
+        """Learn from a trial of an earlier sweep, inside the space, before anything else."""
+        ...
 
-def make_searcher(spec: SweepSpec) -> Searcher:
-    """The searcher that the sweep asks for, without any trial yet."""
+
+def make_searcher(spec: SweepSpec, first: int = 0) -> Searcher:
+    """The searcher that the sweep asks for, without any trial yet.
+
+    Args:
+        spec: the effective spec.
+        first: number of the first trial that it will be asked for.
+    """
     seed = spec.seed if spec.searcher.seed is None else spec.searcher.seed
     match spec.searcher:
         case strategy.RandomSearcher():
             return RandomSearch(spec.space, seed)
         case strategy.GridSearcher():
-            return GridSearch(spec.space, first=len(spec.presets))
-        case strategy.TpeSearcher(startup_trials=startup_trials):
+            return GridSearch(spec.space, first)
+        case settings:
             # Here, so that a sweep without Optuna does not wait for its import.
-            from sweep.search.optuna_search import OptunaSearch, tpe
+            from sweep.search.optuna_search import OptunaSearch
 
-            return OptunaSearch(spec.space, seed, tpe(startup_trials))
+            method = make_method(settings, seed)
+            return OptunaSearch(spec.space, seed, method, first)
+
+
+def make_method(settings: OptunaSettings, seed: int) -> Method:
+    """The method of Optuna that the settings name."""
+    from sweep.search import optuna_samplers
+
+    match settings:
+        case strategy.TpeSearcher(startup_trials=startup_trials):
+            return optuna_samplers.tpe(startup_trials)
+        case strategy.GpSearcher(startup_trials=startup_trials):
+            return optuna_samplers.gp(startup_trials)
+        case strategy.CmaesSearcher():
+            return optuna_samplers.cmaes()
+        case strategy.QmcSearcher():
+            return optuna_samplers.qmc(sequence=seed)
         case unknown:
             assert_never(unknown)

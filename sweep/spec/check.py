@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Iterator, Sequence
+from itertools import islice, product
 
 from sweep.errors import InputError
 from sweep.record import ParameterValue
 from sweep.spec.extents import WEIGHTS
+from sweep.spec.installed import how_to_install
 from sweep.spec.machine import Machine
 from sweep.spec.space import Distribution, Grid, Listed, LogUniform, RandInt, grid_size
-from sweep.spec.strategy import AshaScheduler
+from sweep.spec.strategy import CmaesSearcher, HyperbandScheduler, StoppingScheduler
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.trackers import missing
 from sweep.spec.tree import Finding, choosing_keys, types_of
@@ -18,13 +19,15 @@ from sweep.spec.wording import shown
 
 ENTANGLED = (
     ("data.folds", "data.fold"),
-    ("data.normalization", "augmentation.gamma.mode"),
-    ("network.name", "network.deep_supervision"),
-    ("network.name", "network.dropout"),
+    ("data.normalization", "augmentation.gamma.probability", "augmentation.gamma.mode"),
+    ("network.name", "network.deep_supervision", "network.dropout", "data.size", "data.patch_size",
+     "trainer.batch_size"),
     ("loss.main", "loss.focal_gamma"),
     ("loss.dice_weight", "loss.pixel_weight"),
-)
-"""Pairs of settings of which each limits the other."""
+)  # fmt: skip
+"""Settings that limit each other."""
+MOST_TOLD = 20
+"""Wrong values of one searched setting after which the rest is not looked at."""
 
 
 def check_space(spec: SweepSpec) -> Iterator[Finding]:
@@ -34,9 +37,10 @@ def check_space(spec: SweepSpec) -> Iterator[Finding]:
         for message in dict.fromkeys(_wrong_with(spec, key, distribution)):
             wrong.add(key)
             yield Finding(("space", key), message)
-    for first, second in ENTANGLED:
-        if {first, second} <= spec.space.keys() - wrong:
-            yield from _check_pair(spec, first, second)
+    for group in ENTANGLED:
+        searched = [key for key in group if key in spec.space and key not in wrong]
+        if len(searched) > 1:
+            yield from _check_together(spec, searched)
 
 
 def check_sweep(spec: SweepSpec) -> Iterator[Finding]:
@@ -44,6 +48,7 @@ def check_sweep(spec: SweepSpec) -> Iterator[Finding]:
     yield from _check_grid(spec)
     yield from _check_epochs(spec)
     yield from _check_presets(spec)
+    yield from _check_warm_start(spec)
 
 
 def check_machine(spec: SweepSpec, machine: Machine) -> Iterator[Finding]:
@@ -58,7 +63,11 @@ def check_machine(spec: SweepSpec, machine: Machine) -> Iterator[Finding]:
 
 
 def check_installed(spec: SweepSpec) -> Iterator[Finding]:
-    """Trackers whose package is not there."""
+    """Searchers and trackers whose package is not there."""
+    if isinstance(spec.searcher, CmaesSearcher):
+        absent = how_to_install("cmaes", "cmaes")
+        if absent is not None:
+            yield Finding(("searcher",), absent)
     for name in dict.fromkeys(spec.tracking):
         if (message := missing(name)) is not None:
             yield Finding(("tracking",), message)
@@ -76,8 +85,7 @@ def _wrong_with(spec: SweepSpec, key: str, distribution: Distribution) -> Iterat
             instead = "`lograndint`" if isinstance(distribution, LogUniform) else "`randint`"
         yield f"`{distribution.name}` draws fractions, which `{key}` does not take; use {instead}"
         return
-    for value in _values_to_try(distribution):
-        yield from _mistakes_of_value(spec, key, value)
+    yield from islice(_wrong_values(spec, key, distribution), MOST_TOLD)
 
 
 def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
@@ -91,9 +99,10 @@ def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
     for key in intervals:
         message = "the searcher `grid` needs listed values: use `grid` or `choice` here"
         yield Finding(("space", key), message)
-    size = grid_size(spec.space) + len(spec.presets)
+    size = grid_size(spec.space) + spec.given
     if not intervals and spec.trials > size:
         what = "the size of the grid" + " plus the presets" * bool(spec.presets)
+        what += " plus the enqueued" * (spec.given > len(spec.presets))
         message = f"must be at most {size}, {what}, but is {spec.trials}"
         yield Finding(("trials",), message)
 
@@ -101,9 +110,17 @@ def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
 def _check_epochs(spec: SweepSpec) -> Iterator[Finding]:
     extents, scheduler = spec.extents, spec.scheduler
     most = extents.most_epochs
-    if isinstance(scheduler, AshaScheduler) and (scheduler.grace_period or 0) > most:
+    if spec.compares_gains and "baseline" not in spec.presets:
+        message = "`activation` compares with the preset `baseline`: add `presets: [baseline]`"
+        yield Finding(("scheduler", "clock"), message)
+    if isinstance(scheduler, StoppingScheduler) and (scheduler.grace_period or 0) > most:
         message = f"must be at most {most}, the epochs of a trial, but is {scheduler.grace_period}"
         yield Finding(("scheduler", "grace_period"), message)
+    elif isinstance(scheduler, HyperbandScheduler):
+        largest = max(1, len(spec.rungs()))
+        if (scheduler.brackets or 0) > largest:
+            message = f"must be at most {largest}, the rungs there are, but is {scheduler.brackets}"
+            yield Finding(("scheduler", "brackets"), message)
     shortest = int(extents.smallest("loss.warmup_epochs"))
     if shortest >= most and any(key in spec.space for key in WEIGHTS):
         key = "loss.warmup_epochs"
@@ -122,26 +139,51 @@ def _check_presets(spec: SweepSpec) -> Iterator[Finding]:
             for mistake in error.mistakes:
                 message = f"`{name}` does not fit this sweep: {mistake.key}: {mistake.message}"
                 yield Finding(("presets", index), message)
-    if len(spec.presets) > spec.trials:
-        message = f"must be at least {len(spec.presets)}, one for each preset, but is {spec.trials}"
-        yield Finding(("trials",), message)
+    if spec.given > spec.trials:
+        each = "one for each preset" + " and enqueued one" * (spec.given > len(spec.presets))
+        yield Finding(("trials",), f"must be at least {spec.given}, {each}, but is {spec.trials}")
 
 
-def _check_pair(spec: SweepSpec, first: str, second: str) -> Iterator[Finding]:
-    """Each may be possible with some value of the other, but they are drawn independently."""
-    for a, b in product(_bounds(spec.space[first]), _bounds(spec.space[second])):
-        for message in _mistakes_of(spec, {first: a, second: b}):
-            where = f"`{first}` {shown(a)} with `{second}` {shown(b)}"
-            yield Finding(("space", second), f"{where}: {message}")
+def _check_warm_start(spec: SweepSpec) -> Iterator[Finding]:
+    name = spec.searcher.name
+    if spec.warm_start and not spec.warm_start.enqueue and name in ("random", "grid", "qmc"):
+        message = (
+            f"`searcher: {name}` learns from no trial, so this has no effect; use `tpe` or `gp`, or"
+            " `enqueue` the best earlier configurations"
+        )
+        yield Finding(("warm_start",), message)
 
 
-def _mistakes_of_value(spec: SweepSpec, key: str, value: ParameterValue) -> list[str]:
-    """What is wrong with a value whatever is drawn for the setting that limits it."""
-    partner = next((p for pair in ENTANGLED if key in pair for p in pair if p != key), None)
-    if partner not in spec.space:
-        return _mistakes_of(spec, {key: value})
-    others = _bounds(spec.space[partner])
-    return min((_mistakes_of(spec, {key: value, partner: other}) for other in others), key=len)
+def _check_together(spec: SweepSpec, keys: Sequence[str]) -> Iterator[Finding]:
+    """Each may be possible with some values of the others, but they are drawn independently."""
+    told = set()
+    for drawn in _combinations(spec, keys):
+        for message in _mistakes_of(spec, drawn):
+            if message not in told:
+                told.add(message)
+                where = " with ".join(f"`{key}` {shown(value)}" for key, value in drawn.items())
+                yield Finding(("space", keys[-1]), f"{where}: {message}")
+
+
+def _wrong_values(spec: SweepSpec, key: str, distribution: Distribution) -> Iterator[str]:
+    """What is wrong with a value whatever is drawn for the settings that limit it."""
+    group = next((group for group in ENTANGLED if key in group), ())
+    beside = _combinations(spec, [other for other in group if other != key and other in spec.space])
+    for value in _values_to_try(distribution):
+        least: list[str] | None = None
+        for place, others in enumerate(beside):
+            mistakes = _mistakes_of(spec, {key: value, **others})
+            least = mistakes if least is None else min(least, mistakes, key=len)
+            if not mistakes:
+                beside.insert(0, beside.pop(place))  # likely to let the next value pass, too
+                break
+        yield from least or ()
+
+
+def _combinations(spec: SweepSpec, keys: Sequence[str]) -> list[dict[str, ParameterValue]]:
+    """Every combination of the bounds of some searched settings; one, empty, of none."""
+    bounds = (_bounds(spec.space[key]) for key in keys)
+    return [dict(zip(keys, values, strict=True)) for values in product(*bounds)]
 
 
 def _mistakes_of(spec: SweepSpec, parameters: dict[str, ParameterValue]) -> list[str]:

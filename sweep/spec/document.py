@@ -19,9 +19,9 @@ from sweep.errors import InputError, Mistake
 from sweep.spec.strategy import BARE_NAMES
 from sweep.spec.tree import Finding, KeyPath
 from sweep.spec.wording import printable, quoted, shown
-from sweep.spec.yaml_text import compose, text_of
+from sweep.spec.yaml_text import MOST_BYTES, compose, text_of
 
-MOST_VALUES = 10_000
+MOST_VALUES = 20_000
 MOST_LEVELS = 20
 LARGEST_INTEGER = 2**63 - 1
 
@@ -48,6 +48,7 @@ class Document:
         places: where each value stands; one without a place stands where its parent does.
         mistakes: what is wrong with the text itself.
         unreadable: paths of values that could not be understood, told in ``mistakes``.
+        filled: paths of values that neither the file nor an override gives (see `fill`).
     """
 
     file: str
@@ -55,6 +56,7 @@ class Document:
     places: dict[KeyPath, Place] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
     unreadable: set[KeyPath] = field(default_factory=set)
+    filled: set[KeyPath] = field(default_factory=set)
 
     def override(self, assignment: str) -> None:
         """Apply one ``dotted.key=value``, whose value is YAML."""
@@ -100,16 +102,22 @@ class Document:
             if not isinstance(target, dict):
                 return  # what stands there is wrong, and told as such
         if last not in target:
+            path = (*groups, last)
             target[last] = value
-            self.places[*groups, last] = place
+            self.places[path] = place
+            self.filled.add(path)
+
+    def written(self, key: str) -> Any:
+        """What the user gave the setting with this dotted name; None where nothing was given."""
+        path = tuple(key.split("."))
+        value: Any = None if path in self.filled else self.values
+        for part in path:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
 
     def mistakes_from(self, findings: Iterable[Finding]) -> list[Mistake]:
         """All mistakes of the text and, with their places, of its values, in the file's order."""
-        told = [
-            self._mistake(finding)
-            for finding in findings
-            if not any(finding.path[: len(path)] == path for path in self.unreadable)
-        ]
+        told = [self._mistake(one) for one in findings if not self._is_unreadable(one.path)]
         return sorted(self.mistakes + told, key=lambda m: (m.file != self.file, m.line or 0))
 
     def placed(self, findings: Iterable[Finding]) -> list[Mistake]:
@@ -125,6 +133,10 @@ class Document:
         """Note a mistake of the text itself."""
         self.mistakes.append(Mistake(message, _dotted(path), place.file, place.line))
 
+    def _is_unreadable(self, path: KeyPath) -> bool:
+        """Whether the value at ``path``, or one that holds it, could not be understood."""
+        return any(path[:length] in self.unreadable for length in range(len(path) + 1))
+
     def _forget(self, path: KeyPath) -> None:
         """A value is replaced: drop what is known of the old one."""
         self.places = {p: at for p, at in self.places.items() if p[: len(path)] != path}
@@ -138,8 +150,12 @@ def read_document(path: str | Path) -> Document:
         InputError: it cannot be read at all, or is no YAML mapping. What is wrong with single
             values is gathered in `Document.mistakes`.
     """
-    file = str(path)
-    node = compose(text_of(Path(path), file), file)
+    return parse_document(text_of(Path(path), str(path)), str(path))
+
+
+def parse_document(text: str, file: str) -> Document:
+    """The document of a text that is called ``file`` in messages; raises as `read_document`."""
+    node = compose(text, file)
     if not isinstance(node, MappingNode):
         what = "is empty" if node is None else "is not a mapping"
         raise InputError.single(f"the file {what}; it must hold `key: value` lines", file=file)
@@ -158,14 +174,11 @@ class _Reader:
         self._document = document
         self._place_of = place_of
         self._constructor = YAML(typ="safe", pure=True).constructor
-        self._count = 0
+        self._values = self._characters = 0
 
     def value(self, node: Node, path: KeyPath, above: tuple[Node, ...] = ()) -> Any:
         """The value of ``node``; None, with a mistake told, where it has none."""
-        self._count += 1
-        if self._count > MOST_VALUES:
-            message = f"the aliases in this text expand to more than {MOST_VALUES} values"
-            raise InputError.single(message, file=self._document.file)
+        self._count(node)
         if any(node is parent for parent in above):
             return self._unreadable(node, path, "this alias contains itself")
         if len(path) > MOST_LEVELS:
@@ -184,6 +197,7 @@ class _Reader:
     ) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key, value in node.value:
+            self._count(key)
             if not isinstance(key, ScalarNode):
                 message = "a key must be a text, not a list or a mapping"
                 self._document.wrong(self._place_of(key), path, message)
@@ -196,6 +210,17 @@ class _Reader:
             else:
                 values[key.value] = self._at((*path, key.value), key, value, inside)
         return values
+
+    def _count(self, node: Node) -> None:
+        """Ends reading where aliases make more of a text than anybody writes."""
+        self._values += 1
+        self._characters += len(node.value) if isinstance(node, ScalarNode) else 0
+        if self._values > MOST_VALUES or self._characters > MOST_BYTES:
+            raise InputError.single(
+                f"the text holds more than {MOST_VALUES} keys and values, or {MOST_BYTES // 1024} "
+                "KiB of them, counting what aliases repeat",
+                file=self._document.file,
+            )
 
     def _at(self, path: KeyPath, start: Node, node: Node, inside: tuple[Node, ...]) -> Any:
         self._document.places[path] = self._place_of(start)

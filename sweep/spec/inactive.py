@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.spec.base import Settings
 from sweep.spec.extents import WEIGHTS
 from sweep.spec.settings import TrialSettings
 from sweep.spec.space import Distribution, Listed
 from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import Finding, setting_fields
+from sweep.spec.tree import Finding, setting_fields, value_of
 from sweep.spec.wording import shown
 
 Possible = Callable[[str], Iterable[Any]]
@@ -151,7 +150,7 @@ def inactive(possible: Possible) -> Iterator[tuple[str, Rule]]:
 
 
 def without_effect(
-    settings: TrialSettings, written: Mapping[str, Any]
+    settings: TrialSettings, written: Callable[[str], Any]
 ) -> Iterator[tuple[Finding, bool]]:
     """What was asked for and has no effect, and whether that is a mistake.
 
@@ -160,7 +159,8 @@ def without_effect(
 
     Args:
         settings: of a trial, or of a sweep.
-        written: the values of the file, as they stand there.
+        written: the value that the user gave a setting, by its dotted name; None where there is
+            none, as where a preset gave it.
     """
     space = settings.space if isinstance(settings, SweepSpec) else {}
 
@@ -168,12 +168,11 @@ def without_effect(
         return _drawn(space[key]) if key in space else [value_of(settings, key)]
 
     for key, rule in inactive(possible):
-        path = tuple(key.split("."))
         if key in space:
             yield Finding(("space", key), f"is searched without any effect: {rule.why}"), True
-        elif (value := _written(written, path)) not in (None, _default(key)):
+        elif (value := written(key)) not in (None, _default(key)):
             message = f"{shown(value)} has no effect: {rule.why}"
-            yield Finding(path, message), rule.refused
+            yield Finding(tuple(key.split(".")), message), rule.refused
 
 
 def inactive_in(settings: TrialSettings) -> dict[str, str]:
@@ -181,26 +180,11 @@ def inactive_in(settings: TrialSettings) -> dict[str, str]:
     return {key: rule.why for key, rule in inactive(lambda key: [value_of(settings, key)])}
 
 
-def value_of(settings: Settings, key: str) -> Any:
-    """The value of the setting with this dotted name."""
-    value: Any = settings
-    for part in key.split("."):
-        value = getattr(value, part)
-    return value
-
-
 def _drawn(distribution: Distribution) -> Iterable[Any]:
     """All values of a list, the bounds of an interval."""
     if isinstance(distribution, Listed):
         return distribution.values
     return distribution.extent or ()
-
-
-def _written(values: Any, path: tuple[str, ...]) -> Any:
-    """The value at ``path``; None where there is none."""
-    for part in path:
-        values = values.get(part) if isinstance(values, Mapping) else None
-    return values
 
 
 def _default(key: str) -> Any:

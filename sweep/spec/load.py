@@ -34,12 +34,17 @@ CheckData = Callable[[DataSettings], Sequence[Mistake]]
 """Looks at the data that settings name; this package reads no data itself."""
 
 
+CheckEarlier = Callable[[SweepSpec], Iterable[Finding]]
+"""Looks at the earlier results that a sweep begins with."""
+
+
 def load_sweep(
     path: str | Path,
     overrides: Sequence[str] = (),
     *,
     machine: Machine | None = None,
     check_data: CheckData | None = None,
+    check_earlier: CheckEarlier | None = None,
     tell: Tell | None = None,
 ) -> SweepSpec:
     """Read and validate a sweep file.
@@ -49,6 +54,7 @@ def load_sweep(
         overrides: ``dotted.key=value`` texts, applied in order before anything is validated.
         machine: where the sweep is to run; what it has is checked when it is given.
         check_data: tells mistakes of the data that only a look at it shows.
+        check_earlier: tells mistakes of the results folders that the sweep begins with.
         tell: see `Tell`.
 
     Raises:
@@ -72,10 +78,12 @@ def load_sweep(
     if spec is not None:
         if not findings and not document.mistakes:  # what is unknown contradicts nothing
             findings += check_sweep(spec)
-            idle = list(without_effect(spec, document.values))
+            idle = list(without_effect(spec, document.written))
             findings += [finding for finding, refused in idle if refused]
             _tell(document, (finding for finding, refused in idle if not refused), tell)
         findings += check_space(spec)
+        if check_earlier and not findings and not document.mistakes:
+            findings += check_earlier(spec)
         findings += [*check_machine(spec, machine), *check_installed(spec)] if machine else []
         findings += _look_at_data(document, spec, check_data)
     mistakes = document.mistakes_from([*mistaken_name, *findings])
@@ -110,7 +118,7 @@ def load_trial(
     except ValidationError as error:
         findings = findings_of(error, TrialSettings)
     else:
-        idle = without_effect(settings, document.values)
+        idle = without_effect(settings, document.written)
         _tell(document, (finding for finding, _ in idle), tell)
         findings = _look_at_data(document, settings, check_data)
     mistakes = document.mistakes_from(findings)

@@ -15,21 +15,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.base import Settings
-
-NetworkName = Literal[
-    "dynunet",
-    "residual_dynunet",
-    "unet",
-    "attention_unet",
-    "basic_unet_plus_plus",
-    "segresnet",
-    "segresnet_ds",
-]
-WITHOUT_DEEP_SUPERVISION = ("unet", "segresnet")
-WITHOUT_DROPOUT = ("segresnet_ds",)
-DOUBLING = ("segresnet", "segresnet_ds")
-"""Networks that double their feature maps at each level by themselves."""
-
+from sweep.spec.network import NetworkSettings
 
 MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
 
@@ -57,6 +43,11 @@ class CommonData(Settings):
     patch_size: int | None = Field(default=None, ge=16)
     """Side of the square training patch in pixels; null trains on whole images."""
 
+    @property
+    def smallest_side(self) -> int | None:
+        """Pixels of the smallest image that is shown to the network; None where it is not known."""
+        return self.patch_size
+
     @field_validator("fold")
     @classmethod
     def _is_one_of_the_folds(cls, fold: int, info: ValidationInfo) -> int:
@@ -80,6 +71,10 @@ class ShapesData(CommonData):
     """Number of images."""
     seed: int = Field(default=0, ge=0)
     """Seed of the generator; not the trial's seed."""
+
+    @property
+    def smallest_side(self) -> int | None:
+        return min(self.size, self.patch_size or self.size)
 
 
 class BrainData(CommonData):
@@ -130,66 +125,6 @@ class TrainerSettings(Settings):
     """Ask torch for deterministic kernels."""
     amp: Literal["off", "bf16", "fp16"] = "off"
     """Precision of the network: float32, or mixed with bfloat16 or float16; losses are float32."""
-
-
-class NetworkSettings(Settings):
-    """The 2D network, by name, from MONAI."""
-
-    name: NetworkName = "dynunet"
-    """Architecture."""
-    channels: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=2, max_length=8)
-    ] = (16, 32, 64, 128)
-    """Feature maps of each resolution level; the image is halved between two levels."""
-    deep_supervision: bool | None = None
-    """Let the decoder's lower levels predict too; null: where the network can."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Dropout rate."""
-
-    @field_validator("channels")
-    @classmethod
-    def _network_has_such_levels(
-        cls, channels: tuple[int, ...], info: ValidationInfo
-    ) -> tuple[int, ...]:
-        name = info.data.get("name")
-        if name == "basic_unet_plus_plus" and len(channels) != 5:
-            raise ValueError(f"`{name}` has 5 levels: must be a list of 5, but is {[*channels]}")
-        if name in ("dynunet", "residual_dynunet") and len(channels) < 3:
-            raise ValueError(f"`{name}` has at least 3 levels, but is {[*channels]}")
-        if name == "segresnet" and channels[0] % 8:
-            raise ValueError(
-                f"`{name}` normalises 8 groups of feature maps: must start with a multiple of 8, "
-                f"but is {[*channels]}"
-            )
-        doubled = [channels[0] * 2**level for level in range(len(channels))]
-        if name in DOUBLING and [*channels] != doubled:
-            raise ValueError(
-                f"`{name}` doubles its feature maps at each level: must be {doubled}, "
-                f"but is {[*channels]}"
-            )
-        return channels
-
-    @field_validator("deep_supervision")
-    @classmethod
-    def _network_has_deep_supervision(
-        cls, deep_supervision: bool | None, info: ValidationInfo
-    ) -> bool | None:
-        name = info.data.get("name")
-        if deep_supervision and name in WITHOUT_DEEP_SUPERVISION:
-            raise ValueError(
-                f"`{name}` has no deep supervision: must be false or null, but is true"
-            )
-        if deep_supervision and len(info.data.get("channels", ())) == 2:
-            raise ValueError("2 levels leave none to supervise: must be false or null, but is true")
-        return deep_supervision
-
-    @field_validator("dropout")
-    @classmethod
-    def _network_has_dropout(cls, dropout: float, info: ValidationInfo) -> float:
-        name = info.data.get("name")
-        if dropout and name in WITHOUT_DROPOUT:
-            raise ValueError(f"`{name}` has no dropout: must be 0, but is {dropout:g}")
-        return dropout
 
 
 class GeometricWeights(Settings):
@@ -377,3 +312,14 @@ class TrialSettings(Settings):
         if "data" in info.data:
             augmentation.gamma.must_fit(info.data["data"].normalization)
         return augmentation
+
+    @field_validator("network")
+    @classmethod
+    def _network_fits_the_images(
+        cls, network: NetworkSettings, info: ValidationInfo
+    ) -> NetworkSettings:
+        if {"data", "trainer"} <= info.data.keys():
+            side = info.data["data"].smallest_side
+            if side is not None:
+                network.must_fit(side, info.data["trainer"].batch_size)
+        return network

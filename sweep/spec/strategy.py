@@ -39,19 +39,83 @@ class TpeSearcher(AnySearcher):
     """Random trials before the first that learns."""
 
 
-class AshaScheduler(Settings):
+class GpSearcher(AnySearcher):
+    """Optuna's Gaussian process: few, long trials; learns from those that no scheduler pruned."""
+
+    name: Literal["gp"] = "gp"
+    startup_trials: int = Field(default=10, ge=1)
+    """Random trials that must have completed or diverged before the first that learns."""
+
+
+class CmaesSearcher(AnySearcher):
+    """CMA-ES: many trials over numbers; listed values are left to a TPE for each."""
+
+    name: Literal["cmaes"] = "cmaes"
+
+
+class QmcSearcher(AnySearcher):
+    """A Sobol' sequence: spread more evenly than random draws, learns nothing."""
+
+    name: Literal["qmc"] = "qmc"
+
+
+class StoppingScheduler(Settings):
+    """What every scheduler has that stops trials."""
+
+    name: str
+    grace_period: int | None = Field(default=None, ge=1)
+    """Epochs, by the clock, after which a trial is first judged.
+
+    null: of trained epochs, one past the longest warm-up plus ramp-up of the space, at most
+    `trainer.epochs`, since before that all trials are the same run; 1 where no geometric loss is
+    used. Since the switch-on: a tenth of `trainer.epochs` past the longest ramp-up.
+    """
+    clock: Literal["epochs", "activation"] | None = None
+    """What is compared when. epochs: validation Dice, after so many trained epochs.
+
+    activation: the gain over the preset `baseline` in the same epoch (best so far minus best so
+    far), after so many epochs since the trial's own switch-on; needs that preset. null: activation
+    where it is possible and the warm-up is searched.
+    """
+
+    def rungs(self, max_epochs: int) -> list[int]:
+        """Counts of epochs at which trials are judged, all before ``max_epochs``.
+
+        There itself a trial has nothing left to train.
+        """
+        return list(range(self.grace_period or 1, max_epochs))
+
+
+class AshaScheduler(StoppingScheduler):
     """Asynchronous successive halving: stops the worse trials at each rung."""
 
     name: Literal["asha"] = "asha"
-    grace_period: int | None = Field(default=None, ge=1)
-    """Trained epochs of the first rung.
-
-    null: one epoch past the longest warm-up plus ramp-up of the space, at most
-    `trainer.epochs`, since before that all trials are the same run. 1 where no geometric loss is
-    used.
-    """
     reduction_factor: int = Field(default=3, ge=2)
     """At each rung the best 1 / reduction_factor go on; the next lies that many times later."""
+
+    def rungs(self, max_epochs: int) -> list[int]:
+        return rung_epochs(max_epochs, self.grace_period or 1, self.reduction_factor)
+
+
+class HyperbandScheduler(StoppingScheduler):
+    """Brackets of `asha`: each leaves out one rung more and so is more patient."""
+
+    name: Literal["hyperband"] = "hyperband"
+    reduction_factor: int = Field(default=3, ge=2)
+    """As of `asha`."""
+    brackets: int | None = Field(default=None, ge=1)
+    """null: as many as there are rungs."""
+
+    def rungs(self, max_epochs: int) -> list[int]:
+        return rung_epochs(max_epochs, self.grace_period or 1, self.reduction_factor)
+
+
+class MedianScheduler(StoppingScheduler):
+    """Stops a trial whose best Dice is below the median of the others' running means."""
+
+    name: Literal["median"] = "median"
+    min_trials: int = Field(default=3, ge=1)
+    """Others that must have come as far before a trial is judged."""
 
 
 class NoScheduler(Settings):
@@ -72,10 +136,14 @@ def _bare_name(default: str) -> BeforeValidator:
 
 
 SearcherSettings = Annotated[
-    RandomSearcher | GridSearcher | TpeSearcher, Field(discriminator="name"), _bare_name("tpe")
+    RandomSearcher | GridSearcher | TpeSearcher | GpSearcher | CmaesSearcher | QmcSearcher,
+    Field(discriminator="name"),
+    _bare_name("tpe"),
 ]
 SchedulerSettings = Annotated[
-    AshaScheduler | NoScheduler, Field(discriminator="name"), _bare_name("asha")
+    AshaScheduler | HyperbandScheduler | MedianScheduler | NoScheduler,
+    Field(discriminator="name"),
+    _bare_name("asha"),
 ]
 BARE_NAMES = ("searcher", "scheduler")
 """Keys whose mapping may be written as its bare name."""
@@ -100,7 +168,7 @@ class Resources(Settings):
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _seconds(value: Any) -> Any:
+def seconds(value: Any) -> Any:
     """Seconds of ``90s``, ``10m``, ``2h`` or ``1d``; whatever is no text is left to pydantic."""
     if not isinstance(value, str):
         return value
@@ -113,25 +181,23 @@ def _seconds(value: Any) -> Any:
     return float(match[1]) * SECONDS[match[2]]
 
 
-def _readable(seconds: float | None) -> str | float | None:
-    """The largest unit in which the time is a whole number; `_seconds` reads it back exactly."""
-    if seconds is None:
+def _readable(time: float | None) -> str | float | None:
+    """The largest unit in which the time is a whole number; `seconds` reads it back exactly."""
+    if time is None:
         return None
     for unit, length in reversed(SECONDS.items()):
-        if seconds % length == 0 and seconds / length < 1e9:
-            return f"{int(seconds / length)}{unit}"
-    return seconds
+        if time % length == 0 and time / length < 1e9:
+            return f"{int(time / length)}{unit}"
+    return time
 
 
 TimeBudget = Annotated[
-    float | None, Field(gt=0), BeforeValidator(_seconds), PlainSerializer(_readable)
+    float | None, Field(gt=0), BeforeValidator(seconds), PlainSerializer(_readable)
 ]
 
 
 def rung_epochs(max_epochs: int, grace_period: int, reduction_factor: int) -> list[int]:
     """Trained epochs of each rung: ``grace_period · reduction_factor^k`` below ``max_epochs``.
-
-    A rung at ``max_epochs`` itself would judge trials that have nothing left to train.
 
     Raises:
         ValueError: grace_period < 1 or reduction_factor < 2.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from sweep.errors import InputError, Mistake
 from sweep.record import ParameterValue
+from sweep.spec.base import Settings
 from sweep.spec.extents import Extents
 from sweep.spec.presets import PRESETS, check_preset
 from sweep.spec.searched import Searched
@@ -17,21 +18,25 @@ from sweep.spec.settings import TrialSettings
 from sweep.spec.space import Distribution, grid_size
 from sweep.spec.strategy import (
     AshaScheduler,
+    HyperbandScheduler,
     Resources,
     SchedulerSettings,
     SearcherSettings,
+    StoppingScheduler,
     TimeBudget,
     TpeSearcher,
-    rung_epochs,
 )
 from sweep.spec.trackers import Tracking
-from sweep.spec.tree import setting_names
+from sweep.spec.tree import after_switch_on_keys, run_ending_keys, setting_names, value_of
+from sweep.spec.warm_start import WarmStartSettings
 from sweep.spec.wording import findings_of, quoted, shown, unknown_setting
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DEVICE_NAMES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 """Names that Windows keeps for devices, whatever extension follows."""
 MOST_TRIALS = 1_000_000
+
+S = TypeVar("S", bound=Settings)
 
 
 def check_name(name: str) -> str:
@@ -50,7 +55,9 @@ def check_name(name: str) -> str:
 
 def _default_trials(values: dict[str, Any]) -> int:
     if values["searcher"].name == "grid":
-        return grid_size(values["space"]) + len(values["presets"])
+        warm_start = values["warm_start"]
+        given = len(values["presets"]) + (warm_start.enqueue if warm_start else 0)
+        return grid_size(values["space"]) + given
     return 20
 
 
@@ -68,6 +75,12 @@ Presets = Annotated[
 ]
 
 
+class ChangesNoResult:
+    """Mark of a key that a sweep may be resumed with another value of: no trial's result, and no
+    decision on one, depends on it, but for the order in which trials that run at once report.
+    """
+
+
 class SweepSpec(TrialSettings):
     """A sweep: what every trial has in common, and what is searched."""
 
@@ -78,18 +91,23 @@ class SweepSpec(TrialSettings):
     searcher: SearcherSettings = TpeSearcher()
     presets: Presets = ()
     """Named configurations that are trials of their own, before those of the searcher."""
+    warm_start: WarmStartSettings = None
+    """Earlier results to learn from: a folder, several, or {results: …, enqueue: 3}."""
     trials: int = Field(default_factory=_default_trials, ge=1, le=MOST_TRIALS)
-    """Number of trials with those of the presets; default: 20, or all of the grid and presets."""
+    """Number of trials with presets and enqueued ones; default: 20, or with a grid all of them."""
     scheduler: SchedulerSettings = AshaScheduler()
-    resources: Resources = Resources()
-    max_concurrent: int | None = Field(default=None, ge=1)
+    resources: Annotated[Resources, ChangesNoResult()] = Resources()
+    max_concurrent: Annotated[int | None, ChangesNoResult()] = Field(default=None, ge=1)
     """Most trials that run at a time; null: as many as the machine has resources for."""
     share_warmup: bool = True
     """Train the warm-up that trials have in common once, and start them from its snapshots."""
-    tracking: Tracking = ()
+    tracking: Annotated[Tracking, ChangesNoResult()] = ()
     """Where trials are logged beside the results folder: tensorboard, mlflow, both."""
-    time_budget: TimeBudget = None
-    """Time after which no trial goes on: 90s, 10m, 2h, 1d, seconds; null: no limit."""
+    time_budget: Annotated[TimeBudget, ChangesNoResult()] = None
+    """Time after which no trial goes on: 90s, 10m, 2h, 1d, seconds; null: no limit.
+
+    Each session has it anew: the first, and every one that resumes the sweep.
+    """
 
     @field_validator("space")
     @classmethod
@@ -112,11 +130,21 @@ class SweepSpec(TrialSettings):
 
     @field_validator("scheduler")
     @classmethod
-    def _fill_grace_period(cls, scheduler: SchedulerSettings, info: ValidationInfo) -> Any:
+    def _fill_scheduler(cls, scheduler: SchedulerSettings, info: ValidationInfo) -> Any:
         known = {"loss", "trainer", "space"} <= info.data.keys()
-        if isinstance(scheduler, AshaScheduler) and scheduler.grace_period is None and known:
-            grace_period = Extents(info.data, info.data["space"]).default_grace_period
-            return scheduler.model_copy(update={"grace_period": grace_period})
+        if not isinstance(scheduler, StoppingScheduler) or not known:
+            return scheduler
+        extents = Extents(info.data, info.data["space"])
+        if scheduler.clock is None:
+            scheduler = _with(scheduler, clock=_default_clock(info.data))
+        since = scheduler.clock == "activation"
+        if scheduler.grace_period is None:
+            default = extents.default_grace_period
+            grace = extents.default_grace_since_switch_on if since else default
+            scheduler = _with(scheduler, grace_period=grace)
+        if isinstance(scheduler, HyperbandScheduler) and scheduler.brackets is None:
+            most = extents.most_epochs_since_switch_on if since else extents.most_epochs
+            scheduler = _with(scheduler, brackets=max(1, len(scheduler.rungs(most))))
         return scheduler
 
     def trial(self, parameters: Mapping[str, ParameterValue]) -> TrialSettings:
@@ -156,11 +184,16 @@ class SweepSpec(TrialSettings):
 
     def parameters_of(self, settings: TrialSettings) -> dict[str, ParameterValue]:
         """The searched parameters that a trial of these settings has, in the space or out of it."""
-        values = settings.model_dump()
-        return {
-            key: _as_drawn(_value_at(values, key), distribution)
-            for key, distribution in self.space.items()
-        }
+        return self.as_drawn({key: value_of(settings, key) for key in self.space})
+
+    def as_drawn(self, parameters: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
+        """The searched ones of these, as the space would draw them (0 for 0.0) or as they are."""
+        return {key: _as_drawn(parameters[key], kind) for key, kind in self.space.items()}
+
+    @property
+    def given(self) -> int:
+        """Most trials before the searcher's own: presets and enqueued ones."""
+        return len(self.presets) + (self.warm_start.enqueue if self.warm_start else 0)
 
     @property
     def extents(self) -> Extents:
@@ -172,11 +205,23 @@ class SweepSpec(TrialSettings):
         return self.extents.longest_warmup
 
     def rungs(self) -> list[int]:
-        """Trained epochs of each rung; empty without a scheduler."""
-        scheduler, most_epochs = self.scheduler, self.extents.most_epochs
-        if not isinstance(scheduler, AshaScheduler) or scheduler.grace_period is None:
+        """Epochs of each rung, by the scheduler's clock; empty without a scheduler."""
+        if not isinstance(self.scheduler, StoppingScheduler):
             return []
-        return rung_epochs(most_epochs, scheduler.grace_period, scheduler.reduction_factor)
+        return self.scheduler.rungs(self.most_epochs_by_clock)
+
+    @property
+    def most_epochs_by_clock(self) -> int:
+        """Epochs that a trial can train, counted as the scheduler counts them."""
+        if self.compares_gains:
+            return self.extents.most_epochs_since_switch_on
+        return self.extents.most_epochs
+
+    @property
+    def compares_gains(self) -> bool:
+        """Whether trials are compared by their gain over the baseline, since their switch-on."""
+        scheduler = self.scheduler
+        return isinstance(scheduler, StoppingScheduler) and scheduler.clock == "activation"
 
     def _unknown(self, key: str) -> str:
         if key in setting_names():  # of another source
@@ -185,10 +230,17 @@ class SweepSpec(TrialSettings):
         return unknown_setting(key, TrialSettings)
 
 
-def _value_at(tree: Any, key: str) -> Any:
-    for part in key.split("."):
-        tree = tree[part]
-    return tree
+def _default_clock(values: Mapping[str, Any]) -> Literal["epochs", "activation"]:
+    """``activation`` where the warm-up is searched, and one baseline is everybody's trunk."""
+    space = values["space"].keys()
+    has_one_trunk = space <= after_switch_on_keys() | run_ending_keys()
+    has_baseline = "baseline" in values.get("presets", ())
+    searched = "loss.warmup_epochs" in space
+    return "activation" if searched and has_one_trunk and has_baseline else "epochs"
+
+
+def _with(settings: S, **changes: object) -> S:
+    return settings.model_copy(update=changes)
 
 
 def _as_drawn(value: ParameterValue, distribution: Distribution) -> ParameterValue:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from sweep.spec.installed import how_to_install
 from sweep.spec.wording import must_be, one_of
 
 TrackerName = Literal["tensorboard", "mlflow"]
@@ -26,10 +26,7 @@ Tracking = Annotated[tuple[TrackerName, ...], Field(strict=False), BeforeValidat
 
 def missing(name: TrackerName) -> str | None:
     """How to install what a tracker needs; None where it is there. Nothing is imported."""
-    package = PACKAGES[name]
-    if importlib.util.find_spec(package) is not None:
-        return None
-    return f"`{name}` needs the package {package}: pip install 'medical-sweep[{name}]'"
+    return how_to_install(name, PACKAGES[name])
 
 
 def chosen(names: Collection[str]) -> tuple[tuple[TrackerName, ...], list[str]]:

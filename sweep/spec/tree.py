@@ -29,6 +29,14 @@ def setting_names(group: type[Settings] = TrialSettings) -> list[str]:
     return list(dict.fromkeys(name for name, _ in setting_fields(group)))
 
 
+def value_of(settings: Settings, key: str) -> Any:
+    """The value of the setting with this dotted name."""
+    value: Any = settings
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value
+
+
 def after_switch_on_keys() -> frozenset[str]:
     """Dotted names of the settings without effect before the geometric loss switches on."""
     return _marked(ActsLate)

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 
 from sweep.spec.machine import Machine
 from sweep.spec.settings import LossSettings, ShapesData
-from sweep.spec.strategy import AshaScheduler, TpeSearcher
+from sweep.spec.space import Listed
+from sweep.spec.strategy import (
+    CmaesSearcher,
+    GpSearcher,
+    MedianScheduler,
+    StoppingScheduler,
+    TpeSearcher,
+)
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.wording import counted
 
@@ -33,6 +40,7 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
         *_about_patience(spec),
         *_about_expectations(spec),
         *_about_trials(spec),
+        *_about_searcher(spec),
         *_about_presets(spec),
     ]
     return found + (list(_about_machine(spec, machine)) if machine else [])
@@ -103,21 +111,23 @@ def _about_warmup(spec: SweepSpec) -> Iterator[str]:
 
 
 def _about_rungs(spec: SweepSpec) -> Iterator[str]:
-    if not isinstance(spec.scheduler, AshaScheduler):
+    if not isinstance(spec.scheduler, StoppingScheduler):
         return
     extents, rungs = spec.extents, spec.rungs()
     most, warmup = extents.most_epochs, extents.longest_warmup
     if not rungs:
         yield (
-            f"no rung lies before the last of {most} epochs (grace period "
+            f"no rung lies before the last of {spec.most_epochs_by_clock} epochs (grace period "
             f"{spec.scheduler.grace_period}): the scheduler prunes no trial"
         )
-    inside = [rung for rung in rungs if rung <= warmup]
+    inside = [] if spec.compares_gains else [rung for rung in rungs if rung <= warmup]
     if extents.uses_geometric_loss and inside:
         right = extents.default_grace_period
         cure = f"`scheduler.grace_period: {right}` lies past it"
+        every = isinstance(spec.scheduler, MedianScheduler)  # which judges after each epoch
+        which = f"{inside[0]} to {inside[-1]}" if every else ", ".join(map(str, inside))
         yield (
-            f"{counted(len(inside), 'rung')} ({', '.join(map(str, inside))} trained epochs) inside "
+            f"{counted(len(inside), 'rung')} ({which} trained epochs) inside "
             f"the longest warm-up of {warmup} epochs, where trials are one and the same run; "
             + (cure if right < most else f"train for more than {right} epochs, or warm up less")
         )
@@ -150,10 +160,30 @@ def _about_expectations(spec: SweepSpec) -> Iterator[str]:
 
 def _about_trials(spec: SweepSpec) -> Iterator[str]:
     searcher = spec.searcher
-    if isinstance(searcher, TpeSearcher) and 0 < spec.trials <= searcher.startup_trials:
+    startup = searcher.startup_trials if isinstance(searcher, TpeSearcher | GpSearcher) else 0
+    if 0 < spec.trials <= startup:
         yield (
-            f"`searcher: tpe` learns from trial {searcher.startup_trials} on, but there are "
+            f"`searcher: {searcher.name}` learns from trial {startup} on, but there are "
             f"{spec.trials} trials: all are random"
+        )
+
+
+def _about_searcher(spec: SweepSpec) -> Iterator[str]:
+    if isinstance(spec.searcher, GpSearcher) and spec.rungs():
+        yield (
+            f"`searcher: gp` learns nothing from the trials that `{spec.scheduler.name}` prunes, "
+            "only from completed, early-stopped and diverged ones; `tpe` learns from all"
+        )
+    listed = [f"`{key}`" for key, kind in spec.space.items() if isinstance(kind, Listed)]
+    if isinstance(spec.searcher, CmaesSearcher) and listed:
+        yield (
+            f"`searcher: cmaes` searches numbers; the listed values of {', '.join(listed)} are "
+            "left to a TPE for each"
+        )
+    if isinstance(spec.searcher, CmaesSearcher) and spec.warm_start:
+        yield (
+            "`searcher: cmaes` learns where to look for numbers from this sweep alone, not from "
+            "`warm_start`; `tpe` and `gp` do"
         )
 
 

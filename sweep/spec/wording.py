@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from sweep.errors import one_line
 from sweep.spec.base import Settings
 from sweep.spec.tree import Finding, KeyPath, Spot, locate, setting_names
 
@@ -107,8 +108,7 @@ def quoted(name: str) -> str:
 
 def printable(text: str, limit: int = 60) -> str:
     """``text`` cut to ``limit`` characters, with control characters written out."""
-    cut = text if len(text) <= limit else text[:limit] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+    return one_line(text if len(text) <= limit else text[:limit] + "…")
 
 
 def _finding(spot: Spot, reports: list[ErrorDetails], root: type[Settings]) -> Finding:

@@ -6,17 +6,29 @@ Failed reads raise `ResultsError`, failed writes `SweepFailed`, both naming the 
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from sweep.errors import ResultsError, SweepFailed
+from sweep.errors import ResultsError, SweepFailed, one_line
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 T = TypeVar("T")
+TEMPORARY = ".tmp"
+"""Ending of the hidden files that an atomic write makes first."""
+
+MOST_BYTES = 2**26
+"""Size of the largest file that is read as a whole; ours are far smaller."""
+MOST_BYTES_OF_A_LINE = 2**20
 
 
 @contextmanager
@@ -39,6 +51,25 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def own_file(path: str, flags: int) -> int:
+    """Opener that takes only what a results folder itself holds: a file, and no link to one.
+
+    A folder may come from anywhere, and a link in it lead anywhere. Without O_NONBLOCK, opening a
+    pipe would wait for whoever writes to it.
+    """
+    careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags | careful, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            raise OSError(error.errno, "it is a link, and may lead out of the folder") from None
+        raise
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is no file")
+
+
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """Strict JSON, ASCII only; ValueError for a number that is not finite."""
     return json.dumps(value, allow_nan=False, indent=indent)
@@ -46,15 +77,18 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 
 def parse_json(text: str) -> Mapping[str, Any]:
     """Inverse of `to_json` for one object; ValueError for anything else."""
-    value = json.loads(text, parse_constant=_refuse_constant)
+    value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     if not isinstance(value, dict):
         raise ValueError(f"must be a JSON object, but got {type(value).__name__}")
     return value
 
 
-def read_text(path: Path) -> str:
-    with reading(path):
-        return path.read_text(encoding="utf-8", errors="backslashreplace")
+def read_text(path: Path, most: int = MOST_BYTES) -> str:
+    with reading(path), open(path, "rb", opener=own_file) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ResultsError(f"{path}: broken, larger than {most // 1024} KiB")
+    return content.decode(errors="backslashreplace")
 
 
 def read_json(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> T:
@@ -69,8 +103,11 @@ def read_jsonl(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> Iterator[
     Raises:
         ResultsError: a line before that is broken; the text names file and line.
     """
-    with reading(path), path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+    with reading(path), open(path, "rb", opener=own_file) as file:
+        lines = iter(lambda: file.readline(MOST_BYTES_OF_A_LINE), b"")
+        for number, line in enumerate(lines, start=1):
+            if len(line) == MOST_BYTES_OF_A_LINE:
+                raise ResultsError(f"{path}:{number}: broken, longer than {len(line) // 1024} KiB")
             if not line.endswith(b"\n"):
                 return
             with _blaming(f"{path}:{number}"):
@@ -85,7 +122,7 @@ def append_line(path: Path, line: str) -> None:
     and not papered over.
     """
     rest = memoryview(f"{line}\n".encode())
-    with writing(path), path.open("r+b", buffering=0) as file:
+    with writing(path), open(path, "r+b", buffering=0, opener=own_file) as file:
         end = file.seek(0, os.SEEK_END)
         try:
             while rest:  # once; again only to learn from the system why it took a part
@@ -97,10 +134,13 @@ def append_line(path: Path, line: str) -> None:
 
 def drop_torn_line(path: Path) -> None:
     """Cuts off what a crash left behind the last newline. Only the writer may do this."""
-    with reading(path):
-        content = path.read_bytes()
-    end = content.rfind(b"\n") + 1
-    if end < len(content):
+    with reading(path), open(path, "rb", opener=own_file) as file:
+        size = file.seek(0, os.SEEK_END)
+        start = file.seek(max(0, size - MOST_BYTES_OF_A_LINE))
+        end = start + file.read().rfind(b"\n") + 1
+    if start > 0 and end == start:
+        raise ResultsError(f"{path}: broken, it ends in more than {(size - start) // 1024} KiB")
+    if end < size:
         with writing(path):
             os.truncate(path, end)
 
@@ -110,22 +150,60 @@ def atomic_write_text(path: Path, text: str) -> None:
 
     What UTF-8 cannot hold (a file name of undecodable bytes in a traceback) is escaped.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    atomic_write_bytes(path, text.encode(errors="backslashreplace"))
+
+
+def atomic_write_bytes(path: Path, content: ReadableBuffer, *, keep: Path | None = None) -> None:
+    """Writes so that ``path`` holds either what it held or all of ``content``, at any moment.
+
+    After a power cut too, though it may then be what it held; with `sync_folder` it is not.
+
+    Args:
+        keep: where what ``path`` held is moved to. A kill in between leaves it there alone.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
     with writing(path):
         try:
             with temporary.open("xb") as file:
-                file.write(text.encode(errors="backslashreplace"))
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+            if keep is not None and path.exists():
+                path.replace(keep)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
 
 
+def drop_temporary(folder: Path) -> None:
+    """Deletes what writers left that were killed in the middle. Only the writer may do this."""
+    for path in folder.glob(f".*{TEMPORARY}"):
+        delete(path)
+
+
+def delete(path: Path) -> None:
+    """Deletes a file, if it is there."""
+    with writing(path):
+        path.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Returns once the disk has the names in ``folder``: new, renamed and deleted ones."""
+    with writing(folder):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network shares cannot
+                raise
+        finally:
+            os.close(handle)
+
+
 def sync(path: Path) -> None:
     """Returns once the disk has what was appended to ``path``: it then survives a power cut."""
-    with writing(path), path.open("r+b") as file:
+    with writing(path), open(path, "r+b", opener=own_file) as file:
         os.fsync(file.fileno())
 
 
@@ -137,7 +215,12 @@ def _blaming(place: str) -> Iterator[None]:
     except KeyError as error:
         raise ResultsError(f"{place}: broken, {error} is missing") from error
     except (TypeError, ValueError, RecursionError) as error:
-        raise ResultsError(f"{place}: broken, {error}") from error
+        raise ResultsError(f"{place}: broken, {one_line(str(error))}") from error
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    return value if math.isfinite(value) else _refuse_constant(number)
 
 
 def _refuse_constant(constant: str) -> NoReturn:

@@ -6,6 +6,7 @@ a scheduler is rebuilt exactly by replaying it; what a report held stands in the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from sweep.record import Status
 from sweep.store.files import append_line, drop_torn_line, read_jsonl, sync, to_json, writing
 from sweep.store.layout import trial_number
+from sweep.store.parsed import parsed
 from sweep.strict_json import finite_or_none
 
 
@@ -112,8 +114,9 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.progress = Progress()
-        with writing(path):
-            path.touch()
+        if not os.path.lexists(path):
+            with writing(path):
+                path.touch()
         drop_torn_line(path)
         for event in read_journal(path):
             self.progress.add(event)
@@ -154,10 +157,10 @@ def _event(line: Mapping[str, Any]) -> Event:
     trial_number(line["trial_id"])
     match line["event"]:
         case "start":
-            return TrialStarted(line["trial_id"])
+            return parsed(TrialStarted, line)
         case "epoch":
-            return EpochRecorded(line["trial_id"], line["epoch"], line["val_dice"])
+            return parsed(EpochRecorded, line)
         case "end":
-            return TrialEnded(line["trial_id"], Status(line["status"]))
+            return parsed(TrialEnded, line)
         case kind:
             raise ValueError(f"unknown event {kind!r}")

@@ -6,8 +6,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-HISTORY = "history.jsonl"
-
 _TRIAL_ID = re.compile(r"t([0-9]{4}|[1-9][0-9]{4,})")
 
 
@@ -58,7 +56,7 @@ class TrialPaths:
     @property
     def history(self) -> Path:
         """One JSON object an epoch."""
-        return self.folder / HISTORY
+        return self.folder / "history.jsonl"
 
     @property
     def divergence(self) -> Path:
@@ -76,12 +74,24 @@ class TrialPaths:
         return self.folder / "error.txt"
 
     @property
+    def lock(self) -> Path:
+        """Held by the one process that trains the trial."""
+        return self.folder / ".lock"
+
+    @property
     def best_checkpoint(self) -> Path:
+        """Weights of the best epoch."""
         return self.folder / "best.pt"
 
     @property
     def last_checkpoint(self) -> Path:
+        """All that going on from the last epoch needs; only while the trial has not ended."""
         return self.folder / "last.pt"
+
+    @property
+    def previous_checkpoint(self) -> Path:
+        """The one before, for where the last is damaged."""
+        return self.folder / "previous.pt"
 
     @property
     def healthy_checkpoint(self) -> Path:
@@ -100,10 +110,24 @@ class Layout:
         """The effective spec. Its presence is what makes a folder a results folder."""
         return self.folder / "sweep.yaml"
 
+    def former_sweep_yaml(self, number: int) -> Path:
+        """What ``sweep.yaml`` held before its change number ``number``, from 1."""
+        return self.folder / f"sweep.{number}.yaml"
+
     @property
     def journal(self) -> Path:
         """What happened in which order, over all trials."""
         return self.folder / "journal.jsonl"
+
+    @property
+    def warm_start(self) -> Path:
+        """What the searcher was told of earlier sweeps; only where the spec names some."""
+        return self.folder / "warm_start.jsonl"
+
+    @property
+    def study(self) -> Path:
+        """The trials as an Optuna study, to look at; made from our records, never read back."""
+        return self.folder / "study.journal"
 
     @property
     def ranking_csv(self) -> Path:

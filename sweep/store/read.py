@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from sweep.errors import ResultsError
-from sweep.record import Divergence, EpochMetrics, Outcome, Status, TrialRecord
+from sweep.errors import InputError, ResultsError
+from sweep.record import (
+    Divergence,
+    EpochMetrics,
+    Outcome,
+    ParameterValue,
+    Status,
+    TrialRecord,
+)
+from sweep.spec.document import parse_document
 from sweep.store.files import read_json, read_jsonl, read_text, reading
 from sweep.store.layout import Layout, TrialPaths, trial_number
+from sweep.store.parsed import parsed
+
+MOST_BYTES_OF_A_SWEEP = 2**20
+"""A sweep file is smaller; its effective form has the defaults filled in."""
 
 
 def read_records(folder: Path) -> list[TrialRecord]:
@@ -24,13 +34,30 @@ def read_records(folder: Path) -> list[TrialRecord]:
     """
     layout = Layout(folder)
     require_results(layout)
-    if not layout.trials.exists():
-        return []
-    with reading(layout.trials):
-        names = [entry.name for entry in layout.trials.iterdir()]
     # A folder without trial.json was being made when the sweep was killed: nothing ran in it yet.
-    started = [name for name in names if _is_trial_id(name) and layout.trial(name).trial.exists()]
-    return [_read_trial(name, layout.trial(name)) for name in sorted(started, key=trial_number)]
+    started = [name for name in trial_folders(layout) if layout.trial(name).trial.exists()]
+    return [_read_trial(name, layout.trial(name)) for name in started]
+
+
+def trial_folders(layout: Layout) -> list[str]:
+    """Ids of the trials that have a folder, by number.
+
+    Raises:
+        ResultsError: it cannot be looked through, or one of them is a link and no folder.
+    """
+    if not os.path.lexists(layout.trials):
+        return []
+    with reading(layout.trials), os.scandir(layout.trials) as entries:
+        found = [entry for entry in entries if _is_trial_id(entry.name)]
+    require_no_link(layout.trials, *(Path(entry.path) for entry in found if entry.is_symlink()))
+    return sorted((entry.name for entry in found if entry.is_dir()), key=trial_number)
+
+
+def require_no_link(*paths: Path) -> None:
+    """Raises `ResultsError` where one of them may lead out of the results folder."""
+    for path in paths:
+        if path.is_symlink():
+            raise ResultsError(f"{path}: broken, it is a link and may lead out of the folder")
 
 
 def read_sweep(folder: Path) -> Mapping[str, Any]:
@@ -41,13 +68,16 @@ def read_sweep(folder: Path) -> Mapping[str, Any]:
     """
     layout = Layout(folder)
     require_results(layout)
+    file = str(layout.sweep_yaml)
     try:
-        values = YAML(typ="safe", pure=True).load(read_text(layout.sweep_yaml))
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise ResultsError(f"{layout.sweep_yaml}: broken, {error}") from error
-    if not isinstance(values, dict):
-        raise ResultsError(f"{layout.sweep_yaml}: broken, must be a mapping")
-    return values
+        document = parse_document(read_text(layout.sweep_yaml, MOST_BYTES_OF_A_SWEEP), file)
+        if document.mistakes:
+            raise InputError(document.mistakes)
+    except InputError as error:
+        first = error.mistakes[0]
+        place = f"{file}:{first.line}" if first.line else file
+        raise ResultsError(f"{place}: broken, {first.message}") from error
+    return document.values
 
 
 def read_parameter_names(folder: Path) -> list[str]:
@@ -55,7 +85,7 @@ def read_parameter_names(folder: Path) -> list[str]:
     space = read_sweep(folder).get("space") or {}
     if not isinstance(space, dict):
         raise ResultsError(f"{Layout(folder).sweep_yaml}: broken, `space` must be a mapping")
-    return [str(name) for name in space]
+    return list(space)
 
 
 def require_results(layout: Layout) -> None:
@@ -83,26 +113,34 @@ def _read_trial(trial_id: str, paths: TrialPaths) -> TrialRecord:
     return replace(record, history=_read_history(paths.history))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TrialFile:
+    """What stands in trial.json."""
+
+    parameters: Mapping[str, ParameterValue]
+    status: Status
+    cause: str = ""
+    preset: str | None = None
+
+
 def _parse_trial(trial_id: str, values: Mapping[str, Any], paths: TrialPaths) -> TrialRecord:
     """All but the history."""
+    file = parsed(_TrialFile, values)
     return TrialRecord(
         trial_id=trial_id,
         number=trial_number(trial_id),
-        parameters=dict(values["parameters"]),
-        outcome=_parse_outcome(values, paths),
-        preset=values.get("preset"),
+        parameters=dict(file.parameters),
+        outcome=_outcome(file, paths) if file.status.is_final else None,
+        preset=file.preset,
     )
 
 
-def _parse_outcome(values: Mapping[str, Any], paths: TrialPaths) -> Outcome | None:
-    status = Status(values["status"])
-    if not status.is_final:
-        return None
+def _outcome(file: _TrialFile, paths: TrialPaths) -> Outcome:
     return Outcome(
-        status=status,
-        cause=str(values["cause"]),
-        divergence=read_json(paths.divergence, Divergence.from_json)
-        if status is Status.DIVERGED and paths.divergence.exists()
+        status=file.status,
+        cause=file.cause,
+        divergence=read_json(paths.divergence, lambda values: parsed(Divergence, values))
+        if file.status is Status.DIVERGED and paths.divergence.exists()
         else None,
         error=read_text(paths.error) if paths.error.exists() else None,
     )
@@ -112,7 +150,7 @@ def _read_history(path: Path) -> tuple[EpochMetrics, ...]:
     history: list[EpochMetrics] = []
 
     def parse(line: Mapping[str, Any]) -> EpochMetrics:
-        metrics = EpochMetrics.from_json(line)
+        metrics = parsed(EpochMetrics, line)
         if metrics.epoch > len(history):
             raise ValueError(f"epoch {len(history)} is missing")
         return metrics

@@ -8,16 +8,28 @@ leaves a journal that lags behind; `Store` makes up for that when it opens a fol
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count, takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from sweep.errors import ResultsError
 from sweep.record import EpochMetrics, Outcome, ParameterValue, TrialRecord
-from sweep.store.files import atomic_write_text, drop_torn_line, reading, writing
+from sweep.store.earlier import read_earlier, write_earlier
+from sweep.store.files import (
+    atomic_write_text,
+    drop_temporary,
+    drop_torn_line,
+    read_text,
+    reading,
+    sync,
+    sync_folder,
+    writing,
+)
 from sweep.store.journal import (
     EpochRecorded,
     Event,
@@ -27,9 +39,10 @@ from sweep.store.journal import (
     TrialStarted,
     read_journal,
 )
-from sweep.store.layout import HISTORY, Layout, trial_id
-from sweep.store.read import read_records, require_results
-from sweep.store.trial import write_end, write_epoch, write_start
+from sweep.store.layout import Layout, trial_id
+from sweep.store.lock import lock_results
+from sweep.store.read import read_records, require_no_link, require_results, trial_folders
+from sweep.store.trial import discard, write_end, write_epoch, write_start
 
 
 class Store:
@@ -43,6 +56,7 @@ class Store:
         self.layout = layout
         self._lock = lock
         self._recorded = Progress()
+        self._unsynced: set[str] = set()  # trials whose last epochs a power cut could take
         with writing(layout.trials):
             layout.trials.mkdir(exist_ok=True)
         self._journal = Journal(layout.journal)
@@ -57,10 +71,11 @@ class Store:
         """
         layout = Layout(folder)
         require_unused(layout)
-        lock = _acquire(layout)
+        lock = lock_results(layout)
         try:
             require_unused(layout)  # another start may have won since the first look
             atomic_write_text(layout.sweep_yaml, sweep_yaml)
+            sync_folder(layout.folder)
             return cls(layout, lock)
         except BaseException:
             lock.release()
@@ -75,7 +90,10 @@ class Store:
         """
         layout = Layout(folder)
         require_results(layout)
-        lock = _acquire(layout)
+        with reading(folder):
+            require_no_link(*folder.iterdir())
+        trial_folders(layout)
+        lock = lock_results(layout)
         try:
             return cls(layout, lock)
         except BaseException:
@@ -117,6 +135,7 @@ class Store:
         event = EpochRecorded(trial_id, metrics.epoch, metrics.val_dice)
         if self._recorded.is_news(event):
             write_epoch(self.layout.trial(trial_id), metrics)
+            self._unsynced.add(trial_id)
             self._recorded.add(event)
         return self._journal.append(event)
 
@@ -133,7 +152,50 @@ class Store:
             write_end(self.layout.trial(trial_id), outcome)
             self._recorded.add(event)
         if self._journal.append(event):
-            self._journal.sync()
+            self._sync()
+
+    def discard_checkpoints(self, trial_id: str, *, best: bool) -> None:
+        """Deletes of a trial that has ended what only going on with it needed.
+
+        Args:
+            best: delete the weights of its best epoch too.
+        """
+        discard(self.layout.trial(trial_id), best=best)
+
+    def discard_trunks(self) -> None:
+        """Deletes the snapshots of shared warm-ups: no trial is left that could start from one."""
+        shutil.rmtree(self.layout.trunks, ignore_errors=True)
+
+    def spec_files(self) -> list[Path]:
+        """``sweep.yaml`` and before it what it held before each of its changes, in order."""
+        former = takewhile(Path.exists, map(self.layout.former_sweep_yaml, count(1)))
+        return [*former, self.layout.sweep_yaml]
+
+    def change_spec(self, sweep_yaml: str) -> None:
+        """Records another effective spec, and keeps the one before beside it."""
+        *former, current = map(read_text, self.spec_files())
+        if sweep_yaml == current:
+            return
+        if not former or former[-1] != current:  # else killed after this step of an earlier try
+            atomic_write_text(self.layout.former_sweep_yaml(len(former) + 1), current)
+        atomic_write_text(self.layout.sweep_yaml, sweep_yaml)
+        sync_folder(self.layout.folder)
+
+    def earlier(self, read: Callable[[], Iterable[TrialRecord]]) -> list[TrialRecord]:
+        """What the searcher learns of earlier sweeps, kept from the first call on.
+
+        Args:
+            read: reads it from where it is; not called again.
+
+        Raises:
+            ResultsError: the copy is broken, or lost although trials were proposed with it.
+        """
+        copy = self.layout.warm_start
+        if not copy.exists():
+            if self._recorded.started:
+                raise ResultsError(f"{copy} is lost; put it back from a backup")
+            write_earlier(copy, read())
+        return read_earlier(copy)
 
     def records(self) -> list[TrialRecord]:
         """All trials, by number, read back from their files."""
@@ -158,10 +220,19 @@ class Store:
     ) -> None:
         self.close()
 
+    def _sync(self) -> None:
+        """The disk has the histories before the journal that tells of them."""
+        for trial in self._unsynced:
+            sync(self.layout.trial(trial).history)
+        self._unsynced.clear()
+        self._journal.sync()
+
     def _repair(self) -> None:
         """Tells the journal what only the trials' own files have, trial by trial."""
-        for history in self.layout.trials.glob(f"*/{HISTORY}"):
-            drop_torn_line(history)
+        drop_temporary(self.layout.folder)
+        for history in (self.layout.trial(name).history for name in trial_folders(self.layout)):
+            if history.exists():
+                drop_torn_line(history)
         journal = self.layout.journal
         for event in (event for record in self.records() for event in _events(record)):
             self._recorded.add(event)
@@ -210,19 +281,3 @@ def is_used(folder: Path) -> bool:
         return False
     with reading(folder):
         return any(not entry.name.startswith(".") for entry in folder.iterdir())
-
-
-def _acquire(layout: Layout) -> FileLock:
-    """Makes the folder where needed and takes its lock; the system frees it when we are killed."""
-    lock = FileLock(layout.lock, timeout=0, thread_local=False)
-    try:
-        layout.folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise ResultsError(
-            f"{layout.folder} is in use: another process is writing a sweep to it;"
-            " wait until it ends, or choose another `name:` (or --set name=...)"
-        ) from error
-    except OSError as error:
-        raise ResultsError(f"cannot write to {layout.folder}: {error.strerror or error}") from error
-    return lock

@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from sweep.record import EpochMetrics, Outcome, ParameterValue, Status
-from sweep.store.files import append_line, atomic_write_text, read_json, sync, to_json, writing
+from sweep.store.files import (
+    append_line,
+    atomic_write_text,
+    delete,
+    drop_temporary,
+    read_json,
+    sync,
+    sync_folder,
+    to_json,
+    writing,
+)
 from sweep.store.layout import TrialPaths
 
 
@@ -33,6 +43,8 @@ def write_start(
     atomic_write_text(paths.config, config_yaml)
     start = {"parameters": dict(parameters), "status": Status.RUNNING, "cause": ""}
     _write_json(paths.trial, start | ({"preset": preset} if preset else {}))
+    sync_folder(paths.folder)
+    sync_folder(paths.folder.parent)
 
 
 def write_epoch(paths: TrialPaths, metrics: EpochMetrics) -> None:
@@ -49,6 +61,19 @@ def write_end(paths: TrialPaths, outcome: Outcome) -> None:
         atomic_write_text(paths.error, outcome.error)
     end = {"status": outcome.status, "cause": outcome.cause}
     _write_json(paths.trial, read_json(paths.trial, dict) | end)
+    sync_folder(paths.folder)
+
+
+def discard(paths: TrialPaths, *, best: bool) -> None:
+    """Delete of a trial that has ended what only going on with it needed.
+
+    What the diagnosis of a divergence needs stays, and so does ``best.pt`` unless ``best``.
+    """
+    delete(paths.last_checkpoint)
+    delete(paths.previous_checkpoint)
+    if best:
+        delete(paths.best_checkpoint)
+    drop_temporary(paths.folder)
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:

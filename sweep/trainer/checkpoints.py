@@ -1,63 +1,90 @@
-"""Checkpoints of one trial.
-
-``best.pt``: weights of the best epoch. ``last.pt``: all that going on from the last epoch needs.
-``healthy.pt``: of a diverged trial, the last weights that were healthy, in the middle of an epoch.
-``offending.pt``: of a diverged trial, the batch and the state from which the step is reproduced.
-"""
+"""Checkpoints of one trial, under the names of `TrialPaths`."""
 
 from __future__ import annotations
 
-import os
+import io
+import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-BEST, LAST, HEALTHY, OFFENDING = "best.pt", "last.pt", "healthy.pt", "offending.pt"
+from sweep.errors import ResultsError
+from sweep.record import last_line
+from sweep.store.files import atomic_write_bytes, reading, sync_folder
+from sweep.store.layout import TrialPaths
 
 
 class Checkpoints:
-    """A trial's folder, as far as weights are concerned. Writes are atomic."""
+    """A trial's folder, as far as weights are concerned.
+
+    Writes are atomic and on the disk when they return; they raise `SweepFailed` where it is full or
+    the folder has gone. The last state but one is kept: should the last one be damaged, the trial
+    goes on from there, and from the beginning where both are. As a run is a function of its
+    configuration and the epoch, that costs time and changes nothing.
+
+    Attributes:
+        damaged: a sentence for each checkpoint that could not be loaded by `load_last`.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self._paths = TrialPaths(folder)
+        self.damaged: tuple[str, ...] = ()
 
     def save_best(self, state: dict[str, Any]) -> None:
-        self._save(BEST, state)
+        self._save(self._paths.best_checkpoint, state)
 
     def save_last(self, state: dict[str, Any]) -> None:
-        self._save(LAST, state)
+        self._save(self._paths.last_checkpoint, state, keep=self._paths.previous_checkpoint)
 
     def save_healthy(self, state: dict[str, Any]) -> None:
-        self._save(HEALTHY, state)
+        self._save(self._paths.healthy_checkpoint, state)
 
     def save_offending(self, state: dict[str, Any]) -> None:
-        self._save(OFFENDING, state)
-
-    def load_offending(self) -> dict[str, Any] | None:
-        """What `sweep.trainer.replay` needs; None where the trial has kept none."""
-        return self._load(OFFENDING)
+        self._save(self._paths.offending, state)
 
     def load_last(self) -> dict[str, Any] | None:
-        """The state to go on from, on the CPU; None where the trial has not saved one."""
-        return self._load(LAST)
+        """The latest state to go on from, on the CPU; None where no whole one is there."""
+        self.damaged = ()
+        for path in (self._paths.last_checkpoint, self._paths.previous_checkpoint):
+            try:
+                if (state := _load(path)) is not None:
+                    return state
+            except ResultsError as error:
+                self.damaged += (str(error),)
+        return None
 
     def load_best(self) -> dict[str, Any] | None:
-        return self._load(BEST)
+        """Weights of the best epoch; None where there are none. Raises as `load_offending`."""
+        return _load(self._paths.best_checkpoint)
 
-    def _save(self, name: str, state: dict[str, Any]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f".{name}.{os.getpid()}"
-        try:
-            torch.save(state, temporary)
-            temporary.replace(self.folder / name)
-        finally:
-            temporary.unlink(missing_ok=True)
+    def load_offending(self) -> dict[str, Any] | None:
+        """What `sweep.trainer.replay` needs; None where the trial has kept none.
 
-    def _load(self, name: str) -> dict[str, Any] | None:
-        path = self.folder / name
-        if not path.exists():
-            return None
+        Raises:
+            ResultsError: the file is damaged.
+        """
+        return _load(self._paths.offending)
+
+    def _save(self, path: Path, state: dict[str, Any], *, keep: Path | None = None) -> None:
+        # In memory first: torch tells of a full disk in a RuntimeError of its own.
+        content = io.BytesIO()
+        torch.save(state, content)
+        atomic_write_bytes(path, content.getbuffer(), keep=keep)
+        sync_folder(self._paths.folder)
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    """None where there is no file; ResultsError where it is not as it was written."""
+    if not path.exists():
+        return None
+    try:
+        with reading(path), zipfile.ZipFile(path) as archive:
+            if (part := archive.testzip()) is not None:  # torch itself checks no sums
+                raise zipfile.BadZipFile(f"the checksum of {part} is wrong")
         # weights_only: a results folder may come from anywhere; nothing in it is unpickled.
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        return state
+    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ResultsError(f"{path} is damaged: {last_line(error)}") from error
+    return state

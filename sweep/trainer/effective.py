@@ -20,15 +20,10 @@ from torch import nn
 from sweep.data.samples import PreparedData
 from sweep.errors import NotApplied
 from sweep.spec.augmentation import AugmentationSettings
-from sweep.spec.inactive import inactive_in, value_of
-from sweep.spec.settings import (
-    WITHOUT_DEEP_SUPERVISION,
-    EvaluationSettings,
-    Expectation,
-    GuardSettings,
-    TrialSettings,
-)
-from sweep.spec.tree import setting_names
+from sweep.spec.inactive import inactive_in
+from sweep.spec.network import WITHOUT_DEEP_SUPERVISION
+from sweep.spec.settings import EvaluationSettings, Expectation, GuardSettings, TrialSettings
+from sweep.spec.tree import setting_names, value_of
 from sweep.stopping import EarlyStopping
 from sweep.trainer.batches import TrainingBatches
 from sweep.trainer.guard import Guard

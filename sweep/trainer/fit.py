@@ -74,7 +74,8 @@ def epochs(
     live = training.live(stopping, config.trainer.epochs, config.expect)
     told: tuple[str, ...] = ()
     if provenance is not None:
-        told = record(provenance, config, live, first_epoch=len(history))
+        damaged = () if checkpoint is None else checkpoint.damaged
+        told = record(provenance, config, live, first_epoch=len(history), damaged=damaged)
     verify(config, live)
     yield from history
     if verdict is not None and not stop:

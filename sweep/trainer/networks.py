@@ -19,7 +19,7 @@ from monai.networks.nets import (
 )
 from torch import Tensor, nn
 
-from sweep.spec.settings import NetworkSettings
+from sweep.spec.network import NetworkSettings
 from sweep.trainer.attention import SupervisedAttentionUnet
 
 MOST_HEADS = 3

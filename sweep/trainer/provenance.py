@@ -29,7 +29,13 @@ from sweep.trainer.effective import NOT_READ, Live, effective
 PACKAGES = ("torch", "monai", "ray", "optuna", "numpy")
 
 
-def record(path: Path, settings: TrialSettings, live: Live, first_epoch: int) -> tuple[str, ...]:
+def record(
+    path: Path,
+    settings: TrialSettings,
+    live: Live,
+    first_epoch: int,
+    damaged: tuple[str, ...] = (),
+) -> tuple[str, ...]:
     """Add what this process trains with to ``path``.
 
     Args:
@@ -37,11 +43,12 @@ def record(path: Path, settings: TrialSettings, live: Live, first_epoch: int) ->
         settings: what was asked for.
         live: what reads back what is in effect.
         first_epoch: the first epoch, from 0, that this process trains.
+        damaged: the checkpoints that it could not go on from, each in a sentence.
     Returns:
         warnings: what differs from the process that trained the epochs before.
     """
     runs = read_json(path, lambda values: list(values["runs"])) if path.exists() else []
-    entry = _entry(settings, live, first_epoch)
+    entry = _entry(settings, live, first_epoch) | {"damaged": damaged}
     atomic_write_text(path, to_json(finite_or_none({"runs": [*runs, entry]}), indent=2) + "\n")
     return tuple(_differences(runs[-1], entry)) if runs else ()
 

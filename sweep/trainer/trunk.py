@@ -25,6 +25,7 @@ from sweep.spec.trunk import switch_on, trunk_key
 from sweep.stopping import EarlyStopping
 from sweep.store.files import atomic_write_text, read_json, to_json
 from sweep.store.layout import TrialPaths
+from sweep.store.parsed import parsed
 from sweep.trainer.checkpoints import Checkpoints
 
 
@@ -106,7 +107,7 @@ class Trunk:
         paths = TrialPaths(self._folder / str(epochs))
         verdict = None
         if paths.divergence.exists() and epochs < self._length:
-            verdict = read_json(paths.divergence, Divergence.from_json)
+            verdict = read_json(paths.divergence, lambda values: parsed(Divergence, values))
         state = Checkpoints(paths.folder).load_last()
         if state is None:
             return None if verdict is None or epochs else Snapshot(None, [], verdict)

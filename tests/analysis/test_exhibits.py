@@ -29,6 +29,11 @@ space:
 """
 
 
+ODD: list[ParameterValue] = [
+    None, True, -1, 0, 10**400, 2**63, -0.0, 1e308, 5e-324, "", "nan", "<b>", "\x1b[2J", 1e-6, 0.1,
+]  # fmt: skip
+
+
 def of_all_types(n: int) -> dict[str, ParameterValue]:
     return {
         "loss.min_area": 1.5 * n,
@@ -75,6 +80,17 @@ def sweeps() -> dict[str, Results]:
                 for n in range(20)
             ),
             yaml=ALL_TYPES,
+        ),
+        "values that no space has": results_of(
+            *(
+                trial(
+                    n,
+                    diverged_at(1) if n % 5 == 4 else Status.COMPLETED,
+                    [n / 40] * 4,
+                    {name: ODD[(n + k) % len(ODD)] for k, name in enumerate(space)},
+                )
+                for n in range(20)
+            )
         ),
         "presets outside the space": results_of(
             trial(0, Status.COMPLETED, [0.5, 0.9], outside, preset="baseline"),

@@ -142,6 +142,17 @@ def test_equal_dice_prefers_fewer_epochs_then_the_earlier_trial() -> None:
     ) == ["t0001", "t0002", "t0000"]
 
 
+def test_parameter_that_is_named_as_a_column_does_not_replace_it() -> None:
+    frame = ranking_frame([trial(0, Status.COMPLETED, 0.5, cause="x", rank=7)], ["cause", "rank"])
+    assert frame[["rank", "cause"]].to_dict("records") == [{"rank": 1, "cause": ""}]
+
+
+def test_seconds_beyond_all_numbers_are_null_in_json() -> None:
+    history = tuple(EpochMetrics(epoch=e, val_dice=0.5, seconds=1e308) for e in range(2))
+    long = replace(trial(0, Status.COMPLETED), history=history)
+    assert json.loads(ranking_json(ranking_frame([long], [])))[0]["seconds"] is None
+
+
 def test_nan_never_hides_a_value() -> None:
     frame = ranking_frame([trial(0, Status.COMPLETED, 0.9, float("nan"), 0.3)], [])
     assert (frame["val_dice"].item(), frame["best_epoch"].item()) == (0.9, 0)

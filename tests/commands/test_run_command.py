@@ -12,6 +12,7 @@ from click.testing import Result
 
 from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
+from sweep.errors import SweepFailed
 from sweep.record import EpochMetrics, Outcome, Status
 from sweep.spec.load import load_sweep, load_trial
 
@@ -138,8 +139,90 @@ def test_resuming_with_another_spec_is_refused_with_the_difference(
 def test_resuming_what_never_began_is_refused(call: Call, folder: Path) -> None:
     result = call("run", "tiny.yaml", "--resume")
     assert result.exit_code == 2
-    assert "does not exist" in result.stderr
+    assert "does not exist, so there is nothing to resume" in result.stderr
     assert not (folder / "results").exists()
+
+
+def test_folder_that_is_none_of_ours_is_not_resumed(call: Call, folder: Path) -> None:
+    (folder / "results" / "tiny").mkdir(parents=True)
+    result = call("run", "tiny.yaml", "--resume")
+    assert result.exit_code == 2
+    assert "is not a results folder: it has no sweep.yaml" in result.stderr
+
+
+def test_resuming_with_other_resources_or_time_goes_on_and_is_recorded(
+    call: Call, folder: Path
+) -> None:
+    call("run", "tiny.yaml")
+    changes = ("--set", "time_budget=2h", "--set", "max_concurrent=3")
+    assert call("run", "tiny.yaml", *changes, "--resume").exit_code == 0
+    results = folder / "results" / "tiny"
+    assert load_sweep(results / "sweep.yaml") == load_sweep("tiny.yaml", changes[1::2])
+    assert load_sweep(results / "sweep.1.yaml") == load_sweep("tiny.yaml")
+
+
+# More trials.
+
+
+def ends(result: Result) -> list[str]:
+    return [line.split()[1] for line in result.stdout.splitlines() if line.startswith("[")]
+
+
+def test_extended_sweep_runs_the_new_trials_alone_and_equals_one_that_had_them_from_the_start(
+    call: Call, folder: Path
+) -> None:
+    call("run", "tiny.yaml")
+    result = call("run", "tiny.yaml", "--extend", "trials=+2")
+    assert result.exit_code == 0
+    assert ends(result) == ["t0003", "t0004"]
+    call("run", "tiny.yaml", "--set", "trials=5", "--results", "at-once")
+    for name in ("ranking.csv", "journal.jsonl", "sweep.yaml"):
+        extended, at_once = (folder / root / "tiny" / name for root in ("results", "at-once"))
+        assert extended.read_bytes() == at_once.read_bytes(), name
+
+
+def test_extended_sweep_is_resumed_by_the_file_from_which_it_was_started(
+    call: Call, folder: Path, engine: Engine
+) -> None:
+    call("run", "tiny.yaml")
+    engine.stops_after = 1
+    stopped = call("run", "tiny.yaml", "--extend", "trials=5")
+    assert stopped.exit_code == 130
+    assert ends(stopped) == ["t0003"]
+    *_, command = stopped.stdout.splitlines()
+    assert shlex.split(command)[2:] == ["sweep.run", "tiny.yaml", "--resume"]
+
+    engine.stops_after = 10**9
+    assert ends(call("run", "tiny.yaml", "--resume")) == ["t0004"]
+    assert ends(call("run", "tiny.yaml", "--extend", "trials=+1")) == ["t0005"]
+    assert load_sweep(folder / "results" / "tiny" / "sweep.yaml").trials == 6
+    held = [load_sweep(folder / "results" / "tiny" / f"sweep.{n}.yaml").trials for n in (1, 2)]
+    assert held == [3, 5]
+
+
+def test_wrong_extension_changes_nothing(call: Call, folder: Path, engine: Engine) -> None:
+    call("run", "tiny.yaml")
+    before = {path.name for path in (folder / "results" / "tiny").iterdir()}
+    result = call("run", "tiny.yaml", "--extend", "trials=2", "--extend", "epochs=+1")
+    assert result.exit_code == 2
+    assert result.stderr.count("--extend") == 2
+    assert {path.name for path in (folder / "results" / "tiny").iterdir()} == before
+    assert engine.started == 1
+
+
+def test_sweep_that_breaks_off_says_why_and_how_to_go_on(
+    call: Call, folder: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Ending:
+        raise SweepFailed("cannot write history.jsonl: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sweep.engine.execute.execute", broken)
+        result = call("run", "tiny.yaml")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: cannot write history.jsonl: No space left on device; ")
+    assert result.stderr.endswith("go on with: python -m sweep.run tiny.yaml --resume\n")
+    assert call("run", "tiny.yaml", "--resume").exit_code == 0
 
 
 def test_sweep_in_which_no_trial_has_a_result_failed(

@@ -22,7 +22,6 @@ def test_config_is_trained_and_leaves_a_results_folder(call: Call, folder: Path)
         "best.pt",
         "config.yaml",
         "history.jsonl",
-        "last.pt",
         "provenance.json",
         "trial.json",
     ]

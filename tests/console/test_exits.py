@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+
 import pytest
 import typer
 
@@ -42,3 +44,21 @@ def test_interruption_is_told_and_has_its_code(capsys: pytest.CaptureFixture[str
 def test_fault_of_the_program_itself_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError), exit_codes():
         raise ZeroDivisionError
+
+
+def test_control_characters_of_a_message_are_written_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = InputError.single("is\x1b[2J wrong\n", file="a\nb\udcff.yaml", line=1)
+    with pytest.raises(typer.Exit), exit_codes():
+        raise error
+    assert capsys.readouterr().err == "error: a\\nb\\udcff.yaml:1: is\\x1b[2J wrong\\n\n"
+
+
+def test_what_stdout_cannot_show_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr("sys.stdout", stdout)
+    with exit_codes():
+        typer.echo("Dice – \udcff")
+    stdout.flush()
+    assert stdout.buffer.getvalue() == b"Dice \\u2013 \\udcff\n"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
 import random
 import shutil
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,12 +38,16 @@ from sweep.store.layout import trial_id
 from sweep.store.store import Store
 
 EPOCHS = 6
+MEMORY = next(filter(os.path.isdir, ["/dev/shm"]), None)
+"""Where a sweep of many small durable writes costs little: a disk takes milliseconds for each."""
 SPACE = {
     "optimizer.lr": {"loguniform": [1e-3, 1.0]},
     "early_stopping.patience": {"randint": [1, 50]},
 }
 GRID = {"optimizer.lr": {"grid": [0.1, 0.2, 0.3]}, "early_stopping.patience": {"choice": [2, 4, 8]}}
 ASHA = {"name": "asha", "grace_period": 1, "reduction_factor": 2}
+HYPERBAND = {"name": "hyperband", "grace_period": 1, "reduction_factor": 2}
+MEDIAN = {"name": "median", "grace_period": 2, "min_trials": 2}
 DIVERGENCE = Divergence(
     cause=Cause.NONFINITE,
     epoch=3,
@@ -205,7 +211,7 @@ def run_and_be_killed(
 
 @functools.cache
 def uninterrupted(name: str) -> list[TrialRecord]:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(dir=MEMORY) as folder:
         return run(SWEEPS[name], Path(folder))
 
 
@@ -236,7 +242,7 @@ def test_every_trial_ends_with_the_curve_of_its_parameters(name: str) -> None:
 def test_killed_and_resumed_sweep_ends_exactly_like_the_uninterrupted_one(
     name: str, kills: list[tuple[int, bool]]
 ) -> None:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(dir=MEMORY) as folder:
         assert run_and_be_killed(SWEEPS[name], Path(folder), kills) == uninterrupted(name)
 
 
@@ -246,7 +252,7 @@ def test_killed_and_resumed_sweep_ends_exactly_like_the_uninterrupted_one(
 def test_killed_sweep_of_concurrent_trials_still_ends_every_trial_once(
     name: str, kills: list[tuple[int, bool]], at_a_time: int
 ) -> None:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(dir=MEMORY) as folder:
         records = run_and_be_killed(SWEEPS[name], Path(folder), kills, at_a_time)
     assert [record.number for record in records] == list(range(9))
     for record in records:
@@ -294,6 +300,73 @@ def test_a_grid_is_walked_from_its_start_after_the_presets(tmp_path: Path) -> No
     assert [record.preset for record in records] == ["geometric-v2.4", *[None] * 8]
     rates = [record.parameters["optimizer.lr"] for record in records]
     assert rates == [0.01, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.3, 0.3]
+
+
+# Every point at which a sweep of concurrent trials can be interrupted.
+
+Call = tuple[str, EpochMetrics | Outcome] | None
+"""What a worker says of a trial; None: a free slot asks for the next one."""
+
+
+def answer(conductor: Conductor, call: Call) -> object:
+    if call is None:
+        folder = conductor.next_trial()
+        return folder and folder.name
+    trial, message = call
+    if isinstance(message, EpochMetrics):
+        return conductor.report(trial, message)
+    return conductor.end(trial, message)
+
+
+def four_at_a_time(store: Store, ask: Callable[[Call], object]) -> None:
+    """Run a sweep to its end; of four trials each reports one epoch in turn."""
+    running = deque[tuple[str, list[EpochMetrics], Outcome]]()
+    while True:
+        while len(running) < 4 and isinstance(name := ask(None), str):
+            curve = train(store.layout.trial(name).folder)
+            running.append((name, curve.epochs, curve.outcome))
+        if not running:
+            return
+        name, epochs, outcome = running.popleft()
+        if ask((name, epochs.pop(0) if epochs else outcome)) is Decision.CONTINUE:
+            running.append((name, epochs, outcome))
+
+
+@pytest.mark.parametrize(
+    ("searcher", "scheduler", "trials"),
+    [
+        ("random", HYPERBAND, 8),
+        ("random", MEDIAN, 8),
+        ("tpe", ASHA, 8),
+        ("cmaes", ASHA, 12),
+    ],
+)
+def test_decisions_and_proposals_after_an_interruption_at_any_point_are_those_without_it(
+    searcher: str, scheduler: Any, trials: int, tmp_path: Path
+) -> None:
+    spec = spec_of(searcher=searcher, scheduler=scheduler, trials=trials, presets=["baseline"])
+    folder = tmp_path / "toy"
+    calls, answers, copies = list[Call](), list[object](), list[Path]()
+    with Store.create(folder, to_yaml(spec)) as store:
+        conductor = Conductor(spec, store)
+
+        def ask(call: Call) -> object:
+            copies.append(shutil.copytree(folder, tmp_path / f"before{len(copies)}"))
+            calls.append(call)
+            answers.append(answer(conductor, call))
+            return answers[-1]
+
+        four_at_a_time(store, ask)
+        records = store.records()
+    assert answers.count(Decision.STOP) >= 2
+
+    for at, copied in enumerate(copies):
+        with Store.open(copied) as store:
+            conductor = Conductor(spec, store)
+            unfinished = [r.trial_id for r in store.records() if r.outcome is None]
+            assert [begin(conductor) for _ in unfinished] == unfinished
+            assert [answer(conductor, call) for call in calls[at:]] == answers[at:]
+            assert store.records() == records
 
 
 # One trial, step by step.
@@ -445,6 +518,119 @@ def test_reports_of_a_trial_that_nobody_started_are_answered_with_stop(store: St
     conductor = Conductor(spec_of(), store)
     assert conductor.report("t0007", epoch(0)) is Decision.STOP
     assert store.records() == []
+
+
+# What an earlier session recorded stands.
+
+
+def test_epochs_whose_history_a_power_cut_took_are_replayed_from_the_journal_and_recorded_again(
+    tmp_path: Path,
+) -> None:
+    spec = spec_of(scheduler=ASHA, trials=2)
+    whole = run(spec, tmp_path / "whole")
+    with Store.create(tmp_path / "toy", to_yaml(spec)) as store:
+        conductor = Conductor(spec, store)
+        name = begin(conductor)
+        for metrics in curve_of(store.records()[0].parameters).epochs[:2]:
+            conductor.report(name, metrics)
+        history = store.layout.trial(name).history
+    history.write_bytes(b"")  # the journal has both epochs
+    with Store.open(tmp_path / "toy") as store:
+        execute(Conductor(spec, store))
+        assert store.records() == whole
+    with Store.open(tmp_path / "toy") as store:
+        assert Conductor(spec, store).finished
+
+
+def test_another_version_of_a_scheduler_changes_nothing_that_was_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_of(trials=4)
+    with Store.create(tmp_path / "toy", to_yaml(spec)) as store:
+        conductor = Conductor(spec, store)
+        done, running, fresh = (begin(conductor) for _ in range(3))
+        for number in range(3):
+            conductor.report(done, epoch(number))
+            conductor.report(running, epoch(number))
+        conductor.end(done, Outcome(status=Status.COMPLETED))
+
+    class Strict:
+        """Would have stopped everything at its first epoch."""
+
+        def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
+            return Decision.STOP
+
+        def end(self, trial_id: str, status: Status) -> None:
+            pass
+
+    monkeypatch.setattr("sweep.engine.conductor.make_scheduler", lambda spec: Strict())
+    with Store.open(tmp_path / "toy") as store:
+        Conductor(spec, store)
+        records = {record.trial_id: record for record in store.records()}
+    assert records[done].status is Status.COMPLETED
+    # The last epoch of a running trial is decided upon, for a kill may have come in between.
+    assert (records[running].status, len(records[running].history)) == (Status.PRUNED, 3)
+    assert records[fresh].status is Status.RUNNING
+
+
+@every_sweep
+def test_extended_sweep_equals_one_that_had_all_its_trials_from_the_start(
+    name: str, tmp_path: Path
+) -> None:
+    spec = SWEEPS[name]
+    folder = tmp_path / "toy"
+    run(spec.model_copy(update={"trials": 5}), folder)
+    with Store.open(folder) as store:
+        execute(Conductor(spec, store))
+        assert store.records() == uninterrupted(name)
+
+
+# Weights on the disk.
+
+
+def end_with(conductor: Conductor, store: Store, dice: float, outcome: Outcome) -> list[str]:
+    """Checkpoints of a trial of one epoch, after its end."""
+    name = begin(conductor)
+    paths = store.layout.trial(name)
+    files = (paths.best_checkpoint, paths.last_checkpoint, paths.previous_checkpoint)
+    for path in (*files, paths.healthy_checkpoint, paths.offending):
+        path.write_bytes(b"weights")
+    conductor.report(name, epoch(0, dice))
+    conductor.end(name, outcome)
+    return sorted(path.name for path in paths.folder.glob("*.pt"))
+
+
+def test_checkpoints_are_cleared_to_what_the_winner_and_the_diagnosis_need(store: Store) -> None:
+    conductor = Conductor(spec_of(), store)
+    diagnosis = ["healthy.pt", "offending.pt"]
+    early = Outcome(status=Status.EARLY_STOPPED)
+    failed = Outcome(status=Status.FAILED, cause="ValueError: no")
+    assert end_with(conductor, store, 0.5, early) == ["best.pt", *diagnosis]
+    assert end_with(conductor, store, 0.4, early) == ["best.pt", *diagnosis]
+    assert end_with(conductor, store, 0.9, failed) == ["best.pt", *diagnosis]
+    assert end_with(conductor, store, 0.9, Outcome.diverged(DIVERGENCE)) == diagnosis
+
+
+def test_pruned_trial_keeps_its_best_weights_only_where_it_leads(store: Store) -> None:
+    conductor = Conductor(spec_of(), store)
+    pruned = Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epochs")
+    kept, cleared = ["best.pt", "healthy.pt", "offending.pt"], ["healthy.pt", "offending.pt"]
+    running = begin(conductor)
+    conductor.report(running, epoch(0, 0.95))  # it may still diverge, and lead nothing
+    end_with(conductor, store, 0.9, Outcome.diverged(DIVERGENCE))
+    assert end_with(conductor, store, 0.5, pruned) == kept
+    assert end_with(conductor, store, 0.4, pruned) == cleared
+    assert end_with(conductor, store, 0.5, pruned) == kept  # of equals, either may be the winner
+
+
+def test_checkpoints_that_a_kill_left_are_cleared_when_the_sweep_goes_on(store: Store) -> None:
+    conductor = Conductor(spec_of(), store)
+    name = begin(conductor)
+    conductor.end(name, Outcome(status=Status.COMPLETED))
+    last = store.layout.trial(name).last_checkpoint
+    last.write_bytes(b"weights")
+    Conductor(spec_of(), store)
+    assert not last.exists()
 
 
 # Observers.

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -13,14 +14,17 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sweep.data.shapes import write_shapes
+from sweep.record import EpochMetrics
 from sweep.spec.load import load_sweep, load_trial
-from sweep.trainer.checkpoints import Checkpoints
+from sweep.spec.settings import ShapesData
 from sweep.trainer.fit import fit
 
 SWEEP = """\
@@ -40,12 +44,13 @@ space:
   loss.weights.boundary: {loguniform: [1.0e-3, 1.0]}
 """
 # The deepest level of these networks is one pixel: too small for the instance norm of dynunet,
-# which raises in its first step; attention_unet can do with it.
+# which raises in its first step; attention_unet can do with it. Of a raw dataset that shows only
+# when it is trained on.
 STORMY = """\
 searcher: grid
 scheduler: none
 max_concurrent: 1
-data: {source: shapes, size: 32, count: 15}
+data: {source: nnunet_raw, folder: circles}
 trainer: {epochs: 40, batch_size: 4, device: cpu}
 network: {channels: [4, 4, 4, 4, 4, 4]}
 loss: {warmup_epochs: 39}
@@ -59,7 +64,7 @@ TIMEOUT = 300.0
 STDOUT = re.compile(
     r"\[\d/\d\] t\d{4} (completed|diverged|failed).*"  # a line a trial
     r"|\s*(tiny|stormy|sqrt|epsilon|name|#).*|\s*─+\s*|\s+\d  t\d{4}  .*|\s*"  # the table
-    r"|t\d{4} (diverged|failed): .*|Ranking: .*|Best: .*"  # what follows it
+    r"|t\d{4} (diverged|failed): .*|Why t.*|Ranking: .*|Best: .*"  # what follows it
     r"|Stopped: .*|\s+python -m sweep\.run .*|Not ranked: .*"
 )
 
@@ -99,6 +104,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "sweep.run", *arguments],
         cwd=folder,
+        env=os.environ | {"COLUMNS": "500"},  # no line is wrapped
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -146,6 +152,25 @@ def descendants(ancestor: int) -> dict[int, str]:
             return found
         family |= new.keys()
         found |= new
+
+
+def listening(processes: set[int]) -> set[IPv6Address]:
+    """Addresses on which any of the processes accepts connections; IPv4 as ``::ffff:a.b.c.d``."""
+    sockets = set()
+    for process in processes:
+        with suppress(FileNotFoundError):  # it has ended
+            for descriptor in Path(f"/proc/{process}/fd").iterdir():
+                with suppress(FileNotFoundError):
+                    sockets.add(str(descriptor.readlink()))
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in sockets:
+                words = bytes.fromhex(local.partition(":")[0])  # of 32 bits, last byte first
+                address = b"".join(words[i : i + 4][::-1] for i in range(0, len(words), 4))
+                found.add(IPv6Address((bytes(10) + b"\xff\xff" + address)[-16:]))
+    return found
 
 
 def living_in_session(session: int) -> list[str]:
@@ -260,27 +285,29 @@ def test_second_run_into_the_same_results_is_refused_at_once(swept: Run) -> None
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-# Ctrl-C, and on.
+# Ctrl-C, and on; kill -9, and on.
 
 
 @dataclass(frozen=True)
 class Interrupted:
     first: Run
-    second: Run
+    last: Run
     ended_before: dict[str, bytes]
     """Trials that had ended when the sweep was interrupted, with their histories then."""
+    epochs_before_the_kill: int
 
 
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
-    """Interrupted in the middle of its second trial, then resumed by the command it printed."""
+    """Interrupted in its second trial, resumed by the command it printed, there killed, resumed."""
     cwd = tmp_path_factory.mktemp("interrupted")
     (cwd / "tiny.yaml").write_text(SWEEP)
-    changes = ("trials=3", "max_concurrent=1", "trainer.epochs=60", "loss.sqrt_epsilon=1.0e-6")
+    changes = ("trials=3", "max_concurrent=1", "trainer.epochs=40", "loss.sqrt_epsilon=1.0e-6")
     changes += ("space={loss.weights.boundary: {loguniform: [1.0e-3, 1.0]}}",)
     process = start(cwd, "tiny.yaml", *(part for item in changes for part in ("--set", item)))
     folder = cwd / "results" / "tiny"
-    wait_for(lambda: len(history(folder / "trials" / "t0001")) >= 5, process)
+    trial = folder / "trials" / "t0001"
+    wait_for(lambda: len(history(trial)) >= 5, process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to Ray's processes too
     first = finish(process, folder)
     ended = {
@@ -290,8 +317,14 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
     }
     python, *command = shlex.split(first.stdout.splitlines()[-1])
     assert (python, command[:2]) == ("python", ["-m", "sweep.run"])
-    second = finish(start(cwd, *command[2:]), folder)
-    return Interrupted(first, second, ended)
+    process = start(cwd, *command[2:])
+    before = len(history(trial))
+    wait_for(lambda: len(history(trial)) >= before + 5, process)
+    os.kill(process.pid, signal.SIGKILL)  # the driver alone: its workers live on for a moment
+    finish(process, folder)
+    killed = len(history(trial))
+    last = finish(start(cwd, *command[2:]), folder)
+    return Interrupted(first, last, ended, killed)
 
 
 def test_interrupted_sweep_saves_and_prints_the_command_that_resumes_it(
@@ -311,28 +344,50 @@ def test_interrupted_sweep_saves_and_prints_the_command_that_resumes_it(
 def test_resumed_sweep_ends_every_trial_and_runs_no_finished_one_again(
     interrupted: Interrupted,
 ) -> None:
-    second = interrupted.second
-    assert (second.code, second.stderr) == (0, "")
-    assert second.noise() == []
-    assert [line[:11] for line in second.stdout.splitlines() if line.startswith("[")] == [
+    last = interrupted.last
+    assert (last.code, last.stderr) == (0, "")
+    assert last.noise() == []
+    assert [line[:11] for line in last.stdout.splitlines() if line.startswith("[")] == [
         "[2/3] t0001",
         "[3/3] t0002",
     ]
-    assert {row["status"] for row in second.ranking} == {"completed"}
-    assert [len(second.history(f"t000{number}")) for number in range(3)] == [60, 60, 60]
+    assert {row["status"] for row in last.ranking} == {"completed"}
     for name, before in interrupted.ended_before.items():
-        assert (second.folder / "trials" / name / "history.jsonl").read_bytes() == before
+        assert (last.folder / "trials" / name / "history.jsonl").read_bytes() == before
+        assert taken_up_at(last.folder / "trials" / name) == [0]
 
 
-def test_interrupted_trial_went_on_from_its_checkpoint(interrupted: Interrupted) -> None:
-    assert went_on_from_its_checkpoint(interrupted.second.folder / "trials" / "t0001")
+def test_interrupted_trial_went_on_from_its_checkpoint_each_time(interrupted: Interrupted) -> None:
+    trial = interrupted.last.folder / "trials" / "t0001"
+    first, second, third = taken_up_at(trial)
+    # It started from the warm-up that the first trial had trained.
+    assert first == len([line for line in history(trial) if line["shared"]]) > 0
+    assert 5 <= second < interrupted.epochs_before_the_kill <= third < 40
 
 
-def test_interrupted_trial_equals_one_that_was_not(interrupted: Interrupted) -> None:
-    trial = interrupted.second.folder / "trials" / "t0001"
-    reported: list[float | None] = []
-    fit(load_trial(trial / "config.yaml"), report=lambda m: reported.append(m.train_loss))
-    assert reported == [line["train_loss"] for line in history(trial)]
+def comparable(metrics: EpochMetrics) -> EpochMetrics:
+    return replace(metrics, seconds=0, shared=False)
+
+
+def test_interrupted_sweep_equals_its_trials_trained_without_a_break_bit_for_bit(
+    interrupted: Interrupted,
+) -> None:
+    best = {}
+    for number in range(3):
+        trial = interrupted.last.folder / "trials" / f"t000{number}"
+        epochs: list[EpochMetrics] = []
+        fit(load_trial(trial / "config.yaml"), report=epochs.append)
+        recorded = [EpochMetrics.from_json(line) for line in history(trial)]
+        assert list(map(comparable, epochs)) == list(map(comparable, recorded))
+        best[trial.name] = max(e.val_dice for e in epochs if e.val_dice is not None)
+    ranked = [(row["trial_id"], float(row["val_dice"])) for row in interrupted.last.ranking]
+    assert ranked == sorted(best.items(), key=lambda item: -item[1])
+
+
+def test_only_the_best_weights_of_a_trial_that_has_ended_are_kept(interrupted: Interrupted) -> None:
+    for trial in (interrupted.last.folder / "trials").iterdir():
+        assert [file.name for file in trial.glob("*.pt")] == ["best.pt"]
+        assert not list(trial.glob(".*.tmp"))
 
 
 def test_interruption_while_ray_starts_can_be_resumed_too(tmp_path: Path) -> None:
@@ -350,17 +405,10 @@ def test_interruption_while_ray_starts_can_be_resumed_too(tmp_path: Path) -> Non
     ]
 
 
-def went_on_from_its_checkpoint(trial: Path) -> bool:
-    """Whether no epoch was trained twice: wall times in the checkpoint would tell.
-
-    Epochs that are reported again are not recorded again, so the history has those of the first
-    time; the checkpoint has those of the run that wrote it.
-    """
-    state = Checkpoints(trial).load_last()
-    assert state is not None
-    recorded = history(trial)
-    assert len({line["seconds"] for line in recorded}) > 1
-    return bool(state["history"] == recorded)
+def taken_up_at(trial: Path) -> list[int]:
+    """The first epoch that each process trained that took the trial up."""
+    runs = json.loads((trial / "provenance.json").read_text())["runs"]
+    return [run["first_epoch"] for run in runs]
 
 
 # A worker that is killed, and a trainer that raises.
@@ -369,22 +417,42 @@ def went_on_from_its_checkpoint(trial: Path) -> bool:
 @dataclass(frozen=True)
 class Storm:
     run: Run
-    epochs_before_the_kill: int
+    epochs_before: tuple[int, int]
+    """Those of the second trial before the kill, and before the full disk."""
+    addresses: set[IPv6Address]
+
+
+def write_stormy(folder: Path) -> None:
+    (folder / "stormy.yaml").write_text(STORMY)
+    write_shapes(folder / "circles", ShapesData(size=32, count=15))
 
 
 @pytest.fixture(scope="module")
 def stormy(tmp_path_factory: pytest.TempPathFactory) -> Storm:
-    """The first trial cannot be trained; the worker of the second is killed in its middle."""
+    """The first trial cannot be trained; the worker of the second is killed in its middle, and the
+    next worker cannot write: a limit on the size of its files fails as a full disk does.
+    """
     cwd = tmp_path_factory.mktemp("stormy")
-    (cwd / "stormy.yaml").write_text(STORMY)
+    write_stormy(cwd)
     process = start(cwd, "stormy.yaml")
     folder = cwd / "results" / "stormy"
     trial = folder / "trials" / "t0001"
     wait_for(lambda: len(history(trial)) >= 5, process)
+    addresses = listening({process.pid, *descendants(process.pid)})
+    killed = worker_of(process)
+    os.kill(killed, signal.SIGKILL)
+    before_the_kill = len(history(trial))
+    wait_for(lambda: len(history(trial)) >= before_the_kill + 5, process)
+    resource.prlimit(worker_of(process), resource.RLIMIT_FSIZE, (1000, 1000))
+    before_the_full_disk = len(history(trial))
+    epochs = (before_the_kill, before_the_full_disk)
+    return Storm(finish(process, folder), epochs, addresses)
+
+
+def worker_of(process: subprocess.Popen[str]) -> int:
+    """Process id of the one worker that trains."""
     [worker] = [pid for pid, title in descendants(process.pid).items() if "Trainable" in title]
-    os.kill(worker, signal.SIGKILL)
-    epochs = len(history(trial))
-    return Storm(finish(process, folder), epochs)
+    return worker
 
 
 def test_trial_whose_trainer_raises_fails_with_the_last_line_and_the_sweep_goes_on(
@@ -402,8 +470,53 @@ def test_trial_whose_trainer_raises_fails_with_the_last_line_and_the_sweep_goes_
     assert (best["trial_id"], best["status"]) == ("t0001", "completed")
 
 
-def test_trial_whose_worker_was_killed_goes_on_from_its_checkpoint(stormy: Storm) -> None:
+def test_ray_listens_on_loopback_alone(stormy: Storm) -> None:
+    assert stormy.addresses
+    assert all((address.ipv4_mapped or address).is_loopback for address in stormy.addresses)
+
+
+def test_trial_whose_worker_was_killed_or_could_not_write_goes_on_from_its_checkpoint(
+    stormy: Storm,
+) -> None:
     trial = stormy.run.folder / "trials" / "t0001"
-    assert 5 <= stormy.epochs_before_the_kill < 40
+    killed, full = stormy.epochs_before
+    first, second, third = taken_up_at(trial)
+    assert first == 0
+    assert 5 <= killed <= second < full <= third < 40
     assert [line["epoch"] for line in history(trial)] == list(range(40))
-    assert went_on_from_its_checkpoint(trial)
+
+
+def test_trial_that_runs_out_of_memory_again_and_again_fails_with_that_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_stormy(tmp_path)
+    # Ray's memory monitor kills a worker where the node uses more than this share of its memory.
+    monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
+    process = start(tmp_path, "stormy.yaml", "--set", "space={network.name: {grid: [unet]}}")
+    run = finish(process, tmp_path / "results" / "stormy")
+    assert run.code == 1
+    [failed] = run.ranking
+    assert failed["status"] == "failed"
+    assert failed["cause"] == "out of memory: Ray killed its worker 3 times, for the node ran low"
+
+
+def test_sweep_whose_only_node_is_lost_ends_and_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_stormy(tmp_path)
+    # Ray looks for lost nodes more often than it would.
+    monkeypatch.setenv("RAY_health_check_period_ms", "300")
+    monkeypatch.setenv("RAY_health_check_failure_threshold", "2")
+    process = start(tmp_path, "stormy.yaml", "--set", "space={network.name: {grid: [unet]}}")
+    folder = tmp_path / "results" / "stormy"
+    wait_for(lambda: len(history(folder / "trials" / "t0000")) >= 3, process)
+    [raylet] = [pid for pid, title in descendants(process.pid).items() if "raylet/raylet " in title]
+    os.kill(raylet, signal.SIGKILL)
+    run = finish(process, folder)
+    assert run.code == 1
+    assert "Traceback" not in run.stderr
+    *_, told = run.stderr.splitlines()
+    assert told.startswith("error: Ray has lost its last node")
+    assert told.endswith("--resume")
+    assert not (folder / "ranking.csv").exists()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -12,20 +13,26 @@ from hypothesis import strategies as st
 
 from sweep.record import Status
 from sweep.search.asha import Asha
+from sweep.search.hyperband import Hyperband
+from sweep.search.median import MedianStopping
 from sweep.search.scheduler import Decision, NoScheduler, Scheduler, make_scheduler
 from sweep.spec.sweep import SweepSpec
 
 EPOCHS = 12
+RULES: dict[str, Callable[[Literal["max", "min"]], Scheduler]] = {
+    "asha": lambda mode: Asha(rungs=[1, 3, 9], reduction_factor=3, mode=mode),
+    "asha_2": lambda mode: Asha(rungs=[2, 4, 8], reduction_factor=2, mode=mode),
+    "hyperband": lambda mode: Hyperband(rungs=[1, 3, 9], reduction_factor=3, brackets=3, mode=mode),
+    "median": lambda mode: MedianStopping(
+        grace_period=2, max_epochs=EPOCHS, min_trials=3, mode=mode
+    ),
+    "median_of_one": lambda mode: MedianStopping(
+        grace_period=1, max_epochs=EPOCHS, min_trials=1, mode=mode
+    ),
+}
 SCHEDULERS: dict[str, Callable[[], Scheduler]] = {
     "none": NoScheduler,
-    "asha": lambda: Asha(rungs=[1, 3, 9], reduction_factor=3),
-    "asha_2": lambda: Asha(rungs=[2, 4, 8], reduction_factor=2),
-}
-WITH_MODE: dict[str, tuple[Scheduler, Scheduler]] = {
-    "asha": (
-        Asha(rungs=[1, 3, 9], reduction_factor=3, mode="max"),
-        Asha(rungs=[1, 3, 9], reduction_factor=3, mode="min"),
-    ),
+    **{name: partial(make, "max") for name, make in RULES.items()},
 }
 
 
@@ -184,14 +191,76 @@ def test_values_that_are_no_dice_change_no_decision_on_the_healthy(
     assert decisions == play(make(), side_by_side(curves))
 
 
-@pytest.mark.parametrize(("highest", "lowest"), WITH_MODE.values(), ids=WITH_MODE)
-def test_mode_min_is_mode_max_of_the_negated_values(highest: Scheduler, lowest: Scheduler) -> None:
+@every_scheduler
+@pytest.mark.parametrize("status", [Status.DIVERGED, Status.FAILED])
+@given(data=st.data(), curves=curves)
+def test_diverged_and_failed_trials_inserted_anywhere_change_no_decision_on_the_healthy(
+    make: Callable[[], Scheduler], status: Status, data: st.DataObject, curves: list[list[float]]
+) -> None:
+    healthy = side_by_side(curves)
+    broken = data.draw(st.lists(st.tuples(st.integers(0, len(healthy)), st.lists(dice))))
+    sequence: list[Call] = []
+    for place in range(len(healthy) + 1):
+        for number, (inserted_at, curve) in enumerate(broken):
+            if inserted_at == place:
+                name = f"broken{number}"
+                sequence += [Report(name, epochs, value) for epochs, value in enumerate(curve, 1)]
+                sequence.append(End(name, status))
+        sequence += healthy[place : place + 1]
+
+    scheduler, decisions = make(), []
+    for call in sequence:
+        if isinstance(call, End):
+            scheduler.end(*call)
+        else:
+            decision = scheduler.report(*call)
+            decisions += [decision] * (not call.trial_id.startswith("broken"))
+    assert decisions == play(make(), healthy)
+
+
+@every_scheduler
+@given(calls, final, st.lists(st.tuples(st.integers(1, EPOCHS), dice), min_size=1))
+def test_trial_that_has_ended_stays_out_and_what_it_still_reports_counts_for_nobody(
+    make: Callable[[], Scheduler],
+    sequence: list[Call],
+    status: Status,
+    late: list[tuple[int, float]],
+) -> None:
+    scheduler, undisturbed = make(), make()
+    decisions, expected = [], []
+    for each in (scheduler, undisturbed):
+        each.end("ended", status)
+    for call in sequence:
+        if not isinstance(make(), NoScheduler):
+            answers = {scheduler.report("ended", epochs, value) for epochs, value in late}
+            assert answers == {Decision.STOP}
+        decisions += play(scheduler, [call])
+        expected += play(undisturbed, [call])
+    assert decisions == expected
+
+
+@every_scheduler
+@given(calls=calls, jump=st.integers(1, EPOCHS))
+def test_trial_that_jumps_over_epochs_is_judged_like_any_other(
+    make: Callable[[], Scheduler], calls: list[Call], jump: int
+) -> None:
+    """Where nobody is better it goes on, and the value it had is no one's at a lower epoch."""
+    scheduler = make()
+    play(scheduler, calls)
+    assert scheduler.report("jumped", jump, 1.0) is Decision.CONTINUE
+    on_time = make()
+    on_time.report("jumped", EPOCHS - 1, 1.0)
+    assert on_time.report("on time", 1, 0.0) is Decision.CONTINUE
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_mode_min_is_mode_max_of_the_negated_values(name: str) -> None:
     curves = [[math.sin(7 * i + j / 3) for j in range(EPOCHS)] for i in range(20)]
     sequence = side_by_side(curves)
     negated = [Report(call.trial_id, call.epochs, -(call.value or 0.0)) for call in sequence]
-    decisions = play(highest, sequence)
-    assert Decision.STOP in decisions
-    assert play(lowest, negated) == decisions
+    decisions = play(RULES[name]("max"), sequence)
+    assert {Decision.STOP, Decision.CONTINUE} == set(decisions)
+    assert play(RULES[name]("min"), negated) == decisions
 
 
 def spec_with(scheduler: Any) -> SweepSpec:
@@ -205,7 +274,15 @@ def spec_with(scheduler: Any) -> SweepSpec:
     )
 
 
-@pytest.mark.parametrize(("name", "expected"), [("none", NoScheduler), ("asha", Asha)])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("none", NoScheduler),
+        ("asha", Asha),
+        ("hyperband", Hyperband),
+        ("median", MedianStopping),
+    ],
+)
 def test_scheduler_is_made_by_its_name(name: str, expected: type) -> None:
     assert isinstance(make_scheduler(spec_with(name)), expected)
 
@@ -217,3 +294,22 @@ def test_made_asha_has_the_rungs_of_the_spec() -> None:
     assert scheduler.report("good", 5, 0.5) is Decision.CONTINUE
     assert scheduler.report("poor", 4, 0.4) is Decision.CONTINUE
     assert scheduler.report("poor", 5, 0.4) is Decision.STOP
+
+
+def test_made_hyperband_has_a_bracket_for_each_rung_of_the_spec() -> None:
+    spec = spec_with({"name": "hyperband", "grace_period": 5, "reduction_factor": 2})
+    scheduler = make_scheduler(spec)
+    assert isinstance(scheduler, Hyperband)
+    assert spec.rungs() == [5, 10]
+    assert {scheduler.bracket_of(f"t{number:04d}") for number in range(40)} == {0, 1}
+
+
+def test_made_median_rule_judges_from_the_grace_period_to_the_last_epoch_but_one() -> None:
+    spec = spec_with({"name": "median", "grace_period": 5, "min_trials": 1})
+    scheduler = make_scheduler(spec)
+    assert spec.rungs() == [*range(5, 20)]
+    for epochs in range(1, 21):
+        assert scheduler.report("good", epochs, 0.5) is Decision.CONTINUE
+    assert scheduler.report("poor", 4, 0.4) is Decision.CONTINUE
+    assert scheduler.report("poor", 5, 0.4) is Decision.STOP
+    assert scheduler.report("late", 20, 0.4) is Decision.CONTINUE

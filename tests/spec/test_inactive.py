@@ -97,6 +97,13 @@ def test_a_default_that_is_written_down_asks_for_nothing(tmp_path: Path) -> None
     assert read(tmp_path, "optimizer: {name: adamw, momentum: 0.99}\n") == ([], [])
 
 
+def test_what_a_preset_gives_was_not_asked_for(tmp_path: Path) -> None:
+    text = "preset: geometric-v2.4\nloss: {weights: {compactness: 0, boundary: 0, aspect: 0}}\n"
+    assert read(tmp_path, text) == ([], [])
+    [message] = read(tmp_path, text.replace("loss: {", "loss: {sqrt_epsilon: 0.001, "))[1]
+    assert message.startswith("2: loss.sqrt_epsilon: 0.001 has no effect")
+
+
 def test_what_was_read_is_told_and_never_refused_of_a_single_trial(tmp_path: Path) -> None:
     file = tmp_path / "given.yaml"
     file.write_text("optimizer: {name: adamw, momentum: 0.9}\n")

@@ -9,7 +9,7 @@ from sweep.spec.load import load_sweep, load_trial, to_yaml
 from sweep.spec.presets import PRESETS
 from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import setting_names
+from sweep.spec.tree import setting_names, value_of
 from sweep.spec.warn import warnings
 
 SPACE = "space: {loss.warmup_epochs: {randint: [0, 5]}}\n"
@@ -34,13 +34,6 @@ def told(load, path: str, overrides: tuple[str, ...] = ()) -> list[str]:
     return str(caught.value).splitlines()
 
 
-def value_at(settings: TrialSettings, key: str) -> object:
-    value: object = settings
-    for part in key.split("."):
-        value = getattr(value, part)
-    return value
-
-
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_a_valid_trial_with_its_settings_and_defaults_elsewhere(
     write, name: str
@@ -49,8 +42,8 @@ def test_every_preset_is_a_valid_trial_with_its_settings_and_defaults_elsewhere(
     preset = PRESETS[name].settings
     for key in setting_names():
         if not key.startswith("data."):
-            expected = preset.get(key, value_at(TrialSettings(), key))
-            assert value_at(trial, key) == expected, key
+            expected = preset.get(key, value_of(TrialSettings(), key))
+            assert value_of(trial, key) == expected, key
     assert trial.data == TrialSettings().data
 
 

@@ -3,7 +3,9 @@
 import pytest
 
 from sweep.errors import InputError
+from sweep.spec.check import MOST_TOLD
 from sweep.spec.load import load_sweep
+from sweep.spec.machine import Machine
 
 BASE = """\
 trainer: {epochs: 24}
@@ -115,6 +117,37 @@ def test_two_searched_settings_that_limit_each_other_are_checked_together(tmp_pa
     ]
 
 
+def test_levels_that_some_searched_images_are_too_small_for_are_a_mistake(tmp_path) -> None:
+    space = "  data.size: {lograndint: [32, 65]}\n"
+    network = "network: {name: NAME, channels: [8, 16, 32, 64, 128, 256]}\n"
+    wrong = (
+        "6 levels leave a single pixel of 32, too few for `segresnet_ds` to normalise: must be at "
+        "most 5 levels, or images and patches of more than 32 pixels"
+    )
+    assert told(tmp_path, BASE + space + network.replace("NAME", "segresnet")) == []
+    assert told(tmp_path, BASE + space + network.replace("NAME", "segresnet_ds")) == [
+        f"4: space.data.size: {wrong}"
+    ]
+    space += "  network.name: {choice: [segresnet, segresnet_ds]}\n"
+    assert told(tmp_path, BASE + space + network.replace("NAME", "segresnet")) == [
+        f'4: space.data.size: `network.name` "segresnet_ds" with `data.size` 32: {wrong}'
+    ]
+
+
+def test_a_value_is_right_where_it_is_with_any_of_the_values_beside_it(tmp_path) -> None:
+    text = BASE + (
+        "  network.name: {choice: [dynunet, segresnet_ds]}\n"
+        "  network.dropout: {choice: [0]}\n"
+        "network: {dropout: 0.1}\n"
+    )
+    assert told(tmp_path, text) == []
+
+
+def test_of_a_long_list_of_wrong_values_the_first_are_told(tmp_path) -> None:
+    values = ", ".join(str(-number) for number in range(1, 1001))
+    assert len(told(tmp_path, BASE + f"  trainer.threads: {{choice: [{values}]}}\n")) == MOST_TOLD
+
+
 def test_a_fixed_setting_limits_a_searched_one(tmp_path) -> None:
     text = BASE + "  network.name: {choice: [dynunet, unet]}\nnetwork: {deep_supervision: true}\n"
     assert told(tmp_path, text) == [
@@ -152,6 +185,30 @@ def test_a_grace_period_over_the_epochs_is_a_mistake(tmp_path) -> None:
     ]
     assert told(tmp_path, text.replace("choice: [4, 8]}", "choice: [4, 8]}\n  trainer.epochs: "
                                        "{choice: [10, 25]}")) == []  # fmt: skip
+
+
+def test_a_searcher_whose_package_is_missing_is_a_mistake_with_the_cure(
+    tmp_path, monkeypatch
+) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("space: {optimizer.lr: {uniform: [0.1, 1]}}\nsearcher: cmaes\n")
+    machine = Machine(cpus=8, gpus=0)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    assert load_sweep(path, machine=machine).searcher.name == "cmaes"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError) as caught:
+        load_sweep(path, machine=machine)
+    assert str(caught.value) == (
+        f"{path}:2: searcher: `cmaes` needs the package cmaes: pip install 'medical-sweep[cmaes]'"
+    )
+
+
+def test_more_brackets_than_rungs_are_a_mistake(tmp_path) -> None:
+    text = BASE + "scheduler: {name: hyperband, grace_period: 4, brackets: 3}\n"
+    assert told(tmp_path, text) == [
+        "4: scheduler.brackets: must be at most 2, the rungs there are, but is 3"
+    ]
+    assert told(tmp_path, text.replace("brackets: 3", "brackets: 2")) == []
 
 
 def test_searched_weights_that_never_act_are_a_mistake(tmp_path) -> None:

@@ -31,7 +31,7 @@ def test_a_bare_name_stands_for_a_mapping_with_that_name() -> None:
 
 def test_a_mapping_without_a_name_is_one_of_the_default() -> None:
     assert sweep(scheduler={"reduction_factor": 2}).scheduler == AshaScheduler(
-        grace_period=19, reduction_factor=2
+        grace_period=19, reduction_factor=2, clock="epochs"
     )
     assert sweep(searcher={"seed": 4}).searcher.name == "tpe"
 
@@ -72,6 +72,20 @@ def test_rungs_lie_at_powers_of_the_reduction_factor_before_the_last_epoch() -> 
         rung_epochs(10, 0, 3)
     with pytest.raises(ValueError, match="`reduction_factor` must be at least 2, but is 1"):
         rung_epochs(10, 1, 1)
+
+
+def test_hyperband_has_the_rungs_of_asha_and_a_bracket_for_each() -> None:
+    hyperband = {"name": "hyperband", "grace_period": 2, "reduction_factor": 3}
+    spec = sweep(scheduler=hyperband, trainer={"epochs": 54})
+    assert spec.rungs() == [2, 6, 18]
+    assert spec.scheduler.brackets == 3
+    assert sweep(scheduler=hyperband, trainer={"epochs": 2}).scheduler.brackets == 1
+    assert sweep(scheduler={**hyperband, "brackets": 2}).scheduler.brackets == 2
+
+
+def test_median_judges_after_each_epoch_from_the_grace_period_to_the_last_but_one() -> None:
+    assert sweep(scheduler="median", trainer={"epochs": 22}).rungs() == [19, 20, 21]
+    assert sweep(scheduler={"name": "median", "grace_period": 98}).rungs() == [98, 99]
 
 
 def test_the_longest_warmup_is_that_of_the_space_else_of_the_base() -> None:

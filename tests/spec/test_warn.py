@@ -58,6 +58,9 @@ def test_a_sound_sweep_gives_no_warning() -> None:
           "early_stopping": {"patience": None}},
          "1 rung (5 trained epochs) inside the longest warm-up of 8 epochs, where trials are one "
          "and the same run; train for more than 100 epochs, or warm up less"),
+        ({"scheduler": {"name": "median", "grace_period": 5}},
+         "4 rungs (5 to 8 trained epochs) inside the longest warm-up of 8 epochs, where trials are "
+         "one and the same run; `scheduler.grace_period: 19` lies past it"),
         ({"scheduler": {"grace_period": 100}}, "no rung lies before the last of 100 epochs (grace "
          "period 100): the scheduler prunes no trial"),
         ({"loss": {"sqrt_epsilon": 0}}, EPSILON),
@@ -77,6 +80,15 @@ def test_a_sound_sweep_gives_no_warning() -> None:
          "`early_stopping.patience` 100 never stops a trial of 100 epochs"),
         ({"space": {"early_stopping.patience": {"choice": [5, 200]}}},
          "`early_stopping.patience` 200 never stops a trial of 100 epochs"),
+        ({"searcher": {"name": "gp", "startup_trials": 30}, "scheduler": "none"},
+         "`searcher: gp` learns from trial 30 on, but there are 20 trials: all are random"),
+        ({"searcher": "gp", "scheduler": "median"},
+         "`searcher: gp` learns nothing from the trials that `median` prunes, only from completed, "
+         "early-stopped and diverged ones; `tpe` learns from all"),
+        ({"searcher": "cmaes", "space": {"loss.warmup_epochs": {"randint": [2, 9]},
+                                         "seed": {"choice": [1, 2]}}},
+         "`searcher: cmaes` searches numbers; the listed values of `seed` are left to a TPE for "
+         "each"),
         ({"trials": 8}, "`searcher: tpe` learns from trial 10 on, but there are 8 trials: all are "
          "random"),
     ],

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -192,3 +193,146 @@ def test_full_disk_loses_nothing_and_the_sweep_goes_on_once_there_is_room(
         assert len(store.records()[1].history) == recorded + 3
         told = [event for event in store.journal() if event.trial_id == "t0001"]
         assert len(told) == 1 + recorded + 3
+
+
+KILLED_AT_EACH_WRITE = """
+import itertools, os, signal, sys
+from pathlib import Path
+from sweep.record import EpochMetrics, Outcome, Status
+from sweep.store.store import Store
+
+left = 0  # writes until the kill
+
+def count(event, arguments):
+    # All that a store does to the disk: files opened to write, renamed, deleted, folders made.
+    global left
+    writes = event in ("os.rename", "os.remove", "os.mkdir", "os.truncate")
+    if writes or (event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+def session(folder):
+    there = (folder / "sweep.yaml").exists()
+    with Store.open(folder) if there else Store.create(folder, "a") as store:
+        for number in range(len(store.records()), 2):
+            store.start_trial(number, {"a": number}, "seed")
+        for record in store.records():
+            for epoch in range(len(record.history), 3):
+                store.append_epoch(record.trial_id, EpochMetrics(epoch=epoch, val_dice=0.5))
+            if record.outcome is None:
+                store.end_trial(record.trial_id, Outcome(status=Status.COMPLETED))
+            store.discard_checkpoints(record.trial_id, best=False)
+        store.change_spec("b")
+
+def killed(folder, writes):
+    global left
+    child = os.fork()
+    if child == 0:
+        left = writes
+        session(folder)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == signal.SIGKILL
+
+sys.addaudithook(count)
+for writes in itertools.count(1):
+    folder = Path(sys.argv[1]) / str(writes)
+    if not killed(folder, writes):
+        break
+    killed(folder, 0)
+"""
+
+
+def test_writer_that_is_killed_at_any_of_its_writes_is_repaired_to_the_same_folder(
+    tmp_path: Path,
+) -> None:
+    def content(folder: Path) -> dict[str, str]:
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        return {str(path.relative_to(folder)): path.read_text() for path in files}
+
+    subprocess.run([sys.executable, "-c", KILLED_AT_EACH_WRITE, str(tmp_path)], check=True)
+    *repaired, whole = sorted(tmp_path.iterdir(), key=lambda folder: int(folder.name))
+    assert len(repaired) > 40
+    assert "journal.jsonl" in content(whole)
+    for folder in repaired:
+        assert content(folder) == content(whole), folder.name
+
+
+def test_change_of_the_spec_keeps_what_was_there_once_however_often_it_is_tried(
+    store: Store, sweep_yaml: str
+) -> None:
+    def held() -> list[str]:
+        return [path.read_text() for path in store.spec_files()]
+
+    store.change_spec(sweep_yaml)
+    assert held() == [sweep_yaml]
+    store.layout.former_sweep_yaml(1).write_text(sweep_yaml)  # killed before the second write
+    store.change_spec("name: other\n")
+    assert held() == [sweep_yaml, "name: other\n"]
+    store.change_spec(sweep_yaml)
+    assert held() == [sweep_yaml, "name: other\n", sweep_yaml]
+
+
+def test_what_killed_writers_left_is_cleared_away(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    folder = make_sweep(tmp_path / "sweep")
+    paths = Store.open(folder).layout.trial("t0000")
+    rests = [folder / ".sweep.yaml.0123.tmp", paths.folder / ".last.pt.4567.tmp"]
+    for path in (*rests, paths.last_checkpoint, paths.previous_checkpoint, paths.best_checkpoint):
+        path.write_bytes(b"weights")
+    with Store.open(folder) as store:
+        store.discard_checkpoints("t0000", best=False)
+        assert not any(path.exists() for path in rests)
+        assert [path.name for path in paths.folder.glob("*.pt")] == ["best.pt"]
+        store.discard_checkpoints("t0000", best=True)
+        assert list(paths.folder.glob("*.pt")) == []
+
+
+READ_ONLY = """
+import os, sys
+from pathlib import Path
+from sweep.errors import ResultsError, SweepFailed
+from sweep.record import EpochMetrics
+from sweep.store.store import Store
+
+folder, writable, closed = Path(sys.argv[1]), 0o755, 0o555
+if os.geteuid() == 0:  # to whom no folder is read-only
+    os.chown(folder, 65534, 65534)
+    for path in folder.rglob("*"):
+        os.chown(path, 65534, 65534)
+    os.setuid(65534)
+with Store.open(folder) as store:
+    history = store.layout.trial("t0001").history
+    store.layout.trials.chmod(closed), history.chmod(0o444)
+    for write in (
+        lambda: store.append_epoch("t0001", EpochMetrics(epoch=3, val_dice=0.5)),
+        lambda: store.start_trial(2, {}, ""),
+    ):
+        try:
+            write()
+        except SweepFailed as error:
+            print(error)
+    store.layout.trials.chmod(writable), history.chmod(0o644)
+    store.append_epoch("t0001", EpochMetrics(epoch=3, val_dice=0.5))
+    (folder / ".lock").chmod(0o444)
+try:
+    Store.open(folder)
+except ResultsError as error:
+    print(error)
+"""
+
+
+def test_read_only_folder_is_told_and_loses_nothing(
+    make_sweep: MakeSweep,
+) -> None:
+    with TemporaryDirectory() as parent:  # pytest's own are closed to other users
+        Path(parent).chmod(0o755)
+        folder = make_sweep(Path(parent) / "sweep")
+        run = subprocess.run(
+            [sys.executable, "-c", READ_ONLY, str(folder)], capture_output=True, text=True
+        )
+        assert run.returncode == 0, run.stderr
+        assert [line.partition(": ")[2] for line in run.stdout.splitlines()] == [
+            *["Permission denied; what was there before is unharmed"] * 2,
+            "Permission denied",
+        ]
+        assert len(read_records(folder)[1].history) == 4

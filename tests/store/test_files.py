@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -106,3 +107,40 @@ def test_full_disk_takes_back_the_part_that_was_written(lines: Path) -> None:
     assert run.stdout.count(f"cannot write {lines}: File too large") == 2
     assert lines.read_bytes() == before
     assert names(lines.parent) == [lines.name]
+
+
+USES = {
+    "read_text": files.read_text,
+    "read_jsonl": lambda path: list(files.read_jsonl(path, dict)),
+    "append_line": lambda path: files.append_line(path, "{}"),
+    "drop_torn_line": files.drop_torn_line,
+    "sync": files.sync,
+}
+every_use = pytest.mark.parametrize("use", USES.values(), ids=USES)
+
+
+@every_use
+def test_link_is_neither_read_nor_written_through(tmp_path: Path, lines: Path, use) -> None:
+    lines.write_text('{"a": 1}\ntorn')
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(lines)
+    with pytest.raises((ResultsError, SweepFailed), match=r"link\.jsonl: it is a link"):
+        use(link)
+    assert lines.read_text() == '{"a": 1}\ntorn'
+
+
+@every_use
+def test_pipe_is_refused_and_nobody_waits_for_its_other_end(tmp_path: Path, use) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises((ResultsError, SweepFailed), match=r"pipe: it is no file"):
+        use(tmp_path / "pipe")
+
+
+def test_file_that_is_far_too_large_is_not_read_into_memory(lines: Path) -> None:
+    os.truncate(lines, 2**40)
+    with pytest.raises(ResultsError, match=r"lines\.jsonl: broken, larger than 65536 KiB"):
+        files.read_text(lines)
+    with pytest.raises(ResultsError, match=r"lines\.jsonl:3: broken, longer than 1024 KiB"):
+        list(files.read_jsonl(lines, dict))
+    with pytest.raises(ResultsError, match=r"lines\.jsonl: broken, it ends in more than 1024 KiB"):
+        files.drop_torn_line(lines)

@@ -16,7 +16,8 @@ from sweep.data.prepare import prepare
 from sweep.data.samples import CaseArrays, PreparedData, Samples
 from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Stage, Status
 from sweep.spec.settings import TrialSettings
-from sweep.trainer.checkpoints import HEALTHY, OFFENDING, Checkpoints
+from sweep.store.parsed import parsed
+from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.fit import fit
 from sweep.trainer.judges import RECENT
 from sweep.trainer.replay import Replayed, replay
@@ -149,7 +150,7 @@ def test_kept_weights_are_those_before_the_named_step_and_the_step_is_replayed_b
     verdict = verdict_of(config, tmp_path)
     assert (verdict.cause, verdict.stage) == (cause, stage)
     assert verdict.weights_finite
-    healthy = torch.load(tmp_path / HEALTHY, weights_only=True)["model"]
+    healthy = torch.load(tmp_path / "healthy.pt", weights_only=True)["model"]
     expected = before_step(config, verdict.epoch, verdict.step)
     assert all(torch.equal(healthy[name], expected[name]) for name in expected)
     assert replayed(config, tmp_path, verdict).is_exact
@@ -173,7 +174,7 @@ def test_explosion_that_began_before_a_resume_is_found_all_the_same(
     )
     assert resumed.diagnosis is not None
     assert not resumed.diagnosis.replayable  # the state before that step is gone
-    assert not (tmp_path / OFFENDING).exists()
+    assert not (tmp_path / "offending.pt").exists()
 
 
 # Diagnosis.
@@ -234,7 +235,7 @@ def test_verdict_on_an_epoch_is_the_same_after_a_resume(trial: MakeTrial, tmp_pa
 def replayed(config: TrialSettings, folder: Path, verdict: Divergence) -> Replayed:
     offending = Checkpoints(folder).load_offending()
     assert offending is not None
-    return replay(config, Divergence.from_json(verdict.to_json()), offending)
+    return replay(config, parsed(Divergence, verdict.to_json()), offending)
 
 
 def test_replay_needs_neither_the_data_nor_what_else_the_process_draws(

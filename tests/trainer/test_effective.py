@@ -22,9 +22,9 @@ from sweep.data.prepare import prepare
 from sweep.errors import NotApplied
 from sweep.record import EpochMetrics
 from sweep.spec.base import Settings
-from sweep.spec.inactive import inactive_in, value_of
+from sweep.spec.inactive import inactive_in
 from sweep.spec.settings import BrainData, GuardSettings, NnunetRawData, TrialSettings
-from sweep.spec.tree import choosing_keys, setting_fields
+from sweep.spec.tree import choosing_keys, setting_fields, value_of
 from sweep.trainer.effective import NOT_READ, READERS, RESOLVED, Live, effective, verify
 from sweep.trainer.fit import early_stopping, fit
 from sweep.trainer.training import Training

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from sweep.data.pixels import RawCase, write_raw
 from sweep.data.prepare import prepare
 from sweep.record import Cause, EpochMetrics, Outcome, Stage, Status
 from sweep.spec.settings import TrialSettings
-from sweep.trainer.checkpoints import HEALTHY, LAST, Checkpoints
+from sweep.store.layout import TrialPaths
+from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.fit import fit
 from sweep.trainer.guard import Guard
 from sweep.trainer.training import Training
@@ -31,6 +33,8 @@ class Killed(Exception):
 def train(config: TrialSettings, folder: Path | None = None) -> tuple[list[EpochMetrics], Outcome]:
     """History without wall times, and the outcome."""
     history: list[EpochMetrics] = []
+    if folder is not None:
+        folder.mkdir(exist_ok=True)
     outcome = fit(config, report=history.append, checkpoint=Checkpoints(folder) if folder else None)
     return timeless(history), outcome
 
@@ -96,6 +100,7 @@ def test_trial_that_was_stopped_and_resumed_equals_the_uninterrupted_one_bit_for
             raise Killed
 
     folder = tmp_path / "parts"
+    folder.mkdir()
     with pytest.raises(Killed):
         fit(config, report=report, checkpoint=Checkpoints(folder))
     assert train(config, folder) == (uninterrupted, outcome)
@@ -103,6 +108,39 @@ def test_trial_that_was_stopped_and_resumed_equals_the_uninterrupted_one_bit_for
         parts, whole = load(folder / name), load(tmp_path / "whole" / name)
         parts.pop("history", None), whole.pop("history", None)  # holds wall times
         assert same(parts, whole), name
+
+
+@pytest.mark.parametrize(
+    ("damaged", "goes_on_at"), [(["last.pt"], 2), (["last.pt", "previous.pt"], 0)]
+)
+def test_trial_whose_checkpoints_are_damaged_goes_on_from_the_one_before_and_comes_out_the_same(
+    trial: MakeTrial, tmp_path: Path, damaged: list[str], goes_on_at: int
+) -> None:
+    config, paths = trial(), TrialPaths(tmp_path)
+    uninterrupted, outcome = train(config)
+
+    def report(metrics: EpochMetrics) -> None:
+        if metrics.epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(config, report=report, checkpoint=Checkpoints(tmp_path))
+    for name in damaged:
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[:-100])
+    again: list[EpochMetrics] = []
+    end = fit(
+        config,
+        report=again.append,
+        checkpoint=Checkpoints(tmp_path),
+        provenance=paths.provenance,
+    )
+    assert (timeless(again), end) == (uninterrupted, outcome)
+    [run] = json.loads(paths.provenance.read_text())["runs"]
+    assert run["first_epoch"] == goes_on_at
+    assert [text.partition(": ")[0] for text in run["damaged"]] == [
+        f"{tmp_path / name} is damaged" for name in damaged
+    ]
 
 
 def test_trial_that_was_killed_in_the_middle_of_an_epoch_trains_that_epoch_again(
@@ -125,7 +163,7 @@ def test_trial_that_was_killed_in_the_middle_of_an_epoch_trains_that_epoch_again
         train(config, tmp_path / "parts")
     monkeypatch.undo()
     assert train(config, tmp_path / "parts")[0] == uninterrupted
-    parts, whole = (load(tmp_path / name / LAST)["training"] for name in ("parts", "whole"))
+    parts, whole = (load(tmp_path / name / "last.pt")["training"] for name in ("parts", "whole"))
     assert same(parts, whole)
 
 
@@ -149,7 +187,7 @@ def test_resumed_trial_reports_what_it_had_reported_and_goes_on(
 
 def test_epoch_is_saved_before_it_is_reported(trial: MakeTrial, tmp_path: Path) -> None:
     def report(metrics: EpochMetrics) -> None:
-        saved = load(tmp_path / LAST)["history"]
+        saved = load(tmp_path / "last.pt")["history"]
         assert [EpochMetrics.from_json(line) for line in saved][-1] == metrics
 
     fit(trial(), report=report, checkpoint=Checkpoints(tmp_path))
@@ -206,7 +244,7 @@ def test_epsilon_zero_diverges_by_its_own_numerics_and_changes_no_weight(
         f"nonfinite gradient ({verdict.term}) at epoch {verdict.epoch} step {verdict.step}"
     )
     assert all(np.isfinite(float(value)) for value in verdict.terms.values())
-    healthy = load(tmp_path / HEALTHY)["model"]
+    healthy = load(tmp_path / "healthy.pt")["model"]
     assert same(healthy, before)
     assert all(torch.isfinite(tensor).all() for tensor in healthy.values())
 
@@ -216,7 +254,7 @@ def test_a_small_epsilon_keeps_the_same_trial_alive(trial: MakeTrial, tmp_path: 
     history, outcome = train(config, tmp_path)
     assert outcome == Outcome(status=Status.COMPLETED)
     assert len(history) == 8
-    assert not (tmp_path / HEALTHY).exists()
+    assert not (tmp_path / "healthy.pt").exists()
 
 
 def test_resumed_trial_diverges_at_the_same_step(trial: MakeTrial, tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from pydantic import ValidationError
 
-from sweep.spec.settings import (
+from sweep.spec.network import (
     WITHOUT_DEEP_SUPERVISION,
     WITHOUT_DROPOUT,
     NetworkName,
@@ -62,6 +63,26 @@ def test_sides_that_are_a_multiple_of_the_divisor_can_be_halved(name: str, level
     network = build_network(settings, 1, 2).eval()
     [logits] = as_outputs(network(torch.zeros(1, 1, 3 * divisor, 5 * divisor)))
     assert logits.shape == (1, 2, 3 * divisor, 5 * divisor)
+
+
+@every_network
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_images_halved_down_to_one_pixel_are_refused_where_the_network_raises(
+    name: str, batch_size: int
+) -> None:
+    settings = network_settings(name)
+    side = size_divisor(settings)
+    settings.must_fit(side + 1, batch_size)  # is shown with twice the side
+    network = build_network(settings, 1, 2).train()
+    network(torch.zeros(batch_size, 1, 2 * side, 2 * side))
+    image = torch.zeros(batch_size, 1, side, side)
+    try:
+        settings.must_fit(side, batch_size)
+    except ValidationError:
+        with pytest.raises(ValueError, match="Expected more than 1"):
+            network(image)
+    else:
+        network(image)
 
 
 @pytest.mark.parametrize("name", [n for n in get_args(NetworkName) if n not in WITHOUT_DROPOUT])

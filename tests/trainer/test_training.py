@@ -11,7 +11,8 @@ import torch
 
 from sweep.data.prepare import PreparedData, prepare
 from sweep.data.samples import CaseArrays, Samples
-from sweep.spec.settings import NetworkName, TrialSettings
+from sweep.spec.network import NetworkName
+from sweep.spec.settings import TrialSettings
 from sweep.trainer.networks import as_outputs
 from sweep.trainer.training import Training
 

@@ -50,6 +50,7 @@ def train(
 
 def plain(config: TrialSettings, folder: Path) -> tuple[list[EpochMetrics], Outcome]:
     """The same trial, alone in the world."""
+    folder.mkdir()
     history: list[EpochMetrics] = []
     outcome = fit(config, report=history.append, checkpoint=Checkpoints(folder))
     return history, outcome

@@ -1,0 +1,98 @@
+"""Optuna's samplers by name, each made anew for every trial."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import (
+    BaseSampler,
+    CmaEsSampler,
+    GPSampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a study is searched.
+
+    Args:
+        make: the sampler for one trial, from a seed in [0, 2³²).
+        remembers: whether the sampler notes its own state in the study whenever it proposes.
+    """
+
+    make: Callable[[int], BaseSampler]
+    remembers: bool = False
+
+
+def tpe(startup_trials: int) -> Method:
+    """Multivariate TPE.
+
+    Args:
+        startup_trials: trials that are drawn at random before the first that learns.
+    """
+    return Method(lambda seed: TPESampler(n_startup_trials=startup_trials, seed=seed))
+
+
+def gp(startup_trials: int) -> Method:
+    """Gaussian process, constrained to where trials do not diverge. Imports torch when it learns.
+
+    Args:
+        startup_trials: completed or diverged trials before the first that learns.
+    """
+    return Method(
+        lambda seed: GPSampler(
+            n_startup_trials=startup_trials, seed=seed, warn_independent_sampling=False
+        )
+    )
+
+
+def cmaes() -> Method:
+    """CMA-ES on the numbers of the space; TPE, each on its own, on the listed values.
+
+    A pruned trial counts with its last Dice, else a generation would wait for completed ones.
+    """
+
+    def make(seed: int) -> BaseSampler:
+        with _experimental():
+            return CmaEsSampler(
+                seed=seed,
+                consider_pruned_trials=True,
+                independent_sampler=TPESampler(multivariate=False, seed=seed),
+                warn_independent_sampling=False,
+            )
+
+    return Method(make, remembers=True)
+
+
+def qmc(sequence: int) -> Method:
+    """The points of a scrambled Sobol' sequence, in their order.
+
+    Args:
+        sequence: the seed by which it is scrambled, the same for all trials.
+    """
+
+    def make(seed: int) -> BaseSampler:
+        with _experimental():
+            return QMCSampler(
+                scramble=True,
+                seed=sequence,
+                independent_sampler=RandomSampler(seed=seed),
+                warn_independent_sampling=False,
+            )
+
+    return Method(make, remembers=True)
+
+
+@contextmanager
+def _experimental() -> Iterator[None]:
+    """What Optuna calls experimental is held by our own tests."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield

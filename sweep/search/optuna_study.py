@@ -1,0 +1,125 @@
+"""Our trials in an Optuna study: the truth about their ends, in Optuna's words.
+
+| trial                    | in the study                                                    |
+|--------------------------|-----------------------------------------------------------------|
+| completed, early-stopped | COMPLETE with its best Dice; FAIL if none was ever measured     |
+| pruned                   | PRUNED with its last Dice                                       |
+| diverged                 | COMPLETE with the worst Dice, and infeasible: ``diverged`` = 1  |
+| failed                   | FAIL: it says nothing about its parameters                      |
+| running                  | RUNNING                                                         |
+
+Every epoch's finite Dice is an intermediate value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import RandomSampler
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from sweep.record import ParameterValue, Status, TrialRecord
+from sweep.search.optuna_space import make_codec
+from sweep.spec.space import Distribution
+
+WORST_DICE = 0.0
+IDLE = RandomSampler(seed=0)
+"""The sampler of a study where nothing is to be proposed."""
+
+
+def make_study(storage: BaseStorage | None = None, name: str | None = None) -> optuna.Study:
+    """The study of this name in a storage, made where it is missing; by default one in memory."""
+    # It announces every study, and warns of packages that would only make it faster.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.create_study(
+        storage=storage, sampler=IDLE, study_name=name, direction="maximize", load_if_exists=True
+    )
+
+
+class Translator:
+    """Trials of one search space, from ours to Optuna's.
+
+    Args:
+        space: distribution of each searched parameter under its dotted name.
+
+    Attributes:
+        distributions: Optuna's.
+    """
+
+    def __init__(self, space: Mapping[str, Distribution]) -> None:
+        self._space = space
+        self._codecs = {name: make_codec(distribution) for name, distribution in space.items()}
+        self.distributions: Mapping[str, BaseDistribution] = {
+            name: codec.distribution for name, codec in self._codecs.items()
+        }
+
+    def inside(self, parameters: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
+        """Those that lie in the space; only a trial that has all of them teaches a sampler."""
+        return {n: parameters[n] for n, kind in self._space.items() if kind.contains(parameters[n])}
+
+    def encode(self, parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:
+        return {name: self._codecs[name].encode(value) for name, value in parameters.items()}
+
+    def decode(self, params: Mapping[str, Any]) -> dict[str, ParameterValue]:
+        return {name: codec.decode(params[name]) for name, codec in self._codecs.items()}
+
+    def frozen(self, record: TrialRecord, **attributes: object) -> FrozenTrial:
+        """The trial as it stands, with user attributes.
+
+        A parameter outside the space, of a preset, is one of these.
+        Its times are unknown: Optuna fills in the time at which it is added to a study.
+        """
+        inside = self.inside(record.parameters)
+        outside = {n: value for n, value in record.parameters.items() if n not in inside}
+        state, value = state_and_value(record)
+        values = intermediate_values(record)
+        if state is TrialState.PRUNED and values:
+            value = values[max(values)]
+        return create_trial(
+            state=state,
+            value=value,
+            params=self.encode(inside),
+            distributions={name: self.distributions[name] for name in inside},
+            user_attrs=outside | attributes,
+            intermediate_values=values,
+            constraints=constraints(record),
+        )
+
+
+def state_and_value(record: TrialRecord) -> tuple[TrialState, float | None]:
+    """Optuna's state and objective; that of a pruned trial Optuna takes from its last epoch."""
+    match record.status:
+        case Status.RUNNING:
+            return TrialState.RUNNING, None
+        case Status.PRUNED:
+            return TrialState.PRUNED, None
+        case Status.DIVERGED:
+            return TrialState.COMPLETE, WORST_DICE
+        case Status.COMPLETED | Status.EARLY_STOPPED if record.best is not None:
+            return TrialState.COMPLETE, record.best.val_dice
+        case _:
+            return TrialState.FAIL, None
+
+
+def intermediate_values(record: TrialRecord) -> dict[int, float]:
+    """Finite validation Dice by epoch, from 0."""
+    return {
+        epoch.epoch: epoch.val_dice
+        for epoch in record.history
+        if epoch.val_dice is not None and math.isfinite(epoch.val_dice)
+    }
+
+
+def constraints(record: TrialRecord) -> dict[str, float]:
+    """Above 0 where the trial is infeasible; none where it says nothing of its parameters.
+
+    A Gaussian process wants the constraint of feasible trials too.
+    """
+    if state_and_value(record)[0] in (TrialState.FAIL, TrialState.RUNNING):
+        return {}
+    return {"diverged": 1.0 if record.status is Status.DIVERGED else -1.0}

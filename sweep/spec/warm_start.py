@@ -1,0 +1,30 @@
+"""Earlier sweeps that a sweep begins with, as the YAML names them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from sweep.spec.base import Settings
+
+
+class WarmStart(Settings):
+    """What a sweep takes over from earlier ones; their trials are none of its own."""
+
+    results: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        Field(strict=False, min_length=1),
+        BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    ]
+    """Results folders whose trials the searcher learns from before it proposes any."""
+    enqueue: int = Field(default=0, ge=0)
+    """Evaluate as many of the best earlier configurations first."""
+
+
+def _bare_folders(value: Any) -> Any:
+    """Reads ``results/a`` and ``[results/a, results/b]`` as the folders alone."""
+    return {"results": value} if isinstance(value, str | list) else value
+
+
+WarmStartSettings = Annotated[WarmStart | None, BeforeValidator(_bare_folders)]

@@ -1,0 +1,74 @@
+"""One writer at a time: of a results folder the sweep, of a trial's folder the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from sweep.errors import ResultsError, SweepFailed
+from sweep.store.layout import Layout, TrialPaths
+
+PATIENCE = 60.0
+"""Seconds to wait for the worker that had the trial before; orphaned ones end within a few."""
+
+
+def lock_results(layout: Layout) -> FileLock:
+    """Makes the folder where needed and takes its lock; the system frees it when we are killed.
+
+    Raises:
+        ResultsError: another process has it, or the folder cannot be written to.
+    """
+    lock = FileLock(layout.lock, timeout=0, thread_local=False)
+    try:
+        layout.folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise ResultsError(
+            f"{layout.folder} is in use: another process is writing a sweep to it;"
+            " wait until it ends, or choose another `name:` (or --set name=...)"
+        ) from error
+    except OSError as error:
+        raise ResultsError(f"cannot write to {layout.folder}: {error.strerror or error}") from error
+    return lock
+
+
+def is_locked(layout: Layout) -> bool:
+    """Whether a process writes to the folder; False where nobody can tell, for want of rights."""
+    if not layout.lock.is_file() or layout.lock.is_symlink():
+        return False
+    try:
+        with FileLock(layout.lock, timeout=0, thread_local=False):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def training(paths: TrialPaths, *, wait: float = PATIENCE) -> Iterator[None]:
+    """Holds a trial's folder: what another process trains there cannot overwrite ours.
+
+    Where a driver is killed, its workers live on until Ray notices, a few seconds at most; those of
+    a lost node perhaps longer. Whoever goes on with the trial waits here until they are gone.
+
+    Raises:
+        SweepFailed: it is still held after ``wait`` seconds, or the folder has gone.
+    """
+    if not paths.folder.is_dir():  # the lock would make it anew
+        raise SweepFailed(f"{paths.folder} has gone")
+    lock = FileLock(paths.lock, timeout=wait, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise SweepFailed(
+            f"another process still trains in {paths.folder}, after {wait:g} s of waiting"
+        ) from error
+    except OSError as error:
+        raise SweepFailed(f"cannot write to {paths.folder}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,36 @@
+"""From the plain values of a results folder, which may come from anywhere, to records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+T = TypeVar("T")
+
+
+def parsed(cls: type[T], values: Mapping[str, Any]) -> T:
+    """An instance of the dataclass ``cls`` whose fields have the types that it declares.
+
+    Keys that it does not know are ignored, so that old code reads what newer code wrote.
+
+    Raises:
+        ValueError: names every field that is missing, or is no number, no text, ….
+    """
+    kind: Any = cls
+    try:
+        record: T = _adapter(kind).validate_python(values)
+    except ValidationError as error:
+        wrong = (
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
+            for one in error.errors(include_url=False, include_input=False)
+        )
+        raise ValueError("; ".join(wrong)) from None
+    return record
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

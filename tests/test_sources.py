@@ -1,0 +1,57 @@
+"""What must not stand in the sources of a package whose input may come from anybody."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from sweep.codebase import PACKAGE
+
+MODULES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "code", "runpy"}
+"""None is imported: what they read, they run."""
+FUNCTIONS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen"}
+METHODS = {"read_pickle", "unsafe_load", "full_load", "load_all"}
+SAFE_LOADS = {("torch.load", "weights_only=True"), ("np.load", "allow_pickle=False")}
+"""Of all `….load(…)` only these, with this argument written down."""
+
+
+def unsafe(source: str) -> list[str]:
+    """What in a source could run code that comes from elsewhere."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = node.module if isinstance(node, ast.ImportFrom) else None
+            names = [module or "", *(alias.name for alias in node.names)]
+            found += [name for name in names if name.partition(".")[0] in MODULES]
+        elif isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            last = name.rpartition(".")[2]
+            arguments = {ast.unparse(keyword) for keyword in node.keywords}
+            is_safe = any((name, argument) in SAFE_LOADS for argument in arguments)
+            if name in FUNCTIONS or last in METHODS or (name.endswith(".load") and not is_safe):
+                found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: file.stem)
+def test_nothing_that_is_read_can_be_run(file: Path) -> None:
+    assert unsafe(file.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "from joblib import load",
+        "def f(x): return eval(x)",
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "numpy.load(path, allow_pickle=True)",
+        "yaml.load(text, Loader=yaml.UnsafeLoader)",
+        "pandas.read_pickle(path)",
+    ],
+)
+def test_what_could_be_run_is_found(source: str) -> None:
+    assert unsafe(source) != []

@@ -1,0 +1,251 @@
+"""The study in the results folder, read with Optuna itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from sweep.engine.conductor import Conductor
+from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Status, TrialRecord
+from sweep.spec.load import to_yaml
+from sweep.spec.sweep import SweepSpec
+from sweep.store.store import Store
+from sweep.tracking.study_file import live_study
+
+DIVERGED = Outcome.diverged(Divergence(cause=Cause.NONFINITE, epoch=1, step=2, message="NaN."))
+ENDS: list[tuple[list[float | None], Outcome | None]] = [
+    ([0.5, None, 0.8, 0.7], Outcome(status=Status.COMPLETED)),
+    ([0.9, float("nan")], DIVERGED),
+    ([0.4], Outcome(status=Status.FAILED, cause="ValueError: no", error="Traceback …")),
+    ([0.3, 0.2], None),  # pruned by the scheduler
+    ([0.6, 0.65], Outcome(status=Status.EARLY_STOPPED)),
+]
+
+
+def spec_of(searcher: str = "tpe", **changes: Any) -> SweepSpec:
+    return SweepSpec.model_validate(
+        {
+            "name": "toy",
+            "trials": len(ENDS) + 1,
+            "trainer": {"epochs": 9},
+            "presets": ["geometric-v2.3"],  # whose warm-up of 20 lies outside the space
+            "space": {
+                "loss.warmup_epochs": {"randint": [1, 9]},
+                "loss.sqrt_epsilon": {"choice": [1e-4, 1e-2]},
+            },
+            "searcher": searcher,
+            "scheduler": {"name": "asha", "grace_period": 2, "reduction_factor": 2},
+        }
+        | changes
+    )
+
+
+def load(path: Path) -> list[FrozenTrial]:
+    """As any user of Optuna would."""
+    [name] = optuna.get_all_study_names(storage := JournalStorage(JournalFileBackend(str(path))))
+    study = optuna.load_study(study_name=name, storage=storage)
+    assert (name, study.direction.name) == ("toy", "MAXIMIZE")
+    return study.trials
+
+
+def conduct(conductor: Conductor, ends: list[tuple[list[float | None], Outcome | None]]) -> None:
+    for curve, outcome in ends:
+        folder = conductor.next_trial()
+        assert folder is not None
+        for epoch, dice in enumerate(curve):
+            conductor.report(folder.name, EpochMetrics(epoch=epoch, val_dice=dice))
+        if outcome is not None:
+            conductor.end(folder.name, outcome)
+
+
+class Sweep:
+    """A sweep with a study, in one session or several."""
+
+    def __init__(self, folder: Path, spec: SweepSpec) -> None:
+        self.spec, self.folder = spec, folder
+        self.path = folder / "study.journal"
+        self.warnings: list[str] = []
+        Store.create(folder, to_yaml(spec)).close()
+
+    def session(self, play: Callable[[Conductor], None]) -> list[TrialRecord]:
+        with (
+            Store.open(self.folder) as store,
+            live_study(self.path, self.spec, store.records, self.warnings.append) as study,
+        ):
+            conductor = Conductor(self.spec, store)
+            conductor.subscribe(study)
+            play(conductor)
+            return store.records()
+
+    def whole(self) -> list[TrialRecord]:
+        ends = [([0.55, 0.6], Outcome(status=Status.COMPLETED)), *ENDS]
+        return self.session(lambda conductor: conduct(conductor, ends))
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Sweep]:
+    return lambda **changes: Sweep(tmp_path / "toy", spec_of(**changes))
+
+
+def assert_true(trials: list[FrozenTrial]) -> None:
+    """What the study of `Sweep.whole` has to say."""
+    assert [(t.state, t.value) for t in trials] == [
+        (TrialState.COMPLETE, 0.6),
+        (TrialState.COMPLETE, 0.8),
+        (TrialState.COMPLETE, 0.0),
+        (TrialState.FAIL, None),
+        (TrialState.PRUNED, 0.2),
+        (TrialState.COMPLETE, 0.65),
+    ]
+    assert [t.constraints for t in trials] == [
+        {"diverged": broken} if broken else {} for broken in (-1, -1, 1, None, -1, -1)
+    ]
+    assert [t.intermediate_values for t in trials] == [
+        {0: 0.55, 1: 0.6}, {0: 0.5, 2: 0.8, 3: 0.7}, {0: 0.9}, {0: 0.4}, {0: 0.3, 1: 0.2},
+        {0: 0.6, 1: 0.65},
+    ]  # fmt: skip
+    attributes = [dict(t.user_attrs) for t in trials]
+    assert attributes[0] == {
+        "trial": "t0000",
+        "status": "completed",
+        "preset": "geometric-v2.3",
+        "loss.warmup_epochs": 20,
+    }
+    assert attributes[2] == {
+        "trial": "t0002",
+        "status": "diverged",
+        "cause": "nonfinite at epoch 1 step 2",
+    }
+    assert attributes[4]["cause"] == "stopped by asha after 2 epochs"
+    assert [a["status"] for a in attributes[3:]] == ["failed", "pruned", "early_stopped"]
+
+
+@pytest.mark.parametrize("searcher", ["tpe", "random", "grid", "qmc"])
+def test_study_of_a_finished_sweep_tells_the_truth_with_every_searcher(
+    make: Callable[..., Sweep], searcher: str
+) -> None:
+    epsilon = {"choice": [1e-4, 1e-2]}
+    space = {"loss.warmup_epochs": {"choice": [1, 2, 3]}, "loss.sqrt_epsilon": epsilon}
+    sweep = make(searcher=searcher, space=space)
+    records = sweep.whole()
+    trials = load(sweep.path)
+    assert_true(trials)
+    assert trials[0].params == {"loss.sqrt_epsilon": "0.0001"}
+    for trial, record in zip(trials[1:], records[1:], strict=True):
+        assert trial.params == {name: repr(value) for name, value in record.parameters.items()}
+    assert sweep.warnings == []
+
+
+def test_study_is_live(make: Callable[..., Sweep]) -> None:
+    sweep = make(presets=[], trials=1)
+
+    def play(conductor: Conductor) -> None:
+        folder = conductor.next_trial()
+        assert folder is not None
+        [trial] = load(sweep.path)
+        assert (trial.state, trial.user_attrs) == (
+            TrialState.RUNNING, {"trial": "t0000", "status": "running"}
+        )  # fmt: skip
+        conductor.report(folder.name, EpochMetrics(epoch=0, val_dice=0.25))
+        assert load(sweep.path)[0].intermediate_values == {0: 0.25}
+        conductor.end(folder.name, Outcome(status=Status.COMPLETED))
+        assert load(sweep.path)[0].state is TrialState.COMPLETE
+
+    sweep.session(play)
+
+
+def test_resumed_sweep_leaves_one_true_study(make: Callable[..., Sweep]) -> None:
+    sweep = make()
+
+    def first(conductor: Conductor) -> None:
+        conduct(conductor, [([0.55, 0.6], Outcome(status=Status.COMPLETED)), ENDS[0]])
+        folder = conductor.next_trial()
+        assert folder is not None
+        conductor.report(folder.name, EpochMetrics(epoch=0, val_dice=0.9))
+
+    sweep.session(first)
+    assert [t.state.name for t in load(sweep.path)] == ["COMPLETE", "COMPLETE", "RUNNING"]
+    sweep.session(lambda conductor: conduct(conductor, ENDS[1:]))
+    assert_true(load(sweep.path))
+
+
+def write(content: bytes) -> Callable[[Path], None]:
+    def overwrite(path: Path) -> None:
+        path.write_bytes(content)
+
+    return overwrite
+
+
+def tear(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def lose_a_line(path: Path) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:2] + lines[3:]))
+
+
+def change_a_value(path: Path) -> None:
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line["value"] = 0.123 if line.get("value") == 0.6 else line.get("value")
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+HARM: Mapping[str, Callable[[Path], None]] = {
+    "deleted": Path.unlink,
+    "emptied": write(b""),
+    "torn": tear,
+    "garbage": write(b"\x80\x04garbage\nno json\n"),
+    "another study": write(b'{"op_code":0,"worker_id":"x","study_name":"y","directions":[1]}\n'),
+    "a line lost": lose_a_line,
+    "a value changed": change_a_value,
+}
+
+
+@pytest.mark.parametrize("harm", HARM.values(), ids=HARM)
+def test_damaged_file_neither_stops_a_sweep_nor_changes_a_proposal_and_is_true_at_the_end(
+    make: Callable[..., Sweep], tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    undisturbed = make().whole()
+    shutil.rmtree(tmp_path / "toy")
+    sweep = make()
+
+    def play(conductor: Conductor) -> None:
+        conduct(conductor, [([0.55, 0.6], Outcome(status=Status.COMPLETED)), *ENDS[:2]])
+        harm(sweep.path)
+        conduct(conductor, ENDS[2:])
+
+    assert sweep.session(play) == undisturbed
+    assert_true(load(sweep.path))
+    harm(sweep.path)
+    sweep.session(lambda conductor: None)
+    assert_true(load(sweep.path))
+    assert sweep.warnings == []
+
+
+def test_file_that_cannot_be_written_is_warned_of_once_and_the_sweep_goes_on(
+    make: Callable[..., Sweep],
+) -> None:
+    sweep = make()
+    sweep.path.mkdir()
+    assert [record.status for record in sweep.whole()][-1] is Status.EARLY_STOPPED
+    [warning] = sweep.warnings
+    assert warning.startswith("study.journal is not logged to any more (")
+
+
+def test_lock_that_a_killed_session_left_holds_nobody_up(make: Callable[..., Sweep]) -> None:
+    sweep = make()
+    Path(f"{sweep.path}.lock").symlink_to(sweep.path)
+    sweep.whole()
+    Path(f"{sweep.path}.lock").unlink()
+    assert_true(load(sweep.path))
