@@ -104,7 +104,6 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "sweep.run", *arguments],
         cwd=folder,
-        env=os.environ | {"COLUMNS": "1000"},  # no line is wrapped
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -359,7 +358,7 @@ def test_resumed_sweep_ends_every_trial_and_runs_no_finished_one_again(
 
 def test_interrupted_trial_went_on_from_its_checkpoint_each_time(interrupted: Interrupted) -> None:
     first, second, third = taken_up_at(interrupted.last.folder / "trials" / "t0001")
-    assert first == 0
+    assert first == 3  # after the warm-up, which it shares with the first trial
     assert 5 <= second < interrupted.epochs_before_the_kill <= third < 40
 
 
@@ -372,7 +371,7 @@ def test_interrupted_sweep_equals_its_trials_trained_without_a_break_bit_for_bit
         epochs: list[EpochMetrics] = []
         fit(load_trial(trial / "config.yaml"), report=epochs.append)
         recorded = [EpochMetrics.from_json(line) for line in history(trial)]
-        assert [replace(e, seconds=0) for e in epochs] == [replace(e, seconds=0) for e in recorded]
+        assert [as_trained(e) for e in epochs] == [as_trained(e) for e in recorded]
         best[trial.name] = max(e.val_dice for e in epochs if e.val_dice is not None)
     ranked = [(row["trial_id"], float(row["val_dice"])) for row in interrupted.last.ranking]
     assert ranked == sorted(best.items(), key=lambda item: -item[1])
@@ -397,6 +396,11 @@ def test_interruption_while_ray_starts_can_be_resumed_too(tmp_path: Path) -> Non
     assert shlex.split(command)[2:] == [
         *("sweep.run", "tiny.yaml", "--set", "loss.warmup_epochs=2", "--resume")
     ]
+
+
+def as_trained(metrics: EpochMetrics) -> EpochMetrics:
+    """Without what depends on who trained the epoch, and when."""
+    return replace(metrics, seconds=0, shared=False)
 
 
 def taken_up_at(trial: Path) -> list[int]:
@@ -480,6 +484,7 @@ def test_trial_that_runs_out_of_memory_again_and_again_fails_with_that_cause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "stormy.yaml").write_text(STORMY)
+    write_shapes(tmp_path / "circles", ShapesData(size=32, count=15))
     # Ray's memory monitor kills a worker where the node uses more than this share of its memory.
     monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
@@ -497,6 +502,7 @@ def test_sweep_whose_only_node_is_lost_ends_and_says_how_to_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "stormy.yaml").write_text(STORMY)
+    write_shapes(tmp_path / "circles", ShapesData(size=32, count=15))
     # Ray looks for lost nodes more often than it would.
     monkeypatch.setenv("RAY_health_check_period_ms", "1000")
     monkeypatch.setenv("RAY_health_check_failure_threshold", "5")
