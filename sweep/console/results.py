@@ -40,7 +40,7 @@ def print_results(
     """
     console.print(ranking_table(frame, parameters, title=title, width=console.width))
     for line in [*causes(frame), *cures(records)]:
-        console.print(line, soft_wrap=not console.is_terminal)
+        console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
     if left_out := unfinished(records):
         console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
 

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from sweep.engine.trunks import Trunks
 from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
+from sweep.search.clock import make_clock
 from sweep.search.scheduler import Decision, make_scheduler
 from sweep.search.searcher import make_searcher
 from sweep.search.warm_start import best_of, read_warm_start
@@ -78,6 +79,7 @@ class Conductor:
         for record in earlier:
             self._searcher.learn(record)
         self._scheduler = make_scheduler(spec)
+        self._clock = make_clock(spec)
         self._trials: dict[str, _Trial] = {}  # those without an end
         self._waiting: deque[str] = deque()  # of these, the ones that nobody executes
         self._trunks = Trunks()
@@ -174,8 +176,9 @@ class Conductor:
         self._trials[trial.trial_id] = trial
         self._waiting.append(trial.trial_id)
         settings = self._settings_of(trial.parameters, trial.preset)
-        length = switch_on(settings) if self._shares else 0
-        self._trunks.add(trial.trial_id, trunk_key(settings), length)
+        length = switch_on(settings)
+        self._trunks.add(trial.trial_id, trunk_key(settings), length if self._shares else 0)
+        self._clock.start(trial.trial_id, length, trial.preset)
         for observer in self._observers:
             observer.trial_started(trial.trial_id, trial.parameters)
         return trial
@@ -189,7 +192,10 @@ class Conductor:
         epochs = metrics.epoch + 1
         # As it was recorded: a NaN that an earlier session saw is None when it is replayed.
         value = finite_or_none(metrics.val_dice)
-        return self._scheduler.report(trial.trial_id, epochs, value)
+        time, score = self._clock.read(trial.trial_id, epochs, value)
+        if time < 1:
+            return Decision.CONTINUE
+        return self._scheduler.report(trial.trial_id, time, score)
 
     def _prune(self, trial: _Trial) -> None:
         cause = f"stopped by {self._spec.scheduler.name} after {len(trial.history)} epochs"
@@ -201,6 +207,7 @@ class Conductor:
             self._waiting.remove(trial.trial_id)
         record = trial.record(outcome)
         self._trunks.end(trial.trial_id)
+        self._clock.end(trial.trial_id)
         self._scheduler.end(trial.trial_id, outcome.status)
         self._searcher.tell(record)
         for observer in self._observers:

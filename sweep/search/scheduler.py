@@ -60,7 +60,7 @@ def make_scheduler(spec: SweepSpec) -> Scheduler:
             assert grace_period is not None
             return MedianStopping(
                 grace_period=grace_period,
-                max_epochs=spec.extents.most_epochs,
+                max_epochs=spec.most_epochs_by_clock,
                 min_trials=min_trials,
             )
         case strategy.NoScheduler():

@@ -110,6 +110,9 @@ def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
 def _check_epochs(spec: SweepSpec) -> Iterator[Finding]:
     extents, scheduler = spec.extents, spec.scheduler
     most = extents.most_epochs
+    if spec.compares_gains and "baseline" not in spec.presets:
+        message = "`activation` compares with the preset `baseline`: add `presets: [baseline]`"
+        yield Finding(("scheduler", "clock"), message)
     if isinstance(scheduler, StoppingScheduler) and (scheduler.grace_period or 0) > most:
         message = f"must be at most {most}, the epochs of a trial, but is {scheduler.grace_period}"
         yield Finding(("scheduler", "grace_period"), message)

@@ -72,3 +72,13 @@ class Extents:
         """One epoch past the longest ramp-up, at least 1 and at most the epochs trained."""
         past = self.longest_rampup_end + 1 if self.uses_geometric_loss else 1
         return max(1, min(past, self.most_epochs))
+
+    @property
+    def default_grace_since_switch_on(self) -> int:
+        """A tenth of the epochs past the longest ramp-up: where the gain begins to tell."""
+        return int(self.largest("loss.rampup_epochs")) + max(1, round(self.most_epochs / 10))
+
+    @property
+    def most_epochs_since_switch_on(self) -> int:
+        """Epochs of the configuration that switches on first, from there on."""
+        return max(1, self.most_epochs - int(self.smallest("loss.warmup_epochs")))

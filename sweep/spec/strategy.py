@@ -64,15 +64,22 @@ class StoppingScheduler(Settings):
 
     name: str
     grace_period: int | None = Field(default=None, ge=1)
-    """Trained epochs after which a trial is first judged.
+    """Epochs, by the clock, after which a trial is first judged.
 
-    null: one epoch past the longest warm-up plus ramp-up of the space, at most
-    `trainer.epochs`, since before that all trials are the same run. 1 where no geometric loss is
-    used.
+    null: of trained epochs, one past the longest warm-up plus ramp-up of the space, at most
+    `trainer.epochs`, since before that all trials are the same run; 1 where no geometric loss is
+    used. Since the switch-on: a tenth of `trainer.epochs` past the longest ramp-up.
+    """
+    clock: Literal["epochs", "activation"] | None = None
+    """What is compared when. epochs: validation Dice, after so many trained epochs.
+
+    activation: the gain over the preset `baseline` in the same epoch (best so far minus best so
+    far), after so many epochs since the trial's own switch-on; needs that preset. null: activation
+    where it is possible and the warm-up is searched.
     """
 
     def rungs(self, max_epochs: int) -> list[int]:
-        """Counts of trained epochs at which trials are judged, all before ``max_epochs``.
+        """Counts of epochs at which trials are judged, all before ``max_epochs``.
 
         There itself a trial has nothing left to train.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
@@ -27,7 +27,7 @@ from sweep.spec.strategy import (
     TpeSearcher,
 )
 from sweep.spec.trackers import Tracking
-from sweep.spec.tree import setting_names, value_of
+from sweep.spec.tree import after_switch_on_keys, run_ending_keys, setting_names, value_of
 from sweep.spec.warm_start import WarmStartSettings
 from sweep.spec.wording import findings_of, quoted, shown, unknown_setting
 
@@ -135,11 +135,16 @@ class SweepSpec(TrialSettings):
         if not isinstance(scheduler, StoppingScheduler) or not known:
             return scheduler
         extents = Extents(info.data, info.data["space"])
+        if scheduler.clock is None:
+            scheduler = _with(scheduler, clock=_default_clock(info.data))
+        since = scheduler.clock == "activation"
         if scheduler.grace_period is None:
-            scheduler = _with(scheduler, grace_period=extents.default_grace_period)
+            default = extents.default_grace_period
+            grace = extents.default_grace_since_switch_on if since else default
+            scheduler = _with(scheduler, grace_period=grace)
         if isinstance(scheduler, HyperbandScheduler) and scheduler.brackets is None:
-            rungs = scheduler.rungs(extents.most_epochs)
-            scheduler = _with(scheduler, brackets=max(1, len(rungs)))
+            most = extents.most_epochs_since_switch_on if since else extents.most_epochs
+            scheduler = _with(scheduler, brackets=max(1, len(scheduler.rungs(most))))
         return scheduler
 
     def trial(self, parameters: Mapping[str, ParameterValue]) -> TrialSettings:
@@ -200,16 +205,38 @@ class SweepSpec(TrialSettings):
         return self.extents.longest_warmup
 
     def rungs(self) -> list[int]:
-        """Trained epochs of each rung; empty without a scheduler."""
+        """Epochs of each rung, by the scheduler's clock; empty without a scheduler."""
         if not isinstance(self.scheduler, StoppingScheduler):
             return []
-        return self.scheduler.rungs(self.extents.most_epochs)
+        return self.scheduler.rungs(self.most_epochs_by_clock)
+
+    @property
+    def most_epochs_by_clock(self) -> int:
+        """Epochs that a trial can train, counted as the scheduler counts them."""
+        if self.compares_gains:
+            return self.extents.most_epochs_since_switch_on
+        return self.extents.most_epochs
+
+    @property
+    def compares_gains(self) -> bool:
+        """Whether trials are compared by their gain over the baseline, since their switch-on."""
+        scheduler = self.scheduler
+        return isinstance(scheduler, StoppingScheduler) and scheduler.clock == "activation"
 
     def _unknown(self, key: str) -> str:
         if key in setting_names():  # of another source
             group, _, _ = key.rpartition(".")
             return f"{quoted(key)} is not a setting of `{group}` with source `{self.data.source}`"
         return unknown_setting(key, TrialSettings)
+
+
+def _default_clock(values: Mapping[str, Any]) -> Literal["epochs", "activation"]:
+    """``activation`` where the warm-up is searched, and one baseline is everybody's trunk."""
+    space = values["space"].keys()
+    has_one_trunk = space <= after_switch_on_keys() | run_ending_keys()
+    has_baseline = "baseline" in values.get("presets", ())
+    searched = "loss.warmup_epochs" in space
+    return "activation" if searched and has_one_trunk and has_baseline else "epochs"
 
 
 def _with(settings: S, **changes: object) -> S:

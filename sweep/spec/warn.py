@@ -117,10 +117,10 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
     most, warmup = extents.most_epochs, extents.longest_warmup
     if not rungs:
         yield (
-            f"no rung lies before the last of {most} epochs (grace period "
+            f"no rung lies before the last of {spec.most_epochs_by_clock} epochs (grace period "
             f"{spec.scheduler.grace_period}): the scheduler prunes no trial"
         )
-    inside = [rung for rung in rungs if rung <= warmup]
+    inside = [] if spec.compares_gains else [rung for rung in rungs if rung <= warmup]
     if extents.uses_geometric_loss and inside:
         right = extents.default_grace_period
         cure = f"`scheduler.grace_period: {right}` lies past it"
