@@ -92,7 +92,7 @@ def _environment() -> dict[str, str]:
     The folder may come from anybody, and the cells run in it: see `ARGUMENTS` too.
     """
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    paths = [str(PACKAGE.parent), *(os.path.abspath(path) for path in given if path)]
+    paths = [str(PACKAGE.parent), *(str(Path(path).absolute()) for path in given if path)]
     return {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 

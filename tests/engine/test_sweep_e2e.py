@@ -104,7 +104,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "sweep.run", *arguments],
         cwd=folder,
-        env=os.environ | {"COLUMNS": "500"},  # no line is wrapped
+        env=os.environ | {"COLUMNS": "1000"},  # no line is wrapped
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -141,7 +141,7 @@ def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> No
 def descendants(ancestor: int) -> dict[int, str]:
     """Process id → title of every process below one."""
     table = subprocess.run(
-        ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+        ["ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
     ).stdout
     rows = [line.split(maxsplit=2) for line in table.splitlines()]
     family = {ancestor}
@@ -493,7 +493,9 @@ def test_trial_that_runs_out_of_memory_again_and_again_fails_with_that_cause(
     # Ray's memory monitor kills a worker where the node uses more than this share of its memory.
     monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
-    process = start(tmp_path, "stormy.yaml", "--set", "space={network.name: {grid: [unet]}}")
+    process = start(
+        tmp_path, "stormy.yaml", "--set", "space={network.name: {grid: [attention_unet]}}"
+    )
     run = finish(process, tmp_path / "results" / "stormy")
     assert run.code == 1
     [failed] = run.ranking
@@ -506,9 +508,11 @@ def test_sweep_whose_only_node_is_lost_ends_and_says_how_to_go_on(
 ) -> None:
     write_stormy(tmp_path)
     # Ray looks for lost nodes more often than it would.
-    monkeypatch.setenv("RAY_health_check_period_ms", "300")
-    monkeypatch.setenv("RAY_health_check_failure_threshold", "2")
-    process = start(tmp_path, "stormy.yaml", "--set", "space={network.name: {grid: [unet]}}")
+    monkeypatch.setenv("RAY_health_check_period_ms", "1000")
+    monkeypatch.setenv("RAY_health_check_failure_threshold", "5")
+    process = start(
+        tmp_path, "stormy.yaml", "--set", "space={network.name: {grid: [attention_unet]}}"
+    )
     folder = tmp_path / "results" / "stormy"
     wait_for(lambda: len(history(folder / "trials" / "t0000")) >= 3, process)
     [raylet] = [pid for pid, title in descendants(process.pid).items() if "raylet/raylet " in title]
