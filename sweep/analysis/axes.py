@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol, TypeGuard
 
 from sweep.record import ParameterValue
 from sweep.spec.space import Distribution, Listed, LogRandInt, LogUniform, RandInt
 
-OFF_SCALE = -0.12
-"""Position of what a scale cannot hold: a preset's 0 on a logarithmic one, or null."""
 MARGIN = 0.05
-LARGEST = 1e300
-"""Absolute value from which a number is left beside its axis: spans must be finite."""
 MOST_CATEGORIES = 8
 """Listed values that get a cell each; of more, neighbours share one."""
 
 
 class Axis(Protocol):
-    """Where the values of one parameter lie.
+    """Where the values of one parameter lie, those of its space.
 
     Attributes:
         name: dotted name of the parameter.
@@ -38,7 +34,7 @@ class Axis(Protocol):
         """Positions between which everything lies, with a margin."""
 
     def position(self, value: ParameterValue) -> float:
-        """In [0, 1]; `OFF_SCALE` where the axis cannot hold the value."""
+        """In [0, 1]."""
 
     def cells(self, most: int) -> Cells:
         """The axis cut into at most so many cells."""
@@ -108,7 +104,6 @@ class Scale:
         low, high: ends of the axis.
         log: whether orders of magnitude are evenly spaced.
         whole: whether the values are whole numbers.
-        off: values in use that it cannot hold.
     """
 
     name: str
@@ -116,7 +111,6 @@ class Scale:
     high: float
     log: bool = False
     whole: bool = False
-    off: tuple[ParameterValue, ...] = ()
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
@@ -124,23 +118,16 @@ class Scale:
         if len(values) < 2:
             values = [self._value(n / 4) for n in range(5)]
         found = {words(value): self.position(value) for value in values}
-        off = [(OFF_SCALE, self._off_words())] if self.off else []
-        return off + [(position, text) for text, position in found.items()]
+        return [(position, text) for text, position in found.items()]
 
     @property
     def span(self) -> list[float]:
-        return [(OFF_SCALE if self.off else 0.0) - MARGIN, 1.0 + MARGIN]
+        return [-MARGIN, 1.0 + MARGIN]
 
     def position(self, value: ParameterValue) -> float:
-        if not self.holds(value):
-            return OFF_SCALE
         assert is_number(value)
         low, high = self._map(self.low), self._map(self.high)
         return (self._map(value) - low) / (high - low)
-
-    def holds(self, value: ParameterValue) -> bool:
-        """Whether the value has a place between the ends."""
-        return is_number(value) and (value > 0 or not self.log)
 
     def cells(self, most: int) -> Cells:
         count = max(1, min(most, int(self.high - self.low) + 1)) if self.whole else most
@@ -149,8 +136,6 @@ class Scale:
             span = self.high - self.low
             edges = [(n * (span + 1) / count - 0.5) / span for n in range(count + 1)]
         labels = [self._cell_words(a, b) for a, b in pairwise(edges)]
-        if self.off:
-            edges, labels = [2 * OFF_SCALE, *edges], [self._off_words(), *labels]
         return Cells(self, tuple(labels), tuple(edges))
 
     def _map(self, value: float) -> float:
@@ -176,36 +161,24 @@ class Scale:
         last = int(self.high) if high >= 1 else math.ceil(self._between(high)) - 1
         return _range_words(str(first), str(last)) if first <= last else "–"
 
-    def _off_words(self) -> str:
-        return ", ".join(dict.fromkeys(words(value) for value in self.off))
 
-
-def make_axis(name: str, distribution: Distribution, used: Iterable[ParameterValue]) -> Axis:
-    """The axis of a parameter, wide enough for every value in use (a preset's may lie outside)."""
-    used = list(used)
+def make_axis(name: str, distribution: Distribution) -> Axis:
+    """The axis of a searched parameter."""
     if isinstance(distribution, Listed):
-        known = {repr(value): value for value in [*distribution.values, *used]}
-        return Categories(name, _in_order(list(known.values())))
+        return Categories(name, _in_order(distribution.values))
     low, high = distribution.extent or (0.0, 1.0)
-    scale = Scale(
+    return Scale(
         name,
         low,
-        high,
+        high if high > low else low + 1,  # one whole number: randint [3, 4]
         log=isinstance(distribution, LogUniform | LogRandInt),
         whole=isinstance(distribution, RandInt),
     )
-    held = [float(value) for value in used if is_number(value) and scale.holds(value)]
-    off = {repr(value): value for value in used if not scale.holds(value)}
-    low, high = min([low, *held]), max([high, *held])
-    high = high if high > low else low + 1  # one whole number: randint [3, 4]
-    return replace(scale, low=low, high=high, off=tuple(off.values()))
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """True for what has a place on a scale; a truth value has none, nor has 10^400."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return abs(value) <= LARGEST
+    """True for what has a place on a scale; a truth value has none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def words(value: ParameterValue) -> str:
@@ -226,7 +199,7 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _in_order(values: list[ParameterValue]) -> tuple[ParameterValue, ...]:
+def _in_order(values: Sequence[ParameterValue]) -> tuple[ParameterValue, ...]:
     numbers = [value for value in values if is_number(value)]
     others = [value for value in values if not is_number(value)]
     return (*sorted(numbers), *others)

@@ -63,7 +63,7 @@ def smoothed(x: Floats, y: Floats, values: Floats) -> Surface:
 def dice_contour(results: Results) -> Exhibit:
     """Smoothed Dice over the two most important parameters, with its trials."""
     names = by_importance(results)[:2]
-    drawable = len(names) == 2 and len(results.ranked) >= LEAST_TRIALS
+    drawable = len(names) == 2 and len(results.ranked_inside) >= LEAST_TRIALS
     figure, finding = _figure(results, names) if drawable else (None, _too_little(results))
     return Exhibit(
         name="contour",
@@ -82,17 +82,17 @@ def dice_contour(results: Results) -> Exhibit:
 def _too_little(results: Results) -> str:
     return (
         f"Needs two parameters that vary and {LEAST_TRIALS} trials with a result; there are "
-        f"{len(results.varied)} and {len(results.ranked)}."
+        f"{len(results.varied)} and {len(results.ranked_inside)}."
     )
 
 
 def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
     x_axis, y_axis = (results.axes[name] for name in names)
     x, y = (
-        np.array([axis.position(record.parameters.get(axis.name)) for record in results.ranked])
+        np.array([axis.position(record.parameters[axis.name]) for record in results.ranked_inside])
         for axis in (x_axis, y_axis)
     )
-    values = np.array(list(results.dice.values()))
+    values = np.array([results.dice[record.trial_id] for record in results.ranked_inside])
     surface = smoothed(x, y, values)
     figure = go.Figure(
         go.Contour(
@@ -110,7 +110,7 @@ def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
     figure.add_scatter(
         x=[x[n] for n in shown],
         y=[y[n] for n in shown],
-        text=[f"{results.ranked[n].trial_id}: Dice {values[n]:.4f}" for n in shown],
+        text=[f"{results.ranked_inside[n].trial_id}: Dice {values[n]:.4f}" for n in shown],
         mode="markers",
         marker={"size": 7, "color": "#ffffff", "line": {"color": INK, "width": 1}},
         hovertemplate="%{text}<extra></extra>",

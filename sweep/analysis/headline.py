@@ -12,6 +12,7 @@ from sweep.analysis.words import dice, median, status, trials
 from sweep.record import Status, TrialRecord
 from sweep.spec.wording import counted
 
+BASELINE = "baseline"
 AROUND = 5
 """Epochs on each side of the best that tell how much a curve moves by itself."""
 
@@ -31,7 +32,7 @@ def headline(results: Results) -> str:
     if not others:
         return f"{told}; no other trial has a result."
     second, next_best = others[0]
-    return f"{told}, {dice(reached - next_best)} ahead of {second}."
+    return f"{told}, {dice(reached - next_best)} ahead of {second}{_over_baseline(results)}."
 
 
 def caveat(results: Results) -> str:
@@ -69,6 +70,15 @@ def counts(results: Results) -> dict[str, int]:
         for kind in (*[s for s in Status if s.is_final], Status.RUNNING)
         if found[kind]
     }
+
+
+def _over_baseline(results: Results) -> str:
+    """What the leader gains over the trial without a geometric loss, where that is one of them."""
+    baseline = next((r.trial_id for r in results.ranked if r.preset == BASELINE), None)
+    if baseline is None or baseline == results.ranked[0].trial_id:
+        return ""
+    gain = results.dice[results.ranked[0].trial_id] - results.dice[baseline]
+    return f" and {dice(gain)} above the baseline ({baseline})"
 
 
 def _without_winner(results: Results) -> str:

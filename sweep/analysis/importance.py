@@ -63,15 +63,14 @@ class Importance:
 @lru_cache(maxsize=1)
 def importance_for_dice(results: Results) -> Importance | None:
     """For the best validation Dice of the ranked trials; None where too few say anything."""
-    return _importance(results, results.ranked, results.dice, leading=True)
+    return _importance(results, results.ranked_inside, results.dice, leading=True)
 
 
 @lru_cache(maxsize=1)
 def importance_for_divergence(results: Results) -> Importance | None:
     """For whether a trial diverged, over those that were at risk; None as above."""
-    at_risk = [record for record in results.ended if results.was_at_risk(record)]
-    values = {r.trial_id: float(r.status is Status.DIVERGED) for r in at_risk}
-    return _importance(results, at_risk, values, leading=False)
+    values = {r.trial_id: float(r.status is Status.DIVERGED) for r in results.at_risk}
+    return _importance(results, results.at_risk, values, leading=False)
 
 
 def by_importance(results: Results) -> list[str]:
@@ -87,7 +86,7 @@ def dice_importance(results: Results) -> Exhibit:
     return Exhibit(
         name="importance-dice",
         title="What decides about validation Dice",
-        finding=_finding(found, len(results.ranked), "the differences in Dice"),
+        finding=_finding(found, len(results.ranked_inside), "the differences in Dice"),
         reading=(
             "fANOVA splits the variance of the best validation Dice of the trials with a result "
             "among the parameters (pruned ones count with the Dice they had reached, diverged ones "
@@ -102,10 +101,10 @@ def dice_importance(results: Results) -> Exhibit:
 def divergence_importance(results: Results) -> Exhibit:
     """Which parameters decide about divergence."""
     found = importance_for_divergence(results)
-    at_risk = sum(results.was_at_risk(record) for record in results.ended)
+    at_risk = len(results.at_risk)
     finding = _finding(found, at_risk, "who diverged")
     if found is None and at_risk >= LEAST_TRIALS:
-        share = "Every" if results.diverged else "No"
+        share = "Every" if results.at_risk[0].status is Status.DIVERGED else "No"
         finding = f"{share} trial of the {at_risk} at risk diverged: nothing tells them apart."
     return Exhibit(
         name="importance-divergence",
@@ -140,19 +139,18 @@ def _finding(found: Importance | None, trials: int, what: str) -> str:
 def _importance(
     results: Results, records: Sequence[TrialRecord], values: Mapping[str, float], *, leading: bool
 ) -> Importance | None:
-    inside = [record for record in records if _in_space(results, record)]
-    inside = list(thinned(sorted(inside, key=lambda record: record.number), MOST_TRIALS))
-    targets = [values[record.trial_id] for record in inside]
-    names = [name for name in results.varied if _differs(inside, name)]
-    if len(inside) < LEAST_TRIALS or len(set(targets)) < 2 or not names:
+    records = thinned(sorted(records, key=lambda record: record.number), MOST_TRIALS)
+    targets = [values[record.trial_id] for record in records]
+    names = [name for name in results.varied if _differs(records, name)]
+    if len(records) < LEAST_TRIALS or len(set(targets)) < 2 or not names:
         return None
-    study = _study(results, inside, targets)
+    study = _study(results, records, targets)
     quarter = PedAnovaImportanceEvaluator(target_quantile=LEADING_QUARTER)
     return Importance(
         shares=_shares(study, FanovaImportanceEvaluator(n_trees=32, seed=SEED), names),
         leading=_shares(study, quarter, names) if leading else {},
-        explained=_explained(results, inside, names, targets),
-        trials=len(inside),
+        explained=_explained(results, records, names, targets),
+        trials=len(records),
     )
 
 
@@ -165,7 +163,7 @@ def _study(
     study.add_trials(
         [
             optuna.create_trial(
-                params=translator.encode(translator.inside(record.parameters)),
+                params=translator.encode(record.parameters),
                 distributions=dict(translator.distributions),
                 value=target,
             )
@@ -193,11 +191,6 @@ def _explained(
     forest = RandomForestRegressor(n_estimators=200, oob_score=True, random_state=SEED)
     forest.fit(np.array(places), np.array(targets))
     return float(forest.oob_score_)
-
-
-def _in_space(results: Results, record: TrialRecord) -> bool:
-    space = results.spec.space
-    return all(kind.contains(record.parameters.get(name)) for name, kind in space.items())
 
 
 def _differs(records: Sequence[TrialRecord], name: str) -> bool:

@@ -22,7 +22,7 @@ LEAST_TRIALS = 8
 def parallel_coordinates(results: Results) -> Exhibit:
     """One line a trial through the axes of all varied parameters and its Dice."""
     names = results.varied
-    trials = [record for record in results.ended if record.status is not Status.FAILED]
+    trials = [record for record in results.inside if record.status is not Status.FAILED]
     shown = thinned(trials, MOST_LINES)
     return Exhibit(
         name="parallel",
@@ -34,49 +34,47 @@ def parallel_coordinates(results: Results) -> Exhibit:
             "there."
             + (f" {len(shown)} of {len(trials)} are drawn." if len(shown) < len(trials) else "")
         ),
-        figure=_figure(results, names, shown) if names and results.ranked else None,
+        figure=_figure(results, names, shown) if names and results.ranked_inside else None,
     )
 
 
 def _finding(results: Results) -> str:
-    best = results.ranked[: max(1, round(BEST_SHARE * len(results.ranked)))]
-    if len(results.ranked) < LEAST_TRIALS or not results.varied:
-        return f"{len(results.ranked)} trials with a result: too few for a pattern."
+    best = results.ranked_inside[: max(1, round(BEST_SHARE * len(results.ranked_inside)))]
+    if len(results.ranked_inside) < LEAST_TRIALS or not results.varied:
+        return f"{len(results.ranked_inside)} trials with a result: too few for a pattern."
     spans = {name: _span(results, name, best) for name in results.varied}
     name = min(spans, key=lambda key: spans[key])
-    values = sorted(
-        (record.parameters.get(name) for record in best), key=results.axes[name].position
-    )
+    values = sorted((record.parameters[name] for record in best), key=results.axes[name].position)
     low, high = words(values[0]), words(values[-1])
     where = f"{low} in all of them" if low == high else f"{low} to {high}"
     places = [results.axes[name].position(value) for value in values]
     others = [
-        results.axes[name].position(record.parameters.get(name))
-        for record in results.ranked[len(best) :]
+        results.axes[name].position(record.parameters[name])
+        for record in results.ranked_inside[len(best) :]
     ]
     inside = sum(places[0] <= place <= places[-1] for place in others)
     return (
-        f"The best {len(best)} of {len(results.ranked)} trials (Dice from "
+        f"The best {len(best)} of {len(results.ranked_inside)} trials (Dice from "
         f"{dice(results.dice[best[-1].trial_id])}) agree most on {name}: {where}, "
         f"where {inside} of the {len(others)} others lie too."
     )
 
 
 def _span(results: Results, name: str, records: Sequence[TrialRecord]) -> float:
-    places = [results.axes[name].position(record.parameters.get(name)) for record in records]
+    places = [results.axes[name].position(record.parameters[name]) for record in records]
     return max(places) - min(places)
 
 
 def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]) -> go.Figure:
     short = short_names(results.parameters)
-    reached = list(results.dice.values())
+    reached = [results.dice[record.trial_id] for record in results.ranked_inside]
     low, high = min(reached), max(reached)
     floor = low - 0.15 * max(high - low, 1e-3)
     values = [results.dice.get(record.trial_id, floor) for record in shown]
     dimensions: list[dict[str, Any]] = [
         {
             "label": short[name],
-            "values": [results.axes[name].position(r.parameters.get(name)) for r in shown],
+            "values": [results.axes[name].position(r.parameters[name]) for r in shown],
             "tickvals": [position for position, _ in results.axes[name].ticks],
             "ticktext": [text for _, text in results.axes[name].ticks],
             "range": results.axes[name].span,

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+LARGEST = 1e300
+"""Beyond it a file from elsewhere may hold whole numbers, but no setting is meant."""
+
+
 @dataclass(frozen=True, eq=False)
 class Results:
     """A sweep at one moment, read once.
@@ -81,19 +85,44 @@ class Results:
 
     @cached_property
     def axes(self) -> Mapping[str, Axis]:
-        """The axis of each searched parameter, wide enough for all trials."""
-        return {
-            name: make_axis(name, kind, [record.parameters.get(name) for record in self.records])
-            for name, kind in self.spec.space.items()
-        }
+        """The axis of each searched parameter."""
+        return {name: make_axis(name, kind) for name, kind in self.spec.space.items()}
+
+    @cached_property
+    def inside(self) -> list[TrialRecord]:
+        """Ended trials whose parameters lie in the space, in the order of the ranking.
+
+        What is drawn over parameters is drawn of these: a preset from elsewhere would stretch the
+        axes for one point, and differ in more than the parameters.
+        """
+        space = self.spec.space.items()
+        return [
+            record
+            for record in self.ended
+            if all(kind.contains(record.parameters.get(name)) for name, kind in space)
+        ]
+
+    @cached_property
+    def ranked_inside(self) -> list[TrialRecord]:
+        """Those of them with a validation Dice that may be compared."""
+        return [record for record in self.inside if record.trial_id in self.dice]
+
+    @cached_property
+    def at_risk(self) -> list[TrialRecord]:
+        """Those of them whose end says anything about divergence.
+
+        One that was pruned before its geometric loss acted might have diverged later; one that
+        failed broke for other reasons; one without a geometric loss is no evidence for one with.
+        """
+        return [record for record in self.inside if self._was_at_risk(record)]
 
     @cached_property
     def varied(self) -> list[str]:
-        """Searched parameters of which ended trials have tried more than one value."""
+        """Searched parameters of which trials inside the space have tried more than one value."""
         return [
             name
             for name in self.parameters
-            if len({repr(record.parameters.get(name)) for record in self.ended}) > 1
+            if len({repr(record.parameters[name]) for record in self.inside}) > 1
         ]
 
     def setting(self, record: TrialRecord, key: str) -> ParameterValue:
@@ -117,21 +146,18 @@ class Results:
         keys = ("loss.warmup_epochs", "loss.rampup_epochs")
         return int(sum(self.number(record, key) for key in keys))
 
-    def was_at_risk(self, record: TrialRecord) -> bool:
-        """Whether the trial's end says anything about divergence.
-
-        One that was pruned before its geometric loss acted might have diverged later; one that
-        failed broke for other reasons.
-        """
-        if record.status is Status.PRUNED:
-            switch_on = self.switch_on(record)
-            return switch_on is None or len(record.history) > switch_on
-        return record.status.is_final and record.status is not Status.FAILED
+    def _was_at_risk(self, record: TrialRecord) -> bool:
+        switch_on = self.switch_on(record)
+        if record.status is Status.FAILED:
+            return False
+        if switch_on is None:
+            return not self.spec.extents.uses_geometric_loss
+        return record.status is not Status.PRUNED or len(record.history) > switch_on
 
     def number(self, record: TrialRecord, key: str) -> float:
-        """The same as a number; 0 where it is none."""
+        """The same as a number; 0 where it is none, or more than a float holds."""
         value = self.setting(record, key)
-        return float(value) if is_number(value) else 0.0
+        return float(value) if is_number(value) and abs(value) < LARGEST else 0.0
 
 
 def read_results(folder: Path | str) -> Results:

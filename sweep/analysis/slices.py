@@ -35,7 +35,7 @@ def slices(results: Results) -> Exhibit:
             "the most important first. ✕ at the foot: trials that diverged there. A searcher "
             "that learns puts its trials where it has seen good ones, so density is no evidence."
         ),
-        figure=_figure(results, names) if names and results.ranked else None,
+        figure=_figure(results, names) if names and results.ranked_inside else None,
     )
 
 
@@ -45,9 +45,9 @@ def correlations(results: Results) -> dict[str, tuple[float, float]]:
     Constant parameters, and those whose values have no order, are left out.
     """
     found = {}
-    dice = list(results.dice.values())
+    dice = [results.dice[record.trial_id] for record in results.ranked_inside]
     for name in results.varied:
-        values = [record.parameters.get(name) for record in results.ranked]
+        values = [record.parameters[name] for record in results.ranked_inside]
         if len({repr(value) for value in values}) < 2 or any(
             not isinstance(value, int | float) for value in values
         ):
@@ -72,8 +72,8 @@ def _finding(results: Results) -> str:
         f"Strongest trend: Dice {direction} with {name} (Spearman's ρ = {rho:+.2f}".replace(
             "-", "−"
         )
-        + f" over {len(results.ranked)} trials, p = {corrected:.2g} corrected for {len(found)} "
-        f"parameters): {verdict}."
+        + f" over {len(results.ranked_inside)} trials, p = {corrected:.2g} corrected for "
+        f"{len(found)} parameters): {verdict}."
     )
 
 
@@ -85,10 +85,10 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
         rows=rows, cols=columns, shared_yaxes=True, horizontal_spacing=0.04,
         vertical_spacing=0.26 / rows,
     )  # fmt: skip
-    dice = list(results.dice.values())
+    dice = [results.dice[record.trial_id] for record in results.ranked_inside]
     low, high = min(dice), max(dice)
     floor = low - 0.12 * max(high - low, 0.01)
-    shown = results.ranked + results.diverged
+    shown = results.inside
     groups = {
         state: thinned([record for record in shown if record.status is state], MOST_POINTS)
         for state in (Status.PRUNED, Status.EARLY_STOPPED, Status.COMPLETED, Status.DIVERGED)
@@ -134,7 +134,7 @@ def _dots(
 ) -> go.Scatter:
     look = LOOKS[state]
     diverged = state is Status.DIVERGED
-    values = [record.parameters.get(axis.name) for record in records]
+    values = [record.parameters[axis.name] for record in records]
     return go.Scatter(
         x=_places(axis, values),
         y=y,

@@ -66,7 +66,7 @@ def rate_of(records: Sequence[TrialRecord]) -> Rate:
 
 def stability_map(results: Results) -> Exhibit:
     """Probability of divergence over pairs of parameters, with the trials that it is made from."""
-    at_risk = [record for record in results.ended if results.was_at_risk(record)]
+    at_risk = results.at_risk
     pairs = _pairs(results)
     return Exhibit(
         name="stability",
@@ -77,7 +77,8 @@ def stability_map(results: Results) -> Exhibit:
             "(k + ½)/(n + 1) of the probability under Jeffreys' prior, its 90 % interval appears "
             "under the pointer. A field without a number has no trial: nothing is known there, "
             "and nothing is smoothed into it. Trials that were pruned before their geometric loss "
-            "acted, and failed ones, are left out. The other parameters vary within a field."
+            "acted, failed ones and presets from outside the space are left out. The other "
+            "parameters vary within a field."
         ),
         figure=_maps(results, at_risk, pairs) if at_risk and pairs else None,
     )
@@ -209,16 +210,16 @@ def _points(x: Cells, y: Cells, at_risk: Sequence[TrialRecord], *, first: bool) 
 def _spread(cells: Cells, record: TrialRecord, n: int) -> float:
     """Where the value lies; where many share it, anywhere but in the middle with its count."""
     if isinstance(cells.axis, Scale) and not cells.axis.whole:
-        return cells.place(record.parameters.get(cells.axis.name))
+        return cells.place(record.parameters[cells.axis.name])
     golden = (n * 0.618034 + 0.1) % 1.0
     return _cell(cells, record) + (-0.42 + 0.26 * golden if n % 2 else 0.16 + 0.26 * golden)
 
 
 def _cell(cells: Cells, record: TrialRecord) -> int:
-    return cells.index(record.parameters.get(cells.axis.name))
+    return cells.index(record.parameters[cells.axis.name])
 
 
 def _hover(record: TrialRecord, names: tuple[str, ...]) -> str:
-    values: list[ParameterValue] = [record.parameters.get(name) for name in names]
+    values: list[ParameterValue] = [record.parameters[name] for name in names]
     told = ", ".join(f"{n} = {words(v)}" for n, v in zip(names, values, strict=True))
     return f"{record.trial_id} {record.status}: {told}"

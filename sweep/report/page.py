@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 from plotly.utils import PlotlyJSONEncoder
 
 from sweep.analysis import words
-from sweep.analysis.axes import short_names
+from sweep.analysis.axes import is_number, short_names
 from sweep.analysis.axes import words as value_words
 from sweep.analysis.budget import spent
 from sweep.analysis.diagnoses import explained
@@ -131,8 +131,8 @@ def _row(results: Results, rank: int, record: TrialRecord, *, presets: bool) -> 
     ]
     for name in results.parameters:
         value = record.parameters.get(name)
-        position = round(results.axes[name].position(value), 4)
-        cells.append(Cell(value_words(value), position, numeric=True))
+        key = value if is_number(value) else value_words(value)
+        cells.append(Cell(value_words(value), key, numeric=True))
     return cells
 
 

@@ -88,6 +88,18 @@ def test_state_tells_running_from_interrupted_from_finished() -> None:
     assert left.is_over
 
 
+def test_headline_tells_the_gain_over_the_baseline() -> None:
+    results = results_of(
+        trial(0, Status.COMPLETED, [0.5], preset="baseline"),
+        trial(1, Status.COMPLETED, [0.75]),
+        trial(2, Status.COMPLETED, [0.625]),
+    )
+    assert headline(results) == (
+        "t0001 leads with validation Dice 0.7500 (epoch 0), 0.1250 ahead of t0002 and 0.2500 above"
+        " the baseline (t0000)."
+    )
+
+
 # --- curves ---------------------------------------------------------------------------------------
 
 
@@ -129,8 +141,11 @@ def test_trial_pruned_before_its_switch_on_says_nothing_about_divergence() -> No
         trial(1, Status.PRUNED, [0.5] * 2, parameters(epsilon=0, warmup=2)),
         trial(2, Status.PRUNED, [0.5] * 3, parameters(epsilon=1e-6, warmup=2)),
         trial(3, Outcome(status=Status.FAILED), [0.5] * 3, parameters(epsilon=0)),
-        trial(4, Status.EARLY_STOPPED, [0.5] * 5, parameters(epsilon=1e-6)),
+        trial(4, Status.EARLY_STOPPED, [0.6] * 5, parameters(epsilon=1e-6)),
+        trial(5, Status.COMPLETED, [0.5], parameters(warmup=99), preset="geometric-v2.3"),
+        trial(6, Status.COMPLETED, [0.5], parameters(compactness=0), preset="baseline"),
     )
+    assert [record.trial_id for record in results.at_risk] == ["t0004", "t0002", "t0000"]
     assert stability_map(results).finding == (
         "1 of 3 trials at risk diverged. Most with loss.sqrt_epsilon = 0: 1 of 1 (23 % to 100 %);"
         " fewest with 1e-6: 0 of 2 (0 % to 57 %). In brackets 90 % intervals of the probability."
