@@ -12,6 +12,7 @@ from sweep.console.exits import exit_codes, run_alone
 from sweep.run import Overrides, Space
 
 if TYPE_CHECKING:
+    from sweep.spec.machine import Machine
     from sweep.spec.sweep import SweepSpec
 
 
@@ -33,11 +34,14 @@ def command(space: Space, overrides: Overrides = None) -> None:
 
 
 def load_checked(
-    space: Path, overrides: list[str], *, begins: bool = True
+    space: Path, overrides: list[str], machine: Machine | None = None, *, begins: bool = True
 ) -> tuple[SweepSpec, list[str]]:
     """The validated spec and its warnings; the data is looked at but not read.
 
     Args:
+        space: the sweep file.
+        overrides: as of `load_sweep`.
+        machine: where the sweep is to run; None for here.
         begins: whether the earlier results are looked at, which a sweep that goes on does not need.
 
     Raises:
@@ -51,7 +55,7 @@ def load_checked(
     from sweep.spec.machine import Machine
     from sweep.spec.warn import warnings
 
-    machine, idle, passed_over = Machine.here(), list[Mistake](), list[str]()
+    machine, idle, passed_over = machine or Machine.here(), list[Mistake](), list[str]()
     spec = load_sweep(
         space,
         overrides,

@@ -10,7 +10,7 @@ SweepError
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 def one_line(text: str) -> str:
@@ -39,6 +39,10 @@ class Mistake:
     key: str = ""
     file: str = ""
     line: int | None = None
+
+    def on(self, node: str) -> Mistake:
+        """The same, told of one of several machines."""
+        return replace(self, message=f"{self.message} (on node {node})")
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.file and self.line else self.file

@@ -19,7 +19,9 @@ class Format(StrEnum):
 
 
 def command(
-    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.")],
+    results: Annotated[
+        str, typer.Argument(metavar="RESULTS", help="A results folder, or the URI of one.")
+    ],
     output: Annotated[
         Format, typer.Option("--format", help="How the rows are printed.")
     ] = Format.TABLE,
@@ -35,10 +37,12 @@ def command(
             ranking_json,
             ranking_markdown,
         )
+        from sweep.store.mirrored import local_results
         from sweep.store.read import read_parameter_names, read_records
 
-        records = read_records(results)
-        parameters = read_parameter_names(results)
+        with local_results(results) as folder:
+            records = read_records(folder)
+            parameters = read_parameter_names(folder)
         frame = ranking_frame(records, parameters)
         frame = frame if top is None else frame.head(top)
         match Format.JSON if as_json else output:
@@ -52,7 +56,7 @@ def command(
                 from sweep.console.results import print_results
                 from sweep.console.words import make_console
 
-                title = results.absolute().name
+                title = Path(results).absolute().name
                 print_results(make_console(), frame, records, parameters, title=title)
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from sweep.analysis.ranking import Ranking
     from sweep.engine.ending import Ending
+    from sweep.engine.site import Site
+    from sweep.spec.machine import Machine
     from sweep.spec.sweep import SweepSpec
     from sweep.store.store import Store
 
@@ -28,12 +30,22 @@ Overrides = Annotated[
     ),
 ]
 Results = Annotated[Path, typer.Option("--results", help="Folder that holds all results folders.")]
+ResultsRoot = Annotated[
+    str,
+    typer.Option(
+        "--results", help="Folder, or URI such as s3://bucket/prefix, of all results folders."
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", help="Run on the Ray cluster there: auto, or HOST:PORT."),
+]
 
 
 def command(
     space: Space,
     overrides: Overrides = None,
-    results: Results = Path("results"),
+    results: ResultsRoot = "results",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a sweep that was interrupted.")
     ] = False,
@@ -45,6 +57,7 @@ def command(
             help="Go on with more: trials=+20, trials=60, time_budget=4h.",
         ),
     ] = None,
+    address: Address = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show what Ray and the libraries say.")
     ] = False,
@@ -52,15 +65,19 @@ def command(
     """Run a sweep: train its trials, stop the diverging ones, rank the rest by validation Dice."""
     with exit_codes():
         from sweep.engine.ending import Ending
+        from sweep.engine.site import Site
+        from sweep.spec.machine import Machine
 
-        spec = load(space, overrides or [], resume=resume)
+        machine = Machine.here() if address is None else Machine.any()
+        spec = load(space, overrides or [], machine, resume=resume)
+        site = Site.of(spec.name, results, address)
         again = ["python", "-m", "sweep.run", str(space)]
         again += [part for item in overrides or [] for part in ("--set", item)]
-        again += ["--results", str(results)] if results != Path("results") else []
+        again += ["--results", results] if results != "results" else []
+        again += ["--address", address] if address is not None else []
         to_go_on = shlex.join([*again, "--resume"])
 
-        folder = results.absolute() / spec.name
-        ending = start(spec, folder, to_go_on, resume=resume, extend=extend or [], verbose=verbose)
+        ending = start(spec, site, to_go_on, resume=resume, extend=extend or [], verbose=verbose)
         if ending is not Ending.FINISHED:
             typer.echo(f"Stopped: {ending.value}. Nothing that was reported is lost. Go on with:")
             typer.echo(f"  {to_go_on}")
@@ -68,7 +85,7 @@ def command(
             raise typer.Exit(INTERRUPTED)
 
 
-def load(space: Path, overrides: list[str], *, resume: bool = False) -> SweepSpec:
+def load(space: Path, overrides: list[str], machine: Machine, *, resume: bool = False) -> SweepSpec:
     """The validated spec, its data looked at and its warnings printed.
 
     Raises:
@@ -77,21 +94,21 @@ def load(space: Path, overrides: list[str], *, resume: bool = False) -> SweepSpe
     from sweep.check import load_checked
     from sweep.console.words import print_warnings
 
-    spec, warnings = load_checked(space, overrides, begins=not resume)
+    spec, warnings = load_checked(space, overrides, machine, begins=not resume)
     print_warnings(warnings)
     return spec
 
 
 def start(
     asked: SweepSpec,
-    folder: Path,
+    site: Site,
     to_go_on: str,
     *,
     resume: bool,
     extend: Sequence[str],
     verbose: bool,
 ) -> Ending:
-    """Run the sweep in ``folder``, from its beginning or where it stopped, and print its ranking.
+    """Run the sweep at ``site``, from its beginning or where it stopped, and print its ranking.
 
     Args:
         to_go_on: the command that resumes it.
@@ -105,23 +122,25 @@ def start(
 
     console = make_console()
     resume = resume or bool(extend)
-    require_folder(folder, resume=resume)  # before the data is read, which may take long
+    require_folder(site, resume=resume)  # before the data is read, which may take long
     prepare_data(asked, console)
-    spec, store = open_store(asked, folder, resume=resume, extend=extend)
-    with store:
-        try:
-            ending, ranking = run(spec, store, console, verbose=verbose)
-        except SweepFailed as error:
-            after = "nothing that was reported is lost; once that is mended, go on with"
-            raise SweepFailed(f"{error}; {after}: {to_go_on}") from error
-    _show(spec, folder, ranking, console)
+    if site.address is not None:
+        look_at_nodes(asked, site, console, verbose=verbose)
+    spec, store = open_store(asked, site, resume=resume, extend=extend)
+    try:
+        with store:
+            ending, ranking = run(spec, store, site, console, verbose=verbose)
+    except SweepFailed as error:
+        after = "nothing that was reported is lost; once that is mended, go on with"
+        raise SweepFailed(f"{error}; {after}: {to_go_on}") from error
+    _show(spec, site, ranking, console)
     if ending is Ending.FINISHED and ranking.winner is None:
-        raise SweepFailed(f"no trial of {spec.name} has a result; the causes stand in {folder}")
+        raise SweepFailed(f"no trial of {spec.name} has a result; the causes stand in {site}")
     return ending
 
 
 def run(
-    spec: SweepSpec, store: Store, console: Console, *, verbose: bool
+    spec: SweepSpec, store: Store, site: Site, console: Console, *, verbose: bool
 ) -> tuple[Ending, Ranking]:
     """Execute what is left of the sweep, and rank all of it.
 
@@ -132,7 +151,7 @@ def run(
     from sweep.engine.ending import Ending
 
     try:
-        ending = _execute(spec, store, console, verbose=verbose)
+        ending = _execute(spec, store, site, console, verbose=verbose)
     except KeyboardInterrupt:  # while Ray starts or ends
         ending = Ending.INTERRUPTED
     return ending, write_ranking(store.layout.folder)
@@ -150,7 +169,23 @@ def prepare_data(spec: SweepSpec, console: Console) -> None:
     print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
 
 
-def _execute(spec: SweepSpec, store: Store, console: Console, *, verbose: bool) -> Ending:
+def look_at_nodes(spec: SweepSpec, site: Site, console: Console, *, verbose: bool) -> None:
+    """Have every node of the cluster prepare the data, and show that it can work with us.
+
+    Raises:
+        InputError: one cannot; says which and why.
+    """
+    from sweep.console.words import print_warnings
+    from sweep.engine.nodes import check_nodes
+
+    with console.status("Preparing the data on the cluster's nodes"):
+        found = check_nodes(spec, site, verbose=verbose)
+    print_warnings(found)
+
+
+def _execute(
+    spec: SweepSpec, store: Store, site: Site, console: Console, *, verbose: bool
+) -> Ending:
     from sweep.console.live import LiveView
     from sweep.console.plain import PlainView
     from sweep.console.progress import Progress
@@ -174,20 +209,19 @@ def _execute(spec: SweepSpec, store: Store, console: Console, *, verbose: bool) 
         progress.start_clock()
         if console.is_terminal and not verbose:
             with LiveView(spec.name, progress, console):
-                return execute(conductor, spec, store.layout.log)
+                return execute(conductor, spec, store.layout.log, site)
         conductor.subscribe(PlainView(progress, console))
-        return execute(conductor, spec, store.layout.log, verbose=verbose)
+        return execute(conductor, spec, store.layout.log, site, verbose=verbose)
 
 
-def _show(spec: SweepSpec, folder: Path, ranking: Ranking, console: Console) -> None:
+def _show(spec: SweepSpec, site: Site, ranking: Ranking, console: Console) -> None:
     from sweep.console.results import print_results
 
     print_results(console, ranking.frame, ranking.records, list(spec.space), title=spec.name)
-    console.print(
-        f"Ranking: {folder / 'ranking.csv'}", soft_wrap=True, highlight=False, markup=False
-    )
+    where = site.uri or site.folder / "ranking.csv"
+    console.print(f"Ranking: {where}", soft_wrap=True, highlight=False, markup=False)
     if ranking.winner is not None:
-        best = shlex.quote(str(folder / "best.yaml"))
+        best = shlex.quote(str(site.folder / "best.yaml"))
         console.print(
             f"Best:    {best}  (trial {ranking.winner}; train it alone with"
             f" python -m sweep.train {best})",

@@ -1,5 +1,6 @@
 """Shared by all tests: no clock decides a test, no test touches the user's cache."""
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -25,3 +26,29 @@ def _imported_from_where_it_is_installed() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sweep.codebase._location", lambda _: PACKAGE)
         yield
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[str]:
+    """URI of an empty bucket in a real server of the S3 protocol; later processes find it too."""
+    from moto.server import ThreadedMotoServer
+    from pyarrow.fs import FileSystem
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line a request
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "anyone",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        store, _ = FileSystem.from_uri("s3://?allow_bucket_creation=true")
+        store.create_dir("bucket")
+        yield "s3://bucket"
+    server.stop()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
 from sweep.engine.faults import is_infrastructure
+from sweep.errors import InputError
 from sweep.record import EpochMetrics, Outcome
+
+if TYPE_CHECKING:
+    from sweep.store.workplace import Workplace
 
 MESSAGE = "message"
 """Key of a Ray result that holds an `EpochMetrics`, or at the end the `Outcome`."""
@@ -23,6 +28,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
 
     What stands in the folder is what is trained: nothing else is sent to the worker. Where the
     folder holds a checkpoint (the worker died, the sweep was interrupted) it goes on from there.
+    Where the folder lies at a URI the worker trains in a copy, and sends what it writes.
 
     An exception of the trainer is the trial's outcome: it would be the same on every retry. What
     the machine is to blame for (a kill, the node, a full disk) is left to Ray's retries, each in a
@@ -62,28 +68,56 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     def _begin(self, config: dict[str, Any]) -> None:
         self._folder = Path(config["folder"])
         self._last = None
-        self._run = _train(self._folder, config["branching"])
+        self._run = _train(self._folder, config["uri"], config["branching"])
 
 
-def _train(folder: Path, branching: Sequence[int]) -> Generator[EpochMetrics, None, Outcome]:
+def _train(
+    folder: Path, uri: str | None, branching: Sequence[int]
+) -> Generator[EpochMetrics, None, Outcome]:
     # Inside the generator, so that a failing import or file is the trial's outcome too.
+    from sweep.data.prepare import prepare
+    from sweep.engine.site import scratch
     from sweep.spec.load import load_trial
-    from sweep.store.layout import Layout, TrialPaths
-    from sweep.store.lock import training
+    from sweep.store.layout import Layout
+    from sweep.store.remote import RemoteFolder
+    from sweep.store.workplace import workplace
     from sweep.trainer.checkpoints import Checkpoints
     from sweep.trainer.fit import epochs
     from sweep.trainer.trunk import Trunk
 
-    paths = TrialPaths(folder)
-    # A trial's folder lies in `trials` of the sweep's.
+    remote = None
+    if uri is not None:
+        trial = Layout(Path()).trial(folder.name).folder.as_posix()
+        folder, remote = scratch(uri) / trial, RemoteFolder(uri).below(trial)
+    # A trial's folder lies in `trials` of the sweep's; at a URI a trunk is shared on each node.
     trunks = Layout(folder.parent.parent).trunks
-    with training(paths):
-        config = load_trial(paths.config)
-        return (
-            yield from epochs(
-                config,
-                checkpoint=Checkpoints(folder),
-                provenance=paths.provenance,
-                trunk=Trunk.of(config, paths, trunks, branching) if branching else None,
-            )
+    with workplace(folder, remote) as place:
+        config = load_trial(place.paths.config)
+        try:
+            data = prepare(config.data)
+        except InputError as error:
+            here = socket.gethostname()
+            raise InputError([mistake.on(here) for mistake in error.mistakes]) from error
+        run = epochs(
+            config,
+            checkpoint=Checkpoints(folder),
+            data=data,
+            provenance=place.paths.provenance,
+            trunk=Trunk.of(config, place.paths, trunks, branching) if branching else None,
         )
+        return (yield from _saved(run, place))
+
+
+def _saved(
+    run: Generator[EpochMetrics, None, Outcome], place: Workplace
+) -> Generator[EpochMetrics, None, Outcome]:
+    """``run``, but what it wrote survives the node before its epochs and its end are told."""
+    while True:
+        try:
+            metrics = next(run)
+        except StopIteration as end:
+            place.save()
+            outcome: Outcome = end.value
+            return outcome
+        place.save()
+        yield metrics

@@ -1,16 +1,20 @@
-"""A private Ray on this machine, for as long as one sweep runs, and quiet."""
+"""Ray, quiet: a private one on this machine for as long as one sweep runs, or a cluster's."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
+import socket
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
-from sweep.errors import SweepFailed
+from sweep.codebase import PACKAGE
+from sweep.errors import InputError, SweepFailed
 from sweep.record import last_line
 
 ONLY_LOCAL = ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
@@ -34,21 +38,33 @@ ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
+OF_WORKERS = ("RAY_CHDIR_TO_TRIAL_DIR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO")
+"""Of these, what workers read. The rest is the driver's, or (RAY_AUTH_MODE) the cluster's own."""
+
+SECONDS_TO_ANSWER = 5.0
+"""After which an address counts as wrong; Ray itself would try for two minutes."""
+
 
 @contextmanager
-def local_cluster(log: Path, *, verbose: bool) -> Iterator[None]:
-    """Start Ray on this machine, and end it with all its processes on leaving.
+def cluster(log: Path, *, verbose: bool, address: str | None = None) -> Iterator[None]:
+    """Connect to Ray, and leave nothing of this process there on leaving.
 
     Nobody reaches it from another machine, unless Ray was imported before.
 
     Args:
         log: where the messages of Ray and its libraries go when they are not wanted on screen.
         verbose: let Ray and the workers write to the screen.
+        address: of a cluster, ``auto`` for the one that this machine belongs to; None starts Ray
+            on this machine and ends it, with all its processes, on leaving.
     Raises:
         SweepFailed: Ray did not start.
+        InputError: there is no cluster at ``address``, or it refuses us.
     """
-    os.environ.setdefault(*ONLY_LOCAL)
     prepare_environment()
+    if address is None:
+        os.environ.setdefault(*ONLY_LOCAL)
+    else:
+        require_answer(address)  # its nodes have to reach this process: not on loopback alone
     # Imported here: more than a second, and only a sweep needs it.
     import ray
 
@@ -58,18 +74,74 @@ def local_cluster(log: Path, *, verbose: bool) -> Iterator[None]:
         with _stderr_to(quiet):
             try:
                 ray.init(
-                    address="local",
-                    include_dashboard=False,
+                    **(_private() if address is None else _existing(address)),
                     log_to_driver=verbose,
                     logging_level=logging.INFO if verbose else logging.ERROR,
                     configure_logging=verbose,
                 )
             except Exception as error:
+                if address is not None:
+                    raise _refused(address, last_line(error)) from error
                 raise SweepFailed(f"Ray did not start: {last_line(error)}; see {log}") from error
         try:
             yield
         finally:
             ray.shutdown()
+
+
+def _private() -> dict[str, Any]:
+    return {"address": "local", "include_dashboard": False}
+
+
+def _existing(address: str) -> dict[str, Any]:
+    """Every node imports exactly the driver's code, whether or not the package is installed there:
+    a provenance that names one hash of the sources for all trials depends on it.
+    """
+    return {
+        "address": address,
+        "runtime_env": {
+            "py_modules": [str(PACKAGE)],
+            "env_vars": {name: os.environ[name] for name in OF_WORKERS},
+        },
+    }
+
+
+def require_answer(address: str) -> None:
+    """Refuse what cannot be the address of a cluster, and one at which nothing listens.
+
+    Raises:
+        InputError: with what to do instead.
+    """
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or address  # as Ray itself does
+        if address == "auto":
+            return  # Ray looks for a cluster on this machine, and says at once if there is none
+    if address.startswith("ray://"):
+        # Ray Tune moves its whole loop, and with it the writer of the results, to the head node.
+        raise InputError.single(
+            "Ray Client cannot drive a sweep: run this command on a node of the cluster with"
+            " --address auto, or let `ray job submit` run it there",
+            key="--address",
+        )
+    found = re.fullmatch(r"(.+):([0-9]{1,5})", address)
+    if found is None:
+        raise InputError.single(
+            f"must be auto or HOST:PORT (6379 unless the cluster says otherwise), but is {address}",
+            key="--address",
+        )
+    try:
+        with socket.create_connection((found[1], int(found[2])), timeout=SECONDS_TO_ANSWER):
+            pass
+    except (OSError, OverflowError) as error:
+        raise _refused(address, last_line(error)) from error
+
+
+def _refused(address: str, why: str) -> InputError:
+    return InputError.single(
+        f"no Ray cluster at {address} that takes us: {why}; `ray status` on its head node tells"
+        " whether it is up, and it must have our auth token (~/.ray/auth_token)",
+        key="--address",
+    )
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Execute a conductor's trials with Ray Tune on this machine."""
+"""Execute a conductor's trials with Ray Tune, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sweep.engine.cluster import local_cluster
+from sweep.engine.cluster import cluster
 from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
+from sweep.engine.site import Site
 from sweep.errors import SweepError, SweepFailed
 from sweep.record import last_line
 from sweep.spec.sweep import SweepSpec
@@ -23,13 +24,21 @@ RETRIES = 2
 """How often a trial goes on from its checkpoint after a fault of the machine."""
 
 
-def execute(conductor: Conductor, spec: SweepSpec, log: Path, *, verbose: bool = False) -> Ending:
+def execute(
+    conductor: Conductor,
+    spec: SweepSpec,
+    log: Path,
+    site: Site,
+    *,
+    verbose: bool = False,
+) -> Ending:
     """Run every trial that the conductor hands out, until a signal or the time budget ends it.
 
     Args:
         conductor: decides and records.
         spec: resources, concurrency and time budget.
         log: where Ray's own messages go.
+        site: the cluster, and where the results lie.
         verbose: show Ray's own messages on the screen instead.
     Raises:
         SweepFailed: results cannot be written, or Ray itself broke down.
@@ -37,10 +46,12 @@ def execute(conductor: Conductor, spec: SweepSpec, log: Path, *, verbose: bool =
     if conductor.finished:
         return Ending.FINISHED
     # The signals last: Ray's start sets handlers of its own.
-    with local_cluster(log, verbose=verbose), _signals() as asked:
+    with cluster(log, verbose=verbose, address=site.address), _signals() as asked:
         from ray import tune
 
         from sweep.engine.actor import TrialActor
+        from sweep.engine.capacity import Capacity
+        from sweep.engine.nodes import clean_nodes
         from sweep.engine.tuning import (
             ConductedScheduler,
             ConductedSearcher,
@@ -50,14 +61,14 @@ def execute(conductor: Conductor, spec: SweepSpec, log: Path, *, verbose: bool =
         )
 
         deadline = None if spec.time_budget is None else time.monotonic() + spec.time_budget
-        resources = trial_resources(spec)
+        capacity = Capacity(spec, grows=site.address is not None)
         scheduler = ConductedScheduler(conductor)
         with tempfile.TemporaryDirectory(prefix="sweep-ray-") as scratch:
             tuner = tune.Tuner(
-                tune.with_resources(TrialActor, resources),
+                tune.with_resources(TrialActor, capacity.resources),
                 tune_config=tune.TuneConfig(
                     search_alg=ConductedSearcher(
-                        conductor, _slots(spec, resources), branching_epochs(spec)
+                        conductor, capacity, site.uri, branching_epochs(spec)
                     ),
                     scheduler=scheduler,
                     num_samples=-1,  # the searcher says when it is finished
@@ -84,33 +95,11 @@ def execute(conductor: Conductor, spec: SweepSpec, log: Path, *, verbose: bool =
                 raise SweepFailed(f"Ray broke down: {last_line(error)}; more in {log}") from error
         if scheduler.failure is not None:  # told in Ray's last step
             raise scheduler.failure
-    # Ray ends by itself on a SIGUSR1, as some clusters send before they take a machine back.
-    over = conductor.finished and not conductor.executing
+        # Ray ends by itself on a SIGUSR1, as some clusters send before they take a machine back.
+        over = conductor.finished and not conductor.executing
+        if over and site.uri is not None:
+            clean_nodes(site.uri)
     return Ending.FINISHED if over else Ending.INTERRUPTED
-
-
-def trial_resources(spec: SweepSpec) -> dict[str, float]:
-    """CPU and GPU of one trial; ``gpu: auto`` is one whole GPU where the cluster has any."""
-    import ray
-
-    gpu = spec.resources.gpu
-    if gpu == "auto":
-        gpu = min(1.0, ray.cluster_resources().get("GPU", 0.0))
-    return {"cpu": spec.resources.cpu, "gpu": float(gpu)}
-
-
-def _slots(spec: SweepSpec, resources: dict[str, float]) -> int:
-    """How many trials fit the cluster at a time, at most ``max_concurrent``."""
-    import ray
-
-    total = ray.cluster_resources()
-    fits = [
-        int(total.get(kind.upper(), 0.0) / amount)
-        for kind, amount in resources.items()
-        if amount > 0
-    ]
-    slots = max(1, min(fits))
-    return slots if spec.max_concurrent is None else min(slots, spec.max_concurrent)
 
 
 @contextmanager

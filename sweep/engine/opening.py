@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from sweep.engine.site import Site
 from sweep.errors import ResultsError
 from sweep.spec.changes import continued, extended
 from sweep.spec.load import load_sweep, to_yaml
 from sweep.spec.sweep import SweepSpec
 from sweep.store.layout import Layout
+from sweep.store.mirrored import MirroredStore, require_results_at, require_unused_at
 from sweep.store.read import require_results
 from sweep.store.store import Store, require_unused
 
 
-def require_folder(folder: Path, *, resume: bool) -> None:
+def require_folder(site: Site, *, resume: bool) -> None:
     """Refuse a folder that is there already, or with ``resume`` one that is not.
 
     Raises:
         ResultsError: with what to do instead.
     """
-    if not resume:
+    folder, remote = site.folder, site.remote
+    if remote is not None:
+        (require_results_at if resume else require_unused_at)(remote)
+    elif not resume:
         require_unused(Layout(folder))
     elif folder.exists():
         require_results(Layout(folder))
@@ -32,23 +36,23 @@ def require_folder(folder: Path, *, resume: bool) -> None:
 
 
 def open_store(
-    asked: SweepSpec, folder: Path, *, resume: bool, extend: Sequence[str] = ()
+    asked: SweepSpec, site: Site, *, resume: bool, extend: Sequence[str] = ()
 ) -> tuple[SweepSpec, Store]:
     """The spec that the session runs with, and the folder that it writes to.
 
     Args:
         asked: what the sweep file says now.
-        folder: ``results/<name>``.
-        resume: go on with the sweep in ``folder``; without it, start one there.
+        site: of the sweep.
+        resume: go on with the sweep that is there; without it, start one.
         extend: what is to be added, see `extended`.
     Raises:
         ResultsError: it is there already (or is not), is in use, or belongs to another spec.
         InputError: a wrong extension.
     """
-    require_folder(folder, resume=resume)
+    require_folder(site, resume=resume)
     if not resume:
-        return asked, Store.create(folder, to_yaml(asked))
-    store = Store.open(folder)
+        return asked, _create(site, to_yaml(asked))
+    store = _open(site)
     try:
         recorded = [load_sweep(path) for path in store.spec_files()]
         spec = extended(continued(recorded, asked), extend)
@@ -57,3 +61,15 @@ def open_store(
         store.close()
         raise
     return spec, store
+
+
+def _create(site: Site, sweep_yaml: str) -> Store:
+    if (remote := site.remote) is not None:
+        return MirroredStore.create_at(remote, site.folder, sweep_yaml)
+    return Store.create(site.folder, sweep_yaml)
+
+
+def _open(site: Site) -> Store:
+    if (remote := site.remote) is not None:
+        return MirroredStore.open_at(remote, site.folder)
+    return Store.open(site.folder)

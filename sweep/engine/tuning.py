@@ -45,31 +45,36 @@ class _NotPickled:
 
 
 class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
-    """Hands the conductor's trials to Ray, at most ``max_concurrent`` at a time.
+    """Hands the conductor's trials to Ray, at most ``capacity()`` at a time.
 
     A trial is proposed only when a slot is free for it, so that every proposal knows all results.
 
     Args:
         conductor: has the trials.
-        max_concurrent: most trials at a time.
+        capacity: how many there is room for now.
+        uri: where the results lie, if that is no folder that the workers see.
         branching: numbers of epochs after which trials may leave a trunk (`sweep.spec.trunk`).
     """
 
     def __init__(
-        self, conductor: Conductor, max_concurrent: int, branching: Sequence[int] = ()
+        self,
+        conductor: Conductor,
+        capacity: Callable[[], int],
+        uri: str | None = None,
+        branching: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self._conductor = conductor
-        self._max_concurrent = max_concurrent
-        self._branching = list(branching)
+        self._capacity = capacity
+        self._of_all = {"uri": uri, "branching": list(branching)}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if self._conductor.executing >= self._max_concurrent:
+        if self._conductor.executing >= self._capacity():
             return None
         folder = self._conductor.next_trial()
         if folder is None:
-            return Searcher.FINISHED if self._conductor.finished else None
-        return {"folder": str(folder), "branching": self._branching}
+            return str(Searcher.FINISHED) if self._conductor.finished else None
+        return {"folder": str(folder)} | self._of_all
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Ends reach the conductor through the scheduler, which knows why."""
@@ -143,6 +148,13 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
         if time.monotonic() >= self._look_again:
             self._look_again = time.monotonic() + SECONDS_BETWEEN_LOOKS
             require_nodes()
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Ray keeps every trial to its end. Two thirds of one is statistics that nobody reads."""
+        trial.metric_analysis.clear()
+        trial.metric_n_steps.clear()
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any

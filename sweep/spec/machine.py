@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+BOUNDLESS = 10**9
+
 NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
 
 
@@ -23,6 +25,11 @@ class Machine:
     def here(cls) -> Self:
         """This machine, as CUDA_VISIBLE_DEVICES lets a process see it."""
         return cls(cpus=os.cpu_count() or 1, gpus=visible_gpus(installed_gpus(), os.environ))
+
+    @classmethod
+    def any(cls) -> Self:
+        """A cluster: what it has room for is seen when it is asked, and changes as nodes join."""
+        return cls(cpus=BOUNDLESS, gpus=BOUNDLESS)
 
 
 def installed_gpus() -> int:

@@ -9,9 +9,10 @@ trials that differ only in those are one and the same run until then.
 
 from __future__ import annotations
 
+import os.path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.base import Settings
@@ -95,8 +96,11 @@ class NnunetRawData(CommonData):
     """Any dataset in nnU-Net's raw layout."""
 
     source: Literal["nnunet_raw"]
-    folder: str = Field(min_length=1)
-    """Folder with dataset.json, imagesTr and labelsTr; relative to the working directory."""
+    folder: Annotated[str, Field(min_length=1), AfterValidator(os.path.abspath)]
+    """Folder with dataset.json, imagesTr and labelsTr; relative to the working directory.
+
+    Kept as an absolute path: a trial may run in another directory, or on another machine.
+    """
     slice_axis: Literal[0, 1, 2] = 2
     """Axis along which 3D volumes are cut into 2D slices; 2 is axial for most NIfTI files."""
     geometric_class: str | int | None = None

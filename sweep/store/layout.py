@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+CHECKPOINTS = ".pt"
+"""Ending of the files that only trainers read and write."""
+
 _TRIAL_ID = re.compile(r"t([0-9]{4}|[1-9][0-9]{4,})")
 
 

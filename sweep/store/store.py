@@ -63,7 +63,7 @@ class Store:
         self._repair()
 
     @classmethod
-    def create(cls, folder: Path, sweep_yaml: str) -> Store:
+    def create(cls, folder: Path, sweep_yaml: str) -> Self:
         """Starts a results folder for the effective spec ``sweep_yaml``.
 
         Raises:
@@ -82,7 +82,7 @@ class Store:
             raise
 
     @classmethod
-    def open(cls, folder: Path) -> Store:
+    def open(cls, folder: Path) -> Self:
         """Goes on with a results folder, and repairs what a crash left half-written.
 
         Raises:

@@ -143,7 +143,9 @@ def test_dataset_folder_that_is_not_there_is_refused_with_its_line(
     data = "data: {source: nnunet_raw, folder: no/such/place}"
     (folder / "tiny.yaml").write_text("\n".join([data, *rest]))
     [line] = errors(call("check", "tiny.yaml"))
-    assert line.startswith("error: tiny.yaml:1: data.folder: no/such/place is not a folder")
+    assert line.startswith(
+        f"error: tiny.yaml:1: data.folder: {folder / 'no/such/place'} is not a folder"
+    )
 
 
 def test_trial_file_is_sent_to_the_right_command(call: Call, folder: Path) -> None:

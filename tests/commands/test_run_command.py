@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -273,3 +274,58 @@ def test_paths_are_printed_as_they_are(call: Call, folder: Path, name: str) -> N
     result = call("run", "tiny.yaml", "--results", name)
     assert result.exit_code == 0
     assert f"Ranking: {folder / name / 'tiny' / 'ranking.csv'}" in result.stdout
+
+
+def test_sweep_in_an_object_store_is_resumed_by_the_command_that_it_printed(
+    call: Call, folder: Path, engine: Engine, object_store: str
+) -> None:
+    engine.stops_after = 1
+    where = f"{object_store}/commands"
+    first = call("run", "tiny.yaml", "--results", where)
+    assert first.exit_code == 130
+    again = shlex.split(first.stdout.splitlines()[-1])[3:]
+    assert again == ["tiny.yaml", "--results", where, "--resume"]
+    refused = call("run", "tiny.yaml", "--results", where)
+    assert refused.exit_code == 2
+    assert f"{where}/tiny exists already and is not empty" in refused.stderr
+
+    engine.stops_after = 10**9
+    resumed = call("run", *again)
+    assert resumed.exit_code == 0
+    assert f"Ranking: {where}/tiny" in resumed.stdout.splitlines()
+    ends = [line.split()[1] for line in resumed.stdout.splitlines() if line.startswith("[")]
+    assert ends == ["t0001", "t0002"]
+    assert not (folder / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--address", "ray://head:10001", "--address: Ray Client cannot drive a sweep"),
+        ("--address", "head", "--address: must be auto or HOST:PORT"),
+        ("--results", "foo://bar", "foo://bar: cannot be opened: Unrecognized filesystem"),
+    ],
+)
+def test_wrong_place_is_refused_before_anything_is_made(
+    call: Call, folder: Path, engine: Engine, option: str, value: str, words: str
+) -> None:
+    result = call("run", "tiny.yaml", option, value)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert engine.started == 0
+    assert not (folder / "results").exists()
+
+
+def test_address_at_which_nobody_answers_is_refused_in_words(
+    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:  # bound but not listening: nobody else can listen there
+        taken.bind(("127.0.0.1", 0))
+        address = "{}:{}".format(*taken.getsockname())
+        given = call("run", "tiny.yaml", "--address", address)
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        found = call("run", "tiny.yaml", "--address", "auto")
+    for result in (given, found):
+        assert result.exit_code == 2
+        assert f"--address: no Ray cluster at {address}" in result.stderr
+    assert not (folder / "results").exists()

@@ -223,8 +223,13 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 def test_yaml_is_of_version_1_2(write) -> None:
     settings = load_trial(write("data: {source: nnunet_raw, folder: off}\noptimizer: {lr: 1e-4}"))
-    assert settings.data.folder == "off"
+    assert Path(settings.data.folder).name == "off"
     assert settings.optimizer.lr == 1e-4
+
+
+def test_a_data_folder_is_the_same_in_whatever_directory_a_trial_runs(write) -> None:
+    settings = load_trial(write("data: {source: nnunet_raw, folder: ../raw}"))
+    assert settings.data.folder == str(Path.cwd().parent / "raw")
 
 
 def test_a_byte_order_mark_and_aliases_are_understood(write) -> None:

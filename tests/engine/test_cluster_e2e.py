@@ -1,0 +1,286 @@
+"""Sweeps on a real cluster of three nodes, each in a folder and with a data cache of its own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from sweep.cli import app
+from sweep.codebase import PACKAGE, codebase
+from sweep.data.shapes import write_shapes
+from sweep.record import EpochMetrics
+from sweep.spec.load import load_sweep
+from sweep.spec.settings import ShapesData
+from sweep.store.remote import RemoteFolder
+from sweep.trainer.fit import fit
+
+SWEEP = """\
+searcher: grid
+scheduler: none
+max_concurrent: 2
+data: {source: nnunet_raw, folder: raw}
+trainer: {epochs: 60, batch_size: 4, device: cpu}
+network: {name: unet, channels: [4, 8, 16]}
+loss: {warmup_epochs: 3, rampup_epochs: 0}
+optimizer: {lr: 0.1, momentum: 0.95}
+early_stopping: {patience: null}
+resources: {cpu: 1, gpu: 0}
+space:
+  loss.weights.boundary: {grid: [0.01, 0.1, 1.0]}
+"""
+TIMEOUT = 240.0
+"""Seconds; far more than anything here takes."""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The cluster, and where each of its nodes keeps its files."""
+
+    cluster: Any
+    folders: list[Path]
+    environment: dict[str, str]
+
+    def sweep(self, cwd: Path, *arguments: str, cache: str = "driver") -> subprocess.Popen[str]:
+        """``python -m sweep.run`` on the cluster, from another folder than any node's."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "sweep.run", *arguments, "--address", self.cluster.address],
+            cwd=cwd,
+            env=self.environment | {"MEDICAL_SWEEP_CACHE": str(cwd / cache)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def lose(self, victim: int) -> None:
+        """Kill the node, not the head's, whose process this is, with all that runs on it."""
+        [node] = [node for node in self.cluster.worker_nodes if raylet(node) == victim]
+        self.cluster.remove_node(node, allow_graceful=False)
+
+
+def raylet(node: Any) -> int:
+    return int(node.all_processes["raylet"][0].process.pid)
+
+
+def parent(pid: int) -> int:
+    asked = ["ps", "-o", "ppid=", "-p", str(pid)]
+    return int(subprocess.run(asked, capture_output=True, text=True, check=False).stdout or 0)
+
+
+@pytest.fixture(scope="module")
+def nodes(object_store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    from ray.cluster_utils import Cluster
+
+    root = tmp_path_factory.mktemp("nodes")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # else it writes a token into the user's home
+        environment = dict(os.environ)
+        cluster = Cluster(shutdown_at_exit=False)
+        folders = []
+        try:
+            for number in range(3):
+                folder = root / f"node{number}"
+                folder.mkdir()
+                patch.chdir(folder)
+                patch.setenv("MEDICAL_SWEEP_CACHE", str(folder / "cache"))
+                cluster.add_node(num_cpus=1, include_dashboard=False)
+                folders.append(folder)
+            yield Nodes(cluster, folders, environment)
+        finally:
+            cluster.shutdown()
+
+
+def wait_for(happened: Callable[[], Any], process: subprocess.Popen[str]) -> Any:
+    """What ``happened`` returns as soon as it is true, of a sweep that still runs."""
+    deadline = time.monotonic() + TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        if found := happened():
+            return found
+        time.sleep(0.02)
+    process.kill()
+    return pytest.fail("it did not happen:\n" + "\n".join(process.communicate()))
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    stdout, stderr = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, stderr
+    return stdout
+
+
+def worker(trial: Path) -> int:
+    """Process id of the one that took the trial up last; 0 for none."""
+    return int(entries[-1]["process"]["pid"]) if (entries := runs(trial)) else 0
+
+
+def runs(trial: Path) -> list[dict[str, Any]]:
+    """One entry for each process that took the trial up."""
+    file = trial / "provenance.json"
+    return list(json.loads(file.read_text())["runs"]) if file.exists() else []
+
+
+def epochs(trial: Path) -> int:
+    file = trial / "history.jsonl"
+    return file.read_text().count("\n") if file.exists() else 0
+
+
+def ranked(text: str) -> dict[str, tuple[float, int]]:
+    """Validation Dice and its epoch of each trial, in the order of a ``ranking.csv``."""
+    rows = csv.DictReader(io.StringIO(text))
+    return {row["trial_id"]: (float(row["val_dice"]), int(row["best_epoch"])) for row in rows}
+
+
+@pytest.fixture(scope="module")
+def cwd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the user is: ``tiny.yaml`` with data beside it, under a relative path."""
+    folder = tmp_path_factory.mktemp("user")
+    write_shapes(folder / "raw", ShapesData(source="shapes", difficulty=0, size=32, count=15))
+    (folder / "tiny.yaml").write_text(SWEEP)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cwd: Path) -> dict[str, tuple[float, int]]:
+    """What `ranked` must give for `SWEEP`, by training each trial alone and without a cluster."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(cwd)
+        spec = load_sweep("tiny.yaml")
+    best = {}
+    for number, boundary in enumerate((0.01, 0.1, 1.0)):
+        reported: list[EpochMetrics] = []
+        fit(spec.trial({"loss.weights.boundary": boundary}), report=reported.append)
+        top = max(reported, key=lambda m: m.val_dice or 0.0)
+        best[f"t{number:04d}"] = (top.val_dice or 0.0, top.epoch)
+    return dict(sorted(best.items(), key=lambda item: -item[1][0]))
+
+
+# A folder that all nodes see, and a node that is lost.
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A sweep that lost one of its three nodes in the middle of a trial."""
+
+    folder: Path
+    trial: Path
+    epochs_before: int
+    raylets: list[int]
+    """Process id of the node that each of the trial's workers ran on."""
+
+
+@pytest.fixture(scope="module")
+def lost(nodes: Nodes, cwd: Path) -> Lost:
+    process = nodes.sweep(cwd, "tiny.yaml", "--results", "out")
+    folder = cwd / "out" / "tiny"
+    head = raylet(nodes.cluster.head_node)
+
+    def under_way() -> tuple[Path, int] | None:
+        for trial in folder.glob("trials/*"):
+            if 5 <= epochs(trial) < 50 and parent(worker(trial)) not in (0, head):
+                return trial, parent(worker(trial))
+        return None
+
+    trial, victim = wait_for(under_way, process)
+    nodes.lose(victim)
+    before = epochs(trial)
+    wait_for(lambda: epochs(trial) > before and len(runs(trial)) == 2, process)
+    raylets = [victim, parent(worker(trial))]
+    finish(process)
+    return Lost(folder, trial, before, raylets)
+
+
+def test_trial_of_a_lost_node_goes_on_elsewhere_from_its_checkpoint(lost: Lost) -> None:
+    first, second = runs(lost.trial)
+    assert first["first_epoch"] == 0
+    assert second["first_epoch"] >= lost.epochs_before
+    assert lost.raylets[0] != lost.raylets[1] != 0
+
+
+def test_ranking_is_as_if_no_node_had_been_lost(
+    lost: Lost, undisturbed: dict[str, tuple[float, int]]
+) -> None:
+    assert ranked((lost.folder / "ranking.csv").read_text()) == undisturbed
+
+
+def test_nodes_train_with_exactly_the_code_of_the_driver(lost: Lost) -> None:
+    code = [run["code"] for trial in lost.folder.glob("trials/*") for run in runs(trial)]
+    assert {entry["sources"] for entry in code} == {codebase().sources}
+    assert str(PACKAGE) not in {entry["path"] for entry in code}
+
+
+def test_each_node_prepares_the_data_once(lost: Lost, nodes: Nodes) -> None:
+    for folder in nodes.folders:
+        assert len(list((folder / "cache").glob("nnunet_raw-*/"))) == 1
+
+
+# Results in an object store, and a driver that is lost with its machine.
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A sweep at a URI; its driver was killed and it went on from another machine."""
+
+    uri: str
+    epochs_before: int
+    stdout: str
+
+    def read(self, name: str) -> str:
+        return (RemoteFolder(self.uri).read(name) or b"").decode()
+
+
+@pytest.fixture(scope="module")
+def stored(nodes: Nodes, lost: Lost, cwd: Path, object_store: str) -> Stored:
+    arguments = ["tiny.yaml", "--set", "max_concurrent=1", "--results", f"{object_store}/my/sweeps"]
+    first = nodes.sweep(cwd, *arguments, cache="first")
+    [*_] = wait_for(
+        lambda: list(cwd.glob("first/results/*/tiny/trials/t0001/history.jsonl")), first
+    )
+    [trial] = cwd.glob("first/results/*/tiny/trials/t0001")
+    wait_for(lambda: epochs(trial) >= 5, first)
+    first.kill()
+    first.communicate()
+    before = epochs(trial)
+    stdout = finish(nodes.sweep(cwd, *arguments, "--resume", cache="second"))
+    return Stored(f"{object_store}/my/sweeps/tiny", before, stdout)
+
+
+def test_sweep_in_an_object_store_goes_on_from_another_machine(
+    stored: Stored, undisturbed: dict[str, tuple[float, int]]
+) -> None:
+    assert ranked(stored.read("ranking.csv")) == undisturbed
+    assert "t0000" not in "".join(re.findall(r"^\[.*", stored.stdout, re.MULTILINE))
+
+
+def test_trial_went_on_from_the_checkpoint_in_the_object_store(stored: Stored) -> None:
+    first, second = json.loads(stored.read("trials/t0001/provenance.json"))["runs"]
+    assert first["first_epoch"] == 0
+    assert second["first_epoch"] >= stored.epochs_before
+
+
+def test_object_store_holds_the_results_and_only_the_best_checkpoints(stored: Stored) -> None:
+    files = RemoteFolder(stored.uri).files()
+    assert {"sweep.yaml", "journal.jsonl", "ranking.csv", "best.yaml"} <= files
+    assert sorted(name for name in files if name.endswith(".pt")) == [
+        f"trials/t000{number}/best.pt" for number in range(3)
+    ]
+
+
+def test_nodes_keep_nothing_of_a_sweep_in_an_object_store(stored: Stored, nodes: Nodes) -> None:
+    assert [list((folder / "cache" / "scratch").glob("*")) for folder in nodes.folders[:1]] == [[]]
+
+
+def test_ranking_of_an_object_store_is_read_from_anywhere(stored: Stored) -> None:
+    result = CliRunner().invoke(app, ["rank", stored.uri, "--format", "csv"])
+    assert result.exit_code == 0
+    assert result.stdout == stored.read("ranking.csv")

@@ -1,0 +1,77 @@
+"""The example clusters, as far as they can be checked without machines."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+from ruamel.yaml import YAML
+
+from sweep.spec.load import load_sweep
+
+ROOT = Path(__file__).parent.parent
+CLUSTER = ROOT / "examples" / "cluster"
+
+
+def documents(name: str) -> list[dict[str, Any]]:
+    return list(YAML(typ="safe", pure=True).load_all(CLUSTER / name))
+
+
+def required_ray() -> Requirement:
+    text = (ROOT / "pyproject.toml").read_text()
+    (line,) = re.findall(r'"(ray\[tune\][^"]*)"', text)
+    return Requirement(line)
+
+
+def test_ray_up_accepts_the_example() -> None:
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    [config] = documents("ray-up.yaml")
+    validate_config(prepare_config(config))
+
+
+def test_ray_up_refuses_a_misspelt_key() -> None:
+    from jsonschema import ValidationError
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    [config] = documents("ray-up.yaml")
+    prepared = prepare_config(config | {"setup_comands": []})
+    with pytest.raises(ValidationError, match="setup_comands"):
+        validate_config(prepared)
+
+
+def test_all_examples_run_one_ray_that_the_package_accepts() -> None:
+    kuberay = (CLUSTER / "kuberay.yaml").read_text()
+    found = {
+        *re.findall(r"rayVersion: (\S+)", kuberay),
+        *re.findall(
+            r"FROM rayproject/ray:([\d.]+)-py311-gpu", (CLUSTER / "Dockerfile").read_text()
+        ),
+        *re.findall(r"ray\[default,tune\]==([\d.]+)", (CLUSTER / "ray-up.yaml").read_text()),
+    }
+    [version] = found
+    assert Version(version) in required_ray().specifier
+
+
+def test_kuberay_job_runs_the_sweep_that_it_mounts(tmp_path: Path) -> None:
+    space, job = documents("kuberay.yaml")
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    cluster = job["spec"]["rayClusterSpec"]
+    head = cluster["headGroupSpec"]["template"]["spec"]
+    [volume] = head["volumes"]
+    assert volume["configMap"]["name"] == space["metadata"]["name"]
+    [container] = head["containers"]
+    [mount] = container["volumeMounts"]
+    assert mount["name"] == volume["name"]
+    [(name, text)] = space["data"].items()
+    assert f"{mount['mountPath']}/{name}" in job["spec"]["entrypoint"]
+    (tmp_path / name).write_text(text)
+    assert load_sweep(tmp_path / name).trials == 20
+    [workers] = cluster["workerGroupSpecs"]
+    [worker] = workers["template"]["spec"]["containers"]
+    assert worker["image"] == container["image"]
+    assert load_sweep(tmp_path / name).max_concurrent == workers["maxReplicas"]
