@@ -93,7 +93,7 @@ def main() -> None:
 
     searcher = make_searcher(spec)
     files = []
-    for number in range(spec.trials):
+    for number in range(1, spec.trials):  # number 0 is the baseline's
         parameters = searcher.ask(number)
         assert parameters is not None
         file = arguments.scratch / f"{number:04d}.yaml"

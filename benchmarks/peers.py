@@ -3,9 +3,9 @@
     python benchmarks/peers.py
 
 (a) a plain script (`peer_script.py`) with ASHA and a NaN stopper, (b) the same without the stopper,
-(c) this project without sharing, the plain clock, and early stopping trained per setting,
-(d) this project as shipped. One after the other, each in a process of its own, for each seed. All
-train the very same random configurations with the same trainer, two at a time.
+(c) this project without sharing and with the plain clock, (d) this project as shipped. One after
+the other, each in a process of its own, for each seed. All train the very same random
+configurations with the same trainer, two at a time; (c) and (d) train the baseline besides.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from sweep.store.read import read_records
 HERE = Path(__file__).parent
 SPACE = HERE.parent / "search_spaces" / "quickstart.yaml"
 COMMON = ("searcher=random", "max_concurrent=2", "resources={cpu: 1, gpu: 0}")
-UNSHARED = ("share_warmup=false",)
+PLAIN = "scheduler={name: asha, clock: epochs, reduction_factor: 2}"
+UNSHARED = ("share_warmup=false", PLAIN)
 Row = dict[str, float | str]
 
 
@@ -52,18 +53,17 @@ def project(scratch: Path, overrides: list[str]) -> Row:
     seconds = time.perf_counter() - start
     records = read_records(scratch / "quickstart")
     steps = sum(epoch.steps for record in records for epoch in record.trained)
-    wasted = 0
     for record in records:
         if record.status is Status.DIVERGED and record.outcome and record.outcome.divergence:
             verdict = record.outcome.divergence
             if verdict.epoch == len(record.history):
-                steps += verdict.step + 1  # of the epoch that broke; none after it
+                steps += verdict.step + 1  # of the epoch that broke
     frame = ranking_frame(records, [])
     best = winner(frame)
     return {
         "steps": steps,
         "seconds": seconds,
-        "wasted": wasted,
+        "wasted": 0,  # the guard ends a trial at the step that broke
         "best": float(frame["val_dice"].iloc[0]),
         "winner": best or "–",
     }
@@ -78,7 +78,7 @@ def variants(scratch: Path, overrides: list[str]) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     for name, options in (("a script", ["--nan-stopper"]), ("b script, no NaN stop", [])):
         folder = Path(tempfile.mkdtemp(dir=scratch))
-        rows[name] = script(folder, overrides, *options)
+        rows[name] = script(folder, [*overrides, PLAIN], *options)
     for name, more in (("c this, unshared", UNSHARED), ("d this", ())):
         folder = Path(tempfile.mkdtemp(dir=scratch))
         rows[name] = project(folder, [*overrides, *more])
@@ -96,7 +96,7 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|---|---|")
     for seed in range(arguments.seeds):
-        overrides = [*COMMON, f"seed={seed}", f"trials={arguments.trials}"]
+        overrides = [*COMMON, f"seed={seed}", f"trials={arguments.trials + 1}"]
         with tempfile.TemporaryDirectory(prefix="peers-") as scratch:
             rows = variants(Path(scratch), overrides)
         first = rows["a script"]

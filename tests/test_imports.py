@@ -38,6 +38,9 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
     [
         ("sweep.trainer.fit", {"ray"}),  # MONAI itself loads Optuna and pandas
         ("sweep.analysis.ranking", {"torch", "ray"}),
+        ("sweep.analysis.exhibits", {"torch", "ray", "monai"}),
+        ("sweep.report.notebook", {"torch", "ray", "monai"}),
+        ("sweep.report.page", {"torch", "ray", "monai"}),
         ("sweep.data.prepare", {"ray"}),
         ("sweep.search.searcher", {"torch", "ray", "pandas"}),
         ("sweep.search.optuna_search", {"torch", "ray", "pandas"}),
@@ -50,6 +53,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ("sweep.tracking.study_file", {"torch", "ray", "pandas", "tensorboard", "mlflow"}),
         ("sweep.tracking.mlflow_tracker", {"torch", "ray", "optuna", "tensorboard"}),
         ("sweep.console.tables", HEAVY),
+        ("sweep.export", HEAVY | {"numpy", "plotly"}),
         ("sweep.run", HEAVY | {"numpy"}),
         ("sweep.train", HEAVY | {"numpy"}),
     ],
@@ -143,8 +147,8 @@ LAYERS = [
     {"spec"},
     {"store", "data", "search"},
     {"trainer", "analysis"},
-    {"engine", "console", "tracking"},
-    {"run", "check", "rank", "train", "cli", "__main__"},
+    {"engine", "console", "tracking", "report"},
+    {"run", "check", "rank", "export", "train", "cli", "__main__"},
 ]
 """From the bottom up; a layer may import those below and itself."""
 

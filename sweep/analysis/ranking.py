@@ -117,10 +117,35 @@ def write_ranking(folder: Path) -> Ranking:
     records = read_records(folder)
     frame = ranking_frame(records, read_parameter_names(folder))
     atomic_write_text(layout.ranking_csv, frame.to_csv(index=False, lineterminator="\n"))
+    text = best_yaml(folder, frame, layout.best_yaml)
+    if text is not None:
+        atomic_write_text(layout.best_yaml, text)
+    return Ranking(frame, winner(frame), records)
+
+
+def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
+    """The winner's configuration under a comment that says where it comes from.
+
+    Args:
+        folder: the results folder.
+        frame: its ranking.
+        path: where the text will stand; named in the comment.
+
+    Returns:
+        None where no trial has a result.
+    """
     best = winner(frame)
-    if best is not None:
-        atomic_write_text(layout.best_yaml, _best_yaml(layout, frame.iloc[0]))
-    return Ranking(frame, best, records)
+    if best is None:
+        return None
+    row, name = frame.iloc[0], read_sweep(folder).get("name", folder.name)
+    header = [
+        f"Best of the sweep {name}: {best} ({row['status']})",
+        f"validation Dice {row['val_dice']} at epoch {row['best_epoch']}",
+        f"python -m sweep.train {shlex.quote(str(path))}",
+    ]
+    config = read_text(Layout(folder).trial(best).config)
+    # A name with a line break in it must not end the comment.
+    return "".join(f"# {one_line(line)}\n" for line in header) + config
 
 
 def _place(record: TrialRecord) -> tuple[int, float, int, int]:
@@ -180,16 +205,3 @@ def _short(cell: object) -> str:
 
 def _escape(cell: str) -> str:
     return one_line(" ".join(cell.replace("|", "\\|").split()))
-
-
-def _best_yaml(layout: Layout, row: pd.Series[Any]) -> str:
-    """The winner's configuration under a comment that says where it comes from."""
-    name = read_sweep(layout.folder).get("name", layout.folder.name)
-    header = [
-        f"Best of the sweep {name}: {row['trial_id']} ({row['status']})",
-        f"validation Dice {row['val_dice']} at epoch {row['best_epoch']}",
-        f"python -m sweep.train {shlex.quote(str(layout.best_yaml))}",
-    ]
-    config = read_text(layout.trial(row["trial_id"]).config)
-    # A name with a line break in it must not end the comment.
-    return "".join(f"# {one_line(line)}\n" for line in header) + config

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from sweep.analysis.diagnoses import explained
 from sweep.analysis.ranking import unfinished
+from sweep.analysis.words import trials
 from sweep.console.tables import causes, ranking_table
 from sweep.console.words import STYLES
 from sweep.errors import one_line
@@ -17,9 +19,6 @@ from sweep.spec.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
-
-NAMED = 5
-"""Trials that share a cure and are listed by name; of more, the number is told."""
 
 
 def print_results(
@@ -47,23 +46,11 @@ def print_results(
 
 def cures(records: Iterable[TrialRecord]) -> list[Text]:
     """A paragraph for each likely cause of divergence, with the trials it fits and what to set."""
-    fits: dict[tuple[str, str], list[str]] = {}
-    for record in records:
-        verdict = record.outcome.divergence if record.outcome else None
-        if verdict is not None and verdict.diagnosis is not None:
-            diagnosis = verdict.diagnosis
-            fits.setdefault((diagnosis.likely_cause, diagnosis.advice), []).append(record.trial_id)
     return [
         Text.assemble(
-            (f"Why {_named(trials)} diverged: ", STYLES[Status.DIVERGED]),
-            f"{one_line(cause)} ",
-            (one_line(advice), "bold"),
+            (f"Why {trials(group.records)} diverged: ", STYLES[Status.DIVERGED]),
+            f"{one_line(group.likely_cause)} ",
+            (one_line(group.advice), "bold"),
         )
-        for (cause, advice), trials in fits.items()
+        for group in explained(records)
     ]
-
-
-def _named(trials: Sequence[str]) -> str:
-    if len(trials) > NAMED:
-        return f"{trials[0]} and {len(trials) - 1} more"
-    return ", ".join(trials)

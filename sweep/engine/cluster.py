@@ -60,10 +60,11 @@ def cluster(log: Path, *, verbose: bool, address: str | None = None) -> Iterator
         SweepFailed: Ray did not start.
         InputError: there is no cluster at ``address``, or it refuses us.
     """
-    os.environ.setdefault(*ONLY_LOCAL)
     prepare_environment()
-    if address is not None:
-        require_answer(address)
+    if address is None:
+        os.environ.setdefault(*ONLY_LOCAL)
+    else:
+        require_answer(address)  # its nodes have to reach this process: not on loopback alone
     # Imported here: more than a second, and only a sweep needs it.
     import ray
 

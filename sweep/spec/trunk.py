@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sweep.spec.settings import TrialSettings
@@ -48,18 +49,21 @@ def branching_epochs(spec: SweepSpec) -> tuple[int, ...]:
     trunks = _trunks(spec)
     if not spec.share_warmup or trunks > MOST_TRUNKS:
         return ()
-    epochs = set(_warmups(spec))
-    epochs |= {switch_on(spec.preset_trial(name)) for name in spec.presets}
-    possible = sorted(e for e in epochs if 0 < e < spec.extents.most_epochs)
-    return _spread(possible, MOST_SNAPSHOTS // trunks)
+    most = MOST_SNAPSHOTS // trunks
+    presets = [switch_on(spec.preset_trial(name)) for name in spec.presets]
+    # Spread twice: a range may be long, and is never written out.
+    drawn = _spread(_warmups(spec), most)
+    possible = sorted(e for e in {*drawn, *presets} if 0 < e < spec.extents.most_epochs)
+    return tuple(_spread(possible, most))
 
 
-def _warmups(spec: SweepSpec) -> range | list[int]:
+def _warmups(spec: SweepSpec) -> Sequence[int]:
+    """What the space can draw as warm-up, ascending, or somewhat more."""
     distribution = spec.space.get("loss.warmup_epochs")
-    if distribution is None:
-        return [spec.loss.warmup_epochs]
-    low, high = distribution.extent or (0, 0)
-    return [epochs for epochs in range(int(low), int(high) + 1) if distribution.contains(epochs)]
+    if isinstance(distribution, Listed):
+        return sorted(int(value) for value in distribution.values if isinstance(value, int | float))
+    low, high = spec.extents.of("loss.warmup_epochs") or (0, 0)
+    return range(max(1, int(low)), min(int(high), spec.extents.most_epochs - 1) + 1)
 
 
 def _trunks(spec: SweepSpec) -> int:
@@ -73,12 +77,12 @@ def _trunks(spec: SweepSpec) -> int:
     return count
 
 
-def _spread(epochs: list[int], most: int) -> tuple[int, ...]:
-    """At most so many of them, the last always."""
+def _spread(epochs: Sequence[int], most: int) -> Sequence[int]:
+    """At most so many of them, evenly, the last always."""
     count = len(epochs)
     if count <= most:
-        return tuple(epochs)
-    return tuple(epochs[(n + 1) * count // most - 1] for n in range(most))
+        return epochs
+    return [epochs[(n + 1) * count // most - 1] for n in range(most)]
 
 
 def _drop(values: dict[str, Any], key: str) -> None:

@@ -142,6 +142,16 @@ class Layout:
         return self.folder / "best.yaml"
 
     @property
+    def report_html(self) -> Path:
+        """The report as one page that opens offline."""
+        return self.folder / "report.html"
+
+    @property
+    def report_ipynb(self) -> Path:
+        """The report as an executed notebook."""
+        return self.folder / "report.ipynb"
+
+    @property
     def log(self) -> Path:
         return self.folder / "sweep.log"
 

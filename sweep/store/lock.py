@@ -34,6 +34,19 @@ def lock_results(layout: Layout) -> FileLock:
     return lock
 
 
+def is_locked(layout: Layout) -> bool:
+    """Whether a process writes to the folder; False where nobody can tell, for want of rights."""
+    if not layout.lock.is_file() or layout.lock.is_symlink():
+        return False
+    try:
+        with FileLock(layout.lock, timeout=0, thread_local=False):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
+
+
 @contextmanager
 def training(paths: TrialPaths, *, wait: float = PATIENCE) -> Iterator[None]:
     """Holds a trial's folder: what another process trains there cannot overwrite ours.

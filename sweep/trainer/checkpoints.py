@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -85,6 +84,8 @@ def _load(path: Path) -> dict[str, Any] | None:
                 raise zipfile.BadZipFile(f"the checksum of {part} is wrong")
         # weights_only: a results folder may come from anywhere; nothing in it is unpickled.
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except (ResultsError, MemoryError):
+        raise
+    except Exception as error:  # whatever torch makes of what somebody else has written there
         raise ResultsError(f"{path} is damaged: {last_line(error)}") from error
     return state

@@ -33,7 +33,7 @@ def diverged(number: int, diagnosis: Diagnosis | None) -> TrialRecord:
 def test_trials_with_one_likely_cause_share_one_line() -> None:
     records = [diverged(0, ROOT), diverged(1, RATE), diverged(2, ROOT)]
     assert [line.plain for line in cures(records)] == [
-        "Why t0000, t0002 diverged: ε is 0. Set it to 1e-6.",
+        "Why t0000 and t0002 diverged: ε is 0. Set it to 1e-6.",
         "Why t0001 diverged: The rate is too high. Lower it.",
     ]
 

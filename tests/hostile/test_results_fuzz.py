@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from watching import PRINTABLE, WATCH, Ask, files_under
 
 from sweep.diagnosis import Diagnosis, StepValues
-from sweep.errors import ResultsError
+from sweep.engine.opening import open_store
+from sweep.errors import InputError, ResultsError
 from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Stage, Status
-from sweep.run import open_store
 from sweep.spec.load import to_yaml
 from sweep.spec.sweep import SweepSpec
 from sweep.store.store import Store
@@ -112,8 +112,8 @@ def opened(folder: Path, *, resumed: bool = False) -> None:
     """What ``sweep run --resume`` does before it trains; it writes nowhere but in the folder."""
     with (
         WATCH.listening() as acts,
-        suppress(ResultsError),
-        open_store(SPEC, folder, resume=True) if resumed else Store.open(folder) as store,
+        suppress(ResultsError, InputError),
+        open_store(SPEC, folder, resume=True)[1] if resumed else Store.open(folder) as store,
     ):
         list(store.journal())
     assert all(str(folder) in act for act in acts), acts

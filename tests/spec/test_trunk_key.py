@@ -112,6 +112,12 @@ def test_snapshots_are_bounded_evenly_and_keep_the_last() -> None:
     assert gaps <= {3, 4}
 
 
+def test_absurdly_long_warmups_are_never_written_out() -> None:
+    space = {"loss.warmup_epochs": {"randint": [1, 2**31 - 1]}}
+    branches = branching_epochs(sweep(space=space, trainer={"epochs": 2**30}))
+    assert len(branches) == MOST_SNAPSHOTS
+
+
 def test_several_trunks_share_the_bound() -> None:
     space = {
         "loss.warmup_epochs": {"randint": [1, 101]},

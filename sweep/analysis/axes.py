@@ -1,0 +1,213 @@
+"""A searched parameter as an axis of a figure: where a value lies, its ticks, its cells."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol, TypeGuard
+
+from sweep.record import ParameterValue
+from sweep.spec.space import Distribution, Listed, LogRandInt, LogUniform, RandInt
+
+MARGIN = 0.05
+MOST_CATEGORIES = 8
+"""Listed values that get a cell each; of more, neighbours share one."""
+
+
+class Axis(Protocol):
+    """Where the values of one parameter lie, those of its space.
+
+    Attributes:
+        name: dotted name of the parameter.
+        ticks: position in [0, 1] and text of each.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def ticks(self) -> list[tuple[float, str]]: ...
+    @property
+    def span(self) -> list[float]:
+        """Positions between which everything lies, with a margin."""
+
+    def position(self, value: ParameterValue) -> float:
+        """In [0, 1]."""
+
+    def cells(self, most: int) -> Cells:
+        """The axis cut into at most so many cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """An axis in cells: cell ``n`` covers the places from ``n - 0.5`` to ``n + 0.5``.
+
+    Args:
+        axis: what is cut.
+        labels: of the cells, in order.
+        edges: their lower ends as positions on the axis, and the upper end of the last.
+    """
+
+    axis: Axis
+    labels: tuple[str, ...]
+    edges: tuple[float, ...]
+
+    def index(self, value: ParameterValue) -> int:
+        """Number of the cell that holds ``value``."""
+        position = self.axis.position(value)
+        inner = self.edges[1:-1]
+        return sum(position >= edge for edge in inner)
+
+    def place(self, value: ParameterValue) -> float:
+        """Where ``value`` lies in units of cells."""
+        cell, position = self.index(value), self.axis.position(value)
+        low, high = self.edges[cell], self.edges[cell + 1]
+        return cell - 0.5 + min(max((position - low) / (high - low), 0.0), 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """Listed values, evenly spaced; numbers ascending, then all else in the order given."""
+
+    name: str
+    values: tuple[ParameterValue, ...]
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        return [(self.position(value), words(value)) for value in self.values]
+
+    @property
+    def span(self) -> list[float]:
+        return [0.0, 1.0]
+
+    def position(self, value: ParameterValue) -> float:
+        texts = [repr(known) for known in self.values]  # 0, 0.0 and False are three values
+        return (texts.index(repr(value)) + 0.5) / len(texts)
+
+    def cells(self, most: int) -> Cells:
+        count = len(self.values)
+        cells = count if count <= MOST_CATEGORIES else min(most, count)
+        starts = [round(n * count / cells) for n in range(cells)]
+        groups = [self.values[a:b] for a, b in zip(starts, [*starts[1:], count], strict=True)]
+        labels = tuple(_range_words(words(group[0]), words(group[-1])) for group in groups)
+        return Cells(self, labels, tuple(start / count for start in [*starts, count]))
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Numbers between two bounds, evenly or by their logarithm.
+
+    Args:
+        name: dotted name of the parameter.
+        low, high: ends of the axis.
+        log: whether orders of magnitude are evenly spaced.
+        whole: whether the values are whole numbers.
+    """
+
+    name: str
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        values = self._decades() if self.log else []
+        if len(values) < 2:
+            values = [self._value(n / 4) for n in range(5)]
+        found = {words(value): self.position(value) for value in values}
+        return [(position, text) for text, position in found.items()]
+
+    @property
+    def span(self) -> list[float]:
+        return [-MARGIN, 1.0 + MARGIN]
+
+    def position(self, value: ParameterValue) -> float:
+        assert is_number(value)
+        low, high = self._map(self.low), self._map(self.high)
+        return (self._map(value) - low) / (high - low)
+
+    def cells(self, most: int) -> Cells:
+        count = max(1, min(most, int(self.high - self.low) + 1)) if self.whole else most
+        edges = [n / count for n in range(count + 1)]
+        if self.whole and not self.log:  # each whole number in the middle of its share
+            span = self.high - self.low
+            edges = [(n * (span + 1) / count - 0.5) / span for n in range(count + 1)]
+        labels = [self._cell_words(a, b) for a, b in pairwise(edges)]
+        return Cells(self, tuple(labels), tuple(edges))
+
+    def _map(self, value: float) -> float:
+        return math.log10(value) if self.log else float(value)
+
+    def _value(self, position: float) -> float:
+        value = self._between(position)
+        return round(value) if self.whole else value
+
+    def _between(self, position: float) -> float:
+        low, high = self._map(self.low), self._map(self.high)
+        value = low + position * (high - low)
+        return float(10**value) if self.log else value
+
+    def _decades(self) -> list[float]:
+        first, last = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
+        return [float(10.0**exponent) for exponent in range(first, last + 1)]
+
+    def _cell_words(self, low: float, high: float) -> str:
+        if not self.whole:
+            return _range_words(_rounded(self._value(low)), _rounded(self._value(high)))
+        first = max(math.ceil(self._between(low)), int(self.low))
+        last = int(self.high) if high >= 1 else math.ceil(self._between(high)) - 1
+        return _range_words(str(first), str(last)) if first <= last else "–"
+
+
+def make_axis(name: str, distribution: Distribution) -> Axis:
+    """The axis of a searched parameter."""
+    if isinstance(distribution, Listed):
+        return Categories(name, _in_order(distribution.values))
+    low, high = distribution.extent or (0.0, 1.0)
+    return Scale(
+        name,
+        low,
+        high if high > low else low + 1,  # one whole number: randint [3, 4]
+        log=isinstance(distribution, LogUniform | LogRandInt),
+        whole=isinstance(distribution, RandInt),
+    )
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """True for what has a place on a scale; a truth value has none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def words(value: ParameterValue) -> str:
+    """A value as it stands in a YAML file, numbers to three digits."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _rounded(value, 3) if isinstance(value, float) else str(value)
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Dotted name → its last part, or the whole where two end in the same."""
+    last = [name.rpartition(".")[2] for name in names]
+    return {
+        name: short if last.count(short) == 1 else name
+        for name, short in zip(names, last, strict=True)
+    }
+
+
+def _in_order(values: Sequence[ParameterValue]) -> tuple[ParameterValue, ...]:
+    numbers = [value for value in values if is_number(value)]
+    others = [value for value in values if not is_number(value)]
+    return (*sorted(numbers), *others)
+
+
+def _rounded(value: float, digits: int = 2) -> str:
+    return re.sub(r"e([+-])0", r"e\1", f"{value:.{digits}g}")
+
+
+def _range_words(low: str, high: str) -> str:
+    return low if low == high else f"{low} – {high}"

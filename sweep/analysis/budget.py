@@ -1,0 +1,120 @@
+"""Where epochs and time went, by how trials ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from sweep.analysis import words
+from sweep.analysis.exhibit import Exhibit
+from sweep.analysis.results import Results
+from sweep.analysis.style import INK, LOOKS, finished
+from sweep.record import Status, TrialRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What the trials of one status cost.
+
+    Args:
+        status: how they ended.
+        trials: number of them.
+        epochs, seconds: trained by themselves.
+        shared_epochs, shared_seconds: taken over from a warm-up that another trial had trained.
+    """
+
+    status: Status
+    trials: int
+    epochs: int
+    seconds: float
+    shared_epochs: int
+    shared_seconds: float
+
+
+def spent(results: Results) -> list[Spent]:
+    """One entry a status that occurs."""
+    groups = [(s, [r for r in results.records if r.status is s]) for s in Status]
+    return [_of(status, records) for status, records in groups if records]
+
+
+def budget_by_status(results: Results) -> Exhibit:
+    """Epochs and seconds by status, with what sharing saved."""
+    found = spent(results)
+    epochs = sum(part.epochs for part in found)
+    return Exhibit(
+        name="budget",
+        title="Where the budget went",
+        finding=_finding(found, epochs),
+        reading=(
+            "Wall time of the trials' own epochs, training and validation; the start of "
+            "processes is not in it. Shared epochs were trained once, by another trial, and "
+            "count as saved. An epoch in which a trial diverged is not finished and not counted."
+        ),
+        figure=_figure(found) if epochs else None,
+    )
+
+
+def _of(status: Status, records: Sequence[TrialRecord]) -> Spent:
+    shared = [epoch for record in records for epoch in record.history if epoch.shared]
+    return Spent(
+        status=status,
+        trials=len(records),
+        epochs=sum(len(record.trained) for record in records),
+        seconds=sum(record.seconds for record in records),
+        shared_epochs=len(shared),
+        shared_seconds=sum(epoch.seconds for epoch in shared),
+    )
+
+
+def _finding(found: Sequence[Spent], epochs: int) -> str:
+    if not epochs:
+        return "No epoch has been trained yet."
+    seconds = sum(part.seconds for part in found)
+    told = f"{epochs} epochs in {words.duration(seconds)} of training"
+    wasted = sum(part.epochs for part in found if part.status is Status.DIVERGED)
+    told += f"; {words.percent(wasted / epochs)} of them in trials that diverged"
+    pruned = sum(part.epochs for part in found if part.status is Status.PRUNED)
+    told += f", {words.percent(pruned / epochs)} in pruned ones"
+    shared = sum(part.shared_epochs for part in found)
+    if shared:
+        saved = sum(part.shared_seconds for part in found)
+        told += f". Sharing warm-ups saved {shared} epochs ({words.duration(saved)})"
+    return f"{told}."
+
+
+def _figure(found: Sequence[Spent]) -> go.Figure:
+    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.06)
+    shares = any(part.shared_epochs for part in found)
+    for part in found:
+        row, look = f"{words.status(part.status)} ({part.trials})", LOOKS[part.status]
+        own = {
+            "color": look.color,
+            "pattern": {"shape": look.pattern, "fgcolor": "#ffffff"},
+            "line": {"color": INK, "width": 1},
+        }
+        figure.add_trace(_bar(row, part.epochs, "trained", own), row=1, col=1)
+        figure.add_trace(_bar(row, part.seconds / 60, "trained", own), row=1, col=2)
+        if shares:
+            saved = {"color": "#ffffff", "line": {"color": INK, "width": 1}}
+            figure.add_trace(_bar(row, part.shared_epochs, "saved", saved), row=1, col=1)
+            figure.add_trace(_bar(row, part.shared_seconds / 60, "saved", saved), row=1, col=2)
+    figure.update_layout(barmode="stack")
+    also = ", white: saved by sharing" if shares else ""
+    figure.update_xaxes(title=f"epochs{also}", row=1, col=1)
+    figure.update_xaxes(title=f"minutes of training{also}", row=1, col=2)
+    figure.update_yaxes(automargin=True, autorange="reversed", row=1, col=1)
+    return finished(figure, height=130 + 40 * len(found), legend=False)
+
+
+def _bar(row: str, length: float, what: str, marker: dict[str, Any]) -> go.Bar:
+    return go.Bar(
+        y=[row],
+        x=[length],
+        orientation="h",
+        marker=marker,
+        hovertemplate=f"%{{y}}: %{{x:.4~g}} {what}<extra></extra>",
+    )

@@ -1,0 +1,138 @@
+"""Validation Dice over the two parameters that matter most for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from sweep.analysis.axes import short_names
+from sweep.analysis.exhibit import Exhibit
+from sweep.analysis.importance import by_importance
+from sweep.analysis.results import Results
+from sweep.analysis.style import INK, LIGHT_TO_DARK, finished, thinned
+from sweep.analysis.words import dice
+
+Floats = NDArray[np.float64]
+
+BANDWIDTH = 0.12
+"""Of the kernel, as a share of each axis."""
+LEAST_WEIGHT = 0.5
+"""Trials' worth of evidence near a place, below which nothing is drawn there."""
+GRID = 41
+LEAST_TRIALS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """A smoothed Dice over two axes.
+
+    Args:
+        x, y: positions of the grid, `[GRID]` each.
+        mean: kernel-weighted mean of Dice, `[GRID, GRID]` (y, x); NaN where too little is known.
+        weight: trials' worth of evidence, the same shape.
+    """
+
+    x: Floats
+    y: Floats
+    mean: Floats
+    weight: Floats
+
+
+def smoothed(x: Floats, y: Floats, values: Floats) -> Surface:
+    """Nadaraya-Watson estimate with a Gaussian kernel.
+
+    Args:
+        x, y: positions of the trials, `[N]`.
+        values: their Dice, `[N]`.
+
+    Source: Nadaraya, "On Estimating Regression", 1964.
+    """
+    grid = np.linspace(0.0, 1.0, GRID)
+    near_x = np.exp(-0.5 * ((grid[:, None] - x[None, :]) / BANDWIDTH) ** 2)  # [GRID, N]
+    near_y = np.exp(-0.5 * ((grid[:, None] - y[None, :]) / BANDWIDTH) ** 2)  # [GRID, N]
+    weight = near_y @ near_x.T  # [GRID, GRID]
+    total = (near_y * values) @ near_x.T
+    mean = np.full_like(weight, np.nan)
+    np.divide(total, weight, out=mean, where=weight >= LEAST_WEIGHT)
+    return Surface(grid, grid, mean, weight)
+
+
+def dice_contour(results: Results) -> Exhibit:
+    """Smoothed Dice over the two most important parameters, with its trials."""
+    names = by_importance(results)[:2]
+    drawable = len(names) == 2 and len(results.ranked_inside) >= LEAST_TRIALS
+    figure, finding = _figure(results, names) if drawable else (None, _too_little(results))
+    return Exhibit(
+        name="contour",
+        title="Dice over two parameters",
+        finding=finding,
+        reading=(
+            "The two that matter most by fANOVA. A mean of the trials around each place, weighted "
+            "by a Gaussian kernel of 12 % of each axis; white where less than half a "
+            "trial's worth of evidence is near. It smooths over all other parameters, so a peak "
+            "between trials is a guess, and the ranking, not this map, says what was reached."
+        ),
+        figure=figure,
+    )
+
+
+def _too_little(results: Results) -> str:
+    return (
+        f"Needs two parameters that vary and {LEAST_TRIALS} trials with a result; there are "
+        f"{len(results.varied)} and {len(results.ranked_inside)}."
+    )
+
+
+def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
+    x_axis, y_axis = (results.axes[name] for name in names)
+    x, y = (
+        np.array([axis.position(record.parameters[axis.name]) for record in results.ranked_inside])
+        for axis in (x_axis, y_axis)
+    )
+    values = np.array([results.dice[record.trial_id] for record in results.ranked_inside])
+    surface = smoothed(x, y, values)
+    figure = go.Figure(
+        go.Contour(
+            x=surface.x,
+            y=surface.y,
+            z=[[None if np.isnan(v) else round(float(v), 5) for v in row] for row in surface.mean],
+            colorscale=LIGHT_TO_DARK,
+            contours={"showlabels": True, "labelfont": {"size": 10}},
+            line={"width": 0.8, "color": INK},
+            colorbar={"title": "Dice", "thickness": 12},
+            hovertemplate="smoothed Dice %{z:.4f}<extra></extra>",
+        )
+    )
+    shown = list(thinned(range(len(values)), 300))
+    figure.add_scatter(
+        x=[x[n] for n in shown],
+        y=[y[n] for n in shown],
+        text=[f"{results.ranked_inside[n].trial_id}: Dice {values[n]:.4f}" for n in shown],
+        mode="markers",
+        marker={"size": 7, "color": "#ffffff", "line": {"color": INK, "width": 1}},
+        hovertemplate="%{text}<extra></extra>",
+    )
+    short = short_names(results.parameters)
+    for update, axis in ((figure.update_xaxes, x_axis), (figure.update_yaxes, y_axis)):
+        update(
+            title=short[axis.name],
+            tickvals=[position for position, _ in axis.ticks],
+            ticktext=[text for _, text in axis.ticks],
+            range=axis.span,
+        )
+    return finished(figure, height=460, legend=False), _finding(surface, names)
+
+
+def _finding(surface: Surface, names: list[str]) -> str:
+    if np.isnan(surface.mean).all():
+        return "The trials lie too far apart for a smoothed picture."
+    high, low = np.nanmax(surface.mean), np.nanmin(surface.mean)
+    at = np.unravel_index(np.nanargmax(surface.mean), surface.mean.shape)
+    return (
+        f"Over {names[0]} and {names[1]} the smoothed Dice goes from {dice(float(low))} to "
+        f"{dice(float(high))}; at its highest it rests on {surface.weight[at]:.1f} trials' worth "
+        "of evidence."
+    )

@@ -1,0 +1,196 @@
+"""Validation Dice over the epochs: the leaders, the others behind them, rungs and switch-ons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import plotly.graph_objects as go
+
+from sweep.analysis.exhibit import Exhibit
+from sweep.analysis.results import Results
+from sweep.analysis.style import (
+    DASHES,
+    FAINT,
+    INK,
+    LEADERS,
+    LOOKS,
+    SYMBOLS,
+    finished,
+    thinned,
+)
+from sweep.analysis.words import dice, listed, median, signed_dice
+from sweep.record import EpochMetrics, Status, TrialRecord
+
+MOST_CURVES = 120
+"""Curves behind the leaders; of more, these are drawn, evenly spread over the ranking."""
+LEADING = len(LEADERS)
+MOST_RUNGS = 8
+
+
+def learning_curves(results: Results) -> Exhibit:
+    """Validation Dice over epochs, with the switch-on of the geometric loss and the rungs."""
+    measured = [r for r in results.records if any(e.val_dice is not None for e in r.history)]
+    leaders = results.ranked[:LEADING]
+    others = [record for record in measured if record not in leaders]
+    shown = thinned(others, MOST_CURVES)
+    left_out = len(others) - len(shown)
+    return Exhibit(
+        name="learning-curves",
+        title="Learning curves",
+        finding=_finding(results),
+        reading=(
+            "Thick lines: the first of the ranking. Thin: all others"
+            + (f", {len(shown)} of {len(others)} of them" if left_out else "")
+            + ". ▲ the epoch in which the geometric loss switches on, ✕ a divergence"
+            + _rung_words(results)
+            + ". One seed each: curves that cross again and again are not ranked by their last "
+            "crossing."
+        ),
+        figure=_figure(results, leaders, shown) if measured else None,
+    )
+
+
+def switch_on_steps(results: Results) -> list[float]:
+    """Change of Dice in the epoch in which the geometric loss switches on, for each ranked trial.
+
+    Trials without an epoch on both sides of it are passed over.
+    """
+    steps = []
+    for record in results.ranked:
+        at = results.switch_on(record)
+        if at is None or at == 0 or at >= len(record.history):
+            continue
+        before, after = record.history[at - 1].val_dice, record.history[at].val_dice
+        if before is not None and after is not None:
+            steps.append(after - before)
+    return steps
+
+
+def _finding(results: Results) -> str:
+    if not results.ranked:
+        return "No trial has a validation Dice that may be compared."
+    leader = results.ranked[0]
+    assert leader.best is not None
+    at = leader.best.epoch
+    told = f"{leader.trial_id} reached {dice(results.dice[leader.trial_id])} in epoch {at}"
+    switch_on = results.switch_on(leader)
+    if switch_on is not None and at >= switch_on:
+        told += f", {at - switch_on} after its geometric loss switched on"
+    steps = switch_on_steps(results)
+    if not steps:
+        return f"{told}."
+    return (
+        f"{told}. In the epoch of the switch-on, Dice changed by {signed_dice(median(steps))} in "
+        f"the median of {len(steps)} trials (from {signed_dice(min(steps))} to "
+        f"{signed_dice(max(steps))})."
+    )
+
+
+def _rungs(results: Results) -> list[int]:
+    """Trained epochs at which every trial is compared, where these are the same for all."""
+    rungs = [] if results.spec.compares_gains else results.spec.rungs()
+    return rungs if len(rungs) <= MOST_RUNGS else []
+
+
+def _rung_words(results: Results) -> str:
+    if results.spec.compares_gains:
+        rungs = listed([str(epochs) for epochs in thinned(results.spec.rungs(), MOST_RUNGS)])
+        return f". The scheduler compares {rungs} epochs after each trial's own switch-on"
+    return ", dotted verticals the rungs at which the scheduler compares" if _rungs(results) else ""
+
+
+def _figure(
+    results: Results, leaders: Sequence[TrialRecord], others: Sequence[TrialRecord]
+) -> go.Figure:
+    figure = go.Figure()
+    longest = max(len(record.history) for record in [*leaders, *others])
+    figure.add_trace(_thin([r for r in others if r.status is not Status.DIVERGED], "others", FAINT))
+    diverged = [record for record in others if record.status is Status.DIVERGED]
+    if diverged:
+        figure.add_trace(_thin(diverged, "diverged", "#dca7a3", dash="dot"))
+    figure.add_trace(_switch_ons(results, [*others, *leaders]))
+    for place, record in enumerate(leaders):
+        figure.add_trace(_leader(record, place))
+    if diverged:
+        figure.add_trace(_ends(diverged))
+    for epochs in (rung for rung in _rungs(results) if rung <= longest):
+        figure.add_vline(
+            x=epochs - 1,
+            line={"color": INK, "width": 1, "dash": "dot"},
+            annotation={"text": f"rung: {epochs} epochs", "font": {"size": 11}, "textangle": -90},
+            annotation_position="bottom left",
+        )
+    figure.update_xaxes(title="epoch (from 0)", range=[-0.5, longest - 0.5])
+    figure.update_yaxes(title="validation Dice")
+    return finished(figure, height=480)
+
+
+def _leader(record: TrialRecord, place: int) -> go.Scatter:
+    return go.Scatter(
+        x=[epoch.epoch for epoch in record.history],
+        y=[epoch.val_dice for epoch in record.history],
+        mode="lines+markers",
+        name=f"{place + 1}. {record.trial_id}",
+        line={"color": LEADERS[place], "width": 2.2, "dash": DASHES[place]},
+        marker={"symbol": SYMBOLS[place], "size": 5},
+        hovertemplate=f"{record.trial_id} epoch %{{x}}: %{{y:.4f}}<extra></extra>",
+    )
+
+
+def _thin(records: Iterable[TrialRecord], name: str, color: str, dash: str = "solid") -> go.Scatter:
+    """Many curves as one trace, with a gap after each."""
+    x: list[int | None] = []
+    y: list[float | None] = []
+    text: list[str] = []
+    for record in records:
+        x += [*(epoch.epoch for epoch in record.history), None]
+        y += [*(epoch.val_dice for epoch in record.history), None]
+        text += [record.trial_id] * (len(record.history) + 1)
+    return go.Scatter(
+        x=x,
+        y=y,
+        text=text,
+        mode="lines",
+        name=name,
+        line={"color": color, "width": 1, "dash": dash},
+        hovertemplate="%{text} epoch %{x}: %{y:.4f}<extra></extra>",
+    )
+
+
+def _ends(diverged: Sequence[TrialRecord]) -> go.Scatter:
+    last = [(record, _last_measured(record)) for record in diverged]
+    return go.Scatter(
+        x=[epoch.epoch for _, epoch in last],
+        y=[epoch.val_dice for _, epoch in last],
+        text=[f"{r.trial_id}: {r.outcome.cause if r.outcome else ''}" for r, _ in last],
+        mode="markers",
+        name="last epoch before divergence",
+        marker={"symbol": "x", "size": 9, "color": LOOKS[Status.DIVERGED].color},
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
+    points = []
+    for record in records:
+        at = results.switch_on(record)
+        if at is not None and at < len(record.history):
+            points.append((at, record.history[at].val_dice, record.trial_id))
+    return go.Scatter(
+        x=[epoch for epoch, _, _ in points],
+        y=[value for _, value, _ in points],
+        text=[trial_id for _, _, trial_id in points],
+        mode="markers",
+        name="geometric loss switches on",
+        marker={
+            "symbol": "triangle-up",
+            "size": 9,
+            "color": "#ffffff",
+            "line": {"color": INK, "width": 1.2},
+        },
+        hovertemplate="%{text} switches on in epoch %{x}<extra></extra>",
+    )
+
+
+def _last_measured(record: TrialRecord) -> EpochMetrics:
+    return next(e for e in reversed(record.history) if e.val_dice is not None)

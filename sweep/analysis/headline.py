@@ -1,0 +1,100 @@
+"""What a sweep came to, in a few sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+from sweep.analysis.diagnoses import explained
+from sweep.analysis.results import Results
+from sweep.analysis.words import dice, median, status, trials
+from sweep.record import Status, TrialRecord
+from sweep.spec.wording import counted
+
+BASELINE = "baseline"
+AROUND = 5
+"""Epochs on each side of the best that tell how much a curve moves by itself."""
+
+
+def headline(results: Results) -> str:
+    """Who leads and by how much; where nobody does, why."""
+    if not results.records:
+        return "No trial has started yet."
+    if not results.ended:
+        return f"No trial has ended yet; {counted(len(results.records), 'trial')} started."
+    if not results.ranked:
+        return _without_winner(results)
+    first = results.ranked[0]
+    assert first.best is not None
+    (leader, reached), *others = results.dice.items()
+    told = f"{leader} leads with validation Dice {dice(reached)} (epoch {first.best.epoch})"
+    if not others:
+        return f"{told}; no other trial has a result."
+    second, next_best = others[0]
+    return f"{told}, {dice(reached - next_best)} ahead of {second}{_over_baseline(results)}."
+
+
+def caveat(results: Results) -> str:
+    """How far to trust the order at the top; empty where there is no order."""
+    if len(results.ranked) < 2:
+        return ""
+    wobble = _wobble(results.ranked[0])
+    told = "One seed each: differences between configurations and between seeds are not told apart."
+    if wobble is None:
+        return told
+    reached, *others = results.dice.values()
+    close = sum(reached - other <= wobble for other in others)
+    return (
+        f"{told} Around its best epoch the leader's own Dice moves by {dice(wobble)} from one "
+        f"epoch to the next, and {counted(close, 'other trial')} {'is' if close == 1 else 'are'}"
+        " within that of it."
+    )
+
+
+def state(results: Results) -> str:
+    """``finished``, ``running: 8 of 20 trials have ended``, ``not running: …``."""
+    done, asked = len(results.ended), results.spec.trials
+    if done >= asked:
+        return "finished"
+    how = "running" if results.in_use else "not running"
+    return f"{how}: {done} of {asked} trials have ended"
+
+
+def counts(results: Results) -> dict[str, int]:
+    """Number of trials in each status that occurs, in words; unfinished ones by what they are."""
+    found = Counter(record.status for record in results.records)
+    unfinished = "running" if results.in_use else "interrupted"
+    return {
+        unfinished if kind is Status.RUNNING else status(kind): found[kind]
+        for kind in (*[s for s in Status if s.is_final], Status.RUNNING)
+        if found[kind]
+    }
+
+
+def _over_baseline(results: Results) -> str:
+    """What the leader gains over the trial without a geometric loss, where that is one of them."""
+    baseline = next((r.trial_id for r in results.ranked if r.preset == BASELINE), None)
+    if baseline is None or baseline == results.ranked[0].trial_id:
+        return ""
+    gain = results.dice[results.ranked[0].trial_id] - results.dice[baseline]
+    return f" and {dice(gain)} above the baseline ({baseline})"
+
+
+def _without_winner(results: Results) -> str:
+    diverged = len(results.diverged)
+    told = f"None of {len(results.ended)} ended trials has a result: {diverged} diverged."
+    causes = sorted(explained(results.diverged), key=lambda group: -len(group.records))
+    if not causes:
+        return told
+    return f"{told} The likeliest cure, for {trials(causes[0].records)}: {causes[0].advice}"
+
+
+def _wobble(record: TrialRecord) -> float | None:
+    """Median absolute change of Dice from epoch to epoch around the best one."""
+    assert record.best is not None
+    at = record.best.epoch
+    window = record.history[max(0, at - AROUND) : at + AROUND + 1]
+    measured: Sequence[float] = [e.val_dice for e in window if e.val_dice is not None]
+    changes = [abs(b - a) for a, b in pairwise(measured)]
+    return median(changes) if len(changes) > 1 else None

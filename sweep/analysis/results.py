@@ -1,0 +1,186 @@
+"""A results folder as the figures read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from sweep.analysis.axes import Axis, is_number, make_axis
+from sweep.analysis.ranking import ranking_frame
+from sweep.errors import ResultsError
+from sweep.record import ParameterValue, Status, TrialRecord
+from sweep.spec.extents import WEIGHTS
+from sweep.spec.presets import PRESETS
+from sweep.spec.sweep import SweepSpec
+from sweep.spec.tree import value_of
+from sweep.spec.wording import findings_of
+from sweep.store.layout import Layout
+from sweep.store.lock import is_locked
+from sweep.store.read import read_records, read_sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+LARGEST = 1e300
+"""Beyond it a file from elsewhere may hold whole numbers, but no setting is meant."""
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A sweep at one moment, read once.
+
+    Args:
+        folder: the results folder.
+        spec: the effective spec.
+        records: all trials, by number, the unfinished included.
+        in_use: whether a process writes to the folder: the sweep runs.
+    """
+
+    folder: Path
+    spec: SweepSpec
+    records: tuple[TrialRecord, ...]
+    in_use: bool = False
+
+    @property
+    def parameters(self) -> list[str]:
+        """Dotted names of the searched parameters, in the order of the sweep file."""
+        return list(self.spec.space)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The rows of ranking.csv."""
+        return ranking_frame(self.records, self.parameters)
+
+    @cached_property
+    def ended(self) -> list[TrialRecord]:
+        """Trials with a final status, in the order of the ranking."""
+        by_id = {record.trial_id: record for record in self.records}
+        return [by_id[str(trial_id)] for trial_id in self.frame["trial_id"]]
+
+    @cached_property
+    def ranked(self) -> list[TrialRecord]:
+        """Trials with a validation Dice that may be compared, best first."""
+        return [record for record in self.ended if record.trial_id in self.dice]
+
+    @cached_property
+    def dice(self) -> Mapping[str, float]:
+        """Best validation Dice of each ranked trial by its id, best first."""
+        with_result = self.frame[self.frame["val_dice"].notna()]
+        return dict(zip(with_result["trial_id"], with_result["val_dice"], strict=True))
+
+    @property
+    def diverged(self) -> list[TrialRecord]:
+        return [record for record in self.ended if record.status is Status.DIVERGED]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will be added: every trial has ended, or nobody writes any more."""
+        return not self.in_use or len(self.ended) >= self.spec.trials
+
+    @cached_property
+    def axes(self) -> Mapping[str, Axis]:
+        """The axis of each searched parameter."""
+        return {name: make_axis(name, kind) for name, kind in self.spec.space.items()}
+
+    @cached_property
+    def inside(self) -> list[TrialRecord]:
+        """Ended trials whose parameters lie in the space, in the order of the ranking.
+
+        What is drawn over parameters is drawn of these: a preset from elsewhere would stretch the
+        axes for one point, and differ in more than the parameters.
+        """
+        space = self.spec.space.items()
+        return [
+            record
+            for record in self.ended
+            if all(kind.contains(record.parameters.get(name)) for name, kind in space)
+        ]
+
+    @cached_property
+    def ranked_inside(self) -> list[TrialRecord]:
+        """Those of them with a validation Dice that may be compared."""
+        return [record for record in self.inside if record.trial_id in self.dice]
+
+    @cached_property
+    def at_risk(self) -> list[TrialRecord]:
+        """Those of them whose end says anything about divergence.
+
+        One that was pruned before its geometric loss acted might have diverged later; one that
+        failed broke for other reasons; one without a geometric loss is no evidence for one with.
+        """
+        return [record for record in self.inside if self._was_at_risk(record)]
+
+    @cached_property
+    def varied(self) -> list[str]:
+        """Searched parameters of which trials inside the space have tried more than one value."""
+        return [
+            name
+            for name in self.parameters
+            if len({repr(record.parameters[name]) for record in self.inside}) > 1
+        ]
+
+    def setting(self, record: TrialRecord, key: str) -> ParameterValue:
+        """What a trial had for the setting ``key``: searched, of its preset, or the sweep's."""
+        if key in record.parameters:
+            return record.parameters[key]
+        preset = PRESETS.get(record.preset or "")
+        if preset is not None and key in preset.settings:
+            return preset.settings[key]
+        value: ParameterValue = value_of(self.spec, key)
+        return value
+
+    def switch_on(self, record: TrialRecord) -> int | None:
+        """Epoch in which the trial's geometric loss first acts; None where no term has a weight."""
+        if any(self.number(record, key) for key in WEIGHTS):
+            return int(self.number(record, "loss.warmup_epochs"))
+        return None
+
+    def rampup_end(self, record: TrialRecord) -> int:
+        """Epoch from which the geometric loss acts in full."""
+        keys = ("loss.warmup_epochs", "loss.rampup_epochs")
+        return int(sum(self.number(record, key) for key in keys))
+
+    def _was_at_risk(self, record: TrialRecord) -> bool:
+        switch_on = self.switch_on(record)
+        if record.status is Status.FAILED:
+            return False
+        if switch_on is None:
+            return not self.spec.extents.uses_geometric_loss
+        return record.status is not Status.PRUNED or len(record.history) > switch_on
+
+    def number(self, record: TrialRecord, key: str) -> float:
+        """The same as a number; 0 where it is none, or more than a float holds."""
+        value = self.setting(record, key)
+        return float(value) if is_number(value) and abs(value) < LARGEST else 0.0
+
+
+def read_results(folder: Path | str) -> Results:
+    """Read a results folder, running or not.
+
+    Raises:
+        ResultsError: ``folder`` is no results folder, or a file in it is broken.
+    """
+    layout = Layout(Path(folder))
+    in_use = is_locked(layout)  # before the records: what ends in between is then seen next time
+    return Results(
+        folder=layout.folder,
+        spec=_read_spec(layout),
+        records=tuple(read_records(layout.folder)),
+        in_use=in_use,
+    )
+
+
+def _read_spec(layout: Layout) -> SweepSpec:
+    """The effective spec; only its form is looked at, since the sweep has run with it."""
+    try:
+        return SweepSpec.model_validate(read_sweep(layout.folder))
+    except ValidationError as error:
+        first = findings_of(error, SweepSpec)[0]
+        key = ".".join(map(str, first.path))
+        raise ResultsError(f"{layout.sweep_yaml}: {key}: {first.message}") from error

@@ -1,0 +1,124 @@
+"""``python -m sweep.export RESULTS``: a report of a finished, interrupted or running sweep."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.console.exits import exit_codes, run_alone
+
+if TYPE_CHECKING:
+    from sweep.analysis.results import Results
+
+FORMATS = ("html", "ipynb", "yaml")
+
+
+def command(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A results folder.")],
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar=",".join(FORMATS),
+            help="What is written: report.html, report.ipynb, best.yaml; some of them or all.",
+        ),
+    ] = ",".join(FORMATS),
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="DIR", help="Where to; default: the results folder."),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Write again and again until the sweep has ended.")
+    ] = False,
+    interval: Annotated[
+        float, typer.Option("--interval", min=1, help="Seconds between two writes of --watch.")
+    ] = 30,
+) -> None:
+    """Export a report: a page, an executed notebook, and the best configuration."""
+    with exit_codes():
+        from sweep.analysis.results import read_results
+
+        wanted = parse_formats(formats)
+        folder = output or results
+        while True:
+            read = read_results(results)
+            goes_on = watch and not read.is_over
+            export(read, wanted, folder, reload=interval if goes_on else None)
+            if not goes_on:
+                return
+            time.sleep(interval)
+
+
+def parse_formats(text: str) -> list[str]:
+    """The formats of a list such as ``html,yaml``.
+
+    Raises:
+        InputError: one is unknown, or there is none.
+    """
+    from sweep.errors import InputError, Mistake
+    from sweep.spec.wording import must_be, one_of
+
+    names = [name.strip() for name in text.split(",")]
+    wrong = [name for name in names if name not in FORMATS]
+    if wrong:
+        raise InputError(
+            [
+                Mistake(must_be(one_of(list(FORMATS)), name, FORMATS), file="--format")
+                for name in wrong
+            ]
+        )
+    return [name for name in FORMATS if name in names]
+
+
+def export(
+    results: Results, formats: Sequence[str], folder: Path, *, reload: float | None = None
+) -> None:
+    """Write the files, each at once and whole, and say where they are.
+
+    Args:
+        results: the sweep.
+        formats: some of `FORMATS`.
+        folder: where to; made where it is missing.
+        reload: seconds after which an open page loads itself anew; None: never.
+
+    Raises:
+        SweepFailed: a file cannot be written, or the notebook does not run.
+    """
+    from sweep.analysis.ranking import best_yaml
+    from sweep.store.files import atomic_write_text, writing
+    from sweep.store.layout import Layout
+
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    layout = Layout(folder)
+    for kind in formats:
+        text: str | None
+        match kind:
+            case "html":
+                from sweep.report.page import page
+
+                path, text = layout.report_html, page(results, reload=reload)
+            case "ipynb":
+                from sweep.report.notebook import notebook
+
+                path, text = layout.report_ipynb, notebook(results, folder)
+            case _:
+                path = layout.best_yaml
+                text = best_yaml(results.folder, results.frame, path)
+        if text is None:
+            typer.echo(f"{path}: not written, no trial has a result")
+            continue
+        atomic_write_text(path, text)
+        typer.echo(path)
+
+
+def main() -> None:
+    run_alone(command)
+
+
+if __name__ == "__main__":
+    main()

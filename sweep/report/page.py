@@ -1,0 +1,159 @@
+"""A report as one HTML file that needs nothing but a browser, also offline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+from plotly.utils import PlotlyJSONEncoder
+
+from sweep.analysis import words
+from sweep.analysis.axes import is_number, short_names
+from sweep.analysis.axes import words as value_words
+from sweep.analysis.budget import spent
+from sweep.analysis.diagnoses import explained
+from sweep.analysis.exhibit import Exhibit
+from sweep.analysis.exhibits import EXHIBITS
+from sweep.analysis.headline import caveat, counts, headline, state
+from sweep.analysis.provenance import last_run
+from sweep.analysis.results import Results
+from sweep.record import TrialRecord
+from sweep.store.files import read_text
+from sweep.store.layout import Layout
+
+TOP = 20
+"""Rows of the ranking that are shown at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A table cell.
+
+    Args:
+        text: what is read.
+        key: what is sorted by.
+        numeric: whether it is aligned as a number.
+    """
+
+    text: str
+    key: str | float
+    numeric: bool = False
+
+
+def page(results: Results, *, reload: float | None = None) -> str:
+    """The whole page.
+
+    Args:
+        results: the sweep.
+        reload: seconds after which a browser loads the page anew; None: never.
+    """
+    exhibits = [show(results) for show in EXHIBITS]
+    head, rows = _table(results)
+    found = spent(results)
+    return str(
+        _template().render(
+            name=results.spec.name,
+            state=state(results),
+            written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+            reload=reload,
+            headline=headline(results),
+            caveat=caveat(results),
+            counts=counts(results),
+            epochs=sum(part.epochs for part in found),
+            time=words.duration(sum(part.seconds for part in found)),
+            head=head,
+            top=rows[:TOP],
+            rows=rows if len(rows) > TOP else [],
+            unfinished=len(results.records) - len(results.ended),
+            causes=[(words.trials(g.records), g.likely_cause, g.advice) for g in _causes(results)],
+            diverged=_verdicts(results),
+            exhibits=exhibits,
+            figures=_figures(exhibits),
+            spec=read_text(Layout(results.folder).sweep_yaml),
+            versions=_versions(results),
+            plotly=Markup(get_plotlyjs()),
+            style=Markup(_asset("page.css")),
+            script=Markup(_asset("page.js")),
+        )
+    )
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.from_string(_asset("page.html"))
+
+
+def _asset(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _figures(exhibits: Sequence[Exhibit]) -> Markup:
+    """Name → figure as JSON that may stand in a script element."""
+    drawn = {e.name: e.figure.to_plotly_json() for e in exhibits if e.figure is not None}
+    text = json.dumps(drawn, cls=PlotlyJSONEncoder, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def _table(results: Results) -> tuple[list[str], list[list[Cell]]]:
+    """Heading and rows of the ranking."""
+    presets = any(record.preset for record in results.ended)
+    short = short_names(results.parameters)
+    head = ["#", "trial", *(["preset"] if presets else []), "status", "val Dice"]
+    head += ["best at", "epochs", "time", *(short[name] for name in results.parameters)]
+    rows = [
+        _row(results, rank, record, presets=presets)
+        for rank, record in enumerate(results.ended, start=1)
+    ]
+    return head, rows
+
+
+def _row(results: Results, rank: int, record: TrialRecord, *, presets: bool) -> list[Cell]:
+    best = record.best if record.status.has_result else None
+    dice = best.val_dice if best else None
+    cells = [Cell(str(rank), rank, numeric=True), Cell(record.trial_id, record.number)]
+    if presets:
+        cells.append(Cell(record.preset or "–", record.preset or ""))
+    cells += [
+        Cell(words.status(record.status), words.status(record.status)),
+        Cell("–" if dice is None else words.dice(dice), -1 if dice is None else dice, numeric=True),
+        Cell(str(best.epoch) if best else "–", best.epoch if best else -1, numeric=True),
+        Cell(str(len(record.history)), len(record.history), numeric=True),
+        Cell(words.duration(record.seconds), round(record.seconds, 1), numeric=True),
+    ]
+    for name in results.parameters:
+        value = record.parameters.get(name)
+        key = value if is_number(value) else value_words(value)
+        cells.append(Cell(value_words(value), key, numeric=True))
+    return cells
+
+
+def _causes(results: Results) -> list[Any]:
+    return sorted(explained(results.diverged), key=lambda group: -len(group.records))
+
+
+def _verdicts(results: Results) -> list[tuple[str, str, str]]:
+    """Trial, status and cause of each that has no result for a reason."""
+    return [
+        (r.trial_id, words.status(r.status), r.outcome.cause if r.outcome else "")
+        for r in results.ended
+        if not r.status.has_result
+    ]
+
+
+def _versions(results: Results) -> list[tuple[str, str]]:
+    run = last_run(results)
+    found = {name: version for name, version in run.versions.items() if version}
+    if run.code.version:
+        found["medical-sweep"] = f"{run.code.version} ({(run.code.commit or 'no commit')[:10]})"
+    if run.machine.device:
+        found["device"] = run.machine.device
+    return list(found.items())

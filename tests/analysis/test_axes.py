@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+
+from sweep.analysis.axes import Axis, make_axis, short_names
+from sweep.spec.searched import parse_distribution
+
+
+def axis(form: object) -> Axis:
+    return make_axis("p", parse_distribution(form))
+
+
+def test_orders_of_magnitude_are_evenly_spaced_on_a_logarithmic_axis() -> None:
+    places = [axis({"loguniform": [1e-3, 1]}).position(v) for v in (1e-3, 1e-2, 1e-1, 1)]
+    assert places == pytest.approx([0, 1 / 3, 2 / 3, 1])
+
+
+def test_listed_numbers_are_ascending_and_other_values_follow() -> None:
+    listed = axis({"choice": [True, 1e-4, "a", 0, None, 1e-6]})
+    assert [text for _, text in listed.ticks] == ["0", "1e-6", "0.0001", "true", "a", "null"]
+
+
+def test_values_that_python_takes_for_equal_have_places_of_their_own() -> None:
+    listed = axis({"choice": [0, False, "0"]})
+    assert len({listed.position(value) for value in (0, False, "0")}) == 3
+
+
+def test_whole_numbers_are_cut_into_cells_that_share_them_evenly() -> None:
+    cells = axis({"randint": [2, 8]}).cells(3)
+    assert cells.labels == ("2 – 3", "4 – 5", "6 – 7")
+    assert [cells.index(n) for n in range(2, 8)] == [0, 0, 1, 1, 2, 2]
+
+
+def test_fewer_whole_numbers_than_cells_get_a_cell_each() -> None:
+    cells = axis({"randint": [1, 4]}).cells(8)
+    assert cells.labels == ("1", "2", "3")
+    assert [cells.place(n) for n in (1, 2, 3)] == [0, 1, 2]
+
+
+def test_logarithmic_axis_is_cut_by_orders_of_magnitude() -> None:
+    cells = axis({"loguniform": [1e-3, 1]}).cells(3)
+    assert cells.labels == ("0.001 – 0.01", "0.01 – 0.1", "0.1 – 1")
+    assert [cells.index(v) for v in (1e-3, 5e-2, 1.0)] == [0, 1, 2]
+
+
+def test_whole_numbers_on_a_logarithmic_axis_lie_in_the_cells_that_name_them() -> None:
+    cells = axis({"lograndint": [1, 65]}).cells(3)
+    assert cells.labels == ("1 – 3", "4 – 15", "16 – 64")
+    assert [cells.index(n) for n in (1, 3, 4, 15, 16, 64)] == [0, 0, 1, 1, 2, 2]
+
+
+def test_cells_of_a_space_of_any_size_are_counted_not_listed() -> None:
+    assert axis({"randint": [0, 10**18]}).cells(2).labels == (
+        "0 – 499999999999999999",
+        "500000000000000000 – 999999999999999999",
+    )
+
+
+def test_few_listed_values_have_a_cell_each_and_many_share() -> None:
+    assert axis({"choice": [3, 5, 8]}).cells(2).labels == ("3", "5", "8")
+    assert axis({"choice": list(range(20))}).cells(2).labels == ("0 – 9", "10 – 19")
+
+
+def test_space_of_a_single_value_is_an_axis_too() -> None:
+    assert axis({"randint": [3, 4]}).position(3) == 0
+    assert axis({"choice": ["only"]}).cells(3).labels == ("only",)
+
+
+def test_names_are_short_where_that_is_unique() -> None:
+    assert short_names(["loss.a", "optimizer.lr", "other.lr"]) == {
+        "loss.a": "a",
+        "optimizer.lr": "optimizer.lr",
+        "other.lr": "other.lr",
+    }

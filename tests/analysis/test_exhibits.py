@@ -1,0 +1,127 @@
+"""Every figure on every kind of sweep, the odd ones included."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from synthetic import EPSILON, diverged_at, drawn, results_of, trial
+
+from sweep.analysis.exhibits import EXHIBITS
+from sweep.analysis.headline import caveat, headline
+from sweep.analysis.results import Results
+from sweep.record import Outcome, ParameterValue, Status
+
+ALL_TYPES = """\
+name: types
+trials: {trials}
+trainer: {{epochs: {epochs}}}
+space:
+  loss.min_area: {{uniform: [0, 100]}}
+  loss.weights.aspect: {{loguniform: [1.0e-3, 1]}}
+  loss.dice_weight: {{quniform: [0, 1, 0.1]}}
+  loss.warmup_epochs: {{randint: [0, 9]}}
+  trainer.batch_size: {{lograndint: [1, 65]}}
+  loss.sqrt_mode: {{choice: [clamp, centered]}}
+  trainer.deterministic: {{choice: [true, false]}}
+  early_stopping.patience: {{choice: [5, null]}}
+  optimizer.momentum: {{choice: [0.9]}}
+"""
+
+
+ODD: list[ParameterValue] = [
+    None, True, -1, 0, 10**400, 2**63, -0.0, 1e308, 5e-324, "", "nan", "<b>", "\x1b[2J", 1e-6, 0.1,
+]  # fmt: skip
+
+
+def of_all_types(n: int) -> dict[str, ParameterValue]:
+    return {
+        "loss.min_area": 1.5 * n,
+        "loss.weights.aspect": 0.001 * (n + 1),
+        "loss.dice_weight": n % 11 / 10,
+        "loss.warmup_epochs": n % 9,
+        "trainer.batch_size": 1 + 3 * n,
+        "loss.sqrt_mode": ("clamp", "centered")[n % 2],
+        "trainer.deterministic": n % 3 == 0,
+        "early_stopping.patience": (5, None)[n % 2],
+        "optimizer.momentum": 0.9,
+    }
+
+
+def sweeps() -> dict[str, Results]:
+    failed = Outcome(status=Status.FAILED, cause="OSError: x")
+    space = dict(drawn(0).parameters)
+    outside = space | {"loss.weights.compactness": 0.0, EPSILON: 0.5, "loss.warmup_epochs": 99}
+    return {
+        "empty": results_of(),
+        "just started": results_of(trial(0, None, [], space), in_use=True),
+        "running": results_of(
+            *(drawn(n) for n in range(5)), trial(5, None, [0.5, 0.6], space), trials=9, in_use=True
+        ),
+        "one trial": results_of(drawn(1)),
+        "one epoch": results_of(trial(0, Status.COMPLETED, [0.5], space)),
+        "all diverged": results_of(*(trial(n, diverged_at(0), [], space) for n in range(12))),
+        "diverged without a diagnosis": results_of(
+            trial(0, diverged_at(3, diagnosis=None), [0.5], space)
+        ),
+        "all failed": results_of(*(trial(n, failed, [], space) for n in range(9))),
+        "nothing measured": results_of(
+            *(trial(n, Status.COMPLETED, [None, None], space) for n in range(9))
+        ),
+        "all equal": results_of(*(trial(n, Status.COMPLETED, [0.5] * 9, space) for n in range(9))),
+        "every type": results_of(
+            *(
+                trial(
+                    n,
+                    diverged_at(9) if n % 5 == 4 else Status.COMPLETED,
+                    [n / 40] * 10,
+                    of_all_types(n),
+                )
+                for n in range(20)
+            ),
+            yaml=ALL_TYPES,
+        ),
+        "values that no space has": results_of(
+            *(
+                trial(
+                    n,
+                    diverged_at(1) if n % 5 == 4 else Status.COMPLETED,
+                    [n / 40] * 4,
+                    {name: ODD[(n + k) % len(ODD)] for k, name in enumerate(space)},
+                )
+                for n in range(20)
+            )
+        ),
+        "presets outside the space": results_of(
+            trial(0, Status.COMPLETED, [0.5, 0.9], outside, preset="baseline"),
+            trial(1, Status.EARLY_STOPPED, [0.8], {}, preset="geometric-v2.3"),
+            *(drawn(n) for n in range(2, 20)),
+        ),
+    }
+
+
+@pytest.mark.parametrize("kind", sweeps())
+def test_every_figure_speaks_of_every_kind_of_sweep(kind: str) -> None:
+    results = sweeps()[kind]
+    assert headline(results)
+    assert "nan" not in caveat(results)
+    for show in EXHIBITS:
+        exhibit = show(results)
+        assert exhibit.finding.endswith(".")
+        assert "nan" not in exhibit.finding
+        if exhibit.figure is not None:
+            json.loads(exhibit.figure.to_json(), parse_constant=pytest.fail)
+
+
+def test_figures_of_5000_trials_stay_small_enough_for_a_browser() -> None:
+    results = results_of(*(drawn(n) for n in range(5000)))
+    for show in EXHIBITS:
+        figure = show(results).figure
+        assert figure is not None
+        assert len(figure.to_json()) < 700_000
+
+
+def test_names_of_exhibits_are_fit_for_a_link_and_each_is_its_own() -> None:
+    names = [show(results_of()).name for show in EXHIBITS]
+    assert len(set(names)) == len(names)
+    assert all(name.replace("-", "").isalpha() for name in names)

@@ -1,0 +1,330 @@
+"""What the figures say, on sweeps small enough to count by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.stats import spearmanr
+from synthetic import (
+    COMPACTNESS,
+    EPSILON,
+    PATIENCE,
+    WARMUP,
+    diverged_at,
+    drawn,
+    epoch_of,
+    results_of,
+    trial,
+)
+
+from sweep.analysis.budget import budget_by_status, spent
+from sweep.analysis.contour import BANDWIDTH, smoothed
+from sweep.analysis.curves import learning_curves, switch_on_steps
+from sweep.analysis.headline import caveat, counts, headline, state
+from sweep.analysis.importance import (
+    dice_importance,
+    divergence_importance,
+    importance_for_dice,
+    importance_for_divergence,
+)
+from sweep.analysis.parallel import parallel_coordinates
+from sweep.analysis.patience import Replayed, patience_tradeoff, tradeoff
+from sweep.analysis.slices import correlations, slices
+from sweep.analysis.stability import Rate, stability_map
+from sweep.analysis.timeline import deaths, divergence_timeline
+from sweep.record import Outcome, ParameterValue, Status, TrialRecord
+
+
+def parameters(
+    warmup: int = 2, epsilon: float = 1e-6, compactness: float = 0.1, patience: int = 8
+) -> dict[str, ParameterValue]:
+    return {WARMUP: warmup, EPSILON: epsilon, COMPACTNESS: compactness, PATIENCE: patience}
+
+
+# --- headline -------------------------------------------------------------------------------------
+
+
+def test_headline_names_the_leader_and_its_lead() -> None:
+    results = results_of(
+        trial(0, Status.COMPLETED, [0.5, 0.75]), trial(1, Status.COMPLETED, [0.5, 0.8125])
+    )
+    assert headline(results) == (
+        "t0001 leads with validation Dice 0.8125 (epoch 1), 0.0625 ahead of t0000."
+    )
+
+
+def test_caveat_counts_the_trials_within_the_leaders_own_movement() -> None:
+    # |0.75 − 0.5|, |0.625 − 0.75|, |0.5 − 0.625|: the median is 0.125.
+    leader = trial(0, Status.COMPLETED, [0.5, 0.75, 0.625, 0.5])
+    close, far = trial(1, Status.COMPLETED, [0.625]), trial(2, Status.COMPLETED, [0.5])
+    assert (
+        "moves by 0.1250 from one epoch to the next, and 1 other trial is within that of it"
+        in caveat(results_of(leader, close, far))
+    )
+
+
+def test_sweep_without_a_winner_says_what_most_likely_cures_it() -> None:
+    results = results_of(trial(0, diverged_at(2), [0.5]), trial(1, diverged_at(3), [0.5]))
+    assert headline(results) == (
+        "None of 2 ended trials has a result: 2 diverged."
+        " The likeliest cure, for t0000 and t0001: Set loss.sqrt_epsilon to 1e-6."
+    )
+    assert caveat(results) == ""
+
+
+def test_state_tells_running_from_interrupted_from_finished() -> None:
+    ended, started = trial(0, Status.COMPLETED, [0.5]), trial(1, None, [0.5])
+    assert state(results_of(ended)) == "finished"
+    running = results_of(ended, started, trials=4, in_use=True)
+    assert state(running) == "running: 1 of 4 trials have ended"
+    assert counts(running) == {"completed": 1, "running": 1}
+    assert not running.is_over
+    left = results_of(ended, started, trials=4)
+    assert state(left) == "not running: 1 of 4 trials have ended"
+    assert counts(left) == {"completed": 1, "interrupted": 1}
+    assert left.is_over
+
+
+def test_headline_tells_the_gain_over_the_baseline() -> None:
+    results = results_of(
+        trial(0, Status.COMPLETED, [0.5], preset="baseline"),
+        trial(1, Status.COMPLETED, [0.75]),
+        trial(2, Status.COMPLETED, [0.625]),
+    )
+    assert headline(results) == (
+        "t0001 leads with validation Dice 0.7500 (epoch 0), 0.1250 ahead of t0002 and 0.2500 above"
+        " the baseline (t0000)."
+    )
+
+
+# --- curves ---------------------------------------------------------------------------------------
+
+
+def test_step_at_the_switch_on_is_the_difference_of_the_two_epochs_beside_it() -> None:
+    results = results_of(
+        trial(0, Status.COMPLETED, [0.25, 0.5, 0.375, 0.75], parameters(warmup=2)),
+        trial(1, Status.COMPLETED, [0.25, 0.5, 0.5, 0.625], parameters(warmup=3)),
+        trial(2, Status.PRUNED, [0.25, 0.5], parameters(warmup=5)),
+        trial(3, Status.COMPLETED, [0.25, 0.5, None, 0.5], parameters(warmup=3)),
+    )
+    assert switch_on_steps(results) == [-0.125, 0.125]
+    assert learning_curves(results).finding == (
+        "t0000 reached 0.7500 in epoch 3, 1 after its geometric loss switched on. In the epoch of"
+        " the switch-on, Dice changed by +0.0000 in the median of 2 trials (from −0.1250 to"
+        " +0.1250)."
+    )
+
+
+# --- stability ------------------------------------------------------------------------------------
+
+
+def test_rate_is_the_posterior_under_jeffreys_prior() -> None:
+    # Oracle: the likelihood of 3 in 4 times the prior, x^2.5 √(1 − x), integrated numerically.
+    def mass(low: float, high: float) -> float:
+        return float(quad(lambda x: x**2.5 * (1 - x) ** 0.5, low, high)[0])
+
+    rate = Rate(3, 4)
+    low, high = rate.interval
+    assert rate.mean == 3.5 / 5
+    assert mass(0, low) / mass(0, 1) == pytest.approx(0.05)
+    assert mass(high, 1) / mass(0, 1) == pytest.approx(0.05)
+    assert Rate(0, 4).interval[0] == 0
+    assert Rate(4, 4).interval[1] == 1
+
+
+def test_trial_pruned_before_its_switch_on_says_nothing_about_divergence() -> None:
+    results = results_of(
+        trial(0, diverged_at(2), [0.5, 0.5], parameters(epsilon=0)),
+        trial(1, Status.PRUNED, [0.5] * 2, parameters(epsilon=0, warmup=2)),
+        trial(2, Status.PRUNED, [0.5] * 3, parameters(epsilon=1e-6, warmup=2)),
+        trial(3, Outcome(status=Status.FAILED), [0.5] * 3, parameters(epsilon=0)),
+        trial(4, Status.EARLY_STOPPED, [0.6] * 5, parameters(epsilon=1e-6)),
+        trial(5, Status.COMPLETED, [0.5], parameters(warmup=99), preset="geometric-v2.3"),
+        trial(6, Status.COMPLETED, [0.5], parameters(compactness=0), preset="baseline"),
+    )
+    assert [record.trial_id for record in results.at_risk] == ["t0004", "t0002", "t0000"]
+    assert stability_map(results).finding == (
+        "1 of 3 trials at risk diverged. Most with loss.sqrt_epsilon = 0: 1 of 1 (23 % to 100 %);"
+        " fewest with 1e-6: 0 of 2 (0 % to 57 %). In brackets 90 % intervals of the probability."
+    )
+
+
+def test_field_of_the_map_without_a_trial_stays_empty() -> None:
+    results = results_of(
+        trial(0, diverged_at(2), [0.5], parameters(epsilon=0, warmup=2)),
+        trial(1, Status.COMPLETED, [0.5] * 20, parameters(epsilon=1e-6, warmup=7)),
+    )
+    figure = stability_map(results).figure
+    assert figure is not None
+    (shades,) = (trace for trace in figure.data if trace.type == "heatmap")  # ε over warm-up
+    assert list(shades.text[0]) == ["1/1", "", ""]
+    assert list(shades.z[0]) == [0.75, None, None]
+    assert list(shades.z[2]) == [None, None, 0.25]
+
+
+# --- timeline -------------------------------------------------------------------------------------
+
+
+def test_divergence_is_placed_from_the_switch_on_by_epoch_and_step() -> None:
+    bare = replace(trial(2, diverged_at(1), [0.5]), parameters=parameters(compactness=0))
+    results = results_of(
+        trial(0, diverged_at(3, 5), [0.5] * 3, parameters(warmup=3)),  # ten steps an epoch
+        trial(1, diverged_at(4, 0), [0.5] * 4, parameters(warmup=2)),
+        bare,
+    )
+    found, without = deaths(results)
+    assert [(death.trial_id, death.epochs) for death in found] == [("t0000", 0.5), ("t0001", 2.0)]
+    assert without == [bare]
+    assert divergence_timeline(results).finding == (
+        "1 of 2 divergences came within one epoch of the switch-on (median 1.2 epochs after it);"
+        " most often nonfinite gradient (compactness) (2). 1 more had no geometric loss."
+    )
+
+
+# --- patience -------------------------------------------------------------------------------------
+
+# Best so far after each epoch: patience counts from epoch 4 (warm-up 2, ramp-up 2).
+CURVE = [0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.5, 0.7, *[0.7] * 12]
+
+
+def test_replayed_patience_stops_where_training_would_have_stopped() -> None:
+    # No improvement in epochs 5 and 6: patience 2 stops after epoch 6 with 0.5. Patience 3 sees
+    # 0.7 in epoch 7 and stops after epoch 10, patience 5 after epoch 12, …
+    results = results_of(*(trial(n, Status.COMPLETED, CURVE, parameters()) for n in range(3)))
+    found = tradeoff(results)
+    assert found is not None
+    assert found.curves == 3
+    assert [(s.patience, s.epochs, round(s.lost, 9), s.best) for s in found.steps] == [
+        (2, 21, 0.2, 0.5),
+        (3, 33, 0.0, 0.7),
+        (5, 39, 0.0, 0.7),
+        (8, 48, 0.0, 0.7),
+        (10, 54, 0.0, 0.7),
+        (15, 60, 0.0, 0.7),
+    ]
+    assert found.enough.patience == 3
+    assert "Patience 3 is enough: the average of 3 trials loses 0.0000 Dice against 15" in (
+        patience_tradeoff(results).finding
+    )
+    assert "saves 45 % of 60 epochs" in patience_tradeoff(results).finding
+
+
+def test_curve_cut_by_its_own_patience_answers_for_no_longer_one() -> None:
+    stopped = [trial(n, Status.EARLY_STOPPED, CURVE[:11], parameters(patience=3)) for n in range(3)]
+    found = tradeoff(results_of(*stopped))
+    assert found is not None
+    assert found.steps[-1] == Replayed(patience=3, lost=0.0, most_lost=0.0, best=0.7, epochs=33)
+
+
+def test_pruned_curves_are_not_replayed() -> None:
+    pruned = [trial(n, Status.PRUNED, CURVE, parameters()) for n in range(5)]
+    assert tradeoff(results_of(*pruned)) is None
+
+
+# --- budget ---------------------------------------------------------------------------------------
+
+
+def test_shared_epochs_count_as_saved_and_not_as_trained() -> None:
+    own = trial(0, Status.COMPLETED, [0.5] * 4, parameters())
+    history = tuple(epoch_of(n, 0.5, shared=n < 3) for n in range(4))
+    sharing = TrialRecord(
+        trial_id="t0001", number=1, parameters=parameters(), history=history,
+        outcome=diverged_at(4),
+    )  # fmt: skip
+    results = results_of(own, sharing)
+    by_status = {part.status: part for part in spent(results)}
+    assert by_status[Status.COMPLETED].epochs == 4
+    assert by_status[Status.DIVERGED].epochs == 1
+    assert by_status[Status.DIVERGED].shared_epochs == 3
+    assert budget_by_status(results).finding == (
+        "5 epochs in 10 s of training; 20 % of them in trials that diverged, 0 % in pruned ones."
+        " Sharing warm-ups saved 3 epochs (6 s)."
+    )
+
+
+# --- importance, slices, contour, parallel --------------------------------------------------------
+
+
+def test_importance_finds_what_the_trials_were_made_from() -> None:
+    """`drawn` lets the weight decide about Dice and ε alone about divergence."""
+    results = results_of(*(drawn(n) for n in range(80)))
+    for_dice, for_divergence = importance_for_dice(results), importance_for_divergence(results)
+    assert for_dice is not None
+    assert for_divergence is not None
+    assert max(for_dice.shares, key=for_dice.shares.__getitem__) == COMPACTNESS
+    assert max(for_dice.leading, key=for_dice.leading.__getitem__) == COMPACTNESS
+    assert max(for_divergence.shares, key=for_divergence.shares.__getitem__) == EPSILON
+    assert for_dice.explained > 0.5
+    assert sum(for_dice.shares.values()) == pytest.approx(1)
+    assert "reliable in its order" in dice_importance(results).finding
+    assert divergence_importance(results).finding.startswith("loss.sqrt_epsilon has ")
+
+
+def test_importance_of_noise_is_called_noise() -> None:
+    rng = np.random.default_rng(0)
+    results = results_of(
+        *(
+            replace(drawn(n), outcome=Outcome(status=Status.COMPLETED), history=(epoch_of(0, x),))
+            for n, x in enumerate(rng.uniform(size=40))
+        )
+    )
+    found = importance_for_dice(results)
+    assert found is not None
+    assert found.is_noise
+    assert dice_importance(results).finding.startswith("Nothing that 40 trials can tell: ")
+
+
+def test_trial_outside_the_space_does_not_enter_the_importance() -> None:
+    inside = [drawn(n) for n in range(40)]
+    preset = trial(40, Status.COMPLETED, [0.99], parameters(warmup=20), preset="geometric-v2.3")
+    with_preset = importance_for_dice(results_of(*inside, preset))
+    without = importance_for_dice(results_of(*inside))
+    assert with_preset is not None
+    assert without is not None
+    assert with_preset.shares == without.shares
+    assert with_preset.leading == without.leading
+
+
+def test_trend_is_spearmans_with_a_correction_for_the_parameters_looked_at() -> None:
+    dice = [0.5, 0.625, 0.75, 0.875, 0.9]
+    epsilons = [0, 1e-6, 0, 1e-8, 1e-6]
+    results = results_of(
+        *(
+            trial(n, Status.COMPLETED, [d], parameters(warmup=2 + n, epsilon=e))
+            for n, (d, e) in enumerate(zip(dice, epsilons, strict=True))
+        )
+    )
+    found = correlations(results)
+    assert set(found) == {WARMUP, EPSILON}
+    assert found[WARMUP] == pytest.approx((1.0, 0.0), abs=1e-12)
+    assert found[EPSILON] == pytest.approx(tuple(spearmanr(epsilons, dice)))
+    assert slices(results).finding == (
+        "Strongest trend: Dice rises with loss.warmup_epochs (Spearman's ρ = +1.00 over 5 trials,"
+        " p = 2.8e-24 corrected for 2 parameters): a trend."
+    )
+
+
+def test_smoothed_dice_is_a_weighted_mean_and_unknown_far_from_trials() -> None:
+    at = np.array([0.0, 2 * BANDWIDTH])
+    surface = smoothed(at, np.zeros(2), np.array([0.5, 0.75]))
+    weights = np.exp([0.0, -2.0])
+    assert surface.mean[0, 0] == pytest.approx((0.5 + 0.75 * weights[1]) / weights.sum())
+    assert surface.weight[0, 0] == pytest.approx(weights.sum())
+    assert np.isnan(surface.mean[-1, -1])
+
+
+def test_parallel_coordinates_tell_what_the_best_quarter_shares() -> None:
+    compactness = [0.1, 0.2, 0.9, 0.001, 0.5, 0.01, 0.15, 0.002]
+    results = results_of(
+        *(
+            trial(n, Status.COMPLETED, [0.9 - 0.1 * n], parameters(2 + n % 6, 1e-6, c))
+            for n, c in enumerate(compactness)
+        )
+    )
+    assert parallel_coordinates(results).finding == (
+        "The best 2 of 8 trials (Dice from 0.8000) agree most on loss.weights.compactness:"
+        " 0.1 to 0.2, where 1 of the 6 others lie too."
+    )

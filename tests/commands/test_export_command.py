@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from click.testing import Result
+
+import sweep
+from sweep.record import Outcome, Status
+from sweep.spec.load import load_trial
+from sweep.store.store import Store
+
+Call = Callable[..., Result]
+
+
+def test_every_format_is_written_into_the_results_folder(call: Call, results: Path) -> None:
+    result = call("export", "results/toy")
+    assert result.exit_code == 0
+    files = ["report.html", "report.ipynb", "best.yaml"]
+    assert result.stdout.splitlines() == [f"results/toy/{name}" for name in files]
+    assert "t0000 leads with validation Dice 0.7500" in (results / "report.html").read_text()
+    nbformat.validate(nbformat.read(results / "report.ipynb", as_version=4))
+    assert load_trial(results / "best.yaml").seed == 0
+    assert [path for path in results.iterdir() if path.suffix == ".tmp"] == []
+
+
+def test_only_the_formats_that_are_asked_for_are_written(call: Call, results: Path) -> None:
+    assert call("export", "results/toy", "--format", "yaml, html").stdout.splitlines() == [
+        "results/toy/report.html",
+        "results/toy/best.yaml",
+    ]
+    assert not (results / "report.ipynb").exists()
+
+
+def test_another_folder_leaves_the_results_as_they_are(call: Call, results: Path) -> None:
+    before = sorted(path.name for path in results.iterdir())
+    assert call("export", "results/toy", "--output", "a/b", "--format", "html,yaml").exit_code == 0
+    assert sorted(path.name for path in Path("a/b").iterdir()) == ["best.yaml", "report.html"]
+    assert "# python -m sweep.train a/b/best.yaml" in Path("a/b/best.yaml").read_text()
+    assert sorted(path.name for path in results.iterdir()) == before
+
+
+def test_sweep_without_a_result_has_a_page_but_no_best_configuration(
+    call: Call, results: Path
+) -> None:
+    shutil.rmtree(results / "trials")
+    result = call("export", "results/toy", "--format", "html,yaml")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "results/toy/report.html",
+        "results/toy/best.yaml: not written, no trial has a result",
+    ]
+    assert not (results / "best.yaml").exists()
+
+
+def test_unknown_format_is_refused_with_the_one_that_was_meant(call: Call, results: Path) -> None:
+    result = call("export", "results/toy", "--format", "htm")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        'error: --format: must be `html`, `ipynb` or `yaml`, but is "htm"; did you mean `html`?\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("results", "is not a results folder: it has no sweep.yaml"),
+        ("results/nothing", "does not exist"),
+    ],
+)
+def test_what_is_no_results_folder_is_refused(
+    call: Call, results: Path, path: str, told: str
+) -> None:
+    result = call("export", path)
+    assert (result.exit_code, result.stderr) == (2, f"error: {path} {told}\n")
+
+
+def test_setting_that_this_version_does_not_know_is_named(call: Call, results: Path) -> None:
+    with (results / "sweep.yaml").open("a") as file:
+        file.write("sherduler: asha\n")
+    result = call("export", "results/toy", "--format", "html")
+    assert result.exit_code == 2
+    assert "sweep.yaml: sherduler: " in result.stderr
+
+
+def test_file_that_cannot_be_written_is_named_and_exits_with_1(call: Call, results: Path) -> None:
+    (results / "report.html").mkdir()
+    result = call("export", "results/toy", "--format", "html")
+    assert result.exit_code == 1
+    assert "cannot write results/toy/report.html" in result.stderr
+
+
+def test_watching_a_sweep_that_has_ended_writes_once(call: Call, results: Path) -> None:
+    result = call("export", "results/toy", "--format", "html", "--watch")
+    assert result.stdout.splitlines() == ["results/toy/report.html"]
+    page = (results / "report.html").read_text()
+    assert 'http-equiv="refresh"' not in page
+
+
+def watching(folder: Path) -> subprocess.Popen[str]:
+    """``sweep.export --watch`` as a process of its own, once it has written for the first time."""
+    command = [sys.executable, "-m", "sweep.export", str(folder), "--format", "html", "--watch"]
+    path = str(Path(sweep.__file__).parents[1])
+    process = subprocess.Popen(
+        [*command, "--interval", "1"],
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (folder / "report.html").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    return process
+
+
+def test_watched_page_follows_the_sweep_to_its_end(results: Path) -> None:
+    with Store.open(results) as store:
+        process = watching(results)
+        assert 'http-equiv="refresh"' in (results / "report.html").read_text()
+        for trial_id in ("t0002", "t0003"):
+            store.end_trial(trial_id, Outcome(status=Status.PRUNED))
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert set(out.splitlines()) == {str(results / "report.html")}
+    page = (results / "report.html").read_text()
+    assert 'http-equiv="refresh"' not in page
+    assert "<b>2</b> pruned" in page
+
+
+def test_interrupted_watch_exits_with_130_and_leaves_a_whole_page(results: Path) -> None:
+    with Store.open(results):
+        process = watching(results)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "interrupted\n")
+    assert (results / "report.html").read_text().endswith("</html>")
+    assert [path for path in results.iterdir() if path.suffix == ".tmp"] == []

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from synthetic import drawn, write_sweep
+
+from sweep.analysis.exhibits import EXHIBITS
+from sweep.analysis.headline import headline
+from sweep.analysis.results import Results, read_results
+from sweep.errors import SweepFailed
+from sweep.report.notebook import ARGUMENTS, notebook
+
+
+def said(text: str) -> str:
+    """All that the cells put out as text."""
+    outputs = [
+        output
+        for cell in nbformat.reads(text, as_version=4).cells
+        for output in cell.get("outputs", [])
+    ]
+    assert all(output.output_type in ("display_data", "execute_result") for output in outputs)
+    return "\n".join(output.data.get("text/plain", "") for output in outputs)
+
+
+def test_notebook_says_what_the_page_says_and_runs_again_elsewhere(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "results", [drawn(n) for n in range(20)])
+    results = read_results(folder)
+    text = notebook(results, folder)
+    for sentence in (headline(results), *(show(results).finding for show in EXHIBITS)):
+        assert sentence in said(text)
+
+    copy = tmp_path / "somewhere" / "else"
+    shutil.copytree(folder, copy)
+    shutil.rmtree(folder)
+    (copy / "trials" / "t0000" / "trial.json").unlink()  # one trial fewer than before
+    again = nbformat.reads(text, as_version=4)
+    where = {"metadata": {"path": str(copy)}}
+    NotebookClient(again, resources=where, extra_arguments=ARGUMENTS).execute()
+    assert f"not running: {len(results.ended) - 1} of 20 trials" in said(nbformat.writes(again))
+
+
+def test_no_module_that_lies_in_the_folder_is_run(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "results", [drawn(0)])
+    for name in ("plotly", "sweep", "pandas", "IPython", "sitecustomize", "ipykernel_launcher"):
+        code = f"import pathlib; pathlib.Path({str(tmp_path / name)!r}).touch()\n"
+        (folder / f"{name}.py").write_text(code)
+    notebook(read_results(folder), folder)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results"]
+
+
+def test_notebook_whose_folder_has_gone_fails_with_the_reason(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "results", [drawn(0)])
+    results: Results = read_results(folder)
+    shutil.rmtree(folder / "trials")
+    (folder / "sweep.yaml").unlink()
+    with pytest.raises(SweepFailed, match=r"not a results folder: it has no sweep\.yaml"):
+        notebook(results, folder)
