@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 
@@ -13,6 +14,10 @@ from sweep.codebase import PACKAGE
 # Before anything imports sweep.data: generated datasets are shared by the whole test session.
 _cache = tempfile.TemporaryDirectory(prefix="sweep-tests-")
 os.environ["MEDICAL_SWEEP_CACHE"] = _cache.name
+
+# Started in the background of a script, this process ignores Ctrl-C, and so would what it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("sweep", deadline=None, derandomize=True)
 # To look further by hand: pytest tests/hostile --hypothesis-profile=long

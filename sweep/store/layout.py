@@ -133,6 +133,11 @@ class Layout:
         return self.folder / "study.journal"
 
     @property
+    def study_lock(self) -> Path:
+        """Optuna's, beside `study`."""
+        return self.folder / "study.journal.lock"
+
+    @property
     def ranking_csv(self) -> Path:
         return self.folder / "ranking.csv"
 

@@ -91,7 +91,8 @@ class Store:
         layout = Layout(folder)
         require_results(layout)
         with reading(folder):
-            require_no_link(*folder.iterdir())
+            # Optuna's lock is a link, to nowhere; one may be left of a session that was killed.
+            require_no_link(*(e for e in folder.iterdir() if e != layout.study_lock))
         trial_folders(layout)
         lock = lock_results(layout)
         try:

@@ -30,7 +30,8 @@ def scalars(metrics: EpochMetrics) -> dict[str, float]:
     for name, value in metrics.to_json().items():
         inner = {f"{name}/{key}": item for key, item in value.items()} if _is_mapping(value) else {}
         for key, item in (inner or {name: value}).items():
-            if isinstance(item, int | float) and key != "epoch":
+            is_number = isinstance(item, int | float) and not isinstance(item, bool)
+            if is_number and key != "epoch":
                 values[key] = float(item)
     return values
 

@@ -510,9 +510,8 @@ def test_sweep_whose_only_node_is_lost_ends_and_says_how_to_go_on(
     # Ray looks for lost nodes more often than it would.
     monkeypatch.setenv("RAY_health_check_period_ms", "1000")
     monkeypatch.setenv("RAY_health_check_failure_threshold", "5")
-    process = start(
-        tmp_path, "stormy.yaml", "--set", "space={network.name: {grid: [attention_unet]}}"
-    )
+    changes = ("space={network.name: {grid: [attention_unet]}}", "trainer.epochs=1000")
+    process = start(tmp_path, "stormy.yaml", *(p for item in changes for p in ("--set", item)))
     folder = tmp_path / "results" / "stormy"
     wait_for(lambda: len(history(folder / "trials" / "t0000")) >= 3, process)
     [raylet] = [pid for pid, title in descendants(process.pid).items() if "raylet/raylet " in title]

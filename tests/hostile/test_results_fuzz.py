@@ -20,6 +20,7 @@ from watching import PRINTABLE, WATCH, Ask, files_under
 
 from sweep.diagnosis import Diagnosis, StepValues
 from sweep.engine.opening import open_store
+from sweep.engine.site import Site
 from sweep.errors import InputError, ResultsError
 from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Stage, Status
 from sweep.spec.load import to_yaml
@@ -113,7 +114,7 @@ def opened(folder: Path, *, resumed: bool = False) -> None:
     with (
         WATCH.listening() as acts,
         suppress(ResultsError, InputError),
-        open_store(SPEC, folder, resume=True)[1] if resumed else Store.open(folder) as store,
+        open_store(SPEC, Site(folder), resume=True)[1] if resumed else Store.open(folder) as store,
     ):
         list(store.journal())
     assert all(str(folder) in act for act in acts), acts

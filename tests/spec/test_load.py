@@ -344,6 +344,6 @@ def test_the_effective_sweep_has_what_was_derived(write) -> None:
         "name: x\nspace:\n  loss.warmup_epochs:\n    randint: [0, 5]\n"
         "searcher:\n  name: tpe\n  seed: 3\n  startup_trials: 10\npresets: []\nwarm_start: null\n"
         "trials: 20\n"
-        "scheduler:\n  name: asha\n  grace_period: 15\n  reduction_factor: 3\n"
+        "scheduler:\n  name: asha\n  grace_period: 15\n  clock: epochs\n  reduction_factor: 3\n"
     )
     assert "time_budget: 90m\n" in text
