@@ -39,6 +39,10 @@ class EarlyStopping:
             self.waited += 1
         return self.patience is not None and self.waited >= self.patience
 
-    def replay(self, curve: Iterable[tuple[int, float | None]]) -> bool:
-        """Take a recorded curve of (epoch, Dice) up to where it stops; True where it does."""
-        return any(self.update(epoch, value) for epoch, value in curve)
+    def replay(self, curve: Iterable[tuple[int, float | None]]) -> int | None:
+        """Take a recorded curve of (epoch, Dice) up to where it stops.
+
+        Returns:
+            the number of epochs that are trained then; None where it does not stop.
+        """
+        return next((epoch + 1 for epoch, value in curve if self.update(epoch, value)), None)

@@ -58,3 +58,9 @@ def test_more_patience_never_stops_earlier(
     long = stop_epoch(curve, patience + more, min_delta, first_epoch)
     assert (long if long is not None else len(curve)) >= (short if short is not None else 0)
     assert not (short is None and long is not None)
+
+
+def test_replayed_curve_tells_after_how_many_epochs_it_stops() -> None:
+    curve = [(0, 0.5), (1, 0.6), (2, 0.6), (3, 0.55), (4, 0.9)]
+    assert EarlyStopping(patience=2, min_delta=0.0).replay(curve) == 4
+    assert EarlyStopping(patience=3, min_delta=0.0).replay(curve) is None

@@ -10,9 +10,9 @@ from sweep.analysis.diagnoses import explained
 from sweep.analysis.results import Results
 from sweep.analysis.words import dice, median, status, trials
 from sweep.record import Status, TrialRecord
+from sweep.spec.presets import BASELINE
 from sweep.spec.wording import counted
 
-BASELINE = "baseline"
 AROUND = 5
 """Epochs on each side of the best that tell how much a curve moves by itself."""
 

@@ -148,10 +148,8 @@ def _replay(results: Results, record: TrialRecord, patience: int) -> tuple[int, 
         min_delta=results.number(record, "early_stopping.min_delta"),
         first_epoch=results.rampup_end(record) if counts_from == "rampup_end" else 0,
     )
-    for epoch in record.history:
-        if stopping.update(epoch.epoch, epoch.val_dice):
-            return epoch.epoch + 1, True
-    return len(record.history), False
+    end = stopping.replay((epoch.epoch, epoch.val_dice) for epoch in record.history)
+    return (len(record.history), False) if end is None else (end, True)
 
 
 def _reached(record: TrialRecord, epochs: int) -> float:

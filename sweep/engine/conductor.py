@@ -167,15 +167,15 @@ class Conductor:
         self._start(parameters)
 
     def _start(self, parameters: Mapping[str, ParameterValue], preset: str | None = None) -> _Trial:
-        config = to_yaml(self._settings_of(parameters, preset))
+        settings = self._settings_of(parameters, preset)
+        config = to_yaml(settings)
         trial_id = self._store.start_trial(self._proposed, parameters, config, preset)
-        return self._open(_Trial(trial_id, parameters, preset))
+        return self._open(_Trial(trial_id, parameters, preset), settings)
 
-    def _open(self, trial: _Trial) -> _Trial:
+    def _open(self, trial: _Trial, settings: TrialSettings) -> _Trial:
         self._proposed += 1
         self._trials[trial.trial_id] = trial
         self._waiting.append(trial.trial_id)
-        settings = self._settings_of(trial.parameters, trial.preset)
         length = switch_on(settings)
         self._trunks.add(trial.trial_id, trunk_key(settings), length if self._shares else 0)
         self._clock.start(trial.trial_id, length, trial.preset)
@@ -236,7 +236,9 @@ class Conductor:
             record = records[event.trial_id]
             match event:
                 case TrialStarted():
-                    trial = self._open(_Trial(event.trial_id, record.parameters, record.preset))
+                    settings = self._settings_of(record.parameters, record.preset)
+                    trial = _Trial(event.trial_id, record.parameters, record.preset)
+                    self._open(trial, settings)
                     self._searcher.tell(trial.record(None))
                 case EpochRecorded():
                     trial = self._trials[event.trial_id]

@@ -13,9 +13,8 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
+from sweep.spec.presets import BASELINE
 from sweep.spec.sweep import SweepSpec
-
-BASELINE = "baseline"
 
 
 class Clock(Protocol):

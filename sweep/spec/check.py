@@ -10,6 +10,7 @@ from sweep.record import ParameterValue
 from sweep.spec.extents import WEIGHTS
 from sweep.spec.installed import how_to_install
 from sweep.spec.machine import Machine
+from sweep.spec.presets import BASELINE
 from sweep.spec.space import Distribution, Grid, Listed, LogUniform, RandInt, grid_size
 from sweep.spec.strategy import CmaesSearcher, HyperbandScheduler, StoppingScheduler
 from sweep.spec.sweep import SweepSpec
@@ -110,7 +111,7 @@ def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
 def _check_epochs(spec: SweepSpec) -> Iterator[Finding]:
     extents, scheduler = spec.extents, spec.scheduler
     most = extents.most_epochs
-    if spec.compares_gains and "baseline" not in spec.presets:
+    if spec.compares_gains and BASELINE not in spec.presets:
         message = "`activation` compares with the preset `baseline`: add `presets: [baseline]`"
         yield Finding(("scheduler", "clock"), message)
     if isinstance(scheduler, StoppingScheduler) and (scheduler.grace_period or 0) > most:

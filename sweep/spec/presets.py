@@ -14,6 +14,9 @@ from typing import Any
 from sweep.record import ParameterValue
 from sweep.spec.wording import must_be, one_of
 
+BASELINE = "baseline"
+"""Name of the preset that others are compared with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preset:
@@ -53,7 +56,7 @@ V2_3: Mapping[str, ParameterValue] = {
 }
 
 PRESETS: Mapping[str, Preset] = {
-    "baseline": Preset(
+    BASELINE: Preset(
         about="No geometric part: what every geometric loss has to beat.",
         settings=WITHOUT_GEOMETRY,
     ),

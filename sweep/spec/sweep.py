@@ -12,7 +12,7 @@ from sweep.errors import InputError, Mistake
 from sweep.record import ParameterValue
 from sweep.spec.base import Settings
 from sweep.spec.extents import Extents
-from sweep.spec.presets import PRESETS, check_preset
+from sweep.spec.presets import BASELINE, PRESETS, check_preset
 from sweep.spec.searched import Searched
 from sweep.spec.settings import TrialSettings
 from sweep.spec.space import Distribution, grid_size
@@ -27,7 +27,7 @@ from sweep.spec.strategy import (
     TpeSearcher,
 )
 from sweep.spec.trackers import Tracking
-from sweep.spec.tree import after_switch_on_keys, run_ending_keys, setting_names, value_of
+from sweep.spec.tree import late_keys, setting_names, value_of
 from sweep.spec.warm_start import WarmStartSettings
 from sweep.spec.wording import findings_of, quoted, shown, unknown_setting
 
@@ -233,8 +233,8 @@ class SweepSpec(TrialSettings):
 def _default_clock(values: Mapping[str, Any]) -> Literal["epochs", "activation"]:
     """``activation`` where the warm-up is searched, and one baseline is everybody's trunk."""
     space = values["space"].keys()
-    has_one_trunk = space <= after_switch_on_keys() | run_ending_keys()
-    has_baseline = "baseline" in values.get("presets", ())
+    has_one_trunk = space <= late_keys()
+    has_baseline = BASELINE in values.get("presets", ())
     searched = "loss.warmup_epochs" in space
     return "activation" if searched and has_one_trunk and has_baseline else "epochs"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import UnionType
@@ -45,6 +46,12 @@ def after_switch_on_keys() -> frozenset[str]:
 def run_ending_keys() -> frozenset[str]:
     """Dotted names of the settings that decide where a run ends, and nothing else of it."""
     return _marked(EndsRun)
+
+
+@functools.cache
+def late_keys() -> frozenset[str]:
+    """Dotted names of the settings that have no say in a trial before its switch-on."""
+    return after_switch_on_keys() | run_ending_keys()
 
 
 def choosing_keys() -> frozenset[str]:

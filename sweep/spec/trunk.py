@@ -14,7 +14,7 @@ from typing import Any
 from sweep.spec.settings import TrialSettings
 from sweep.spec.space import Listed
 from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import after_switch_on_keys, run_ending_keys
+from sweep.spec.tree import late_keys
 
 MOST_TRUNKS = 16
 """Base configurations of a sweep above which hardly two trials would share one."""
@@ -33,7 +33,7 @@ def switch_on(settings: TrialSettings) -> int:
 def trunk_key(settings: TrialSettings) -> str:
     """The same for two trials exactly if they are one run until one of them switches on."""
     values = settings.model_dump(mode="json")
-    for key in after_switch_on_keys() | run_ending_keys():
+    for key in late_keys():
         _drop(values, key)
     text = json.dumps(values, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -68,10 +68,9 @@ def _warmups(spec: SweepSpec) -> Sequence[int]:
 
 def _trunks(spec: SweepSpec) -> int:
     """How many base configurations the space can draw; above `MOST_TRUNKS` for a continuous one."""
-    late = after_switch_on_keys() | run_ending_keys()
     count = 1
     for key, distribution in spec.space.items():
-        if key not in late:
+        if key not in late_keys():
             values = len(distribution.values) if isinstance(distribution, Listed) else None
             count *= MOST_TRUNKS + 1 if values is None else values
     return count

@@ -70,7 +70,7 @@ def epochs(
     files = _Files(checkpoint, trunk)
     history, verdict = files.take_up(training, stopping)
     best = max((e.val_dice for e in history if e.val_dice is not None), default=None)
-    stop = stopping.replay((e.epoch, e.val_dice) for e in history)
+    stop = stopping.replay((e.epoch, e.val_dice) for e in history) is not None
     live = training.live(stopping, config.trainer.epochs, config.expect)
     told: tuple[str, ...] = ()
     if provenance is not None:

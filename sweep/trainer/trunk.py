@@ -92,7 +92,8 @@ class Trunk:
             snapshot = self._load(epochs) if epochs <= most else None
             if snapshot is None:
                 continue
-            most = min(most, _stop(stopping, snapshot.history))
+            curve = ((e.epoch, e.val_dice) for e in snapshot.history)
+            most = min(most, replace(stopping).replay(curve) or len(snapshot.history))
             if epochs <= most:
                 self._hand_over(epochs, snapshot)
                 return snapshot
@@ -152,12 +153,3 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def _stop(stopping: EarlyStopping, history: list[EpochMetrics]) -> int:
-    """Number of epochs after which a fresh copy of ``stopping`` ends a run with this history."""
-    fresh = replace(stopping)
-    for metrics in history:
-        if fresh.update(metrics.epoch, metrics.val_dice):
-            return metrics.epoch + 1
-    return len(history)
