@@ -192,13 +192,14 @@ def _execute(
     from sweep.console.words import print_warnings
     from sweep.engine.conductor import Conductor
     from sweep.engine.execute import execute
+    from sweep.spec.confirm import most_replicates
     from sweep.tracking.make import Tracked, tracking
     from sweep.tracking.study_file import live_study
 
     def warn(text: str) -> None:
         print_warnings([text])
 
-    progress = Progress(spec.trials, spec.extents.most_epochs)
+    progress = Progress(spec.trials + most_replicates(spec), spec.extents.most_epochs)
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
     with (
         tracking(spec.tracking, tracked, warn) as trackers,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sweep.record import EpochMetrics, ParameterValue, Status, TrialRecord
+from sweep.store.layout import is_replicate
 
 SHOWN_DIVERGENCES = 4
 
@@ -24,7 +25,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best validation Dice of all trials that have not diverged."""
+    """The best validation Dice of all trials of the search that have not diverged."""
 
     trial_id: str
     dice: float
@@ -36,7 +37,7 @@ class Progress:
     """An observer of the conductor; the views read it.
 
     Args:
-        trials: number of trials of the sweep.
+        trials: number of trials of the sweep, replicates included.
         max_epochs: most epochs of one trial.
         clock: seconds; monotonic.
     """
@@ -71,6 +72,8 @@ class Progress:
             return
         if trial.best is None or metrics.val_dice > trial.best:
             trial.best = metrics.val_dice
+            if is_replicate(trial_id):  # a lucky seed of a finalist leads nobody
+                return
             self._leaders[trial_id] = Best(trial_id, metrics.val_dice, metrics.epoch)
 
     def trial_ended(self, record: TrialRecord) -> None:
