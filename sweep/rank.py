@@ -105,7 +105,7 @@ def read(results: Sequence[str]) -> Found:
     """
     from sweep.analysis.together import incomparable, together
     from sweep.console.words import print_warnings
-    from sweep.record import searched
+    from sweep.record import searched as of_the_search
     from sweep.store.mirrored import local_results
     from sweep.store.read import read_sweep
 
@@ -118,7 +118,7 @@ def read(results: Sequence[str]) -> Found:
             frames[name], records, parameters = _read_one(folder)
             specs[name] = read_sweep(folder)
         # Of several sweeps replicates are left out: two sweeps have finalists of the same id.
-        every += searched(records) if len(results) > 1 else records
+        every += of_the_search(records) if len(results) > 1 else records
         searched |= dict.fromkeys(parameters)
     print_warnings(incomparable(specs))
     frame = together(frames) if len(frames) > 1 else next(iter(frames.values()))
