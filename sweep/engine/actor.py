@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
 from sweep.engine.faults import is_infrastructure
-from sweep.errors import InputError
+from sweep.errors import InputError, SweepFailed
 from sweep.record import EpochMetrics, Outcome
 
 if TYPE_CHECKING:
     from sweep.store.workplace import Workplace
+    from sweep.trainer.process import CleanProcess
 
 MESSAGE = "message"
 """Key of a Ray result that holds an `EpochMetrics`, or at the end the `Outcome`."""
@@ -36,18 +38,29 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     """
 
     _folder: Path
-    _run: Generator[EpochMetrics, None, Outcome]
+    _run: Generator[EpochMetrics, None, Outcome] | None = None
     _last: EpochMetrics | None = None
+    _clean: CleanProcess | None = None
 
     def setup(self, config: dict[str, Any]) -> None:
+        self._clean = _clean_process()
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take on the next trial in the same process: imports and data are paid once."""
+        """Take on the next trial in the same process: imports and data are paid once.
+
+        Raises:
+            SweepFailed: the trial before has left something that cannot be undone. Ray then tries
+                the next one again, in a fresh process.
+        """
+        self.cleanup()
+        if self._clean is not None and (left := self._clean.restore()):
+            raise SweepFailed("; ".join(left))
         self._begin(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
+        assert self._run is not None, "no step without a trial"
         try:
             self._last = next(self._run)
             return {MESSAGE: self._last}
@@ -59,7 +72,10 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
             return {MESSAGE: Outcome.failed(error)}
 
     def cleanup(self) -> None:
-        self._run.close()
+        """Leave the trial, which one that was pruned has not done yet, and all that it holds."""
+        if self._run is not None:
+            self._run.close()
+        self._run = None
 
     def __repr__(self) -> str:
         where = f" epoch {self._last.epoch} Dice {self._last.val_dice}" if self._last else ""
@@ -69,6 +85,19 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         self._folder = Path(config["folder"])
         self._last = None
         self._run = _train(self._folder, config["uri"], config["branching"])
+
+
+def _clean_process() -> CleanProcess | None:
+    """Import what trials need, while the trial's turn has not come, and see what is there then.
+
+    What cannot be imported is told by the trial that needs it.
+    """
+    with suppress(Exception):
+        import sweep.trainer.fit
+        from sweep.trainer.process import CleanProcess
+
+        return CleanProcess.here()
+    return None
 
 
 def _train(
