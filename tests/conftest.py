@@ -14,6 +14,8 @@ from sweep.codebase import PACKAGE
 # Before anything imports sweep.data: generated datasets are shared by the whole test session.
 _cache = tempfile.TemporaryDirectory(prefix="sweep-tests-")
 os.environ["MEDICAL_SWEEP_CACHE"] = _cache.name
+# Ten processes that only the tests of monitoring look at.
+os.environ["MEDICAL_SWEEP_DASHBOARD"] = "0"
 
 # Started in the background of a script, this process ignores Ctrl-C, and so would what it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
