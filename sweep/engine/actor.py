@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,10 +37,16 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     fresh process.
     """
 
-    _folder: Path
+    _name: str
     _run: Generator[EpochMetrics, None, Outcome] | None = None
     _last: EpochMetrics | None = None
     _clean: CleanProcess | None = None
+
+    @classmethod
+    def default_resource_request(cls, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+        """What `tune.with_resources` does, but that one renames the class in the dashboard."""
+        resources = config["resources"]
+        return tune.PlacementGroupFactory([{kind.upper(): n for kind, n in resources.items()}])
 
     def setup(self, config: dict[str, Any]) -> None:
         self._clean = _clean_process()
@@ -61,6 +67,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         assert self._run is not None, "no step without a trial"
+        self._tell_system()
         try:
             self._last = next(self._run)
             return {MESSAGE: self._last}
@@ -78,13 +85,29 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         self._run = None
 
     def __repr__(self) -> str:
-        where = f" epoch {self._last.epoch} Dice {self._last.val_dice}" if self._last else ""
-        return f"{self._folder.name}{where}"
+        """What the dashboard shows as the actor's name; Ray asks once, after `setup`."""
+        return f"{self._name} {self._progress()}".rstrip()
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._folder = Path(config["folder"])
+        folder = Path(config["folder"])
+        self._name = f"{folder.name} {config['label']}".rstrip()
         self._last = None
-        self._run = _train(self._folder, config["uri"], config["branching"])
+        self._run = _train(folder, config["uri"], config["branching"])
+
+    def _progress(self) -> str:
+        if self._last is None:
+            return ""
+        dice = self._last.val_dice
+        return f"epoch {self._last.epoch}" + ("" if dice is None else f" Dice {dice:.4f}")
+
+    def _tell_system(self) -> None:
+        """Show what is trained as the title of the process: in the dashboard's list of workers, in
+        ``ps`` and ``top``. Ray sets it anew before each step.
+        """
+        with suppress(ImportError):  # no part of Ray's public interface
+            from ray._raylet import setproctitle  # type: ignore[attr-defined]
+
+            setproctitle(f"ray::{' '.join(filter(None, [self._name, self._progress()]))}")
 
 
 def _clean_process() -> CleanProcess | None:
@@ -93,7 +116,7 @@ def _clean_process() -> CleanProcess | None:
     What cannot be imported is told by the trial that needs it.
     """
     with suppress(Exception):
-        import sweep.trainer.fit
+        import sweep.trainer.fit  # noqa: F401
         from sweep.trainer.process import CleanProcess
 
         return CleanProcess.here()
