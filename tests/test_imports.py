@@ -148,7 +148,7 @@ LAYERS = [
     {"store", "data", "search"},
     {"trainer", "analysis"},
     {"engine", "console", "tracking", "report"},
-    {"run", "check", "rank", "export", "train", "cli", "__main__"},
+    {"run", "check", "rank", "export", "train", "schema", "cli", "__main__"},
 ]
 """From the bottom up; a layer may import those below and itself."""
 
