@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -206,8 +206,7 @@ def load_class(entry: str) -> Callable[[TrialSettings], Run]:
         raise _wrong(
             f"`{name}` lacks {', '.join(f'`{method}`' for method in missing)}; see docs/trainers.md"
         )
-    made: Callable[[TrialSettings], Run] = found
-    return made
+    return cast(Callable[[TrialSettings], Run], found)
 
 
 def entry_of(cls: type) -> str:
