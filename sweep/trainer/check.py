@@ -1,0 +1,34 @@
+"""What is wrong with a trainer and its data, told before anything heavy is imported or trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from sweep.data.check import check_data
+from sweep.errors import Mistake
+from sweep.spec.settings import TrialSettings
+from sweep.spec.trainer import CustomTrainer, MonaiTrainer, NnunetTrainer
+
+
+def check_trainer(settings: TrialSettings) -> list[Mistake]:
+    """Everything that can be told without reading pixels and without running anything.
+
+    A mistake of the settings has a key and no file, one of a dataset names its file.
+    """
+    match settings.trainer:
+        case MonaiTrainer():
+            return check_data(settings.data)
+        case NnunetTrainer() as trainer:
+            from sweep.nnunet.check import check_nnunet
+
+            return check_nnunet(trainer)
+        case CustomTrainer() as trainer:
+            return list(_entry_mistakes(trainer.entry))
+
+
+def _entry_mistakes(entry: str) -> Iterator[Mistake]:
+    """A file that there is not; what is in it is not looked at, for that would run it."""
+    where, _, _ = entry.rpartition(":")
+    if where.endswith(".py") and not Path(where).is_file():
+        yield Mistake(f"{where} is no file", key="trainer.entry")
