@@ -56,9 +56,7 @@ def nnunet_trainer(settings: TrialSettings) -> NnunetTrainer:
     return settings.trainer
 
 
-def asked_by_environment(
-    dataset: str, plans: str, configuration: str, fold: int | str
-) -> Asked:
+def asked_by_environment(dataset: str, plans: str, configuration: str, fold: int | str) -> Asked:
     """What the file of `CONFIG_VARIABLE` asks for, or the defaults where it is not set.
 
     Args:

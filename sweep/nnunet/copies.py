@@ -22,6 +22,7 @@ EXT_TRAINER = Path(__file__).resolve().parent / "ext_trainer"
 
 OURS = EXT_TRAINER / "geometric.py"
 
+
 def refuse_other_copies() -> None:
     """Return only where no other file than ours can be taken for the trainer.
 

@@ -121,7 +121,9 @@ class NnunetLoss(nn.Module):
         for part in noted:
             part.values.clear()
         total: Tensor = (
-            self.own(outputs, targets) if self._pair is not self.own else self.own(outputs[0], targets[0])
+            self.own(outputs, targets)
+            if self._pair is not self.own
+            else self.own(outputs[0], targets[0])
         )
         shares = [share for share in self._shares if share != 0]  # nnU-Net skips the others
         sums = {

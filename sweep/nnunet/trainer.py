@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
+from batchgenerators.dataloading.multi_threaded_augmenter import MultiThreadedAugmenter
+from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor, nn
 
-from sweep.data.check import geometric_label
 from sweep.diagnosis import StepValues
-from sweep.errors import InputError
 from sweep.nnunet.asked import Asked, asked_by_environment
 from sweep.nnunet.copies import refuse_other_copies
+from sweep.nnunet.folders import Folders
+from sweep.nnunet.limits import geometric_channel, refuse_unsupported
 from sweep.nnunet.loss import NnunetLoss
 from sweep.nnunet.plans import planned_as_asked
+from sweep.nnunet.postmortem import explain
 from sweep.nnunet.rate import Rate
+from sweep.nnunet.record import begin, write_divergence
+from sweep.spec.settings import TrialSettings
 from sweep.trainer.device import make_deterministic, seed_torch
 from sweep.trainer.guard import Diverged, Guard
 from sweep.trainer.losses import geometric_factor
@@ -36,6 +42,13 @@ class Taken(NamedTuple):
 
     step: int
     batch: Mapping[str, Any]
+
+
+class Passed(NamedTuple):
+    """A forward pass: logits ``[B, C, (D,) H, W]`` of the main output, and the total loss."""
+
+    logits: Tensor
+    loss: Tensor
 
 
 class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
@@ -76,30 +89,14 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
         self.asked = self.configured_as or asked_by_environment(
             plans["dataset_name"], plans["plans_name"], configuration, fold
         )
+        settings, trainer = self.asked.settings, self.asked.trainer
+        plans = planned_as_asked(deepcopy(plans), configuration, trainer)
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        refuse_unsupported(self)
+        self.geometric_class = geometric_channel(dataset_json, trainer.geometric_class)
         self.steps: list[StepValues] = []
         self._taken: deque[Taken] = deque()
-        plans = planned_as_asked(deepcopy(plans), configuration, self.asked.trainer)
-        super().__init__(plans, configuration, fold, dataset_json, device)
-        if self.is_ddp:
-            raise InputError.single(
-                "the guard judges the steps of one process: train with -num_gpus 1, and several"
-                " folds side by side"
-            )
-        if self.label_manager.has_regions:
-            raise InputError.single(
-                "region-based labels are not supported: the geometric terms act on one class of a"
-                " softmax"
-            )
-        settings, trainer = self.asked.settings, self.asked.trainer
-        if settings.loss.weights.kervadec > 0 and self.label_manager.has_ignore_label:
-            raise InputError.single(
-                "must be 0 where the dataset has an ignore label: it has no distance",
-                key="loss.weights.kervadec",
-            )
-        self.geometric_class = geometric_label(
-            {name: n for name, n in dataset_json["labels"].items() if name != "ignore"},
-            trainer.geometric_class,
-        )
+        self._alone = False  # whether nnU-Net's own loop runs
         self.num_epochs = trainer.epochs
         self.num_iterations_per_epoch = trainer.steps_per_epoch or STEPS
         self.num_val_iterations_per_epoch = trainer.validation_steps or VALIDATION_STEPS
@@ -107,7 +104,23 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
         self.weight_decay = settings.optimizer.weight_decay
         make_deterministic(settings)
 
+    @classmethod
+    def configured(cls, settings: TrialSettings, source: str) -> type[nnUNetTrainerGeometric]:
+        """This class with settings of its own, which then ask no environment.
+
+        Args:
+            source: where the settings come from, as a clause.
+        """
+        # Of the same name: nnU-Net calls folders after it, and looks it up for a prediction.
+        return type(cls.__name__, (cls,), {"configured_as": Asked(settings, source)})
+
     # What nnU-Net calls while it sets up.
+
+    def on_train_start(self) -> None:
+        with Folders().in_effect(nnUNet_n_proc_DA=str(self.asked.trainer.workers)):
+            super().on_train_start()
+        if self._alone:
+            begin(self)
 
     def initialize(self) -> None:
         seed_torch(self.asked.settings.seed, 0)
@@ -139,6 +152,29 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
     def _do_i_compile(self) -> bool:
         return self.asked.trainer.compile and bool(super()._do_i_compile())
 
+    @staticmethod
+    def get_training_transforms(*arguments: Any, **named: Any) -> BasicTransform:
+        """nnU-Net's own, but for a blur that would time itself and take what is faster today."""
+        transforms = nnUNetTrainer.get_training_transforms(*arguments, **named)
+        for transform in _each(transforms):
+            if hasattr(transform, "benchmark"):
+                transform.benchmark = False
+        return transforms
+
+    def run_training(self) -> None:
+        """nnU-Net's own loop, which ends at the step that the guard condemns.
+
+        Raises:
+            SystemExit: with code 1, the run having diverged.
+        """
+        self._alone = True
+        try:
+            super().run_training()
+        except Diverged as stop:
+            write_divergence(self, stop.divergence)
+            self.close()
+            raise SystemExit(1) from None
+
     # An epoch.
 
     def on_train_epoch_start(self) -> None:
@@ -157,7 +193,7 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
                 taken, and the weights are those from before it.
         """
         self._taken.append(Taken(len(self.steps) + len(self._taken), batch))
-        loss = self.forward(batch)
+        loss = self.forward(batch, self.network).loss
         self._judged(lambda: self.guard.step(loss, self.loss.terms))
         return {"loss": loss.detach()}
 
@@ -172,16 +208,16 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
         super().on_validation_epoch_start()
         self._seed(2)
 
-    def forward(self, batch: Mapping[str, Any]) -> Tensor:
-        """The total loss of a batch (scalar); its terms are then in ``loss.terms``."""
-        data = batch["data"].to(self.device, non_blocking=True)  # [B, C, (D,) H, W]
+    def forward(self, batch: Mapping[str, Any], network: nn.Module) -> Passed:
+        """A forward pass of a batch; the terms of its loss are then in ``loss.terms``."""
+        data = batch["data"].to(self.device, non_blocking=True)  # [B, channels, (D,) H, W]
         target = batch["target"]
         levels = target if isinstance(target, list) else [target]
         levels = [level.to(self.device, non_blocking=True) for level in levels]
         with self.autocast():
-            output = self.network(data)
-        loss: Tensor = self.loss(output, levels if isinstance(target, list) else levels[0])
-        return loss
+            output = network(data)
+        loss = self.loss(output, levels if isinstance(target, list) else levels[0])
+        return Passed(output[0] if isinstance(output, (list, tuple)) else output, loss)
 
     def train_epoch(self, epoch: int) -> list[StepValues]:
         """Train one epoch, index from 0, and return the values of its steps.
@@ -251,3 +287,40 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.guard.load_state_dict(state["guard"])
+
+    def close(self) -> None:
+        """End the processes that load batches, where there are any."""
+        for loader in (self.dataloader_train, self.dataloader_val):
+            if isinstance(loader, MultiThreadedAugmenter | NonDetMultiThreadedAugmenter):
+                loader._finish()
+
+    def _judged(self, judge: Callable[[], list[StepValues]]) -> None:
+        """Gather the values of the steps that the guard has read.
+
+        Raises:
+            Diverged: with the circumstances, where the guard condemns one of them.
+        """
+        try:
+            self.steps += judge()
+        except Diverged as stop:
+            place = stop.divergence.epoch, stop.divergence.step
+            kept = {(self.current_epoch, taken.step): taken.batch for taken in self._taken}
+            raise explain(self, stop, kept.get(place)) from None
+        while self._taken and self._taken[0].step < len(self.steps):
+            self._taken.popleft()
+
+    def _seed(self, what: int) -> None:
+        """Make what is drawn next a function of (seed, epoch), for loaders in this process."""
+        key = (what, self.current_epoch)
+        seed_torch(self.asked.settings.seed, *key)
+        np.random.seed(np.random.SeedSequence([self.asked.settings.seed, *key]).generate_state(4))
+
+
+def _each(transform: Any) -> Iterator[Any]:
+    """A transform and all that it is made of."""
+    yield transform
+    inner = [getattr(transform, "transform", None), *getattr(transform, "transforms", ())]
+    inner += getattr(transform, "list_of_transforms", ())
+    for part in inner:
+        if part is not None:
+            yield from _each(part)

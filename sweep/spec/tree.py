@@ -44,8 +44,10 @@ def names_in(settings: TrialSettings) -> list[str]:
     return [
         name
         for name in setting_names()
-        if all(name.removeprefix(group) in own or not name.startswith(group)
-               for group, own in chosen.items())
+        if all(
+            name.removeprefix(group) in own or not name.startswith(group)
+            for group, own in chosen.items()
+        )
     ]
 
 

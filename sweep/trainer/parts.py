@@ -85,7 +85,9 @@ def _poly_exponent(parts: Parts) -> float | None:
     middle = parts.loop.epochs // 2
     if middle == 0:
         return None
-    exponent = math.log(parts.rate(middle) / parts.rate(0)) / math.log(1 - middle / parts.loop.epochs)
+    exponent = math.log(parts.rate(middle) / parts.rate(0)) / math.log(
+        1 - middle / parts.loop.epochs
+    )
     return float(f"{exponent:.12g}")  # 0.9, not the 0.8999999999999999 of the logarithms
 
 

@@ -40,5 +40,3 @@ def _same(asked: Any, found: Any) -> bool:
     if isinstance(asked, Sequence) and not isinstance(asked, str):
         return isinstance(found, Sequence) and list(asked) == list(found)
     return (type(asked) is type(found) and bool(asked == found)) or asked is found
-
-

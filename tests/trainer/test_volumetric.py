@@ -74,7 +74,9 @@ def test_column_of_equal_slices_has_the_boundary_of_its_slice() -> None:
     generator = torch.Generator().manual_seed(1)
     slice_ = torch.rand(1, 9, 11, generator=generator)
     column = slice_[:, None].expand(1, 5, 9, 11)
-    assert boundary(column, EVEN).item() == pytest.approx(geometric.boundary(slice_).item(), rel=1e-5)
+    assert boundary(column, EVEN).item() == pytest.approx(
+        geometric.boundary(slice_).item(), rel=1e-5
+    )
 
 
 def test_ramp_has_slope_one_along_each_axis_whatever_the_spacing() -> None:
@@ -92,9 +94,7 @@ def test_small_bodies_are_left_out_and_none_is_exactly_zero_with_a_zero_gradient
     p = torch.zeros(2, 8, 16, 16)
     p[0, 2:4, 2:4, 2:4] = 0.9
     p.requires_grad_()
-    terms = geometric_terms(
-        p, wanted, spacing=EVEN, epsilon=0, mode="centered", min_area=50
-    )
+    terms = geometric_terms(p, wanted, spacing=EVEN, epsilon=0, mode="centered", min_area=50)
     total = torch.stack(list(terms.values())).sum()
     total.backward()  # type: ignore[no-untyped-call]
     assert total.item() == 0
