@@ -81,6 +81,11 @@ class NnunetTrainer(CommonTrainer):
     """Compile the network, which nnU-Net does on a GPU."""
     amp: Literal["auto", "off", "fp16"] = "auto"
     """Precision of the network; auto: fp16 on a GPU and off on a CPU, as nnU-Net has it."""
+    geometric_class: str | int | None = None
+    """Label, by name or number, that the geometric losses act on; null: the first foreground."""
+    geometry: Literal["slices", "volume"] = "slices"
+    """How the geometric losses look at 3D patches: slice by slice along the coarsest axis, or at
+    whole bodies, with the plans' spacing."""
     raw: Folder | None = _from_environment("nnUNet_raw")
     """Folder of the raw datasets; default: the environment's nnUNet_raw."""
     preprocessed: Folder | None = _from_environment("nnUNet_preprocessed")
