@@ -127,7 +127,6 @@ def _train(
     folder: Path, uri: str | None, branching: Sequence[int]
 ) -> Generator[EpochMetrics, None, Outcome]:
     # Inside the generator, so that a failing import or file is the trial's outcome too.
-    from sweep.data.prepare import prepare
     from sweep.engine.site import scratch
     from sweep.spec.load import load_trial
     from sweep.store.layout import Layout
@@ -135,6 +134,7 @@ def _train(
     from sweep.store.workplace import workplace
     from sweep.trainer.checkpoints import Checkpoints
     from sweep.trainer.fit import epochs
+    from sweep.trainer.kinds import make_ready
     from sweep.trainer.trunk import Trunk
 
     remote = None
@@ -146,7 +146,7 @@ def _train(
     with workplace(folder, remote) as place:
         config = load_trial(place.paths.config)
         try:
-            data = prepare(config.data)
+            data = make_ready(config)
         except InputError as error:
             here = socket.gethostname()
             raise InputError([mistake.on(here) for mistake in error.mistakes]) from error
