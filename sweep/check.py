@@ -21,15 +21,18 @@ def command(space: Space, overrides: Overrides = None) -> None:
     with exit_codes():
         from sweep.console.words import print_warnings
         from sweep.errors import one_line
+        from sweep.spec.confirm import most_replicates
         from sweep.spec.wording import counted
 
         spec, warnings = load_checked(space, overrides or [])
+        more = most_replicates(spec)
+        confirm = f", and up to {counted(more, 'replicate')} of the leaders" if more else ""
         print_warnings(warnings)
         typer.echo(
             f"{one_line(str(space))} is fine: {counted(spec.trials, 'trial')} of up to"
             f" {counted(spec.extents.most_epochs, 'epoch')} over"
             f" {counted(len(spec.space), 'setting')}, searcher {spec.searcher.name},"
-            f" scheduler {spec.scheduler.name}"
+            f" scheduler {spec.scheduler.name}{confirm}"
         )
 
 
@@ -48,19 +51,19 @@ def load_checked(
         InputError: with every mistake.
     """
     from sweep.codebase import codebase
-    from sweep.data.check import check_data
     from sweep.errors import Mistake
     from sweep.search.warm_start import check_warm_start
     from sweep.spec.load import load_sweep
     from sweep.spec.machine import Machine
     from sweep.spec.warn import warnings
+    from sweep.trainer.check import check_trainer
 
     machine, idle, passed_over = machine or Machine.here(), list[Mistake](), list[str]()
     spec = load_sweep(
         space,
         overrides,
         machine=machine,
-        check_data=check_data,
+        check_data=check_trainer,
         check_earlier=partial(check_warm_start, tell=passed_over.append) if begins else None,
         tell=idle.append,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -12,6 +11,7 @@ from rich.text import Text
 from sweep.console.words import STYLES, dice_words, status_words
 from sweep.errors import one_line
 from sweep.record import Status
+from sweep.spec.naming import short_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ def ranking_table(
     measured = {name: heading for name, heading in MEASURED.items() if name in frame and wide}
     for heading in ("val Dice", "best at", "epochs", *measured.values()):
         table.add_column(heading, justify="right", no_wrap=True)
-    names = _short_names(parameters)
+    names = short_names(parameters)
     if wide:
         for name in names.values():
             heading = one_line(name).replace("_", "\n")
@@ -96,13 +96,6 @@ def causes(frame: pd.DataFrame) -> list[Text]:
         )
         for row in rows
     ]
-
-
-def _short_names(parameters: list[str]) -> dict[str, str]:
-    """Dotted name → its last part, or the whole where two end in the same."""
-    last = {name: name.rpartition(".")[2] for name in parameters}
-    often = Counter(last.values())
-    return {name: short if often[short] == 1 else name for name, short in last.items()}
 
 
 def _fixed_cells(row: dict[Any, Any]) -> list[str | Text]:

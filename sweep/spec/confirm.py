@@ -13,7 +13,7 @@ from pydantic import Field
 
 from sweep.spec.base import Settings
 from sweep.spec.presets import BASELINE, PRESETS
-from sweep.spec.tree import Finding
+from sweep.spec.tree import Finding, value_of
 
 if TYPE_CHECKING:
     from sweep.record import ParameterValue, Replicate
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_FINALISTS = 20
 SEEDS = 2**31
+NNUNET_FOLDS = 5
 
 
 class ConfirmSettings(Settings):
@@ -32,7 +33,7 @@ class ConfirmSettings(Settings):
     seeds: int = Field(default=5, ge=2, le=100)
     """How many further seeds; the run of the search itself is not counted, since it chose them."""
     folds: int = Field(default=1, ge=1)
-    """On how many folds each of the seeds is trained, from the sweep's own `data.fold` on."""
+    """On how many folds each of the seeds is trained, from the sweep's own fold on."""
 
 
 def blocks(spec: SweepSpec) -> list[tuple[int, int]]:
@@ -49,7 +50,26 @@ def blocks(spec: SweepSpec) -> list[tuple[int, int]]:
 def confirmed_folds(spec: SweepSpec) -> list[int]:
     """The folds that replicates validate on, the sweep's own first."""
     count = spec.confirm.folds if spec.confirm else 0
-    return [(spec.data.fold + step) % spec.data.folds for step in range(count)]
+    own = own_fold(spec)
+    return [((own or 0) + step) % most_folds(spec) for step in range(count)]
+
+
+def fold_key(spec: SweepSpec) -> str:
+    """Dotted name of the setting that chooses the fold: nnU-Net deals its cases itself."""
+    return "trainer.fold" if spec.trainer.kind == "nnunet" else "data.fold"
+
+
+def own_fold(spec: SweepSpec) -> int | None:
+    """The fold of the search's trials; None where nnU-Net validates on all cases."""
+    fold = value_of(spec, fold_key(spec))
+    return fold if isinstance(fold, int) else None
+
+
+def most_folds(spec: SweepSpec) -> int:
+    """How many folds there are to validate on, as far as the settings tell."""
+    if spec.trainer.kind == "nnunet":
+        return NNUNET_FOLDS if own_fold(spec) is not None else 1
+    return 1 if spec.data.source == "brain" else spec.data.folds
 
 
 def most_replicates(spec: SweepSpec) -> int:
@@ -68,18 +88,21 @@ def replicate_settings(
 ) -> TrialSettings:
     """The settings of a trial's replicate: all of its own, but for seed and fold."""
     own: Mapping[str, Any] = parameters if preset is None else PRESETS[preset].settings
-    return spec.trial({**own, "seed": replicate.seed, "data.fold": replicate.fold})
+    changed: dict[str, Any] = {"seed": replicate.seed}
+    if own_fold(spec) is not None:
+        changed[fold_key(spec)] = replicate.fold
+    return spec.trial({**own, **changed})
 
 
 def check_confirm(spec: SweepSpec) -> Iterator[Finding]:
     """What contradicts `confirm` in a valid sweep."""
     if spec.confirm is None:
         return
-    for key in ("seed", "data.fold", "data.folds"):
+    for key in dict.fromkeys(("seed", fold_key(spec), "data.folds")):
         if key in spec.space:
             message = f"replicates differ in seed and fold alone, so `{key}` cannot be searched too"
             yield Finding(("confirm",), message)
-    folds = 1 if spec.data.source == "brain" else spec.data.folds
+    folds = most_folds(spec)
     if spec.confirm.folds > folds:
         message = f"must be at most {folds}, the folds of the data, but is {spec.confirm.folds}"
         yield Finding(("confirm", "folds"), message)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from sweep.data.check import check_data
 from sweep.data.shapes import write_shapes
 from sweep.errors import InputError
 from sweep.spec.confirm import blocks, most_replicates
 from sweep.spec.load import load_sweep
 from sweep.spec.settings import ShapesData
 from sweep.spec.sweep import SweepSpec
+from sweep.trainer.check import check_trainer
 
 SPACE = "space: {optimizer.lr: {uniform: [0.1, 0.2]}}\n"
 
@@ -21,7 +21,7 @@ SPACE = "space: {optimizer.lr: {uniform: [0.1, 0.2]}}\n"
 def loaded(folder: Path, text: str) -> SweepSpec:
     file = folder / "x.yaml"
     file.write_text(text if "space" in text else text + SPACE)
-    return load_sweep(file, check_data=check_data)
+    return load_sweep(file, check_data=check_trainer)
 
 
 def test_nothing_is_confirmed_unless_it_is_asked_for(tmp_path: Path) -> None:
