@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from sweep.analysis.axes import Axis, is_number, make_axis
 from sweep.analysis.confirmation import Confirmation, confirmation
+from sweep.analysis.held_out import HeldOut, held_out
 from sweep.analysis.ranking import ranking_frame
 from sweep.errors import ResultsError
 from sweep.record import ParameterValue, Status, TrialRecord, searched
@@ -64,6 +65,11 @@ class Results:
     def confirmation(self) -> Confirmation | None:
         """What the replicates say of the finalists; None where there are none."""
         return confirmation((*self.records, *self.replicates))
+
+    @cached_property
+    def held_out(self) -> HeldOut | None:
+        """The finalists on the test split; None where there is none, or nobody was tested yet."""
+        return held_out((*self.records, *self.replicates), list(self.frame["trial_id"]))
 
     @cached_property
     def ended(self) -> list[TrialRecord]:

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from sweep.record import CaseScore
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import CustomTrainer
 
 if TYPE_CHECKING:
     from sweep.data.samples import PreparedData
     from sweep.trainer.protocol import Run
+
+
+Evaluate = Callable[[TrialSettings, "Mapping[str, Any]", "PreparedData"], "tuple[CaseScore, ...]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +30,13 @@ class Kind:
         make_ready: does once a machine what its trials have in common (reads and normalises the
             data, plans and preprocesses); returns data for trials to share, if there are any.
         make_run: a run of one configuration, given such data or None.
+        evaluate: scores of weights on the test split, a case each (`sweep.trainer.evaluate`); None
+            where the kind has no test split.
     """
 
     make_ready: Callable[[TrialSettings], PreparedData | None]
     make_run: Callable[[TrialSettings, PreparedData | None], Run]
+    evaluate: Evaluate | None = None
 
 
 def make_ready(settings: TrialSettings) -> PreparedData | None:
@@ -62,6 +69,14 @@ def _monai(settings: TrialSettings, data: PreparedData | None) -> Run:
     return Training(settings, data or _prepare(settings))
 
 
+def _evaluate(
+    settings: TrialSettings, weights: Mapping[str, Any], data: PreparedData
+) -> tuple[CaseScore, ...]:
+    from sweep.trainer.evaluate import evaluate
+
+    return evaluate(settings, weights, data)
+
+
 def _preprocess(settings: TrialSettings) -> None:
     from sweep.nnunet.training import make_ready
 
@@ -89,7 +104,7 @@ def _custom(settings: TrialSettings, data: PreparedData | None) -> Run:
 
 
 KINDS: Mapping[str, Kind] = {
-    "monai": Kind(_prepare, _monai),
+    "monai": Kind(_prepare, _monai, _evaluate),
     "nnunet": Kind(_preprocess, _nnunet),
     "custom": Kind(_load_class, _custom),
 }
