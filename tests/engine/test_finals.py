@@ -104,7 +104,7 @@ def test_replicates_are_tested_in_place_of_the_searchs_own_run() -> None:
     records = [
         *finalist(0, 0.9, 0.8),
         lost,
-        trial(1, Status.COMPLETED, [0.7]),
+        trial(1, Status.COMPLETED, [0.7], {"optimizer.lr": 0.2}),
         trial(2, Outcome(status=Status.FAILED, cause="no"), [0.99]),
     ]
     assert [run.trial_id for run in untested(SPEC, records)] == ["t0000r1", "t0001"]
