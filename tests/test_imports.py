@@ -41,6 +41,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ("sweep.analysis.exhibits", {"torch", "ray", "monai"}),
         ("sweep.report.notebook", {"torch", "ray", "monai"}),
         ("sweep.report.page", {"torch", "ray", "monai"}),
+        ("sweep.nnunet.trainer", {"ray", "monai"}),
         ("sweep.data.prepare", {"ray"}),
         ("sweep.search.searcher", {"torch", "ray", "pandas"}),
         ("sweep.search.optuna_search", {"torch", "ray", "pandas"}),
@@ -125,13 +126,13 @@ def test_only_the_engine_imports_ray() -> None:
     assert all(name.startswith("sweep.engine.") for name in users), users
 
 
-def test_only_the_trainer_and_the_data_import_torch_and_monai() -> None:
+def test_only_trainers_and_data_import_torch_and_monai() -> None:
     users = {
         name
         for name, tree in modules().items()
         if names_of("torch", tree) or names_of("monai", tree)
     }
-    assert all(name.startswith(("sweep.trainer.", "sweep.data.")) for name in users), users
+    assert all(name.startswith(("sweep.trainer.", "sweep.data.", "sweep.nnunet.")) for name in users), users
 
 
 def test_no_module_takes_part_in_an_import_cycle() -> None:
@@ -148,6 +149,7 @@ LAYERS = [
     {"spec"},
     {"store", "data", "search"},
     {"trainer", "analysis"},
+    {"nnunet"},
     {"engine", "console", "tracking", "report"},
     {"run", "check", "rank", "export", "train", "shapes", "cli", "__main__"},
 ]

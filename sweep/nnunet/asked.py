@@ -22,6 +22,10 @@ from sweep.spec.load import load_trial
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import NnunetTrainer
 
+STEPS = 250
+VALIDATION_STEPS = 50
+"""nnU-Net's batches an epoch."""
+
 CONFIG_VARIABLE = "SWEEP_NNUNET_CONFIG"
 
 
