@@ -41,7 +41,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ("sweep.analysis.exhibits", {"torch", "ray", "monai"}),
         ("sweep.report.notebook", {"torch", "ray", "monai"}),
         ("sweep.report.page", {"torch", "ray", "monai"}),
-        ("sweep.nnunet.trainer", {"ray", "monai"}),
+        ("sweep.nnunet.trainer", {"ray"}),
         ("sweep.data.prepare", {"ray"}),
         ("sweep.search.searcher", {"torch", "ray", "pandas"}),
         ("sweep.search.optuna_search", {"torch", "ray", "pandas"}),
@@ -148,8 +148,7 @@ LAYERS = [
     {"errors", "record", "diagnosis", "strict_json", "stopping", "codebase"},
     {"spec"},
     {"store", "data", "search"},
-    {"trainer", "analysis"},
-    {"nnunet"},
+    {"trainer", "nnunet", "analysis"},
     {"engine", "console", "tracking", "report"},
     {"run", "check", "rank", "export", "train", "shapes", "cli", "__main__"},
 ]
