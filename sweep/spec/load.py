@@ -205,7 +205,9 @@ def _spec_despite(document: Document, findings: Sequence[Finding]) -> SweepSpec 
     values = {key: value for key, value in document.values.items() if (key,) not in broken}
     values["name"] = "unnamed"
     if isinstance(values.get("space"), dict):
-        unsure = {key for key in setting_names() if (key.partition(".")[0],) in broken}
+        options = (key for key in values["space"] if str(key).startswith("trainer.options."))
+        known = [*setting_names(), *options]
+        unsure = {key for key in known if (key.partition(".")[0],) in broken}
         values["space"] = {
             key: value
             for key, value in values["space"].items()

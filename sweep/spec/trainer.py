@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import os.path
 import re
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,9 @@ ENTRY = re.compile(r"(?P<where>.+):(?P<name>[A-Za-z_]\w*)")
 """``file.py:Class`` or ``package.module:Class``."""
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
-Folder = Annotated[str, Field(min_length=1), AfterValidator(os.path.abspath)]
+_absolute = os.path.abspath
+
+Folder = Annotated[str, Field(min_length=1), AfterValidator(_absolute)]
 """Kept as an absolute path: a trial may run in another directory, or on another machine."""
 
 
@@ -99,7 +101,7 @@ def _check_entry(entry: str) -> str:
     found = ENTRY.fullmatch(entry)
     where = found["where"] if found else ""
     if found and where.endswith(".py"):
-        return f"{os.path.abspath(where)}:{found['name']}"
+        return f"{_absolute(where)}:{found['name']}"
     if not MODULE.fullmatch(where):
         raise ValueError(
             "must name a class as `my_trainer.py:MyTraining` or `my_package.module:MyTraining`, "
@@ -116,7 +118,7 @@ class CustomTrainer(CommonTrainer):
     """The class, in a file or a module: my_trainer.py:MyTraining, my_package.module:MyTraining."""
     amp: Literal["off", "bf16", "fp16"] = "off"
     """Precision of the network: float32, or mixed with bfloat16 or float16."""
-    options: dict[str, ParameterValue] = {}
+    options: dict[str, ParameterValue] = Field(default_factory=dict)
     """What the class itself is set by; each can be searched, as trainer.options.NAME."""
 
     @field_validator("options")

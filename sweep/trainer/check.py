@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from sweep.data.check import check_data
@@ -20,7 +21,7 @@ def check_trainer(settings: TrialSettings) -> list[Mistake]:
         case MonaiTrainer():
             return check_data(settings.data)
         case NnunetTrainer() as trainer:
-            from sweep.nnunet.check import check_nnunet
+            from sweep.nnunet.datasets import check_nnunet
 
             return check_nnunet(trainer)
         case CustomTrainer() as trainer:
@@ -28,7 +29,10 @@ def check_trainer(settings: TrialSettings) -> list[Mistake]:
 
 
 def _entry_mistakes(entry: str) -> Iterator[Mistake]:
-    """A file that there is not; what is in it is not looked at, for that would run it."""
+    """A file or package that there is not; none is imported, for that would run it."""
     where, _, _ = entry.rpartition(":")
-    if where.endswith(".py") and not Path(where).is_file():
-        yield Mistake(f"{where} is no file", key="trainer.entry")
+    if where.endswith(".py"):
+        if not Path(where).is_file():
+            yield Mistake(f"{where} is no file", key="trainer.entry")
+    elif find_spec(package := where.partition(".")[0]) is None:
+        yield Mistake(f"the package {package} is not installed", key="trainer.entry")

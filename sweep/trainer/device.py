@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 
 import numpy as np
 import torch
@@ -32,3 +33,11 @@ def seed_torch(seed: int, *key: int) -> None:
     """Seed torch with a function of the trial's seed and a key, such as (epoch, step)."""
     state = np.random.SeedSequence([seed, *key]).generate_state(1, np.uint64)[0]
     torch.manual_seed(int(state))
+
+
+def seed_everything(seed: int, *key: int) -> None:
+    """Seed Python's, NumPy's and torch's generators with a function of the seed and a key."""
+    words = np.random.SeedSequence([seed, *key]).generate_state(3, np.uint32)
+    random.seed(int(words[0]))
+    np.random.seed(int(words[1]))
+    torch.manual_seed(int(words[2]))

@@ -1,8 +1,8 @@
 """What the loop of a trial asks of whatever trains it: the protocol behind ``trainer.kind``.
 
 A run is a function of its settings and its state at the start of an epoch. Whoever keeps to that
-gets the rest from `sweep.trainer.fit`: checkpoints, going on after an interruption, shared warm-ups,
-early stopping, the searchers' and schedulers' decisions, ranking and report.
+gets the rest from `sweep.trainer.fit`: checkpoints, going on after an interruption, shared
+warm-ups, early stopping, the decisions of searcher and scheduler, ranking and report.
 """
 
 from __future__ import annotations
