@@ -117,6 +117,12 @@ class LatestValues:
     def log(self, key: str, value: Any, step: int) -> None:
         self._values[key] = value
 
+    def log_summary(self, key: str, value: Any) -> None:
+        self._values[key] = value
+
+    def update_config(self, config: Mapping[str, Any]) -> None:
+        """Nobody asks for it."""
+
     def get_value(self, key: str, step: int | None) -> Any:
         return self._values[key]
 
