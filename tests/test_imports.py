@@ -150,7 +150,7 @@ LAYERS = [
     {"store", "data", "search"},
     {"trainer", "nnunet", "analysis"},
     {"engine", "console", "tracking", "report"},
-    {"run", "check", "rank", "export", "train", "shapes", "cli", "__main__"},
+    {"run", "check", "rank", "export", "train", "schema", "shapes", "cli", "__main__"},
 ]
 """From the bottom up; a layer may import those below and itself."""
 

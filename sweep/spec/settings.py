@@ -115,8 +115,11 @@ class GeometricWeights(Settings):
     """Weights of the loss terms that switch on late; 0 leaves a term out."""
 
     compactness: Annotated[float, ActsLate()] = Field(default=0.01, ge=0)
+    """1 − 4πA/P² of the soft mask's area A and perimeter P: 0 for a disc."""
     boundary: Annotated[float, ActsLate()] = Field(default=0.005, ge=0)
+    """Roughness of the soft mask: variance and mean size of its Laplacian."""
     aspect: Annotated[float, ActsLate()] = Field(default=0.005, ge=0)
+    """How elongated the soft mask is, from its second moments."""
     kervadec: Annotated[float, ActsLate()] = Field(default=0.0, ge=0)
     """Kervadec's boundary loss: the one term that compares with the reference."""
 
@@ -173,9 +176,11 @@ class OptimizerSettings(Settings):
     momentum: float = Field(default=0.99, ge=0, lt=1)
     """Momentum of SGD; AdamW does not use it."""
     weight_decay: float = Field(default=3e-5, ge=0)
+    """L2 penalty of SGD; AdamW takes it off the weights directly."""
     schedule: Literal["poly", "constant"] = "poly"
     """poly: lr · (1 − epoch / epochs)^poly_exponent, as in nnU-Net."""
     poly_exponent: float = Field(default=0.9, gt=0)
+    """How the learning rate falls: 1 in a straight line, less later and steeper."""
     gradient_clip: float | None = Field(default=12.0, gt=0)
     """Largest gradient norm of a step; null: no clipping."""
 
@@ -214,7 +219,9 @@ class EvaluationSettings(Settings):
     """How the validation cases are predicted, and what is measured of them beside Dice."""
 
     metrics: Annotated[
-        tuple[MetricName, ...], Field(strict=False), BeforeValidator(_all_metrics)
+        tuple[MetricName, ...],
+        Field(strict=False),
+        BeforeValidator(_all_metrics, json_schema_input_type=Literal["all"] | list[MetricName]),
     ] = get_args(MetricName)
     """all, or some of iou, hd95 (in pixels) and shape (compactness, solidity and eccentricity of
     prediction and reference); [] for none."""
@@ -274,7 +281,9 @@ class TrialSettings(Settings):
     evaluation: EvaluationSettings = EvaluationSettings()
     early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
     expect: Annotated[
-        tuple[Expectation, ...], Field(strict=False), BeforeValidator(_one_or_several)
+        tuple[Expectation, ...],
+        Field(strict=False),
+        BeforeValidator(_one_or_several, json_schema_input_type=Expectation | list[Expectation]),
     ] = ()
     """What a healthy run reaches, such as `[{epoch: 10, val_dice: 0.3}, {max_gap: 0.15}]`."""
 
