@@ -194,8 +194,8 @@ def prepare_data(spec: SweepSpec, console: Console) -> None:
     from sweep.spec.warn import largest_loss
     from sweep.trainer.kinds import make_ready
 
-    with console.status("Preparing the data"):
-        data = make_ready(spec)
+    with console.status("Preparing the data") as status:
+        data = make_ready(spec, status.update)
     if data is not None:
         print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
 

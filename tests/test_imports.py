@@ -132,7 +132,9 @@ def test_only_trainers_and_data_import_torch_and_monai() -> None:
         for name, tree in modules().items()
         if names_of("torch", tree) or names_of("monai", tree)
     }
-    assert all(name.startswith(("sweep.trainer.", "sweep.data.", "sweep.nnunet.")) for name in users), users
+    assert all(
+        name.startswith(("sweep.trainer.", "sweep.data.", "sweep.nnunet.")) for name in users
+    ), users
 
 
 def test_no_module_takes_part_in_an_import_cycle() -> None:

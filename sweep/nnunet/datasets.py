@@ -41,13 +41,29 @@ def check_nnunet(asked: NnunetTrainer) -> list[Mistake]:
 
 
 def is_planned(asked: NnunetTrainer) -> bool:
-    """Whether the dataset was planned and its configuration preprocessed."""
+    """Whether the dataset was planned and all of it preprocessed for the configuration."""
     folder = _preprocessed(asked)
     if folder is None or not (folder / f"{asked.plans}.json").is_file():
         return False
     planned = _read(folder / f"{asked.plans}.json")["configurations"].get(asked.configuration)
-    # A configuration that the plans lack is not planned by planning again: it is a mistake.
-    return planned is None or (folder / _data_identifier(folder, asked)).is_dir()
+    if planned is None:
+        return True  # it is not planned by planning again: it is a mistake, told elsewhere
+    done, total = preprocessed_cases(asked)
+    # The references are copied last.
+    return done >= total and (folder / "gt_segmentations").is_dir()
+
+
+def preprocessed_cases(asked: NnunetTrainer) -> tuple[int, int]:
+    """How many cases are preprocessed for the configuration, and how many there are to be.
+
+    The dataset has its plans.
+    """
+    folder = _preprocessed(asked)
+    assert folder is not None
+    total = int(_read(folder / "dataset.json")["numTraining"])
+    # Written last of a case's files.
+    done = sum(1 for _ in (folder / _data_identifier(folder, asked)).glob("*.pkl"))
+    return done, total
 
 
 def raw_dataset(asked: NnunetTrainer) -> Path:

@@ -79,7 +79,7 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
         self,
         plans: dict[str, Any],
         configuration: str,
-        fold: int,
+        fold: int | str,
         dataset_json: dict[str, Any],
         device: torch.device = CUDA,
     ) -> None:

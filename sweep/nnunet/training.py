@@ -151,12 +151,3 @@ def made(settings: TrialSettings, folders: Folders) -> nnUNetTrainerGeometric:
 def _close(trainer: nnUNetTrainerGeometric, folder: tempfile.TemporaryDirectory[str]) -> None:
     trainer.close()
     folder.cleanup()
-
-
-def make_ready(settings: TrialSettings) -> None:
-    """Plan and preprocess the dataset where that was not done.
-
-    Raises:
-        InputError: that cannot be done; says why.
-    """
-    preprocessed_files(nnunet_trainer(settings))
