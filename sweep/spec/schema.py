@@ -21,6 +21,10 @@ Schema = dict[str, Any]
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 """What yaml-language-server understands; nothing that is used here means another thing later."""
+IMPLIED = {"kind": "monai"}
+"""Words that choose among alternative groups, and the one that is meant where none is given."""
+OPTIONS = r"^trainer\.options\.[A-Za-z_]\w*$"
+"""Searched options of a custom trainer, whose names only that knows."""
 NUMBERS = {"number", "integer"}
 SCALARS = NUMBERS | {"string", "boolean", "null"}
 
@@ -46,6 +50,7 @@ def sweep_schema() -> Schema:
         "minProperties": 1,
         "additionalProperties": False,
         "properties": dict(_space(own)),
+        "patternProperties": {OPTIONS: {"type": "object", "minProperties": 1, "maxProperties": 1}},
     }
     schema["required"].remove("name")  # the file's own, unless it says otherwise
     return {"$schema": DIALECT, "title": "A sweep of medical-sweep", **schema}
@@ -115,7 +120,8 @@ def _parts(schema: Schema) -> Iterator[Schema]:
 def _require_the_choice(schema: Schema, root: Schema) -> None:
     """Of alternative groups each is known by a word (``source: brain``), which cannot be missing.
 
-    Where the word alone will do (``searcher: tpe``), the default's own can be left out.
+    Where the word alone will do (``searcher: tpe``), the default's own can be left out; so can a
+    word of `IMPLIED`.
     """
     groups = [root["$defs"][one["$ref"].rpartition("/")[2]] for one in options(schema) if _ref(one)]
     if len(groups) < 2:
@@ -126,7 +132,7 @@ def _require_the_choice(schema: Schema, root: Schema) -> None:
         if all("const" in group["properties"].get(name, {}) for group in groups)
     ]
     bare = len(groups) < len(options(schema))
-    default = schema.get("default", {}).get(key) if bare else None
+    default = schema.get("default", {}).get(key) if bare else IMPLIED.get(key)
     for group in groups:
         if group["properties"][key]["const"] != default:
             group["required"] = list(dict.fromkeys([key, *group.get("required", ())]))
