@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
@@ -19,8 +19,14 @@ from sweep.record import ParameterValue, Status, TrialRecord
 from sweep.spec.extents import WEIGHTS
 
 EPSILON = "loss.sqrt_epsilon"
-FIRST_COLUMNS = ("loss.warmup_epochs", *WEIGHTS)
+WARMUP = "loss.warmup_epochs"
+FIRST_COLUMNS = (WARMUP, *WEIGHTS)
 MOST_MAPS = 4
+THIRDS = 3
+MOST_BOUNDS = 6
+"""Bounds of cells that fit under a map as numbers."""
+DARK = 0.6
+"""Probability from which a shade is too dark for dark text."""
 MOST_MARKS = 150
 """Trials of one kind that are marked on a map, beside its counts."""
 PRIOR = 0.5
@@ -64,10 +70,39 @@ def rate_of(records: Sequence[TrialRecord]) -> Rate:
     return Rate(sum(r.status is Status.DIVERGED for r in records), len(records))
 
 
+@dataclass(frozen=True, slots=True)
+class Map:
+    """One map of the figure.
+
+    Args:
+        across, up: the parameters of its axes.
+        within: a third parameter and the one cell of it whose trials are shown; None: all trials.
+    """
+
+    across: str
+    up: str
+    within: tuple[Cells, int] | None = None
+
+    @property
+    def title(self) -> str:
+        if self.within is None:
+            return ""
+        cells, cell = self.within
+        return f"{cells.axis.name.rpartition('.')[2]} {cells.labels[cell]}"
+
+    def of(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+        """Those of the trials that belong on this map."""
+        if self.within is None:
+            return list(records)
+        cells, cell = self.within
+        return [record for record in records if _cell(cells, record) == cell]
+
+
 def stability_map(results: Results) -> Exhibit:
-    """Probability of divergence over pairs of parameters, with the trials that it is made from."""
+    """Probability of divergence over ε, warm-up and weights, with the trials that it rests on."""
     at_risk = results.at_risk
     pairs = _pairs(results)
+    maps = [*pairs, *_thirds(results, pairs)]
     return Exhibit(
         name="stability",
         title="Where trials diverge",
@@ -78,26 +113,47 @@ def stability_map(results: Results) -> Exhibit:
             "under the pointer. A field without a number has no trial: nothing is known there, "
             "and nothing is smoothed into it. Trials that were pruned before their geometric loss "
             "acted, failed ones and presets from outside the space are left out. The other "
-            "parameters vary within a field."
+            "parameters vary within a field"
+            + (
+                "; the last row takes the map of the weight that matters most apart by the "
+                "length of the warm-up."
+                if len(maps) > len(pairs)
+                else "."
+            )
         ),
-        figure=_maps(results, at_risk, pairs) if at_risk and pairs else None,
+        figure=_maps(results, at_risk, maps) if at_risk and pairs else None,
     )
 
 
-def _pairs(results: Results) -> list[tuple[str, str]]:
-    """(column, row) parameters of each map: ε against warm-up and weights where these vary."""
-    found = importance_for_divergence(results)
-    order = list(found.shares) if found else []
-    order += [name for name in results.varied if name not in order]
+def _pairs(results: Results) -> list[Map]:
+    """The maps over two parameters: ε against warm-up and weights where these vary."""
+    order = _by_importance(results)
     if len(order) < 2:
-        return [(name, name) for name in order]
+        return [Map(name, name) for name in order]
     row = EPSILON if EPSILON in order else order[0]
     columns = [name for name in FIRST_COLUMNS if name in order and name != row]
     columns = columns or [name for name in order if name != row][:2]
-    return [(column, row) for column in columns[:MOST_MAPS]]
+    return [Map(column, row) for column in columns[:MOST_MAPS]]
 
 
-def _finding(results: Results, at_risk: Sequence[TrialRecord], pairs: list[tuple[str, str]]) -> str:
+def _thirds(results: Results, pairs: Sequence[Map]) -> list[Map]:
+    """ε against the weight that matters most, for short, middle and long warm-ups."""
+    weights = [name for name in _by_importance(results) if name in WEIGHTS]
+    if {EPSILON, WARMUP} - {name for pair in pairs for name in (pair.across, pair.up)}:
+        return []
+    warmups = results.axes[WARMUP].cells(THIRDS)
+    found = [Map(weights[0], EPSILON, (warmups, n)) for n in range(len(warmups.labels)) if weights]
+    return found if 1 < len(found) <= THIRDS else []
+
+
+def _by_importance(results: Results) -> list[str]:
+    """Varied parameters, the more important for divergence first."""
+    found = importance_for_divergence(results)
+    order = list(found.shares) if found else []
+    return order + [name for name in results.varied if name not in order]
+
+
+def _finding(results: Results, at_risk: Sequence[TrialRecord], pairs: Sequence[Map]) -> str:
     if not at_risk:
         return "No trial has ended with its geometric loss at work: nothing to tell yet."
     overall = rate_of(at_risk)
@@ -105,7 +161,7 @@ def _finding(results: Results, at_risk: Sequence[TrialRecord], pairs: list[tuple
     if not pairs or overall.diverged in (0, overall.trials):
         low, high = overall.interval
         return f"{told} 90 % interval of the probability: {percent(low)} to {percent(high)}."
-    name = pairs[0][1]
+    name = pairs[0].up
     cells = _cells(results, name, len(at_risk))
     rates = {
         label: rate_of([r for r in at_risk if _cell(cells, r) == cell])
@@ -121,90 +177,145 @@ def _finding(results: Results, at_risk: Sequence[TrialRecord], pairs: list[tuple
 
 
 def _cells(results: Results, name: str, trials: int) -> Cells:
-    return results.axes[name].cells(3 if trials < 50 else 5 if trials < 300 else 8)
+    axis = results.axes[name]
+    most = 3 if trials < 50 else 5 if trials < 300 else 8
+    is_continuum = isinstance(axis, Scale) and not axis.whole
+    return axis.cells(min(most, MOST_BOUNDS - 1) if is_continuum else most)
 
 
-def _maps(
-    results: Results, at_risk: Sequence[TrialRecord], pairs: list[tuple[str, str]]
-) -> go.Figure:
+def _maps(results: Results, at_risk: Sequence[TrialRecord], maps: Sequence[Map]) -> go.Figure:
+    """Maps of all trials in two columns, below them those of a part in three."""
     short = short_names(results.parameters)
-    columns = min(2, len(pairs))
-    rows = -(-len(pairs) // columns)
-    figure = make_subplots(
-        rows=rows, cols=columns, horizontal_spacing=0.14, vertical_spacing=0.32 / rows
-    )
-    for n, (across, up) in enumerate(pairs):
-        place = {"row": n // columns + 1, "col": n % columns + 1}
-        x, y = (_cells(results, name, len(at_risk)) for name in (across, up))
-        figure.add_trace(_shades(x, y, at_risk, first=n == 0), **place)
-        for trace in _points(x, y, at_risk, first=n == 0):
+    whole = [one for one in maps if one.within is None]
+    figure = _grid(maps, len(whole))
+    for n, one in enumerate(maps):
+        records = one.of(at_risk)
+        columns, first = (2, 0) if n < len(whole) else (THIRDS, len(whole))
+        columns = min(columns, len(maps))
+        rows_above = 0 if n < len(whole) else -(-len(whole) // 2)
+        row, column = divmod(n - first, columns)
+        place = {"row": rows_above + row + 1, "col": column * (6 // columns) + 1}
+        x, y = (_cells(results, name, len(at_risk)) for name in (one.across, one.up))
+        rates = _rates(x, y, records)
+        figure.add_trace(_shades(rates, first=n == 0), **place)
+        for trace in [*_points(x, y, records, many=len(at_risk) >= 100, first=n == 0)]:
             figure.add_trace(trace, **place)
+        figure.add_trace(_counts(rates), **place)
         for update, cells, name in (
-            (figure.update_xaxes, x, across),
-            (figure.update_yaxes, y, up),
+            (figure.update_xaxes, x, one.across),
+            (figure.update_yaxes, y, one.up),
         ):
             update(
-                title=short[name],
-                tickvals=list(range(len(cells.labels))),
-                ticktext=list(cells.labels),
+                title="" if cells is y and column else short[name],  # one row, one parameter
+                tickvals=[at for at, _ in cells.ticks],
+                ticktext=[text for _, text in cells.ticks],
+                tickangle=0,
                 range=[-0.5, len(cells.labels) - 0.5],
                 automargin=True,
                 **place,
             )
-    return finished(figure, height=100 + 300 * rows)
+    rows = -(-len(whole) // 2) + (len(maps) > len(whole))
+    return finished(figure, height=100 + 290 * rows)
 
 
-def _shades(x: Cells, y: Cells, at_risk: Sequence[TrialRecord], *, first: bool) -> go.Heatmap:
+def _grid(maps: Sequence[Map], whole: int) -> go.Figure:
+    """Empty axes: a sixth of the width is the unit."""
+    wide = {"colspan": 6 if len(maps) == 1 else 3}
+    rows: list[list[dict[str, int] | None]] = []
+    for start in range(0, whole, 2):
+        count = min(2, whole - start)
+        rows.append(([wide, *[None] * (wide["colspan"] - 1)] * count + [None] * 3)[:6])
+    if whole < len(maps):
+        rows.append([{"colspan": 2}, None] * THIRDS)
+    return make_subplots(
+        rows=len(rows),
+        cols=6,
+        specs=rows,
+        subplot_titles=[one.title for one in maps],
+        horizontal_spacing=0.075,
+        vertical_spacing=0.34 / len(rows),
+    )
+
+
+def _rates(x: Cells, y: Cells, records: Sequence[TrialRecord]) -> list[list[Rate]]:
+    """Of each field, row by row from below."""
     fields: dict[tuple[int, int], list[TrialRecord]] = {}
-    for record in at_risk:
+    for record in records:
         fields.setdefault((_cell(x, record), _cell(y, record)), []).append(record)
-    rates = [
+    return [
         [rate_of(fields.get((across, up), [])) for across in range(len(x.labels))]
         for up in range(len(y.labels))
     ]
+
+
+def _shades(rates: list[list[Rate]], *, first: bool) -> go.Heatmap:
     return go.Heatmap(
         z=[[rate.mean if rate.trials else None for rate in row] for row in rates],
         text=[[f"{r.diverged}/{r.trials}" if r.trials else "" for r in row] for row in rates],
         customdata=[[rate.words for rate in row] for row in rates],
-        texttemplate="%{text}",
         hovertemplate="diverged: %{customdata}<extra></extra>",
         hoverongaps=False,
         zmin=0,
         zmax=1,
         colorscale=PALE_TO_ALARM,
         showscale=first,
-        colorbar={"title": "probability of<br>divergence", "tickformat": ".0%", "thickness": 12},
+        colorbar={
+            "title": {"text": "probability of divergence", "side": "right"},
+            "tickformat": ".0%",
+            "thickness": 12,
+            "lenmode": "pixels",
+            "len": 260,
+            "y": 1,
+            "yanchor": "top",
+        },
         xgap=2,
         ygap=2,
     )
 
 
-def _points(x: Cells, y: Cells, at_risk: Sequence[TrialRecord], *, first: bool) -> list[go.Scatter]:
+def _counts(rates: list[list[Rate]]) -> go.Scatter:
+    """The counts, over the marks of the trials."""
+    seen = [(x, y, rate) for y, row in enumerate(rates) for x, rate in enumerate(row)]
+    seen = [field for field in seen if field[2].trials]
+    return go.Scatter(
+        x=[x for x, _, _ in seen],
+        y=[y for _, y, _ in seen],
+        text=[f"{rate.diverged}/{rate.trials}" for _, _, rate in seen],
+        mode="text",
+        textfont={
+            "size": 12,
+            "color": ["#ffffff" if rate.mean > DARK else INK for _, _, rate in seen],
+            "shadow": "auto",
+        },
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _points(
+    x: Cells, y: Cells, records: Sequence[TrialRecord], *, many: bool, first: bool
+) -> Iterator[go.Scatter]:
     """The trials in their fields, beside the count in the middle."""
-    traces = []
     for name, symbol, diverged in (("diverged", "x", True), ("did not", "circle", False)):
-        shown = [r for r in at_risk if (r.status is Status.DIVERGED) is diverged]
+        shown = [r for r in records if (r.status is Status.DIVERGED) is diverged]
         shown = list(thinned(shown, MOST_MARKS))
-        traces.append(
-            go.Scatter(
-                x=[_spread(x, r, n) for n, r in enumerate(shown)],
-                y=[_spread(y, r, 3 * n + 1) for n, r in enumerate(shown)],
-                mode="markers",
-                name=name,
-                legendgroup=name,
-                showlegend=first,
-                marker={
-                    "symbol": symbol,
-                    "size": (7 if diverged else 6) if len(at_risk) < 100 else 4,
-                    "color": INK if diverged else "#ffffff",
-                    "line": {"width": 1, "color": "#ffffff" if diverged else INK},
-                },
-                cliponaxis=False,
-                text=[_hover(r, (x.axis.name, y.axis.name)) for r in shown],
-                hovertemplate="%{text}<extra></extra>",
-            )
+        yield go.Scatter(
+            x=[_spread(x, r, n) for n, r in enumerate(shown)],
+            y=[_spread(y, r, 3 * n + 1) for n, r in enumerate(shown)],
+            mode="markers",
+            name=name,
+            legendgroup=name,
+            showlegend=first,
+            marker={
+                "symbol": symbol,
+                "size": (5 if many else 7) + diverged,
+                "color": "#ffffff",
+                "line": {"width": 1, "color": INK},
+            },
+            cliponaxis=False,
+            text=[_hover(r, (x.axis.name, y.axis.name)) for r in shown],
+            hovertemplate="%{text}<extra></extra>",
         )
-    return traces
 
 
 def _spread(cells: Cells, record: TrialRecord, n: int) -> float:
