@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.base import Settings
 from sweep.spec.network import NetworkSettings
+from sweep.spec.trainer import MonaiTrainer, TrainerSettings
 
 MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
 
@@ -108,27 +109,6 @@ class NnunetRawData(CommonData):
 
 
 DataSettings = Annotated[ShapesData | BrainData | NnunetRawData, Field(discriminator="source")]
-
-
-class TrainerSettings(Settings):
-    """The training loop."""
-
-    kind: Literal["monai"] = "monai"
-    """Which trainer runs the trial."""
-    epochs: int = Field(default=100, ge=1)
-    """Most epochs that a trial trains."""
-    batch_size: int = Field(default=8, ge=1)
-    """Images a step."""
-    steps_per_epoch: int | None = Field(default=None, ge=1)
-    """Optimizer steps an epoch; null: once through the training images."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto takes a GPU where the trial has one."""
-    threads: int = Field(default=1, ge=1)
-    """CPU threads of torch; sums depend on it in the last bit, so it is a setting."""
-    deterministic: bool = True
-    """Ask torch for deterministic kernels."""
-    amp: Literal["off", "bf16", "fp16"] = "off"
-    """Precision of the network: float32, or mixed with bfloat16 or float16; losses are float32."""
 
 
 class GeometricWeights(Settings):
@@ -293,7 +273,7 @@ class TrialSettings(Settings):
     """Seed of weights, data order and augmentation."""
     data: DataSettings = ShapesData()
     augmentation: AugmentationSettings = AugmentationSettings()
-    trainer: TrainerSettings = TrainerSettings()
+    trainer: TrainerSettings = MonaiTrainer()
     network: NetworkSettings = NetworkSettings()
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
@@ -331,8 +311,9 @@ class TrialSettings(Settings):
     def _network_fits_the_images(
         cls, network: NetworkSettings, info: ValidationInfo
     ) -> NetworkSettings:
-        if {"data", "trainer"} <= info.data.keys():
+        trainer = info.data.get("trainer")
+        if "data" in info.data and isinstance(trainer, MonaiTrainer):
             side = info.data["data"].smallest_side
             if side is not None:
-                network.must_fit(side, info.data["trainer"].batch_size)
+                network.must_fit(side, trainer.batch_size)
         return network

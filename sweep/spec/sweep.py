@@ -34,6 +34,7 @@ from sweep.spec.strategy import (
     TpeSearcher,
 )
 from sweep.spec.trackers import Tracking
+from sweep.spec.trainer import CustomTrainer
 from sweep.spec.tree import late_keys, setting_names, value_of
 from sweep.spec.warm_start import WarmStartSettings
 from sweep.spec.wording import findings_of, quoted, shown, unknown_setting
@@ -232,8 +233,12 @@ class SweepSpec(TrialSettings):
         return isinstance(scheduler, StoppingScheduler) and scheduler.clock == "activation"
 
     def _unknown(self, key: str) -> str:
-        if key in setting_names():  # of another source
-            group, _, _ = key.rpartition(".")
+        group, _, option = key.rpartition(".")
+        if group == "trainer.options" and isinstance(self.trainer, CustomTrainer):
+            return f"`trainer.options` has no {quoted(option)}: give it a value there to search it"
+        if group == "trainer.options" or (key in setting_names() and group == "trainer"):
+            return f"{quoted(key)} is not a setting of `trainer` with kind `{self.trainer.kind}`"
+        if key in setting_names() and group == "data":  # of another source
             return f"{quoted(key)} is not a setting of `{group}` with source `{self.data.source}`"
         return unknown_setting(key, TrialSettings)
 
