@@ -33,7 +33,7 @@ def trial_schema() -> Schema:
         "enum": list(PRESETS),
         "description": "Named settings, a preset; what the file gives itself wins.",
     }
-    return {"$schema": DIALECT, "title": "A trial of medical-sweep", **schema}
+    return {"$schema": DIALECT, **schema}
 
 
 def sweep_schema() -> Schema:
@@ -50,7 +50,7 @@ def sweep_schema() -> Schema:
         "patternProperties": dict(_open_space(own)),
     }
     schema["required"].remove("name")  # the file's own, unless it says otherwise
-    return {"$schema": DIALECT, "title": "A sweep of medical-sweep", **schema}
+    return {"$schema": DIALECT, **schema}
 
 
 def single_settings(
