@@ -34,8 +34,9 @@ from sweep.analysis.importance import (
 )
 from sweep.analysis.parallel import parallel_coordinates
 from sweep.analysis.patience import Replayed, patience_tradeoff, tradeoff
+from sweep.analysis.rates import Rate
 from sweep.analysis.slices import correlations, slices
-from sweep.analysis.stability import Rate, stability_map
+from sweep.analysis.stability import stability_map
 from sweep.analysis.timeline import deaths, divergence_timeline
 from sweep.record import Outcome, ParameterValue, Status, TrialRecord
 
