@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from synthetic import (
     COMPACTNESS,
     EPSILON,
     PATIENCE,
+    SWEEP_YAML,
     WARMUP,
     diverged_at,
     drawn,
@@ -32,8 +34,9 @@ from sweep.analysis.importance import (
 )
 from sweep.analysis.parallel import parallel_coordinates
 from sweep.analysis.patience import Replayed, patience_tradeoff, tradeoff
+from sweep.analysis.rates import Rate
 from sweep.analysis.slices import correlations, slices
-from sweep.analysis.stability import Rate, stability_map
+from sweep.analysis.stability import stability_map
 from sweep.analysis.timeline import deaths, divergence_timeline
 from sweep.record import Outcome, ParameterValue, Status, TrialRecord
 
@@ -118,6 +121,22 @@ def test_step_at_the_switch_on_is_the_difference_of_the_two_epochs_beside_it() -
     )
 
 
+def test_rungs_of_a_leader_are_marked_so_many_epochs_after_its_own_switch_on() -> None:
+    clock = "scheduler: {{name: asha, clock: activation, grace_period: 3, reduction_factor: 2}}"
+    yaml = re.sub("scheduler: .*", clock, SWEEP_YAML) + "presets: [baseline]\n"
+    results = results_of(
+        trial(0, Status.COMPLETED, [0.5] * 20, parameters(warmup=2)),
+        trial(1, Status.COMPLETED, [0.4] * 20, parameters(warmup=5)),
+        yaml=yaml,
+    )
+    assert results.spec.rungs() == [3, 6, 12]
+    figure = learning_curves(results).figure
+    assert figure is not None
+    (rungs,) = (trace for trace in figure.data if trace.name == "rung")
+    # After 2 + 3 trained epochs, that is with epoch 4.
+    assert list(rungs.x) == [4, 7, 13, 7, 10, 16]
+
+
 # --- stability ------------------------------------------------------------------------------------
 
 
@@ -163,6 +182,30 @@ def test_field_of_the_map_without_a_trial_stays_empty() -> None:
     assert list(shades.text[0]) == ["1/1", "", ""]
     assert list(shades.z[0]) == [0.75, None, None]
     assert list(shades.z[2]) == [None, None, 0.25]
+
+
+def test_map_of_three_parameters_shows_each_trial_with_the_warm_ups_of_its_length() -> None:
+    results = results_of(
+        *(
+            trial(
+                n,
+                diverged_at(2) if n == 0 else Status.COMPLETED,
+                [0.5] * 20,
+                parameters(epsilon=(0, 1e-6)[n % 2], warmup=2 + n, compactness=10 ** -(n / 2)),
+            )
+            for n in range(6)
+        )
+    )
+    figure = stability_map(results).figure
+    assert figure is not None
+    assert [title.text for title in figure.layout.annotations] == [
+        "warmup_epochs 2 – 3",
+        "warmup_epochs 4 – 5",
+        "warmup_epochs 6 – 7",
+    ]
+    shades = [trace for trace in figure.data if trace.type == "heatmap"]
+    counts = [[text for row in trace.text for text in row if text] for trace in shades[2:]]
+    assert counts == [["1/1", "0/1"], ["0/1", "0/1"], ["0/1", "0/1"]]
 
 
 # --- timeline -------------------------------------------------------------------------------------
