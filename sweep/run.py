@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.console.exits import INTERRUPTED, exit_codes, run_alone
+from sweep.console.exits import exit_codes, run_alone
+from sweep.interrupted import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -245,7 +246,9 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
         progress.start_clock()
         if console.is_terminal and not show.verbose:
             with LiveView(spec.name, progress, console):
-                return execute(conductor, spec, store.layout.log, site, monitoring)
+                ending = execute(conductor, spec, store.layout.log, site, monitoring)
+            print_warnings(progress.warning_words)
+            return ending
         conductor.subscribe(PlainView(progress, console))
         log = store.layout.log
         return execute(conductor, spec, log, site, monitoring, verbose=show.verbose)
