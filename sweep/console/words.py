@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Mapping
 
@@ -82,6 +83,8 @@ def dice_words(dice: float | None) -> str:
 
 def duration_words(seconds: float) -> str:
     """``42 s``, ``3 min 05 s``, ``2 h 07 min``, ``3 d 04 h``."""
+    if not math.isfinite(seconds):
+        return "∞"
     whole = round(seconds)
     minutes, s = divmod(whole, 60)
     hours, m = divmod(minutes, 60)

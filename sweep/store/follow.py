@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from sweep.errors import ResultsError
-from sweep.record import EpochMetrics, Observer, TrialRecord
+from sweep.record import EpochMetrics, Observer, Outcome, TrialRecord
 from sweep.store.files import own_file, parse_lines, reading
 from sweep.store.journal import EpochRecorded, Event, Progress, TrialEnded, TrialStarted, event_of
 from sweep.store.layout import Layout
@@ -111,7 +111,9 @@ class Follower:
             case TrialEnded():
                 history = self._records.pop(name).history
                 del self._histories[name]
-                ended = replace(read_facts(name, paths), history=history)
+                facts = read_facts(name, paths)
+                outcome = facts.outcome or Outcome(status=event.status)
+                ended = replace(facts, history=history, outcome=outcome)
                 return [lambda observer: observer.trial_ended(ended)]
 
     def _metrics(self, event: EpochRecorded) -> EpochMetrics:
