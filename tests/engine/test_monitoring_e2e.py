@@ -22,7 +22,10 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 import pytest
+from test_sweep_e2e import descendants, listening
+from typer.testing import CliRunner
 
+from sweep.cli import app
 from sweep.console.words import dashboard_words
 from sweep.engine.tally import COUNTERS, Metric
 
@@ -59,6 +62,7 @@ needs_prometheus = pytest.mark.skipif(
 class Watched:
     """A sweep that runs, and who watches it."""
 
+    pid: int
     folder: Path
     address: str
     first_line: str
@@ -166,7 +170,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             first = process.stdout.readline()
             found = re.match(r"Dashboard: http://(\S+)", first)
             assert found, (first, process.stderr)
-            watched = Watched(cwd / "results" / "tiny", found[1], first, server)
+            watched = Watched(process.pid, cwd / "results" / "tiny", found[1], first, server)
             wait_for(lambda: len(watched.history("t0001")) > 10)
             yield watched
         assert process.returncode == 130
@@ -200,6 +204,21 @@ def test_process_of_a_trial_shows_its_epoch_and_dice(watched: Watched) -> None:
 
     shown = re.compile(r"ray::t0001 sqrt_epsilon=1e-6 epoch \d+ Dice 0\.\d{4}")
     wait_for(lambda: any(map(shown.fullmatch, titles())))
+
+
+def test_nobody_reaches_the_sweep_or_its_dashboard_from_another_machine(watched: Watched) -> None:
+    addresses = listening({watched.pid, *descendants(watched.pid)})
+    assert addresses
+    assert all((address.ipv4_mapped or address).is_loopback for address in addresses)
+
+
+def test_another_process_watches_it_by_its_folder_alone(watched: Watched) -> None:
+    result = CliRunner().invoke(app, ["watch", str(watched.folder), "--once"])
+    shown = " ".join(result.stdout.split())
+    assert shown.startswith("tiny ")
+    assert "1 running · 0 completed · 0 early-stopped · 0 pruned · 1 diverged" in shown
+    assert "✗ t0000 nonfinite gradient" in shown
+    assert "▸ t0001" in shown
 
 
 def queries() -> list[str]:
