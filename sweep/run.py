@@ -192,12 +192,13 @@ def prepare_data(spec: SweepSpec, console: Console) -> None:
     """Read and normalise the data once, before any trial asks for it; warn of what it shows."""
     from sweep.console.words import print_warnings
     from sweep.data.outlines import outline_warnings
-    from sweep.data.prepare import prepare
     from sweep.spec.warn import largest_loss
+    from sweep.trainer.kinds import make_ready
 
     with console.status("Preparing the data"):
-        data = prepare(spec.data)
-    print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
+        data = make_ready(spec)
+    if data is not None:
+        print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
 
 
 def look_at_nodes(spec: SweepSpec, site: Site, console: Console, *, verbose: bool) -> None:

@@ -58,6 +58,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ("sweep.watch", HEAVY | {"numpy"}),
         ("sweep.run", HEAVY | {"numpy"}),
         ("sweep.train", HEAVY | {"numpy"}),
+        ("sweep.shapes", HEAVY | {"numpy"}),
     ],
 )
 def test_layer_is_usable_without_what_it_does_not_need(module: str, absent: set[str]) -> None:
@@ -150,7 +151,7 @@ LAYERS = [
     {"store", "data", "search"},
     {"trainer", "analysis"},
     {"engine", "console", "tracking", "report"},
-    {"run", "check", "rank", "export", "train", "watch", "cli", "__main__"},
+    {"run", "check", "rank", "export", "train", "schema", "shapes", "watch", "cli", "__main__"},
 ]
 """From the bottom up; a layer may import those below and itself."""
 
