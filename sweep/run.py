@@ -230,9 +230,12 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
     def warn(text: str) -> None:
         print_warnings([text])
 
-    def announce(address: str) -> None:
-        asks = os.environ.get("RAY_AUTH_MODE") == "token"
-        words = dashboard_words(address, socket.gethostname(), asks_for_token=asks)
+    def announce(address: str | None) -> None:
+        if address is None:
+            words = f"warning: Ray's dashboard did not start; more in {store.layout.log}"
+        else:
+            asks = os.environ.get("RAY_AUTH_MODE") == "token"
+            words = dashboard_words(address, socket.gethostname(), asks_for_token=asks)
         console.print(words, soft_wrap=True, highlight=False, markup=False)
 
     monitoring = Monitoring(Tally(spec.trials), show.dashboard, announce)
