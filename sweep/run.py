@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.console.exits import INTERRUPTED, exit_codes, run_alone
+from sweep.console.exits import exit_codes, run_alone
+from sweep.interrupted import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -229,9 +230,12 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
     def warn(text: str) -> None:
         print_warnings([text])
 
-    def announce(address: str) -> None:
-        asks = os.environ.get("RAY_AUTH_MODE") == "token"
-        words = dashboard_words(address, socket.gethostname(), asks_for_token=asks)
+    def announce(address: str | None) -> None:
+        if address is None:
+            words = f"warning: Ray's dashboard did not start; more in {store.layout.log}"
+        else:
+            asks = os.environ.get("RAY_AUTH_MODE") == "token"
+            words = dashboard_words(address, socket.gethostname(), asks_for_token=asks)
         console.print(words, soft_wrap=True, highlight=False, markup=False)
 
     monitoring = Monitoring(Tally(spec.trials), show.dashboard, announce)
@@ -246,7 +250,9 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
         progress.start_clock()
         if console.is_terminal and not show.verbose:
             with LiveView(spec.name, progress, console):
-                return execute(conductor, spec, store.layout.log, site, monitoring)
+                ending = execute(conductor, spec, store.layout.log, site, monitoring)
+            print_warnings(progress.warning_words)
+            return ending
         conductor.subscribe(PlainView(progress, console))
         log = store.layout.log
         return execute(conductor, spec, log, site, monitoring, verbose=show.verbose)

@@ -170,14 +170,18 @@ def read_results(folder: Path | str) -> Results:
     in_use = is_locked(layout)  # before the records: what ends in between is then seen next time
     return Results(
         folder=layout.folder,
-        spec=_read_spec(layout),
+        spec=read_spec(layout),
         records=tuple(read_records(layout.folder)),
         in_use=in_use,
     )
 
 
-def _read_spec(layout: Layout) -> SweepSpec:
-    """The effective spec; only its form is looked at, since the sweep has run with it."""
+def read_spec(layout: Layout) -> SweepSpec:
+    """The effective spec; only its form is looked at, since the sweep has run with it.
+
+    Raises:
+        ResultsError: the folder is no results folder, or its sweep.yaml is broken.
+    """
     try:
         return SweepSpec.model_validate(read_sweep(layout.folder))
     except ValidationError as error:

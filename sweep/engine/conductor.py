@@ -12,10 +12,9 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from sweep.engine.trunks import Trunks
-from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
+from sweep.record import EpochMetrics, Observer, Outcome, ParameterValue, Status, TrialRecord
 from sweep.search.clock import make_clock
 from sweep.search.scheduler import Decision, make_scheduler
 from sweep.search.searcher import make_searcher
@@ -29,16 +28,6 @@ from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted
 from sweep.store.layout import trial_number
 from sweep.store.store import Store
 from sweep.strict_json import finite_or_none
-
-
-class Observer(Protocol):
-    """Is told what happens, after it was recorded. Consoles and trackers are observers."""
-
-    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None: ...
-
-    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None: ...
-
-    def trial_ended(self, record: TrialRecord) -> None: ...
 
 
 @dataclass(slots=True)
