@@ -16,8 +16,10 @@ from sweep.codebase import PACKAGE
 if "PYTEST_XDIST_WORKER" not in os.environ:
     _cache = tempfile.TemporaryDirectory(prefix="sweep-tests-")
     os.environ["MEDICAL_SWEEP_CACHE"] = _cache.name
-# Before anything imports torch: processes that each take every core for themselves slow one another.
+# Before anything imports torch: processes that each take every core slow one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Ten processes that only the tests of monitoring look at.
+os.environ["MEDICAL_SWEEP_DASHBOARD"] = "0"
 
 # Started in the background of a script, this process ignores Ctrl-C, and so would what it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,10 +51,16 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     fresh process.
     """
 
-    _folder: Path
+    _name: str
     _run: Generator[EpochMetrics, None, Outcome] | None = None
     _last: EpochMetrics | None = None
     _clean: CleanProcess | None = None
+
+    @classmethod
+    def default_resource_request(cls, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+        """What `tune.with_resources` does, but that one renames the class in the dashboard."""
+        resources = config["resources"]
+        return tune.PlacementGroupFactory([{kind.upper(): n for kind, n in resources.items()}])
 
     def setup(self, config: dict[str, Any]) -> None:
         self._clean = _clean_process()
@@ -76,6 +81,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         assert self._run is not None, "no step without a trial"
+        self._tell_system()
         try:
             self._last = next(self._run)
             return {MESSAGE: self._last}
@@ -93,13 +99,29 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         self._run = None
 
     def __repr__(self) -> str:
-        where = f" epoch {self._last.epoch} Dice {self._last.val_dice}" if self._last else ""
-        return f"{self._folder.name}{where}"
+        """What the dashboard shows as the actor's name; Ray asks once, after `setup`."""
+        return f"{self._name} {self._progress()}".rstrip()
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._folder = Path(config["folder"])
+        folder = Path(config["folder"])
+        self._name = f"{folder.name} {config['label']}".rstrip()
         self._last = None
-        self._run = _train(self._folder, config["uri"], config["branching"])
+        self._run = _train(folder, config["uri"], config["branching"])
+
+    def _progress(self) -> str:
+        if self._last is None:
+            return ""
+        dice = self._last.val_dice
+        return f"epoch {self._last.epoch}" + ("" if dice is None else f" Dice {dice:.4f}")
+
+    def _tell_system(self) -> None:
+        """Show what is trained as the title of the process: in the dashboard's list of workers, in
+        ``ps`` and ``top``. Ray sets it anew before each step.
+        """
+        with suppress(ImportError):  # no part of Ray's public interface
+            from ray._raylet import setproctitle  # type: ignore[attr-defined]
+
+            setproctitle(f"ray::{' '.join(filter(None, [self._name, self._progress()]))}")
 
 
 def _clean_process() -> CleanProcess | None:
@@ -120,7 +142,6 @@ def _train(
     folder: Path, uri: str | None, branching: Sequence[int]
 ) -> Generator[EpochMetrics, None, Outcome]:
     # Inside the generator, so that a failing import or file is the trial's outcome too.
-    from sweep.data.prepare import prepare
     from sweep.engine.site import scratch
     from sweep.spec.load import load_trial
     from sweep.store.layout import Layout
@@ -128,6 +149,7 @@ def _train(
     from sweep.store.workplace import workplace
     from sweep.trainer.checkpoints import Checkpoints
     from sweep.trainer.fit import epochs
+    from sweep.trainer.kinds import make_ready
     from sweep.trainer.trunk import Trunk
 
     remote = None
@@ -139,7 +161,7 @@ def _train(
     with workplace(folder, remote) as place:
         config = load_trial(place.paths.config)
         try:
-            data = prepare(config.data)
+            data = make_ready(config)
         except InputError as error:
             here = socket.gethostname()
             raise InputError([mistake.on(here) for mistake in error.mistakes]) from error
