@@ -3,7 +3,7 @@
     python benchmarks/workers.py [--trials 12] [--epochs 6] [--concurrent 1]
 
 A real sweep of short trials, watched by an observer in the driver. Each figure is wall time minus
-what the trainer itself measured of the epoch (``seconds`` of the history), so it holds all the rest:
+what the trainer itself measured of the epoch (``seconds`` of the history), so it holds all else:
 Ray, imports, the data, network and optimizer, provenance, the checkpoint, the driver's own files.
 Then, without Ray, what a checkpoint adds to an epoch, by the size of the network.
 """
@@ -111,7 +111,9 @@ def warm(trials: int, epochs: int, concurrent: int) -> None:
     cold = sorted(watch.started, key=lambda trial: watch.started[trial])[:concurrent]
     warmed = sorted(watch.first[trial] for trial in watch.first if trial not in cold)
     gaps = sorted(gap for trial, gaps in watch.steps.items() if trial not in cold for gap in gaps)
-    print(f"\n{trials} trials of {epochs} epochs, {concurrent} at a time: {len(processes)} workers\n")
+    print(
+        f"\n{trials} trials of {epochs} epochs, {concurrent} at a time: {len(processes)} workers\n"
+    )
     print("| wall time beside the training, seconds | median | worst |\n|---|---|---|")
     print(f"| until the first trial starts | {watch.started[cold[0]] - begin:.2f} | |")
     rows = {
