@@ -216,6 +216,7 @@ def look_at_nodes(spec: SweepSpec, site: Site, console: Console, *, verbose: boo
 
 
 def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: Show) -> Ending:
+    from sweep.analysis.standings import RankingFile
     from sweep.console.live import LiveView
     from sweep.console.plain import PlainView
     from sweep.console.progress import Progress
@@ -245,7 +246,8 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
         tracking(spec.tracking, tracked, warn) as trackers,
         live_study(store.layout.study, spec, store.records, warn) as study,
     ):
-        conductor = Conductor(spec, store, [progress, monitoring.tally, *trackers])
+        ranking = RankingFile(store.layout.ranking_csv, list(spec.space))
+        conductor = Conductor(spec, store, [progress, ranking, monitoring.tally, *trackers])
         conductor.subscribe(study)
         progress.start_clock()
         if console.is_terminal and not show.verbose:

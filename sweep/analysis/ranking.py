@@ -69,7 +69,7 @@ def ranking_frame(records: Iterable[TrialRecord], parameters: Sequence[str]) -> 
     """
     import pandas as pd
 
-    ranked = sorted((record for record in records if record.status.is_final), key=_place)
+    ranked = sorted((record for record in records if record.status.is_final), key=place)
     rows = [(rank, *_cells(record)) for rank, record in enumerate(ranked, start=1)]
     columns: dict[str, Any] = {
         name: pd.array([row[column] for row in rows], dtype=dtype)  # type: ignore[call-overload]
@@ -152,8 +152,8 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
     return "".join(f"# {one_line(line)}\n" for line in header) + config
 
 
-def _place(record: TrialRecord) -> tuple[int, float, int, int]:
-    """Sort key: group, falling Dice, epochs, number."""
+def place(record: TrialRecord) -> tuple[int, float, int, int]:
+    """Sort key of a trial that has ended: group, falling Dice, epochs, number. No two are equal."""
     best = record.best
     if record.status.has_result:
         if best is not None and best.val_dice is not None:

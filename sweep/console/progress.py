@@ -7,9 +7,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from sweep.analysis.standings import Standings
 from sweep.console.words import duration_words
 from sweep.record import EpochMetrics, ParameterValue, Status, TrialRecord
 from sweep.spec.naming import label
+from sweep.store.layout import trial_number
 
 SHOWN_DIVERGENCES = 4
 KEPT_WARNINGS = 100
@@ -25,6 +27,7 @@ class Running:
     epochs: int = 0
     dice: float | None = None
     best: float | None = None
+    best_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Progress:
     """Sentence → the trials that warned of it, first things first."""
     trained_seconds: float = 0.0
     """Of all epochs, added over the trials."""
-    _leaders: dict[str, Best] = field(default_factory=dict)
+    standings: Standings = field(default_factory=Standings)
     _started: float = 0.0
     _done_at_start: float = 0.0
 
@@ -84,21 +87,27 @@ class Progress:
         if metrics.val_dice is None:
             return
         if trial.best is None or metrics.val_dice > trial.best:
-            trial.best = metrics.val_dice
-            self._leaders[trial_id] = Best(trial_id, metrics.val_dice, metrics.epoch)
+            trial.best, trial.best_epoch = metrics.val_dice, metrics.epoch
 
     def trial_ended(self, record: TrialRecord) -> None:
         self.running.pop(record.trial_id)
         self.ended[record.status] += 1
-        if not record.status.has_result:
-            self._leaders.pop(record.trial_id, None)
+        self.standings.add(record)
         if record.status is Status.DIVERGED:
             self.divergences.append(record)
 
     @property
     def best(self) -> Best | None:
-        """Of equals the trial that was there first."""
-        return max(list(self._leaders.values()), key=lambda best: best.dice, default=None)
+        """Of equals the trial that was started first."""
+        found = [
+            Best(trial.trial_id, trial.best, trial.best_epoch)
+            for trial in list(self.running.values())
+            if trial.best is not None
+        ]
+        leader = self.standings.leader
+        if leader is not None and leader.best is not None and leader.best.val_dice is not None:
+            found.append(Best(leader.trial_id, leader.best.val_dice, leader.best.epoch))
+        return max(found, key=lambda best: (best.dice, -trial_number(best.trial_id)), default=None)
 
     @property
     def counts(self) -> dict[Status, int]:
