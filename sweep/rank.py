@@ -32,18 +32,21 @@ def command(
 ) -> None:
     """Rank the trials of a results folder by validation Dice; the diverged and failed last."""
     with exit_codes():
+        from sweep.analysis.effective import read_replaying_spec
         from sweep.analysis.ranking import (
             ranking_frame,
             ranking_json,
             ranking_markdown,
         )
+        from sweep.analysis.replay import tradeoff
         from sweep.store.mirrored import local_results
         from sweep.store.read import read_parameter_names, read_records
 
         with local_results(results) as folder:
             records = read_records(folder)
             parameters = read_parameter_names(folder)
-        frame = ranking_frame(records, parameters)
+            spec = read_replaying_spec(folder)
+        frame = ranking_frame(records, parameters, spec)
         frame = frame if top is None else frame.head(top)
         match Format.JSON if as_json else output:
             case Format.JSON:
@@ -53,11 +56,12 @@ def command(
             case Format.MARKDOWN:
                 typer.echo(ranking_markdown(frame))
             case Format.TABLE:
-                from sweep.console.results import print_results
+                from sweep.console.results import print_patience, print_results
                 from sweep.console.words import make_console
 
-                title = Path(results).absolute().name
-                print_results(make_console(), frame, records, parameters, title=title)
+                console, title = make_console(), Path(results).absolute().name
+                print_results(console, frame, records, parameters, title=title)
+                print_patience(console, tradeoff(spec, records) if spec else None)
 
 
 def main() -> None:

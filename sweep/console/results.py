@@ -10,8 +10,9 @@ from rich.text import Text
 
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.ranking import unfinished
+from sweep.analysis.replay import TOLERANCE, Tradeoff
 from sweep.analysis.words import trials
-from sweep.console.tables import causes, ranking_table
+from sweep.console.tables import causes, patience_table, ranking_table
 from sweep.console.words import STYLES
 from sweep.errors import one_line
 from sweep.record import Status, TrialRecord
@@ -42,6 +43,18 @@ def print_results(
         console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
     if left_out := unfinished(records):
         console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
+
+
+def print_patience(console: Console, found: Tradeoff | None) -> None:
+    """Print what each replayed patience would have cost, and which is enough; nothing for None."""
+    if found is None:
+        return
+    console.print(patience_table(found))
+    told = (
+        f"{found.heading} {found.enough.label} is enough: the cheapest that costs the average of "
+        f"{counted(found.curves, 'trial')} at most {TOLERANCE} Dice."
+    )
+    console.print(told, soft_wrap=not console.is_terminal, highlight=False, markup=False)
 
 
 def cures(records: Iterable[TrialRecord]) -> list[Text]:

@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from sweep.analysis.replay import Tradeoff
 from sweep.console.words import STYLES, dice_words, status_words
 from sweep.errors import one_line
 from sweep.record import Status
@@ -55,6 +56,26 @@ def ranking_table(
         pairs = zip(names.values(), values, strict=True)
         joined = Text(" ").join(Text.assemble(f"{short}=", value) for short, value in pairs)
         table.add_row(*_fixed_cells(row), *(values if wide else [joined]))
+    return table
+
+
+def patience_table(found: Tradeoff) -> Table:
+    """What each replayed early stopping would have cost, the cheapest first."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in (found.heading, "Dice lost on average", "at most", "best Dice", "epochs spent"):
+        table.add_column(heading, justify="right")
+    table.add_column()
+    for step in found.front:
+        chosen = step is found.enough
+        table.add_row(
+            step.label,
+            f"{step.lost:.4f}",
+            f"{step.most_lost:.4f}",
+            dice_words(step.best),
+            str(step.epochs),
+            "enough" if chosen else "",
+            style="bold" if chosen else None,
+        )
     return table
 
 
