@@ -50,19 +50,19 @@ def load_checked(
         InputError: with every mistake.
     """
     from sweep.codebase import codebase
-    from sweep.data.check import check_data
     from sweep.errors import Mistake
     from sweep.search.warm_start import check_warm_start
     from sweep.spec.load import load_sweep
     from sweep.spec.machine import Machine
     from sweep.spec.warn import warnings
+    from sweep.trainer.check import check_trainer
 
     machine, idle, passed_over = machine or Machine.here(), list[Mistake](), list[str]()
     spec = load_sweep(
         space,
         overrides,
         machine=machine,
-        check_data=check_data,
+        check_data=check_trainer,
         check_earlier=partial(check_warm_start, tell=passed_over.append) if begins else None,
         tell=idle.append,
     )

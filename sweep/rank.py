@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sweep.console.exits import exit_codes, run_alone
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sweep.analysis.replay import Tradeoff
+    from sweep.record import TrialRecord
 
 
 class Format(StrEnum):
@@ -20,48 +28,156 @@ class Format(StrEnum):
 
 def command(
     results: Annotated[
-        str, typer.Argument(metavar="RESULTS", help="A results folder, or the URI of one.")
+        list[str],
+        typer.Argument(
+            metavar="RESULTS...",
+            help="A results folder, or the URI of one; several are ranked together.",
+        ),
     ],
     output: Annotated[
         Format, typer.Option("--format", help="How the rows are printed.")
     ] = Format.TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="'COLUMN OP VALUE'",
+            help="Only rows such as 'val_dice > 0.9' or 'status == completed'; all of several.",
+        ),
+    ] = None,
+    sort: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sort",
+            metavar="COLUMN",
+            help="Order by a column, the best first; COLUMN:asc or COLUMN:desc to say which.",
+        ),
+    ] = None,
+    pareto: Annotated[
+        bool,
+        typer.Option("--pareto", help="Only trials that none beats in Dice, HD95 and epochs."),
+    ] = False,
+    columns: Annotated[
+        str | None, typer.Option("--columns", metavar="A,B,…", help="Print only these columns.")
+    ] = None,
     top: Annotated[
         int | None, typer.Option("--top", min=1, help="Print only the first rows.")
     ] = None,
 ) -> None:
-    """Rank the trials of a results folder by validation Dice; the diverged and failed last."""
+    """Rank the trials of results folders by validation Dice; the diverged and failed last."""
     with exit_codes():
-        from sweep.analysis.effective import read_replaying_spec
-        from sweep.analysis.ranking import (
-            ranking_frame,
-            ranking_json,
-            ranking_markdown,
-        )
-        from sweep.analysis.replay import tradeoff
-        from sweep.store.mirrored import local_results
-        from sweep.store.read import read_parameter_names, read_records
+        from sweep.analysis.select import Condition, only, sorted_by
+        from sweep.analysis.select import pareto as not_beaten
+        from sweep.analysis.select import where as rows_where
 
-        with local_results(results) as folder:
-            records = read_records(folder)
-            parameters = read_parameter_names(folder)
-            spec = read_replaying_spec(folder)
-        frame = ranking_frame(records, parameters, spec)
+        conditions = [Condition.of(text) for text in where or []]  # before what may take long
+        found = read(results)
+        frame = rows_where(found.frame, conditions)
+        frame = not_beaten(frame) if pareto else frame
+        frame = sorted_by(frame, sort or [])
         frame = frame if top is None else frame.head(top)
-        match Format.JSON if as_json else output:
-            case Format.JSON:
-                typer.echo(ranking_json(frame))
-            case Format.CSV:
-                typer.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
-            case Format.MARKDOWN:
-                typer.echo(ranking_markdown(frame))
-            case Format.TABLE:
-                from sweep.console.results import print_patience, print_results
-                from sweep.console.words import make_console
+        names = [name.strip() for name in columns.split(",")] if columns is not None else []
+        show(found, only(frame, names) if names else frame, Format.JSON if as_json else output)
 
-                console, title = make_console(), Path(results).absolute().name
-                print_results(console, frame, records, parameters, title=title)
-                print_patience(console, tradeoff(spec, records) if spec else None)
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What the results folders hold.
+
+    Args:
+        title: names of the sweeps.
+        frame: all rows of the ranking.
+        records: all trials.
+        parameters: dotted names of what is searched in any of them.
+        patience: what a replayed patience costs, of each sweep that answers for one, by its name.
+    """
+
+    title: str
+    frame: pd.DataFrame
+    records: list[TrialRecord]
+    parameters: list[str]
+    patience: dict[str, Tradeoff]
+
+
+def read(results: Sequence[str]) -> Found:
+    """Read results folders; of several, warn where their Dice is not comparable.
+
+    Raises:
+        ResultsError: one is none, or is broken.
+    """
+    from sweep.analysis.together import incomparable, together
+    from sweep.console.words import print_warnings
+    from sweep.store.mirrored import local_results
+    from sweep.store.read import read_sweep
+
+    frames: dict[str, pd.DataFrame] = {}
+    specs: dict[str, Any] = {}
+    every: list[TrialRecord] = []
+    searched: dict[str, None] = {}
+    patience: dict[str, Tradeoff] = {}
+    for name, place in zip(_names(results), results, strict=True):
+        with local_results(place) as folder:
+            frames[name], records, parameters, cost = _read_one(folder)
+            specs[name] = read_sweep(folder)
+        every += records
+        searched |= dict.fromkeys(parameters)
+        patience |= {name: cost} if cost is not None else {}
+    print_warnings(incomparable(specs))
+    frame = together(frames) if len(frames) > 1 else next(iter(frames.values()))
+    return Found(", ".join(frames), frame, every, list(searched), patience)
+
+
+def _read_one(
+    folder: Path,
+) -> tuple[pd.DataFrame, list[TrialRecord], list[str], Tradeoff | None]:
+    from sweep.analysis.effective import read_replaying_spec
+    from sweep.analysis.ranking import ranking_frame
+    from sweep.analysis.replay import tradeoff
+    from sweep.store.read import read_parameter_names, read_records
+
+    records, parameters = read_records(folder), read_parameter_names(folder)
+    spec = read_replaying_spec(folder)
+    cost = tradeoff(spec, records) if spec is not None else None
+    return ranking_frame(records, parameters, spec), records, parameters, cost
+
+
+def _names(results: Sequence[str]) -> list[str]:
+    """The folders' names; where two have the same, the paths as they were given."""
+    names = [Path(place).absolute().name for place in results]
+    if len(set(names)) < len(names):
+        from sweep.errors import InputError
+
+        if len(set(results)) < len(results):
+            twice = next(place for place in results if list(results).count(place) > 1)
+            raise InputError.single("is given twice", file=twice)
+        return list(results)
+    return names
+
+
+def show(found: Found, frame: pd.DataFrame, form: Format) -> None:
+    """Print rows on stdout."""
+    from sweep.analysis.ranking import COLUMNS, ranking_json, ranking_markdown
+
+    match form:
+        case Format.JSON:
+            typer.echo(ranking_json(frame))
+        case Format.CSV:
+            typer.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
+        case Format.MARKDOWN:
+            typer.echo(ranking_markdown(frame))
+        case Format.TABLE:
+            from sweep.console.results import print_patience, print_results
+            from sweep.console.tables import plain_table
+            from sweep.console.words import make_console
+
+            if set(COLUMNS) <= set(frame.columns):
+                console, title = make_console(), found.title
+                print_results(console, frame, found.records, found.parameters, title=title)
+                for name, cost in found.patience.items():
+                    print_patience(console, cost, title=name if "sweep" in frame else "")
+            else:
+                make_console().print(plain_table(frame, title=found.title))
 
 
 def main() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import socket
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,13 +61,24 @@ def command(
         ),
     ] = None,
     address: Address = None,
+    dashboard: Annotated[
+        bool | None,
+        typer.Option(
+            "--dashboard/--no-dashboard",
+            envvar="MEDICAL_SWEEP_DASHBOARD",
+            help="Start Ray's dashboard; by default where the extra `dashboard` is installed.",
+            show_default=False,
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show what Ray and the libraries say.")
     ] = False,
 ) -> None:
     """Run a sweep: train its trials, stop the diverging ones, rank the rest by validation Dice."""
     with exit_codes():
+        from sweep.console.words import print_warnings
         from sweep.engine.ending import Ending
+        from sweep.engine.monitoring import wanted
         from sweep.engine.site import Site
         from sweep.spec.machine import Machine
 
@@ -77,12 +91,28 @@ def command(
         again += ["--address", address] if address is not None else []
         to_go_on = shlex.join([*again, "--resume"])
 
-        ending = start(spec, site, to_go_on, resume=resume, extend=extend or [], verbose=verbose)
+        shows, missing = wanted(dashboard)
+        print_warnings(missing)
+        show = Show(dashboard=shows, verbose=verbose)
+        ending = start(spec, site, to_go_on, show, resume=resume, extend=extend or [])
         if ending is not Ending.FINISHED:
             typer.echo(f"Stopped: {ending.value}. Nothing that was reported is lost. Go on with:")
             typer.echo(f"  {to_go_on}")
         if ending is Ending.INTERRUPTED:
             raise typer.Exit(INTERRUPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """What the user sees while the sweep runs.
+
+    Args:
+        dashboard: start Ray's.
+        verbose: print what Ray and the libraries say.
+    """
+
+    dashboard: bool
+    verbose: bool
 
 
 def load(space: Path, overrides: list[str], machine: Machine, *, resume: bool = False) -> SweepSpec:
@@ -103,10 +133,10 @@ def start(
     asked: SweepSpec,
     site: Site,
     to_go_on: str,
+    show: Show,
     *,
     resume: bool,
     extend: Sequence[str],
-    verbose: bool,
 ) -> Ending:
     """Run the sweep at ``site``, from its beginning or where it stopped, and print its ranking.
 
@@ -125,11 +155,11 @@ def start(
     require_folder(site, resume=resume)  # before the data is read, which may take long
     prepare_data(asked, console)
     if site.address is not None:
-        look_at_nodes(asked, site, console, verbose=verbose)
+        look_at_nodes(asked, site, console, verbose=show.verbose)
     spec, store = open_store(asked, site, resume=resume, extend=extend)
     try:
         with store:
-            ending, ranking = run(spec, store, site, console, verbose=verbose)
+            ending, ranking = run(spec, store, site, console, show)
     except SweepFailed as error:
         after = "nothing that was reported is lost; once that is mended, go on with"
         raise SweepFailed(f"{error}; {after}: {to_go_on}") from error
@@ -140,7 +170,7 @@ def start(
 
 
 def run(
-    spec: SweepSpec, store: Store, site: Site, console: Console, *, verbose: bool
+    spec: SweepSpec, store: Store, site: Site, console: Console, show: Show
 ) -> tuple[Ending, Ranking]:
     """Execute what is left of the sweep, and rank all of it.
 
@@ -151,7 +181,7 @@ def run(
     from sweep.engine.ending import Ending
 
     try:
-        ending = _execute(spec, store, site, console, verbose=verbose)
+        ending = _execute(spec, store, site, console, show)
     except KeyboardInterrupt:  # while Ray starts or ends
         ending = Ending.INTERRUPTED
     return ending, write_ranking(store.layout.folder)
@@ -161,12 +191,13 @@ def prepare_data(spec: SweepSpec, console: Console) -> None:
     """Read and normalise the data once, before any trial asks for it; warn of what it shows."""
     from sweep.console.words import print_warnings
     from sweep.data.outlines import outline_warnings
-    from sweep.data.prepare import prepare
     from sweep.spec.warn import largest_loss
+    from sweep.trainer.kinds import make_ready
 
     with console.status("Preparing the data"):
-        data = prepare(spec.data)
-    print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
+        data = make_ready(spec)
+    if data is not None:
+        print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
 
 
 def look_at_nodes(spec: SweepSpec, site: Site, console: Console, *, verbose: bool) -> None:
@@ -183,42 +214,50 @@ def look_at_nodes(spec: SweepSpec, site: Site, console: Console, *, verbose: boo
     print_warnings(found)
 
 
-def _execute(
-    spec: SweepSpec, store: Store, site: Site, console: Console, *, verbose: bool
-) -> Ending:
+def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: Show) -> Ending:
     from sweep.console.live import LiveView
     from sweep.console.plain import PlainView
     from sweep.console.progress import Progress
-    from sweep.console.words import print_warnings
+    from sweep.console.words import dashboard_words, print_warnings
     from sweep.engine.conductor import Conductor
     from sweep.engine.execute import execute
+    from sweep.engine.monitoring import Monitoring
+    from sweep.engine.tally import Tally
     from sweep.tracking.make import Tracked, tracking
     from sweep.tracking.study_file import live_study
 
     def warn(text: str) -> None:
         print_warnings([text])
 
+    def announce(address: str) -> None:
+        asks = os.environ.get("RAY_AUTH_MODE") == "token"
+        words = dashboard_words(address, socket.gethostname(), asks_for_token=asks)
+        console.print(words, soft_wrap=True, highlight=False, markup=False)
+
+    monitoring = Monitoring(Tally(spec.trials), show.dashboard, announce)
     progress = Progress(spec.trials, spec.extents.most_epochs)
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
     with (
         tracking(spec.tracking, tracked, warn) as trackers,
         live_study(store.layout.study, spec, store.records, warn) as study,
     ):
-        conductor = Conductor(spec, store, [progress, *trackers])
+        conductor = Conductor(spec, store, [progress, monitoring.tally, *trackers])
         conductor.subscribe(study)
         progress.start_clock()
-        if console.is_terminal and not verbose:
+        if console.is_terminal and not show.verbose:
             with LiveView(spec.name, progress, console):
-                return execute(conductor, spec, store.layout.log, site)
+                return execute(conductor, spec, store.layout.log, site, monitoring)
         conductor.subscribe(PlainView(progress, console))
-        return execute(conductor, spec, store.layout.log, site, verbose=verbose)
+        log = store.layout.log
+        return execute(conductor, spec, log, site, monitoring, verbose=show.verbose)
 
 
 def _show(spec: SweepSpec, site: Site, ranking: Ranking, console: Console) -> None:
     from sweep.console.results import print_patience, print_results
 
     print_results(console, ranking.frame, ranking.records, list(spec.space), title=spec.name)
-    print_patience(console, ranking.patience)
+    if ranking.patience is not None:
+        print_patience(console, ranking.patience)
     where = site.uri or site.folder / "ranking.csv"
     console.print(f"Ranking: {where}", soft_wrap=True, highlight=False, markup=False)
     if ranking.winner is not None:

@@ -55,14 +55,14 @@ def command(
             return
         from sweep.codebase import codebase
         from sweep.console.words import print_warnings
-        from sweep.data.check import check_data
         from sweep.errors import InputError, Mistake
         from sweep.spec.load import load_trial
+        from sweep.trainer.check import check_trainer
 
         if config is None:
             raise InputError.single("name a CONFIG.yaml to train, or a divergence to --replay")
         idle: list[Mistake] = []
-        settings = load_trial(config, overrides or [], check_data=check_data, tell=idle.append)
+        settings = load_trial(config, overrides or [], check_data=check_trainer, tell=idle.append)
         shadowing = codebase().shadowing
         print_warnings([*([shadowing] if shadowing else []), *map(str, idle)])
         folder = _folder_name(f"train-{config.stem}" if name is None else name)
@@ -123,11 +123,11 @@ def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tr
     """Train the configuration; every epoch and the end are recorded, printed, then tracked."""
     from sweep.console.words import print_warnings
     from sweep.data.outlines import outline_warnings
-    from sweep.data.prepare import prepare
     from sweep.record import Status, TrialRecord
     from sweep.store.trial import discard, write_end, write_epoch
     from sweep.trainer.checkpoints import Checkpoints
     from sweep.trainer.fit import fit
+    from sweep.trainer.kinds import make_ready
 
     name, history = paths.folder.name, list[EpochMetrics]()
 
@@ -151,8 +151,9 @@ def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tr
     for observer in observers:
         observer.trial_started(name, {})
     try:
-        data = prepare(settings.data)
-        print_warnings(outline_warnings(settings.loss, data, settings.data.patch_size))
+        data = make_ready(settings)
+        if data is not None:
+            print_warnings(outline_warnings(settings.loss, data, settings.data.patch_size))
         outcome = fit(
             settings,
             report=report,

@@ -11,9 +11,15 @@ from hypothesis import settings
 
 from sweep.codebase import PACKAGE
 
-# Before anything imports sweep.data: generated datasets are shared by the whole test session.
-_cache = tempfile.TemporaryDirectory(prefix="sweep-tests-")
-os.environ["MEDICAL_SWEEP_CACHE"] = _cache.name
+# Before anything imports sweep.data: generated datasets are shared by the whole test session, all
+# its processes included, each of which inherits what the first has set.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _cache = tempfile.TemporaryDirectory(prefix="sweep-tests-")
+    os.environ["MEDICAL_SWEEP_CACHE"] = _cache.name
+# Before anything imports torch: processes that each take every core slow one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Ten processes that only the tests of monitoring look at.
+os.environ["MEDICAL_SWEEP_DASHBOARD"] = "0"
 
 # Started in the background of a script, this process ignores Ctrl-C, and so would what it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -23,6 +29,21 @@ settings.register_profile("sweep", deadline=None, derandomize=True)
 # To look further by hand: pytest tests/hostile --hypothesis-profile=long
 settings.register_profile("long", deadline=None, max_examples=5_000, print_blob=True)
 settings.load_profile("sweep")
+
+
+ON_A_CLUSTER = ("tests/engine/test_cluster_e2e.py", "tests/engine/test_sweep_e2e.py")
+"""Files whose tests start Ray: they take longest, so they begin first."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process runs all tests of a file, which share its fixtures, and one all that start Ray:
+    two clusters at a time would be short of memory and cores.
+    """
+    items.sort(key=lambda item: not item.nodeid.startswith(ON_A_CLUSTER))
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group("ray" if file in ON_A_CLUSTER else file))
 
 
 @pytest.fixture(autouse=True, scope="session")

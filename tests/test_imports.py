@@ -56,6 +56,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ("sweep.export", HEAVY | {"numpy", "plotly"}),
         ("sweep.run", HEAVY | {"numpy"}),
         ("sweep.train", HEAVY | {"numpy"}),
+        ("sweep.shapes", HEAVY | {"numpy"}),
     ],
 )
 def test_layer_is_usable_without_what_it_does_not_need(module: str, absent: set[str]) -> None:
@@ -148,7 +149,7 @@ LAYERS = [
     {"store", "data", "search"},
     {"trainer", "analysis"},
     {"engine", "console", "tracking", "report"},
-    {"run", "check", "rank", "export", "train", "cli", "__main__"},
+    {"run", "check", "rank", "export", "train", "schema", "shapes", "cli", "__main__"},
 ]
 """From the bottom up; a layer may import those below and itself."""
 

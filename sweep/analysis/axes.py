@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol, TypeGuard
 
 from sweep.record import ParameterValue
+from sweep.spec.naming import rounded
+from sweep.spec.naming import short_names as short_names  # where figures look for it
+from sweep.spec.naming import words as words
 from sweep.spec.space import Distribution, Listed, LogRandInt, LogUniform, RandInt
 
 MARGIN = 0.05
@@ -156,7 +158,7 @@ class Scale:
 
     def _cell_words(self, low: float, high: float) -> str:
         if not self.whole:
-            return _range_words(_rounded(self._value(low)), _rounded(self._value(high)))
+            return _range_words(rounded(self._value(low), 2), rounded(self._value(high), 2))
         first = max(math.ceil(self._between(low)), int(self.low))
         last = int(self.high) if high >= 1 else math.ceil(self._between(high)) - 1
         return _range_words(str(first), str(last)) if first <= last else "–"
@@ -181,32 +183,10 @@ def is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def words(value: ParameterValue) -> str:
-    """A value as it stands in a YAML file, numbers to three digits."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return _rounded(value, 3) if isinstance(value, float) else str(value)
-
-
-def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Dotted name → its last part, or the whole where two end in the same."""
-    last = [name.rpartition(".")[2] for name in names]
-    return {
-        name: short if last.count(short) == 1 else name
-        for name, short in zip(names, last, strict=True)
-    }
-
-
 def _in_order(values: Sequence[ParameterValue]) -> tuple[ParameterValue, ...]:
     numbers = [value for value in values if is_number(value)]
     others = [value for value in values if not is_number(value)]
     return (*sorted(numbers), *others)
-
-
-def _rounded(value: float, digits: int = 2) -> str:
-    return re.sub(r"e([+-])0", r"e\1", f"{value:.{digits}g}")
 
 
 def _range_words(low: str, high: str) -> str:

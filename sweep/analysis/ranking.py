@@ -14,6 +14,7 @@ from sweep.analysis.enough import enough_columns, enough_words
 from sweep.analysis.replay import Tradeoff, tradeoff
 from sweep.errors import one_line
 from sweep.record import ParameterValue, Status, TrialRecord
+from sweep.spec.presets import BASELINE
 from sweep.spec.sweep import SweepSpec
 from sweep.store.files import atomic_write_text, read_text
 from sweep.store.layout import Layout
@@ -33,8 +34,9 @@ COLUMNS = {
     "seconds": "Float64",
     "cause": "string",
     "val_dice_before_end": "Float64",
+    "last_dice": "Float64",
 }
-"""Columns of every ranking with their pandas types; the searched parameters follow."""
+"""Columns of every ranking with their pandas types; what only some have follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +70,30 @@ def ranking_frame(
         spec: of the sweep, where it answers for some of them by replay.
 
     Returns:
-        Columns `COLUMNS`, ``preset`` where any trial is one, then one a parameter, then those
-        of `enough_columns` where there is a ``spec`` that asks for them. ``val_dice`` and
-        ``best_epoch`` are empty for diverged and failed trials, so that no sort by Dice surfaces
-        them; what they had reached is in ``val_dice_before_end``. ``best_epoch`` counts from 0,
-        ``epochs`` is a number of them.
+        Columns `COLUMNS`; ``preset`` where any trial is one; ``delta_PRESET``, the gain in
+        ``val_dice``, for each preset with a result; the metrics that were measured beside Dice, at
+        the best epoch; then one a parameter, then those of `enough_columns` where there is a
+        ``spec`` that asks for them. ``val_dice`` and all that belongs to it are empty for diverged
+        and failed trials, so that no sort by Dice surfaces them; what they had reached is in
+        ``val_dice_before_end``. ``best_epoch`` counts from 0, ``epochs`` is a number of them.
     """
     import pandas as pd
 
     ranked = sorted((record for record in records if record.status.is_final), key=_place)
     rows = [(rank, *_cells(record)) for rank, record in enumerate(ranked, start=1)]
-    fixed = {
+    columns: dict[str, Any] = {
         name: pd.array([row[column] for row in rows], dtype=dtype)  # type: ignore[call-overload]
         for column, (name, dtype) in enumerate(COLUMNS.items())
     }
-    searched = {
-        name: _parameter_column([record.parameters.get(name) for record in ranked])
-        for name in parameters
-        if name not in COLUMNS
-    }
     presets = [record.preset for record in ranked]
-    named = {"preset": pd.array(presets, dtype="string")} if any(presets) else {}
-    enough = {n: _parameter_column(values) for n, values in enough_columns(ranked, spec).items()}
-    return pd.DataFrame(fixed | named | searched | enough)
+    if any(presets):
+        columns["preset"] = pd.array(presets, dtype="string")
+    for name, numbers in (_deltas(ranked) | _metrics(ranked)).items():
+        columns.setdefault(name, pd.array(numbers, dtype="Float64"))
+    own = {name: [record.parameters.get(name) for record in ranked] for name in parameters}
+    for name, values in (own | enough_columns(ranked, spec)).items():
+        columns.setdefault(name, _parameter_column(values))
+    return pd.DataFrame(columns)
 
 
 def unfinished(records: Iterable[TrialRecord]) -> int:
@@ -186,7 +189,32 @@ def _cells(record: TrialRecord) -> tuple[object, ...]:
         record.seconds,
         record.outcome.cause if record.outcome else "",
         None if has_result else dice,
+        finite_or_none(record.history[-1].val_dice) if record.history and has_result else None,
     )
+
+
+def _dice(record: TrialRecord) -> float | None:
+    """Best validation Dice, where it may be compared."""
+    return record.best.val_dice if record.best and record.status.has_result else None
+
+
+def _deltas(ranked: Sequence[TrialRecord]) -> dict[str, list[float | None]]:
+    """``delta_PRESET`` → how far each trial's Dice lies above that preset's."""
+    dice = [_dice(record) for record in ranked]
+    presets = {r.preset: d for r, d in zip(ranked, dice, strict=True) if r.preset and d is not None}
+    return {
+        f"delta_{name}": [None if one is None else one - presets[name] for one in dice]
+        for name in sorted(presets, key=lambda name: (name != BASELINE, name))
+    }
+
+
+def _metrics(ranked: Sequence[TrialRecord]) -> dict[str, list[float | None]]:
+    """Metric → its value at each trial's best epoch; those of the validation beside Dice."""
+    at_best = [
+        record.best.metrics if record.best and record.status.has_result else {} for record in ranked
+    ]
+    names = dict.fromkeys(name for metrics in at_best for name in metrics)
+    return {name: [finite_or_none(metrics.get(name)) for metrics in at_best] for name in names}
 
 
 def _parameter_column(values: Sequence[ParameterValue]) -> pd.Series[Any]:

@@ -45,11 +45,9 @@ def print_results(
         console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
 
 
-def print_patience(console: Console, found: Tradeoff | None) -> None:
-    """Print what each replayed patience would have cost, and which is enough; nothing for None."""
-    if found is None:
-        return
-    console.print(patience_table(found))
+def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> None:
+    """Print what each replayed patience would have cost, and which is enough."""
+    console.print(patience_table(found, title=title))
     told = (
         f"{found.heading} {found.enough.label} is enough: the cheapest that costs the average of "
         f"{counted(found.curves, 'trial')} at most {TOLERANCE} Dice."

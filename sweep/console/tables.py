@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -13,6 +12,7 @@ from sweep.analysis.replay import Tradeoff
 from sweep.console.words import STYLES, dice_words, status_words
 from sweep.errors import one_line
 from sweep.record import Status
+from sweep.spec.naming import short_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WIDE = 120
 """Columns of a terminal from which each searched parameter gets a column of its own."""
+MEASURED = {"hd95": "HD95", "delta_baseline": "Δ baseline"}
+"""What a wide table shows beside Dice, where a ranking has it."""
 
 
 def ranking_table(
@@ -39,12 +41,13 @@ def ranking_table(
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    headings = ("#", "trial", "preset", "status") if "preset" in frame else ("#", "trial", "status")
-    for heading in headings:
+    named = [name for name in ("sweep", "preset") if name in frame]
+    for heading in ("#", "trial", *named, "status"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("val Dice", "best at", "epochs"):
+    measured = {name: heading for name, heading in MEASURED.items() if name in frame and wide}
+    for heading in ("val Dice", "best at", "epochs", *measured.values()):
         table.add_column(heading, justify="right", no_wrap=True)
-    names = _short_names(parameters)
+    names = short_names(parameters)
     if wide:
         for name in names.values():
             heading = one_line(name).replace("_", "\n")
@@ -55,13 +58,35 @@ def ranking_table(
         values = [_parameter(row[name]) for name in names]
         pairs = zip(names.values(), values, strict=True)
         joined = Text(" ").join(Text.assemble(f"{short}=", value) for short, value in pairs)
-        table.add_row(*_fixed_cells(row), *(values if wide else [joined]))
+        numbers = [_parameter(row[name]) for name in measured]
+        table.add_row(*_fixed_cells(row), *numbers, *(values if wide else [joined]))
     return table
 
 
-def patience_table(found: Tradeoff) -> Table:
+def plain_table(frame: pd.DataFrame, *, title: str = "") -> Table:
+    """Any rows and columns of a ranking, under the columns' own names."""
+    table = Table(
+        title=Text(one_line(title)) if title else None,
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for name, kind in frame.dtypes.items():
+        is_text = str(kind) in ("string", "object")
+        table.add_column(Text(one_line(str(name))), justify="left" if is_text else "right")
+    for row in frame.to_dict("records"):
+        table.add_row(*(_parameter(cell) for cell in row.values()))
+    return table
+
+
+def patience_table(found: Tradeoff, *, title: str = "") -> Table:
     """What each replayed early stopping would have cost, the cheapest first."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(
+        title=Text(one_line(title)) if title else None,
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     for heading in (found.heading, "Dice lost on average", "at most", "best Dice", "epochs spent"):
         table.add_column(heading, justify="right")
     table.add_column()
@@ -91,13 +116,6 @@ def causes(frame: pd.DataFrame) -> list[Text]:
     ]
 
 
-def _short_names(parameters: list[str]) -> dict[str, str]:
-    """Dotted name → its last part, or the whole where two end in the same."""
-    last = {name: name.rpartition(".")[2] for name in parameters}
-    often = Counter(last.values())
-    return {name: short if often[short] == 1 else name for name, short in last.items()}
-
-
 def _fixed_cells(row: dict[Any, Any]) -> list[str | Text]:
     import pandas as pd
 
@@ -106,7 +124,7 @@ def _fixed_cells(row: dict[Any, Any]) -> list[str | Text]:
     return [
         str(row["rank"]),
         str(row["trial_id"]),
-        *(["–" if pd.isna(row["preset"]) else one_line(row["preset"])] if "preset" in row else []),
+        *("–" if pd.isna(row[n]) else one_line(row[n]) for n in ("sweep", "preset") if n in row),
         Text(status_words(status), style=STYLES[status]),
         dice_words(dice),
         "–" if pd.isna(row["best_epoch"]) else str(row["best_epoch"]),

@@ -36,6 +36,19 @@ def print_warnings(warnings: Iterable[str]) -> None:
         console.print(line, soft_wrap=not console.is_terminal)
 
 
+def dashboard_words(address: str, host: str, *, asks_for_token: bool) -> str:
+    """Where Ray's dashboard is and how to get in.
+
+    Args:
+        address: HOST:PORT, as seen from this machine.
+        host: name of this machine.
+        asks_for_token: whether Ray authenticates those who connect.
+    """
+    _, _, port = address.rpartition(":")
+    token = "its token: cat ~/.ray/auth_token; " if asks_for_token else ""
+    return f"Dashboard: http://{address}  ({token}over ssh: ssh -L {port}:{address} {host})"
+
+
 def status_words(status: Status) -> str:
     """``early_stopped`` is a key; people read ``early-stopped``."""
     return status.value.replace("_", "-")

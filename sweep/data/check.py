@@ -25,12 +25,15 @@ def check_data(settings: DataSettings) -> list[Mistake]:
     return [*_package_mistakes(settings), *_source_mistakes(settings)]
 
 
-def geometric_label(labels: Mapping[str, int], wanted: str | int | None) -> int:
+def geometric_label(
+    labels: Mapping[str, int], wanted: str | int | None, *, key: str = "data.geometric_class"
+) -> int:
     """The integer of the class that the geometric losses act on.
 
     Args:
         labels: name → integer, of the dataset.
         wanted: name or integer; None for the first class after the background.
+        key: the setting that wants it.
 
     Raises:
         InputError: where the dataset has no such class, with the near miss.
@@ -49,7 +52,7 @@ def geometric_label(labels: Mapping[str, int], wanted: str | int | None) -> int:
         if near := difflib.get_close_matches(str(wanted), classes, n=1):
             message += f"; did you mean {near[0]!r}?"
     known = ", ".join(f"{name} ({value})" for name, value in classes.items())
-    raise InputError.single(f"{message} (its classes: {known})", key="data.geometric_class")
+    raise InputError.single(f"{message} (its classes: {known})", key=key)
 
 
 def _package_mistakes(settings: CommonData) -> Iterator[Mistake]:

@@ -64,13 +64,7 @@ def write_raw(
     images_folder, labels_folder = folder / IMAGES_FOLDER, folder / LABELS_FOLDER
     images_folder.mkdir(parents=True)
     labels_folder.mkdir()
-    count = 0
-    for case in cases:
-        for channel, pixels in enumerate(case.image):
-            path = images_folder / f"{case.name}_{channel:04d}{file_ending}"
-            _write_pixels(path, pixels, case.affine)
-        _write_pixels(labels_folder / f"{case.name}{file_ending}", case.label, case.affine)
-        count += 1
+    count = write_cases(images_folder, labels_folder, cases, file_ending)
     description = {
         "name": name,
         "channel_names": {str(i): channel for i, channel in enumerate(channel_names)},
@@ -82,6 +76,18 @@ def write_raw(
     if splits is not None:
         entries = [{"train": training, "val": validation} for training, validation in splits]
         _write_json(folder / SPLITS_FILE, entries)
+
+
+def write_cases(images: Path, labels: Path, cases: Iterable[RawCase], file_ending: str) -> int:
+    """Write the files of ``cases`` into two folders that exist, and say how many cases they are."""
+    count = 0
+    for case in cases:
+        for channel, pixels in enumerate(case.image):
+            path = images / f"{case.name}_{channel:04d}{file_ending}"
+            _write_pixels(path, pixels, case.affine)
+        _write_pixels(labels / f"{case.name}{file_ending}", case.label, case.affine)
+        count += 1
+    return count
 
 
 def load_case(dataset: RawDataset, case: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:

@@ -9,7 +9,7 @@ never change (NEP 19), and only ``+ − × ÷`` touch what they yield, never a l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,22 +46,27 @@ class _Disc:
         return dy * dy + dx * dx > reach * reach
 
 
-def write_shapes(folder: Path, settings: ShapesData) -> None:
-    """Write the set that ``settings`` describe as 8-bit PNG in nnU-Net's raw layout."""
+def write_shapes(folder: Path, settings: ShapesData, *, name: str | None = None) -> None:
+    """Write the set that ``settings`` describe as 8-bit PNG in nnU-Net's raw layout.
 
-    def cases() -> Iterator[RawCase]:
-        for index in range(settings.count):
-            image, label = draw_shapes(settings, index)
-            yield RawCase(f"{settings.kind}_{index:05d}", image[None], label)
-
+    Args:
+        name: of the dataset, for people; None for its kind.
+    """
     write_raw(
         folder,
-        cases(),
-        name=settings.kind,
+        shapes_cases(settings, range(settings.count)),
+        name=name or settings.kind,
         channel_names=[CHANNEL],
         labels=LABELS,
         file_ending=".png",
     )
+
+
+def shapes_cases(settings: ShapesData, indices: Iterable[int]) -> Iterator[RawCase]:
+    """Images of a set with their labels, one at a time."""
+    for index in indices:
+        image, label = draw_shapes(settings, index)
+        yield RawCase(f"{settings.kind}_{index:05d}", image[None], label)
 
 
 def draw_shapes(settings: ShapesData, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

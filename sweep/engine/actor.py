@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
 from sweep.engine.faults import is_infrastructure
-from sweep.errors import InputError
+from sweep.errors import InputError, SweepFailed
 from sweep.record import EpochMetrics, Outcome
 
 if TYPE_CHECKING:
     from sweep.store.workplace import Workplace
+    from sweep.trainer.process import CleanProcess
 
 MESSAGE = "message"
 """Key of a Ray result that holds an `EpochMetrics`, or at the end the `Outcome`."""
@@ -35,19 +37,37 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     fresh process.
     """
 
-    _folder: Path
-    _run: Generator[EpochMetrics, None, Outcome]
+    _name: str
+    _run: Generator[EpochMetrics, None, Outcome] | None = None
     _last: EpochMetrics | None = None
+    _clean: CleanProcess | None = None
+
+    @classmethod
+    def default_resource_request(cls, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+        """What `tune.with_resources` does, but that one renames the class in the dashboard."""
+        resources = config["resources"]
+        return tune.PlacementGroupFactory([{kind.upper(): n for kind, n in resources.items()}])
 
     def setup(self, config: dict[str, Any]) -> None:
+        self._clean = _clean_process()
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take on the next trial in the same process: imports and data are paid once."""
+        """Take on the next trial in the same process: imports and data are paid once.
+
+        Raises:
+            SweepFailed: the trial before has left something that cannot be undone. Ray then tries
+                the next one again, in a fresh process.
+        """
+        self.cleanup()
+        if self._clean is not None and (left := self._clean.restore()):
+            raise SweepFailed("; ".join(left))
         self._begin(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
+        assert self._run is not None, "no step without a trial"
+        self._tell_system()
         try:
             self._last = next(self._run)
             return {MESSAGE: self._last}
@@ -59,23 +79,54 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
             return {MESSAGE: Outcome.failed(error)}
 
     def cleanup(self) -> None:
-        self._run.close()
+        """Leave the trial, which one that was pruned has not done yet, and all that it holds."""
+        if self._run is not None:
+            self._run.close()
+        self._run = None
 
     def __repr__(self) -> str:
-        where = f" epoch {self._last.epoch} Dice {self._last.val_dice}" if self._last else ""
-        return f"{self._folder.name}{where}"
+        """What the dashboard shows as the actor's name; Ray asks once, after `setup`."""
+        return f"{self._name} {self._progress()}".rstrip()
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._folder = Path(config["folder"])
+        folder = Path(config["folder"])
+        self._name = f"{folder.name} {config['label']}".rstrip()
         self._last = None
-        self._run = _train(self._folder, config["uri"], config["branching"])
+        self._run = _train(folder, config["uri"], config["branching"])
+
+    def _progress(self) -> str:
+        if self._last is None:
+            return ""
+        dice = self._last.val_dice
+        return f"epoch {self._last.epoch}" + ("" if dice is None else f" Dice {dice:.4f}")
+
+    def _tell_system(self) -> None:
+        """Show what is trained as the title of the process: in the dashboard's list of workers, in
+        ``ps`` and ``top``. Ray sets it anew before each step.
+        """
+        with suppress(ImportError):  # no part of Ray's public interface
+            from ray._raylet import setproctitle  # type: ignore[attr-defined]
+
+            setproctitle(f"ray::{' '.join(filter(None, [self._name, self._progress()]))}")
+
+
+def _clean_process() -> CleanProcess | None:
+    """Import what trials need, while the trial's turn has not come, and see what is there then.
+
+    What cannot be imported is told by the trial that needs it.
+    """
+    with suppress(Exception):
+        import sweep.trainer.fit  # noqa: F401
+        from sweep.trainer.process import CleanProcess
+
+        return CleanProcess.here()
+    return None
 
 
 def _train(
     folder: Path, uri: str | None, branching: Sequence[int]
 ) -> Generator[EpochMetrics, None, Outcome]:
     # Inside the generator, so that a failing import or file is the trial's outcome too.
-    from sweep.data.prepare import prepare
     from sweep.engine.site import scratch
     from sweep.spec.load import load_trial
     from sweep.store.layout import Layout
@@ -83,6 +134,7 @@ def _train(
     from sweep.store.workplace import workplace
     from sweep.trainer.checkpoints import Checkpoints
     from sweep.trainer.fit import epochs
+    from sweep.trainer.kinds import make_ready
     from sweep.trainer.trunk import Trunk
 
     remote = None
@@ -94,7 +146,7 @@ def _train(
     with workplace(folder, remote) as place:
         config = load_trial(place.paths.config)
         try:
-            data = prepare(config.data)
+            data = make_ready(config)
         except InputError as error:
             here = socket.gethostname()
             raise InputError([mistake.on(here) for mistake in error.mistakes]) from error

@@ -46,16 +46,20 @@ SECONDS_TO_ANSWER = 5.0
 
 
 @contextmanager
-def cluster(log: Path, *, verbose: bool, address: str | None = None) -> Iterator[None]:
+def cluster(
+    log: Path, *, verbose: bool, address: str | None = None, dashboard: bool = False
+) -> Iterator[str | None]:
     """Connect to Ray, and leave nothing of this process there on leaving.
 
-    Nobody reaches it from another machine, unless Ray was imported before.
+    Nobody reaches it from another machine, unless Ray was imported before. Yields the address of
+    its dashboard, None where it has none.
 
     Args:
         log: where the messages of Ray and its libraries go when they are not wanted on screen.
         verbose: let Ray and the workers write to the screen.
         address: of a cluster, ``auto`` for the one that this machine belongs to; None starts Ray
             on this machine and ends it, with all its processes, on leaving.
+        dashboard: start one, where Ray is started here.
     Raises:
         SweepFailed: Ray did not start.
         InputError: there is no cluster at ``address``, or it refuses us.
@@ -73,8 +77,8 @@ def cluster(log: Path, *, verbose: bool, address: str | None = None) -> Iterator
         warnings.filterwarnings("ignore", module=r"ray\..*")
         with _stderr_to(quiet):
             try:
-                ray.init(
-                    **(_private() if address is None else _existing(address)),
+                context = ray.init(
+                    **(_private(dashboard) if address is None else _existing(address)),
                     log_to_driver=verbose,
                     logging_level=logging.INFO if verbose else logging.ERROR,
                     configure_logging=verbose,
@@ -84,13 +88,17 @@ def cluster(log: Path, *, verbose: bool, address: str | None = None) -> Iterator
                     raise _refused(address, last_line(error)) from error
                 raise SweepFailed(f"Ray did not start: {last_line(error)}; see {log}") from error
         try:
-            yield
+            yield context.dashboard_url or None
         finally:
             ray.shutdown()
 
 
-def _private() -> dict[str, Any]:
-    return {"address": "local", "include_dashboard": False}
+def _private(dashboard: bool) -> dict[str, Any]:
+    return {
+        "address": "local",
+        "include_dashboard": dashboard,
+        "dashboard_host": "127.0.0.1",  # it lets whoever reaches it run code
+    }
 
 
 def _existing(address: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from sweep.search.scheduler import Decision, make_scheduler
 from sweep.search.searcher import make_searcher
 from sweep.search.warm_start import best_of, read_warm_start
 from sweep.spec.load import to_yaml
+from sweep.spec.naming import label
 from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.trunk import branching_epochs, switch_on, trunk_key
@@ -127,6 +128,11 @@ class Conductor:
         self._waiting.remove(trial_id)
         self._trunks.start(trial_id)
         return self._folder(trial_id)
+
+    def label(self, trial_id: str) -> str:
+        """What sets a trial that has not ended apart from the others, in one line."""
+        trial = self._trials[trial_id]
+        return label(trial.parameters, trial.preset)
 
     def report(self, trial_id: str, metrics: EpochMetrics) -> Decision:
         """Record an epoch and decide whether the trial goes on.

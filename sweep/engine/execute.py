@@ -14,6 +14,7 @@ from typing import Any
 from sweep.engine.cluster import cluster
 from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
+from sweep.engine.monitoring import Monitoring
 from sweep.engine.site import Site
 from sweep.errors import SweepError, SweepFailed
 from sweep.record import last_line
@@ -29,6 +30,7 @@ def execute(
     spec: SweepSpec,
     log: Path,
     site: Site,
+    monitoring: Monitoring,
     *,
     verbose: bool = False,
 ) -> Ending:
@@ -39,6 +41,7 @@ def execute(
         spec: resources, concurrency and time budget.
         log: where Ray's own messages go.
         site: the cluster, and where the results lie.
+        monitoring: what is shown of the sweep while it runs.
         verbose: show Ray's own messages on the screen instead.
     Raises:
         SweepFailed: results cannot be written, or Ray itself broke down.
@@ -46,11 +49,15 @@ def execute(
     if conductor.finished:
         return Ending.FINISHED
     # The signals last: Ray's start sets handlers of its own.
-    with cluster(log, verbose=verbose, address=site.address), _signals() as asked:
+    ray = cluster(log, verbose=verbose, address=site.address, dashboard=monitoring.dashboard)
+    with ray as dashboard, _signals() as asked:
+        if dashboard is not None:
+            monitoring.announce(dashboard)
         from ray import tune
 
         from sweep.engine.actor import TrialActor
         from sweep.engine.capacity import Capacity
+        from sweep.engine.metrics import Exporter
         from sweep.engine.nodes import clean_nodes
         from sweep.engine.tuning import (
             ConductedScheduler,
@@ -65,14 +72,16 @@ def execute(
         scheduler = ConductedScheduler(conductor)
         with tempfile.TemporaryDirectory(prefix="sweep-ray-") as scratch:
             tuner = tune.Tuner(
-                tune.with_resources(TrialActor, capacity.resources),
+                TrialActor,
                 tune_config=tune.TuneConfig(
                     search_alg=ConductedSearcher(
                         conductor, capacity, site.uri, branching_epochs(spec)
                     ),
                     scheduler=scheduler,
                     num_samples=-1,  # the searcher says when it is finished
-                    reuse_actors=True,
+                    # An actor's name is fixed when it starts. Where somebody looks at names, each
+                    # trial gets an actor of its own: a few seconds for the imports.
+                    reuse_actors=dashboard is None or not monitoring.dashboard,
                     trial_name_creator=trial_name,
                     trial_dirname_creator=trial_name,
                 ),
@@ -80,7 +89,15 @@ def execute(
                     storage_path=scratch,
                     name="ray",
                     verbose=1 if verbose else 0,
-                    callbacks=[Supervision(conductor, scheduler, lambda: bool(asked), deadline)],
+                    callbacks=[
+                        Supervision(
+                            conductor,
+                            scheduler,
+                            lambda: bool(asked),
+                            deadline,
+                            Exporter(spec.name, monitoring.tally),
+                        )
+                    ],
                     failure_config=tune.FailureConfig(max_failures=RETRIES),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),

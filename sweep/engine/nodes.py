@@ -18,7 +18,7 @@ from sweep.engine.cluster import cluster
 from sweep.engine.site import Site, scratch
 from sweep.errors import InputError, Mistake, SweepError
 from sweep.record import last_line
-from sweep.spec.settings import DataSettings
+from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
 from sweep.store.remote import RemoteFolder
 
@@ -51,7 +51,7 @@ def check_nodes(spec: SweepSpec, site: Site, *, verbose: bool) -> list[str]:
         answers = {node: f"{probe}-{node}" for node in nodes}
         try:
             ours.write(probe, b"")
-            found = on_each(nodes, _look, where, probe, spec.data)
+            found = on_each(nodes, _look, where, probe, spec)
             lacking = {node: _mistakes(answer) for node, answer in found.items()}
             for node, every in lacking.items():
                 if not every and ours.read(answers[node]) is None:
@@ -100,19 +100,19 @@ def on_each(nodes: Iterable[str], do: Callable[..., Any], *arguments: Any) -> di
     return answers
 
 
-def _look(node: str, where: str, probe: str, data: DataSettings) -> list[Mistake]:
+def _look(node: str, where: str, probe: str, settings: TrialSettings) -> list[Mistake]:
     """On a node: whatever keeps it from training trials."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         return [Mistake(f"cannot train a trial: {', '.join(missing)} is not installed")]
-    from sweep.data.prepare import prepare
+    from sweep.trainer.kinds import make_ready
 
     try:
         shared = RemoteFolder(where)
         if shared.read(probe) is None:
             return [_not_shared(f"{where} is not seen")]
         shared.write(f"{probe}-{node}", b"")
-        prepare(data)
+        make_ready(settings)
     except InputError as error:
         return list(error.mistakes)
     except SweepError as error:

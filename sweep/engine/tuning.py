@@ -18,6 +18,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from sweep.engine.actor import MESSAGE
+from sweep.engine.capacity import Capacity
 from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
 from sweep.engine.faults import outcome_of, read_failures, require_nodes
@@ -51,7 +52,7 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
 
     Args:
         conductor: has the trials.
-        capacity: how many there is room for now.
+        capacity: how many there is room for now, and what each needs.
         uri: where the results lie, if that is no folder that the workers see.
         branching: numbers of epochs after which trials may leave a trunk (`sweep.spec.trunk`).
     """
@@ -59,14 +60,18 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
     def __init__(
         self,
         conductor: Conductor,
-        capacity: Callable[[], int],
+        capacity: Capacity,
         uri: str | None = None,
         branching: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self._conductor = conductor
         self._capacity = capacity
-        self._of_all = {"uri": uri, "branching": list(branching)}
+        self._of_all = {
+            "uri": uri,
+            "branching": list(branching),
+            "resources": dict(capacity.resources),
+        }
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if self._conductor.executing >= self._capacity():
@@ -74,7 +79,8 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         folder = self._conductor.next_trial()
         if folder is None:
             return str(Searcher.FINISHED) if self._conductor.finished else None
-        return {"folder": str(folder)} | self._of_all
+        label = self._conductor.label(folder.name)
+        return {"folder": str(folder), "label": label} | self._of_all
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Ends reach the conductor through the scheduler, which knows why."""
@@ -122,6 +128,7 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
         scheduler: whose ``failure`` ends the sweep.
         asked: whether an interruption was asked for (a signal).
         deadline: of `time.monotonic`; None for no time budget.
+        export: tells the metrics, where that is due.
     """
 
     def __init__(
@@ -130,11 +137,13 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
         scheduler: ConductedScheduler,
         asked: Callable[[], bool],
         deadline: float | None,
+        export: Callable[[], None],
     ) -> None:
         self._conductor = conductor
         self._scheduler = scheduler
         self._asked = asked
         self._deadline = deadline
+        self._export = export
         self._look_again = -math.inf
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -145,6 +154,7 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
             raise Stopped(Ending.INTERRUPTED)
         if self._deadline is not None and time.monotonic() >= self._deadline:
             raise Stopped(Ending.OUT_OF_TIME)
+        self._export()
         if time.monotonic() >= self._look_again:
             self._look_again = time.monotonic() + SECONDS_BETWEEN_LOOKS
             require_nodes()

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.extents import WEIGHTS
-from sweep.spec.settings import TrialSettings
+from sweep.spec.network import NetworkSettings
+from sweep.spec.settings import EvaluationSettings, TrialSettings
 from sweep.spec.space import Distribution, Listed
 from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import Finding, setting_fields, value_of
+from sweep.spec.tree import Finding, setting_fields, setting_names, value_of
 from sweep.spec.wording import shown
 
 Possible = Callable[[str], Iterable[Any]]
@@ -58,7 +60,29 @@ def _augmentation(kind: str, *keys: str) -> Rule:
     )
 
 
+MONAI_ONLY = {
+    "data": [name for name in setting_names() if name.startswith("data.")],
+    "network": [f"network.{name}" for name in setting_names(NetworkSettings)],
+    "augmentation": [f"augmentation.{name}" for name in setting_names(AugmentationSettings)],
+    "evaluation": [f"evaluation.{name}" for name in setting_names(EvaluationSettings)],
+}
+"""Groups that only our own trainer reads, with their settings."""
+
+
+def _of_monai(group: str, instead: str) -> Rule:
+    return Rule(
+        tuple(MONAI_ONLY[group]),
+        {"trainer.kind": lambda kind: kind == "monai"},
+        f"with another trainer than `monai` {instead}",
+        refused=True,
+    )
+
+
 RULES = (
+    _of_monai("data", "the data is its own: nnU-Net's dataset, or what a custom class reads"),
+    _of_monai("network", "the network is its own: of nnU-Net's plans, or of a custom class"),
+    _of_monai("augmentation", "the augmentation is its own, nnU-Net's or a custom class's"),
+    _of_monai("evaluation", "the validation is its own, nnU-Net's or a custom class's"),
     _augmentation("rotation", "degrees"),
     _augmentation("scaling", "largest"),
     _augmentation("noise", "std"),
@@ -110,7 +134,7 @@ RULES = (
         ("guard.skipped_in_a_row", "guard.skipped_per_epoch"),
         {
             "guard.on_nonfinite": lambda policy: policy == "skip",
-            "trainer.amp": lambda amp: amp == "fp16",
+            "trainer.amp": lambda amp: amp in ("fp16", "auto"),
         },
         "no step is skipped",
     ),

@@ -19,7 +19,7 @@ from sweep.spec.document import Document, read_document
 from sweep.spec.inactive import without_effect
 from sweep.spec.machine import Machine
 from sweep.spec.presets import PRESETS, check_preset
-from sweep.spec.settings import DataSettings, TrialSettings
+from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec, check_name
 from sweep.spec.tree import Finding, setting_names
 from sweep.spec.wording import findings_of, shown
@@ -30,8 +30,8 @@ SWEEP_KEYS = [key for key in SweepSpec.model_fields if key not in TrialSettings.
 Tell = Callable[[Mistake], None]
 """Is told, with file, line and key, what was asked for and has no effect but is no mistake."""
 
-CheckData = Callable[[DataSettings], Sequence[Mistake]]
-"""Looks at the data that settings name; this package reads no data itself."""
+CheckData = Callable[[TrialSettings], Sequence[Mistake]]
+"""Looks at the data and the trainer that settings name; this package reads no data itself."""
 
 
 CheckEarlier = Callable[[SweepSpec], Iterable[Finding]]
@@ -145,7 +145,7 @@ def _look_at_data(
     document: Document, settings: TrialSettings, check_data: CheckData | None
 ) -> list[Finding]:
     """Mistakes of the data: those of a key as findings, those of the dataset's files noted."""
-    mistakes = check_data(settings.data) if check_data else ()
+    mistakes = check_data(settings) if check_data else ()
     document.mistakes += [mistake for mistake in mistakes if mistake.file]
     return [Finding(tuple(m.key.split(".")), m.message) for m in mistakes if not m.file]
 
@@ -205,7 +205,9 @@ def _spec_despite(document: Document, findings: Sequence[Finding]) -> SweepSpec 
     values = {key: value for key, value in document.values.items() if (key,) not in broken}
     values["name"] = "unnamed"
     if isinstance(values.get("space"), dict):
-        unsure = {key for key in setting_names() if (key.partition(".")[0],) in broken}
+        options = (key for key in values["space"] if str(key).startswith("trainer.options."))
+        known = [*setting_names(), *options]
+        unsure = {key for key in known if (key.partition(".")[0],) in broken}
         values["space"] = {
             key: value
             for key, value in values["space"].items()

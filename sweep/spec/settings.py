@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.base import Settings
 from sweep.spec.network import NetworkSettings
+from sweep.spec.trainer import MonaiTrainer, TrainerSettings
 
 MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
 
@@ -110,33 +111,15 @@ class NnunetRawData(CommonData):
 DataSettings = Annotated[ShapesData | BrainData | NnunetRawData, Field(discriminator="source")]
 
 
-class TrainerSettings(Settings):
-    """The training loop."""
-
-    kind: Literal["monai"] = "monai"
-    """Which trainer runs the trial."""
-    epochs: int = Field(default=100, ge=1)
-    """Most epochs that a trial trains."""
-    batch_size: int = Field(default=8, ge=1)
-    """Images a step."""
-    steps_per_epoch: int | None = Field(default=None, ge=1)
-    """Optimizer steps an epoch; null: once through the training images."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto takes a GPU where the trial has one."""
-    threads: int = Field(default=1, ge=1)
-    """CPU threads of torch; sums depend on it in the last bit, so it is a setting."""
-    deterministic: bool = True
-    """Ask torch for deterministic kernels."""
-    amp: Literal["off", "bf16", "fp16"] = "off"
-    """Precision of the network: float32, or mixed with bfloat16 or float16; losses are float32."""
-
-
 class GeometricWeights(Settings):
     """Weights of the loss terms that switch on late; 0 leaves a term out."""
 
     compactness: Annotated[float, ActsLate()] = Field(default=0.01, ge=0)
+    """1 − 4πA/P² of the soft mask's area A and perimeter P: 0 for a disc."""
     boundary: Annotated[float, ActsLate()] = Field(default=0.005, ge=0)
+    """Roughness of the soft mask: variance and mean size of its Laplacian."""
     aspect: Annotated[float, ActsLate()] = Field(default=0.005, ge=0)
+    """How elongated the soft mask is, from its second moments."""
     kervadec: Annotated[float, ActsLate()] = Field(default=0.0, ge=0)
     """Kervadec's boundary loss: the one term that compares with the reference."""
 
@@ -193,9 +176,11 @@ class OptimizerSettings(Settings):
     momentum: float = Field(default=0.99, ge=0, lt=1)
     """Momentum of SGD; AdamW does not use it."""
     weight_decay: float = Field(default=3e-5, ge=0)
+    """L2 penalty of SGD; AdamW takes it off the weights directly."""
     schedule: Literal["poly", "constant"] = "poly"
     """poly: lr · (1 − epoch / epochs)^poly_exponent, as in nnU-Net."""
     poly_exponent: float = Field(default=0.9, gt=0)
+    """How the learning rate falls: 1 in a straight line, less later and steeper."""
     gradient_clip: float | None = Field(default=12.0, gt=0)
     """Largest gradient norm of a step; null: no clipping."""
 
@@ -234,7 +219,9 @@ class EvaluationSettings(Settings):
     """How the validation cases are predicted, and what is measured of them beside Dice."""
 
     metrics: Annotated[
-        tuple[MetricName, ...], Field(strict=False), BeforeValidator(_all_metrics)
+        tuple[MetricName, ...],
+        Field(strict=False),
+        BeforeValidator(_all_metrics, json_schema_input_type=Literal["all"] | list[MetricName]),
     ] = get_args(MetricName)
     """all, or some of iou, hd95 (in pixels) and shape (compactness, solidity and eccentricity of
     prediction and reference); [] for none."""
@@ -286,7 +273,7 @@ class TrialSettings(Settings):
     """Seed of weights, data order and augmentation."""
     data: DataSettings = ShapesData()
     augmentation: AugmentationSettings = AugmentationSettings()
-    trainer: TrainerSettings = TrainerSettings()
+    trainer: TrainerSettings = MonaiTrainer()
     network: NetworkSettings = NetworkSettings()
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
@@ -294,7 +281,9 @@ class TrialSettings(Settings):
     evaluation: EvaluationSettings = EvaluationSettings()
     early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
     expect: Annotated[
-        tuple[Expectation, ...], Field(strict=False), BeforeValidator(_one_or_several)
+        tuple[Expectation, ...],
+        Field(strict=False),
+        BeforeValidator(_one_or_several, json_schema_input_type=Expectation | list[Expectation]),
     ] = ()
     """What a healthy run reaches, such as `[{epoch: 10, val_dice: 0.3}, {max_gap: 0.15}]`."""
 
@@ -322,8 +311,9 @@ class TrialSettings(Settings):
     def _network_fits_the_images(
         cls, network: NetworkSettings, info: ValidationInfo
     ) -> NetworkSettings:
-        if {"data", "trainer"} <= info.data.keys():
+        trainer = info.data.get("trainer")
+        if "data" in info.data and isinstance(trainer, MonaiTrainer):
             side = info.data["data"].smallest_side
             if side is not None:
-                network.must_fit(side, info.data["trainer"].batch_size)
+                network.must_fit(side, trainer.batch_size)
         return network

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
@@ -124,26 +124,27 @@ class NoScheduler(Settings):
     name: Literal["none"] = "none"
 
 
-def _bare_name(default: str) -> BeforeValidator:
+def _bare_name(default: str, settings: Any) -> BeforeValidator:
     """Reads ``tpe`` as ``{name: tpe}``, and a mapping without a name as one of the default's."""
+    names = tuple(kind.model_fields["name"].default for kind in get_args(settings))
 
     def expand(value: Any) -> Any:
         if isinstance(value, str):
             return {"name": value}
         return {"name": default, **value} if isinstance(value, dict) else value
 
-    return BeforeValidator(expand)
+    return BeforeValidator(expand, json_schema_input_type=Literal[names] | settings)
 
 
+AnySearcherSettings = (
+    RandomSearcher | GridSearcher | TpeSearcher | GpSearcher | CmaesSearcher | QmcSearcher
+)
 SearcherSettings = Annotated[
-    RandomSearcher | GridSearcher | TpeSearcher | GpSearcher | CmaesSearcher | QmcSearcher,
-    Field(discriminator="name"),
-    _bare_name("tpe"),
+    AnySearcherSettings, Field(discriminator="name"), _bare_name("tpe", AnySearcherSettings)
 ]
+AnySchedulerSettings = AshaScheduler | HyperbandScheduler | MedianScheduler | NoScheduler
 SchedulerSettings = Annotated[
-    AshaScheduler | HyperbandScheduler | MedianScheduler | NoScheduler,
-    Field(discriminator="name"),
-    _bare_name("asha"),
+    AnySchedulerSettings, Field(discriminator="name"), _bare_name("asha", AnySchedulerSettings)
 ]
 BARE_NAMES = ("searcher", "scheduler")
 """Keys whose mapping may be written as its bare name."""
@@ -165,6 +166,7 @@ class Resources(Settings):
     """GPUs: a fraction of one, or a whole number; auto: one where the machine has any."""
 
 
+TIME = r"^([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([smhd])$"
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -172,7 +174,7 @@ def seconds(value: Any) -> Any:
     """Seconds of ``90s``, ``10m``, ``2h`` or ``1d``; whatever is no text is left to pydantic."""
     if not isinstance(value, str):
         return value
-    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([smhd])", value.strip())
+    match = re.match(TIME, value.strip())
     if match is None:
         raise ValueError(
             "must be a time such as `90s`, `10m`, `2h` or `1d`, or a number of seconds, "
@@ -192,7 +194,15 @@ def _readable(time: float | None) -> str | float | None:
 
 
 TimeBudget = Annotated[
-    float | None, Field(gt=0), BeforeValidator(seconds), PlainSerializer(_readable)
+    float | None,
+    Field(gt=0),
+    BeforeValidator(
+        seconds,
+        json_schema_input_type=Annotated[str, Field(pattern=TIME)]
+        | Annotated[float, Field(gt=0)]
+        | None,
+    ),
+    PlainSerializer(_readable),
 ]
 
 

@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -34,6 +35,7 @@ from sweep.spec.strategy import (
     TpeSearcher,
 )
 from sweep.spec.trackers import Tracking
+from sweep.spec.trainer import CustomTrainer
 from sweep.spec.tree import setting_names, value_of
 from sweep.spec.warm_start import WarmStartSettings
 from sweep.spec.wording import findings_of, quoted, shown, unknown_setting
@@ -41,6 +43,7 @@ from sweep.spec.wording import findings_of, quoted, shown, unknown_setting
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DEVICE_NAMES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 """Names that Windows keeps for devices, whatever extension follows."""
+NAME_SCHEMA = {"type": "string", "pattern": f"^{NAME.pattern}$"}
 MOST_TRIALS = 1_000_000
 
 
@@ -74,7 +77,7 @@ def _no_preset_twice(presets: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Presets = Annotated[
-    tuple[Annotated[str, AfterValidator(check_preset)], ...],
+    tuple[Annotated[str, AfterValidator(check_preset), WithJsonSchema({"enum": [*PRESETS]})], ...],
     Field(strict=False),
     AfterValidator(_no_preset_twice),
 ]
@@ -89,7 +92,7 @@ class ChangesNoResult:
 class SweepSpec(TrialSettings):
     """A sweep: what every trial has in common, and what is searched."""
 
-    name: Annotated[str, AfterValidator(check_name)]
+    name: Annotated[str, AfterValidator(check_name), WithJsonSchema(NAME_SCHEMA)]
     """Folder of the results; default: the sweep file's name without its ending."""
     space: dict[str, Searched]
     """Distribution of each searched setting, by its dotted name."""
@@ -261,8 +264,12 @@ class SweepSpec(TrialSettings):
         return isinstance(scheduler, StoppingScheduler) and scheduler.clock == "activation"
 
     def _unknown(self, key: str) -> str:
-        if key in setting_names():  # of another source
-            group, _, _ = key.rpartition(".")
+        group, _, option = key.rpartition(".")
+        if group == "trainer.options" and isinstance(self.trainer, CustomTrainer):
+            return f"`trainer.options` has no {quoted(option)}: give it a value there to search it"
+        if group == "trainer.options" or (key in setting_names() and group == "trainer"):
+            return f"{quoted(key)} is not a setting of `trainer` with kind `{self.trainer.kind}`"
+        if key in setting_names() and group == "data":  # of another source
             return f"{quoted(key)} is not a setting of `{group}` with source `{self.data.source}`"
         return unknown_setting(key, TrialSettings)
 

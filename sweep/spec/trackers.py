@@ -20,7 +20,11 @@ def _one_or_several(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Tracking = Annotated[tuple[TrackerName, ...], Field(strict=False), BeforeValidator(_one_or_several)]
+Tracking = Annotated[
+    tuple[TrackerName, ...],
+    Field(strict=False),
+    BeforeValidator(_one_or_several, json_schema_input_type=TrackerName | list[TrackerName]),
+]
 """``tensorboard``, or ``[tensorboard, mlflow]``."""
 
 

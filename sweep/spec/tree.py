@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -30,11 +30,32 @@ def setting_names(group: type[Settings] = TrialSettings) -> list[str]:
     return list(dict.fromkeys(name for name, _ in setting_fields(group)))
 
 
+def names_in(settings: TrialSettings) -> list[str]:
+    """Dotted names of the settings that this configuration has; of alternatives, the chosen one's.
+
+    Args:
+        settings: of a trial, or of a sweep.
+    """
+    chosen = {
+        f"{name}.": type(getattr(settings, name)).model_fields
+        for name, field in TrialSettings.model_fields.items()
+        if field.discriminator
+    }
+    return [
+        name
+        for name in setting_names()
+        if all(
+            name.removeprefix(group) in own or not name.startswith(group)
+            for group, own in chosen.items()
+        )
+    ]
+
+
 def value_of(settings: Settings, key: str) -> Any:
     """The value of the setting with this dotted name."""
     value: Any = settings
     for part in key.split("."):
-        value = getattr(value, part)
+        value = value[part] if isinstance(value, Mapping) else getattr(value, part)
     return value
 
 

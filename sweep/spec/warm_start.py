@@ -8,14 +8,19 @@ from pydantic import BeforeValidator, Field
 
 from sweep.spec.base import Settings
 
+Folder = Annotated[str, Field(min_length=1)]
+
 
 class WarmStart(Settings):
     """What a sweep takes over from earlier ones; their trials are none of its own."""
 
     results: Annotated[
-        tuple[Annotated[str, Field(min_length=1)], ...],
+        tuple[Folder, ...],
         Field(strict=False, min_length=1),
-        BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+        BeforeValidator(
+            lambda value: [value] if isinstance(value, str) else value,
+            json_schema_input_type=Folder | Annotated[list[Folder], Field(min_length=1)],
+        ),
     ]
     """Results folders whose trials the searcher learns from before it proposes any."""
     enqueue: int = Field(default=0, ge=0)
@@ -27,4 +32,12 @@ def _bare_folders(value: Any) -> Any:
     return {"results": value} if isinstance(value, str | list) else value
 
 
-WarmStartSettings = Annotated[WarmStart | None, BeforeValidator(_bare_folders)]
+WarmStartSettings = Annotated[
+    WarmStart | None,
+    BeforeValidator(
+        _bare_folders,
+        json_schema_input_type=(
+            Folder | Annotated[list[Folder], Field(min_length=1)] | WarmStart | None
+        ),
+    ),
+]

@@ -90,7 +90,7 @@ def _about_bias(spec: SweepSpec) -> Iterator[str]:
     Images of other sources are looked at when their masks are (`sweep.data.outlines`).
     """
     side = spec.data.size if isinstance(spec.data, ShapesData) else spec.data.patch_size
-    if side is None:
+    if side is None or spec.trainer.kind != "monai":
         return
     told = bias_warning(largest_loss(spec), side * side, math.pi * side, "even the largest disc")
     if told is not None:

@@ -15,7 +15,7 @@ from monai.transforms import RandSpatialCropd, SpatialPadd
 from torch import Tensor
 
 from sweep.data.samples import Sample, Samples
-from sweep.spec.settings import TrainerSettings
+from sweep.spec.trainer import MonaiTrainer
 from sweep.trainer.augmentation import Augmentation
 
 
@@ -48,7 +48,7 @@ class TrainingBatches:
     def __init__(
         self,
         samples: Samples,
-        settings: TrainerSettings,
+        settings: MonaiTrainer,
         augmentation: Augmentation,
         *,
         seed: int,

@@ -6,18 +6,18 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweep.data.prepare import prepare
 from sweep.data.samples import PreparedData
 from sweep.record import Divergence, EpochMetrics, Outcome, Status
 from sweep.spec.settings import TrialSettings
 from sweep.stopping import EarlyStopping
 from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.effective import verify
 from sweep.trainer.expectations import unmet
 from sweep.trainer.guard import Diverged
+from sweep.trainer.kinds import make_run
+from sweep.trainer.protocol import Loop, Run
 from sweep.trainer.provenance import record
-from sweep.trainer.training import Training
 from sweep.trainer.trunk import Trunk
+from sweep.trainer.verify import verify
 
 
 def fit(
@@ -36,7 +36,8 @@ def fit(
         report: called with each epoch's metrics, in order; it may raise to stop the trial.
         checkpoint: where the best and the last state are kept; where it holds a last state, the
             trial goes on from there and reports the epochs before it again. None keeps nothing.
-        data: prepared data to share between trials; None prepares ``config.data``.
+        data: prepared data to share between trials; None prepares ``config.data``, where the kind
+            of the trainer has any.
         provenance: file that records what the trial is really trained with; None records nothing.
         trunk: where the warm-up is shared with other trials; needs a ``checkpoint``. Epochs that
             come from there are reported as shared.
@@ -65,40 +66,40 @@ def epochs(
     trunk: Trunk | None = None,
 ) -> Generator[EpochMetrics, None, Outcome]:
     """`fit` as a generator: yields each epoch when it is trained and saved, returns the outcome."""
-    training = Training(config, data or prepare(config.data))
-    stopping = early_stopping(config)
-    files = _Files(checkpoint, trunk)
-    history, verdict = files.take_up(training, stopping)
+    run = make_run(config, data)
+    loop = Loop(early_stopping(config), config.trainer.epochs, config.expect)
+    files, stopping = _Files(checkpoint, trunk), loop.stopping
+    history, verdict = files.take_up(run, stopping)
     best = max((e.val_dice for e in history if e.val_dice is not None), default=None)
     stop = stopping.replay((e.epoch, e.val_dice) for e in history) is not None
-    live = training.live(stopping, config.trainer.epochs, config.expect)
+    account = run.account(loop)
     told: tuple[str, ...] = ()
     if provenance is not None:
         damaged = () if checkpoint is None else checkpoint.damaged
-        told = record(provenance, config, live, first_epoch=len(history), damaged=damaged)
-    verify(config, live)
+        told = record(provenance, config, account, first_epoch=len(history), damaged=damaged)
+    verify(config, account)
     yield from history
     if verdict is not None and not stop:
         return Outcome.diverged(verdict)
-    while (judged := training.judge(history)) is None:
-        if stop or len(history) >= live.epochs:
-            finished = len(history) >= live.epochs
+    while (judged := run.judge(history)) is None:
+        if stop or len(history) >= loop.epochs:
+            finished = len(history) >= loop.epochs
             return Outcome(status=Status.COMPLETED if finished else Status.EARLY_STOPPED)
         try:
-            metrics = training.run_epoch(len(history))
+            metrics = run.run_epoch(len(history))
         except Diverged as end:
-            return files.diverged(training, end, in_epoch=len(history))
+            return files.diverged(run, end, in_epoch=len(history))
         improved = metrics.val_dice is not None and (best is None or metrics.val_dice > best)
-        metrics = training.measured(metrics, best=improved)
-        told += metrics.warnings + unmet(live.expect, [*history, metrics])
+        metrics = run.measured(metrics, best=improved)
+        told += metrics.warnings + unmet(loop.expect, [*history, metrics])
         metrics, told = replace(metrics, warnings=told), ()
         history.append(metrics)
         stop = stopping.update(metrics.epoch, metrics.val_dice)
         if improved:
             best = metrics.val_dice
-        files.keep(training, history, improved=improved)
+        files.keep(run, history, improved=improved)
         yield metrics
-    return files.diverged(training, judged)
+    return files.diverged(run, judged)
 
 
 def early_stopping(config: TrialSettings) -> EarlyStopping:
@@ -120,7 +121,7 @@ class _Files:
     trunk: Trunk | None
 
     def take_up(
-        self, training: Training, stopping: EarlyStopping
+        self, run: Run, stopping: EarlyStopping
     ) -> tuple[list[EpochMetrics], Divergence | None]:
         """Go on from the trial's own last state, or start from its trunk.
 
@@ -128,33 +129,33 @@ class _Files:
             what was trained before, and how the trunk ended, where it diverged there.
         """
         if self.checkpoint is not None and (state := self.checkpoint.load_last()) is not None:
-            training.load_state_dict(state["training"])
+            run.load_state_dict(state["training"])
             return [EpochMetrics.from_json(line) for line in state["history"]], None
         if self.trunk is not None and (snapshot := self.trunk.start(stopping)) is not None:
             if snapshot.state is not None:
-                training.load_state_dict(snapshot.state)
+                run.load_state_dict(snapshot.state)
             return snapshot.history, snapshot.verdict
         return [], None
 
-    def keep(self, training: Training, history: list[EpochMetrics], *, improved: bool) -> None:
+    def keep(self, run: Run, history: list[EpochMetrics], *, improved: bool) -> None:
         """Save the state after an epoch."""
         if self.checkpoint is not None:
             if improved:
-                best = {"model": training.model.state_dict(), "epoch": history[-1].epoch}
+                best = {"model": run.weights(), "epoch": history[-1].epoch}
                 self.checkpoint.save_best(best)
             lines = [epoch.to_json() for epoch in history]
-            self.checkpoint.save_last({"training": training.state_dict(), "history": lines})
+            self.checkpoint.save_last({"training": run.state_dict(), "history": lines})
         if self.trunk is not None:
             self.trunk.save(len(history))
 
-    def diverged(self, training: Training, end: Diverged, in_epoch: int | None = None) -> Outcome:
+    def diverged(self, run: Run, end: Diverged, in_epoch: int | None = None) -> Outcome:
         """The outcome, its weights and what its step can be reproduced from saved.
 
         Args:
             in_epoch: the epoch, from 0, that was not finished; None for a verdict after one.
         """
         if self.checkpoint is not None:
-            self.checkpoint.save_healthy({"model": training.model.state_dict()})
+            self.checkpoint.save_healthy({"model": run.weights()})
             if end.offending is not None:
                 self.checkpoint.save_offending(end.offending)
         if self.trunk is not None and in_epoch is not None:

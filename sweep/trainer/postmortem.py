@@ -40,13 +40,14 @@ def explain_step(training: Training, stop: Diverged) -> Diverged:
     verdict, soft_areas = examine(training, batch, verdict)
     diagnosis = dataclasses.replace(
         diagnose(
-            training,
             Case(
                 verdict=verdict,
                 settings=training.settings,
                 pixels_finite=bool(torch.isfinite(batch.images).all()),
-                gradient=_last_gradient(verdict, stop.recent),
+                gradient=last_gradient(verdict, stop.recent),
             ),
+            training.steps_per_epoch,
+            epsilon_facts(training),
         ),
         recent=stop.recent,
         cases=batch.cases,
@@ -65,29 +66,36 @@ def explain_epoch(
         stage, term = broken_part(recent[-1]) or (None, None)
         blamed = dataclasses.replace(verdict, step=0, stage=stage, term=term)
         return explain_step(training, Diverged(blamed, recent))
-    level = training.settings.guard.learnt_dice
-    learnt = any(e.val_dice is not None and e.val_dice >= level for e in history)
+    learnt = had_learnt(history, training.settings)
     case = Case(verdict=verdict, settings=training.settings, had_learnt=learnt)
     recent = training.recent_steps()
-    diagnosis = dataclasses.replace(diagnose(training, case), recent=recent)
+    diagnosis = diagnose(case, training.steps_per_epoch, epsilon_facts(training))
     finite = training.weights_are_finite()
-    return Diverged(
-        dataclasses.replace(verdict, diagnosis=diagnosis, weights_finite=finite), recent
+    told = dataclasses.replace(
+        verdict, diagnosis=dataclasses.replace(diagnosis, recent=recent), weights_finite=finite
     )
+    return Diverged(told, recent)
 
 
-def diagnose(training: Training, case: Case) -> Diagnosis:
+def had_learnt(history: Sequence[EpochMetrics], settings: TrialSettings) -> bool:
+    """Whether validation Dice has reached ``guard.learnt_dice``."""
+    level = settings.guard.learnt_dice
+    return any(e.val_dice is not None and e.val_dice >= level for e in history)
+
+
+def diagnose(case: Case, steps_per_epoch: int, epsilon: EpsilonFacts | None) -> Diagnosis:
     """Advice, distances and ε of a case."""
     advice = advise(case)
     epochs = epochs_after_switch_on(case.settings, case.verdict.epoch)
-    steps = None if epochs is None else epochs * training.steps_per_epoch + case.verdict.step
     return Diagnosis(
         likely_cause=advice.cause,
         setting=advice.setting,
         advice=advice.cure,
         epochs_after_switch_on=epochs,
-        steps_after_switch_on=steps,
-        epsilon=epsilon_facts(training),
+        steps_after_switch_on=(
+            None if epochs is None else epochs * steps_per_epoch + case.verdict.step
+        ),
+        epsilon=epsilon,
     )
 
 
@@ -102,16 +110,18 @@ def examine(training: Training, batch: Batch, verdict: Divergence) -> tuple[Dive
         if verdict.stage is not Stage.GRADIENT or verdict.cause is Cause.EXPLODED:
             return verdict, areas
         blamed = first_broken_gradient(training.model, passed.terms, order)
-    if blamed is None:
-        return verdict, areas
-    term, parameter = blamed
+    return (verdict if blamed is None else blame(verdict, *blamed)), areas
+
+
+def blame(verdict: Divergence, term: str, parameter: str) -> Divergence:
+    """A verdict on a gradient that was not finite, with the term and parameter found to blame."""
     message = verdict.message
     if verdict.cause is Cause.NONFINITE:
         message = (
             f"The loss was finite but the gradient of its term {term!r} was not; the step was not"
             " taken."
         )
-    return dataclasses.replace(verdict, term=term, parameter=parameter, message=message), areas
+    return dataclasses.replace(verdict, term=term, parameter=parameter, message=message)
 
 
 def offending_state(training: Training, batch: Batch, values: StepValues) -> dict[str, Any]:
@@ -147,7 +157,7 @@ def epochs_after_switch_on(settings: TrialSettings, epoch: int) -> int | None:
     return epoch - settings.loss.warmup_epochs
 
 
-def _last_gradient(verdict: Divergence, recent: Sequence[StepValues]) -> float | None:
+def last_gradient(verdict: Divergence, recent: Sequence[StepValues]) -> float | None:
     """Norm of the last gradient that moved the weights to where the verdict fell."""
     before = recent[:-1] if verdict.cause is Cause.EXPLODED else recent
     norms = [values.grad_norm for values in before if not values.skipped]
@@ -157,16 +167,23 @@ def _last_gradient(verdict: Divergence, recent: Sequence[StepValues]) -> float |
 def epsilon_facts(training: Training) -> EpsilonFacts | None:
     """What ε does to the masks that were trained on; None where no term has a square root."""
     loss = training.settings.loss
-    weights = loss.weights.model_dump()
-    if not any(weights[term] > 0 for term in SQRT_TERMS):
-        return None
+    if epsilon_of(loss, 0, None) is None:
+        return None  # nothing is measured for nobody
     height, width = training.batch(0, 0).labels.shape[-2:]
+    typical = typical_perimeter(training.data.training, training.data.geometric_class)
+    return epsilon_of(loss, height * width, typical)
+
+
+def epsilon_of(loss: LossSettings, pixels: int, perimeter: float | None) -> EpsilonFacts | None:
+    """What ε does to masks of a perimeter in images of so many pixels; None without a root."""
+    if not any(loss.weights.model_dump()[term] > 0 for term in SQRT_TERMS):
+        return None
     return EpsilonFacts(
         value=loss.sqrt_epsilon,
         mode=loss.sqrt_mode,
         gradient_bound=_finite(slope(loss.sqrt_epsilon)),
-        bias=perimeter_bias(loss, height * width),
-        perimeter=typical_perimeter(training.data.training, training.data.geometric_class),
+        bias=perimeter_bias(loss, pixels),
+        perimeter=perimeter,
     )
 
 

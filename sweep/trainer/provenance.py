@@ -24,15 +24,15 @@ from sweep.spec.inactive import inactive_in
 from sweep.spec.settings import TrialSettings
 from sweep.store.files import atomic_write_text, read_json, to_json
 from sweep.strict_json import finite_or_none
-from sweep.trainer.effective import NOT_READ, Live, effective
+from sweep.trainer.protocol import Account
 
-PACKAGES = ("torch", "monai", "ray", "optuna", "numpy")
+PACKAGES = ("torch", "monai", "nnunetv2", "ray", "optuna", "numpy")
 
 
 def record(
     path: Path,
     settings: TrialSettings,
-    live: Live,
+    account: Account,
     first_epoch: int,
     damaged: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
@@ -41,40 +41,37 @@ def record(
     Args:
         path: the trial's ``provenance.json``; made where it is missing.
         settings: what was asked for.
-        live: what reads back what is in effect.
+        account: what it trains with, read back.
         first_epoch: the first epoch, from 0, that this process trains.
         damaged: the checkpoints that it could not go on from, each in a sentence.
     Returns:
         warnings: what differs from the process that trained the epochs before.
     """
     runs = read_json(path, lambda values: list(values["runs"])) if path.exists() else []
-    entry = _entry(settings, live, first_epoch) | {"damaged": damaged}
+    entry = _entry(settings, account, first_epoch) | {"damaged": damaged}
     atomic_write_text(path, to_json(finite_or_none({"runs": [*runs, entry]}), indent=2) + "\n")
     return tuple(_differences(runs[-1], entry)) if runs else ()
 
 
-def _entry(settings: TrialSettings, live: Live, first_epoch: int) -> dict[str, Any]:
-    device = next(live.model.parameters()).device
+def _entry(settings: TrialSettings, account: Account, first_epoch: int) -> dict[str, Any]:
+    model = account.model
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "first_epoch": first_epoch,
-        "effective": effective(live),
+        "effective": dict(account.effective),
         "without_effect": inactive_in(settings),
-        "not_read_back": dict(NOT_READ),
+        "not_read_back": dict(account.not_read),
         "network": {
-            "class": f"{type(live.model).__module__}.{type(live.model).__qualname__}",
-            "parameters": sum(p.numel() for p in live.model.parameters()),
+            "class": f"{type(model).__module__}.{type(model).__qualname__}",
+            "parameters": sum(p.numel() for p in model.parameters()),
         },
-        "cases": {
-            "training": len(live.data.training.cases),
-            "validation": len(live.data.validation.cases),
-        },
+        "cases": dict(account.cases),
         "code": asdict(codebase()),
         "versions": {"python": platform.python_version()} | {n: _version(n) for n in PACKAGES},
         "machine": {
             "hostname": socket.gethostname(),
             "platform": platform.platform(),
-            "device": device_name(device),
+            "device": device_name(account.device),
             "cpus": os.cpu_count(),
             "threads": torch.get_num_threads(),
             "cuda": torch.version.cuda,

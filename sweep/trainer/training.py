@@ -1,4 +1,4 @@
-"""One training run, an epoch at a time.
+"""One training run of our own trainer (``trainer.kind: monai``), an epoch at a time.
 
 All randomness is a function of (seed, epoch, step): data order, crops and dropout. So the state of
 a run at the end of an epoch is its weights, its optimizer's state and the epoch's number; going on
@@ -8,10 +8,8 @@ from a checkpoint, or from another run's, is bit for bit the same as never havin
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 import zlib
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -25,12 +23,13 @@ from torch import Tensor
 from sweep.data.samples import PreparedData, Sample
 from sweep.diagnosis import StepValues
 from sweep.record import EpochMetrics
-from sweep.spec.settings import Expectation, TrialSettings
-from sweep.stopping import EarlyStopping
+from sweep.spec.settings import TrialSettings
+from sweep.spec.trainer import MonaiTrainer
 from sweep.trainer.augmentation import Augmentation
 from sweep.trainer.batches import Batch, TrainingBatches
 from sweep.trainer.case_metrics import CaseMetrics, Shapes
-from sweep.trainer.effective import Live
+from sweep.trainer.device import choose_device, make_deterministic, seed_torch
+from sweep.trainer.effective import Live, account
 from sweep.trainer.guard import Diverged, Guard
 from sweep.trainer.judges import judge_epochs
 from sweep.trainer.losses import TrainingLoss, geometric_factor
@@ -38,8 +37,10 @@ from sweep.trainer.metrics import DicePerCase
 from sweep.trainer.networks import as_outputs, build_network, size_divisor
 from sweep.trainer.optimizers import build_optimizer, learning_rate, set_learning_rate
 from sweep.trainer.postmortem import explain_epoch, explain_step
+from sweep.trainer.protocol import Account, Loop
 from sweep.trainer.snapshot import Snapshot
 from sweep.trainer.statistics import check_statistics
+from sweep.trainer.summary import summary
 from sweep.trainer.tta import mean_over_flips
 
 CHECKED_IMAGES = 32
@@ -63,6 +64,7 @@ class Training:
     """
 
     def __init__(self, settings: TrialSettings, data: PreparedData) -> None:
+        assert isinstance(settings.trainer, MonaiTrainer), "other kinds are made by `kinds`"
         self.settings = settings
         self.data = data
         self.evaluation = settings.evaluation
@@ -85,7 +87,7 @@ class Training:
             patch_size=settings.data.patch_size,
             divisor=self._divisor,
         )
-        self._seed_torch(0)
+        seed_torch(settings.seed, 0)
         self.model = build_network(settings.network, len(data.channels), len(data.classes))
         self.model.to(self.device)
         self._loss = TrainingLoss(settings.loss, data.geometric_class)
@@ -231,11 +233,17 @@ class Training:
         self._optimizer.load_state_dict(state["optimizer"])
         self._guard.load_state_dict(state["guard"])
 
-    def live(
-        self, stopping: EarlyStopping, epochs: int, expect: tuple[Expectation, ...] = ()
-    ) -> Live:
+    def weights(self) -> dict[str, Any]:
+        return self.model.state_dict()
+
+    def account(self, loop: Loop) -> Account:
+        return account(self.live(loop), self.settings)
+
+    def live(self, loop: Loop) -> Live:
         """The objects that train, for whoever reads back what is in effect."""
         return Live(
+            seed=self._batches.seed,
+            steps=self._batches.steps,
             data=self.data,
             batches=self._batches,
             model=self.model,
@@ -245,10 +253,8 @@ class Training:
             autocast=self._autocast,
             factor=self._factor,
             rate=self._rate,
-            stopping=stopping,
+            loop=loop,
             evaluation=self.evaluation,
-            epochs=epochs,
-            expect=expect,
         )
 
     def load_before_step(self, state: Mapping[str, Any]) -> None:
@@ -274,7 +280,7 @@ class Training:
 
     def forward(self, batch: Batch, epoch: int, step: int) -> Passed:
         """One forward pass, a function of the batch, (seed, epoch, step) and the weights."""
-        self._seed_torch(1, epoch, step)
+        seed_torch(self.settings.seed, 1, epoch, step)
         factor = self._factor(epoch)
         distances = self._loss.distances(batch.labels, factor)  # while the labels are on the CPU
         if distances is not None:
@@ -337,43 +343,3 @@ class Training:
         windows = SlidingWindowInferer((side, side), sw_batch_size=4, overlap=0.5, mode="gaussian")
         logits: Tensor = windows(images, network)
         return logits
-
-    def _seed_torch(self, *key: int) -> None:
-        seed = np.random.SeedSequence([self.settings.seed, *key]).generate_state(1, np.uint64)[0]
-        torch.manual_seed(int(seed))
-
-
-def choose_device(settings: TrialSettings) -> torch.device:
-    """The device that ``trainer.device`` asks for; ``auto`` takes a GPU where there is one."""
-    wanted = settings.trainer.device
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(wanted)
-
-
-def make_deterministic(settings: TrialSettings) -> None:
-    """Set torch's global switches; they belong to the process, so every run sets all of them."""
-    torch.set_num_threads(settings.trainer.threads)
-    torch.backends.cudnn.benchmark = not settings.trainer.deterministic
-    if settings.trainer.deterministic:
-        # cuBLAS reads it when it first multiplies; without it torch refuses deterministic matmuls.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(settings.trainer.deterministic, warn_only=True)
-
-
-def summary(steps: Sequence[StepValues]) -> dict[str, Any]:
-    """What the steps of an epoch come to, under the names of `EpochMetrics`."""
-    taken = [values for values in steps if not values.skipped]
-    terms: dict[str, list[float]] = defaultdict(list)
-    for values in taken:
-        for name, value in values.terms.items():
-            terms[name].append(value)
-    return {
-        "train_loss": float(np.mean([values.loss for values in taken])) if taken else None,
-        "grad_norm": float(np.mean([values.grad_norm for values in taken])) if taken else None,
-        "terms": {name: float(np.mean(values)) for name, values in terms.items()},
-        "steps": len(taken),
-        "skipped_steps": len(steps) - len(taken),
-        "weight_norm": steps[-1].weight_norm,
-        "scale": steps[-1].scale,
-    }

@@ -82,6 +82,7 @@ def test_columns_are_those_of_the_results_contract() -> None:
         "seconds",
         "cause",
         "val_dice_before_end",
+        "last_dice",
         "loss.warmup_epochs",
         "early_stopping.patience",
     ]
@@ -101,6 +102,7 @@ def test_row_of_a_completed_trial_has_its_best_epoch() -> None:
         "seconds": 1.0,
         "cause": "",
         "val_dice_before_end": None,
+        "last_dice": 0.25,
         "a": 1,
     }
 
@@ -234,8 +236,8 @@ def test_whole_numbers_stay_whole_beside_empty_cells() -> None:
     records = [trial(0, Status.COMPLETED, 0.5, a=3), trial(1, DIVERGED, a=None)]
     csv_text = ranking_frame(records, ["a"]).to_csv(index=False)
     assert csv_text.splitlines()[1:] == [
-        "1,t0000,completed,0.5,0,1,0.25,,,3",
-        "2,t0001,diverged,,,0,0.0,nonfinite gradient (compactness) at epoch 1 step 0,,",
+        "1,t0000,completed,0.5,0,1,0.25,,,0.5,3",
+        "2,t0001,diverged,,,0,0.0,nonfinite gradient (compactness) at epoch 1 step 0,,,",
     ]
 
 
@@ -246,9 +248,9 @@ def test_markdown_is_a_table_that_a_cause_cannot_break() -> None:
     ).splitlines()
     assert lines == [
         f"| {' | '.join([*COLUMNS, 'a'])} |",
-        f"| {' | '.join(['---'] * 10)} |",
-        "| 1 | t0001 | completed | 0.3333 | 0 | 1 | 0.25 |  |  | 0.0001 |",
-        "| 2 | t0000 | failed |  |  | 0 | 0 | ValueError: a\\|b c |  |  |",
+        f"| {' | '.join(['---'] * 11)} |",
+        "| 1 | t0001 | completed | 0.3333 | 0 | 1 | 0.25 |  |  | 0.3333 | 0.0001 |",
+        "| 2 | t0000 | failed |  |  | 0 | 0 | ValueError: a\\|b c |  |  |  |",
     ]
 
 
@@ -323,8 +325,39 @@ def test_presets_are_named_in_a_column_of_their_own_where_there_are_any() -> Non
         replace(trial(2, DIVERGED, 0.1, a=3), preset="geometric-v2.3"),
     ]
     frame = ranking_frame(records, ["a"])
-    assert list(frame.columns) == [*COLUMNS, "preset", "a"]
+    assert list(frame.columns) == [*COLUMNS, "preset", "delta_baseline", "a"]
     assert [row["preset"] for row in json.loads(ranking_json(frame))] == [
         "baseline", None, "geometric-v2.3"
     ]  # fmt: skip
     assert "preset" not in ranking_frame(records[:1], ["a"])
+
+
+def test_each_trial_is_compared_with_every_preset_that_has_a_result() -> None:
+    records = [
+        trial(0, Status.COMPLETED, 0.75),
+        replace(trial(1, Status.COMPLETED, 0.5), preset="baseline"),
+        replace(trial(2, Status.COMPLETED, 0.25), preset="geometric-v2.4"),
+        replace(trial(3, DIVERGED, 0.9), preset="geometric-v2.3"),
+    ]
+    rows = json.loads(ranking_json(ranking_frame(records, [])))
+    assert [(row["delta_baseline"], row["delta_geometric-v2.4"]) for row in rows] == [
+        (0.25, 0.5), (0.0, 0.25), (-0.25, 0.0), (None, None)
+    ]  # fmt: skip
+    assert "delta_geometric-v2.3" not in rows[0]
+
+
+def test_metrics_are_those_of_the_best_epoch_and_no_column_is_taken_by_them() -> None:
+    epochs = (
+        EpochMetrics(epoch=0, val_dice=0.75, metrics={"hd95": 3.5, "iou": 0.6, "rank": 9.0}),
+        EpochMetrics(epoch=1, val_dice=0.5, metrics={"hd95": 1.0, "iou": 0.3}),
+    )
+    records = [
+        replace(trial(0, Status.COMPLETED), history=epochs),
+        replace(trial(1, DIVERGED), history=epochs),
+        trial(2, Status.COMPLETED, 0.5),
+    ]
+    rows = json.loads(ranking_json(ranking_frame(records, [])))
+    assert [(row["hd95"], row["iou"], row["last_dice"]) for row in rows] == [
+        (3.5, 0.6, 0.5), (None, None, 0.5), (None, None, None)
+    ]  # fmt: skip
+    assert [row["rank"] for row in rows] == [1, 2, 3]

@@ -40,6 +40,7 @@ def test_json_holds_the_rows_of_the_contract(call: Call, results: Path) -> None:
         "seconds": 6.0,
         "cause": "",
         "val_dice_before_end": None,
+        "last_dice": 0.5,
         "loss.sqrt_epsilon": 1e-06,
     }
     assert diverged["status"] == "diverged"
@@ -120,3 +121,68 @@ def test_damaged_file_is_named(call: Call, results: Path) -> None:
     result = call("rank", "results/toy")
     assert result.exit_code == 2
     assert "t0000/history.jsonl:1: broken" in result.stderr
+
+
+def ids(result: Result) -> list[str]:
+    return [row["trial_id"] for row in json.loads(result.stdout)]
+
+
+def test_rows_are_filtered_by_conditions_that_all_hold(call: Call, results: Path) -> None:
+    rank = ("rank", "results/toy", "--json", "--where")
+    assert ids(call(*rank, "val_dice > 0.7")) == ["t0000"]
+    assert ids(call(*rank, "status == diverged")) == ["t0001"]
+    assert ids(call(*rank, "val_dice == null")) == ["t0001"]
+    assert ids(call(*rank, "epochs>=2", "--where", "loss.sqrt_epsilon != 0")) == ["t0000"]
+
+
+def test_diverged_trials_stay_last_whatever_is_sorted_by(call: Call, results: Path) -> None:
+    assert ids(call("rank", "results/toy", "--json", "--sort", "epochs")) == ["t0000", "t0001"]
+    assert ids(call("rank", "results/toy", "--json", "--sort", "trial_id:desc")) == [
+        "t0000",
+        "t0001",
+    ]
+
+
+def test_some_columns_are_printed_in_the_order_asked_for(call: Call, results: Path) -> None:
+    result = call("rank", "results/toy", "--format", "csv", "--columns", "trial_id,val_dice")
+    assert result.stdout == "trial_id,val_dice\nt0000,0.75\nt0001,\n"
+    table = call("rank", "results/toy", "--columns", "trial_id, epochs").stdout.split()
+    assert table[:3] == ["toy", "trial_id", "epochs"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--sort", "val_dise"), "--sort: `val_dise` is no column of this ranking; did you mean"),
+        (("--columns", "sqrt_epsilon"), "did you mean `loss.sqrt_epsilon`?"),
+        (("--where", "epocs > 3"), "did you mean `epochs`?"),
+        (("--where", "epochs is 3"), "must read like `val_dice > 0.9`, with one of == != >="),
+        (("--where", "status > x"), "only numbers can be compared by `>`, not x"),
+    ],
+)
+def test_wrong_words_are_told_with_what_would_be_right(
+    call: Call, results: Path, arguments: tuple[str, str], told: str
+) -> None:
+    result = call("rank", "results/toy", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in result.stderr
+
+
+def test_several_sweeps_are_ranked_together_and_other_data_is_warned_of(
+    call: Call, results: Path
+) -> None:
+    other = results.with_name("other")
+    shutil.copytree(results, other)
+    for folder, fold in ((results, 0), (other, 1)):
+        with (folder / "sweep.yaml").open("a") as file:
+            file.write(f"data: {{source: shapes, fold: {fold}}}\n")
+    result = call("rank", "results/toy", "results/other", "--json")
+    rows = json.loads(result.stdout)
+    assert [(row["rank"], row["sweep"], row["trial_id"]) for row in rows] == [
+        (1, "toy", "t0000"), (2, "other", "t0000"), (3, "toy", "t0001"), (4, "other", "t0001")
+    ]  # fmt: skip
+    assert result.stderr == (
+        "warning: toy and other are measured on other data (`data.fold` 0 and 1): their Dice is"
+        " not comparable\n"
+    )
+    assert call("rank", "results/toy", "results/toy").exit_code == 2

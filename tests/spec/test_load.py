@@ -60,7 +60,8 @@ space:
         "x.yaml:3: resources.gpu: must be a fraction of one GPU or a whole number, but is 1.5",
         'x.yaml:4: trainer.device: must be `auto`, `cpu` or `cuda`, but is "gpu"; '
         "did you mean `cpu`?",
-        "x.yaml:4: trainer.epoch: `epoch` is not a setting of `trainer`; did you mean `epochs`?",
+        "x.yaml:4: trainer.epoch: `epoch` is not a setting of `trainer` with kind `monai`; "
+            "did you mean `epochs`?",
         "x.yaml:6: loss.warmup_epoch: `warmup_epoch` is not a setting of `loss`; "
         "did you mean `warmup_epochs`?",
         "x.yaml:7: loss.weights.compactness: must be at least 0, but is -1",

@@ -8,8 +8,10 @@ from sweep.spec.tree import (
     after_switch_on_keys,
     choosing_keys,
     locate,
+    names_in,
     setting_names,
     types_of,
+    value_of,
 )
 
 
@@ -46,8 +48,13 @@ def test_settings_without_effect_before_the_switch_on_are_the_marked_ones() -> N
     }
 
 
-def test_the_source_of_the_data_decides_which_other_settings_there_are() -> None:
-    assert choosing_keys() == {"data.source"}
+def test_source_of_the_data_and_kind_of_the_trainer_decide_which_others_there_are() -> None:
+    assert choosing_keys() == {"data.source", "trainer.kind"}
+    assert "data.folder" not in names_in(TrialSettings())
+    assert "trainer.plans" not in names_in(TrialSettings())
+    trial = TrialSettings.model_validate({"trainer": {"kind": "nnunet", "dataset": 502}})
+    assert "trainer.plans" in names_in(trial)
+    assert {value_of(trial, key) is None for key in names_in(trial)} == {True, False}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sweep.data.samples import CaseArrays, Samples
 from sweep.spec.augmentation import AugmentationSettings
-from sweep.spec.settings import TrainerSettings
+from sweep.spec.trainer import MonaiTrainer
 from sweep.trainer.augmentation import Augmentation
 from sweep.trainer.batches import TrainingBatches
 
@@ -34,8 +34,8 @@ def samples_of(shapes: Sequence[tuple[int, int]]) -> Samples:
 
 def batches(samples: Samples, **changes: Any) -> TrainingBatches:
     arguments = {"seed": 0, "patch_size": None, "divisor": 4} | changes
-    names = [name for name in arguments if name in TrainerSettings.model_fields]
-    settings = TrainerSettings(**{name: arguments.pop(name) for name in names})
+    names = [name for name in arguments if name in MonaiTrainer.model_fields]
+    settings = MonaiTrainer(**{name: arguments.pop(name) for name in names})
     augmentation = Augmentation(
         arguments.pop("augmentation", AugmentationSettings()),
         "zscore",

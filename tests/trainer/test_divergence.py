@@ -243,7 +243,7 @@ def test_replay_needs_neither_the_data_nor_what_else_the_process_draws(
 ) -> None:
     config = trial(*ROOT_OF_ZERO, "network.dropout=0.3")
     verdict = verdict_of(config, tmp_path)
-    monkeypatch.delattr("sweep.trainer.fit.prepare")
+    monkeypatch.delattr("sweep.data.prepare.prepare")
     torch.rand(7)
     done = replayed(config, tmp_path, verdict)
     assert done.is_exact

@@ -24,10 +24,13 @@ from sweep.record import EpochMetrics
 from sweep.spec.base import Settings
 from sweep.spec.inactive import inactive_in
 from sweep.spec.settings import BrainData, GuardSettings, NnunetRawData, TrialSettings
+from sweep.spec.trainer import MonaiTrainer
 from sweep.spec.tree import choosing_keys, setting_fields, value_of
-from sweep.trainer.effective import NOT_READ, READERS, RESOLVED, Live, effective, verify
+from sweep.trainer.effective import NOT_READ, READERS, RESOLVED, Live, account, effective
 from sweep.trainer.fit import early_stopping, fit
+from sweep.trainer.protocol import Loop
 from sweep.trainer.training import Training
+from sweep.trainer.verify import verify
 
 BASE: dict[str, Any] = {
     "data": {"source": "shapes", "difficulty": 0.5, "size": 32, "count": 15},
@@ -132,16 +135,22 @@ def suggestions(annotation: Any, near: Any) -> Iterator[Any]:
 
 def live(settings: TrialSettings) -> Live:
     training = Training(settings, prepare(settings.data))
-    return training.live(early_stopping(settings), settings.trainer.epochs, settings.expect)
+    return training.live(Loop(early_stopping(settings), settings.trainer.epochs, settings.expect))
+
+
+def setting_fields_of_monai() -> list[tuple[str, Any]]:
+    """What other kinds of trainers have of their own is read back in their tests."""
+    others = (field for field in setting_fields() if not field[0].startswith("trainer."))
+    return [*others, *setting_fields(MonaiTrainer, "trainer.")]
 
 
 def cases() -> list[Any]:
-    """Every setting of the schema, once for each data source that declares it as its own.
+    """Every setting of our own trainer, once for each data source that declares it as its own.
 
     Not those that choose which others there are: they are verified with each source.
     """
     found = {}
-    for name, field in setting_fields():
+    for name, field in setting_fields_of_monai():
         if name.startswith("data."):
             continue
         found[name] = (name, field, None)
@@ -190,7 +199,7 @@ def test_setting_that_is_changed_is_found_changed_in_the_trainer(
     for settings in others(key, field, base, before[key]):
         assert key not in inactive_in(settings)
         run = live(settings)
-        verify(settings, run)  # what was asked for is what is found
+        verify(settings, account(run, settings))  # what was asked for is what is found
         if effective(run)[key] != before[key]:
             return
     pytest.fail(f"{key} is {before[key]!r} in the trainer, whatever is asked for")
@@ -237,7 +246,7 @@ def test_setting_that_is_changed_changes_the_run(
 
 
 def test_every_setting_has_one_place_where_it_is_read_back_and_no_other() -> None:
-    names = {name for name, _ in setting_fields()}
+    names = {name for name, _ in setting_fields_of_monai()}
     assert not READERS.keys() & NOT_READ.keys()
     assert READERS.keys() | NOT_READ.keys() | RESOLVED.keys() <= names
     unknown = {n for n in names - READERS.keys() - NOT_READ.keys() if not n.startswith("data.")}
@@ -255,7 +264,7 @@ def asked_and_live(**changes: Any) -> tuple[TrialSettings, Live]:
 def test_warmup_of_other_code_than_was_meant_is_found_by_what_it_does() -> None:
     settings, run = asked_and_live(factor=lambda epoch: float(epoch >= 5))
     with pytest.raises(NotApplied) as error:
-        verify(settings, run)
+        verify(settings, account(run, settings))
     assert error.value.differences == {
         "loss.warmup_epochs": (2, 5),
         "loss.rampup_epochs": (1, 0),
@@ -270,14 +279,14 @@ def test_warmup_of_other_code_than_was_meant_is_found_by_what_it_does() -> None:
 def test_learning_rate_and_its_schedule_are_measured_not_believed() -> None:
     settings, run = asked_and_live(rate=lambda epoch: 0.2 * (1 - epoch / 6) ** 2)
     with pytest.raises(NotApplied) as error:
-        verify(settings, run)
+        verify(settings, account(run, settings))
     assert error.value.differences == {
         "optimizer.lr": (0.1, 0.2),
         "optimizer.poly_exponent": (0.9, pytest.approx(2)),
     }
     settings, run = asked_and_live(rate=lambda epoch: 0.1)
     with pytest.raises(NotApplied, match=r"optimizer.schedule is 'poly' .* but 'constant'"):
-        verify(settings, run)
+        verify(settings, account(run, settings))
 
 
 def test_optimizer_that_somebody_changed_is_found() -> None:
@@ -285,7 +294,7 @@ def test_optimizer_that_somebody_changed_is_found() -> None:
     run.optimizer.param_groups[0]["momentum"] = 0.5
     run.guard.gradient_clip = None
     with pytest.raises(NotApplied) as error:
-        verify(settings, run)
+        verify(settings, account(run, settings))
     assert error.value.differences == {
         "optimizer.momentum": (0.9, 0.5),
         "optimizer.gradient_clip": (12.0, None),
@@ -312,5 +321,5 @@ def test_trial_that_is_not_what_was_asked_for_is_not_trained(
 def test_fewer_images_than_a_batch_is_no_difference() -> None:
     settings = TrialSettings.model_validate(replaced(BASE, "trainer.batch_size", 64))
     run = live(settings)
-    verify(settings, run)
+    verify(settings, account(run, settings))
     assert effective(run)["trainer.batch_size"] == 12  # of 15 cases 3 validate

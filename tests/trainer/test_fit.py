@@ -304,7 +304,7 @@ def test_report_that_raises_ends_the_trial_with_its_error(trial: MakeTrial) -> N
 
 def test_prepared_data_is_not_read_again(trial: MakeTrial, monkeypatch: pytest.MonkeyPatch) -> None:
     data = prepare(trial().data)
-    monkeypatch.delattr("sweep.trainer.fit.prepare")
+    monkeypatch.delattr("sweep.data.prepare.prepare")
     assert fit(trial("trainer.epochs=1"), data=data).status is Status.COMPLETED
 
 

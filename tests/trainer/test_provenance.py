@@ -18,6 +18,7 @@ from sweep.spec.settings import TrialSettings
 from sweep.store.layout import TrialPaths
 from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.fit import fit
+from sweep.trainer.provenance import PACKAGES
 from sweep.trainer.training import Training
 
 MakeTrial = Callable[..., TrialSettings]
@@ -46,7 +47,7 @@ def test_trial_records_what_it_trains_with_which_code_and_where(
     assert run["cases"] == {"training": 12, "validation": 3}
     assert run["code"]["path"] == str(Path(sweep.__file__).parent)
     assert run["versions"]["torch"] == version("torch")
-    assert run["versions"].keys() == {"python", "torch", "monai", "ray", "optuna", "numpy"}
+    assert run["versions"].keys() == {"python", *PACKAGES}
     assert run["machine"]["hostname"] == socket.gethostname()
     assert run["machine"]["threads"] == 1
     assert run["machine"]["device"]

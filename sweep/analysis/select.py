@@ -1,0 +1,177 @@
+"""Which rows of a ranking are shown, in which order, with which columns. Nothing is evaluated."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sweep.errors import InputError
+from sweep.record import Status
+from sweep.spec.wording import did_you_mean, near_miss, quoted, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RISING = ("dice", "delta_", "iou", "p_best")
+"""Parts of the names of columns of which more is better; of all others less comes first."""
+OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+_CONDITION = re.compile(r"\s*(?P<key>[^\s=!<>]+)\s*(?P<sign>==|!=|>=|<=|>|<)\s*(?P<value>.*?)\s*")
+NOTHING = "null"
+"""Value of a condition on what is empty."""
+PARETO = (("val_dice", True), ("hd95", False), ("epochs", False))
+"""What a trial is to be good at, and whether more of it is better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """``KEY OP VALUE``, such as ``val_dice > 0.9``.
+
+    Args:
+        key: name of a column.
+        sign: one of `OPERATORS`.
+        value: a number, a truth value, a text, or None for what is empty.
+    """
+
+    key: str
+    sign: str
+    value: float | bool | str | None
+
+    @classmethod
+    def of(cls, text: str) -> Condition:
+        """Raises `InputError` with the form that is expected."""
+        match = _CONDITION.fullmatch(text)
+        if match is None or not match["value"]:
+            signs = " ".join(OPERATORS)
+            message = f"must read like `val_dice > 0.9`, with one of {signs}, but is {shown(text)}"
+            raise InputError.single(message, file="--where")
+        value = _value(match["value"])
+        if match["sign"] not in ("==", "!=") and (isinstance(value, bool | str) or value is None):
+            message = f"only numbers can be compared by `{match['sign']}`, not {match['value']}"
+            raise InputError.single(message, file="--where")
+        return cls(match["key"], match["sign"], value)
+
+    def holds(self, cell: object) -> bool:
+        """Whether a cell fulfils it; what is empty is neither less nor more than anything."""
+        alike = isinstance(cell, str) == isinstance(self.value, str)
+        if cell is None or self.value is None or not alike:
+            same = cell is None and self.value is None
+            return {"==": same, "!=": not same}.get(self.sign, False)
+        return OPERATORS[self.sign](cell, self.value)
+
+
+def where(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFrame:
+    """The rows that fulfil all conditions; `InputError` where a column is unknown."""
+    for condition in conditions:
+        require_column(frame, condition.key, "--where")
+        cells = _cells(frame, condition.key)
+        frame = frame[[condition.holds(cell) for cell in cells]]
+    return frame
+
+
+def sorted_by(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """The rows in another order: by the first key, of equals by the next, and as they were.
+
+    Diverged and failed trials stay last whatever is sorted by, and of the others those whose cell
+    is empty.
+
+    Args:
+        frame: a ranking.
+        keys: names of columns, each with ``:asc`` or ``:desc`` where its own direction will not do.
+    """
+    for text in reversed(keys):
+        key, rises = direction(text)
+        require_column(frame, key, "--sort")
+        cells = _cells(frame, key)
+        comparable = _comparable(cells)
+        filled = [n for n, cell in enumerate(cells) if cell is not None]
+        filled.sort(key=lambda n: comparable[n], reverse=rises)  # equals stay as they were
+        empty = [n for n, cell in enumerate(cells) if cell is None]
+        frame = frame.iloc[[*filled, *empty]]
+    has_result = [Status(status).has_result for status in frame["status"]]
+    return frame.iloc[sorted(range(len(frame)), key=lambda n: not has_result[n])]
+
+
+def direction(key: str) -> tuple[str, bool]:
+    """Column of a sort key, and whether the largest comes first."""
+    name, _, asked = key.rpartition(":")
+    if asked in ("asc", "desc"):
+        return name, asked == "desc"
+    return key, any(part in key for part in RISING) and "." not in key
+
+
+def pareto(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that no other beats: none has more Dice, less HD95 and fewer epochs at once.
+
+    A row is beaten by one that is at least as good in all of them and better in one. Where HD95
+    was not measured, Dice and epochs decide. Rows that lack one of them are left out.
+    """
+    goals = [(name, more) for name, more in PARETO if name in frame and frame[name].notna().any()]
+    complete = frame[frame[[name for name, _ in goals]].notna().all(axis=1)] if goals else frame
+    points = [
+        tuple(float(cell) * (-1 if more else 1) for cell, (_, more) in zip(row, goals, strict=True))
+        for row in complete[[name for name, _ in goals]].itertuples(index=False)
+    ]
+    return complete[non_dominated(points)]
+
+
+def non_dominated(points: Sequence[tuple[float, ...]]) -> list[bool]:
+    """For each point whether no other is at most as large everywhere and smaller somewhere."""
+    return [
+        not any(
+            other != point and all(a <= b for a, b in zip(other, point, strict=True))
+            for other in points
+        )
+        for point in points
+    ]
+
+
+def only(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Some columns, in the order in which they are asked for."""
+    for name in columns:
+        require_column(frame, name, "--columns")
+    return frame[list(dict.fromkeys(columns))]
+
+
+def require_column(frame: pd.DataFrame, name: str, option: str) -> None:
+    """Raises `InputError`, with the near miss, where there is no such column."""
+    names = [str(column) for column in frame.columns]
+    if name not in names:
+        # What is searched may be named without its group.
+        last = next((full for full in names if full.rpartition(".")[2] == name), None)
+        hint = did_you_mean(last or near_miss(name, names))
+        message = f"{quoted(name)} is no column of this ranking{hint}"
+        if not hint:
+            message += f"; there are {', '.join(names)}"
+        raise InputError.single(message, file=option)
+
+
+def _value(text: str) -> float | bool | str | None:
+    if text[:1] == text[-1:] and text[:1] in ("'", '"') and len(text) > 1:
+        return text[1:-1]
+    if text in ("true", "false", NOTHING):
+        return {"true": True, "false": False, NOTHING: None}[text]
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _cells(frame: pd.DataFrame, name: str) -> list[Any]:
+    column = frame[name]
+    return list(column.astype(object).where(column.notna(), None))
+
+
+def _comparable(cells: Sequence[Any]) -> list[Any]:
+    """The cells as they are, or as text where a column mixes numbers and words."""
+    kinds = {isinstance(cell, str) for cell in cells if cell is not None}
+    return [str(cell) for cell in cells] if len(kinds) > 1 else list(cells)

@@ -1,0 +1,101 @@
+"""Several sweeps in one ranking, and whether their Dice may be compared at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from sweep.record import Status
+from sweep.spec.wording import shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TRAINING_ONLY = frozenset({"patch_size"})
+"""Settings of ``data`` that change what is trained on and not what is measured on."""
+_LAST = (Status.DIVERGED, Status.FAILED)
+
+
+def together(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The rows of several rankings in one order, by the best validation Dice of the search.
+
+    Means over replicates decide no rank here: they may be of other seeds in each sweep.
+
+    Args:
+        frames: name of the sweep → its ranking.
+
+    Returns:
+        ``rank`` anew, then ``sweep``, then all columns that any of them has.
+    """
+    import pandas as pd
+
+    named = []
+    for name, frame in frames.items():
+        one = frame.copy()
+        one.insert(1, "sweep", pd.Series(name, index=one.index, dtype="string"))
+        named.append(one)
+    columns = list(dict.fromkeys(column for one in named for column in one.columns))
+    filled = [one for one in named if len(one)] or named[:1]
+    rows = [row for one in filled for row in one.astype(object).to_dict("records")]
+    rows.sort(key=_place)
+    kinds = {str(name): kind for one in reversed(named) for name, kind in one.dtypes.items()}
+    return pd.DataFrame(
+        {
+            name: list(range(1, len(rows) + 1))
+            if name == "rank"
+            else _column([row.get(name) for row in rows], kinds[str(name)], name, filled)
+            for name in columns
+        }
+    )
+
+
+def incomparable(specs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for each two sweeps whose Dice is not measured on the same cases in one way.
+
+    Args:
+        specs: name of the sweep → the values of its effective spec.
+    """
+    for (a, first), (b, second) in combinations(specs.items(), 2):
+        measured = {
+            key: (one.get(key), other.get(key))
+            for one, other in [(_measured_on(first), _measured_on(second))]
+            for key in {**one, **other}
+        }
+        differences = [
+            f"`{key}` {shown(one)} and {shown(other)}"
+            for key, (one, other) in measured.items()
+            if one != other
+        ]
+        if differences:
+            yield (
+                f"{a} and {b} are measured on other data ({', '.join(differences)}): their Dice "
+                "is not comparable"
+            )
+
+
+def _measured_on(spec: Mapping[str, Any]) -> dict[str, Any]:
+    data, evaluation = spec.get("data"), spec.get("evaluation")
+    settings = data if isinstance(data, dict) else {}
+    found = {f"data.{key}": settings[key] for key in settings if key not in TRAINING_ONLY}
+    if isinstance(evaluation, dict):
+        found["evaluation.tta"] = evaluation.get("tta")
+    return found
+
+
+def _place(row: Mapping[Any, Any]) -> tuple[int, float, int]:
+    import pandas as pd
+
+    status = Status(row["status"])
+    if pd.notna(row["val_dice"]):
+        return 0, -float(row["val_dice"]), int(row["epochs"])
+    return (2 + _LAST.index(status) if status in _LAST else 1), 0.0, 0
+
+
+def _column(values: Sequence[Any], kind: Any, name: Any, frames: Sequence[pd.DataFrame]) -> Any:
+    """A column of the type that it has in every sweep; of mixed types as it is."""
+    import pandas as pd
+
+    if all(str(frame[name].dtype) == str(kind) for frame in frames if name in frame):
+        return pd.array(values, dtype=kind)
+    return pd.Series([None if pd.isna(value) else value for value in values], dtype=object)

@@ -1,0 +1,57 @@
+"""What the trainer cannot do, told before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sweep.data.check import geometric_label
+from sweep.errors import InputError, Mistake
+
+if TYPE_CHECKING:
+    from sweep.nnunet.trainer import nnUNetTrainerGeometric
+
+
+def refuse_unsupported(trainer: nnUNetTrainerGeometric) -> None:
+    """Return only where the trainer can do what it is asked for.
+
+    Raises:
+        InputError: with every reason why not.
+    """
+    if mistakes := list(_mistakes(trainer)):
+        raise InputError(mistakes)
+
+
+def geometric_channel(dataset_json: Mapping[str, Any], wanted: str | int | None) -> int:
+    """Channel of the class that the geometric terms act on; nnU-Net numbers channels as labels.
+
+    Raises:
+        InputError: the dataset has no such class.
+    """
+    labels = {name: n for name, n in dataset_json["labels"].items() if name != "ignore"}
+    return geometric_label(labels, wanted, key="trainer.geometric_class")
+
+
+def _mistakes(trainer: nnUNetTrainerGeometric) -> Iterator[Mistake]:
+    loss, labels = trainer.asked.settings.loss, trainer.label_manager
+    if trainer.is_ddp:
+        yield Mistake(
+            "the guard judges the steps of one process: train with -num_gpus 1, and several folds"
+            " side by side"
+        )
+    if labels.has_regions:
+        yield Mistake(
+            "region-based labels are not supported: the geometric terms act on one class of a"
+            " softmax",
+            file=f"{trainer.plans_manager.dataset_name}/dataset.json",
+        )
+    if loss.main != "dice_ce":
+        yield Mistake(
+            f"nnU-Net's own main loss is `dice_ce`: must be that, but is `{loss.main}`",
+            key="loss.main",
+        )
+    if loss.weights.kervadec > 0 and labels.has_ignore_label:
+        yield Mistake(
+            "must be 0 where the dataset has an ignore label, to which there is no distance",
+            key="loss.weights.kervadec",
+        )

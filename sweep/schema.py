@@ -1,0 +1,71 @@
+"""``python -m sweep.schema``: JSON Schemas of the YAML files, and the reference of all settings."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.console.exits import exit_codes, run_alone
+
+
+class What(StrEnum):
+    SWEEP = "sweep"
+    TRIAL = "trial"
+    SETTINGS = "settings"
+
+
+FILES = {
+    What.SWEEP: Path("schema", "sweep.schema.json"),
+    What.TRIAL: Path("schema", "trial.schema.json"),
+    What.SETTINGS: Path("settings.md"),
+}
+"""Where each lies below the folder of the documentation."""
+
+
+def command(
+    what: Annotated[
+        What,
+        typer.Argument(help="The schema of a sweep's or a trial's file, or the page of settings."),
+    ] = What.SWEEP,
+    write: Annotated[
+        Path | None,
+        typer.Option("--write", metavar="DOCS", help="Write all of them below this folder."),
+    ] = None,
+) -> None:
+    """Print the JSON Schema of a sweep file, for completion in an editor."""
+    with exit_codes():
+        from sweep.store.files import atomic_write_text, writing
+
+        if write is None:
+            typer.echo(text_of(what), nl=False)
+            return
+        for one, file in FILES.items():
+            path = write / file
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write_text(path, text_of(one))
+            typer.echo(path)
+
+
+def text_of(what: What) -> str:
+    """The whole text of a schema or of the page."""
+    import json
+
+    from sweep.spec.reference import reference
+    from sweep.spec.schema import sweep_schema, trial_schema
+
+    if what is What.SETTINGS:
+        return reference()
+    schema = trial_schema() if what is What.TRIAL else sweep_schema()
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    run_alone(command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""``python -m sweep.shapes 502 nnUNet_raw/``: the shapes as a raw dataset of nnU-Net."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.console.exits import exit_codes, run_alone
+
+if TYPE_CHECKING:
+    from sweep.spec.settings import ShapesData
+
+
+def command(
+    dataset: Annotated[
+        int,
+        typer.Argument(metavar="DATASET", help="501: several circles an image; 502: one."),
+    ],
+    raw: Annotated[
+        Path,
+        typer.Argument(
+            metavar="NNUNET_RAW",
+            envvar="nnUNet_raw",
+            help="nnU-Net's folder of raw datasets; default: $nnUNet_raw.",
+        ),
+    ],
+    count: Annotated[int, typer.Option("--count", help="Images to train and validate on.")] = 80,
+    test: Annotated[int, typer.Option("--test", min=0, help="Images beside them to test on.")] = 20,
+    size: Annotated[int, typer.Option("--size", help="Side of the images in pixels.")] = 64,
+    difficulty: Annotated[
+        float, typer.Option("--difficulty", help="0: bright and clean; 1: faint, with distractors.")
+    ] = 0.5,
+    seed: Annotated[int, typer.Option("--seed", help="Of the generator.")] = 0,
+) -> None:
+    """Write Dataset501_Shapes_Several or Dataset502_Shapes_One as nnU-Net reads it."""
+    with exit_codes():
+        import shlex
+
+        from sweep.data.shapes_datasets import write_shapes_dataset
+
+        settings = _settings(count=count, size=size, difficulty=difficulty, seed=seed)
+        folder = write_shapes_dataset(raw, dataset, settings, test=test)
+        typer.echo(f"{folder}: {count} images to train on, {test} to test on")
+        command = ["nnUNetv2_plan_and_preprocess", "-d", str(dataset), "-c", "2d"]
+        typer.echo(f"Next: nnUNet_raw={shlex.quote(str(raw.absolute()))} {shlex.join(command)}")
+
+
+def _settings(**values: float) -> ShapesData:
+    """The generator's settings, with every mistake under the option's name."""
+    from pydantic import ValidationError
+
+    from sweep.errors import InputError, Mistake
+    from sweep.spec.settings import ShapesData
+    from sweep.spec.wording import findings_of
+
+    try:
+        return ShapesData.model_validate(values)
+    except ValidationError as error:
+        found = findings_of(error, ShapesData)
+        raise InputError([Mistake(one.message, key=f"--{one.path[-1]}") for one in found]) from None
+
+
+def main() -> None:
+    run_alone(command)
+
+
+if __name__ == "__main__":
+    main()

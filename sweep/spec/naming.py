@@ -1,0 +1,42 @@
+"""How parameters and their values are written where there is little room."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from sweep.record import ParameterValue
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Dotted name → its last part, or the whole where two end in the same."""
+    last = [name.rpartition(".")[2] for name in names]
+    return {
+        name: short if last.count(short) == 1 else name
+        for name, short in zip(names, last, strict=True)
+    }
+
+
+def words(value: ParameterValue) -> str:
+    """A value as it stands in a YAML file, numbers to three digits."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return rounded(value, 3) if isinstance(value, float) else str(value)
+
+
+def rounded(number: float, digits: int) -> str:
+    """So many significant digits; exponents without a leading zero."""
+    return re.sub(r"e([+-])0", r"e\1", f"{number:.{digits}g}")
+
+
+def label(parameters: Mapping[str, ParameterValue], preset: str | None = None) -> str:
+    """What sets a trial apart from the others of its sweep, in one line.
+
+    The name of its preset, or its searched parameters: ``warmup_epochs=20 compactness=0.031``.
+    """
+    if preset is not None:
+        return preset
+    names = short_names(list(parameters))
+    return " ".join(f"{names[name]}={words(value)}" for name, value in parameters.items())

@@ -1,0 +1,243 @@
+"""A run that lacks only its steps and its validation: base of every trainer but our own.
+
+Two things make it one and the same run whether it is trained in one go, goes on from a checkpoint,
+or starts from another trial's warm-up: its state at an epoch's start is all that it goes on from,
+and its randomness is seeded anew at each epoch, by (seed, epoch). So a step that overflowed the
+weights can be taken back too: by training up to it once more.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sweep.diagnosis import StepValues
+from sweep.record import Cause, EpochMetrics, Stage
+from sweep.spec.settings import TrialSettings
+from sweep.spec.tree import names_in, value_of
+from sweep.trainer.advice import Case
+from sweep.trainer.blame import first_broken_gradient, forward_order, unchanged_buffers
+from sweep.trainer.device import seed_everything
+from sweep.trainer.guard import Diverged, Guard
+from sweep.trainer.judges import broken_part, judge_epochs
+from sweep.trainer.losses import geometric_factor
+from sweep.trainer.optimizers import learning_rate
+from sweep.trainer.parts import EXPECTED, PART_READERS, Loss, Parts
+from sweep.trainer.postmortem import blame, diagnose, had_learnt, last_gradient
+from sweep.trainer.protocol import Account, Loop
+from sweep.trainer.snapshot import Snapshot
+from sweep.trainer.summary import summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """What a validation found.
+
+    Args:
+        dice: validation Dice in [0, 1]; None where no case had a foreground.
+        predicted_classes: how many classes were predicted anywhere; None where nobody counted.
+        metrics: further metrics by name.
+    """
+
+    dice: float | None
+    predicted_classes: int | None = None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+
+
+class GuardedRun(ABC):
+    """Implements `sweep.trainer.protocol.Run` on what a subclass builds and does.
+
+    Attributes, which the subclass's ``__init__`` sets:
+        settings: the whole configuration.
+        model: the network, on its device.
+        loss: holds the settings of the loss that it computes.
+        optimizer: a fused one, see `sweep.trainer.optimizers`.
+        guard: takes its steps.
+    """
+
+    settings: TrialSettings
+    model: nn.Module
+    loss: Loss
+    optimizer: torch.optim.Optimizer
+    guard: Guard
+    _snapshot: Snapshot | None = None
+
+    @property
+    @abstractmethod
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps an epoch."""
+
+    @abstractmethod
+    def train_steps(self, epoch: int, stop: int | None) -> list[StepValues]:
+        """Take the steps of an epoch, those before ``stop`` alone where it is given.
+
+        `begin_epoch` has been called: whatever is drawn now is a function of (seed, epoch).
+
+        Raises:
+            Diverged: as the guard does.
+        """
+
+    @abstractmethod
+    def terms_again(self, epoch: int, step: int) -> Mapping[str, Tensor] | None:
+        """The loss terms of a step that was just withheld, with their graph; None if it is gone."""
+
+    @abstractmethod
+    def validate(self, epoch: int) -> Validation:
+        """Look at the validation cases; seeded anew as well."""
+
+    def run_epoch(self, epoch: int) -> EpochMetrics:
+        """Train one epoch, then validate. See `sweep.trainer.protocol.Run`."""
+        start = time.perf_counter()
+        if self._snapshot is None or not self.guard.suspicious:
+            self._snapshot = Snapshot.take(epoch, self.state_dict())
+        try:
+            steps = self._train(epoch, None)
+        except Diverged as stop:
+            raise self._explain_step(stop) from None
+        seed_everything(self.settings.seed, 2, epoch)
+        found = self.validate(epoch)
+        return EpochMetrics(
+            epoch=epoch,
+            val_dice=found.dice,
+            metrics=found.metrics,
+            **summary(steps),
+            geometric_factor=self.factor(epoch),
+            learning_rate=self.rate(epoch),
+            predicted_classes=found.predicted_classes,
+            warnings=self.warnings(epoch),
+            seconds=time.perf_counter() - start,
+        )
+
+    def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
+        """The verdict on the last epoch of a history, if there is one, with the diagnosis."""
+        verdict = judge_epochs(history, self.guard.settings, scaled=self.guard.fp16)
+        if verdict is None:
+            return None
+        recent = self.guard.recent()
+        if verdict.cause is Cause.ZOMBIE:  # explained by its first step
+            recent = self.guard.recent((verdict.epoch, 0))
+            stage, term = broken_part(recent[-1]) or (None, None)
+            verdict = dataclasses.replace(verdict, step=0, stage=stage, term=term)
+            return self._explain_step(Diverged(verdict, recent))
+        case = Case(
+            verdict=verdict,
+            settings=self.settings,
+            had_learnt=had_learnt(history, self.settings),
+        )
+        return self._diagnosed(case, recent)
+
+    def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
+        return metrics
+
+    def warnings(self, epoch: int) -> tuple[str, ...]:
+        """Sentences for the user on what is likely not meant, told with this epoch."""
+        return ()
+
+    def factor(self, epoch: int) -> float:
+        """g(epoch), the geometric factor."""
+        loss = self.settings.loss
+        return geometric_factor(epoch, loss.warmup_epochs, loss.rampup_epochs)
+
+    def rate(self, epoch: int) -> float:
+        """Learning rate of an epoch."""
+        return learning_rate(self.settings.optimizer, epoch, self.settings.trainer.epochs)
+
+    def autocast(self) -> torch.autocast:
+        """The precision of a forward pass."""
+        amp = self.settings.trainer.amp
+        device = next(self.model.parameters()).device.type
+        kind = torch.bfloat16 if amp == "bf16" else torch.float16
+        return torch.autocast(device, dtype=kind, enabled=amp in ("bf16", "fp16"))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "guard": self.guard.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.guard.load_state_dict(state["guard"])
+
+    def weights(self) -> dict[str, Any]:
+        return self.model.state_dict()
+
+    def account(self, loop: Loop) -> Account:
+        parts = Parts(
+            seed=self.settings.seed,
+            steps=self.steps_per_epoch,
+            model=self.model,
+            loss=self.loss,
+            optimizer=self.optimizer,
+            guard=self.guard,
+            autocast=self.autocast,
+            factor=self.factor,
+            rate=self.rate,
+            loop=loop,
+        )
+        asked = EXPECTED.keys() & set(names_in(self.settings))
+        return Account(
+            effective={key: read(parts) for key, read in PART_READERS.items()} | self.effective(),
+            expected={key: EXPECTED[key](value_of(self.settings, key), parts) for key in asked}
+            | self.expected(),
+            not_read={"trainer.kind": "it decides who trains, and so who reads the settings back"},
+            model=self.model,
+            cases=self.cases(),
+        )
+
+    def effective(self) -> dict[str, Any]:
+        """The settings of this kind's own, read back, by their dotted names."""
+        return {}
+
+    def expected(self) -> dict[str, Any]:
+        """What settings come to that leave a part of the choice to this kind's data."""
+        return {}
+
+    def cases(self) -> dict[str, int]:
+        """How many cases train and validate, by these two words."""
+        return {}
+
+    def _train(self, epoch: int, stop: int | None) -> list[StepValues]:
+        seed_everything(self.settings.seed, 1, epoch)
+        self.guard.start_epoch(epoch, self.factor(epoch))
+        return self.train_steps(epoch, stop)
+
+    def _rewind(self, epoch: int, step: int) -> None:
+        """Take the run back to just before a step, as `sweep.trainer.training` does."""
+        assert self._snapshot is not None, "a run is rewound to where it was trained"
+        self.load_state_dict(self._snapshot.state)
+        for again in range(self._snapshot.epoch, epoch + 1):
+            self._train(again, None if again < epoch else step)
+
+    def _explain_step(self, stop: Diverged) -> Diverged:
+        """The same divergence with its circumstances; the weights are those before that step."""
+        verdict = stop.divergence
+        if verdict.stage is Stage.WEIGHTS or verdict.cause is Cause.EXPLODED:
+            self._rewind(verdict.epoch, verdict.step)
+        elif verdict.stage is Stage.GRADIENT:
+            with unchanged_buffers(self.model), forward_order(self.model) as order:
+                terms = self.terms_again(verdict.epoch, verdict.step)
+                found = terms and first_broken_gradient(self.model, terms, order)
+            verdict = blame(verdict, *found) if found else verdict
+        gradient = last_gradient(verdict, stop.recent)
+        case = Case(verdict=verdict, settings=self.settings, gradient=gradient)
+        return self._diagnosed(case, stop.recent)
+
+    def _diagnosed(self, case: Case, recent: tuple[StepValues, ...]) -> Diverged:
+        verdict = dataclasses.replace(
+            case.verdict,
+            weights_finite=all(bool(torch.isfinite(w).all()) for w in self.weights().values()),
+            diagnosis=dataclasses.replace(
+                diagnose(case, self.steps_per_epoch, None), recent=recent
+            ),
+        )
+        return Diverged(verdict, recent)

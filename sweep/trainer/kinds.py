@@ -1,0 +1,95 @@
+"""Who trains a configuration, by ``trainer.kind``: one explicit table.
+
+Nothing heavy is imported before a kind is asked for: who sweeps nnU-Net loads no MONAI, and
+the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sweep.spec.settings import TrialSettings
+from sweep.spec.trainer import CustomTrainer
+
+if TYPE_CHECKING:
+    from sweep.data.samples import PreparedData
+    from sweep.trainer.protocol import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of trainer.
+
+    Args:
+        make_ready: does once a machine what its trials have in common (reads and normalises the
+            data, plans and preprocesses); returns data for trials to share, if there are any.
+        make_run: a run of one configuration, given such data or None.
+    """
+
+    make_ready: Callable[[TrialSettings], PreparedData | None]
+    make_run: Callable[[TrialSettings, PreparedData | None], Run]
+
+
+def make_ready(settings: TrialSettings) -> PreparedData | None:
+    """What trials of these settings have in common, done once; without effect where it was.
+
+    Raises:
+        InputError: with every mistake that only the work itself shows.
+    """
+    return KINDS[settings.trainer.kind].make_ready(settings)
+
+
+def make_run(settings: TrialSettings, data: PreparedData | None = None) -> Run:
+    """A run of this configuration that has trained nothing yet.
+
+    Raises:
+        InputError: as of `make_ready`, which has to have run where ``data`` is None.
+    """
+    return KINDS[settings.trainer.kind].make_run(settings, data)
+
+
+def _prepare(settings: TrialSettings) -> PreparedData:
+    from sweep.data.prepare import prepare
+
+    return prepare(settings.data)
+
+
+def _monai(settings: TrialSettings, data: PreparedData | None) -> Run:
+    from sweep.trainer.training import Training
+
+    return Training(settings, data or _prepare(settings))
+
+
+def _preprocess(settings: TrialSettings) -> None:
+    from sweep.nnunet.training import make_ready
+
+    make_ready(settings)
+
+
+def _nnunet(settings: TrialSettings, data: PreparedData | None) -> Run:
+    from sweep.nnunet.training import NnunetTraining
+
+    return NnunetTraining(settings)
+
+
+def _load_class(settings: TrialSettings) -> None:
+    from sweep.trainer.custom import load_class
+
+    assert isinstance(settings.trainer, CustomTrainer)
+    load_class(settings.trainer.entry)
+
+
+def _custom(settings: TrialSettings, data: PreparedData | None) -> Run:
+    from sweep.trainer.custom import load_class
+
+    assert isinstance(settings.trainer, CustomTrainer)
+    return load_class(settings.trainer.entry)(settings)
+
+
+KINDS: Mapping[str, Kind] = {
+    "monai": Kind(_prepare, _monai),
+    "nnunet": Kind(_preprocess, _nnunet),
+    "custom": Kind(_load_class, _custom),
+}

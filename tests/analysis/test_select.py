@@ -1,0 +1,133 @@
+"""Filters, orders and the Pareto set of a ranking."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.analysis.ranking import ranking_frame
+from sweep.analysis.select import (
+    Condition,
+    direction,
+    non_dominated,
+    pareto,
+    sorted_by,
+    where,
+)
+from sweep.analysis.together import together
+from sweep.errors import InputError
+from sweep.record import EpochMetrics, Status
+from tests.synthetic import diverged_at, trial
+
+
+def frame_of(*rows: tuple[float, float | None, int]) -> pd.DataFrame:
+    """Completed trials of (Dice, HD95, epochs)."""
+    records = []
+    for number, (dice, distance, epochs) in enumerate(rows):
+        best = EpochMetrics(epoch=0, val_dice=dice, metrics={"hd95": distance})
+        later = [EpochMetrics(epoch=n, val_dice=0.0) for n in range(1, epochs)]
+        records.append(replace(trial(number, Status.COMPLETED, []), history=(best, *later)))
+    return ranking_frame(records, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "cell", "holds"),
+    [
+        ("a > 1", 2, True),
+        ("a>=2", 2.0, True),
+        ("a < 2", 2, False),
+        ("a != x", "y", True),
+        ("a == '1'", "1", True),
+        ("a == 1", "1", False),
+        ("a != 1", "1", True),
+        ("a == true", True, True),
+        ("a == null", None, True),
+        ("a != null", None, False),
+        ("a < 5", None, False),
+        ("a != 5", None, True),
+    ],
+)
+def test_condition_compares_numbers_with_numbers_and_words_with_words(
+    text: str, cell: object, holds: bool
+) -> None:
+    assert Condition.of(text).holds(cell) is holds
+
+
+@pytest.mark.parametrize("text", ["", "a", "a >", "> 1", "__import__('os')", "a = 1", "a < null"])
+def test_what_is_no_condition_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="--where"):
+        Condition.of(text)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("val_dice", ("val_dice", True)),
+        ("hd95", ("hd95", False)),
+        ("delta_baseline", ("delta_baseline", True)),
+        ("epochs:desc", ("epochs", True)),
+        ("val_dice:asc", ("val_dice", False)),
+        ("loss.dice_weight", ("loss.dice_weight", False)),
+        ("seconds", ("seconds", False)),
+    ],
+)
+def test_direction_of_a_column_is_known_or_said(key: str, expected: tuple[str, bool]) -> None:
+    assert direction(key) == expected
+
+
+def test_sort_keeps_equals_in_order_and_what_is_empty_behind() -> None:
+    frame = frame_of((0.9, 5.0, 3), (0.8, None, 1), (0.7, 2.0, 1), (0.6, 5.0, 2))
+    assert list(sorted_by(frame, ["hd95"])["val_dice"]) == [0.7, 0.9, 0.6, 0.8]
+    assert list(sorted_by(frame, ["hd95", "epochs"])["val_dice"]) == [0.7, 0.6, 0.9, 0.8]
+
+
+def test_pareto_keeps_who_is_best_at_something() -> None:
+    frame = frame_of((0.9, 5.0, 30), (0.8, 2.0, 30), (0.8, 3.0, 40), (0.7, 9.0, 10), (0.6, None, 1))
+    assert list(pareto(frame)["val_dice"]) == [0.9, 0.8, 0.7]
+
+
+def test_without_hd95_dice_and_epochs_decide() -> None:
+    frame = frame_of((0.9, None, 30), (0.8, None, 30), (0.7, None, 10))
+    assert list(pareto(frame)["val_dice"]) == [0.9, 0.7]
+
+
+points = st.lists(st.tuples(*[st.integers(0, 4).map(float)] * 3), min_size=1, max_size=12)
+
+
+@given(points=points)
+def test_nobody_on_the_front_is_beaten_and_whoever_is_not_is_beaten_by_the_front(
+    points: list[tuple[float, ...]],
+) -> None:
+    def beats(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+        return a != b and all(x <= y for x, y in zip(a, b, strict=True))
+
+    kept = non_dominated(points)
+    front = [point for point, stays in zip(points, kept, strict=True) if stays]
+    assert front
+    for point, stays in zip(points, kept, strict=True):
+        assert stays != any(beats(other, point) for other in front)
+
+
+def test_conditions_and_together_keep_the_types_of_the_columns() -> None:
+    first = ranking_frame([trial(0, Status.COMPLETED, [0.5], {"a": 1})], ["a"])
+    second = ranking_frame(
+        [trial(0, Status.COMPLETED, [0.75], {"a": 2}), trial(1, diverged_at(1), [0.9], {"a": 3})],
+        ["a"],
+    )
+    both = together({"x": first, "y": second})
+    assert list(both["sweep"]) == ["y", "x", "y"]
+    assert list(both["rank"]) == [1, 2, 3]
+    assert str(both["a"].dtype) == "Int64"
+    assert list(where(both, [Condition.of("a <= 2")])["a"]) == [2, 1]
+
+
+def test_sweep_without_a_finished_trial_adds_nothing() -> None:
+    some = ranking_frame([trial(0, Status.COMPLETED, [0.5], {"a": 1})], ["a"])
+    none = ranking_frame([], ["b"])
+    both = together({"x": none, "y": some})
+    assert list(both["sweep"]) == ["y"]
+    assert {"a", "b"} <= set(both.columns)

@@ -1,0 +1,151 @@
+"""The worker of trials, as Ray drives it, but in this process."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sweep.engine.actor import MESSAGE, TrialActor
+from sweep.errors import SweepFailed
+from sweep.record import EpochMetrics, Outcome, Status
+from sweep.trainer import process
+from sweep.trainer.training import Training
+
+TRIAL = """\
+data: {{source: shapes, difficulty: 0, size: 32, count: 15}}
+trainer: {{epochs: 4, batch_size: 4, device: cpu, threads: {threads}, amp: {amp}}}
+network: {{name: {network}}}
+loss: {{warmup_epochs: 2, rampup_epochs: 0, sqrt_epsilon: {epsilon}}}
+optimizer: {{lr: 0.1, momentum: 0.95}}
+early_stopping: {{patience: null}}
+"""
+UNET = "unet, channels: [4, 8, 16]"
+# Its deepest level is one pixel, too small for its norm: it raises in the first step.
+TOO_DEEP = "dynunet, channels: [4, 4, 4, 4, 4, 4]"
+
+Make = Callable[..., dict[str, Any]]
+Told = list[EpochMetrics | Outcome]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Makes the folder of a trial; returns what Ray sends to a worker of it."""
+
+    def make(
+        name: str, network: str = UNET, amp: str = "off", epsilon: float = 1e-6, threads: int = 1
+    ) -> dict[str, Any]:
+        folder = tmp_path / "trials" / name
+        folder.mkdir(parents=True)
+        text = TRIAL.format(network=network, amp=amp, epsilon=epsilon, threads=threads)
+        (folder / "config.yaml").write_text(text)
+        return {"folder": str(folder), "uri": None, "branching": []}
+
+    return make
+
+
+@pytest.fixture
+def actor(make: Make) -> Iterator[TrialActor]:
+    actor = TrialActor(config=make("first"))
+    yield actor
+    actor.stop()
+    gc.unfreeze()
+
+
+def told(actor: TrialActor) -> Told:
+    """All that a trial tells, wall times left out."""
+    messages: Told = []
+    while not messages or isinstance(messages[-1], EpochMetrics):
+        message = actor.train()[MESSAGE]
+        is_epoch = isinstance(message, EpochMetrics)
+        messages.append(replace(message, seconds=0) if is_epoch else message)
+    return messages
+
+
+def status(actor: TrialActor) -> Status:
+    *_, outcome = told(actor)
+    assert isinstance(outcome, Outcome)
+    return outcome.status
+
+
+def best(config: dict[str, Any]) -> dict[str, torch.Tensor]:
+    state = torch.load(Path(config["folder"], "best.pt"), weights_only=True)
+    weights: dict[str, torch.Tensor] = state["model"]
+    return weights
+
+
+def networks() -> int:
+    gc.collect()
+    return sum(isinstance(thing, torch.nn.Module) for thing in gc.get_objects())
+
+
+def spoil(training: Training, epoch: int) -> EpochMetrics:
+    """An epoch of a trainer that does all that it should not, and then raises."""
+    torch.nn.modules.module.register_module_forward_hook(lambda *_: training.model(1))
+    torch.set_default_dtype(torch.float64)
+    torch.use_deterministic_algorithms(False)
+    torch.set_grad_enabled(False)
+    torch.autocast("cpu", dtype=torch.float16).__enter__()
+    torch.manual_seed(1)
+    os.environ["MEDICAL_SWEEP_CACHE"] = "/nowhere"
+    os.chdir("/")
+    training.settings = {"oneself": training}  # type: ignore[assignment]
+    raise RuntimeError("as nasty as it can be")
+
+
+def test_trial_after_nasty_ones_is_bit_for_bit_the_first_of_its_worker(
+    actor: TrialActor, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = told(actor)
+    assert [type(message) for message in expected] == [EpochMetrics] * 4 + [Outcome]
+
+    actor.reset(make("diverged", epsilon=0, threads=3), None)
+    assert status(actor) is Status.DIVERGED
+    actor.reset(make("failed", network=TOO_DEEP), None)
+    assert status(actor) is Status.FAILED
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "run_epoch", spoil)
+        actor.reset(make("nasty"), None)
+        assert status(actor) is Status.FAILED
+    actor.reset(make("pruned", amp="fp16", threads=2), None)
+    assert isinstance(actor.train()[MESSAGE], EpochMetrics)
+
+    last = make("last")
+    actor.reset(last, None)
+    assert told(actor) == expected
+    first = best({"folder": str(Path(last["folder"]).with_name("first"))})
+    for name, weights in best(last).items():
+        assert torch.equal(weights, first[name])
+
+
+def test_nothing_of_a_network_is_left_when_the_next_trial_begins(
+    actor: TrialActor, make: Make
+) -> None:
+    before = networks()
+    actor.train()
+    assert networks() > before
+    actor.reset(make("failed", network=TOO_DEEP), None)
+    assert networks() == before
+    told(actor)
+    actor.reset(make("next"), None)
+    assert networks() == before
+
+
+def test_worker_with_a_thread_that_does_not_end_takes_no_further_trial(
+    actor: TrialActor, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "SECONDS_TO_END", 0.05)
+    enough = threading.Event()
+    thread = threading.Thread(target=enough.wait, name="prefetch")
+    thread.start()
+    with pytest.raises(SweepFailed, match="still runs: prefetch"):
+        actor.reset(make("next"), None)
+    enough.set()
+    thread.join()

@@ -1,0 +1,236 @@
+"""A user's own loop is a trainer like the others: the shipped example, and what can be wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.errors import InputError, NotApplied
+from sweep.record import Cause, EpochMetrics, Stage, Status
+from sweep.spec.load import load_sweep, load_trial, to_yaml
+from sweep.spec.settings import TrialSettings
+from sweep.store.layout import TrialPaths
+from sweep.trainer.check import check_trainer
+from sweep.trainer.checkpoints import Checkpoints
+from sweep.trainer.custom import CustomTraining, load_class
+from sweep.trainer.fit import fit
+from sweep.trainer.trunk import Trunk
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DISCS = f"{EXAMPLES / 'custom_trainer.py'}:DiscTraining"
+
+
+def trial(entry: str = DISCS, **changes: Any) -> TrialSettings:
+    """Six epochs of the example, switched on at the third; ``changes`` are of the loss."""
+    values: dict[str, Any] = {
+        "trainer": {
+            "kind": "custom",
+            "entry": entry,
+            "epochs": 6,
+            "device": "cpu",
+            "options": {"width": 8, "noise": 0.3},
+        },
+        "loss": {
+            "warmup_epochs": 2,
+            "rampup_epochs": 0,
+            "weights": {"boundary": 0.0, "aspect": 0.0},
+        },
+        "optimizer": {"lr": 0.05, "momentum": 0.9},
+    }
+    values["loss"] |= changes
+    return TrialSettings.model_validate(values)
+
+
+def history(settings: TrialSettings, **where: Any) -> list[dict[str, Any]]:
+    """What each epoch reports, but for its wall time and who trained it."""
+    epochs: list[EpochMetrics] = []
+    assert fit(settings, report=epochs.append, **where).status is Status.COMPLETED
+    return [epoch.to_json() | {"seconds": 0, "shared": None} for epoch in epochs]
+
+
+def write_trainer(folder: Path, body: str) -> str:
+    file = folder / "mine.py"
+    file.write_text(body)
+    return f"{file}:Mine"
+
+
+def mistake(entry: str) -> str:
+    with pytest.raises(InputError) as caught:
+        load_class(entry)
+    return str(caught.value)
+
+
+def test_example_learns_and_reports_what_every_trainer_reports(tmp_path: Path) -> None:
+    paths = TrialPaths(tmp_path)
+    epochs = history(trial(), checkpoint=Checkpoints(tmp_path), provenance=paths.provenance)
+    assert [epoch["geometric_factor"] for epoch in epochs] == [0, 0, 1, 1, 1, 1]
+    assert epochs[-1]["val_dice"] > 0.9
+    assert epochs[-1]["train_loss"] < epochs[0]["train_loss"]
+    assert epochs[-1]["terms"].keys() == {"dice", "ce", "compactness"}
+    assert [epoch["steps"] for epoch in epochs] == [8] * 6
+    best = Checkpoints(tmp_path).load_best()
+    assert best is not None
+    assert best["model"]["0.weight"].shape == (8, 1, 5, 5)  # trainer.options.width
+
+
+def test_epsilon_of_zero_ends_it_in_its_step_with_term_parameter_and_cure() -> None:
+    outcome = fit(trial(sqrt_epsilon=0.0))
+    verdict = outcome.divergence
+    assert verdict is not None
+    assert (verdict.cause, verdict.stage, verdict.term) == (
+        Cause.NONFINITE,
+        Stage.GRADIENT,
+        "compactness",
+    )
+    assert verdict.parameter == "0.weight"
+    assert verdict.weights_finite
+    assert verdict.diagnosis is not None
+    assert verdict.diagnosis.setting == "loss.sqrt_epsilon"
+    assert verdict.diagnosis.recent[-1].place == (verdict.epoch, verdict.step)
+
+
+def test_exploding_trial_is_taken_back_to_before_the_explosion(tmp_path: Path) -> None:
+    settings = trial()
+    optimizer = settings.optimizer.model_copy(
+        update={"lr": 1e18, "gradient_clip": None, "schedule": "constant"}
+    )
+    outcome = fit(
+        settings.model_copy(update={"optimizer": optimizer}), checkpoint=Checkpoints(tmp_path)
+    )
+    assert outcome.divergence is not None
+    assert outcome.divergence.weights_finite
+
+
+def test_going_on_and_starting_from_a_trunk_are_bit_for_bit_the_same_run(tmp_path: Path) -> None:
+    whole = history(trial())
+    assert whole == history(trial())
+
+    def stop(metrics: EpochMetrics) -> None:
+        if metrics.epoch == 3:
+            raise KeyboardInterrupt
+
+    (tmp_path / "resumed").mkdir()
+    resumed = Checkpoints(tmp_path / "resumed")
+    with pytest.raises(KeyboardInterrupt):
+        fit(trial(), report=stop, checkpoint=resumed)
+    assert history(trial(), checkpoint=resumed) == whole
+
+    def on_trunk(name: str, settings: TrialSettings) -> list[dict[str, Any]]:
+        folder = tmp_path / name
+        folder.mkdir()
+        trunk = Trunk.of(settings, TrialPaths(folder), tmp_path / "trunks", [2])
+        return history(settings, checkpoint=Checkpoints(folder), trunk=trunk)
+
+    on_trunk("first", trial(sqrt_epsilon=1e-2))
+    assert on_trunk("second", trial()) == whole
+    assert len(list((tmp_path / "trunks").iterdir())) == 1
+
+
+def test_option_that_nothing_reads_is_told(tmp_path: Path) -> None:
+    settings = trial()
+    options = {"width": 4, "widht": 8}
+    trainer = settings.trainer.model_copy(update={"options": options, "epochs": 2})
+    epochs: list[EpochMetrics] = []
+    fit(settings.model_copy(update={"trainer": trainer}), report=epochs.append)
+    assert [epoch.warnings for epoch in epochs] == [
+        ("`trainer.options.widht` has no effect: nothing reads it",),
+        (),
+    ]
+
+
+def test_other_class_than_was_named_is_not_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        CustomTraining, "effective", lambda self: {"trainer.entry": "other.py:Disc"}
+    )
+    with pytest.raises(
+        NotApplied, match=r"trainer.entry is .*DiscTraining' .* but 'other.py:Disc'"
+    ):
+        fit(trial())
+
+
+# What can be wrong.
+
+
+def test_what_cannot_be_loaded_is_told_at_the_key(tmp_path: Path) -> None:
+    assert mistake(f"{EXAMPLES / 'custom_trainer.py'}:DiskTraining") == (
+        f"trainer.entry: {EXAMPLES / 'custom_trainer.py'} has no class `DiskTraining`;"
+        " did you mean `DiscTraining`?"
+    )
+    assert "cannot be imported: ZeroDivisionError" in mistake(write_trainer(tmp_path, "1 / 0\n"))
+    assert "has no class `Mine`" in mistake(write_trainer(tmp_path, "Mine = 1\n"))
+    assert "`Mine` lacks `run_epoch`, `judge`" in mistake(
+        write_trainer(tmp_path, "class Mine: ...\n")
+    )
+    half = "from sweep.trainer.custom import CustomTraining\nclass Mine(CustomTraining): ...\n"
+    assert "`Mine` lacks `batches`, `build_model`, `validate`" in mistake(
+        write_trainer(tmp_path, half)
+    )
+
+
+def test_edited_file_is_loaded_anew(tmp_path: Path) -> None:
+    assert "lacks" in mistake(write_trainer(tmp_path, "class Mine: ...\n"))
+    assert "has no class `Mine`" in mistake(write_trainer(tmp_path, "Mine = 1\n"))
+
+
+def test_checking_looks_for_the_file_and_does_not_run_it(tmp_path: Path) -> None:
+    entry = write_trainer(tmp_path, "raise SystemExit('it was run')\n")
+    assert check_trainer(trial(entry)) == []
+    assert [str(m) for m in check_trainer(trial(f"{tmp_path}/none.py:Mine"))] == [
+        f"trainer.entry: {tmp_path}/none.py is no file"
+    ]
+    assert [m.key for m in check_trainer(trial("no_such_package.module:Mine"))] == ["trainer.entry"]
+
+
+SPACE = """\
+trainer: {{kind: custom, entry: {entry}, options: {{width: 8}}}}
+space:
+  {space}: {{choice: [4, 8]}}
+"""
+
+
+def told(tmp_path: Path, text: str) -> list[str]:
+    file = tmp_path / "x.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_sweep(file)
+    return [f"{m.line} {m.key}: {m.message}" for m in caught.value.mistakes]
+
+
+def test_option_is_searched_like_any_setting(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(SPACE.format(entry=DISCS, space="trainer.options.width"))
+    spec = load_sweep(file)
+    settings = spec.trial({"trainer.options.width": 4})
+    assert spec.parameters_of(settings) == {"trainer.options.width": 4}
+    (tmp_path / "trial.yaml").write_text(to_yaml(settings))
+    assert load_trial(tmp_path / "trial.yaml") == settings
+
+
+def test_mistakes_of_options_and_groups_that_do_not_act_are_told_with_their_line(
+    tmp_path: Path,
+) -> None:
+    assert told(tmp_path, SPACE.format(entry=DISCS, space="trainer.options.depth")) == [
+        "3 space.trainer.options.depth: `trainer.options` has no `depth`: give it a value there to"
+        " search it"
+    ]
+    text = SPACE.format(entry=DISCS, space="trainer.options.width")
+    [message] = told(tmp_path, text + "network: {name: unet}\n")
+    assert message.startswith('4 network.name: "unet" has no effect: with another trainer than')
+    [message] = told(tmp_path, SPACE.format(entry="mine", space="trainer.options.width"))
+    assert message.startswith("1 trainer.entry: must name a class as `my_trainer.py:MyTraining`")
+
+
+def test_shipped_example_is_a_sweep_without_mistakes() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sweep.check", "examples/custom.yaml"],
+        cwd=EXAMPLES.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "12 trials of up to 8 epochs over 3 settings" in done.stdout

@@ -1,0 +1,104 @@
+"""What only a GPU can show: the same numbers twice, float16 with its scaler, shared warm-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from sweep.record import Cause, EpochMetrics, Outcome, Stage, Status
+from sweep.spec.settings import TrialSettings
+from sweep.store.layout import TrialPaths
+from sweep.trainer.checkpoints import Checkpoints
+from sweep.trainer.fit import fit
+from sweep.trainer.trunk import Trunk
+
+MakeTrial = Callable[..., TrialSettings]
+GPU = "trainer.device=cuda"
+PRECISIONS = ("off", "bf16", "fp16")
+DIES = ("loss.sqrt_epsilon=0", "loss.weights.compactness=1", "loss.rampup_epochs=0")
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+def train(config: TrialSettings, folder: Path, trunks: Path) -> tuple[list[EpochMetrics], Outcome]:
+    """A trial without wall times; its warm-up is shared by all that use the same ``trunks``."""
+    folder.mkdir(parents=True)
+    history: list[EpochMetrics] = []
+    outcome = fit(
+        config,
+        report=history.append,
+        checkpoint=Checkpoints(folder),
+        trunk=Trunk.of(config, TrialPaths(folder), trunks, range(1, 10)),
+    )
+    return [replace(metrics, seconds=0) for metrics in history], outcome
+
+
+@pytest.mark.parametrize("amp", PRECISIONS)
+def test_the_same_trial_gives_the_same_numbers_twice(
+    trial: MakeTrial, tmp_path: Path, amp: str
+) -> None:
+    config = trial(GPU, f"trainer.amp={amp}")
+    once, again = (train(config, tmp_path / n / "t0000", tmp_path / n / "trunks") for n in "ab")
+    assert once == again
+    assert once[1].status is Status.COMPLETED
+    assert once[0][-1].val_dice is not None
+
+
+@pytest.mark.parametrize("amp", PRECISIONS)
+def test_a_trial_from_a_shared_warmup_is_the_trial_that_trained_it(
+    trial: MakeTrial, tmp_path: Path, amp: str
+) -> None:
+    configs = [
+        trial(GPU, f"trainer.amp={amp}", f"loss.weights.compactness={weight}")
+        for weight in (0.1, 1)
+    ]
+    train(configs[0], tmp_path / "t0000", tmp_path / "trunks")
+    history, outcome = train(configs[1], tmp_path / "t0001", tmp_path / "trunks")
+    alone, end = train(configs[1], tmp_path / "alone" / "t0001", tmp_path / "none")
+    assert [metrics.epoch for metrics in history if metrics.shared] == [0, 1]
+    assert [replace(metrics, shared=False) for metrics in history] == alone
+    assert outcome == end
+
+
+@pytest.mark.parametrize("amp", ["off", "bf16"])
+def test_a_root_of_zero_ends_the_trial_in_the_step_after_the_warmup(
+    trial: MakeTrial, tmp_path: Path, amp: str
+) -> None:
+    config = trial(GPU, f"trainer.amp={amp}", *DIES)
+    history, outcome = train(config, tmp_path / "t0000", tmp_path / "trunks")
+    verdict = outcome.divergence
+    assert verdict is not None
+    assert (verdict.cause, verdict.stage) == (Cause.NONFINITE, Stage.GRADIENT)
+    assert (verdict.term, verdict.epoch, verdict.step) == ("compactness", 2, 0)
+    assert verdict.weights_finite
+    assert len(history) == 2
+
+
+def test_float16_skips_only_while_it_looks_for_its_scale(trial: MakeTrial, tmp_path: Path) -> None:
+    history, outcome = train(trial(GPU, "trainer.amp=fp16"), tmp_path / "t0000", tmp_path / "t")
+    assert outcome.status is Status.COMPLETED
+    assert all(metrics.scale for metrics in history)
+    assert history[-1].skipped_steps == 0
+
+
+def test_a_root_of_zero_under_float16_is_told_from_a_scale_that_is_too_large(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    config = trial(GPU, "trainer.amp=fp16", *DIES, "trainer.epochs=20")
+    _, outcome = train(config, tmp_path / "t0000", tmp_path / "trunks")
+    verdict = outcome.divergence
+    assert verdict is not None
+    assert (verdict.cause, verdict.term) == (Cause.ZOMBIE, "compactness")
+    assert (verdict.epoch, verdict.step) == (2, 0)
+    assert verdict.weights_finite
+
+
+def test_a_trial_leaves_no_memory_on_the_gpu(trial: MakeTrial, tmp_path: Path) -> None:
+    train(trial(GPU), tmp_path / "t0000", tmp_path / "trunks")
+    before = torch.cuda.memory_allocated()
+    train(trial(GPU, *DIES), tmp_path / "t0001", tmp_path / "trunks")
+    assert torch.cuda.memory_allocated() <= before
