@@ -76,10 +76,12 @@ def _no_preset_twice(presets: tuple[str, ...]) -> tuple[str, ...]:
     return presets
 
 
+PRESETS_SCHEMA = {"anyOf": [{"type": "array", "items": {"enum": [*PRESETS]}}, {"type": "null"}]}
 Presets = Annotated[
-    tuple[Annotated[str, AfterValidator(check_preset), WithJsonSchema({"enum": [*PRESETS]})], ...],
+    tuple[Annotated[str, AfterValidator(check_preset)], ...],
     Field(strict=False),
     AfterValidator(_no_preset_twice),
+    WithJsonSchema(PRESETS_SCHEMA),
 ]
 
 
