@@ -261,9 +261,11 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
 
 
 def _show(spec: SweepSpec, site: Site, ranking: Ranking, console: Console) -> None:
-    from sweep.console.results import print_results
+    from sweep.console.results import print_patience, print_results
 
     print_results(console, ranking.frame, ranking.records, list(spec.space), title=spec.name)
+    if ranking.patience is not None:
+        print_patience(console, ranking.patience)
     where = site.uri or site.folder / "ranking.csv"
     console.print(f"Ranking: {where}", soft_wrap=True, highlight=False, markup=False)
     if ranking.winner is not None:

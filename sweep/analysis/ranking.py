@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweep.analysis.effective import read_replaying_spec
+from sweep.analysis.enough import enough_columns, enough_words
+from sweep.analysis.replay import Tradeoff, tradeoff
 from sweep.errors import one_line
 from sweep.record import ParameterValue, Status, TrialRecord
 from sweep.spec.presets import BASELINE
+from sweep.spec.sweep import SweepSpec
 from sweep.store.files import atomic_write_text, read_text
 from sweep.store.layout import Layout
 from sweep.store.read import read_parameter_names, read_records, read_sweep
@@ -43,14 +47,18 @@ class Ranking:
         frame: the rows of ranking.csv.
         winner: trial whose configuration stands in best.yaml; None where no trial has a result.
         records: of all trials, the unfinished included.
+        patience: what each replayed patience costs; None where none was, or no curve tells.
     """
 
     frame: pd.DataFrame
     winner: str | None
     records: list[TrialRecord]
+    patience: Tradeoff | None
 
 
-def ranking_frame(records: Iterable[TrialRecord], parameters: Sequence[str]) -> pd.DataFrame:
+def ranking_frame(
+    records: Iterable[TrialRecord], parameters: Sequence[str], spec: SweepSpec | None = None
+) -> pd.DataFrame:
     """One row a finished trial, best first; does not depend on the order of ``records``.
 
     Trials with a result come by best validation Dice (of equals the one with fewer epochs, then
@@ -59,13 +67,15 @@ def ranking_frame(records: Iterable[TrialRecord], parameters: Sequence[str]) -> 
     Args:
         records: of one sweep; unfinished trials are passed over.
         parameters: dotted names of the searched parameters, in the order of their columns.
+        spec: of the sweep, where it answers for some of them by replay.
 
     Returns:
         Columns `COLUMNS`; ``preset`` where any trial is one; ``delta_PRESET``, the gain in
         ``val_dice``, for each preset with a result; the metrics that were measured beside Dice, at
-        the best epoch; then one a parameter. ``val_dice`` and all that belongs to it are empty for
-        diverged and failed trials, so that no sort by Dice surfaces them; what they had reached is
-        in ``val_dice_before_end``. ``best_epoch`` counts from 0, ``epochs`` is a number of them.
+        the best epoch; then one a parameter, then those of `enough_columns` where there is a
+        ``spec`` that asks for them. ``val_dice`` and all that belongs to it are empty for diverged
+        and failed trials, so that no sort by Dice surfaces them; what they had reached is in
+        ``val_dice_before_end``. ``best_epoch`` counts from 0, ``epochs`` is a number of them.
     """
     import pandas as pd
 
@@ -80,8 +90,8 @@ def ranking_frame(records: Iterable[TrialRecord], parameters: Sequence[str]) -> 
         columns["preset"] = pd.array(presets, dtype="string")
     for name, numbers in (_deltas(ranked) | _metrics(ranked)).items():
         columns.setdefault(name, pd.array(numbers, dtype="Float64"))
-    for name in parameters:
-        values = [record.parameters.get(name) for record in ranked]
+    own = {name: [record.parameters.get(name) for record in ranked] for name in parameters}
+    for name, values in (own | enough_columns(ranked, spec)).items():
         columns.setdefault(name, _parameter_column(values))
     return pd.DataFrame(columns)
 
@@ -119,12 +129,14 @@ def write_ranking(folder: Path) -> Ranking:
     """
     layout = Layout(folder)
     records = read_records(folder)
-    frame = ranking_frame(records, read_parameter_names(folder))
+    spec = read_replaying_spec(folder)
+    frame = ranking_frame(records, read_parameter_names(folder), spec)
     atomic_write_text(layout.ranking_csv, frame.to_csv(index=False, lineterminator="\n"))
     text = best_yaml(folder, frame, layout.best_yaml)
     if text is not None:
         atomic_write_text(layout.best_yaml, text)
-    return Ranking(frame, winner(frame), records)
+    patience = tradeoff(spec, records) if spec else None
+    return Ranking(frame, winner(frame), records, patience)
 
 
 def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
@@ -145,6 +157,7 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
     header = [
         f"Best of the sweep {name}: {best} ({row['status']})",
         f"validation Dice {row['val_dice']} at epoch {row['best_epoch']}",
+        *enough_words(_rows(frame.head(1))[0]),
         f"python -m sweep.train {shlex.quote(str(path))}",
     ]
     config = read_text(Layout(folder).trial(best).config)

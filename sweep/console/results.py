@@ -10,8 +10,9 @@ from rich.text import Text
 
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.ranking import unfinished
+from sweep.analysis.replay import TOLERANCE, Tradeoff
 from sweep.analysis.words import trials
-from sweep.console.tables import causes, ranking_table
+from sweep.console.tables import causes, patience_table, ranking_table
 from sweep.console.words import STYLES
 from sweep.errors import one_line
 from sweep.record import Status, TrialRecord
@@ -42,6 +43,16 @@ def print_results(
         console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
     if left_out := unfinished(records):
         console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
+
+
+def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> None:
+    """Print what each replayed patience would have cost, and which is enough."""
+    console.print(patience_table(found, title=title))
+    told = (
+        f"{found.heading} {found.enough.label} is enough: the cheapest that costs the average of "
+        f"{counted(found.curves, 'trial')} at most {TOLERANCE} Dice."
+    )
+    console.print(told, soft_wrap=not console.is_terminal, highlight=False, markup=False)
 
 
 def cures(records: Iterable[TrialRecord]) -> list[Text]:

@@ -159,7 +159,7 @@ class Conductor:
         if parameters is None:
             self._exhausted = True
             return
-        self._start(parameters)
+        self._start(self._spec.to_train(parameters))
 
     def _start(self, parameters: Mapping[str, ParameterValue], preset: str | None = None) -> _Trial:
         settings = self._settings_of(parameters, preset)
