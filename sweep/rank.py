@@ -108,6 +108,7 @@ def read(results: Sequence[str]) -> Found:
     """
     from sweep.analysis.together import incomparable, together
     from sweep.console.words import print_warnings
+    from sweep.record import searched as of_the_search
     from sweep.store.mirrored import local_results
     from sweep.store.read import read_sweep
 
@@ -120,7 +121,8 @@ def read(results: Sequence[str]) -> Found:
         with local_results(place) as folder:
             frames[name], records, parameters, cost = _read_one(folder)
             specs[name] = read_sweep(folder)
-        every += records
+        # Of several sweeps replicates are left out: two sweeps have finalists of the same id.
+        every += of_the_search(records) if len(results) > 1 else records
         searched |= dict.fromkeys(parameters)
         patience |= {name: cost} if cost is not None else {}
     print_warnings(incomparable(specs))
@@ -157,7 +159,8 @@ def _names(results: Sequence[str]) -> list[str]:
 
 def show(found: Found, frame: pd.DataFrame, form: Format) -> None:
     """Print rows on stdout."""
-    from sweep.analysis.ranking import COLUMNS, ranking_json, ranking_markdown
+    from sweep.analysis.columns import COLUMNS
+    from sweep.analysis.ranking import ranking_json, ranking_markdown
 
     match form:
         case Format.JSON:

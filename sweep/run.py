@@ -225,6 +225,7 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
     from sweep.engine.execute import execute
     from sweep.engine.monitoring import Monitoring
     from sweep.engine.tally import Tally
+    from sweep.spec.confirm import most_replicates
     from sweep.tracking.make import Tracked, tracking
     from sweep.tracking.study_file import live_study
 
@@ -239,14 +240,15 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
             words = dashboard_words(address, socket.gethostname(), asks_for_token=asks)
         console.print(words, soft_wrap=True, highlight=False, markup=False)
 
-    monitoring = Monitoring(Tally(spec.trials), show.dashboard, announce)
-    progress = Progress(spec.trials, spec.extents.most_epochs)
+    trials = spec.trials + most_replicates(spec)
+    monitoring = Monitoring(Tally(trials), show.dashboard, announce)
+    progress = Progress(trials, spec.extents.most_epochs)
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
     with (
         tracking(spec.tracking, tracked, warn) as trackers,
         live_study(store.layout.study, spec, store.records, warn) as study,
     ):
-        ranking = RankingFile(store.layout.ranking_csv, list(spec.space))
+        ranking = RankingFile(store.layout.ranking_csv, spec)
         conductor = Conductor(spec, store, [progress, ranking, monitoring.tally, *trackers])
         conductor.subscribe(study)
         progress.start_clock()

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.analysis.axes import Axis, make_axis
+from sweep.analysis.confirmation import Confirmation, confirmation
 from sweep.analysis.effective import number_of, rampup_end, read_spec, setting_of
 from sweep.analysis.ranking import ranking_frame
-from sweep.record import ParameterValue, Status, TrialRecord
+from sweep.record import ParameterValue, Status, TrialRecord, searched
 from sweep.spec.extents import WEIGHTS
 from sweep.spec.sweep import SweepSpec
 from sweep.store.layout import Layout
@@ -29,14 +30,16 @@ class Results:
     Args:
         folder: the results folder.
         spec: the effective spec.
-        records: all trials, by number, the unfinished included.
+        records: all trials of the search, by number, the unfinished included.
         in_use: whether a process writes to the folder: the sweep runs.
+        replicates: those of the finalists, by the trial that they repeat.
     """
 
     folder: Path
     spec: SweepSpec
     records: tuple[TrialRecord, ...]
     in_use: bool = False
+    replicates: tuple[TrialRecord, ...] = ()
 
     @property
     def parameters(self) -> list[str]:
@@ -46,7 +49,12 @@ class Results:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The rows of ranking.csv."""
-        return ranking_frame(self.records, self.parameters, self.spec)
+        return ranking_frame((*self.records, *self.replicates), self.parameters, self.spec)
+
+    @cached_property
+    def confirmation(self) -> Confirmation | None:
+        """What the replicates say of the finalists; None where there are none."""
+        return confirmation((*self.records, *self.replicates))
 
     @cached_property
     def ended(self) -> list[TrialRecord]:
@@ -56,13 +64,15 @@ class Results:
 
     @cached_property
     def ranked(self) -> list[TrialRecord]:
-        """Trials with a validation Dice that may be compared, best first."""
-        return [record for record in self.ended if record.trial_id in self.dice]
+        """Trials with a validation Dice that may be compared, by that of the search, best first."""
+        by_id = {record.trial_id: record for record in self.records}
+        return [by_id[trial_id] for trial_id in self.dice]
 
     @cached_property
     def dice(self) -> Mapping[str, float]:
-        """Best validation Dice of each ranked trial by its id, best first."""
+        """Best validation Dice of each ranked trial in the search by its id, best first."""
         with_result = self.frame[self.frame["val_dice"].notna()]
+        with_result = with_result.sort_values("val_dice", ascending=False, kind="stable")
         return dict(zip(with_result["trial_id"], with_result["val_dice"], strict=True))
 
     @property
@@ -72,7 +82,8 @@ class Results:
     @property
     def is_over(self) -> bool:
         """Whether nothing will be added: every trial has ended, or nobody writes any more."""
-        return not self.in_use or len(self.ended) >= self.spec.trials
+        all_ended = len(self.ended) >= self.spec.trials and self.spec.confirm is None
+        return not self.in_use or all_ended
 
     @cached_property
     def axes(self) -> Mapping[str, Axis]:
@@ -151,9 +162,11 @@ def read_results(folder: Path | str) -> Results:
     """
     layout = Layout(Path(folder))
     in_use = is_locked(layout)  # before the records: what ends in between is then seen next time
+    spec, records = read_spec(layout.folder), read_records(layout.folder)
     return Results(
         folder=layout.folder,
-        spec=read_spec(layout.folder),
-        records=tuple(read_records(layout.folder)),
+        spec=spec,
+        records=tuple(searched(records)),
         in_use=in_use,
+        replicates=tuple(record for record in records if record.replicate is not None),
     )

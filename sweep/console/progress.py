@@ -11,7 +11,7 @@ from sweep.analysis.standings import Standings
 from sweep.console.words import duration_words
 from sweep.record import EpochMetrics, ParameterValue, Status, TrialRecord
 from sweep.spec.naming import label
-from sweep.store.layout import trial_number
+from sweep.store.layout import is_replicate, trial_number
 
 SHOWN_DIVERGENCES = 4
 KEPT_WARNINGS = 100
@@ -32,7 +32,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best validation Dice of all trials that have not diverged."""
+    """The best validation Dice of all trials of the search that have not diverged."""
 
     trial_id: str
     dice: float
@@ -44,7 +44,7 @@ class Progress:
     """An observer of the conductor; the views read it.
 
     Args:
-        trials: number of trials of the sweep.
+        trials: number of trials of the sweep, replicates included.
         max_epochs: most epochs of one trial.
         clock: seconds; monotonic.
     """
@@ -92,7 +92,8 @@ class Progress:
     def trial_ended(self, record: TrialRecord) -> None:
         self.running.pop(record.trial_id)
         self.ended[record.status] += 1
-        self.standings.add(record)
+        if not is_replicate(record.trial_id):  # a lucky seed of a finalist leads nobody
+            self.standings.add(record)
         if record.status is Status.DIVERGED:
             self.divergences.append(record)
 
@@ -102,7 +103,7 @@ class Progress:
         found = [
             Best(trial.trial_id, trial.best, trial.best_epoch)
             for trial in list(self.running.values())
-            if trial.best is not None
+            if trial.best is not None and not is_replicate(trial.trial_id)
         ]
         leader = self.standings.leader
         if leader is not None and leader.best is not None and leader.best.val_dice is not None:

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
 WIDE = 120
 """Columns of a terminal from which each searched parameter gets a column of its own."""
-MEASURED = {"hd95": "HD95", "delta_baseline": "Δ baseline"}
+MEASURED = {
+    "hd95": "HD95",
+    "delta_baseline": "Δ baseline",
+    "mean_dice": "mean",
+    "dice_low": "from",
+    "dice_high": "to",
+    "p_best": "P(best)",
+    "group": "group",
+}
 """What a wide table shows beside Dice, where a ranking has it."""
 
 

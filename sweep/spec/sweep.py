@@ -18,6 +18,7 @@ from pydantic import (
 
 from sweep.errors import InputError, Mistake
 from sweep.record import ParameterValue
+from sweep.spec.confirm import ConfirmSettings
 from sweep.spec.extents import Extents
 from sweep.spec.presets import BASELINE, PRESETS, check_preset
 from sweep.spec.replayed import most_patient, split
@@ -112,6 +113,8 @@ class SweepSpec(TrialSettings):
     """Earlier results to learn from: a folder, several, or {results: …, enqueue: 3}."""
     trials: int = Field(default_factory=_default_trials, ge=1, le=MOST_TRIALS)
     """Number of trials with presets and enqueued ones; default: 20, or with a grid all of them."""
+    confirm: Annotated[ConfirmSettings | None, ChangesNoResult()] = None
+    """Train the leaders again with other seeds once the search has ended: {top: 5, seeds: 5}."""
     resources: Annotated[Resources, ChangesNoResult()] = Resources()
     max_concurrent: Annotated[int | None, ChangesNoResult()] = Field(default=None, ge=1)
     """Most trials that run at a time; null: as many as the machine has resources for."""
