@@ -31,8 +31,10 @@ def command(space: Space, overrides: Overrides = None) -> None:
         typer.echo(
             f"{one_line(str(space))} is fine: {counted(spec.trials, 'trial')} of up to"
             f" {counted(spec.extents.most_epochs, 'epoch')} over"
-            f" {counted(len(spec.space), 'setting')}, searcher {spec.searcher.name},"
+            f" {counted(len(spec.drawn), 'setting')}, searcher {spec.searcher.name},"
             f" scheduler {spec.scheduler.name}{confirm}"
+            + f"; answered for by replay: {', '.join(spec.replayed)}"
+            * bool(spec.replayed)
         )
 
 

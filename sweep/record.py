@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from sweep.diagnosis import Diagnosis
 from sweep.strict_json import finite_fields, known_fields
@@ -262,6 +262,16 @@ class TrialRecord:
     def seconds(self) -> float:
         """Wall time of the epochs that it trained itself."""
         return sum(epoch.seconds for epoch in self.trained)
+
+
+class Observer(Protocol):
+    """Is told what happens in a sweep, after it was recorded: consoles, trackers, metrics."""
+
+    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None: ...
+
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None: ...
+
+    def trial_ended(self, record: TrialRecord) -> None: ...
 
 
 def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:

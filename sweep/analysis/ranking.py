@@ -19,10 +19,14 @@ from sweep.analysis.columns import (
     test_columns,
 )
 from sweep.analysis.confirmation import confirmation
+from sweep.analysis.effective import read_replaying_spec
+from sweep.analysis.enough import enough_columns, enough_words
 from sweep.analysis.held_out import cases_frame, held_out
+from sweep.analysis.replay import Tradeoff, tradeoff
 from sweep.analysis.replicates import replicates_frame
 from sweep.errors import one_line
 from sweep.record import Status, TrialRecord, searched
+from sweep.spec.sweep import SweepSpec
 from sweep.store.files import atomic_write_text, read_text
 from sweep.store.layout import Layout
 from sweep.store.read import read_parameter_names, read_records, read_sweep
@@ -40,14 +44,18 @@ class Ranking:
         frame: the rows of ranking.csv.
         winner: trial whose configuration stands in best.yaml; None where no trial has a result.
         records: of all trials, the unfinished included.
+        patience: what each replayed patience costs; None where none was, or no curve tells.
     """
 
     frame: pd.DataFrame
     winner: str | None
     records: list[TrialRecord]
+    patience: Tradeoff | None
 
 
-def ranking_frame(records: Iterable[TrialRecord], parameters: Sequence[str]) -> pd.DataFrame:
+def ranking_frame(
+    records: Iterable[TrialRecord], parameters: Sequence[str], spec: SweepSpec | None = None
+) -> pd.DataFrame:
     """One row a finished trial of the search, best first, in whatever order ``records`` are.
 
     Where the leaders were confirmed, they come first, by the mean of their replicates. Trials with
@@ -57,12 +65,14 @@ def ranking_frame(records: Iterable[TrialRecord], parameters: Sequence[str]) -> 
     Args:
         records: of one sweep; unfinished trials are passed over.
         parameters: dotted names of the searched parameters, in the order of their columns.
+        spec: of the sweep, where it answers for some of them by replay.
 
     Returns:
         Columns `COLUMNS`; ``preset`` where any trial is one; ``delta_PRESET``, the gain in
         ``val_dice``, for each preset with a result; the metrics that were measured beside Dice, at
         the best epoch; of finalists what `sweep.analysis.confirmation` says where there are
-        replicates, and what they reach on the test split; then one a parameter.
+        replicates, and what they reach on the test split; then one a parameter, then those of
+        `enough_columns` where there is a ``spec`` that asks for them.
 
         ``val_dice`` and all that belongs to it are empty for diverged and failed trials, so that no
         sort by Dice surfaces them; what they had reached is in ``val_dice_before_end``.
@@ -89,15 +99,15 @@ def ranking_frame(records: Iterable[TrialRecord], parameters: Sequence[str]) -> 
         columns |= confirmed_columns(ranked, confirmed)
     if (tested := held_out(records, [record.trial_id for record in ranked])) is not None:
         columns |= test_columns(ranked, tested)
-    for name in parameters:
-        values = [record.parameters.get(name) for record in ranked]
+    own = {name: [record.parameters.get(name) for record in ranked] for name in parameters}
+    for name, values in (own | enough_columns(ranked, spec)).items():
         columns.setdefault(name, parameter_column(values))
     return pd.DataFrame(columns)
 
 
 def best_first(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """The finished trials, best first: see `ranking_frame`."""
-    return sorted((record for record in records if record.status.is_final), key=_place)
+    return sorted((record for record in records if record.status.is_final), key=place)
 
 
 def unfinished(records: Iterable[TrialRecord]) -> int:
@@ -133,7 +143,8 @@ def write_ranking(folder: Path) -> Ranking:
     """
     layout = Layout(folder)
     records = read_records(folder)
-    frame = ranking_frame(records, read_parameter_names(folder))
+    spec = read_replaying_spec(folder)
+    frame = ranking_frame(records, read_parameter_names(folder), spec)
     atomic_write_text(layout.ranking_csv, frame.to_csv(index=False, lineterminator="\n"))
     repeated = replicates_frame(records, list(frame["trial_id"]))
     if len(repeated):
@@ -145,7 +156,8 @@ def write_ranking(folder: Path) -> Ranking:
     text = best_yaml(folder, frame, layout.best_yaml)
     if text is not None:
         atomic_write_text(layout.best_yaml, text)
-    return Ranking(frame, winner(frame), records)
+    patience = tradeoff(spec, records) if spec else None
+    return Ranking(frame, winner(frame), records, patience)
 
 
 def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
@@ -166,6 +178,7 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
     header = [
         f"Best of the sweep {name}: {best} ({row['status']})",
         f"validation Dice {row['val_dice']} at epoch {row['best_epoch']}",
+        *enough_words(_rows(frame.head(1))[0]),
         *([_mean_words(row)] if row.notna().get("mean_dice", False) else []),
         f"python -m sweep.train {shlex.quote(str(path))}",
     ]
@@ -184,8 +197,8 @@ def _mean_words(row: pd.Series[Any]) -> str:
     return f"{told} (95 %: {row['dice_low']:.4f} to {row['dice_high']:.4f}), group {row['group']}"
 
 
-def _place(record: TrialRecord) -> tuple[int, float, int, int]:
-    """Sort key: group, falling Dice, epochs, number."""
+def place(record: TrialRecord) -> tuple[int, float, int, int]:
+    """Sort key of a trial that has ended: group, falling Dice, epochs, number. No two are equal."""
     best = record.best
     if record.status.has_result:
         if best is not None and best.val_dice is not None:

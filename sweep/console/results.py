@@ -12,9 +12,10 @@ from sweep.analysis.confirmation import confirmation
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.held_out import held_out
 from sweep.analysis.ranking import unfinished
+from sweep.analysis.replay import TOLERANCE, Tradeoff
 from sweep.analysis.verdict import on_test_split, selection_bias, verdict, warnings
 from sweep.analysis.words import trials
-from sweep.console.tables import causes, ranking_table
+from sweep.console.tables import causes, patience_table, ranking_table
 from sweep.console.words import STYLES
 from sweep.errors import one_line
 from sweep.record import Status, TrialRecord, searched
@@ -45,6 +46,16 @@ def print_results(
         console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
     if left_out := unfinished(records):
         console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
+
+
+def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> None:
+    """Print what each replayed patience would have cost, and which is enough."""
+    console.print(patience_table(found, title=title))
+    told = (
+        f"{found.heading} {found.enough.label} is enough: the cheapest that costs the average of "
+        f"{counted(found.curves, 'trial')} at most {TOLERANCE} Dice."
+    )
+    console.print(told, soft_wrap=not console.is_terminal, highlight=False, markup=False)
 
 
 def confirmed(frame: pd.DataFrame, records: Sequence[TrialRecord]) -> list[Text]:

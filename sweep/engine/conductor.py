@@ -12,12 +12,12 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from sweep.engine.replicates import Replicates
 from sweep.engine.trunks import Trunks
 from sweep.record import (
     EpochMetrics,
+    Observer,
     Outcome,
     ParameterValue,
     Replicate,
@@ -38,16 +38,6 @@ from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted
 from sweep.store.layout import trial_number
 from sweep.store.store import Store
 from sweep.strict_json import finite_or_none
-
-
-class Observer(Protocol):
-    """Is told what happens, after it was recorded. Consoles and trackers are observers."""
-
-    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None: ...
-
-    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None: ...
-
-    def trial_ended(self, record: TrialRecord) -> None: ...
 
 
 @dataclass(slots=True)
@@ -213,7 +203,7 @@ class Conductor:
         if parameters is None:
             self._exhausted = True
             return
-        self._start(parameters)
+        self._start(self._spec.to_train(parameters))
 
     def _start(self, parameters: Mapping[str, ParameterValue], preset: str | None = None) -> _Trial:
         known = self._spec.preset_trial(preset) if preset is not None else None

@@ -93,7 +93,7 @@ def _speaks(record: TrialRecord) -> bool:
 
 def _in_terms_of(spec: SweepSpec, record: TrialRecord, layout: Layout) -> TrialRecord | None:
     """The trial with the parameters of this space; None where it lies outside."""
-    if record.parameters.keys() >= spec.space.keys():
+    if record.parameters.keys() >= spec.drawn.keys():
         parameters = spec.as_drawn(record.parameters)
     else:
         try:
@@ -101,8 +101,8 @@ def _in_terms_of(spec: SweepSpec, record: TrialRecord, layout: Layout) -> TrialR
             parameters = spec.parameters_of(settings)
         except (InputError, LookupError, TypeError):  # it has no such setting, or one of old
             return None
-    inside = all(kind.contains(parameters[key]) for key, kind in spec.space.items())
-    return replace(record, parameters=parameters) if inside else None
+    inside = all(kind.contains(parameters[key]) for key, kind in spec.drawn.items())
+    return replace(record, parameters=spec.to_train(parameters)) if inside else None
 
 
 def _dice(record: TrialRecord) -> float:

@@ -111,9 +111,14 @@ def _is_trial_id(name: str) -> bool:
     return True
 
 
+def read_facts(trial_id: str, paths: TrialPaths) -> TrialRecord:
+    """All that is recorded of a trial but its history; raises as above."""
+    return read_json(paths.trial, lambda values: _parse_trial(trial_id, values, paths))
+
+
 def _read_trial(trial_id: str, paths: TrialPaths) -> TrialRecord:
     # trial.json before the history: a trial that has ended then shows every epoch it had.
-    record = read_json(paths.trial, lambda values: _parse_trial(trial_id, values, paths))
+    record = read_facts(trial_id, paths)
     return replace(record, history=_read_history(paths.history), test=_read_test(paths.test))
 
 

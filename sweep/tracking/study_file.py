@@ -54,7 +54,7 @@ class StudyFile:
     def __init__(self, path: Path, spec: SweepSpec, records: Records) -> None:
         self._path = path
         self._name = spec.name
-        self._translator = Translator(spec.space)
+        self._translator = Translator(spec.drawn)
         self._records = records
         self._study: _Study | None = None  # None: the file is to be made anew
 

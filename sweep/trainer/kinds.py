@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.record import CaseScore
 from sweep.spec.settings import TrialSettings
-from sweep.spec.trainer import CustomTrainer
+from sweep.spec.trainer import CustomTrainer, NnunetTrainer
 
 if TYPE_CHECKING:
     from sweep.data.samples import PreparedData
     from sweep.trainer.protocol import Run
+
+Tell = Callable[[str], object]
+"""Is told how far something is that takes long."""
 
 
 Evaluate = Callable[[TrialSettings, "Mapping[str, Any]", "PreparedData"], "tuple[CaseScore, ...]"]
@@ -34,18 +37,20 @@ class Kind:
             where the kind has no test split.
     """
 
-    make_ready: Callable[[TrialSettings], PreparedData | None]
+    make_ready: Callable[[TrialSettings, Tell], PreparedData | None]
     make_run: Callable[[TrialSettings, PreparedData | None], Run]
     evaluate: Evaluate | None = None
 
 
-def make_ready(settings: TrialSettings) -> PreparedData | None:
+def make_ready(settings: TrialSettings, tell: Tell | None = None) -> PreparedData | None:
     """What trials of these settings have in common, done once; without effect where it was.
 
+    Args:
+        tell: called with a sentence whenever there is progress to tell of.
     Raises:
         InputError: with every mistake that only the work itself shows.
     """
-    return KINDS[settings.trainer.kind].make_ready(settings)
+    return KINDS[settings.trainer.kind].make_ready(settings, tell or (lambda _: None))
 
 
 def make_run(settings: TrialSettings, data: PreparedData | None = None) -> Run:
@@ -57,7 +62,7 @@ def make_run(settings: TrialSettings, data: PreparedData | None = None) -> Run:
     return KINDS[settings.trainer.kind].make_run(settings, data)
 
 
-def _prepare(settings: TrialSettings) -> PreparedData:
+def _prepare(settings: TrialSettings, _tell: Tell) -> PreparedData:
     from sweep.data.prepare import prepare
 
     return prepare(settings.data)
@@ -66,7 +71,7 @@ def _prepare(settings: TrialSettings) -> PreparedData:
 def _monai(settings: TrialSettings, data: PreparedData | None) -> Run:
     from sweep.trainer.training import Training
 
-    return Training(settings, data or _prepare(settings))
+    return Training(settings, data or _prepare(settings, lambda _: None))
 
 
 def _evaluate(
@@ -77,10 +82,11 @@ def _evaluate(
     return evaluate(settings, weights, data)
 
 
-def _preprocess(settings: TrialSettings) -> None:
-    from sweep.nnunet.training import make_ready
+def _preprocess(settings: TrialSettings, tell: Tell) -> None:
+    from sweep.nnunet.planning import ensure_preprocessed
 
-    make_ready(settings)
+    assert isinstance(settings.trainer, NnunetTrainer)
+    ensure_preprocessed(settings.trainer, tell)
 
 
 def _nnunet(settings: TrialSettings, data: PreparedData | None) -> Run:
@@ -89,7 +95,7 @@ def _nnunet(settings: TrialSettings, data: PreparedData | None) -> Run:
     return NnunetTraining(settings)
 
 
-def _load_class(settings: TrialSettings) -> None:
+def _load_class(settings: TrialSettings, _tell: Tell) -> None:
     from sweep.trainer.custom import load_class
 
     assert isinstance(settings.trainer, CustomTrainer)
