@@ -12,6 +12,7 @@ from sweep.analysis.effective import read_spec
 from sweep.console.followed import FollowedProgress, Phase
 from sweep.console.live import LiveView
 from sweep.console.plain import PlainView
+from sweep.spec.confirm import most_replicates
 from sweep.store.follow import Follower
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
@@ -71,5 +72,5 @@ class Watching:
         spec = read_spec(self._layout.folder)
         self._spec_stamp = stamp
         self._name = spec.name
-        self.progress.trials = spec.trials
+        self.progress.trials = spec.trials + most_replicates(spec)
         self.progress.max_epochs = spec.extents.most_epochs

@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from finalists import CASES, confirmed, scored
 from scipy import stats
+from synthetic import trial, write_sweep
 
 from sweep.analysis.held_out import cases_frame, held_out
 from sweep.analysis.ranking import ranking_frame, winner
 from sweep.analysis.verdict import on_test_split
-from sweep.record import CaseScore, Status, TrialRecord
+from sweep.record import CaseScore, Status
 from sweep.store.layout import Layout
 from sweep.store.read import read_records
 from sweep.store.trial import write_test
-from tests.analysis.test_confirmation import finalist
-from tests.synthetic import trial, write_sweep
-
-CASES = ("a", "b", "c", "d", "e", "f")
-
-
-def scored(record: TrialRecord, *dice: float | None, hd95: float = 2.0) -> TrialRecord:
-    scores = [CaseScore(case=c, dice=d, hd95=hd95) for c, d in zip(CASES, dice, strict=False)]
-    return replace(record, test=tuple(scores))
-
-
-def confirmed() -> list[TrialRecord]:
-    """Two finalists of two replicates each; the second is better on every test case."""
-    first, *own = finalist(0, 0.95, 0.92, 0.93)
-    second, *others = finalist(1, 0.94, 0.90, 0.91)
-    dice = [[0.8, 0.7, 0.6, 0.5, 0.4, 0.3], [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]]
-    return [
-        scored(first, *[0.0] * 6),  # of the search: it does not count beside replicates
-        *(scored(run, *values) for run, values in zip(own, dice, strict=True)),
-        replace(second, preset="baseline"),
-        *(scored(run, *[0.9, 0.8, 0.72, 0.61, 0.53, 0.44]) for run in others),
-    ]
 
 
 def test_replicates_are_averaged_case_by_case_and_the_searchs_run_is_left_out() -> None:

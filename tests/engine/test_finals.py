@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from finalists import finalist
+from synthetic import diverged_at, trial
 
 from sweep.data.prepare import prepare
 from sweep.engine.finals import evaluate_finalists, untested
@@ -16,8 +18,6 @@ from sweep.store.store import Store
 from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.evaluate import evaluate
 from sweep.trainer.fit import fit
-from tests.analysis.test_confirmation import finalist
-from tests.synthetic import diverged_at, trial
 
 SPEC = SweepSpec.model_validate(
     {
