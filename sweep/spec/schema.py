@@ -171,7 +171,8 @@ def _searched(name: str, setting: Schema, scalars: list[Schema]) -> Schema:
     properties = {word: _list_of(word, takes[word]) for word in DISTRIBUTIONS if takes[word]}
     here = f"#/properties/space/properties/{name}/properties"
     properties |= {word: {"$ref": f"{here}/{meant}"} for word, meant in SYNONYMS.items()}
-    example = suggestion(scalars, setting.get("default"))
+    own = [option for option in options(setting) if _is_scalar(option)]  # not other alternatives'
+    example = suggestion(own or scalars, setting.get("default"))
     return {
         "type": "object",
         "description": setting.get("description", ""),

@@ -165,6 +165,7 @@ def test_schema_and_check_refuse(tmp_path: Path, text: str) -> None:
 
 def test_single_settings_that_can_be_searched_are_in_the_schema_of_the_space() -> None:
     lists = {"network.channels", "evaluation.metrics", "expect"}
+    lists |= {"trainer.patch_size", "trainer.options"}
     assert set(SEARCHED) | choosing_keys() | lists >= set(setting_names())
     assert set(SEARCHED) <= set(setting_names()) - choosing_keys() - {"network.channels", "expect"}
 
@@ -176,10 +177,10 @@ def test_proposed_distribution_draws_what_the_setting_takes(key: str) -> None:
     values: dict[str, Any] = {"name": "x", "space": {key: SEARCHED[key]["examples"][0]}}
     values["loss"] = {"main": "dice_focal"}  # has a gamma
     sources = [{"source": "shapes"}, {"source": "brain"}, {"source": "nnunet_raw", "folder": "x"}]
-    found = [
-        list(check_space(SweepSpec.model_validate({**values, "data": source})))
-        for source in sources
-    ]
+    trainers = [{"kind": "nnunet", "dataset": 502}, {"kind": "custom", "entry": "x.py:X"}]
+    chosen = [{"data": source} for source in sources]
+    chosen += [{"trainer": trainer} for trainer in trainers]
+    found = [list(check_space(SweepSpec.model_validate(values | one))) for one in chosen]
     assert [] in found, found[0]
 
 
