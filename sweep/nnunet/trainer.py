@@ -17,7 +17,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor, nn
 
 from sweep.diagnosis import StepValues
-from sweep.nnunet.asked import STEPS, VALIDATION_STEPS, Asked, asked_by_environment
+from sweep.nnunet.asked import STEPS, VALIDATION_STEPS, Asked, asked_by_environment, told
 from sweep.nnunet.copies import refuse_other_copies
 from sweep.nnunet.folders import Folders
 from sweep.nnunet.limits import geometric_channel, refuse_unsupported
@@ -83,15 +83,16 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
         dataset_json: dict[str, Any],
         device: torch.device = CUDA,
     ) -> None:
-        refuse_other_copies()
-        self.asked = self.configured_as or asked_by_environment(
-            plans["dataset_name"], plans["plans_name"], configuration, fold
-        )
-        settings, trainer = self.asked.settings, self.asked.trainer
-        plans = planned_as_asked(deepcopy(plans), configuration, trainer)
-        super().__init__(plans, configuration, fold, dataset_json, device)
-        refuse_unsupported(self)
-        self.geometric_class = geometric_channel(dataset_json, trainer.geometric_class)
+        with told(alone=self.configured_as is None):
+            refuse_other_copies()
+            self.asked = self.configured_as or asked_by_environment(
+                plans["dataset_name"], plans["plans_name"], configuration, fold
+            )
+            settings, trainer = self.asked.settings, self.asked.trainer
+            plans = planned_as_asked(deepcopy(plans), configuration, trainer)
+            super().__init__(plans, configuration, fold, dataset_json, device)
+            refuse_unsupported(self)
+            self.geometric_class = geometric_channel(dataset_json, trainer.geometric_class)
         self.steps: list[StepValues] = []
         self._taken: deque[Taken] = deque()
         self._alone = False  # whether nnU-Net's own loop runs
@@ -163,15 +164,18 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
         """nnU-Net's own loop, which ends at the step that the guard condemns.
 
         Raises:
-            SystemExit: with code 1, the run having diverged.
+            SystemExit: with code 1, the run having diverged or something else being in effect
+                than was asked for; with 2 where what was asked for is wrong.
         """
         self._alone = True
         try:
-            super().run_training()
+            with told(alone=True):
+                super().run_training()
         except Diverged as stop:
             write_divergence(self, stop.divergence)
-            self.close()
             raise SystemExit(1) from None
+        finally:
+            self.close()
 
     # An epoch.
 
