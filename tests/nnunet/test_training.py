@@ -107,16 +107,16 @@ def test_going_on_and_starting_from_a_trunk_are_bit_for_bit_the_same_run(
 def test_epsilon_of_zero_ends_it_in_its_step_with_term_parameter_and_cure(
     trial: MakeTrial, tmp_path: Path
 ) -> None:
-    settings = trial(loss={"sqrt_epsilon": 0.0})
+    settings = trial({"epochs": 6, "steps_per_epoch": 4}, loss={"sqrt_epsilon": 0.0})
     outcome = fit(settings, checkpoint=Checkpoints(tmp_path))
     verdict = outcome.divergence
     assert verdict is not None
-    assert (verdict.cause, verdict.stage, verdict.term, verdict.epoch) == (
+    assert (verdict.cause, verdict.stage, verdict.term) == (
         Cause.NONFINITE,
         Stage.GRADIENT,
         "compactness",
-        1,
     )
+    assert verdict.epoch >= 1  # after the warm-up
     assert verdict.weights_finite
     assert verdict.diagnosis is not None
     assert verdict.diagnosis.setting == "loss.sqrt_epsilon"
@@ -145,6 +145,7 @@ def test_other_settings_than_asked_for_are_not_trained(
         fit(trial())
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # timm, as it is imported
 @pytest.mark.usefixtures("_torchvision", "trained")
 def test_nnunets_own_predictor_loads_the_best_weights_and_predicts(
     trial: MakeTrial, folder: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
