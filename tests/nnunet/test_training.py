@@ -1,4 +1,4 @@
-"""nnU-Net's trainer as a trial: what every trainer can do, and its own validation and checkpoints."""
+"""nnU-Net's trainer as a trial: what every trainer does, its own validation and checkpoints."""
 
 from __future__ import annotations
 
@@ -88,15 +88,16 @@ def test_going_on_and_starting_from_a_trunk_are_bit_for_bit_the_same_run(
         if metrics.epoch == 1:
             raise KeyboardInterrupt
 
-    def on_trunk(settings: TrialSettings, name: str, **report: Any) -> dict[str, Any]:
+    def on_trunk(settings: TrialSettings, name: str) -> dict[str, Any]:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         trunk = Trunk.of(settings, TrialPaths(folder), tmp_path / "trunks", [1])
-        return {"checkpoint": Checkpoints(folder), "trunk": trunk} | report
+        return {"checkpoint": Checkpoints(folder), "trunk": trunk}
 
+    other = trial(loss={"sqrt_epsilon": 1e-2})
+    first = on_trunk(other, "first")
     with pytest.raises(KeyboardInterrupt):
-        other = trial(loss={"sqrt_epsilon": 1e-2})
-        fit(other, **on_trunk(other, "first", report=stop))
+        fit(other, **first, report=stop)
     shared = on_trunk(trial(), "second")
     with pytest.raises(KeyboardInterrupt):
         fit(trial(), **shared, report=stop)  # starts from the first one's warm-up
@@ -203,7 +204,7 @@ def mistakes(settings: TrialSettings) -> list[str]:
 def test_dataset_configuration_fold_and_plans_are_checked_at_their_keys(trial: MakeTrial) -> None:
     assert mistakes(trial()) == []
     [message] = mistakes(trial({"dataset": 777}))
-    assert message.startswith("trainer.dataset: ") or message.startswith("trainer.raw: ")
+    assert message.startswith(("trainer.dataset: ", "trainer.raw: "))
     [message] = mistakes(trial({"configuration": "3d_fulres"}))
     assert message.startswith("trainer.configuration: must be `2d`")
     [message] = mistakes(trial({"fold": 5}))
