@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.console.exits import INTERRUPTED, exit_codes, run_alone
+from sweep.console.exits import exit_codes, run_alone
+from sweep.interrupted import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sweep.engine.site import Site
     from sweep.spec.machine import Machine
     from sweep.spec.sweep import SweepSpec
+    from sweep.store.layout import Layout
     from sweep.store.store import Store
 
 Space = Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="The search space.")]
@@ -164,6 +166,8 @@ def start(
         after = "nothing that was reported is lost; once that is mended, go on with"
         raise SweepFailed(f"{error}; {after}: {to_go_on}") from error
     _show(spec, site, ranking, console)
+    if site.uri is None:
+        hand_over(spec, store.layout, ranking, console)
     if ending is Ending.FINISHED and ranking.winner is None:
         raise SweepFailed(f"no trial of {spec.name} has a result; the causes stand in {site}")
     return ending
@@ -200,6 +204,18 @@ def prepare_data(spec: SweepSpec, console: Console) -> None:
         print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
 
 
+def hand_over(spec: SweepSpec, layout: Layout, ranking: Ranking, console: Console) -> None:
+    """Write the winner's weights as the tools of its trainer read them, where there are such."""
+    from sweep.spec.load import load_trial
+    from sweep.trainer.kinds import hand_over
+
+    if ranking.winner is None or spec.trainer.kind == "monai":
+        return
+    trial = layout.trial(ranking.winner)
+    if (folder := hand_over(load_trial(trial.config), trial, layout)) is not None:
+        console.print(f"Model:   {folder}", soft_wrap=True, highlight=False, markup=False)
+
+
 def look_at_nodes(spec: SweepSpec, site: Site, console: Console, *, verbose: bool) -> None:
     """Have every node of the cluster prepare the data, and show that it can work with us.
 
@@ -215,6 +231,7 @@ def look_at_nodes(spec: SweepSpec, site: Site, console: Console, *, verbose: boo
 
 
 def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: Show) -> Ending:
+    from sweep.analysis.standings import RankingFile
     from sweep.console.live import LiveView
     from sweep.console.plain import PlainView
     from sweep.console.progress import Progress
@@ -223,39 +240,49 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
     from sweep.engine.execute import execute
     from sweep.engine.monitoring import Monitoring
     from sweep.engine.tally import Tally
+    from sweep.spec.confirm import most_replicates
     from sweep.tracking.make import Tracked, tracking
     from sweep.tracking.study_file import live_study
 
     def warn(text: str) -> None:
         print_warnings([text])
 
-    def announce(address: str) -> None:
-        asks = os.environ.get("RAY_AUTH_MODE") == "token"
-        words = dashboard_words(address, socket.gethostname(), asks_for_token=asks)
+    def announce(address: str | None) -> None:
+        if address is None:
+            words = f"warning: Ray's dashboard did not start; more in {store.layout.log}"
+        else:
+            asks = os.environ.get("RAY_AUTH_MODE") == "token"
+            words = dashboard_words(address, socket.gethostname(), asks_for_token=asks)
         console.print(words, soft_wrap=True, highlight=False, markup=False)
 
-    monitoring = Monitoring(Tally(spec.trials), show.dashboard, announce)
-    progress = Progress(spec.trials, spec.extents.most_epochs)
+    trials = spec.trials + most_replicates(spec)
+    monitoring = Monitoring(Tally(trials), show.dashboard, announce)
+    progress = Progress(trials, spec.extents.most_epochs)
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
     with (
         tracking(spec.tracking, tracked, warn) as trackers,
         live_study(store.layout.study, spec, store.records, warn) as study,
     ):
-        conductor = Conductor(spec, store, [progress, monitoring.tally, *trackers])
+        ranking = RankingFile(store.layout.ranking_csv, spec)
+        conductor = Conductor(spec, store, [progress, ranking, monitoring.tally, *trackers])
         conductor.subscribe(study)
         progress.start_clock()
         if console.is_terminal and not show.verbose:
             with LiveView(spec.name, progress, console):
-                return execute(conductor, spec, store.layout.log, site, monitoring)
+                ending = execute(conductor, spec, store.layout.log, site, monitoring)
+            print_warnings(progress.warning_words)
+            return ending
         conductor.subscribe(PlainView(progress, console))
         log = store.layout.log
         return execute(conductor, spec, log, site, monitoring, verbose=show.verbose)
 
 
 def _show(spec: SweepSpec, site: Site, ranking: Ranking, console: Console) -> None:
-    from sweep.console.results import print_results
+    from sweep.console.results import print_patience, print_results
 
     print_results(console, ranking.frame, ranking.records, list(spec.space), title=spec.name)
+    if ranking.patience is not None:
+        print_patience(console, ranking.patience)
     where = site.uri or site.folder / "ranking.csv"
     console.print(f"Ranking: {where}", soft_wrap=True, highlight=False, markup=False)
     if ranking.winner is not None:

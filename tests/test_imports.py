@@ -54,7 +54,9 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ("sweep.tracking.study_file", {"torch", "ray", "pandas", "tensorboard", "mlflow"}),
         ("sweep.tracking.mlflow_tracker", {"torch", "ray", "optuna", "tensorboard"}),
         ("sweep.console.tables", HEAVY),
+        ("sweep.console.watching", HEAVY),
         ("sweep.export", HEAVY | {"numpy", "plotly"}),
+        ("sweep.watch", HEAVY | {"numpy"}),
         ("sweep.run", HEAVY | {"numpy"}),
         ("sweep.train", HEAVY | {"numpy"}),
         ("sweep.shapes", HEAVY | {"numpy"}),
@@ -147,12 +149,12 @@ def test_no_module_takes_part_in_an_import_cycle() -> None:
 
 
 LAYERS = [
-    {"errors", "record", "diagnosis", "strict_json", "stopping", "codebase"},
+    {"errors", "record", "diagnosis", "strict_json", "stopping", "codebase", "interrupted"},
     {"spec"},
     {"store", "data", "search"},
     {"trainer", "nnunet", "analysis"},
     {"engine", "console", "tracking", "report"},
-    {"run", "check", "rank", "export", "train", "schema", "shapes", "cli", "__main__"},
+    {"run", "check", "rank", "export", "train", "schema", "shapes", "watch", "cli", "__main__"},
 ]
 """From the bottom up; a layer may import those below and itself."""
 

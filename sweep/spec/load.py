@@ -15,8 +15,9 @@ from ruamel.yaml.representer import SafeRepresenter
 
 from sweep.errors import InputError, Mistake
 from sweep.spec.check import check_installed, check_machine, check_space, check_sweep
+from sweep.spec.confirm import confirmed_folds, fold_key, own_fold
 from sweep.spec.document import Document, read_document
-from sweep.spec.inactive import without_effect
+from sweep.spec.inactive import MONAI_ONLY, without_effect
 from sweep.spec.machine import Machine
 from sweep.spec.presets import PRESETS, check_preset
 from sweep.spec.settings import TrialSettings
@@ -86,6 +87,7 @@ def load_sweep(
             findings += check_earlier(spec)
         findings += [*check_machine(spec, machine), *check_installed(spec)] if machine else []
         findings += _look_at_data(document, spec, check_data)
+        findings += _look_at_folds(spec, check_data)
     mistakes = document.mistakes_from([*mistaken_name, *findings])
     if mistakes or spec is None:
         raise InputError(mistakes)
@@ -128,8 +130,16 @@ def load_trial(
 
 
 def to_yaml(settings: TrialSettings) -> str:
-    """The effective settings, defaults filled in; reading them back gives equal settings."""
+    """The effective settings, defaults filled in; reading them back gives equal settings.
+
+    Groups that only our own trainer reads are left out where another trains, and they are as they
+    are by default: they would tell of data and networks that there are not.
+    """
     values = settings.model_dump(mode="json")
+    if settings.trainer.kind != "monai":
+        for group in MONAI_ONLY:
+            if getattr(settings, group) == TrialSettings.model_fields[group].get_default():
+                del values[group]
     ordered = {key: values.pop(key) for key in SWEEP_KEYS if key in values}
     text = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
@@ -148,6 +158,19 @@ def _look_at_data(
     mistakes = check_data(settings) if check_data else ()
     document.mistakes += [mistake for mistake in mistakes if mistake.file]
     return [Finding(tuple(m.key.split(".")), m.message) for m in mistakes if not m.file]
+
+
+def _look_at_folds(spec: SweepSpec, check_data: CheckData | None) -> list[Finding]:
+    """Folds that only replicates would validate on, and that the data do not have."""
+    further = [fold for fold in confirmed_folds(spec) if fold != own_fold(spec)]
+    if check_data is None or not further or check_data(spec):
+        return []
+    try:
+        every = [spec.trial({fold_key(spec): fold}) for fold in further]
+    except InputError:  # there are not so many, as is told elsewhere
+        return []
+    mistakes = [mistake for settings in every for mistake in check_data(settings)]
+    return [Finding(("confirm", "folds"), mistake.message) for mistake in mistakes[:1]]
 
 
 def _tell(document: Document, findings: Iterable[Finding], tell: Tell | None) -> None:
