@@ -7,9 +7,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from sweep.analysis.standings import Standings
 from sweep.console.words import duration_words
 from sweep.record import EpochMetrics, ParameterValue, Status, TrialRecord
 from sweep.spec.naming import label
+from sweep.store.layout import is_replicate, trial_number
 
 SHOWN_DIVERGENCES = 4
 KEPT_WARNINGS = 100
@@ -25,11 +27,12 @@ class Running:
     epochs: int = 0
     dice: float | None = None
     best: float | None = None
+    best_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best validation Dice of all trials that have not diverged."""
+    """The best validation Dice of all trials of the search that have not diverged."""
 
     trial_id: str
     dice: float
@@ -41,7 +44,7 @@ class Progress:
     """An observer of the conductor; the views read it.
 
     Args:
-        trials: number of trials of the sweep.
+        trials: number of trials of the sweep, replicates included.
         max_epochs: most epochs of one trial.
         clock: seconds; monotonic.
     """
@@ -56,7 +59,7 @@ class Progress:
     """Sentence → the trials that warned of it, first things first."""
     trained_seconds: float = 0.0
     """Of all epochs, added over the trials."""
-    _leaders: dict[str, Best] = field(default_factory=dict)
+    standings: Standings = field(default_factory=Standings)
     _started: float = 0.0
     _done_at_start: float = 0.0
 
@@ -84,21 +87,28 @@ class Progress:
         if metrics.val_dice is None:
             return
         if trial.best is None or metrics.val_dice > trial.best:
-            trial.best = metrics.val_dice
-            self._leaders[trial_id] = Best(trial_id, metrics.val_dice, metrics.epoch)
+            trial.best, trial.best_epoch = metrics.val_dice, metrics.epoch
 
     def trial_ended(self, record: TrialRecord) -> None:
         self.running.pop(record.trial_id)
         self.ended[record.status] += 1
-        if not record.status.has_result:
-            self._leaders.pop(record.trial_id, None)
+        if not is_replicate(record.trial_id):  # a lucky seed of a finalist leads nobody
+            self.standings.add(record)
         if record.status is Status.DIVERGED:
             self.divergences.append(record)
 
     @property
     def best(self) -> Best | None:
-        """Of equals the trial that was there first."""
-        return max(list(self._leaders.values()), key=lambda best: best.dice, default=None)
+        """Of equals the trial that was started first."""
+        found = [
+            Best(trial.trial_id, trial.best, trial.best_epoch)
+            for trial in list(self.running.values())
+            if trial.best is not None and not is_replicate(trial.trial_id)
+        ]
+        leader = self.standings.leader
+        if leader is not None and leader.best is not None and leader.best.val_dice is not None:
+            found.append(Best(leader.trial_id, leader.best.val_dice, leader.best.epoch))
+        return max(found, key=lambda best: (best.dice, -trial_number(best.trial_id)), default=None)
 
     @property
     def counts(self) -> dict[Status, int]:

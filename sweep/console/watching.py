@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sweep.analysis.results import read_spec
+from sweep.analysis.effective import read_spec
 from sweep.console.followed import FollowedProgress, Phase
 from sweep.console.live import LiveView
 from sweep.console.plain import PlainView
@@ -68,7 +68,7 @@ class Watching:
         stamp = (status.st_ino, status.st_mtime_ns)
         if stamp == self._spec_stamp:
             return
-        spec = read_spec(self._layout)
+        spec = read_spec(self._layout.folder)
         self._spec_stamp = stamp
         self._name = spec.name
         self.progress.trials = spec.trials
