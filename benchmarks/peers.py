@@ -46,7 +46,10 @@ def project(scratch: Path, overrides: list[str]) -> Row:
     """(c) and (d)."""
     start = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-m", "sweep.run", SPACE, "--results", scratch, *_sets(overrides)],
+        [
+            *(sys.executable, "-m", "sweep.run", SPACE, "--no-dashboard"),
+            *("--results", scratch, *_sets(overrides)),
+        ],
         capture_output=True,
         check=True,
     )
