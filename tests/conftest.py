@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from sweep.codebase import PACKAGE
 
@@ -31,19 +33,33 @@ settings.register_profile("long", deadline=None, max_examples=5_000, print_blob=
 settings.load_profile("sweep")
 
 
-ON_A_CLUSTER = ("tests/engine/test_cluster_e2e.py", "tests/engine/test_sweep_e2e.py")
+ON_A_CLUSTER = (
+    "tests/engine/test_cluster_e2e.py",
+    "tests/engine/test_sweep_e2e.py",
+    "tests/engine/test_monitoring_e2e.py",
+)
 """Files whose tests start Ray: they take longest, so they begin first."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(ON_A_CLUSTER))
+
+
+class ByFile(LoadScopeScheduling):
     """One process runs all tests of a file, which share its fixtures, and one all that start Ray:
     two clusters at a time would be short of memory and cores.
+
+    The marks of ``--dist loadgroup`` would say so too, but xdist 3.8 does not see them under
+    pytest 9.2.
     """
-    items.sort(key=lambda item: not item.nodeid.startswith(ON_A_CLUSTER))
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group("ray" if file in ON_A_CLUSTER else file))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "ray" if file in ON_A_CLUSTER else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")

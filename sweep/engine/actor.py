@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,19 @@ from sweep.record import EpochMetrics, Outcome
 if TYPE_CHECKING:
     from sweep.store.workplace import Workplace
     from sweep.trainer.process import CleanProcess
+
+OF_EVERY_TRIAL = (
+    "monai.metrics",
+    "skimage.measure",
+    "sweep.data.prepare",
+    "sweep.engine.site",
+    "sweep.spec.load",
+    "sweep.store.remote",
+    "sweep.store.workplace",
+    "sweep.trainer.fit",
+    "torch._dynamo",  # torch's optimizers do that in their first step
+)
+"""What trials import: seconds, which a worker pays once, and before its first trial."""
 
 MESSAGE = "message"
 """Key of a Ray result that holds an `EpochMetrics`, or at the end the `Outcome`."""
@@ -111,12 +125,13 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
 
 
 def _clean_process() -> CleanProcess | None:
-    """Import what trials need, while the trial's turn has not come, and see what is there then.
+    """Import all that trials import, before the first one's turn, and see what is there then.
 
     What cannot be imported is told by the trial that needs it.
     """
     with suppress(Exception):
-        import sweep.trainer.fit  # noqa: F401
+        for module in OF_EVERY_TRIAL:
+            import_module(module)
         from sweep.trainer.process import CleanProcess
 
         return CleanProcess.here()

@@ -78,6 +78,16 @@ def test_parts_are_measured_by_themselves_and_weighted_by_area() -> None:
     assert second == pytest.approx(first, abs=1e-3)
 
 
+@given(st.lists(st.booleans(), min_size=400, max_size=400))
+def test_specks_that_look_alike_have_the_shape_that_each_has(pixels: list[bool]) -> None:
+    """Oracle: every part measured by itself, none taken from what was measured before."""
+    mask = np.array(pixels).reshape(20, 20)
+    shape = shape_of(mask)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sweep.trainer.shape.FEW_PIXELS", 0)
+        assert shape_of(mask) == shape
+
+
 @given(st.lists(st.booleans(), min_size=64, max_size=64))
 def test_every_mask_has_measures_between_0_and_1(pixels: list[bool]) -> None:
     mask = np.array(pixels).reshape(8, 8)

@@ -1,0 +1,134 @@
+"""The ranking while a sweep runs is, at any moment, the one that would be made from scratch."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.analysis.ranking import ranking_frame
+from sweep.analysis.standings import LEAST_SECONDS, RankingFile, Standings
+from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
+from sweep.spec.sweep import SweepSpec
+
+FINAL = [status for status in Status if status.is_final]
+
+
+def trial(number: int, status: Status, *dice: float | None) -> TrialRecord:
+    return TrialRecord(
+        trial_id=f"t{number:04d}",
+        number=number,
+        parameters={"a": number / 4},
+        history=tuple(
+            EpochMetrics(
+                epoch=epoch, val_dice=value, seconds=epoch / 8, metrics={"hd95": epoch / 2}
+            )
+            for epoch, value in enumerate(dice)
+        ),
+        outcome=Outcome(status=status, cause=f"cause of {number}"),
+        preset="baseline" if number == 1 else None,
+    )
+
+
+@st.composite
+def ended(draw: st.DrawFn) -> list[TrialRecord]:
+    """Trials in the order in which they end; many of equal Dice, some that never measured one."""
+    dice = st.none() | st.sampled_from([0.0, 0.25, 0.5, 1.0])
+    numbers = draw(st.permutations(range(draw(st.integers(0, 9)))))
+    return [
+        trial(number, draw(st.sampled_from(FINAL)), *draw(st.lists(dice, max_size=4)))
+        for number in numbers
+    ]
+
+
+@given(records=ended())
+def test_ranking_kept_as_trials_end_is_the_one_from_scratch(records: list[TrialRecord]) -> None:
+    standings = Standings()
+    for count, record in enumerate(records, start=1):
+        standings.add(record)
+        scratch = ranking_frame(records[:count], ["a"])
+        assert [one.trial_id for one in standings.ranked] == list(scratch["trial_id"])
+    pd.testing.assert_frame_equal(
+        ranking_frame(standings.ranked, ["a"]), ranking_frame(records, ["a"])
+    )
+
+
+@given(records=ended())
+def test_leader_is_the_first_row_with_a_dice(records: list[TrialRecord]) -> None:
+    standings = Standings()
+    for record in records:
+        standings.add(record)
+    frame = ranking_frame(records, [])
+    with_dice = list(frame[frame["val_dice"].notna()]["trial_id"])
+    leader = standings.leader
+    assert (leader.trial_id if leader else None) == (with_dice[0] if with_dice else None)
+
+
+def test_standings_keep_little_of_an_epoch_that_is_not_the_best() -> None:
+    standings = Standings()
+    standings.add(trial(0, Status.COMPLETED, 0.25, 0.5, 0.25))
+    [record] = standings.ranked
+    assert [dict(epoch.metrics) for epoch in record.history] == [{}, {"hd95": 0.5}, {}]
+    assert sys.getsizeof(record.history[0]) < 400
+
+
+SPEC = SweepSpec.model_validate(
+    {"name": "standing", "space": {"loss.sqrt_epsilon": {"choice": [1e-8, 1e-6]}}}
+)
+
+
+@dataclass
+class Clock:
+    now: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def file(tmp_path: Path, clock: Clock) -> RankingFile:
+    return RankingFile(tmp_path / "ranking.csv", SPEC, clock)
+
+
+def csv(*records: TrialRecord) -> str:
+    return ranking_frame(records, list(SPEC.space), SPEC).to_csv(index=False, lineterminator="\n")
+
+
+def test_file_follows_the_sweep_every_few_seconds(
+    file: RankingFile, clock: Clock, tmp_path: Path
+) -> None:
+    path = tmp_path / "ranking.csv"
+    first, second = trial(0, Status.COMPLETED, 0.5), trial(1, Status.DIVERGED, 0.9)
+    file.trial_ended(first)
+    assert not path.exists()
+    clock.now += LEAST_SECONDS
+    file.epoch_reported("t0001", EpochMetrics(epoch=0, val_dice=0.9))
+    assert path.read_text() == csv(first)
+    file.trial_ended(second)
+    assert path.read_text() == csv(first)
+    clock.now += LEAST_SECONDS
+    file.trial_started("t0002", {})
+    assert path.read_text() == csv(first, second)
+
+
+def test_file_is_not_written_again_where_nothing_ended(
+    file: RankingFile, clock: Clock, tmp_path: Path
+) -> None:
+    path = tmp_path / "ranking.csv"
+    file.trial_ended(trial(0, Status.COMPLETED, 0.5))
+    clock.now += LEAST_SECONDS
+    file.trial_started("t0001", {})
+    path.unlink()
+    clock.now += LEAST_SECONDS
+    file.trial_started("t0002", {})
+    assert not path.exists()
