@@ -21,15 +21,20 @@ def command(space: Space, overrides: Overrides = None) -> None:
     with exit_codes():
         from sweep.console.words import print_warnings
         from sweep.errors import one_line
+        from sweep.spec.confirm import most_replicates
         from sweep.spec.wording import counted
 
         spec, warnings = load_checked(space, overrides or [])
+        more = most_replicates(spec)
+        confirm = f", and up to {counted(more, 'replicate')} of the leaders" if more else ""
         print_warnings(warnings)
         typer.echo(
             f"{one_line(str(space))} is fine: {counted(spec.trials, 'trial')} of up to"
             f" {counted(spec.extents.most_epochs, 'epoch')} over"
-            f" {counted(len(spec.space), 'setting')}, searcher {spec.searcher.name},"
-            f" scheduler {spec.scheduler.name}"
+            f" {counted(len(spec.drawn), 'setting')}, searcher {spec.searcher.name},"
+            f" scheduler {spec.scheduler.name}{confirm}"
+            + f"; answered for by replay: {', '.join(spec.replayed)}"
+            * bool(spec.replayed)
         )
 
 

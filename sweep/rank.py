@@ -15,6 +15,7 @@ from sweep.console.exits import exit_codes, run_alone
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sweep.analysis.replay import Tradeoff
     from sweep.record import TrialRecord
 
 
@@ -89,12 +90,14 @@ class Found:
         frame: all rows of the ranking.
         records: all trials.
         parameters: dotted names of what is searched in any of them.
+        patience: what a replayed patience costs, of each sweep that answers for one, by its name.
     """
 
     title: str
     frame: pd.DataFrame
     records: list[TrialRecord]
     parameters: list[str]
+    patience: dict[str, Tradeoff]
 
 
 def read(results: Sequence[str]) -> Found:
@@ -105,6 +108,7 @@ def read(results: Sequence[str]) -> Found:
     """
     from sweep.analysis.together import incomparable, together
     from sweep.console.words import print_warnings
+    from sweep.record import searched as of_the_search
     from sweep.store.mirrored import local_results
     from sweep.store.read import read_sweep
 
@@ -112,23 +116,32 @@ def read(results: Sequence[str]) -> Found:
     specs: dict[str, Any] = {}
     every: list[TrialRecord] = []
     searched: dict[str, None] = {}
+    patience: dict[str, Tradeoff] = {}
     for name, place in zip(_names(results), results, strict=True):
         with local_results(place) as folder:
-            frames[name], records, parameters = _read_one(folder)
+            frames[name], records, parameters, cost = _read_one(folder)
             specs[name] = read_sweep(folder)
-        every += records
+        # Of several sweeps replicates are left out: two sweeps have finalists of the same id.
+        every += of_the_search(records) if len(results) > 1 else records
         searched |= dict.fromkeys(parameters)
+        patience |= {name: cost} if cost is not None else {}
     print_warnings(incomparable(specs))
     frame = together(frames) if len(frames) > 1 else next(iter(frames.values()))
-    return Found(", ".join(frames), frame, every, list(searched))
+    return Found(", ".join(frames), frame, every, list(searched), patience)
 
 
-def _read_one(folder: Path) -> tuple[pd.DataFrame, list[TrialRecord], list[str]]:
+def _read_one(
+    folder: Path,
+) -> tuple[pd.DataFrame, list[TrialRecord], list[str], Tradeoff | None]:
+    from sweep.analysis.effective import read_replaying_spec
     from sweep.analysis.ranking import ranking_frame
+    from sweep.analysis.replay import tradeoff
     from sweep.store.read import read_parameter_names, read_records
 
     records, parameters = read_records(folder), read_parameter_names(folder)
-    return ranking_frame(records, parameters), records, parameters
+    spec = read_replaying_spec(folder)
+    cost = tradeoff(spec, records) if spec is not None else None
+    return ranking_frame(records, parameters, spec), records, parameters, cost
 
 
 def _names(results: Sequence[str]) -> list[str]:
@@ -146,7 +159,8 @@ def _names(results: Sequence[str]) -> list[str]:
 
 def show(found: Found, frame: pd.DataFrame, form: Format) -> None:
     """Print rows on stdout."""
-    from sweep.analysis.ranking import COLUMNS, ranking_json, ranking_markdown
+    from sweep.analysis.columns import COLUMNS
+    from sweep.analysis.ranking import ranking_json, ranking_markdown
 
     match form:
         case Format.JSON:
@@ -156,13 +170,15 @@ def show(found: Found, frame: pd.DataFrame, form: Format) -> None:
         case Format.MARKDOWN:
             typer.echo(ranking_markdown(frame))
         case Format.TABLE:
-            from sweep.console.results import print_results
+            from sweep.console.results import print_patience, print_results
             from sweep.console.tables import plain_table
             from sweep.console.words import make_console
 
             if set(COLUMNS) <= set(frame.columns):
                 console, title = make_console(), found.title
                 print_results(console, frame, found.records, found.parameters, title=title)
+                for name, cost in found.patience.items():
+                    print_patience(console, cost, title=name if "sweep" in frame else "")
             else:
                 make_console().print(plain_table(frame, title=found.title))
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from sweep.diagnosis import Diagnosis
 from sweep.strict_json import finite_fields, known_fields
@@ -176,17 +176,38 @@ class Outcome:
         return cls(status=Status.FAILED, cause=last_line(error), error=text)
 
 
+@dataclass(frozen=True, slots=True)
+class Replicate:
+    """What makes a trial the replicate of another: the same configuration, with other chance.
+
+    Args:
+        of: id of the trial that it repeats.
+        seed: of weights, data order and augmentation.
+        fold: the fold that validates.
+    """
+
+    of: str
+    seed: int
+    fold: int
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """Seed and fold: replicates that share them are compared as a pair."""
+        return self.seed, self.fold
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
     """All that is recorded of one trial.
 
     Args:
         trial_id: name of its folder under ``trials/``.
-        number: order in which it was started, from 0.
+        number: order in which it was started, from 0; of a replicate, that of the one it repeats.
         parameters: the searched parameters under their dotted names.
         history: its epochs, in order, without gaps.
         outcome: how it ended; None while it runs or after an interruption.
         preset: name of the preset that it trains; None where the searcher proposed it.
+        replicate: of which trial it is one; None for the trials of the search itself.
     """
 
     trial_id: str
@@ -195,6 +216,7 @@ class TrialRecord:
     history: tuple[EpochMetrics, ...] = ()
     outcome: Outcome | None = None
     preset: str | None = None
+    replicate: Replicate | None = None
 
     @property
     def status(self) -> Status:
@@ -223,6 +245,21 @@ class TrialRecord:
     def seconds(self) -> float:
         """Wall time of the epochs that it trained itself."""
         return sum(epoch.seconds for epoch in self.trained)
+
+
+class Observer(Protocol):
+    """Is told what happens in a sweep, after it was recorded: consoles, trackers, metrics."""
+
+    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None: ...
+
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None: ...
+
+    def trial_ended(self, record: TrialRecord) -> None: ...
+
+
+def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The trials of the search itself, without the replicates of them."""
+    return [record for record in records if record.replicate is None]
 
 
 def last_line(error: BaseException) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.console.exits import INTERRUPTED, exit_codes, run_alone
+from sweep.console.exits import exit_codes, run_alone
+from sweep.interrupted import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -194,8 +195,8 @@ def prepare_data(spec: SweepSpec, console: Console) -> None:
     from sweep.spec.warn import largest_loss
     from sweep.trainer.kinds import make_ready
 
-    with console.status("Preparing the data"):
-        data = make_ready(spec)
+    with console.status("Preparing the data") as status:
+        data = make_ready(spec, status.update)
     if data is not None:
         print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
 
@@ -224,40 +225,49 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
     from sweep.engine.execute import execute
     from sweep.engine.monitoring import Monitoring
     from sweep.engine.tally import Tally
+    from sweep.spec.confirm import most_replicates
     from sweep.tracking.make import Tracked, tracking
     from sweep.tracking.study_file import live_study
 
     def warn(text: str) -> None:
         print_warnings([text])
 
-    def announce(address: str) -> None:
-        asks = os.environ.get("RAY_AUTH_MODE") == "token"
-        words = dashboard_words(address, socket.gethostname(), asks_for_token=asks)
+    def announce(address: str | None) -> None:
+        if address is None:
+            words = f"warning: Ray's dashboard did not start; more in {store.layout.log}"
+        else:
+            asks = os.environ.get("RAY_AUTH_MODE") == "token"
+            words = dashboard_words(address, socket.gethostname(), asks_for_token=asks)
         console.print(words, soft_wrap=True, highlight=False, markup=False)
 
-    monitoring = Monitoring(Tally(spec.trials), show.dashboard, announce)
-    progress = Progress(spec.trials, spec.extents.most_epochs)
+    trials = spec.trials + most_replicates(spec)
+    monitoring = Monitoring(Tally(trials), show.dashboard, announce)
+    progress = Progress(trials, spec.extents.most_epochs)
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
     with (
         tracking(spec.tracking, tracked, warn) as trackers,
         live_study(store.layout.study, spec, store.records, warn) as study,
     ):
-        ranking = RankingFile(store.layout.ranking_csv, list(spec.space))
+        ranking = RankingFile(store.layout.ranking_csv, spec)
         conductor = Conductor(spec, store, [progress, ranking, monitoring.tally, *trackers])
         conductor.subscribe(study)
         progress.start_clock()
         if console.is_terminal and not show.verbose:
             with LiveView(spec.name, progress, console):
-                return execute(conductor, spec, store.layout.log, site, monitoring)
+                ending = execute(conductor, spec, store.layout.log, site, monitoring)
+            print_warnings(progress.warning_words)
+            return ending
         conductor.subscribe(PlainView(progress, console))
         log = store.layout.log
         return execute(conductor, spec, log, site, monitoring, verbose=show.verbose)
 
 
 def _show(spec: SweepSpec, site: Site, ranking: Ranking, console: Console) -> None:
-    from sweep.console.results import print_results
+    from sweep.console.results import print_patience, print_results
 
     print_results(console, ranking.frame, ranking.records, list(spec.space), title=spec.name)
+    if ranking.patience is not None:
+        print_patience(console, ranking.patience)
     where = site.uri or site.folder / "ranking.csv"
     console.print(f"Ranking: {where}", soft_wrap=True, highlight=False, markup=False)
     if ranking.winner is not None:

@@ -33,7 +33,11 @@ settings.register_profile("long", deadline=None, max_examples=5_000, print_blob=
 settings.load_profile("sweep")
 
 
-ON_A_CLUSTER = ("tests/engine/test_cluster_e2e.py", "tests/engine/test_sweep_e2e.py")
+ON_A_CLUSTER = (
+    "tests/engine/test_cluster_e2e.py",
+    "tests/engine/test_sweep_e2e.py",
+    "tests/engine/test_monitoring_e2e.py",
+)
 """Files whose tests start Ray: they take longest, so they begin first."""
 
 

@@ -119,7 +119,9 @@ def write_sweep(
         paths.folder.mkdir()
         paths.config.write_text(f"seed: {record.number}\n")
         cause = record.outcome.cause if record.outcome else ""
-        end = {"status": record.status, "cause": cause, "preset": record.preset}
+        end: dict[str, object] = {"status": record.status, "cause": cause, "preset": record.preset}
+        if (replicate := record.replicate) is not None:
+            end |= {"replicate_of": replicate.of, "seed": replicate.seed, "fold": replicate.fold}
         paths.trial.write_text(to_json({"parameters": dict(record.parameters)} | end))
         lines = [to_json(epoch.to_json()) + "\n" for epoch in record.history]
         paths.history.write_text("".join(lines))

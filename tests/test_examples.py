@@ -1,7 +1,8 @@
-"""The example clusters, as far as they can be checked without machines."""
+"""The example clusters and the monitoring, as far as they can be checked without machines."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from ruamel.yaml import YAML
 
+from sweep.engine.tally import COUNTERS, Metric
 from sweep.spec.load import load_sweep
 
 ROOT = Path(__file__).parent.parent
 CLUSTER = ROOT / "examples" / "cluster"
+MONITORING = ROOT / "examples" / "monitoring"
 
 
 def documents(name: str) -> list[dict[str, Any]]:
@@ -75,3 +78,50 @@ def test_kuberay_job_runs_the_sweep_that_it_mounts(tmp_path: Path) -> None:
     [worker] = workers["template"]["spec"]["containers"]
     assert worker["image"] == container["image"]
     assert load_sweep(tmp_path / name).max_concurrent == workers["maxReplicas"]
+
+
+# Prometheus and Grafana; a real Prometheus is in tests/engine/test_monitoring_e2e.py.
+
+
+def exported() -> set[str]:
+    """Names of the metrics, as Prometheus shows them."""
+    return {f"ray_{m.key}{'_total' if m in COUNTERS else ''}" for m in Metric}
+
+
+def test_grafana_dashboard_shows_every_metric_and_none_that_there_is_not() -> None:
+    text = (MONITORING / "grafana-dashboard.json").read_text()
+    assert set(re.findall(r"ray_sweep_\w+", text)) == exported()
+
+
+def test_page_on_monitoring_names_every_metric_and_none_that_there_is_not() -> None:
+    page = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"ray_sweep_\w+", page)) == exported()
+
+
+def test_panels_of_the_grafana_dashboard_do_not_overlap() -> None:
+    board = json.loads((MONITORING / "grafana-dashboard.json").read_text())
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in board["panels"])
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(cells)) == len(cells)
+    assert max(x for x, _ in cells) < 24
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+
+
+def test_grafana_is_provisioned_with_the_data_source_that_the_dashboard_asks_for() -> None:
+    board = json.loads((MONITORING / "grafana-dashboard.json").read_text())
+    provisioning = MONITORING / "grafana" / "provisioning"
+    [source] = YAML(typ="safe", pure=True).load(provisioning / "datasources" / "prometheus.yml")[
+        "datasources"
+    ]
+    asked = {
+        target["datasource"]["uid"] for panel in board["panels"] for target in panel["targets"]
+    }
+    assert asked == {source["uid"]}
+    [provider] = YAML(typ="safe", pure=True).load(provisioning / "dashboards" / "sweep.yml")[
+        "providers"
+    ]
+    assert provider["options"]["path"] == "$SWEEP_MONITORING"

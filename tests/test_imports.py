@@ -41,6 +41,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ("sweep.analysis.exhibits", {"torch", "ray", "monai"}),
         ("sweep.report.notebook", {"torch", "ray", "monai"}),
         ("sweep.report.page", {"torch", "ray", "monai"}),
+        ("sweep.nnunet.trainer", {"ray"}),
         ("sweep.data.prepare", {"ray"}),
         ("sweep.search.searcher", {"torch", "ray", "pandas"}),
         ("sweep.search.optuna_search", {"torch", "ray", "pandas"}),
@@ -53,7 +54,9 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ("sweep.tracking.study_file", {"torch", "ray", "pandas", "tensorboard", "mlflow"}),
         ("sweep.tracking.mlflow_tracker", {"torch", "ray", "optuna", "tensorboard"}),
         ("sweep.console.tables", HEAVY),
+        ("sweep.console.watching", HEAVY),
         ("sweep.export", HEAVY | {"numpy", "plotly"}),
+        ("sweep.watch", HEAVY | {"numpy"}),
         ("sweep.run", HEAVY | {"numpy"}),
         ("sweep.train", HEAVY | {"numpy"}),
         ("sweep.shapes", HEAVY | {"numpy"}),
@@ -125,13 +128,15 @@ def test_only_the_engine_imports_ray() -> None:
     assert all(name.startswith("sweep.engine.") for name in users), users
 
 
-def test_only_the_trainer_and_the_data_import_torch_and_monai() -> None:
+def test_only_trainers_and_data_import_torch_and_monai() -> None:
     users = {
         name
         for name, tree in modules().items()
         if names_of("torch", tree) or names_of("monai", tree)
     }
-    assert all(name.startswith(("sweep.trainer.", "sweep.data.")) for name in users), users
+    assert all(
+        name.startswith(("sweep.trainer.", "sweep.data.", "sweep.nnunet.")) for name in users
+    ), users
 
 
 def test_no_module_takes_part_in_an_import_cycle() -> None:
@@ -144,12 +149,12 @@ def test_no_module_takes_part_in_an_import_cycle() -> None:
 
 
 LAYERS = [
-    {"errors", "record", "diagnosis", "strict_json", "stopping", "codebase"},
+    {"errors", "record", "diagnosis", "strict_json", "stopping", "codebase", "interrupted"},
     {"spec"},
     {"store", "data", "search"},
-    {"trainer", "analysis"},
+    {"trainer", "nnunet", "analysis"},
     {"engine", "console", "tracking", "report"},
-    {"run", "check", "rank", "export", "train", "schema", "shapes", "cli", "__main__"},
+    {"run", "check", "rank", "export", "train", "schema", "shapes", "watch", "cli", "__main__"},
 ]
 """From the bottom up; a layer may import those below and itself."""
 

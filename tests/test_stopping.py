@@ -64,3 +64,35 @@ def test_replayed_curve_tells_after_how_many_epochs_it_stops() -> None:
     curve = [(0, 0.5), (1, 0.6), (2, 0.6), (3, 0.55), (4, 0.9)]
     assert EarlyStopping(patience=2, min_delta=0.0).replay(curve) == 4
     assert EarlyStopping(patience=3, min_delta=0.0).replay(curve) is None
+
+
+def test_between_two_deltas_neither_is_the_more_patient_one() -> None:
+    # From 0.0 on a delta of 0.15 takes 0.2 as its improvement, in epoch 2; one of 0.1 took 0.12,
+    # an epoch before, and 0.2 is not enough above that.
+    curve = [0.0, 0.12, 0.2, *[0.2] * 9]
+    assert stop_epoch(curve, patience=3, min_delta=0.1) == 4
+    assert stop_epoch(curve, patience=3, min_delta=0.15) == 5
+
+
+@given(
+    curve=st.lists(st.none() | st.floats(0, 1) | st.sampled_from([0.5, 0.5001, 0.51]), max_size=40),
+    patience=st.integers(1, 9) | st.none(),
+    more=st.integers(0, 9) | st.none(),
+    min_delta=st.floats(0, 0.5) | st.sampled_from([1e-4, 0.01]),
+    first_epoch=st.integers(0, 30),
+    later=st.integers(0, 9),
+)
+def test_largest_patience_without_delta_that_counts_late_is_the_most_patient_of_all(
+    curve: list[float | None],
+    patience: int | None,
+    more: int | None,
+    min_delta: float,
+    first_epoch: int,
+    later: int,
+) -> None:
+    """What a curve is trained under that is to answer for every other setting by replay."""
+    most = None if more is None or patience is None else patience + more
+    replayed = stop_epoch(curve, patience, min_delta, first_epoch)
+    trained = stop_epoch(curve, most, 0.0, first_epoch + later)
+    assert (len(curve) if trained is None else trained) >= (replayed or 0)
+    assert not (replayed is None and trained is not None)

@@ -15,6 +15,8 @@ from sweep.spec.naming import words as words
 from sweep.spec.space import Distribution, Listed, LogRandInt, LogUniform, RandInt
 
 MARGIN = 0.05
+JITTER = 0.04
+"""Most that a point is moved aside where many share its place."""
 MOST_CATEGORIES = 8
 """Listed values that get a cell each; of more, neighbours share one."""
 
@@ -55,6 +57,13 @@ class Cells:
     axis: Axis
     labels: tuple[str, ...]
     edges: tuple[float, ...]
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """Places and texts: the bounds of cells that cut a continuum, the content of others."""
+        if not isinstance(self.axis, Scale) or self.axis.whole:
+            return [(float(cell), label) for cell, label in enumerate(self.labels)]
+        return [(n - 0.5, rounded(self.axis.value(edge), 2)) for n, edge in enumerate(self.edges)]
 
     def index(self, value: ParameterValue) -> int:
         """Number of the cell that holds ``value``."""
@@ -116,9 +125,9 @@ class Scale:
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
-        values = self._decades() if self.log else []
+        values = self._decades() if self.log else round_numbers(self.low, self.high, self.whole)
         if len(values) < 2:
-            values = [self._value(n / 4) for n in range(5)]
+            values = [self.value(n / 4) for n in range(5)]
         found = {words(value): self.position(value) for value in values}
         return [(position, text) for text, position in found.items()]
 
@@ -143,7 +152,8 @@ class Scale:
     def _map(self, value: float) -> float:
         return math.log10(value) if self.log else float(value)
 
-    def _value(self, position: float) -> float:
+    def value(self, position: float) -> float:
+        """What lies at a position."""
         value = self._between(position)
         return round(value) if self.whole else value
 
@@ -158,7 +168,7 @@ class Scale:
 
     def _cell_words(self, low: float, high: float) -> str:
         if not self.whole:
-            return _range_words(rounded(self._value(low), 2), rounded(self._value(high), 2))
+            return _range_words(rounded(self.value(low), 2), rounded(self.value(high), 2))
         first = max(math.ceil(self._between(low)), int(self.low))
         last = int(self.high) if high >= 1 else math.ceil(self._between(high)) - 1
         return _range_words(str(first), str(last)) if first <= last else "–"
@@ -181,6 +191,27 @@ def make_axis(name: str, distribution: Distribution) -> Axis:
 def is_number(value: object) -> TypeGuard[int | float]:
     """True for what has a place on a scale; a truth value has none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def round_numbers(low: float, high: float, whole: bool = False) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten between two bounds: 3 to 8 of them.
+
+    Of whole numbers that are few, all.
+    """
+    if not low < high:
+        return [low]
+    step = 10.0 ** math.floor(math.log10((high - low) / 3))
+    step *= max(factor for factor in (1, 2, 5) if factor * step <= (high - low) / 3)
+    if whole:
+        step = 1.0 if high - low <= MOST_CATEGORIES else max(1.0, step)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{n * step:.12g}") for n in range(first, last + 1)]
+
+
+def even_words(numbers: Sequence[float]) -> list[str]:
+    """The numbers with equally many decimals."""
+    decimals = max((len(f"{number:g}".partition(".")[2]) for number in numbers), default=0)
+    return [f"{number:.{decimals}f}" for number in numbers]
 
 
 def _in_order(values: Sequence[ParameterValue]) -> tuple[ParameterValue, ...]:

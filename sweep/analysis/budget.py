@@ -107,7 +107,7 @@ def _figure(found: Sequence[Spent]) -> go.Figure:
     figure.update_xaxes(title=f"epochs{also}", row=1, col=1)
     figure.update_xaxes(title=f"minutes of training{also}", row=1, col=2)
     figure.update_yaxes(automargin=True, autorange="reversed", row=1, col=1)
-    return finished(figure, height=130 + 40 * len(found), legend=False)
+    return finished(figure, height=98 + 40 * len(found), legend=False)
 
 
 def _bar(row: str, length: float, what: str, marker: dict[str, Any]) -> go.Bar:

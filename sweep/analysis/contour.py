@@ -100,7 +100,6 @@ def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
             y=surface.y,
             z=[[None if np.isnan(v) else round(float(v), 5) for v in row] for row in surface.mean],
             colorscale=LIGHT_TO_DARK,
-            contours={"showlabels": True, "labelfont": {"size": 10}},
             line={"width": 0.8, "color": INK},
             colorbar={"title": "Dice", "thickness": 12},
             hovertemplate="smoothed Dice %{z:.4f}<extra></extra>",

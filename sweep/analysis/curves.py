@@ -24,7 +24,11 @@ from sweep.record import EpochMetrics, Status, TrialRecord
 MOST_CURVES = 120
 """Curves behind the leaders; of more, these are drawn, evenly spread over the ranking."""
 LEADING = len(LEADERS)
+LAST = 2000
+"""Rank of what the legend names last; plotly's default is 1000."""
 MOST_RUNGS = 8
+MOST_MARKED = 40
+"""Curves behind the leaders above which their switch-ons would cover what is to be seen."""
 
 
 def learning_curves(results: Results) -> Exhibit:
@@ -41,7 +45,9 @@ def learning_curves(results: Results) -> Exhibit:
         reading=(
             "Thick lines: the first of the ranking. Thin: all others"
             + (f", {len(shown)} of {len(others)} of them" if left_out else "")
-            + ". ▲ the epoch in which the geometric loss switches on, ✕ a divergence"
+            + ". ▲ the epoch in which the geometric loss switches on"
+            + (", of the first" if len(shown) > MOST_MARKED else "")
+            + "; ✕ the last epoch before a divergence"
             + _rung_words(results)
             + ". One seed each: curves that cross again and again are not ranked by their last "
             "crossing."
@@ -95,8 +101,8 @@ def _rungs(results: Results) -> list[int]:
 def _rung_words(results: Results) -> str:
     if results.spec.compares_gains:
         rungs = listed([str(epochs) for epochs in thinned(results.spec.rungs(), MOST_RUNGS)])
-        return f". The scheduler compares {rungs} epochs after each trial's own switch-on"
-    return ", dotted verticals the rungs at which the scheduler compares" if _rungs(results) else ""
+        return f"; bars the rungs, {rungs} epochs after each trial's own switch-on"
+    return "; dotted verticals the rungs at which the scheduler compares" if _rungs(results) else ""
 
 
 def _figure(
@@ -104,15 +110,20 @@ def _figure(
 ) -> go.Figure:
     figure = go.Figure()
     longest = max(len(record.history) for record in [*leaders, *others])
-    figure.add_trace(_thin([r for r in others if r.status is not Status.DIVERGED], "others", FAINT))
     diverged = [record for record in others if record.status is Status.DIVERGED]
+    rest = [record for record in others if record.status is not Status.DIVERGED]
+    many = len(others) > MOST_MARKED
+    if rest:
+        figure.add_trace(_thin(rest, "others", FAINT))
     if diverged:
         figure.add_trace(_thin(diverged, "diverged", "#dca7a3", dash="dot"))
-    figure.add_trace(_switch_ons(results, [*others, *leaders]))
     for place, record in enumerate(leaders):
         figure.add_trace(_leader(record, place))
     if diverged:
-        figure.add_trace(_ends(diverged))
+        figure.add_trace(_ends(diverged, size=6 if many else 9))
+    figure.add_trace(_switch_ons(results, leaders if many else [*others, *leaders]))
+    if results.spec.compares_gains:
+        figure.add_trace(_own_rungs(results, leaders))
     for epochs in (rung for rung in _rungs(results) if rung <= longest):
         figure.add_vline(
             x=epochs - 1,
@@ -125,12 +136,35 @@ def _figure(
     return finished(figure, height=480)
 
 
+def _own_rungs(results: Results, leaders: Sequence[TrialRecord]) -> go.Scatter:
+    """Where the scheduler compared the leaders, each so many epochs after its own switch-on."""
+    points = []
+    for record in leaders:
+        at = results.switch_on(record)
+        for rung in results.spec.rungs() if at is not None else []:
+            epoch = (at or 0) + rung - 1
+            if epoch < len(record.history):
+                text = f"{record.trial_id} rung: {rung} epochs since its switch-on"
+                points.append((epoch, record.history[epoch].val_dice, text))
+    return go.Scatter(
+        x=[epoch for epoch, _, _ in points],
+        y=[value for _, value, _ in points],
+        text=[text for _, _, text in points],
+        mode="markers",
+        name="rung",
+        legendrank=LAST,
+        marker={"symbol": "line-ns", "size": 12, "line": {"color": INK, "width": 2}},
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
 def _leader(record: TrialRecord, place: int) -> go.Scatter:
     return go.Scatter(
         x=[epoch.epoch for epoch in record.history],
         y=[epoch.val_dice for epoch in record.history],
         mode="lines+markers",
         name=f"{place + 1}. {record.trial_id}",
+        legendrank=place + 1,
         line={"color": LEADERS[place], "width": 2.2, "dash": DASHES[place]},
         marker={"symbol": SYMBOLS[place], "size": 5},
         hovertemplate=f"{record.trial_id} epoch %{{x}}: %{{y:.4f}}<extra></extra>",
@@ -157,7 +191,7 @@ def _thin(records: Iterable[TrialRecord], name: str, color: str, dash: str = "so
     )
 
 
-def _ends(diverged: Sequence[TrialRecord]) -> go.Scatter:
+def _ends(diverged: Sequence[TrialRecord], size: int) -> go.Scatter:
     last = [(record, _last_measured(record)) for record in diverged]
     return go.Scatter(
         x=[epoch.epoch for _, epoch in last],
@@ -165,7 +199,7 @@ def _ends(diverged: Sequence[TrialRecord]) -> go.Scatter:
         text=[f"{r.trial_id}: {r.outcome.cause if r.outcome else ''}" for r, _ in last],
         mode="markers",
         name="last epoch before divergence",
-        marker={"symbol": "x", "size": 9, "color": LOOKS[Status.DIVERGED].color},
+        marker={"symbol": "x", "size": size, "color": LOOKS[Status.DIVERGED].color},
         hovertemplate="%{text}<extra></extra>",
     )
 
@@ -182,6 +216,7 @@ def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
         text=[trial_id for _, _, trial_id in points],
         mode="markers",
         name="geometric loss switches on",
+        legendrank=LAST,
         marker={
             "symbol": "triangle-up",
             "size": 9,

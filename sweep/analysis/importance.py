@@ -158,12 +158,12 @@ def _study(
     results: Results, records: Sequence[TrialRecord], targets: Sequence[float]
 ) -> optuna.Study:
     """A study with a completed trial a record: importances look at no others."""
-    translator = Translator(results.spec.space)
+    translator = Translator(results.spec.drawn)
     study = make_study()
     study.add_trials(
         [
             optuna.create_trial(
-                params=translator.encode(record.parameters),
+                params=translator.encode(translator.inside(record.parameters)),
                 distributions=dict(translator.distributions),
                 value=target,
             )

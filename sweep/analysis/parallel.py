@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from sweep.analysis.axes import short_names, words
+from sweep.analysis.axes import even_words, round_numbers, short_names, words
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.results import Results
 from sweep.analysis.style import LIGHT_TO_DARK, finished, thinned
@@ -81,14 +81,14 @@ def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]
         }
         for name in names
     ]
-    ticks = [low + (high - low) * n / 4 for n in range(5)]
+    ticks = round_numbers(low, high)
     dimensions.append(
         {
             "label": "best val Dice",
             "values": values,
             "range": [floor, high],
             "tickvals": [floor, *ticks],
-            "ticktext": ["none", *(f"{tick:.3f}" for tick in ticks)],
+            "ticktext": ["none", *even_words(ticks)],
         }
     )
     figure = go.Figure(

@@ -9,9 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweep.analysis.columns import (
+    COLUMNS,
+    cells,
+    confirmed_columns,
+    deltas,
+    metrics,
+    parameter_column,
+)
+from sweep.analysis.confirmation import confirmation
+from sweep.analysis.effective import read_replaying_spec
+from sweep.analysis.enough import enough_columns, enough_words
+from sweep.analysis.replay import Tradeoff, tradeoff
+from sweep.analysis.replicates import replicates_frame
 from sweep.errors import one_line
-from sweep.record import ParameterValue, Status, TrialRecord
-from sweep.spec.presets import BASELINE
+from sweep.record import Status, TrialRecord, searched
+from sweep.spec.sweep import SweepSpec
 from sweep.store.files import atomic_write_text, read_text
 from sweep.store.layout import Layout
 from sweep.store.read import read_parameter_names, read_records, read_sweep
@@ -19,20 +32,6 @@ from sweep.strict_json import finite_or_none
 
 if TYPE_CHECKING:
     import pandas as pd
-
-COLUMNS = {
-    "rank": "Int64",
-    "trial_id": "string",
-    "status": "string",
-    "val_dice": "Float64",
-    "best_epoch": "Int64",
-    "epochs": "Int64",
-    "seconds": "Float64",
-    "cause": "string",
-    "val_dice_before_end": "Float64",
-    "last_dice": "Float64",
-}
-"""Columns of every ranking with their pandas types; what only some have follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +42,46 @@ class Ranking:
         frame: the rows of ranking.csv.
         winner: trial whose configuration stands in best.yaml; None where no trial has a result.
         records: of all trials, the unfinished included.
+        patience: what each replayed patience costs; None where none was, or no curve tells.
     """
 
     frame: pd.DataFrame
     winner: str | None
     records: list[TrialRecord]
+    patience: Tradeoff | None
 
 
-def ranking_frame(records: Iterable[TrialRecord], parameters: Sequence[str]) -> pd.DataFrame:
-    """One row a finished trial, best first; does not depend on the order of ``records``.
+def ranking_frame(
+    records: Iterable[TrialRecord], parameters: Sequence[str], spec: SweepSpec | None = None
+) -> pd.DataFrame:
+    """One row a finished trial of the search, best first, in whatever order ``records`` are.
 
-    Trials with a result come by best validation Dice (of equals the one with fewer epochs, then
-    the earlier), after them those that never measured one, then the diverged, then the failed.
+    Where the leaders were confirmed, they come first, by the mean of their replicates. Trials with
+    a result come by best validation Dice (of equals the one with fewer epochs, then the earlier),
+    after them those that never measured one, then the diverged, then the failed.
 
     Args:
         records: of one sweep; unfinished trials are passed over.
         parameters: dotted names of the searched parameters, in the order of their columns.
+        spec: of the sweep, where it answers for some of them by replay.
 
     Returns:
         Columns `COLUMNS`; ``preset`` where any trial is one; ``delta_PRESET``, the gain in
         ``val_dice``, for each preset with a result; the metrics that were measured beside Dice, at
-        the best epoch; then one a parameter. ``val_dice`` and all that belongs to it are empty for
-        diverged and failed trials, so that no sort by Dice surfaces them; what they had reached is
-        in ``val_dice_before_end``. ``best_epoch`` counts from 0, ``epochs`` is a number of them.
+        the best epoch; what `sweep.analysis.confirmation` says of the finalists, where there are
+        replicates; then one a parameter, then those of `enough_columns` where there is a ``spec``
+        that asks for them. ``val_dice`` and all that belongs to it are empty for diverged and
+        failed trials, so that no sort by Dice surfaces them; what they had reached is in
+        ``val_dice_before_end``. ``best_epoch`` counts from 0, ``epochs`` is a number of them.
     """
     import pandas as pd
 
-    ranked = sorted((record for record in records if record.status.is_final), key=place)
-    rows = [(rank, *_cells(record)) for rank, record in enumerate(ranked, start=1)]
+    records = list(records)
+    ranked, confirmed = best_first(searched(records)), confirmation(records)
+    if confirmed is not None:
+        means = {one.trial_id: n for n, one in enumerate(confirmed.finalists)}
+        ranked.sort(key=lambda record: means.get(record.trial_id, len(means)))
+    rows = [(rank, *cells(record)) for rank, record in enumerate(ranked, start=1)]
     columns: dict[str, Any] = {
         name: pd.array([row[column] for row in rows], dtype=dtype)  # type: ignore[call-overload]
         for column, (name, dtype) in enumerate(COLUMNS.items())
@@ -78,17 +89,24 @@ def ranking_frame(records: Iterable[TrialRecord], parameters: Sequence[str]) -> 
     presets = [record.preset for record in ranked]
     if any(presets):
         columns["preset"] = pd.array(presets, dtype="string")
-    for name, numbers in (_deltas(ranked) | _metrics(ranked)).items():
+    for name, numbers in (deltas(ranked) | metrics(ranked)).items():
         columns.setdefault(name, pd.array(numbers, dtype="Float64"))
-    for name in parameters:
-        values = [record.parameters.get(name) for record in ranked]
-        columns.setdefault(name, _parameter_column(values))
+    if confirmed is not None:
+        columns |= confirmed_columns(ranked, confirmed)
+    own = {name: [record.parameters.get(name) for record in ranked] for name in parameters}
+    for name, values in (own | enough_columns(ranked, spec)).items():
+        columns.setdefault(name, parameter_column(values))
     return pd.DataFrame(columns)
+
+
+def best_first(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The finished trials, best first: see `ranking_frame`."""
+    return sorted((record for record in records if record.status.is_final), key=place)
 
 
 def unfinished(records: Iterable[TrialRecord]) -> int:
     """Number of trials that a ranking passes over: they run, or were interrupted."""
-    return sum(not record.status.is_final for record in records)
+    return sum(not record.status.is_final for record in searched(records))
 
 
 def winner(frame: pd.DataFrame) -> str | None:
@@ -119,12 +137,18 @@ def write_ranking(folder: Path) -> Ranking:
     """
     layout = Layout(folder)
     records = read_records(folder)
-    frame = ranking_frame(records, read_parameter_names(folder))
+    spec = read_replaying_spec(folder)
+    frame = ranking_frame(records, read_parameter_names(folder), spec)
     atomic_write_text(layout.ranking_csv, frame.to_csv(index=False, lineterminator="\n"))
+    repeated = replicates_frame(records, list(frame["trial_id"]))
+    if len(repeated):
+        rows = repeated.to_csv(index=False, lineterminator="\n")
+        atomic_write_text(layout.replicates_csv, rows)
     text = best_yaml(folder, frame, layout.best_yaml)
     if text is not None:
         atomic_write_text(layout.best_yaml, text)
-    return Ranking(frame, winner(frame), records)
+    patience = tradeoff(spec, records) if spec else None
+    return Ranking(frame, winner(frame), records, patience)
 
 
 def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
@@ -145,11 +169,23 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
     header = [
         f"Best of the sweep {name}: {best} ({row['status']})",
         f"validation Dice {row['val_dice']} at epoch {row['best_epoch']}",
+        *enough_words(_rows(frame.head(1))[0]),
+        *([_mean_words(row)] if row.notna().get("mean_dice", False) else []),
         f"python -m sweep.train {shlex.quote(str(path))}",
     ]
     config = read_text(Layout(folder).trial(best).config)
     # A name with a line break in it must not end the comment.
     return "".join(f"# {one_line(line)}\n" for line in header) + config
+
+
+def _mean_words(row: pd.Series[Any]) -> str:
+    """The mean over replicates, for the comment of a best.yaml."""
+    import pandas as pd
+
+    told = f"mean over {row['replicates']} replicates {row['mean_dice']:.4f}"
+    if pd.isna(row["dice_low"]):
+        return told
+    return f"{told} (95 %: {row['dice_low']:.4f} to {row['dice_high']:.4f}), group {row['group']}"
 
 
 def place(record: TrialRecord) -> tuple[int, float, int, int]:
@@ -160,62 +196,6 @@ def place(record: TrialRecord) -> tuple[int, float, int, int]:
             return 0, -best.val_dice, len(record.history), record.number
         return 1, 0.0, len(record.history), record.number
     return 2 if record.status is Status.DIVERGED else 3, 0.0, 0, record.number
-
-
-def _cells(record: TrialRecord) -> tuple[object, ...]:
-    """The cells of one row from ``trial_id`` on, in the order of `COLUMNS`."""
-    best = record.best
-    dice = best.val_dice if best else None
-    has_result = record.status.has_result
-    return (
-        record.trial_id,
-        str(record.status),
-        dice if has_result else None,
-        best.epoch if best and has_result else None,
-        len(record.history),
-        record.seconds,
-        record.outcome.cause if record.outcome else "",
-        None if has_result else dice,
-        finite_or_none(record.history[-1].val_dice) if record.history and has_result else None,
-    )
-
-
-def _dice(record: TrialRecord) -> float | None:
-    """Best validation Dice, where it may be compared."""
-    return record.best.val_dice if record.best and record.status.has_result else None
-
-
-def _deltas(ranked: Sequence[TrialRecord]) -> dict[str, list[float | None]]:
-    """``delta_PRESET`` → how far each trial's Dice lies above that preset's."""
-    dice = [_dice(record) for record in ranked]
-    presets = {r.preset: d for r, d in zip(ranked, dice, strict=True) if r.preset and d is not None}
-    return {
-        f"delta_{name}": [None if one is None else one - presets[name] for one in dice]
-        for name in sorted(presets, key=lambda name: (name != BASELINE, name))
-    }
-
-
-def _metrics(ranked: Sequence[TrialRecord]) -> dict[str, list[float | None]]:
-    """Metric → its value at each trial's best epoch; those of the validation beside Dice."""
-    at_best = [
-        record.best.metrics if record.best and record.status.has_result else {} for record in ranked
-    ]
-    names = dict.fromkeys(name for metrics in at_best for name in metrics)
-    return {name: [finite_or_none(metrics.get(name)) for metrics in at_best] for name in names}
-
-
-def _parameter_column(values: Sequence[ParameterValue]) -> pd.Series[Any]:
-    """A column of the narrowest type that holds every value as it is; None is empty."""
-    import pandas as pd
-
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {bool}:
-        return pd.Series(values, dtype="boolean")
-    if kinds == {float}:
-        return pd.Series(values, dtype="Float64")
-    if kinds == {int} and all(abs(value) < 2**63 for value in values if isinstance(value, int)):
-        return pd.Series(values, dtype="Int64")
-    return pd.Series(values, dtype=object)
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

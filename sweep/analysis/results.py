@@ -8,27 +8,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from sweep.analysis.axes import Axis, is_number, make_axis
+from sweep.analysis.axes import Axis, make_axis
+from sweep.analysis.confirmation import Confirmation, confirmation
+from sweep.analysis.effective import number_of, rampup_end, read_spec, setting_of
 from sweep.analysis.ranking import ranking_frame
-from sweep.errors import ResultsError
-from sweep.record import ParameterValue, Status, TrialRecord
+from sweep.record import ParameterValue, Status, TrialRecord, searched
 from sweep.spec.extents import WEIGHTS
-from sweep.spec.presets import PRESETS
 from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import value_of
-from sweep.spec.wording import findings_of
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
-from sweep.store.read import read_records, read_sweep
+from sweep.store.read import read_records
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-LARGEST = 1e300
-"""Beyond it a file from elsewhere may hold whole numbers, but no setting is meant."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +30,16 @@ class Results:
     Args:
         folder: the results folder.
         spec: the effective spec.
-        records: all trials, by number, the unfinished included.
+        records: all trials of the search, by number, the unfinished included.
         in_use: whether a process writes to the folder: the sweep runs.
+        replicates: those of the finalists, by the trial that they repeat.
     """
 
     folder: Path
     spec: SweepSpec
     records: tuple[TrialRecord, ...]
     in_use: bool = False
+    replicates: tuple[TrialRecord, ...] = ()
 
     @property
     def parameters(self) -> list[str]:
@@ -55,7 +49,12 @@ class Results:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The rows of ranking.csv."""
-        return ranking_frame(self.records, self.parameters)
+        return ranking_frame((*self.records, *self.replicates), self.parameters, self.spec)
+
+    @cached_property
+    def confirmation(self) -> Confirmation | None:
+        """What the replicates say of the finalists; None where there are none."""
+        return confirmation((*self.records, *self.replicates))
 
     @cached_property
     def ended(self) -> list[TrialRecord]:
@@ -65,13 +64,15 @@ class Results:
 
     @cached_property
     def ranked(self) -> list[TrialRecord]:
-        """Trials with a validation Dice that may be compared, best first."""
-        return [record for record in self.ended if record.trial_id in self.dice]
+        """Trials with a validation Dice that may be compared, by that of the search, best first."""
+        by_id = {record.trial_id: record for record in self.records}
+        return [by_id[trial_id] for trial_id in self.dice]
 
     @cached_property
     def dice(self) -> Mapping[str, float]:
-        """Best validation Dice of each ranked trial by its id, best first."""
+        """Best validation Dice of each ranked trial in the search by its id, best first."""
         with_result = self.frame[self.frame["val_dice"].notna()]
+        with_result = with_result.sort_values("val_dice", ascending=False, kind="stable")
         return dict(zip(with_result["trial_id"], with_result["val_dice"], strict=True))
 
     @property
@@ -81,12 +82,13 @@ class Results:
     @property
     def is_over(self) -> bool:
         """Whether nothing will be added: every trial has ended, or nobody writes any more."""
-        return not self.in_use or len(self.ended) >= self.spec.trials
+        all_ended = len(self.ended) >= self.spec.trials and self.spec.confirm is None
+        return not self.in_use or all_ended
 
     @cached_property
     def axes(self) -> Mapping[str, Axis]:
-        """The axis of each searched parameter."""
-        return {name: make_axis(name, kind) for name, kind in self.spec.space.items()}
+        """The axis of each searched parameter that trials differ in."""
+        return {name: make_axis(name, kind) for name, kind in self.spec.drawn.items()}
 
     @cached_property
     def inside(self) -> list[TrialRecord]:
@@ -95,7 +97,7 @@ class Results:
         What is drawn over parameters is drawn of these: a preset from elsewhere would stretch the
         axes for one point, and differ in more than the parameters.
         """
-        space = self.spec.space.items()
+        space = self.spec.drawn.items()
         return [
             record
             for record in self.ended
@@ -121,19 +123,13 @@ class Results:
         """Searched parameters of which trials inside the space have tried more than one value."""
         return [
             name
-            for name in self.parameters
+            for name in self.spec.drawn
             if len({repr(record.parameters[name]) for record in self.inside}) > 1
         ]
 
     def setting(self, record: TrialRecord, key: str) -> ParameterValue:
         """What a trial had for the setting ``key``: searched, of its preset, or the sweep's."""
-        if key in record.parameters:
-            return record.parameters[key]
-        preset = PRESETS.get(record.preset or "")
-        if preset is not None and key in preset.settings:
-            return preset.settings[key]
-        value: ParameterValue = value_of(self.spec, key)
-        return value
+        return setting_of(self.spec, record, key)
 
     def switch_on(self, record: TrialRecord) -> int | None:
         """Epoch in which the trial's geometric loss first acts; None where no term has a weight."""
@@ -143,8 +139,7 @@ class Results:
 
     def rampup_end(self, record: TrialRecord) -> int:
         """Epoch from which the geometric loss acts in full."""
-        keys = ("loss.warmup_epochs", "loss.rampup_epochs")
-        return int(sum(self.number(record, key) for key in keys))
+        return rampup_end(self.spec, record)
 
     def _was_at_risk(self, record: TrialRecord) -> bool:
         switch_on = self.switch_on(record)
@@ -156,8 +151,7 @@ class Results:
 
     def number(self, record: TrialRecord, key: str) -> float:
         """The same as a number; 0 where it is none, or more than a float holds."""
-        value = self.setting(record, key)
-        return float(value) if is_number(value) and abs(value) < LARGEST else 0.0
+        return number_of(self.spec, record, key)
 
 
 def read_results(folder: Path | str) -> Results:
@@ -168,19 +162,11 @@ def read_results(folder: Path | str) -> Results:
     """
     layout = Layout(Path(folder))
     in_use = is_locked(layout)  # before the records: what ends in between is then seen next time
+    spec, records = read_spec(layout.folder), read_records(layout.folder)
     return Results(
         folder=layout.folder,
-        spec=_read_spec(layout),
-        records=tuple(read_records(layout.folder)),
+        spec=spec,
+        records=tuple(searched(records)),
         in_use=in_use,
+        replicates=tuple(record for record in records if record.replicate is not None),
     )
-
-
-def _read_spec(layout: Layout) -> SweepSpec:
-    """The effective spec; only its form is looked at, since the sweep has run with it."""
-    try:
-        return SweepSpec.model_validate(read_sweep(layout.folder))
-    except ValidationError as error:
-        first = findings_of(error, SweepSpec)[0]
-        key = ".".join(map(str, first.path))
-        raise ResultsError(f"{layout.sweep_yaml}: {key}: {first.message}") from error

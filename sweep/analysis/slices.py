@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy.stats import spearmanr
 
-from sweep.analysis.axes import Axis, short_names, words
+from sweep.analysis.axes import JITTER, Axis, even_words, round_numbers, short_names, words
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.importance import by_importance
 from sweep.analysis.results import Results
@@ -107,12 +107,12 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
             range=axis.span,
             **place,
         )
-    ticks = [low + (high - low) * n / 3 for n in range(4)]
+    ticks = round_numbers(low, high)
     margin = 0.06 * (high - floor)
     figure.update_yaxes(
         range=[floor - margin, high + margin],
         tickvals=[floor, *ticks],
-        ticktext=["diverged", *(f"{tick:.3f}" for tick in ticks)],
+        ticktext=["diverged", *even_words(ticks)],
     )
     for row in range(1, rows + 1):
         figure.update_yaxes(title="best val Dice", row=row, col=1)
@@ -126,7 +126,8 @@ def _places(axis: Axis, values: Sequence[ParameterValue]) -> list[float]:
     if len(distinct) < 2 or len(places) < 4 * len(distinct):
         return places
     gap = min(b - a for a, b in pairwise(distinct))
-    return [p + 0.5 * gap * ((n * 0.618034) % 1.0 - 0.5) for n, p in enumerate(places)]
+    width = min(0.5 * gap, 2 * JITTER)
+    return [p + width * ((n * 0.618034) % 1.0 - 0.5) for n, p in enumerate(places)]
 
 
 def _dots(

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from sweep.analysis.ranking import place, ranking_frame
 from sweep.record import EpochMetrics, ParameterValue, TrialRecord
+from sweep.spec.sweep import SweepSpec
 from sweep.store.files import atomic_write_text
 
 LEAST_SECONDS = 3.0
@@ -53,17 +54,18 @@ class RankingFile:
 
     Args:
         path: of the file.
-        parameters: dotted names of the searched parameters, in the order of their columns.
+        spec: of the sweep.
         clock: seconds; monotonic.
     """
 
     def __init__(
-        self, path: Path, parameters: Sequence[str], clock: Callable[[], float] = time.monotonic
+        self, path: Path, spec: SweepSpec, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._path = path
-        self._parameters = parameters
+        self._spec = spec
         self._clock = clock
         self._standings = Standings()
+        self._replicates: list[TrialRecord] = []
         self._is_behind = False
         self._due = clock() + LEAST_SECONDS  # not for each trial that an earlier session ended
 
@@ -74,7 +76,10 @@ class RankingFile:
         self._write_when_due()
 
     def trial_ended(self, record: TrialRecord) -> None:
-        self._standings.add(record)
+        if record.replicate is None:
+            self._standings.add(record)
+        else:
+            self._replicates.append(record)
         self._is_behind = True
         self._write_when_due()
 
@@ -83,7 +88,8 @@ class RankingFile:
         started = self._clock()
         if not self._is_behind or started < self._due:
             return
-        frame = ranking_frame(self._standings.ranked, self._parameters)
+        records = [*self._standings.ranked, *self._replicates]
+        frame = ranking_frame(records, list(self._spec.space), self._spec)
         atomic_write_text(self._path, frame.to_csv(index=False, lineterminator="\n"))
         self._is_behind = False
         now = self._clock()

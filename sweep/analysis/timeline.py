@@ -127,4 +127,4 @@ def _figure(found: Sequence[Death]) -> go.Figure:
         range=[-0.7, len(kinds) - 0.3],
         automargin=True,
     )
-    return finished(figure, height=150 + 60 * len(kinds), legend=False)
+    return finished(figure, height=118 + 60 * len(kinds), legend=False)

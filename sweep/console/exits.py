@@ -10,8 +10,7 @@ from contextlib import contextmanager
 import typer
 
 from sweep.errors import SweepError, one_line
-
-INTERRUPTED = 130
+from sweep.interrupted import INTERRUPTED, forget_interruption
 
 
 def run_alone(command: Callable[..., None]) -> None:
@@ -36,5 +35,6 @@ def exit_codes() -> Iterator[None]:
         )
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
+        forget_interruption()
         typer.echo("interrupted", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -5,22 +5,28 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweep.console.progress import Progress
-from sweep.console.words import STYLES, count_words, dice_words, duration_words
+from sweep.console.progress import Progress, Running
+from sweep.console.words import STYLES, count_words, dice_words
+from sweep.errors import one_line
 from sweep.record import Status
 
 SHOWN_RUNNING = 8
+SHOWN_WARNINGS = 2
 REDRAWS_A_SECOND = 4
+GAP = 2
+"""Columns between two parts of a row."""
+NARROWEST_BAR = 6
 
 
 class LiveView:
-    """Shows `Progress` while it is entered."""
+    """Shows `Progress` while it is entered; on a narrow screen with shorter rows."""
 
     def __init__(self, name: str, progress: Progress, console: Console) -> None:
         self._name = name
@@ -41,38 +47,36 @@ class LiveView:
         self._live.stop()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Group(*self._lines())
+        yield Group(*self._lines(options.max_width))
 
-    def _lines(self) -> list[RenderableType]:
+    def _lines(self, width: int) -> list[RenderableType]:
         progress = self._progress
-        lines: list[RenderableType] = [self._head(), count_words(progress.counts), self._best()]
+        counts = count_words(progress.counts, width, running=progress.running_word)
+        lines = [*self._head(width), counts, self._best()]
         if progress.running:
-            lines.append(self._running())
-        for record in list(progress.divergences):  # the driver may add one meanwhile
-            assert record.outcome is not None
-            lines.append(
-                Text.assemble(
-                    ("  ✗ ", STYLES[Status.DIVERGED]), record.trial_id, "  ", record.outcome.cause
-                )
-            )
-        return lines
+            lines.append(self._running(width))
+        lines.append(self._divergences())
+        return [*lines, *self._warnings()]
 
-    def _head(self) -> RenderableType:
+    def _head(self, width: int) -> list[RenderableType]:
         progress = self._progress
-        left = progress.remaining
-        row = Table.grid(padding=(0, 2))
-        row.add_row(
-            Text(self._name, style="bold"),
-            ProgressBar(total=1, completed=progress.done, width=30, complete_style="cyan"),
+        name = Text(one_line(self._name), style="bold")
+        facts = [
             f"{progress.finished_trials}/{progress.trials} trials",
-            duration_words(progress.elapsed),
-            f"about {duration_words(left)} left" if left is not None else "starting",
+            progress.time_words,
+            progress.left_words,
+        ]
+        rest = sum(cell_len(fact) + GAP for fact in facts) + GAP
+        in_one = min(30, width - name.cell_len - rest)
+        bar = ProgressBar(
+            total=1,
+            completed=progress.done,
+            width=in_one if in_one >= NARROWEST_BAR else max(1, width - name.cell_len - GAP),
+            complete_style="cyan",
         )
-        return row
-
-    def _bar(self, epochs: int) -> ProgressBar:
-        total = self._progress.max_epochs
-        return ProgressBar(total=total, completed=epochs, width=16, complete_style="cyan")
+        if in_one >= NARROWEST_BAR:
+            return [_row(name, bar, *facts)]
+        return [_row(name, bar), Text(" · ".join(facts))]
 
     def _best(self) -> Text:
         best = self._progress.best
@@ -84,17 +88,68 @@ class LiveView:
             f"  {best.trial_id} at epoch {best.epoch}",
         )
 
-    def _running(self) -> RenderableType:
-        table = Table.grid(padding=(0, 2))
-        shown = list(self._progress.running.values())
-        for trial in shown[:SHOWN_RUNNING]:
-            table.add_row(
-                Text("  ▸ " + trial.trial_id, style=STYLES[Status.RUNNING]),
-                self._bar(trial.epochs),
-                f"{trial.epochs}/{self._progress.max_epochs} epochs",
-                f"Dice {dice_words(trial.dice)}",
-                Text(f"best {dice_words(trial.best)}", style="dim"),
-            )
-        if len(shown) > SHOWN_RUNNING:
-            table.add_row(Text(f"  … {len(shown) - SHOWN_RUNNING} more", style="dim"))
+    def _running(self, width: int) -> RenderableType:
+        running = list(self._progress.running.values())
+        shown = running[:SHOWN_RUNNING]
+        cells = [self._cells(trial, "{} epochs", "Dice {}") for trial in shown]
+        if _widest(cells) + GAP + NARROWEST_BAR > width:
+            cells = [self._cells(trial, "{}", "{}") for trial in shown]
+        bar = min(16, width - _widest(cells) - GAP)
+        room = width - _widest(cells) - (16 + GAP) - GAP  # beside the widest bar
+        table = Table.grid(padding=(0, GAP, 0, 0))
+        for trial, (name, *facts) in zip(shown, cells, strict=True):
+            row: list[RenderableType] = [name]
+            if bar >= NARROWEST_BAR:
+                row.append(self._bar(trial.epochs, bar))
+            row += facts
+            if room >= 16:
+                label = Text(one_line(trial.label), style="dim")
+                label.truncate(room, overflow="ellipsis")
+                row.append(label)
+            table.add_row(*row)
+        if len(running) == len(shown):
+            return table
+        return Group(table, Text(f"  … {len(running) - len(shown)} more", style="dim"))
+
+    def _cells(self, trial: Running, epochs: str, dice: str) -> list[Text]:
+        of_all = f"{trial.epochs}/{self._progress.max_epochs}"
+        return [
+            Text(f"  ▸ {trial.trial_id}", style=STYLES[Status.RUNNING]),
+            Text(epochs.format(of_all)),
+            Text(dice.format(dice_words(trial.dice))),
+            Text(f"best {dice_words(trial.best)}", style="dim"),
+        ]
+
+    def _bar(self, epochs: int, width: int) -> ProgressBar:
+        total = self._progress.max_epochs
+        return ProgressBar(total=total, completed=epochs, width=width, complete_style="cyan")
+
+    def _divergences(self) -> RenderableType:
+        table = Table.grid(padding=(0, GAP, 0, 0))
+        table.add_column(no_wrap=True)
+        table.add_column()  # a long cause goes on below its beginning
+        for record in list(self._progress.divergences):  # the driver may add one meanwhile
+            assert record.outcome is not None
+            name = Text.assemble(("  ✗ ", STYLES[Status.DIVERGED]), record.trial_id)
+            table.add_row(name, Text(one_line(record.outcome.cause)))
         return table
+
+    def _warnings(self) -> list[Text]:
+        """The last ones, each in one line; in full they are told at the end."""
+        return [
+            Text.assemble(("  ! ", "yellow"), one_line(text), no_wrap=True, overflow="ellipsis")
+            for text in self._progress.warning_words[-SHOWN_WARNINGS:]
+        ]
+
+
+def _row(*parts: RenderableType) -> Table:
+    row = Table.grid(padding=(0, GAP, 0, 0))
+    row.add_row(*parts)
+    return row
+
+
+def _widest(rows: list[list[Text]]) -> int:
+    """Columns of a table of these rows."""
+    columns = list(zip(*rows, strict=True))
+    widths: list[int] = [max(cell.cell_len for cell in column) for column in columns]
+    return sum(widths) + GAP * (len(widths) - 1)

@@ -8,17 +8,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sweep.analysis.standings import Standings
+from sweep.console.words import duration_words
 from sweep.record import EpochMetrics, ParameterValue, Status, TrialRecord
-from sweep.store.layout import trial_number
+from sweep.spec.naming import label
+from sweep.store.layout import is_replicate, trial_number
 
 SHOWN_DIVERGENCES = 4
+KEPT_WARNINGS = 100
+"""Different sentences; trials tend to warn of the same."""
 
 
 @dataclass(slots=True)
 class Running:
-    """A trial under way: epochs trained, and its last and best validation Dice."""
+    """A trial under way: epochs trained, its last and best validation Dice, what it searches."""
 
     trial_id: str
+    label: str = ""
     epochs: int = 0
     dice: float | None = None
     best: float | None = None
@@ -27,7 +32,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best validation Dice of all trials that have not diverged."""
+    """The best validation Dice of all trials of the search that have not diverged."""
 
     trial_id: str
     dice: float
@@ -39,7 +44,7 @@ class Progress:
     """An observer of the conductor; the views read it.
 
     Args:
-        trials: number of trials of the sweep.
+        trials: number of trials of the sweep, replicates included.
         max_epochs: most epochs of one trial.
         clock: seconds; monotonic.
     """
@@ -50,6 +55,10 @@ class Progress:
     running: dict[str, Running] = field(default_factory=dict)
     ended: Counter[Status] = field(default_factory=Counter)
     divergences: deque[TrialRecord] = field(default_factory=lambda: deque(maxlen=SHOWN_DIVERGENCES))
+    warnings: dict[str, list[str]] = field(default_factory=dict)
+    """Sentence → the trials that warned of it, first things first."""
+    trained_seconds: float = 0.0
+    """Of all epochs, added over the trials."""
     standings: Standings = field(default_factory=Standings)
     _started: float = 0.0
     _done_at_start: float = 0.0
@@ -64,12 +73,17 @@ class Progress:
         trial_id: str,
         parameters: Mapping[str, ParameterValue],
     ) -> None:
-        self.running[trial_id] = Running(trial_id)
+        self.running[trial_id] = Running(trial_id, label(parameters))
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         trial = self.running[trial_id]
         trial.epochs = metrics.epoch + 1
         trial.dice = metrics.val_dice
+        self.trained_seconds += 0.0 if metrics.shared else metrics.seconds
+        for text in metrics.warnings:
+            if text in self.warnings or len(self.warnings) < KEPT_WARNINGS:
+                trials = self.warnings.setdefault(text, [])
+                trials += [trial_id] if trial_id not in trials else []
         if metrics.val_dice is None:
             return
         if trial.best is None or metrics.val_dice > trial.best:
@@ -78,7 +92,8 @@ class Progress:
     def trial_ended(self, record: TrialRecord) -> None:
         self.running.pop(record.trial_id)
         self.ended[record.status] += 1
-        self.standings.add(record)
+        if not is_replicate(record.trial_id):  # a lucky seed of a finalist leads nobody
+            self.standings.add(record)
         if record.status is Status.DIVERGED:
             self.divergences.append(record)
 
@@ -88,7 +103,7 @@ class Progress:
         found = [
             Best(trial.trial_id, trial.best, trial.best_epoch)
             for trial in list(self.running.values())
-            if trial.best is not None
+            if trial.best is not None and not is_replicate(trial.trial_id)
         ]
         leader = self.standings.leader
         if leader is not None and leader.best is not None and leader.best.val_dice is not None:
@@ -111,6 +126,30 @@ class Progress:
         """Share of the sweep that is done, in [0, 1]; a running trial counts by its epochs."""
         under_way = sum(trial.epochs for trial in list(self.running.values())) / self.max_epochs
         return min(1.0, (self.finished_trials + under_way) / self.trials)
+
+    @property
+    def warning_words(self) -> list[str]:
+        """What trials warned of, each sentence once, with the trial that did so first."""
+        return [
+            f"{trials[0]}{f' and {len(trials) - 1} more' if trials[1:] else ''}: {text}"
+            for text, trials in list(self.warnings.items())
+        ]
+
+    @property
+    def running_word(self) -> str:
+        """What the trials without an end are."""
+        return "running"
+
+    @property
+    def time_words(self) -> str:
+        """How long it has taken."""
+        return duration_words(self.elapsed)
+
+    @property
+    def left_words(self) -> str:
+        """How long it will take."""
+        left = self.remaining
+        return "starting" if left is None else f"about {duration_words(left)} left"
 
     @property
     def elapsed(self) -> float:

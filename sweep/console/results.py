@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from sweep.analysis.confirmation import confirmation
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.ranking import unfinished
+from sweep.analysis.replay import TOLERANCE, Tradeoff
+from sweep.analysis.verdict import selection_bias, verdict, warnings
 from sweep.analysis.words import trials
-from sweep.console.tables import causes, ranking_table
+from sweep.console.tables import causes, patience_table, ranking_table
 from sweep.console.words import STYLES
 from sweep.errors import one_line
-from sweep.record import Status, TrialRecord
+from sweep.record import Status, TrialRecord, searched
 from sweep.spec.wording import counted
 
 if TYPE_CHECKING:
@@ -38,10 +41,31 @@ def print_results(
         title: name of the sweep.
     """
     console.print(ranking_table(frame, parameters, title=title, width=console.width))
-    for line in [*causes(frame), *cures(records)]:
+    for line in [*causes(frame), *cures(searched(records)), *confirmed(records)]:
         console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
     if left_out := unfinished(records):
         console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
+
+
+def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> None:
+    """Print what each replayed patience would have cost, and which is enough."""
+    console.print(patience_table(found, title=title))
+    told = (
+        f"{found.heading} {found.enough.label} is enough: the cheapest that costs the average of "
+        f"{counted(found.curves, 'trial')} at most {TOLERANCE} Dice."
+    )
+    console.print(told, soft_wrap=not console.is_terminal, highlight=False, markup=False)
+
+
+def confirmed(records: Iterable[TrialRecord]) -> list[Text]:
+    """What the replicates say of the finalists; nothing where there are none."""
+    found = confirmation(records)
+    if found is None:
+        return []
+    told = Text.assemble(
+        (f"{verdict(found)} ", "bold"), " ".join([selection_bias(found), *warnings(found)])
+    )
+    return [told]
 
 
 def cures(records: Iterable[TrialRecord]) -> list[Text]:

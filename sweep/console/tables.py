@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from sweep.analysis.replay import Tradeoff
 from sweep.console.words import STYLES, dice_words, status_words
 from sweep.errors import one_line
 from sweep.record import Status
@@ -19,7 +20,15 @@ if TYPE_CHECKING:
 
 WIDE = 120
 """Columns of a terminal from which each searched parameter gets a column of its own."""
-MEASURED = {"hd95": "HD95", "delta_baseline": "Δ baseline"}
+MEASURED = {
+    "hd95": "HD95",
+    "delta_baseline": "Δ baseline",
+    "mean_dice": "mean",
+    "dice_low": "from",
+    "dice_high": "to",
+    "p_best": "P(best)",
+    "group": "group",
+}
 """What a wide table shows beside Dice, where a ranking has it."""
 
 
@@ -75,6 +84,31 @@ def plain_table(frame: pd.DataFrame, *, title: str = "") -> Table:
         table.add_column(Text(one_line(str(name))), justify="left" if is_text else "right")
     for row in frame.to_dict("records"):
         table.add_row(*(_parameter(cell) for cell in row.values()))
+    return table
+
+
+def patience_table(found: Tradeoff, *, title: str = "") -> Table:
+    """What each replayed early stopping would have cost, the cheapest first."""
+    table = Table(
+        title=Text(one_line(title)) if title else None,
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for heading in (found.heading, "Dice lost on average", "at most", "best Dice", "epochs spent"):
+        table.add_column(heading, justify="right")
+    table.add_column()
+    for step in found.front:
+        chosen = step is found.enough
+        table.add_row(
+            step.label,
+            f"{step.lost:.4f}",
+            f"{step.most_lost:.4f}",
+            dice_words(step.best),
+            str(step.epochs),
+            "enough" if chosen else "",
+            style="bold" if chosen else None,
+        )
     return table
 
 

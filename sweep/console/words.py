@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Mapping
 
@@ -54,13 +55,26 @@ def status_words(status: Status) -> str:
     return status.value.replace("_", "-")
 
 
-def count_words(counts: Mapping[Status, int]) -> Text:
-    """``3 running · 5 completed · 2 pruned · …``, those at zero dimmed."""
-    parts = [
-        (f"{count} {status_words(status)}", STYLES[status] if count else "dim")
+def count_words(
+    counts: Mapping[Status, int], width: int | None = None, *, running: str = "running"
+) -> Text:
+    """``3 running · 5 completed · 2 pruned · …``, those at zero dimmed.
+
+    Args:
+        counts: number of trials in each status.
+        width: columns; where there are too few for all, those at zero are left out.
+        running: word for the trials without an end.
+    """
+    parts = {
+        status: Text(f"{count} {word}", style=STYLES[status] if count else "dim")
         for status, count in counts.items()
-    ]
-    return Text(" · ").join(Text(text, style=style) for text, style in parts)
+        for word in [running if status is Status.RUNNING else status_words(status)]
+    }
+    dot = Text(" · ")
+    every = dot.join(parts.values())
+    if width is None or every.cell_len <= width:
+        return every
+    return dot.join(part for status, part in parts.items() if counts[status]) or every
 
 
 def dice_words(dice: float | None) -> str:
@@ -69,6 +83,8 @@ def dice_words(dice: float | None) -> str:
 
 def duration_words(seconds: float) -> str:
     """``42 s``, ``3 min 05 s``, ``2 h 07 min``, ``3 d 04 h``."""
+    if not math.isfinite(seconds):
+        return "∞"
     whole = round(seconds)
     minutes, s = divmod(whole, 60)
     hours, m = divmod(minutes, 60)

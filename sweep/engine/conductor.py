@@ -12,14 +12,23 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
+from sweep.engine.replicates import Replicates
 from sweep.engine.trunks import Trunks
-from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
+from sweep.record import (
+    EpochMetrics,
+    Observer,
+    Outcome,
+    ParameterValue,
+    Replicate,
+    Status,
+    TrialRecord,
+)
 from sweep.search.clock import make_clock
 from sweep.search.scheduler import Decision, make_scheduler
 from sweep.search.searcher import make_searcher
 from sweep.search.warm_start import best_of, read_warm_start
+from sweep.spec.confirm import replicate_settings
 from sweep.spec.load import to_yaml
 from sweep.spec.naming import label
 from sweep.spec.settings import TrialSettings
@@ -31,16 +40,6 @@ from sweep.store.store import Store
 from sweep.strict_json import finite_or_none
 
 
-class Observer(Protocol):
-    """Is told what happens, after it was recorded. Consoles and trackers are observers."""
-
-    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None: ...
-
-    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None: ...
-
-    def trial_ended(self, record: TrialRecord) -> None: ...
-
-
 @dataclass(slots=True)
 class _Trial:
     """A trial under way: `TrialRecord` with a history that grows."""
@@ -48,6 +47,7 @@ class _Trial:
     trial_id: str
     parameters: Mapping[str, ParameterValue]
     preset: str | None
+    replicate: Replicate | None = None
     history: list[EpochMetrics] = field(default_factory=list)
 
     def record(self, outcome: Outcome | None) -> TrialRecord:
@@ -58,6 +58,7 @@ class _Trial:
             history=tuple(self.history),
             outcome=outcome,
             preset=self.preset,
+            replicate=self.replicate,
         )
 
 
@@ -88,7 +89,12 @@ class Conductor:
         self._proposed = 0
         self._exhausted = False
         self._leading = -math.inf  # best Dice of the trials that have ended with a result
+        self._replaying = True
+        self._replicates = Replicates(spec, store)
         self._replay()
+        self._replicates = Replicates(spec, store)  # the replay may have asked in its midst
+        self._replaying = False
+        self._discard_trunks(search_has_ended=False)
 
     def subscribe(self, observer: Observer) -> None:
         """Tell ``observer`` of what happens from now on."""
@@ -102,17 +108,18 @@ class Conductor:
     @property
     def finished(self) -> bool:
         """True when no trial is left to hand out."""
-        return not self._waiting and (self._exhausted or self._proposed >= self._spec.trials)
+        return not self._waiting and self._all_proposed and not self._confirms
 
     def next_trial(self) -> Path | None:
         """Folder of the next trial to execute, with its ``config.yaml``; None for now, or for good
         when `finished`.
 
         Trials that an interruption left unfinished come first, then the presets, each a trial,
-        then the enqueued configurations of earlier sweeps, then what the searcher proposes. One
-        whose warm-up another trial is training waits for it.
+        then the enqueued configurations of earlier sweeps, then what the searcher proposes; when
+        all of these have ended, the replicates of the leaders. One whose warm-up another trial is
+        training waits for it.
         """
-        if not self._waiting and not self.finished:
+        if not self._waiting and not self._all_proposed:
             presets, enqueued = self._spec.presets, self._enqueued
             if self._proposed < len(presets):
                 name = presets[self._proposed]
@@ -122,7 +129,10 @@ class Conductor:
                 self._start_given(parameters)
             else:
                 self._propose()
-        trial_id = next(filter(self._trunks.may_start, self._waiting), None)
+        trial_id = self._first_that_may_start()
+        while trial_id is None and self._search_is_over and self._confirms:
+            self._start_replicate(*self._replicates.take())
+            trial_id = self._first_that_may_start()
         if trial_id is None:
             return None
         self._waiting.remove(trial_id)
@@ -158,6 +168,29 @@ class Conductor:
         self._store.end_trial(trial_id, outcome)
         self._close(trial, outcome)
 
+    @property
+    def _all_proposed(self) -> bool:
+        return self._exhausted or self._proposed >= self._spec.trials
+
+    @property
+    def _confirms(self) -> bool:
+        """Whether replicates are to be started, now or when the search has ended."""
+        return self._replicates.left(search_is_over=self._search_is_over)
+
+    @property
+    def _search_is_over(self) -> bool:
+        return self._all_proposed and all(trial.replicate for trial in self._trials.values())
+
+    def _first_that_may_start(self) -> str | None:
+        return next(filter(self._trunks.may_start, self._waiting), None)
+
+    def _start_replicate(self, replicate: Replicate, of: TrialRecord) -> None:
+        settings = self._settings_of(of, replicate)
+        trial_id = self._store.start_trial(
+            of.number, of.parameters, to_yaml(settings), of.preset, replicate
+        )
+        self._open(_Trial(trial_id, of.parameters, of.preset, replicate), settings)
+
     def _start_given(
         self, parameters: Mapping[str, ParameterValue], preset: str | None = None
     ) -> None:
@@ -170,21 +203,23 @@ class Conductor:
         if parameters is None:
             self._exhausted = True
             return
-        self._start(parameters)
+        self._start(self._spec.to_train(parameters))
 
     def _start(self, parameters: Mapping[str, ParameterValue], preset: str | None = None) -> _Trial:
-        settings = self._settings_of(parameters, preset)
+        known = self._spec.preset_trial(preset) if preset is not None else None
+        settings = known or self._spec.trial(parameters)
         config = to_yaml(settings)
         trial_id = self._store.start_trial(self._proposed, parameters, config, preset)
         return self._open(_Trial(trial_id, parameters, preset), settings)
 
     def _open(self, trial: _Trial, settings: TrialSettings) -> _Trial:
-        self._proposed += 1
         self._trials[trial.trial_id] = trial
         self._waiting.append(trial.trial_id)
         length = switch_on(settings)
         self._trunks.add(trial.trial_id, trunk_key(settings), length if self._shares else 0)
-        self._clock.start(trial.trial_id, length, trial.preset)
+        if trial.replicate is None:
+            self._proposed += 1
+            self._clock.start(trial.trial_id, length, trial.preset)
         for observer in self._observers:
             observer.trial_started(trial.trial_id, trial.parameters)
         return trial
@@ -195,6 +230,8 @@ class Conductor:
         self._trunks.report(trial.trial_id, len(trial.history))
         for observer in self._observers:
             observer.epoch_reported(trial.trial_id, metrics)
+        if trial.replicate is not None:  # it is compared with its like at its end, and only then
+            return Decision.CONTINUE
         epochs = metrics.epoch + 1
         # As it was recorded: a NaN that an earlier session saw is None when it is replayed.
         value = finite_or_none(metrics.val_dice)
@@ -213,13 +250,18 @@ class Conductor:
             self._waiting.remove(trial.trial_id)
         record = trial.record(outcome)
         self._trunks.end(trial.trial_id)
-        self._clock.end(trial.trial_id)
-        self._scheduler.end(trial.trial_id, outcome.status)
-        self._searcher.tell(record)
+        if trial.replicate is None:
+            self._clock.end(trial.trial_id)
+            self._scheduler.end(trial.trial_id, outcome.status)
+            self._searcher.tell(record)
         for observer in self._observers:
             observer.trial_ended(record)
         self._store.discard_checkpoints(trial.trial_id, best=not self._keeps_best(record))
-        if self.finished and not self._trials:
+        self._discard_trunks(search_has_ended=trial.replicate is None and self._search_is_over)
+
+    def _discard_trunks(self, *, search_has_ended: bool) -> None:
+        """Where nobody will start from one any more. Replicates have trunks of their own seeds."""
+        if not self._replaying and not self._trials and (search_has_ended or self.finished):
             self._store.discard_trunks()
 
     def _keeps_best(self, record: TrialRecord) -> bool:
@@ -229,6 +271,8 @@ class Conductor:
         dice = record.best.val_dice if record.best is not None else None
         if not record.status.has_result or dice is None:
             return record.status is Status.FAILED
+        if record.replicate is not None:
+            return True
         leads = dice >= self._leading
         self._leading = max(self._leading, dice)
         return leads or record.status is not Status.PRUNED
@@ -242,10 +286,12 @@ class Conductor:
             record = records[event.trial_id]
             match event:
                 case TrialStarted():
-                    settings = self._settings_of(record.parameters, record.preset)
-                    trial = _Trial(event.trial_id, record.parameters, record.preset)
-                    self._open(trial, settings)
-                    self._searcher.tell(trial.record(None))
+                    trial = _Trial(
+                        event.trial_id, record.parameters, record.preset, record.replicate
+                    )
+                    self._open(trial, self._settings_of(record, record.replicate))
+                    if record.replicate is None:
+                        self._searcher.tell(trial.record(None))
                 case EpochRecorded():
                     trial = self._trials[event.trial_id]
                     decision = self._take(trial, _metrics(event, record))
@@ -257,9 +303,11 @@ class Conductor:
                     assert record.outcome is not None
                     self.end(event.trial_id, record.outcome)
 
-    def _settings_of(
-        self, parameters: Mapping[str, ParameterValue], preset: str | None
-    ) -> TrialSettings:
+    def _settings_of(self, record: TrialRecord, replicate: Replicate | None) -> TrialSettings:
+        """Of a trial of the search, or of a replicate of it."""
+        parameters, preset = record.parameters, record.preset
+        if replicate is not None:
+            return replicate_settings(self._spec, parameters, preset, replicate)
         return self._spec.trial(parameters) if preset is None else self._spec.preset_trial(preset)
 
     def _folder(self, trial_id: str) -> Path:

@@ -51,7 +51,7 @@ def execute(
     # The signals last: Ray's start sets handlers of its own.
     ray = cluster(log, verbose=verbose, address=site.address, dashboard=monitoring.dashboard)
     with ray as dashboard, _signals() as asked:
-        if dashboard is not None:
+        if dashboard is not None or (monitoring.dashboard and site.address is None):
             monitoring.announce(dashboard)
         from ray import tune
 

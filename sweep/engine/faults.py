@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _FAILURE = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILINE)
 _UNWRITABLE = re.compile(r"^sweep\.errors\.(?:SweepFailed|ResultsError): (.+)", re.MULTILINE)
-_TASK = re.compile(r"ray::\S+ \(pid=")
+_TASK = re.compile(r"ray::.+ \(pid=")
 
 
 def is_infrastructure(error: Exception) -> bool:

@@ -19,12 +19,13 @@ class Monitoring:
     Args:
         tally: what the metrics tell; hears of everything that the conductor does.
         dashboard: start Ray's, where Ray is started, and give each trial an actor of its name.
-        announce: is told the HOST:PORT of the dashboard, that of a cluster too.
+        announce: is told the HOST:PORT of the dashboard, that of a cluster too; None if it should
+            have been started and was not.
     """
 
     tally: Tally
     dashboard: bool
-    announce: Callable[[str], None]
+    announce: Callable[[str | None], None]
 
 
 def wanted(asked: bool | None) -> tuple[bool, list[str]]:

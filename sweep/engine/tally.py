@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from sweep.record import Cause, EpochMetrics, ParameterValue, Status, TrialRecord
+from sweep.store.layout import is_replicate
 from sweep.strict_json import finite_or_none
 
 
@@ -96,7 +97,8 @@ class Tally:
     def trial_ended(self, record: TrialRecord) -> None:
         self._running.pop(record.trial_id, None)
         self._ended[record.status] += 1
-        if record.status.has_result and record.best is not None:
+        leads = record.status.has_result and record.replicate is None
+        if leads and record.best is not None:
             self._best = _larger(self._best, record.best.val_dice)
         if record.outcome is not None and record.outcome.divergence is not None:
             self._causes[record.outcome.divergence.cause] += 1
@@ -123,8 +125,8 @@ class Tally:
                     yield Sample(metric, dice, trial_id)
         # As on the screen: a trial leads while it runs, and no longer once it has diverged.
         best = self._best
-        for trial in self._running.values():
-            best = _larger(best, trial.best)
+        for trial_id, trial in self._running.items():
+            best = best if is_replicate(trial_id) else _larger(best, trial.best)
         if best is not None:
             yield Sample(Metric.BEST_DICE, best)
 

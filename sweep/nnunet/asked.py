@@ -11,16 +11,23 @@ is nnU-Net's own. Either way the trainer prints and records what is in effect.
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 
-from sweep.errors import InputError, Mistake
+from sweep.errors import InputError, Mistake, SweepError
 from sweep.spec.load import load_trial
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import NnunetTrainer
+
+STEPS = 250
+VALIDATION_STEPS = 50
+"""nnU-Net's batches an epoch."""
 
 CONFIG_VARIABLE = "SWEEP_NNUNET_CONFIG"
 
@@ -40,6 +47,18 @@ class Asked:
     @property
     def trainer(self) -> NnunetTrainer:
         return nnunet_trainer(self.settings)
+
+
+@contextmanager
+def told(alone: bool) -> Iterator[None]:
+    """Turns our errors into a message and an exit code, where nnU-Net's own command runs."""
+    try:
+        yield
+    except SweepError as error:
+        if not alone:
+            raise
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(error.exit_code) from None
 
 
 def nnunet_trainer(settings: TrialSettings) -> NnunetTrainer:

@@ -1,9 +1,9 @@
 """Which file nnU-Net's command would take for the trainer: ours, or an old copy of somebody's.
 
 ``nnUNetv2_train -tr nnUNetTrainerGeometric`` looks through nnU-Net's own package first and through
-the folders of ``nnUNet_extTrainer`` after it. A file that was once copied into the package therefore
-wins, whatever the environment says: a venv had such a copy with warm-up 5 while the file that its
-users were editing said 20. Files are read here and not imported, as nnU-Net would.
+the folders of ``nnUNet_extTrainer`` after it. So a file that was once copied into the package wins,
+whatever the environment says: a venv had such a copy with warm-up 5 while the file that its users
+were editing said 20. Files are read here and not imported, as nnU-Net would.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ TRAINER = "nnUNetTrainerGeometric"
 EXT_TRAINER = Path(__file__).resolve().parent / "ext_trainer"
 """The folder for ``nnUNet_extTrainer``."""
 
+EXT_VARIABLE = "nnUNet_extTrainer"
 OURS = EXT_TRAINER / "geometric.py"
 
 
@@ -51,7 +52,7 @@ def _before_ours() -> Iterator[Path]:
 
 
 def _binds(text: str) -> bool:
-    """Whether a module of this text has the trainer's name: by a class, an import, an assignment."""
+    """Whether a module of this text gives a class, an import or a variable the trainer's name."""
     try:
         statements = ast.walk(ast.parse(text))
     except SyntaxError:
@@ -65,10 +66,10 @@ def _binds(text: str) -> bool:
 
 
 def _searched() -> Iterator[Path]:
-    """Folders in nnU-Net's order (`nnunetv2.utilities.find_objects`); the package is not imported."""
+    """Folders in nnU-Net's order: see `nnunetv2.utilities.find_objects`."""
     found = importlib.util.find_spec("nnunetv2")
     for place in found.submodule_search_locations or () if found else ():
         yield Path(place) / "training" / "nnUNetTrainer"
-    for place in os.environ.get("nnUNet_extTrainer", "").split(os.pathsep):
+    for place in os.environ.get(EXT_VARIABLE, "").split(os.pathsep):
         if place.strip():
             yield Path(place).resolve()

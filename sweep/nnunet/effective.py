@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
 from torch._dynamo import OptimizedModule
 
+from sweep.nnunet.asked import STEPS, VALIDATION_STEPS
 from sweep.spec.settings import TrialSettings
-from sweep.spec.tree import names_in, value_of
+from sweep.spec.tree import value_of
 from sweep.stopping import EarlyStopping
 from sweep.trainer.parts import EXPECTED, PART_READERS, Parts
 from sweep.trainer.protocol import Account, Loop
@@ -117,15 +118,14 @@ def _expected(
     settings: TrialSettings, parts: Parts, trainer: nnUNetTrainerGeometric
 ) -> dict[str, Any]:
     """What a setting comes to that leaves a part of the choice to plans or machine."""
-    asked = set(names_in(settings))
     own = trainer.asked.trainer
-    return {
-        key: rule(value_of(settings, key), parts) for key, rule in EXPECTED.items() if key in asked
-    } | {
+    common = {key: rule(value_of(settings, key), parts) for key, rule in EXPECTED.items()}
+    return common | {
+        "trainer.steps_per_epoch": own.steps_per_epoch or STEPS,
+        "trainer.validation_steps": own.validation_steps or VALIDATION_STEPS,
         "trainer.amp": trainer.amp,
         "trainer.batch_size": own.batch_size or trainer.configuration_manager.batch_size,
         "trainer.patch_size": own.patch_size or list(trainer.configuration_manager.patch_size),
-        "trainer.validation_steps": own.validation_steps or trainer.num_val_iterations_per_epoch,
         # nnU-Net compiles on a GPU alone.
         "trainer.compile": own.compile and trainer.device.type == "cuda",
     }

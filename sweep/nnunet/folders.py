@@ -60,7 +60,7 @@ class Folders:
 
     @contextmanager
     def in_effect(self, **more: str) -> Iterator[None]:
-        """nnU-Net's environment while the context is open; before and after it is the process's own.
+        """nnU-Net's environment while the context is open; after it the process has its own again.
 
         Args:
             more: further variables, such as nnUNet_n_proc_DA.

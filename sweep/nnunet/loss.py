@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -67,13 +68,11 @@ class NnunetLoss(nn.Module):
         self.factor = 0.0
         self.terms: dict[str, Tensor] = {}
         self.own = own
-        wrapped = hasattr(own, "weight_factors")
-        self._shares: tuple[float, ...] = tuple(own.weight_factors) if wrapped else (1.0,)  # type: ignore[arg-type]
-        self._pair: Any = own.loss if wrapped else own
-        self._pair.weight_dice = settings.dice_weight
-        self._pair.weight_ce = settings.pixel_weight
-        self._pair.dc = _Noted(self._pair.dc)
-        self._pair.ce = _Noted(self._pair.ce)
+        self._shares: tuple[float, ...] = getattr(own, "weight_factors", (1.0,))
+        pair: Any = own.loss if hasattr(own, "weight_factors") else own
+        pair.weight_dice, pair.weight_ce = settings.dice_weight, settings.pixel_weight
+        pair.dc, pair.ce = _Noted(pair.dc), _Noted(pair.ce)
+        self._pair: Any = pair
         self._weights = settings.weights.model_dump()
 
     @property
@@ -120,11 +119,8 @@ class NnunetLoss(nn.Module):
         noted: tuple[_Noted, _Noted] = (self._pair.dc, self._pair.ce)
         for part in noted:
             part.values.clear()
-        total: Tensor = (
-            self.own(outputs, targets)
-            if self._pair is not self.own
-            else self.own(outputs[0], targets[0])
-        )
+        supervised = self._pair is not self.own
+        total: Tensor = self.own(*((outputs, targets) if supervised else (outputs[0], targets[0])))
         shares = [share for share in self._shares if share != 0]  # nnU-Net skips the others
         sums = {
             name: torch.stack([s * v for s, v in zip(shares, part.values, strict=True)]).sum()
@@ -139,15 +135,16 @@ class NnunetLoss(nn.Module):
         p = self.soft_mask(logits)  # [B, (D,) H, W]
         wanted = {name: self._weights[name] for name in geometric.TERMS}
         settings = self.settings
-        guard = {
-            "epsilon": settings.sqrt_epsilon,
-            "mode": settings.sqrt_mode,
-            "min_area": settings.min_area,
-        }
         if p.ndim == 4 and self.geometry == "volume":
-            terms = volumetric.geometric_terms(p, wanted, spacing=self.spacing, **guard)
+            terms_of = partial(volumetric.geometric_terms, p, spacing=self.spacing)
         else:
-            terms = geometric.geometric_terms(as_slices(p), wanted, **guard)
+            terms_of = partial(geometric.geometric_terms, as_slices(p))
+        terms = terms_of(
+            wanted=wanted,
+            epsilon=settings.sqrt_epsilon,
+            mode=settings.sqrt_mode,
+            min_area=settings.min_area,
+        )
         if self._weights["kervadec"] > 0:
             labels = as_slices(target[:, 0]).cpu()  # [N, H, W]; SciPy computes the distances
             distances = signed_distances(labels[:, None], self.geometric_class)

@@ -73,7 +73,7 @@ def write_divergence(trainer: nnUNetTrainerGeometric, divergence: Divergence) ->
 def _print(trainer: nnUNetTrainerGeometric, found: Account) -> None:
     code = codebase()
     lines = [
-        f"Trained with {code.path} (sources {code.sources[:12]}), settings of {trainer.asked.source}.",
+        f"Trained by {code.path} (sources {code.sources[:12]}) with {trainer.asked.source}.",
         "In effect:",
         *(f"  {key}: {value}" for key, value in sorted(found.effective.items())),
         *(f"  {key}: {why}" for key, why in found.not_read.items()),

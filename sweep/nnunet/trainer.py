@@ -17,7 +17,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor, nn
 
 from sweep.diagnosis import StepValues
-from sweep.nnunet.asked import Asked, asked_by_environment
+from sweep.nnunet.asked import STEPS, VALIDATION_STEPS, Asked, asked_by_environment, told
 from sweep.nnunet.copies import refuse_other_copies
 from sweep.nnunet.folders import Folders
 from sweep.nnunet.limits import geometric_channel, refuse_unsupported
@@ -32,9 +32,7 @@ from sweep.trainer.guard import Diverged, Guard
 from sweep.trainer.losses import geometric_factor
 from sweep.trainer.optimizers import build_optimizer
 
-VALIDATION_STEPS = 50
-STEPS = 250
-"""nnU-Net's batches an epoch."""
+CUDA = torch.device("cuda")
 
 
 class Taken(NamedTuple):
@@ -81,25 +79,26 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
         self,
         plans: dict[str, Any],
         configuration: str,
-        fold: int,
+        fold: int | str,
         dataset_json: dict[str, Any],
-        device: torch.device = torch.device("cuda"),
+        device: torch.device = CUDA,
     ) -> None:
-        refuse_other_copies()
-        self.asked = self.configured_as or asked_by_environment(
-            plans["dataset_name"], plans["plans_name"], configuration, fold
-        )
-        settings, trainer = self.asked.settings, self.asked.trainer
-        plans = planned_as_asked(deepcopy(plans), configuration, trainer)
-        super().__init__(plans, configuration, fold, dataset_json, device)
-        refuse_unsupported(self)
-        self.geometric_class = geometric_channel(dataset_json, trainer.geometric_class)
+        with told(alone=self.configured_as is None):
+            refuse_other_copies()
+            self.asked = self.configured_as or asked_by_environment(
+                plans["dataset_name"], plans["plans_name"], configuration, fold
+            )
+            settings, trainer = self.asked.settings, self.asked.trainer
+            plans = planned_as_asked(deepcopy(plans), configuration, trainer)
+            super().__init__(plans, configuration, fold, dataset_json, device)
+            refuse_unsupported(self)
+            self.geometric_class = geometric_channel(dataset_json, trainer.geometric_class)
         self.steps: list[StepValues] = []
         self._taken: deque[Taken] = deque()
         self._alone = False  # whether nnU-Net's own loop runs
         self.num_epochs = trainer.epochs
         self.num_iterations_per_epoch = trainer.steps_per_epoch or STEPS
-        self.num_val_iterations_per_epoch = trainer.validation_steps or VALIDATION_STEPS
+        self.num_val_iterations_per_epoch: int = trainer.validation_steps or VALIDATION_STEPS
         self.initial_lr = settings.optimizer.lr
         self.weight_decay = settings.optimizer.weight_decay
         make_deterministic(settings)
@@ -165,15 +164,18 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
         """nnU-Net's own loop, which ends at the step that the guard condemns.
 
         Raises:
-            SystemExit: with code 1, the run having diverged.
+            SystemExit: with code 1, the run having diverged or something else being in effect
+                than was asked for; with 2 where what was asked for is wrong.
         """
         self._alone = True
         try:
-            super().run_training()
+            with told(alone=True):
+                super().run_training()
         except Diverged as stop:
             write_divergence(self, stop.divergence)
-            self.close()
             raise SystemExit(1) from None
+        finally:
+            self.close()
 
     # An epoch.
 
@@ -198,7 +200,7 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
         return {"loss": loss.detach()}
 
     def on_train_epoch_end(self, train_outputs: Sequence[Mapping[str, Tensor]]) -> None:
-        """Log the mean loss of the steps that were taken: one skipped NaN does not hide the rest."""
+        """Log the mean loss of the steps that were taken: a NaN that was skipped hides nothing."""
         self._judged(self.guard.read)
         taken = [values.loss for values in self.steps if not values.skipped]
         mean = float(np.mean(taken)) if taken else math.nan
@@ -272,8 +274,8 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
     @property
     def model(self) -> nn.Module:
         """The network itself, where nnU-Net has compiled it what lies below."""
-        inner: nn.Module = getattr(self.network, "_orig_mod", self.network)
-        return inner
+        network: nn.Module = self.network
+        return getattr(network, "_orig_mod", network)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimizer and guard: with the epoch's number, all that going on needs."""

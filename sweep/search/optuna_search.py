@@ -91,7 +91,8 @@ class OptunaSearch:
 
     def _adopt(self, record: TrialRecord) -> optuna.Trial:
         """The trial of the study for one that another asked for: an earlier session, a preset."""
-        self.study.enqueue_trial(self._translator.encode(record.parameters))
+        inside = self._translator.inside(record.parameters)
+        self.study.enqueue_trial(self._translator.encode(inside))
         again = self._method.remembers and record.number >= self._first
         self.study.sampler = self._sampler(record.number) if again else IDLE
         trial = self.study.ask()

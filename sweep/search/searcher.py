@@ -59,17 +59,19 @@ def make_searcher(spec: SweepSpec, first: int = 0) -> Searcher:
         first: number of the first trial that it will be asked for.
     """
     seed = spec.seed if spec.searcher.seed is None else spec.searcher.seed
+    if not spec.drawn:
+        return GridSearch({}, first)  # of one configuration
     match spec.searcher:
         case strategy.RandomSearcher():
-            return RandomSearch(spec.space, seed)
+            return RandomSearch(spec.drawn, seed)
         case strategy.GridSearcher():
-            return GridSearch(spec.space, first)
+            return GridSearch(spec.drawn, first)
         case settings:
             # Here, so that a sweep without Optuna does not wait for its import.
             from sweep.search.optuna_search import OptunaSearch
 
             method = make_method(settings, seed)
-            return OptunaSearch(spec.space, seed, method, first)
+            return OptunaSearch(spec.drawn, seed, method, first)
 
 
 def make_method(settings: OptunaSettings, seed: int) -> Method:

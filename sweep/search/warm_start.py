@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweep.errors import InputError, ResultsError
-from sweep.record import ParameterValue, Status, TrialRecord
+from sweep.record import ParameterValue, Status, TrialRecord, searched
 from sweep.spec.load import load_trial
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.tree import Finding
@@ -43,10 +43,11 @@ def read_lesson(spec: SweepSpec, folder: str) -> Lesson:
         records = read_records(Path(folder))
     except OSError as error:  # a name that is none
         raise ResultsError(f"cannot read {folder}: {error.strerror}") from error
-    speaking = [record for record in records if _speaks(record)]
+    # A replicate says what its trial said, under another seed.
+    speaking = [record for record in searched(records) if _speaks(record)]
     translated = [_in_terms_of(spec, record, Layout(Path(folder))) for record in speaking]
     told = tuple(record for record in translated if record is not None)
-    return Lesson(told, len(speaking) - len(told), len(records) - len(speaking))
+    return Lesson(told, len(speaking) - len(told), len(searched(records)) - len(speaking))
 
 
 def read_warm_start(spec: SweepSpec) -> list[TrialRecord]:
@@ -92,7 +93,7 @@ def _speaks(record: TrialRecord) -> bool:
 
 def _in_terms_of(spec: SweepSpec, record: TrialRecord, layout: Layout) -> TrialRecord | None:
     """The trial with the parameters of this space; None where it lies outside."""
-    if record.parameters.keys() >= spec.space.keys():
+    if record.parameters.keys() >= spec.drawn.keys():
         parameters = spec.as_drawn(record.parameters)
     else:
         try:
@@ -100,8 +101,8 @@ def _in_terms_of(spec: SweepSpec, record: TrialRecord, layout: Layout) -> TrialR
             parameters = spec.parameters_of(settings)
         except (InputError, LookupError, TypeError):  # it has no such setting, or one of old
             return None
-    inside = all(kind.contains(parameters[key]) for key, kind in spec.space.items())
-    return replace(record, parameters=parameters) if inside else None
+    inside = all(kind.contains(parameters[key]) for key, kind in spec.drawn.items())
+    return replace(record, parameters=spec.to_train(parameters)) if inside else None
 
 
 def _dice(record: TrialRecord) -> float:

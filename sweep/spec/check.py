@@ -7,6 +7,7 @@ from itertools import islice, product
 
 from sweep.errors import InputError
 from sweep.record import ParameterValue
+from sweep.spec.confirm import check_confirm
 from sweep.spec.extents import WEIGHTS
 from sweep.spec.installed import how_to_install
 from sweep.spec.machine import Machine
@@ -47,9 +48,11 @@ def check_space(spec: SweepSpec) -> Iterator[Finding]:
 def check_sweep(spec: SweepSpec) -> Iterator[Finding]:
     """Settings of a valid sweep that contradict each other."""
     yield from _check_grid(spec)
+    yield from _check_replayed(spec)
     yield from _check_epochs(spec)
     yield from _check_presets(spec)
     yield from _check_warm_start(spec)
+    yield from check_confirm(spec)
 
 
 def check_machine(spec: SweepSpec, machine: Machine) -> Iterator[Finding]:
@@ -96,15 +99,26 @@ def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
                 message = f"`grid` needs `searcher: grid`; for `{spec.searcher.name}` use `choice`"
                 yield Finding(("space", key), message)
         return
-    intervals = [key for key, kind in spec.space.items() if not isinstance(kind, Listed)]
+    intervals = [key for key, kind in spec.drawn.items() if not isinstance(kind, Listed)]
     for key in intervals:
         message = "the searcher `grid` needs listed values: use `grid` or `choice` here"
         yield Finding(("space", key), message)
-    size = grid_size(spec.space) + spec.given
-    if not intervals and spec.trials > size:
+    size = grid_size(spec.drawn) + spec.given
+    if spec.drawn and not intervals and spec.trials > size:
         what = "the size of the grid" + " plus the presets" * bool(spec.presets)
         what += " plus the enqueued" * (spec.given > len(spec.presets))
         message = f"must be at most {size}, {what}, but is {spec.trials}"
+        yield Finding(("trials",), message)
+
+
+def _check_replayed(spec: SweepSpec) -> Iterator[Finding]:
+    most = 1 + spec.given
+    if not spec.drawn and spec.trials > most:
+        message = (
+            f"must be at most {most}{', with the presets' * bool(spec.presets)}, but is "
+            f"{spec.trials}: nothing is searched but when to stop, and replaying one curve answers "
+            "for all of that; `replay_patience: false` trains a trial for each"
+        )
         yield Finding(("trials",), message)
 
 

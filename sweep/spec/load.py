@@ -15,6 +15,7 @@ from ruamel.yaml.representer import SafeRepresenter
 
 from sweep.errors import InputError, Mistake
 from sweep.spec.check import check_installed, check_machine, check_space, check_sweep
+from sweep.spec.confirm import confirmed_folds, fold_key, own_fold
 from sweep.spec.document import Document, read_document
 from sweep.spec.inactive import without_effect
 from sweep.spec.machine import Machine
@@ -86,6 +87,7 @@ def load_sweep(
             findings += check_earlier(spec)
         findings += [*check_machine(spec, machine), *check_installed(spec)] if machine else []
         findings += _look_at_data(document, spec, check_data)
+        findings += _look_at_folds(spec, check_data)
     mistakes = document.mistakes_from([*mistaken_name, *findings])
     if mistakes or spec is None:
         raise InputError(mistakes)
@@ -148,6 +150,19 @@ def _look_at_data(
     mistakes = check_data(settings) if check_data else ()
     document.mistakes += [mistake for mistake in mistakes if mistake.file]
     return [Finding(tuple(m.key.split(".")), m.message) for m in mistakes if not m.file]
+
+
+def _look_at_folds(spec: SweepSpec, check_data: CheckData | None) -> list[Finding]:
+    """Folds that only replicates would validate on, and that the data do not have."""
+    further = [fold for fold in confirmed_folds(spec) if fold != own_fold(spec)]
+    if check_data is None or not further or check_data(spec):
+        return []
+    try:
+        every = [spec.trial({fold_key(spec): fold}) for fold in further]
+    except InputError:  # there are not so many, as is told elsewhere
+        return []
+    mistakes = [mistake for settings in every for mistake in check_data(settings)]
+    return [Finding(("confirm", "folds"), mistake.message) for mistake in mistakes[:1]]
 
 
 def _tell(document: Document, findings: Iterable[Finding], tell: Tell | None) -> None:

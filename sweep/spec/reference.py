@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from sweep.spec.inactive import RULES
 from sweep.spec.presets import PRESETS
-from sweep.spec.schema import Schema, groups_of, options, sweep_schema, trial_schema
+from sweep.spec.schema import (
+    Schema,
+    groups_of,
+    options,
+    scalars_of,
+    sweep_schema,
+    trial_schema,
+)
 from sweep.spec.searched import DISTRIBUTIONS
+from sweep.spec.suggest import suggestion
 from sweep.spec.tree import after_switch_on_keys, choosing_keys, run_ending_keys
 
 LATE, ENDS = "▲", "■"
@@ -84,7 +92,7 @@ def _group(prefix: str, group: Schema, root: Schema, space: Schema, *, level: in
     below = {name: _alternatives(part, root) for name, part in group["properties"].items()}
     single = {name: group["properties"][name] for name, groups in below.items() if not groups}
     if single:
-        yield from _table(prefix, single, root, space)
+        yield from _table(prefix, {**group, "properties": single}, root, space)
         for name, schema in single.items():
             yield from _mapping(prefix + name, schema, root)
     for name, groups in below.items():
@@ -112,12 +120,12 @@ def _union(
         and sum(name in other for other in parts) > 1
     }
     if common:
-        yield from _table(prefix, common, root, space)
+        yield from _table(prefix, {"properties": common}, root, space)
     for group in groups:
         word = group["properties"][key]["const"]
         yield f"**`{prefix}{key}: {word}`** {_sentence(group['description'])}\n"
         own = {n: p for n, p in group["properties"].items() if n not in common and n != key}
-        yield from _group(prefix, {"properties": own}, root, space, level=level + 1) if own else ()
+        yield from _group(prefix, {**group, "properties": own}, root, space, level=level + 1)
 
 
 def _bare_words(name: str, schema: Schema, groups: list[Schema]) -> Iterator[str]:
@@ -134,7 +142,7 @@ def _mapping(name: str, schema: Schema, root: Schema) -> Iterator[str]:
         if "$ref" in option:
             group = _resolved(option, root)
             yield f"**`{name}`** {_sentence(group['description'])}\n"
-            yield from _table(f"{name}: ", group["properties"], root, {})
+            yield from _table(f"{name}: ", group, root, {})
 
 
 def _resolved(reference: Schema, root: Schema) -> Schema:
@@ -150,16 +158,17 @@ def _alternatives(schema: Schema, root: Schema) -> list[Schema]:
     return found if len(found) > 1 else []
 
 
-def _table(prefix: str, settings: Schema, root: Schema, space: Schema) -> Iterator[str]:
+def _table(prefix: str, group: Schema, root: Schema, space: Schema) -> Iterator[str]:
+    settings, needed = group["properties"], group.get("required", ())
     searchable = any(prefix + name in space for name in settings)
     yield "| setting | takes | default | meaning |" + " to search it |" * searchable
     yield "|---|---|---|---|" + "---|" * searchable
     for name, schema in settings.items():
         key = prefix + name
-        cells = [f"`{key}`{_mark(key)}", _takes(schema, root), _default(schema, name, prefix)]
+        cells = [f"`{key}`{_mark(key)}", _takes(schema, root), _default(name, schema, needed)]
         cells.append(_meaning(schema))
         if searchable:
-            cells.append(_example(space.get(key, {})))
+            cells.append(_example(schema) if key in space else "–")
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
     yield ""
 
@@ -185,6 +194,8 @@ def _option(option: Schema, root: Schema) -> str:
             return f"a list of {_takes(option['items'], root)}"
         case "boolean":
             return "`true`, `false`"
+        case "object":
+            return "a mapping of names to values"
         case "null":
             return "`null`"
         case "string":
@@ -199,20 +210,20 @@ def _range(option: Schema) -> str:
     return ",".join(found)
 
 
-def _default(schema: Schema, name: str, prefix: str) -> str:
+def _default(name: str, schema: Schema, needed: Collection[str]) -> str:
     if "default" in schema:
         return f"`{_yaml(schema['default'])}`"
     derived = {"name": "the file's name", "trials": "20, or the grid"}
-    return derived.get(name, "–") if not prefix else "must be given"
+    return "must be given" if name in needed else derived.get(name, "–")
 
 
 def _meaning(schema: Schema) -> str:
     return str(schema.get("description", "")).replace("\n\n", " ")
 
 
-def _example(searched: Schema) -> str:
-    examples = searched.get("examples")
-    return f"`{_yaml(examples[0])}`" if examples else "–"
+def _example(schema: Schema) -> str:
+    found = suggestion(scalars_of(schema), schema.get("default"))
+    return f"`{_yaml(found)}`" if found else "–"
 
 
 def _yaml(value: Any) -> str:

@@ -6,6 +6,7 @@ What a schema cannot say (settings that limit each other, bounds in their order)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -32,7 +33,7 @@ def trial_schema() -> Schema:
         "enum": list(PRESETS),
         "description": "Named settings, a preset; what the file gives itself wins.",
     }
-    return {"$schema": DIALECT, "title": "A trial of medical-sweep", **schema}
+    return {"$schema": DIALECT, **schema}
 
 
 def sweep_schema() -> Schema:
@@ -46,9 +47,10 @@ def sweep_schema() -> Schema:
         "minProperties": 1,
         "additionalProperties": False,
         "properties": dict(_space(own)),
+        "patternProperties": dict(_open_space(own)),
     }
     schema["required"].remove("name")  # the file's own, unless it says otherwise
-    return {"$schema": DIALECT, "title": "A sweep of medical-sweep", **schema}
+    return {"$schema": DIALECT, **schema}
 
 
 def single_settings(
@@ -97,8 +99,8 @@ def _cleaned(schema: Schema) -> Schema:
             paragraphs = part["description"].split("\n\n")
             part["description"] = "\n\n".join(" ".join(text.split()) for text in paragraphs)
         part.pop("title", None)
-        part.pop("discriminator", None)
         _require_the_choice(part, schema)
+        part.pop("discriminator", None)
         if isinstance(part.get("default"), dict):  # of a group: its settings say the same
             del part["default"]
     return schema
@@ -115,7 +117,8 @@ def _parts(schema: Schema) -> Iterator[Schema]:
 def _require_the_choice(schema: Schema, root: Schema) -> None:
     """Of alternative groups each is known by a word (``source: brain``), which cannot be missing.
 
-    Where the word alone will do (``searcher: tpe``), the default's own can be left out.
+    Where a validator puts the default's word in its place (``searcher``), that can be left out; it
+    then gives pydantic a plain union to describe, without a discriminator.
     """
     groups = [root["$defs"][one["$ref"].rpartition("/")[2]] for one in options(schema) if _ref(one)]
     if len(groups) < 2:
@@ -125,8 +128,7 @@ def _require_the_choice(schema: Schema, root: Schema) -> None:
         for name in groups[0]["properties"]
         if all("const" in group["properties"].get(name, {}) for group in groups)
     ]
-    bare = len(groups) < len(options(schema))
-    default = schema.get("default", {}).get(key) if bare else None
+    default = None if "discriminator" in schema else schema.get("default", {}).get(key)
     for group in groups:
         if group["properties"][key]["const"] != default:
             group["required"] = list(dict.fromkeys([key, *group.get("required", ())]))
@@ -140,14 +142,24 @@ def _space(trial: Schema) -> Iterator[tuple[str, Schema]]:
     for name in alternatives.keys() & choosing_keys() | {"preset"}:
         del alternatives[name]
     for name, schemas in alternatives.items():
-        scalars = _unique(
-            option for schema in schemas for option in options(schema) if _is_scalar(option)
-        )
+        scalars = _unique(option for schema in schemas for option in scalars_of(schema))
         if scalars:
             yield name, _searched(name, schemas[0], scalars)
 
 
-def _searched(name: str, setting: Schema, scalars: list[Schema]) -> Schema:
+def _open_space(trial: Schema) -> Iterator[tuple[str, Schema]]:
+    """The same for mappings with keys of the user's own (``trainer.options``), by their pattern."""
+    for name, schema in single_settings(trial):
+        for option in options(schema):
+            own = option.get("additionalProperties")
+            if option.get("type") == "object" and own:
+                pattern = f"^{re.escape(name)}[.][A-Za-z_][A-Za-z0-9_]*$"
+                yield pattern, _searched(name, schema, options(own), synonyms=False)
+
+
+def _searched(
+    name: str, setting: Schema, scalars: list[Schema], *, synonyms: bool = True
+) -> Schema:
     """The distributions of one setting, each with what may stand in its list."""
     numbers = [option for option in scalars if option.get("type") in NUMBERS]
     fractions = [option for option in numbers if option["type"] == "number"]
@@ -164,8 +176,9 @@ def _searched(name: str, setting: Schema, scalars: list[Schema]) -> Schema:
     }
     properties = {word: _list_of(word, takes[word]) for word in DISTRIBUTIONS if takes[word]}
     here = f"#/properties/space/properties/{name}/properties"
-    properties |= {word: {"$ref": f"{here}/{meant}"} for word, meant in SYNONYMS.items()}
-    example = suggestion(scalars, setting.get("default"))
+    if synonyms:
+        properties |= {word: {"$ref": f"{here}/{meant}"} for word, meant in SYNONYMS.items()}
+    example = suggestion(scalars_of(setting), setting.get("default"))
     return {
         "type": "object",
         "description": setting.get("description", ""),
@@ -184,6 +197,11 @@ def _list_of(word: str, items: list[Schema]) -> Schema:
     about = f"`{word}: {kind.takes}`. {kind.__doc__}"
     item = items[0] if len(items) == 1 else {"anyOf": items}
     return {"type": "array", "description": about, **size, "items": item}
+
+
+def scalars_of(setting: Schema) -> list[Schema]:
+    """The kinds of single values that a setting takes; lists and mappings cannot be drawn."""
+    return [option for option in options(setting) if _is_scalar(option)]
 
 
 def _is_scalar(option: Schema) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -13,19 +13,21 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 
 from sweep.errors import InputError, Mistake
 from sweep.record import ParameterValue
-from sweep.spec.base import Settings
+from sweep.spec.confirm import ConfirmSettings
 from sweep.spec.extents import Extents
 from sweep.spec.presets import BASELINE, PRESETS, check_preset
+from sweep.spec.replayed import most_patient, split
+from sweep.spec.rhythm import best_clock, with_periods
 from sweep.spec.searched import Searched
 from sweep.spec.settings import TrialSettings
 from sweep.spec.space import Distribution, grid_size
 from sweep.spec.strategy import (
     AshaScheduler,
-    HyperbandScheduler,
     Resources,
     SchedulerSettings,
     SearcherSettings,
@@ -35,7 +37,7 @@ from sweep.spec.strategy import (
 )
 from sweep.spec.trackers import Tracking
 from sweep.spec.trainer import CustomTrainer
-from sweep.spec.tree import late_keys, setting_names, value_of
+from sweep.spec.tree import setting_names, value_of
 from sweep.spec.warm_start import WarmStartSettings
 from sweep.spec.wording import findings_of, quoted, shown, unknown_setting
 
@@ -44,8 +46,6 @@ DEVICE_NAMES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNO
 """Names that Windows keeps for devices, whatever extension follows."""
 NAME_SCHEMA = {"type": "string", "pattern": f"^{NAME.pattern}$"}
 MOST_TRIALS = 1_000_000
-
-S = TypeVar("S", bound=Settings)
 
 
 def check_name(name: str) -> str:
@@ -63,11 +63,11 @@ def check_name(name: str) -> str:
 
 
 def _default_trials(values: dict[str, Any]) -> int:
-    if values["searcher"].name == "grid":
-        warm_start = values["warm_start"]
-        given = len(values["presets"]) + (warm_start.enqueue if warm_start else 0)
-        return grid_size(values["space"]) + given
-    return 20
+    drawn, _ = split(values["space"], replay=values["replay_patience"])
+    if drawn and values["searcher"].name != "grid":
+        return 20
+    warm_start = values["warm_start"]
+    return grid_size(drawn) + len(values["presets"]) + (warm_start.enqueue if warm_start else 0)
 
 
 def _no_preset_twice(presets: tuple[str, ...]) -> tuple[str, ...]:
@@ -77,10 +77,12 @@ def _no_preset_twice(presets: tuple[str, ...]) -> tuple[str, ...]:
     return presets
 
 
+PRESETS_SCHEMA = {"anyOf": [{"type": "array", "items": {"enum": [*PRESETS]}}, {"type": "null"}]}
 Presets = Annotated[
-    tuple[Annotated[str, AfterValidator(check_preset), WithJsonSchema({"enum": [*PRESETS]})], ...],
+    tuple[Annotated[str, AfterValidator(check_preset)], ...],
     Field(strict=False),
     AfterValidator(_no_preset_twice),
+    WithJsonSchema(PRESETS_SCHEMA),
 ]
 
 
@@ -97,14 +99,22 @@ class SweepSpec(TrialSettings):
     """Folder of the results; default: the sweep file's name without its ending."""
     space: dict[str, Searched]
     """Distribution of each searched setting, by its dotted name."""
+    replay_patience: bool = True
+    """Draw no searched patience, min_delta and counts_from: train each trial under the most patient
+    of them, and answer for every other one by replaying its curve."""
     searcher: SearcherSettings = TpeSearcher()
-    presets: Presets = ()
-    """Named configurations that are trials of their own, before those of the searcher."""
+    scheduler: SchedulerSettings = AshaScheduler()
+    presets: Presets = Field(default=None)  # type: ignore[arg-type]  # filled in below
+    """Named configurations that are trials of their own, before those of the searcher.
+
+    null: the baseline, where the scheduler can compare with it (see its `clock`), else none.
+    """
     warm_start: WarmStartSettings = None
     """Earlier results to learn from: a folder, several, or {results: …, enqueue: 3}."""
     trials: int = Field(default_factory=_default_trials, ge=1, le=MOST_TRIALS)
     """Number of trials with presets and enqueued ones; default: 20, or with a grid all of them."""
-    scheduler: SchedulerSettings = AshaScheduler()
+    confirm: Annotated[ConfirmSettings | None, ChangesNoResult()] = None
+    """Train the leaders again with other seeds once the search has ended: {top: 5, seeds: 5}."""
     resources: Annotated[Resources, ChangesNoResult()] = Resources()
     max_concurrent: Annotated[int | None, ChangesNoResult()] = Field(default=None, ge=1)
     """Most trials that run at a time; null: as many as the machine has resources for."""
@@ -137,24 +147,28 @@ class SweepSpec(TrialSettings):
             return searcher.model_copy(update={"seed": info.data["seed"]})
         return searcher
 
-    @field_validator("scheduler")
+    @field_validator("presets", mode="before")
     @classmethod
-    def _fill_scheduler(cls, scheduler: SchedulerSettings, info: ValidationInfo) -> Any:
-        known = {"loss", "trainer", "space"} <= info.data.keys()
-        if not isinstance(scheduler, StoppingScheduler) or not known:
-            return scheduler
-        extents = Extents(info.data, info.data["space"])
-        if scheduler.clock is None:
-            scheduler = _with(scheduler, clock=_default_clock(info.data))
-        since = scheduler.clock == "activation"
-        if scheduler.grace_period is None:
-            default = extents.default_grace_period
-            grace = extents.default_grace_since_switch_on if since else default
-            scheduler = _with(scheduler, grace_period=grace)
-        if isinstance(scheduler, HyperbandScheduler) and scheduler.brackets is None:
-            most = extents.most_epochs_since_switch_on if since else extents.most_epochs
-            scheduler = _with(scheduler, brackets=max(1, len(scheduler.rungs(most))))
-        return scheduler
+    def _fill_presets(cls, presets: Any, info: ValidationInfo) -> Any:
+        if presets is not None:
+            return presets
+        scheduler = info.data.get("scheduler")
+        if not isinstance(scheduler, StoppingScheduler) or "space" not in info.data:
+            return ()
+        clock = scheduler.clock or best_clock(info.data["space"])
+        return (BASELINE,) if clock == "activation" else ()
+
+    @model_validator(mode="after")
+    def _fill_scheduler(self) -> Self:
+        # Last, for its clock depends on the presets, whose default depends on what it could be.
+        scheduler = self.scheduler
+        if isinstance(scheduler, StoppingScheduler):
+            if scheduler.clock is None:
+                clock = best_clock(self.space) if BASELINE in self.presets else "epochs"
+                scheduler = scheduler.model_copy(update={"clock": clock})
+            # A spec is frozen for those who use it; here it is being made.
+            object.__setattr__(self, "scheduler", with_periods(scheduler, self.extents))
+        return self
 
     def trial(self, parameters: Mapping[str, ParameterValue]) -> TrialSettings:
         """The settings of one trial: those of the sweep with ``parameters`` in their places.
@@ -186,10 +200,13 @@ class SweepSpec(TrialSettings):
     def preset_trial(self, name: str) -> TrialSettings:
         """The settings of a preset's trial: those of the sweep, where the preset has no others.
 
+        Where patience is replayed, that of the sweep is the most patient one. A preset that has
+        one of its own keeps it, for that is part of what it is.
+
         Raises:
             InputError: the sweep's settings and the preset's are not possible together.
         """
-        return self.trial(PRESETS[name].settings)
+        return self.trial({**most_patient(self.replayed), **PRESETS[name].settings})
 
     def parameters_of(self, settings: TrialSettings) -> dict[str, ParameterValue]:
         """The searched parameters that a trial of these settings has, in the space or out of it."""
@@ -197,7 +214,26 @@ class SweepSpec(TrialSettings):
 
     def as_drawn(self, parameters: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
         """The searched ones of these, as the space would draw them (0 for 0.0) or as they are."""
-        return {key: _as_drawn(parameters[key], kind) for key, kind in self.space.items()}
+        return {
+            key: _as_drawn(parameters[key], kind)
+            for key, kind in self.space.items()
+            if key in parameters
+        }
+
+    @property
+    def drawn(self) -> dict[str, Distribution]:
+        """The part of the space that a searcher draws from, by dotted name."""
+        return split(self.space, replay=self.replay_patience)[0]
+
+    @property
+    def replayed(self) -> dict[str, Distribution]:
+        """The rest of it: what recorded curves are replayed under (`sweep.spec.replayed`)."""
+        return split(self.space, replay=self.replay_patience)[1]
+
+    def to_train(self, drawn: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
+        """All searched parameters of a trial for which a searcher drew ``drawn``."""
+        parameters = {**drawn, **most_patient(self.replayed)}
+        return {key: parameters[key] for key in self.space}
 
     @property
     def given(self) -> int:
@@ -241,19 +277,6 @@ class SweepSpec(TrialSettings):
         if key in setting_names() and group == "data":  # of another source
             return f"{quoted(key)} is not a setting of `{group}` with source `{self.data.source}`"
         return unknown_setting(key, TrialSettings)
-
-
-def _default_clock(values: Mapping[str, Any]) -> Literal["epochs", "activation"]:
-    """``activation`` where the warm-up is searched, and one baseline is everybody's trunk."""
-    space = values["space"].keys()
-    has_one_trunk = space <= late_keys()
-    has_baseline = BASELINE in values.get("presets", ())
-    searched = "loss.warmup_epochs" in space
-    return "activation" if searched and has_one_trunk and has_baseline else "epochs"
-
-
-def _with(settings: S, **changes: object) -> S:
-    return settings.model_copy(update=changes)
 
 
 def _as_drawn(value: ParameterValue, distribution: Distribution) -> ParameterValue:

@@ -134,8 +134,9 @@ def _monai_unless_said(value: Any) -> Any:
     return {"kind": "monai", **value} if isinstance(value, dict) else value
 
 
+AnyTrainerSettings = MonaiTrainer | NnunetTrainer | CustomTrainer
 TrainerSettings = Annotated[
-    MonaiTrainer | NnunetTrainer | CustomTrainer,
+    AnyTrainerSettings,
     Field(discriminator="kind"),
-    BeforeValidator(_monai_unless_said),
+    BeforeValidator(_monai_unless_said, json_schema_input_type=AnyTrainerSettings),
 ]

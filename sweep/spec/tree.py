@@ -169,6 +169,7 @@ def _tags(group: type[Settings], discriminator: str) -> tuple[Any, ...]:
     return get_args(group.model_fields[discriminator].annotation)
 
 
+@functools.cache
 def _marked(mark: type) -> frozenset[str]:
     return frozenset(
         name

@@ -160,8 +160,13 @@ def _about_expectations(spec: SweepSpec) -> Iterator[str]:
 
 def _about_trials(spec: SweepSpec) -> Iterator[str]:
     searcher = spec.searcher
+    if spec.given >= spec.trials:
+        yield (
+            f"{counted(spec.trials, 'trial')}: all for presets and enqueued configurations, none "
+            "for what is searched"
+        )
     startup = searcher.startup_trials if isinstance(searcher, TpeSearcher | GpSearcher) else 0
-    if 0 < spec.trials <= startup:
+    if spec.drawn and spec.trials <= startup:
         yield (
             f"`searcher: {searcher.name}` learns from trial {startup} on, but there are "
             f"{spec.trials} trials: all are random"
@@ -174,7 +179,7 @@ def _about_searcher(spec: SweepSpec) -> Iterator[str]:
             f"`searcher: gp` learns nothing from the trials that `{spec.scheduler.name}` prunes, "
             "only from completed, early-stopped and diverged ones; `tpe` learns from all"
         )
-    listed = [f"`{key}`" for key, kind in spec.space.items() if isinstance(kind, Listed)]
+    listed = [f"`{key}`" for key, kind in spec.drawn.items() if isinstance(kind, Listed)]
     if isinstance(spec.searcher, CmaesSearcher) and listed:
         yield (
             f"`searcher: cmaes` searches numbers; the listed values of {', '.join(listed)} are "

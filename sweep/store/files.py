@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 
 from sweep.errors import ResultsError, SweepFailed, one_line
 
@@ -104,15 +104,27 @@ def read_jsonl(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> Iterator[
         ResultsError: a line before that is broken; the text names file and line.
     """
     with reading(path), open(path, "rb", opener=own_file) as file:
-        lines = iter(lambda: file.readline(MOST_BYTES_OF_A_LINE), b"")
-        for number, line in enumerate(lines, start=1):
-            if len(line) == MOST_BYTES_OF_A_LINE:
-                raise ResultsError(f"{path}:{number}: broken, longer than {len(line) // 1024} KiB")
-            if not line.endswith(b"\n"):
-                return
-            with _blaming(f"{path}:{number}"):
-                value = parse(parse_json(line.decode()))
+        for _, value in parse_lines(file, path, parse):
             yield value
+
+
+def parse_lines(
+    file: BinaryIO, path: Path, parse: Callable[[Mapping[str, Any]], T], *, after: int = 0
+) -> Iterator[tuple[bytes, T]]:
+    """The complete lines of ``file`` from here on, each with its ``parse``; raises as above.
+
+    Args:
+        after: number of lines before this place, for messages.
+    """
+    lines = iter(lambda: file.readline(MOST_BYTES_OF_A_LINE), b"")
+    for number, line in enumerate(lines, start=after + 1):
+        if len(line) == MOST_BYTES_OF_A_LINE:
+            raise ResultsError(f"{path}:{number}: broken, longer than {len(line) // 1024} KiB")
+        if not line.endswith(b"\n"):
+            return
+        with _blaming(f"{path}:{number}"):
+            value = parse(parse_json(line.decode()))
+        yield line, value
 
 
 def append_line(path: Path, line: str) -> None:

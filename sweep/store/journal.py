@@ -144,7 +144,7 @@ def read_journal(path: Path) -> Iterator[Event]:
     progress = Progress()
 
     def parse(line: Mapping[str, Any]) -> Event | None:
-        event = _event(line)
+        event = event_of(line)
         if not progress.is_news(event):
             return None
         progress.add(event)
@@ -153,7 +153,8 @@ def read_journal(path: Path) -> Iterator[Event]:
     return (event for event in read_jsonl(path, parse) if event is not None)
 
 
-def _event(line: Mapping[str, Any]) -> Event:
+def event_of(line: Mapping[str, Any]) -> Event:
+    """The event that a line of the journal holds; KeyError or ValueError where it is none."""
     trial_number(line["trial_id"])
     match line["event"]:
         case "start":

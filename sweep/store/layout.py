@@ -9,30 +9,46 @@ from pathlib import Path
 CHECKPOINTS = ".pt"
 """Ending of the files that only trainers read and write."""
 
-_TRIAL_ID = re.compile(r"t([0-9]{4}|[1-9][0-9]{4,})")
+_TRIAL_ID = re.compile(r"t([0-9]{4}|[1-9][0-9]{4,})(?:r([1-9][0-9]{0,8}))?")
 
 
-def trial_id(number: int) -> str:
+def trial_id(number: int, replicate: int = 0) -> str:
     """Name of the trial that was started as ``number``, from 0: ``t0000``, ``t0001``, …
 
+    Args:
+        number: of the trial.
+        replicate: 0 for the trial itself, n for its n-th replicate: ``t0000r1``.
+
     Raises:
-        ValueError: ``number`` is negative.
+        ValueError: a number is negative.
     """
-    if number < 0:
-        raise ValueError(f"a trial's number must not be negative, but got {number=}")
-    return f"t{number:04d}"
+    if number < 0 or replicate < 0:
+        raise ValueError(f"a trial's number must not be negative, but got {number=} {replicate=}")
+    return f"t{number:04d}r{replicate}" if replicate else f"t{number:04d}"
 
 
 def trial_number(trial_id: str) -> int:
     """Inverse of `trial_id`; the gate through which every id that was read from a file passes.
 
+    A replicate has the number of the trial that it repeats.
+
     Raises:
         ValueError: ``trial_id`` is none, for example ``../t0000``.
     """
+    return trial_place(trial_id)[0]
+
+
+def trial_place(trial_id: str) -> tuple[int, int]:
+    """Both arguments of `trial_id`; raises as `trial_number`. Trials are listed in this order."""
     match = _TRIAL_ID.fullmatch(trial_id)
     if match is None:
         raise ValueError(f"not the id of a trial: {trial_id!r}")
-    return int(match[1])
+    return int(match[1]), int(match[2] or 0)
+
+
+def is_replicate(trial_id: str) -> bool:
+    """Whether the trial of this id repeats another; raises as `trial_number`."""
+    return trial_place(trial_id)[1] > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +156,11 @@ class Layout:
     @property
     def ranking_csv(self) -> Path:
         return self.folder / "ranking.csv"
+
+    @property
+    def replicates_csv(self) -> Path:
+        """The replicates of the ranking's first; only where the sweep confirms them."""
+        return self.folder / "replicates.csv"
 
     @property
     def best_yaml(self) -> Path:

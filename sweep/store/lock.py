@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
 from sweep.errors import ResultsError, SweepFailed
+from sweep.store.files import own_file
 from sweep.store.layout import Layout, TrialPaths
 
 PATIENCE = 60.0
 """Seconds to wait for the worker that had the trial before; orphaned ones end within a few."""
+
+
+SECONDS_OF_A_LOOK = 0.5
+"""A reader that looks whether a folder is in use holds its lock for a moment."""
 
 
 def lock_results(layout: Layout) -> FileLock:
@@ -20,7 +26,7 @@ def lock_results(layout: Layout) -> FileLock:
     Raises:
         ResultsError: another process has it, or the folder cannot be written to.
     """
-    lock = FileLock(layout.lock, timeout=0, thread_local=False)
+    lock = FileLock(layout.lock, timeout=SECONDS_OF_A_LOOK, thread_local=False)
     try:
         layout.folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -35,16 +41,18 @@ def lock_results(layout: Layout) -> FileLock:
 
 
 def is_locked(layout: Layout) -> bool:
-    """Whether a process writes to the folder; False where nobody can tell, for want of rights."""
-    if not layout.lock.is_file() or layout.lock.is_symlink():
-        return False
+    """Whether a process writes to the folder; False where nobody can tell, for want of rights.
+
+    Looks only: nothing is written, and readers that look at the same time do not see one another.
+    """
     try:
-        with FileLock(layout.lock, timeout=0, thread_local=False):
-            return False
-    except Timeout:
+        with open(layout.lock, "rb", opener=own_file) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # let go when it is closed
+    except BlockingIOError:
         return True
     except OSError:
         return False
+    return False
 
 
 @contextmanager

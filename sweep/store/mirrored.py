@@ -21,7 +21,7 @@ from typing import Self
 from filelock import FileLock
 
 from sweep.errors import ResultsError, SweepFailed
-from sweep.record import EpochMetrics, Outcome, ParameterValue
+from sweep.record import EpochMetrics, Outcome, ParameterValue, Replicate
 from sweep.store.layout import CHECKPOINTS, Layout
 from sweep.store.lock import lock_results
 from sweep.store.mirror import Mirror
@@ -95,8 +95,9 @@ class MirroredStore(Store):
         parameters: Mapping[str, ParameterValue],
         config_yaml: str,
         preset: str | None = None,
+        replicate: Replicate | None = None,
     ) -> str:
-        trial_id = super().start_trial(number, parameters, config_yaml, preset)
+        trial_id = super().start_trial(number, parameters, config_yaml, preset, replicate)
         self._mirror.send(_files(self.layout.trial(trial_id).folder))
         return trial_id
 

@@ -14,12 +14,13 @@ from sweep.record import (
     EpochMetrics,
     Outcome,
     ParameterValue,
+    Replicate,
     Status,
     TrialRecord,
 )
 from sweep.spec.document import parse_document
 from sweep.store.files import read_json, read_jsonl, read_text, reading
-from sweep.store.layout import Layout, TrialPaths, trial_number
+from sweep.store.layout import Layout, TrialPaths, trial_id, trial_number, trial_place
 from sweep.store.parsed import parsed
 
 MOST_BYTES_OF_A_SWEEP = 2**20
@@ -27,7 +28,9 @@ MOST_BYTES_OF_A_SWEEP = 2**20
 
 
 def read_records(folder: Path) -> list[TrialRecord]:
-    """All trials that were started, by number; of a history the epochs that are complete.
+    """All trials that were started, by number, each with its replicates after it.
+
+    Of a history the epochs that are complete.
 
     Raises:
         ResultsError: ``folder`` is no results folder, or a file in it is broken.
@@ -50,7 +53,7 @@ def trial_folders(layout: Layout) -> list[str]:
     with reading(layout.trials), os.scandir(layout.trials) as entries:
         found = [entry for entry in entries if _is_trial_id(entry.name)]
     require_no_link(layout.trials, *(Path(entry.path) for entry in found if entry.is_symlink()))
-    return sorted((entry.name for entry in found if entry.is_dir()), key=trial_number)
+    return sorted((entry.name for entry in found if entry.is_dir()), key=trial_place)
 
 
 def require_no_link(*paths: Path) -> None:
@@ -107,9 +110,14 @@ def _is_trial_id(name: str) -> bool:
     return True
 
 
+def read_facts(trial_id: str, paths: TrialPaths) -> TrialRecord:
+    """All that is recorded of a trial but its history; raises as above."""
+    return read_json(paths.trial, lambda values: _parse_trial(trial_id, values, paths))
+
+
 def _read_trial(trial_id: str, paths: TrialPaths) -> TrialRecord:
     # trial.json before the history: a trial that has ended then shows every epoch it had.
-    record = read_json(paths.trial, lambda values: _parse_trial(trial_id, values, paths))
+    record = read_facts(trial_id, paths)
     return replace(record, history=_read_history(paths.history))
 
 
@@ -121,18 +129,31 @@ class _TrialFile:
     status: Status
     cause: str = ""
     preset: str | None = None
+    seed: int | None = None
+    fold: int | None = None
 
 
-def _parse_trial(trial_id: str, values: Mapping[str, Any], paths: TrialPaths) -> TrialRecord:
+def _parse_trial(name: str, values: Mapping[str, Any], paths: TrialPaths) -> TrialRecord:
     """All but the history."""
     file = parsed(_TrialFile, values)
     return TrialRecord(
-        trial_id=trial_id,
-        number=trial_number(trial_id),
+        trial_id=name,
+        number=trial_number(name),
         parameters=dict(file.parameters),
         outcome=_outcome(file, paths) if file.status.is_final else None,
         preset=file.preset,
+        replicate=_replicate(name, file),
     )
+
+
+def _replicate(name: str, file: _TrialFile) -> Replicate | None:
+    """What the folder's name says that it repeats; ValueError where the file does not tell how."""
+    number, replicate = trial_place(name)
+    if not replicate:
+        return None
+    if file.seed is None or file.fold is None:
+        raise ValueError("a replicate needs its `seed` and `fold`")
+    return Replicate(trial_id(number), file.seed, file.fold)
 
 
 def _outcome(file: _TrialFile, paths: TrialPaths) -> Outcome:

@@ -18,7 +18,7 @@ from typing import Self
 from filelock import FileLock
 
 from sweep.errors import ResultsError
-from sweep.record import EpochMetrics, Outcome, ParameterValue, TrialRecord
+from sweep.record import EpochMetrics, Outcome, ParameterValue, Replicate, TrialRecord
 from sweep.store.earlier import read_earlier, write_earlier
 from sweep.store.files import (
     atomic_write_text,
@@ -107,22 +107,30 @@ class Store:
         parameters: Mapping[str, ParameterValue],
         config_yaml: str,
         preset: str | None = None,
+        replicate: Replicate | None = None,
     ) -> str:
         """Makes the folder of a trial and returns the trial's id.
 
         Args:
-            number: order in which the trial is started, from 0.
+            number: order in which the trial is started, from 0; of a replicate, that of the trial
+                which it repeats.
             parameters: the searched parameters under their dotted names.
             config_yaml: the effective configuration.
             preset: name of the preset that it is, if it is one.
+            replicate: which trial it repeats, if it is a replicate; it gets the next id of these.
 
         Raises:
             ValueError: the number is taken, or a parameter is not finite.
         """
-        event = TrialStarted(trial_id(number))
+        name = trial_id(number)
+        if replicate is not None:
+            started = self._recorded.started
+            name = next(i for i in (trial_id(number, n) for n in count(1)) if i not in started)
+        event = TrialStarted(name)
         if not self._recorded.is_news(event):
             raise ValueError(f"{event.trial_id} was started already")
-        write_start(self.layout.trial(event.trial_id), parameters, config_yaml, preset)
+        paths = self.layout.trial(name)
+        write_start(paths, parameters, config_yaml, preset, replicate)
         self._recorded.add(event)
         self._journal.append(event)
         return event.trial_id

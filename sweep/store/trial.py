@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweep.record import EpochMetrics, Outcome, ParameterValue, Status
+from sweep.record import EpochMetrics, Outcome, ParameterValue, Replicate, Status
 from sweep.store.files import (
     append_line,
     atomic_write_text,
@@ -26,6 +26,7 @@ def write_start(
     parameters: Mapping[str, ParameterValue],
     config_yaml: str,
     preset: str | None = None,
+    replicate: Replicate | None = None,
 ) -> None:
     """Make the folder of a trial; the presence of its trial.json says that it has started.
 
@@ -34,6 +35,7 @@ def write_start(
         parameters: the searched parameters under their dotted names.
         config_yaml: the effective configuration.
         preset: name of the preset that it is, if it is one.
+        replicate: which trial it repeats, if it is a replicate.
     Raises:
         SweepFailed: the disk is full or the folder above has gone.
     """
@@ -41,8 +43,16 @@ def write_start(
         paths.folder.mkdir(exist_ok=True)  # a results folder that has vanished is noticed
         paths.history.write_bytes(b"")
     atomic_write_text(paths.config, config_yaml)
-    start = {"parameters": dict(parameters), "status": Status.RUNNING, "cause": ""}
-    _write_json(paths.trial, start | ({"preset": preset} if preset else {}))
+    start: dict[str, Any] = {"parameters": dict(parameters), "status": Status.RUNNING, "cause": ""}
+    if preset:
+        start["preset"] = preset
+    if replicate:
+        start |= {
+            "replicate_of": replicate.of,
+            "seed": replicate.seed,
+            "fold": replicate.fold,
+        }
+    _write_json(paths.trial, start)
     sync_folder(paths.folder)
     sync_folder(paths.folder.parent)
 

@@ -15,10 +15,10 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial
 
-from sweep.record import EpochMetrics, ParameterValue, TrialRecord
+from sweep.record import EpochMetrics, ParameterValue, TrialRecord, searched
 from sweep.search.optuna_study import Translator, constraints, make_study, state_and_value
 from sweep.spec.sweep import SweepSpec
-from sweep.store.layout import trial_number
+from sweep.store.layout import is_replicate, trial_number
 from sweep.strict_json import finite_or_none
 from sweep.tracking.tracker import Forgiving, Tracker
 
@@ -46,16 +46,21 @@ def live_study(
 
 
 class StudyFile:
-    """Keeps the file up to date, from the first thing that it is told; arguments as above."""
+    """Keeps the file up to date, from the first thing that it is told; arguments as above.
+
+    Replicates are no trials of the study: no searcher proposed them.
+    """
 
     def __init__(self, path: Path, spec: SweepSpec, records: Records) -> None:
         self._path = path
         self._name = spec.name
-        self._translator = Translator(spec.space)
+        self._translator = Translator(spec.drawn)
         self._records = records
         self._study: _Study | None = None  # None: the file is to be made anew
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
+        if is_replicate(trial_id):
+            return
         record = TrialRecord(
             trial_id=trial_id, number=trial_number(trial_id), parameters=parameters
         )
@@ -63,12 +68,13 @@ class StudyFile:
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         dice = finite_or_none(metrics.val_dice)
-        if dice is not None:
+        if dice is not None and not is_replicate(trial_id):
             number = trial_number(trial_id)
             self._update(lambda study: study.running(number).report(dice, metrics.epoch))
 
     def trial_ended(self, record: TrialRecord) -> None:
-        self._update(lambda study: study.end(record))
+        if record.replicate is None:
+            self._update(lambda study: study.end(record))
 
     def close(self) -> None:
         if not self._is_true():
@@ -87,7 +93,7 @@ class StudyFile:
         temporary = self._path.with_name(f".{self._path.name}.tmp")
         temporary.unlink(missing_ok=True)
         study = _Study(temporary, self._name)
-        for record in self._records():
+        for record in searched(self._records()):
             study.add(self._frozen(record))
         temporary.replace(self._path)
         self._study = _Study(self._path, self._name)
@@ -95,7 +101,7 @@ class StudyFile:
     def _is_true(self) -> bool:
         with suppress(Exception):
             stored = _Study(self._path, self._name).trials()
-            true = map(self._frozen, self._records())
+            true = map(self._frozen, searched(self._records()))
             return [*map(_facts, stored)] == [*map(_facts, true)]
         return False
 

@@ -21,7 +21,7 @@ def check_trainer(settings: TrialSettings) -> list[Mistake]:
         case MonaiTrainer():
             return check_data(settings.data)
         case NnunetTrainer() as trainer:
-            from sweep.nnunet.check import check_nnunet
+            from sweep.nnunet.datasets import check_nnunet
 
             return check_nnunet(trainer)
         case CustomTrainer() as trainer:

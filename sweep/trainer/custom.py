@@ -113,6 +113,7 @@ class CustomTraining(GuardedRun):
 
     def train_steps(self, epoch: int, stop: int | None) -> list[StepValues]:
         set_learning_rate(self.optimizer, self.rate(epoch))
+        self.guard.start_epoch(epoch, self.factor(epoch))
         self.model.train()
         done: list[StepValues] = []
         count = 0

@@ -78,7 +78,7 @@ class GuardedRun(ABC):
     def train_steps(self, epoch: int, stop: int | None) -> list[StepValues]:
         """Take the steps of an epoch, those before ``stop`` alone where it is given.
 
-        `begin_epoch` has been called: whatever is drawn now is a function of (seed, epoch).
+        The global generators have been seeded: what is drawn is a function of (seed, epoch).
 
         Raises:
             Diverged: as the guard does.
@@ -208,7 +208,6 @@ class GuardedRun(ABC):
 
     def _train(self, epoch: int, stop: int | None) -> list[StepValues]:
         seed_everything(self.settings.seed, 1, epoch)
-        self.guard.start_epoch(epoch, self.factor(epoch))
         return self.train_steps(epoch, stop)
 
     def _rewind(self, epoch: int, step: int) -> None:
@@ -223,7 +222,12 @@ class GuardedRun(ABC):
         verdict = stop.divergence
         if verdict.stage is Stage.WEIGHTS or verdict.cause is Cause.EXPLODED:
             self._rewind(verdict.epoch, verdict.step)
-        elif verdict.stage is Stage.GRADIENT:
+        return self._explained(stop)
+
+    def _explained(self, stop: Diverged) -> Diverged:
+        """What the step and those before it tell; the weights are those before it."""
+        verdict = stop.divergence
+        if verdict.stage is Stage.GRADIENT and verdict.cause is not Cause.EXPLODED:
             with unchanged_buffers(self.model), forward_order(self.model) as order:
                 terms = self.terms_again(verdict.epoch, verdict.step)
                 found = terms and first_broken_gradient(self.model, terms, order)

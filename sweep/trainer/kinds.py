@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sweep.spec.settings import TrialSettings
-from sweep.spec.trainer import CustomTrainer
+from sweep.spec.trainer import CustomTrainer, NnunetTrainer
 
 if TYPE_CHECKING:
     from sweep.data.samples import PreparedData
     from sweep.trainer.protocol import Run
+
+Tell = Callable[[str], object]
+"""Is told how far something is that takes long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +31,19 @@ class Kind:
         make_run: a run of one configuration, given such data or None.
     """
 
-    make_ready: Callable[[TrialSettings], PreparedData | None]
+    make_ready: Callable[[TrialSettings, Tell], PreparedData | None]
     make_run: Callable[[TrialSettings, PreparedData | None], Run]
 
 
-def make_ready(settings: TrialSettings) -> PreparedData | None:
+def make_ready(settings: TrialSettings, tell: Tell | None = None) -> PreparedData | None:
     """What trials of these settings have in common, done once; without effect where it was.
 
+    Args:
+        tell: called with a sentence whenever there is progress to tell of.
     Raises:
         InputError: with every mistake that only the work itself shows.
     """
-    return KINDS[settings.trainer.kind].make_ready(settings)
+    return KINDS[settings.trainer.kind].make_ready(settings, tell or (lambda _: None))
 
 
 def make_run(settings: TrialSettings, data: PreparedData | None = None) -> Run:
@@ -50,7 +55,7 @@ def make_run(settings: TrialSettings, data: PreparedData | None = None) -> Run:
     return KINDS[settings.trainer.kind].make_run(settings, data)
 
 
-def _prepare(settings: TrialSettings) -> PreparedData:
+def _prepare(settings: TrialSettings, _tell: Tell) -> PreparedData:
     from sweep.data.prepare import prepare
 
     return prepare(settings.data)
@@ -59,13 +64,14 @@ def _prepare(settings: TrialSettings) -> PreparedData:
 def _monai(settings: TrialSettings, data: PreparedData | None) -> Run:
     from sweep.trainer.training import Training
 
-    return Training(settings, data or _prepare(settings))
+    return Training(settings, data or _prepare(settings, lambda _: None))
 
 
-def _preprocess(settings: TrialSettings) -> None:
-    from sweep.nnunet.training import make_ready
+def _preprocess(settings: TrialSettings, tell: Tell) -> None:
+    from sweep.nnunet.planning import ensure_preprocessed
 
-    make_ready(settings)
+    assert isinstance(settings.trainer, NnunetTrainer)
+    ensure_preprocessed(settings.trainer, tell)
 
 
 def _nnunet(settings: TrialSettings, data: PreparedData | None) -> Run:
@@ -74,7 +80,7 @@ def _nnunet(settings: TrialSettings, data: PreparedData | None) -> Run:
     return NnunetTraining(settings)
 
 
-def _load_class(settings: TrialSettings) -> None:
+def _load_class(settings: TrialSettings, _tell: Tell) -> None:
     from sweep.trainer.custom import load_class
 
     assert isinstance(settings.trainer, CustomTrainer)

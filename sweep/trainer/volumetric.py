@@ -130,7 +130,7 @@ def geometric_terms(
 
 def smallest_volume(area: float) -> float:
     """Volume of the ball whose middle section has ``area``: ``4 / (3√π) · area^(3/2)``."""
-    return 4 / (3 * math.sqrt(math.pi)) * area**1.5
+    return 4 / (3 * math.sqrt(math.pi)) * math.pow(area, 1.5)
 
 
 def _slope(p: Tensor, axis: int, spacing: Sequence[float]) -> Tensor:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import pytest
+from itertools import pairwise
 
-from sweep.analysis.axes import Axis, make_axis, short_names
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.analysis.axes import Axis, make_axis, round_numbers, short_names
 from sweep.spec.searched import parse_distribution
 
 
@@ -64,6 +68,33 @@ def test_few_listed_values_have_a_cell_each_and_many_share() -> None:
 def test_space_of_a_single_value_is_an_axis_too() -> None:
     assert axis({"randint": [3, 4]}).position(3) == 0
     assert axis({"choice": ["only"]}).cells(3).labels == ("only",)
+
+
+def test_whole_numbers_that_are_few_are_all_named() -> None:
+    assert [text for _, text in axis({"randint": [2, 9]}).ticks] == [*"2345678"]
+    assert [text for _, text in axis({"randint": [0, 101]}).ticks] == [
+        "0",
+        "20",
+        "40",
+        "60",
+        "80",
+        "100",
+    ]
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
+def test_round_numbers_are_few_even_and_within(low: float, width: float) -> None:
+    numbers = round_numbers(low, low + width)
+    assert 3 <= len(numbers) <= 9
+    steps = {f"{b - a:.6g}" for a, b in pairwise(numbers)}
+    assert all(float(step) == pytest.approx(float(next(iter(steps))), rel=1e-4) for step in steps)
+    assert all(low - 1e-6 * width <= n <= low + width + 1e-6 * width for n in numbers)
+
+
+def test_cells_of_a_continuum_are_named_by_their_bounds() -> None:
+    cells = axis({"loguniform": [1e-3, 1]}).cells(3)
+    assert cells.ticks == [(-0.5, "0.001"), (0.5, "0.01"), (1.5, "0.1"), (2.5, "1")]
+    assert axis({"choice": [3, 5]}).cells(3).ticks == [(0.0, "3"), (1.0, "5")]
 
 
 def test_names_are_short_where_that_is_unique() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from synthetic import (
     COMPACTNESS,
     EPSILON,
     PATIENCE,
+    SWEEP_YAML,
     WARMUP,
     diverged_at,
     drawn,
@@ -31,9 +33,12 @@ from sweep.analysis.importance import (
     importance_for_divergence,
 )
 from sweep.analysis.parallel import parallel_coordinates
-from sweep.analysis.patience import Replayed, patience_tradeoff, tradeoff
+from sweep.analysis.patience import patience_tradeoff
+from sweep.analysis.rates import Rate
+from sweep.analysis.replay import Replayed, Tradeoff, tradeoff
+from sweep.analysis.results import Results
 from sweep.analysis.slices import correlations, slices
-from sweep.analysis.stability import Rate, stability_map
+from sweep.analysis.stability import stability_map
 from sweep.analysis.timeline import deaths, divergence_timeline
 from sweep.record import Outcome, ParameterValue, Status, TrialRecord
 
@@ -118,6 +123,22 @@ def test_step_at_the_switch_on_is_the_difference_of_the_two_epochs_beside_it() -
     )
 
 
+def test_rungs_of_a_leader_are_marked_so_many_epochs_after_its_own_switch_on() -> None:
+    clock = "scheduler: {{name: asha, clock: activation, grace_period: 3, reduction_factor: 2}}"
+    yaml = re.sub("scheduler: .*", clock, SWEEP_YAML) + "presets: [baseline]\n"
+    results = results_of(
+        trial(0, Status.COMPLETED, [0.5] * 20, parameters(warmup=2)),
+        trial(1, Status.COMPLETED, [0.4] * 20, parameters(warmup=5)),
+        yaml=yaml,
+    )
+    assert results.spec.rungs() == [3, 6, 12]
+    figure = learning_curves(results).figure
+    assert figure is not None
+    (rungs,) = (trace for trace in figure.data if trace.name == "rung")
+    # After 2 + 3 trained epochs, that is with epoch 4.
+    assert list(rungs.x) == [4, 7, 13, 7, 10, 16]
+
+
 # --- stability ------------------------------------------------------------------------------------
 
 
@@ -165,6 +186,30 @@ def test_field_of_the_map_without_a_trial_stays_empty() -> None:
     assert list(shades.z[2]) == [None, None, 0.25]
 
 
+def test_map_of_three_parameters_shows_each_trial_with_the_warm_ups_of_its_length() -> None:
+    results = results_of(
+        *(
+            trial(
+                n,
+                diverged_at(2) if n == 0 else Status.COMPLETED,
+                [0.5] * 20,
+                parameters(epsilon=(0, 1e-6)[n % 2], warmup=2 + n, compactness=10 ** -(n / 2)),
+            )
+            for n in range(6)
+        )
+    )
+    figure = stability_map(results).figure
+    assert figure is not None
+    assert [title.text for title in figure.layout.annotations] == [
+        "warmup_epochs 2 – 3",
+        "warmup_epochs 4 – 5",
+        "warmup_epochs 6 – 7",
+    ]
+    shades = [trace for trace in figure.data if trace.type == "heatmap"]
+    counts = [[text for row in trace.text for text in row if text] for trace in shades[2:]]
+    assert counts == [["1/1", "0/1"], ["0/1", "0/1"], ["0/1", "0/1"]]
+
+
 # --- timeline -------------------------------------------------------------------------------------
 
 
@@ -188,40 +233,61 @@ def test_divergence_is_placed_from_the_switch_on_by_epoch_and_step() -> None:
 
 # Best so far after each epoch: patience counts from epoch 4 (warm-up 2, ramp-up 2).
 CURVE = [0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.5, 0.7, *[0.7] * 12]
+DRAWN = SWEEP_YAML + "replay_patience: false\n"
+
+
+def traded(results: Results) -> Tradeoff | None:
+    return tradeoff(results.spec, results.records)
 
 
 def test_replayed_patience_stops_where_training_would_have_stopped() -> None:
     # No improvement in epochs 5 and 6: patience 2 stops after epoch 6 with 0.5. Patience 3 sees
     # 0.7 in epoch 7 and stops after epoch 10, patience 5 after epoch 12, …
-    results = results_of(*(trial(n, Status.COMPLETED, CURVE, parameters()) for n in range(3)))
-    found = tradeoff(results)
+    records = [trial(n, Status.COMPLETED, CURVE, parameters()) for n in range(3)]
+    results = results_of(*records, yaml=DRAWN)
+    found = traded(results)
     assert found is not None
     assert found.curves == 3
-    assert [(s.patience, s.epochs, round(s.lost, 9), s.best) for s in found.steps] == [
-        (2, 21, 0.2, 0.5),
-        (3, 33, 0.0, 0.7),
-        (5, 39, 0.0, 0.7),
-        (8, 48, 0.0, 0.7),
-        (10, 54, 0.0, 0.7),
-        (15, 60, 0.0, 0.7),
+    assert [(s.label, s.epochs, round(s.lost, 9), s.best) for s in found.steps] == [
+        ("2", 21, 0.2, 0.5),
+        ("3", 33, 0.0, 0.7),
+        ("5", 39, 0.0, 0.7),
+        ("8", 48, 0.0, 0.7),
+        ("10", 54, 0.0, 0.7),
+        ("15", 60, 0.0, 0.7),
     ]
-    assert found.enough.patience == 3
+    assert found.enough.label == "3"
     assert "Patience 3 is enough: the average of 3 trials loses 0.0000 Dice against 15" in (
         patience_tradeoff(results).finding
     )
     assert "saves 45 % of 60 epochs" in patience_tradeoff(results).finding
 
 
+def test_replayed_patiences_are_those_of_the_space_and_one_curve_answers_for_them() -> None:
+    results = results_of(trial(0, Status.EARLY_STOPPED, CURVE[:16], parameters()))
+    found = traded(results)
+    assert found is not None
+    assert [(step.label, step.epochs) for step in found.steps] == [("3", 11), ("5", 13), ("8", 16)]
+    assert patience_tradeoff(results).finding == (
+        "Patience 3 is enough: the average of 1 trial loses 0.0000 Dice against 8 (at most 0.002"
+        " is tolerated; the worst loses 0.0000) and it saves 31 % of 16 epochs."
+    )
+
+
 def test_curve_cut_by_its_own_patience_answers_for_no_longer_one() -> None:
     stopped = [trial(n, Status.EARLY_STOPPED, CURVE[:11], parameters(patience=3)) for n in range(3)]
-    found = tradeoff(results_of(*stopped))
+    found = traded(results_of(*stopped, yaml=DRAWN))
     assert found is not None
-    assert found.steps[-1] == Replayed(patience=3, lost=0.0, most_lost=0.0, best=0.7, epochs=33)
+    assert found.steps[-1] == Replayed(
+        setting={PATIENCE: 3}, lost=0.0, most_lost=0.0, best=0.7, epochs=33
+    )
 
 
-def test_pruned_curves_are_not_replayed() -> None:
-    pruned = [trial(n, Status.PRUNED, CURVE, parameters()) for n in range(5)]
-    assert tradeoff(results_of(*pruned)) is None
+def test_curves_that_were_pruned_too_early_are_not_replayed() -> None:
+    pruned = [trial(n, Status.PRUNED, CURVE[:6], parameters()) for n in range(5)]
+    assert traded(results_of(*pruned, yaml=DRAWN)) is None
+    assert traded(results_of(*pruned)) is None
+    assert "nothing to replay" in patience_tradeoff(results_of(*pruned)).finding
 
 
 # --- budget ---------------------------------------------------------------------------------------

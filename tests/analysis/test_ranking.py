@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from sweep.analysis.columns import COLUMNS
 from sweep.analysis.ranking import (
-    COLUMNS,
     ranking_frame,
     ranking_json,
     ranking_markdown,

@@ -5,8 +5,9 @@ import io
 import pytest
 import typer
 
-from sweep.console.exits import INTERRUPTED, exit_codes
+from sweep.console.exits import exit_codes
 from sweep.errors import InputError, Mistake, ResultsError, SweepError, SweepFailed
+from sweep.interrupted import INTERRUPTED
 
 
 @pytest.mark.parametrize(

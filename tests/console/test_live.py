@@ -8,7 +8,7 @@ from rich.console import Console
 
 from sweep.console.live import SHOWN_RUNNING, LiveView
 from sweep.console.progress import Progress
-from sweep.record import Status
+from sweep.record import EpochMetrics, Status
 
 widths = pytest.mark.parametrize("width", [100, 60])
 
@@ -43,7 +43,8 @@ def test_view_shows_progress_counts_best_and_running_trials(
     text = words(drawn(progress, width))
     assert "1/10" in text
     assert "1 min 30 s" in text
-    assert "1 running · 0 completed · 1 early-stopped · 0 pruned · 0 diverged · 0 failed" in text
+    every = "1 running · 0 completed · 1 early-stopped · 0 pruned · 0 diverged · 0 failed"
+    assert (every if width >= len(every) else "1 running · 1 early-stopped best") in text
     assert "best so far: validation Dice 0.7500 t0000 at epoch 1" in text
     for part in ("▸ t0001", "2/4 epochs", "Dice –", "best 0.5000"):
         assert part in text
@@ -104,3 +105,40 @@ def test_error_inside_the_view_passes_through_it(progress: Progress) -> None:
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
     with pytest.raises(KeyboardInterrupt), LiveView("quickstart", progress, console):
         raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_every_running_trial_and_every_count_takes_one_line_from_60_columns_on(
+    progress: Progress, story: Any, width: int
+) -> None:
+    for number in range(7):
+        story.start(number, 0.5)
+    for number, status in enumerate(status for status in Status if status.is_final):
+        story.end(number, status)
+    progress.max_epochs = 100
+    lines = drawn(progress, width).splitlines()
+    assert sum("▸" in line for line in lines) == 2
+    assert ["best 0.5000" in line for line in lines if "▸" in line] == [True, True]
+    [best] = [number for number, line in enumerate(lines) if line.startswith("best so far")]
+    assert best <= 3 if width < 78 else best == 2
+
+
+def test_wide_screen_shows_what_sets_the_running_trials_apart(progress: Progress) -> None:
+    progress.trial_started("t0000", {"loss.warmup_epochs": 3, "loss.weights.aspect": 0.03125})
+    assert "warmup_epochs=3 aspect=0.0312" in drawn(progress, 120)
+    assert "warmup_epochs" not in drawn(progress, 70)
+
+
+def test_what_trials_warn_of_is_one_line_a_sentence_with_the_number_of_trials(
+    progress: Progress,
+) -> None:
+    clipped = "channel 0 [red]was clipped[/red] " + "and so on " * 20
+    for number in range(3):
+        progress.trial_started(f"t{number:04d}", {})
+        metrics = EpochMetrics(epoch=0, val_dice=0.5, warnings=(clipped,))
+        progress.epoch_reported(f"t{number:04d}", metrics)
+    text = drawn(progress, 60)
+    [line] = [line for line in text.splitlines() if "!" in line]
+    assert line.startswith("  ! t0000 and 2 more: channel 0 [red]was clipped[/red] and")
+    assert line.endswith("…")
+    assert progress.warning_words == [f"t0000 and 2 more: {clipped}"]

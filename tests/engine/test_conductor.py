@@ -98,6 +98,7 @@ def train(folder: Path) -> Curve:
 
 def spec_of(**changes: Any) -> SweepSpec:
     values = {"name": "toy", "trials": 9, "space": SPACE, "searcher": "random", "scheduler": "none"}
+    values["replay_patience"] = False  # a second setting to draw, whichever
     return SweepSpec.model_validate(
         {"trainer": {"epochs": EPOCHS}, "loss": {"warmup_epochs": 0}} | values | changes
     )
@@ -109,6 +110,12 @@ SWEEPS = {
     "grid_asha": spec_of(space=GRID, searcher="grid", scheduler=ASHA),
     "tpe": spec_of(searcher={"name": "tpe", "startup_trials": 3}),
     "tpe_asha": spec_of(searcher={"name": "tpe", "startup_trials": 3}, scheduler=ASHA),
+    "replayed_tpe_asha": spec_of(
+        searcher={"name": "tpe", "startup_trials": 3},
+        scheduler=ASHA,
+        presets=["geometric-v2.3"],
+        replay_patience=True,
+    ),
     # Of these presets the first lies inside the space, the second has no patience at all.
     "presets_tpe": spec_of(
         searcher={"name": "tpe", "startup_trials": 3}, presets=["baseline", "geometric-v2.3"]
@@ -293,6 +300,19 @@ def test_presets_are_the_first_trials_and_the_searcher_has_the_rest(tmp_path: Pa
     assert configs[0] == spec.preset_trial("baseline")
     assert configs[1] == spec.preset_trial("geometric-v2.3")
     assert configs[2] == spec.trial(records[2].parameters)
+
+
+def test_trials_are_trained_under_the_most_patient_setting_where_patience_is_replayed(
+    tmp_path: Path,
+) -> None:
+    spec = SWEEPS["replayed_tpe_asha"]
+    records = run(spec, tmp_path / "toy")
+    patience = [record.parameters["early_stopping.patience"] for record in records]
+    assert patience == [None, *[49] * 8]  # of the preset its own: none
+    assert len({record.parameters["optimizer.lr"] for record in records}) == 9
+    for record in records[1:]:
+        config = load_trial(tmp_path / "toy" / "trials" / record.trial_id / "config.yaml")
+        assert config.early_stopping.patience == 49
 
 
 def test_a_grid_is_walked_from_its_start_after_the_presets(tmp_path: Path) -> None:

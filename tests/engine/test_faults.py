@@ -15,7 +15,7 @@ from sweep.record import Status
 
 DIED = """\
 The actor died unexpectedly before finishing this task.
-	class_name: with_resources.<locals>.ResourceTrainable
+	class_name: TrialActor
 	pid: 28953
 The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker exit \
 detail: Worker unexpectedly exits with a connection error code 2. End of file. Some common causes \
@@ -26,7 +26,7 @@ ID: f9a6) was 1.35GB used / 23.54GB limit (0.057341)
 OOM kill reason: Memory usage 1449381888B exceeded threshold of 25276504B
 Refer to the documentation on how to address the out of memory issue: https://docs.ray.io/"""
 RAISED = """\
-ray::ResourceTrainable.train() (pid=1234, ip=192.0.2.2, actor_id=ef3b)
+ray::t0001 sqrt_epsilon=1e-6 epoch 3 Dice 0.9512 (pid=1234, ip=192.0.2.2, actor_id=ef3b)
   File "trainable.py", line 331, in train
     result = self.step()
   File "training.py", line 7, in run_epoch

@@ -451,7 +451,8 @@ def stormy(tmp_path_factory: pytest.TempPathFactory) -> Storm:
 
 def worker_of(process: subprocess.Popen[str]) -> int:
     """Process id of the one worker that trains."""
-    [worker] = [pid for pid, title in descendants(process.pid).items() if "Trainable" in title]
+    titles = descendants(process.pid)
+    [worker] = [pid for pid, title in titles.items() if title.startswith("ray::t0")]
     return worker
 
 

@@ -196,6 +196,29 @@ def test_any_value_in_any_file(ask: Ask, fresh: Fresh, data: st.DataObject, form
 
 
 @half
+@given(data=st.data())
+def test_any_value_in_any_file_of_a_sweep_that_is_watched(
+    ask: Ask, fresh: Fresh, data: st.DataObject
+) -> None:
+    folder = fresh()
+    file = folder / data.draw(some_json_file)
+    whole = file.suffix == ".json"
+    lines = [file.read_text()] if whole else file.read_text().splitlines()
+    place = data.draw(st.integers(0, len(lines) - 1))
+    lines[place] = changed(lines[place], data.draw)
+    file.write_text("\n".join(lines) + "\n", errors="surrogatepass")
+    before = files_under(folder)
+    answer = ask("watch", folder.name, "--once")
+    assert files_under(folder) == before
+    assert answer.acts == []
+    assert answer.code in (0, 2)
+    assert "Traceback" not in answer.stderr
+    assert PRINTABLE.fullmatch(answer.stderr)
+    assert PRINTABLE.fullmatch(answer.stdout)
+    assert (answer.stdout == "") == (answer.code == 2)
+
+
+@half
 @given(data=st.data(), form=st.sampled_from(FORMATS))
 def test_any_bytes_in_any_file(ask: Ask, fresh: Fresh, data: st.DataObject, form: str) -> None:
     folder = fresh()

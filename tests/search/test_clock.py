@@ -9,6 +9,7 @@ import pytest
 from sweep.search.clock import SinceActivation, TrainedEpochs, make_clock
 from sweep.spec.check import check_sweep
 from sweep.spec.sweep import SweepSpec
+from sweep.spec.warn import warnings
 
 SPACE = {"loss.warmup_epochs": {"randint": [2, 12]}, "loss.sqrt_epsilon": {"choice": [0, 1e-6]}}
 
@@ -107,6 +108,58 @@ def test_else_trained_epochs_count(changes: dict[str, Any]) -> None:
     spec = spec_of(**changes)
     assert not spec.compares_gains
     assert isinstance(make_clock(spec), TrainedEpochs)
+
+
+def unset(**changes: Any) -> SweepSpec:
+    """A sweep whose file says nothing of presets."""
+    values = spec_of(**changes).model_dump(mode="json") | {"scheduler": "asha"} | changes
+    del values["presets"]
+    return SweepSpec.model_validate(values)
+
+
+def test_baseline_is_the_first_trial_without_being_asked_for_where_gains_can_be_compared() -> None:
+    spec = unset()
+    assert spec.presets == ("baseline",)
+    assert spec.compares_gains
+    assert spec == spec_of(scheduler="asha")
+    assert SweepSpec.model_validate(spec.model_dump(mode="json") | {"presets": None}) == spec
+
+
+def test_baseline_comes_with_a_clock_that_is_asked_for() -> None:
+    space = {"loss.sqrt_epsilon": {"choice": [0, 1e-6]}}
+    scheduler = {"name": "asha", "clock": "activation"}
+    assert unset(space=space, scheduler=scheduler).presets == ("baseline",)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"space": {"loss.sqrt_epsilon": {"choice": [0, 1e-6]}}},
+        {"space": {**SPACE, "optimizer.lr": {"choice": [0.1, 0.01]}}},
+        {"scheduler": {"name": "asha", "clock": "epochs"}},
+        {"scheduler": "none"},
+    ],
+    ids=["one_warmup", "several_trunks", "another_clock", "no_scheduler"],
+)
+def test_no_baseline_is_trained_that_nobody_asked_for_and_nothing_compares_with(
+    changes: dict[str, Any],
+) -> None:
+    assert unset(**changes).presets == ()
+    assert not unset(**changes).compares_gains
+
+
+def test_baseline_counts_as_a_trial_and_a_grid_makes_room_for_it() -> None:
+    grid = {"loss.warmup_epochs": {"grid": [2, 4, 6]}}
+    values = {"name": "toy", "space": grid, "searcher": "grid"}
+    assert SweepSpec.model_validate(values).trials == 4
+    assert SweepSpec.model_validate(values | {"scheduler": "none"}).trials == 3
+
+
+def test_sweep_of_the_baseline_alone_is_told() -> None:
+    spec = spec_of(trials=1)
+    assert "1 trial: all for presets and enqueued configurations, none for what is searched" in (
+        warnings(spec)
+    )
 
 
 def test_gains_without_a_baseline_are_a_mistake() -> None:

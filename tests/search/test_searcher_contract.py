@@ -52,6 +52,7 @@ every_searcher = pytest.mark.parametrize("name", SEARCHERS)
 
 
 def spec_with(**settings: Any) -> SweepSpec:
+    settings = {"replay_patience": False} | settings  # a searcher does not care what it searches
     return SweepSpec.model_validate({"name": "contract", **settings})
 
 

@@ -342,9 +342,10 @@ def test_the_effective_trial_is_readable_yaml(write) -> None:
 def test_the_effective_sweep_has_what_was_derived(write) -> None:
     text = to_yaml(load_sweep(write(SPACE + "seed: 3\ntime_budget: 5400")))
     assert text.startswith(
-        "name: x\nspace:\n  loss.warmup_epochs:\n    randint: [0, 5]\n"
-        "searcher:\n  name: tpe\n  seed: 3\n  startup_trials: 10\npresets: []\nwarm_start: null\n"
-        "trials: 20\n"
-        "scheduler:\n  name: asha\n  grace_period: 15\n  clock: epochs\n  reduction_factor: 3\n"
+        "name: x\nspace:\n  loss.warmup_epochs:\n    randint: [0, 5]\nreplay_patience: true\n"
+        "searcher:\n  name: tpe\n  seed: 3\n  startup_trials: 10\n"
+        "scheduler:\n  name: asha\n  grace_period: 20\n  clock: activation\n"
+        "  reduction_factor: 3\n"
+        "presets: [baseline]\nwarm_start: null\ntrials: 20\n"
     )
     assert "time_budget: 90m\n" in text

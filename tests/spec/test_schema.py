@@ -26,6 +26,12 @@ from sweep.spec.tree import choosing_keys, setting_names
 ROOT = Path(__file__).parent.parent.parent
 SPACE = "space: {loss.warmup_epochs: {randint: [0, 5]}}\n"
 SWEEPS, TRIALS = Draft7Validator(sweep_schema()), Draft7Validator(trial_schema())
+ALTERNATIVES: list[dict[str, Any]] = [
+    {"data": {"source": "shapes"}},
+    {"data": {"source": "brain"}},
+    {"data": {"source": "nnunet_raw", "folder": "x"}},
+    {"trainer": {"kind": "nnunet", "dataset": 502}},
+]
 SEARCHED = sweep_schema()["properties"]["space"]["properties"]
 
 
@@ -53,7 +59,10 @@ def test_schemas_are_schemas(validator: Draft7Validator) -> None:
     Draft7Validator.check_schema(validator.schema)
 
 
-@pytest.mark.parametrize("space", sorted(ROOT.glob("search_spaces/*.yaml")), ids=lambda p: p.stem)
+SHIPPED = [*sorted(ROOT.glob("search_spaces/*.yaml")), ROOT / "examples" / "custom.yaml"]
+
+
+@pytest.mark.parametrize("space", SHIPPED, ids=lambda p: p.stem)
 def test_every_shipped_search_space_names_the_schema_and_fits_it(space: Path) -> None:
     text = space.read_text(encoding="utf-8")
     file = text.partition("\n")[0].removeprefix("# yaml-language-server: $schema=")
@@ -100,6 +109,7 @@ def test_every_possible_sweep_fits_its_schema_as_written_and_as_effective(
         "evaluation: {metrics: [hd95]}",
         "data: {source: nnunet_raw, folder: x}",
         "resources: {cpu: 0.5, gpu: auto}",
+        "trainer: {kind: nnunet, dataset: 502, fold: all}",
         "trainer: {epochs: 1e1}\nspace: {seed: {grid_search: [1]}}\nsearcher: grid",
         "space: {loss.main: {categorical: [dice_ce, dice_focal]}}",
         "space: {data.slice_axis: {randint: [0, 3]}}\ndata: {source: nnunet_raw, folder: x}",
@@ -138,6 +148,10 @@ def test_schema_and_check_accept(tmp_path: Path, text: str) -> None:
         "data: {source: brain, size: 64}",
         "trainer: {epoch: 10}",
         "trainer: 10",
+        "trainer: {kind: nnunet}",
+        "trainer: {kind: nnunet, dataset: 502, options: {}}",
+        "trainer: {kind: custom}",
+        "space: {trainer.options: {choice: [1]}}",
         "loss: {weights: {compactness: -1}}",
         "loss: {sqrt_epsilon: small}",
         "evaluation: {metrics: [hd]}",
@@ -164,7 +178,13 @@ def test_schema_and_check_refuse(tmp_path: Path, text: str) -> None:
 
 
 def test_single_settings_that_can_be_searched_are_in_the_schema_of_the_space() -> None:
-    lists = {"network.channels", "evaluation.metrics", "expect"}
+    lists = {
+        "network.channels",
+        "evaluation.metrics",
+        "expect",
+        "trainer.patch_size",
+        "trainer.options",
+    }
     assert set(SEARCHED) | choosing_keys() | lists >= set(setting_names())
     assert set(SEARCHED) <= set(setting_names()) - choosing_keys() - {"network.channels", "expect"}
 
@@ -175,10 +195,8 @@ def test_proposed_distribution_draws_what_the_setting_takes(key: str) -> None:
         pytest.skip("each needs other levels")
     values: dict[str, Any] = {"name": "x", "space": {key: SEARCHED[key]["examples"][0]}}
     values["loss"] = {"main": "dice_focal"}  # has a gamma
-    sources = [{"source": "shapes"}, {"source": "brain"}, {"source": "nnunet_raw", "folder": "x"}]
     found = [
-        list(check_space(SweepSpec.model_validate({**values, "data": source})))
-        for source in sources
+        list(check_space(SweepSpec.model_validate({**values, **others}))) for others in ALTERNATIVES
     ]
     assert [] in found, found[0]
 

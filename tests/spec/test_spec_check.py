@@ -164,9 +164,10 @@ def test_the_grid_searcher_needs_listed_values(tmp_path) -> None:
 
 def test_more_trials_than_the_grid_has_points_is_a_mistake(tmp_path) -> None:
     text = BASE + "  seed: {grid: [0, 1, 2]}\nsearcher: grid\ntrials: "
-    assert told(tmp_path, text + "6\n") == []
-    assert told(tmp_path, text + "7\n") == [
-        "6: trials: must be at most 6, the size of the grid, but is 7"
+    # of seeds alone: patience, which BASE searches too, is replayed
+    assert told(tmp_path, text + "3\n") == []
+    assert told(tmp_path, text + "4\n") == [
+        "6: trials: must be at most 3, the size of the grid, but is 4"
     ]
 
 
@@ -174,7 +175,10 @@ def test_a_grid_beyond_all_bounds_is_a_mistake(tmp_path) -> None:
     values = ", ".join(map(str, range(1, 200)))
     keys = ("seed", "trainer.threads", "trainer.batch_size")
     text = BASE + "".join(f"  {key}: {{grid: [{values}]}}\n" for key in keys) + "searcher: grid"
-    # 2 · 199³; there is no line, since the number is a default
+    # 199³; there is no line, since the number is a default
+    assert told(tmp_path, text) == [" trials: must be at most 1000000, but is 7880599"]
+    # 2 · 199³ where patience is not replayed
+    text += "\nreplay_patience: false"
     assert told(tmp_path, text) == [" trials: must be at most 1000000, but is 15761198"]
 
 

@@ -11,7 +11,8 @@ from sweep.spec.sweep import SweepSpec
 
 
 def sweep(**values) -> SweepSpec:
-    defaults = {"name": "x", "space": {"loss.warmup_epochs": {"randint": [2, 9]}}}
+    space = {"loss.warmup_epochs": {"randint": [2, 9]}}
+    defaults = {"name": "x", "space": space, "presets": []}
     return SweepSpec.model_validate(defaults | values)
 
 

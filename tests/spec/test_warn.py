@@ -11,6 +11,7 @@ QUIET = {
     "space": {"loss.warmup_epochs": {"randint": [2, 9]}},
     "trainer": {"epochs": 100},
     "early_stopping": {"patience": 20},
+    "presets": [],
 }
 ASHA_5 = {"name": "asha", "grace_period": 5, "reduction_factor": 3}
 EPSILON = (

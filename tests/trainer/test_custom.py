@@ -34,7 +34,11 @@ def trial(entry: str = DISCS, **changes: Any) -> TrialSettings:
             "device": "cpu",
             "options": {"width": 8, "noise": 0.3},
         },
-        "loss": {"warmup_epochs": 2, "rampup_epochs": 0, "weights": {"boundary": 0.0, "aspect": 0.0}},
+        "loss": {
+            "warmup_epochs": 2,
+            "rampup_epochs": 0,
+            "weights": {"boundary": 0.0, "aspect": 0.0},
+        },
         "optimizer": {"lr": 0.05, "momentum": 0.9},
     }
     values["loss"] |= changes
@@ -139,8 +143,12 @@ def test_option_that_nothing_reads_is_told(tmp_path: Path) -> None:
 
 
 def test_other_class_than_was_named_is_not_trained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CustomTraining, "effective", lambda self: {"trainer.entry": "other.py:Disc"})
-    with pytest.raises(NotApplied, match=r"trainer.entry is .*DiscTraining' .* but 'other.py:Disc'"):
+    monkeypatch.setattr(
+        CustomTraining, "effective", lambda self: {"trainer.entry": "other.py:Disc"}
+    )
+    with pytest.raises(
+        NotApplied, match=r"trainer.entry is .*DiscTraining' .* but 'other.py:Disc'"
+    ):
         fit(trial())
 
 

@@ -1,4 +1,4 @@
-"""Found by ``nnUNetv2_train … -tr nnUNetTrainerGeometric`` where nnUNet_extTrainer names this folder."""
+"""Where ``-tr nnUNetTrainerGeometric`` ends: nnU-Net imports this file."""
 
 from sweep.nnunet.trainer import nnUNetTrainerGeometric
 

@@ -1,0 +1,66 @@
+"""What a sweep and each of its trials was run with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from sweep.analysis.axes import is_number
+from sweep.errors import ResultsError
+from sweep.record import ParameterValue, TrialRecord
+from sweep.spec.presets import PRESETS
+from sweep.spec.sweep import SweepSpec
+from sweep.spec.tree import run_ending_keys, value_of
+from sweep.spec.wording import findings_of
+from sweep.store.layout import Layout
+from sweep.store.read import read_sweep
+
+LARGEST = 1e300
+"""Beyond it a file from elsewhere may hold whole numbers, but no setting is meant."""
+
+
+def read_spec(folder: Path) -> SweepSpec:
+    """The effective spec; only its form is looked at, since the sweep has run with it.
+
+    Raises:
+        ResultsError: ``folder`` is no results folder, or its sweep.yaml is broken.
+    """
+    try:
+        return SweepSpec.model_validate(read_sweep(folder))
+    except ValidationError as error:
+        first = findings_of(error, SweepSpec)[0]
+        key = ".".join(map(str, first.path))
+        raise ResultsError(f"{Layout(folder).sweep_yaml}: {key}: {first.message}") from error
+
+
+def read_replaying_spec(folder: Path) -> SweepSpec | None:
+    """The same of a sweep that answers by replay; None, at little cost, for any other."""
+    space = read_sweep(folder).get("space")
+    if not isinstance(space, dict) or not run_ending_keys() & space.keys():
+        return None
+    spec = read_spec(folder)
+    return spec if spec.replayed else None
+
+
+def setting_of(spec: SweepSpec, record: TrialRecord, key: str) -> ParameterValue:
+    """What a trial had for the setting ``key``: searched, of its preset, or the sweep's."""
+    if key in record.parameters:
+        return record.parameters[key]
+    preset = PRESETS.get(record.preset or "")
+    if preset is not None and key in preset.settings:
+        return preset.settings[key]
+    value: ParameterValue = value_of(spec, key)
+    return value
+
+
+def number_of(spec: SweepSpec, record: TrialRecord, key: str) -> float:
+    """The same as a number; 0 where it is none, or more than a float holds."""
+    value = setting_of(spec, record, key)
+    return float(value) if is_number(value) and abs(value) < LARGEST else 0.0
+
+
+def rampup_end(spec: SweepSpec, record: TrialRecord) -> int:
+    """Epoch from which a trial's geometric loss acts in full."""
+    keys = ("loss.warmup_epochs", "loss.rampup_epochs")
+    return int(sum(number_of(spec, record, key) for key in keys))

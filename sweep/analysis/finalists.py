@@ -1,0 +1,63 @@
+"""Which trials of a search are looked at once more: its leaders, and the baseline beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sweep.analysis.ranking import best_first
+from sweep.record import Replicate, TrialRecord, searched
+from sweep.spec.confirm import blocks
+from sweep.spec.presets import BASELINE
+from sweep.spec.sweep import SweepSpec
+
+WITHOUT_CONFIRM = 5
+"""Finalists of a sweep that does not say how many it confirms."""
+
+
+def finalists(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The first of the search by its best validation Dice, then the baseline where it is not there.
+
+    Of several trials with one and the same configuration only the first is one. The baseline is
+    the control: whatever is gained is gained over it.
+
+    Args:
+        spec: of the sweep.
+        records: of all its trials.
+    """
+    every = [record for record in best_first(searched(records)) if _has_dice(record)]
+    top = spec.confirm.top if spec.confirm else WITHOUT_CONFIRM
+    found: dict[str, TrialRecord] = {}
+    for record in every:
+        if len(found) == top:
+            break
+        found.setdefault(repr((record.preset, sorted(record.parameters.items()))), record)
+    leaders = list(found.values())
+    controls = [r for r in every if r.preset == BASELINE and r not in leaders]
+    return [*leaders, *controls]
+
+
+def missing_replicates(
+    spec: SweepSpec, records: Iterable[TrialRecord]
+) -> list[tuple[Replicate, TrialRecord]]:
+    """The replicates that `confirm` asks for and that were never started, each with its trial.
+
+    Block by block: all finalists on the first seed, then all on the second. So what an interrupted
+    sweep has can be compared, and the warm-up of a seed is shared.
+
+    Args:
+        spec: of the sweep, whose search has ended.
+        records: of all its trials.
+    """
+    records = list(records)
+    started = {record.replicate for record in records if record.replicate is not None}
+    chosen = finalists(spec, records)
+    wanted = (
+        (Replicate(record.trial_id, seed, fold), record)
+        for seed, fold in blocks(spec)
+        for record in chosen
+    )
+    return [(replicate, record) for replicate, record in wanted if replicate not in started]
+
+
+def _has_dice(record: TrialRecord) -> bool:
+    return record.status.has_result and record.best is not None

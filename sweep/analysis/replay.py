@@ -1,0 +1,240 @@
+"""What a trial would have come to under another early stopping, by replaying its recorded curve.
+
+Early stopping decides where a run ends and nothing of what it trains before, so a curve that was
+recorded under a more patient setting begins with the curve under a less patient one: a replay tells
+the same epochs and the same Dice, bit for bit, as training with it would.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeGuard
+
+from sweep.analysis.axes import is_number
+from sweep.analysis.effective import LARGEST, rampup_end, setting_of
+from sweep.record import ParameterValue, Status, TrialRecord
+from sweep.spec.replayed import candidates
+from sweep.spec.sweep import SweepSpec
+from sweep.stopping import EarlyStopping
+
+PATIENCE = "early_stopping.patience"
+MIN_DELTA = "early_stopping.min_delta"
+COUNTS_FROM = "early_stopping.counts_from"
+
+TOLERANCE = 0.002
+"""Dice that may be lost to an earlier end: less than seeds differ by."""
+LADDER = (2, 3, 5, 8, 10, 15, 20, 30, 50, 75, 100)
+"""Candidates where no patience is replayed, beside those that were searched."""
+LEAST_CURVES = 3
+"""Curves that must then be known to their end under the longest candidate."""
+
+Setting = Mapping[str, ParameterValue]
+"""Some of the settings that end runs, by dotted name; the others are a trial's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A run as it would have ended.
+
+    Args:
+        dice: best validation Dice; None where no epoch measured any.
+        best_epoch: the epoch of it, from 0, the first of equals.
+        epochs: number of epochs trained.
+    """
+
+    dice: float | None
+    best_epoch: int | None
+    epochs: int
+
+
+def replay(record: TrialRecord, stopping: EarlyStopping) -> Replay | None:
+    """The trial under ``stopping``, fresh; None where its record ends before it would have.
+
+    A record that its own patience ended, a scheduler or a divergence, answers only for what would
+    have stopped within it; one that came to its last epoch for everything.
+    """
+    epochs = stopping.replay((epoch.epoch, epoch.val_dice) for epoch in record.history)
+    if epochs is None:
+        if record.status is not Status.COMPLETED:
+            return None
+        epochs = len(record.history)
+    best = replace(record, history=record.history[:epochs]).best
+    if best is None:
+        return Replay(None, None, epochs)
+    return Replay(best.val_dice, best.epoch, epochs)
+
+
+def stopping_of(spec: SweepSpec, record: TrialRecord, setting: Setting) -> EarlyStopping:
+    """The early stopping of a trial that has ``setting``, and else what it had."""
+
+    def value(key: str) -> ParameterValue:
+        return setting[key] if key in setting else setting_of(spec, record, key)
+
+    patience, min_delta = value(PATIENCE), value(MIN_DELTA)
+    return EarlyStopping(
+        patience=int(patience) if _is_sane(patience) else None,
+        min_delta=float(min_delta) if _is_sane(min_delta) else 0.0,
+        first_epoch=rampup_end(spec, record) if value(COUNTS_FROM) == "rampup_end" else 0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Enough:
+    """The early stopping that would have been enough for one trial.
+
+    Args:
+        setting: the cheapest candidate within `TOLERANCE` of the best that any of them reaches.
+        replay: the trial under it.
+    """
+
+    setting: Setting
+    replay: Replay
+
+
+def enough(spec: SweepSpec, record: TrialRecord) -> Enough | None:
+    """Of what is replayed, what costs the trial the fewest epochs; of equals the least patience.
+
+    None where its record cannot answer for every candidate, or it has no result.
+    """
+    if not spec.replayed or not record.status.has_result:
+        return None
+    settings = candidates(spec.replayed)
+    found = [replay(record, stopping_of(spec, record, setting)) for setting in settings]
+    known = [one for one in found if one is not None and one.dice is not None]
+    if not known or len(known) < len(found):
+        return None
+    best = max(one.dice for one in known if one.dice is not None)
+    close = [
+        Enough(setting, one)
+        for setting, one in zip(settings, known, strict=True)
+        if one.dice is not None and best - one.dice <= TOLERANCE
+    ]
+    return min(close, key=lambda candidate: candidate.replay.epochs)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """All usable curves under one early stopping.
+
+    Args:
+        setting: the candidate.
+        lost: mean over the curves of the Dice lost against the best that any candidate reaches.
+        most_lost: the largest such loss of one curve.
+        best: highest Dice that any curve reaches.
+        epochs: epochs trained, all curves together.
+    """
+
+    setting: Setting
+    lost: float
+    most_lost: float
+    best: float
+    epochs: int
+
+    @property
+    def label(self) -> str:
+        """The setting in words, as `heading` names them: ``5``, ``never``, ``5 · 0.001``."""
+        return " · ".join(_words(key, value) for key, value in self.setting.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Tradeoff:
+    """The answer for every candidate, the cheapest first, over the same ``curves`` trials."""
+
+    steps: tuple[Replayed, ...]
+    curves: int
+
+    @property
+    def enough(self) -> Replayed:
+        """The cheapest whose mean loss is within `TOLERANCE`; where none is, the one that loses
+        least: no longest one need be best where ``min_delta`` is one of several."""
+        close = (step for step in self.steps if step.lost <= TOLERANCE)
+        return next(close, None) or min(self.steps, key=lambda step: step.lost)
+
+    @property
+    def heading(self) -> str:
+        """What the candidates differ in: ``patience``, ``patience · min_delta``."""
+        return " · ".join(key.rpartition(".")[2] for key in self.steps[0].setting)
+
+    @property
+    def front(self) -> tuple[Replayed, ...]:
+        """Of candidates for several settings those that no cheaper one equals in Dice; all of one.
+
+        Every combination would be too long a list to read.
+        """
+        if len(self.steps[0].setting) == 1:
+            return self.steps
+        least, front = math.inf, []
+        for step in self.steps:
+            if step.lost < least:
+                least = step.lost
+                front.append(step)
+        return tuple(front)
+
+
+def tradeoff(spec: SweepSpec, records: Iterable[TrialRecord]) -> Tradeoff | None:
+    """Every candidate replayed over all curves that are known to their end under each of them.
+
+    Where patience is replayed, the candidates are those of the space, and every trial that nobody
+    stopped was trained for all of them. Elsewhere a curve that was cut by its own patience says
+    nothing about a longer one: the longest candidate is then the longest for which at least
+    `LEAST_CURVES` curves are known.
+
+    Returns:
+        None where there are no such curves.
+    """
+    ended = sorted((r for r in records if _has_dice(r)), key=lambda record: record.number)
+    settings = candidates(spec.replayed) if spec.replayed else _ladder(spec, ended)
+    least = 1 if spec.replayed else LEAST_CURVES
+    while settings:
+        found = [[replay(r, stopping_of(spec, r, setting)) for setting in settings] for r in ended]
+        curves = [known for row in found if len(known := _known(row)) == len(row)]
+        if len(curves) >= least:
+            return _tradeoff(settings, curves)
+        settings = [] if spec.replayed else settings[:-1]
+    return None
+
+
+def _tradeoff(settings: Sequence[Setting], curves: Sequence[Sequence[Replay]]) -> Tradeoff:
+    """Args: a row a curve with a replay for each setting."""
+    reached = [[replay.dice or 0.0 for replay in row] for row in curves]
+    lost = [[max(row) - dice for dice in row] for row in reached]
+    steps = [
+        Replayed(
+            setting=setting,
+            lost=sum(row[n] for row in lost) / len(lost),
+            most_lost=max(row[n] for row in lost),
+            best=max(row[n] for row in reached),
+            epochs=sum(row[n].epochs for row in curves),
+        )
+        for n, setting in enumerate(settings)
+    ]
+    return Tradeoff(tuple(sorted(steps, key=lambda step: step.epochs)), len(curves))
+
+
+def _ladder(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[Setting]:
+    tried = {record.parameters.get(PATIENCE) for record in records}
+    tried |= {spec.early_stopping.patience, *LADDER}
+    most = spec.extents.most_epochs
+    return [{PATIENCE: p} for p in sorted({int(p) for p in tried if is_number(p) and 0 < p < most})]
+
+
+def _known(row: Sequence[Replay | None]) -> list[Replay]:
+    return [one for one in row if one is not None]
+
+
+def _has_dice(record: TrialRecord) -> bool:
+    return record.status.has_result and record.best is not None
+
+
+def _is_sane(value: ParameterValue) -> TypeGuard[int | float]:
+    return is_number(value) and abs(value) < LARGEST
+
+
+def _words(key: str, value: ParameterValue) -> str:
+    if value is None:
+        return "never"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)

@@ -1,0 +1,62 @@
+"""nnU-Net's real validation: whole cases, sliding windows, mirroring, in the images' own spacing.
+
+It is what nnU-Net reports at the end of a training. The pseudo Dice of an epoch is a hint at it:
+random patches, all cases poured together, no mirroring. A real validation takes as long as many
+epochs, so it is for finalists.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_module
+
+from sweep.nnunet.asked import nnunet_trainer
+from sweep.nnunet.folders import Folders
+from sweep.nnunet.training import LatestValues, made
+from sweep.spec.settings import TrialSettings
+
+
+def real_validation(
+    settings: TrialSettings, weights: Mapping[str, Any], folder: Path, *, processes: int = 1
+) -> float | None:
+    """Predict the validation cases of the trial's fold as nnU-Net does after a training.
+
+    Args:
+        settings: of the trial.
+        weights: of its network, as its ``best.pt`` holds them under ``model``.
+        folder: where nnU-Net leaves its predictions and ``summary.json``, each value in it.
+        processes: that write predictions beside the one that predicts.
+    Returns:
+        mean Dice over cases and foreground classes; None where nothing is to be found in any case.
+    Raises:
+        InputError: the dataset that it was trained on is gone.
+    """
+    folders = Folders.of(nnunet_trainer(settings), folder)
+    trainer = made(settings, folders)
+    trainer.output_folder = str(folder)
+    trainer.logger = LatestValues()
+    with folders.in_effect(), contextlib.redirect_stdout(io.StringIO()), _at_once(processes):
+        trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        trainer.initialize()
+        trainer.model.load_state_dict(dict(weights))
+        trainer.perform_actual_validation()
+    summary = json.loads((folder / "validation" / "summary.json").read_text(encoding="utf-8"))
+    dice = summary["foreground_mean"]["Dice"]
+    return float(dice) if dice == dice else None
+
+
+@contextlib.contextmanager
+def _at_once(processes: int) -> Iterator[None]:
+    """Processes that nnU-Net starts for a validation; it reads their number when it is imported."""
+    before = nnunet_module.default_num_processes
+    nnunet_module.default_num_processes = processes
+    try:
+        yield
+    finally:
+        nnunet_module.default_num_processes = before

@@ -1,0 +1,36 @@
+"""When a scheduler judges, where the sweep file does not say: its clock, its first judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeVar
+
+from sweep.spec.extents import Extents
+from sweep.spec.space import Distribution
+from sweep.spec.strategy import HyperbandScheduler, StoppingScheduler
+from sweep.spec.tree import late_keys
+
+S = TypeVar("S", bound=StoppingScheduler)
+
+
+def best_clock(space: Mapping[str, Distribution]) -> Literal["epochs", "activation"]:
+    """``activation`` where the warm-up is searched, and one baseline is everybody's trunk."""
+    has_one_trunk = space.keys() <= late_keys()
+    return "activation" if has_one_trunk and "loss.warmup_epochs" in space else "epochs"
+
+
+def with_periods(scheduler: StoppingScheduler, extents: Extents) -> StoppingScheduler:
+    """The scheduler with what its clock and the space suggest, where it says nothing itself."""
+    since = scheduler.clock == "activation"
+    if scheduler.grace_period is None:
+        default = extents.default_grace_period
+        grace = extents.default_grace_since_switch_on if since else default
+        scheduler = with_(scheduler, grace_period=grace)
+    if isinstance(scheduler, HyperbandScheduler) and scheduler.brackets is None:
+        most = extents.most_epochs_since_switch_on if since else extents.most_epochs
+        scheduler = with_(scheduler, brackets=max(1, len(scheduler.rungs(most))))
+    return scheduler
+
+
+def with_(scheduler: S, **changes: object) -> S:
+    return scheduler.model_copy(update=changes)

@@ -1,0 +1,88 @@
+"""``python -m sweep.watch RESULTS``: what a running sweep does, from another terminal."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.console.exits import exit_codes, run_alone
+from sweep.interrupted import forget_interruption
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sweep.console.watching import Watching
+
+INTERVAL = 1.0
+
+
+def command(
+    results: Annotated[str, typer.Argument(metavar="RESULTS", help="A results folder.")],
+    once: Annotated[bool, typer.Option("--once", help="Show where it stands, and end.")] = False,
+    interval: Annotated[
+        float, typer.Option("--interval", min=0.1, help="Seconds between two looks.")
+    ] = INTERVAL,
+) -> None:
+    """Watch a sweep until it ends, reading only its results folder; Ctrl-C ends the watching."""
+    with exit_codes():
+        from sweep.console.watching import Watching
+        from sweep.console.words import make_console
+
+        try:
+            console = make_console()
+            watching = Watching(folder_of(results))
+            watching.look()
+            if once or watching.over:
+                console.print(watching.view(console))
+            elif console.is_terminal:
+                follow_live(watching, console, interval)
+            else:
+                follow_plainly(watching, console, interval)
+            for line in watching.last_words():
+                console.print(line, soft_wrap=True, highlight=False, markup=False)
+        except KeyboardInterrupt:
+            forget_interruption()  # and end well: the sweep itself goes on
+
+
+def folder_of(results: str) -> Path:
+    """The folder that is watched.
+
+    Raises:
+        InputError: ``results`` is a URI.
+    """
+    from sweep.errors import InputError
+    from sweep.store.remote import is_uri
+
+    if is_uri(results):
+        raise InputError.single(
+            f"RESULTS must be a folder, but is {results}: `python -m sweep.rank {results}` shows"
+            " the ranking so far"
+        )
+    return Path(results)
+
+
+def follow_live(watching: Watching, console: Console, interval: float) -> None:
+    """Redraw the view until the sweep is over."""
+    with watching.view(console):
+        while not watching.over:
+            time.sleep(interval)
+            watching.look()
+
+
+def follow_plainly(watching: Watching, console: Console, interval: float) -> None:
+    """Print where the sweep stands, then a line for each trial that ends."""
+    console.print(watching.view(console))
+    while not watching.over:
+        time.sleep(interval)
+        watching.look(console)
+
+
+def main() -> None:
+    run_alone(command)
+
+
+if __name__ == "__main__":
+    main()

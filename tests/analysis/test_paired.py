@@ -1,0 +1,113 @@
+"""The statistics, against SciPy, closed forms and laws."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from sweep.analysis.paired import (
+    bootstrap_interval,
+    groups,
+    holm,
+    mean_interval,
+    paired_p,
+    probability_best,
+    wilcoxon_p,
+)
+
+A = [0.91, 0.93, 0.90, 0.95, 0.92]
+B = [0.90, 0.91, 0.90, 0.92, 0.93]
+
+
+def test_interval_of_the_mean_is_students() -> None:
+    sem = stats.sem(A)
+    expected = stats.t.interval(0.95, 4, loc=np.mean(A), scale=sem)
+    assert mean_interval(A) == pytest.approx(expected, rel=1e-12)
+    # By hand: mean 0.922, s = 0.0192354, t(0.975, 4) = 2.776445.
+    assert mean_interval(A) == pytest.approx((0.898116, 0.945884), abs=1e-6)
+
+
+def test_one_value_has_no_interval() -> None:
+    assert all(math.isnan(bound) for bound in mean_interval([0.9]))
+    assert all(math.isnan(bound) for bound in bootstrap_interval([0.9]))
+
+
+def test_paired_test_is_scipys() -> None:
+    differences = [a - b for a, b in zip(A, B, strict=True)]
+    assert paired_p(differences) == pytest.approx(stats.ttest_rel(A, B).pvalue, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("differences", "p"), [([], 1.0), ([0.5], 1.0), ([0.0, 1e-17], 1.0), ([0.1, 0.1, 0.1], 0.0)]
+)
+def test_differences_without_a_spread_are_told_by_their_size_alone(
+    differences: list[float], p: float
+) -> None:
+    assert paired_p(differences) == p
+
+
+def test_holm_is_the_textbook_example() -> None:
+    # statsmodels 0.14.1, multipletests(method="holm")
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@given(p=st.lists(st.floats(0, 1), max_size=8))
+def test_holm_never_lowers_a_p_and_keeps_their_order(p: list[float]) -> None:
+    adjusted = holm(p)
+    assert all(old <= new <= 1 for old, new in zip(p, adjusted, strict=True))
+    for (p1, a1), (p2, a2) in combinations(zip(p, adjusted, strict=True), 2):
+        assert not (p1 < p2 and a1 > a2)
+
+
+def test_of_two_the_better_is_best_with_one_minus_half_the_p_of_the_paired_test() -> None:
+    table = np.array([A, B]).T
+    exact = 1 - stats.ttest_rel(A, B).pvalue / 2
+    first, second = probability_best(table, draws=200_000)
+    assert first == pytest.approx(exact, abs=0.004)
+    assert first + second == pytest.approx(1)
+    assert probability_best(table) == probability_best(table)
+
+
+def test_equals_share_the_probability_and_one_alone_is_best() -> None:
+    assert probability_best(np.array([A, A]).T) == [0.5, 0.5]
+    assert probability_best(np.array([A]).T) == [1.0]
+
+
+def test_letters_of_a_chain_overlap() -> None:
+    # a and c differ, b differs from neither.
+    assert groups(3, {(0, 2)}) == ["a", "ab", "b"]
+    assert groups(3, set()) == ["a", "a", "a"]
+    assert groups(2, {(0, 1)}) == ["a", "b"]
+
+
+@given(data=st.data(), count=st.integers(0, 7))
+def test_two_share_a_letter_exactly_if_they_do_not_differ(data: st.DataObject, count: int) -> None:
+    pairs = list(combinations(range(count), 2))
+    differ = {pair for pair in pairs if data.draw(st.booleans())}
+    letters = groups(count, differ)
+    assert all(letters)
+    for i, j in pairs:
+        assert bool(set(letters[i]) & set(letters[j])) == ((i, j) not in differ)
+
+
+def test_wilcoxon_leaves_out_equal_cases() -> None:
+    # Five cases, all better: 2 · 2^-5.
+    assert wilcoxon_p([0.1, 0.2, 0.3, 0.4, 0.5, 0.0]) == pytest.approx(0.0625)
+    assert wilcoxon_p([0.0, 0.0]) == 1.0
+
+
+def test_bootstrap_interval_covers_the_mean_and_repeats() -> None:
+    low, high = bootstrap_interval(A)
+    assert low < float(np.mean(A)) < high
+    assert (low, high) == bootstrap_interval(A)
+    # Oracle: SciPy's own percentile bootstrap, to within the noise of both.
+    oracle = stats.bootstrap(
+        (A,), np.mean, method="percentile", n_resamples=20_000, rng=1
+    ).confidence_interval
+    assert (low, high) == pytest.approx((oracle.low, oracle.high), abs=0.001)

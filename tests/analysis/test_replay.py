@@ -1,0 +1,239 @@
+"""What trials would have come to under another early stopping, and what is told of it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from synthetic import SWEEP_YAML, diverged_at, trial, write_sweep
+
+from sweep.analysis.effective import read_spec
+from sweep.analysis.ranking import ranking_json, write_ranking
+from sweep.analysis.replay import Replay, Tradeoff, enough, replay, stopping_of, tradeoff
+from sweep.console.results import print_patience
+from sweep.record import ParameterValue, Status, TrialRecord
+from sweep.spec.replayed import candidates
+from sweep.spec.sweep import SweepSpec
+from sweep.stopping import EarlyStopping
+
+# Patience counts from epoch 4. Patience 3 stops after epoch 6, 5 after 13, 8 after epoch 16.
+CURVE = [0.1, 0.2, 0.3, 0.4, 0.4, 0.4, 0.4, 0.4, 0.7, *[0.7] * 8]
+OTHERS: dict[str, ParameterValue] = {
+    "loss.warmup_epochs": 2,
+    "loss.weights.compactness": 0.1,
+    "loss.sqrt_epsilon": 1e-6,
+}
+
+
+def trained(n: int, status: Status, curve: Sequence[float | None]) -> TrialRecord:
+    return trial(n, status, curve, {**OTHERS, "early_stopping.patience": 8})
+
+
+def spec_of(space: dict[str, object] | None = None, **changes: object) -> SweepSpec:
+    values: dict[str, object] = {
+        "name": "x",
+        "space": space or {"early_stopping.patience": {"choice": [3, 5, 8]}},
+        "loss": {"warmup_epochs": 2, "rampup_epochs": 2},
+        "early_stopping": {"min_delta": 0.0},
+        "trainer": {"epochs": 20},
+        "presets": [],
+    }
+    return SweepSpec.model_validate(values | changes)
+
+
+def replayed(record: TrialRecord, patience: int | None) -> Replay | None:
+    setting: dict[str, ParameterValue] = {"early_stopping.patience": patience}
+    return replay(record, stopping_of(spec_of(), record, setting))
+
+
+def test_replay_tells_dice_best_epoch_and_epochs_of_a_shorter_patience() -> None:
+    record = trained(0, Status.EARLY_STOPPED, CURVE)
+    assert replayed(record, 3) == Replay(dice=0.4, best_epoch=3, epochs=7)
+    assert replayed(record, 5) == Replay(dice=0.7, best_epoch=8, epochs=14)
+    assert replayed(record, 8) == Replay(dice=0.7, best_epoch=8, epochs=17)
+
+
+def test_record_answers_for_nothing_that_would_have_gone_on_after_its_end() -> None:
+    assert replayed(trained(0, Status.EARLY_STOPPED, CURVE), 9) is None
+    assert replayed(trained(0, Status.EARLY_STOPPED, CURVE), None) is None
+    pruned = trained(0, Status.PRUNED, CURVE[:10])
+    assert replayed(pruned, 3) == Replay(dice=0.4, best_epoch=3, epochs=7)
+    assert replayed(pruned, 5) is None
+    broken = replace(pruned, outcome=diverged_at(10))
+    assert replayed(broken, 3) == Replay(dice=0.4, best_epoch=3, epochs=7)
+    assert replayed(broken, 5) is None
+
+
+def test_trial_that_came_to_its_last_epoch_answers_for_every_patience() -> None:
+    record = trained(0, Status.COMPLETED, CURVE)
+    assert replayed(record, None) == Replay(dice=0.7, best_epoch=8, epochs=17)
+
+
+def test_epochs_that_measured_nothing_are_waited_for_and_never_best() -> None:
+    record = trained(0, Status.EARLY_STOPPED, [None] * 8)
+    assert replayed(record, 3) == Replay(dice=None, best_epoch=None, epochs=7)
+
+
+CURVES = st.lists(st.none() | st.sampled_from([0.5, 0.501, 0.51, 0.6]), min_size=20, max_size=20)
+
+
+@given(
+    curve=CURVES,
+    patience=st.lists(st.integers(1, 9) | st.none(), min_size=1, max_size=3, unique=True),
+    min_delta=st.lists(st.sampled_from([0.0, 5e-4, 0.005, 0.05]), min_size=1, unique=True),
+    counts_from=st.lists(st.sampled_from(["start", "rampup_end"]), min_size=1, unique=True),
+)
+def test_what_is_trained_answers_for_every_candidate_as_if_that_had_been_trained(
+    curve: list[float | None],
+    patience: list[int | None],
+    min_delta: list[float],
+    counts_from: list[str],
+) -> None:
+    spec = spec_of(
+        {
+            "early_stopping.patience": {"choice": patience},
+            "early_stopping.min_delta": {"choice": min_delta},
+            "early_stopping.counts_from": {"choice": counts_from},
+        }
+    )
+
+    def train(stopping: EarlyStopping) -> list[float | None]:
+        """A trainer whose Dice stands in a table; ``curve`` is all that it could train."""
+        return curve[: stopping.replay(enumerate(curve)) or len(curve)]
+
+    parameters = spec.to_train({})
+    blank = trial(0, None, [], parameters)
+    dice = train(stopping_of(spec, blank, {}))
+    status = Status.COMPLETED if len(dice) == len(curve) else Status.EARLY_STOPPED
+    record = trial(0, status, dice, parameters)
+    for setting in candidates(spec.replayed):
+        told = replay(record, stopping_of(spec, record, setting))
+        really = train(stopping_of(spec, blank, setting))
+        assert told is not None
+        assert told.epochs == len(really)
+        assert told.dice == max((d for d in really if d is not None), default=None)
+
+
+def test_enough_is_the_smallest_patience_within_the_tolerance() -> None:
+    record = trained(0, Status.EARLY_STOPPED, CURVE)
+    found = enough(spec_of(), record)
+    assert found is not None
+    assert (found.setting, found.replay.epochs) == ({"early_stopping.patience": 5}, 14)
+    close = trained(0, Status.EARLY_STOPPED, [0.4015 if d == 0.7 else d for d in CURVE])
+    found = enough(spec_of(), close)
+    assert found is not None
+    assert found.setting == {"early_stopping.patience": 3}  # it loses 0.0015
+
+
+def test_enough_is_not_told_of_what_cannot_be_known() -> None:
+    spec = spec_of()
+    assert enough(spec, trained(0, Status.PRUNED, CURVE[:10])) is None
+    assert enough(spec, trained(0, Status.EARLY_STOPPED, [None] * 12)) is None
+    diverged = replace(trained(0, Status.COMPLETED, CURVE), outcome=diverged_at(17))
+    assert enough(spec, diverged) is None
+    ended = trained(0, Status.COMPLETED, CURVE)
+    assert enough(spec_of(replay_patience=False), ended) is None
+
+
+def test_of_several_settings_those_are_shown_that_no_cheaper_one_equals() -> None:
+    spec = spec_of(
+        {
+            "early_stopping.patience": {"choice": [3, 5, None]},
+            "early_stopping.counts_from": {"choice": ["start", "rampup_end"]},
+        }
+    )
+    parameters = spec.to_train({})
+    found = tradeoff(spec, [trial(0, Status.COMPLETED, [*CURVE, 0.7, 0.7, 0.7], parameters)])
+    assert found is not None
+    assert found.heading == "patience · counts_from"
+    told = [(step.label, round(step.lost, 9), step.epochs) for step in found.steps]
+    # Epochs 4 to 7 bring nothing: patience 5 sees 0.7 in epoch 8 whenever it counts.
+    assert told == [
+        ("3 · start", 0.3, 7),
+        ("3 · rampup_end", 0.3, 7),
+        ("5 · start", 0.0, 14),
+        ("5 · rampup_end", 0.0, 14),
+        ("never · start", 0.0, 20),
+        ("never · rampup_end", 0.0, 20),
+    ]
+    assert [step.label for step in found.front] == ["3 · start", "5 · start"]
+    assert found.enough.label == "5 · start"
+
+
+def answered(folder: Path) -> Path:
+    records = [
+        trained(0, Status.EARLY_STOPPED, CURVE),
+        trained(1, Status.EARLY_STOPPED, [d - 0.05 for d in CURVE]),
+        trained(2, Status.PRUNED, CURVE[:8]),
+        trial(3, diverged_at(4), CURVE[:4], {**OTHERS, "early_stopping.patience": 8}),
+    ]
+    return write_sweep(folder, records, SWEEP_YAML + "early_stopping: {{min_delta: 0}}\n")
+
+
+def test_ranking_has_what_was_trained_and_what_would_have_been_enough(tmp_path: Path) -> None:
+    ranking = write_ranking(answered(tmp_path / "x"))
+    rows = json.loads(ranking_json(ranking.frame))
+    keys = (
+        "trial_id",
+        "early_stopping.patience",
+        "enough_patience",
+        "val_dice_at_enough",
+        "epochs_at_enough",
+    )
+    assert [tuple(row[key] for key in keys) for row in rows] == [
+        ("t0000", 8, 5, 0.7, 14),
+        ("t0001", 8, 5, pytest.approx(0.65), 14),
+        ("t0002", 8, None, None, None),  # pruned before patience 5 would have ended it
+        ("t0003", 8, None, None, None),  # diverged
+    ]
+
+
+def test_best_yaml_names_the_patience_that_would_have_been_enough(tmp_path: Path) -> None:
+    folder = answered(tmp_path / "x")
+    write_ranking(folder)
+    lines = (folder / "best.yaml").read_text(encoding="utf-8").splitlines()
+    assert lines[2] == (
+        "# early_stopping.patience 5 would have been enough: validation Dice 0.7 after 14 of 17 "
+        "epochs (up to 0.002 less is tolerated)"
+    )
+
+
+def test_ranking_without_replay_has_no_such_columns(tmp_path: Path) -> None:
+    text = SWEEP_YAML + "replay_patience: false\n"
+    folder = write_sweep(tmp_path / "x", [trained(0, Status.EARLY_STOPPED, CURVE)], text)
+    ranking = write_ranking(folder)
+    assert not [name for name in ranking.frame if "enough" in str(name)]
+    assert ranking.patience is None
+
+
+def printed(found: Tradeoff) -> list[list[str]]:
+    text = io.StringIO()
+    print_patience(Console(file=text, width=100), found)
+    return [line.split() for line in text.getvalue().splitlines() if line.strip()]
+
+
+def test_table_tells_dice_lost_best_dice_and_epochs_of_each_patience(tmp_path: Path) -> None:
+    folder = answered(tmp_path / "x")
+    found = write_ranking(folder).patience
+    assert found is not None
+    assert found == tradeoff(read_spec(folder), [
+        trained(1, Status.EARLY_STOPPED, [d - 0.05 for d in CURVE]),
+        trained(0, Status.EARLY_STOPPED, CURVE),
+    ])  # fmt: skip
+    head, _, *rows, sentence = printed(found)
+    assert " ".join(head) == "patience Dice lost on average at most best Dice epochs spent"
+    assert rows == [
+        ["3", "0.3000", "0.3000", "0.4000", "14"],
+        ["5", "0.0000", "0.0000", "0.7000", "28", "enough"],
+        ["8", "0.0000", "0.0000", "0.7000", "34"],
+    ]
+    assert " ".join(sentence) == (
+        "patience 5 is enough: the cheapest that costs the average of 2 trials at most 0.002 Dice."
+    )

@@ -1,0 +1,59 @@
+"""Ctrl-C at moments at which nobody would press it on purpose; the shell always sees 130."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweep.codebase import PACKAGE
+
+CAUGHT_IN_GENERATED_CODE = """
+import sys, typer
+from sweep.console.exits import exit_codes
+try:
+    with exit_codes():
+        exec("raise KeyboardInterrupt")  # as the imports of many libraries run code
+except typer.Exit as end:
+    sys.exit(end.exit_code)
+"""
+
+
+def test_interruption_inside_generated_code_is_not_sent_again_by_the_interpreter() -> None:
+    done = subprocess.run([sys.executable, "-c", CAUGHT_IN_GENERATED_CODE], capture_output=True)
+    assert (done.returncode, done.stderr) == (130, b"interrupted\n")
+
+
+@pytest.mark.parametrize("module", ["sweep.export", "sweep.watch", "sweep"])
+def test_interruption_while_a_command_is_loaded_is_a_word_and_its_code(
+    tmp_path: Path, module: str
+) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
+    path = os.pathsep.join([str(tmp_path), str(PACKAGE.parent)])
+    done = subprocess.run(
+        [sys.executable, "-m", module, "x"],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (130, b"interrupted\n")
+
+
+def test_other_faults_while_a_command_is_loaded_keep_their_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise ValueError('no')\n")
+    path = os.pathsep.join([str(tmp_path), str(PACKAGE.parent)])
+    done = subprocess.run(
+        [sys.executable, "-m", "sweep.export", "x"],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+    )
+    assert done.returncode == 1
+    assert b"Traceback" in done.stderr
+    assert b"ValueError: no" in done.stderr
+
+
+def test_package_that_is_only_imported_leaves_the_hook_of_the_program_alone() -> None:
+    code = "import sys, sweep; assert sys.excepthook is sys.__excepthook__"
+    subprocess.run([sys.executable, "-c", code], check=True)

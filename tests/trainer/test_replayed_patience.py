@@ -1,0 +1,68 @@
+"""One run under the most patient setting tells what training with every other one would have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from ruamel.yaml import YAML
+
+from sweep.analysis.replay import replay, stopping_of
+from sweep.data.prepare import prepare
+from sweep.record import EpochMetrics, Outcome, TrialRecord
+from sweep.spec.replayed import candidates
+from sweep.spec.settings import TrialSettings
+from sweep.spec.sweep import SweepSpec
+from sweep.trainer.fit import fit
+
+MakeTrial = Callable[..., TrialSettings]
+
+# The learning rate is so high that Dice goes up and down; the geometric loss acts from epoch 2 on.
+SPACE = """\
+name: x
+presets: []
+data: {source: shapes, difficulty: 0.6, size: 32, count: 15}
+trainer: {epochs: 14, batch_size: 4, device: cpu}
+network: {name: unet, channels: [4, 8, 16]}
+loss: {warmup_epochs: 2, rampup_epochs: 1, weights: {compactness: 0.1}}
+optimizer: {lr: 0.3, momentum: 0.9}
+space:
+  early_stopping.patience: {choice: [1, 2, 4, 6]}
+  early_stopping.min_delta: {choice: [0, 0.05]}
+  early_stopping.counts_from: {choice: [start, rampup_end]}
+"""
+
+
+@pytest.fixture(scope="module")
+def spec() -> SweepSpec:
+    return SweepSpec.model_validate(YAML(typ="safe", pure=True).load(SPACE))
+
+
+def trained(config: TrialSettings) -> tuple[list[EpochMetrics], Outcome]:
+    history: list[EpochMetrics] = []
+    outcome = fit(config, report=history.append, data=prepare(config.data))
+    return history, outcome
+
+
+def test_replaying_a_curve_equals_training_with_each_patience_bit_for_bit(spec: SweepSpec) -> None:
+    parameters = spec.to_train({})
+    history, outcome = trained(spec.trial(parameters))
+    record = TrialRecord(
+        trial_id="t0000",
+        number=0,
+        parameters=parameters,
+        history=tuple(history),
+        outcome=outcome,
+    )
+    ends = set()
+    for setting in candidates(spec.replayed):
+        told = replay(record, stopping_of(spec, record, setting))
+        assert told is not None
+        really, _ = trained(spec.trial({**parameters, **setting}))
+        best = max(really, key=lambda epoch: (epoch.val_dice or 0.0, -epoch.epoch))
+        assert (told.epochs, told.dice, told.best_epoch) == (
+            len(really), best.val_dice, best.epoch,
+        )  # fmt: skip
+        assert [e.val_dice for e in really] == [e.val_dice for e in history[: len(really)]]
+        ends.add(told.epochs)
+    assert len(ends) > 3  # they end in different epochs, so the test can fail
