@@ -3,8 +3,8 @@
 A function trainable that trains an epoch, validates and reports; `ASHAScheduler` with its grace
 period past the longest warm-up, since before that all trials are alike; early stopping by patience;
 workers that are reused; data that is prepared once; one thread a trial, as Ray wants it. With
-``--nan-stopper``, a ``stop=`` ends a trial whose training loss is NaN. No guard: a NaN is trained on
-until somebody stops it, since the validation Dice stays a number.
+``--nan-stopper``, a ``stop=`` ends a trial whose training loss is NaN. No guard: a NaN is trained
+on until somebody stops it, since the validation Dice stays a number.
 
 Run by `peers.py`; prints one JSON object.
 """

@@ -3,14 +3,15 @@
     python benchmarks/peers.py [--seeds 3] [--trials 48] [--concurrent 2] [--space peers.yaml]
 
 (a) a plain script (`peer_script.py`) with ASHA and a NaN stopper, (b) the same without the stopper,
-(c) this project without sharing and with the plain clock, (d) this project as shipped. One after
-the other, each in a process of its own, for each seed. All train the very same random configurations
-with the same network, data and loss; (c) and (d) train the baseline besides.
+(c) this project without sharing, replay of patience and the clock of activations, (d) this project
+as shipped. One after the other, each in a process of its own, for each seed. All train the very same
+random configurations with the same network, data and loss; (c) and (d) train the baseline besides,
+and (d) trains each trial under the longest patience of the space.
 
-Steps are counted alike in all of them, from outside (`counting/sitecustomize.py`): nobody's own word
-is taken. Dice *found* is the best validation Dice that the variant saw before it ended; *trained on*
-is the best that its winner reaches when it is trained through all epochs, without patience: what the
-choice of this winner is worth.
+Steps are counted alike in all of them, from outside (`counting/sitecustomize.py`): nobody's own
+word is taken. Dice *found* is the best validation Dice that the variant saw before it ended;
+*trained on* is the best that its winner reaches when it is trained through all epochs, without
+patience: what the choice of this winner is worth.
 """
 
 from __future__ import annotations
@@ -38,11 +39,13 @@ from sweep.store.read import read_records
 HERE = Path(__file__).parent
 PLAIN = "scheduler={name: asha, clock: epochs, reduction_factor: 4}"
 """Ray's own default factor, and rungs by trained epochs, the first past the longest warm-up."""
-UNSHARED = ("share_warmup=false", PLAIN)
+DRAWN = "replay_patience=false"
+"""Patience is drawn like any other setting."""
+UNSHARED = ("share_warmup=false", DRAWN, PLAIN)
 VARIANTS = {
     "(a) script": "script",
     "(b) script, no NaN stop": "script",
-    "(c) this, unshared, plain clock": "project",
+    "(c) this, nothing shared": "project",
     "(d) this, as shipped": "project",
 }
 
@@ -97,8 +100,7 @@ def _run(command: list[object], scratch: Path) -> str:
     done = subprocess.run(
         [sys.executable, *map(str, command)],
         env=os.environ | {"PYTHONPATH": path, "PEERS_COUNTS": str(counts)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )
@@ -115,7 +117,7 @@ def variant(name: str, space: Path, scratch: Path, overrides: list[str]) -> Row:
     folder = Path(tempfile.mkdtemp(dir=scratch))
     if VARIANTS[name] == "script":
         options = ["--nan-stopper"] if name.startswith("(a)") else []
-        told = script(space, folder, [*overrides, PLAIN], *options)
+        told = script(space, folder, [*overrides, DRAWN, PLAIN], *options)
     else:
         more = UNSHARED if name.startswith("(c)") else ()
         told = project(space, folder, [*overrides, *more])

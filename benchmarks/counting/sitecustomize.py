@@ -1,13 +1,14 @@
 """Counts training steps from outside, alike for every variant of `peers.py`.
 
-Python imports a module of this name at its start, from the folder that ``PYTHONPATH`` names, so each
-worker of each variant counts, and none of them counts itself. All variants train by the same
+Python imports a module of this name at its start, from the folder that ``PYTHONPATH`` names, so
+each worker of each variant counts, and none of them counts itself. All variants train by the same
 `sweep.trainer.training.Training`, whose `forward` is called once a training step:
 
 - steps: those calls.
-- wasted: steps of a trial after its first one whose loss or gradient was not finite. The gradient is
-  looked at before the next step, where it still stands.
-- diagnosis: calls of `explain_step`, which takes the step that broke once more, and trains up to it.
+- wasted: steps of a trial after its first one whose loss or gradient was not finite. The gradient
+  is looked at before the next step, where it still stands.
+- diagnosis: calls within `explain_step`, which takes the step that broke once more, and where it
+  needs to trains up to it again.
 
 A process writes its counts into a file of its own in ``$PEERS_COUNTS``, at each step: workers are
 killed.
