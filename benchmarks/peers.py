@@ -4,9 +4,9 @@
 
 (a) a plain script (`peer_script.py`) with ASHA and a NaN stopper, (b) the same without the stopper,
 (c) this project without sharing, replay of patience and the clock of activations, (d) this project
-as shipped. One after the other, each in a process of its own, for each seed. All train the very same
-random configurations with the same network, data and loss; (c) and (d) train the baseline besides,
-and (d) trains each trial under the longest patience of the space.
+as shipped. One after the other, each in a process of its own, for each seed. All train the very
+same random configurations with the same network, data and loss; (c) and (d) train the baseline
+besides, and (d) trains each trial under the longest patience of the space.
 
 Steps are counted alike in all of them, from outside (`counting/sitecustomize.py`): nobody's own
 word is taken. Dice *found* is the best validation Dice that the variant saw before it ended;
