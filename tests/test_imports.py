@@ -54,7 +54,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ("sweep.tracking.study_file", {"torch", "ray", "pandas", "tensorboard", "mlflow"}),
         ("sweep.tracking.mlflow_tracker", {"torch", "ray", "optuna", "tensorboard"}),
         ("sweep.console.tables", HEAVY),
-        ("sweep.console.watching", HEAVY | {"numpy"}),
+        ("sweep.console.watching", HEAVY),
         ("sweep.export", HEAVY | {"numpy", "plotly"}),
         ("sweep.watch", HEAVY | {"numpy"}),
         ("sweep.run", HEAVY | {"numpy"}),

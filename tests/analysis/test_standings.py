@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sweep.analysis.ranking import ranking_frame
 from sweep.analysis.standings import LEAST_SECONDS, RankingFile, Standings
 from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
+from sweep.spec.sweep import SweepSpec
 
 FINAL = [status for status in Status if status.is_final]
 
@@ -76,6 +77,11 @@ def test_standings_keep_little_of_an_epoch_that_is_not_the_best() -> None:
     assert sys.getsizeof(record.history[0]) < 400
 
 
+SPEC = SweepSpec.model_validate(
+    {"name": "standing", "space": {"loss.sqrt_epsilon": {"choice": [1e-8, 1e-6]}}}
+)
+
+
 @dataclass
 class Clock:
     now: float = 100.0
@@ -91,11 +97,11 @@ def clock() -> Clock:
 
 @pytest.fixture
 def file(tmp_path: Path, clock: Clock) -> RankingFile:
-    return RankingFile(tmp_path / "ranking.csv", ["a"], clock)
+    return RankingFile(tmp_path / "ranking.csv", SPEC, clock)
 
 
 def csv(*records: TrialRecord) -> str:
-    return ranking_frame(records, ["a"]).to_csv(index=False, lineterminator="\n")
+    return ranking_frame(records, list(SPEC.space), SPEC).to_csv(index=False, lineterminator="\n")
 
 
 def test_file_follows_the_sweep_every_few_seconds(
