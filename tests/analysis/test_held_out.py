@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from finalists import CASES, confirmed, scored
+from finalists import CASES, confirmed, finalist, scored
 from scipy import stats
 from synthetic import trial, write_sweep
 
 from sweep.analysis.held_out import cases_frame, held_out
 from sweep.analysis.ranking import ranking_frame, winner
 from sweep.analysis.verdict import on_test_split
+from sweep.errors import ResultsError
 from sweep.record import CaseScore, Status
 from sweep.store.layout import Layout
 from sweep.store.read import read_records
@@ -72,3 +73,16 @@ def test_scores_come_back_from_their_file(tmp_path: Path) -> None:
     scores = (CaseScore(case="a", dice=0.25, hd95=None), CaseScore(case="b", dice=None, hd95=3.5))
     write_test(Layout(folder).trial("t0000"), scores)
     assert read_records(folder)[0].test == scores
+
+
+def test_broken_files_of_replicates_and_tests_are_told_by_name(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "x", finalist(0, 0.9, 0.8))
+    paths = Layout(folder).trial("t0000r1")
+    for text in ('{"cases": [{"dice": 1}]}', "{}", '{"cases": 3}', "[]", "no"):
+        paths.test.write_text(text)
+        with pytest.raises(ResultsError, match=r"t0000r1/test\.json.*broken"):
+            read_records(folder)
+    paths.test.unlink()
+    paths.trial.write_text('{"parameters": {}, "status": "completed", "seed": 1}')
+    with pytest.raises(ResultsError, match=r"t0000r1/trial\.json.*needs its `seed` and `fold`"):
+        read_records(folder)
