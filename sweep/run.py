@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.console.exits import exit_codes, run_alone
-from sweep.interrupted import INTERRUPTED
+from sweep.interrupted import INTERRUPTED, forget_interruption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,13 +178,15 @@ def run(
     Raises:
         SweepFailed: it broke off.
     """
-    from sweep.analysis.ranking import write_ranking
     from sweep.engine.ending import Ending
 
     try:
         ending = _execute(spec, store, site, console, show)
-    except KeyboardInterrupt:  # while Ray starts or ends
+    except KeyboardInterrupt:  # while libraries are imported, and while Ray starts or ends
+        forget_interruption()
         ending = Ending.INTERRUPTED
+    from sweep.analysis.ranking import write_ranking
+
     return ending, write_ranking(store.layout.folder)
 
 
