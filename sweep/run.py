@@ -82,6 +82,7 @@ def command(
         from sweep.engine.monitoring import wanted
         from sweep.engine.site import Site
         from sweep.spec.machine import Machine
+        from sweep.store.layout import Layout
 
         machine = Machine.here() if address is None else Machine.any()
         spec = load(space, overrides or [], machine, resume=resume)
@@ -95,7 +96,13 @@ def command(
         shows, missing = wanted(dashboard)
         print_warnings(missing)
         show = Show(dashboard=shows, verbose=verbose)
-        ending = start(spec, site, to_go_on, show, resume=resume, extend=extend or [])
+        try:
+            ending = start(spec, site, to_go_on, show, resume=resume, extend=extend or [])
+        except KeyboardInterrupt:  # just before its first trial, or while it prints the ranking
+            if not Layout(site.folder).sweep_yaml.exists():
+                raise
+            forget_interruption()
+            ending = Ending.INTERRUPTED
         if ending is not Ending.FINISHED:
             typer.echo(f"Stopped: {ending.value}. Nothing that was reported is lost. Go on with:")
             typer.echo(f"  {to_go_on}")
