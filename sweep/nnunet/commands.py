@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from sweep.errors import one_line
 from sweep.nnunet.asked import CONFIG_VARIABLE, nnunet_trainer
 from sweep.nnunet.copies import EXT_TRAINER, EXT_VARIABLE, TRAINER
 from sweep.nnunet.folders import Folders
@@ -42,7 +43,9 @@ def nnunet_commands(settings: TrialSettings, config: Path, folds: int = FOLDS) -
 
 def as_comment(lines: list[str]) -> str:
     """The lines as the head of a YAML file."""
-    return "".join(f"{line}\n" if line.startswith("#") else f"#   {line}\n" for line in lines)
+    return "".join(
+        f"{line}\n" if line.startswith("#") else f"#   {one_line(line)}\n" for line in lines
+    )
 
 
 def _environment(settings: TrialSettings, config: Path) -> Iterator[str]:
