@@ -3,7 +3,8 @@
     python benchmarks/clocks.py
 
 Recorded curves of real sweeps (`tables.py`) are replayed through the real ASHA in random orders,
-eight trials at a time. Each rule is a clock, a score, a first rung and a reduction factor:
+eight trials at a time. Each rule is a clock, a score, a first rung and a reduction factor, the
+share that goes on, and the factor by which each rung lies later than the one before (*spacing*):
 
 - clock *epochs*: trained epochs; the first rung lies so many past the longest warm-up, since before
   it trials are one and the same run.
@@ -45,12 +46,13 @@ class Rule:
     score: Literal["dice", "best", "gain", "best gain"]
     grace: int
     factor: int
+    spacing: int
 
     def rungs(self, table: Table) -> list[int]:
         if self.clock == "activation":
-            return rung_epochs(table.epochs, self.grace, self.factor)
+            return rung_epochs(table.epochs, self.grace, self.spacing)
         longest = max(trial.warmup for trial in table.trials)
-        return rung_epochs(table.epochs, min(longest + self.grace, table.epochs), self.factor)
+        return rung_epochs(table.epochs, min(longest + self.grace, table.epochs), self.spacing)
 
     def time(self, trial: Curve, epochs: int) -> int:
         return epochs - trial.warmup if self.clock == "activation" else epochs
@@ -113,7 +115,8 @@ def replay(rule: Rule, table: Table, order: list[Curve]) -> Replayed:
 def rules() -> Iterator[Rule]:
     for clock, factor in product(("epochs", "activation"), (2, 3, 4)):
         for grace, score in product((1, 2, 3, 4, 6), ("dice", "best", "gain", "best gain")):
-            yield Rule(clock, score, grace, factor)  # type: ignore[arg-type]
+            for spacing in sorted({2, factor}):
+                yield Rule(clock, score, grace, factor, spacing)  # type: ignore[arg-type]
 
 
 def main() -> None:
@@ -125,8 +128,11 @@ def main() -> None:
             f" baseline {table.baseline.best:.4f},"
             f" {sum(trial.diverged for trial in table.trials)} diverged"
         )
-        print("| clock | score | first rung | factor | cost | winner kept | close kept | regret |")
-        print("|---|---|---|---|---|---|---|---|")
+        print(
+            "| clock | score | first rung | factor | spacing | cost"
+            " | winner kept | close kept | regret |"
+        )
+        print("|---|---|---|---|---|---|---|---|---|")
         rows = []
         for rule in rules():
             draws = random.Random(0)
@@ -141,8 +147,8 @@ def main() -> None:
             rows.append((cost, rule, kept, close, float(np.mean(regret))))
         for cost, rule, kept, close, regret_ in sorted(rows, key=lambda row: row[0]):
             print(
-                f"| {rule.clock} | {rule.score} | {rule.grace} | {rule.factor} | {cost:.3f}"
-                f" | {kept:.2f} | {close:.2f} | {regret_:.4f} |"
+                f"| {rule.clock} | {rule.score} | {rule.grace} | {rule.factor} | {rule.spacing}"
+                f" | {cost:.3f} | {kept:.2f} | {close:.2f} | {regret_:.4f} |"
             )
 
 

@@ -1,9 +1,10 @@
 """The sweep as an experienced user of Ray Tune writes it by hand, around the same trainer.
 
 A function trainable that trains an epoch, validates and reports; `ASHAScheduler` with its grace
-period past the longest warm-up; early stopping by patience; and, with ``--nan-stopper``, a
-``stop=`` that ends a trial whose training loss is NaN. No guard: a NaN is trained on until somebody
-stops it, since the validation Dice stays a number.
+period past the longest warm-up, since before that all trials are alike; early stopping by patience;
+workers that are reused; data that is prepared once; one thread a trial, as Ray wants it. With
+``--nan-stopper``, a ``stop=`` ends a trial whose training loss is NaN. No guard: a NaN is trained
+on until somebody stops it, since the validation Dice stays a number.
 
 Run by `peers.py`; prints one JSON object.
 """
@@ -17,9 +18,13 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweep.spec.load import load_sweep, load_trial, to_yaml
+
+if TYPE_CHECKING:
+    from sweep.spec.settings import TrialSettings
+    from sweep.spec.sweep import SweepSpec
 
 CLIP_OFF = math.inf
 
@@ -32,7 +37,7 @@ def train(config: dict[str, Any]) -> None:
         tune.report(result)
 
 
-def epochs(settings: Any) -> Iterator[dict[str, Any]]:
+def epochs(settings: TrialSettings) -> Iterator[dict[str, Any]]:
     """Each epoch's results, by a plain training loop."""
     import numpy as np
     import torch
@@ -42,7 +47,9 @@ def epochs(settings: Any) -> Iterator[dict[str, Any]]:
     from sweep.trainer.optimizers import learning_rate, set_learning_rate
     from sweep.trainer.training import Training
 
-    training = Training(settings, prepare(settings.data))
+    training = Training(
+        settings, prepare(settings.data)
+    )  # network, loss and data; no guard is used
     chosen = settings.optimizer
     optimizer = torch.optim.SGD(
         training.model.parameters(),
@@ -52,32 +59,41 @@ def epochs(settings: Any) -> Iterator[dict[str, Any]]:
         weight_decay=chosen.weight_decay,
         fused=True,
     )
-    stopping, broken, wasted = early_stopping(settings), False, 0
+    stopping, best = early_stopping(settings), 0.0
     for epoch in range(settings.trainer.epochs):
         set_learning_rate(optimizer, learning_rate(chosen, epoch, settings.trainer.epochs))
         training.model.train()
         losses = []
         for step in range(training.steps_per_epoch):
-            wasted += broken
             passed = training.forward(training.batch(epoch, step), epoch, step)
             optimizer.zero_grad()
             torch.autograd.backward(passed.loss)
-            norm = torch.nn.utils.clip_grad_norm_(
+            torch.nn.utils.clip_grad_norm_(
                 training.model.parameters(), chosen.gradient_clip or CLIP_OFF
             )
             optimizer.step()
             losses.append(passed.loss.item())
-            broken = broken or not math.isfinite(losses[-1]) or not math.isfinite(float(norm))
         dice = training.validate().mean() or 0.0
-        yield {
-            "epoch": epoch + 1,
-            "val_dice": dice,
-            "loss": float(np.mean(losses)),
-            "steps": (epoch + 1) * training.steps_per_epoch,
-            "wasted": wasted,
-        }
+        best = max(best, dice)
+        loss = float(np.mean(losses))
+        yield {"epoch": epoch + 1, "val_dice": dice, "best_dice": best, "loss": loss}
         if stopping.update(epoch, dice):
             return
+
+
+def configurations(spec: SweepSpec, folder: Path) -> list[str]:
+    """A file for each configuration that the project's random search draws, in its order."""
+    from sweep.search.searcher import make_searcher
+
+    searcher = make_searcher(spec)
+    files = []
+    for number in range(1, spec.trials):  # number 0 is the baseline's
+        parameters = searcher.ask(number)
+        assert parameters is not None
+        file = folder / f"t{number:04d}.yaml"
+        file.write_text(to_yaml(spec.trial(parameters)))
+        files.append(str(file))
+    return files
 
 
 def main() -> None:
@@ -89,22 +105,14 @@ def main() -> None:
     arguments = parser.parse_args()
 
     spec = load_sweep(arguments.space, arguments.overrides)
-    from sweep.search.searcher import make_searcher
-
-    searcher = make_searcher(spec)
-    files = []
-    for number in range(1, spec.trials):  # number 0 is the baseline's
-        parameters = searcher.ask(number)
-        assert parameters is not None
-        file = arguments.scratch / f"{number:04d}.yaml"
-        file.write_text(to_yaml(spec.trial(parameters)))
-        files.append(str(file))
+    files = configurations(spec, arguments.scratch)
 
     from sweep.data.prepare import prepare
 
     prepare(spec.data)  # once, as a careful user would
     start = time.perf_counter()
     os.environ.setdefault("RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # nobody reads their files
     import ray
     from ray import tune
     from ray.tune.schedulers import ASHAScheduler
@@ -113,7 +121,7 @@ def main() -> None:
         return math.isnan(result["loss"])
 
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    scheduler = spec.scheduler
+    scheduler: Any = spec.scheduler
     tuner = tune.Tuner(
         tune.with_resources(train, {"cpu": 1}),
         param_space={"file": tune.grid_search(files)},
@@ -127,6 +135,7 @@ def main() -> None:
                 reduction_factor=scheduler.reduction_factor,
             ),
             max_concurrent_trials=spec.max_concurrent,
+            reuse_actors=True,
         ),
         run_config=tune.RunConfig(
             storage_path=str(arguments.scratch / "ray"),
@@ -135,20 +144,14 @@ def main() -> None:
         ),
     )
     results = tuner.fit()
+    best = results.get_best_result("best_dice")
     seconds = time.perf_counter() - start
-    best = results.get_best_result(scope="all")
-    last = [result.metrics for result in results]
-    print(
-        json.dumps(
-            {
-                "steps": sum(metrics["steps"] for metrics in last),
-                "seconds": seconds,
-                "wasted": sum(metrics["wasted"] for metrics in last),
-                "best": float(best.metrics_dataframe["val_dice"].max()),
-                "winner": f"t{int(Path(best.config['file']).stem):04d}",
-            }
-        )
-    )
+    config, metrics = best.config, best.metrics
+    assert config is not None
+    assert metrics is not None
+    file, found = Path(config["file"]), metrics["best_dice"]
+    told = {"seconds": seconds, "found": found, "winner": file.stem, "config": str(file)}
+    print(json.dumps(told))
     ray.shutdown()
 
 

@@ -91,10 +91,16 @@ class AshaScheduler(StoppingScheduler):
 
     name: Literal["asha"] = "asha"
     reduction_factor: int = Field(default=3, ge=2)
-    """At each rung the best 1 / reduction_factor go on; the next lies that many times later."""
+    """At each rung the best 1 / reduction_factor go on."""
+    rung_factor: int | None = Field(default=None, ge=2)
+    """Each rung lies that many times later than the one before.
+
+    null: `reduction_factor` times, as in the paper; 2 since the switch-on.
+    """
 
     def rungs(self, max_epochs: int) -> list[int]:
-        return rung_epochs(max_epochs, self.grace_period or 1, self.reduction_factor)
+        factor = self.rung_factor or self.reduction_factor
+        return rung_epochs(max_epochs, self.grace_period or 1, factor)
 
 
 class HyperbandScheduler(StoppingScheduler):

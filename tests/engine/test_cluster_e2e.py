@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import re
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +99,10 @@ def nodes(object_store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
                 patch.setenv("MEDICAL_SWEEP_CACHE", str(folder / "cache"))
                 cluster.add_node(num_cpus=1, include_dashboard=False)
                 folders.append(folder)
+            with warnings.catch_warnings():
+                # Ray forgets to close the sockets that it finds free ports with.
+                warnings.simplefilter("ignore", ResourceWarning)
+                gc.collect()
             yield Nodes(cluster, folders, environment)
         finally:
             cluster.shutdown()

@@ -90,7 +90,7 @@ def test_gains_are_compared_where_the_warmup_is_searched_beside_a_baseline() -> 
     assert spec.compares_gains
     assert isinstance(make_clock(spec), SinceActivation)
     # 3 epochs of ramp-up and a tenth of 40; the first to switch on trains 38 epochs from there.
-    assert spec.rungs() == [7, 21]
+    assert spec.rungs() == [7, 14, 28]
 
 
 @pytest.mark.parametrize(

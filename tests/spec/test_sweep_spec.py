@@ -32,7 +32,7 @@ def test_a_bare_name_stands_for_a_mapping_with_that_name() -> None:
 
 def test_a_mapping_without_a_name_is_one_of_the_default() -> None:
     assert sweep(scheduler={"reduction_factor": 2}).scheduler == AshaScheduler(
-        grace_period=19, reduction_factor=2, clock="epochs"
+        grace_period=19, reduction_factor=2, rung_factor=2, clock="epochs"
     )
     assert sweep(searcher={"seed": 4}).searcher.name == "tpe"
 
@@ -68,6 +68,8 @@ def test_rungs_lie_at_powers_of_the_reduction_factor_before_the_last_epoch() -> 
     asha = {"name": "asha", "grace_period": 2, "reduction_factor": 3}
     assert sweep(scheduler=asha, trainer={"epochs": 54}).rungs() == [2, 6, 18]
     assert sweep(scheduler=asha, trainer={"epochs": 55}).rungs() == [2, 6, 18, 54]
+    closer = asha | {"rung_factor": 2}
+    assert sweep(scheduler=closer, trainer={"epochs": 54}).rungs() == [2, 4, 8, 16, 32]
     assert sweep(scheduler="none").rungs() == []
     with pytest.raises(ValueError, match="`grace_period` must be at least 1, but is 0"):
         rung_epochs(10, 0, 3)
