@@ -138,6 +138,7 @@ def trained_on(row: Row) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=48)
     parser.add_argument("--concurrent", type=int, default=2)
     parser.add_argument("--space", type=Path, default=HERE / "peers.yaml")
@@ -150,7 +151,7 @@ def main() -> None:
         " | trained on | winner |\n|---|---|---|---|---|---|---|---|---|---|"
     )
     gains: list[tuple[float, float]] = []
-    for seed in range(arguments.seeds):
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         overrides = [
             *arguments.overrides,
             f"seed={seed}",
