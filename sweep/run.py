@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from sweep.engine.site import Site
     from sweep.spec.machine import Machine
     from sweep.spec.sweep import SweepSpec
-    from sweep.store.layout import Layout
     from sweep.store.store import Store
 
 Space = Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="The search space.")]
@@ -158,6 +157,7 @@ def start(
     from sweep.engine.ending import Ending
     from sweep.engine.opening import open_store, require_folder
     from sweep.errors import SweepFailed
+    from sweep.handover import hand_over
 
     console = make_console()
     resume = resume or bool(extend)
@@ -211,18 +211,6 @@ def prepare_data(spec: SweepSpec, console: Console) -> None:
         data = make_ready(spec, status.update)
     if data is not None:
         print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
-
-
-def hand_over(spec: SweepSpec, layout: Layout, ranking: Ranking, console: Console) -> None:
-    """Write the winner's weights as the tools of its trainer read them, where there are such."""
-    from sweep.spec.load import load_trial
-    from sweep.trainer.kinds import hand_over
-
-    if ranking.winner is None or spec.trainer.kind == "monai":
-        return
-    trial = layout.trial(ranking.winner)
-    if (folder := hand_over(load_trial(trial.config), trial, layout)) is not None:
-        console.print(f"Model:   {folder}", soft_wrap=True, highlight=False, markup=False)
 
 
 def look_at_nodes(spec: SweepSpec, site: Site, console: Console, *, verbose: bool) -> None:
