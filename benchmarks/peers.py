@@ -81,7 +81,8 @@ def script(space: Path, scratch: Path, overrides: list[str], *options: str) -> d
 def project(space: Path, scratch: Path, overrides: list[str]) -> dict[str, Any]:
     """(c) and (d)."""
     start = time.perf_counter()
-    _run(["-m", "sweep.run", space, "--results", scratch, *_sets(overrides)], scratch)
+    options = ["--no-dashboard", "--results", scratch, *_sets(overrides)]
+    _run(["-m", "sweep.run", space, *options], scratch)
     seconds = time.perf_counter() - start
     folder = scratch / load_sweep(space, overrides).name
     frame = ranking_frame(read_records(folder), [])
@@ -137,6 +138,7 @@ def trained_on(row: Row) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=48)
     parser.add_argument("--concurrent", type=int, default=2)
     parser.add_argument("--space", type=Path, default=HERE / "peers.yaml")
@@ -149,7 +151,7 @@ def main() -> None:
         " | trained on | winner |\n|---|---|---|---|---|---|---|---|---|---|"
     )
     gains: list[tuple[float, float]] = []
-    for seed in range(arguments.seeds):
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         overrides = [
             *arguments.overrides,
             f"seed={seed}",

@@ -69,7 +69,8 @@ def draw(kills: int, lines: int, seed: int) -> list[Moment]:
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """``sweep.run`` in a process group of its own."""
-    command = [sys.executable, "-m", "sweep.run", str(SPACE), "--results", str(folder), *arguments]
+    command = [sys.executable, "-m", "sweep.run", str(SPACE), "--no-dashboard"]
+    command += ["--results", str(folder), *arguments]
     return subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
     )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sweep.engine.site import Site
     from sweep.spec.machine import Machine
     from sweep.spec.sweep import SweepSpec
+    from sweep.store.layout import Layout
     from sweep.store.store import Store
 
 Space = Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="The search space.")]
@@ -165,6 +166,8 @@ def start(
         after = "nothing that was reported is lost; once that is mended, go on with"
         raise SweepFailed(f"{error}; {after}: {to_go_on}") from error
     _show(spec, site, ranking, console)
+    if site.uri is None:
+        hand_over(spec, store.layout, ranking, console)
     if ending is Ending.FINISHED and ranking.winner is None:
         raise SweepFailed(f"no trial of {spec.name} has a result; the causes stand in {site}")
     return ending
@@ -199,6 +202,18 @@ def prepare_data(spec: SweepSpec, console: Console) -> None:
         data = make_ready(spec, status.update)
     if data is not None:
         print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
+
+
+def hand_over(spec: SweepSpec, layout: Layout, ranking: Ranking, console: Console) -> None:
+    """Write the winner's weights as the tools of its trainer read them, where there are such."""
+    from sweep.spec.load import load_trial
+    from sweep.trainer.kinds import hand_over
+
+    if ranking.winner is None or spec.trainer.kind == "monai":
+        return
+    trial = layout.trial(ranking.winner)
+    if (folder := hand_over(load_trial(trial.config), trial, layout)) is not None:
+        console.print(f"Model:   {folder}", soft_wrap=True, highlight=False, markup=False)
 
 
 def look_at_nodes(spec: SweepSpec, site: Site, console: Console, *, verbose: bool) -> None:

@@ -187,6 +187,11 @@ def _replay(path: Path) -> None:
     paths = TrialPaths(path if path.is_dir() else path.parent)
     divergence = read_json(paths.divergence, lambda values: parsed(Divergence, values))
     settings = load_trial(paths.config)
+    if settings.trainer.kind != "monai":
+        raise ResultsError(
+            f"a trainer of the kind `{settings.trainer.kind}` keeps no single step: train the trial"
+            f" again, up to that step: python -m sweep.train {shlex.quote(str(paths.config))}"
+        )
     if not paths.offending.exists():
         raise ResultsError(f"{paths.offending} does not exist: no single step is to blame")
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from sweep.errors import InputError
 from sweep.spec.load import load_sweep, load_trial
 from sweep.spec.warn import warnings
+from sweep.trainer.check import check_trainer
 
 ROOT = Path(__file__).parent.parent
 PAGES = [page for page in ROOT.glob("**/*.md") if ".venv" not in page.parts]
@@ -43,6 +45,24 @@ def test_the_example_of_the_search_page_is_a_valid_sweep(tmp_path: Path) -> None
     assert spec.given == 4
     assert spec.rungs() == [40]
     assert warnings(spec) == []
+
+
+def test_files_of_the_tutorial_are_as_right_and_wrong_as_it_says(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    first, circles = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / "circles.yaml"
+    file.write_text(first)
+    assert load_trial(file).trainer.epochs == 6
+    file.write_text(circles)
+    with pytest.raises(InputError) as caught:
+        load_sweep(file, check_data=check_trainer)
+    told = [str(mistake).partition(": ")[2] for mistake in caught.value.mistakes]
+    shown = re.findall(r"^circles\.yaml:\d+: (.*)$", page, re.MULTILINE)
+    ends = [line.replace(f"{Path.cwd()}/", "/home/you/") for line in told]
+    assert ends == shown
+    right = circles.replace("sqrt_modes", "sqrt_mode").replace("[0, 1]}", "[1e-3, 1]}")
+    file.write_text(right)
+    assert load_sweep(file).trials == 12
 
 
 @pytest.mark.parametrize("command", re.findall(r"python -m (sweep\.\w+)", README))

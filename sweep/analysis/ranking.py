@@ -22,7 +22,7 @@ from sweep.analysis.effective import read_replaying_spec
 from sweep.analysis.enough import enough_columns, enough_words
 from sweep.analysis.replay import Tradeoff, tradeoff
 from sweep.analysis.replicates import replicates_frame
-from sweep.errors import one_line
+from sweep.errors import InputError, one_line
 from sweep.record import Status, TrialRecord, searched
 from sweep.spec.sweep import SweepSpec
 from sweep.store.files import atomic_write_text, read_text
@@ -173,9 +173,31 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
         *([_mean_words(row)] if row.notna().get("mean_dice", False) else []),
         f"python -m sweep.train {shlex.quote(str(path))}",
     ]
-    config = read_text(Layout(folder).trial(best).config)
+    config = Layout(folder).trial(best).config
     # A name with a line break in it must not end the comment.
-    return "".join(f"# {one_line(line)}\n" for line in header) + config
+    comment = "".join(f"# {one_line(line)}\n" for line in header)
+    return comment + _nnunet_commands(folder, config, path) + read_text(config)
+
+
+def _nnunet_commands(folder: Path, config: Path, path: Path) -> str:
+    """nnU-Net's commands for the winner, as the comment of a best.yaml; empty for other trainers.
+
+    Args:
+        folder: the results folder.
+        config: of the winner.
+        path: where the best.yaml will stand.
+    """
+    trainer = read_sweep(folder).get("trainer")
+    if not isinstance(trainer, dict) or trainer.get("kind") != "nnunet":
+        return ""
+    from sweep.nnunet.commands import as_comment, nnunet_commands
+    from sweep.spec.load import load_trial
+
+    try:
+        settings = load_trial(config)
+    except InputError:  # written by a version with other settings
+        return ""
+    return as_comment([one_line(line) for line in nnunet_commands(settings, path)])
 
 
 def _mean_words(row: pd.Series[Any]) -> str:

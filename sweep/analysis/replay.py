@@ -14,7 +14,7 @@ from typing import TypeGuard
 
 from sweep.analysis.axes import is_number
 from sweep.analysis.effective import LARGEST, rampup_end, setting_of
-from sweep.record import ParameterValue, Status, TrialRecord
+from sweep.record import ParameterValue, Status, TrialRecord, searched
 from sweep.spec.replayed import candidates
 from sweep.spec.sweep import SweepSpec
 from sweep.stopping import EarlyStopping
@@ -181,10 +181,13 @@ def tradeoff(spec: SweepSpec, records: Iterable[TrialRecord]) -> Tradeoff | None
     nothing about a longer one: the longest candidate is then the longest for which at least
     `LEAST_CURVES` curves are known.
 
+    Replicates are left out: they would make the leaders count several times.
+
     Returns:
         None where there are no such curves.
     """
-    ended = sorted((r for r in records if _has_dice(r)), key=lambda record: record.number)
+    own = (record for record in searched(records) if _has_dice(record))
+    ended = sorted(own, key=lambda record: record.number)
     settings = candidates(spec.replayed) if spec.replayed else _ladder(spec, ended)
     least = 1 if spec.replayed else LEAST_CURVES
     while settings:

@@ -50,10 +50,16 @@ def print_results(
 def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> None:
     """Print what each replayed patience would have cost, and which is enough."""
     console.print(patience_table(found, title=title))
+    average = f"the average of {counted(found.curves, 'trial')}"
     told = (
-        f"{found.heading} {found.enough.label} is enough: the cheapest that costs the average of "
-        f"{counted(found.curves, 'trial')} at most {TOLERANCE} Dice."
+        f"{found.heading} {found.enough.label} is enough: the cheapest that costs {average} at most"
+        f" {TOLERANCE} Dice."
     )
+    if found.enough is found.steps[-1]:
+        told = (
+            f"No {found.heading} under {found.enough.label} is enough: each costs {average} more"
+            f" than {TOLERANCE} Dice."
+        )
     console.print(told, soft_wrap=not console.is_terminal, highlight=False, markup=False)
 
 

@@ -12,6 +12,7 @@ from sweep.analysis.effective import read_spec
 from sweep.console.followed import FollowedProgress, Phase
 from sweep.console.live import LiveView
 from sweep.console.plain import PlainView
+from sweep.spec.confirm import most_replicates
 from sweep.store.follow import Follower
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
@@ -40,9 +41,16 @@ class Watching:
         self._read_spec()
         plain = [PlainView(self.progress, console)] if console is not None else []
         self._follower.tell(self.progress, *plain)
-        finished = self.progress.finished_trials >= self.progress.trials
-        running = Phase.RUNNING if in_use else Phase.STOPPED
-        self.progress.phase = Phase.FINISHED if finished else running
+        self.progress.phase = self._phase(in_use)
+
+    def _phase(self, in_use: bool) -> Phase:
+        ended, left = self.progress.finished_trials, len(self.progress.running)
+        if ended >= self.progress.trials:
+            return Phase.FINISHED
+        if in_use:
+            return Phase.RUNNING
+        # How many replicates there are to be, only the one who runs it knows.
+        return Phase.FINISHED if ended >= self._searched and not left else Phase.STOPPED
 
     @property
     def over(self) -> bool:
@@ -71,5 +79,6 @@ class Watching:
         spec = read_spec(self._layout.folder)
         self._spec_stamp = stamp
         self._name = spec.name
-        self.progress.trials = spec.trials
+        self._searched = spec.trials
+        self.progress.trials = spec.trials + most_replicates(spec)
         self.progress.max_epochs = spec.extents.most_epochs

@@ -142,7 +142,7 @@ class Conductor:
     def label(self, trial_id: str) -> str:
         """What sets a trial that has not ended apart from the others, in one line."""
         trial = self._trials[trial_id]
-        return label(trial.parameters, trial.preset)
+        return label(trial.parameters, trial.preset, trial.replicate)
 
     def report(self, trial_id: str, metrics: EpochMetrics) -> Decision:
         """Record an epoch and decide whether the trial goes on.

@@ -16,6 +16,7 @@ from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
 from sweep.engine.monitoring import Monitoring
 from sweep.engine.site import Site
+from sweep.engine.tally import Tally
 from sweep.errors import SweepError, SweepFailed
 from sweep.record import last_line
 from sweep.spec.sweep import SweepSpec
@@ -30,7 +31,7 @@ def execute(
     spec: SweepSpec,
     log: Path,
     site: Site,
-    monitoring: Monitoring,
+    monitoring: Monitoring | None = None,
     *,
     verbose: bool = False,
 ) -> Ending:
@@ -41,18 +42,19 @@ def execute(
         spec: resources, concurrency and time budget.
         log: where Ray's own messages go.
         site: the cluster, and where the results lie.
-        monitoring: what is shown of the sweep while it runs.
+        monitoring: what is shown of the sweep while it runs; None for nothing.
         verbose: show Ray's own messages on the screen instead.
     Raises:
         SweepFailed: results cannot be written, or Ray itself broke down.
     """
     if conductor.finished:
         return Ending.FINISHED
+    shown = monitoring or Monitoring(Tally(spec.trials), dashboard=False)
+    ray = cluster(log, verbose=verbose, address=site.address, dashboard=shown.dashboard)
     # The signals last: Ray's start sets handlers of its own.
-    ray = cluster(log, verbose=verbose, address=site.address, dashboard=monitoring.dashboard)
     with ray as dashboard, _signals() as asked:
-        if dashboard is not None or (monitoring.dashboard and site.address is None):
-            monitoring.announce(dashboard)
+        if dashboard is not None or (shown.dashboard and site.address is None):
+            shown.announce(dashboard)
         from ray import tune
 
         from sweep.engine.actor import TrialActor
@@ -81,7 +83,7 @@ def execute(
                     num_samples=-1,  # the searcher says when it is finished
                     # An actor's name is fixed when it starts. Where somebody looks at names, each
                     # trial gets an actor of its own: a few seconds for the imports.
-                    reuse_actors=dashboard is None or not monitoring.dashboard,
+                    reuse_actors=dashboard is None or not shown.dashboard,
                     trial_name_creator=trial_name,
                     trial_dirname_creator=trial_name,
                 ),
@@ -95,7 +97,7 @@ def execute(
                             scheduler,
                             lambda: bool(asked),
                             deadline,
-                            Exporter(spec.name, monitoring.tally),
+                            Exporter(spec.name, shown.tally) if monitoring else lambda: None,
                         )
                     ],
                     failure_config=tune.FailureConfig(max_failures=RETRIES),

@@ -25,7 +25,7 @@ class Monitoring:
 
     tally: Tally
     dashboard: bool
-    announce: Callable[[str | None], None]
+    announce: Callable[[str | None], None] = lambda address: None
 
 
 def wanted(asked: bool | None) -> tuple[bool, list[str]]:

@@ -102,7 +102,8 @@ def on_each(nodes: Iterable[str], do: Callable[..., Any], *arguments: Any) -> di
 
 def _look(node: str, where: str, probe: str, settings: TrialSettings) -> list[Mistake]:
     """On a node: whatever keeps it from training trials."""
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    needed = [*NEEDED, *(["nnunetv2"] if settings.trainer.kind == "nnunet" else [])]
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         return [Mistake(f"cannot train a trial: {', '.join(missing)} is not installed")]
     from sweep.trainer.kinds import make_ready

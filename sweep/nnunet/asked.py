@@ -17,9 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
-
 from sweep.errors import InputError, Mistake, SweepError
 from sweep.spec.load import load_trial
 from sweep.spec.settings import TrialSettings
@@ -115,6 +112,9 @@ def asked_by_environment(dataset: str, plans: str, configuration: str, fold: int
 
 def _defaults(dataset: str, plans: str, configuration: str, fold: int | str) -> TrialSettings:
     """The recommended losses (`LossSettings` has them) in nnU-Net's own loop."""
+    import torch
+    from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
+
     return TrialSettings.model_validate(
         {
             "trainer": {

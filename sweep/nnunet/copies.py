@@ -11,10 +11,12 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from sweep.errors import InputError
+from sweep.nnunet.asked import told
 
 TRAINER = "nnUNetTrainerGeometric"
 EXT_TRAINER = Path(__file__).resolve().parent / "ext_trainer"
@@ -35,6 +37,21 @@ def refuse_other_copies() -> None:
             f"nnU-Net would train with this file, and not with {OURS}: remove it, or give its class"
             " another name",
             file=str(file),
+        )
+
+
+def must_be_found() -> None:
+    """Return only where nnU-Net's command finds our trainer, and no other.
+
+    Raises:
+        InputError: it finds another, or none.
+    """
+    refuse_other_copies()
+    if EXT_TRAINER not in _searched():
+        raise InputError.single(
+            f"nnU-Net would not find the trainer: set the environment variable {EXT_VARIABLE} to"
+            f" {EXT_TRAINER}",
+            key=EXT_VARIABLE,
         )
 
 
@@ -73,3 +90,14 @@ def _searched() -> Iterator[Path]:
     for place in os.environ.get(EXT_VARIABLE, "").split(os.pathsep):
         if place.strip():
             yield Path(place).resolve()
+
+
+def main() -> None:
+    """``python -m sweep.nnunet.copies``: which file nnU-Net's command would train with."""
+    with told(alone=True):
+        must_be_found()
+        sys.stdout.write(f"nnU-Net trains with {OURS}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sweep.errors import InputError, Mistake
+from sweep.nnunet.copies import refuse_other_copies
 from sweep.nnunet.folders import Folders
 from sweep.spec.installed import how_to_install
 from sweep.spec.trainer import NnunetTrainer
@@ -25,11 +26,15 @@ class Preprocessed(NamedTuple):
 
 
 def check_nnunet(asked: NnunetTrainer) -> list[Mistake]:
-    """What is wrong with a dataset and its plans; of one not yet planned, what can be told."""
+    """What is wrong with a dataset, its plans or nnU-Net itself (an old copy of the trainer).
+
+    Of a dataset that is not planned yet, what can be told.
+    """
     absent = how_to_install("nnunet", "nnunetv2")
     if absent is not None:
         return [Mistake(absent, key="trainer.kind")]
     try:
+        refuse_other_copies()
         if is_planned(asked):
             preprocessed_files(asked)
         else:

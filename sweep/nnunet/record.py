@@ -82,7 +82,8 @@ def _print(trainer: nnUNetTrainerGeometric, found: Account) -> None:
 
 
 def _must_go_on_alike(file: Path, now: Mapping[str, Any], epoch: int) -> None:
-    before: Mapping[str, Any] = read_json(file, lambda values: values["runs"][-1]["effective"])
+    run: Mapping[str, Any] = read_json(file, lambda values: values["runs"][-1])
+    before = {k: v for k, v in run["effective"].items() if k not in run["without_effect"]}
     changed = [
         f"{key} was {before[key]!r} and is {value!r} now"
         for key, value in now.items()

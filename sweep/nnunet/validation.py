@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_module
+from nnunetv2.training.nnUNetTrainer import nnUNetTrainer
 
 from sweep.nnunet.asked import nnunet_trainer
 from sweep.nnunet.folders import Folders
@@ -54,9 +54,10 @@ def real_validation(
 @contextlib.contextmanager
 def _at_once(processes: int) -> Iterator[None]:
     """Processes that nnU-Net starts for a validation; it reads their number when it is imported."""
-    before = nnunet_module.default_num_processes
-    nnunet_module.default_num_processes = processes
+    module = nnUNetTrainer  # of the trainer's name
+    before = module.default_num_processes
+    module.default_num_processes = processes
     try:
         yield
     finally:
-        nnunet_module.default_num_processes = before
+        module.default_num_processes = before

@@ -17,7 +17,7 @@ from sweep.errors import InputError, Mistake
 from sweep.spec.check import check_installed, check_machine, check_space, check_sweep
 from sweep.spec.confirm import confirmed_folds, fold_key, own_fold
 from sweep.spec.document import Document, read_document
-from sweep.spec.inactive import without_effect
+from sweep.spec.inactive import MONAI_ONLY, without_effect
 from sweep.spec.machine import Machine
 from sweep.spec.presets import PRESETS, check_preset
 from sweep.spec.settings import TrialSettings
@@ -130,8 +130,16 @@ def load_trial(
 
 
 def to_yaml(settings: TrialSettings) -> str:
-    """The effective settings, defaults filled in; reading them back gives equal settings."""
+    """The effective settings, defaults filled in; reading them back gives equal settings.
+
+    Groups that only our own trainer reads are left out where another trains, and they are as they
+    are by default: they would tell of data and networks that there are not.
+    """
     values = settings.model_dump(mode="json")
+    if settings.trainer.kind != "monai":
+        for group in MONAI_ONLY:
+            if getattr(settings, group) == TrialSettings.model_fields[group].get_default():
+                del values[group]
     ordered = {key: values.pop(key) for key in SWEEP_KEYS if key in values}
     text = io.StringIO()
     yaml = YAML(typ="safe", pure=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from sweep.record import ParameterValue
+from sweep.record import ParameterValue, Replicate
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
@@ -31,12 +31,19 @@ def rounded(number: float, digits: int) -> str:
     return re.sub(r"e([+-])0", r"e\1", f"{number:.{digits}g}")
 
 
-def label(parameters: Mapping[str, ParameterValue], preset: str | None = None) -> str:
+def label(
+    parameters: Mapping[str, ParameterValue],
+    preset: str | None = None,
+    replicate: Replicate | None = None,
+) -> str:
     """What sets a trial apart from the others of its sweep, in one line.
 
-    The name of its preset, or its searched parameters: ``warmup_epochs=20 compactness=0.031``.
+    The name of its preset, or its searched parameters: ``warmup_epochs=20 compactness=0.031``. Of a
+    replicate first whose it is.
     """
-    if preset is not None:
-        return preset
     names = short_names(list(parameters))
-    return " ".join(f"{names[name]}={words(value)}" for name, value in parameters.items())
+    searched = " ".join(f"{names[name]}={words(value)}" for name, value in parameters.items())
+    own = searched if preset is None else preset
+    if replicate is None:
+        return own
+    return f"replicate of {replicate.of} seed={replicate.seed} fold={replicate.fold} {own}"

@@ -168,6 +168,11 @@ class Layout:
         return self.folder / "best.yaml"
 
     @property
+    def nnunet_model(self) -> Path:
+        """The first of the ranking as a model folder of nnU-Net; only where nnU-Net was trained."""
+        return self.folder / "nnunet_model"
+
+    @property
     def report_html(self) -> Path:
         """The report as one page that opens offline."""
         return self.folder / "report.html"

@@ -6,8 +6,10 @@ the other way round.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.spec.settings import TrialSettings
@@ -15,6 +17,7 @@ from sweep.spec.trainer import CustomTrainer, NnunetTrainer
 
 if TYPE_CHECKING:
     from sweep.data.samples import PreparedData
+    from sweep.store.layout import Layout, TrialPaths
     from sweep.trainer.protocol import Run
 
 Tell = Callable[[str], object]
@@ -29,10 +32,13 @@ class Kind:
         make_ready: does once a machine what its trials have in common (reads and normalises the
             data, plans and preprocesses); returns data for trials to share, if there are any.
         make_run: a run of one configuration, given such data or None.
+        hand_over: writes the best weights of a trial as the tools of its kind read them, into a
+            results folder; returns where, or None where there are no such tools or weights.
     """
 
     make_ready: Callable[[TrialSettings, Tell], PreparedData | None]
     make_run: Callable[[TrialSettings, PreparedData | None], Run]
+    hand_over: Callable[[TrialSettings, TrialPaths, Layout], Path | None] = lambda *_: None
 
 
 def make_ready(settings: TrialSettings, tell: Tell | None = None) -> PreparedData | None:
@@ -53,6 +59,11 @@ def make_run(settings: TrialSettings, data: PreparedData | None = None) -> Run:
         InputError: as of `make_ready`, which has to have run where ``data`` is None.
     """
     return KINDS[settings.trainer.kind].make_run(settings, data)
+
+
+def hand_over(settings: TrialSettings, trial: TrialPaths, results: Layout) -> Path | None:
+    """Write a trial's best weights for the tools of its kind, if there are any; see `Kind`."""
+    return KINDS[settings.trainer.kind].hand_over(settings, trial, results)
 
 
 def _prepare(settings: TrialSettings, _tell: Tell) -> PreparedData:
@@ -80,6 +91,18 @@ def _nnunet(settings: TrialSettings, data: PreparedData | None) -> Run:
     return NnunetTraining(settings)
 
 
+def _nnunet_model(settings: TrialSettings, trial: TrialPaths, results: Layout) -> Path | None:
+    from sweep.nnunet.export import export_model
+    from sweep.trainer.checkpoints import Checkpoints
+
+    best = Checkpoints(trial.folder).load_best()
+    if best is None:
+        return None
+    shutil.rmtree(results.nnunet_model, ignore_errors=True)  # an earlier leader's
+    export_model(settings, best, results.nnunet_model)
+    return results.nnunet_model
+
+
 def _load_class(settings: TrialSettings, _tell: Tell) -> None:
     from sweep.trainer.custom import load_class
 
@@ -96,6 +119,6 @@ def _custom(settings: TrialSettings, data: PreparedData | None) -> Run:
 
 KINDS: Mapping[str, Kind] = {
     "monai": Kind(_prepare, _monai),
-    "nnunet": Kind(_preprocess, _nnunet),
+    "nnunet": Kind(_preprocess, _nnunet, _nnunet_model),
     "custom": Kind(_load_class, _custom),
 }

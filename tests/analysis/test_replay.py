@@ -18,7 +18,7 @@ from sweep.analysis.effective import read_spec
 from sweep.analysis.ranking import ranking_json, write_ranking
 from sweep.analysis.replay import Replay, Tradeoff, enough, replay, stopping_of, tradeoff
 from sweep.console.results import print_patience
-from sweep.record import ParameterValue, Status, TrialRecord
+from sweep.record import ParameterValue, Replicate, Status, TrialRecord
 from sweep.spec.replayed import candidates
 from sweep.spec.sweep import SweepSpec
 from sweep.stopping import EarlyStopping
@@ -237,3 +237,18 @@ def test_table_tells_dice_lost_best_dice_and_epochs_of_each_patience(tmp_path: P
     assert " ".join(sentence) == (
         "patience 5 is enough: the cheapest that costs the average of 2 trials at most 0.002 Dice."
     )
+
+
+def test_table_says_where_no_shorter_patience_is_enough() -> None:
+    late = [0.1, 0.2, 0.3, 0.4, *[0.4] * 7, 0.7, 0.7]  # patience 3 and 5 do not see the 0.7
+    found = tradeoff(spec_of(), [trained(0, Status.COMPLETED, late)])
+    assert found is not None
+    assert " ".join(printed(found)[-1]) == (
+        "No patience under 8 is enough: each costs the average of 1 trial more than 0.002 Dice."
+    )
+
+
+def test_replicates_make_no_trial_count_twice() -> None:
+    record = trained(0, Status.EARLY_STOPPED, CURVE)
+    again = replace(record, trial_id="t0000r1", replicate=Replicate(of="t0000", seed=1, fold=0))
+    assert tradeoff(spec_of(), [record, again]) == tradeoff(spec_of(), [record])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import random
 import shutil
@@ -33,6 +34,7 @@ from sweep.record import (
 from sweep.search.scheduler import Decision
 from sweep.spec.load import load_trial, to_yaml
 from sweep.spec.sweep import SweepSpec
+from sweep.spec.tree import value_of
 from sweep.store.journal import EpochRecorded
 from sweep.store.layout import trial_id
 from sweep.store.store import Store
@@ -86,14 +88,10 @@ def curve_of(parameters: Mapping[str, ParameterValue]) -> Curve:
 
 
 def train(folder: Path) -> Curve:
-    """What a worker does: it knows nothing but the ``config.yaml`` of the trial's folder."""
+    """What a worker does: all that it trains with stands in the ``config.yaml`` of its folder."""
     config = load_trial(folder / "config.yaml")
-    return curve_of(
-        {
-            "optimizer.lr": config.optimizer.lr,
-            "early_stopping.patience": config.early_stopping.patience,
-        }
-    )
+    searched = json.loads((folder / "trial.json").read_text(encoding="utf-8"))["parameters"]
+    return curve_of({key: value_of(config, key) for key in searched})
 
 
 def spec_of(**changes: Any) -> SweepSpec:
@@ -110,6 +108,17 @@ SWEEPS = {
     "grid_asha": spec_of(space=GRID, searcher="grid", scheduler=ASHA),
     "tpe": spec_of(searcher={"name": "tpe", "startup_trials": 3}),
     "tpe_asha": spec_of(searcher={"name": "tpe", "startup_trials": 3}, scheduler=ASHA),
+    # Nobody asks for the baseline, but the scheduler compares with it.
+    "control_tpe_asha": spec_of(
+        searcher={"name": "tpe", "startup_trials": 3},
+        scheduler=ASHA,
+        space={
+            "loss.warmup_epochs": {"randint": [1, 4]},
+            "loss.weights.boundary": {"loguniform": [1e-3, 1]},
+            "early_stopping.patience": {"choice": [2, None]},
+        },
+        replay_patience=True,
+    ),
     "replayed_tpe_asha": spec_of(
         searcher={"name": "tpe", "startup_trials": 3},
         scheduler=ASHA,
@@ -313,6 +322,14 @@ def test_trials_are_trained_under_the_most_patient_setting_where_patience_is_rep
     for record in records[1:]:
         config = load_trial(tmp_path / "toy" / "trials" / record.trial_id / "config.yaml")
         assert config.early_stopping.patience == 49
+
+
+def test_baseline_is_the_first_trial_of_a_sweep_that_compares_with_it() -> None:
+    assert SWEEPS["control_tpe_asha"].compares_gains
+    records = uninterrupted("control_tpe_asha")
+    assert [record.preset for record in records] == ["baseline", *[None] * 8]
+    assert records[0].status is not Status.PRUNED
+    assert any(record.status is Status.PRUNED for record in records)
 
 
 def test_a_grid_is_walked_from_its_start_after_the_presets(tmp_path: Path) -> None:

@@ -111,6 +111,21 @@ def test_resumed_sweep_proposes_the_same_though_the_earlier_results_are_not_what
     assert parts + run(tmp_path / "parts", spec) == whole
 
 
+def test_patience_of_an_earlier_trial_is_not_looked_at_where_it_is_replayed(
+    earlier: Path, tmp_path: Path
+) -> None:
+    patience = {"early_stopping.patience": {"choice": [3, 9]}}
+    told = read_warm_start(spec_of(space=SPACE | patience, warm_start=str(earlier)))
+    assert len(told) == 20
+    assert {record.parameters["early_stopping.patience"] for record in told} == {9}
+    drawn = spec_of(space=SPACE | patience, warm_start=str(earlier), replay_patience=False)
+    assert read_warm_start(drawn) == []  # it was 50, which this space cannot draw
+    warm_start = {"results": str(earlier), "enqueue": 1}
+    parameters = run(tmp_path / "warm", spec_of(space=SPACE | patience, warm_start=warm_start))
+    best = best_of(told, 1)[0]
+    assert parameters[0] == best == {**best, "early_stopping.patience": 9}
+
+
 def test_sweep_that_was_killed_before_it_copied_them_reads_the_earlier_results_again(
     earlier: Path, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweep.record import ParameterValue
+from sweep.record import ParameterValue, Replicate
 from sweep.spec.naming import label, words
 
 
@@ -21,6 +21,13 @@ def test_label_is_every_parameter_by_its_last_name_unless_two_share_it() -> None
 
 def test_preset_is_labelled_by_its_name() -> None:
     assert label({"loss.weights.aspect": 0.5}, preset="baseline") == "baseline"
+
+
+def test_replicate_is_labelled_by_whose_it_is_and_by_what_chance_it_has() -> None:
+    replicate = Replicate(of="t0003", seed=7, fold=1)
+    assert label({"loss.weights.aspect": 0.5}, None, replicate) == (
+        "replicate of t0003 seed=7 fold=1 aspect=0.5"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,61 @@
+"""The shell lines that go with a configuration of nnU-Net."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from sweep.nnunet.commands import as_comment, nnunet_commands
+from sweep.nnunet.copies import EXT_TRAINER
+from sweep.spec.settings import TrialSettings
+
+TRAINER = {
+    "kind": "nnunet",
+    "dataset": 502,
+    "configuration": "3d_fullres",
+    "plans": "nnUNetResEncUNetMPlans",
+    "raw": "/data/nnU-Net raw",
+    "preprocessed": "/data/pre",
+}
+SETTINGS = TrialSettings.model_validate({"trainer": TRAINER})
+
+
+def test_commands_train_every_fold_with_our_trainer_and_this_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("nnUNet_results", raising=False)
+    lines = [line for line in nnunet_commands(SETTINGS, Path("/x/best.yaml")) if line[0] != "#"]
+    assert lines[:5] == [
+        "export nnUNet_raw='/data/nnU-Net raw'",
+        "export nnUNet_preprocessed=/data/pre",
+        "export nnUNet_results=FOLDER  # to be filled in",
+        f"export nnUNet_extTrainer={EXT_TRAINER}",
+        "export SWEEP_NNUNET_CONFIG=/x/best.yaml",
+    ]
+    assert lines[5] == "python -m sweep.nnunet.copies"
+    what = "-tr nnUNetTrainerGeometric -p nnUNetResEncUNetMPlans"
+    assert lines[6:11] == [
+        f"nnUNetv2_train 502 3d_fullres {fold} {what} --npz" for fold in range(5)
+    ]
+    assert lines[11:] == [
+        f"nnUNetv2_find_best_configuration 502 -c 3d_fullres {what} -f 0 1 2 3 4",
+        f"nnUNetv2_predict -i INPUT -o OUTPUT -d 502 -c 3d_fullres {what} -f 0 1 2 3 4",
+    ]
+
+
+def test_head_of_a_yaml_file_is_comment_whatever_a_folder_is_called() -> None:
+    text = as_comment(nnunet_commands(SETTINGS, Path("/x\nseed: 1\n/best.yaml")))
+    assert all(line.startswith("#") for line in text.splitlines())
+    assert "seed: 1" not in [line.strip() for line in text.splitlines()]
+
+
+def test_device_of_the_trial_is_that_of_the_commands() -> None:
+    on_cpu = TrialSettings.model_validate({"trainer": TRAINER | {"device": "cpu"}})
+    lines = nnunet_commands(on_cpu, Path("best.yaml"))
+    for program in ("nnUNetv2_train", "nnUNetv2_predict"):
+        for line in lines:
+            if line.startswith(program):
+                words = shlex.split(line)
+                assert words[words.index("-device") + 1] == "cpu"

@@ -1,0 +1,208 @@
+"""``nnUNetTrainerGeometric`` an epoch at a time: nnU-Net's own steps, then the geometric loss."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from sweep.errors import InputError, NotApplied
+from sweep.nnunet.effective import account
+from sweep.nnunet.folders import Folders
+from sweep.nnunet.trainer import nnUNetTrainerGeometric
+from sweep.record import Cause, Stage
+from sweep.trainer.guard import Diverged
+from sweep.trainer.verify import verify
+
+MakeTrainer = Callable[..., nnUNetTrainerGeometric]
+ROOT_OF_ZERO: dict[str, Any] = {
+    # A rate at which the network is sure of its answer, and flat, after one epoch.
+    "optimizer": {"lr": 1.0, "momentum": 0.9},
+    "loss": {"sqrt_epsilon": 0.0},
+    "trainer": {"steps_per_epoch": 8},
+}
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Any:
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def weights(trainer: nnUNetTrainerGeometric) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in trainer.model.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_before_the_switch_on_its_steps_are_nnunets_own(
+    trainer: MakeTrainer, preprocessed: Path, tmp_path: Path
+) -> None:
+    ours = trainer()
+    with Folders(preprocessed=preprocessed, results=tmp_path / "theirs").in_effect():
+        plans = {**ours.plans_manager.plans, "continue_training": False}
+        theirs = nnUNetTrainer(plans, "2d", 0, ours.dataset_json, torch.device("cpu"))
+    theirs.num_epochs = ours.num_epochs
+    theirs.initialize()
+    theirs.network.load_state_dict(ours.model.state_dict())
+    for one in (ours, theirs):
+        one.on_train_epoch_start()
+    for _ in range(3):
+        batch = next(ours.dataloader_train)
+        taken = ours.train_step(batch)
+        assert float(taken["loss"]) == pytest.approx(
+            float(theirs.train_step(batch)["loss"]), rel=1e-5
+        )
+    assert ours.optimizer.param_groups[0]["lr"] == theirs.optimizer.param_groups[0]["lr"]
+    for name, value in theirs.network.state_dict().items():
+        torch.testing.assert_close(ours.model.state_dict()[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_geometric_terms_are_there_from_the_switch_on(trainer: MakeTrainer) -> None:
+    made = trainer(loss={"weights": {"compactness": 0.1, "boundary": 0.1, "aspect": 0.1}})
+    assert made.loss.batch_dice  # the plans of small sets ask for it
+    assert set(made.train_epoch(0)[0].terms) == {"dice", "ce"}
+    [dice] = made.validate_epoch()
+    assert dice is not None
+    assert 0 <= dice <= 1
+    first = made.train_epoch(1)[0]
+    assert set(first.terms) == {"dice", "ce", "compactness", "boundary", "aspect"}
+    geometric = sum(0.1 * first.terms[name] for name in ("compactness", "boundary", "aspect"))
+    main = first.terms["dice"] - 1 + first.terms["ce"]
+    assert first.loss == pytest.approx(main + geometric, abs=1e-5)
+
+
+def test_root_of_zero_ends_the_run_at_the_switch_on_with_the_weights_from_before_it(
+    trainer: MakeTrainer,
+) -> None:
+    made = trainer(**ROOT_OF_ZERO)
+    made.train_epoch(0)
+    before = weights(made)
+    with pytest.raises(Diverged) as stop:
+        made.train_epoch(1)
+    verdict = stop.value.divergence
+    assert (verdict.cause, verdict.epoch, verdict.step) == (Cause.NONFINITE, 1, 0)
+    assert (verdict.stage, verdict.term) == (Stage.GRADIENT, "compactness")
+    assert verdict.parameter is not None
+    assert verdict.weights_finite
+    assert same(weights(made), before)
+    diagnosis = verdict.diagnosis
+    assert diagnosis is not None
+    assert diagnosis.setting == "loss.sqrt_epsilon"
+    assert diagnosis.steps_after_switch_on == 0
+    assert len(diagnosis.cases) == len(diagnosis.soft_areas) == made.batch_size
+    assert diagnosis.cases[0].startswith("one_circle_")
+
+
+def test_epoch_with_skipped_steps_has_the_mean_loss_of_the_others(trainer: MakeTrainer) -> None:
+    made = trainer(**ROOT_OF_ZERO, guard={"on_nonfinite": "skip", "skipped_in_a_row": 100})
+    made.train_epoch(0)
+    kept = weights(made)
+    steps = made.train_epoch(1)
+    assert all(step.skipped for step in steps)
+    assert same(weights(made), kept)
+    assert math.isnan(made.logger.get_value("train_losses", step=-1))  # no step was taken
+
+
+def test_same_seed_trains_the_same_bits_and_another_one_does_not(trainer: MakeTrainer) -> None:
+    first, again, other = (trainer(seed=seed) for seed in (0, 0, 1))
+    for made in (first, again, other):
+        made.train_epoch(0)
+        made.validate_epoch()
+        made.train_epoch(1)
+    assert same(weights(first), weights(again))
+    assert not same(weights(first), weights(other))
+
+
+def test_run_that_goes_on_from_a_state_is_the_run_that_never_stopped(trainer: MakeTrainer) -> None:
+    whole = trainer()
+    whole.train_epoch(0)
+    state = {name: _cloned(part) for name, part in whole.state_dict().items()}
+    expected = [step.to_json() for step in whole.train_epoch(1)]
+    resumed = trainer()
+    np.random.seed(99)  # whatever happened before
+    resumed.load_state_dict(state)
+    assert [step.to_json() for step in resumed.train_epoch(1)] == expected
+    assert same(weights(resumed), weights(whole))
+
+
+def _cloned(part: Any) -> Any:
+    if isinstance(part, torch.Tensor):
+        return part.clone()
+    if isinstance(part, dict):
+        return {key: _cloned(value) for key, value in part.items()}
+    return [_cloned(value) for value in part] if isinstance(part, list) else part
+
+
+def test_half_precision_is_scaled_and_its_losses_are_float32(trainer: MakeTrainer) -> None:
+    made = trainer(trainer={"amp": "fp16", "steps_per_epoch": 1})
+    for epoch in (0, 1):
+        steps = made.train_epoch(epoch)
+    assert made.grad_scaler is made.guard.scaler  # so nnU-Net's checkpoints keep its state
+    assert all(step.scale is not None and step.scale > 1 for step in steps)
+    taken = [step for step in steps if not step.skipped]
+    assert taken
+    assert all(math.isfinite(step.loss) and math.isfinite(step.grad_norm) for step in taken)
+
+
+def test_what_is_in_effect_is_what_was_asked_for(trainer: MakeTrainer) -> None:
+    made = trainer(
+        trainer={"batch_size": 3, "patch_size": [16, 24]},
+        optimizer={"lr": 0.02, "momentum": 0.9, "gradient_clip": 5.0},
+        guard={"exploded_steps": 7},
+    )
+    found = account(made)
+    verify(made.asked.settings, found)
+    assert found.cases == {"training": 16, "validation": 4}
+    batch = next(made.dataloader_train)
+    assert batch["data"].shape == (3, 1, 16, 24)
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        (lambda t: setattr(t, "num_epochs", 2), "trainer.epochs"),
+        (lambda t: t.optimizer.param_groups[0].update(momentum=0.5), "optimizer.momentum"),
+        (lambda t: setattr(t.loss, "geometric_class", 0), "trainer.geometric_class"),
+        (lambda t: setattr(t, "factor", lambda epoch: float(epoch >= 5)), "loss.warmup_epochs"),
+        (lambda t: setattr(t, "num_iterations_per_epoch", 9), "trainer.steps_per_epoch"),
+    ],
+)
+def test_trainer_that_works_with_something_else_is_told_of(
+    trainer: MakeTrainer, change: Callable[[nnUNetTrainerGeometric], None], key: str
+) -> None:
+    made = trainer()
+    change(made)
+    with pytest.raises(NotApplied) as error:
+        verify(made.asked.settings, account(made))
+    assert key in error.value.differences
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ({"loss": {"main": "dice_focal"}}, "loss.main: nnU-Net's own main loss is `dice_ce`"),
+        ({"trainer": {"geometric_class": "square"}}, "trainer.geometric_class: 'square' is not a"),
+        (
+            {"trainer": {"patch_size": [30, 32]}},
+            "trainer.patch_size: must be a multiple of 8",
+        ),
+        ({"trainer": {"patch_size": [8, 16, 16]}}, "trainer.patch_size: must have 2 sizes"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_trained(
+    trainer: MakeTrainer, groups: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        trainer(start=False, **groups)
+    assert str(error.value).startswith(message)
