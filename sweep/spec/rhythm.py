@@ -13,8 +13,8 @@ from sweep.spec.tree import late_keys
 S = TypeVar("S", bound=StoppingScheduler)
 
 RUNG_FACTOR_SINCE_SWITCH_ON = 2
-"""Trials that are looked at more often train 15 % fewer epochs, and one within 0.005 of the winner is
-kept in 95 to 100 % of the orders, where rungs three times as late keep it in 97 to 100 %
+"""Trials that are looked at more often train 15 % fewer epochs. One within 0.005 of the winner is
+kept in 95 to 100 % of the orders, and in 97 to 100 % where each rung lies three times as late
 (``benchmarks/clocks.py``)."""
 
 
