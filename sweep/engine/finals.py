@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from sweep.analysis.finalists import finalists
+from sweep.errors import ResultsError
 from sweep.record import TrialRecord
 from sweep.spec.sweep import SweepSpec
 from sweep.store.store import Store
@@ -18,10 +19,9 @@ def evaluate_finalists(spec: SweepSpec, store: Store, warn: Callable[[str], None
     Args:
         spec: of a sweep that has ended.
         store: its results folder.
-        warn: is told of runs whose weights are not there.
+        warn: is told of runs whose weights are not there, or damaged.
     Raises:
         SweepFailed: results cannot be written.
-        ResultsError: weights are damaged.
     """
     runs = list(untested(spec, store.records()))
     if not spec.data.test or not runs:
@@ -34,7 +34,11 @@ def evaluate_finalists(spec: SweepSpec, store: Store, warn: Callable[[str], None
 
     for record in runs:
         paths = store.with_best_weights(record.trial_id)
-        weights = Checkpoints(paths.folder).load_best()
+        try:
+            weights = Checkpoints(paths.folder).load_best()
+        except ResultsError as damaged:
+            warn(f"{record.trial_id} is not tested: {damaged}")
+            continue
         if weights is None:
             warn(f"{record.trial_id} is not tested: its weights were not kept")
             continue

@@ -208,7 +208,7 @@ def free_memory() -> None:
     """Give back what nobody refers to any more, on the GPU too."""
     torch.clear_autocast_cache()
     gc.collect()
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         torch.cuda.manual_seed_all(torch.initial_seed())  # as a process does that begins with it

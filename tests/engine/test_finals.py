@@ -78,6 +78,8 @@ def test_finalists_are_tested_once_and_whoever_has_no_weights_is_told(
         best.unlink()
         evaluate_finalists(SPEC, store, warned.append)
         first = store.records()
+        best.write_bytes(weights[:99])
+        evaluate_finalists(SPEC, store, warned.append)
         best.write_bytes(weights)
         evaluate_finalists(SPEC, store, warned.append)
         second = store.records()
@@ -88,7 +90,8 @@ def test_finalists_are_tested_once_and_whoever_has_no_weights_is_told(
 
         monkeypatch.setattr("sweep.trainer.evaluate.evaluate", never)
         evaluate_finalists(SPEC, store, warned.append)
-    assert warned == ["t0001 is not tested: its weights were not kept"]
+    assert warned[0] == "t0001 is not tested: its weights were not kept"
+    assert [text.partition("best.pt")[2][:11] for text in warned[1:]] == [" is damaged"]
     assert [len(record.test) for record in first] == [3, 0]
     assert [len(record.test) for record in second] == [3, 3]
     assert second[0] == first[0]
