@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from synthetic import diverged_at, trial
 
 from sweep.data.prepare import prepare
 from sweep.engine.finals import evaluate_finalists, untested
-from sweep.record import Outcome, Status, TrialRecord
+from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
 from sweep.spec.load import to_yaml
 from sweep.spec.sweep import SweepSpec
 from sweep.store.store import Store
@@ -34,6 +35,10 @@ SPEC = SweepSpec.model_validate(
 )
 
 
+def record(store: Store, name: str, metrics: EpochMetrics) -> None:
+    store.append_epoch(name, metrics)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sweep of two trials, trained; no finalist has been tested."""
@@ -43,11 +48,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             settings = SPEC.trial({"optimizer.lr": rate})
             name = store.start_trial(number, {"optimizer.lr": rate}, to_yaml(settings))
             trial_folder = store.layout.trial(name).folder
-            outcome = fit(
-                settings,
-                report=lambda epoch, name=name: store.append_epoch(name, epoch) and None,  # type: ignore[misc]
-                checkpoint=Checkpoints(trial_folder),
-            )
+            report = partial(record, store, name)
+            outcome = fit(settings, report=report, checkpoint=Checkpoints(trial_folder))
             store.end_trial(name, outcome)
     return path
 
