@@ -102,7 +102,7 @@ class NnunetTraining(GuardedRun):
     def _explained(self, stop: Diverged) -> Diverged:
         if stop.divergence.diagnosis is None:
             return super()._explained(stop)
-        # The trainer has explained the step, before the weights were taken back where it moved them.
+        # The trainer has explained the step before the weights were taken back, if they were.
         finite = self.weights_are_finite()
         return Diverged(replace(stop.divergence, weights_finite=finite), stop.recent)
 
