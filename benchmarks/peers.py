@@ -6,7 +6,8 @@
 (c) this project without sharing, replay of patience and the clock of activations, (d) this project
 as shipped. One after the other, each in a process of its own, for each seed. All train the very
 same random configurations with the same network, data and loss; (c) and (d) train the baseline
-besides, and (d) trains each trial under the longest patience of the space.
+besides, which is counted but cannot win, and (d) trains each trial under the longest patience of
+the space.
 
 Steps are counted alike in all of them, from outside (`counting/sitecustomize.py`): nobody's own
 word is taken. Dice *found* is the best validation Dice that the variant saw before it ended;
@@ -85,7 +86,8 @@ def project(space: Path, scratch: Path, overrides: list[str]) -> dict[str, Any]:
     _run(["-m", "sweep.run", space, *options], scratch)
     seconds = time.perf_counter() - start
     folder = scratch / load_sweep(space, overrides).name
-    frame = ranking_frame(read_records(folder), [])
+    # The script has no baseline: it is trained, and counted, but no candidate.
+    frame = ranking_frame([r for r in read_records(folder) if r.preset is None], [])
     best = winner(frame)
     assert best is not None, "every trial diverged"
     found = float(frame["val_dice"].iloc[0])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.console.exits import exit_codes, run_alone
-from sweep.interrupted import INTERRUPTED
+from sweep.interrupted import INTERRUPTED, forget_interruption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +82,7 @@ def command(
         from sweep.engine.monitoring import wanted
         from sweep.engine.site import Site
         from sweep.spec.machine import Machine
+        from sweep.store.layout import Layout
 
         machine = Machine.here() if address is None else Machine.any()
         spec = load(space, overrides or [], machine, resume=resume)
@@ -95,7 +96,13 @@ def command(
         shows, missing = wanted(dashboard)
         print_warnings(missing)
         show = Show(dashboard=shows, verbose=verbose)
-        ending = start(spec, site, to_go_on, show, resume=resume, extend=extend or [])
+        try:
+            ending = start(spec, site, to_go_on, show, resume=resume, extend=extend or [])
+        except KeyboardInterrupt:  # just before its first trial, or while it prints the ranking
+            if not Layout(site.folder).sweep_yaml.exists():
+                raise
+            forget_interruption()
+            ending = Ending.INTERRUPTED
         if ending is not Ending.FINISHED:
             typer.echo(f"Stopped: {ending.value}. Nothing that was reported is lost. Go on with:")
             typer.echo(f"  {to_go_on}")
@@ -181,13 +188,15 @@ def run(
     Raises:
         SweepFailed: it broke off.
     """
-    from sweep.analysis.ranking import write_ranking
     from sweep.engine.ending import Ending
 
     try:
         ending = _execute(spec, store, site, console, show)
-    except KeyboardInterrupt:  # while Ray starts or ends
+    except KeyboardInterrupt:  # while libraries are imported, and while Ray starts or ends
+        forget_interruption()
         ending = Ending.INTERRUPTED
+    from sweep.analysis.ranking import write_ranking
+
     return ending, write_ranking(store.layout.folder)
 
 

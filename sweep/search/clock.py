@@ -5,7 +5,7 @@ has just begun what the other has finished; after equally many epochs since the 
 one is further in its training and has the better Dice for that alone. The gain over a baseline in
 the same epoch takes that advantage away. ``benchmarks/clocks.py`` measures it: on two recorded
 sweeps of 48 trials, gains since the switch-on kept a trial within 0.005 of the winner in at least
-99 % of the orders for 30 % of the epochs of full training, Dice by trained epochs for 42 %.
+99 % of the orders for 27 % of the epochs of full training, Dice by trained epochs for 42 %.
 """
 
 from __future__ import annotations

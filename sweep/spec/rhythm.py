@@ -13,8 +13,9 @@ from sweep.spec.tree import late_keys
 S = TypeVar("S", bound=StoppingScheduler)
 
 RUNG_FACTOR_SINCE_SWITCH_ON = 2
-"""Gains tell more, and earlier, than Dice by trained epochs: looked at more often, trials that will
-not win train 15 % fewer epochs for the same winner (``benchmarks/clocks.py``)."""
+"""Trials that are looked at more often train 15 % fewer epochs. One within 0.005 of the winner is
+kept in 95 to 100 % of the orders, and in 97 to 100 % where each rung lies three times as late
+(``benchmarks/clocks.py``)."""
 
 
 def best_clock(space: Mapping[str, Distribution]) -> Literal["epochs", "activation"]:
