@@ -15,6 +15,7 @@ import json
 import tempfile
 import weakref
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,11 @@ class NnunetTraining(GuardedRun):
         return self.trainer.factor(epoch)
 
     def _explained(self, stop: Diverged) -> Diverged:
-        return stop if stop.divergence.diagnosis is not None else super()._explained(stop)
+        if stop.divergence.diagnosis is None:
+            return super()._explained(stop)
+        # The trainer has explained the step before the weights were taken back, if they were.
+        finite = self.weights_are_finite()
+        return Diverged(replace(stop.divergence, weights_finite=finite), stop.recent)
 
     @contextlib.contextmanager
     def _quiet(self) -> Iterator[None]:

@@ -171,6 +171,9 @@ class GuardedRun(ABC):
     def weights(self) -> dict[str, Any]:
         return self.model.state_dict()
 
+    def weights_are_finite(self) -> bool:
+        return all(bool(torch.isfinite(weight).all()) for weight in self.weights().values())
+
     def account(self, loop: Loop) -> Account:
         parts = Parts(
             seed=self.settings.seed,
@@ -239,7 +242,7 @@ class GuardedRun(ABC):
     def _diagnosed(self, case: Case, recent: tuple[StepValues, ...]) -> Diverged:
         verdict = dataclasses.replace(
             case.verdict,
-            weights_finite=all(bool(torch.isfinite(w).all()) for w in self.weights().values()),
+            weights_finite=self.weights_are_finite(),
             diagnosis=dataclasses.replace(
                 diagnose(case, self.steps_per_epoch, None), recent=recent
             ),
