@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.console.exits import exit_codes, run_alone
-from sweep.interrupted import INTERRUPTED
+from sweep.interrupted import INTERRUPTED, forget_interruption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from sweep.engine.site import Site
     from sweep.spec.machine import Machine
     from sweep.spec.sweep import SweepSpec
-    from sweep.store.layout import Layout
     from sweep.store.store import Store
 
 Space = Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="The search space.")]
@@ -83,6 +82,7 @@ def command(
         from sweep.engine.monitoring import wanted
         from sweep.engine.site import Site
         from sweep.spec.machine import Machine
+        from sweep.store.layout import Layout
 
         machine = Machine.here() if address is None else Machine.any()
         spec = load(space, overrides or [], machine, resume=resume)
@@ -96,7 +96,13 @@ def command(
         shows, missing = wanted(dashboard)
         print_warnings(missing)
         show = Show(dashboard=shows, verbose=verbose)
-        ending = start(spec, site, to_go_on, show, resume=resume, extend=extend or [])
+        try:
+            ending = start(spec, site, to_go_on, show, resume=resume, extend=extend or [])
+        except KeyboardInterrupt:  # just before its first trial, or while it prints the ranking
+            if not Layout(site.folder).sweep_yaml.exists():
+                raise
+            forget_interruption()
+            ending = Ending.INTERRUPTED
         if ending is not Ending.FINISHED:
             typer.echo(f"Stopped: {ending.value}. Nothing that was reported is lost. Go on with:")
             typer.echo(f"  {to_go_on}")
@@ -151,6 +157,7 @@ def start(
     from sweep.engine.ending import Ending
     from sweep.engine.opening import open_store, require_folder
     from sweep.errors import SweepFailed
+    from sweep.handover import hand_over
 
     console = make_console()
     resume = resume or bool(extend)
@@ -181,13 +188,15 @@ def run(
     Raises:
         SweepFailed: it broke off.
     """
-    from sweep.analysis.ranking import write_ranking
     from sweep.engine.ending import Ending
 
     try:
         ending = _execute(spec, store, site, console, show)
-    except KeyboardInterrupt:  # while Ray starts or ends
+    except KeyboardInterrupt:  # while libraries are imported, and while Ray starts or ends
+        forget_interruption()
         ending = Ending.INTERRUPTED
+    from sweep.analysis.ranking import write_ranking
+
     return ending, write_ranking(store.layout.folder)
 
 
@@ -202,18 +211,6 @@ def prepare_data(spec: SweepSpec, console: Console) -> None:
         data = make_ready(spec, status.update)
     if data is not None:
         print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
-
-
-def hand_over(spec: SweepSpec, layout: Layout, ranking: Ranking, console: Console) -> None:
-    """Write the winner's weights as the tools of its trainer read them, where there are such."""
-    from sweep.spec.load import load_trial
-    from sweep.trainer.kinds import hand_over
-
-    if ranking.winner is None or spec.trainer.kind == "monai":
-        return
-    trial = layout.trial(ranking.winner)
-    if (folder := hand_over(load_trial(trial.config), trial, layout)) is not None:
-        console.print(f"Model:   {folder}", soft_wrap=True, highlight=False, markup=False)
 
 
 def look_at_nodes(spec: SweepSpec, site: Site, console: Console, *, verbose: bool) -> None:

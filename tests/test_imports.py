@@ -154,6 +154,7 @@ LAYERS = [
     {"store", "data", "search"},
     {"trainer", "nnunet", "analysis"},
     {"engine", "console", "tracking", "report"},
+    {"handover"},
     {"run", "check", "rank", "export", "train", "schema", "shapes", "watch", "cli", "__main__"},
 ]
 """From the bottom up; a layer may import those below and itself."""

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from sweep.trainer.process import CleanProcess
 
 OF_EVERY_TRIAL = (
-    "monai.metrics",
-    "skimage.measure",
-    "sweep.data.prepare",
     "sweep.engine.site",
     "sweep.spec.load",
     "sweep.store.remote",
@@ -30,7 +27,18 @@ OF_EVERY_TRIAL = (
     "sweep.trainer.fit",
     "torch._dynamo",  # torch's optimizers do that in their first step
 )
-"""What trials import: seconds, which a worker pays once, and before its first trial."""
+OF_A_KIND = {
+    "monai": (
+        "monai.metrics",
+        "skimage.measure",
+        "sweep.data.prepare",
+        "sweep.trainer.training",
+    ),
+    "nnunet": ("sweep.nnunet.training",),
+    "custom": ("sweep.trainer.custom",),
+}
+"""What trials import, of every kind of trainer and of each: seconds, which a worker pays once, and
+before its first trial."""
 
 MESSAGE = "message"
 """Key of a Ray result that holds an `EpochMetrics`, or at the end the `Outcome`."""
@@ -63,7 +71,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         return tune.PlacementGroupFactory([{kind.upper(): n for kind, n in resources.items()}])
 
     def setup(self, config: dict[str, Any]) -> None:
-        self._clean = _clean_process()
+        self._clean = _clean_process(config["kind"])
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -124,13 +132,13 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
             setproctitle(f"ray::{' '.join(filter(None, [self._name, self._progress()]))}")
 
 
-def _clean_process() -> CleanProcess | None:
+def _clean_process(kind: str) -> CleanProcess | None:
     """Import all that trials import, before the first one's turn, and see what is there then.
 
     What cannot be imported is told by the trial that needs it.
     """
     with suppress(Exception):
-        for module in OF_EVERY_TRIAL:
+        for module in (*OF_EVERY_TRIAL, *OF_A_KIND[kind]):
             import_module(module)
         from sweep.trainer.process import CleanProcess
 

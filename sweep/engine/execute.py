@@ -77,7 +77,11 @@ def execute(
                 TrialActor,
                 tune_config=tune.TuneConfig(
                     search_alg=ConductedSearcher(
-                        conductor, capacity, site.uri, branching_epochs(spec)
+                        conductor,
+                        capacity,
+                        site.uri,
+                        branching_epochs(spec),
+                        spec.trainer.kind,
                     ),
                     scheduler=scheduler,
                     num_samples=-1,  # the searcher says when it is finished

@@ -55,6 +55,7 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         capacity: how many there is room for now, and what each needs.
         uri: where the results lie, if that is no folder that the workers see.
         branching: numbers of epochs after which trials may leave a trunk (`sweep.spec.trunk`).
+        kind: of their trainer.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         capacity: Capacity,
         uri: str | None = None,
         branching: Sequence[int] = (),
+        kind: str = "monai",
     ) -> None:
         super().__init__()
         self._conductor = conductor
@@ -70,6 +72,7 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         self._of_all = {
             "uri": uri,
             "branching": list(branching),
+            "kind": kind,
             "resources": dict(capacity.resources),
         }
 

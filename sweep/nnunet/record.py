@@ -45,8 +45,8 @@ def begin(trainer: nnUNetTrainerGeometric) -> None:
     if trainer.current_epoch > 0 and file.exists():
         _must_go_on_alike(file, found.effective, trainer.current_epoch)
     elif trainer.current_epoch == 0:
-        file.unlink(missing_ok=True)  # nnU-Net starts anew, over what an earlier run left
-        (file.parent / DIVERGENCE).unlink(missing_ok=True)
+        for name in (PROVENANCE, DIVERGENCE, HEALTHY):  # nnU-Net starts anew, over an earlier run
+            (file.parent / name).unlink(missing_ok=True)
     for warning in record(file, trainer.asked.settings, found, trainer.current_epoch):
         trainer.print_to_log_file(f"WARNING: {warning}")
 

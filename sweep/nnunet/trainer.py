@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, ClassVar, NamedTuple
 
@@ -26,6 +26,7 @@ from sweep.nnunet.plans import planned_as_asked
 from sweep.nnunet.postmortem import explain
 from sweep.nnunet.rate import Rate
 from sweep.nnunet.record import begin, write_divergence
+from sweep.nnunet.transforms import repeatable
 from sweep.spec.settings import TrialSettings
 from sweep.trainer.device import make_deterministic, seed_torch
 from sweep.trainer.guard import Diverged, Guard
@@ -118,6 +119,7 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
     def on_train_start(self) -> None:
         with Folders().in_effect(nnUNet_n_proc_DA=str(self.asked.trainer.workers)):
             super().on_train_start()
+        make_deterministic(self.asked.settings)  # nnU-Net's command has set its own since
         if self._alone:
             begin(self)
 
@@ -154,11 +156,7 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
     @staticmethod
     def get_training_transforms(*arguments: Any, **named: Any) -> BasicTransform:
         """nnU-Net's own, but for a blur that would time itself and take what is faster today."""
-        transforms = nnUNetTrainer.get_training_transforms(*arguments, **named)
-        for transform in _each(transforms):
-            if hasattr(transform, "benchmark"):
-                transform.benchmark = False
-        return transforms
+        return repeatable(nnUNetTrainer.get_training_transforms(*arguments, **named))
 
     def run_training(self) -> None:
         """nnU-Net's own loop, which ends at the step that the guard condemns.
@@ -316,13 +314,3 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
         key = (what, self.current_epoch)
         seed_torch(self.asked.settings.seed, *key)
         np.random.seed(np.random.SeedSequence([self.asked.settings.seed, *key]).generate_state(4))
-
-
-def _each(transform: Any) -> Iterator[Any]:
-    """A transform and all that it is made of."""
-    yield transform
-    inner = [getattr(transform, "transform", None), *getattr(transform, "transforms", ())]
-    inner += getattr(transform, "list_of_transforms", ())
-    for part in inner:
-        if part is not None:
-            yield from _each(part)

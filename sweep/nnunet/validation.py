@@ -16,9 +16,11 @@ from typing import Any
 
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer
 
+from sweep.errors import SweepError, SweepFailed
 from sweep.nnunet.asked import nnunet_trainer
 from sweep.nnunet.folders import Folders
 from sweep.nnunet.training import LatestValues, made
+from sweep.record import last_line
 from sweep.spec.settings import TrialSettings
 
 
@@ -36,7 +38,22 @@ def real_validation(
         mean Dice over cases and foreground classes; None where nothing is to be found in any case.
     Raises:
         InputError: the dataset that it was trained on is gone.
+        SweepFailed: nnU-Net broke off.
     """
+    try:
+        _validate(settings, weights, folder, processes)
+    except SweepError:
+        raise
+    except Exception as error:  # of nnU-Net's, or of one of its processes
+        raise SweepFailed(f"nnU-Net's validation broke off: {last_line(error)}") from error
+    summary = json.loads((folder / "validation" / "summary.json").read_text(encoding="utf-8"))
+    dice = summary["foreground_mean"]["Dice"]
+    return float(dice) if dice == dice else None
+
+
+def _validate(
+    settings: TrialSettings, weights: Mapping[str, Any], folder: Path, processes: int
+) -> None:
     folders = Folders.of(nnunet_trainer(settings), folder)
     trainer = made(settings, folders)
     trainer.output_folder = str(folder)
@@ -46,9 +63,6 @@ def real_validation(
         trainer.initialize()
         trainer.model.load_state_dict(dict(weights))
         trainer.perform_actual_validation()
-    summary = json.loads((folder / "validation" / "summary.json").read_text(encoding="utf-8"))
-    dice = summary["foreground_mean"]["Dice"]
-    return float(dice) if dice == dice else None
 
 
 @contextlib.contextmanager

@@ -75,8 +75,9 @@ class Extents:
 
     @property
     def default_grace_since_switch_on(self) -> int:
-        """A tenth of the epochs past the longest ramp-up: where the gain begins to tell."""
-        return int(self.largest("loss.rampup_epochs")) + max(1, round(self.most_epochs / 10))
+        """A tenth of the epochs past the longest ramp-up, at most all: where the gain is told."""
+        past = int(self.largest("loss.rampup_epochs")) + max(1, round(self.most_epochs / 10))
+        return min(past, self.most_epochs)
 
     @property
     def most_epochs_since_switch_on(self) -> int:

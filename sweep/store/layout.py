@@ -93,6 +93,11 @@ class TrialPaths:
         return self.folder / "error.txt"
 
     @property
+    def nnunet(self) -> Path:
+        """nnU-Net's real validation of a finalist: its predictions and ``summary.json``."""
+        return self.folder / "nnunet"
+
+    @property
     def lock(self) -> Path:
         """Held by the one process that trains the trial."""
         return self.folder / ".lock"
@@ -171,6 +176,11 @@ class Layout:
     def nnunet_model(self) -> Path:
         """The first of the ranking as a model folder of nnU-Net; only where nnU-Net was trained."""
         return self.folder / "nnunet_model"
+
+    @property
+    def nnunet_validation(self) -> Path:
+        """Real validation Dice of the finalists; only where nnU-Net was trained."""
+        return self.folder / "nnunet_validation.csv"
 
     @property
     def report_html(self) -> Path:

@@ -34,11 +34,14 @@ class Kind:
         make_run: a run of one configuration, given such data or None.
         hand_over: writes the best weights of a trial as the tools of its kind read them, into a
             results folder; returns where, or None where there are no such tools or weights.
+        validate: validation Dice of a trial's best weights by the slower way that is for finalists;
+            None where there is none, or nothing to measure.
     """
 
     make_ready: Callable[[TrialSettings, Tell], PreparedData | None]
     make_run: Callable[[TrialSettings, PreparedData | None], Run]
     hand_over: Callable[[TrialSettings, TrialPaths, Layout], Path | None] = lambda *_: None
+    validate: Callable[[TrialSettings, TrialPaths], float | None] = lambda *_: None
 
 
 def make_ready(settings: TrialSettings, tell: Tell | None = None) -> PreparedData | None:
@@ -64,6 +67,15 @@ def make_run(settings: TrialSettings, data: PreparedData | None = None) -> Run:
 def hand_over(settings: TrialSettings, trial: TrialPaths, results: Layout) -> Path | None:
     """Write a trial's best weights for the tools of its kind, if there are any; see `Kind`."""
     return KINDS[settings.trainer.kind].hand_over(settings, trial, results)
+
+
+def validate(settings: TrialSettings, trial: TrialPaths) -> float | None:
+    """The slower validation of a trial's best weights, if its kind has one; see `Kind`.
+
+    Raises:
+        SweepFailed: it broke off.
+    """
+    return KINDS[settings.trainer.kind].validate(settings, trial)
 
 
 def _prepare(settings: TrialSettings, _tell: Tell) -> PreparedData:
@@ -103,6 +115,14 @@ def _nnunet_model(settings: TrialSettings, trial: TrialPaths, results: Layout) -
     return results.nnunet_model
 
 
+def _nnunet_dice(settings: TrialSettings, trial: TrialPaths) -> float | None:
+    from sweep.nnunet.validation import real_validation
+    from sweep.trainer.checkpoints import Checkpoints
+
+    best = Checkpoints(trial.folder).load_best()
+    return None if best is None else real_validation(settings, best["model"], trial.nnunet)
+
+
 def _load_class(settings: TrialSettings, _tell: Tell) -> None:
     from sweep.trainer.custom import load_class
 
@@ -119,6 +139,6 @@ def _custom(settings: TrialSettings, data: PreparedData | None) -> Run:
 
 KINDS: Mapping[str, Kind] = {
     "monai": Kind(_prepare, _monai),
-    "nnunet": Kind(_preprocess, _nnunet, _nnunet_model),
+    "nnunet": Kind(_preprocess, _nnunet, _nnunet_model, _nnunet_dice),
     "custom": Kind(_load_class, _custom),
 }

@@ -46,7 +46,7 @@ def make(tmp_path: Path) -> Make:
         folder.mkdir(parents=True)
         text = TRIAL.format(network=network, amp=amp, epsilon=epsilon, threads=threads)
         (folder / "config.yaml").write_text(text)
-        return {"folder": str(folder), "label": "", "uri": None, "branching": []}
+        return {"folder": str(folder), "label": "", "uri": None, "branching": [], "kind": "monai"}
 
     return make
 

@@ -96,6 +96,17 @@ def test_sweep_of_nnunet_plans_prunes_what_diverges_ranks_and_hands_over_the_win
     best = torch.load(layout.trial(ranking[0]["trial_id"]).best_checkpoint, weights_only=True)
     for name, weight in predictor.network.state_dict().items():
         assert torch.equal(weight, best["model"][name])
+    with layout.nnunet_validation.open() as file:
+        [finalist] = csv.DictReader(file)
+    assert finalist["trial_id"] == ranking[0]["trial_id"]
+    assert finalist["val_dice"] == ranking[0]["val_dice"]
+    assert 0.5 < float(finalist["real_dice"]) <= 1
+
+    head = layout.best_yaml.read_text()
+    assert f"#   export nnUNet_raw={raw}" in head
+    assert "#   nnUNetv2_train 502 2d 4 -tr nnUNetTrainerGeometric" in head
+    assert "#   nnUNetv2_predict " in head
+
     predicted = tmp_path / "predicted"
     predicted.mkdir()
     images = raw / "Dataset502_Shapes_One" / "imagesTs"

@@ -8,6 +8,7 @@ import pytest
 
 from sweep.search.clock import SinceActivation, TrainedEpochs, make_clock
 from sweep.spec.check import check_sweep
+from sweep.spec.strategy import AshaScheduler
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.warn import warnings
 
@@ -153,6 +154,13 @@ def test_baseline_counts_as_a_trial_and_a_grid_makes_room_for_it() -> None:
     values = {"name": "toy", "space": grid, "searcher": "grid"}
     assert SweepSpec.model_validate(values).trials == 4
     assert SweepSpec.model_validate(values | {"scheduler": "none"}).trials == 3
+
+
+def test_first_judgement_that_is_filled_in_is_possible_in_the_shortest_training() -> None:
+    spec = unset(trainer={"epochs": 3}, loss={"rampup_epochs": 10})
+    assert isinstance(spec.scheduler, AshaScheduler)
+    assert (spec.scheduler.grace_period, spec.scheduler.clock) == (3, "activation")
+    assert list(check_sweep(spec)) == []
 
 
 def test_sweep_of_the_baseline_alone_is_told() -> None:

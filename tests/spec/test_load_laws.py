@@ -79,12 +79,17 @@ DISTRIBUTIONS = {
     "early_stopping.patience": st.lists(st.none() | COUNT, min_size=1, max_size=4, unique=True).map(
         lambda values: {"choice": values}
     ),
+    "loss.warmup_epochs": st.integers(1, 9).map(lambda high: {"randint": [0, high]}),
     "trainer.batch_size": st.integers(2, 2**62).map(lambda high: {"lograndint": [1, high]}),
     "loss.min_area": st.integers(1, 99).map(lambda steps: {"quniform": [0, steps / 4, 0.25]}),
 }
 SWEEP = {
     "name": st.from_regex(r"[A-Z][A-Za-z0-9_-]{5,20}", fullmatch=True),
-    "space": st.fixed_dictionaries({}, optional=DISTRIBUTIONS).filter(bool),
+    # Something beside patience: of one configuration, whose curve is replayed, one trial is enough.
+    "space": st.fixed_dictionaries({}, optional=DISTRIBUTIONS).filter(
+        lambda space: space.keys() - {"early_stopping.patience"}
+    ),
+    "replay_patience": st.booleans(),
     "trials": st.integers(1, 1000),
     "searcher": st.sampled_from(["random", "tpe", {"name": "tpe", "startup_trials": 3}]),
     "scheduler": st.sampled_from(["asha", "none", {"reduction_factor": 2}]),

@@ -22,12 +22,12 @@ SPACE = """\
 name: x
 presets: []
 data: {source: shapes, difficulty: 0.6, size: 32, count: 15}
-trainer: {epochs: 14, batch_size: 4, device: cpu}
+trainer: {epochs: 12, batch_size: 4, device: cpu}
 network: {name: unet, channels: [4, 8, 16]}
 loss: {warmup_epochs: 2, rampup_epochs: 1, weights: {compactness: 0.1}}
 optimizer: {lr: 0.3, momentum: 0.9}
 space:
-  early_stopping.patience: {choice: [1, 2, 4, 6]}
+  early_stopping.patience: {choice: [1, 3, 5]}
   early_stopping.min_delta: {choice: [0, 0.05]}
   early_stopping.counts_from: {choice: [start, rampup_end]}
 """
