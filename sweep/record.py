@@ -197,6 +197,21 @@ class Replicate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaseScore:
+    """What a run's best weights reach on one case of the test split.
+
+    Args:
+        case: its identifier.
+        dice: in [0, 1]; None where the case says nothing.
+        hd95: in pixels; None where the case says nothing.
+    """
+
+    case: str
+    dice: float | None
+    hd95: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
     """All that is recorded of one trial.
 
@@ -208,6 +223,7 @@ class TrialRecord:
         outcome: how it ended; None while it runs or after an interruption.
         preset: name of the preset that it trains; None where the searcher proposed it.
         replicate: of which trial it is one; None for the trials of the search itself.
+        test: its scores on the test split, a case each; empty where it was not evaluated there.
     """
 
     trial_id: str
@@ -217,6 +233,7 @@ class TrialRecord:
     outcome: Outcome | None = None
     preset: str | None = None
     replicate: Replicate | None = None
+    test: tuple[CaseScore, ...] = ()
 
     @property
     def status(self) -> Status:

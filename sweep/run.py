@@ -192,7 +192,9 @@ def run(
 
     try:
         ending = _execute(spec, store, site, console, show)
-    except KeyboardInterrupt:  # while libraries are imported, and while Ray starts or ends
+        if ending is Ending.FINISHED:
+            _test(spec, store, console)
+    except KeyboardInterrupt:  # of imports, of Ray's start or end, of the test
         forget_interruption()
         ending = Ending.INTERRUPTED
     from sweep.analysis.ranking import write_ranking
@@ -272,6 +274,17 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
         conductor.subscribe(PlainView(progress, console))
         log = store.layout.log
         return execute(conductor, spec, log, site, monitoring, verbose=show.verbose)
+
+
+def _test(spec: SweepSpec, store: Store, console: Console) -> None:
+    """Evaluate the finalists on the test split, if there is one."""
+    if not spec.data.test:
+        return
+    from sweep.console.words import print_warnings
+    from sweep.engine.finals import evaluate_finalists
+
+    with console.status("Evaluating the finalists on the test split"):
+        evaluate_finalists(spec, store, lambda text: print_warnings([text]))
 
 
 def _show(spec: SweepSpec, site: Site, ranking: Ranking, console: Console) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.confirmation import Confirmation
+from sweep.analysis.held_out import HeldOut
 from sweep.record import ParameterValue, Status, TrialRecord
 from sweep.spec.presets import BASELINE
 from sweep.strict_json import finite_or_none
@@ -89,6 +90,17 @@ def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) ->
         **{name: pd.array(cells, dtype="Float64") for name, cells in numbers.items()},
         "group": pd.array([one.group if one else None for one in found], dtype="string"),
         **{name: pd.array(cells, dtype="Int64") for name, cells in counts.items()},
+    }
+
+
+def test_columns(ranked: Sequence[TrialRecord], tested: HeldOut) -> dict[str, Any]:
+    """Means over the test cases; that they are there changes no rank."""
+    import pandas as pd
+
+    found = [tested.of(record.trial_id) for record in ranked]
+    return {
+        "test_dice": pd.array([one.mean if one else None for one in found], dtype="Float64"),
+        "test_hd95": pd.array([one.mean_hd95 if one else None for one in found], dtype="Float64"),
     }
 
 

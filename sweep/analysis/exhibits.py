@@ -8,8 +8,10 @@ from sweep.analysis.budget import budget_by_status
 from sweep.analysis.contour import dice_contour
 from sweep.analysis.curves import learning_curves
 from sweep.analysis.exhibit import Exhibit
+from sweep.analysis.finalist_figure import confirmed_finalists
 from sweep.analysis.importance import dice_importance, divergence_importance
 from sweep.analysis.parallel import parallel_coordinates
+from sweep.analysis.pareto import pareto_front
 from sweep.analysis.patience import patience_tradeoff
 from sweep.analysis.results import Results
 from sweep.analysis.slices import slices
@@ -17,6 +19,7 @@ from sweep.analysis.stability import stability_map
 from sweep.analysis.timeline import divergence_timeline
 
 EXHIBITS: tuple[Callable[[Results], Exhibit], ...] = (
+    confirmed_finalists,
     learning_curves,
     stability_map,
     divergence_timeline,
@@ -26,5 +29,6 @@ EXHIBITS: tuple[Callable[[Results], Exhibit], ...] = (
     dice_contour,
     parallel_coordinates,
     patience_tradeoff,
+    pareto_front,
     budget_by_status,
 )

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.results import Results
+from sweep.analysis.verdict import on_test_split, selection_bias, verdict, warnings
 from sweep.analysis.words import dice, median, status, trials
 from sweep.record import Status, TrialRecord
 from sweep.spec.presets import BASELINE
@@ -25,6 +26,8 @@ def headline(results: Results) -> str:
         return f"No trial has ended yet; {counted(len(results.records), 'trial')} started."
     if not results.ranked:
         return _without_winner(results)
+    if results.confirmation is not None:
+        return verdict(results.confirmation)
     first = results.ranked[0]
     assert first.best is not None
     (leader, reached), *others = results.dice.items()
@@ -37,10 +40,13 @@ def headline(results: Results) -> str:
 
 def caveat(results: Results) -> str:
     """How far to trust the order at the top; empty where there is no order."""
+    if (found := results.confirmation) is not None:
+        return " ".join([selection_bias(found), *warnings(found), *_tested(results)])
     if len(results.ranked) < 2:
         return ""
     wobble = _wobble(results.ranked[0])
     told = "One seed each: differences between configurations and between seeds are not told apart."
+    told = " ".join([*_tested(results), told])
     if wobble is None:
         return told
     reached, *others = results.dice.values()
@@ -56,7 +62,10 @@ def state(results: Results) -> str:
     """``finished``, ``running: 8 of 20 trials have ended``, ``not running: …``."""
     done, asked = len(results.ended), results.spec.trials
     if done >= asked:
-        return "finished"
+        left = sum(not replicate.status.is_final for replicate in results.replicates)
+        if not left:
+            return "finished"
+        return f"confirming: {len(results.replicates) - left} replicates have ended"
     how = "running" if results.in_use else "not running"
     return f"{how}: {done} of {asked} trials have ended"
 
@@ -70,6 +79,10 @@ def counts(results: Results) -> dict[str, int]:
         for kind in (*[s for s in Status if s.is_final], Status.RUNNING)
         if found[kind]
     }
+
+
+def _tested(results: Results) -> list[str]:
+    return [on_test_split(results.held_out)] if results.held_out is not None else []
 
 
 def _over_baseline(results: Results) -> str:

@@ -16,10 +16,12 @@ from sweep.analysis.columns import (
     deltas,
     metrics,
     parameter_column,
+    test_columns,
 )
 from sweep.analysis.confirmation import confirmation
 from sweep.analysis.effective import read_replaying_spec
 from sweep.analysis.enough import enough_columns, enough_words
+from sweep.analysis.held_out import cases_frame, held_out
 from sweep.analysis.replay import Tradeoff, tradeoff
 from sweep.analysis.replicates import replicates_frame
 from sweep.errors import InputError, one_line
@@ -68,11 +70,13 @@ def ranking_frame(
     Returns:
         Columns `COLUMNS`; ``preset`` where any trial is one; ``delta_PRESET``, the gain in
         ``val_dice``, for each preset with a result; the metrics that were measured beside Dice, at
-        the best epoch; what `sweep.analysis.confirmation` says of the finalists, where there are
-        replicates; then one a parameter, then those of `enough_columns` where there is a ``spec``
-        that asks for them. ``val_dice`` and all that belongs to it are empty for diverged and
-        failed trials, so that no sort by Dice surfaces them; what they had reached is in
-        ``val_dice_before_end``. ``best_epoch`` counts from 0, ``epochs`` is a number of them.
+        the best epoch; of finalists what `sweep.analysis.confirmation` says where there are
+        replicates, and what they reach on the test split; then one a parameter, then those of
+        `enough_columns` where there is a ``spec`` that asks for them.
+
+        ``val_dice`` and all that belongs to it are empty for diverged and failed trials, so that no
+        sort by Dice surfaces them; what they had reached is in ``val_dice_before_end``.
+        ``best_epoch`` counts from 0, ``epochs`` is a number of them.
     """
     import pandas as pd
 
@@ -93,6 +97,8 @@ def ranking_frame(
         columns.setdefault(name, pd.array(numbers, dtype="Float64"))
     if confirmed is not None:
         columns |= confirmed_columns(ranked, confirmed)
+    if (tested := held_out(records, [record.trial_id for record in ranked])) is not None:
+        columns |= test_columns(ranked, tested)
     own = {name: [record.parameters.get(name) for record in ranked] for name in parameters}
     for name, values in (own | enough_columns(ranked, spec)).items():
         columns.setdefault(name, parameter_column(values))
@@ -144,6 +150,9 @@ def write_ranking(folder: Path) -> Ranking:
     if len(repeated):
         rows = repeated.to_csv(index=False, lineterminator="\n")
         atomic_write_text(layout.replicates_csv, rows)
+    if (tested := held_out(records, list(frame["trial_id"]))) is not None:
+        cases = cases_frame(tested).to_csv(index=False, lineterminator="\n")
+        atomic_write_text(layout.test_csv, cases)
     text = best_yaml(folder, frame, layout.best_yaml)
     if text is not None:
         atomic_write_text(layout.best_yaml, text)

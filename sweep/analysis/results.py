@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sweep.analysis.axes import Axis, make_axis
 from sweep.analysis.confirmation import Confirmation, confirmation
 from sweep.analysis.effective import number_of, rampup_end, read_spec, setting_of
+from sweep.analysis.held_out import HeldOut, held_out
 from sweep.analysis.ranking import ranking_frame
 from sweep.record import ParameterValue, Status, TrialRecord, searched
 from sweep.spec.extents import WEIGHTS
@@ -55,6 +56,11 @@ class Results:
     def confirmation(self) -> Confirmation | None:
         """What the replicates say of the finalists; None where there are none."""
         return confirmation((*self.records, *self.replicates))
+
+    @cached_property
+    def held_out(self) -> HeldOut | None:
+        """The finalists on the test split; None where there is none, or nobody was tested yet."""
+        return held_out((*self.records, *self.replicates), list(self.frame["trial_id"]))
 
     @cached_property
     def ended(self) -> list[TrialRecord]:

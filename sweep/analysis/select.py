@@ -74,7 +74,7 @@ def where(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFrame:
     for condition in conditions:
         require_column(frame, condition.key, "--where")
         cells = _cells(frame, condition.key)
-        frame = frame[[condition.holds(cell) for cell in cells]]
+        frame = frame.iloc[[place for place, cell in enumerate(cells) if condition.holds(cell)]]
     return frame
 
 
@@ -121,18 +121,18 @@ def pareto(frame: pd.DataFrame) -> pd.DataFrame:
         tuple(float(cell) * (-1 if more else 1) for cell, (_, more) in zip(row, goals, strict=True))
         for row in complete[[name for name, _ in goals]].itertuples(index=False)
     ]
-    return complete[non_dominated(points)]
+    kept = non_dominated(points) if goals else []
+    return complete.iloc[[place for place, stays in enumerate(kept) if stays]]
 
 
 def non_dominated(points: Sequence[tuple[float, ...]]) -> list[bool]:
     """For each point whether no other is at most as large everywhere and smaller somewhere."""
-    return [
-        not any(
-            other != point and all(a <= b for a, b in zip(other, point, strict=True))
-            for other in points
-        )
-        for point in points
-    ]
+    front: list[tuple[float, ...]] = []
+    for point in sorted(set(points)):  # whoever beats a point comes before it in this order
+        if not any(all(a <= b for a, b in zip(other, point, strict=True)) for other in front):
+            front.append(point)
+    kept = set(front)
+    return [point in kept for point in points]
 
 
 def only(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

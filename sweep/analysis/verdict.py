@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sweep.analysis.confirmation import LEVEL, Confirmation, Finalist
-from sweep.analysis.words import dice, listed, percent
+from sweep.analysis.held_out import HeldOut
+from sweep.analysis.words import dice, listed, percent, signed_dice
 from sweep.record import Status
 from sweep.spec.wording import counted
 
@@ -64,10 +65,34 @@ def warnings(found: Confirmation) -> list[str]:
     return told
 
 
+def on_test_split(found: HeldOut) -> str:
+    """What the first of the ranking reaches on the test split, and against whom."""
+    first = found.tested[0]
+    best = first.record.best
+    told = (
+        f"On {counted(len(first.dice), 'test case')} that no trial has seen, evaluated once,"
+        f" {first.trial_id} reaches Dice {dice(first.mean)}{_interval(first.low, first.high)}"
+    )
+    if best is not None and best.val_dice is not None:
+        lost = best.val_dice - first.mean
+        told += f", {dice(abs(lost))} {'below' if lost >= 0 else 'above'} its Dice in the search"
+    control = found.over_baseline
+    if control is None:
+        return f"{told}."
+    return (
+        f"{told}; {signed_dice(control.gain)} against the baseline"
+        f"{_interval(control.low, control.high)}, Wilcoxon p = {control.p:.2g}."
+    )
+
+
+def _interval(low: float, high: float) -> str:
+    if low != low:  # NaN: of one value
+        return ""
+    return f" (95 %: {dice(low)} to {dice(high)})".replace("-", "−")
+
+
 def _mean(one: Finalist) -> str:
-    if one.low != one.low:  # NaN: a single replicate
-        return dice(one.mean)
-    return f"{dice(one.mean)} (95 %: {dice(one.low)} to {dice(one.high)})"
+    return dice(one.mean) + _interval(one.low, one.high)
 
 
 def _replicates(one: Finalist) -> str:

@@ -10,9 +10,10 @@ from rich.text import Text
 
 from sweep.analysis.confirmation import confirmation
 from sweep.analysis.diagnoses import explained
+from sweep.analysis.held_out import held_out
 from sweep.analysis.ranking import unfinished
 from sweep.analysis.replay import TOLERANCE, Tradeoff
-from sweep.analysis.verdict import selection_bias, verdict, warnings
+from sweep.analysis.verdict import on_test_split, selection_bias, verdict, warnings
 from sweep.analysis.words import trials
 from sweep.console.tables import causes, patience_table, ranking_table
 from sweep.console.words import STYLES
@@ -41,7 +42,7 @@ def print_results(
         title: name of the sweep.
     """
     console.print(ranking_table(frame, parameters, title=title, width=console.width))
-    for line in [*causes(frame), *cures(searched(records)), *confirmed(records)]:
+    for line in [*causes(frame), *cures(searched(records)), *confirmed(frame, records)]:
         console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
     if left_out := unfinished(records):
         console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
@@ -63,15 +64,16 @@ def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> Non
     console.print(told, soft_wrap=not console.is_terminal, highlight=False, markup=False)
 
 
-def confirmed(records: Iterable[TrialRecord]) -> list[Text]:
-    """What the replicates say of the finalists; nothing where there are none."""
-    found = confirmation(records)
-    if found is None:
-        return []
-    told = Text.assemble(
-        (f"{verdict(found)} ", "bold"), " ".join([selection_bias(found), *warnings(found)])
-    )
-    return [told]
+def confirmed(frame: pd.DataFrame, records: Sequence[TrialRecord]) -> list[Text]:
+    """What replicates and test say of the finalists; nothing where there are none."""
+    told = []
+    if (found := confirmation(records)) is not None:
+        more = " ".join([selection_bias(found), *warnings(found)])
+        told.append(Text.assemble((f"{verdict(found)} ", "bold"), more))
+    ranked = list(frame["trial_id"]) if "trial_id" in frame else []
+    if (on_test := held_out(records, ranked)) is not None:
+        told.append(Text(on_test_split(on_test)))
+    return told
 
 
 def cures(records: Iterable[TrialRecord]) -> list[Text]:

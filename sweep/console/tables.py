@@ -28,6 +28,7 @@ MEASURED = {
     "dice_high": "to",
     "p_best": "P(best)",
     "group": "group",
+    "test_dice": "test Dice",
 }
 """What a wide table shows beside Dice, where a ranking has it."""
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.pixels import RawCase, write_raw
+from sweep.data.pixels import RawCase, write_cases, write_raw
+from sweep.data.raw import TEST_LABELS_FOLDER
 from sweep.errors import InputError
-from sweep.spec.settings import BrainData
+from sweep.spec.settings import TEST_FOLDER, BrainData
 
 CHANNEL = "T1"
 LABELS = {"background": 0, "white_matter": 1}
@@ -47,8 +48,23 @@ def slabs(
     start = brain.start + (len(brain) - settings.validation_slices) // 2
     stop = start + settings.validation_slices
     below = range(brain.start, start - settings.gap, settings.step)
-    above = range(stop + settings.gap, brain.stop, settings.step)
+    first = max((z + 1 for z in held_out_slab(settings, brain)), default=stop) + settings.gap
+    above = range(first, brain.stop, settings.step)
     return (*below, *above), tuple(range(start, stop, settings.step))
+
+
+def held_out_slab(settings: BrainData, brain: range = BRAIN_SLICES) -> tuple[int, ...]:
+    """Slices of the test: a slab above that of the validation, with a gap on each side of it.
+
+    Args:
+        settings: ``test`` is the slab's share of the slices that hold brain.
+        brain: these slices.
+    """
+    if not isinstance(settings.test, float) or not settings.test:
+        return ()
+    start = brain.start + (len(brain) + settings.validation_slices) // 2 + settings.gap
+    stop = min(start + max(1, round(settings.test * len(brain))), brain.stop)
+    return tuple(range(start, stop, settings.step))
 
 
 def write_brain(folder: Path, settings: BrainData) -> None:
@@ -65,10 +81,11 @@ def write_brain(folder: Path, settings: BrainData) -> None:
     """
     t1, white_matter, affine = _templates()
     brain = np.flatnonzero((t1 > 0).sum(axis=(0, 1)) >= _LEAST_BRAIN)
-    training, validation = slabs(settings, range(int(brain[0]), int(brain[-1]) + 1))
+    found = range(int(brain[0]), int(brain[-1]) + 1)
+    training, validation = slabs(settings, found)
 
-    def cases() -> Iterator[RawCase]:
-        for z in sorted(training + validation):
+    def cases(slices: Sequence[int]) -> Iterator[RawCase]:
+        for z in sorted(slices):
             layer = slice(z, z + 1)
             label = (white_matter[..., layer] >= settings.threshold).astype(np.uint8)
             lifted = affine.copy()
@@ -77,13 +94,18 @@ def write_brain(folder: Path, settings: BrainData) -> None:
 
     write_raw(
         folder,
-        cases(),
+        cases(training + validation),
         name="MNI152 axial slices",
         channel_names=[CHANNEL],
         labels=LABELS,
         file_ending=".nii.gz",
         splits=[(tuple(map(case_name, training)), tuple(map(case_name, validation)))],
     )
+    if test := held_out_slab(settings, found):
+        images, labels = folder / TEST_FOLDER, folder / TEST_LABELS_FOLDER
+        images.mkdir()
+        labels.mkdir()
+        write_cases(images, labels, cases(test), ".nii.gz")
 
 
 def case_name(z: int) -> str:

@@ -10,11 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sweep.data.bias_field import NO_SIMPLEITK, has_simpleitk
-from sweep.data.brain import NO_NILEARN, has_nilearn, slabs
-from sweep.data.raw import RawDataset, open_raw
-from sweep.data.splits import Split, read_splits
+from sweep.data.brain import NO_NILEARN, has_nilearn, held_out_slab, slabs
+from sweep.data.raw import RawDataset, open_raw, open_test
+from sweep.data.splits import Split, held, hold_out, read_splits
 from sweep.errors import InputError, Mistake
-from sweep.spec.settings import BrainData, CommonData, DataSettings, NnunetRawData, ShapesData
+from sweep.spec.settings import (
+    TEST_FOLDER,
+    BrainData,
+    CommonData,
+    DataSettings,
+    NnunetRawData,
+    ShapesData,
+)
 
 
 def check_data(settings: DataSettings) -> list[Mistake]:
@@ -73,6 +80,8 @@ def _source_mistakes(settings: DataSettings) -> Iterator[Mistake]:
 def _brain_mistakes(settings: BrainData) -> Iterator[Mistake]:
     if not has_nilearn():
         yield Mistake(NO_NILEARN, key="data.source")
+    if settings.test and not held_out_slab(settings):
+        yield Mistake(f"{settings.test:g} leaves no slice of the brain", key="data.test")
     training, _ = slabs(settings)
     if not training:
         yield Mistake(
@@ -87,12 +96,15 @@ def _brain_mistakes(settings: BrainData) -> Iterator[Mistake]:
 def _raw_mistakes(settings: NnunetRawData) -> Iterator[Mistake]:
     try:
         dataset = open_raw(settings.folder)
+        if settings.test == TEST_FOLDER:
+            open_test(dataset)
     except InputError as error:
         yield from error.mistakes
         return
     try:
         splits = read_splits(Path(settings.folder), dataset.cases)
         yield from _fold_mistakes(settings, len(dataset.cases), splits)
+        yield from _test_mistakes(settings, dataset.cases, splits)
     except InputError as error:
         yield from error.mistakes
     yield from _class_mistakes(dataset, settings)
@@ -113,6 +125,24 @@ def _fold_mistakes(
         if settings.fold >= len(splits):
             message = f"there is no fold {settings.fold}: splits_final.json has {len(splits)}"
             yield Mistake(f"{message}, counted from 0", key="data.fold")
-    elif cases < settings.folds:
+        return
+    test = held(range(cases), settings.test) if isinstance(settings.test, float) else 0
+    if cases < settings.folds:
         message = f"{cases} cases cannot be dealt to {settings.folds} folds"
         yield Mistake(message, key="data.folds")
+    elif cases - test < settings.folds:
+        message = f"{test} of {cases} cases for the test leave too few for {settings.folds} folds"
+        yield Mistake(message, key="data.test")
+
+
+def _test_mistakes(
+    settings: CommonData, cases: Sequence[str], splits: Sequence[Split] | None
+) -> Iterator[Mistake]:
+    """A split of the dataset's own of which the test takes all training or validation cases."""
+    if splits is None or not isinstance(settings.test, float) or settings.fold >= len(splits):
+        return
+    _, test = hold_out(cases, settings.test)
+    for side, names in zip(("training", "validation"), splits[settings.fold], strict=True):
+        if not set(names) - set(test):
+            message = f"{settings.test:g} takes every {side} case of split {settings.fold}"
+            yield Mistake(message, key="data.test")

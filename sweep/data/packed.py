@@ -38,6 +38,7 @@ class Packed:
         splits: the dataset's own splits, or None where it brings none.
         cases: by identifier, in sorted order.
         settings: what the folder was built with, as it was recorded then.
+        test: cases that the dataset itself keeps for testing; they are in no split.
     """
 
     channels: tuple[str, ...]
@@ -45,6 +46,7 @@ class Packed:
     splits: tuple[Split, ...] | None
     cases: dict[str, CaseArrays]
     settings: Mapping[str, Any]
+    test: tuple[str, ...] = ()
 
 
 def write_packed(
@@ -55,6 +57,7 @@ def write_packed(
     classes: Sequence[str],
     splits: Sequence[Split] | None,
     settings: Mapping[str, Any],
+    test: Sequence[str] = (),
 ) -> None:
     """Pack cases ``(name, image [S, C, H, W], label [S, H, W])`` into ``folder``."""
     entries = []
@@ -70,6 +73,7 @@ def write_packed(
         "classes": list(classes),
         "splits": splits,
         "settings": dict(settings),
+        "test": list(test),
         "cases": entries,
     }
     (folder / _INDEX).write_text(json.dumps(index), encoding="utf-8")
@@ -105,6 +109,7 @@ def open_packed(folder: Path) -> Packed | None:
             splits=splits and tuple((tuple(train), tuple(val)) for train, val in splits),
             cases=cases,
             settings=dict(index["settings"]),
+            test=tuple(index.get("test", ())),
         )
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None

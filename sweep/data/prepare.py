@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,16 @@ from sweep.data.raw import (
     DESCRIPTION_FILE,
     IMAGES_FOLDER,
     LABELS_FOLDER,
+    TEST_LABELS_FOLDER,
     RawDataset,
     open_raw,
+    open_test,
 )
 from sweep.data.samples import CaseArrays, PreparedData, Samples
 from sweep.data.shapes import write_shapes
-from sweep.data.splits import SPLITS_FILE, read_splits, split
+from sweep.data.splits import SPLITS_FILE, hold_out, read_splits, split
 from sweep.errors import InputError, Mistake
-from sweep.spec.settings import BrainData, DataSettings, NnunetRawData, ShapesData
+from sweep.spec.settings import TEST_FOLDER, BrainData, DataSettings, NnunetRawData, ShapesData
 
 # All that the other packages need of this one.
 NOT_CONTENT = {"fold", "folds", "patch_size", "geometric_class"}
@@ -58,12 +61,18 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         raise InputError(mistakes)
     entry = (cache or default_cache()) / f"{settings.source}-{_digest(settings)}"
     packed = cached(entry, open_packed, lambda folder: _build(settings, folder))
+    share = settings.test if _is_share(settings) and isinstance(settings.test, float) else 0.0
+    rest, test = hold_out([name for name in packed.cases if name not in packed.test], share)
     if packed.splits is None:
         folds = settings.folds
-        training, validation = split(tuple(packed.cases), folds, settings.fold)
+        training, validation = split(rest, folds, settings.fold)
     else:
         folds = len(packed.splits)
-        training, validation = packed.splits[settings.fold]
+        training, validation = (
+            tuple(name for name in side if name not in test)
+            for side in packed.splits[settings.fold]
+        )
+    test = packed.test or test
     labels = {name: value for value, name in enumerate(packed.classes)}
     wanted = settings.geometric_class if isinstance(settings, NnunetRawData) else None
     return PreparedData(
@@ -72,11 +81,13 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         geometric_class=geometric_label(labels, wanted),
         training=_samples(packed, training, "training"),
         validation=_samples(packed, validation, "validation"),
+        test=_samples(packed, test, "test") if test else Samples(()),
         origin={
             **packed.settings,
             "folds": folds,
             "dealt": packed.splits is None,
             "fold": settings.fold,
+            "test": settings.test,
             "geometric_class": wanted,
         },
     )
@@ -104,9 +115,12 @@ def _build(settings: DataSettings, folder: Path) -> None:
         case NnunetRawData():
             raw, slice_axis = Path(settings.folder), settings.slice_axis
     dataset = open_raw(raw)
+    held_out = [open_test(dataset)] if settings.test and not _is_share(settings) else []
+    every = (_normalised_cases(part, settings, slice_axis) for part in [dataset, *held_out])
     write_packed(
         folder,
-        _normalised_cases(dataset, settings, slice_axis),
+        chain.from_iterable(every),
+        test=[case for part in held_out for case in part.cases],
         channels=dataset.channel_names,
         classes=dataset.classes,
         splits=read_splits(raw, dataset.cases),
@@ -140,9 +154,15 @@ def _normalised_cases(
         raise InputError(mistakes)
 
 
+def _is_share(settings: DataSettings) -> bool:
+    """Whether the test is some of the cases that are there anyway, as the folds are."""
+    return settings.test != TEST_FOLDER and not isinstance(settings, BrainData)
+
+
 def _content(settings: DataSettings) -> dict[str, Any]:
     """The settings that the packed pixels depend on; of a folder the one that it really is."""
-    content = settings.model_dump(mode="json", exclude=NOT_CONTENT)
+    chosen = {"test"} if _is_share(settings) or not settings.test else set()
+    content = settings.model_dump(mode="json", exclude=NOT_CONTENT | chosen)
     if isinstance(settings, NnunetRawData):
         content["folder"] = str(Path(settings.folder).resolve())
     return content
@@ -152,7 +172,7 @@ def _digest(settings: DataSettings) -> str:
     """Name of all that the packed pixels depend on."""
     content = _content(settings) | {"format": FORMAT}
     if isinstance(settings, NnunetRawData):
-        content["files"] = _fingerprint(Path(settings.folder))
+        content["files"] = _fingerprint(Path(settings.folder), test=settings.test == TEST_FOLDER)
     if settings.n4:
         content["simpleitk"] = simpleitk_version()
     if isinstance(settings, BrainData):
@@ -160,10 +180,11 @@ def _digest(settings: DataSettings) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
 
 
-def _fingerprint(folder: Path) -> list[tuple[str, int, int]]:
+def _fingerprint(folder: Path, *, test: bool) -> list[tuple[str, int, int]]:
     """Name, size and time of change of every file of a raw dataset."""
     files = [folder / DESCRIPTION_FILE, folder / SPLITS_FILE]
-    files += [*(folder / IMAGES_FOLDER).iterdir(), *(folder / LABELS_FOLDER).iterdir()]
+    names = [IMAGES_FOLDER, LABELS_FOLDER, *([TEST_FOLDER, TEST_LABELS_FOLDER] if test else [])]
+    files += [file for name in names for file in (folder / name).iterdir()]
     return [
         (str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns)
         for file in sorted(files)

@@ -5,6 +5,7 @@
       imagesTr/CASE_0000.png  one file a channel: _0000, _0001, …
       labelsTr/CASE.png       integers, as named by ``labels``
       splits_final.json       optional: the split to use instead of k-fold
+      imagesTs, labelsTs      optional: cases to test on, as imagesTr and labelsTr
 
 Only names are looked at here; `sweep.data.pixels` reads and writes the files themselves.
 Source: nnU-Net 2.8.1, ``documentation/dataset_format.md``.
@@ -15,16 +16,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sweep.data.splits import enumerated
 from sweep.errors import InputError, Mistake
+from sweep.spec.settings import TEST_FOLDER
 
 DESCRIPTION_FILE = "dataset.json"
 IMAGES_FOLDER = "imagesTr"
 LABELS_FOLDER = "labelsTr"
+TEST_LABELS_FOLDER = "labelsTs"
 FILE_ENDINGS = (".png", ".nii", ".nii.gz")
 MAX_LABELS = 256
 """Labels are kept as 8-bit integers."""
@@ -42,6 +45,7 @@ class RawDataset:
         file_ending: one of `FILE_ENDINGS`.
         cases: sorted identifiers.
         files_per_image: as many as channels; 1 where one PNG holds them all (RGB, RGBA).
+        images_folder, labels_folder: names of the two folders with the cases.
     """
 
     folder: Path
@@ -51,6 +55,8 @@ class RawDataset:
     file_ending: str
     cases: tuple[str, ...]
     files_per_image: int
+    images_folder: str = IMAGES_FOLDER
+    labels_folder: str = LABELS_FOLDER
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -60,13 +66,13 @@ class RawDataset:
     def image_paths(self, case: str) -> tuple[Path, ...]:
         """The image files of a case, in order of channels."""
         return tuple(
-            self.folder / IMAGES_FOLDER / f"{case}_{channel:04d}{self.file_ending}"
+            self.folder / self.images_folder / f"{case}_{channel:04d}{self.file_ending}"
             for channel in range(self.files_per_image)
         )
 
     def label_path(self, case: str) -> Path:
         """The label file of a case."""
-        return self.folder / LABELS_FOLDER / f"{case}{self.file_ending}"
+        return self.folder / self.labels_folder / f"{case}{self.file_ending}"
 
 
 def open_raw(folder: Path | str) -> RawDataset:
@@ -80,6 +86,24 @@ def open_raw(folder: Path | str) -> RawDataset:
         return _open_raw(folder)
     except OSError as error:
         raise InputError.single(f"cannot be looked through: {error}", key="data.folder") from error
+
+
+def open_test(dataset: RawDataset) -> RawDataset:
+    """The cases in ``imagesTs`` and ``labelsTs``; of nnU-Net's layout, which wants no labels there.
+
+    Raises:
+        InputError: a folder, a label or a channel is missing, or a case is one to train on too.
+    """
+    folders = TEST_FOLDER, TEST_LABELS_FOLDER
+    files = _Files.under(dataset.folder, dataset.file_ending, *folders)
+    mistakes = list(files.mistakes(dataset.files_per_image, None))
+    if both := sorted(set(dataset.cases) & set(files.images)):
+        message = f"has cases that {dataset.images_folder} has too: {enumerated(both)}"
+        mistakes.append(Mistake(message, file=str(dataset.folder / TEST_FOLDER)))
+    if mistakes:
+        raise InputError(mistakes)
+    cases = tuple(sorted(files.images))
+    return replace(dataset, cases=cases, images_folder=folders[0], labels_folder=folders[1])
 
 
 def _open_raw(folder: Path) -> RawDataset:
@@ -187,22 +211,30 @@ class _Files:
     """What lies in the two folders: case → its channel numbers, and cases with a label."""
 
     folder: Path
+    images_folder: str
+    labels_folder: str
     ending: str
     images: Mapping[str, set[int]]
     labels: Collection[str]
     unnumbered: list[str]
 
     @classmethod
-    def under(cls, folder: Path, ending: str) -> _Files:
+    def under(
+        cls,
+        folder: Path,
+        ending: str,
+        images_folder: str = IMAGES_FOLDER,
+        labels_folder: str = LABELS_FOLDER,
+    ) -> _Files:
         images: dict[str, set[int]] = {}
         unnumbered = []
-        for stem in _stems(folder / IMAGES_FOLDER, ending):
+        for stem in _stems(folder / images_folder, ending):
             if match := re.fullmatch(r"(.+)_(\d{4})", stem, re.DOTALL):
                 images.setdefault(match[1], set()).add(int(match[2]))
             else:
                 unnumbered.append(stem + ending)
-        labels = set(_stems(folder / LABELS_FOLDER, ending))
-        return cls(folder, ending, images, labels, sorted(unnumbered))
+        labels = set(_stems(folder / labels_folder, ending))
+        return cls(folder, images_folder, labels_folder, ending, images, labels, sorted(unnumbered))
 
     def per_image(self, channels: int) -> int:
         """Files that an image must have: one a channel, or one RGB(A) PNG for all of them."""
@@ -210,7 +242,7 @@ class _Files:
         return 1 if self.ending == ".png" and channels in (3, 4) and single else channels
 
     def mistakes(self, per_image: int, announced: object) -> Iterator[Mistake]:
-        images, labels = self.folder / IMAGES_FOLDER, self.folder / LABELS_FOLDER
+        images, labels = self.folder / self.images_folder, self.folder / self.labels_folder
         absent = [folder for folder in (images, labels) if not folder.is_dir()]
         for folder in absent:
             yield Mistake("is missing; nnU-Net's raw layout needs this folder", file=str(folder))
@@ -237,7 +269,7 @@ class _Files:
             yield Mistake(f"{message} cases", file=str(self.folder / DESCRIPTION_FILE))
 
     def _channel_mistakes(self, per_image: int) -> Iterator[Mistake]:
-        folder, wanted = self.folder / IMAGES_FOLDER, set(range(per_image))
+        folder, wanted = self.folder / self.images_folder, set(range(per_image))
         for what, difference in (
             ("channels of `channel_names` that are missing", wanted.difference),
             ("channels that `channel_names` does not name", lambda has: has - wanted),

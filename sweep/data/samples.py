@@ -84,6 +84,7 @@ class PreparedData:
         geometric_class: index of the class that the geometric losses act on.
         training: samples of the training cases.
         validation: samples of the held-out cases.
+        test: samples of the cases that no trial trains or validates on; empty without a test split.
         origin: the settings of ``data`` that made these samples, as the packed files themselves
             and the split tell them; empty for samples that were made by hand.
     """
@@ -93,4 +94,5 @@ class PreparedData:
     geometric_class: int
     training: Samples
     validation: Samples
+    test: Samples = field(default_factory=lambda: Samples(()))
     origin: Mapping[str, Any] = field(default_factory=dict)

@@ -15,6 +15,7 @@ Split = tuple[tuple[str, ...], tuple[str, ...]]
 
 SPLITS_FILE = "splits_final.json"
 _NNUNET_SEED = 12345
+_TEST_SEED = 54321
 
 
 def split(cases: Sequence[str], folds: int, fold: int) -> Split:
@@ -42,6 +43,26 @@ def split(cases: Sequence[str], folds: int, fold: int) -> Split:
     training = tuple(name for index, name in enumerate(names) if index not in held_out)
     validation = tuple(name for index, name in enumerate(names) if index in held_out)
     return training, validation
+
+
+def hold_out(cases: Sequence[str], share: float) -> Split:
+    """Cases for the folds, and cases for the test that no fold may have.
+
+    Depends on the names alone, not on fold, seed or order: every trial leaves out the same.
+
+    Args:
+        cases: identifiers in any order.
+        share: of the cases that are for the test; 0 for none, else at least one is.
+    """
+    names = sorted(cases)
+    chosen = set(np.random.RandomState(_TEST_SEED).permutation(len(names))[: held(names, share)])
+    rest = tuple(name for index, name in enumerate(names) if index not in chosen)
+    return rest, tuple(name for index, name in enumerate(names) if index in chosen)
+
+
+def held(cases: Sequence[str] | range, share: float) -> int:
+    """How many of the cases `hold_out` keeps for the test."""
+    return max(1, round(share * len(cases))) if share else 0
 
 
 def read_splits(folder: Path, cases: Sequence[str]) -> tuple[Split, ...] | None:

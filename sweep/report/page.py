@@ -29,6 +29,8 @@ from sweep.record import TrialRecord
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
 
+ORDER = "By best validation Dice"
+ORDER_CONFIRMED = "First the confirmed, by their mean, then by best validation Dice"
 TOP = 20
 """Rows of the ranking that are shown at once."""
 
@@ -70,6 +72,7 @@ def page(results: Results, *, reload: float | None = None) -> str:
             epochs=sum(part.epochs for part in found),
             time=words.duration(sum(part.seconds for part in found)),
             head=head,
+            order=ORDER_CONFIRMED if results.confirmation is not None else ORDER,
             top=rows[:TOP],
             rows=rows if len(rows) > TOP else [],
             unfinished=len(results.records) - len(results.ended),
@@ -108,6 +111,8 @@ def _table(results: Results) -> tuple[list[str], list[list[Cell]]]:
     presets = any(record.preset for record in results.ended)
     short = short_names(results.parameters)
     head = ["#", "trial", *(["preset"] if presets else []), "status", "val Dice"]
+    confirmed = results.confirmation
+    head += ["mean Dice", "P(best)", "group"] if confirmed is not None else []
     head += ["best at", "epochs", "time", *(short[name] for name in results.parameters)]
     rows = [
         _row(results, rank, record, presets=presets)
@@ -125,6 +130,7 @@ def _row(results: Results, rank: int, record: TrialRecord, *, presets: bool) -> 
     cells += [
         Cell(words.status(record.status), words.status(record.status)),
         Cell("–" if dice is None else words.dice(dice), -1 if dice is None else dice, numeric=True),
+        *_confirmed(results, record),
         Cell(str(best.epoch) if best else "–", best.epoch if best else -1, numeric=True),
         Cell(str(len(record.history)), len(record.history), numeric=True),
         Cell(words.duration(record.seconds), round(record.seconds, 1), numeric=True),
@@ -134,6 +140,21 @@ def _row(results: Results, rank: int, record: TrialRecord, *, presets: bool) -> 
         key = value if is_number(value) else value_words(value)
         cells.append(Cell(value_words(value), key, numeric=True))
     return cells
+
+
+def _confirmed(results: Results, record: TrialRecord) -> list[Cell]:
+    """Mean over the replicates, probability of being best, group: where there are replicates."""
+    if results.confirmation is None:
+        return []
+    found = results.confirmation.of(record.trial_id)
+    if found is None:
+        return [Cell("–", -1, numeric=True), Cell("–", -1, numeric=True), Cell("–", "~")]
+    chance = found.p_best
+    return [
+        Cell(words.dice(found.mean), found.mean, numeric=True),
+        Cell("–" if chance is None else words.percent(chance), chance or 0.0, numeric=True),
+        Cell(found.group, found.group),
+    ]
 
 
 def _causes(results: Results) -> list[Any]:

@@ -7,7 +7,7 @@ from itertools import islice, product
 
 from sweep.errors import InputError
 from sweep.record import ParameterValue
-from sweep.spec.confirm import check_confirm
+from sweep.spec.confirm import check_confirm, check_test
 from sweep.spec.extents import WEIGHTS
 from sweep.spec.installed import how_to_install
 from sweep.spec.machine import Machine
@@ -53,6 +53,7 @@ def check_sweep(spec: SweepSpec) -> Iterator[Finding]:
     yield from _check_presets(spec)
     yield from _check_warm_start(spec)
     yield from check_confirm(spec)
+    yield from check_test(spec)
 
 
 def check_machine(spec: SweepSpec, machine: Machine) -> Iterator[Finding]:

@@ -94,6 +94,16 @@ def replicate_settings(
     return spec.trial({**own, **changed})
 
 
+def check_test(spec: SweepSpec) -> Iterator[Finding]:
+    """What contradicts a test split in a valid sweep."""
+    if "data.test" in spec.space:
+        message = "cannot be searched: what is tested on must be the same for all trials"
+        yield Finding(("space", "data.test"), message)
+    if spec.data.test and spec.trainer.kind != "monai":
+        message = f"`trainer.kind: {spec.trainer.kind}` has no test split; leave it out"
+        yield Finding(("data", "test"), message)
+
+
 def check_confirm(spec: SweepSpec) -> Iterator[Finding]:
     """What contradicts `confirm` in a valid sweep."""
     if spec.confirm is None:

@@ -22,6 +22,10 @@ from sweep.spec.trainer import MonaiTrainer, TrainerSettings
 MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
 
 
+TEST_FOLDER = "imagesTs"
+"""Value of ``data.test`` for the cases that a dataset itself keeps for testing."""
+
+
 class ActsLate:
     """Mark of a setting that acts only from the end of the warm-up on."""
 
@@ -42,6 +46,11 @@ class CommonData(Settings):
     """Number of cross-validation folds; cases are dealt to them as nnU-Net does."""
     fold: int = Field(default=0, ge=0)
     """The fold that is held out for validation, from 0."""
+    test: Annotated[float, Field(ge=0, lt=1)] | Literal["imagesTs"] = 0.0
+    """Share of the cases that no trial ever sees, on which the finalists are evaluated once.
+
+    imagesTs: the dataset's own test cases, in imagesTs and labelsTs (`source: nnunet_raw`).
+    """
     patch_size: int | None = Field(default=None, ge=16)
     """Side of the square training patch in pixels; null trains on whole images."""
 
@@ -49,6 +58,15 @@ class CommonData(Settings):
     def smallest_side(self) -> int | None:
         """Pixels of the smallest image that is shown to the network; None where it is not known."""
         return self.patch_size
+
+    @field_validator("test")
+    @classmethod
+    def _has_test_folders(cls, test: float | str, info: ValidationInfo) -> float | str:
+        if test == TEST_FOLDER and info.data.get("source") != "nnunet_raw":
+            raise ValueError(
+                f"`{TEST_FOLDER}` needs `source: nnunet_raw`; must be a share of cases"
+            )
+        return test
 
     @field_validator("fold")
     @classmethod

@@ -78,6 +78,11 @@ class TrialPaths:
         return self.folder / "history.jsonl"
 
     @property
+    def test(self) -> Path:
+        """Its scores on the test split; only of finalists."""
+        return self.folder / "test.json"
+
+    @property
     def divergence(self) -> Path:
         """The guard's verdict; only where the trial diverged."""
         return self.folder / "divergence.json"
@@ -166,6 +171,11 @@ class Layout:
     def replicates_csv(self) -> Path:
         """The replicates of the ranking's first; only where the sweep confirms them."""
         return self.folder / "replicates.csv"
+
+    @property
+    def test_csv(self) -> Path:
+        """The finalists on the test split, a row a case; only where there is such a split."""
+        return self.folder / "test.csv"
 
     @property
     def best_yaml(self) -> Path:

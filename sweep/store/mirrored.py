@@ -13,7 +13,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -21,8 +21,9 @@ from typing import Self
 from filelock import FileLock
 
 from sweep.errors import ResultsError, SweepFailed
-from sweep.record import EpochMetrics, Outcome, ParameterValue, Replicate
-from sweep.store.layout import CHECKPOINTS, Layout
+from sweep.record import CaseScore, EpochMetrics, Outcome, ParameterValue, Replicate
+from sweep.store.files import atomic_write_bytes
+from sweep.store.layout import CHECKPOINTS, Layout, TrialPaths
 from sweep.store.lock import lock_results
 from sweep.store.mirror import Mirror
 from sweep.store.remote import RemoteFolder, is_uri
@@ -112,6 +113,17 @@ class MirroredStore(Store):
         self._changed.add(trial_id)
         if trial_id not in self._ended_before:
             self._due = 0.0  # nobody shall take it up again, whatever happens to this machine
+
+    def record_test(self, trial_id: str, scores: Iterable[CaseScore]) -> None:
+        super().record_test(trial_id, scores)
+        self._mirror.send([self.layout.trial(trial_id).test])
+
+    def with_best_weights(self, trial_id: str) -> TrialPaths:
+        paths = super().with_best_weights(trial_id)
+        name = paths.best_checkpoint.relative_to(self.layout.folder).as_posix()
+        if (content := self._mirror.remote.read(name)) is not None:
+            atomic_write_bytes(paths.best_checkpoint, content)
+        return paths
 
     def discard_checkpoints(self, trial_id: str, *, best: bool) -> None:
         super().discard_checkpoints(trial_id, best=best)

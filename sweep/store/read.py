@@ -10,6 +10,7 @@ from typing import Any
 
 from sweep.errors import InputError, ResultsError
 from sweep.record import (
+    CaseScore,
     Divergence,
     EpochMetrics,
     Outcome,
@@ -118,7 +119,13 @@ def read_facts(trial_id: str, paths: TrialPaths) -> TrialRecord:
 def _read_trial(trial_id: str, paths: TrialPaths) -> TrialRecord:
     # trial.json before the history: a trial that has ended then shows every epoch it had.
     record = read_facts(trial_id, paths)
-    return replace(record, history=_read_history(paths.history))
+    return replace(record, history=_read_history(paths.history), test=_read_test(paths.test))
+
+
+def _read_test(path: Path) -> tuple[CaseScore, ...]:
+    if not path.exists():
+        return ()
+    return read_json(path, lambda values: tuple(parsed(CaseScore, c) for c in values["cases"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from typing import Self
 from filelock import FileLock
 
 from sweep.errors import ResultsError
-from sweep.record import EpochMetrics, Outcome, ParameterValue, Replicate, TrialRecord
+from sweep.record import CaseScore, EpochMetrics, Outcome, ParameterValue, Replicate, TrialRecord
 from sweep.store.earlier import read_earlier, write_earlier
 from sweep.store.files import (
     atomic_write_text,
@@ -39,10 +39,10 @@ from sweep.store.journal import (
     TrialStarted,
     read_journal,
 )
-from sweep.store.layout import Layout, trial_id
+from sweep.store.layout import Layout, TrialPaths, trial_id
 from sweep.store.lock import lock_results
 from sweep.store.read import read_records, require_no_link, require_results, trial_folders
-from sweep.store.trial import discard, write_end, write_epoch, write_start
+from sweep.store.trial import discard, write_end, write_epoch, write_start, write_test
 
 
 class Store:
@@ -162,6 +162,14 @@ class Store:
             self._recorded.add(event)
         if self._journal.append(event):
             self._sync()
+
+    def record_test(self, trial_id: str, scores: Iterable[CaseScore]) -> None:
+        """Records what a trial that has ended reaches on the test split."""
+        write_test(self.layout.trial(trial_id), scores)
+
+    def with_best_weights(self, trial_id: str) -> TrialPaths:
+        """The files of a trial, on this machine; with ``best.pt`` if that was kept."""
+        return self.layout.trial(trial_id)
 
     def discard_checkpoints(self, trial_id: str, *, best: bool) -> None:
         """Deletes of a trial that has ended what only going on with it needed.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sweep.record import EpochMetrics, Outcome, ParameterValue, Replicate, Status
+from sweep.record import CaseScore, EpochMetrics, Outcome, ParameterValue, Replicate, Status
 from sweep.store.files import (
     append_line,
     atomic_write_text,
@@ -19,6 +19,7 @@ from sweep.store.files import (
     writing,
 )
 from sweep.store.layout import TrialPaths
+from sweep.strict_json import finite_fields
 
 
 def write_start(
@@ -72,6 +73,11 @@ def write_end(paths: TrialPaths, outcome: Outcome) -> None:
     end = {"status": outcome.status, "cause": outcome.cause}
     _write_json(paths.trial, read_json(paths.trial, dict) | end)
     sync_folder(paths.folder)
+
+
+def write_test(paths: TrialPaths, scores: Iterable[CaseScore]) -> None:
+    """Record what the trial's best weights reach on the test split."""
+    _write_json(paths.test, {"cases": [finite_fields(score) for score in scores]})
 
 
 def discard(paths: TrialPaths, *, best: bool) -> None:

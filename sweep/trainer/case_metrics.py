@@ -75,12 +75,18 @@ class CaseMetrics:
             names += [prefix + name for prefix in ("", "reference_") for name in MEASURES]
         return {name: self._mean(name) for name in names}
 
+    def per_case(self, name: str) -> dict[str, float]:
+        """Mean over a case's images, of the cases that say something."""
+        return {
+            case: math.fsum(values) / len(values) for case, values in self._values[name].items()
+        }
+
     def _add_shape(self, prefix: str, case: str, shape: dict[str, float] | None) -> None:
         for name, value in (shape or {}).items():
             self._values[prefix + name][case].append(value)
 
     def _mean(self, name: str) -> float | None:
-        cases = [math.fsum(values) / len(values) for values in self._values[name].values()]
+        cases = list(self.per_case(name).values())
         return math.fsum(cases) / len(cases) if cases else None
 
 

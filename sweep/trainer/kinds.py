@@ -10,8 +10,9 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from sweep.record import CaseScore
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import CustomTrainer, NnunetTrainer
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str], object]
 """Is told how far something is that takes long."""
+
+
+Evaluate = Callable[[TrialSettings, "Mapping[str, Any]", "PreparedData"], "tuple[CaseScore, ...]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,15 @@ class Kind:
             results folder; returns where, or None where there are no such tools or weights.
         validate: validation Dice of a trial's best weights by the slower way that is for finalists;
             None where there is none, or nothing to measure.
+        evaluate: scores of weights on the test split, a case each (`sweep.trainer.evaluate`); None
+            where the kind has no test split.
     """
 
     make_ready: Callable[[TrialSettings, Tell], PreparedData | None]
     make_run: Callable[[TrialSettings, PreparedData | None], Run]
     hand_over: Callable[[TrialSettings, TrialPaths, Layout], Path | None] = lambda *_: None
     validate: Callable[[TrialSettings, TrialPaths], float | None] = lambda *_: None
+    evaluate: Evaluate | None = None
 
 
 def make_ready(settings: TrialSettings, tell: Tell | None = None) -> PreparedData | None:
@@ -88,6 +95,14 @@ def _monai(settings: TrialSettings, data: PreparedData | None) -> Run:
     from sweep.trainer.training import Training
 
     return Training(settings, data or _prepare(settings, lambda _: None))
+
+
+def _evaluate(
+    settings: TrialSettings, weights: Mapping[str, Any], data: PreparedData
+) -> tuple[CaseScore, ...]:
+    from sweep.trainer.evaluate import evaluate
+
+    return evaluate(settings, weights, data)
 
 
 def _preprocess(settings: TrialSettings, tell: Tell) -> None:
@@ -138,7 +153,7 @@ def _custom(settings: TrialSettings, data: PreparedData | None) -> Run:
 
 
 KINDS: Mapping[str, Kind] = {
-    "monai": Kind(_prepare, _monai),
+    "monai": Kind(_prepare, _monai, evaluate=_evaluate),
     "nnunet": Kind(_preprocess, _nnunet, _nnunet_model, _nnunet_dice),
     "custom": Kind(_load_class, _custom),
 }

@@ -10,42 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from finalists import CLEAR, TIE, finalist, replicate
 from scipy import stats
+from synthetic import COMPACTNESS, diverged_at, trial, write_sweep
 
 from sweep.analysis.confirmation import confirmation
 from sweep.analysis.ranking import ranking_frame, ranking_json, winner, write_ranking
-from sweep.record import Outcome, Replicate, Status, TrialRecord
-from tests.synthetic import COMPACTNESS, diverged_at, trial, write_sweep
+from sweep.record import Outcome, Status
 
 FAILED = Outcome(status=Status.FAILED, cause="OSError: no")
-
-
-def replicate(
-    number: int, seed: int, dice: float, outcome: Status | Outcome | None = None, epochs: int = 3
-) -> TrialRecord:
-    curve = [0.1] * (epochs - 1) + [dice]
-    record = trial(number, outcome or Status.COMPLETED, curve)
-    return replace(
-        record,
-        trial_id=f"t{number:04d}r{seed}",
-        replicate=Replicate(f"t{number:04d}", seed, 0),
-    )
-
-
-def finalist(number: int, dice: float, *replicates: float, epochs: int = 3) -> list[TrialRecord]:
-    """A trial of the search and its replicates of seeds 1, 2, …"""
-    return [
-        trial(number, Status.COMPLETED, [dice]),
-        *(replicate(number, n, value, epochs=epochs) for n, value in enumerate(replicates, 1)),
-    ]
-
-
-CLEAR = [*finalist(0, 0.99, 0.80, 0.81, 0.82, 0.80), *finalist(1, 0.95, 0.90, 0.91, 0.92, 0.905)]
-TIE = [
-    *finalist(0, 0.99, 0.90, 0.91, 0.92, 0.93, epochs=9),
-    *finalist(1, 0.95, 0.91, 0.90, 0.93, 0.91),
-    *finalist(2, 0.94, 0.70, 0.71, 0.72, 0.73),
-]
 
 
 def test_winner_is_who_beats_all_others_whatever_the_search_had_measured() -> None:

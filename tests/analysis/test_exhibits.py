@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from finalists import confirmed
 from synthetic import EPSILON, diverged_at, drawn, results_of, trial
 
 from sweep.analysis.exhibits import EXHIBITS
-from sweep.analysis.headline import caveat, headline
+from sweep.analysis.finalist_figure import confirmed_finalists
+from sweep.analysis.headline import caveat, headline, state
+from sweep.analysis.pareto import pareto_front
 from sweep.analysis.results import Results
-from sweep.record import Outcome, ParameterValue, Status
+from sweep.record import EpochMetrics, Outcome, ParameterValue, Status
 
 ALL_TYPES = """\
 name: types
@@ -117,6 +121,9 @@ def test_figures_of_5000_trials_stay_small_enough_for_a_browser() -> None:
     results = results_of(*(drawn(n) for n in range(5000)))
     for show in EXHIBITS:
         figure = show(results).figure
+        if show in (confirmed_finalists, pareto_front):  # no replicates, no HD95
+            assert figure is None
+            continue
         assert figure is not None
         assert len(figure.to_json()) < 700_000
 
@@ -125,3 +132,37 @@ def test_names_of_exhibits_are_fit_for_a_link_and_each_is_its_own() -> None:
     names = [show(results_of()).name for show in EXHIBITS]
     assert len(set(names)) == len(names)
     assert all(name.replace("-", "").isalpha() for name in names)
+
+
+def test_confirmed_sweep_leads_with_its_finalists_and_their_test() -> None:
+    records = confirmed()
+    results = replace(
+        results_of(*(r for r in records if r.replicate is None)),
+        replicates=tuple(r for r in records if r.replicate is not None),
+    )
+    assert headline(results).startswith("t0000 is best: mean validation Dice 0.9250")
+    assert caveat(results).startswith("On other seeds t0000 reaches 0.0250 less")
+    assert "On 6 test cases that no trial has seen" in caveat(results)
+    exhibit = confirmed_finalists(results)
+    assert exhibit.figure is not None
+    replicates, searched, means = exhibit.figure.data
+    assert sorted(replicates.x) == [0.90, 0.91, 0.92, 0.93]
+    assert list(searched.x) == [0.95, 0.94]
+    assert list(means.x) == pytest.approx([0.925, 0.905])
+    assert state(results) == "finished"
+
+
+def test_pareto_front_stands_out_in_more_than_its_colour() -> None:
+    epochs = [EpochMetrics(epoch=0, val_dice=d, metrics={"hd95": h}) for d, h in
+              [(0.9, 5.0), (0.8, 2.0), (0.7, 9.0)]]  # fmt: skip
+    records = [
+        replace(trial(n, Status.COMPLETED, [], drawn(n).parameters), history=(epoch,))  # type: ignore[arg-type]
+        for n, epoch in enumerate(epochs)
+    ]
+    exhibit = pareto_front(results_of(*records))
+    assert exhibit.finding.startswith("2 trials of 3 no other beats in Dice, HD95 and epochs")
+    assert "t0000 and t0001" in exhibit.finding
+    assert exhibit.figure is not None
+    others, best = exhibit.figure.data
+    assert (list(others.x), list(best.x)) == ([9.0], [5.0, 2.0])
+    assert others.marker.symbol != best.marker.symbol

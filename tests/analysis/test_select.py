@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from synthetic import diverged_at, trial
 
 from sweep.analysis.ranking import ranking_frame
 from sweep.analysis.select import (
@@ -21,7 +22,6 @@ from sweep.analysis.select import (
 from sweep.analysis.together import together
 from sweep.errors import InputError
 from sweep.record import EpochMetrics, Status
-from tests.synthetic import diverged_at, trial
 
 
 def frame_of(*rows: tuple[float, float | None, int]) -> pd.DataFrame:

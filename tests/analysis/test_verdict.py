@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from finalists import CLEAR, TIE, finalist, replicate
+from synthetic import diverged_at
+
 from sweep.analysis.confirmation import Confirmation, confirmation
 from sweep.analysis.verdict import selection_bias, verdict, warnings
 from sweep.record import TrialRecord
-from tests.analysis.test_confirmation import CLEAR, TIE, finalist, replicate
-from tests.synthetic import diverged_at
 
 
 def found(*records: TrialRecord) -> Confirmation:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_conductor import ASHA, DIVERGENCE, Diary, spec_of
 
 from sweep.console.progress import Progress
 from sweep.engine.conductor import Conductor
@@ -20,7 +21,6 @@ from sweep.spec.load import load_trial, to_yaml
 from sweep.spec.sweep import SweepSpec
 from sweep.store.store import Store
 from sweep.tracking.study_file import StudyFile
-from tests.engine.test_conductor import ASHA, DIVERGENCE, Diary, spec_of
 
 CONFIRM = {"top": 2, "seeds": 3}
 EPOCHS = 4

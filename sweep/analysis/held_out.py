@@ -1,0 +1,176 @@
+"""The finalists on the test split: cases that no trial has trained or validated on.
+
+Nobody is chosen by these numbers: the order is that of the ranking, and they are looked at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sweep.analysis.paired import bootstrap_interval, holm, wilcoxon_p
+from sweep.record import CaseScore, TrialRecord, searched
+from sweep.spec.presets import BASELINE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A finalist on the test split.
+
+    Args:
+        record: the trial of the search.
+        runs: number of its replicates that were evaluated, or 1 for the trial itself.
+        dice: case → Dice, the mean over the runs; cases that say nothing are left out.
+        hd95: the same of HD95, in pixels.
+        low, high: 95 % interval of the mean Dice over cases, by bootstrap.
+    """
+
+    record: TrialRecord
+    runs: int
+    dice: Mapping[str, float]
+    hd95: Mapping[str, float]
+    low: float
+    high: float
+
+    @property
+    def trial_id(self) -> str:
+        return self.record.trial_id
+
+    @property
+    def mean(self) -> float:
+        return mean(self.dice.values()) or 0.0
+
+    @property
+    def mean_hd95(self) -> float | None:
+        return mean(self.hd95.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The first of the ranking against another finalist, case by case.
+
+    Args:
+        other: id of the other.
+        gain: mean Dice of the first minus that of the other, over ``cases`` cases.
+        low, high: 95 % interval of the gain, by bootstrap over cases.
+        p: of Wilcoxon's signed-rank test, adjusted by Holm for the number of comparisons.
+    """
+
+    other: str
+    cases: int
+    gain: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """All finalists that were tested, as they are ranked, and the first against each other one."""
+
+    tested: tuple[Tested, ...]
+    comparisons: tuple[Comparison, ...]
+
+    def of(self, trial_id: str) -> Tested | None:
+        return next((one for one in self.tested if one.trial_id == trial_id), None)
+
+    @property
+    def over_baseline(self) -> Comparison | None:
+        """The comparison with the preset of that name, where it was tested and is not the first."""
+        control = next((t.trial_id for t in self.tested if t.record.preset == BASELINE), None)
+        return next((one for one in self.comparisons if one.other == control), None)
+
+
+def held_out(records: Iterable[TrialRecord], ranked: Sequence[str]) -> HeldOut | None:
+    """The finalists on the test split; None where nobody was evaluated there.
+
+    Args:
+        records: of all trials of a sweep.
+        ranked: ids of the search's trials, best first.
+    """
+    records = list(records)
+    by_id = {record.trial_id: record for record in searched(records)}
+    runs: dict[str, list[TrialRecord]] = {}
+    for record in records:
+        of = record.replicate.of if record.replicate else record.trial_id
+        if record.test and of in by_id:
+            runs.setdefault(of, []).append(record)
+    found = tuple(_tested(by_id[name], runs[name]) for name in ranked if name in runs)
+    found = tuple(one for one in found if one.dice)
+    if not found:
+        return None
+    pairs = [(other, _differences(found[0], other)) for other in found[1:]]
+    adjusted = holm([wilcoxon_p(differences) for _, differences in pairs])
+    return HeldOut(
+        found,
+        tuple(
+            Comparison(
+                other.trial_id,
+                len(differences),
+                mean(differences) or 0.0,
+                *bootstrap_interval(differences),
+                p,
+            )
+            for (other, differences), p in zip(pairs, adjusted, strict=True)
+        ),
+    )
+
+
+def cases_frame(found: HeldOut) -> pd.DataFrame:
+    """The rows of test.csv: one a finalist and case, in the order of the ranking."""
+    import pandas as pd
+
+    rows = [
+        (one.trial_id, case, one.dice.get(case), one.hd95.get(case), one.runs)
+        for one in found.tested
+        for case in sorted({*one.dice, *one.hd95})
+    ]
+    kinds = {
+        "trial_id": "string",
+        "case": "string",
+        "dice": "Float64",
+        "hd95": "Float64",
+        "runs": "Int64",
+    }
+    return pd.DataFrame(
+        {
+            name: pd.Series([row[n] for row in rows], dtype=kind)
+            for n, (name, kind) in enumerate(kinds.items())
+        }
+    )
+
+
+def mean(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return math.fsum(found) / len(found) if found else None
+
+
+def _tested(record: TrialRecord, runs: Sequence[TrialRecord]) -> Tested:
+    # Where there are replicates they alone count: the search chose its own run for its Dice.
+    fresh = [run for run in runs if run.replicate is not None] or list(runs)
+    dice = _per_case(fresh, "dice")
+    low, high = bootstrap_interval(list(dice.values()))
+    return Tested(record, len(fresh), dice, _per_case(fresh, "hd95"), low, high)
+
+
+def _per_case(runs: Iterable[TrialRecord], name: str) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for run in runs:
+        for score in run.test:
+            value: float | None = _value(score, name)
+            if value is not None and math.isfinite(value):
+                values.setdefault(score.case, []).append(value)
+    return {case: mean(found) or 0.0 for case, found in sorted(values.items())}
+
+
+def _value(score: CaseScore, name: str) -> float | None:
+    return score.dice if name == "dice" else score.hd95
+
+
+def _differences(first: Tested, other: Tested) -> list[float]:
+    return [first.dice[case] - other.dice[case] for case in first.dice if case in other.dice]

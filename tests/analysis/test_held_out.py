@@ -1,0 +1,88 @@
+"""The finalists on the test split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from finalists import CASES, confirmed, finalist, scored
+from scipy import stats
+from synthetic import trial, write_sweep
+
+from sweep.analysis.held_out import cases_frame, held_out
+from sweep.analysis.ranking import ranking_frame, winner
+from sweep.analysis.verdict import on_test_split
+from sweep.errors import ResultsError
+from sweep.record import CaseScore, Status
+from sweep.store.layout import Layout
+from sweep.store.read import read_records
+from sweep.store.trial import write_test
+
+
+def test_replicates_are_averaged_case_by_case_and_the_searchs_run_is_left_out() -> None:
+    found = held_out(confirmed(), ["t0000", "t0001"])
+    assert found is not None
+    first, _ = found.tested
+    assert first.runs == 2
+    assert first.dice == pytest.approx(
+        dict(zip(CASES, [0.85, 0.75, 0.65, 0.55, 0.45, 0.35], strict=True))
+    )
+    assert (first.mean, first.mean_hd95) == (pytest.approx(0.6), 2.0)
+    assert first.low < first.mean < first.high
+
+
+def test_first_is_compared_with_the_others_case_by_case() -> None:
+    found = held_out(confirmed(), ["t0000", "t0001"])
+    assert found is not None
+    [comparison] = found.comparisons
+    assert comparison is found.over_baseline
+    differences = [0.85 - 0.9, 0.75 - 0.8, 0.65 - 0.72, 0.55 - 0.61, 0.45 - 0.53, 0.35 - 0.44]
+    assert comparison.gain == pytest.approx(sum(differences) / 6)
+    assert comparison.p == pytest.approx(stats.wilcoxon(differences).pvalue)
+    assert comparison.low <= comparison.gain <= comparison.high < 0
+    told = on_test_split(found)
+    assert told.startswith("On 6 test cases that no trial has seen, evaluated once, t0000 reaches")
+    assert "0.3500 below its Dice in the search; −0.0667 against the baseline" in told
+
+
+def test_no_rank_depends_on_the_test() -> None:
+    frame = ranking_frame(confirmed(), [])
+    assert winner(frame) == "t0000"
+    assert list(frame["test_dice"]) == [pytest.approx(0.6), pytest.approx(0.6666666)]
+
+
+def test_cases_that_say_nothing_are_left_out_and_who_was_not_tested_too() -> None:
+    records = [
+        scored(trial(0, Status.COMPLETED, [0.9]), 0.5, None, 0.7),
+        trial(1, Status.COMPLETED, [0.8]),
+    ]
+    found = held_out(records, ["t0000", "t0001"])
+    assert found is not None
+    assert [one.trial_id for one in found.tested] == ["t0000"]
+    rows = cases_frame(found)
+    assert list(rows.columns) == ["trial_id", "case", "dice", "hd95", "runs"]
+    assert [None if pd.isna(value) else value for value in rows["dice"]] == [0.5, None, 0.7]
+    assert found.over_baseline is None
+    assert held_out(records[1:], ["t0001"]) is None
+
+
+def test_scores_come_back_from_their_file(tmp_path: Path) -> None:
+    [record] = [trial(0, Status.COMPLETED, [0.9])]
+    folder = write_sweep(tmp_path / "x", [record])
+    scores = (CaseScore(case="a", dice=0.25, hd95=None), CaseScore(case="b", dice=None, hd95=3.5))
+    write_test(Layout(folder).trial("t0000"), scores)
+    assert read_records(folder)[0].test == scores
+
+
+def test_broken_files_of_replicates_and_tests_are_told_by_name(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "x", finalist(0, 0.9, 0.8))
+    paths = Layout(folder).trial("t0000r1")
+    for text in ('{"cases": [{"dice": 1}]}', "{}", '{"cases": 3}', "[]", "no"):
+        paths.test.write_text(text)
+        with pytest.raises(ResultsError, match=r"t0000r1/test\.json.*broken"):
+            read_records(folder)
+    paths.test.unlink()
+    paths.trial.write_text('{"parameters": {}, "status": "completed", "seed": 1}')
+    with pytest.raises(ResultsError, match=r"t0000r1/trial\.json.*needs its `seed` and `fold`"):
+        read_records(folder)

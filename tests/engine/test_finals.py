@@ -1,0 +1,115 @@
+"""The finalists on the test split, with networks that were really trained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from finalists import finalist
+from synthetic import diverged_at, trial
+
+from sweep.data.prepare import prepare
+from sweep.engine.finals import evaluate_finalists, untested
+from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
+from sweep.spec.load import to_yaml
+from sweep.spec.sweep import SweepSpec
+from sweep.store.store import Store
+from sweep.trainer.checkpoints import Checkpoints
+from sweep.trainer.evaluate import evaluate
+from sweep.trainer.fit import fit
+
+SPEC = SweepSpec.model_validate(
+    {
+        "name": "toy",
+        "trials": 2,
+        "data": {"source": "shapes", "size": 32, "count": 15, "difficulty": 0.0, "test": 0.2},
+        "trainer": {"epochs": 3, "batch_size": 4, "device": "cpu"},
+        "network": {"name": "unet", "channels": [4, 8, 16]},
+        "loss": {"warmup_epochs": 9},
+        "optimizer": {"lr": 0.1, "momentum": 0.9},
+        "evaluation": {"tta": "flips"},
+        "space": {"optimizer.lr": {"choice": [0.1, 0.2]}},
+    }
+)
+
+
+def record(store: Store, name: str, metrics: EpochMetrics) -> None:
+    store.append_epoch(name, metrics)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep of two trials, trained; no finalist has been tested."""
+    path = tmp_path_factory.mktemp("finals") / "toy"
+    with Store.create(path, to_yaml(SPEC)) as store:
+        for number, rate in enumerate([0.1, 0.2]):
+            settings = SPEC.trial({"optimizer.lr": rate})
+            name = store.start_trial(number, {"optimizer.lr": rate}, to_yaml(settings))
+            trial_folder = store.layout.trial(name).folder
+            report = partial(record, store, name)
+            outcome = fit(settings, report=report, checkpoint=Checkpoints(trial_folder))
+            store.end_trial(name, outcome)
+    return path
+
+
+def test_on_the_validation_cases_it_measures_what_the_best_epoch_did(folder: Path) -> None:
+    with Store.open(folder) as store:
+        record = store.records()[0]
+        weights = Checkpoints(store.layout.trial("t0000").folder).load_best()
+    assert weights is not None
+    assert record.best is not None
+    settings = SPEC.trial(record.parameters)
+    data = prepare(settings.data)
+    scores = evaluate(settings, weights, replace(data, test=data.validation))
+    assert [score.case for score in scores] == list(data.validation.cases)
+    dice = [score.dice for score in scores if score.dice is not None]
+    assert sum(dice) / len(dice) == pytest.approx(record.best.val_dice, rel=1e-12)
+    distances = [score.hd95 for score in scores if score.hd95 is not None]
+    assert sum(distances) / len(distances) == pytest.approx(record.best.metrics["hd95"])
+
+
+def test_finalists_are_tested_once_and_whoever_has_no_weights_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str] = []
+    with Store.open(folder) as store:
+        best = store.layout.trial("t0001").best_checkpoint
+        weights = best.read_bytes()
+        best.unlink()
+        evaluate_finalists(SPEC, store, warned.append)
+        first = store.records()
+        best.write_bytes(weights[:99])
+        evaluate_finalists(SPEC, store, warned.append)
+        best.write_bytes(weights)
+        evaluate_finalists(SPEC, store, warned.append)
+        second = store.records()
+        assert list(untested(SPEC, second)) == []
+
+        def never(*_: object) -> None:
+            raise AssertionError("it was evaluated again")
+
+        monkeypatch.setattr("sweep.trainer.evaluate.evaluate", never)
+        evaluate_finalists(SPEC, store, warned.append)
+    assert warned[0] == "t0001 is not tested: its weights were not kept"
+    assert [text.partition("best.pt")[2][:11] for text in warned[1:]] == [" is damaged"]
+    assert [len(record.test) for record in first] == [3, 0]
+    assert [len(record.test) for record in second] == [3, 3]
+    assert second[0] == first[0]
+    data = prepare(SPEC.data)
+    assert [score.case for score in second[0].test] == list(data.test.cases)
+    assert not {*data.training.cases, *data.validation.cases} & set(data.test.cases)
+
+
+def test_replicates_are_tested_in_place_of_the_searchs_own_run() -> None:
+    lost: TrialRecord = replace(
+        finalist(0, 0.9, 0.8)[1], trial_id="t0000r2", outcome=diverged_at(1)
+    )
+    records = [
+        *finalist(0, 0.9, 0.8),
+        lost,
+        trial(1, Status.COMPLETED, [0.7], {"optimizer.lr": 0.2}),
+        trial(2, Outcome(status=Status.FAILED, cause="no"), [0.99]),
+    ]
+    assert [run.trial_id for run in untested(SPEC, records)] == ["t0000r1", "t0001"]
