@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.results import Results
 from sweep.analysis.select import pareto
-from sweep.analysis.style import FAINT, INK, LIGHT_TO_DARK, finished, thinned
+from sweep.analysis.style import EVEN_DECIMALS, FAINT, INK, LIGHT_TO_DARK, finished, thinned
 from sweep.analysis.words import dice, listed
 from sweep.spec.wording import counted
 
@@ -23,9 +23,9 @@ def pareto_front(results: Results) -> Exhibit:
         title="Dice, outlines and epochs together",
         finding=_finding(results, list(found["trial_id"]), measured=measured),
         reading=(
-            "Large, outlined: trials that no other beats, with at least their Dice, at most their "
-            "HD95 and at most their epochs. The darker, the more epochs. Both are of the best "
-            "epoch of one run: differences as small as those between seeds say nothing."
+            "Large, outlined: trials that no other one beats, with at least their Dice, at most "
+            "their HD95 and at most their epochs. The darker, the more epochs. Both are of the "
+            "best epoch of one run: differences as small as those between seeds say nothing."
         ),
         figure=_figure(results, set(found["trial_id"])) if measured and len(found) else None,
     )
@@ -40,8 +40,8 @@ def _finding(results: Results, names: list[str], *, measured: bool) -> str:
     best = leader.sort_values("hd95").iloc[0]
     shown = listed(names) if len(names) <= NAMED else f"{names[0]} and {len(names) - 1} more"
     return (
-        f"{counted(len(names), 'trial')} of {len(results.ranked)} no other beats in Dice, HD95 and "
-        f"epochs at once: {shown}. The best outlines has {best['trial_id']}, HD95 "
+        f"Of {counted(len(results.ranked), 'trial')}, {len(names)} are beaten by no other in Dice, "
+        f"HD95 and epochs at once: {shown}. {best['trial_id']} has the best outlines: HD95 "
         f"{best['hd95']:.2f} pixels at Dice {dice(float(best['val_dice']))}."
     )
 
@@ -73,5 +73,5 @@ def _figure(results: Results, front: set[str]) -> go.Figure:
             hovertemplate="%{text}<br>HD95 %{x:.2f}, Dice %{y:.4f}<extra></extra>",
         )
     figure.update_xaxes(title="HD95 (pixels)")
-    figure.update_yaxes(title="validation Dice")
+    figure.update_yaxes(title="validation Dice", tickformatstops=EVEN_DECIMALS)
     return finished(figure, height=420)

@@ -160,7 +160,7 @@ def test_pareto_front_stands_out_in_more_than_its_colour() -> None:
         for n, epoch in enumerate(epochs)
     ]
     exhibit = pareto_front(results_of(*records))
-    assert exhibit.finding.startswith("2 trials of 3 no other beats in Dice, HD95 and epochs")
+    assert exhibit.finding.startswith("Of 3 trials, 2 are beaten by no other in Dice, HD95")
     assert "t0000 and t0001" in exhibit.finding
     assert exhibit.figure is not None
     others, best = exhibit.figure.data

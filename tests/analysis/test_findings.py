@@ -306,7 +306,7 @@ def test_shared_epochs_count_as_saved_and_not_as_trained() -> None:
     assert by_status[Status.DIVERGED].epochs == 1
     assert by_status[Status.DIVERGED].shared_epochs == 3
     assert budget_by_status(results).finding == (
-        "5 epochs in 10 s of training; 20 % of them in trials that diverged, 0 % in pruned ones."
+        "5 epochs in 10 s of training; 20 % of them in diverged trials."
         " Sharing warm-ups saved 3 epochs (6 s)."
     )
 
@@ -325,8 +325,8 @@ def test_importance_finds_what_the_trials_were_made_from() -> None:
     assert max(for_divergence.shares, key=for_divergence.shares.__getitem__) == EPSILON
     assert for_dice.explained > 0.5
     assert sum(for_dice.shares.values()) == pytest.approx(1)
-    assert "reliable in its order" in dice_importance(results).finding
-    assert divergence_importance(results).finding.startswith("loss.sqrt_epsilon has ")
+    assert "an order to rely on" in dice_importance(results).finding
+    assert " who diverged lies with loss.sqrt_epsilon, " in divergence_importance(results).finding
 
 
 def test_importance_of_noise_is_called_noise() -> None:
