@@ -119,16 +119,16 @@ def _table(results: Results) -> tuple[list[str], list[list[Cell]]]:
     measured = [name for name in MEASURED if name in results.frame]
     head += ["best at", "epochs", *(MEASURED[name] for name in measured), "time"]
     head += [short[name] for name in results.parameters]
-    numbers = results.frame[measured].astype(object).to_dict("records")
+    numbers = results.frame[measured].to_numpy(dtype=float, na_value=math.nan).tolist()
     rows = [
-        _row(results, rank, record, numbers[rank - 1], presets=presets)
+        _row(results, rank, record, dict(zip(measured, numbers[rank - 1], strict=True)), presets)
         for rank, record in enumerate(results.ended, start=1)
     ]
     return head, rows
 
 
 def _row(
-    results: Results, rank: int, record: TrialRecord, numbers: Mapping[str, Any], *, presets: bool
+    results: Results, rank: int, record: TrialRecord, numbers: Mapping[str, float], presets: bool
 ) -> list[Cell]:
     best = record.best if record.status.has_result else None
     dice = best.val_dice if best else None
@@ -151,12 +151,12 @@ def _row(
     return cells
 
 
-def _measured(name: str, number: Any) -> Cell:
+def _measured(name: str, number: float) -> Cell:
     """One of `MEASURED`; without a number it sorts below all others."""
-    if number is None or number != number:  # NaN
+    if math.isnan(number):
         return Cell("–", -math.inf, numeric=True)
     text = f"{number:.2f}" if name == "hd95" else words.signed_dice(number)
-    return Cell(text, float(number), numeric=True)
+    return Cell(text, number, numeric=True)
 
 
 def _confirmed(results: Results, record: TrialRecord) -> list[Cell]:
