@@ -152,9 +152,9 @@ def _row(
 
 
 def _measured(name: str, number: float) -> Cell:
-    """One of `MEASURED`; without a number it sorts below all others."""
+    """One of `MEASURED`; without a number it sorts below all others, which lie above −1."""
     if math.isnan(number):
-        return Cell("–", -math.inf, numeric=True)
+        return Cell("–", -1, numeric=True)
     text = f"{number:.2f}" if name == "hd95" else words.signed_dice(number)
     return Cell(text, number, numeric=True)
 
