@@ -63,6 +63,33 @@ def test_what_is_no_condition_is_refused(text: str) -> None:
         Condition.of(text)
 
 
+@pytest.mark.parametrize("status", ["early-stopped", "early_stopped", "'early-stopped'"])
+def test_status_is_found_in_either_spelling(status: str) -> None:
+    frame = ranking_frame(
+        [trial(0, Status.EARLY_STOPPED, [0.5]), trial(1, Status.COMPLETED, [0.6])], []
+    )
+    assert list(where(frame, [Condition.of(f"status == {status}")])["trial_id"]) == ["t0000"]
+    assert list(where(frame, [Condition.of(f"status != {status}")])["trial_id"]) == ["t0001"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("status == complete", "`complete` is no status of a trial; did you mean `completed`?"),
+        (
+            "status != early",
+            "`early` is no status of a trial; it is `completed`, `early_stopped`, ",
+        ),
+        ("status == 3", "`3` is no status of a trial; it is `completed`, `early_stopped`, "),
+        ("status == running", "`running` is no status of a trial; it is `completed`, "),
+    ],
+)
+def test_unknown_status_is_refused_with_the_one_that_is_meant(text: str, told: str) -> None:
+    with pytest.raises(InputError) as refused:
+        Condition.of(text)
+    assert told in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("key", "expected"),
     [

@@ -157,6 +157,7 @@ def test_some_columns_are_printed_in_the_order_asked_for(call: Call, results: Pa
         (("--columns", "sqrt_epsilon"), "did you mean `loss.sqrt_epsilon`?"),
         (("--where", "epocs > 3"), "did you mean `epochs`?"),
         (("--where", "epochs is 3"), "must read like `val_dice > 0.9`, with one of == != >="),
+        (("--where", "status == complete"), "`complete` is no status of a trial; did you mean"),
         (("--where", "status > x"), "only numbers can be compared by `>`, not x"),
     ],
 )
