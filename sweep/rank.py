@@ -56,7 +56,10 @@ def command(
     ] = None,
     pareto: Annotated[
         bool,
-        typer.Option("--pareto", help="Only trials that none beats in Dice, HD95 and epochs."),
+        typer.Option(
+            "--pareto",
+            help="Only trials that none beats in Dice, HD95 and epochs; pruned ones do not count.",
+        ),
     ] = False,
     columns: Annotated[
         str | None, typer.Option("--columns", metavar="A,B,…", help="Print only these columns.")

@@ -115,8 +115,10 @@ def pareto(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that no other beats: none has more Dice, less HD95 and fewer epochs at once.
 
     A row is beaten by one that is at least as good in all of them and better in one. Where HD95
-    was not measured, Dice and epochs decide. Rows that lack one of them are left out.
+    was not measured, Dice and epochs decide. Rows that lack one of them are left out, and so are
+    pruned trials: they trained few epochs because they were stopped, not because few were enough.
     """
+    frame = unpruned(frame)
     goals = [(name, more) for name, more in PARETO if name in frame and frame[name].notna().any()]
     complete = frame[frame[[name for name, _ in goals]].notna().all(axis=1)] if goals else frame
     points = [
@@ -125,6 +127,11 @@ def pareto(frame: pd.DataFrame) -> pd.DataFrame:
     ]
     kept = non_dominated(points) if goals else []
     return complete.iloc[[place for place, stays in enumerate(kept) if stays]]
+
+
+def unpruned(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose trials no scheduler stopped."""
+    return frame[frame["status"] != Status.PRUNED.value]
 
 
 def non_dominated(points: Sequence[tuple[float, ...]]) -> list[bool]:

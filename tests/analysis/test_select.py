@@ -122,6 +122,16 @@ def test_without_hd95_dice_and_epochs_decide() -> None:
     assert list(pareto(frame)["val_dice"]) == [0.9, 0.7]
 
 
+def test_pruned_trials_are_not_on_the_front_and_beat_nobody() -> None:
+    records = [
+        trial(0, Status.COMPLETED, [0.1, 0.2, 0.9]),
+        trial(1, Status.PRUNED, [0.8]),
+        trial(2, Status.EARLY_STOPPED, [0.1, 0.7]),
+    ]
+    assert list(pareto(ranking_frame(records, []))["trial_id"]) == ["t0000", "t0002"]
+    assert list(pareto(ranking_frame(records[1:2], []))["trial_id"]) == []
+
+
 points = st.lists(st.tuples(*[st.integers(0, 4).map(float)] * 3), min_size=1, max_size=12)
 
 
