@@ -147,7 +147,7 @@ def patience_table(found: Tradeoff, *, title: str = "") -> Table:
         table.add_column(heading, justify="right")
     table.add_column()
     for step in found.front:
-        chosen = step is found.enough
+        chosen = found.is_telling and step is found.enough
         table.add_row(
             step.label,
             f"{step.lost:.4f}",
