@@ -62,6 +62,7 @@ def command(
         from sweep.console.words import print_warnings
         from sweep.errors import InputError, Mistake
         from sweep.spec.load import load_trial
+        from sweep.spec.warn import trial_warnings
         from sweep.trainer.check import check_trainer
 
         if config is None:
@@ -69,7 +70,8 @@ def command(
         idle: list[Mistake] = []
         settings = load_trial(config, overrides or [], check_data=check_trainer, tell=idle.append)
         shadowing = codebase().shadowing
-        print_warnings([*([shadowing] if shadowing else []), *map(str, idle)])
+        told = [*map(str, idle), *trial_warnings(settings)]
+        print_warnings([*([shadowing] if shadowing else []), *told])
         folder = _folder_name(_default_name(config) if name is None else name)
         _train(settings, results.absolute() / folder, _trackers(track or []))
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from sweep.spec.machine import Machine
-from sweep.spec.settings import LossSettings, ShapesData
+from sweep.spec.settings import LossSettings, ShapesData, TrialSettings
 from sweep.spec.space import Listed
 from sweep.spec.strategy import (
     CmaesSearcher,
@@ -44,6 +44,22 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
         *_about_presets(spec),
     ]
     return found + (list(_about_machine(spec, machine)) if machine else [])
+
+
+def trial_warnings(settings: TrialSettings) -> list[str]:
+    """`warnings` of a single trial: what is allowed but likely not meant."""
+    warmup, epochs = settings.loss.warmup_epochs, settings.trainer.epochs
+    if not _never_switches_on(settings):
+        return []
+    return [
+        f"`loss.warmup_epochs` reaches {warmup} of {epochs} epochs: the geometric loss never "
+        "switches on"
+    ]
+
+
+def _never_switches_on(settings: TrialSettings) -> bool:
+    weighs = any(weight > 0 for weight in settings.loss.weights.model_dump().values())
+    return weighs and settings.loss.warmup_epochs >= settings.trainer.epochs
 
 
 def _about_epsilon(spec: SweepSpec) -> Iterator[str]:
@@ -195,11 +211,10 @@ def _about_searcher(spec: SweepSpec) -> Iterator[str]:
 def _about_presets(spec: SweepSpec) -> Iterator[str]:
     for name in spec.presets:
         trial = spec.preset_trial(name)
-        warmup, epochs = trial.loss.warmup_epochs, trial.trainer.epochs
-        if warmup >= epochs and any(trial.loss.weights.model_dump().values()):
+        if _never_switches_on(trial):
             yield (
-                f"the preset `{name}` warms up for {warmup} of {epochs} epochs: its geometric loss "
-                "never switches on"
+                f"the preset `{name}` warms up for {trial.loss.warmup_epochs} of "
+                f"{trial.trainer.epochs} epochs: its geometric loss never switches on"
             )
 
 

@@ -104,6 +104,15 @@ def test_what_a_sweep_left_is_trained_under_its_name(
     assert trained == ["toy", "train-toy-best", "train-toy-t0000"]
 
 
+def test_geometric_loss_that_never_acts_is_a_warning(call: Call) -> None:
+    result = call("train", "best.yaml", "--set", "trainer.epochs=1")
+    assert result.exit_code == 0
+    assert (
+        "warning: `loss.warmup_epochs` reaches 2 of 1 epochs: the geometric loss never switches on"
+        in result.stderr.splitlines()
+    )
+
+
 def test_mistakes_are_told_before_anything_is_written(call: Call, folder: Path) -> None:
     result = call("train", "best.yaml", "--set", "loss.warmup=3")
     assert result.exit_code == 2

@@ -3,8 +3,9 @@
 import pytest
 
 from sweep.spec.machine import Machine
+from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
-from sweep.spec.warn import warnings
+from sweep.spec.warn import trial_warnings, warnings
 
 QUIET = {
     "name": "x",
@@ -122,4 +123,17 @@ def test_more_concurrent_trials_than_the_machine_has_room_for_are_told() -> None
     ]
     assert told(Machine(cpus=3, gpus=2), **values) == [
         "`max_concurrent` is 5, but this machine has room for 1 trial at a time"
+    ]
+
+
+def test_trial_whose_geometric_loss_never_acts_is_told() -> None:
+    def told_of(**loss: object) -> list[str]:
+        values = {"trainer": {"epochs": 3}, "loss": loss}
+        return trial_warnings(TrialSettings.model_validate(values))
+
+    weightless = {"compactness": 0, "boundary": 0, "aspect": 0}
+    assert told_of(warmup_epochs=2) == []
+    assert told_of(warmup_epochs=3, weights=weightless) == []
+    assert told_of(warmup_epochs=6) == [
+        "`loss.warmup_epochs` reaches 6 of 3 epochs: the geometric loss never switches on"
     ]
