@@ -132,10 +132,14 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
     extents, rungs = spec.extents, spec.rungs()
     most, warmup = extents.most_epochs, extents.longest_warmup
     if not rungs:
-        yield (
-            f"no rung lies before the last of {spec.most_epochs_by_clock} epochs (grace period "
-            f"{spec.scheduler.grace_period}): the scheduler prunes no trial"
+        first = f"is first judged after {spec.scheduler.grace_period} (`scheduler.grace_period`)"
+        after = max(0, most - int(extents.smallest("loss.warmup_epochs")))
+        told = (
+            f"trains at most {after} after its switch-on, but {first}"
+            if spec.compares_gains
+            else f"{first}, at its end"
         )
+        yield f"a trial of {counted(most, 'epoch')} {told}: the scheduler prunes no trial"
     inside = [] if spec.compares_gains else [rung for rung in rungs if rung <= warmup]
     if extents.uses_geometric_loss and inside:
         right = extents.default_grace_period

@@ -63,8 +63,11 @@ def test_a_sound_sweep_gives_no_warning() -> None:
         ({"scheduler": {"name": "median", "grace_period": 5}},
          "4 rungs (5 to 8 trained epochs) inside the longest warm-up of 8 epochs, where trials are "
          "one and the same run; `scheduler.grace_period: 19` lies past it"),
-        ({"scheduler": {"grace_period": 100}}, "no rung lies before the last of 100 epochs (grace "
-         "period 100): the scheduler prunes no trial"),
+        ({"scheduler": {"grace_period": 100}}, "a trial of 100 epochs is first judged after 100 "
+         "(`scheduler.grace_period`), at its end: the scheduler prunes no trial"),
+        ({"scheduler": {"grace_period": 98, "clock": "activation"}, "presets": ["baseline"]},
+         "a trial of 100 epochs trains at most 98 after its switch-on, but is first judged "
+         "after 98 (`scheduler.grace_period`): the scheduler prunes no trial"),
         ({"loss": {"sqrt_epsilon": 0}}, EPSILON),
         ({"space": {"loss.sqrt_epsilon": {"choice": [0, 1e-6]}}}, EPSILON),
         ({"loss": {"sqrt_mode": "clamp"},
