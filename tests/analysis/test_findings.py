@@ -263,14 +263,20 @@ def test_replayed_patience_stops_where_training_would_have_stopped() -> None:
     assert "saves 45 % of 60 epochs" in patience_tradeoff(results).finding
 
 
-def test_replayed_patiences_are_those_of_the_space_and_one_curve_answers_for_them() -> None:
-    results = results_of(trial(0, Status.EARLY_STOPPED, CURVE[:16], parameters()))
+def test_replayed_patiences_are_those_of_the_space_and_of_few_curves_none_is_called_enough() -> (
+    None
+):
+    ended = [trial(n, Status.EARLY_STOPPED, CURVE[:16], parameters()) for n in range(3)]
+    results = results_of(ended[0])
     found = traded(results)
     assert found is not None
     assert [(step.label, step.epochs) for step in found.steps] == [("3", 11), ("5", 13), ("8", 16)]
     assert patience_tradeoff(results).finding == (
-        "Patience 3 is enough: the average of 1 trial loses 0.0000 Dice against 8 (at most 0.002"
-        " is tolerated; the worst loses 0.0000) and it saves 31 % of 16 epochs."
+        "Only 1 trial ran on to where each patience ends it: it takes 3 to call one enough."
+    )
+    assert patience_tradeoff(results_of(*ended)).finding == (
+        "Patience 3 is enough: the average of 3 trials loses 0.0000 Dice against 8 (at most 0.002"
+        " is tolerated; the worst loses 0.0000) and it saves 31 % of 48 epochs."
     )
 
 
