@@ -1,10 +1,11 @@
 """Which clock a rung should count by, and which score it should compare.
 
-    python benchmarks/clocks.py
+    python benchmarks/clocks.py [one_circle …] [--orders 200] [--concurrent 8]
 
-Recorded curves of real sweeps (`tables.py`) are replayed through the real ASHA in random orders,
-eight trials at a time. Each rule is a clock, a score, a first rung and a reduction factor, the
-share that goes on, and the factor by which each rung lies later than the one before (*spacing*):
+Recorded curves of real sweeps (`tables.py`; all of them, or those that are named) are replayed
+through the real ASHA in random orders, eight trials at a time. Each rule is a clock, a score, a
+first rung and a reduction factor, the share that goes on, and the factor by which each rung lies
+later than the one before (*spacing*):
 
 - clock *epochs*: trained epochs; the first rung lies so many past the longest warm-up, since before
   it trials are one and the same run.
@@ -19,6 +20,7 @@ every trial to its end. A rule is good if at that cost it keeps the winner, or o
 
 from __future__ import annotations
 
+import argparse
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,9 +35,9 @@ from sweep.search.asha import Asha
 from sweep.search.decision import Decision
 from sweep.spec.strategy import rung_epochs
 
-ORDERS = 200
-AT_A_TIME = 8
 CLOSE = 0.005
+FIRST_RUNGS = (1, 2, 3, 4, 6)
+"""In thirtieths of a training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Replayed:
     best: float
 
 
-def replay(rule: Rule, table: Table, order: list[Curve]) -> Replayed:
+def replay(rule: Rule, table: Table, order: list[Curve], concurrent: int) -> Replayed:
     """One sweep: several trials at a time, one epoch each in turn."""
     asha = Asha(rungs=rule.rungs(table), reduction_factor=rule.factor)
     waiting = list(enumerate(order))
@@ -88,7 +90,7 @@ def replay(rule: Rule, table: Table, order: list[Curve]) -> Replayed:
     reached = [0] * len(order)
     best = 0.0
     while waiting or running:
-        while waiting and len(running) < AT_A_TIME:
+        while waiting and len(running) < concurrent:
             number, trial = waiting.pop(0)
             running.append((number, trial, 0))
         number, trial, epoch = running.pop(0)
@@ -112,15 +114,23 @@ def replay(rule: Rule, table: Table, order: list[Curve]) -> Replayed:
     return Replayed(own + trunk, best)
 
 
-def rules() -> Iterator[Rule]:
+def rules(epochs: int) -> Iterator[Rule]:
     for clock, factor in product(("epochs", "activation"), (2, 3, 4)):
-        for grace, score in product((1, 2, 3, 4, 6), ("dice", "best", "gain", "best gain")):
+        for first, score in product(FIRST_RUNGS, ("dice", "best", "gain", "best gain")):
+            grace = round(first * epochs / 30)
             for spacing in sorted({2, factor}):
                 yield Rule(clock, score, grace, factor, spacing)  # type: ignore[arg-type]
 
 
 def main() -> None:
-    for name, table in tables().items():
+    known = tables()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*", default=[*known], metavar="table")
+    parser.add_argument("--orders", type=int, default=200)
+    parser.add_argument("--concurrent", type=int, default=8)
+    arguments = parser.parse_args()
+    for name in arguments.names:
+        table = known[name]
         full = sum(len(trial.dice) for trial in table.trials)
         top = max(trial.best for trial in table.trials)
         print(
@@ -134,11 +144,16 @@ def main() -> None:
         )
         print("|---|---|---|---|---|---|---|---|---|")
         rows = []
-        for rule in rules():
+        for rule in rules(table.epochs):
             draws = random.Random(0)
             runs = [
-                replay(rule, table, draws.sample(table.trials, len(table.trials)))
-                for _ in range(ORDERS)
+                replay(
+                    rule,
+                    table,
+                    draws.sample(table.trials, len(table.trials)),
+                    arguments.concurrent,
+                )
+                for _ in range(arguments.orders)
             ]
             cost = float(np.mean([run.cost for run in runs])) / full
             regret = [top - run.best for run in runs]

@@ -2,9 +2,10 @@
 
 A function trainable that trains an epoch, validates and reports; `ASHAScheduler` with its grace
 period past the longest warm-up, since before that all trials are alike; early stopping by patience;
-workers that are reused; data that is prepared once; one thread a trial, as Ray wants it. With
+data that is prepared once; one thread a trial, as Ray wants it; else Ray's defaults. With
 ``--nan-stopper``, a ``stop=`` ends a trial whose training loss is NaN. No guard: a NaN is trained
-on until somebody stops it, since the validation Dice stays a number.
+on until somebody stops it, since the validation Dice stays a number. With ``--reuse-actors``, a
+process serves one trial after the other, which is not Ray's default for a function.
 
 Run by `peers.py`; prints one JSON object.
 """
@@ -102,6 +103,7 @@ def main() -> None:
     parser.add_argument("scratch", type=Path)
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--nan-stopper", action="store_true")
+    parser.add_argument("--reuse-actors", action="store_true")
     arguments = parser.parse_args()
 
     spec = load_sweep(arguments.space, arguments.overrides)
@@ -135,7 +137,7 @@ def main() -> None:
                 reduction_factor=scheduler.reduction_factor,
             ),
             max_concurrent_trials=spec.max_concurrent,
-            reuse_actors=True,
+            reuse_actors=arguments.reuse_actors,
         ),
         run_config=tune.RunConfig(
             storage_path=str(arguments.scratch / "ray"),
@@ -151,7 +153,8 @@ def main() -> None:
     assert metrics is not None
     file, found = Path(config["file"]), metrics["best_dice"]
     told = {"seconds": seconds, "found": found, "winner": file.stem, "config": str(file)}
-    print(json.dumps(told))
+    trained = [(r.config["file"], r.metrics["epoch"]) for r in results if r.config and r.metrics]
+    print(json.dumps(told | {"trained": trained}))
     ray.shutdown()
 
 

@@ -33,6 +33,7 @@ ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our store records; CSV, JSON and TB copies cost
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: see `Interruption`
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Ray's snapshots are never read
+    "TUNE_MAX_PENDING_TRIALS_PG": "200",  # we propose no more than there is room for
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",

@@ -28,6 +28,8 @@ from sweep.search.scheduler import Decision
 
 SECONDS_BETWEEN_LOOKS = 5.0
 """Between two looks at whether Ray still has a node."""
+SECONDS_FOR_A_WORKER = 60.0
+"""After which a trial no longer waits for the worker that was asked for on its behalf."""
 
 
 class Stopped(Exception):
@@ -100,12 +102,28 @@ class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
 
     Ray takes an exception in here for a fault of the trial and would retry it. One that is ours
     (the disk is full, the results folder has gone) is kept in ``failure`` and ends the sweep.
+
+    A worker takes seconds to start, a trial that is pruned early takes less. Ray gives the worker
+    of a trial that has ended to the first pending one, and calls off the worker that is being
+    started for it: where trials are short, the second worker never comes to be, and all of them
+    run one after the other. Here it goes to the next trial, for which no worker is started yet.
     """
 
     def __init__(self, conductor: Conductor) -> None:
         super().__init__()
         self._conductor = conductor
         self.failure: SweepError | None = None
+        self._chosen: dict[Trial, float] = {}
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        now = time.monotonic()
+        for trial in tune_controller.get_trials():
+            if trial.status != Trial.PENDING:
+                self._chosen.pop(trial, None)
+            elif now - self._chosen.get(trial, -math.inf) > SECONDS_FOR_A_WORKER:
+                self._chosen[trial] = now
+                return trial
+        return None
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         try:
