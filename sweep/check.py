@@ -33,7 +33,7 @@ def command(space: Space, overrides: Overrides = None) -> None:
             f" {counted(spec.extents.most_epochs, 'epoch')} over"
             f" {counted(len(spec.drawn), 'setting')}, searcher {spec.searcher.name},"
             f" scheduler {spec.scheduler.name}{confirm}"
-            + f"; answered for by replay: {', '.join(spec.replayed)}"
+            + f"; not drawn but read off the curves (replay): {', '.join(spec.replayed)}"
             * bool(spec.replayed)
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,7 +56,10 @@ def command(
     ] = None,
     pareto: Annotated[
         bool,
-        typer.Option("--pareto", help="Only trials that none beats in Dice, HD95 and epochs."),
+        typer.Option(
+            "--pareto",
+            help="Only trials that none beats in Dice, HD95 and epochs; pruned ones do not count.",
+        ),
     ] = False,
     columns: Annotated[
         str | None, typer.Option("--columns", metavar="A,B,…", help="Print only these columns.")
@@ -75,6 +78,7 @@ def command(
         found = read(results)
         frame = rows_where(found.frame, conditions)
         frame = not_beaten(frame) if pareto else frame
+        found = found.narrowed(frame)
         frame = sorted_by(frame, sort or [])
         frame = frame if top is None else frame.head(top)
         names = [name.strip() for name in columns.split(",")] if columns is not None else []
@@ -98,6 +102,17 @@ class Found:
     records: list[TrialRecord]
     parameters: list[str]
     patience: dict[str, Tradeoff]
+
+    def narrowed(self, frame: pd.DataFrame) -> Found:
+        """What concerns the rows of ``frame``, some of the ranking: no verdict on all trials."""
+        from sweep.record import searched as of_the_search
+
+        if len(frame) == len(self.frame):
+            return self
+        # The trials of several sweeps have the same ids.
+        shown = set() if "sweep" in frame else set(frame["trial_id"])
+        records = [record for record in of_the_search(self.records) if record.trial_id in shown]
+        return replace(self, records=[replace(record, test=()) for record in records], patience={})
 
 
 def read(results: Sequence[str]) -> Found:
@@ -174,7 +189,9 @@ def show(found: Found, frame: pd.DataFrame, form: Format) -> None:
             from sweep.console.tables import plain_table
             from sweep.console.words import make_console
 
-            if set(COLUMNS) <= set(frame.columns):
+            if frame.empty and not found.frame.empty:
+                typer.echo("No trial matches.")
+            elif set(COLUMNS) <= set(frame.columns):
                 console, title = make_console(), found.title
                 print_results(console, frame, found.records, found.parameters, title=title)
                 for name, cost in found.patience.items():

@@ -44,7 +44,9 @@ def command(
         folder = write_shapes_dataset(raw, dataset, settings, test=test)
         typer.echo(f"{folder}: {count} images to train on, {test} to test on")
         command = ["nnUNetv2_plan_and_preprocess", "-d", str(dataset), "-c", "2d"]
-        typer.echo(f"Next: nnUNet_raw={shlex.quote(str(raw.absolute()))} {shlex.join(command)}")
+        typer.echo(f"Next: data: {{source: nnunet_raw, folder: {folder}}} in the file of sweep.run")
+        environment = f"nnUNet_raw={shlex.quote(str(raw.absolute()))}"
+        typer.echo(f"For nnU-Net's own trainer: {environment} {shlex.join(command)}")
 
 
 def _settings(**values: float) -> ShapesData:

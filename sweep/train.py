@@ -32,7 +32,12 @@ def command(
     ] = None,
     overrides: Overrides = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="Folder of the results; default: train-CONFIG.")
+        str | None,
+        typer.Option(
+            "--name",
+            help="Folder of the results; default: train-CONFIG, of a sweep's file train-SWEEP-best"
+            " or train-SWEEP-TRIAL.",
+        ),
     ] = None,
     results: Results = Path("results"),
     track: Annotated[
@@ -57,6 +62,7 @@ def command(
         from sweep.console.words import print_warnings
         from sweep.errors import InputError, Mistake
         from sweep.spec.load import load_trial
+        from sweep.spec.warn import trial_warnings
         from sweep.trainer.check import check_trainer
 
         if config is None:
@@ -64,9 +70,30 @@ def command(
         idle: list[Mistake] = []
         settings = load_trial(config, overrides or [], check_data=check_trainer, tell=idle.append)
         shadowing = codebase().shadowing
-        print_warnings([*([shadowing] if shadowing else []), *map(str, idle)])
-        folder = _folder_name(f"train-{config.stem}" if name is None else name)
+        told = [*map(str, idle), *trial_warnings(settings)]
+        print_warnings([*([shadowing] if shadowing else []), *told])
+        folder = _folder_name(_default_name(config) if name is None else name)
         _train(settings, results.absolute() / folder, _trackers(track or []))
+
+
+def _default_name(config: Path) -> str:
+    """Named after the file, and after the sweep that left it where one did.
+
+    So ``best.yaml`` of two sweeps, and ``config.yaml`` of two trials, do not share a folder.
+    """
+    from sweep.spec.sweep import check_name
+    from sweep.store.layout import Layout
+
+    plain, folder = f"train-{config.stem}", config.parent.resolve()
+    name, sweep = plain, Layout(folder.parent.parent)
+    if Layout(folder).sweep_yaml.exists():
+        name = f"train-{folder.name}-{config.stem}"
+    elif folder.parent == sweep.trials and sweep.sweep_yaml.exists():
+        name = f"train-{sweep.folder.name}-{folder.name}"
+    try:
+        return check_name(name)
+    except ValueError:  # a folder that was renamed to what no sweep may be called
+        return plain
 
 
 def _folder_name(name: str) -> str:

@@ -36,7 +36,7 @@ settings.load_profile("sweep")
 ON_A_CLUSTER = (
     "tests/engine/test_cluster_e2e.py",
     "tests/engine/test_sweep_e2e.py",
-    "tests/nnunet/test_sweep_e2e.py",
+    "tests/nnunet/test_nnunet_sweep_e2e.py",
     "tests/engine/test_monitoring_e2e.py",
 )
 """Files whose tests start Ray: they take longest, so they begin first."""

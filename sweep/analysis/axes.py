@@ -200,8 +200,9 @@ def round_numbers(low: float, high: float, whole: bool = False) -> list[float]:
     """
     if not low < high:
         return [low]
-    step = 10.0 ** math.floor(math.log10((high - low) / 3))
-    step *= max(factor for factor in (1, 2, 5) if factor * step <= (high - low) / 3)
+    widest = (high - low) / 3 * (1 + 1e-9)  # 0.3 / 3 is less than 0.1, its logarithm is not
+    step = 10.0 ** math.floor(math.log10(widest))
+    step *= max(factor for factor in (1, 2, 5) if factor * step <= widest)
     if whole:
         step = 1.0 if high - low <= MOST_CATEGORIES else max(1.0, step)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)

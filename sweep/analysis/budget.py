@@ -76,9 +76,13 @@ def _finding(found: Sequence[Spent], epochs: int) -> str:
     seconds = sum(part.seconds for part in found)
     told = f"{epochs} epochs in {words.duration(seconds)} of training"
     wasted = sum(part.epochs for part in found if part.status is Status.DIVERGED)
-    told += f"; {words.percent(wasted / epochs)} of them in trials that diverged"
     pruned = sum(part.epochs for part in found if part.status is Status.PRUNED)
-    told += f", {words.percent(pruned / epochs)} in pruned ones"
+    parts = [
+        f"{words.percent(part / epochs)} of them in {kind} trials"
+        for kind, part in (("diverged", wasted), ("pruned", pruned))
+        if part
+    ]
+    told += f"; {words.listed(parts)}" if parts else ""
     shared = sum(part.shared_epochs for part in found)
     if shared:
         saved = sum(part.shared_seconds for part in found)

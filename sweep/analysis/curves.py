@@ -10,6 +10,7 @@ from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.results import Results
 from sweep.analysis.style import (
     DASHES,
+    EVEN_DECIMALS,
     FAINT,
     INK,
     LEADERS,
@@ -132,7 +133,7 @@ def _figure(
             annotation_position="bottom left",
         )
     figure.update_xaxes(title="epoch (from 0)", range=[-0.5, longest - 0.5])
-    figure.update_yaxes(title="validation Dice")
+    figure.update_yaxes(title="validation Dice", tickformatstops=EVEN_DECIMALS)
     return finished(figure, height=480)
 
 

@@ -32,3 +32,9 @@ EXHIBITS: tuple[Callable[[Results], Exhibit], ...] = (
     pareto_front,
     budget_by_status,
 )
+
+
+def exhibits_of(results: Results) -> list[Exhibit]:
+    """What concerns a sweep: no finalists where none were trained again or tested."""
+    has_finalists = results.confirmation is not None or results.held_out is not None
+    return [show(results) for show in EXHIBITS if has_finalists or show is not confirmed_finalists]

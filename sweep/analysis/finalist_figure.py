@@ -33,7 +33,7 @@ def confirmed_finalists(results: Results) -> Exhibit:
 def _finding(results: Results) -> str:
     found, tested = results.confirmation, results.held_out
     told = (
-        "No leader was trained on further seeds: `confirm: {top: 5, seeds: 5}` does that."
+        "No leader was trained on further seeds, which confirm: {top: 5, seeds: 5} does."
         if found is None
         else " ".join([verdict(found), selection_bias(found), *warnings(found)])
     )

@@ -111,8 +111,9 @@ def divergence_importance(results: Results) -> Exhibit:
         title="What decides about divergence",
         finding=finding,
         reading=(
-            "fANOVA on diverged (1) or not (0), over trials whose geometric loss came to act: one "
-            "that was pruned before might have diverged later."
+            "fANOVA (the variance that a random forest finds, split among the parameters) on "
+            "diverged (1) or not (0), over trials whose geometric loss came to act: one that was "
+            "pruned before might have diverged later."
         ),
         figure=_bars(found) if found else None,
     )
@@ -128,11 +129,11 @@ def _finding(found: Importance | None, trials: int, what: str) -> str:
             f"Nothing that {found.trials} trials can tell: a forest explains {unseen}, so the "
             f"shares below, {percent(share)} for {first}, are noise."
         )
-    second = f", before {rest[0][0]} with {percent(rest[0][1])}" if rest else ""
-    trust = "reliable in its order" if found.explained >= WELL_EXPLAINED else "a hint"
+    second = f", {percent(rest[0][1])} with {rest[0][0]}" if rest else ""
+    trust = "an order to rely on" if found.explained >= WELL_EXPLAINED else "a hint"
     return (
-        f"{first} has {percent(share)} of the say in {what}{second}: {trust}, since a forest "
-        f"of {found.trials} trials explains {unseen}."
+        f"{percent(share)} of the importance for {what} lies with {first}{second}: {trust}, since "
+        f"a forest of {found.trials} trials explains {unseen}."
     )
 
 

@@ -6,10 +6,10 @@ import plotly.graph_objects as go
 
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.results import Results
-from sweep.analysis.select import pareto
-from sweep.analysis.style import FAINT, INK, LIGHT_TO_DARK, finished, thinned
+from sweep.analysis.select import pareto, unpruned
+from sweep.analysis.style import EVEN_DECIMALS, FAINT, INK, LIGHT_TO_DARK, finished, thinned
 from sweep.analysis.words import dice, listed
-from sweep.spec.wording import counted
+from sweep.record import Status
 
 NAMED = 5
 
@@ -17,15 +17,17 @@ NAMED = 5
 def pareto_front(results: Results) -> Exhibit:
     """Dice, HD95 and epochs together."""
     found = pareto(results.frame)
-    measured = "hd95" in results.frame and bool(results.frame["hd95"].notna().any())
+    ended = unpruned(results.frame)
+    measured = "hd95" in ended and bool(ended["hd95"].notna().any())
     return Exhibit(
         name="pareto",
         title="Dice, outlines and epochs together",
         finding=_finding(results, list(found["trial_id"]), measured=measured),
         reading=(
-            "Large, outlined: trials that no other beats, with at least their Dice, at most their "
-            "HD95 and at most their epochs. The darker, the more epochs. Both are of the best "
-            "epoch of one run: differences as small as those between seeds say nothing."
+            "Large, outlined: trials that no other one beats, with at least their Dice, at most "
+            "their HD95 and at most their epochs. Pruned trials are among the others: their epochs "
+            "are few because the scheduler stopped them. The darker, the more epochs. Both are of "
+            "the best epoch of one run: differences as small as those between seeds say nothing."
         ),
         figure=_figure(results, set(found["trial_id"])) if measured and len(found) else None,
     )
@@ -34,14 +36,17 @@ def pareto_front(results: Results) -> Exhibit:
 def _finding(results: Results, names: list[str], *, measured: bool) -> str:
     if not results.ranked:
         return "No trial has a result."
+    eligible = sum(record.status is not Status.PRUNED for record in results.ranked)
+    if not eligible:
+        return "Every trial with a result was pruned: none trained as long as it would have."
     if not measured:
         return "HD95 was not measured: Dice and epochs alone are in the ranking."
     leader = results.frame[results.frame["trial_id"].isin(names)]
     best = leader.sort_values("hd95").iloc[0]
     shown = listed(names) if len(names) <= NAMED else f"{names[0]} and {len(names) - 1} more"
     return (
-        f"{counted(len(names), 'trial')} of {len(results.ranked)} no other beats in Dice, HD95 and "
-        f"epochs at once: {shown}. The best outlines has {best['trial_id']}, HD95 "
+        f"Unpruned trials that no other beats in Dice, HD95 and epochs at once ({len(names)} of "
+        f"{eligible}): {shown}. {best['trial_id']} has the best outlines: HD95 "
         f"{best['hd95']:.2f} pixels at Dice {dice(float(best['val_dice']))}."
     )
 
@@ -73,5 +78,5 @@ def _figure(results: Results, front: set[str]) -> go.Figure:
             hovertemplate="%{text}<br>HD95 %{x:.2f}, Dice %{y:.4f}<extra></extra>",
         )
     figure.update_xaxes(title="HD95 (pixels)")
-    figure.update_yaxes(title="validation Dice")
+    figure.update_yaxes(title="validation Dice", tickformatstops=EVEN_DECIMALS)
     return finished(figure, height=420)

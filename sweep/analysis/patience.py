@@ -37,6 +37,11 @@ def _finding(results: Results, found: Tradeoff | None) -> str:
         few = "No trial" if results.spec.replayed else f"Fewer than {LEAST_CURVES} trials"
         return f"{few} ran on to where early stopping ends it: nothing to replay."
     step, longest, curves = found.enough, found.steps[-1], counted(found.curves, "curve")
+    if not found.is_telling:
+        return (
+            f"Only {counted(found.curves, 'trial')} ran on to where each {found.heading} ends it: "
+            f"it takes {LEAST_CURVES} to call one enough."
+        )
     if step is longest:
         return (
             f"No {found.heading} under {longest.label}, the longest that {curves} can answer for, "
@@ -78,7 +83,7 @@ def _figure(found: Tradeoff) -> go.Figure:
         row=1,
         col=1,
     )
-    chosen = found.enough
+    chosen = found.enough if found.is_telling else None
     figure.add_bar(
         x=x,
         y=[step.epochs for step in steps],

@@ -28,7 +28,8 @@ TOLERANCE = 0.002
 LADDER = (2, 3, 5, 8, 10, 15, 20, 30, 50, 75, 100)
 """Candidates where no patience is replayed, beside those that were searched."""
 LEAST_CURVES = 3
-"""Curves that must then be known to their end under the longest candidate."""
+"""Curves that must be known to their end before a candidate is called enough. Where patience is not
+replayed, the longest candidate is the longest that so many are known for."""
 
 Setting = Mapping[str, ParameterValue]
 """Some of the settings that end runs, by dotted name; the others are a trial's own."""
@@ -144,6 +145,11 @@ class Tradeoff:
 
     steps: tuple[Replayed, ...]
     curves: int
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether there are curves enough to call a candidate enough."""
+        return self.curves >= LEAST_CURVES
 
     @property
     def enough(self) -> Replayed:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.errors import InputError
 from sweep.record import Status
-from sweep.spec.wording import did_you_mean, near_miss, quoted, shown
+from sweep.spec.wording import did_you_mean, near_miss, one_of, quoted, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +58,8 @@ class Condition:
         if match["sign"] not in ("==", "!=") and (isinstance(value, bool | str) or value is None):
             message = f"only numbers can be compared by `{match['sign']}`, not {match['value']}"
             raise InputError.single(message, file="--where")
+        if match["key"] == "status" and value is not None:
+            value = _status(match["value"])
         return cls(match["key"], match["sign"], value)
 
     def holds(self, cell: object) -> bool:
@@ -113,8 +115,10 @@ def pareto(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that no other beats: none has more Dice, less HD95 and fewer epochs at once.
 
     A row is beaten by one that is at least as good in all of them and better in one. Where HD95
-    was not measured, Dice and epochs decide. Rows that lack one of them are left out.
+    was not measured, Dice and epochs decide. Rows that lack one of them are left out, and so are
+    pruned trials: they trained few epochs because they were stopped, not because few were enough.
     """
+    frame = unpruned(frame)
     goals = [(name, more) for name, more in PARETO if name in frame and frame[name].notna().any()]
     complete = frame[frame[[name for name, _ in goals]].notna().all(axis=1)] if goals else frame
     points = [
@@ -123,6 +127,11 @@ def pareto(frame: pd.DataFrame) -> pd.DataFrame:
     ]
     kept = non_dominated(points) if goals else []
     return complete.iloc[[place for place, stays in enumerate(kept) if stays]]
+
+
+def unpruned(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose trials no scheduler stopped."""
+    return frame[frame["status"] != Status.PRUNED.value]
 
 
 def non_dominated(points: Sequence[tuple[float, ...]]) -> list[bool]:
@@ -164,6 +173,21 @@ def _value(text: str) -> float | bool | str | None:
         return float(text)
     except ValueError:
         return text
+
+
+def _status(text: str) -> str:
+    """A status as it stands in a ranking, of either spelling: ``early-stopped``, as people read it.
+
+    Raises:
+        InputError: there is no such status.
+    """
+    status = text.strip("'\"").replace("-", "_")
+    names = [one.value for one in Status if one.is_final]
+    if status not in names:
+        hint = did_you_mean(near_miss(status, names))
+        message = f"{quoted(text)} is no status of a trial{hint or f'; it is {one_of(names)}'}"
+        raise InputError.single(message, file="--where")
+    return status
 
 
 def _cells(frame: pd.DataFrame, name: str) -> list[Any]:

@@ -19,6 +19,8 @@ from sweep.record import ParameterValue, Status, TrialRecord
 
 MOST_SLICES = 9
 COLUMNS = 3
+ROW, GAP, HEAD_AND_FOOT = 260, 88, 104
+"""Pixels of a row of panels with the gap below it, of that gap, and of the figure's margins."""
 LEAST_TRIALS = 5
 """Ranked trials below which no correlation is told."""
 
@@ -83,7 +85,7 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
     short = short_names(results.parameters)
     figure = make_subplots(
         rows=rows, cols=columns, shared_yaxes=True, horizontal_spacing=0.04,
-        vertical_spacing=0.26 / rows,
+        vertical_spacing=GAP / (ROW * rows),
     )  # fmt: skip
     dice = [results.dice[record.trial_id] for record in results.ranked_inside]
     low, high = min(dice), max(dice)
@@ -116,7 +118,7 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
     )
     for row in range(1, rows + 1):
         figure.update_yaxes(title="best val Dice", row=row, col=1)
-    return finished(figure, height=90 + 240 * rows)
+    return finished(figure, height=HEAD_AND_FOOT + ROW * rows)
 
 
 def _places(axis: Axis, values: Sequence[ParameterValue]) -> list[float]:

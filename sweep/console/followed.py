@@ -44,7 +44,7 @@ class FollowedProgress(Progress):
     @property
     def remaining(self) -> float | None:
         """Seconds left if what is left takes as long as what was trained, by as many at a time."""
-        if not self.trained_seconds or not self.done:
+        if not self.trained_seconds or not self.has_pace:
             return None
         at_a_time = max(1, len(self.running))
         return self.trained_seconds * (1 - self.done) / self.done / at_a_time

@@ -14,6 +14,10 @@ from sweep.spec.naming import label
 from sweep.store.layout import is_replicate, trial_number
 
 SHOWN_DIVERGENCES = 4
+ENDED_FOR_A_PACE, DONE_FOR_A_PACE = 2, 0.1
+"""Trials that have ended, or share of the sweep's rest that is done, from which a pace can be told:
+most trials end long before their last epoch, which the epochs of the first ones cannot know."""
+
 KEPT_WARNINGS = 100
 """Different sentences; trials tend to warn of the same."""
 
@@ -62,11 +66,16 @@ class Progress:
     standings: Standings = field(default_factory=Standings)
     _started: float = 0.0
     _done_at_start: float = 0.0
+    _ended_at_start: int = 0
+    _pace_from: tuple[float, float] | None = None
+    """Clock and share done when the first epoch was reported: Ray and the imports come before."""
 
     def start_clock(self) -> None:
         """Call when the first new trial may start: what was replayed before took no time."""
         self._started = self.clock()
         self._done_at_start = self.done
+        self._ended_at_start = self.finished_trials
+        self._pace_from = None
 
     def trial_started(
         self,
@@ -80,6 +89,8 @@ class Progress:
         trial.epochs = metrics.epoch + 1
         trial.dice = metrics.val_dice
         self.trained_seconds += 0.0 if metrics.shared else metrics.seconds
+        if self._pace_from is None and not metrics.shared:
+            self._pace_from = self.clock(), self.done
         for text in metrics.warnings:
             if text in self.warnings or len(self.warnings) < KEPT_WARNINGS:
                 trials = self.warnings.setdefault(text, [])
@@ -156,7 +167,21 @@ class Progress:
         return self.clock() - self._started
 
     @property
-    def remaining(self) -> float | None:
-        """Seconds left at the pace so far; None while there is no pace yet."""
+    def has_pace(self) -> bool:
+        """Whether enough has been done since the start to tell how long the rest will take."""
+        ended = self.finished_trials - self._ended_at_start
+        left_at_start = 1 - self._done_at_start
         gained = self.done - self._done_at_start
-        return self.elapsed * (1 - self.done) / gained if gained > 0 else None
+        return ended >= ENDED_FOR_A_PACE or gained >= DONE_FOR_A_PACE * left_at_start
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds left at the pace since the first epoch; None while there is no pace yet."""
+        done = self.done
+        if done >= 1:
+            return 0.0
+        if self._pace_from is None or not self.has_pace:
+            return None
+        since, done_then = self._pace_from
+        gained = done - done_then
+        return (self.clock() - since) * (1 - done) / gained if gained > 0 else None

@@ -12,7 +12,7 @@ from sweep.analysis.confirmation import confirmation
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.held_out import held_out
 from sweep.analysis.ranking import unfinished
-from sweep.analysis.replay import TOLERANCE, Tradeoff
+from sweep.analysis.replay import LEAST_CURVES, TOLERANCE, Tradeoff
 from sweep.analysis.verdict import on_test_split, selection_bias, verdict, warnings
 from sweep.analysis.words import trials
 from sweep.console.tables import causes, patience_table, ranking_table
@@ -49,14 +49,19 @@ def print_results(
 
 
 def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> None:
-    """Print what each replayed patience would have cost, and which is enough."""
+    """Print what each replayed patience would have cost, and which is enough if any."""
     console.print(patience_table(found, title=title))
     average = f"the average of {counted(found.curves, 'trial')}"
     told = (
         f"{found.heading} {found.enough.label} is enough: the cheapest that costs {average} at most"
         f" {TOLERANCE} Dice."
     )
-    if found.enough is found.steps[-1]:
+    if not found.is_telling:
+        told = (
+            f"Only {counted(found.curves, 'trial')} ran on to where each {found.heading} ends it:"
+            f" it takes {LEAST_CURVES} to call one enough."
+        )
+    elif found.enough is found.steps[-1]:
         told = (
             f"No {found.heading} under {found.enough.label} is enough: each costs {average} more"
             f" than {TOLERANCE} Dice."

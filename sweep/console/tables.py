@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -9,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.analysis.replay import Tradeoff
+from sweep.console.fitting import Column, fitted
 from sweep.console.words import STYLES, dice_words, status_words
 from sweep.errors import one_line
 from sweep.record import Status
@@ -16,10 +18,9 @@ from sweep.spec.naming import short_names
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.align import VerticalAlignMethod
 
 
-WIDE = 120
-"""Columns of a terminal from which each searched parameter gets a column of its own."""
 MEASURED = {
     "hd95": "HD95",
     "delta_baseline": "Δ baseline",
@@ -30,46 +31,92 @@ MEASURED = {
     "group": "group",
     "test_dice": "test Dice",
 }
-"""What a wide table shows beside Dice, where a ranking has it."""
+"""What a table shows beside Dice, where a ranking has it and there is room."""
 
 
 def ranking_table(
-    frame: pd.DataFrame, parameters: list[str], *, title: str = "", width: int = WIDE
+    frame: pd.DataFrame, parameters: list[str], *, title: str = "", width: int = 160
 ) -> Table:
     """The rows of a ranking, for a console of ``width`` columns.
+
+    Where not all columns fit, the less important ones are left out (see `sweep.console.fitting`);
+    what can be said of them in a line is said below the table.
 
     Args:
         frame: from `sweep.analysis.ranking.ranking_frame`, all rows or some.
         parameters: names of its parameter columns; shown without their group.
         title: above the table.
     """
-    wide = width >= WIDE
+    # The trials of several sweeps have the same ids: a line below could not tell whose is meant.
+    kept = ("preset",) if "sweep" in frame else ()
+    found = fitted(_columns(frame, parameters), width, kept=kept)
     table = Table(
         title=Text(one_line(title)) if title else None,
         title_style="bold",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
+        caption=_caption(frame, found.left_out),
+        caption_justify="left",
     )
-    named = [name for name in ("sweep", "preset") if name in frame]
-    for heading in ("#", "trial", *named, "status"):
-        table.add_column(heading, no_wrap=True)
-    measured = {name: heading for name, heading in MEASURED.items() if name in frame and wide}
-    for heading in ("val Dice", "best at", "epochs", *measured.values()):
-        table.add_column(heading, justify="right", no_wrap=True)
-    names = short_names(parameters)
-    if wide:
-        for name in names.values():
-            heading = one_line(name).replace("_", "\n")
-            table.add_column(Text(heading), justify="right", vertical="bottom")
-    else:
-        table.add_column("parameters", ratio=1)
-    for row in frame.to_dict("records"):
-        values = [_parameter(row[name]) for name in names]
-        pairs = zip(names.values(), values, strict=True)
-        joined = Text(" ").join(Text.assemble(f"{short}=", value) for short, value in pairs)
-        numbers = [_parameter(row[name]) for name in measured]
-        table.add_row(*_fixed_cells(row), *numbers, *(values if wide else [joined]))
+    apart = [column for column in found.columns if column.short is None or not found.gathered]
+    side: VerticalAlignMethod = "top" if found.gathered else "bottom"  # of cells beside longer ones
+    for column in apart:
+        heading = Text(column.heading)
+        table.add_column(heading, justify=column.justify, vertical=side, no_wrap=True)
+    cells = [column.cells for column in apart]
+    if found.gathered:
+        # A value is rather broken than cut.
+        table.add_column("parameters", ratio=1, overflow="fold")
+        cells.append(_gathered([column for column in found.columns if column.short is not None]))
+    for row in zip(*cells, strict=True):
+        table.add_row(*row)
     return table
+
+
+def _columns(frame: pd.DataFrame, parameters: list[str]) -> list[Column]:
+    """All columns that a ranking can show, in their order."""
+    rows = frame.to_dict("records")
+    fixed = [_fixed_cells(row) for row in rows]
+    left = {"rank": "#", "trial_id": "trial"}
+    left |= {name: name for name in ("sweep", "preset") if name in frame} | {"status": "status"}
+    right = {"val_dice": "val Dice", "best_epoch": "best at", "epochs": "epochs"}
+    columns = [
+        Column(
+            name, heading, tuple(row[name] for row in fixed), "left" if name in left else "right"
+        )
+        for name, heading in (left | right).items()
+    ]
+    for name, heading in MEASURED.items():
+        if name in frame:
+            columns.append(Column(name, heading, tuple(_parameter(row[name]) for row in rows)))
+    for name, short in short_names(parameters).items():
+        heading = one_line(short).replace("_", "\n")
+        values = tuple(_parameter(row[name]) for row in rows)
+        columns.append(Column(name, heading, values, short=short))
+    return columns
+
+
+def _gathered(columns: list[Column]) -> tuple[Text, ...]:
+    """``name=value name=value …`` for each row."""
+    return tuple(
+        Text(" ").join(
+            Text.assemble(f"{column.short}=", value)
+            for column, value in zip(columns, row, strict=True)
+        )
+        for row in zip(*(column.cells for column in columns), strict=True)
+    )
+
+
+def _caption(frame: pd.DataFrame, left_out: Iterable[Column]) -> Text | None:
+    """What a line can say of columns that are left out: what all rows share, who is a preset."""
+    same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
+    lines = [f"In every row: {' '.join(same)}"] if same else []
+    if any(column.name == "preset" for column in left_out):
+        trained = frame[frame["preset"].notna()]
+        pairs = zip(trained["trial_id"], trained["preset"], strict=True)
+        presets = [f"{trial} is {one_line(preset)}" for trial, preset in pairs]
+        lines += [f"Presets: {', '.join(presets)}"] if presets else []
+    return Text("\n".join(lines)) if lines else None
 
 
 def plain_table(frame: pd.DataFrame, *, title: str = "") -> Table:
@@ -100,7 +147,7 @@ def patience_table(found: Tradeoff, *, title: str = "") -> Table:
         table.add_column(heading, justify="right")
     table.add_column()
     for step in found.front:
-        chosen = step is found.enough
+        chosen = found.is_telling and step is found.enough
         table.add_row(
             step.label,
             f"{step.lost:.4f}",
@@ -125,20 +172,22 @@ def causes(frame: pd.DataFrame) -> list[Text]:
     ]
 
 
-def _fixed_cells(row: dict[Any, Any]) -> list[str | Text]:
+def _fixed_cells(row: dict[Any, Any]) -> dict[str, Text]:
+    """Cells by the names of their columns."""
     import pandas as pd
 
     status = Status(row["status"])
     dice = None if pd.isna(row["val_dice"]) else float(row["val_dice"])
-    return [
-        str(row["rank"]),
-        str(row["trial_id"]),
-        *("–" if pd.isna(row[n]) else one_line(row[n]) for n in ("sweep", "preset") if n in row),
-        Text(status_words(status), style=STYLES[status]),
-        dice_words(dice),
-        "–" if pd.isna(row["best_epoch"]) else str(row["best_epoch"]),
-        str(row["epochs"]),
-    ]
+    named = [name for name in ("sweep", "preset") if name in row]
+    return {
+        "rank": Text(str(row["rank"])),
+        "trial_id": Text(str(row["trial_id"])),
+        **{n: Text("–" if pd.isna(row[n]) else one_line(row[n])) for n in named},
+        "status": Text(status_words(status), style=STYLES[status]),
+        "val_dice": Text(dice_words(dice)),
+        "best_epoch": Text("–" if pd.isna(row["best_epoch"]) else str(row["best_epoch"])),
+        "epochs": Text(str(row["epochs"])),
+    }
 
 
 def _parameter(value: Any) -> Text:

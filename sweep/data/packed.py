@@ -86,13 +86,13 @@ def open_packed(folder: Path) -> Packed | None:
         if index["format"] != FORMAT:
             return None
         channels = tuple(index["channels"])
-        pixels = sum(prod(entry["shape"]) for entry in index["cases"])
+        pixels = sum(prod(_shape(entry)) for entry in index["cases"])
         images = _mapped(folder / _IMAGES, np.float32, pixels * len(channels))
         labels = _mapped(folder / _LABELS, np.uint8, pixels)
         cases, start = {}, 0
         for entry in index["cases"]:
-            slices, height, width = entry["shape"]
-            stop = start + prod(entry["shape"])
+            slices, height, width = _shape(entry)
+            stop = start + slices * height * width
             cases[entry["name"]] = CaseArrays(
                 name=entry["name"],
                 images=images[start * len(channels) : stop * len(channels)].reshape(
@@ -113,6 +113,14 @@ def open_packed(folder: Path) -> Packed | None:
         )
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def _shape(entry: Mapping[str, Any]) -> tuple[int, int, int]:
+    """``[S, H, W]`` of a case; ValueError for whatever else may stand there."""
+    slices, height, width = entry["shape"]
+    if not all(type(side) is int and side >= 0 for side in (slices, height, width)):
+        raise ValueError(f"not the shape of a case: {entry['shape']}")
+    return slices, height, width
 
 
 def _mapped(path: Path, dtype: DTypeLike, length: int) -> NDArray[Any]:

@@ -117,10 +117,12 @@ class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         now = time.monotonic()
-        for trial in tune_controller.get_trials():
-            if trial.status != Trial.PENDING:
-                self._chosen.pop(trial, None)
-            elif now - self._chosen.get(trial, -math.inf) > SECONDS_FOR_A_WORKER:
+        live = tune_controller.get_live_trials()  # of all trials, a look at each would be quadratic
+        waiting = (trial for trial in live if trial.status == Trial.PENDING)
+        pending = sorted(waiting, key=lambda trial: str(trial.trial_id))  # in Ray's order of them
+        self._chosen = {trial: self._chosen.get(trial, -math.inf) for trial in pending}
+        for trial in pending:
+            if now - self._chosen[trial] > SECONDS_FOR_A_WORKER:
                 self._chosen[trial] = now
                 return trial
         return None

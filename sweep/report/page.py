@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -21,7 +22,7 @@ from sweep.analysis.axes import words as value_words
 from sweep.analysis.budget import spent
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.exhibit import Exhibit
-from sweep.analysis.exhibits import EXHIBITS
+from sweep.analysis.exhibits import exhibits_of
 from sweep.analysis.headline import caveat, counts, headline, state
 from sweep.analysis.provenance import last_run
 from sweep.analysis.results import Results
@@ -31,6 +32,8 @@ from sweep.store.layout import Layout
 
 ORDER = "By best validation Dice"
 ORDER_CONFIRMED = "First the confirmed, by their mean, then by best validation Dice"
+MEASURED = {"hd95": "HD95", "delta_baseline": "Δ baseline"}
+"""Columns of the ranking that the table has where they were measured, as in the terminal."""
 TOP = 20
 """Rows of the ranking that are shown at once."""
 
@@ -57,7 +60,7 @@ def page(results: Results, *, reload: float | None = None) -> str:
         results: the sweep.
         reload: seconds after which a browser loads the page anew; None: never.
     """
-    exhibits = [show(results) for show in EXHIBITS]
+    exhibits = exhibits_of(results)
     head, rows = _table(results)
     found = spent(results)
     return str(
@@ -113,15 +116,20 @@ def _table(results: Results) -> tuple[list[str], list[list[Cell]]]:
     head = ["#", "trial", *(["preset"] if presets else []), "status", "val Dice"]
     confirmed = results.confirmation
     head += ["mean Dice", "P(best)", "group"] if confirmed is not None else []
-    head += ["best at", "epochs", "time", *(short[name] for name in results.parameters)]
+    measured = [name for name in MEASURED if name in results.frame]
+    head += ["best at", "epochs", *(MEASURED[name] for name in measured), "time"]
+    head += [short[name] for name in results.parameters]
+    numbers = results.frame[measured].to_numpy(dtype=float, na_value=math.nan).tolist()
     rows = [
-        _row(results, rank, record, presets=presets)
+        _row(results, rank, record, dict(zip(measured, numbers[rank - 1], strict=True)), presets)
         for rank, record in enumerate(results.ended, start=1)
     ]
     return head, rows
 
 
-def _row(results: Results, rank: int, record: TrialRecord, *, presets: bool) -> list[Cell]:
+def _row(
+    results: Results, rank: int, record: TrialRecord, numbers: Mapping[str, float], presets: bool
+) -> list[Cell]:
     best = record.best if record.status.has_result else None
     dice = best.val_dice if best else None
     cells = [Cell(str(rank), rank, numeric=True), Cell(record.trial_id, record.number)]
@@ -133,6 +141,7 @@ def _row(results: Results, rank: int, record: TrialRecord, *, presets: bool) -> 
         *_confirmed(results, record),
         Cell(str(best.epoch) if best else "–", best.epoch if best else -1, numeric=True),
         Cell(str(len(record.history)), len(record.history), numeric=True),
+        *(_measured(name, number) for name, number in numbers.items()),
         Cell(words.duration(record.seconds), round(record.seconds, 1), numeric=True),
     ]
     for name in results.parameters:
@@ -140,6 +149,14 @@ def _row(results: Results, rank: int, record: TrialRecord, *, presets: bool) -> 
         key = value if is_number(value) else value_words(value)
         cells.append(Cell(value_words(value), key, numeric=True))
     return cells
+
+
+def _measured(name: str, number: float) -> Cell:
+    """One of `MEASURED`; without a number it sorts below all others, which lie above −1."""
+    if math.isnan(number):
+        return Cell("–", -1, numeric=True)
+    text = f"{number:.2f}" if name == "hd95" else words.signed_dice(number)
+    return Cell(text, number, numeric=True)
 
 
 def _confirmed(results: Results, record: TrialRecord) -> list[Cell]:

@@ -27,8 +27,12 @@ def words(value: ParameterValue) -> str:
 
 
 def rounded(number: float, digits: int) -> str:
-    """So many significant digits; exponents without a leading zero."""
-    return re.sub(r"e([+-])0", r"e\1", f"{number:.{digits}g}")
+    """So many significant digits; exponents without a leading zero, and from below 0.001 on."""
+    text = f"{number:.{digits}g}"
+    if 0 < abs(number) < 1e-3 and "e" not in text:  # 1e-4 beside 1e-6
+        mantissa, _, exponent = f"{number:.{digits - 1}e}".partition("e")
+        text = f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
+    return re.sub(r"e([+-])0", r"e\1", text)
 
 
 def label(

@@ -19,7 +19,7 @@ from sweep.spec.schema import (
 )
 from sweep.spec.searched import DISTRIBUTIONS
 from sweep.spec.suggest import suggestion
-from sweep.spec.tree import after_switch_on_keys, choosing_keys, run_ending_keys
+from sweep.spec.tree import after_switch_on_keys, choosing_keys, run_ending_keys, unsearched_keys
 
 LATE, ENDS = "▲", "■"
 
@@ -168,7 +168,7 @@ def _table(prefix: str, group: Schema, root: Schema, space: Schema) -> Iterator[
         cells = [f"`{key}`{_mark(key)}", _takes(schema, root), _default(name, schema, needed)]
         cells.append(_meaning(schema))
         if searchable:
-            cells.append(_example(schema) if key in space else "–")
+            cells.append(_example(key, schema) if key in space else "–")
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
     yield ""
 
@@ -221,8 +221,8 @@ def _meaning(schema: Schema) -> str:
     return str(schema.get("description", "")).replace("\n\n", " ")
 
 
-def _example(schema: Schema) -> str:
-    found = suggestion(scalars_of(schema), schema.get("default"))
+def _example(key: str, schema: Schema) -> str:
+    found = suggestion(key, scalars_of(schema), schema.get("default"))
     return f"`{_yaml(found)}`" if found else "–"
 
 
@@ -253,7 +253,10 @@ def _distributions() -> Iterator[str]:
         yield f"| `{{{word}: {kind.takes}}}` | {inspect.getdoc(kind)} |"
     yield ""
     never = _listed(sorted(choosing_keys()))
-    yield f"Not searched: {never}, which decides about the other settings that there are.\n"
+    same = _listed(sorted(unsearched_keys()))
+    yield f"Not searched: {never}, on which it depends which other settings there are, and {same},"
+    yield "which is the same for all trials. No proposal has what deals out cases and luck:"
+    yield "seeds and folds, which [`confirm`](ranking.md#confirm) varies for the leaders.\n"
 
 
 def _presets() -> Iterator[str]:

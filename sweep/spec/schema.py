@@ -15,7 +15,7 @@ from sweep.spec.searched import DISTRIBUTIONS, SYNONYMS
 from sweep.spec.settings import TrialSettings
 from sweep.spec.suggest import suggestion
 from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import choosing_keys
+from sweep.spec.tree import choosing_keys, unsearched_keys
 
 Schema = dict[str, Any]
 """A JSON Schema, or a part of one."""
@@ -139,7 +139,7 @@ def _space(trial: Schema) -> Iterator[tuple[str, Schema]]:
     alternatives: dict[str, list[Schema]] = {}
     for name, schema in single_settings(trial):
         alternatives.setdefault(name, []).append(schema)
-    for name in alternatives.keys() & choosing_keys() | {"preset"}:
+    for name in alternatives.keys() & choosing_keys() | {"preset", *unsearched_keys()}:
         del alternatives[name]
     for name, schemas in alternatives.items():
         scalars = _unique(option for schema in schemas for option in scalars_of(schema))
@@ -178,7 +178,7 @@ def _searched(
     here = f"#/properties/space/properties/{name}/properties"
     if synonyms:
         properties |= {word: {"$ref": f"{here}/{meant}"} for word, meant in SYNONYMS.items()}
-    example = suggestion(scalars_of(setting), setting.get("default"))
+    example = suggestion(name, scalars_of(setting), setting.get("default"))
     return {
         "type": "object",
         "description": setting.get("description", ""),

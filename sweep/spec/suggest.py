@@ -9,16 +9,23 @@ Option = Mapping[str, Any]
 """JSON Schema of one kind of value that a setting takes."""
 
 
-def suggestion(options: Sequence[Option], default: Any) -> dict[str, list[Any]] | None:
+LUCK = frozenset({"seed", "data.seed", "data.fold", "data.folds"})
+"""Settings whose best value says nothing: with them a trial has easier cases or more luck."""
+
+
+def suggestion(name: str, options: Sequence[Option], default: Any) -> dict[str, list[Any]] | None:
     """A distribution as in the YAML, such as ``{loguniform: [0.001, 0.1]}``; None: nothing to say.
 
     Listed values are all tried; a number between bounds is drawn from all of them, any other from a
     tenth of its default to ten times it, whole numbers from half to twice.
 
     Args:
+        name: the setting's dotted name.
         options: the kinds of single values that the setting takes.
         default: its default.
     """
+    if name in LUCK:
+        return None
     values = [value for option in options for value in _listed(option)]
     kinds = {option.get("type"): option for option in options}
     if default is not None:

@@ -84,6 +84,11 @@ def choosing_keys() -> frozenset[str]:
     )
 
 
+def unsearched_keys() -> frozenset[str]:
+    """Dotted names of other settings that must be the same for all trials of a sweep."""
+    return frozenset({"data.test"})
+
+
 def types_of(key: str) -> frozenset[type]:
     """Types of the values that the setting with this dotted name takes; empty if there is none."""
     fields = (field for name, field in setting_fields() if name == key)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from sweep.spec.machine import Machine
-from sweep.spec.settings import LossSettings, ShapesData
+from sweep.spec.settings import LossSettings, ShapesData, TrialSettings
 from sweep.spec.space import Listed
 from sweep.spec.strategy import (
     CmaesSearcher,
@@ -44,6 +44,22 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
         *_about_presets(spec),
     ]
     return found + (list(_about_machine(spec, machine)) if machine else [])
+
+
+def trial_warnings(settings: TrialSettings) -> list[str]:
+    """`warnings` of a single trial: what is allowed but likely not meant."""
+    warmup, epochs = settings.loss.warmup_epochs, settings.trainer.epochs
+    if not _never_switches_on(settings):
+        return []
+    return [
+        f"`loss.warmup_epochs` reaches {warmup} of {epochs} epochs: the geometric loss never "
+        "switches on"
+    ]
+
+
+def _never_switches_on(settings: TrialSettings) -> bool:
+    weighs = any(weight > 0 for weight in settings.loss.weights.model_dump().values())
+    return weighs and settings.loss.warmup_epochs >= settings.trainer.epochs
 
 
 def _about_epsilon(spec: SweepSpec) -> Iterator[str]:
@@ -116,10 +132,14 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
     extents, rungs = spec.extents, spec.rungs()
     most, warmup = extents.most_epochs, extents.longest_warmup
     if not rungs:
-        yield (
-            f"no rung lies before the last of {spec.most_epochs_by_clock} epochs (grace period "
-            f"{spec.scheduler.grace_period}): the scheduler prunes no trial"
+        first = f"is first judged after {spec.scheduler.grace_period} (`scheduler.grace_period`)"
+        after = max(0, most - int(extents.smallest("loss.warmup_epochs")))
+        told = (
+            f"trains at most {after} after its switch-on, but {first}"
+            if spec.compares_gains
+            else f"{first}, at its end"
         )
+        yield f"a trial of {counted(most, 'epoch')} {told}: the scheduler prunes no trial"
     inside = [] if spec.compares_gains else [rung for rung in rungs if rung <= warmup]
     if extents.uses_geometric_loss and inside:
         right = extents.default_grace_period
@@ -195,11 +215,10 @@ def _about_searcher(spec: SweepSpec) -> Iterator[str]:
 def _about_presets(spec: SweepSpec) -> Iterator[str]:
     for name in spec.presets:
         trial = spec.preset_trial(name)
-        warmup, epochs = trial.loss.warmup_epochs, trial.trainer.epochs
-        if warmup >= epochs and any(trial.loss.weights.model_dump().values()):
+        if _never_switches_on(trial):
             yield (
-                f"the preset `{name}` warms up for {warmup} of {epochs} epochs: its geometric loss "
-                "never switches on"
+                f"the preset `{name}` warms up for {trial.loss.warmup_epochs} of "
+                f"{trial.trainer.epochs} epochs: its geometric loss never switches on"
             )
 
 

@@ -19,6 +19,9 @@ SQRT_TERMS = ("compactness", "aspect")
 CLIP = 12.0
 """The gradient clip of nnU-Net."""
 
+CENTERED = "loss.sqrt_mode: centered"
+"""The root that adds nothing to a perimeter, whatever ε is."""
+
 USUAL_RATES = {"sgd": 0.01, "adamw": 1e-3}
 """Learning rates that hardly ever diverge: nnU-Net's, and Adam's default."""
 
@@ -115,7 +118,7 @@ def _root_of_zero(case: Case) -> Advice:
         f"With ε = 0 the square root in {case.verdict.term!r} has an infinite slope wherever the"
         " prediction is flat, and infinity times the zero gradient there is NaN.",
         "loss.sqrt_epsilon",
-        "Set loss.sqrt_epsilon to 1e-6 with loss.sqrt_mode: centered.",
+        "Set loss.sqrt_epsilon to 1e-6" + ("." if _is_centered(case) else f" with {CENTERED}."),
     )
 
 
@@ -125,8 +128,13 @@ def _steep_root(case: Case) -> Advice:
         f"ε = {loss.sqrt_epsilon:g} lets the slope of the square root in {case.verdict.term!r}"
         f" reach {slope(loss.sqrt_epsilon):.0e}, which overflows on its way back.",
         "loss.sqrt_epsilon",
-        "Raise loss.sqrt_epsilon to 1e-6, with loss.sqrt_mode: centered so that it adds no bias.",
+        "Raise loss.sqrt_epsilon to 1e-6"
+        + ("." if _is_centered(case) else f", with {CENTERED} so that it adds no bias."),
     )
+
+
+def _is_centered(case: Case) -> bool:
+    return case.settings.loss.sqrt_mode == "centered"
 
 
 def _half_precision(case: Case) -> Advice:

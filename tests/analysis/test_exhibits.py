@@ -14,7 +14,7 @@ from sweep.analysis.finalist_figure import confirmed_finalists
 from sweep.analysis.headline import caveat, headline, state
 from sweep.analysis.pareto import pareto_front
 from sweep.analysis.results import Results
-from sweep.record import EpochMetrics, Outcome, ParameterValue, Status
+from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
 
 ALL_TYPES = """\
 name: types
@@ -160,9 +160,24 @@ def test_pareto_front_stands_out_in_more_than_its_colour() -> None:
         for n, epoch in enumerate(epochs)
     ]
     exhibit = pareto_front(results_of(*records))
-    assert exhibit.finding.startswith("2 trials of 3 no other beats in Dice, HD95 and epochs")
-    assert "t0000 and t0001" in exhibit.finding
+    assert "at once (2 of 3): t0000 and t0001." in exhibit.finding
     assert exhibit.figure is not None
     others, best = exhibit.figure.data
     assert (list(others.x), list(best.x)) == ([9.0], [5.0, 2.0])
     assert others.marker.symbol != best.marker.symbol
+
+
+def test_pruned_trials_are_among_those_beside_the_pareto_front() -> None:
+    def measured(number: int, status: Status) -> TrialRecord:
+        epoch = EpochMetrics(epoch=0, val_dice=0.9, metrics={"hd95": 5.0 - number})
+        return replace(trial(number, status, [], drawn(number).parameters), history=(epoch,))  # type: ignore[arg-type]
+
+    pruned = measured(1, Status.PRUNED)  # would beat the other
+    exhibit = pareto_front(results_of(measured(0, Status.COMPLETED), pruned))
+    assert "at once (1 of 1): t0000." in exhibit.finding
+    assert exhibit.figure is not None
+    others, best = exhibit.figure.data
+    assert (list(others.x), list(best.x)) == ([4.0], [5.0])
+    alone = pareto_front(results_of(pruned))
+    assert alone.figure is None
+    assert alone.finding.startswith("Every trial with a result was pruned")

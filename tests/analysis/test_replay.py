@@ -167,12 +167,13 @@ def test_of_several_settings_those_are_shown_that_no_cheaper_one_equals() -> Non
     assert found.enough.label == "5 · start"
 
 
-def answered(folder: Path) -> Path:
+def answered(folder: Path, *more: TrialRecord) -> Path:
     records = [
         trained(0, Status.EARLY_STOPPED, CURVE),
         trained(1, Status.EARLY_STOPPED, [d - 0.05 for d in CURVE]),
         trained(2, Status.PRUNED, CURVE[:8]),
         trial(3, diverged_at(4), CURVE[:4], {**OTHERS, "early_stopping.patience": 8}),
+        *more,
     ]
     return write_sweep(folder, records, SWEEP_YAML + "early_stopping: {{min_delta: 0}}\n")
 
@@ -220,31 +221,43 @@ def printed(found: Tradeoff) -> list[list[str]]:
 
 
 def test_table_tells_dice_lost_best_dice_and_epochs_of_each_patience(tmp_path: Path) -> None:
-    folder = answered(tmp_path / "x")
+    folder = answered(tmp_path / "x", trained(4, Status.EARLY_STOPPED, CURVE))
     found = write_ranking(folder).patience
     assert found is not None
     assert found == tradeoff(read_spec(folder), [
         trained(1, Status.EARLY_STOPPED, [d - 0.05 for d in CURVE]),
         trained(0, Status.EARLY_STOPPED, CURVE),
+        trained(4, Status.EARLY_STOPPED, CURVE),
     ])  # fmt: skip
     head, _, *rows, sentence = printed(found)
     assert " ".join(head) == "patience Dice lost on average at most best Dice epochs spent"
     assert rows == [
-        ["3", "0.3000", "0.3000", "0.4000", "14"],
-        ["5", "0.0000", "0.0000", "0.7000", "28", "enough"],
-        ["8", "0.0000", "0.0000", "0.7000", "34"],
+        ["3", "0.3000", "0.3000", "0.4000", "21"],
+        ["5", "0.0000", "0.0000", "0.7000", "42", "enough"],
+        ["8", "0.0000", "0.0000", "0.7000", "51"],
     ]
     assert " ".join(sentence) == (
-        "patience 5 is enough: the cheapest that costs the average of 2 trials at most 0.002 Dice."
+        "patience 5 is enough: the cheapest that costs the average of 3 trials at most 0.002 Dice."
     )
 
 
 def test_table_says_where_no_shorter_patience_is_enough() -> None:
     late = [0.1, 0.2, 0.3, 0.4, *[0.4] * 7, 0.7, 0.7]  # patience 3 and 5 do not see the 0.7
-    found = tradeoff(spec_of(), [trained(0, Status.COMPLETED, late)])
+    found = tradeoff(spec_of(), [trained(n, Status.COMPLETED, late) for n in range(3)])
     assert found is not None
     assert " ".join(printed(found)[-1]) == (
-        "No patience under 8 is enough: each costs the average of 1 trial more than 0.002 Dice."
+        "No patience under 8 is enough: each costs the average of 3 trials more than 0.002 Dice."
+    )
+
+
+def test_two_curves_are_too_few_to_call_a_patience_enough(tmp_path: Path) -> None:
+    found = write_ranking(answered(tmp_path / "x")).patience
+    assert found is not None
+    _, _, *rows, sentence = printed(found)
+    assert [row[0] for row in rows] == ["3", "5", "8"]
+    assert not [row for row in rows if "enough" in row]
+    assert " ".join(sentence) == (
+        "Only 2 trials ran on to where each patience ends it: it takes 3 to call one enough."
     )
 
 

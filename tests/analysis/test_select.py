@@ -63,6 +63,33 @@ def test_what_is_no_condition_is_refused(text: str) -> None:
         Condition.of(text)
 
 
+@pytest.mark.parametrize("status", ["early-stopped", "early_stopped", "'early-stopped'"])
+def test_status_is_found_in_either_spelling(status: str) -> None:
+    frame = ranking_frame(
+        [trial(0, Status.EARLY_STOPPED, [0.5]), trial(1, Status.COMPLETED, [0.6])], []
+    )
+    assert list(where(frame, [Condition.of(f"status == {status}")])["trial_id"]) == ["t0000"]
+    assert list(where(frame, [Condition.of(f"status != {status}")])["trial_id"]) == ["t0001"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("status == complete", "`complete` is no status of a trial; did you mean `completed`?"),
+        (
+            "status != early",
+            "`early` is no status of a trial; it is `completed`, `early_stopped`, ",
+        ),
+        ("status == 3", "`3` is no status of a trial; it is `completed`, `early_stopped`, "),
+        ("status == running", "`running` is no status of a trial; it is `completed`, "),
+    ],
+)
+def test_unknown_status_is_refused_with_the_one_that_is_meant(text: str, told: str) -> None:
+    with pytest.raises(InputError) as refused:
+        Condition.of(text)
+    assert told in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
@@ -93,6 +120,16 @@ def test_pareto_keeps_who_is_best_at_something() -> None:
 def test_without_hd95_dice_and_epochs_decide() -> None:
     frame = frame_of((0.9, None, 30), (0.8, None, 30), (0.7, None, 10))
     assert list(pareto(frame)["val_dice"]) == [0.9, 0.7]
+
+
+def test_pruned_trials_are_not_on_the_front_and_beat_nobody() -> None:
+    records = [
+        trial(0, Status.COMPLETED, [0.1, 0.2, 0.9]),
+        trial(1, Status.PRUNED, [0.8]),
+        trial(2, Status.EARLY_STOPPED, [0.1, 0.7]),
+    ]
+    assert list(pareto(ranking_frame(records, []))["trial_id"]) == ["t0000", "t0002"]
+    assert list(pareto(ranking_frame(records[1:2], []))["trial_id"]) == []
 
 
 points = st.lists(st.tuples(*[st.integers(0, 4).map(float)] * 3), min_size=1, max_size=12)

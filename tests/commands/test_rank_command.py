@@ -135,6 +135,23 @@ def test_rows_are_filtered_by_conditions_that_all_hold(call: Call, results: Path
     assert ids(call(*rank, "epochs>=2", "--where", "loss.sqrt_epsilon != 0")) == ["t0000"]
 
 
+def test_below_filtered_rows_stands_only_what_concerns_them(call: Call, results: Path) -> None:
+    table = call("rank", "results/toy", "--where", "status == completed").stdout
+    assert "t0000" in table
+    assert "t0001" not in table
+    assert "Not ranked" not in table
+    table = call("rank", "results/toy", "--where", "status == diverged").stdout
+    assert f"t0001 diverged: {CAUSE}" in table
+    assert "t0000" not in table
+
+
+def test_condition_that_no_row_fulfils_is_told(call: Call, results: Path) -> None:
+    rank = ("rank", "results/toy", "--where", "val_dice > 0.99")
+    assert call(*rank).stdout == "No trial matches.\n"
+    assert call(*rank, "--columns", "trial_id").stdout == "No trial matches.\n"
+    assert json.loads(call(*rank, "--json").stdout) == []
+
+
 def test_diverged_trials_stay_last_whatever_is_sorted_by(call: Call, results: Path) -> None:
     assert ids(call("rank", "results/toy", "--json", "--sort", "epochs")) == ["t0000", "t0001"]
     assert ids(call("rank", "results/toy", "--json", "--sort", "trial_id:desc")) == [
@@ -157,6 +174,7 @@ def test_some_columns_are_printed_in_the_order_asked_for(call: Call, results: Pa
         (("--columns", "sqrt_epsilon"), "did you mean `loss.sqrt_epsilon`?"),
         (("--where", "epocs > 3"), "did you mean `epochs`?"),
         (("--where", "epochs is 3"), "must read like `val_dice > 0.9`, with one of == != >="),
+        (("--where", "status == complete"), "`complete` is no status of a trial; did you mean"),
         (("--where", "status > x"), "only numbers can be compared by `>`, not x"),
     ],
 )

@@ -15,7 +15,10 @@ def test_command_writes_a_dataset_and_tells_how_nnunet_goes_on(call: Call, folde
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "raw/Dataset501_Shapes_Several: 5 images to train on, 1 to test on",
-        f"Next: nnUNet_raw={folder}/raw nnUNetv2_plan_and_preprocess -d 501 -c 2d",
+        "Next: data: {source: nnunet_raw, folder: raw/Dataset501_Shapes_Several} in the file of"
+        " sweep.run",
+        f"For nnU-Net's own trainer: nnUNet_raw={folder}/raw"
+        " nnUNetv2_plan_and_preprocess -d 501 -c 2d",
     ]
     assert len(list(folder.glob("raw/Dataset501_Shapes_Several/imagesTr/*.png"))) == 5
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,6 +91,26 @@ def test_results_can_go_elsewhere(call: Call, folder: Path) -> None:
     result = call("train", "best.yaml", "--set", "trainer.epochs=1", "--results", "deep/er")
     assert result.exit_code == 0
     assert (folder / "deep" / "er" / "train-best" / "history.jsonl").exists()
+
+
+def test_what_a_sweep_left_is_trained_under_its_name(
+    call: Call, folder: Path, results: Path
+) -> None:
+    shutil.copy("best.yaml", results / "best.yaml")
+    shutil.copy("best.yaml", results / "trials" / "t0000" / "config.yaml")
+    for config in ("results/toy/best.yaml", "results/toy/trials/t0000/config.yaml"):
+        assert call("train", config, "--set", "trainer.epochs=1").exit_code == 0
+    trained = sorted(path.name for path in (folder / "results").iterdir())
+    assert trained == ["toy", "train-toy-best", "train-toy-t0000"]
+
+
+def test_geometric_loss_that_never_acts_is_a_warning(call: Call) -> None:
+    result = call("train", "best.yaml", "--set", "trainer.epochs=1")
+    assert result.exit_code == 0
+    assert (
+        "warning: `loss.warmup_epochs` reaches 2 of 1 epochs: the geometric loss never switches on"
+        in result.stderr.splitlines()
+    )
 
 
 def test_mistakes_are_told_before_anything_is_written(call: Call, folder: Path) -> None:

@@ -28,11 +28,11 @@ def test_end_of_a_trial_is_one_line_however_narrow_the_console(
 ) -> None:
     story.start(0, 0.25, 0.5)
     clock.now += 60
-    story.end(0, Status.COMPLETED)
+    story.end(0, Status.COMPLETED)  # 60 s for three quarters of a trial; nine are left
     assert screen.getvalue() == (
         "[1/10] t0000 completed; 2 epochs, best Dice 0.5000"
         " (0 running · 1 completed · 0 early-stopped · 0 pruned · 0 diverged · 0 failed;"
-        " about 9 min 00 s left)\n"
+        " about 12 min 00 s left)\n"
     )
 
 

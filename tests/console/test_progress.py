@@ -100,18 +100,41 @@ def test_done_counts_running_trials_by_their_epochs(progress: Progress, story: A
     assert progress.done == pytest.approx((1 + 2 / 4) / 10)
 
 
-def test_remaining_goes_on_at_the_pace_so_far(progress: Progress, story: Any, clock: Any) -> None:
+def test_remaining_goes_on_at_the_pace_since_the_first_epoch(
+    progress: Progress, story: Any, clock: Any
+) -> None:
     story.start(0)
-    clock.now += 30
+    clock.now += 30  # Ray and the imports
     assert progress.elapsed == 30
     assert progress.remaining is None  # no epoch yet: no pace
     story.epoch(0, 0.1)
-    story.epoch(0, 0.2)
     clock.now += 10
-    # 40 s for half a trial of ten.
-    assert progress.remaining == pytest.approx(40 * 19)
-    story.end(0, Status.COMPLETED)
-    assert progress.remaining == pytest.approx(40 * 9)
+    story.epoch(0, 0.2)
+    assert progress.remaining is None  # half a trial of ten: too early to tell
+    clock.now += 20
+    story.epoch(0, 0.2)
+    story.epoch(0, 0.2)
+    # 30 s for the last three of its four epochs; nine trials are left.
+    assert progress.remaining == pytest.approx(30 / 3 * 4 * 9)
+
+
+def test_two_trials_that_end_early_are_enough_for_a_pace(clock: Any) -> None:
+    progress = Progress(trials=100, max_epochs=50, clock=clock)
+    for number in range(2):
+        name = f"t{number:04d}"
+        history = (EpochMetrics(epoch=0, val_dice=0.5),)
+        progress.trial_started(name, {})
+        progress.epoch_reported(name, *history)
+        assert progress.left_words == "starting"
+        clock.now += 10
+        outcome = Outcome(status=Status.PRUNED)
+        progress.trial_ended(
+            TrialRecord(
+                trial_id=name, number=number, parameters={}, history=history, outcome=outcome
+            )
+        )
+    # 20 s for two trials but for the first epoch of one; 98 are left.
+    assert progress.remaining == pytest.approx(20 / (2 - 1 / 50) * 98)
 
 
 def test_what_was_done_in_an_earlier_session_took_no_time_of_this_one(
@@ -124,9 +147,10 @@ def test_what_was_done_in_an_earlier_session_took_no_time_of_this_one(
     progress.start_clock()
     assert (progress.elapsed, progress.remaining) == (0, None)
     story.start(8, 0.5)
+    assert progress.remaining is None  # its first epoch alone is no pace
+    clock.now += 15
     story.end(8, Status.COMPLETED)
-    clock.now += 20
-    assert progress.remaining == pytest.approx(20)  # one of two is done, after 20 s
+    assert progress.remaining == pytest.approx(20)  # 15 s for three quarters of a trial; one left
 
 
 def test_finished_sweep_has_no_time_left(progress: Progress, story: Any, clock: Any) -> None:

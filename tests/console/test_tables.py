@@ -5,7 +5,10 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
+from synthetic import SPACE, drawn
 
 from sweep.analysis.ranking import ranking_frame
 from sweep.console.tables import causes, ranking_table
@@ -73,10 +76,40 @@ def test_wide_table_has_a_column_a_parameter(frame: pd.DataFrame) -> None:
     ]
 
 
-def test_narrow_table_gathers_the_parameters_in_one_column(frame: pd.DataFrame) -> None:
-    first, *_ = rows(frame, PARAMETERS, 119)
-    assert first[:6] == ["1", "t0002", "early-stopped", "0.9500", "0", "1"]
-    assert first[6:] == ["warmup_epochs=2", "compactness=0.123", "name=unet", "fold=–"]
+def test_narrower_table_names_once_what_all_rows_share(frame: pd.DataFrame) -> None:
+    *table, shared = rows(frame, PARAMETERS, 65)
+    assert table[0] == ["1", "t0002", "early-stopped", "0.9500", "0", "1", "2", "–"]
+    assert " ".join(shared) == "In every row: compactness=0.123 name=unet"
+
+
+def test_narrowest_table_gathers_the_parameters_that_differ_in_one_column() -> None:
+    names = [f"group.parameter_{letter}" for letter in "abcdefgh"]
+    records = [
+        trial(n, Outcome(status=Status.COMPLETED), 0.9, **dict.fromkeys(names, n + 0.125))
+        for n in range(2)
+    ]
+    table = rows(ranking_frame(records, names), names, 60)
+    assert table[0] == ["1", "t0000", "completed", "0.9000", "1", "parameter_a=0.125"]
+    assert table[1] == ["parameter_b=0.125"]
+    assert len(table) == 2 * len(names)
+
+
+@given(width=st.integers(60, 200), presets=st.booleans(), measured=st.booleans())
+def test_no_width_cuts_a_value(width: int, presets: bool, measured: bool) -> None:
+    records = [drawn(number) for number in range(4)]
+    if presets:
+        records[0] = replace(records[0], preset="geometric-v2.3")
+    if measured:
+        measures = [replace(e, metrics={"hd95": 3.25}) for e in records[0].history]
+        records[0] = replace(records[0], history=tuple(measures))
+    console = Console(file=io.StringIO(), width=width, record=True)
+    console.print(ranking_table(ranking_frame(records, SPACE), list(SPACE), width=width))
+    lines = console.export_text().splitlines()
+    words = {word.rpartition("=")[2] for line in lines for word in line.split()}
+    assert "…" not in "".join(lines)
+    assert max(map(len, lines)) <= width
+    for record in records:
+        assert {f"{value:.3g}" for value in record.parameters.values()} <= words
 
 
 @pytest.mark.parametrize("width", [160, 100, 60])
@@ -128,3 +161,13 @@ def test_the_preset_of_a_trial_is_shown_where_there_are_any() -> None:
     first, second = rows(ranking_frame(records, PARAMETERS), PARAMETERS, 160)
     assert first[:4] == ["1", "t0000", "geometric-v2.3", "completed"]
     assert second[:4] == ["2", "t0001", "–", "completed"]
+
+
+def test_without_room_for_their_column_presets_are_named_below_the_table() -> None:
+    records = [
+        replace(trial(0, Outcome(status=Status.COMPLETED), 0.9), preset="geometric-v2.3"),
+        trial(1, Outcome(status=Status.COMPLETED), 0.5),
+    ]
+    first, *_, last = rows(ranking_frame(records, PARAMETERS), PARAMETERS, 60)
+    assert first[:3] == ["1", "t0000", "completed"]
+    assert " ".join(last) == "Presets: t0000 is geometric-v2.3"

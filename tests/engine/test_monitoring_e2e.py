@@ -258,7 +258,7 @@ def test_numbers_are_those_of_the_results_folder(watched: Watched) -> None:
     assert watched.number(Metric.DIVERGENCES, sweep="tiny", cause="nonfinite") == 1
     shared = [epoch["steps"] for epoch in watched.history("t0001") if epoch["shared"]]
     assert len(shared) == 2
-    assert watched.number(Metric.STEPS_SHARED, sweep="tiny") == sum(shared)
+    wait_for(lambda: watched.number(Metric.STEPS_SHARED, sweep="tiny") == sum(shared))
     # These grow meanwhile: what Prometheus has lies between two looks at the folder.
     before = len(watched.history("t0001"))
     trained = len(watched.history("t0000")) - len(shared)

@@ -11,9 +11,9 @@ from sweep.engine.cluster import require_answer
 from sweep.engine.nodes import _look
 from sweep.engine.site import Site
 from sweep.errors import InputError
-from sweep.spec.settings import NnunetRawData, ShapesData
+from sweep.spec.settings import NnunetRawData, ShapesData, TrialSettings
 
-SHAPES = ShapesData(source="shapes", difficulty=0, size=32, count=15)
+TRIAL = TrialSettings(data=ShapesData(source="shapes", difficulty=0, size=32, count=15))
 
 
 def test_folder_does_not_depend_on_where_a_worker_is(
@@ -73,12 +73,12 @@ def test_node_has_room_for_what_all_of_its_resources_allow(
 
 def test_node_that_sees_the_results_answers_there(tmp_path: Path) -> None:
     (tmp_path / ".probe").touch()
-    assert _look("n1", tmp_path.as_uri(), ".probe", SHAPES) == []
+    assert _look("n1", tmp_path.as_uri(), ".probe", TRIAL) == []
     assert (tmp_path / ".probe-n1").exists()
 
 
 def test_node_that_does_not_see_the_results_says_so_and_makes_nothing(tmp_path: Path) -> None:
-    [mistake] = _look("n1", (tmp_path / "mount").as_uri(), ".probe", SHAPES)
+    [mistake] = _look("n1", (tmp_path / "mount").as_uri(), ".probe", TRIAL)
     assert (mistake.key, list(tmp_path.iterdir())) == ("--results", [])
     assert str(mistake.on("host (10.0.0.7)")) == (
         f"--results: file://{tmp_path}/mount is not seen: results must lie in storage that all"
@@ -89,6 +89,6 @@ def test_node_that_does_not_see_the_results_says_so_and_makes_nothing(tmp_path: 
 def test_node_that_does_not_see_the_data_names_the_folder(tmp_path: Path) -> None:
     (tmp_path / ".probe").touch()
     data = NnunetRawData(source="nnunet_raw", folder=str(tmp_path / "raw"))
-    [mistake] = _look("n1", tmp_path.as_uri(), ".probe", data)
+    [mistake] = _look("n1", tmp_path.as_uri(), ".probe", TrialSettings(data=data))
     assert mistake.key == "data.folder"
     assert mistake.message.startswith(f"{tmp_path / 'raw'} is not a folder")

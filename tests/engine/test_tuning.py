@@ -19,6 +19,7 @@ class Known:
     """What Ray's scheduler interface asks of a trial."""
 
     status: str = Trial.PENDING
+    trial_id: str = "0_0"
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Controller:
 
     trials: Sequence[Known]
 
-    def get_trials(self) -> Sequence[Known]:
+    def get_live_trials(self) -> Sequence[Known]:
         return self.trials
 
 

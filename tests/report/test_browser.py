@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.analysis.exhibits import EXHIBITS
+from sweep.analysis.exhibits import exhibits_of
 from sweep.analysis.results import read_results
 from sweep.report.page import page
 
@@ -21,7 +21,8 @@ def test_page_opens_offline_without_an_error_and_draws_every_figure(
     sweep_folder: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "report.html"
-    file.write_text(page(read_results(sweep_folder)), encoding="utf-8")
+    results = read_results(sweep_folder)
+    file.write_text(page(results), encoding="utf-8")
     done = subprocess.run(
         [
             str(BROWSER),
@@ -44,4 +45,4 @@ def test_page_opens_offline_without_an_error_and_draws_every_figure(
     assert [line for line in told if "GL Driver Message" not in line] == []
     assert 'data-drawn="true"' in done.stdout
     drawn = re.findall(r'data-figure="([\w-]+)"[^>]*>\s*<div class="plot-container', done.stdout)
-    assert drawn == [show(read_results(sweep_folder)).name for show in EXHIBITS]
+    assert drawn == [one.name for one in exhibits_of(results) if one.figure is not None]

@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from synthetic import SWEEP_YAML, drawn, trial, write_sweep
 
-from sweep.analysis.exhibits import EXHIBITS
+from sweep.analysis.exhibits import exhibits_of
 from sweep.analysis.headline import headline
 from sweep.analysis.results import read_results
-from sweep.record import Outcome, Status
+from sweep.record import EpochMetrics, Outcome, Status
 from sweep.report.page import TOP, page
 
 
@@ -46,8 +47,8 @@ def test_page_shows_the_headline_and_what_each_figure_finds(sweep_folder: Path) 
     results = read_results(sweep_folder)
     text = page(results)
     assert headline(results) in text
-    for show in EXHIBITS:
-        assert f'id="{show(results).name}"' in text
+    for exhibit in exhibits_of(results):
+        assert f'id="{exhibit.name}"' in text
     assert "30 of 31 trials have ended" in text
 
 
@@ -66,6 +67,26 @@ def test_ranking_shows_the_first_rows_and_all_behind_a_click(sweep_folder: Path)
     assert len(tables["top"]) == 1 + TOP
     assert [row[1] for row in tables["all"][1:]] == list(results.frame["trial_id"])
     assert tables["top"][1][3] == f"{results.frame['val_dice'].iloc[0]:.4f}"
+
+
+def test_ranking_shows_outlines_and_the_gain_over_the_baseline(tmp_path: Path) -> None:
+    plain = trial(0, Status.COMPLETED, [0.5], drawn(0).parameters, preset="baseline")
+    better = trial(1, Status.COMPLETED, [], drawn(1).parameters)
+    measured = EpochMetrics(epoch=0, val_dice=0.75, metrics={"hd95": 2.25})
+    records = [plain, replace(better, history=(measured,))]
+    head, first, second = Table(page(read_results(write_sweep(tmp_path / "x", records)))).tables[
+        "top"
+    ]
+    places = head.index("HD95"), head.index("Δ baseline")
+    assert [first[place] for place in places] == ["2.25", "+0.2500"]
+    assert [second[place] for place in places] == ["–", "+0.0000"]
+
+
+def test_page_of_a_sweep_without_finalists_has_no_section_for_them(tmp_path: Path) -> None:
+    assert (
+        "finalists"
+        not in page(read_results(write_sweep(tmp_path / "x", [drawn(0)]))).partition("<script>")[0]
+    )
 
 
 def test_figures_are_json_that_no_text_can_end(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from sweep.spec.reference import reference
 from sweep.spec.schema import sweep_schema, trial_schema
 from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import choosing_keys, setting_names
+from sweep.spec.tree import choosing_keys, setting_names, unsearched_keys
 
 ROOT = Path(__file__).parent.parent.parent
 SPACE = "space: {loss.warmup_epochs: {randint: [0, 5]}}\n"
@@ -131,6 +131,7 @@ def test_schema_and_check_accept(tmp_path: Path, text: str) -> None:
         "trails: 3",
         "trials: 0",
         "trials: many",
+        "space: {data.test: {uniform: [0, 0.5]}}",
         "name: a/b",
         "searcher: tpee",
         "searcher: {name: random, startup_trials: 4}",
@@ -185,7 +186,7 @@ def test_single_settings_that_can_be_searched_are_in_the_schema_of_the_space() -
         "trainer.patch_size",
         "trainer.options",
     }
-    assert set(SEARCHED) | choosing_keys() | lists >= set(setting_names())
+    assert set(SEARCHED) | choosing_keys() | unsearched_keys() | lists >= set(setting_names())
     assert set(SEARCHED) <= set(setting_names()) - choosing_keys() - {"network.channels", "expect"}
 
 

@@ -3,8 +3,9 @@
 import pytest
 
 from sweep.spec.machine import Machine
+from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
-from sweep.spec.warn import warnings
+from sweep.spec.warn import trial_warnings, warnings
 
 QUIET = {
     "name": "x",
@@ -62,8 +63,11 @@ def test_a_sound_sweep_gives_no_warning() -> None:
         ({"scheduler": {"name": "median", "grace_period": 5}},
          "4 rungs (5 to 8 trained epochs) inside the longest warm-up of 8 epochs, where trials are "
          "one and the same run; `scheduler.grace_period: 19` lies past it"),
-        ({"scheduler": {"grace_period": 100}}, "no rung lies before the last of 100 epochs (grace "
-         "period 100): the scheduler prunes no trial"),
+        ({"scheduler": {"grace_period": 100}}, "a trial of 100 epochs is first judged after 100 "
+         "(`scheduler.grace_period`), at its end: the scheduler prunes no trial"),
+        ({"scheduler": {"grace_period": 98, "clock": "activation"}, "presets": ["baseline"]},
+         "a trial of 100 epochs trains at most 98 after its switch-on, but is first judged "
+         "after 98 (`scheduler.grace_period`): the scheduler prunes no trial"),
         ({"loss": {"sqrt_epsilon": 0}}, EPSILON),
         ({"space": {"loss.sqrt_epsilon": {"choice": [0, 1e-6]}}}, EPSILON),
         ({"loss": {"sqrt_mode": "clamp"},
@@ -122,4 +126,17 @@ def test_more_concurrent_trials_than_the_machine_has_room_for_are_told() -> None
     ]
     assert told(Machine(cpus=3, gpus=2), **values) == [
         "`max_concurrent` is 5, but this machine has room for 1 trial at a time"
+    ]
+
+
+def test_trial_whose_geometric_loss_never_acts_is_told() -> None:
+    def told_of(**loss: object) -> list[str]:
+        values = {"trainer": {"epochs": 3}, "loss": loss}
+        return trial_warnings(TrialSettings.model_validate(values))
+
+    weightless = {"compactness": 0, "boundary": 0, "aspect": 0}
+    assert told_of(warmup_epochs=2) == []
+    assert told_of(warmup_epochs=3, weights=weightless) == []
+    assert told_of(warmup_epochs=6) == [
+        "`loss.warmup_epochs` reaches 6 of 3 epochs: the geometric loss never switches on"
     ]

@@ -82,6 +82,25 @@ def test_each_cause_has_its_cure(
     assert advice.cause.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("epsilon", "mode", "cure"),
+    [
+        (0.0, "centered", "Set loss.sqrt_epsilon to 1e-6."),
+        (0.0, "clamp", "Set loss.sqrt_epsilon to 1e-6 with loss.sqrt_mode: centered."),
+        (1e-14, "centered", "Raise loss.sqrt_epsilon to 1e-6."),
+        (
+            1e-14,
+            "offset",
+            "Raise loss.sqrt_epsilon to 1e-6, with loss.sqrt_mode: centered so that it adds no"
+            " bias.",
+        ),
+    ],
+)
+def test_nothing_is_advised_that_is_set_already(epsilon: float, mode: str, cure: str) -> None:
+    settings = {"loss": {"sqrt_epsilon": epsilon, "sqrt_mode": mode}}
+    assert advise(case(NONFINITE, GRADIENT, "compactness", LATE, settings)).cure == cure
+
+
 def test_pixels_that_are_not_finite_come_before_every_setting() -> None:
     broken = case(NONFINITE, GRADIENT, "compactness", LATE, ROOT | HALF, pixels_finite=False)
     assert advise(broken).setting == "data.source"

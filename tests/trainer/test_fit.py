@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sweep.data.pixels import RawCase, write_raw
 from sweep.data.prepare import prepare
+from sweep.data.samples import CaseArrays, Samples
 from sweep.record import Cause, EpochMetrics, Outcome, Stage, Status
 from sweep.spec.settings import TrialSettings
 from sweep.store.layout import TrialPaths
@@ -313,8 +314,10 @@ def test_validation_without_a_measurable_dice_is_none_and_never_improves(
 ) -> None:
     config = trial("early_stopping.patience=1", "trainer.epochs=9")
     data = prepare(config.data)
-    empty = [dataclasses.replace(s, label=np.zeros_like(s.label)) for s in data.validation]
-    object.__setattr__(data, "validation", empty)
+    empty = [
+        CaseArrays(s.case, s.image[None], np.zeros_like(s.label)[None], ()) for s in data.validation
+    ]
+    data = dataclasses.replace(data, validation=Samples(empty))
 
     def background(self: Training, images: Tensor) -> Tensor:
         return torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, *images.shape[-2:])
