@@ -62,6 +62,23 @@ def _default_device(device: torch.device) -> None:
     torch.set_default_device(None if device.type == "cpu" else device)
 
 
+def _autocast_contexts() -> int:
+    """How many contexts are open, one within the other.
+
+    While one is, the casts of all weights are kept: a step after the next would use old ones.
+    """
+    contexts = torch.autocast_increment_nesting() - 1
+    torch.autocast_decrement_nesting()
+    return contexts
+
+
+def _set_autocast_contexts(contexts: int) -> None:
+    more = contexts - _autocast_contexts()
+    step = torch.autocast_increment_nesting if more > 0 else torch.autocast_decrement_nesting
+    for _ in range(abs(more)):
+        step()
+
+
 def _working_directory() -> str | None:
     try:
         return str(Path.cwd())
@@ -107,6 +124,7 @@ SETTINGS = {
         for device in ("cpu", "cuda")
     },
     "autocast cache": Setting(torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled),
+    "autocast contexts": Setting(_autocast_contexts, _set_autocast_contexts),
     "cuDNN": _attribute(torch.backends.cudnn, "enabled"),
     "cuDNN benchmark": _attribute(torch.backends.cudnn, "benchmark"),
     "cuDNN determinism": _attribute(torch.backends.cudnn, "deterministic"),

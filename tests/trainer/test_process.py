@@ -68,6 +68,7 @@ SPOILT: dict[str, Any] = {
     "autocast dtype on cpu": torch.float16,
     "autocast dtype on cuda": torch.bfloat16,
     "autocast cache": False,
+    "autocast contexts": 2,
     "cuDNN": False,
     "cuDNN benchmark": True,
     "cuDNN determinism": True,

@@ -157,7 +157,7 @@ def test_a_warning_is_printed_where_a_trial_is_trained_alone(
     trial: MakeTrial, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "clipped.yaml"
-    path.write_text(to_yaml(trial("trainer.epochs=2")))
+    path.write_text(to_yaml(trial("trainer.epochs=2", "loss.warmup_epochs=1")))
     command(path, results=tmp_path / "results")
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("warning: channel 0 of the training images has no value below 0")
