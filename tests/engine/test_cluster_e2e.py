@@ -92,12 +92,13 @@ def nodes(object_store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         cluster = Cluster(shutdown_at_exit=False)
         folders = []
         try:
-            for number in range(3):
+            for number in range(4):
                 folder = root / f"node{number}"
                 folder.mkdir()
                 patch.chdir(folder)
                 patch.setenv("MEDICAL_SWEEP_CACHE", str(folder / "cache"))
-                cluster.add_node(num_cpus=1, include_dashboard=False)
+                # The head trains nothing: it cannot be lost, and a trial on it could not either.
+                cluster.add_node(num_cpus=min(number, 1), include_dashboard=False)
                 folders.append(folder)
             with warnings.catch_warnings():
                 # Ray forgets to close the sockets that it finds free ports with.
@@ -226,7 +227,7 @@ def test_nodes_train_with_exactly_the_code_of_the_driver(lost: Lost) -> None:
 
 
 def test_each_node_prepares_the_data_once(lost: Lost, nodes: Nodes) -> None:
-    for folder in nodes.folders:
+    for folder in nodes.folders[1:]:  # all that train
         assert len(list((folder / "cache").glob("nnunet_raw-*/"))) == 1
 
 
