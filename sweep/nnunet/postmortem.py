@@ -12,10 +12,10 @@ import torch
 from sweep.diagnosis import Diagnosis, EpsilonFacts
 from sweep.nnunet.loss import as_slices
 from sweep.record import Cause, Divergence, Stage
-from sweep.trainer.advice import SQRT_TERMS, Case, advise, slope
+from sweep.trainer.advice import Case, advise
 from sweep.trainer.blame import first_broken_gradient, forward_order, unchanged_buffers
 from sweep.trainer.guard import Diverged
-from sweep.trainer.postmortem import epochs_after_switch_on, perimeter_bias
+from sweep.trainer.postmortem import epochs_after_switch_on, epsilon_of
 
 if TYPE_CHECKING:
     from sweep.nnunet.trainer import nnUNetTrainerGeometric
@@ -94,16 +94,8 @@ def _examine(
 
 def _epsilon_facts(trainer: nnUNetTrainerGeometric) -> EpsilonFacts | None:
     loss = trainer.asked.settings.loss
-    if not any(loss.weights.model_dump()[term] > 0 for term in SQRT_TERMS):
-        return None
     pixels = math.prod(trainer.configuration_manager.patch_size[-2:])
-    return EpsilonFacts(
-        value=loss.sqrt_epsilon,
-        mode=loss.sqrt_mode,
-        gradient_bound=_finite(slope(loss.sqrt_epsilon)),
-        bias=perimeter_bias(loss, pixels),
-        perimeter=None,
-    )
+    return epsilon_of(loss, pixels, None)
 
 
 def _finite(value: float) -> float | None:
