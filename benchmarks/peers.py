@@ -38,6 +38,7 @@ from counting.sitecustomize import read_counts
 from sweep.analysis.ranking import ranking_frame, winner
 from sweep.record import EpochMetrics
 from sweep.spec.load import load_sweep, load_trial
+from sweep.spec.strategy import TRAINED_EPOCHS_OF_A_TICK
 from sweep.store.layout import Layout
 from sweep.store.read import read_records
 
@@ -114,7 +115,9 @@ def project(space: Path, scratch: Path, overrides: list[str]) -> dict[str, Any]:
         never = record.preset is not None
         switch_on = spec.trainer.epochs if never else record.parameters["loss.warmup_epochs"]
         assert isinstance(switch_on, int)
-        first = spec.rungs()[0] + (switch_on if spec.compares_gains else 0)
+        first = spec.rungs()[0]
+        if spec.compares_gains:
+            first = max(switch_on + first, TRAINED_EPOCHS_OF_A_TICK * first)
         stages += _stages(own, switch_on, first)
     return {
         "seconds": seconds,

@@ -81,7 +81,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
             SweepFailed: the trial before has left something that cannot be undone. Ray then tries
                 the next one again, in a fresh process.
         """
-        self.cleanup()
+        self.leave()
         if self._clean is not None and (left := self._clean.restore()):
             raise SweepFailed("; ".join(left))
         self._begin(new_config)
@@ -100,11 +100,14 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
                 raise
             return {MESSAGE: Outcome.failed(error)}
 
-    def cleanup(self) -> None:
-        """Leave the trial, which one that was pruned has not done yet, and all that it holds."""
+    def leave(self) -> None:
+        """Leave the trial, which one that pauses or was pruned has not done yet, and its folder."""
         if self._run is not None:
             self._run.close()
         self._run = None
+
+    def cleanup(self) -> None:
+        self.leave()
 
     def __repr__(self) -> str:
         """What the dashboard shows as the actor's name; Ray asks once, after `setup`."""

@@ -83,17 +83,22 @@ class Conductor:
         self._scheduler = make_scheduler(spec)
         self._clock = make_clock(spec)
         self._trials: dict[str, _Trial] = {}  # those without an end
-        self._waiting: deque[str] = deque()  # of these, the ones that nobody executes
+        self._waiting: deque[str] = deque()  # of these, the ones that are to be executed
+        self._paused: set[str] = set()  # of these, the ones that the scheduler holds
         self._trunks = Trunks()
         self._shares = bool(branching_epochs(spec))
         self._proposed = 0
         self._exhausted = False
         self._leading = -math.inf  # best Dice of the trials that have ended with a result
         self._replaying = True
+        self._given_up: list[str] = []  # found out in the replay
         self._replicates = Replicates(spec, store)
         self._replay()
         self._replicates = Replicates(spec, store)  # the replay may have asked in its midst
         self._replaying = False
+        for trial_id in self._given_up:  # where the crash came before their end
+            if trial_id in self._trials:
+                self._prune(self._trials[trial_id])
         self._discard_trunks(search_has_ended=False)
 
     def subscribe(self, observer: Observer) -> None:
@@ -103,21 +108,23 @@ class Conductor:
     @property
     def executing(self) -> int:
         """Number of trials that were handed out and have not ended."""
-        return len(self._trials) - len(self._waiting)
+        return len(self._trials) - len(self._waiting) - len(self._paused)
 
     @property
     def finished(self) -> bool:
         """True when no trial is left to hand out."""
-        return not self._waiting and self._all_proposed and not self._confirms
+        none_left = not self._waiting and not self._paused
+        return none_left and self._all_proposed and not self._confirms
 
     def next_trial(self) -> Path | None:
         """Folder of the next trial to execute, with its ``config.yaml``; None for now, or for good
         when `finished`.
 
-        Trials that an interruption left unfinished come first, then the presets, each a trial,
-        then the enqueued configurations of earlier sweeps, then what the searcher proposes; when
-        all of these have ended, the replicates of the leaders. One whose warm-up another trial is
-        training waits for it.
+        Trials that have been started come first: those that an interruption left unfinished, or
+        that the scheduler lets go on from where they paused. Then the presets, each a trial, then
+        the enqueued configurations of earlier sweeps, then what the searcher proposes; when all of
+        these have ended, the replicates of the leaders. One whose warm-up another trial is training
+        waits for it.
         """
         if not self._waiting and not self._all_proposed:
             presets, enqueued = self._spec.presets, self._enqueued
@@ -148,7 +155,8 @@ class Conductor:
         """Record an epoch and decide whether the trial goes on.
 
         An epoch that is known already, from a worker that went on from its checkpoint, changes
-        nothing. A trial that is told to stop has thereby ended, as pruned.
+        nothing. A trial that is told to stop has thereby ended, as pruned. One that is told to
+        pause leaves its worker; it is handed out again, to go on from its checkpoint, or pruned.
         """
         trial = self._trials.get(trial_id)
         if trial is None:
@@ -158,7 +166,10 @@ class Conductor:
         decision = self._take(trial, metrics)
         if decision is Decision.STOP:
             self._prune(trial)
-        return decision
+        elif decision is Decision.PAUSE:
+            self._hold(trial_id)
+        self._settle()
+        return self._standing(trial_id)
 
     def end(self, trial_id: str, outcome: Outcome) -> None:
         """Record how a trial ended, tell searcher and scheduler; only the first end counts."""
@@ -167,6 +178,7 @@ class Conductor:
             return
         self._store.end_trial(trial_id, outcome)
         self._close(trial, outcome)
+        self._settle()
 
     @property
     def _all_proposed(self) -> bool:
@@ -202,6 +214,8 @@ class Conductor:
         parameters = self._searcher.ask(self._proposed)
         if parameters is None:
             self._exhausted = True
+            self._scheduler.expect(0)
+            self._settle()
             return
         self._start(self._spec.to_train(parameters))
 
@@ -220,6 +234,9 @@ class Conductor:
         if trial.replicate is None:
             self._proposed += 1
             self._clock.start(trial.trial_id, length, trial.preset)
+            self._scheduler.expect(max(0, self._spec.trials - self._proposed))
+            if length < settings.trainer.epochs or not self._spec.compares_gains:
+                self._scheduler.start(trial.trial_id)
         for observer in self._observers:
             observer.trial_started(trial.trial_id, trial.parameters)
         return trial
@@ -235,10 +252,42 @@ class Conductor:
         epochs = metrics.epoch + 1
         # As it was recorded: a NaN that an earlier session saw is None when it is replayed.
         value = finite_or_none(metrics.val_dice)
-        time, score = self._clock.read(trial.trial_id, epochs, value)
-        if time < 1:
-            return Decision.CONTINUE
-        return self._scheduler.report(trial.trial_id, time, score)
+        reading = self._clock.read(trial.trial_id, epochs, value)
+        self._report_late()
+        return self._scheduler.report(*reading) if reading.time >= 1 else Decision.CONTINUE
+
+    def _report_late(self) -> None:
+        for reading in self._clock.late():
+            self._scheduler.report(*reading)
+
+    def _hold(self, trial_id: str) -> None:
+        if trial_id in self._waiting:  # it was handed out in an earlier session
+            self._waiting.remove(trial_id)
+        self._paused.add(trial_id)
+
+    def _settle(self) -> None:
+        """Let go on, or end, what pauses and is decided by now.
+
+        While records are replayed nothing is ended here: it is recorded how each trial ended.
+        """
+        for trial_id, decision in [*self._scheduler.decided()]:
+            if decision is Decision.CONTINUE:
+                self._paused.remove(trial_id)
+                self._waiting.append(trial_id)
+            elif self._replaying:
+                self._given_up.append(trial_id)
+            else:
+                self._prune(self._trials[trial_id])
+
+    def _standing(self, trial_id: str) -> Decision:
+        """What the trial that has just reported is to do."""
+        if trial_id not in self._trials:
+            return Decision.STOP
+        if trial_id in self._paused:
+            return Decision.PAUSE
+        if trial_id in self._waiting:  # it paused, and may go on at once
+            self._waiting.remove(trial_id)
+        return Decision.CONTINUE
 
     def _prune(self, trial: _Trial) -> None:
         cause = f"stopped by {self._spec.scheduler.name} after {len(trial.history)} epochs"
@@ -248,10 +297,12 @@ class Conductor:
         del self._trials[trial.trial_id]
         if trial.trial_id in self._waiting:  # it ended in an earlier session
             self._waiting.remove(trial.trial_id)
+        self._paused.discard(trial.trial_id)
         record = trial.record(outcome)
         self._trunks.end(trial.trial_id)
         if trial.replicate is None:
             self._clock.end(trial.trial_id)
+            self._report_late()
             self._scheduler.end(trial.trial_id, outcome.status)
             self._searcher.tell(record)
         for observer in self._observers:
@@ -299,6 +350,9 @@ class Conductor:
                     # but a trial may still be to stop, where a crash came before its end.
                     if decision is Decision.STOP and event is last[event.trial_id]:
                         self._prune(trial)
+                    elif decision is Decision.PAUSE:
+                        self._hold(event.trial_id)
+                    self._settle()
                 case TrialEnded():
                     assert record.outcome is not None
                     self.end(event.trial_id, record.outcome)

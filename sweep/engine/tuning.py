@@ -133,8 +133,12 @@ class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
         except SweepError as error:
             self.failure = error
             decision = Decision.CONTINUE
-        stop = decision is Decision.STOP
-        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+        if decision is Decision.PAUSE:
+            # A trial of ours that pauses has ended for Ray: it goes on as another one of Ray's. Its
+            # actor is to let go of its folder, which the next worker waits for.
+            trial.temporary_state.ray_actor.leave.remote()
+        go_on = decision is Decision.CONTINUE
+        return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)
 
     def _pass_on(self, trial_id: str, message: EpochMetrics | Outcome) -> Decision:
         if isinstance(message, EpochMetrics):

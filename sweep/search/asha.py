@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import Literal
 
 from sweep.record import Status
-from sweep.search.decision import Decision
+from sweep.search.decision import Decision, OnArrival
 from sweep.search.rung import Rung
 
 
-class Asha:
+class Asha(OnArrival):
     """ASHA, stopping variant: at each rung only the best ``1 / reduction_factor`` train on.
 
     A trial that reaches a rung as the n-th is recorded there and continues if its rank among
@@ -44,8 +44,9 @@ class Asha:
         mode: whether the highest or the lowest value is the best.
 
     Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020,
-    Algorithm 2. There trials wait at a rung to be promoted; here, as in Ray Tune and Optuna, one
-    that is not promoted on arrival is stopped, so that none has to be kept and resumed.
+    Algorithm 2. There trials wait at a rung to be promoted (see `Halving`); here, as in Ray Tune and
+    Optuna, one that is not promoted on arrival is stopped, so that a searcher that learns hears at
+    once how it ended.
     """
 
     def __init__(

@@ -11,10 +11,10 @@ from typing import Literal
 
 from sweep.record import Status
 from sweep.search.asha import Asha
-from sweep.search.decision import Decision
+from sweep.search.decision import Decision, OnArrival
 
 
-class Hyperband:
+class Hyperband(OnArrival):
     """Several `Asha`, of which the k-th (from 0) leaves out the first k rungs.
 
     ASHA bets that an early Dice tells the late one. Here only a part of the trials is judged at the

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Literal
 
 from sweep.record import Status
-from sweep.search.decision import Decision
+from sweep.search.decision import Decision, OnArrival
 from sweep.search.rung import Rung
 
 
@@ -33,7 +33,7 @@ class _Course:
         return float(self.total / self.count)
 
 
-class MedianStopping:
+class MedianStopping(OnArrival):
     """Stops a trial whose best value is below the median of the others' running means.
 
     Judged after every epoch from the grace period on but the last, against all others that have

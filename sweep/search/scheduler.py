@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol, assert_never
 
 from sweep.record import Status
 from sweep.search.asha import Asha
-from sweep.search.decision import Decision
+from sweep.search.decision import Decision, OnArrival
+from sweep.search.halving import Halving
 from sweep.search.hyperband import Hyperband
 from sweep.search.median import MedianStopping
 from sweep.spec import strategy
@@ -22,12 +24,21 @@ class Scheduler(Protocol):
     repeating them.
     """
 
+    def expect(self, to_come: int) -> None:
+        """Take note of how many trials have not been started yet, which may be judged."""
+        ...
+
+    def start(self, trial_id: str) -> None:
+        """Take note of a trial that will be judged."""
+        ...
+
     def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
         """Judge a trial after an epoch.
 
         Args:
-            epochs: count of epochs that the trial has trained.
-            value: its validation Dice then; None where it was not measured.
+            epochs: how far the trial is, by the sweep's clock.
+            value: what it is judged by then; None where that is not known yet. Once it is, a
+                trial may be reported again with it, however far it has come by then.
         """
         ...
 
@@ -35,8 +46,12 @@ class Scheduler(Protocol):
         """Take note that the trial has ended with this final status."""
         ...
 
+    def decided(self) -> Iterable[tuple[str, Decision]]:
+        """Trials that pause and need not any more, once each: CONTINUE or STOP."""
+        ...
 
-class NoScheduler:
+
+class NoScheduler(OnArrival):
     """Lets every trial train to its own end."""
 
     def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
@@ -49,6 +64,8 @@ class NoScheduler:
 def make_scheduler(spec: SweepSpec) -> Scheduler:
     """The scheduler that the sweep asks for, without any report yet."""
     match spec.scheduler:
+        case strategy.AshaScheduler(reduction_factor=reduction_factor, pause=True):
+            return Halving(rungs=spec.rungs(), reduction_factor=reduction_factor)
         case strategy.AshaScheduler(reduction_factor=reduction_factor):
             return Asha(rungs=spec.rungs(), reduction_factor=reduction_factor)
         case strategy.HyperbandScheduler(reduction_factor=reduction_factor, brackets=brackets):

@@ -7,6 +7,7 @@ from typing import Any
 
 from sweep.spec.settings import GeometricWeights
 from sweep.spec.space import Distribution
+from sweep.spec.strategy import TRAINED_EPOCHS_OF_A_TICK
 
 WEIGHTS = tuple(f"loss.weights.{term}" for term in GeometricWeights.model_fields)
 
@@ -75,11 +76,12 @@ class Extents:
 
     @property
     def default_grace_since_switch_on(self) -> int:
-        """A tenth of the epochs past the longest ramp-up, at most all: where the gain is told."""
-        past = int(self.largest("loss.rampup_epochs")) + max(1, round(self.most_epochs / 10))
+        """A 25th of the epochs past the longest ramp-up, at most all: where the gain is told."""
+        past = int(self.largest("loss.rampup_epochs")) + max(1, round(self.most_epochs / 25))
         return min(past, self.most_epochs)
 
     @property
     def most_epochs_since_switch_on(self) -> int:
-        """Epochs of the configuration that switches on first, from there on."""
-        return max(1, self.most_epochs - int(self.smallest("loss.warmup_epochs")))
+        """Most that the clock `activation` can show, of the configuration that switches on first."""
+        since = self.most_epochs - int(self.smallest("loss.warmup_epochs"))
+        return max(1, min(since, self.most_epochs // TRAINED_EPOCHS_OF_A_TICK))

@@ -7,7 +7,15 @@ from typing import Literal, TypeVar
 
 from sweep.spec.extents import Extents
 from sweep.spec.space import Distribution
-from sweep.spec.strategy import AshaScheduler, HyperbandScheduler, StoppingScheduler
+from sweep.spec.strategy import (
+    AnySearcherSettings,
+    AshaScheduler,
+    GridSearcher,
+    HyperbandScheduler,
+    QmcSearcher,
+    RandomSearcher,
+    StoppingScheduler,
+)
 from sweep.spec.tree import late_keys
 
 S = TypeVar("S", bound=StoppingScheduler)
@@ -24,8 +32,10 @@ def best_clock(space: Mapping[str, Distribution]) -> Literal["epochs", "activati
     return "activation" if has_one_trunk and "loss.warmup_epochs" in space else "epochs"
 
 
-def with_periods(scheduler: StoppingScheduler, extents: Extents) -> StoppingScheduler:
-    """The scheduler with what its clock and the space suggest, where it says nothing itself."""
+def with_periods(
+    scheduler: StoppingScheduler, extents: Extents, searcher: AnySearcherSettings
+) -> StoppingScheduler:
+    """The scheduler with what clock, space and searcher suggest, where it says nothing itself."""
     since = scheduler.clock == "activation"
     if scheduler.grace_period is None:
         default = extents.default_grace_period
@@ -34,6 +44,9 @@ def with_periods(scheduler: StoppingScheduler, extents: Extents) -> StoppingSche
     if isinstance(scheduler, AshaScheduler) and scheduler.rung_factor is None:
         factor = RUNG_FACTOR_SINCE_SWITCH_ON if since else scheduler.reduction_factor
         scheduler = with_(scheduler, rung_factor=factor)
+    if isinstance(scheduler, AshaScheduler) and scheduler.pause is None:
+        learns = not isinstance(searcher, RandomSearcher | GridSearcher | QmcSearcher)
+        scheduler = with_(scheduler, pause=not learns)
     if isinstance(scheduler, HyperbandScheduler) and scheduler.brackets is None:
         most = extents.most_epochs_since_switch_on if since else extents.most_epochs
         scheduler = with_(scheduler, brackets=max(1, len(scheduler.rungs(most))))

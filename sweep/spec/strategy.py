@@ -59,6 +59,10 @@ class QmcSearcher(AnySearcher):
     name: Literal["qmc"] = "qmc"
 
 
+TRAINED_EPOCHS_OF_A_TICK = 4
+"""Trained epochs that a trial has to have for each epoch of the clock `activation`."""
+
+
 class StoppingScheduler(Settings):
     """What every scheduler has that stops trials."""
 
@@ -68,14 +72,15 @@ class StoppingScheduler(Settings):
 
     null: of trained epochs, one past the longest warm-up plus ramp-up of the space, at most
     `trainer.epochs`, since before that all trials are the same run; 1 where no geometric loss is
-    used. Since the switch-on: a tenth of `trainer.epochs` past the longest ramp-up.
+    used. Since the switch-on: a 25th of `trainer.epochs` past the longest ramp-up.
     """
     clock: Literal["epochs", "activation"] | None = None
     """What is compared when. epochs: validation Dice, after so many trained epochs.
 
-    activation: the gain over the preset `baseline` in the same epoch (best so far minus best so
-    far), after so many epochs since the trial's own switch-on; needs that preset. null: activation
-    where it is possible and the warm-up is searched.
+    activation: what it promises over the preset `baseline` (best so far minus best so far, plus the
+    standard deviation of the differences), after so many epochs since the trial's own switch-on, of
+    which no more count than a quarter of all that it has trained; needs that preset. null:
+    activation where it is possible and the warm-up is searched.
     """
 
     def rungs(self, max_epochs: int) -> list[int]:
@@ -96,6 +101,14 @@ class AshaScheduler(StoppingScheduler):
     """Each rung lies that many times later than the one before.
 
     null: `reduction_factor` times, as in the paper; 2 since the switch-on.
+    """
+    pause: bool | None = None
+    """At a rung a trial waits until it is certain whether it is among the best of all, its worker
+    taking another; false: it is judged at once, by those that came before it.
+
+    Fewer epochs for the same winner, whatever the order of the trials; but the first trial comes to
+    its end late. null: true where the searcher learns nothing from earlier trials (random, grid,
+    qmc), which would have to wait for them.
     """
 
     def rungs(self, max_epochs: int) -> list[int]:

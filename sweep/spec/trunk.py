@@ -19,7 +19,7 @@ from sweep.spec.tree import late_keys
 MOST_TRUNKS = 16
 """Base configurations of a sweep above which hardly two trials would share one."""
 
-MOST_SNAPSHOTS = 32
+MOST_SNAPSHOTS = 64
 """Snapshots of all trunks; a trial that leaves between two of them trains those epochs itself."""
 
 

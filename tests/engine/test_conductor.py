@@ -31,7 +31,7 @@ from sweep.record import (
     Status,
     TrialRecord,
 )
-from sweep.search.scheduler import Decision
+from sweep.search.decision import Decision, OnArrival
 from sweep.spec.load import load_trial, to_yaml
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.tree import value_of
@@ -47,7 +47,13 @@ SPACE = {
     "early_stopping.patience": {"randint": [1, 50]},
 }
 GRID = {"optimizer.lr": {"grid": [0.1, 0.2, 0.3]}, "early_stopping.patience": {"choice": [2, 4, 8]}}
-ASHA = {"name": "asha", "grace_period": 1, "reduction_factor": 2}
+ASHA = {"name": "asha", "grace_period": 1, "reduction_factor": 2, "pause": False}
+HALVING = ASHA | {"pause": True}
+CONTROLLED = {
+    "loss.warmup_epochs": {"randint": [1, 4]},
+    "loss.weights.boundary": {"loguniform": [1e-3, 1]},
+    "early_stopping.patience": {"choice": [2, None]},
+}
 HYPERBAND = {"name": "hyperband", "grace_period": 1, "reduction_factor": 2}
 MEDIAN = {"name": "median", "grace_period": 2, "min_trials": 2}
 DIVERGENCE = Divergence(
@@ -87,6 +93,12 @@ def curve_of(parameters: Mapping[str, ParameterValue]) -> Curve:
     return Curve(tuple(dice), Outcome(status=Status.COMPLETED))
 
 
+def sound_curve(parameters: Mapping[str, ParameterValue]) -> Curve:
+    """Of a trial that comes to its end, with a Dice in every epoch."""
+    draw = random.Random(repr(sorted(parameters.items())))
+    return Curve(tuple(draw.random() for _ in range(EPOCHS)), Outcome(status=Status.COMPLETED))
+
+
 def train(folder: Path) -> Curve:
     """What a worker does: all that it trains with stands in the ``config.yaml`` of its folder."""
     config = load_trial(folder / "config.yaml")
@@ -105,6 +117,10 @@ def spec_of(**changes: Any) -> SweepSpec:
 SWEEPS = {
     "random": spec_of(),
     "random_asha": spec_of(scheduler=ASHA),
+    "random_halving": spec_of(scheduler=HALVING),
+    "grid_halving": spec_of(space=GRID, searcher="grid", scheduler=HALVING),
+    "tpe_halving": spec_of(searcher={"name": "tpe", "startup_trials": 3}, scheduler=HALVING),
+    "control_halving": spec_of(scheduler=HALVING, space=CONTROLLED, replay_patience=True),
     "grid_asha": spec_of(space=GRID, searcher="grid", scheduler=ASHA),
     "tpe": spec_of(searcher={"name": "tpe", "startup_trials": 3}),
     "tpe_asha": spec_of(searcher={"name": "tpe", "startup_trials": 3}, scheduler=ASHA),
@@ -112,11 +128,7 @@ SWEEPS = {
     "control_tpe_asha": spec_of(
         searcher={"name": "tpe", "startup_trials": 3},
         scheduler=ASHA,
-        space={
-            "loss.warmup_epochs": {"randint": [1, 4]},
-            "loss.weights.boundary": {"loguniform": [1e-3, 1]},
-            "early_stopping.patience": {"choice": [2, None]},
-        },
+        space=CONTROLLED,
         replay_patience=True,
     ),
     "replayed_tpe_asha": spec_of(
@@ -260,6 +272,21 @@ def test_killed_and_resumed_sweep_ends_exactly_like_the_uninterrupted_one(
 ) -> None:
     with TemporaryDirectory(dir=MEMORY) as folder:
         assert run_and_be_killed(SWEEPS[name], Path(folder), kills) == uninterrupted(name)
+
+
+@settings(max_examples=20)
+@given(kills=kills, at_a_time=st.integers(1, 5))
+def test_sweep_whose_trials_pause_ends_the_same_however_many_run_at_a_time_and_die(
+    kills: list[tuple[int, bool]], at_a_time: int
+) -> None:
+    """Of these trials none diverges: places of such are given to those that still wait."""
+    spec = spec_of(scheduler=HALVING, trials=12, space={"seed": {"randint": [1000, 2000]}})
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory(dir=MEMORY) as folder:
+        patch.setitem(globals(), "curve_of", sound_curve)
+        whole = run(spec, Path(folder) / "whole")
+        killed = run_and_be_killed(spec, Path(folder) / "killed", kills, at_a_time)
+    assert killed == whole
+    assert sum(record.status is Status.PRUNED for record in whole) >= 9
 
 
 @every_sweep
@@ -439,7 +466,7 @@ def test_epoch_is_recorded_before_anything_is_decided_on_it(
 ) -> None:
     seen: list[int] = []
 
-    class Witness:
+    class Witness(OnArrival):
         def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
             [record] = store.records()
             seen.append(len(record.history))
@@ -591,7 +618,7 @@ def test_another_version_of_a_scheduler_changes_nothing_that_was_recorded(
             conductor.report(running, epoch(number))
         conductor.end(done, Outcome(status=Status.COMPLETED))
 
-    class Strict:
+    class Strict(OnArrival):
         """Would have stopped everything at its first epoch."""
 
         def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
@@ -610,7 +637,7 @@ def test_another_version_of_a_scheduler_changes_nothing_that_was_recorded(
     assert records[fresh].status is Status.RUNNING
 
 
-@every_sweep
+@pytest.mark.parametrize("name", [name for name in SWEEPS if "halving" not in name])
 def test_extended_sweep_equals_one_that_had_all_its_trials_from_the_start(
     name: str, tmp_path: Path
 ) -> None:
