@@ -156,7 +156,8 @@ def checkpoints(device: str) -> None:
             )
             config = load_trial(file)
             saved = Timed(Path(name))
-            trained = list(epochs(config, checkpoint=saved, data=prepare(config.data)))
+            run = epochs(config, checkpoint=saved, data=prepare(config.data))
+            trained = [metrics for told in run for metrics in told]
             megabytes = (Path(name) / "last.pt").stat().st_size / 1e6
         seconds = median(epoch.seconds for epoch in trained)
         each = saved.seconds / len(trained)

@@ -271,6 +271,9 @@ class Observer(Protocol):
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None: ...
 
+    def trial_waits(self, trial_id: str) -> None:
+        """No worker has the trial, from now until it reports its next epoch."""
+
     def trial_ended(self, record: TrialRecord) -> None: ...
 
 

@@ -75,6 +75,8 @@ class RankingFile:
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         self._write_when_due()
 
+    def trial_waits(self, trial_id: str) -> None: ...
+
     def trial_ended(self, record: TrialRecord) -> None:
         if record.replicate is None:
             self._standings.add(record)

@@ -46,5 +46,5 @@ class FollowedProgress(Progress):
         """Seconds left if what is left takes as long as what was trained, by as many at a time."""
         if not self.trained_seconds or not self.has_pace:
             return None
-        at_a_time = max(1, len(self.running))
+        at_a_time = max(1, len(self.running) - self.waiting)
         return self.trained_seconds * (1 - self.done) / self.done / at_a_time

@@ -51,9 +51,10 @@ class LiveView:
 
     def _lines(self, width: int) -> list[RenderableType]:
         progress = self._progress
-        counts = count_words(progress.counts, width, running=progress.running_word)
+        words, waiting = progress.running_word, progress.waiting
+        counts = count_words(progress.counts, width, running=words, waiting=waiting)
         lines = [*self._head(width), counts, self._best()]
-        if progress.running:
+        if progress.counts[Status.RUNNING]:
             lines.append(self._running(width))
         lines.append(self._divergences())
         return [*lines, *self._warnings()]
@@ -89,7 +90,7 @@ class LiveView:
         )
 
     def _running(self, width: int) -> RenderableType:
-        running = list(self._progress.running.values())
+        running = [trial for trial in list(self._progress.running.values()) if not trial.waits]
         shown = running[:SHOWN_RUNNING]
         cells = [self._cells(trial, "{} epochs", "Dice {}") for trial in shown]
         if _widest(cells) + GAP + NARROWEST_BAR > width:

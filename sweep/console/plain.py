@@ -25,6 +25,8 @@ class PlainView:
             line = f"warning: {trial_id}: {warning}"
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
+    def trial_waits(self, trial_id: str) -> None: ...
+
     def trial_ended(self, record: TrialRecord) -> None:
         progress = self._progress
         assert record.outcome is not None
@@ -34,7 +36,7 @@ class PlainView:
         self._console.print(
             f"[{progress.finished_trials}/{progress.trials}] {record.trial_id}"
             f" {status_words(record.status)}{cause}; {len(record.history)} epochs,"
-            f" best Dice {dice} ({count_words(progress.counts)}"
+            f" best Dice {dice} ({count_words(progress.counts, waiting=progress.waiting)}"
             + (f"; about {duration_words(left)} left)" if left is not None else ")"),
             highlight=False,
             markup=False,

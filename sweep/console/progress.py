@@ -24,7 +24,11 @@ KEPT_WARNINGS = 100
 
 @dataclass(slots=True)
 class Running:
-    """A trial under way: epochs trained, its last and best validation Dice, what it searches."""
+    """A trial under way: epochs trained, its last and best validation Dice, what it searches.
+
+    Args:
+        waits: whether no worker has it.
+    """
 
     trial_id: str
     label: str = ""
@@ -32,6 +36,7 @@ class Running:
     dice: float | None = None
     best: float | None = None
     best_epoch: int = 0
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ class Progress:
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         trial = self.running[trial_id]
         trial.epochs = metrics.epoch + 1
+        trial.waits = False
         trial.dice = metrics.val_dice
         self.trained_seconds += 0.0 if metrics.shared else metrics.seconds
         if self._pace_from is None and not metrics.shared:
@@ -99,6 +105,9 @@ class Progress:
             return
         if trial.best is None or metrics.val_dice > trial.best:
             trial.best, trial.best_epoch = metrics.val_dice, metrics.epoch
+
+    def trial_waits(self, trial_id: str) -> None:
+        self.running[trial_id].waits = True
 
     def trial_ended(self, record: TrialRecord) -> None:
         self.running.pop(record.trial_id)
@@ -123,10 +132,15 @@ class Progress:
 
     @property
     def counts(self) -> dict[Status, int]:
-        """Number of trials in each status."""
-        return {Status.RUNNING: len(self.running)} | {
+        """Number of trials in each status, without the `waiting` ones."""
+        return {Status.RUNNING: len(self.running) - self.waiting} | {
             status: self.ended[status] for status in Status if status.is_final
         }
+
+    @property
+    def waiting(self) -> int:
+        """Number of trials without an end that no worker has."""
+        return sum(trial.waits for trial in list(self.running.values()))
 
     @property
     def finished_trials(self) -> int:

@@ -56,7 +56,11 @@ def status_words(status: Status) -> str:
 
 
 def count_words(
-    counts: Mapping[Status, int], width: int | None = None, *, running: str = "running"
+    counts: Mapping[Status, int],
+    width: int | None = None,
+    *,
+    running: str = "running",
+    waiting: int = 0,
 ) -> Text:
     """``3 running · 5 completed · 2 pruned · …``, those at zero dimmed.
 
@@ -64,12 +68,16 @@ def count_words(
         counts: number of trials in each status.
         width: columns; where there are too few for all, those at zero are left out.
         running: word for the trials without an end.
+        waiting: number of those that no worker has; they are not among the counts.
     """
     parts = {
         status: Text(f"{count} {word}", style=STYLES[status] if count else "dim")
         for status, count in counts.items()
         for word in [running if status is Status.RUNNING else status_words(status)]
     }
+    if waiting:
+        word = Text(f"{waiting} waiting", style=STYLES[Status.RUNNING])
+        parts[Status.RUNNING] = Text(" · ").join([parts[Status.RUNNING], word])
     dot = Text(" · ")
     every = dot.join(parts.values())
     if width is None or every.cell_len <= width:

@@ -41,13 +41,20 @@ OF_A_KIND = {
 before its first trial."""
 
 MESSAGE = "message"
-"""Key of a Ray result that holds an `EpochMetrics`, or at the end the `Outcome`."""
+"""Key of a Ray result that holds a `Message`."""
+
+NO_TRIAL = "no-trial"
+"""Folder of what only starts a worker, and trains nothing."""
+
+Message = Sequence[EpochMetrics] | Outcome
+"""Epochs in their order, or at the end how the trial ended."""
 
 
 class TrialActor(tune.Trainable):  # type: ignore[misc]
     """Trains the ``config.yaml`` of a trial's folder; one Ray step is one epoch.
 
-    The step after the last epoch carries the outcome. It is not marked as Ray's ``done``: Ray shows
+    Epochs that were trained before, by this trial or its trunk, are told in a first step, all at
+    once. The step after the last epoch carries the outcome. It is not marked as Ray's ``done``: Ray shows
     results so marked to no scheduler, and ours is the one who records them.
 
     What stands in the folder is what is trained: nothing else is sent to the worker. Where the
@@ -60,7 +67,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     """
 
     _name: str
-    _run: Generator[EpochMetrics, None, Outcome] | None = None
+    _run: Generator[Sequence[EpochMetrics], None, Outcome] | None = None
     _last: EpochMetrics | None = None
     _clean: CleanProcess | None = None
 
@@ -88,11 +95,13 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        assert self._run is not None, "no step without a trial"
         self._tell_system()
+        if self._run is None:
+            return {MESSAGE: ()}
         try:
-            self._last = next(self._run)
-            return {MESSAGE: self._last}
+            told = next(self._run)
+            self._last = told[-1]
+            return {MESSAGE: told}
         except StopIteration as end:
             return {MESSAGE: end.value}
         except Exception as error:
@@ -117,7 +126,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         folder = Path(config["folder"])
         self._name = f"{folder.name} {config['label']}".rstrip()
         self._last = None
-        self._run = _train(folder, config["uri"], config["branching"])
+        if config["folder"] != NO_TRIAL:
+            self._run = _train(folder, config["uri"], config["branching"])
 
     def _progress(self) -> str:
         if self._last is None:
@@ -151,7 +161,7 @@ def _clean_process(kind: str) -> CleanProcess | None:
 
 def _train(
     folder: Path, uri: str | None, branching: Sequence[int]
-) -> Generator[EpochMetrics, None, Outcome]:
+) -> Generator[Sequence[EpochMetrics], None, Outcome]:
     # Inside the generator, so that a failing import or file is the trial's outcome too.
     from sweep.engine.site import scratch
     from sweep.spec.load import load_trial
@@ -187,15 +197,15 @@ def _train(
 
 
 def _saved(
-    run: Generator[EpochMetrics, None, Outcome], place: Workplace
-) -> Generator[EpochMetrics, None, Outcome]:
+    run: Generator[Sequence[EpochMetrics], None, Outcome], place: Workplace
+) -> Generator[Sequence[EpochMetrics], None, Outcome]:
     """``run``, but what it wrote survives the node before its epochs and its end are told."""
     while True:
         try:
-            metrics = next(run)
+            told = next(run)
         except StopIteration as end:
             place.save()
             outcome: Outcome = end.value
             return outcome
         place.save()
-        yield metrics
+        yield told

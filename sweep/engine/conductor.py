@@ -34,10 +34,14 @@ from sweep.spec.naming import label
 from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.trunk import branching_epochs, switch_on, trunk_key
-from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted
+from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted, TrialWaits
 from sweep.store.layout import trial_number
 from sweep.store.store import Store
 from sweep.strict_json import finite_or_none
+
+
+MOST_WAITING = 32
+"""Trials that may wait for their warm-up while further ones are proposed."""
 
 
 @dataclass(slots=True)
@@ -126,25 +130,19 @@ class Conductor:
         these have ended, the replicates of the leaders. One whose warm-up another trial is training
         waits for it.
         """
-        if not self._waiting and not self._all_proposed:
-            presets, enqueued = self._spec.presets, self._enqueued
-            if self._proposed < len(presets):
-                name = presets[self._proposed]
-                self._start_given(self._spec.parameters_of(self._spec.preset_trial(name)), name)
-            elif self._proposed < len(presets) + len(enqueued):
-                parameters = enqueued[self._proposed - len(presets)]
-                self._start_given(parameters)
-            else:
-                self._propose()
         trial_id = self._first_that_may_start()
+        while trial_id is None and self._may_propose:
+            self._start_next()
+            trial_id = self._first_that_may_start()
         while trial_id is None and self._search_is_over and self._confirms:
             self._start_replicate(*self._replicates.take())
             trial_id = self._first_that_may_start()
-        if trial_id is None:
-            return None
-        self._waiting.remove(trial_id)
-        self._trunks.start(trial_id)
-        return self._folder(trial_id)
+        if trial_id is not None:
+            self._waiting.remove(trial_id)
+            self._trunks.start(trial_id)
+        for other in self._waiting:
+            self._tell_wait(other)
+        return None if trial_id is None else self._folder(trial_id)
 
     def label(self, trial_id: str) -> str:
         """What sets a trial that has not ended apart from the others, in one line."""
@@ -169,7 +167,10 @@ class Conductor:
         elif decision is Decision.PAUSE:
             self._hold(trial_id)
         self._settle()
-        return self._standing(trial_id)
+        standing = self._standing(trial_id)
+        if standing is Decision.PAUSE:
+            self._tell_wait(trial_id)
+        return standing
 
     def end(self, trial_id: str, outcome: Outcome) -> None:
         """Record how a trial ended, tell searcher and scheduler; only the first end counts."""
@@ -179,6 +180,16 @@ class Conductor:
         self._store.end_trial(trial_id, outcome)
         self._close(trial, outcome)
         self._settle()
+
+    @property
+    def _may_propose(self) -> bool:
+        """Whether the next trial may be proposed before those that wait have started.
+
+        One of them may wait long for its warm-up, another have but a short one. A searcher that
+        learns would have to propose it without knowing how the ones before it end.
+        """
+        most = 1 if self._spec.searcher.learns else MOST_WAITING
+        return not self._all_proposed and len(self._waiting) < most
 
     @property
     def _all_proposed(self) -> bool:
@@ -202,6 +213,17 @@ class Conductor:
             of.number, of.parameters, to_yaml(settings), of.preset, replicate
         )
         self._open(_Trial(trial_id, of.parameters, of.preset, replicate), settings)
+
+    def _start_next(self) -> None:
+        presets, enqueued = self._spec.presets, self._enqueued
+        if self._proposed < len(presets):
+            name = presets[self._proposed]
+            self._start_given(self._spec.parameters_of(self._spec.preset_trial(name)), name)
+        elif self._proposed < len(presets) + len(enqueued):
+            parameters = enqueued[self._proposed - len(presets)]
+            self._start_given(parameters)
+        else:
+            self._propose()
 
     def _start_given(
         self, parameters: Mapping[str, ParameterValue], preset: str | None = None
@@ -255,6 +277,11 @@ class Conductor:
         reading = self._clock.read(trial.trial_id, epochs, value)
         self._report_late()
         return self._scheduler.report(*reading) if reading.time >= 1 else Decision.CONTINUE
+
+    def _tell_wait(self, trial_id: str) -> None:
+        if self._store.note_wait(trial_id):
+            for observer in self._observers:
+                observer.trial_waits(trial_id)
 
     def _report_late(self) -> None:
         for reading in self._clock.late():
@@ -353,6 +380,9 @@ class Conductor:
                     elif decision is Decision.PAUSE:
                         self._hold(event.trial_id)
                     self._settle()
+                case TrialWaits():
+                    for observer in self._observers:
+                        observer.trial_waits(event.trial_id)
                 case TrialEnded():
                     assert record.outcome is not None
                     self.end(event.trial_id, record.outcome)

@@ -72,6 +72,9 @@ def execute(
         deadline = None if spec.time_budget is None else time.monotonic() + spec.time_budget
         capacity = Capacity(spec, grows=site.address is not None)
         scheduler = ConductedScheduler(conductor)
+        # An actor's name is fixed when it starts. Where somebody looks at names, each trial gets an
+        # actor of its own: a few seconds for the imports.
+        reuse = dashboard is None or not shown.dashboard
         with tempfile.TemporaryDirectory(prefix="sweep-ray-") as scratch:
             tuner = tune.Tuner(
                 TrialActor,
@@ -82,12 +85,11 @@ def execute(
                         site.uri,
                         branching_epochs(spec),
                         spec.trainer.kind,
+                        reuse=reuse,
                     ),
                     scheduler=scheduler,
                     num_samples=-1,  # the searcher says when it is finished
-                    # An actor's name is fixed when it starts. Where somebody looks at names, each
-                    # trial gets an actor of its own: a few seconds for the imports.
-                    reuse_actors=dashboard is None or not shown.dashboard,
+                    reuse_actors=reuse,
                     trial_name_creator=trial_name,
                     trial_dirname_creator=trial_name,
                 ),

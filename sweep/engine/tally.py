@@ -61,6 +61,7 @@ class _Running:
     epochs: int = 0
     dice: float | None = None
     best: float | None = None
+    waits: bool = False
 
 
 @dataclass(slots=True)
@@ -91,8 +92,12 @@ class Tally:
             self._steps += metrics.steps
         trial = self._running[trial_id]
         trial.epochs = metrics.epoch + 1
+        trial.waits = False
         trial.dice = finite_or_none(metrics.val_dice)
         trial.best = _larger(trial.best, trial.dice)
+
+    def trial_waits(self, trial_id: str) -> None:
+        self._running[trial_id].waits = True
 
     def trial_ended(self, record: TrialRecord) -> None:
         self._running.pop(record.trial_id, None)
@@ -106,7 +111,9 @@ class Tally:
     def samples(self) -> Iterator[Sample]:
         """Every number there is; those by status and cause also where they are 0."""
         yield Sample(Metric.PLANNED, self.trials)
-        yield Sample(Metric.TRIALS, len(self._running), Status.RUNNING)
+        waiting = sum(trial.waits for trial in self._running.values())
+        yield Sample(Metric.TRIALS, len(self._running) - waiting, Status.RUNNING)
+        yield Sample(Metric.TRIALS, waiting, "waiting")
         for status in Status:
             if status.is_final:
                 yield Sample(Metric.TRIALS, self._ended[status], status)

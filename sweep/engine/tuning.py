@@ -17,13 +17,13 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from sweep.engine.actor import MESSAGE
+from sweep.engine.actor import MESSAGE, NO_TRIAL, Message
 from sweep.engine.capacity import Capacity
 from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
 from sweep.engine.faults import outcome_of, read_failures, require_nodes
 from sweep.errors import SweepError
-from sweep.record import EpochMetrics, Outcome
+from sweep.record import Outcome
 from sweep.search.scheduler import Decision
 
 SECONDS_BETWEEN_LOOKS = 5.0
@@ -58,6 +58,7 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         uri: where the results lie, if that is no folder that the workers see.
         branching: numbers of epochs after which trials may leave a trunk (`sweep.spec.trunk`).
         kind: of their trainer.
+        reuse: whether a worker goes on with the next trial.
     """
 
     def __init__(
@@ -67,8 +68,11 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         uri: str | None = None,
         branching: Sequence[int] = (),
         kind: str = "monai",
+        *,
+        reuse: bool = False,
     ) -> None:
         super().__init__()
+        self._may_start_ahead = reuse
         self._conductor = conductor
         self._capacity = capacity
         self._of_all = {
@@ -83,9 +87,18 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
             return None
         folder = self._conductor.next_trial()
         if folder is None:
-            return str(Searcher.FINISHED) if self._conductor.finished else None
+            return str(Searcher.FINISHED) if self._conductor.finished else self._worker_ahead()
         label = self._conductor.label(folder.name)
         return {"folder": str(folder), "label": label} | self._of_all
+
+    def _worker_ahead(self) -> dict[str, Any] | None:
+        """Once, a trial that trains nothing: while all wait for the warm-up that the first one
+        trains, a second worker starts, which takes seconds. Ray keeps one for the next trial.
+        """
+        if not self._may_start_ahead or not self._conductor.executing:
+            return None
+        self._may_start_ahead = False
+        return {"folder": NO_TRIAL, "label": ""} | self._of_all
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Ends reach the conductor through the scheduler, which knows why."""
@@ -140,11 +153,17 @@ class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
         go_on = decision is Decision.CONTINUE
         return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)
 
-    def _pass_on(self, trial_id: str, message: EpochMetrics | Outcome) -> Decision:
-        if isinstance(message, EpochMetrics):
-            return self._conductor.report(trial_id, message)
-        self._conductor.end(trial_id, message)
-        return Decision.STOP
+    def _pass_on(self, trial_id: str, message: Message) -> Decision:
+        if isinstance(message, Outcome):
+            self._conductor.end(trial_id, message)
+            return Decision.STOP
+        if not message:  # of a worker that was started ahead
+            return Decision.STOP
+        for metrics in message:
+            decision = self._conductor.report(trial_id, metrics)
+            if decision is not Decision.CONTINUE:
+                return decision
+        return Decision.CONTINUE
 
 
 class Supervision(_NotPickled, Callback):  # type: ignore[misc]

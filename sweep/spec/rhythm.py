@@ -10,10 +10,7 @@ from sweep.spec.space import Distribution
 from sweep.spec.strategy import (
     AnySearcherSettings,
     AshaScheduler,
-    GridSearcher,
     HyperbandScheduler,
-    QmcSearcher,
-    RandomSearcher,
     StoppingScheduler,
 )
 from sweep.spec.tree import late_keys
@@ -45,8 +42,7 @@ def with_periods(
         factor = RUNG_FACTOR_SINCE_SWITCH_ON if since else scheduler.reduction_factor
         scheduler = with_(scheduler, rung_factor=factor)
     if isinstance(scheduler, AshaScheduler) and scheduler.pause is None:
-        learns = not isinstance(searcher, RandomSearcher | GridSearcher | QmcSearcher)
-        scheduler = with_(scheduler, pause=not learns)
+        scheduler = with_(scheduler, pause=not searcher.learns)
     if isinstance(scheduler, HyperbandScheduler) and scheduler.brackets is None:
         most = extents.most_epochs_since_switch_on if since else extents.most_epochs
         scheduler = with_(scheduler, brackets=max(1, len(scheduler.rungs(most))))

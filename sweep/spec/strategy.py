@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
@@ -17,18 +17,21 @@ class AnySearcher(Settings):
     name: str
     seed: int | None = Field(default=None, ge=0, lt=2**31)
     """Seed of the proposals; null: the top-level seed."""
+    learns: ClassVar[bool] = True  # whether a proposal depends on how earlier trials ended
 
 
 class RandomSearcher(AnySearcher):
     """Independent draws from the space."""
 
     name: Literal["random"] = "random"
+    learns: ClassVar[bool] = False
 
 
 class GridSearcher(AnySearcher):
     """Every combination of the listed values."""
 
     name: Literal["grid"] = "grid"
+    learns: ClassVar[bool] = False
 
 
 class TpeSearcher(AnySearcher):
@@ -57,6 +60,7 @@ class QmcSearcher(AnySearcher):
     """A Sobol' sequence: spread more evenly than random draws, learns nothing."""
 
     name: Literal["qmc"] = "qmc"
+    learns: ClassVar[bool] = False
 
 
 TRAINED_EPOCHS_OF_A_TICK = 4

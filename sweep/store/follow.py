@@ -11,7 +11,15 @@ from typing import Any, Generic, TypeVar
 from sweep.errors import ResultsError
 from sweep.record import EpochMetrics, Observer, Outcome, TrialRecord
 from sweep.store.files import own_file, parse_lines, reading
-from sweep.store.journal import EpochRecorded, Event, Progress, TrialEnded, TrialStarted, event_of
+from sweep.store.journal import (
+    EpochRecorded,
+    Event,
+    Progress,
+    TrialEnded,
+    TrialStarted,
+    TrialWaits,
+    event_of,
+)
 from sweep.store.layout import Layout
 from sweep.store.parsed import parsed
 from sweep.store.read import read_facts, require_results
@@ -108,6 +116,8 @@ class Follower:
             case EpochRecorded():
                 metrics = self._metrics(event)
                 return [lambda observer: observer.epoch_reported(name, metrics)]
+            case TrialWaits():
+                return [lambda observer: observer.trial_waits(name)]
             case TrialEnded():
                 history = self._records.pop(name).history
                 del self._histories[name]

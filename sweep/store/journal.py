@@ -43,11 +43,22 @@ class TrialEnded:
     status: Status
 
 
-Event = TrialStarted | EpochRecorded | TrialEnded
+@dataclass(frozen=True, slots=True)
+class TrialWaits:
+    """No worker has the trial: its warm-up is still to be trained, or a scheduler holds it.
+
+    For those who watch; what is decided on a trial depends on the other events alone.
+    """
+
+    trial_id: str
+
+
+Event = TrialStarted | EpochRecorded | TrialWaits | TrialEnded
 
 _NAMES: dict[type[Event], str] = {
     TrialStarted: "start",
     EpochRecorded: "epoch",
+    TrialWaits: "wait",
     TrialEnded: "end",
 }
 
@@ -58,6 +69,7 @@ class Progress:
     def __init__(self) -> None:
         self._epochs: dict[str, int] = {}
         self._ended: dict[str, Status] = {}
+        self._waiting: set[str] = set()  # since their last epoch
 
     def is_news(self, event: Event) -> bool:
         """False for what is known already: a worker that was resumed repeats itself.
@@ -76,6 +88,8 @@ class Progress:
                 return False
             case EpochRecorded(epoch=epoch) if epoch > epochs:
                 raise ValueError(f"{trial} must report epoch {epochs} next, but got {epoch=}")
+            case TrialWaits() if trial in self._waiting:
+                return False
             case TrialEnded(status=status) if self._ended.get(trial) is status:
                 return False
         if trial in self._ended:
@@ -89,8 +103,12 @@ class Progress:
                 self._epochs[trial] = 0
             case EpochRecorded(trial_id=trial):
                 self._epochs[trial] += 1
+                self._waiting.discard(trial)
+            case TrialWaits(trial_id=trial):
+                self._waiting.add(trial)
             case TrialEnded(trial_id=trial, status=status):
                 self._ended[trial] = status
+                self._waiting.discard(trial)
 
     @property
     def started(self) -> Set[str]:
@@ -161,6 +179,8 @@ def event_of(line: Mapping[str, Any]) -> Event:
             return parsed(TrialStarted, line)
         case "epoch":
             return parsed(EpochRecorded, line)
+        case "wait":
+            return parsed(TrialWaits, line)
         case "end":
             return parsed(TrialEnded, line)
         case kind:

@@ -37,6 +37,7 @@ from sweep.store.journal import (
     Progress,
     TrialEnded,
     TrialStarted,
+    TrialWaits,
     read_journal,
 )
 from sweep.store.layout import Layout, TrialPaths, trial_id
@@ -147,6 +148,10 @@ class Store:
             self._unsynced.add(trial_id)
             self._recorded.add(event)
         return self._journal.append(event)
+
+    def note_wait(self, trial_id: str) -> bool:
+        """Tells those who watch that no worker has the trial; False where they know."""
+        return self._journal.append(TrialWaits(trial_id))
 
     def end_trial(self, trial_id: str, outcome: Outcome) -> None:
         """Records how a trial ended; the same end twice counts once.

@@ -60,6 +60,9 @@ class Forgiving:
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         self._try(lambda tracker: tracker.epoch_reported(trial_id, metrics))
 
+    def trial_waits(self, trial_id: str) -> None:
+        """Trackers log what is measured."""
+
     def trial_ended(self, record: TrialRecord) -> None:
         self._try(lambda tracker: tracker.trial_ended(record))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,11 +49,11 @@ def fit(
     run = epochs(config, checkpoint=checkpoint, data=data, provenance=provenance, trunk=trunk)
     while True:
         try:
-            metrics = next(run)
+            told = next(run)
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
-        if report is not None:
+        for metrics in told if report is not None else ():
             report(metrics)
 
 
@@ -64,8 +64,12 @@ def epochs(
     data: PreparedData | None = None,
     provenance: Path | None = None,
     trunk: Trunk | None = None,
-) -> Generator[EpochMetrics, None, Outcome]:
-    """`fit` as a generator: yields each epoch when it is trained and saved, returns the outcome."""
+) -> Generator[Sequence[EpochMetrics], None, Outcome]:
+    """`fit` as a generator, which returns the outcome.
+
+    Yields the epochs that were trained before, all at once, and then each when it is trained and
+    saved.
+    """
     run = make_run(config, data)
     loop = Loop(early_stopping(config), config.trainer.epochs, config.expect)
     files, stopping = _Files(checkpoint, trunk), loop.stopping
@@ -78,7 +82,8 @@ def epochs(
         damaged = () if checkpoint is None else checkpoint.damaged
         told = record(provenance, config, account, first_epoch=len(history), damaged=damaged)
     verify(config, account)
-    yield from history
+    if history:
+        yield tuple(history)
     if verdict is not None and not stop:
         return Outcome.diverged(verdict)
     while (judged := run.judge(history)) is None:
@@ -98,7 +103,7 @@ def epochs(
         if improved:
             best = metrics.val_dice
         files.keep(run, history, improved=improved)
-        yield metrics
+        yield (metrics,)
     return files.diverged(run, judged)
 
 

@@ -61,12 +61,10 @@ def actor(make: Make) -> Iterator[TrialActor]:
 
 def told(actor: TrialActor) -> Told:
     """All that a trial tells, wall times left out."""
-    messages: Told = []
-    while not messages or isinstance(messages[-1], EpochMetrics):
-        message = actor.train()[MESSAGE]
-        is_epoch = isinstance(message, EpochMetrics)
-        messages.append(replace(message, seconds=0) if is_epoch else message)
-    return messages
+    epochs: Told = []
+    while not isinstance(message := actor.train()[MESSAGE], Outcome):
+        epochs += [replace(metrics, seconds=0) for metrics in message]
+    return [*epochs, message]
 
 
 def status(actor: TrialActor) -> Status:
@@ -115,7 +113,7 @@ def test_trial_after_nasty_ones_is_bit_for_bit_the_first_of_its_worker(
         actor.reset(make("nasty"), None)
         assert status(actor) is Status.FAILED
     actor.reset(make("pruned", amp="fp16", threads=2), None)
-    assert isinstance(actor.train()[MESSAGE], EpochMetrics)
+    assert not isinstance(actor.train()[MESSAGE], Outcome)
 
     last = make("last")
     actor.reset(last, None)
