@@ -38,7 +38,7 @@ from counting.sitecustomize import read_counts
 from sweep.analysis.ranking import ranking_frame, winner
 from sweep.record import EpochMetrics
 from sweep.spec.load import load_sweep, load_trial
-from sweep.spec.strategy import TRAINED_EPOCHS_OF_A_TICK
+from sweep.spec.strategy import trained_epochs
 from sweep.store.layout import Layout
 from sweep.store.read import read_records
 
@@ -116,8 +116,7 @@ def project(space: Path, scratch: Path, overrides: list[str]) -> dict[str, Any]:
         switch_on = spec.trainer.epochs if never else record.parameters["loss.warmup_epochs"]
         assert isinstance(switch_on, int)
         first = spec.rungs()[0]
-        if spec.compares_gains:
-            first = max(switch_on + first, TRAINED_EPOCHS_OF_A_TICK * first)
+        first = trained_epochs(first, switch_on) if spec.compares_gains else first
         stages += _stages(own, switch_on, first)
     return {
         "seconds": seconds,

@@ -21,6 +21,7 @@ from sweep.analysis.style import (
 )
 from sweep.analysis.words import dice, listed, median, signed_dice
 from sweep.record import EpochMetrics, Status, TrialRecord
+from sweep.spec.strategy import TRAINED_EPOCHS_OF_A_TICK, trained_epochs
 
 MOST_CURVES = 120
 """Curves behind the leaders; of more, these are drawn, evenly spread over the ranking."""
@@ -102,7 +103,10 @@ def _rungs(results: Results) -> list[int]:
 def _rung_words(results: Results) -> str:
     if results.spec.compares_gains:
         rungs = listed([str(epochs) for epochs in thinned(results.spec.rungs(), MOST_RUNGS)])
-        return f"; bars the rungs, {rungs} epochs after each trial's own switch-on"
+        return (
+            f"; bars the rungs, {rungs} epochs after each trial's own loss acts in full, and not "
+            f"before {TRAINED_EPOCHS_OF_A_TICK} times as many are trained"
+        )
     return "; dotted verticals the rungs at which the scheduler compares" if _rungs(results) else ""
 
 
@@ -138,14 +142,15 @@ def _figure(
 
 
 def _own_rungs(results: Results, leaders: Sequence[TrialRecord]) -> go.Scatter:
-    """Where the scheduler compared the leaders, each so many epochs after its own switch-on."""
+    """Where the scheduler compared the leaders, each by its own clock."""
     points = []
     for record in leaders:
-        at = results.switch_on(record)
-        for rung in results.spec.rungs() if at is not None else []:
-            epoch = (at or 0) + rung - 1
+        if results.switch_on(record) is None:
+            continue
+        for rung in results.spec.rungs():
+            epoch = trained_epochs(rung, results.rampup_end(record)) - 1
             if epoch < len(record.history):
-                text = f"{record.trial_id} rung: {rung} epochs since its switch-on"
+                text = f"{record.trial_id} rung: {rung} epochs since its loss acts in full"
                 points.append((epoch, record.history[epoch].val_dice, text))
     return go.Scatter(
         x=[epoch for epoch, _, _ in points],

@@ -33,7 +33,7 @@ from sweep.spec.load import to_yaml
 from sweep.spec.naming import label
 from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
-from sweep.spec.trunk import branching_epochs, switch_on, trunk_key
+from sweep.spec.trunk import activation, branching_epochs, switch_on, trunk_key
 from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted, TrialWaits
 from sweep.store.layout import trial_number
 from sweep.store.store import Store
@@ -255,9 +255,10 @@ class Conductor:
         self._trunks.add(trial.trial_id, trunk_key(settings), length if self._shares else 0)
         if trial.replicate is None:
             self._proposed += 1
-            self._clock.start(trial.trial_id, length, trial.preset)
+            active = activation(settings)
+            self._clock.start(trial.trial_id, active, trial.preset)
             self._scheduler.expect(max(0, self._spec.trials - self._proposed))
-            if length < settings.trainer.epochs or not self._spec.compares_gains:
+            if active < settings.trainer.epochs or not self._spec.compares_gains:
                 self._scheduler.start(trial.trial_id)
         for observer in self._observers:
             observer.trial_started(trial.trial_id, trial.parameters)

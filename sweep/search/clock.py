@@ -1,8 +1,7 @@
 """When, and by what, trials are compared: what a scheduler is told of an epoch.
 
 Trials that switch on at different epochs are hard to compare. After equally many trained epochs one
-has just begun what the other has finished; after equally many epochs since the switch-on the later
-one is further in its training and has the better Dice for that alone. The gain over a baseline in
+has just begun what the other has finished; after equally many epochs since then the later one is further in its training and has the better Dice for that alone. The gain over a baseline in
 the same epoch takes that advantage away. ``benchmarks/clocks.py`` measures what is left, and what
 each rule here is worth.
 """
@@ -36,8 +35,8 @@ class Reading(NamedTuple):
 class Clock(Protocol):
     """Reads a report for the scheduler. Its state is a function of what it was told."""
 
-    def start(self, trial_id: str, switch_on: int, preset: str | None) -> None:
-        """Take note of a trial that trains ``switch_on`` epochs before its geometric loss acts."""
+    def start(self, trial_id: str, activation: int, preset: str | None) -> None:
+        """Take note of a trial whose geometric loss acts in full after ``activation`` epochs."""
         ...
 
     def read(self, trial_id: str, epochs: int, dice: float | None) -> Reading:
@@ -56,7 +55,7 @@ class Clock(Protocol):
 class TrainedEpochs:
     """Validation Dice by trained epochs, as it comes."""
 
-    def start(self, trial_id: str, switch_on: int, preset: str | None) -> None:
+    def start(self, trial_id: str, activation: int, preset: str | None) -> None:
         pass
 
     def read(self, trial_id: str, epochs: int, dice: float | None) -> Reading:
@@ -74,15 +73,15 @@ class _Course:
     """A trial so far.
 
     Args:
-        switch_on: number of epochs before its geometric loss acts.
+        activation: number of epochs before its geometric loss acts in full.
         best: validation Dice.
-        dice: of each epoch since the switch-on.
+        dice: of each epoch since then.
         paired: how many of these are in the sums.
         count, mean, squares: of their differences to the baseline: number, mean, and sum of the
             squared distances from it (Welford's running sums).
     """
 
-    switch_on: int
+    activation: int
     best: float = -math.inf
     dice: list[float | None] = field(default_factory=list)
     paired: int = 0
@@ -103,20 +102,20 @@ class _Course:
 
 
 class SinceActivation:
-    """What a trial promises over the baseline, by epochs since its switch-on.
+    """What a trial promises over the baseline, by epochs since its geometric loss acts in full.
 
     The score is the best Dice so far minus the baseline's in the same epoch, plus the standard
-    deviation of the differences in single epochs since the switch-on. Most geometric losses first
+    deviation of the differences in single epochs since activation. Most geometric losses first
     cost Dice. One that changes much may come to gain much, one that changes nothing never will: an
     upper confidence bound, as in bandits.
 
-    Time is the number of epochs since the switch-on, but no more than a quarter of all that are
+    Time is the number of epochs since activation, but no more than a quarter of all that are
     trained: in the first epochs of a training Dice rises so steeply that a gain is noise, while
     late in it a few epochs tell.
 
     A report in an epoch that the baseline has not reached yet has no score until it has. One after
     the baseline's end is compared with its last. The baseline itself, and whatever has no geometric
-    loss, is never judged: it never switches on.
+    loss, is never judged: it is never activated.
     """
 
     def __init__(self) -> None:
@@ -127,8 +126,8 @@ class SinceActivation:
         self._baseline_ended = False
         self._ahead: defaultdict[int, list[tuple[Reading, float]]] = defaultdict(list)
 
-    def start(self, trial_id: str, switch_on: int, preset: str | None) -> None:
-        self._courses[trial_id] = _Course(switch_on)
+    def start(self, trial_id: str, activation: int, preset: str | None) -> None:
+        self._courses[trial_id] = _Course(activation)
         if preset == BASELINE:
             self._baseline = trial_id
 
@@ -139,7 +138,7 @@ class SinceActivation:
         if trial_id == self._baseline:
             self._baseline_dice.append(dice)
             self._baseline_best.append(course.best)
-        since = epochs - course.switch_on
+        since = epochs - course.activation
         if since >= 1:
             course.dice.append(dice)
         time = min(since, epochs // TRAINED_EPOCHS_OF_A_TICK)
@@ -170,9 +169,9 @@ class SinceActivation:
         known = len(self._baseline_best)
         if not known:
             return best
-        for since in range(course.paired, epochs - course.switch_on):
+        for since in range(course.paired, epochs - course.activation):
             dice = course.dice[since]
-            control = self._baseline_dice[min(course.switch_on + since, known - 1)]
+            control = self._baseline_dice[min(course.activation + since, known - 1)]
             if dice is not None and control is not None:
                 course.pair(dice - control)
             course.paired = since + 1

@@ -75,13 +75,12 @@ class Extents:
         return max(1, min(past, self.most_epochs))
 
     @property
-    def default_grace_since_switch_on(self) -> int:
-        """A 25th of the epochs past the longest ramp-up, at most all: where the gain is told."""
-        past = int(self.largest("loss.rampup_epochs")) + max(1, round(self.most_epochs / 25))
-        return min(past, self.most_epochs)
+    def default_grace_since_activation(self) -> int:
+        """A 25th of the epochs: where it can be told what a trial promises."""
+        return max(1, round(self.most_epochs / 25))
 
     @property
-    def most_epochs_since_switch_on(self) -> int:
-        """Most that the clock `activation` can show, of the configuration that switches on first."""
-        since = self.most_epochs - int(self.smallest("loss.warmup_epochs"))
+    def most_epochs_since_activation(self) -> int:
+        """Most that the clock `activation` can show, of the configuration that activates first."""
+        since = self.most_epochs - self.shortest_rampup_end
         return max(1, min(since, self.most_epochs // TRAINED_EPOCHS_OF_A_TICK))

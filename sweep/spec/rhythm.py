@@ -17,7 +17,7 @@ from sweep.spec.tree import late_keys
 
 S = TypeVar("S", bound=StoppingScheduler)
 
-RUNG_FACTOR_SINCE_SWITCH_ON = 2
+RUNG_FACTOR_SINCE_ACTIVATION = 2
 """Trials that are looked at more often train 15 % fewer epochs. One within 0.005 of the winner is
 kept in 95 to 100 % of the orders, and in 97 to 100 % where each rung lies three times as late
 (``benchmarks/clocks.py``)."""
@@ -36,15 +36,15 @@ def with_periods(
     since = scheduler.clock == "activation"
     if scheduler.grace_period is None:
         default = extents.default_grace_period
-        grace = extents.default_grace_since_switch_on if since else default
+        grace = extents.default_grace_since_activation if since else default
         scheduler = with_(scheduler, grace_period=grace)
     if isinstance(scheduler, AshaScheduler) and scheduler.rung_factor is None:
-        factor = RUNG_FACTOR_SINCE_SWITCH_ON if since else scheduler.reduction_factor
+        factor = RUNG_FACTOR_SINCE_ACTIVATION if since else scheduler.reduction_factor
         scheduler = with_(scheduler, rung_factor=factor)
     if isinstance(scheduler, AshaScheduler) and scheduler.pause is None:
         scheduler = with_(scheduler, pause=not searcher.learns)
     if isinstance(scheduler, HyperbandScheduler) and scheduler.brackets is None:
-        most = extents.most_epochs_since_switch_on if since else extents.most_epochs
+        most = extents.most_epochs_since_activation if since else extents.most_epochs
         scheduler = with_(scheduler, brackets=max(1, len(scheduler.rungs(most))))
     return scheduler
 

@@ -67,6 +67,16 @@ TRAINED_EPOCHS_OF_A_TICK = 4
 """Trained epochs that a trial has to have for each epoch of the clock `activation`."""
 
 
+def trained_epochs(time: int, activation: int) -> int:
+    """Epochs that a trial has trained when the clock `activation` first shows ``time``.
+
+    Args:
+        time: at least 1.
+        activation: number of epochs before the trial's geometric loss acts in full.
+    """
+    return max(activation + time, TRAINED_EPOCHS_OF_A_TICK * time)
+
+
 class StoppingScheduler(Settings):
     """What every scheduler has that stops trials."""
 
@@ -76,15 +86,15 @@ class StoppingScheduler(Settings):
 
     null: of trained epochs, one past the longest warm-up plus ramp-up of the space, at most
     `trainer.epochs`, since before that all trials are the same run; 1 where no geometric loss is
-    used. Since the switch-on: a 25th of `trainer.epochs` past the longest ramp-up.
+    used. Since activation: a 25th of `trainer.epochs`.
     """
     clock: Literal["epochs", "activation"] | None = None
     """What is compared when. epochs: validation Dice, after so many trained epochs.
 
     activation: what it promises over the preset `baseline` (best so far minus best so far, plus the
-    standard deviation of the differences), after so many epochs since the trial's own switch-on, of
-    which no more count than a quarter of all that it has trained; needs that preset. null:
-    activation where it is possible and the warm-up is searched.
+    standard deviation of the differences), after so many epochs since its own geometric loss acts
+    in full, of which no more count than a quarter of all that it has trained; needs that preset.
+    null: activation where it is possible and the warm-up is searched.
     """
 
     def rungs(self, max_epochs: int) -> list[int]:
@@ -104,7 +114,7 @@ class AshaScheduler(StoppingScheduler):
     rung_factor: int | None = Field(default=None, ge=2)
     """Each rung lies that many times later than the one before.
 
-    null: `reduction_factor` times, as in the paper; 2 since the switch-on.
+    null: `reduction_factor` times, as in the paper; 2 since activation.
     """
     pause: bool | None = None
     """At a rung a trial waits until it is certain whether it is among the best of all, its worker

@@ -259,7 +259,7 @@ class SweepSpec(TrialSettings):
     def most_epochs_by_clock(self) -> int:
         """Epochs that a trial can train, counted as the scheduler counts them."""
         if self.compares_gains:
-            return self.extents.most_epochs_since_switch_on
+            return self.extents.most_epochs_since_activation
         return self.extents.most_epochs
 
     @property

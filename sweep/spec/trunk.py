@@ -30,6 +30,14 @@ def switch_on(settings: TrialSettings) -> int:
     return settings.trainer.epochs
 
 
+def activation(settings: TrialSettings) -> int:
+    """Number of epochs before the geometric loss acts in full; all of them where it never does."""
+    start = switch_on(settings)
+    if start == settings.trainer.epochs:
+        return start
+    return min(start + settings.loss.rampup_epochs, settings.trainer.epochs)
+
+
 def trunk_key(settings: TrialSettings) -> str:
     """The same for two trials exactly if they are one run until one of them switches on."""
     values = settings.model_dump(mode="json")

@@ -133,9 +133,9 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
     most, warmup = extents.most_epochs, extents.longest_warmup
     if not rungs:
         first = f"is first judged after {spec.scheduler.grace_period} (`scheduler.grace_period`)"
-        after = max(0, most - int(extents.smallest("loss.warmup_epochs")))
         told = (
-            f"trains at most {after} after its switch-on, but {first}"
+            f"is at {extents.most_epochs_since_activation} by `scheduler.clock: activation` at its "
+            f"end, but {first}"
             if spec.compares_gains
             else f"{first}, at its end"
         )

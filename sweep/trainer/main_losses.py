@@ -87,7 +87,23 @@ def _logcosh_dice(settings: LossSettings) -> Term:
 
 
 def _cross_entropy(_settings: LossSettings) -> Term:
-    return lambda logits, target: F.cross_entropy(_at_least_float32(logits), target[:, 0].long())
+    return lambda logits, target: cross_entropy(_at_least_float32(logits), target[:, 0].long())
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy over all pixels, the same in every run.
+
+    CUDA adds up that of class indices in whatever order its threads come (torch warns of
+    ``nll_loss2d``). Of the same labels as probabilities it is a product and a plain sum.
+
+    Args:
+        logits: ``[B, C, H, W]``, or with one axis more.
+        labels: class indices, ``[B, H, W]`` likewise.
+    """
+    if not logits.is_cuda:
+        return F.cross_entropy(logits, labels)
+    classes = F.one_hot(labels, logits.shape[1]).movedim(-1, 1)  # [B, C, H, W]
+    return F.cross_entropy(logits, classes.to(logits.dtype))
 
 
 def _focal(settings: LossSettings) -> Term:

@@ -123,20 +123,21 @@ def test_step_at_the_switch_on_is_the_difference_of_the_two_epochs_beside_it() -
     )
 
 
-def test_rungs_of_a_leader_are_marked_so_many_epochs_after_its_own_switch_on() -> None:
-    clock = "scheduler: {{name: asha, clock: activation, grace_period: 3, reduction_factor: 2}}"
+def test_rungs_of_a_leader_are_marked_where_its_own_clock_has_come_to_them() -> None:
+    clock = "scheduler: {{name: asha, clock: activation, grace_period: 2, reduction_factor: 2}}"
     yaml = re.sub("scheduler: .*", clock, SWEEP_YAML) + "presets: [baseline]\n"
     results = results_of(
         trial(0, Status.COMPLETED, [0.5] * 20, parameters(warmup=2)),
         trial(1, Status.COMPLETED, [0.4] * 20, parameters(warmup=5)),
         yaml=yaml,
     )
-    assert results.spec.rungs() == [3, 6, 12]
+    assert results.spec.rungs() == [2, 4]
     figure = learning_curves(results).figure
     assert figure is not None
     (rungs,) = (trace for trace in figure.data if trace.name == "rung")
-    # After 2 + 3 trained epochs, that is with epoch 4.
-    assert list(rungs.x) == [4, 7, 13, 7, 10, 16]
+    # The first comes to the rung of 2 when it has trained four times as many, with epoch 7; the
+    # second acts in full after 5 + 2 epochs, and comes there with epoch 8.
+    assert list(rungs.x) == [7, 15, 8, 15]
 
 
 # --- stability ------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ from sweep.store.journal import EpochRecorded
 from sweep.store.layout import trial_id
 from sweep.store.store import Store
 
-EPOCHS = 6
+EPOCHS = 12
 MEMORY = next(filter(os.path.isdir, ["/dev/shm"]), None)
 """Where a sweep of many small durable writes costs little: a disk takes milliseconds for each."""
 SPACE = {
@@ -110,7 +110,9 @@ def spec_of(**changes: Any) -> SweepSpec:
     values = {"name": "toy", "trials": 9, "space": SPACE, "searcher": "random", "scheduler": "none"}
     values["replay_patience"] = False  # a second setting to draw, whichever
     return SweepSpec.model_validate(
-        {"trainer": {"epochs": EPOCHS}, "loss": {"warmup_epochs": 0}} | values | changes
+        {"trainer": {"epochs": EPOCHS}, "loss": {"warmup_epochs": 0, "rampup_epochs": 0}}
+        | values
+        | changes
     )
 
 
@@ -176,6 +178,9 @@ class Diary:
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         self.told.append(("epoch", trial_id, metrics))
+
+    def trial_waits(self, trial_id: str) -> None:
+        self.told.append(("wait", trial_id))
 
     def trial_ended(self, record: TrialRecord) -> None:
         self.told.append(("end", record))
@@ -399,8 +404,8 @@ def four_at_a_time(store: Store, ask: Callable[[Call], object]) -> None:
 @pytest.mark.parametrize(
     ("searcher", "scheduler", "trials"),
     [
-        ("random", HYPERBAND, 8),
-        ("random", MEDIAN, 8),
+        ("random", HYPERBAND, 12),
+        ("random", MEDIAN, 12),
         ("tpe", ASHA, 8),
         ("cmaes", ASHA, 12),
     ],

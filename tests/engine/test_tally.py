@@ -47,7 +47,7 @@ def value(tally: Tally, metric: Metric, tag: str | None = None) -> float | None:
 
 def test_statuses_and_causes_are_told_before_anything_has_happened() -> None:
     told = [(s.metric, s.tag, s.value) for s in Tally(20).samples() if s.tag is not None]
-    expected = [(Metric.TRIALS, status, 0) for status in Status]
+    expected = [(Metric.TRIALS, status, 0) for status in (*Status, "waiting")]
     expected += [(Metric.DIVERGENCES, cause, 0) for cause in Cause]
     assert sorted(told, key=str) == sorted(expected, key=str)
     assert value(Tally(20), Metric.PLANNED) == 20
@@ -64,6 +64,9 @@ def test_trials_are_counted_by_status_and_divergences_by_cause() -> None:
     assert value(tally, Metric.TRIALS, "completed") == 1
     assert value(tally, Metric.TRIALS, "diverged") == 3
     assert value(tally, Metric.TRIALS, "running") == 1
+    tally.trial_waits("t0004")
+    assert value(tally, Metric.TRIALS, "running") == 0
+    assert value(tally, Metric.TRIALS, "waiting") == 1
     assert value(tally, Metric.DIVERGENCES, "nonfinite") == 2
     assert value(tally, Metric.DIVERGENCES, "zombie") == 1
     assert value(tally, Metric.DIVERGENCES, "exploded") == 0

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import random
+import statistics
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sweep.search.clock import SinceActivation, TrainedEpochs, make_clock
+from sweep.search.clock import Reading, SinceActivation, TrainedEpochs, make_clock
 from sweep.spec.check import check_sweep
-from sweep.spec.strategy import AshaScheduler
+from sweep.spec.strategy import AshaScheduler, trained_epochs
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.warn import warnings
 
@@ -23,8 +29,10 @@ def spec_of(**changes: Any) -> SweepSpec:
 def test_plain_clock_counts_trained_epochs_and_passes_dice_on() -> None:
     clock = TrainedEpochs()
     clock.start("t0000", 5, None)
-    assert clock.read("t0000", 3, 0.5) == (3, 0.5)
-    assert clock.read("t0000", 4, None) == (4, None)
+    assert clock.read("t0000", 3, 0.5) == ("t0000", 3, 0.5)
+    time = clock.read("t0000", 4, None).time
+    assert time < 1  # nothing to be judged by
+    assert list(clock.late()) == []
 
 
 def baseline_of(*dice: float | None) -> SinceActivation:
@@ -35,63 +43,122 @@ def baseline_of(*dice: float | None) -> SinceActivation:
     return clock
 
 
-def test_gain_is_the_best_so_far_minus_the_baselines_in_the_same_epoch() -> None:
-    clock = baseline_of(0.1, 0.4, 0.3, 0.5)
-    clock.start("t0001", 2, None)
-    assert clock.read("t0001", 1, 0.1) == (-1, None)
-    assert clock.read("t0001", 2, 0.4) == (0, None)
-    assert clock.read("t0001", 3, 0.45) == (1, pytest.approx(0.05))
-    assert clock.read("t0001", 4, 0.2) == (2, pytest.approx(-0.05))
+def read(
+    clock: SinceActivation, name: str, switch_on: int, dice: Sequence[float | None]
+) -> list[Reading]:
+    """All readings of a trial."""
+    clock.start(name, switch_on, None)
+    return [clock.read(name, epochs, value) for epochs, value in enumerate(dice, start=1)]
+
+
+def test_time_is_that_since_the_switch_on_and_at_most_a_quarter_of_all_epochs() -> None:
+    clock = baseline_of(*[0.5] * 20)
+    early = read(clock, "t0001", 0, [0.5] * 20)
+    late = read(clock, "t0002", 15, [0.5] * 20)
+    assert [reading.time for reading in early] == [n // 4 for n in range(1, 21)]
+    assert [max(reading.time, 0) for reading in late] == [0] * 15 + [1, 2, 3, 4, 5]
+    # The inverse, of every time that there is.
+    for switch_on, readings in ((0, early), (15, late)):
+        for time in range(1, 6):
+            first = next(n for n, reading in enumerate(readings, start=1) if reading.time >= time)
+            assert trained_epochs(time, switch_on) == first
+
+
+def test_score_is_the_gain_of_the_best_so_far_plus_the_spread_of_the_differences() -> None:
+    clock = baseline_of(0.1, 0.2, 0.3, 0.4, 0.5, 0.4, 0.6, 0.6)
+    *_, at_7, at_8 = read(clock, "t0001", 4, [0.1, 0.2, 0.3, 0.4, 0.6, 0.4, 0.5, 0.7])
+    # Since the switch-on the differences are 0.1, 0, −0.1, 0.1; of three the spread is √(2/3)/10.
+    assert at_7 == ("t0001", 1, pytest.approx(0.6 - 0.6 + math.sqrt(2 / 3) / 10))
+    spread = statistics.pstdev([0.1, 0, -0.1, 0.1])
+    assert at_8 == ("t0001", 2, pytest.approx(0.7 - 0.6 + spread))
+
+
+@given(st.lists(st.floats(0, 1), min_size=5, max_size=40), st.integers(0, 5), st.randoms())
+def test_spread_of_the_running_sums_is_that_of_all_differences(
+    dice: list[float], switch_on: int, draw: random.Random
+) -> None:
+    control = [draw.random() for _ in dice]
+    last = read(baseline_of(*control), "t0001", switch_on, dice)[-1]
+    spread = statistics.pstdev([d - c for d, c in zip(dice, control, strict=True)][switch_on:] or [0])
+    if last.time >= 1:
+        assert last.score == pytest.approx(max(dice) - max(control) + spread, abs=1e-9)
 
 
 def test_later_switch_on_has_no_advantage_of_its_longer_training() -> None:
     """Two trials that gain 0.02 on the baseline at once are equal, whenever they switch on."""
     dice = [epoch / 100 for epoch in range(20)]
     clock = baseline_of(*dice)
-    for name, warmup in (("t0001", 2), ("t0002", 12)):
-        clock.start(name, warmup, None)
-        for epochs in range(1, warmup + 1):
-            clock.read(name, epochs, dice[epochs - 1])
-        time, gain = clock.read(name, warmup + 1, dice[warmup] + 0.02)
-        assert (time, gain) == (1, pytest.approx(0.02))
+    for name, switch_on in (("t0001", 4), ("t0002", 12)):
+        gained = [value + 0.02 * (epoch >= switch_on) for epoch, value in enumerate(dice)]
+        readings = read(clock, name, switch_on, gained)
+        first = next(reading for reading in readings if reading.time == 1)
+        assert first.score == pytest.approx(0.02)
 
 
-def test_epoch_that_the_baseline_has_not_reached_has_no_score_yet() -> None:
-    clock = baseline_of(0.1, 0.2)
-    clock.start("t0001", 1, None)
-    assert clock.read("t0001", 3, 0.4) == (2, None)
-    clock.read("t0000", 3, 0.3)
-    assert clock.read("t0001", 3, 0.4) == (2, pytest.approx(0.1))
+def test_one_that_changes_much_is_preferred_to_one_that_changes_nothing() -> None:
+    clock = baseline_of(*[0.5] * 8)
+    idle, bold = (
+        read(clock, name, 4, [0.5] * 4 + since)[-1].score
+        for name, since in (("t0001", [0.5] * 4), ("t0002", [0.3, 0.4, 0.5, 0.5]))
+    )
+    assert idle == 0
+    assert bold is not None
+    assert bold > idle
+
+
+def test_epoch_that_the_baseline_has_not_reached_has_its_score_when_it_has() -> None:
+    clock = baseline_of(0.1, 0.2, 0.3)
+    *_, before, ahead = read(clock, "t0001", 1, [0.1, 0.2, 0.3, 0.5, 0.6])
+    assert (before, ahead) == (("t0001", 1, None), ("t0001", 1, None))
+    assert list(clock.late()) == []
+    clock.read("t0000", 4, 0.4)
+    # As it was then: the best of four epochs, the spread of three differences.
+    spread = statistics.pstdev([0, 0, 0.1])
+    assert list(clock.late()) == [("t0001", 1, pytest.approx(0.1 + spread))]
+    assert list(clock.late()) == []
+    clock.end("t0000")
+    (last,) = clock.late()
+    assert last.score == pytest.approx(0.2 + statistics.pstdev([0, 0, 0.1, 0.2]))
+
+
+def test_trial_that_has_ended_is_not_read_late() -> None:
+    clock = baseline_of(0.1)
+    read(clock, "t0001", 1, [0.1, 0.2, 0.3, 0.5])
+    clock.end("t0001")
+    clock.end("t0000")
+    assert list(clock.late()) == []
 
 
 def test_baseline_that_has_ended_is_compared_by_its_last_epoch() -> None:
     clock = baseline_of(0.1, 0.3)
     clock.end("t0000")
-    clock.start("t0001", 1, None)
-    assert clock.read("t0001", 9, 0.4) == (8, pytest.approx(0.1))
+    assert read(clock, "t0001", 3, [0.1, 0.3, 0.3, 0.4])[-1].score == pytest.approx(0.1)
 
 
 def test_baseline_without_any_dice_compares_with_nothing() -> None:
     clock = baseline_of()
     clock.end("t0000")
-    clock.start("t0001", 1, None)
-    assert clock.read("t0001", 2, 0.4) == (1, pytest.approx(0.4))
+    assert read(clock, "t0001", 1, [0.1, 0.2, 0.3, 0.4])[-1].score == pytest.approx(0.4)
+
+
+def test_epochs_without_a_measurement_are_in_no_spread() -> None:
+    clock = baseline_of(0.1, 0.2, None, 0.4)
+    score = read(clock, "t0001", 0, [0.2, None, 0.4, 0.5])[-1].score
+    assert score == pytest.approx(0.1 + statistics.pstdev([0.1, 0.1]))
 
 
 def test_baseline_is_never_judged_and_neither_is_a_trial_that_never_measured() -> None:
-    clock = baseline_of(0.1, 0.3)
-    time, _ = clock.read("t0000", 3, 0.9)
-    assert time < 1
-    clock.start("t0001", 1, None)
-    assert clock.read("t0001", 2, None) == (1, None)
+    clock = baseline_of(0.1, 0.3, 0.3, 0.3)
+    assert clock.read("t0000", 5, 0.9).time < 1
+    assert all(reading.time < 1 for reading in read(clock, "t0001", 1, [None] * 4))
 
 
 def test_gains_are_compared_where_the_warmup_is_searched_beside_a_baseline() -> None:
     spec = spec_of()
     assert spec.compares_gains
     assert isinstance(make_clock(spec), SinceActivation)
-    # 3 epochs of ramp-up and a tenth of 40; the first to switch on trains 38 epochs from there.
-    assert spec.rungs() == [7, 14, 28]
+    # From a 25th of 40 on; at its end a trial of 40 epochs is at 10.
+    assert spec.rungs() == [2, 4, 8]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +226,7 @@ def test_baseline_counts_as_a_trial_and_a_grid_makes_room_for_it() -> None:
 def test_first_judgement_that_is_filled_in_is_possible_in_the_shortest_training() -> None:
     spec = unset(trainer={"epochs": 3}, loss={"rampup_epochs": 10})
     assert isinstance(spec.scheduler, AshaScheduler)
-    assert (spec.scheduler.grace_period, spec.scheduler.clock) == (3, "activation")
+    assert (spec.scheduler.grace_period, spec.scheduler.clock) == (1, "activation")
     assert list(check_sweep(spec)) == []
 
 

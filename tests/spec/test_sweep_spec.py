@@ -32,7 +32,7 @@ def test_a_bare_name_stands_for_a_mapping_with_that_name() -> None:
 
 def test_a_mapping_without_a_name_is_one_of_the_default() -> None:
     assert sweep(scheduler={"reduction_factor": 2}).scheduler == AshaScheduler(
-        grace_period=19, reduction_factor=2, rung_factor=2, clock="epochs"
+        grace_period=19, reduction_factor=2, rung_factor=2, clock="epochs", pause=False
     )
     assert sweep(searcher={"seed": 4}).searcher.name == "tpe"
 

@@ -66,8 +66,8 @@ def test_a_sound_sweep_gives_no_warning() -> None:
         ({"scheduler": {"grace_period": 100}}, "a trial of 100 epochs is first judged after 100 "
          "(`scheduler.grace_period`), at its end: the scheduler prunes no trial"),
         ({"scheduler": {"grace_period": 98, "clock": "activation"}, "presets": ["baseline"]},
-         "a trial of 100 epochs trains at most 98 after its switch-on, but is first judged "
-         "after 98 (`scheduler.grace_period`): the scheduler prunes no trial"),
+         "a trial of 100 epochs is at 25 by `scheduler.clock: activation` at its end, but is first "
+         "judged after 98 (`scheduler.grace_period`): the scheduler prunes no trial"),
         ({"loss": {"sqrt_epsilon": 0}}, EPSILON),
         ({"space": {"loss.sqrt_epsilon": {"choice": [0, 1e-6]}}}, EPSILON),
         ({"loss": {"sqrt_mode": "clamp"},
