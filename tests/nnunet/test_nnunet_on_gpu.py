@@ -12,7 +12,11 @@ from sweep.nnunet.trainer import nnUNetTrainerGeometric
 from sweep.record import Cause, Stage
 from sweep.trainer.guard import Diverged
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
+    # nnU-Net's own cross-entropy: on a GPU it is not the same in every run.
+    pytest.mark.filterwarnings("ignore:nll_loss2d:UserWarning"),
+]
 MakeTrainer = Callable[..., nnUNetTrainerGeometric]
 
 
