@@ -2,6 +2,8 @@
 
 python -m sweep.run benchmarks/curves/one_circle.yaml --results /tmp/curves
 python benchmarks/tables.py /tmp/curves/one_circle benchmarks/curves/one_circle.json
+
+`curves/peers_N.json` are sweeps of `peers.yaml` with `--set scheduler=none --set seed=N`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.record import Status, TrialRecord
+from sweep.spec.load import load_sweep
 from sweep.store.read import read_records
 
 CURVES = Path(__file__).with_name("curves")
@@ -77,7 +80,7 @@ def _row(record: TrialRecord) -> dict[str, object]:
 def main(results: Path, target: Path) -> None:
     records = read_records(results)
     rows = ",\n".join(json.dumps(_row(record)) for record in records)
-    epochs = len(records[0].history)  # the baseline comes first and runs to the end
+    epochs = load_sweep(results / "sweep.yaml").trainer.epochs
     target.write_text(f'{{"epochs": {epochs}, "trials": [\n{rows}\n]}}\n', encoding="utf-8")
 
 

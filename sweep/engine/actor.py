@@ -54,8 +54,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     """Trains the ``config.yaml`` of a trial's folder; one Ray step is one epoch.
 
     Epochs that were trained before, by this trial or its trunk, are told in a first step, all at
-    once. The step after the last epoch carries the outcome. It is not marked as Ray's ``done``: Ray shows
-    results so marked to no scheduler, and ours is the one who records them.
+    once. The step after the last epoch carries the outcome. It is not marked as Ray's ``done``: Ray
+    shows results so marked to no scheduler, and ours is the one who records them.
 
     What stands in the folder is what is trained: nothing else is sent to the worker. Where the
     folder holds a checkpoint (the worker died, the sweep was interrupted) it goes on from there.

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sweep.engine.judge import Judge
+from sweep.engine.proposals import Proposals
 from sweep.engine.replicates import Replicates
 from sweep.engine.trunks import Trunks
 from sweep.record import (
@@ -24,21 +26,17 @@ from sweep.record import (
     Status,
     TrialRecord,
 )
-from sweep.search.clock import make_clock
-from sweep.search.scheduler import Decision, make_scheduler
-from sweep.search.searcher import make_searcher
-from sweep.search.warm_start import best_of, read_warm_start
+from sweep.search.decision import Decision
 from sweep.spec.confirm import replicate_settings
 from sweep.spec.load import to_yaml
 from sweep.spec.naming import label
 from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
-from sweep.spec.trunk import activation, branching_epochs, switch_on, trunk_key
+from sweep.spec.trunk import branching_epochs, switch_on, trunk_key
 from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted, TrialWaits
 from sweep.store.layout import trial_number
 from sweep.store.store import Store
 from sweep.strict_json import finite_or_none
-
 
 MOST_WAITING = 32
 """Trials that may wait for their warm-up while further ones are proposed."""
@@ -79,16 +77,11 @@ class Conductor:
         self._spec = spec
         self._store = store
         self._observers = tuple(observers)
-        earlier = store.earlier(lambda: read_warm_start(spec)) if spec.warm_start else []
-        self._enqueued = best_of(earlier, spec.warm_start.enqueue if spec.warm_start else 0)
-        self._searcher = make_searcher(spec, first=len(spec.presets) + len(self._enqueued))
-        for record in earlier:
-            self._searcher.learn(record)
-        self._scheduler = make_scheduler(spec)
-        self._clock = make_clock(spec)
+        self._proposals = Proposals(spec, store)
+        self._judge = Judge(spec)
         self._trials: dict[str, _Trial] = {}  # those without an end
         self._waiting: deque[str] = deque()  # of these, the ones that are to be executed
-        self._paused: set[str] = set()  # of these, the ones that the scheduler holds
+        self._paused: set[str] = set()  # of these, the ones that are held at a rung
         self._trunks = Trunks()
         self._shares = bool(branching_epochs(spec))
         self._proposed = 0
@@ -215,54 +208,33 @@ class Conductor:
         self._open(_Trial(trial_id, of.parameters, of.preset, replicate), settings)
 
     def _start_next(self) -> None:
-        presets, enqueued = self._spec.presets, self._enqueued
-        if self._proposed < len(presets):
-            name = presets[self._proposed]
-            self._start_given(self._spec.parameters_of(self._spec.preset_trial(name)), name)
-        elif self._proposed < len(presets) + len(enqueued):
-            parameters = enqueued[self._proposed - len(presets)]
-            self._start_given(parameters)
-        else:
-            self._propose()
-
-    def _start_given(
-        self, parameters: Mapping[str, ParameterValue], preset: str | None = None
-    ) -> None:
-        trial = self._start(parameters, preset)
-        # What it proposes itself, a searcher knows to be running. This it has to be told.
-        self._searcher.tell(trial.record(None))
-
-    def _propose(self) -> None:
-        parameters = self._searcher.ask(self._proposed)
-        if parameters is None:
+        proposal = self._proposals.ask(self._proposed)
+        if proposal is None:
             self._exhausted = True
-            self._scheduler.expect(0)
+            self._judge.expect(0)
             self._settle()
             return
-        self._start(self._spec.to_train(parameters))
-
-    def _start(self, parameters: Mapping[str, ParameterValue], preset: str | None = None) -> _Trial:
+        parameters, preset = proposal.parameters, proposal.preset
         known = self._spec.preset_trial(preset) if preset is not None else None
         settings = known or self._spec.trial(parameters)
         config = to_yaml(settings)
         trial_id = self._store.start_trial(self._proposed, parameters, config, preset)
-        return self._open(_Trial(trial_id, parameters, preset), settings)
+        trial = _Trial(trial_id, parameters, preset)
+        self._open(trial, settings)
+        if proposal.given:
+            self._proposals.tell(trial.record(None))
 
-    def _open(self, trial: _Trial, settings: TrialSettings) -> _Trial:
+    def _open(self, trial: _Trial, settings: TrialSettings) -> None:
         self._trials[trial.trial_id] = trial
         self._waiting.append(trial.trial_id)
         length = switch_on(settings)
         self._trunks.add(trial.trial_id, trunk_key(settings), length if self._shares else 0)
         if trial.replicate is None:
             self._proposed += 1
-            active = activation(settings)
-            self._clock.start(trial.trial_id, active, trial.preset)
-            self._scheduler.expect(max(0, self._spec.trials - self._proposed))
-            if active < settings.trainer.epochs or not self._spec.compares_gains:
-                self._scheduler.start(trial.trial_id)
+            self._judge.expect(max(0, self._spec.trials - self._proposed))
+            self._judge.start(trial.trial_id, settings, trial.preset)
         for observer in self._observers:
             observer.trial_started(trial.trial_id, trial.parameters)
-        return trial
 
     def _take(self, trial: _Trial, metrics: EpochMetrics) -> Decision:
         """Decide on an epoch that is recorded, now or in an earlier session."""
@@ -272,21 +244,14 @@ class Conductor:
             observer.epoch_reported(trial.trial_id, metrics)
         if trial.replicate is not None:  # it is compared with its like at its end, and only then
             return Decision.CONTINUE
-        epochs = metrics.epoch + 1
         # As it was recorded: a NaN that an earlier session saw is None when it is replayed.
         value = finite_or_none(metrics.val_dice)
-        reading = self._clock.read(trial.trial_id, epochs, value)
-        self._report_late()
-        return self._scheduler.report(*reading) if reading.time >= 1 else Decision.CONTINUE
+        return self._judge.report(trial.trial_id, metrics.epoch + 1, value)
 
     def _tell_wait(self, trial_id: str) -> None:
         if self._store.note_wait(trial_id):
             for observer in self._observers:
                 observer.trial_waits(trial_id)
-
-    def _report_late(self) -> None:
-        for reading in self._clock.late():
-            self._scheduler.report(*reading)
 
     def _hold(self, trial_id: str) -> None:
         if trial_id in self._waiting:  # it was handed out in an earlier session
@@ -298,7 +263,7 @@ class Conductor:
 
         While records are replayed nothing is ended here: it is recorded how each trial ended.
         """
-        for trial_id, decision in [*self._scheduler.decided()]:
+        for trial_id, decision in self._judge.decided():
             if decision is Decision.CONTINUE:
                 self._paused.remove(trial_id)
                 self._waiting.append(trial_id)
@@ -329,10 +294,8 @@ class Conductor:
         record = trial.record(outcome)
         self._trunks.end(trial.trial_id)
         if trial.replicate is None:
-            self._clock.end(trial.trial_id)
-            self._report_late()
-            self._scheduler.end(trial.trial_id, outcome.status)
-            self._searcher.tell(record)
+            self._judge.end(trial.trial_id, outcome.status)
+            self._proposals.tell(record)
         for observer in self._observers:
             observer.trial_ended(record)
         self._store.discard_checkpoints(trial.trial_id, best=not self._keeps_best(record))
@@ -370,7 +333,7 @@ class Conductor:
                     )
                     self._open(trial, self._settings_of(record, record.replicate))
                     if record.replicate is None:
-                        self._searcher.tell(trial.record(None))
+                        self._proposals.tell(trial.record(None))
                 case EpochRecorded():
                     trial = self._trials[event.trial_id]
                     decision = self._take(trial, _metrics(event, record))

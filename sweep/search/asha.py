@@ -44,9 +44,9 @@ class Asha(OnArrival):
         mode: whether the highest or the lowest value is the best.
 
     Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020,
-    Algorithm 2. There trials wait at a rung to be promoted (see `Halving`); here, as in Ray Tune and
-    Optuna, one that is not promoted on arrival is stopped, so that a searcher that learns hears at
-    once how it ended.
+    Algorithm 2. There trials wait at a rung to be promoted (see `Halving`); here, as in Ray Tune
+    and Optuna, one that is not promoted on arrival is stopped, so that a searcher that learns hears
+    at once how it ended.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
 """When, and by what, trials are compared: what a scheduler is told of an epoch.
 
 Trials that switch on at different epochs are hard to compare. After equally many trained epochs one
-has just begun what the other has finished; after equally many epochs since then the later one is further in its training and has the better Dice for that alone. The gain over a baseline in
-the same epoch takes that advantage away. ``benchmarks/clocks.py`` measures what is left, and what
-each rule here is worth.
+has just begun what the other has finished; after equally many epochs since then the later one is
+further in its training and has the better Dice for that alone. The gain over a baseline in the same
+epoch takes that advantage away. ``benchmarks/clocks.py`` measures what each rule here is worth.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 from sweep.spec.presets import BASELINE
 from sweep.spec.strategy import TRAINED_EPOCHS_OF_A_TICK
 from sweep.spec.sweep import SweepSpec
+
 
 class Reading(NamedTuple):
     """What a scheduler is told of a trial.

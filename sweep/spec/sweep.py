@@ -167,7 +167,9 @@ class SweepSpec(TrialSettings):
                 clock = best_clock(self.space) if BASELINE in self.presets else "epochs"
                 scheduler = scheduler.model_copy(update={"clock": clock})
             # A spec is frozen for those who use it; here it is being made.
-            object.__setattr__(self, "scheduler", with_periods(scheduler, self.extents, self.searcher))
+            object.__setattr__(
+                self, "scheduler", with_periods(scheduler, self.extents, self.searcher)
+            )
         return self
 
     def trial(self, parameters: Mapping[str, ParameterValue]) -> TrialSettings:

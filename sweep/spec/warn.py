@@ -140,6 +140,12 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
             else f"{first}, at its end"
         )
         yield f"a trial of {counted(most, 'epoch')} {told}: the scheduler prunes no trial"
+    if rungs and spec.time_budget and getattr(spec.scheduler, "pause", False):
+        yield (
+            "all trials come to the first rung before the best of them go on "
+            "(`scheduler.pause`), so where `time_budget` ends the sweep, none may have trained to "
+            "its end; `pause: false` judges each at once"
+        )
     inside = [] if spec.compares_gains else [rung for rung in rungs if rung <= warmup]
     if extents.uses_geometric_loss and inside:
         right = extents.default_grace_period

@@ -103,6 +103,9 @@ class MlflowTracker:
         )
         run.epoch = metrics.epoch
 
+    def trial_waits(self, trial_id: str) -> None:
+        """Nothing was measured."""
+
     def trial_ended(self, record: TrialRecord) -> None:
         run = self._runs[record.trial_id]
         if run.ended:

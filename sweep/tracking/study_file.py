@@ -72,6 +72,9 @@ class StudyFile:
             number = trial_number(trial_id)
             self._update(lambda study: study.running(number).report(dice, metrics.epoch))
 
+    def trial_waits(self, trial_id: str) -> None:
+        """Nothing was measured."""
+
     def trial_ended(self, record: TrialRecord) -> None:
         if record.replicate is None:
             self._update(lambda study: study.end(record))

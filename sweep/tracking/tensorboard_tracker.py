@@ -49,6 +49,9 @@ class TensorBoardTracker:
         self._write(trial_id, Summary(value=values), metrics.epoch)
         self._writers[trial_id].flush()  # so that it is seen while the trial runs
 
+    def trial_waits(self, trial_id: str) -> None:
+        """Nothing was measured."""
+
     def trial_ended(self, record: TrialRecord) -> None:
         self._writers.pop(record.trial_id).close()
 

@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from sweep.record import EpochMetrics, ParameterValue, TrialRecord
+from sweep.record import EpochMetrics, Observer, ParameterValue, TrialRecord
 
 
-class Tracker(Protocol):
+class Tracker(Observer, Protocol):
     """An observer of the conductor that has to be closed.
 
     A sweep that goes on after an interruption tells everything again from its beginning: a tracker
     must not log it twice.
     """
-
-    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None: ...
-
-    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None: ...
-
-    def trial_ended(self, record: TrialRecord) -> None: ...
 
     def close(self) -> None: ...
 
@@ -61,7 +55,7 @@ class Forgiving:
         self._try(lambda tracker: tracker.epoch_reported(trial_id, metrics))
 
     def trial_waits(self, trial_id: str) -> None:
-        """Trackers log what is measured."""
+        self._try(lambda tracker: tracker.trial_waits(trial_id))
 
     def trial_ended(self, record: TrialRecord) -> None:
         self._try(lambda tracker: tracker.trial_ended(record))

@@ -53,8 +53,9 @@ def fit(
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
-        for metrics in told if report is not None else ():
-            report(metrics)
+        if report is not None:
+            for metrics in told:
+                report(metrics)
 
 
 def epochs(

@@ -482,7 +482,7 @@ def test_epoch_is_recorded_before_anything_is_decided_on_it(
             [record] = store.records()
             assert record.status is status
 
-    monkeypatch.setattr("sweep.engine.conductor.make_scheduler", lambda spec: Witness())
+    monkeypatch.setattr("sweep.engine.judge.make_scheduler", lambda spec: Witness())
     conductor = Conductor(spec_of(trials=1), store)
     name = begin(conductor)
     for number in range(3):
@@ -632,7 +632,7 @@ def test_another_version_of_a_scheduler_changes_nothing_that_was_recorded(
         def end(self, trial_id: str, status: Status) -> None:
             pass
 
-    monkeypatch.setattr("sweep.engine.conductor.make_scheduler", lambda spec: Strict())
+    monkeypatch.setattr("sweep.engine.judge.make_scheduler", lambda spec: Strict())
     with Store.open(tmp_path / "toy") as store:
         Conductor(spec, store)
         records = {record.trial_id: record for record in store.records()}

@@ -79,7 +79,9 @@ def test_spread_of_the_running_sums_is_that_of_all_differences(
 ) -> None:
     control = [draw.random() for _ in dice]
     last = read(baseline_of(*control), "t0001", switch_on, dice)[-1]
-    spread = statistics.pstdev([d - c for d, c in zip(dice, control, strict=True)][switch_on:] or [0])
+    spread = statistics.pstdev(
+        [d - c for d, c in zip(dice, control, strict=True)][switch_on:] or [0]
+    )
     if last.time >= 1:
         assert last.score == pytest.approx(max(dice) - max(control) + spread, abs=1e-9)
 

@@ -53,6 +53,9 @@ class Broken:
         self.calls += 1
         raise OSError("the disk is full")
 
+    def trial_waits(self, *_: object) -> None:
+        self.calls += 1
+
     def trial_ended(self, *_: object) -> None:
         self.calls += 1
 

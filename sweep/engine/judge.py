@@ -1,0 +1,57 @@
+"""Clock and scheduler together: what is to become of the trials of the search, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sweep.record import Status
+from sweep.search.clock import make_clock
+from sweep.search.scheduler import Decision, make_scheduler
+from sweep.spec.settings import TrialSettings
+from sweep.spec.sweep import SweepSpec
+from sweep.spec.trunk import activation
+
+
+class Judge:
+    """Decides; its state is a function of the calls, so repeating them restores it.
+
+    Args:
+        spec: the effective spec.
+    """
+
+    def __init__(self, spec: SweepSpec) -> None:
+        self._clock = make_clock(spec)
+        self._scheduler = make_scheduler(spec)
+        self._spares_the_inactive = spec.compares_gains
+
+    def expect(self, to_come: int) -> None:
+        """Take note of how many trials have not been started yet."""
+        self._scheduler.expect(to_come)
+
+    def start(self, trial_id: str, settings: TrialSettings, preset: str | None) -> None:
+        """Take note of a trial. One that the clock never comes to is never judged."""
+        active = activation(settings)
+        self._clock.start(trial_id, active, preset)
+        if active < settings.trainer.epochs or not self._spares_the_inactive:
+            self._scheduler.start(trial_id)
+
+    def report(self, trial_id: str, epochs: int, dice: float | None) -> Decision:
+        """Judge a trial that has trained ``epochs`` epochs, the last with this validation Dice."""
+        reading = self._clock.read(trial_id, epochs, dice)
+        self._report_late()
+        return self._scheduler.report(*reading) if reading.time >= 1 else Decision.CONTINUE
+
+    def end(self, trial_id: str, status: Status) -> None:
+        """Take note that the trial has ended with this final status."""
+        self._clock.end(trial_id)
+        self._report_late()
+        self._scheduler.end(trial_id, status)
+
+    def decided(self) -> Iterable[tuple[str, Decision]]:
+        """Trials that pause and need not any more, once each: CONTINUE or STOP."""
+        return list(self._scheduler.decided())
+
+    def _report_late(self) -> None:
+        """What a trial is worth may be known only when the baseline has come as far."""
+        for reading in self._clock.late():
+            self._scheduler.report(*reading)
