@@ -57,6 +57,9 @@ class Meter:
     def trial_started(self, *_: Any) -> None:
         pass
 
+    def trial_waits(self, *_: Any) -> None:
+        pass
+
     def epoch_reported(self, *_: Any) -> None:
         pass
 

@@ -73,6 +73,9 @@ class Watch:
             self.between.append(now - self.ended[-1])
         self.started[trial_id] = self._last[trial_id] = now
 
+    def trial_waits(self, trial_id: str) -> None:
+        pass
+
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         now = time.perf_counter()
         beside = now - self._last[trial_id] - metrics.seconds

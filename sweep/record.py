@@ -272,7 +272,7 @@ class Observer(Protocol):
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None: ...
 
     def trial_waits(self, trial_id: str) -> None:
-        """No worker has the trial, from now until it reports its next epoch."""
+        """The trial waits for a worker; it has gone on when it reports its next epoch."""
 
     def trial_ended(self, record: TrialRecord) -> None: ...
 

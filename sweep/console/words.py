@@ -82,7 +82,9 @@ def count_words(
     every = dot.join(parts.values())
     if width is None or every.cell_len <= width:
         return every
-    return dot.join(part for status, part in parts.items() if counts[status]) or every
+    shown = {status for status, count in counts.items() if count}
+    shown |= {Status.RUNNING} if waiting else set()
+    return dot.join(part for status, part in parts.items() if status in shown) or every
 
 
 def dice_words(dice: float | None) -> str:

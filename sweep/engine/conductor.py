@@ -88,14 +88,15 @@ class Conductor:
         self._exhausted = False
         self._leading = -math.inf  # best Dice of the trials that have ended with a result
         self._replaying = True
-        self._given_up: list[str] = []  # found out in the replay
+        self._given_up: set[str] = set()  # found out in the replay
         self._replicates = Replicates(spec, store)
         self._replay()
         self._replicates = Replicates(spec, store)  # the replay may have asked in its midst
         self._replaying = False
-        for trial_id in self._given_up:  # where the crash came before their end
-            if trial_id in self._trials:
-                self._prune(self._trials[trial_id])
+        for trial_id in sorted(self._given_up & self._paused):  # a crash came before their end
+            self._prune(self._trials[trial_id])
+        for trial_id in sorted(self._paused):  # or before somebody was told
+            self._tell_wait(trial_id)
         self._discard_trunks(search_has_ended=False)
 
     def subscribe(self, observer: Observer) -> None:
@@ -108,10 +109,14 @@ class Conductor:
         return len(self._trials) - len(self._waiting) - len(self._paused)
 
     @property
+    def has_waiting(self) -> bool:
+        """Whether a trial is to be executed as soon as it may start."""
+        return bool(self._waiting)
+
+    @property
     def finished(self) -> bool:
-        """True when no trial is left to hand out."""
-        none_left = not self._waiting and not self._paused
-        return none_left and self._all_proposed and not self._confirms
+        """True when every trial has ended: one that executes may pause, and be handed out again."""
+        return not self._trials and self._all_proposed and not self._confirms
 
     def next_trial(self) -> Path | None:
         """Folder of the next trial to execute, with its ``config.yaml``; None for now, or for good
@@ -186,7 +191,7 @@ class Conductor:
 
     @property
     def _all_proposed(self) -> bool:
-        return self._exhausted or self._proposed >= self._spec.trials
+        return self._exhausted or self._proposed >= self._proposals.most
 
     @property
     def _confirms(self) -> bool:
@@ -231,7 +236,7 @@ class Conductor:
         self._trunks.add(trial.trial_id, trunk_key(settings), length if self._shares else 0)
         if trial.replicate is None:
             self._proposed += 1
-            self._judge.expect(max(0, self._spec.trials - self._proposed))
+            self._judge.expect(max(0, self._proposals.most - self._proposed))
             self._judge.start(trial.trial_id, settings, trial.preset)
         for observer in self._observers:
             observer.trial_started(trial.trial_id, trial.parameters)
@@ -257,6 +262,14 @@ class Conductor:
         if trial_id in self._waiting:  # it was handed out in an earlier session
             self._waiting.remove(trial_id)
         self._paused.add(trial_id)
+        self._trunks.pause(trial_id)
+
+    def _let_on(self, trial_id: str) -> None:
+        """Of a trial that pauses an earlier session has recorded an epoch more: it was let on."""
+        self._paused.remove(trial_id)
+        self._given_up.discard(trial_id)
+        self._waiting.append(trial_id)
+        self._judge.let_on(trial_id)
 
     def _settle(self) -> None:
         """Let go on, or end, what pauses and is decided by now.
@@ -264,11 +277,13 @@ class Conductor:
         While records are replayed nothing is ended here: it is recorded how each trial ended.
         """
         for trial_id, decision in self._judge.decided():
+            if trial_id not in self._paused:  # at its last epoch, where it need not wait
+                continue
             if decision is Decision.CONTINUE:
                 self._paused.remove(trial_id)
                 self._waiting.append(trial_id)
             elif self._replaying:
-                self._given_up.append(trial_id)
+                self._given_up.add(trial_id)
             else:
                 self._prune(self._trials[trial_id])
 
@@ -280,6 +295,7 @@ class Conductor:
             return Decision.PAUSE
         if trial_id in self._waiting:  # it paused, and may go on at once
             self._waiting.remove(trial_id)
+            self._trunks.start(trial_id)
         return Decision.CONTINUE
 
     def _prune(self, trial: _Trial) -> None:
@@ -323,7 +339,7 @@ class Conductor:
         """Repeat what was recorded: searcher, scheduler and observers end as they were."""
         records = {record.trial_id: record for record in self._store.records()}
         events = list(self._store.journal())
-        last = {event.trial_id: event for event in events}
+        last = {e.trial_id: e for e in events if not isinstance(e, TrialWaits)}
         for event in events:
             record = records[event.trial_id]
             match event:
@@ -335,21 +351,28 @@ class Conductor:
                     if record.replicate is None:
                         self._proposals.tell(trial.record(None))
                 case EpochRecorded():
-                    trial = self._trials[event.trial_id]
-                    decision = self._take(trial, _metrics(event, record))
-                    # What was recorded stands, whatever this version of a scheduler would decide;
-                    # but a trial may still be to stop, where a crash came before its end.
-                    if decision is Decision.STOP and event is last[event.trial_id]:
-                        self._prune(trial)
-                    elif decision is Decision.PAUSE:
-                        self._hold(event.trial_id)
-                    self._settle()
+                    is_last = event is last[event.trial_id]
+                    self._replay_epoch(
+                        self._trials[event.trial_id], _metrics(event, record), is_last
+                    )
                 case TrialWaits():
                     for observer in self._observers:
                         observer.trial_waits(event.trial_id)
                 case TrialEnded():
                     assert record.outcome is not None
                     self.end(event.trial_id, record.outcome)
+
+    def _replay_epoch(self, trial: _Trial, metrics: EpochMetrics, is_last: bool) -> None:
+        if trial.trial_id in self._paused:
+            self._let_on(trial.trial_id)
+        decision = self._take(trial, metrics)
+        # What was recorded stands, whatever this version of a scheduler would decide; but a trial
+        # may still be to stop, where a crash came before its end.
+        if decision is Decision.STOP and is_last:
+            self._prune(trial)
+        elif decision is Decision.PAUSE:
+            self._hold(trial.trial_id)
+        self._settle()
 
     def _settings_of(self, record: TrialRecord, replicate: Replicate | None) -> TrialSettings:
         """Of a trial of the search, or of a replicate of it."""

@@ -23,6 +23,7 @@ class Judge:
         self._clock = make_clock(spec)
         self._scheduler = make_scheduler(spec)
         self._spares_the_inactive = spec.compares_gains
+        self._last_epoch: dict[str, int] = {}
 
     def expect(self, to_come: int) -> None:
         """Take note of how many trials have not been started yet."""
@@ -31,19 +32,32 @@ class Judge:
     def start(self, trial_id: str, settings: TrialSettings, preset: str | None) -> None:
         """Take note of a trial. One that the clock never comes to is never judged."""
         active = activation(settings)
+        self._last_epoch[trial_id] = settings.trainer.epochs
         self._clock.start(trial_id, active, preset)
         if active < settings.trainer.epochs or not self._spares_the_inactive:
             self._scheduler.start(trial_id)
 
     def report(self, trial_id: str, epochs: int, dice: float | None) -> Decision:
-        """Judge a trial that has trained ``epochs`` epochs, the last with this validation Dice."""
+        """Judge a trial that has trained ``epochs`` epochs, the last with this validation Dice.
+
+        Where these are all that it has to train, what it reached is evidence, and it goes on to its
+        end.
+        """
         reading = self._clock.read(trial_id, epochs, dice)
         self._report_late()
-        return self._scheduler.report(*reading) if reading.time >= 1 else Decision.CONTINUE
+        if reading.time < 1:
+            return Decision.CONTINUE
+        decision = self._scheduler.report(*reading)
+        return decision if epochs < self._last_epoch[trial_id] else Decision.CONTINUE
+
+    def let_on(self, trial_id: str) -> None:
+        """Take note that a trial that pauses went on, whatever would be decided now."""
+        self._scheduler.let_on(trial_id)
 
     def end(self, trial_id: str, status: Status) -> None:
         """Take note that the trial has ended with this final status."""
         self._clock.end(trial_id)
+        del self._last_epoch[trial_id]
         self._report_late()
         self._scheduler.end(trial_id, status)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sweep.record import ParameterValue, TrialRecord
 from sweep.search.searcher import make_searcher
 from sweep.search.warm_start import best_of, read_warm_start
+from sweep.spec.space import grid_size
 from sweep.spec.sweep import SweepSpec
 from sweep.store.store import Store
 
@@ -42,6 +43,14 @@ class Proposals:
         self._searcher = make_searcher(spec, first=len(spec.presets) + len(self._enqueued))
         for record in earlier:
             self._searcher.learn(record)
+
+    @property
+    def most(self) -> int:
+        """Number of trials that there will be, unless the searcher runs out of configurations."""
+        given = len(self._spec.presets) + len(self._enqueued)
+        if self._spec.drawn and self._spec.searcher.name != "grid":
+            return self._spec.trials
+        return min(self._spec.trials, given + grid_size(self._spec.drawn))
 
     def ask(self, number: int) -> Proposal | None:
         """The configuration of the trial with this number; None: there are no more."""

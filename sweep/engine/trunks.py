@@ -51,6 +51,10 @@ class Trunks:
         if epochs >= length:
             self._leave(trial_id)
 
+    def pause(self, trial_id: str) -> None:
+        """Nobody trains the trial for now: what it was training of its trunk another one may."""
+        self._leave(trial_id)
+
     def end(self, trial_id: str) -> None:
         self._leave(trial_id)
         del self._of[trial_id]

@@ -50,7 +50,8 @@ class _NotPickled:
 class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
     """Hands the conductor's trials to Ray, at most ``capacity()`` at a time.
 
-    A trial is proposed only when a slot is free for it, so that every proposal knows all results.
+    A trial is proposed only when a slot is free for it, so that a searcher that learns knows all
+    results before it proposes.
 
     Args:
         conductor: has the trials.
@@ -95,7 +96,7 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         """Once, a trial that trains nothing: while all wait for the warm-up that the first one
         trains, a second worker starts, which takes seconds. Ray keeps one for the next trial.
         """
-        if not self._may_start_ahead or not self._conductor.executing:
+        if not self._may_start_ahead or not self._conductor.has_waiting:
             return None
         self._may_start_ahead = False
         return {"folder": NO_TRIAL, "label": ""} | self._of_all

@@ -21,5 +21,7 @@ class OnArrival:
 
     def start(self, trial_id: str) -> None: ...
 
+    def let_on(self, trial_id: str) -> None: ...
+
     def decided(self) -> Iterable[tuple[str, Decision]]:
         return ()

@@ -83,7 +83,6 @@ class Halving:
         self._reduction_factor = reduction_factor
         self._to_come = 0
         self._trials: dict[str, _Trial] = {}
-        self._out: set[str] = set()
 
     def expect(self, to_come: int) -> None:
         """Take note of how many trials have not been started yet."""
@@ -129,7 +128,7 @@ class Halving:
             quota = self._quota(len(rung.recorded) + unknown)
             yield from self._decide(rung, quota, unknown)
             # To the next rung can come who is under way to it, and who may yet be promoted here.
-            unknown = min(quota - rung.promoted, len(rung.waiting) + unknown)
+            unknown = max(0, min(quota - rung.promoted, len(rung.waiting) + unknown))
 
     def _decide(self, rung: _Rung, quota: int, unknown: int) -> Iterator[tuple[str, Decision]]:
         """Promote from the front, give up from the back.
@@ -141,22 +140,30 @@ class Halving:
         # The worst case for one that waits: all of them come and are better.
         certain = quota - unknown
         while rung.waiting and bisect_left(rung.recorded, rung.waiting[0]) < certain:
-            yield self._promote(rung, rung.waiting[0]), Decision.CONTINUE
+            trial_id = rung.waiting[0][1]
+            self.let_on(trial_id)
+            yield trial_id, Decision.CONTINUE
         while rung.waiting and bisect_left(rung.recorded, rung.waiting[-1]) >= quota:
-            trial_id = rung.waiting.pop()[1]
-            self._out.add(trial_id)
-            yield trial_id, Decision.STOP
+            yield rung.waiting.pop()[1], Decision.STOP
 
-    def _promote(self, rung: _Rung, place: _Place) -> str:
-        rung.waiting.remove(place)  # the first
-        rung.promoted += 1
-        trial = self._trials[place[1]]
-        trial.places.append(place)
+    def let_on(self, trial_id: str) -> None:
+        """Take note that a trial that pauses went on, as an earlier session had decided.
+
+        It may have known less or more of what was to come: a sweep that is extended has more trials
+        than it had when it decided.
+        """
+        trial = self._trials[trial_id]
+        rung = self._rungs[trial.level]
+        if trial.place is None:
+            rung.under_way -= 1
+        else:
+            _remove(rung.waiting, trial.place)
+            rung.promoted += 1
+            trial.places.append(trial.place)
+            trial.place = None
         trial.level += 1
-        trial.place = None
         if trial.level < len(self._rungs):
             self._rungs[trial.level].under_way += 1
-        return place[1]
 
     def _leave(self, trial_id: str) -> _Trial | None:
         """Forget where the trial stands; what it has left at rungs stays."""

@@ -46,6 +46,10 @@ class Scheduler(Protocol):
         """Take note that the trial has ended with this final status."""
         ...
 
+    def let_on(self, trial_id: str) -> None:
+        """Take note that a trial that pauses went on, as an earlier session had decided."""
+        ...
+
     def decided(self) -> Iterable[tuple[str, Decision]]:
         """Trials that pause and need not any more, once each: CONTINUE or STOP."""
         ...

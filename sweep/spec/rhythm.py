@@ -18,9 +18,7 @@ from sweep.spec.tree import late_keys
 S = TypeVar("S", bound=StoppingScheduler)
 
 RUNG_FACTOR_SINCE_ACTIVATION = 2
-"""Trials that are looked at more often train 15 % fewer epochs. One within 0.005 of the winner is
-kept in 95 to 100 % of the orders, and in 97 to 100 % where each rung lies three times as late
-(``benchmarks/clocks.py``)."""
+"""Trials that are looked at more often train fewer epochs, and the leaders are kept as often."""
 
 
 def best_clock(space: Mapping[str, Distribution]) -> Literal["epochs", "activation"]:

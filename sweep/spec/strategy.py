@@ -121,8 +121,8 @@ class AshaScheduler(StoppingScheduler):
     taking another; false: it is judged at once, by those that came before it.
 
     Fewer epochs for the same winner, whatever the order of the trials; but the first trial comes to
-    its end late. null: true where the searcher learns nothing from earlier trials (random, grid,
-    qmc), which would have to wait for them.
+    its end late. null: true for the searchers that learn nothing from earlier trials (random, grid,
+    qmc); the others would have to propose most trials before they know how any has ended.
     """
 
     def rungs(self, max_epochs: int) -> list[int]:

@@ -266,7 +266,7 @@ class SweepSpec(TrialSettings):
 
     @property
     def compares_gains(self) -> bool:
-        """Whether trials are compared by their gain over the baseline, since their switch-on."""
+        """Whether trials are compared by what they promise over the baseline, since activation."""
         scheduler = self.scheduler
         return isinstance(scheduler, StoppingScheduler) and scheduler.clock == "activation"
 

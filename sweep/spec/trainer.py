@@ -34,7 +34,7 @@ class CommonTrainer(Settings):
     threads: int = Field(default=1, ge=1)
     """CPU threads of torch; sums depend on it in the last bit, so it is a setting."""
     deterministic: bool = True
-    """Ask torch for deterministic kernels."""
+    """Ask torch for deterministic kernels: the same numbers in every run on the same device."""
 
 
 class MonaiTrainer(CommonTrainer):

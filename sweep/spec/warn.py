@@ -142,7 +142,7 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
         yield f"a trial of {counted(most, 'epoch')} {told}: the scheduler prunes no trial"
     if rungs and spec.time_budget and getattr(spec.scheduler, "pause", False):
         yield (
-            "all trials come to the first rung before the best of them go on "
+            "most trials come to the first rung before the first of them goes on "
             "(`scheduler.pause`), so where `time_budget` ends the sweep, none may have trained to "
             "its end; `pause: false` judges each at once"
         )
@@ -204,6 +204,11 @@ def _about_searcher(spec: SweepSpec) -> Iterator[str]:
         yield (
             f"`searcher: gp` learns nothing from the trials that `{spec.scheduler.name}` prunes, "
             "only from completed, early-stopped and diverged ones; `tpe` learns from all"
+        )
+    if spec.searcher.learns and getattr(spec.scheduler, "pause", False):
+        yield (
+            f"`scheduler.pause` with `searcher: {spec.searcher.name}`: most trials are proposed "
+            "before any has ended that it could learn from"
         )
     listed = [f"`{key}`" for key, kind in spec.drawn.items() if isinstance(kind, Listed)]
     if isinstance(spec.searcher, CmaesSearcher) and listed:

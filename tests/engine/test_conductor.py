@@ -9,7 +9,7 @@ import random
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,9 +49,10 @@ SPACE = {
 GRID = {"optimizer.lr": {"grid": [0.1, 0.2, 0.3]}, "early_stopping.patience": {"choice": [2, 4, 8]}}
 ASHA = {"name": "asha", "grace_period": 1, "reduction_factor": 2, "pause": False}
 HALVING = ASHA | {"pause": True}
+WEIGHT = {"loss.weights.boundary": {"loguniform": [1e-3, 1]}}
 CONTROLLED = {
     "loss.warmup_epochs": {"randint": [1, 4]},
-    "loss.weights.boundary": {"loguniform": [1e-3, 1]},
+    **WEIGHT,
     "early_stopping.patience": {"choice": [2, None]},
 }
 HYPERBAND = {"name": "hyperband", "grace_period": 1, "reduction_factor": 2}
@@ -151,13 +152,22 @@ SWEEPS = {
 
 
 def execute(conductor: Conductor, at_a_time: int = 1) -> None:
-    """Run trials to their ends; of several at a time each reports one epoch in turn."""
+    """Run trials to their ends; of several at a time each reports one epoch in turn.
+
+    As Ray, it asks for trials whenever a slot is free, and never again once all is finished.
+    """
     running: list[tuple[str, Curve, Iterator[EpochMetrics]]] = []
+    over = False
     while True:
-        while len(running) < at_a_time and (folder := conductor.next_trial()) is not None:
+        while len(running) < at_a_time and not over:
+            folder = conductor.next_trial()
+            over = folder is None and conductor.finished
+            if folder is None:
+                break
             curve = train(folder)
             running.append((folder.name, curve, iter(curve.epochs)))
         if not running:
+            assert conductor.finished
             return
         name, curve, epochs = running.pop(0)
         metrics = next(epochs, None)
@@ -292,6 +302,74 @@ def test_sweep_whose_trials_pause_ends_the_same_however_many_run_at_a_time_and_d
         killed = run_and_be_killed(spec, Path(folder) / "killed", kills, at_a_time)
     assert killed == whole
     assert sum(record.status is Status.PRUNED for record in whole) >= 9
+
+
+@pytest.mark.parametrize("order", range(4))
+def test_trial_that_pauses_in_its_trunk_leaves_it_to_those_who_need_it(
+    order: int, tmp_path: Path
+) -> None:
+    """Without any weight a trial is in its trunk to its end, and others wait for it."""
+    spec = spec_of(
+        scheduler=HALVING | {"clock": "epochs"},
+        searcher={"name": "random", "seed": order},
+        trials=14,
+        space={
+            "loss.weights.boundary": {"choice": [0, 0.1]},
+            "loss.rampup_epochs": {"randint": [0, 4]},
+        },
+        loss={"warmup_epochs": 2, "weights": {"compactness": 0, "aspect": 0}},
+    )
+    records = run(spec, tmp_path / "toy", at_a_time=3)
+    assert all(record.status.is_final for record in records)
+    assert len(records) == 14
+
+
+@pytest.mark.parametrize("epochs", range(2, 40, 3))
+def test_sweep_that_runs_out_of_configurations_goes_on_as_it_would_have(
+    epochs: int, tmp_path: Path
+) -> None:
+    spec = spec_of(space=GRID, searcher="grid", scheduler=HALVING, trials=12)
+    whole = run(spec, tmp_path / "whole")
+    assert run_and_be_killed(spec, tmp_path / "killed", [(epochs, True)]) == whole
+
+
+@pytest.mark.parametrize("writes", range(10, 70, 5))
+@pytest.mark.parametrize("first", [4, 6])
+def test_extended_sweep_lets_on_whom_it_had_let_on(first: int, writes: int, tmp_path: Path) -> None:
+    spec = SWEEPS["control_halving"]
+    folder = tmp_path / "toy"
+    Store.create(folder, to_yaml(spec)).close()
+    with MortalStore.open(folder) as store:
+        assert isinstance(store, MortalStore)
+        store.writes_left = writes
+        with suppress(Killed):
+            execute(Conductor(spec.model_copy(update={"trials": first}), store), at_a_time=3)
+        before = {record.trial_id: record for record in store.records()}
+    with Store.open(folder) as store:
+        execute(Conductor(spec, store), at_a_time=3)
+        records = store.records()
+    assert len(records) == 9
+    for record in records:
+        assert record.status.is_final
+        if record.trial_id in before:
+            known = before[record.trial_id].history
+            assert record.history[: len(known)] == known
+
+
+def test_trial_at_a_rung_with_its_last_epoch_goes_on_to_its_end(tmp_path: Path) -> None:
+    spec = spec_of(
+        scheduler=HALVING,
+        trials=8,
+        replay_patience=True,
+        space={"loss.warmup_epochs": {"choice": [1, EPOCHS - 1]}, **WEIGHT},
+    )
+    assert spec.rungs() == [1, 2]  # where one that warms up for 11 epochs is after 12
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(globals(), "curve_of", sound_curve)
+        records = run(spec, tmp_path / "toy")
+    late = [r for r in records if r.parameters["loss.warmup_epochs"] == EPOCHS - 1]
+    assert late
+    assert {record.status for record in late} == {Status.COMPLETED}
 
 
 @every_sweep

@@ -43,6 +43,20 @@ space:
   loss.sqrt_epsilon: {choice: [0, 1.0e-6]}
   loss.weights.boundary: {loguniform: [1.0e-3, 1.0]}
 """
+PAUSING = """\
+trials: 10
+searcher: random
+scheduler: {name: asha, reduction_factor: 3}
+data: {source: shapes, difficulty: 0.5, size: 32, count: 15}
+trainer: {epochs: 16, batch_size: 4, device: cpu}
+network: {name: unet, channels: [4, 8]}
+loss: {rampup_epochs: 0}
+early_stopping: {patience: null}
+resources: {cpu: 0.5, gpu: 0}
+space:
+  loss.warmup_epochs: {randint: [0, 9]}
+  loss.weights.boundary: {loguniform: [1.0e-3, 1.0]}
+"""
 # The deepest level of these networks is one pixel: too small for the instance norm of dynunet,
 # which raises in its first step; attention_unet can do with it. Of a raw dataset that shows only
 # when it is trained on.
@@ -273,6 +287,29 @@ def test_no_process_of_the_sweep_outlives_it(swept: Run) -> None:
     while (left := living_in_session(swept.pid)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left == []
+
+
+def test_trials_that_wait_at_rungs_end_the_same_on_one_worker_and_on_four(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(PAUSING)
+    runs = []
+    for workers in (1, 4):
+        name = f"on{workers}"
+        options = ["--set", f"name={name}", "--set", f"max_concurrent={workers}"]
+        process = start(tmp_path, "tiny.yaml", "--no-dashboard", *options)
+        run = finish(process, tmp_path / "results" / name)
+        assert run.code == 0, run.stderr
+        runs.append(run)
+    one, four = (
+        {row["trial_id"]: (row["status"], row["val_dice"], row["epochs"]) for row in run.ranking}
+        for run in runs
+    )
+    assert one == four
+    assert sorted(status for status, *_ in one.values()).count("pruned") >= 6
+    for trial_id in one:
+        epochs = [[line["val_dice"] for line in run.history(trial_id)] for run in runs]
+        assert epochs[0] == epochs[1]
+    waits = [line for line in (runs[0].folder / "journal.jsonl").open() if '"wait"' in line]
+    assert waits
 
 
 def test_second_run_into_the_same_results_is_refused_at_once(swept: Run) -> None:

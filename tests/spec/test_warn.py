@@ -95,9 +95,12 @@ def test_a_sound_sweep_gives_no_warning() -> None:
          "`searcher: cmaes` searches numbers; the listed values of `seed` are left to a TPE for "
          "each"),
         ({"searcher": "random", "time_budget": "1h"},
-         "all trials come to the first rung before the best of them go on (`scheduler.pause`), so "
-         "where `time_budget` ends the sweep, none may have trained to its end; `pause: false` "
+         "most trials come to the first rung before the first of them goes on (`scheduler.pause`), "
+         "so where `time_budget` ends the sweep, none may have trained to its end; `pause: false` "
          "judges each at once"),
+        ({"scheduler": {"name": "asha", "pause": True}},
+         "`scheduler.pause` with `searcher: tpe`: most trials are proposed before any has ended "
+         "that it could learn from"),
         ({"trials": 8}, "`searcher: tpe` learns from trial 10 on, but there are 8 trials: all are "
          "random"),
     ],

@@ -29,6 +29,9 @@ class Listener:
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         self.told.append((trial_id, metrics))
 
+    def trial_waits(self, trial_id: str) -> None:
+        self.told.append((trial_id, "waits"))
+
     def trial_ended(self, record: TrialRecord) -> None:
         self.told.append(record)
 
