@@ -76,8 +76,8 @@ class Extents:
 
     @property
     def default_grace_since_activation(self) -> int:
-        """A 25th of the epochs: where it can be told what a trial promises."""
-        return max(1, round(self.most_epochs / 25))
+        """A 25th of the epochs, at least 2, for one difference has no spread."""
+        return min(max(2, round(self.most_epochs / 25)), self.most_epochs)
 
     @property
     def most_epochs_since_activation(self) -> int:

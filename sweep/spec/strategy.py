@@ -86,7 +86,7 @@ class StoppingScheduler(Settings):
 
     null: of trained epochs, one past the longest warm-up plus ramp-up of the space, at most
     `trainer.epochs`, since before that all trials are the same run; 1 where no geometric loss is
-    used. Since activation: a 25th of `trainer.epochs`.
+    used. Since activation: a 25th of `trainer.epochs`, at least 2.
     """
     clock: Literal["epochs", "activation"] | None = None
     """What is compared when. epochs: validation Dice, after so many trained epochs.

@@ -358,16 +358,16 @@ def test_extended_sweep_lets_on_whom_it_had_let_on(first: int, writes: int, tmp_
 
 def test_trial_at_a_rung_with_its_last_epoch_goes_on_to_its_end(tmp_path: Path) -> None:
     spec = spec_of(
-        scheduler=HALVING,
+        scheduler=HALVING | {"grace_period": 2},
         trials=8,
         replay_patience=True,
-        space={"loss.warmup_epochs": {"choice": [1, EPOCHS - 1]}, **WEIGHT},
+        space={"loss.warmup_epochs": {"choice": [1, EPOCHS - 2]}, **WEIGHT},
     )
-    assert spec.rungs() == [1, 2]  # where one that warms up for 11 epochs is after 12
+    assert spec.rungs() == [2]  # where one that warms up for 10 epochs is after 12
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(globals(), "curve_of", sound_curve)
         records = run(spec, tmp_path / "toy")
-    late = [r for r in records if r.parameters["loss.warmup_epochs"] == EPOCHS - 1]
+    late = [r for r in records if r.parameters["loss.warmup_epochs"] == EPOCHS - 2]
     assert late
     assert {record.status for record in late} == {Status.COMPLETED}
 

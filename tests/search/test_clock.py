@@ -228,7 +228,7 @@ def test_baseline_counts_as_a_trial_and_a_grid_makes_room_for_it() -> None:
 def test_first_judgement_that_is_filled_in_is_possible_in_the_shortest_training() -> None:
     spec = unset(trainer={"epochs": 3}, loss={"rampup_epochs": 10})
     assert isinstance(spec.scheduler, AshaScheduler)
-    assert (spec.scheduler.grace_period, spec.scheduler.clock) == (1, "activation")
+    assert (spec.scheduler.grace_period, spec.scheduler.clock) == (2, "activation")
     assert list(check_sweep(spec)) == []
 
 
