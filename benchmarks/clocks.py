@@ -1,6 +1,6 @@
 """By which clock and which score trials should be compared, and whether they should wait for it.
 
-    python benchmarks/clocks.py [one_circle …] [--orders 10] [--concurrent 2]
+    python benchmarks/clocks.py [one_circle …] [--orders 4] [--concurrent 2]
 
 Recorded curves of real sweeps (`tables.py`; all of them, or those that are named) are replayed
 through the real schedulers in random orders, two trials at a time. A rule is
@@ -12,7 +12,8 @@ through the real schedulers in random orders, two trials at a time. A rule is
   far in the same epoch; *promise*: the same plus the standard deviation of the differences in
   single epochs since activation.
 - when it judges. *arrival*: `Asha`, by those that came before; *pause*: `Halving`, by all.
-- the first rung, in hundredths of a training; each later one comes after twice as much time.
+- the first rung, in hundredths of a training, at least 2; each later one comes after twice as
+  much time.
 - the share that goes on.
 
 *Epochs*: what a script that knows none of this trains (no warm-up is shared, Dice by trained
@@ -62,7 +63,7 @@ class Rule:
     shares: bool = True
 
     def rungs(self, table: Table) -> list[int]:
-        first = max(1, round(self.first * table.epochs / 100))
+        first = max(2, round(self.first * table.epochs / 100))
         if self.clock == "epochs":
             first += max(trial.warmup for trial in table.trials)
             return rung_epochs(table.epochs, first, self.factor)
@@ -205,7 +206,7 @@ def main() -> None:
     known = tables()
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*", default=[*known], metavar="table")
-    parser.add_argument("--orders", type=int, default=10)
+    parser.add_argument("--orders", type=int, default=4)
     parser.add_argument("--concurrent", type=int, default=2)
     arguments = parser.parse_args()
     chosen = {name: known[name] for name in arguments.names}
