@@ -638,6 +638,8 @@ def test_trial_that_was_told_to_stop_stays_pruned_though_its_end_was_not_recorde
         )
         assert diary.told[-1] == ("end", pruned)
         assert begin(again) == good
+        assert again.next_trial() is None
+        again.end(good, Outcome(status=Status.COMPLETED))
         assert again.finished
 
 
