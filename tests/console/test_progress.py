@@ -36,6 +36,20 @@ def test_trials_are_counted_by_status(progress: Progress, story: Any) -> None:
     assert progress.finished_trials == 6
 
 
+def test_trial_that_waits_is_not_running_until_its_next_epoch(
+    progress: Progress, story: Any
+) -> None:
+    for number in range(3):
+        story.start(number, 0.5)
+    progress.trial_waits("t0001")
+    assert (progress.counts[Status.RUNNING], progress.waiting) == (2, 1)
+    progress.epoch_reported("t0001", EpochMetrics(epoch=1, val_dice=0.6))
+    assert (progress.counts[Status.RUNNING], progress.waiting) == (3, 0)
+    progress.trial_waits("t0002")
+    story.end(2, Status.PRUNED)
+    assert (progress.counts[Status.RUNNING], progress.waiting) == (2, 0)
+
+
 def test_running_trial_shows_its_epochs_and_its_last_and_best_dice(
     progress: Progress, story: Any
 ) -> None:

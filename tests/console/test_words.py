@@ -48,6 +48,12 @@ def test_counts_are_one_line_with_zeros_dimmed() -> None:
     assert styles == {"2 running": "cyan", "0 early-stopped": "dim", "13 diverged": "red"}
 
 
+def test_waiting_trials_stand_beside_the_running_ones_also_where_there_is_little_room() -> None:
+    counts = {Status.RUNNING: 0, Status.PRUNED: 0, Status.DIVERGED: 13}
+    assert count_words(counts, waiting=3).plain == "0 running · 3 waiting · 0 pruned · 13 diverged"
+    assert count_words(counts, 20, waiting=3).plain == "0 running · 3 waiting · 13 diverged"
+
+
 def test_dice_has_four_digits_or_a_dash() -> None:
     assert dice_words(0.91236) == "0.9124"
     assert dice_words(0.0) == "0.0000"

@@ -58,6 +58,23 @@ def test_each_event_is_told_once_with_all_that_is_recorded_of_it(store: Store) -
     assert news(follower) == [(name, epoch(1)), *store.records()]
 
 
+def test_a_wait_is_told_once_and_again_after_the_next_epoch(store: Store) -> None:
+    name = store.start_trial(0, {}, "")
+    store.append_epoch(name, epoch(0))
+    assert store.note_wait(name)
+    assert not store.note_wait(name)
+    store.append_epoch(name, epoch(1))
+    assert store.note_wait(name)
+    told = news(Follower(store.layout.folder))
+    assert told == [
+        (name, {}),
+        (name, epoch(0)),
+        (name, "waits"),
+        (name, epoch(1)),
+        (name, "waits"),
+    ]
+
+
 def test_who_comes_late_is_told_everything_in_its_order(store: Store) -> None:
     for number in range(2):
         store.start_trial(number, {}, "")
