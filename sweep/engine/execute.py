@@ -121,7 +121,7 @@ def execute(
         if scheduler.failure is not None:  # told in Ray's last step
             raise scheduler.failure
         # Ray ends by itself on a SIGUSR1, as some clusters send before they take a machine back.
-        over = conductor.finished and not conductor.executing
+        over = conductor.finished
         if over and site.uri is not None:
             clean_nodes(site.uri)
     return Ending.FINISHED if over else Ending.INTERRUPTED
