@@ -40,7 +40,7 @@ from sweep.record import Status
 from sweep.search.asha import Asha
 from sweep.search.decision import Decision
 from sweep.search.halving import Halving
-from sweep.spec.strategy import TRAINED_EPOCHS_OF_A_TICK, rung_epochs
+from sweep.spec.strategy import TRAINED_EPOCHS_OF_A_TICK, activation_time, rung_epochs
 
 CLOSE = (0.002, 0.005)
 
@@ -79,7 +79,7 @@ class Rule:
             case "activation":
                 return epochs - trial.warmup
             case _:
-                return min(epochs - trial.warmup, epochs // TRAINED_EPOCHS_OF_A_TICK)
+                return activation_time(epochs, trial.warmup)
 
 
 SCRIPT = Rule("epochs", "dice", "arrival", 1, 4, shares=False)

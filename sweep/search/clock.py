@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from sweep.spec.presets import BASELINE
-from sweep.spec.strategy import TRAINED_EPOCHS_OF_A_TICK
+from sweep.spec.strategy import activation_time
 from sweep.spec.sweep import SweepSpec
 
 
@@ -139,10 +139,9 @@ class SinceActivation:
         if trial_id == self._baseline:
             self._baseline_dice.append(dice)
             self._baseline_best.append(course.best)
-        since = epochs - course.activation
-        if since >= 1:
+        if epochs > course.activation:
             course.dice.append(dice)
-        time = min(since, epochs // TRAINED_EPOCHS_OF_A_TICK)
+        time = activation_time(epochs, course.activation)
         if time < 1 or math.isinf(course.best):
             return Reading(trial_id, min(time, 0), None)
         if not self._baseline_ended and epochs > len(self._baseline_best):

@@ -7,7 +7,7 @@ from typing import Any
 
 from sweep.spec.settings import GeometricWeights
 from sweep.spec.space import Distribution
-from sweep.spec.strategy import TRAINED_EPOCHS_OF_A_TICK
+from sweep.spec.strategy import activation_time
 
 WEIGHTS = tuple(f"loss.weights.{term}" for term in GeometricWeights.model_fields)
 
@@ -82,5 +82,4 @@ class Extents:
     @property
     def most_epochs_since_activation(self) -> int:
         """Most that the clock `activation` can show, of the configuration that activates first."""
-        since = self.most_epochs - self.shortest_rampup_end
-        return max(1, min(since, self.most_epochs // TRAINED_EPOCHS_OF_A_TICK))
+        return max(1, activation_time(self.most_epochs, self.shortest_rampup_end))

@@ -67,8 +67,18 @@ TRAINED_EPOCHS_OF_A_TICK = 4
 """Trained epochs that a trial has to have for each epoch of the clock `activation`."""
 
 
+def activation_time(epochs: int, activation: int) -> int:
+    """What the clock `activation` shows of a trial; below 1 where it has not begun.
+
+    Args:
+        epochs: that the trial has trained.
+        activation: number of epochs before its geometric loss acts in full.
+    """
+    return min(epochs - activation, epochs // TRAINED_EPOCHS_OF_A_TICK)
+
+
 def trained_epochs(time: int, activation: int) -> int:
-    """Epochs that a trial has trained when the clock `activation` first shows ``time``.
+    """Epochs that a trial has trained when `activation_time` is first ``time``.
 
     Args:
         time: at least 1.
