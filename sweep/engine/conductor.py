@@ -85,7 +85,6 @@ class Conductor:
         self._trunks = Trunks()
         self._shares = bool(branching_epochs(spec))
         self._proposed = 0
-        self._exhausted = False
         self._leading = -math.inf  # best Dice of the trials that have ended with a result
         self._replaying = True
         self._given_up: set[str] = set()  # found out in the replay
@@ -191,7 +190,7 @@ class Conductor:
 
     @property
     def _all_proposed(self) -> bool:
-        return self._exhausted or self._proposed >= self._proposals.most
+        return self._proposed >= self._proposals.most
 
     @property
     def _confirms(self) -> bool:
@@ -214,11 +213,6 @@ class Conductor:
 
     def _start_next(self) -> None:
         proposal = self._proposals.ask(self._proposed)
-        if proposal is None:
-            self._exhausted = True
-            self._judge.expect(0)
-            self._settle()
-            return
         parameters, preset = proposal.parameters, proposal.preset
         known = self._spec.preset_trial(preset) if preset is not None else None
         settings = known or self._spec.trial(parameters)

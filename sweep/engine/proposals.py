@@ -34,6 +34,9 @@ class Proposals:
     Args:
         spec: the effective spec.
         store: keeps what the searcher learns of earlier sweeps.
+
+    Attributes:
+        most: how many there are.
     """
 
     def __init__(self, spec: SweepSpec, store: Store) -> None:
@@ -43,17 +46,13 @@ class Proposals:
         self._searcher = make_searcher(spec, first=len(spec.presets) + len(self._enqueued))
         for record in earlier:
             self._searcher.learn(record)
+        self.most = spec.trials
+        if not spec.drawn or spec.searcher.name == "grid":
+            given = len(spec.presets) + len(self._enqueued)
+            self.most = min(spec.trials, given + grid_size(spec.drawn))
 
-    @property
-    def most(self) -> int:
-        """Number of trials that there will be, unless the searcher runs out of configurations."""
-        given = len(self._spec.presets) + len(self._enqueued)
-        if self._spec.drawn and self._spec.searcher.name != "grid":
-            return self._spec.trials
-        return min(self._spec.trials, given + grid_size(self._spec.drawn))
-
-    def ask(self, number: int) -> Proposal | None:
-        """The configuration of the trial with this number; None: there are no more."""
+    def ask(self, number: int) -> Proposal:
+        """The configuration of the trial with this number, below ``most``."""
         presets, enqueued = self._spec.presets, self._enqueued
         if number < len(presets):
             name = presets[number]
@@ -62,7 +61,8 @@ class Proposals:
         if number < len(presets) + len(enqueued):
             return Proposal(enqueued[number - len(presets)], None, given=True)
         drawn = self._searcher.ask(number)
-        return None if drawn is None else Proposal(self._spec.to_train(drawn), None, given=False)
+        assert drawn is not None, "more were asked for than there are"
+        return Proposal(self._spec.to_train(drawn), None, given=False)
 
     def tell(self, record: TrialRecord) -> None:
         """Tell the searcher of a trial's end, or that one runs which it has not proposed."""
