@@ -270,6 +270,11 @@ class SweepSpec(TrialSettings):
         scheduler = self.scheduler
         return isinstance(scheduler, StoppingScheduler) and scheduler.clock == "activation"
 
+    @property
+    def pauses(self) -> bool:
+        """Whether trials wait at rungs."""
+        return isinstance(self.scheduler, AshaScheduler) and bool(self.scheduler.pause)
+
     def _unknown(self, key: str) -> str:
         group, _, option = key.rpartition(".")
         if group == "trainer.options" and isinstance(self.trainer, CustomTrainer):

@@ -140,7 +140,7 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
             else f"{first}, at its end"
         )
         yield f"a trial of {counted(most, 'epoch')} {told}: the scheduler prunes no trial"
-    if rungs and spec.time_budget and getattr(spec.scheduler, "pause", False):
+    if rungs and spec.time_budget and spec.pauses:
         yield (
             "most trials come to the first rung before the first of them goes on "
             "(`scheduler.pause`), so where `time_budget` ends the sweep, none may have trained to "
@@ -205,7 +205,7 @@ def _about_searcher(spec: SweepSpec) -> Iterator[str]:
             f"`searcher: gp` learns nothing from the trials that `{spec.scheduler.name}` prunes, "
             "only from completed, early-stopped and diverged ones; `tpe` learns from all"
         )
-    if spec.searcher.learns and getattr(spec.scheduler, "pause", False):
+    if spec.searcher.learns and spec.pauses:
         yield (
             f"`scheduler.pause` with `searcher: {spec.searcher.name}`: most trials are proposed "
             "before any has ended that it could learn from"
