@@ -38,10 +38,7 @@ def _finding(results: Results, found: Tradeoff | None) -> str:
         return f"{few} ran on to where early stopping ends it: nothing to replay."
     step, longest, curves = found.enough, found.steps[-1], counted(found.curves, "curve")
     if not found.is_telling:
-        return (
-            f"Only {counted(found.curves, 'trial')} ran on to where each {found.heading} ends it: "
-            f"it takes {LEAST_CURVES} to call one enough."
-        )
+        return found.too_few
     if step is longest:
         return (
             f"No {found.heading} under {longest.label}, the longest that {curves} can answer for, "

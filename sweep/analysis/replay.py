@@ -17,6 +17,7 @@ from sweep.analysis.effective import LARGEST, rampup_end, setting_of
 from sweep.record import ParameterValue, Status, TrialRecord, searched
 from sweep.spec.replayed import candidates
 from sweep.spec.sweep import SweepSpec
+from sweep.spec.wording import counted
 from sweep.stopping import EarlyStopping
 
 PATIENCE = "early_stopping.patience"
@@ -150,6 +151,14 @@ class Tradeoff:
     def is_telling(self) -> bool:
         """Whether there are curves enough to call a candidate enough."""
         return self.curves >= LEAST_CURVES
+
+    @property
+    def too_few(self) -> str:
+        """What is to be said where it is not telling."""
+        return (
+            f"Only {counted(self.curves, 'trial')} ran on to where each {self.heading} ends it: "
+            f"it takes {LEAST_CURVES} to call one enough."
+        )
 
     @property
     def enough(self) -> Replayed:

@@ -12,7 +12,7 @@ from sweep.analysis.confirmation import confirmation
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.held_out import held_out
 from sweep.analysis.ranking import unfinished
-from sweep.analysis.replay import LEAST_CURVES, TOLERANCE, Tradeoff
+from sweep.analysis.replay import TOLERANCE, Tradeoff
 from sweep.analysis.verdict import on_test_split, selection_bias, verdict, warnings
 from sweep.analysis.words import trials
 from sweep.console.tables import causes, patience_table, ranking_table
@@ -57,10 +57,7 @@ def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> Non
         f" {TOLERANCE} Dice."
     )
     if not found.is_telling:
-        told = (
-            f"Only {counted(found.curves, 'trial')} ran on to where each {found.heading} ends it:"
-            f" it takes {LEAST_CURVES} to call one enough."
-        )
+        told = found.too_few
     elif found.enough is found.steps[-1]:
         told = (
             f"No {found.heading} under {found.enough.label} is enough: each costs {average} more"
