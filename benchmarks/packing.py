@@ -368,6 +368,8 @@ def main() -> None:
         return
     # The defaults of `deterministic: true`, but for cuDNN's search of the fastest algorithm.
     torch.backends.cudnn.benchmark = False
+    # Autograd's nodes were made on another stream than they are captured on, as is meant here.
+    torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
     counts = [n for n in (1, 2, 4, 8, 16) if n <= arguments.most]
     chosen, rows = problems(arguments.sizes), list[Row]()
 
