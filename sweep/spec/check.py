@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, product
 
 from sweep.errors import InputError
 from sweep.record import ParameterValue
 from sweep.spec.confirm import check_confirm, check_test
+from sweep.spec.despite import ENTANGLED, Unsure
 from sweep.spec.extents import WEIGHTS
 from sweep.spec.installed import how_to_install
 from sweep.spec.machine import Machine
@@ -16,44 +17,43 @@ from sweep.spec.space import Distribution, Grid, Listed, LogUniform, RandInt, gr
 from sweep.spec.strategy import CmaesSearcher, HyperbandScheduler, StoppingScheduler
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.trackers import missing
-from sweep.spec.tree import Finding, choosing_keys, types_of
+from sweep.spec.tree import Finding, choosing_keys, names_in, setting_names, types_of
 from sweep.spec.wording import shown
 
-ENTANGLED = (
-    ("data.folds", "data.fold"),
-    ("data.normalization", "augmentation.gamma.probability", "augmentation.gamma.mode"),
-    ("network.name", "network.deep_supervision", "network.dropout", "data.size", "data.patch_size",
-     "trainer.batch_size"),
-    ("loss.main", "loss.focal_gamma"),
-    ("loss.dice_weight", "loss.pixel_weight"),
-)  # fmt: skip
-"""Settings that limit each other."""
 MOST_TOLD = 20
 """Wrong values of one searched setting after which the rest is not looked at."""
 
 
-def check_space(spec: SweepSpec) -> Iterator[Finding]:
-    """Searched settings that there are not, and values that they cannot take."""
+def check_space(spec: SweepSpec, unsure: Unsure | None = None) -> Iterator[Finding]:
+    """Searched settings that there are not, and values that they cannot take.
+
+    Args:
+        unsure: settings that are not known; what they limit is not looked at.
+    """
+    unsure = unsure or Unsure()
     wrong = set()
     for key, distribution in spec.space.items():
-        for message in dict.fromkeys(_wrong_with(spec, key, distribution)):
-            wrong.add(key)
-            yield Finding(("space", key), message)
+        if key.partition(".")[0] in unsure and key in setting_names() and key not in names_in(spec):
+            wrong.add(key)  # of another kind than the one that was put back
+        elif not unsure.limits(key):
+            for message in dict.fromkeys(_wrong_with(spec, key, distribution)):
+                wrong.add(key)
+                yield Finding(("space", key), message)
     for group in ENTANGLED:
         searched = [key for key in group if key in spec.space and key not in wrong]
-        if len(searched) > 1:
+        if len(searched) > 1 and not unsure.any_of(group):
             yield from _check_together(spec, searched)
 
 
-def check_sweep(spec: SweepSpec) -> Iterator[Finding]:
-    """Settings of a valid sweep that contradict each other."""
-    yield from _check_grid(spec)
-    yield from _check_replayed(spec)
-    yield from _check_epochs(spec)
-    yield from _check_presets(spec)
-    yield from _check_warm_start(spec)
-    yield from check_confirm(spec)
-    yield from check_test(spec)
+def check_sweep(spec: SweepSpec, unsure: Unsure | None = None) -> Iterator[Finding]:
+    """Settings of a valid sweep that contradict each other.
+
+    Args:
+        unsure: settings that are not known; what reads them is not asked.
+    """
+    for reads, check in CHECKS:
+        if unsure is None or not unsure.any_of(reads):
+            yield from check(spec)
 
 
 def check_machine(spec: SweepSpec, machine: Machine) -> Iterator[Finding]:
@@ -123,12 +123,14 @@ def _check_replayed(spec: SweepSpec) -> Iterator[Finding]:
         yield Finding(("trials",), message)
 
 
-def _check_epochs(spec: SweepSpec) -> Iterator[Finding]:
-    extents, scheduler = spec.extents, spec.scheduler
-    most = extents.most_epochs
+def _check_clock(spec: SweepSpec) -> Iterator[Finding]:
     if spec.compares_gains and BASELINE not in spec.presets:
         message = "`activation` compares with the preset `baseline`: add `presets: [baseline]`"
         yield Finding(("scheduler", "clock"), message)
+
+
+def _check_rungs(spec: SweepSpec) -> Iterator[Finding]:
+    scheduler, most = spec.scheduler, spec.extents.most_epochs
     if isinstance(scheduler, StoppingScheduler) and (scheduler.grace_period or 0) > most:
         message = f"must be at most {most}, the epochs of a trial, but is {scheduler.grace_period}"
         yield Finding(("scheduler", "grace_period"), message)
@@ -137,6 +139,10 @@ def _check_epochs(spec: SweepSpec) -> Iterator[Finding]:
         if (scheduler.brackets or 0) > largest:
             message = f"must be at most {largest}, the rungs there are, but is {scheduler.brackets}"
             yield Finding(("scheduler", "brackets"), message)
+
+
+def _check_warmup(spec: SweepSpec) -> Iterator[Finding]:
+    extents, most = spec.extents, spec.extents.most_epochs
     shortest = int(extents.smallest("loss.warmup_epochs"))
     if shortest >= most and any(key in spec.space for key in WEIGHTS):
         key = "loss.warmup_epochs"
@@ -155,6 +161,9 @@ def _check_presets(spec: SweepSpec) -> Iterator[Finding]:
             for mistake in error.mistakes:
                 message = f"`{name}` does not fit this sweep: {mistake.key}: {mistake.message}"
                 yield Finding(("presets", index), message)
+
+
+def _check_room(spec: SweepSpec) -> Iterator[Finding]:
     if spec.given > spec.trials:
         each = "one for each preset" + " and enqueued one" * (spec.given > len(spec.presets))
         yield Finding(("trials",), f"must be at least {spec.given}, {each}, but is {spec.trials}")
@@ -222,3 +231,21 @@ def _bounds(distribution: Distribution) -> tuple[ParameterValue, ...]:
     listed = distribution.values if isinstance(distribution, Listed) else ()
     others = (value for value in listed if isinstance(value, bool | str | None))
     return (*dict.fromkeys(distribution.extent or ()), *others)
+
+
+COUNTED = ("trials", "space", "searcher", "presets", "warm_start", "replay_patience", "scheduler")
+"""What decides how many trials there are."""
+LENGTHS = ("trainer.epochs", "loss.warmup_epochs", "loss.rampup_epochs")
+CHECKS: tuple[tuple[tuple[str, ...], Callable[[SweepSpec], Iterator[Finding]]], ...] = (
+    (COUNTED, _check_grid),
+    (COUNTED, _check_replayed),
+    (("scheduler", "presets", "space"), _check_clock),
+    (("scheduler", "loss.weights", "space", *LENGTHS), _check_rungs),
+    (LENGTHS, _check_warmup),
+    (("presets", "data", "trainer", "network", "loss", "early_stopping"), _check_presets),
+    (COUNTED, _check_room),
+    (("searcher", "warm_start"), _check_warm_start),
+    (("confirm", "data", "trainer.kind", "trainer.fold"), check_confirm),
+    (("data", "trainer.kind"), check_test),
+)
+"""The settings that a check reads, and the check."""

@@ -7,7 +7,7 @@ of that part standing without effect, and whoever compares with and without it m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -174,7 +174,9 @@ def inactive(possible: Possible) -> Iterator[tuple[str, Rule]]:
 
 
 def without_effect(
-    settings: TrialSettings, written: Callable[[str], Any]
+    settings: TrialSettings,
+    written: Callable[[str], Any],
+    unsure: Container[str] = (),
 ) -> Iterator[tuple[Finding, bool]]:
     """What was asked for and has no effect, and whether that is a mistake.
 
@@ -185,6 +187,8 @@ def without_effect(
         settings: of a trial, or of a sweep.
         written: the value that the user gave a setting, by its dotted name; None where there is
             none, as where a preset gave it.
+        unsure: dotted names of settings that are not known; of what depends on them nothing is
+            said.
     """
     space = settings.space if isinstance(settings, SweepSpec) else {}
 
@@ -192,6 +196,8 @@ def without_effect(
         return _drawn(space[key]) if key in space else [value_of(settings, key)]
 
     for key, rule in inactive(possible):
+        if key in unsure or any(need in unsure for need in rule.needs):
+            continue
         if key in space:
             yield Finding(("space", key), f"is searched without any effect: {rule.why}"), True
         elif (value := written(key)) not in (None, _default(key)):

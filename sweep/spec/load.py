@@ -8,7 +8,6 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import Node
 from ruamel.yaml.representer import SafeRepresenter
@@ -16,14 +15,15 @@ from ruamel.yaml.representer import SafeRepresenter
 from sweep.errors import InputError, Mistake
 from sweep.spec.check import check_installed, check_machine, check_space, check_sweep
 from sweep.spec.confirm import confirmed_folds, fold_key, own_fold
+from sweep.spec.despite import Unsure, read_despite
 from sweep.spec.document import Document, read_document
 from sweep.spec.inactive import MONAI_ONLY, without_effect
 from sweep.spec.machine import Machine
 from sweep.spec.presets import PRESETS, check_preset
 from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec, check_name
-from sweep.spec.tree import Finding, setting_names
-from sweep.spec.wording import findings_of, shown
+from sweep.spec.tree import Finding
+from sweep.spec.wording import shown
 
 SWEEP_KEYS = [key for key in SweepSpec.model_fields if key not in TrialSettings.model_fields]
 
@@ -63,30 +63,25 @@ def load_sweep(
     """
     document = _read(path, overrides)
     if document.values.keys() <= TrialSettings.model_fields.keys():
-        raise InputError.single(
+        trial = Mistake(
             "this file has no `space`, so it describes a single trial; "
             f"run it with `python -m sweep.train {quote(document.file)}`",
             file=document.file,
         )
+        findings = read_despite(document, TrialSettings).findings
+        raise InputError([trial, *document.mistakes_from(findings)])
     mistaken_name = _fill_name(document, Path(path).stem)
-    findings: list[Finding] = []
-    spec: SweepSpec | None
-    try:
-        spec = SweepSpec.model_validate(document.values)
-    except ValidationError as error:
-        findings = findings_of(error, SweepSpec)
-        spec = _spec_despite(document, findings)
+    reading = read_despite(document, SweepSpec)
+    findings, spec, unsure = reading.findings, reading.settings, reading.unsure
     if spec is not None:
-        if not findings and not document.mistakes:  # what is unknown contradicts nothing
-            findings += check_sweep(spec)
-            idle = list(without_effect(spec, document.written))
-            findings += [finding for finding, refused in idle if refused]
-            _tell(document, (finding for finding, refused in idle if not refused), tell)
-        findings += check_space(spec)
-        if check_earlier and not findings and not document.mistakes:
-            findings += check_earlier(spec)
+        findings += check_sweep(spec, unsure)
+        idle = list(without_effect(spec, document.written, unsure))
+        findings += [finding for finding, refused in idle if refused]
+        _tell(document, (finding for finding, refused in idle if not refused), tell)
+        findings += check_space(spec, unsure)
+        findings += check_earlier(spec) if check_earlier and "warm_start" not in unsure else []
         findings += [*check_machine(spec, machine), *check_installed(spec)] if machine else []
-        findings += _look_at_data(document, spec, check_data)
+        findings += _look_at_data(document, spec, check_data, unsure)
         findings += _look_at_folds(spec, check_data)
     mistakes = document.mistakes_from([*mistaken_name, *findings])
     if mistakes or spec is None:
@@ -114,17 +109,14 @@ def load_trial(
             f"run it with `python -m sweep.run {quote(document.file)}`",
             file=document.file,
         )
-    findings: list[Finding] = []
-    try:
-        settings = TrialSettings.model_validate(document.values)
-    except ValidationError as error:
-        findings = findings_of(error, TrialSettings)
-    else:
-        idle = without_effect(settings, document.written)
+    reading = read_despite(document, TrialSettings)
+    findings, settings, unsure = reading.findings, reading.settings, reading.unsure
+    if settings is not None:
+        idle = without_effect(settings, document.written, unsure)
         _tell(document, (finding for finding, _ in idle), tell)
-        findings = _look_at_data(document, settings, check_data)
+        findings += _look_at_data(document, settings, check_data, unsure)
     mistakes = document.mistakes_from(findings)
-    if mistakes:
+    if mistakes or settings is None:
         raise InputError(mistakes)
     return settings
 
@@ -152,12 +144,16 @@ def to_yaml(settings: TrialSettings) -> str:
 
 
 def _look_at_data(
-    document: Document, settings: TrialSettings, check_data: CheckData | None
+    document: Document, settings: TrialSettings, check_data: CheckData | None, unsure: Unsure
 ) -> list[Finding]:
     """Mistakes of the data: those of a key as findings, those of the dataset's files noted."""
-    mistakes = check_data(settings) if check_data else ()
+    mistakes = check_data(settings) if check_data and "trainer.kind" not in unsure else ()
     document.mistakes += [mistake for mistake in mistakes if mistake.file]
-    return [Finding(tuple(m.key.split(".")), m.message) for m in mistakes if not m.file]
+    return [
+        Finding(tuple(mistake.key.split(".")), mistake.message)
+        for mistake in mistakes
+        if not mistake.file and mistake.key not in unsure
+    ]
 
 
 def _look_at_folds(spec: SweepSpec, check_data: CheckData | None) -> list[Finding]:
@@ -215,31 +211,6 @@ def _fill_name(document: Document, stem: str) -> list[Finding]:
         message = f"the file name {shown(stem)} cannot name a sweep; give a `name:`"
         return [Finding(("name",), message)]
     return []
-
-
-def _spec_despite(document: Document, findings: Sequence[Finding]) -> SweepSpec | None:
-    """What can still be looked at of a sweep that has mistakes: all are told at once.
-
-    The groups with mistakes are put back to their defaults, and what is searched in them is
-    passed over, for nothing can be said of it yet; but a name that is in no group is wrong anyway.
-    """
-    paths = [finding.path for finding in findings]
-    broken = {path[:2] if path[:1] == ("space",) else path[:1] for path in paths}
-    values = {key: value for key, value in document.values.items() if (key,) not in broken}
-    values["name"] = "unnamed"
-    if isinstance(values.get("space"), dict):
-        options = (key for key in values["space"] if str(key).startswith("trainer.options."))
-        known = [*setting_names(), *options]
-        unsure = {key for key in known if (key.partition(".")[0],) in broken}
-        values["space"] = {
-            key: value
-            for key, value in values["space"].items()
-            if ("space", key) not in broken and key not in unsure
-        }
-    try:
-        return SweepSpec.model_validate(values)
-    except ValidationError:  # nothing is left of the space
-        return None
 
 
 class _Representer(SafeRepresenter):

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from sweep.record import ParameterValue
+from sweep.spec.dialects import in_our_words
 from sweep.spec.space import (
     Choice,
     Distribution,
@@ -18,6 +21,7 @@ from sweep.spec.space import (
     RandInt,
     Uniform,
 )
+from sweep.spec.synonyms import plain
 from sweep.spec.wording import did_you_mean, near_miss, quoted, shown
 
 DISTRIBUTIONS: Mapping[str, type[Distribution]] = {
@@ -37,9 +41,21 @@ def parse_distribution(value: Any) -> Distribution:
     """
     if isinstance(value, Distribution):
         return value
+    try:
+        return _parse(value)
+    except ValueError as error:
+        several = isinstance(value, dict) and len(value.keys() & DISTRIBUTIONS.keys()) > 1
+        proposed = None if several else in_our_words(value)
+        if proposed is None or not _is_right(proposed) or proposed in str(error):
+            raise
+        # What is proposed as a whole need not be hinted at in part.
+        wrong = str(error).partition("; ")[0]
+        raise ValueError(f"{wrong}; did you mean `{proposed}`?") from None
+
+
+def _parse(value: Any) -> Distribution:
     if not isinstance(value, dict):
-        instead = f"{{choice: {shown(value)}}}" if isinstance(value, list) else "{randint: [0, 20]}"
-        raise ValueError(f"must be a distribution, such as `{instead}`, but is {shown(value)}")
+        raise ValueError(_no_distribution(value))
     if len(value) != 1:
         raise ValueError(f"must be one distribution, but is {shown(value)}")
     [(word, arguments)] = value.items()
@@ -51,15 +67,36 @@ def parse_distribution(value: Any) -> Distribution:
     return kind.parse(arguments)
 
 
+def _is_right(written: str) -> bool:
+    try:
+        _parse(YAML(typ="safe", pure=True).load(written))
+    except (ValueError, YAMLError):
+        return False
+    return True
+
+
+def _no_distribution(value: Any) -> str:
+    if isinstance(value, list):
+        instead = f"{{choice: {shown(value)}}}"
+        return f"must be a distribution, such as `{instead}`, but is {shown(value)}"
+    wrong = f"must be a distribution, such as `{{randint: [0, 20]}}`, but is {shown(value)}"
+    if value is None or (isinstance(value, str) and "(" in value):
+        return wrong
+    return f"{wrong}; a value that all trials have stands outside of `space`"
+
+
 def _unknown_distribution(word: str, arguments: Any) -> str:
+    name = quoted(str(word))
+    if plain(str(word)) in ("value", "fixed", "constant"):
+        return f"{name} is no distribution: what all trials have stands outside of `space`"
     if isinstance(arguments, dict):
         return (
-            f"{quoted(word)} is not a distribution; the settings of a group are searched by their "
+            f"{name} is not a distribution; the settings of a group are searched by their "
             "dotted names, such as `loss.warmup_epochs: {randint: [0, 20]}`"
         )
-    meant = NEAR_MISSES.get(word) or near_miss(word, DISTRIBUTIONS)
+    meant = NEAR_MISSES.get(word) or near_miss(str(word), DISTRIBUTIONS)
     hint = did_you_mean(meant) or f"; there are {', '.join(f'`{name}`' for name in DISTRIBUTIONS)}"
-    return f"{quoted(word)} is not a distribution{hint}"
+    return f"{name} is not a distribution{hint}"
 
 
 def as_yaml(distribution: Distribution) -> dict[str, list[ParameterValue]]:

@@ -250,10 +250,15 @@ class Listed(Distribution):
     @classmethod
     def parse(cls, arguments: list[Any]) -> Self:
         for value in arguments:
-            if isinstance(value, list | dict):
+            if isinstance(value, dict):
                 raise ValueError(
                     f"`{cls.name}` lists single values, but has {shown(value)}; "
                     "search the settings of a group one by one, by their dotted names"
+                )
+            if isinstance(value, list):
+                raise ValueError(
+                    f"`{cls.name}` lists single values, but has the list {shown(value)}; "
+                    "a setting that is a list cannot be searched: run a sweep for each, by `--set`"
                 )
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"`{cls.name}` takes finite numbers, but has {shown(value)}")

@@ -283,7 +283,7 @@ class SweepSpec(TrialSettings):
             return f"{quoted(key)} is not a setting of `trainer` with kind `{self.trainer.kind}`"
         if key in setting_names() and group == "data":  # of another source
             return f"{quoted(key)} is not a setting of `{group}` with source `{self.data.source}`"
-        return unknown_setting(key, TrialSettings)
+        return unknown_setting(key, TrialSettings)[0]
 
 
 def _as_drawn(value: ParameterValue, distribution: Distribution) -> ParameterValue:

@@ -19,10 +19,19 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something wrong with the values at ``path``; who knows the file makes it a `Mistake`."""
+    """Something wrong with the values at ``path``; who knows the file makes it a `Mistake`.
+
+    Args:
+        path: where it stands.
+        message: what is wrong.
+        meant: of a key that there is not, the dotted name of the one that was likely meant.
+        proposed: the value that was likely meant, where all else in its group depends on that.
+    """
 
     path: KeyPath
     message: str
+    meant: str | None = None
+    proposed: str | None = None
 
 
 def setting_names(group: type[Settings] = TrialSettings) -> list[str]:
@@ -114,6 +123,11 @@ class Spot:
     @property
     def nullable(self) -> bool:
         return type(None) in get_args(self.annotation)
+
+    @property
+    def groups(self) -> list[type[Settings]]:
+        """The groups of settings that may stand there."""
+        return _groups(self.annotation)
 
     def alternatives(self, discriminator: str) -> list[str]:
         """The names to choose from, where alternative groups of settings are allowed."""

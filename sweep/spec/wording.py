@@ -7,13 +7,15 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sweep.errors import one_line
 from sweep.spec.base import Settings
+from sweep.spec.slips import meant_value
+from sweep.spec.synonyms import advice_for, name_for, value_for
 from sweep.spec.tree import Finding, KeyPath, Spot, locate, setting_names
 
 REQUIREMENTS = {
@@ -38,6 +40,9 @@ REQUIREMENTS = {
 }
 """pydantic's error type → what the value must be, with the fields of the error's context."""
 
+GROUPS = ("model_type", "model_attributes_type", "dict_type")
+"""pydantic's error types of a plain value where there should be a mapping."""
+
 
 def findings_of(error: ValidationError, root: type[Settings]) -> list[Finding]:
     """Every report in a failed validation of ``root``, at its place in the YAML."""
@@ -51,20 +56,23 @@ def findings_of(error: ValidationError, root: type[Settings]) -> list[Finding]:
     return [_finding(spots[path], reports[path], root) for path in spots]
 
 
-def unknown_setting(key: str, root: type[Settings]) -> str:
-    """Says that no setting below ``root`` has this dotted name, with the near miss."""
+def unknown_setting(key: str, root: type[Settings]) -> tuple[str, str | None]:
+    """Says that no setting below ``root`` has this dotted name, and which one is likely meant."""
     names = setting_names(root)
     below = next((name for name in names if name.startswith(f"{key}.")), None)
     if below:
-        return f"{quoted(key)} is a group of settings; name one of them, such as `{below}`"
+        return f"{quoted(key)} is a group of settings; name one of them, such as `{below}`", None
     # A shared group makes any two names alike: what counts within a group is the last word.
     group, dot, last = key.rpartition(".")
     beside = [name.rpartition(".")[2] for name in names if name.rpartition(".")[0] == group]
     close = near_miss(last, beside)
     meant = (
-        f"{group}{dot}{close}" if close else _elsewhere(last, root) or near_miss(key, names, 0.8)
+        (_elsewhere(last, root) if not close else None)
+        or name_for(key, names)
+        or (f"{group}{dot}{close}" if close else near_miss(key, names, 0.8))
     )
-    return f"{quoted(key)} is not a setting{did_you_mean(meant)}"
+    hint = did_you_mean(meant) or _advice(key)
+    return f"{quoted(key)} is not a setting{hint}", meant
 
 
 def counted(count: int, noun: str) -> str:
@@ -90,8 +98,11 @@ def one_of(names: Sequence[str]) -> str:
 
 
 def must_be(requirement: str, value: Any, names: Iterable[str] = ()) -> str:
-    """``must be …, but is …``, with the near miss among ``names``."""
-    hint = did_you_mean(near_miss(value, names)) if isinstance(value, str) else ""
+    """``must be …, but is …``, with what was likely meant, among ``names`` or as a plain value."""
+    hint = ""
+    if isinstance(value, str):
+        known = list(names)
+        hint = did_you_mean(value_for(value, known) or near_miss(value, known))
     return f"must be {requirement}, but is {shown(value)}{hint}"
 
 
@@ -116,7 +127,7 @@ def _finding(spot: Spot, reports: list[ErrorDetails], root: type[Settings]) -> F
     first = reports[0]
     match first["type"]:
         case "extra_forbidden":
-            return Finding(spot.path, _unknown_key(spot, root))
+            return _unknown_key(spot, root)
         case "missing":
             return Finding(spot.path, "is missing")
         case "value_error":
@@ -125,7 +136,12 @@ def _finding(spot: Spot, reports: list[ErrorDetails], root: type[Settings]) -> F
             return _wrong_tag(spot, first)
     wants = [_requirement(report) for report in reports] + ["null"] * spot.nullable
     names = re.findall(r"`([^`]*)`", " ".join(wants))
-    return Finding(spot.path, must_be(" or ".join(dict.fromkeys(wants)), first["input"], names))
+    told = must_be(" or ".join(dict.fromkeys(wants)), first["input"], names)
+    meant = meant_value(first["input"], {report["type"] for report in reports}, spot.nullable)
+    choosing = _choosing(spot) if isinstance(first["input"], str) else None
+    if meant is None and first["type"] in GROUPS and choosing:
+        meant = f"{{{choosing}: {printable(first['input'])}}}"
+    return Finding(spot.path, told if meant is None else f"{told}; write {meant}")
 
 
 def _is_consequence(report: ErrorDetails) -> bool:
@@ -153,19 +169,53 @@ def _wrong_tag(spot: Spot, report: ErrorDetails) -> Finding:
     names = spot.alternatives(discriminator)
     path = (*spot.path, discriminator)
     if report["type"] == "union_tag_not_found":
-        return Finding(path, f"is missing; must be {one_of(names)}")
-    return Finding(path, must_be(one_of(names), report["input"][discriminator], names))
+        given = set(report["input"])
+        fitting = [g for g in spot.groups if given <= g.model_fields.keys()]
+        only = fitting[0].model_fields[discriminator] if len(fitting) == 1 and given else None
+        proposed = str(get_args(only.annotation)[0]) if only is not None else None
+        told = f"is missing; must be {one_of(names)}{did_you_mean(proposed)}"
+        return Finding(path, told, proposed=proposed)
+    value = report["input"][discriminator]
+    proposed = None
+    if isinstance(value, str):
+        proposed = value_for(value, names) or near_miss(value, names)
+    return Finding(path, must_be(one_of(names), value, names), proposed=proposed)
 
 
-def _unknown_key(spot: Spot, root: type[Settings]) -> str:
-    """``x`` is not a setting of ``group``, with the near miss, here or elsewhere in the tree."""
+def _unknown_key(spot: Spot, root: type[Settings]) -> Finding:
+    """``x`` is not a setting of ``group``, with what was likely meant, here or elsewhere."""
     *parents, key = (str(part) for part in spot.path)
-    owner = f"`{'.'.join(parents)}`" if parents else "the top level"
+    group = ".".join(parents)
+    owner = f"`{group}`" if parents else "the top level"
     owner += f" with {spot.choice}" if spot.choice else ""
     here = list(spot.group.model_fields)
-    meant = near_miss(key, here) or (None if spot.choice else _elsewhere(key, root))
-    hint = did_you_mean(meant) or f"; it has {', '.join(f'`{name}`' for name in here)}"
-    return f"{quoted(key)} is not a setting of {owner}{hint}"
+    known = [*setting_names(root), *root.model_fields]
+    meant = name_for(".".join([*parents, key]), known)
+    if meant is None and (close := near_miss(key, here)):
+        meant = ".".join([*parents, close])
+    if meant is None and not spot.choice:
+        meant = _elsewhere(key, root)
+    if meant is not None and meant.rpartition(".")[0] == group:
+        own = meant.rpartition(".")[2]
+        hint = did_you_mean(own) if own in here else f"; `{own}` is a setting of other kinds"
+    else:
+        hint = did_you_mean(meant) or _advice(key)
+    hint = hint or f"; it has {', '.join(f'`{name}`' for name in here)}"
+    return Finding(spot.path, f"{quoted(key)} is not a setting of {owner}{hint}", meant)
+
+
+def _advice(key: str) -> str:
+    """The end of a message on a key for which there is no setting, where something can be said."""
+    advice = advice_for(key)
+    return f"; {advice}" if advice else ""
+
+
+def _choosing(spot: Spot) -> str | None:
+    """Of a group of settings the one that its bare name most likely stands for."""
+    fields = {name for group in spot.groups for name in group.model_fields}
+    return next(
+        (name for name in ("source", "kind", "name", "main", "cpu") if name in fields), None
+    )
 
 
 def _elsewhere(key: str, root: type[Settings]) -> str | None:

@@ -59,7 +59,7 @@ space:
         "did you mean `tpe`?",
         "x.yaml:3: resources.gpu: must be a fraction of one GPU or a whole number, but is 1.5",
         'x.yaml:4: trainer.device: must be `auto`, `cpu` or `cuda`, but is "gpu"; '
-        "did you mean `cpu`?",
+        "did you mean `cuda`?",
         "x.yaml:4: trainer.epoch: `epoch` is not a setting of `trainer` with kind `monai`; "
             "did you mean `epochs`?",
         "x.yaml:6: loss.warmup_epoch: `warmup_epoch` is not a setting of `loss`; "
@@ -72,7 +72,9 @@ space:
         "did you mean `loss.rampup_epochs`?",
         "x.yaml:13: space.optimizer.name: must be `sgd` or `adamw`, but is \"adam\"; "
         "did you mean `adamw`?",
-        "--set data.size=8: data.source: is missing; must be `shapes`, `brain` or `nnunet_raw`",
+        "--set data.size=8: data.source: is missing; must be `shapes`, `brain` or `nnunet_raw`; "
+        "did you mean `shapes`?",
+        "--set data.size=8: data.size: must be at least 32, but is 8",
     ]  # fmt: skip
 
 
@@ -80,15 +82,29 @@ space:
     ("text", "message"),
     [
         ("trainer: {epochs: 1.5}", "trainer.epochs: must be a whole number, but is 1.5"),
-        ("trainer: {epochs: '5'}", 'trainer.epochs: must be a whole number, but is "5"'),
+        ("trainer: {epochs: '5'}", 'trainer.epochs: must be a whole number, but is "5"; '
+         "write 5, without quotes"),
+        ("trainer: {epochs: 5.0}", "trainer.epochs: must be a whole number, but is 5.0; write 5"),
+        ("optimizer: {lr: '1e-3'}", 'optimizer.lr: must be a number, but is "1e-3"; write 0.001, '
+         "without quotes"),
+        ("optimizer: {momentum: 90%}", 'optimizer.momentum: must be a number, but is "90%"; '
+         "write 0.9"),
+        ("optimizer: {lr: '0,01'}", 'optimizer.lr: must be a number, but is "0,01"; write 0.01'),
+        ("optimizer: {lr: 10^-3}", 'optimizer.lr: must be a number, but is "10^-3"; write 0.001'),
+        ("optimizer: {gradient_clip: None}", "optimizer.gradient_clip: must be a number or null, "
+         'but is "None"; write null'),
+        ("network: unet", 'network: must be a mapping of settings, but is "unet"; '
+         "write {name: unet}"),
         ("trainer: {epochs: true}", "trainer.epochs: must be a whole number, but is true"),
         ("trainer: {epochs: }", "trainer.epochs: must be a whole number, but is null"),
         ("trainer: {deterministic: off}", 'trainer.deterministic: must be true or false, '
-         'but is "off"'),
+         'but is "off"; write false'),
         ("trainer: 3", "trainer: must be a mapping of settings, but is 3"),
         ("trainer:", "trainer: must be a mapping of settings, but is null"),
-        ("data: shapes", 'data: must be a mapping of settings, but is "shapes"'),
-        ("data: {size: 64}", "data.source: is missing; must be `shapes`, `brain` or `nnunet_raw`"),
+        ("data: shapes", 'data: must be a mapping of settings, but is "shapes"; '
+         "write {source: shapes}"),
+        ("data: {size: 64}", "data.source: is missing; must be `shapes`, `brain` or `nnunet_raw`; "
+         "did you mean `shapes`?"),
         ("data: {source: shape}", "data.source: must be `shapes`, `brain` or `nnunet_raw`, "
          'but is "shape"; did you mean `shapes`?'),
         ("data: {source: [brain]}", "data.source: must be `shapes`, `brain` or `nnunet_raw`, "

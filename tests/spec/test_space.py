@@ -139,15 +139,21 @@ HINT = "`loguniform`, `quniform`, `randint`, `lograndint`, `choice`, `grid`"
     [
         ({"choice": []}, "`choice` is empty; list the values to try"),
         ({"choice": [4, 8, 4]}, "`choice` lists 4 twice"),
-        ({"choice": [[1, 2]]}, "`choice` lists single values, but has [1, 2]; search the settings "
-         "of a group one by one, by their dotted names"),
+        ({"choice": [[1, 2]]}, "`choice` lists single values, but has the list [1, 2]; did you "
+         "mean `{choice: [1, 2]}`?"),
+        ({"choice": [[1, 2], [3]]}, "`choice` lists single values, but has the list [1, 2]; a "
+         "setting that is a list cannot be searched: run a sweep for each, by `--set`"),
+        ({"choice": [{"a": 2}]}, '`choice` lists single values, but has {"a": 2}; search the '
+         "settings of a group one by one, by their dotted names"),
         ({"choice": [float("nan")]}, "`choice` takes finite numbers, but has NaN"),
-        ({"choice": 3}, "`choice` takes [a, b, …], but has 3"),
+        ({"choice": 3}, "`choice` takes [a, b, …], but has 3; did you mean "
+         "`{choice: [3]}`?"),
         ({"uniform": [1, 0]}, "`uniform` needs low < high, but has [1.0, 0.0]"),
         ({"uniform": [1, 1]}, "`uniform` needs low < high, but has [1.0, 1.0]"),
         ({"uniform": [0]}, "`uniform` takes [low, high], but has [0]"),
         ({"uniform": [0, 1, 2]}, "`uniform` takes [low, high], but has [0, 1, 2]"),
-        ({"uniform": ["0", 1]}, '`uniform` takes numbers, but has "0"'),
+        ({"uniform": ["0", 1]}, '`uniform` takes numbers, but has "0"; did you mean '
+         "`{uniform: [0, 1]}`?"),
         ({"uniform": [True, 2]}, "`uniform` takes numbers, but has true"),
         ({"uniform": [0, math.inf]}, "`uniform` takes numbers, but has Infinity"),
         ({"uniform": {"low": 0}}, '`uniform` takes [low, high], but has {"low": 0}'),
@@ -164,13 +170,17 @@ HINT = "`loguniform`, `quniform`, `randint`, `lograndint`, `choice`, `grid`"
         ({"lograndint": [0, 3]}, "`lograndint` needs low >= 1, but has [0, 3]; list the values "
          "with 0 in a `choice`"),
         ({"log_uniform": [1, 2]}, "`log_uniform` is not a distribution; "
-         "did you mean `loguniform`?"),
-        ({"int": [1, 2]}, "`int` is not a distribution; did you mean `randint`?"),
+         "did you mean `{loguniform: [1, 2]}`?"),
+        ({"int": [1, 2]}, "`int` is not a distribution; did you mean "
+         "`{randint: [1, 3]}`?"),
         ({"zipf": [1]}, f"`zipf` is not a distribution; there are `uniform`, {HINT}"),
         ({"patience": {"choice": [1]}}, "`patience` is not a distribution; the settings of a group "
          "are searched by their dotted names, such as `loss.warmup_epochs: {randint: [0, 20]}`"),
         ([1, 2], "must be a distribution, such as `{choice: [1, 2]}`, but is [1, 2]"),
-        (3, "must be a distribution, such as `{randint: [0, 20]}`, but is 3"),
+        (3, "must be a distribution, such as `{randint: [0, 20]}`, but is 3; a value that all "
+         "trials have stands outside of `space`"),
+        ({"value": 3}, "`value` is no distribution: what all trials have stands outside of "
+         "`space`"),
         (None, "must be a distribution, such as `{randint: [0, 20]}`, but is null"),
         ({}, "must be one distribution, but is {}"),
         ({"uniform": [0, 1], "choice": [1]},

@@ -245,7 +245,9 @@ space:
         '1: data.source: must be `shapes`, `brain` or `nnunet_raw`, but is "shape"; '
         "did you mean `shapes`?",
         "2: trainer.epochs: must be at least 1, but is 0",
+        "4: space.data.gap: `data.gap` is not a setting of `data` with source `shapes`",
         "5: space.data.zzz: `data.zzz` is not a setting",
+        "6: space.trainer.epochs: must be at least 1, but is 0",
         "7: space.loss.weights.aspect: must be at least 0, but is -1.0",
         "8: space.seed: `unifrom` is not a distribution; did you mean `uniform`?",
     ]

@@ -1,0 +1,71 @@
+"""What a value that is of the wrong kind was likely meant to be: numbers in quotes, percent, yes.
+
+YAML is read as version 1.2: ``1e-3`` is a number and ``yes`` a text, unlike in PyYAML.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from typing import Any
+
+NUMBERS = frozenset({"float_type", "int_type"})
+PERCENT = re.compile(r"([+-]?[0-9.]+) ?%")
+POWER = re.compile(
+    r"([+-]?[0-9.]+) ?[*x·] ?10 ?(?:\^|\*\*) ?([+-]?[0-9]+)|10(?:\^|\*\*)([+-]?[0-9]+)"
+)
+YES, NO = ("yes", "on", "true", "y", "1"), ("no", "off", "false", "n", "0")
+
+
+def meant_value(value: Any, kinds: Collection[str], nullable: bool = False) -> str | None:
+    """How the value is written right, as YAML; None where that cannot be told.
+
+    Args:
+        value: as it was read.
+        kinds: pydantic's error types: what it should have been.
+        nullable: whether null is allowed.
+    """
+    if nullable and isinstance(value, str) and value.lower() in ("none", "nil", "na", "never"):
+        return "null"
+    if "bool_type" in kinds and isinstance(value, str | int):
+        word = str(value).lower()
+        return "true" if word in YES else "false" if word in NO else None
+    if not NUMBERS & set(kinds):
+        return None
+    number = number_of(value)
+    if number is None or ("float_type" not in kinds and not float(number).is_integer()):
+        return None
+    if "float_type" not in kinds or isinstance(number, int):
+        return f"{int(number)}{_without_quotes(value)}"
+    return f"{number:g}{_without_quotes(value)}"
+
+
+def number_of(value: Any) -> float | None:
+    """The number that a text, or a float with nothing behind its point, stands for."""
+    if isinstance(value, bool) or not isinstance(value, str | float):
+        return None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    text = value.strip().replace("\N{MINUS SIGN}", "-")
+    if found := PERCENT.fullmatch(text):
+        text, divisor = found[1], 100
+    elif found := POWER.fullmatch(text):
+        text, divisor = (f"{found[1]}e{found[2]}" if found[1] else f"1e{found[3]}"), 1
+    else:
+        text, divisor = re.sub(r"(?<=[0-9]),(?=[0-9]+$)", ".", text), 1
+    try:
+        number = float(text) / divisor
+    except ValueError:
+        return None
+    whole = re.fullmatch(r"[+-]?[0-9]+", text) is not None and divisor == 1
+    return (int(text) if whole else number) if math.isfinite(number) else None
+
+
+def _without_quotes(value: Any) -> str:
+    """A number that was read as a text, and needed only its quotes taken away."""
+    try:
+        float(value)
+    except ValueError:
+        return ""
+    return ", without quotes" if isinstance(value, str) else ""
