@@ -3,6 +3,7 @@
 SweepError
 ├── InputError          the user's input is wrong: all mistakes at once, exit code 2
 ├── ResultsError        a results folder exists already, is in use, or is not one: exit code 2
+├── TrainerError        a user's own trainer returned what cannot be used: exit code 2
 ├── NotApplied          the trainer works with other values than were asked for: exit code 1
 └── SweepFailed         the sweep itself failed, nothing can be ranked: exit code 1
 """
@@ -70,6 +71,14 @@ class InputError(SweepError):
 
 class ResultsError(SweepError):
     """A results folder cannot be used as asked; the text says what to do instead."""
+
+    exit_code = 2
+
+
+class TrainerError(SweepError):
+    """A user's own trainer returned what cannot be used; says which method, what, and what would
+    be right.
+    """
 
     exit_code = 2
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from sweep.diagnosis import Diagnosis
+from sweep.errors import SweepError
 from sweep.strict_json import finite_fields, known_fields
 
 ParameterValue = bool | int | float | str | None
@@ -173,7 +174,9 @@ class Outcome:
     def failed(cls, error: BaseException) -> Outcome:
         """The trainer raised: the exception's own line as cause, the traceback as ``error``."""
         text = "".join(traceback.format_exception(error))
-        return cls(status=Status.FAILED, cause=last_line(error), error=text)
+        # A file name in a message may hold what is no Unicode, and no file takes.
+        writable = text.encode(errors="backslashreplace").decode()
+        return cls(status=Status.FAILED, cause=last_line(error), error=writable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,5 +286,12 @@ def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 
 
 def last_line(error: BaseException) -> str:
-    """The line that ends an exception's traceback: its type and the first line of its message."""
-    return traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+    """The line that ends an exception's traceback: its type and the first line of its message.
+
+    Of our own errors the message alone: it is a sentence for the user. Notes are left out.
+    """
+    if isinstance(error, SweepError):
+        return str(error).strip().splitlines()[0]
+    told = traceback.TracebackException(type(error), error, None)
+    told.__notes__ = None
+    return list(told.format_exception_only())[-1].strip().splitlines()[0]

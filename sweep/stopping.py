@@ -37,6 +37,11 @@ class EarlyStopping:
             self.waited = 0
         elif epoch >= self.first_epoch:
             self.waited += 1
+        return self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is time to stop."""
         return self.patience is not None and self.waited >= self.patience
 
     def replay(self, curve: Iterable[tuple[int, float | None]]) -> int | None:

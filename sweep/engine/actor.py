@@ -35,7 +35,7 @@ OF_A_KIND = {
         "sweep.trainer.training",
     ),
     "nnunet": ("sweep.nnunet.training",),
-    "custom": ("sweep.trainer.custom",),
+    "custom": ("sweep.trainer.custom", "sweep.trainer.foreign"),
 }
 """What trials import, of every kind of trainer and of each: seconds, which a worker pays once, and
 before its first trial."""

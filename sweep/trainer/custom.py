@@ -1,50 +1,49 @@
 """``trainer.kind: custom``: a user's own PyTorch loop in a sweep.
 
 A class that says what the network, the batches and the validation are is enough; see
-`CustomTraining`, docs/trainers.md and examples/custom_trainer.py. Naming a class in a sweep file
-runs its file, as every command does that trains; `sweep.check` and `sweep.rank` never do.
+`CustomTraining`, docs/trainers.md and examples/custom_trainer.py. For a plain loop there is the
+function of `sweep.trainer.function`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.util
-import inspect
-import sys
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from sweep.diagnosis import StepValues
-from sweep.errors import InputError
-from sweep.record import ParameterValue, last_line
+from sweep.errors import TrainerError
+from sweep.record import ParameterValue
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import CustomTrainer
-from sweep.spec.wording import did_you_mean, near_miss
+from sweep.trainer import schedules
 from sweep.trainer.device import choose_device, make_deterministic, seed_everything
+from sweep.trainer.entry import entry_of
 from sweep.trainer.guard import Guard
 from sweep.trainer.guarded import GuardedRun
 from sweep.trainer.losses import TrainingLoss
 from sweep.trainer.networks import as_outputs
-from sweep.trainer.optimizers import build_optimizer, set_learning_rate
-from sweep.trainer.protocol import Run
-
-NEEDED = tuple(name for name in vars(Run) if not name.startswith("_"))
-"""The methods without which a class is no run."""
+from sweep.trainer.optimizers import build_optimizer, why_not
+from sweep.trainer.parts import of_groups, optimizer_name
+from sweep.trainer.protocol import Account, Loop
+from sweep.trainer.returned import Method, described
+from sweep.trainer.supervised import Batch, checked_batch, checked_loss
 
 
 class CustomTraining(GuardedRun):
     """A run of a user's own loop, complete but for three methods.
 
-    `build_model`, `batches` and `validate` have to be there. Optimizer, schedule, gradient clip,
-    guard, loss with its geometric terms, precision and seeds are those of the settings, as with our
-    own trainer. `compute_loss` may be replaced.
+    `build_model`, `batches` and `validate` have to be there. Loss with its geometric terms,
+    optimizer, schedule, gradient clip, guard, precision and seeds are those of the settings, as
+    with our own trainer. `compute_loss`, `build_optimizer` and `build_scheduler` may be replaced; a
+    subclass that sets ``self.optimizer`` or ``self.scheduler`` itself may do so too: what these
+    two are at an epoch's start is what trains it.
 
     What a method draws at random it takes from Python's, NumPy's or torch's global generators:
     they are seeded before each call, with (seed, epoch).
@@ -54,6 +53,7 @@ class CustomTraining(GuardedRun):
     """
 
     loss: TrainingLoss
+    scheduler: LRScheduler | None
     geometric_class = 1
     """Channel of the output that the geometric terms act on."""
 
@@ -65,9 +65,14 @@ class CustomTraining(GuardedRun):
         self.device = choose_device(settings)
         make_deterministic(settings)
         seed_everything(settings.seed, 0)
-        self.model = self.build_model().to(self.device)
+        self.model = self._built_model().to(self.device)
         self.loss = TrainingLoss(settings.loss, self.geometric_class)
-        self.optimizer = build_optimizer(settings.optimizer, self.model.parameters())
+        if "optimizer" not in vars(self):  # else `build_model` has made it
+            self.optimizer = self.build_optimizer()
+        if "scheduler" not in vars(self):
+            self.scheduler = self.build_scheduler(self.optimizer)
+        self._made_here = self.optimizer
+        self._look_at_optimizer()
         self.guard = Guard(
             self.model,
             self.optimizer,
@@ -76,6 +81,8 @@ class CustomTraining(GuardedRun):
             fp16=settings.trainer.amp == "fp16",
         )
         self._steps = 0
+        self._rate: float | None = None
+        self._at = 0  # of the scheduler
         self._recent: deque[tuple[int, int, Any]] = deque(maxlen=self.guard.interval)
 
     @abstractmethod
@@ -88,6 +95,22 @@ class CustomTraining(GuardedRun):
         takes. With ``trainer.steps_per_epoch`` as many as that, again from the first if need be.
         """
 
+    def build_optimizer(self) -> torch.optim.Optimizer:
+        """What steps ``self.model``: any optimizer of torch, or a subclass, without a closure.
+
+        Several parameter groups may have learning rates of their own; the schedule of the settings
+        scales each. Parameters that it does not hold stay as they are.
+        """
+        return build_optimizer(self.settings.optimizer, self.model.parameters())
+
+    def build_scheduler(self, optimizer: torch.optim.Optimizer) -> LRScheduler | None:
+        """A learning-rate schedule of torch instead of that of the settings; None for the latter.
+
+        It is stepped after each epoch, unless the class has done that itself in the epoch;
+        `ReduceLROnPlateau`, with ``mode="max"``, by the validation Dice.
+        """
+        return None
+
     def compute_loss(self, batch: Any, factor: float) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss of a batch (scalar), and its terms before their weights, by name.
 
@@ -95,13 +118,14 @@ class CustomTraining(GuardedRun):
             batch: one of `batches`; here images ``[B, C, H, W]`` and labels ``[B, 1, H, W]``.
             factor: g(epoch), the geometric factor.
         """
-        images, labels = batch
-        distances = self.loss.distances(labels.cpu(), factor)
+        batch = Batch.of(batch, Method(self.batches, type(self)))
+        distances = self.loss.distances(batch.labels.cpu(), factor)
         with self.autocast():
-            outputs = as_outputs(self.model(images.to(self.device)))
+            outputs = as_outputs(self.model(batch.images.to(self.device)))
+        checked_batch(batch, outputs[0], Method(self.batches, type(self)))
         return self.loss(
             [output.float() for output in outputs],
-            labels.to(self.device),
+            batch.labels.to(self.device),
             factor,
             None if distances is None else distances.to(self.device),
         )
@@ -112,51 +136,155 @@ class CustomTraining(GuardedRun):
         return self.trainer.steps_per_epoch or self._steps
 
     def train_steps(self, epoch: int, stop: int | None) -> list[StepValues]:
-        set_learning_rate(self.optimizer, self.rate(epoch))
-        self.guard.start_epoch(epoch, self.factor(epoch))
-        self.model.train()
+        self._begin_epoch(epoch)
         done: list[StepValues] = []
         count = 0
         for step, batch in enumerate(self._epoch(epoch)):
             if step == stop:
                 break
             self._recent.append((epoch, step, batch))
-            loss, terms = self.compute_loss(batch, self.factor(epoch))
-            done += self.guard.step(loss, terms)
+            done += self.guard.step(*self._loss_of(batch, epoch))
+            if step == 0:
+                self._look_at_gradients()
             count += 1
         if stop is None:
             self._steps = count
+        self._rate = schedules.rate(self.optimizer)
         return done + self.guard.read()
 
     def terms_again(self, epoch: int, step: int) -> Mapping[str, Tensor] | None:
         kept = (batch for *place, batch in self._recent if place == [epoch, step])
         batch = next(kept, None)
-        return None if batch is None else self.compute_loss(batch, self.factor(epoch))[1]
+        return None if batch is None else self._loss_of(batch, epoch)[1]
+
+    def rate_in_effect(self, epoch: int) -> float | None:
+        return self._rate
+
+    def end_epoch(self, epoch: int, dice: float | None) -> None:
+        if self.scheduler is not None and schedules.position(self.scheduler) == self._at:
+            schedules.step(self.scheduler, dice)
+
+    def state_dict(self) -> dict[str, Any]:
+        own = {} if self.scheduler is None else {"scheduler": self.scheduler.state_dict()}
+        return super().state_dict() | own
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(dict(state["scheduler"]))
 
     def warnings(self, epoch: int) -> tuple[str, ...]:
-        """Options that nothing has read by the end of the first epoch."""
-        unread = sorted(self.options.keys() - self.options.read) if epoch == 0 else ()
-        return tuple(f"`trainer.options.{name}` has no effect: nothing reads it" for name in unread)
+        """By the end of the first epoch: options that nothing has read, settings of the optimizer
+        that a class's own does not have, parameters that it does not hold.
+        """
+        if epoch > 0:
+            return ()
+        unread = sorted(self.options.keys() - self.options.read)
+        return (
+            *(f"`trainer.options.{name}` has no effect: nothing reads it" for name in unread),
+            *sorted(schedules.unheeded(self.settings.optimizer, self.optimizer, self.scheduler)),
+            *schedules.left_out(self.model, self.optimizer),
+        )
+
+    def account(self, loop: Loop) -> Account:
+        self._look_at_optimizer()  # a subclass has set its own since
+        return super().account(loop)
 
     def effective(self) -> dict[str, Any]:
-        return {"trainer.entry": entry_of(type(self)), "trainer.options": dict(self.options)}
+        found = {"trainer.entry": entry_of(type(self)), "trainer.options": dict(self.options)}
+        if self._optimizer_is_ours and self.scheduler is None:
+            return found
+        groups = self.optimizer.param_groups
+        return found | {
+            "optimizer.name": optimizer_name(self.optimizer),
+            "optimizer.lr": of_groups(self.optimizer, "initial_lr"),
+            "optimizer.groups": [schedules.group_words(group) for group in groups],
+            "optimizer.schedule": schedules.name(self.settings.optimizer, self.scheduler),
+        }
+
+    def not_read(self) -> dict[str, str]:
+        own: dict[str, str] = {}
+        if not self._optimizer_is_ours:
+            why = "the class makes its own optimizer"
+            own |= dict.fromkeys((f"optimizer.{key}" for key in schedules.OF_OPTIMIZER), why)
+        if self.scheduler is not None:
+            why = "the class has a learning-rate scheduler of its own"
+            own |= dict.fromkeys((f"optimizer.{key}" for key in schedules.OF_SCHEDULE), why)
+        return super().not_read() | own
 
     def expected(self) -> dict[str, Any]:
         where, _, name = self.trainer.entry.rpartition(":")
         return {"trainer.entry": f"{Path(where).resolve()}:{name}"} if where.endswith(".py") else {}
 
+    @property
+    def _optimizer_is_ours(self) -> bool:
+        kept = type(self).build_optimizer is CustomTraining.build_optimizer
+        return kept and self.optimizer is self._made_here
+
+    def _built_model(self) -> nn.Module:
+        model, by = self.build_model(), Method(self.build_model, type(self))
+        if not isinstance(model, nn.Module):
+            by.refuse(model, "must return a torch.nn.Module")
+        if not any(p.requires_grad for p in model.parameters()):
+            by.fail(f"returned {described(model)} without a parameter that requires a gradient")
+        return model
+
+    def _begin_epoch(self, epoch: int) -> None:
+        self._look_at_optimizer()
+        if self.scheduler is None:
+            optimizer, epochs = self.settings.optimizer, self.trainer.epochs
+            schedules.follow(optimizer, self.optimizer, epoch, epochs)
+        else:
+            self._at = schedules.position(self.scheduler)
+        self.guard.watch(self.model, self.optimizer)
+        self.guard.start_epoch(epoch, self.factor(epoch))
+        self.model.train()
+
+    def _look_at_optimizer(self) -> None:
+        """Refuse, in words, what the guard cannot step and what trains nothing.
+
+        Raises:
+            TrainerError: as said.
+        """
+        optimizer, here = self.optimizer, entry_of(type(self))
+        if (why := why_not(optimizer)) is not None:
+            raise TrainerError(f"{here}: its optimizer, {described(optimizer)}, {why}")
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        if held.isdisjoint(map(id, self.model.parameters())):
+            raise TrainerError(
+                f"{here}: its optimizer holds no parameter of self.model; whoever replaces"
+                " self.model makes self.optimizer anew as well, of self.model.parameters()"
+            )
+        schedules.require_known(vars(self), optimizer, here)
+        schedules.remember(optimizer)
+
+    def _look_at_gradients(self) -> None:
+        """Raises `TrainerError` where the first step of an epoch could move nothing."""
+        groups = self.optimizer.param_groups
+        if all(p.grad is None for group in groups for p in group["params"]):
+            raise TrainerError(
+                f"{entry_of(type(self))}: no parameter that its optimizer holds has a gradient: the"
+                " loss does not depend on any of them"
+            )
+
+    def _loss_of(self, batch: Any, epoch: int) -> tuple[Tensor, Mapping[str, Tensor]]:
+        found = self.compute_loss(batch, self.factor(epoch))
+        return checked_loss(found, Method(self.compute_loss, type(self)))
+
     def _epoch(self, epoch: int) -> Iterator[Any]:
         """The batches of an epoch, as many as are asked for."""
-        wanted, count = self.trainer.steps_per_epoch, 0
+        wanted, count, by = self.trainer.steps_per_epoch, 0, Method(self.batches, type(self))
         while True:
-            before = count
-            for batch in self.batches(epoch):
+            before, found = count, self.batches(epoch)
+            if not isinstance(found, Iterable):
+                by.refuse(found, "must return the batches of the epoch, such as a DataLoader")
+            for batch in found:
                 yield batch
                 count += 1
                 if count == wanted:
                     return
             if count == before:
-                raise ValueError(f"{type(self).__name__}.batches({epoch}) has no batch")
+                by.fail(f"returned no batch for epoch {epoch}")
             if wanted is None:
                 return
 
@@ -182,66 +310,3 @@ class Options(dict[str, ParameterValue]):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise TypeError(f"trainer.options.{name} must be a number, but is {value!r}")
         return value
-
-
-def load_class(entry: str) -> Callable[[TrialSettings], Run]:
-    """The class that ``trainer.entry`` names; its module is imported, which runs it.
-
-    Raises:
-        InputError: there is no such class, its module cannot be imported, or it is no `Run`.
-    """
-    where, _, name = entry.rpartition(":")
-    try:
-        module = (
-            _from_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
-        )
-    except Exception as error:  # whatever a user's module raises
-        raise _wrong(f"{where} cannot be imported: {last_line(error)}") from error
-    found = getattr(module, name, None)
-    if not inspect.isclass(found):
-        classes = [n for n, value in vars(module).items() if inspect.isclass(value)]
-        raise _wrong(f"{where} has no class `{name}`{did_you_mean(near_miss(name, classes))}")
-    missing = [method for method in NEEDED if not callable(getattr(found, method, None))]
-    missing += sorted(getattr(found, "__abstractmethods__", ()))
-    if missing:
-        raise _wrong(
-            f"`{name}` lacks {', '.join(f'`{method}`' for method in missing)}; see docs/trainers.md"
-        )
-    return cast(Callable[[TrialSettings], Run], found)
-
-
-def entry_of(cls: type) -> str:
-    """Where a class really comes from, as ``trainer.entry`` names it."""
-    file = getattr(sys.modules[cls.__module__], _FILE, None)
-    return f"{file or cls.__module__}:{cls.__qualname__}"
-
-
-_FILE = "__sweep_entry__"
-"""Marks a module that was imported because a sweep names its file."""
-
-
-def _from_file(path: Path) -> ModuleType:
-    path = path.resolve()
-    # By content: a worker that outlives an edit of the file trains with what stands in it now.
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    name = f"sweep_custom_{path.stem}_{digest}"
-    if name in sys.modules:
-        return sys.modules[name]
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))  # what it imports may lie beside it
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    setattr(module, _FILE, str(path))
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def _wrong(message: str) -> InputError:
-    return InputError.single(message, key="trainer.entry")

@@ -10,6 +10,7 @@ from sweep.data.samples import PreparedData
 from sweep.record import Divergence, EpochMetrics, Outcome, Status
 from sweep.spec.settings import TrialSettings
 from sweep.stopping import EarlyStopping
+from sweep.strict_json import finite_or_none
 from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.expectations import unmet
 from sweep.trainer.guard import Diverged
@@ -75,7 +76,7 @@ def epochs(
     loop = Loop(early_stopping(config), config.trainer.epochs, config.expect)
     files, stopping = _Files(checkpoint, trunk), loop.stopping
     history, verdict = files.take_up(run, stopping)
-    best = max((e.val_dice for e in history if e.val_dice is not None), default=None)
+    best = max((dice for e in history if (dice := _dice(e)) is not None), default=None)
     stop = stopping.replay((e.epoch, e.val_dice) for e in history) is not None
     account = run.account(loop)
     told: tuple[str, ...] = ()
@@ -95,14 +96,15 @@ def epochs(
             metrics = run.run_epoch(len(history))
         except Diverged as end:
             return files.diverged(run, end, in_epoch=len(history))
-        improved = metrics.val_dice is not None and (best is None or metrics.val_dice > best)
+        dice = _dice(metrics)
+        improved = dice is not None and (best is None or dice > best)
         metrics = run.measured(metrics, best=improved)
         told += metrics.warnings + unmet(loop.expect, [*history, metrics])
         metrics, told = replace(metrics, warnings=told), ()
         history.append(metrics)
         stop = stopping.update(metrics.epoch, metrics.val_dice)
         if improved:
-            best = metrics.val_dice
+            best = dice
         files.keep(run, history, improved=improved)
         yield (metrics,)
     return files.diverged(run, judged)
@@ -117,6 +119,12 @@ def early_stopping(config: TrialSettings) -> EarlyStopping:
         min_delta=settings.min_delta,
         first_epoch=after_ramp if settings.counts_from == "rampup_end" else 0,
     )
+
+
+def _dice(metrics: EpochMetrics) -> float | None:
+    """Validation Dice where there is one: a NaN is the best of nothing."""
+    dice: float | None = finite_or_none(metrics.val_dice)
+    return dice
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,10 @@ itself leaves weights and momentum as they are. The vectors are read every `Guar
 and at the end of the epoch: one transfer. So the step at which a trial diverged is known exactly,
 and whatever ran between it and the reading has changed nothing.
 
+Most optimizers know no such flag (see `sweep.trainer.optimizers.takes_flag`). Before a step of
+theirs the guard reads the flag and, where it is set, does not take the step: on a GPU that costs a
+transfer in every step.
+
 ``on_nonfinite: terminate``: the flag is sticky. Once set it stays set until the reading, which ends
 the trial. ``on_nonfinite: skip``: the flag concerns its own step alone and the next healthy step is
 taken; two counters on the device, of the skipped steps in a row and of the epoch, make it sticky
@@ -37,6 +41,7 @@ from sweep.diagnosis import StepValues
 from sweep.record import Divergence
 from sweep.spec.settings import GuardSettings
 from sweep.trainer.judges import StepJudge
+from sweep.trainer.optimizers import takes_flag
 
 READ_EVERY_ON_GPU = 8
 """Steps between two readings on a GPU; a reading stalls the device's queue once."""
@@ -68,7 +73,7 @@ class Guard:
 
     Args:
         model: the network.
-        optimizer: a fused optimizer over the network's parameters.
+        optimizer: any optimizer of torch over the network's parameters whose step needs no closure.
         gradient_clip: largest gradient norm of a step; None for no clipping.
         settings: policy and limits.
         fp16: scale the loss, as gradients in float16 need.
@@ -84,12 +89,9 @@ class Guard:
         fp16: bool = False,
     ) -> None:
         self.settings = settings or GuardSettings()
-        self._optimizer = optimizer
         self.gradient_clip = gradient_clip
-        self._parameters = [p for p in model.parameters() if p.requires_grad]
-        self._buffers = list(model.buffers())
+        self.watch(model, optimizer)
         device = self._parameters[0].device
-        self.interval = 1 if device.type == "cpu" else READ_EVERY_ON_GPU
         self.fp16 = fp16
         self._scaler = torch.amp.GradScaler(device.type, enabled=fp16)
         self._judge = StepJudge(self.settings, gradient_clip=gradient_clip, scaled=fp16)
@@ -101,6 +103,22 @@ class Guard:
         self._names: tuple[str, ...] = ()
         self._unread: list[Tensor] = []  # one vector a step, see `_measured`
         self._epoch = self._read_steps = 0
+
+    def watch(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Take the steps of these from now on; what was judged so far stays.
+
+        Call it before `start_epoch` where they may be others than before.
+        """
+        self._optimizer = optimizer
+        self._takes_flag = takes_flag(optimizer)
+        self._buffers = list(model.buffers())
+        on_cpu = self._parameters[0].device.type == "cpu"
+        self.interval = 1 if on_cpu or not self._takes_flag else READ_EVERY_ON_GPU
+
+    @property
+    def _parameters(self) -> list[Tensor]:
+        """What the optimizer steps, as it is now: a network may be thawed as it goes."""
+        return [p for group in self._optimizer.param_groups for p in group["params"]]
 
     def start_epoch(self, epoch: int, factor: float = 0.0, *, step: int = 0) -> None:
         """Call before the first step of an epoch.
@@ -140,13 +158,14 @@ class Guard:
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._scaler.unscale_(self._optimizer)
         limit = math.inf if self.gradient_clip is None else self.gradient_clip
-        grad_norm = nn.utils.clip_grad_norm_(self._parameters, limit).float()
+        parameters = self._parameters
+        grad_norm = nn.utils.clip_grad_norm_(parameters, limit).float()
         losses = torch.stack([t.detach().float() for t in (*terms.values(), loss)])
         withheld = self._withhold(torch.isfinite(losses).all(), torch.isfinite(grad_norm))
         self._take_step(withheld)
         self._scaler.update()
         self._put_back_buffers(withheld)
-        rest = [grad_norm, _norm([*self._parameters, *self._buffers]), scale, withheld]
+        rest = [grad_norm, _norm([*parameters, *self._buffers]), scale, withheld]
         self._unread.append(torch.cat([losses, torch.stack(rest)]))
         return self.read() if len(self._unread) >= self.interval else []
 
@@ -201,6 +220,10 @@ class Guard:
         return torch.maximum(self._fatal, broken)
 
     def _take_step(self, withheld: Tensor) -> None:
+        if not self._takes_flag:
+            if not withheld:
+                self._optimizer.step()
+            return
         # The gradients are unscaled already: the optimizer is told of no scale.
         self._optimizer.found_inf = withheld  # type: ignore[attr-defined]
         self._optimizer.grad_scale = None  # type: ignore[attr-defined]

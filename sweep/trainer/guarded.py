@@ -32,18 +32,19 @@ from sweep.trainer.optimizers import learning_rate
 from sweep.trainer.parts import EXPECTED, PART_READERS, Loss, Parts
 from sweep.trainer.postmortem import blame, diagnose, had_learnt, last_gradient
 from sweep.trainer.protocol import Account, Loop
+from sweep.trainer.returned import Method, count, measured, validation_dice
 from sweep.trainer.snapshot import Snapshot
 from sweep.trainer.summary import summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """What a validation found.
+    """What a validation found. A number may be one of Python, of NumPy, or a tensor of one element.
 
     Args:
         dice: validation Dice in [0, 1]; None where no case had a foreground.
         predicted_classes: how many classes were predicted anywhere; None where nobody counted.
-        metrics: further metrics by name.
+        metrics: further metrics by name; None where no case says anything.
     """
 
     dice: float | None
@@ -58,7 +59,7 @@ class GuardedRun(ABC):
         settings: the whole configuration.
         model: the network, on its device.
         loss: holds the settings of the loss that it computes.
-        optimizer: a fused one, see `sweep.trainer.optimizers`.
+        optimizer: see `sweep.trainer.guard`.
         guard: takes its steps.
     """
 
@@ -102,14 +103,16 @@ class GuardedRun(ABC):
         except Diverged as stop:
             raise self._explain_step(stop) from None
         seed_everything(self.settings.seed, 2, epoch)
-        found = self.validate(epoch)
+        found = self._validated(epoch)
+        rate = self.rate_in_effect(epoch)
+        self.end_epoch(epoch, found.dice)
         return EpochMetrics(
             epoch=epoch,
             val_dice=found.dice,
             metrics=found.metrics,
             **summary(steps),
             geometric_factor=self.factor(epoch),
-            learning_rate=self.rate(epoch),
+            learning_rate=rate,
             predicted_classes=found.predicted_classes,
             warnings=self.warnings(epoch),
             seconds=time.perf_counter() - start,
@@ -148,6 +151,15 @@ class GuardedRun(ABC):
     def rate(self, epoch: int) -> float:
         """Learning rate of an epoch."""
         return learning_rate(self.settings.optimizer, epoch, self.settings.trainer.epochs)
+
+    def rate_in_effect(self, epoch: int) -> float | None:
+        """Learning rate that the steps of the epoch were taken with."""
+        return self.rate(epoch)
+
+    def end_epoch(self, epoch: int, dice: float | None) -> None:  # noqa: B027 - few need it
+        """What follows an epoch's steps and its validation; ``dice`` is None when it is trained
+        again, up to a step.
+        """
 
     def autocast(self) -> torch.autocast:
         """The precision of a forward pass."""
@@ -192,7 +204,7 @@ class GuardedRun(ABC):
             effective={key: read(parts) for key, read in PART_READERS.items()} | self.effective(),
             expected={key: EXPECTED[key](value_of(self.settings, key), parts) for key in asked}
             | self.expected(),
-            not_read={"trainer.kind": "it decides who trains, and so who reads the settings back"},
+            not_read=self.not_read(),
             model=self.model,
             cases=self.cases(),
         )
@@ -205,9 +217,24 @@ class GuardedRun(ABC):
         """What settings come to that leave a part of the choice to this kind's data."""
         return {}
 
+    def not_read(self) -> dict[str, str]:
+        """Settings that no live object holds, and why."""
+        return {"trainer.kind": "it decides who trains, and so who reads the settings back"}
+
     def cases(self) -> dict[str, int]:
         """How many cases train and validate, by these two words."""
         return {}
+
+    def _validated(self, epoch: int) -> Validation:
+        """What the validation found, as plain values."""
+        found, by = self.validate(epoch), Method(self.validate, type(self))
+        if not isinstance(found, Validation):
+            by.refuse(found, "must return Validation(dice=…), of sweep.trainer.guarded")
+        return Validation(
+            dice=validation_dice(found.dice, by),
+            predicted_classes=count(found.predicted_classes, "`predicted_classes`", by),
+            metrics=measured(found.metrics, by),
+        )
 
     def _train(self, epoch: int, stop: int | None) -> list[StepValues]:
         seed_everything(self.settings.seed, 1, epoch)
@@ -217,8 +244,10 @@ class GuardedRun(ABC):
         """Take the run back to just before a step, as `sweep.trainer.training` does."""
         assert self._snapshot is not None, "a run is rewound to where it was trained"
         self.load_state_dict(self._snapshot.state)
-        for again in range(self._snapshot.epoch, epoch + 1):
-            self._train(again, None if again < epoch else step)
+        for again in range(self._snapshot.epoch, epoch):
+            self._train(again, None)
+            self.end_epoch(again, None)
+        self._train(epoch, step)
 
     def _explain_step(self, stop: Diverged) -> Diverged:
         """The same divergence with its circumstances; the weights are those before that step."""

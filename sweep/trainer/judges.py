@@ -208,8 +208,8 @@ class StepJudge:
         times = {n: v / max(self._start[n], QUIET) for n, v in main.items() if n in self._start}
         if self._gradient.steps >= LEARNING:
             times[GRADIENT] = gradient / max(self._gradient.peak, QUIET)
-        name = max(times, key=times.__getitem__)
-        return name, times[name]
+        name = max(times, key=times.__getitem__, default=GRADIENT)
+        return name, times.get(name, 0.0)
 
 
 def judge_epochs(

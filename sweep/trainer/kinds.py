@@ -138,22 +138,23 @@ def _nnunet_dice(settings: TrialSettings, trial: TrialPaths) -> float | None:
     return None if best is None else real_validation(settings, best["model"], trial.nnunet)
 
 
-def _load_class(settings: TrialSettings, _tell: Tell) -> None:
-    from sweep.trainer.custom import load_class
+def _load_entry(settings: TrialSettings, _tell: Tell) -> None:
+    from sweep.trainer.entry import load_entry
 
     assert isinstance(settings.trainer, CustomTrainer)
-    load_class(settings.trainer.entry)
+    load_entry(settings.trainer.entry)
 
 
 def _custom(settings: TrialSettings, data: PreparedData | None) -> Run:
-    from sweep.trainer.custom import load_class
+    from sweep.trainer.entry import load_entry
+    from sweep.trainer.foreign import ForeignRun
 
     assert isinstance(settings.trainer, CustomTrainer)
-    return load_class(settings.trainer.entry)(settings)
+    return ForeignRun(load_entry(settings.trainer.entry)(settings))
 
 
 KINDS: Mapping[str, Kind] = {
     "monai": Kind(_prepare, _monai, evaluate=_evaluate),
     "nnunet": Kind(_preprocess, _nnunet, _nnunet_model, _nnunet_dice),
-    "custom": Kind(_load_class, _custom),
+    "custom": Kind(_load_entry, _custom),
 }

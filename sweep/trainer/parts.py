@@ -117,9 +117,16 @@ def _guard(key: str) -> Callable[[Parts], Any]:
     return lambda parts: value_of(parts.guard.settings, key)
 
 
-def _group(parts: Parts) -> Mapping[str, Any]:
-    [group] = parts.optimizer.param_groups
-    return group
+def of_groups(optimizer: torch.optim.Optimizer, key: str) -> Any:
+    """What the parameter groups have under a name: one value where all have the same."""
+    values = [group.get(key) for group in optimizer.param_groups]
+    return values[0] if all(value == values[0] for value in values) else values
+
+
+def optimizer_name(optimizer: torch.optim.Optimizer) -> str:
+    """As ``optimizer.name`` has it; of one that no setting names, its class."""
+    kind = type(optimizer)
+    return OPTIMIZERS.get(kind) or f"{kind.__module__}.{kind.__qualname__}"
 
 
 OPTIMIZERS: Mapping[type[torch.optim.Optimizer], str] = {
@@ -148,10 +155,10 @@ PART_READERS: Mapping[str, Callable[[Parts], Any]] = {
     "loss.sqrt_epsilon": lambda parts: parts.loss.settings.sqrt_epsilon,
     "loss.sqrt_mode": lambda parts: parts.loss.settings.sqrt_mode,
     "loss.min_area": lambda parts: parts.loss.settings.min_area,
-    "optimizer.name": lambda parts: OPTIMIZERS[type(parts.optimizer)],
+    "optimizer.name": lambda parts: optimizer_name(parts.optimizer),
     "optimizer.lr": lambda parts: parts.rate(0),
-    "optimizer.momentum": lambda parts: _group(parts).get("momentum"),
-    "optimizer.weight_decay": lambda parts: _group(parts)["weight_decay"],
+    "optimizer.momentum": lambda parts: of_groups(parts.optimizer, "momentum"),
+    "optimizer.weight_decay": lambda parts: of_groups(parts.optimizer, "weight_decay"),
     "optimizer.schedule": _schedule,
     "optimizer.poly_exponent": _poly_exponent,
     "optimizer.gradient_clip": lambda parts: parts.guard.gradient_clip,

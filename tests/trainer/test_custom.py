@@ -16,7 +16,8 @@ from sweep.spec.settings import TrialSettings
 from sweep.store.layout import TrialPaths
 from sweep.trainer.check import check_trainer
 from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.custom import CustomTraining, load_class
+from sweep.trainer.custom import CustomTraining
+from sweep.trainer.entry import load_entry
 from sweep.trainer.fit import fit
 from sweep.trainer.trunk import Trunk
 
@@ -60,7 +61,7 @@ def write_trainer(folder: Path, body: str) -> str:
 
 def mistake(entry: str) -> str:
     with pytest.raises(InputError) as caught:
-        load_class(entry)
+        load_entry(entry)
     return str(caught.value)
 
 
@@ -157,11 +158,11 @@ def test_other_class_than_was_named_is_not_trained(monkeypatch: pytest.MonkeyPat
 
 def test_what_cannot_be_loaded_is_told_at_the_key(tmp_path: Path) -> None:
     assert mistake(f"{EXAMPLES / 'custom_trainer.py'}:DiskTraining") == (
-        f"trainer.entry: {EXAMPLES / 'custom_trainer.py'} has no class `DiskTraining`;"
-        " did you mean `DiscTraining`?"
+        f"trainer.entry: {EXAMPLES / 'custom_trainer.py'} has no class and no function"
+        " `DiskTraining`; did you mean `DiscTraining`?"
     )
     assert "cannot be imported: ZeroDivisionError" in mistake(write_trainer(tmp_path, "1 / 0\n"))
-    assert "has no class `Mine`" in mistake(write_trainer(tmp_path, "Mine = 1\n"))
+    assert "has no class and no function `Mine`" in mistake(write_trainer(tmp_path, "Mine = 1\n"))
     assert "`Mine` lacks `run_epoch`, `judge`" in mistake(
         write_trainer(tmp_path, "class Mine: ...\n")
     )
@@ -173,7 +174,7 @@ def test_what_cannot_be_loaded_is_told_at_the_key(tmp_path: Path) -> None:
 
 def test_edited_file_is_loaded_anew(tmp_path: Path) -> None:
     assert "lacks" in mistake(write_trainer(tmp_path, "class Mine: ...\n"))
-    assert "has no class `Mine`" in mistake(write_trainer(tmp_path, "Mine = 1\n"))
+    assert "has no class and no function `Mine`" in mistake(write_trainer(tmp_path, "Mine = 1\n"))
 
 
 def test_checking_looks_for_the_file_and_does_not_run_it(tmp_path: Path) -> None:

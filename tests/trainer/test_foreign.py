@@ -1,0 +1,233 @@
+"""What a trainer of somebody else's may return, and what is said of what cannot be taken."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.errors import TrainerError
+from sweep.record import EpochMetrics, Status
+from sweep.trainer.checkpoints import Checkpoints
+from sweep.trainer.fit import fit
+from tests.trainer.foreign import trial, write_trainer
+
+VALIDATE = "def validate(self, epoch):\n    return {}\n"
+LOSS = """\
+def compute_loss(self, batch, factor):
+    loss = self.model(batch[0]).mean()
+    return {}
+"""
+BATCHES = """\
+def batches(self, epoch):
+    images, labels = torch.randn(2, 1, 4, 4), torch.ones(2, 1, 4, 4).long()
+    return {}
+"""
+
+
+def trained(tmp_path: Path, methods: str, epochs: int = 1) -> list[EpochMetrics]:
+    history: list[EpochMetrics] = []
+    settings = trial(write_trainer(tmp_path, methods), epochs=epochs)
+    outcome = fit(settings, report=history.append, checkpoint=Checkpoints(tmp_path))
+    assert outcome.status is Status.COMPLETED
+    return history
+
+
+def refusal(tmp_path: Path, methods: str, epochs: int = 1) -> str:
+    """What is said, without the folder of the trainer's file."""
+    with pytest.raises(TrainerError) as caught:
+        trained(tmp_path, methods, epochs)
+    [sentence] = str(caught.value).splitlines()
+    return re.sub(r"^\S*mine\.py", "mine.py", sentence)
+
+
+NUMBERS = {
+    "0.75": 0.75,
+    "np.float32(0.75)": 0.75,
+    "np.float64(0.75)": 0.75,
+    "np.float16(0.75)": 0.75,
+    "np.array(0.75)": 0.75,
+    "np.array([0.75])": 0.75,
+    "torch.tensor(0.75)": 0.75,
+    "torch.tensor([[0.75]])": 0.75,
+    "torch.tensor(0.75, dtype=torch.bfloat16)": 0.75,
+    "torch.tensor(0.75, requires_grad=True)": 0.75,
+    "nn.Parameter(torch.tensor(0.75))": 0.75,
+    "Fraction(3, 4)": 0.75,
+    "Decimal('0.75')": 0.75,
+    "np.int64(1)": 1.0,
+    "1": 1.0,
+    "1 + 2**-23": 1.0,  # the next float32 above 1
+    "None": None,
+}
+
+
+@pytest.mark.parametrize(("returned", "taken"), NUMBERS.items())
+def test_number_of_any_library_is_taken_as_a_plain_one(
+    tmp_path: Path, returned: str, taken: float | None
+) -> None:
+    values = f"Validation(dice={returned} if epoch else 0.5, metrics={{'own': {returned}}})"
+    *_, last = trained(tmp_path, VALIDATE.format(values), epochs=2)
+    assert (last.val_dice, last.metrics) == (
+        taken,
+        {"own": 1 + 2**-23 if "23" in returned else taken},
+    )
+    assert {type(last.val_dice), *map(type, last.metrics.values())} <= {float, type(None)}
+
+
+def test_dice_that_is_no_number_in_some_epochs_hides_none(tmp_path: Path) -> None:
+    values = "Validation(dice=torch.tensor(float('nan') if epoch in (0, 2) else 0.1 * epoch))"
+    trained(tmp_path, VALIDATE.format(values), epochs=4)
+    best = Checkpoints(tmp_path).load_best()
+    assert best is not None
+    assert best["epoch"] == 3
+
+
+RETURNED = {
+    "0.83": "returned 0.83, a float, but must return Validation(dice=…), of sweep.trainer.guarded",
+    "None": "returned None, but must return",
+    "(0.8, {})": "returned a tuple of 2, but must return",
+    "{'dice': 0.8}": "returned a dict of 'dice', but must return",
+    "Validation": "returned the class Validation, but must return",
+    "torch.tensor(0.8)": "returned a Tensor of shape [], but must return",
+    "Validation(dice=87.3)": (
+        "returned a Dice of 87.3, but it must lie in [0, 1]: 0.873, if it is in percent"
+    ),
+    "Validation(dice=-0.1)": "returned a Dice of -0.1, but it must lie in [0, 1]",
+    "Validation(dice=float('inf'))": "returned a Dice of inf, but it must lie in [0, 1]",
+    "Validation(dice='0.8')": "returned '0.8', a str as a Dice, but it must be one number",
+    "Validation(dice=True)": "returned True, a bool as a Dice, but it must be one number",
+    "Validation(dice=1j)": "returned 1j, a complex as a Dice, but it must be one number",
+    "Validation(dice=np.bool_(True))": "as a Dice, but it must be one number",
+    "Validation(dice=[0.8])": "returned a list of 1 as a Dice, but it must be one number",
+    "Validation(dice=torch.rand(4))": "returned a Tensor of shape [4] as a Dice, but it must be",
+    "Validation(dice=torch.rand(0))": "returned a Tensor of shape [0] as a Dice, but it must be",
+    "Validation(dice=np.ones(2))": "returned a ndarray of shape [2] as a Dice, but it must be",
+    "Validation(dice=10**400)": "as a Dice, but it must be one number",
+    "Validation(dice=0.8, metrics={1: 2.0})": "names a metric 1, an int, but a name must be",
+    "Validation(dice=0.8, metrics={'a': 'b'})": "returned 'b', a str as the metric 'a', but it",
+    "Validation(dice=0.8, metrics={'a': {}})": "returned a dict that is empty as the metric 'a'",
+    "Validation(dice=0.8, metrics=[0.5])": "returned a list of 1 as metrics, but they must be",
+    "Validation(dice=0.8, predicted_classes=1.5)": "as `predicted_classes`, but it must be",
+    "Validation(dice=float('nan'))": "returned no validation Dice in any of the 1 epochs",
+    "Validation(dice=None)": "returned no validation Dice in any of the 1 epochs, only None or NaN",
+}
+
+
+@pytest.mark.parametrize(("returned", "said"), RETURNED.items())
+def test_validation_that_cannot_be_taken_is_told_with_file_class_and_value(
+    tmp_path: Path, returned: str, said: str
+) -> None:
+    sentence = refusal(tmp_path, VALIDATE.format(returned))
+    assert re.match(r"mine\.py:\d+: Mine\.validate ", sentence)
+    assert said in sentence
+
+
+def test_line_that_is_named_is_that_of_the_method(tmp_path: Path) -> None:
+    sentence = refusal(tmp_path, VALIDATE.format("None"))
+    number = int(sentence.split(":")[1])
+    text = (tmp_path / "mine.py").read_text().splitlines()[number - 1]
+    assert text == "    def validate(self, epoch):"
+    assert number > 20  # the one that was written last
+
+
+TRAINED = {
+    LOSS.format(
+        "loss"
+    ): "compute_loss returned a Tensor of shape [], but must return (loss, terms)",
+    LOSS.format("loss.item(), {}"): "a float, but must return (loss, terms)",
+    LOSS.format("loss, loss"): "the terms must be a dict",
+    LOSS.format(
+        "loss, {'ce': 0.25}"
+    ): "returned 0.25, a float as the term 'ce', but it must be a te",
+    LOSS.format("loss, {0: loss}"): "names a term 0, an int, but a name must be",
+    LOSS.format(
+        "loss.expand(2, 3), {}"
+    ): "returned a Tensor of shape [2, 3], but the loss must be a",
+    LOSS.format("loss.detach(), {}"): "returned a loss without a graph",
+    LOSS.format("None"): "compute_loss returned None, but must return (loss, terms)",
+    BATCHES.format("None"): "batches returned None, but must return the batches of the epoch",
+    BATCHES.format("[]"): "batches returned no batch for epoch 0",
+    BATCHES.format(
+        "[None]"
+    ): "batches returned None, but without a compute_loss of its own a class",
+    BATCHES.format("[images]"): "batches returned a Tensor of shape [2, 1, 4, 4], but without",
+    BATCHES.format(
+        "[{'image': images}]"
+    ): "batches returned a dict of 'image', but without a compute",
+    BATCHES.format("[(images, labels.numpy())]"): "batches returned a tuple of 2, but without",
+    BATCHES.format("[(images, labels[:, 0])]"): (
+        "batches returned labels of shape [2, 4, 4], but they must be of shape [2, 1, 4, 4]: class"
+        " indices with one channel, for an output of [2, 2, 4, 4]; labels.unsqueeze(1) adds"
+    ),
+    BATCHES.format("[(images, labels.repeat(1, 2, 1, 1))]"): "labels.argmax(1, keepdim=True) makes",
+    BATCHES.format(
+        "[(images, labels[..., :3])]"
+    ): "of shape [2, 1, 4, 3], but they must be of shape",
+    BATCHES.format("[(images, 2 * labels)]"): (
+        "returned labels from 2 to 2, but the network has 2 outputs: labels must lie in 0 to 1"
+    ),
+    BATCHES.format("[(images, -labels)]"): "returned labels from -1 to -1, but the network has 2",
+    "def build_model(self):\n    pass\n": (
+        "build_model returned None, but must return a torch.nn.Module"
+    ),
+    "def build_model(self):\n    return nn.Conv2d\n": "build_model returned the class Conv2d, but",
+    "def build_model(self):\n    return nn.ReLU()\n": "returned a ReLU without a parameter that",
+    "def build_model(self):\n    return nn.Conv2d(1, 2, 1).requires_grad_(False)\n": "without a",
+    "def state_dict(self):\n    return {'mine': self.model}\n": (
+        "state_dict returned a Sequential at ['mine'], which a checkpoint cannot hold: it takes"
+    ),
+    "def state_dict(self):\n    return {'a': [{'b': np.ones(2)}]}\n": "at ['a'][0]['b']",
+    "def weights(self):\n    return self.model\n": "weights returned a Sequential, but must return",
+    "def judge(self, history):\n    return True\n": "judge returned True, a bool, but must",
+    "def measured(self, metrics, *, best):\n    pass\n": "measured returned None, but must",
+    "def account(self, loop):\n    pass\n": "account returned None, but must return an Account",
+    "def run_epoch(self, epoch):\n    return {'dice': 0.5}\n": "run_epoch returned a dict of",
+}
+
+
+@pytest.mark.parametrize(("methods", "said"), TRAINED.items())
+def test_other_answer_that_cannot_be_taken_is_told_likewise(
+    tmp_path: Path, methods: str, said: str
+) -> None:
+    sentence = refusal(tmp_path, methods)
+    assert re.match(r"mine\.py:\d+: Mine\.\w+ ", sentence)
+    assert said in sentence
+
+
+OWN_STATE = """\
+def state_dict(self):
+    own = {"best": np.float64(0.5), "seen": {1, 2}, "sizes": (np.int32(3), torch.Size([2]))}
+    return super().state_dict() | {"own": own}
+
+def load_state_dict(self, state):
+    super().load_state_dict(state)
+    self.own = state.get("own")
+"""
+
+
+def test_state_of_plain_numbers_of_any_library_is_kept_and_given_back(tmp_path: Path) -> None:
+    trained(tmp_path, OWN_STATE)
+    state = Checkpoints(tmp_path).load_last()
+    assert state is not None
+    own: dict[str, Any] = state["training"]["own"]
+    assert own == {"best": 0.5, "seen": {1, 2}, "sizes": (3, (2,))}
+    assert type(own["best"]) is float
+    assert state["training"]["model"]._metadata["1"] == {"version": 2}  # of torch's batch norm
+
+
+def test_run_that_shares_nothing_with_ours_is_looked_at_as_well(tmp_path: Path) -> None:
+    methods = "def measured(self, metrics, *, best):\n    return replace(metrics, {})\n"
+    entry = write_trainer(
+        tmp_path, methods.format("grad_norm=np.float32(0.5)"), "from dataclasses import replace"
+    )
+    history: list[EpochMetrics] = []
+    fit(trial(entry, epochs=1), report=history.append)
+    assert type(history[0].grad_norm) is float
+    entry = write_trainer(tmp_path, methods.format("epoch=3"), "from dataclasses import replace")
+    with pytest.raises(
+        TrainerError, match="returned metrics of epoch 3, but was asked for epoch 0"
+    ):
+        fit(trial(entry, epochs=1))

@@ -1,0 +1,394 @@
+"""Optimizers and learning-rate schedules that a user's class makes itself."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sweep.errors import TrainerError
+from sweep.record import Cause, EpochMetrics, Stage, Status
+from sweep.store.layout import TrialPaths
+from sweep.trainer.checkpoints import Checkpoints
+from sweep.trainer.entry import load_entry
+from sweep.trainer.fit import fit
+from sweep.trainer.optimizers import takes_flag
+from tests.trainer.foreign import trial, write_trainer
+
+AFTER = "def __init__(self, settings):\n    super().__init__(settings)\n    {}\n"
+HOOK = "def build_optimizer(self):\n    return {}\n"
+SCHEDULE = """\
+def build_scheduler(self, optimizer):
+    from torch.optim import lr_scheduler as s
+    return {}
+"""
+# A batch of NaN in epoch 1 that no reading of the loss could foresee.
+BROKEN = """\
+def compute_loss(self, batch, factor):
+    loss, terms = super().compute_loss(batch, factor)
+    self.done = getattr(self, "done", 0) + 1
+    return (loss * float("nan"), terms) if self.done == 5 else (loss, terms)
+"""
+
+OPTIMIZERS = {
+    name: found
+    for name, found in vars(torch.optim).items()
+    if inspect.isclass(found) and found is not torch.optim.Optimizer
+}
+REFUSED = {"LBFGS": "needs a closure", "SparseAdam": "takes sparse gradients"}
+TAKEN = sorted(OPTIMIZERS.keys() - REFUSED.keys())
+
+
+def made(name: str) -> str:
+    """A call that makes one of torch's optimizers over what it can step."""
+    only = "if p.ndim == 2" if name == "Muon" else ""
+    return f"torch.optim.{name}([p for p in self.model.parameters() {only}], lr=0.01)"
+
+
+def history(entry: str, **changes: Any) -> list[EpochMetrics]:
+    where = {key: changes.pop(key) for key in ("checkpoint", "provenance") if key in changes}
+    epochs: list[EpochMetrics] = []
+    outcome = fit(trial(entry, **changes), report=epochs.append, **where)
+    assert outcome.status is Status.COMPLETED, outcome
+    return epochs
+
+
+def weights(run: Any) -> list[torch.Tensor]:
+    return [parameter.detach().clone() for parameter in run.model.parameters()]
+
+
+def refusal(tmp_path: Path, methods: str, before: str = "") -> str:
+    with pytest.raises(TrainerError) as caught:
+        history(write_trainer(tmp_path, methods, before))
+    return re.sub(r"^\S*mine\.py", "mine.py", str(caught.value))
+
+
+LINEAR = """\
+def build_model(self):
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 32), nn.Unflatten(1, (2, 4, 4)))
+"""
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_every_optimizer_of_torch_takes_its_steps_and_never_one_that_is_not_finite(
+    tmp_path: Path, name: str
+) -> None:
+    entry = write_trainer(tmp_path, LINEAR + HOOK.format(made(name)) + BROKEN)
+    run: Any = load_entry(entry)(trial(entry))  # type: ignore[call-arg, arg-type]
+    before = weights(run)
+    run.run_epoch(0)
+    assert any(not torch.equal(a, b) for a, b in zip(before, weights(run), strict=True))
+    outcome = fit(trial(entry))
+    assert outcome.divergence is not None
+    verdict = outcome.divergence
+    assert (verdict.cause, verdict.stage) == (Cause.NONFINITE, Stage.LOSS)
+    assert (verdict.epoch, verdict.step) == (1, 1)
+    assert verdict.weights_finite
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_skipped_step_changes_neither_weights_nor_state(tmp_path: Path, name: str) -> None:
+    entry = write_trainer(tmp_path, LINEAR + HOOK.format(made(name)))
+    run: Any = load_entry(entry)(trial(entry, guard={"on_nonfinite": "skip"}))  # type: ignore[call-arg, arg-type]
+    run.run_epoch(0)
+    before = repr((weights(run), run.optimizer.state_dict()))
+    loss = sum(p.sum() for p in run.model.parameters())
+    [values] = run.guard.step(loss * math.nan, {"own": loss})
+    assert values.skipped
+    assert repr((weights(run), run.optimizer.state_dict())) == before
+    [values] = run.guard.step(loss := sum(p.sum() for p in run.model.parameters()), {"own": loss})
+    assert not values.skipped
+    assert repr((weights(run), run.optimizer.state_dict())) != before
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_resumed_trial_of_every_optimizer_is_bit_for_bit_the_whole_one(
+    tmp_path: Path, name: str
+) -> None:
+    entry = write_trainer(tmp_path, LINEAR + HOOK.format(made(name)))
+    require_same_when_resumed(tmp_path, entry)
+
+
+def require_same_when_resumed(tmp_path: Path, entry: str) -> list[EpochMetrics]:
+    def stop(metrics: EpochMetrics) -> None:
+        if metrics.epoch == 1:
+            raise KeyboardInterrupt
+
+    whole = history(entry, epochs=4)
+    with pytest.raises(KeyboardInterrupt):
+        fit(trial(entry, epochs=4), report=stop, checkpoint=Checkpoints(tmp_path))
+    resumed = history(entry, epochs=4, checkpoint=(kept := Checkpoints(tmp_path)))
+    assert kept.damaged == ()
+    assert [e.to_json() | {"seconds": 0} for e in resumed] == [
+        e.to_json() | {"seconds": 0} for e in whole
+    ]
+    return whole
+
+
+def test_optimizer_that_cannot_be_guarded_is_refused_in_words(tmp_path: Path) -> None:
+    for name, said in REFUSED.items():
+        sentence = refusal(tmp_path, HOOK.format(made(name)))
+        assert sentence.startswith(f"mine.py:Mine: its optimizer, a {name}, ")
+        assert said in sentence
+    wrapper = "class Lookahead:\n    def __init__(self, inner):\n        self.inner = inner\n"
+    assert refusal(tmp_path, HOOK.format("Lookahead(None)"), wrapper) == (
+        "mine.py:Mine: its optimizer, a Lookahead, is no torch.optim.Optimizer: derive its class"
+        " from that"
+    )
+    assert "its optimizer, None, is no torch" in refusal(tmp_path, HOOK.format("None"))
+
+
+OWN = """\
+class Own(torch.optim.SGD):
+    calls = 0
+
+    def step(self, closure=None):
+        type(self).calls += 1
+        return super().step(closure)
+"""
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [
+        HOOK.format("Own(self.model.parameters(), lr=0.1)"),
+        AFTER.format("self.optimizer = Own(self.model.parameters(), lr=0.1)"),
+        AFTER.format("self.optimizer = Own(self.model.parameters(), lr=0.1, fused=True)"),
+        "def build_model(self):\n    model = nn.Conv2d(1, 2, 1)\n"
+        "    self.optimizer = Own(model.parameters(), lr=0.1)\n    return model\n",
+        "def batches(self, epoch):\n    if epoch == 0:\n"
+        "        self.optimizer = Own(self.model.parameters(), lr=0.1)\n"
+        "    yield from [(torch.randn(2, 1, 4, 4), torch.ones(2, 1, 4, 4).long())] * 3\n",
+    ],
+)
+def test_step_of_the_optimizer_that_the_class_holds_is_what_trains(
+    tmp_path: Path, methods: str
+) -> None:
+    entry = write_trainer(tmp_path, methods, OWN)
+    run: Any = load_entry(entry)(trial(entry))  # type: ignore[call-arg, arg-type]
+    run.run_epoch(0)
+    run.run_epoch(1)
+    late = "def batches" in methods  # from the next epoch on
+    assert type(run.optimizer).calls == (3 if late else 6)
+
+
+def test_step_of_a_fused_subclass_is_withheld_by_not_calling_it(tmp_path: Path) -> None:
+    entry = write_trainer(
+        tmp_path, HOOK.format("Own(self.model.parameters(), lr=0.1, fused=True)") + BROKEN, OWN
+    )
+    own = vars(sys.modules[load_entry(entry).__module__])["Own"]
+    assert fit(trial(entry)).status is Status.DIVERGED
+    assert own.calls == 4
+
+
+@pytest.mark.parametrize(
+    ("make", "takes"),
+    [
+        (lambda p: torch.optim.AdamW(p, fused=True), True),
+        (lambda p: torch.optim.SGD(p, lr=0.1, fused=True), True),
+        (lambda p: torch.optim.AdamW(p), False),  # it would step through a NaN
+        (
+            lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, fused=True),
+            False,
+        ),  # see the docstring
+        (lambda p: type("Own", (torch.optim.AdamW,), {})(p, fused=True), False),
+        (lambda p: hooked(torch.optim.AdamW(p, fused=True)), False),
+        (lambda p: scheduled(torch.optim.AdamW(p, fused=True)), True),
+        (lambda p: torch.optim.RMSprop(p), False),
+    ],
+)
+def test_flag_on_the_device_is_trusted_to_those_that_honour_it(
+    make: Callable[[Any], torch.optim.Optimizer], takes: bool
+) -> None:
+    assert takes_flag(make([torch.nn.Parameter(torch.ones(2))])) is takes
+
+
+def hooked(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    optimizer.register_step_post_hook(lambda *_: None)
+    return optimizer
+
+
+def scheduled(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    return optimizer
+
+
+def test_optimizer_of_another_network_is_refused_in_words(tmp_path: Path) -> None:
+    other = AFTER.format("self.model = nn.Conv2d(1, 2, 1)")
+    assert refusal(tmp_path, other).startswith(
+        "mine.py:Mine: its optimizer holds no parameter of self.model; whoever replaces self.model"
+    )
+    unused = AFTER.format(
+        "self.model.extra = nn.Parameter(torch.ones(1))\n"
+        "    self.optimizer = torch.optim.SGD([self.model.extra], lr=0.1)"
+    )
+    assert "no parameter that its optimizer holds has a gradient" in refusal(tmp_path, unused)
+
+
+def test_network_and_optimizer_that_are_both_replaced_train(tmp_path: Path) -> None:
+    both = AFTER.format(
+        "self.model = nn.Conv2d(1, 2, 1)\n"
+        "    self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.1)"
+    )
+    losses = [e.train_loss for e in history(write_trainer(tmp_path, both), epochs=6)]
+    assert losses[-1] < losses[0]  # type: ignore[operator]
+
+
+GROUPS = """\
+torch.optim.RMSprop([
+        {"params": self.model[0].parameters(), "lr": 0.25},
+        {"params": self.model[2].parameters(), "lr": 0.5},
+    ], momentum=0.125, weight_decay=0.0)"""
+
+
+def test_schedule_of_the_settings_scales_the_rate_of_each_group(tmp_path: Path) -> None:
+    entry = write_trainer(tmp_path, HOOK.format(GROUPS))
+    run: Any = load_entry(entry)(trial(entry, epochs=4))  # type: ignore[call-arg, arg-type]
+    seen = []
+    for epoch in range(3):
+        metrics = run.run_epoch(epoch)
+        seen.append([group["lr"] for group in run.optimizer.param_groups])
+        assert metrics.learning_rate == seen[-1][0]
+    shares = [(1 - epoch / 4) ** 0.9 for epoch in range(3)]  # poly, as nnU-Net has it
+    assert seen == [[0.25 * share, 0.5 * share] for share in shares]
+
+
+def test_provenance_shows_the_optimizer_that_steps(tmp_path: Path) -> None:
+    paths = TrialPaths(tmp_path)
+    [epoch] = history(
+        write_trainer(tmp_path, HOOK.format(GROUPS)),
+        epochs=1,
+        optimizer={"lr": 0.5, "momentum": 0.5, "gradient_clip": 3.0},
+        provenance=paths.provenance,
+    )
+    [run] = json.loads(paths.provenance.read_text())["runs"]
+    effective = run["effective"]
+    assert effective["optimizer.name"] == "torch.optim.rmsprop.RMSprop"
+    assert effective["optimizer.lr"] == [0.25, 0.5]
+    assert effective["optimizer.gradient_clip"] == 3.0
+    first, second = effective["optimizer.groups"]
+    assert (first["parameters"], second["parameters"]) == (8, 10)  # 4 weights and biases; 2 × 4 + 2
+    assert (first["lr"], second["lr"]) == (0.25, 0.5)
+    assert first["momentum"] == 0.125
+    assert run["not_read_back"]["optimizer.lr"] == "the class makes its own optimizer"
+    assert epoch.warnings == (
+        "`optimizer.momentum` is 0.5 in the configuration, but torch.optim.rmsprop.RMSprop has"
+        " 0.125",
+        "2 parameter tensors of the network are not in its optimizer and stay as they are:"
+        " 1.weight, 1.bias",
+    )
+
+
+def test_frozen_parameters_stay_and_thawed_ones_are_stepped(tmp_path: Path) -> None:
+    methods = (
+        "def build_model(self):\n"
+        "    model = nn.Sequential(nn.Conv2d(1, 4, 1), nn.Conv2d(4, 2, 1))\n"
+        "    model[0].requires_grad_(False)\n    return model\n"
+        "def batches(self, epoch):\n    self.model[0].requires_grad_(epoch > 0)\n"
+        "    yield torch.randn(2, 1, 4, 4), torch.ones(2, 1, 4, 4).long()\n"
+    )
+    entry = write_trainer(tmp_path, methods)
+    run: Any = load_entry(entry)(trial(entry))  # type: ignore[call-arg, arg-type]
+    first = [weights(run)]
+    for epoch in range(2):
+        run.run_epoch(epoch)
+        first.append(weights(run))
+    assert torch.equal(first[0][0], first[1][0])
+    assert not torch.equal(first[0][2], first[1][2])
+    assert not torch.equal(first[1][0], first[2][0])
+
+
+SCHEDULERS = [
+    "s.StepLR(optimizer, 2)",
+    "s.MultiStepLR(optimizer, [1, 3])",
+    "s.ConstantLR(optimizer, total_iters=2)",
+    "s.LinearLR(optimizer, total_iters=2)",
+    "s.ExponentialLR(optimizer, 0.5)",
+    "s.PolynomialLR(optimizer, 4)",
+    "s.CosineAnnealingLR(optimizer, 4)",
+    "s.CosineAnnealingWarmRestarts(optimizer, 2)",
+    "s.LambdaLR(optimizer, lambda epoch: 0.5**epoch)",
+    "s.MultiplicativeLR(optimizer, lambda epoch: 0.5)",
+    "s.CyclicLR(optimizer, 0.001, 0.1, 2)",
+    "s.OneCycleLR(optimizer, 0.1, total_steps=5)",
+    "s.SequentialLR(optimizer, [s.LinearLR(optimizer), s.StepLR(optimizer, 1)], [2])",
+    "s.ChainedScheduler([s.ConstantLR(optimizer), s.ExponentialLR(optimizer, 0.9)])",
+    "s.ReduceLROnPlateau(optimizer, mode='max', patience=0)",
+]
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_schedule_of_torch_is_stepped_once_an_epoch_and_resumed(
+    tmp_path: Path, scheduler: str
+) -> None:
+    rates = [
+        epoch.learning_rate
+        for epoch in require_same_when_resumed(
+            tmp_path, write_trainer(tmp_path, SCHEDULE.format(scheduler))
+        )
+    ]
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.05, momentum=0.99)
+    oracle = eval(scheduler, {"s": torch.optim.lr_scheduler, "optimizer": optimizer})
+    expected = []
+    for _ in range(4):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        oracle.step(*([0.5] if "Plateau" in scheduler else []))
+    assert rates == expected
+
+
+OWN_STEP = (
+    "\ndef validate(self, epoch):\n    self.scheduler.step()\n    return Validation(dice=0.5)\n"
+)
+
+
+@pytest.mark.parametrize("stepped_by_the_class", [False, True])
+def test_schedule_that_the_class_keeps_itself_is_stepped_once_an_epoch(
+    tmp_path: Path, stepped_by_the_class: bool
+) -> None:
+    kept = AFTER.format(
+        "self.scheduler = torch.optim.lr_scheduler.ExponentialLR(self.optimizer, 0.5)"
+    )
+    methods = kept + (OWN_STEP if stepped_by_the_class else "")
+    epochs = history(write_trainer(tmp_path, methods), epochs=3)
+    assert [epoch.learning_rate for epoch in epochs] == [0.05, 0.025, 0.0125]
+
+
+def test_rates_that_the_class_sets_by_hand_are_left_alone(tmp_path: Path) -> None:
+    methods = (
+        "def batches(self, epoch):\n    self.optimizer.param_groups[0]['lr'] = 0.5 ** (epoch + 1)\n"
+        "    yield torch.randn(2, 1, 4, 4), torch.ones(2, 1, 4, 4).long()\n"
+    )
+    epochs = history(write_trainer(tmp_path, methods), epochs=3)
+    assert [epoch.learning_rate for epoch in epochs] == [0.5, 0.25, 0.125]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "self.sched = s.StepLR(self.optimizer, 1)",
+            "keeps a learning-rate scheduler as self.sched",
+        ),
+        ("self.scheduler = 0.5", "its scheduler, 0.5, a float, is no torch.optim.lr_scheduler"),
+        (
+            "self.scheduler = s.StepLR(torch.optim.SGD(self.model.parameters()), 1)",
+            "its scheduler acts on another optimizer than self.optimizer",
+        ),
+        ("self.scheduler = s.ReduceLROnPlateau(self.optimizer)", 'give it mode="max"'),
+    ],
+)
+def test_schedule_that_would_be_lost_or_not_act_is_refused_in_words(
+    tmp_path: Path, line: str, said: str
+) -> None:
+    sentence = refusal(tmp_path, AFTER.format(line), "from torch.optim import lr_scheduler as s")
+    assert sentence.startswith("mine.py:Mine: ")
+    assert said in sentence
