@@ -169,12 +169,12 @@ def start(
     try:
         with store:
             ending, ranking = run(spec, store, site, console, show)
+            _show(spec, site, ranking, console)
+            if ending is not Ending.INTERRUPTED:  # who pressed Ctrl-C will not wait
+                hand_over(spec, store, ranking, console, uri=site.uri)
     except SweepFailed as error:
         after = "nothing that was reported is lost; once that is mended, go on with"
         raise SweepFailed(f"{error}; {after}: {to_go_on}") from error
-    _show(spec, site, ranking, console)
-    if site.uri is None and ending is not Ending.INTERRUPTED:  # who pressed Ctrl-C will not wait
-        hand_over(spec, store.layout, ranking, console)
     if ending is Ending.FINISHED and ranking.winner is None:
         raise SweepFailed(f"no trial of {spec.name} has a result; the causes stand in {site}")
     return ending

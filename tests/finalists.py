@@ -10,14 +10,19 @@ from sweep.record import CaseScore, Outcome, Replicate, Status, TrialRecord
 
 
 def replicate(
-    number: int, seed: int, dice: float, outcome: Status | Outcome | None = None, epochs: int = 3
+    number: int,
+    seed: int,
+    dice: float,
+    outcome: Status | Outcome | None = None,
+    epochs: int = 3,
+    fold: int = 0,
 ) -> TrialRecord:
     curve = [0.1] * (epochs - 1) + [dice]
     record = trial(number, outcome or Status.COMPLETED, curve)
     return replace(
         record,
-        trial_id=f"t{number:04d}r{seed}",
-        replicate=Replicate(f"t{number:04d}", seed, 0),
+        trial_id=f"t{number:04d}r{seed}" + f"f{fold}" * bool(fold),
+        replicate=Replicate(f"t{number:04d}", seed, fold),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.confirmation import Confirmation
 from sweep.analysis.held_out import HeldOut
-from sweep.record import ParameterValue, Status, TrialRecord
+from sweep.record import ParameterValue, TrialRecord
 from sweep.spec.presets import BASELINE
 from sweep.strict_json import finite_or_none
 
@@ -27,6 +27,10 @@ COLUMNS = {
     "last_dice": "Float64",
 }
 """Columns of every ranking with their pandas types; what only some have follows."""
+
+CONFIRMED = "confirmed"
+"""Column that divides a ranking, where leaders were trained again: those first, by the mean of
+their replicates, then the others by the Dice of their single run. The two are not compared."""
 
 
 def cells(record: TrialRecord) -> tuple[object, ...]:
@@ -72,21 +76,22 @@ def metrics(ranked: Sequence[TrialRecord]) -> dict[str, list[float | None]]:
 
 
 def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) -> dict[str, Any]:
-    """The columns that only finalists fill."""
+    """The columns that only finalists fill, after the one that says who is one."""
     import pandas as pd
 
     found = [confirmed.of(record.trial_id) for record in ranked]
     numbers = {
-        "mean_dice": [one.mean if one else None for one in found],
+        "mean_dice": [finite_or_none(one.mean) if one else None for one in found],
         "dice_low": [finite_or_none(one.low) if one else None for one in found],
         "dice_high": [finite_or_none(one.high) if one else None for one in found],
         "p_best": [one.p_best if one else None for one in found],
     }
     counts = {
         "replicates": [len(one.scores) if one else None for one in found],
-        "replicates_diverged": [one.count(Status.DIVERGED) if one else None for one in found],
+        "replicates_diverged": [one.diverged if one else None for one in found],
     }
     return {
+        CONFIRMED: pd.array([one is not None for one in found], dtype="boolean"),
         **{name: pd.array(cells, dtype="Float64") for name, cells in numbers.items()},
         "group": pd.array([one.group if one else None for one in found], dtype="string"),
         **{name: pd.array(cells, dtype="Int64") for name, cells in counts.items()},

@@ -2,6 +2,10 @@
 
 Everything stands on the replicates alone. The run of the search is left out: it was chosen for its
 Dice, and so is an optimistic draw.
+
+Divergence is a gate of its own. A diverged replicate has no Dice: any number in its place would
+drown the others. Instead a finalist ranks behind those of which fewer replicates diverged, whatever
+its mean over the others is, and only those with the fewest are compared.
 """
 
 from __future__ import annotations
@@ -9,19 +13,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
-import numpy as np
-
-from sweep.analysis.paired import groups, holm, mean_interval, paired_p, probability_best
+from sweep.analysis.contest import Block, Contest, folds_of, interval, mean_of
 from sweep.record import Status, TrialRecord
-
-LEVEL = 0.05
-"""Two finalists can be told apart where the p of their paired test, adjusted by Holm, is below."""
-DIVERGED = 0.0
-"""Dice that a diverged replicate counts with: whoever runs that configuration gets no model."""
-
-Block = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,27 +25,32 @@ class Finalist:
     Args:
         record: the trial of the search.
         replicates: all that were started, by seed and fold.
-        scores: (seed, fold) → best validation Dice; 0 for a diverged one. Those that failed or
-            have not ended have none.
-        mean: of the scores.
-        low, high: 95 % interval of the mean by Student's t; NaN for a single score.
-        p_best: probability that its mean is the highest of all finalists; None where fewer than
-            two blocks are complete.
-        group: letters; finalists that share one cannot be told apart.
+        scores: (seed, fold) → best validation Dice. Those that diverged, failed or have not ended
+            have none.
+        mean: of the scores, each fold counting the same; NaN where there is none.
+        low, high: 95 % interval of the mean, see `sweep.analysis.contest.interval`.
+        p_best: probability that its mean is the highest of all that are compared; None where
+            nothing can be said.
+        group: letters; finalists that share one cannot be told apart. None likewise.
     """
 
     record: TrialRecord
     replicates: tuple[TrialRecord, ...]
     scores: Mapping[Block, float]
-    mean: float
-    low: float
-    high: float
+    mean: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
     p_best: float | None = None
-    group: str = ""
+    group: str | None = None
 
     @property
     def trial_id(self) -> str:
         return self.record.trial_id
+
+    @property
+    def diverged(self) -> int:
+        """How many of its replicates did."""
+        return self.count(Status.DIVERGED)
 
     @property
     def epochs(self) -> float:
@@ -62,36 +61,52 @@ class Finalist:
     def count(self, status: Status) -> int:
         return sum(replicate.status is status for replicate in self.replicates)
 
+    @property
+    def place(self) -> tuple[bool, int, float, float, int]:
+        """Sort key: those without any score last, then by divergence, mean, epochs and number."""
+        falling = -self.mean if self.scores else 0.0
+        return not self.scores, self.diverged, falling, self.epochs, self.record.number
+
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """All finalists, the highest mean first.
+    """All finalists in the order of the ranking.
 
     Args:
-        finalists: those with a score.
-        p: adjusted p of each pair of ids in that order; 1 for pairs that share fewer than two
-            blocks.
-        blocks: number of seeds and folds on which all of them have a score.
+        finalists: those of which a replicate has ended, with a score or diverged.
+        contest: of the first of them, who share the fewest divergences; None where none has a
+            score.
         unfinished: number of replicates that run or were interrupted.
     """
 
     finalists: tuple[Finalist, ...]
-    p: Mapping[tuple[str, str], float]
-    blocks: int
+    contest: Contest | None
     unfinished: int
 
     @property
+    def compared(self) -> Sequence[Finalist]:
+        """Those that may be best: of no other did fewer replicates diverge."""
+        return self.finalists[: len(self.contest.scores)] if self.contest else ()
+
+    @property
+    def behind(self) -> Sequence[Finalist]:
+        """Those that lost because more of their replicates diverged, or all did."""
+        return self.finalists[len(self.compared) :]
+
+    @property
     def winner(self) -> Finalist | None:
-        """The first, where it can be told apart from every other and all replicates have ended."""
-        first, *others = self.finalists
-        told_apart = all(self.p[first.trial_id, other.trial_id] < LEVEL for other in others)
-        return first if others and told_apart and not self.unfinished else None
+        """The first, where it beats all that it is compared with and all replicates have ended."""
+        if self.contest is None or self.contest.winner is None or self.unfinished:
+            return None
+        return self.finalists[0]
 
     @property
     def tied(self) -> list[Finalist]:
-        """The first and whoever cannot be told apart from it."""
-        first, *others = self.finalists
-        return [first, *(o for o in others if self.p[first.trial_id, o.trial_id] >= LEVEL)]
+        """Of those that are compared the first, and whoever cannot be told apart from it."""
+        if self.contest is None:
+            return []
+        apart = self.contest.apart
+        return [one for n, one in enumerate(self.compared) if (0, n) not in apart]
 
     @property
     def cheapest(self) -> Finalist:
@@ -103,7 +118,7 @@ class Confirmation:
 
 
 def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
-    """The finalists of a sweep; None where no replicate has a score.
+    """The finalists of a sweep; None where no replicate has ended with a score, or diverged.
 
     Args:
         records: of all trials of the sweep.
@@ -116,18 +131,17 @@ def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
         assert record.replicate is not None
         if record.replicate.of in by_id:
             of.setdefault(record.replicate.of, []).append(record)
-    measured = [one for name in of if (one := _finalist(by_id[name], of[name])) is not None]
-    if not measured:
+    found = [one for name in of if (one := _finalist(by_id[name], of[name])) is not None]
+    if not found:
         return None
-    measured.sort(key=lambda one: (-one.mean, one.epochs, one.record.number))
+    by_fold = len(folds_of(one.scores for one in found)) > 1
+    measured = sorted((_measured(one, by_fold) for one in found), key=lambda one: one.place)
     unfinished = sum(not record.status.is_final for record in replicates)
-    return _compared(measured, unfinished)
+    return _compared(measured, by_fold, unfinished)
 
 
 def score(replicate: TrialRecord) -> float | None:
-    """Dice that a replicate counts with; None where it failed or has not ended."""
-    if replicate.status is Status.DIVERGED:
-        return DIVERGED
+    """Dice that a replicate counts with; None where it diverged, failed or has not ended."""
     has_one = replicate.status.has_result and replicate.best is not None
     return replicate.best.val_dice if has_one and replicate.best else None
 
@@ -135,38 +149,33 @@ def score(replicate: TrialRecord) -> float | None:
 def _finalist(record: TrialRecord, replicates: Sequence[TrialRecord]) -> Finalist | None:
     ordered = sorted(replicates, key=_block)
     scores = {_block(r): value for r in ordered if (value := score(r)) is not None}
-    if not scores:
-        return None
-    values = list(scores.values())
-    low, high = mean_interval(values)
-    return Finalist(
-        record=record,
-        replicates=tuple(ordered),
-        scores=scores,
-        mean=math.fsum(values) / len(values),
+    found = Finalist(record=record, replicates=tuple(ordered), scores=scores)
+    return found if scores or found.diverged else None
+
+
+def _measured(one: Finalist, by_fold: bool) -> Finalist:
+    low, high = interval(one.scores, by_fold=by_fold)
+    return replace(
+        one,
+        mean=mean_of(one.scores, by_fold=by_fold),
         low=low if math.isnan(low) else max(0.0, low),  # no mean Dice lies outside
         high=high if math.isnan(high) else min(1.0, high),
     )
 
 
-def _compared(measured: Sequence[Finalist], unfinished: int) -> Confirmation:
-    pairs = list(combinations(range(len(measured)), 2))
-    raw = [paired_p(_differences(measured[i], measured[j])) for i, j in pairs]
-    p = dict(zip(pairs, holm(raw), strict=True))
-    letters = groups(len(measured), {pair for pair, value in p.items() if value < LEVEL})
-    shared = [b for b in measured[0].scores if all(b in one.scores for one in measured)]
-    best: list[float | None] = [None] * len(measured)
-    if len(shared) > 1:
-        table = np.array([[one.scores[block] for one in measured] for block in shared])
-        best = list(probability_best(table))
-    done = tuple(replace(one, p_best=best[n], group=letters[n]) for n, one in enumerate(measured))
-    named = {(done[i].trial_id, done[j].trial_id): value for (i, j), value in p.items()}
-    return Confirmation(done, named, len(shared), unfinished)
-
-
-def _differences(first: Finalist, second: Finalist) -> list[float]:
-    common = [block for block in first.scores if block in second.scores]
-    return [first.scores[block] - second.scores[block] for block in common]
+def _compared(ranked: Sequence[Finalist], by_fold: bool, unfinished: int) -> Confirmation:
+    least = ranked[0].diverged
+    first = [one for one in ranked if one.scores and one.diverged == least]
+    if not first:
+        return Confirmation(tuple(ranked), None, unfinished)
+    contest = Contest(tuple(one.scores for one in first), by_fold)
+    chances: Sequence[float | None] = contest.p_best() or [None] * len(first)
+    letters: Sequence[str | None] = contest.letters or [None] * len(first)
+    told = [
+        replace(one, p_best=chance, group=letter)
+        for one, chance, letter in zip(first, chances, letters, strict=True)
+    ]
+    return Confirmation((*told, *ranked[len(first) :]), contest, unfinished)
 
 
 def _block(record: TrialRecord) -> Block:

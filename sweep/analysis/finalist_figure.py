@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from sweep.analysis.confirmation import Confirmation
+from sweep.analysis.confirmation import Confirmation, Finalist
+from sweep.analysis.contest import LEAST_UNITS
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.results import Results
 from sweep.analysis.style import INK, finished
@@ -20,11 +21,12 @@ def confirmed_finalists(results: Results) -> Exhibit:
         title="The leaders on further seeds",
         finding=_finding(results),
         reading=(
-            "Dots: best validation Dice of each replicate, of a diverged one 0. Diamonds: their "
-            "mean with its 95 % interval (Student's t). Crosses: the run of the search, which "
-            "chose the finalists and so does not count. All ran on the same seeds and folds, so a "
-            "difference can be sure although intervals overlap: two finalists share a letter where "
-            "a paired t-test, adjusted by Holm, cannot tell them apart."
+            "Dots: best validation Dice of each replicate; one that diverged has none. Diamonds: "
+            f"their mean with its 95 % interval (Student's t, from {LEAST_UNITS} seeds or folds "
+            "on). Crosses: the run of the search, which chose the finalists and so does not "
+            "count. All ran on the same seeds and folds, so a difference can be sure although "
+            "intervals overlap: two finalists share a letter where they cannot be told apart. Of "
+            "several folds each counts once, with the mean over its seeds."
         ),
         figure=_figure(found) if found else None,
     )
@@ -41,7 +43,7 @@ def _finding(results: Results) -> str:
 
 
 def _figure(found: Confirmation) -> go.Figure:
-    names = [f"{one.trial_id} ({one.group})" for one in found.finalists]
+    names = [_label(one) for one in found.finalists]
     figure = go.Figure()
     points = [
         (name, value)
@@ -65,7 +67,7 @@ def _figure(found: Confirmation) -> go.Figure:
         marker={"symbol": "x-thin-open", "size": 9, "color": "#767676", "line": {"width": 2}},
         hovertemplate="%{y}: %{x:.4f} in the search<extra></extra>",
     )
-    means = [one.mean for one in found.finalists]
+    means = [one.mean if one.scores else None for one in found.finalists]
     figure.add_scatter(
         x=means,
         y=names,
@@ -80,7 +82,7 @@ def _figure(found: Confirmation) -> go.Figure:
             "color": INK,
             "thickness": 2,
         },
-        text=[f"{dice(one.low)} to {dice(one.high)}" for one in found.finalists],
+        text=[_interval(one) for one in found.finalists],
         hovertemplate="%{y}: mean %{x:.4f}, %{text}<extra></extra>",
     )
     figure.update_xaxes(title="validation Dice")
@@ -88,5 +90,19 @@ def _figure(found: Confirmation) -> go.Figure:
     return finished(figure, height=140 + 44 * len(names))
 
 
+def _label(one: Finalist) -> str:
+    known = [
+        *([one.group] if one.group else []),
+        *([f"{one.diverged} diverged"] if one.diverged else []),
+    ]
+    return f"{one.trial_id} ({', '.join(known)})" if known else one.trial_id
+
+
+def _interval(one: Finalist) -> str:
+    if one.low != one.low:  # NaN
+        return "too few for an interval"
+    return f"{dice(one.low)} to {dice(one.high)}"
+
+
 def _or_zero(length: float) -> float:
-    return 0.0 if length != length else length  # NaN: a mean of one value has no interval
+    return 0.0 if length != length else length  # NaN: there is no interval

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sweep.analysis.ranking import best_first
+from sweep.analysis.ranking import best_first, place
 from sweep.record import Replicate, TrialRecord, searched
 from sweep.spec.confirm import blocks
 from sweep.spec.presets import BASELINE
@@ -25,15 +25,50 @@ def finalists(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialReco
         records: of all its trials.
     """
     every = [record for record in best_first(searched(records)) if _has_dice(record)]
-    top = spec.confirm.top if spec.confirm else WITHOUT_CONFIRM
     found: dict[str, TrialRecord] = {}
     for record in every:
-        if len(found) == top:
+        if len(found) == _places(spec):
             break
-        found.setdefault(repr((record.preset, sorted(record.parameters.items()))), record)
+        found.setdefault(_configuration(record), record)
     leaders = list(found.values())
     controls = [r for r in every if r.preset == BASELINE and r not in leaders]
     return [*leaders, *controls]
+
+
+class Podium:
+    """Who of a search may be a finalist, told as its trials end: only their weights are kept.
+
+    Args:
+        spec: of the sweep.
+    """
+
+    def __init__(self, spec: SweepSpec) -> None:
+        self._places = _places(spec)
+        self._best: dict[str, float] = {}
+
+    def admits(self, record: TrialRecord) -> bool:
+        """Take in a trial that has ended with a Dice; False where it can be no finalist any more.
+
+        Those that end later can only push it back. Nobody pushes the baseline.
+        """
+        assert record.best is not None
+        assert record.best.val_dice is not None
+        own, dice = _configuration(record), record.best.val_dice
+        self._best[own] = max(dice, self._best.get(own, dice))
+        ahead = sum(other > dice for other in self._best.values())
+        return ahead < self._places or record.preset == BASELINE
+
+
+def runs_of(records: Iterable[TrialRecord], trial_id: str) -> list[TrialRecord]:
+    """The runs whose weights may stand for a configuration, in the order in which to take them.
+
+    Its replicates with a result, the highest validation Dice first, then the run of the search,
+    whose Dice is the reason why it was chosen.
+    """
+    records = list(records)
+    own = [record for record in records if record.trial_id == trial_id and _has_dice(record)]
+    of = [r for r in records if r.replicate and r.replicate.of == trial_id and _has_dice(r)]
+    return [*sorted(of, key=place), *own]
 
 
 def missing_replicates(
@@ -57,6 +92,14 @@ def missing_replicates(
         for record in chosen
     )
     return [(replicate, record) for replicate, record in wanted if replicate not in started]
+
+
+def _places(spec: SweepSpec) -> int:
+    return spec.confirm.top if spec.confirm else WITHOUT_CONFIRM
+
+
+def _configuration(record: TrialRecord) -> str:
+    return repr((record.preset, sorted(record.parameters.items())))
 
 
 def _has_dice(record: TrialRecord) -> bool:

@@ -10,12 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sweep.analysis.paired import bootstrap_interval, holm, wilcoxon_p
+from sweep.analysis.paired import mean_interval
 from sweep.record import CaseScore, TrialRecord, searched
 from sweep.spec.presets import BASELINE
 
 if TYPE_CHECKING:
     import pandas as pd
+
+LEAST_CASES = 12
+"""Test cases below which no interval is given: what it covered would be anybody's guess, see
+``benchmarks/README.md``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,8 @@ class Tested:
         runs: number of its replicates that were evaluated, or 1 for the trial itself.
         dice: case → Dice, the mean over the runs; cases that say nothing are left out.
         hd95: the same of HD95, in pixels.
-        low, high: 95 % interval of the mean Dice over cases, by bootstrap.
+        low, high: 95 % interval of the mean Dice over cases, by Student's t; NaN for fewer than
+            `LEAST_CASES`.
     """
 
     record: TrialRecord
@@ -51,14 +56,15 @@ class Tested:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """The first of the ranking against another finalist, case by case.
+class Gain:
+    """What the first of the ranking gains over another finalist, case by case.
 
     Args:
         other: id of the other.
-        gain: mean Dice of the first minus that of the other, over ``cases`` cases.
-        low, high: 95 % interval of the gain, by bootstrap over cases.
-        p: of Wilcoxon's signed-rank test, adjusted by Holm for the number of comparisons.
+        cases: number of cases that both have a Dice on.
+        gain: mean Dice of the first minus that of the other.
+        low, high: 95 % interval of the gain, as of `Tested`. There is no p beside it that could
+            say something else.
     """
 
     other: str
@@ -66,24 +72,23 @@ class Comparison:
     gain: float
     low: float
     high: float
-    p: float
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """All finalists that were tested, as they are ranked, and the first against each other one."""
+    """All finalists that were tested, as they are ranked.
+
+    Args:
+        tested: the finalists.
+        over_baseline: the first against the preset of that name, where it was tested and is not
+            the first itself.
+    """
 
     tested: tuple[Tested, ...]
-    comparisons: tuple[Comparison, ...]
+    over_baseline: Gain | None
 
     def of(self, trial_id: str) -> Tested | None:
         return next((one for one in self.tested if one.trial_id == trial_id), None)
-
-    @property
-    def over_baseline(self) -> Comparison | None:
-        """The comparison with the preset of that name, where it was tested and is not the first."""
-        control = next((t.trial_id for t in self.tested if t.record.preset == BASELINE), None)
-        return next((one for one in self.comparisons if one.other == control), None)
 
 
 def held_out(records: Iterable[TrialRecord], ranked: Sequence[str]) -> HeldOut | None:
@@ -104,21 +109,9 @@ def held_out(records: Iterable[TrialRecord], ranked: Sequence[str]) -> HeldOut |
     found = tuple(one for one in found if one.dice)
     if not found:
         return None
-    pairs = [(other, _differences(found[0], other)) for other in found[1:]]
-    adjusted = holm([wilcoxon_p(differences) for _, differences in pairs])
-    return HeldOut(
-        found,
-        tuple(
-            Comparison(
-                other.trial_id,
-                len(differences),
-                mean(differences) or 0.0,
-                *bootstrap_interval(differences),
-                p,
-            )
-            for (other, differences), p in zip(pairs, adjusted, strict=True)
-        ),
-    )
+    first, *others = found
+    control = next((one for one in others if one.record.preset == BASELINE), None)
+    return HeldOut(found, _gain(first, control) if control else None)
 
 
 def cases_frame(found: HeldOut) -> pd.DataFrame:
@@ -154,7 +147,7 @@ def _tested(record: TrialRecord, runs: Sequence[TrialRecord]) -> Tested:
     # Where there are replicates they alone count: the search chose its own run for its Dice.
     fresh = [run for run in runs if run.replicate is not None] or list(runs)
     dice = _per_case(fresh, "dice")
-    low, high = bootstrap_interval(list(dice.values()))
+    low, high = (min(max(bound, 0.0), 1.0) for bound in _interval(list(dice.values())))
     return Tested(record, len(fresh), dice, _per_case(fresh, "hd95"), low, high)
 
 
@@ -172,5 +165,10 @@ def _value(score: CaseScore, name: str) -> float | None:
     return score.dice if name == "dice" else score.hd95
 
 
-def _differences(first: Tested, other: Tested) -> list[float]:
-    return [first.dice[case] - other.dice[case] for case in first.dice if case in other.dice]
+def _gain(first: Tested, other: Tested) -> Gain:
+    found = [first.dice[case] - other.dice[case] for case in first.dice if case in other.dice]
+    return Gain(other.trial_id, len(found), mean(found) or 0.0, *_interval(found))
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float]:
+    return mean_interval(values) if len(values) >= LEAST_CASES else (math.nan, math.nan)

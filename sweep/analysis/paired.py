@@ -2,8 +2,8 @@
 
 All of them compare what was paired: two configurations on one seed and fold share the data and the
 order of it, so their difference varies less than either value. Means are assumed to be normal, as
-the five or ten replicates that anybody can afford let no rank test decide: with n = 5 pairs the
-Wilcoxon test cannot go below p = 0.0625.
+the five or ten replicates that anybody can afford let no rank test decide: with n = 5 pairs
+Wilcoxon's test cannot go below p = 0.0625.
 """
 
 from __future__ import annotations
@@ -12,12 +12,18 @@ import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Table = NDArray[np.float64]
 
 DRAWS = 20_000
 """Of every Monte Carlo estimate: its standard error is at most 0.0036."""
+DEGREES, SCALE = 3, 0.5
+"""Prior on the spread of finalists over the noise, chosen by ``benchmarks/confirmation.py``."""
+POOLED = 4
+"""Degrees of freedom that the pooled variance counts beside a configuration's own."""
+TINY = 1e-24
+"""Sum of squares of replicates that are all the same."""
 DECIMALS = 12
 """Differences below are rounding, and not there."""
 
@@ -39,19 +45,27 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
     return mean - margin, mean + margin
 
 
-def paired_p(differences: Sequence[float]) -> float:
+def paired_p(differences: ArrayLike) -> NDArray[np.float64]:
     """Two-sided p of Student's paired t-test; 1 for fewer than two pairs.
 
     Differences that are all the same and not 0 have p = 0.
+
+    Args:
+        differences: ``[..., pairs]``.
+
+    Returns:
+        ``[...]``.
     """
-    from scipy.stats import ttest_1samp
+    from scipy.special import stdtr
 
     rounded = np.round(np.asarray(differences, dtype=np.float64), DECIMALS)
-    if len(rounded) < 2 or not rounded.any():
-        return 1.0
-    if np.ptp(rounded) == 0:
-        return 0.0
-    return float(ttest_1samp(rounded, 0.0).pvalue)
+    n = rounded.shape[-1]
+    if n < 2:
+        return np.ones(rounded.shape[:-1])
+    mean, same = np.abs(rounded.mean(axis=-1)), np.ptp(rounded, axis=-1) == 0
+    error = np.where(same, 1.0, rounded.std(axis=-1, ddof=1) / math.sqrt(n))
+    p = 2 * stdtr(n - 1, -mean / error)
+    return np.where(same, np.where(mean == 0, 1.0, 0.0), p)
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -70,29 +84,57 @@ def holm(p: Sequence[float]) -> list[float]:
 def probability_best(table: Table, draws: int = DRAWS, seed: int = 0) -> list[float]:
     """Probability of each configuration that its mean is the highest of all.
 
-    Posterior of the means under a flat prior on them and a prior ∝ 1/σ on the spread:
-    ``x̄ + C g / √(n (n − 1)) / √(χ²(n − 1) / (n − 1))`` with g ~ N(0, 1) for each block and C the
-    centred table. Each difference of two means then has the t distribution that its paired test
-    stands on, so of two configurations the better one has ``1 − p / 2``, p of `paired_p`.
+    A hierarchical model, since differences between finalists are often smaller than the noise, and
+    the highest of several noisy means is then mostly the luckiest:
+
+        x(u, i) = b(u) + μ(i) + e(u, i),   e ~ N(0, w(i) σ²),   μ ~ N(m, τ²)
+
+    with flat priors on b, m and log σ, and on τ/σ a half-t with `DEGREES` degrees of freedom and
+    scale `SCALE` (Gelman 2006, Prior distributions for variance parameters in hierarchical models,
+    Bayesian Analysis 1). σ² and m are integrated out in closed form, τ/σ is drawn from a grid. w(i)
+    lets a configuration be noisier than the others: its own variance over the pooled one, the
+    pooled one counting as `POOLED` degrees of freedom.
 
     Args:
-        table: ``[blocks, configurations]``, at least two blocks, without gaps.
+        table: ``[units, configurations]``, at least two units, without gaps.
         draws, seed: of the Monte Carlo estimate; the same seed gives the same numbers.
 
     Returns:
-        One a configuration, their sum 1; ties share.
+        One a configuration, their sum 1.
     """
     n, count = table.shape
     if count == 1:
         return [1.0]
     rng = np.random.default_rng(seed)
-    centred = table - table.mean(axis=0)
-    scale = np.sqrt(rng.chisquare(n - 1, size=(draws, 1)) / (n - 1))
-    noise = rng.standard_normal((draws, n)) @ centred / math.sqrt(n * (n - 1))
-    means = np.round(table.mean(axis=0) + noise / scale, DECIMALS)  # [draws, configurations]
-    first = means == means.max(axis=1, keepdims=True)
-    shares = (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
-    return [float(share) for share in shares]
+    means, residual = table.mean(axis=0), table - table.mean(axis=0)
+    residual = residual - residual.mean(axis=1, keepdims=True)
+    freedom = (n - 1) * (count - 1)
+    within = max(float((residual**2).sum()), TINY)
+    own = (residual**2).sum(axis=0) * count / (count - 1)  # each has (n − 1) σ² on average
+    error = (POOLED + own / (within / freedom)) / (POOLED + n - 1) / n  # [configurations], in σ²
+
+    ratio = np.geomspace(1e-3, 1e2, 400)  # τ/σ
+    precision = 1 / (ratio[:, None] ** 2 + error)  # [ratio, configurations], in 1/σ²
+    total = precision.sum(axis=1)
+    centre = precision @ means / total
+    between = (precision * (means - centre[:, None]) ** 2).sum(axis=1)
+    log_density = (
+        np.log(ratio)  # of the grid
+        - (DEGREES + 1) / 2 * np.log1p((ratio / SCALE) ** 2 / DEGREES)
+        + np.log(precision).sum(axis=1) / 2
+        - np.log(total) / 2
+        - (freedom + count - 1) / 2 * np.log(within + between)
+    )
+    density = np.exp(log_density - log_density.max())
+    at = rng.choice(len(ratio), size=draws, p=density / density.sum())
+
+    sigma = np.sqrt((within + between[at]) / rng.chisquare(freedom + count - 1, size=draws))
+    middle = centre[at] + sigma / np.sqrt(total[at]) * rng.standard_normal(draws)
+    kept = ratio[at, None] ** 2 * precision[at]  # share of its distance that a mean keeps
+    drawn = middle[:, None] + kept * (means - middle[:, None])
+    drawn += sigma[:, None] * np.sqrt(kept * error) * rng.standard_normal((draws, count))
+    first = np.bincount(drawn.argmax(axis=1), minlength=count) / draws
+    return [float(share) for share in first]
 
 
 def groups(count: int, differ: Collection[tuple[int, int]]) -> list[str]:
@@ -111,33 +153,6 @@ def groups(count: int, differ: Collection[tuple[int, int]]) -> list[str]:
         columns = [c for c in unique if not any(c < other for other in unique)]
     columns.sort(key=sorted)
     return ["".join(_letter(n) for n, c in enumerate(columns) if i in c) for i in range(count)]
-
-
-def wilcoxon_p(differences: Sequence[float]) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test over cases, equal pairs left out; 1 if all are."""
-    from scipy.stats import wilcoxon
-
-    rounded = np.round(np.asarray(differences, dtype=np.float64), DECIMALS)
-    rounded = rounded[rounded != 0]
-    return float(wilcoxon(rounded).pvalue) if len(rounded) else 1.0
-
-
-def bootstrap_interval(
-    values: Sequence[float], level: float = 0.95, draws: int = DRAWS, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile interval of the mean over cases that are drawn again with replacement.
-
-    NaN for fewer than two values. The same seed gives the same numbers.
-    """
-    if len(values) < 2:
-        return math.nan, math.nan
-    rng = np.random.default_rng(seed)
-    sample = np.asarray(values, dtype=np.float64)
-    means = [  # one after the other: a table of all draws of a thousand cases would be large
-        float(sample[rng.integers(len(sample), size=len(sample))].mean()) for _ in range(draws // 4)
-    ]
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def _letter(number: int) -> str:

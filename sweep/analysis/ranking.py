@@ -58,9 +58,11 @@ def ranking_frame(
 ) -> pd.DataFrame:
     """One row a finished trial of the search, best first, in whatever order ``records`` are.
 
-    Where the leaders were confirmed, they come first, by the mean of their replicates. Trials with
-    a result come by best validation Dice (of equals the one with fewer epochs, then the earlier),
-    after them those that never measured one, then the diverged, then the failed.
+    Where the leaders were confirmed, they come first, by their replicates, and the column
+    ``confirmed`` divides them from the others: a mean over further seeds and the best Dice of one
+    run, which the search chose, are not compared. Trials with a result come by best validation
+    Dice (of equals the one with fewer epochs, then the earlier), after them those that never
+    measured one, then the diverged, then the failed.
 
     Args:
         records: of one sweep; unfinished trials are passed over.
@@ -214,9 +216,11 @@ def _mean_words(row: pd.Series[Any]) -> str:
     import pandas as pd
 
     told = f"mean over {row['replicates']} replicates {row['mean_dice']:.4f}"
-    if pd.isna(row["dice_low"]):
-        return told
-    return f"{told} (95 %: {row['dice_low']:.4f} to {row['dice_high']:.4f}), group {row['group']}"
+    if row["replicates_diverged"]:
+        told += f" ({row['replicates_diverged']} diverged)"
+    if pd.notna(row["dice_low"]):
+        told += f" (95 %: {row['dice_low']:.4f} to {row['dice_high']:.4f})"
+    return f"{told}, group {row['group']}" if pd.notna(row["group"]) else told
 
 
 def place(record: TrialRecord) -> tuple[int, float, int, int]:

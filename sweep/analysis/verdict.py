@@ -2,45 +2,46 @@
 
 from __future__ import annotations
 
-from sweep.analysis.confirmation import LEVEL, Confirmation, Finalist
-from sweep.analysis.held_out import HeldOut
-from sweep.analysis.words import dice, listed, percent, signed_dice
+from collections.abc import Sequence
+
+from sweep.analysis.confirmation import Confirmation, Finalist
+from sweep.analysis.contest import LEAST_UNITS, LEVEL, Contest
+from sweep.analysis.held_out import LEAST_CASES, HeldOut, Tested
+from sweep.analysis.power import POWER, detectable
+from sweep.analysis.words import dice, listed, percent, signed_dice, trials
 from sweep.record import Status
 from sweep.spec.wording import counted
 
 
 def verdict(found: Confirmation) -> str:
     """Who is best, where somebody is; else who cannot be told apart, and which of them is cheap."""
-    first, *others = found.finalists
-    mean = f"mean validation Dice {_mean(first)} over {_replicates(first)}"
-    if not others:
-        return f"{first.trial_id} has {mean}; no other finalist has replicates to compare with."
+    first, *others = found.compared or found.finalists
+    contest = found.contest
+    if contest is None:
+        return f"No replicate of {_named(found.finalists)} has a result: all that ended diverged."
+    mean = f"mean validation Dice {_mean(first)} over {_replicates(first, contest)}"
     if found.unfinished:
         still = counted(found.unfinished, "replicate")
         return f"{first.trial_id} has {mean} so far; {still} still to end, so no winner is named."
+    if not others:
+        return f"{first.trial_id} has {mean}; {_alone(found)}."
+    if not contest.is_telling:
+        return f"{first.trial_id} has the highest {mean}; {_too_few(contest)}."
     if found.winner is not None:
         return (
-            f"{first.trial_id} is best: {mean}, and it beats each of the other"
-            f" {len(others)} finalists (paired t-test, Holm, p < {LEVEL:g})."
+            f"{first.trial_id} is best {_where(contest)}: {mean}, and it beats"
+            f" {_each(len(others))} (two-sided paired t-tests, all p < {LEVEL:g})."
         )
-    if len(found.tied) == 1:  # told apart, but not all replicates are there
-        return f"{first.trial_id} has {mean}."
-    names = listed([one.trial_id for one in found.tied])
-    told = f"{names} cannot be told apart (paired t-test, Holm, p ≥ {LEVEL:g})"
-    cheapest = found.cheapest
-    spent = f"with {cheapest.epochs:.0f} epochs on average"
-    return f"{told}: {first.trial_id} has the highest {mean}{_chance(first)}; " + (
-        f"no other of them is cheaper, {spent}."
-        if cheapest is first
-        else f"the cheapest of them is {cheapest.trial_id}, {spent}."
-    )
+    if len(found.tied) == 1:  # told apart by Holm, but one test lacks units of its own
+        return f"{first.trial_id} has the highest {mean}; {_too_few(contest)}."
+    return _tie(found, contest, mean)
 
 
 def selection_bias(found: Confirmation) -> str:
     """How much of the first's Dice in the search was luck; empty where that is not known."""
     first = found.finalists[0]
     best = first.record.best
-    if best is None or best.val_dice is None:
+    if best is None or best.val_dice is None or not first.scores:
         return ""
     lost = best.val_dice - first.mean
     how = "less than" if lost >= 0 else "more than"
@@ -54,14 +55,19 @@ def warnings(found: Confirmation) -> list[str]:
     """Of replicates that diverged or failed, and of configurations that lack some."""
     told = []
     for one in found.finalists:
-        if diverged := one.count(Status.DIVERGED):
-            total = len(one.replicates)
-            told.append(
-                f"{one.trial_id}: {diverged} of {counted(total, 'replicate')} diverged and"
-                " counts with Dice 0."
-            )
+        total = counted(len(one.replicates), "replicate")
+        if one.diverged:
+            mean = "its mean is that of the others" if one.scores else "it has no mean"
+            told.append(f"{one.trial_id}: {one.diverged} of {total} diverged; {mean}.")
         if failed := one.count(Status.FAILED):
-            told.append(f"{one.trial_id}: {counted(failed, 'replicate')} failed and counts not.")
+            told.append(f"{one.trial_id}: {failed} of {total} failed and is not counted.")
+    if found.behind and found.contest is not None:
+        names = _named(found.behind)
+        is_behind = "ranks" if len(found.behind) == 1 else "rank"
+        told.append(
+            f"{names} {is_behind} behind, whatever the mean: more replicates diverged than of"
+            f" {found.finalists[0].trial_id}."
+        )
     return told
 
 
@@ -69,24 +75,82 @@ def on_test_split(found: HeldOut) -> str:
     """What the first of the ranking reaches on the test split, and against whom."""
     first = found.tested[0]
     best = first.record.best
+    cases = counted(len(first.dice), "test case")
     told = (
-        f"On {counted(len(first.dice), 'test case')} that no trial has seen, evaluated once,"
+        f"On {cases} that no trial has seen, evaluated once,"
         f" {first.trial_id} reaches Dice {dice(first.mean)}{_interval(first.low, first.high)}"
     )
     if best is not None and best.val_dice is not None:
         lost = best.val_dice - first.mean
         told += f", {dice(abs(lost))} {'below' if lost >= 0 else 'above'} its Dice in the search"
-    control = found.over_baseline
-    if control is None:
-        return f"{told}."
+    if (control := found.over_baseline) is not None:
+        gain = signed_dice(control.gain)
+        told += f"; {gain} against the baseline{_interval(control.low, control.high)}"
+    return f"{told}.{_few_cases(first)}"
+
+
+def _few_cases(first: Tested) -> str:
+    if len(first.dice) >= LEAST_CASES:
+        return ""
+    cases = counted(len(first.dice), "case")
+    return f" {cases.capitalize()}: too few for an interval, which takes {LEAST_CASES}."
+
+
+def _tie(found: Confirmation, contest: Contest, mean: str) -> str:
+    first, cheapest = found.finalists[0], found.cheapest
+    names = listed([one.trial_id for one in found.tied])
+    told = (
+        f"{names} cannot be told apart {_where(contest)}: {first.trial_id} has the highest"
+        f" {mean}{_chance(first)}; "
+    )
+    spent = f"with {cheapest.epochs:.0f} epochs on average"
+    told += (
+        f"no other of them is cheaper, {spent}."
+        if cheapest is first
+        else f"the cheapest of them is {cheapest.trial_id}, {spent}."
+    )
+    far = detectable(contest.count, len(found.compared) - 1) * (contest.spread or 0.0)
     return (
-        f"{told}; {signed_dice(control.gain)} against the baseline"
-        f"{_interval(control.low, control.high)}, Wilcoxon p = {control.p:.2g}."
+        f"{told} With the spread seen here, {_units(contest)} would name a winner in"
+        f" {percent(POWER)} of cases if it lay {dice(far)} above each other one."
     )
 
 
+def _alone(found: Confirmation) -> str:
+    if not found.behind:
+        return "no other finalist has replicates to compare with"
+    others = found.behind
+    return f"of {_named(others)} more replicates diverged, so there is nobody to compare it with"
+
+
+def _too_few(contest: Contest) -> str:
+    return (
+        f"{_units(contest)} cannot tell which finalist is best: it takes {LEAST_UNITS} that all of"
+        " them were trained on"
+    )
+
+
+def _units(contest: Contest) -> str:
+    return counted(contest.count, "fold" if contest.by_fold else "seed")
+
+
+def _where(contest: Contest) -> str:
+    """For which folds a statement holds."""
+    if contest.by_fold:
+        return f"over {_units(contest)}"
+    return f"on fold {next(fold for _, fold in contest.scores[0])}"
+
+
+def _each(others: int) -> str:
+    return "the other finalist" if others == 1 else f"each of the other {others} finalists"
+
+
+def _named(finalists: Sequence[Finalist]) -> str:
+    return trials([one.record for one in finalists])
+
+
 def _interval(low: float, high: float) -> str:
-    if low != low:  # NaN: of one value
+    if low != low:  # NaN: of too few
         return ""
     return f" (95 %: {dice(low)} to {dice(high)})".replace("-", "−")
 
@@ -95,8 +159,9 @@ def _mean(one: Finalist) -> str:
     return dice(one.mean) + _interval(one.low, one.high)
 
 
-def _replicates(one: Finalist) -> str:
-    return counted(len(one.scores), "replicate")
+def _replicates(one: Finalist, contest: Contest) -> str:
+    count = counted(len(one.scores), "replicate")
+    return f"{count} on {_units(contest)}" if contest.by_fold else count
 
 
 def _chance(one: Finalist) -> str:

@@ -7,12 +7,12 @@ depend on nothing else: so a sweep that was interrupted is rebuilt by replaying 
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sweep.analysis.finalists import Podium
 from sweep.engine.judge import Judge
 from sweep.engine.proposals import Proposals
 from sweep.engine.replicates import Replicates
@@ -85,7 +85,7 @@ class Conductor:
         self._trunks = Trunks()
         self._shares = bool(branching_epochs(spec))
         self._proposed = 0
-        self._leading = -math.inf  # best Dice of the trials that have ended with a result
+        self._podium = Podium(spec)
         self._replaying = True
         self._given_up: set[str] = set()  # found out in the replay
         self._replicates = Replicates(spec, store)
@@ -318,16 +318,13 @@ class Conductor:
 
     def _keeps_best(self, record: TrialRecord) -> bool:
         """Whether the weights of the best epoch stay: those of a diverged trial do not, and those
-        of a pruned one only where it leads when it ends, for else it can never be the winner.
+        of a pruned one only where it may be a finalist: those are tested, and one is handed over.
         """
-        dice = record.best.val_dice if record.best is not None else None
-        if not record.status.has_result or dice is None:
+        if not record.status.has_result or record.best is None:
             return record.status is Status.FAILED
         if record.replicate is not None:
             return True
-        leads = dice >= self._leading
-        self._leading = max(self._leading, dice)
-        return leads or record.status is not Status.PRUNED
+        return self._podium.admits(record) or record.status is not Status.PRUNED
 
     def _replay(self) -> None:
         """Repeat what was recorded: searcher, scheduler and observers end as they were."""

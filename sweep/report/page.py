@@ -166,11 +166,11 @@ def _confirmed(results: Results, record: TrialRecord) -> list[Cell]:
     found = results.confirmation.of(record.trial_id)
     if found is None:
         return [Cell("–", -1, numeric=True), Cell("–", -1, numeric=True), Cell("–", "~")]
-    chance = found.p_best
+    chance, mean = found.p_best, found.mean if found.scores else None
     return [
-        Cell(words.dice(found.mean), found.mean, numeric=True),
+        Cell("–" if mean is None else words.dice(mean), -1 if mean is None else mean, numeric=True),
         Cell("–" if chance is None else words.percent(chance), chance or 0.0, numeric=True),
-        Cell(found.group, found.group),
+        Cell(found.group or "–", found.group or "~"),
     ]
 
 

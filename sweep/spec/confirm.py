@@ -76,8 +76,13 @@ def most_replicates(spec: SweepSpec) -> int:
     """How many replicates there can be in all."""
     if spec.confirm is None:
         return 0
-    finalists = min(spec.trials, spec.confirm.top + (BASELINE in spec.presets))
-    return finalists * len(blocks(spec))
+    return most_finalists(spec) * len(blocks(spec))
+
+
+def most_finalists(spec: SweepSpec) -> int:
+    """How many trials are trained again at most: the leaders, and the baseline beside them."""
+    top = spec.confirm.top if spec.confirm else 0
+    return min(spec.trials, top + (BASELINE in spec.presets))
 
 
 def replicate_settings(

@@ -26,13 +26,10 @@ def test_winner_is_who_beats_all_others_whatever_the_search_had_measured() -> No
     assert found is not None
     assert found.winner is not None
     assert found.winner.trial_id == "t0001"
-    [p] = found.p.values()
-    oracle = stats.ttest_rel([0.80, 0.81, 0.82, 0.80], [0.90, 0.91, 0.92, 0.905]).pvalue
-    assert p == pytest.approx(oracle, rel=1e-6)
     first, second = found.finalists
     assert first.mean == pytest.approx(0.90875)
     assert (first.group, second.group) == ("a", "b")
-    assert first.p_best == pytest.approx(1, abs=1e-3)
+    assert first.p_best == pytest.approx(1, abs=0.02)
 
 
 def test_nobody_is_called_best_who_cannot_be_told_apart_and_the_cheapest_is_named() -> None:
@@ -45,38 +42,104 @@ def test_nobody_is_called_best_who_cannot_be_told_apart_and_the_cheapest_is_name
     shares = [one.p_best or 0.0 for one in found.finalists]
     assert sum(shares) == pytest.approx(1)
     assert shares[2] < 0.01
+    assert 0.3 < shares[1] < shares[0]
 
 
-def test_diverged_replicate_counts_as_zero_and_a_failed_one_not_at_all() -> None:
+def test_who_diverged_loses_against_who_never_did_whatever_its_mean_over_the_others() -> None:
     records = [
-        *finalist(0, 0.9, 0.8, 0.8),
-        replicate(0, 3, 0.9, diverged_at(1)),
-        *finalist(1, 0.9, 0.6, 0.7, 0.8),
-        replicate(1, 4, 0.9, FAILED),
+        *finalist(0, 0.99, 0.95, 0.96, 0.95, 0.96),
+        replicate(0, 5, 0.9, diverged_at(1)),
+        *finalist(1, 0.9, 0.60, 0.70, 0.80, 0.71, 0.72),
     ]
     found = confirmation(records)
     assert found is not None
-    assert [(one.trial_id, len(one.scores)) for one in found.finalists] == [
-        ("t0001", 3), ("t0000", 3)
-    ]  # fmt: skip
-    assert found.finalists[1].mean == pytest.approx(1.6 / 3)
-    assert found.finalists[1].count(Status.DIVERGED) == 1
-    assert found.finalists[1].epochs == 3  # of those that have a model
-    assert found.blocks == 3
+    first, last = found.finalists
+    assert (first.trial_id, first.diverged) == ("t0001", 0)
+    assert (last.trial_id, last.diverged, len(last.scores)) == ("t0000", 1, 4)
+    assert last.mean == pytest.approx(0.955)  # of those that ended: no Dice of 0 among them
+    assert last.epochs == 3  # of those that have a model
+    assert (last.p_best, last.group) == (None, None)
+    assert (found.compared, found.behind) == ((first,), (last,))
+    assert found.winner is None  # nobody is left that it could be compared with
 
 
-def test_no_winner_is_named_while_replicates_run_nor_of_one_seed_nor_of_one_finalist() -> None:
+def test_among_those_of_whom_none_diverged_the_winner_is_tested_for() -> None:
+    lucky = [*finalist(2, 0.9, 0.97, 0.98, 0.97), replicate(2, 4, 0.9, diverged_at(1))]
+    found = confirmation([*CLEAR, *lucky])
+    assert found is not None
+    assert [one.trial_id for one in found.finalists] == ["t0001", "t0000", "t0002"]
+    assert found.winner is found.finalists[0]
+    assert [one.group for one in found.finalists] == ["a", "b", None]
+
+
+def test_where_all_diverged_as_often_they_are_compared_and_who_has_no_result_is_last() -> None:
+    records = [
+        *finalist(0, 0.9, 0.90, 0.91, 0.92),
+        replicate(0, 4, 0.9, diverged_at(1)),
+        *finalist(1, 0.9, 0.60, 0.61, 0.62),
+        replicate(1, 4, 0.9, diverged_at(1)),
+        trial(2, Status.COMPLETED, [0.99]),
+        replicate(2, 1, 0.9, diverged_at(1)),
+    ]
+    found = confirmation(records)
+    assert found is not None
+    assert [one.trial_id for one in found.finalists] == ["t0000", "t0001", "t0002"]
+    assert found.winner is found.finalists[0]
+    assert math.isnan(found.finalists[2].mean)
+    [row] = json.loads(ranking_json(ranking_frame(records, [])))[2:]
+    assert (row["trial_id"], row["mean_dice"], row["replicates"]) == ("t0002", None, 0)
+    assert (row["replicates_diverged"], row["group"], row["confirmed"]) == (1, None, True)
+
+
+def test_failed_replicate_is_not_counted_and_the_others_are_compared() -> None:
+    found = confirmation([*CLEAR, replicate(0, 5, 0.9, FAILED), replicate(1, 5, 0.93)])
+    assert found is not None
+    assert found.winner is found.finalists[0]
+    assert found.contest is not None
+    assert found.contest.count == 4  # seeds that both have a score of
+
+
+def test_folds_are_the_unit_where_there_are_several() -> None:
+    """As in ``tests/analysis/test_contest.py``: 15 blocks would name a winner, 3 folds do not."""
+    gains = (0.05, 0.04, -0.01)
+    records = [
+        record
+        for number, own in ((0, (0.0, 0.0, 0.0)), (1, gains))
+        for record in (
+            trial(number, Status.COMPLETED, [0.9]),
+            *(
+                replicate(number, seed, 0.8 + 0.001 * seed + gain, fold=fold)
+                for seed in range(1, 6)
+                for fold, gain in enumerate(own)
+            ),
+        )
+    ]
+    found = confirmation(records)
+    assert found is not None
+    assert found.contest is not None
+    assert (found.contest.by_fold, found.contest.count, found.winner) == (True, 3, None)
+    first, second = found.finalists
+    assert (first.group, second.group) == ("a", "a")
+    means = [0.803 + gain for gain in gains]
+    low, high = stats.t.interval(0.95, 2, loc=first.mean, scale=stats.sem(means))
+    assert (first.low, first.high) == pytest.approx((low, high))
+    assert 0.5 < (first.p_best or 0) < 0.9
+
+
+def test_no_winner_is_named_while_replicates_run_nor_of_two_seeds_nor_of_one_finalist() -> None:
     running = replace(replicate(1, 5, 0.9), outcome=None)
     under_way = confirmation([*CLEAR, running])
     assert under_way is not None
     assert (under_way.winner, under_way.unfinished) == (None, 1)
-    once = confirmation([*finalist(0, 0.9, 0.8), *finalist(1, 0.9, 0.1)])
-    assert once is not None
-    assert (once.winner, once.finalists[0].p_best, once.blocks) == (None, None, 1)
-    assert math.isnan(once.finalists[0].low)
-    alone = confirmation(finalist(0, 0.9, 0.8, 0.81))
+    twice = confirmation([*finalist(0, 0.9, 0.8, 0.8), *finalist(1, 0.9, 0.1, 0.1)])
+    assert twice is not None
+    first = twice.finalists[0]
+    assert (twice.winner, first.p_best, first.group) == (None, None, None)
+    assert math.isnan(first.low)
+    alone = confirmation(finalist(0, 0.9, 0.8, 0.81, 0.82))
     assert alone is not None
-    assert (alone.winner, alone.finalists[0].p_best) == (None, 1.0)
+    first = alone.finalists[0]
+    assert (alone.winner, first.p_best, first.group) == (None, None, None)
 
 
 def test_sweep_without_replicates_confirms_nothing() -> None:
@@ -98,6 +161,7 @@ def test_ranking_has_the_confirmed_first_by_their_mean_and_no_row_for_a_replicat
     assert (rows[0]["dice_low"], rows[0]["dice_high"]) == pytest.approx(oracle)
     assert (rows[0]["replicates"], rows[0]["group"]) == (4, "a")
     assert (rows[3]["mean_dice"], rows[3]["group"], rows[3]["replicates"]) == (None, None, None)
+    assert [row["confirmed"] for row in rows] == [True, True, True, False, False]
     pd.testing.assert_frame_equal(frame, ranking_frame(records, []))
 
 
@@ -111,7 +175,7 @@ def test_best_yaml_is_the_confirmed_and_replicates_have_a_file_of_their_own(
     assert "seed: 1\n" in best
     values = [0.90, 0.91, 0.92, 0.905]
     low, high = stats.t.interval(0.95, 3, loc=0.90875, scale=stats.sem(values))
-    assert f"# mean over 4 replicates 0.9088 (95 %: {low:.4f} to {high:.4f}), group a\n" in best
+    assert f"# mean over 4 replicates 0.9088 (95 %: {low:.4f} to {high:.4f})\n" in best
     rows = pd.read_csv(folder / "replicates.csv")
     assert list(rows["trial_id"][:5]) == ["t0001r1", "t0001r2", "t0001r3", "t0001r4", "t0000r1"]
     last = rows.iloc[-1]

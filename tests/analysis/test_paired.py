@@ -12,13 +12,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sweep.analysis.paired import (
-    bootstrap_interval,
     groups,
     holm,
     mean_interval,
     paired_p,
     probability_best,
-    wilcoxon_p,
 )
 
 A = [0.91, 0.93, 0.90, 0.95, 0.92]
@@ -35,7 +33,6 @@ def test_interval_of_the_mean_is_students() -> None:
 
 def test_one_value_has_no_interval() -> None:
     assert all(math.isnan(bound) for bound in mean_interval([0.9]))
-    assert all(math.isnan(bound) for bound in bootstrap_interval([0.9]))
 
 
 def test_paired_test_is_scipys() -> None:
@@ -65,18 +62,45 @@ def test_holm_never_lowers_a_p_and_keeps_their_order(p: list[float]) -> None:
         assert not (p1 < p2 and a1 > a2)
 
 
-def test_of_two_the_better_is_best_with_one_minus_half_the_p_of_the_paired_test() -> None:
-    table = np.array([A, B]).T
-    exact = 1 - stats.ttest_rel(A, B).pvalue / 2
+def test_every_row_of_differences_has_its_own_p() -> None:
+    rows = np.array([[0.1, 0.2, 0.3], [0.0, 0.0, 0.0], [0.1, 0.1, 0.1]])
+    assert list(paired_p(rows)) == [pytest.approx(stats.ttest_1samp(rows[0], 0).pvalue), 1.0, 0.0]
+
+
+def test_probability_of_being_best_is_that_of_its_model_integrated_by_brute_force() -> None:
+    """Two configurations: with d = x̄(1) − x̄(2) and s² of the differences over 2,
+    d | τ, σ ~ N(0, 2 (τ² + σ²/n)), P(μ1 > μ2) = Φ(kept · d / √(2 kept σ²/n)), on a fine grid.
+    """
+    table, n = np.array([A, B]).T, 5
+    difference = np.array(A) - np.array(B)
+    d, within = difference.mean(), difference.var(ddof=1) * (n - 1) / 2
+    tau, sigma = np.meshgrid(np.geomspace(1e-4, 10, 700), np.geomspace(1e-3, 1, 700))
+    t3 = (1 + (tau / sigma / 0.5) ** 2 / 3) ** -2 / sigma  # density of τ, given σ
+    spread = 2 * (tau**2 + sigma**2 / n)
+    likelihood = sigma ** -(n - 1) * np.exp(-within / (2 * sigma**2))
+    likelihood *= spread**-0.5 * np.exp(-(d**2) / (2 * spread))
+    weight = t3 * likelihood * tau  # dτ of the grid; dσ/σ is its own
+    kept = tau**2 / (tau**2 + sigma**2 / n)
+    right = stats.norm.cdf(np.sqrt(kept) * d / np.sqrt(2 * sigma**2 / n))
+    expected = float((weight * right).sum() / weight.sum())
     first, second = probability_best(table, draws=200_000)
-    assert first == pytest.approx(exact, abs=0.004)
+    assert first == pytest.approx(expected, abs=0.004)
     assert first + second == pytest.approx(1)
+    assert first < 1 - stats.ttest_rel(A, B).pvalue / 2  # which a flat prior would say
     assert probability_best(table) == probability_best(table)
 
 
 def test_equals_share_the_probability_and_one_alone_is_best() -> None:
-    assert probability_best(np.array([A, A]).T) == [0.5, 0.5]
+    assert probability_best(np.array([A, A]).T) == pytest.approx([0.5, 0.5], abs=0.02)
     assert probability_best(np.array([A]).T) == [1.0]
+
+
+def test_noisier_of_two_leaders_is_less_surely_best() -> None:
+    steady = np.array([0.010, -0.010, 0.008, -0.008, 0.0])
+    others = [0.80 + steady[[3, 0, 4, 1, 2]], 0.80 - steady, 0.80 + steady[[2, 4, 1, 0, 3]]]
+    calm = probability_best(np.array([0.82 + steady, *others]).T)[0]
+    noisy = probability_best(np.array([0.82 + 6 * steady, *others]).T)[0]
+    assert calm > noisy + 0.1
 
 
 def test_letters_of_a_chain_overlap() -> None:
@@ -94,20 +118,3 @@ def test_two_share_a_letter_exactly_if_they_do_not_differ(data: st.DataObject, c
     assert all(letters)
     for i, j in pairs:
         assert bool(set(letters[i]) & set(letters[j])) == ((i, j) not in differ)
-
-
-def test_wilcoxon_leaves_out_equal_cases() -> None:
-    # Five cases, all better: 2 · 2^-5.
-    assert wilcoxon_p([0.1, 0.2, 0.3, 0.4, 0.5, 0.0]) == pytest.approx(0.0625)
-    assert wilcoxon_p([0.0, 0.0]) == 1.0
-
-
-def test_bootstrap_interval_covers_the_mean_and_repeats() -> None:
-    low, high = bootstrap_interval(A)
-    assert low < float(np.mean(A)) < high
-    assert (low, high) == bootstrap_interval(A)
-    # Oracle: SciPy's own percentile bootstrap, to within the noise of both.
-    oracle = stats.bootstrap(
-        (A,), np.mean, method="percentile", n_resamples=20_000, rng=1
-    ).confidence_interval
-    assert (low, high) == pytest.approx((oracle.low, oracle.high), abs=0.001)

@@ -32,6 +32,7 @@ from sweep.record import (
     TrialRecord,
 )
 from sweep.search.decision import Decision, OnArrival
+from sweep.spec.confirm import ConfirmSettings
 from sweep.spec.load import load_trial, to_yaml
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.tree import value_of
@@ -760,16 +761,20 @@ def test_checkpoints_are_cleared_to_what_the_winner_and_the_diagnosis_need(store
     assert end_with(conductor, store, 0.9, Outcome.diverged(DIVERGENCE)) == diagnosis
 
 
-def test_pruned_trial_keeps_its_best_weights_only_where_it_leads(store: Store) -> None:
-    conductor = Conductor(spec_of(), store)
+def test_pruned_trial_keeps_its_best_weights_only_where_it_may_be_a_finalist(
+    store: Store,
+) -> None:
+    spec = spec_of().model_copy(update={"confirm": ConfirmSettings(top=2)})
+    conductor = Conductor(spec, store)
     pruned = Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epochs")
     kept, cleared = ["best.pt", "healthy.pt", "offending.pt"], ["healthy.pt", "offending.pt"]
     running = begin(conductor)
     conductor.report(running, epoch(0, 0.95))  # it may still diverge, and lead nothing
     end_with(conductor, store, 0.9, Outcome.diverged(DIVERGENCE))
     assert end_with(conductor, store, 0.5, pruned) == kept
-    assert end_with(conductor, store, 0.4, pruned) == cleared
-    assert end_with(conductor, store, 0.5, pruned) == kept  # of equals, either may be the winner
+    assert end_with(conductor, store, 0.4, pruned) == kept  # the second of two finalists
+    assert end_with(conductor, store, 0.3, pruned) == cleared
+    assert end_with(conductor, store, 0.4, pruned) == kept  # of equals, either may be one
 
 
 def test_checkpoints_that_a_kill_left_are_cleared_when_the_sweep_goes_on(store: Store) -> None:

@@ -1,0 +1,295 @@
+"""Whether what is said of finalists holds: false winners, power, P(best), intervals.
+
+    python benchmarks/confirmation.py [winners power priors calibration intervals] [--real FOLDER]
+
+Made-up finalists, compared by the product's own code. Their Dice on a seed and a fold is
+
+    mean(configuration) + block(seed, fold) + g(configuration, fold) + e(configuration, seed, fold)
+
+with e of deviation 1 and g of deviation *spread*. A winner is *false* where no configuration is
+the best one: all are equal, or two are and the others lie far behind, which is the hardest case.
+With one fold g belongs to the means: from a single fold it cannot be told what other folds would
+say, and a winner is the best on that fold. ``--real``: a folder of published nnU-Net trainings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations, pairwise, product
+
+import numpy as np
+from numpy.typing import NDArray
+from real_trainings import real
+
+from sweep.analysis import paired
+from sweep.analysis.contest import Contest
+from sweep.analysis.paired import holm, mean_interval, paired_p, probability_best
+
+Array = NDArray[np.float64]
+Noise = Callable[[np.random.Generator, tuple[int, ...]], Array]
+
+SEEDS, FOLDS, SPREADS, FINALISTS = (2, 3, 5, 10), (1, 2, 3, 5), (0.0, 0.5, 1.0, 2.0), (2, 5, 10)
+FAR = 15.0
+CHOSEN_ON, UNSEEN = 1, 2
+"""Seeds of the populations that the prior was chosen on, and of those it was not."""
+
+NOISES: dict[str, Noise] = {
+    "normal": lambda rng, shape: rng.standard_normal(shape),
+    "heavy tails (t, 3)": lambda rng, shape: rng.standard_t(3, shape) / math.sqrt(3),
+    "skewed as Dice": lambda rng, shape: 1 - rng.exponential(size=shape),
+    "skewed upwards": lambda rng, shape: rng.exponential(size=shape) - 1,
+}
+
+
+def contest(values: Array) -> Contest:
+    """Of ``values`` ``[seeds, folds, configurations]``, the highest mean first."""
+    order = np.argsort(-values.mean(axis=(0, 1)), kind="stable")
+    seeds, folds, _ = values.shape
+    blocks = list(product(range(seeds), range(folds)))
+    rows = values.reshape(len(blocks), -1).T[order]
+    return Contest(
+        tuple(dict(zip(blocks, row.tolist(), strict=True)) for row in rows), by_fold=folds > 1
+    )
+
+
+def drawn(
+    rng: np.random.Generator,
+    means: Sequence[float],
+    seeds: int,
+    folds: int,
+    spread: float,
+    noise: Noise = NOISES["normal"],
+    deviations: Sequence[float] | float = 1.0,
+) -> Array:
+    shape = (seeds, folds, len(means))
+    own = noise(rng, shape) * np.asarray(deviations)
+    suits = spread * rng.standard_normal((1, folds, len(means))) if folds > 1 else 0.0
+    values: Array = np.asarray(means) + rng.standard_normal((seeds, folds, 1)) + suits + own
+    return values
+
+
+def nulls(finalists: int) -> Iterator[list[float]]:
+    yield [0.0] * finalists
+    if finalists > 2:
+        yield [0.0, 0.0] + [-FAR] * (finalists - 2)
+
+
+def by_blocks(values: Array) -> bool:
+    """The rule before: every block counts, Holm over all pairs."""
+    table = values.reshape(-1, values.shape[-1])
+    pairs = list(combinations(range(table.shape[1]), 2))
+    rows = np.array([table[:, i] - table[:, j] for i, j in pairs])
+    apart = dict(zip(pairs, holm(list(paired_p(rows))), strict=True))
+    first = int(table.mean(axis=0).argmax())
+    return all(p < 0.05 for pair, p in apart.items() if first in pair)
+
+
+def pooled(values: Array) -> bool:
+    """What was not taken: one variance for all finalists, which leaves more degrees of freedom."""
+    from scipy.special import stdtrit
+
+    table = values.mean(axis=0) if values.shape[1] > 1 else values[:, 0]
+    n, count = table.shape
+    residual = table - table.mean(axis=0)
+    residual -= residual.mean(axis=1, keepdims=True)
+    freedom = (n - 1) * (count - 1)
+    second, first = np.sort(table.mean(axis=0))[-2:]
+    error = math.sqrt(2 * (residual**2).sum() / freedom / n)
+    return bool(first - second > stdtrit(freedom, 0.975) * error)
+
+
+def winners() -> None:
+    print("False winners; a cell holds the rates of the spreads 0, 0.5, 1 and 2\n")
+    print(f"| finalists | folds | {' | '.join(f'{n} seeds' for n in SEEDS)} |")
+    print(f"|---|---|{'---|' * len(SEEDS)}")
+    largest, rng = 0.0, np.random.default_rng(0)
+    for finalists, folds in product(FINALISTS, FOLDS):
+        cells = []
+        for seeds in SEEDS:
+            rates = [
+                max(
+                    _rate(rng, lambda v: contest(v).winner is not None, null, seeds, folds, spread)
+                    for null in nulls(finalists)
+                )
+                for spread in (SPREADS if folds > 1 else SPREADS[:1])
+            ]
+            largest = max(largest, *rates)
+            cells.append(" ".join(f"{rate:.3f}" for rate in rates))
+        print(f"| {finalists} | {folds} | {' | '.join(cells)} |", flush=True)
+    print(f"\nThe largest: {largest:.3f}. Two finalists, spread 1, every block as a unit (before):")
+    for seeds, folds in ((5, 2), (5, 5), (10, 5)):
+        rate = _rate(rng, by_blocks, [0.0, 0.0], seeds, folds, 1.0)
+        print(f"{seeds} seeds on {folds} folds {rate:.2f}")
+    print("\nTwo equal finalists with k = 4 others far behind, five seeds: other populations\n")
+    print("| noise | deviations of the two | false winners | with one pooled variance |")
+    print("|---|---|---|---|")
+    for (name, noise), own in product(NOISES.items(), ((1, 1), (3, 3), (3, 1))):
+        means, deviations = [0.0, 0.0] + [-5 * FAR] * 4, [*own, 1, 1, 1, 1]
+        rates = [
+            _rate(rng, rule, means, 5, 1, 0.0, noise, deviations)
+            for rule in (lambda v: contest(v).winner is not None, pooled)
+        ]
+        print(f"| {name} | {own[0]}, {own[1]} | {rates[0]:.3f} | {rates[1]:.3f} |", flush=True)
+
+
+def power() -> None:
+    print("A leader d deviations ahead of five equal others is named in\n")
+    print("| seeds | d | all pairs by Holm (before) | first against each | one pooled variance |")
+    print("|---|---|---|---|---|")
+    rng = np.random.default_rng(0)
+    rules = (by_blocks, lambda v: contest(v).winner == 0, pooled)
+    for seeds, far in product((3, 5, 10), (1, 2, 3, 4, 6)):
+        means = [float(far)] + [0.0] * 5
+        rates = [_rate(rng, rule, means, seeds, 1, 0.0, tries=2000) for rule in rules]
+        print(f"| {seeds} | {far} | {' | '.join(f'{rate:.3f}' for rate in rates)} |", flush=True)
+
+
+def _rate(
+    rng: np.random.Generator,
+    rule: Callable[[Array], bool],
+    means: Sequence[float],
+    seeds: int,
+    folds: int,
+    spread: float,
+    noise: Noise = NOISES["normal"],
+    deviations: Sequence[float] | float = 1.0,
+    tries: int = 6000,
+) -> float:
+    found = (rule(drawn(rng, means, seeds, folds, spread, noise, deviations)) for _ in range(tries))
+    return sum(found) / tries
+
+
+Said = tuple[float, int, int, float, bool, float]
+"""Spread, finalists, seeds, what was said of the likeliest, whether it was right, log score."""
+
+
+def chances(
+    seed: int, noise: str, spreads: Sequence[float], *, unequal: bool = False, tries: int = 80
+) -> list[Said]:
+    rng, found = np.random.default_rng(seed), []
+    for spread, count, seeds in product(spreads, (2, 3, 6, 10, 20), (3, 5, 10)):
+        for _ in range(tries):
+            means = rng.standard_normal(count) * max(spread, 1e-9)
+            own = np.exp(rng.normal(0, 0.7, count) - 0.49) if unequal else 1.0
+            values = drawn(rng, list(means), seeds, 1, 0.0, NOISES[noise], own)  # type: ignore[arg-type]
+            p = probability_best(values[:, 0], draws=2000, seed=int(rng.integers(2**31)))
+            likeliest, best = int(np.argmax(p)), int(np.argmax(means))
+            score = -math.log(max(p[best], 1e-3))
+            found.append((spread, count, seeds, p[likeliest], likeliest == best, score))
+    return found
+
+
+SPREAD_OF_MEANS = (0.0, 0.25, 0.5, 1.0, 2.0)
+
+
+def priors() -> None:
+    print("Mean log score of P(best), less is better, on the populations that it is chosen on\n")
+    print("| half-t, degrees | scale 0.25 | 0.5 | 1 |\n|---|---|---|---|")
+    before = paired.DEGREES, paired.SCALE
+    for degrees in (1, 3, 30):
+        row = []
+        for scale in (0.25, 0.5, 1.0):
+            paired.DEGREES, paired.SCALE = degrees, scale
+            said = chances(CHOSEN_ON, "normal", SPREAD_OF_MEANS)
+            row.append(f"{np.mean([one[-1] for one in said]):.4f}")
+        print(f"| {degrees} | {' | '.join(row)} |", flush=True)
+    paired.DEGREES, paired.SCALE = before
+
+
+BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.01)
+
+
+def calibration() -> None:
+    print("What P(best) says of the likeliest, and the share in which that one is the best\n")
+    heads = [f"{a:g} to {min(b, 1):g}" for a, b in pairwise(BINS)]
+    print(f"| population | {' | '.join(heads)} |\n|---|{'---|' * len(heads)}")
+    populations = [("chosen on: normal", CHOSEN_ON, "normal", SPREAD_OF_MEANS, False)]
+    populations += [(f"unseen: {n}", UNSEEN, n, SPREAD_OF_MEANS, False) for n in list(NOISES)[:3]]
+    populations += [
+        ("unseen: unequal deviations", UNSEEN, "normal", SPREAD_OF_MEANS, True),
+        ("unseen: other spreads (0.1, 0.35, 0.7, 1.5, 4)", UNSEEN, "normal",
+         (0.1, 0.35, 0.7, 1.5, 4.0), False),
+    ]  # fmt: skip
+    for name, seed, noise, spreads, unequal in populations:
+        said = chances(seed, noise, spreads, unequal=unequal, tries=150)
+        print(f"| {name} | {' | '.join(_binned(said))} |", flush=True)
+    said = chances(UNSEEN, "normal", SPREAD_OF_MEANS, tries=400)
+    for spread in SPREAD_OF_MEANS:
+        ours = [one for one in said if one[0] == spread]
+        print(f"| unseen: normal, spread {spread:g} alone | {' | '.join(_binned(ours))} |")
+    print("\nIn a cell: said, right (number of confirmations).")
+
+
+def _binned(said: Sequence[Said]) -> list[str]:
+    cells = []
+    for low, high in pairwise(BINS):
+        inside = np.array([(one[3], one[4]) for one in said if low <= one[3] < high])
+        if not len(inside):
+            cells.append("–")
+            continue
+        p, right = inside.mean(axis=0)
+        cells.append(f"{p:.2f}, {right:.2f} ({len(inside)})")
+    return cells
+
+
+CASES = (5, 8, 12, 20, 40)
+
+
+def intervals() -> None:
+    print("Share of 95 % intervals of a mean over cases that hold it, Student's t (percentile")
+    print("bootstrap before)\n")
+    print(f"| Dice of a case | {' | '.join(f'{n} cases' for n in CASES)} |")
+    print(f"|---|{'---|' * len(CASES)}")
+    rng = np.random.default_rng(0)
+    for name, population in _populations(rng).items():
+        print(f"| {name} | {' | '.join(covered(rng, population))} |", flush=True)
+
+
+def covered(rng: np.random.Generator, population: Array, tries: int = 1500) -> list[str]:
+    """Of intervals of ``population``'s mean, of samples of `CASES`, by t and by bootstrap."""
+    cells = []
+    for n in CASES:
+        hits = [0, 0]
+        for sample in rng.choice(population, (tries, n)):
+            means = sample[rng.integers(n, size=(400, n))].mean(axis=1)
+            bounds = (mean_interval(list(sample)), np.quantile(means, (0.025, 0.975)))
+            for method, (low, high) in enumerate(bounds):
+                hits[method] += low <= population.mean() <= high
+        cells.append(f"{hits[0] / tries:.2f} ({hits[1] / tries:.2f})")
+    return cells
+
+
+def _populations(rng: np.random.Generator) -> dict[str, Array]:
+    def beta(a: float, b: float, dead: float = 0.0) -> Array:
+        values = rng.beta(a, b, 100_000)
+        values[rng.random(len(values)) < dead] = 0.0
+        return values
+
+    return {
+        "beta(18, 2), mean 0.9": beta(18, 2),
+        "beta(9, 1), mean 0.9": beta(9, 1),
+        "beta(4, 2), mean 0.67": beta(4, 2),
+        "beta(18, 2), 5 % of cases 0": beta(18, 2, 0.05),
+        "beta(18, 2), 15 % of cases 0": beta(18, 2, 0.15),
+    }
+
+
+SECTIONS = {f.__name__: f for f in (winners, power, priors, calibration, intervals)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("sections", nargs="*", metavar="section", default=[*SECTIONS])
+    parser.add_argument("--real", metavar="FOLDER", help="of nnU-Net trainings, reduced to JSON")
+    arguments = parser.parse_args()
+    for name in arguments.sections:
+        SECTIONS[name]()
+        print()
+    if arguments.real:
+        real(arguments.real, lambda values: contest(values).winner, covered)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Whose weights a sweep hands over when it has ended."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sweep.analysis.ranking import write_ranking
+from sweep.handover import best_weights, hand_over
+from sweep.record import EpochMetrics, Outcome, Replicate, Status
+from sweep.spec.load import to_yaml
+from sweep.spec.sweep import SweepSpec
+from sweep.store.layout import Layout, TrialPaths
+from sweep.store.store import Store
+from sweep.trainer.kinds import KINDS
+
+PRUNED = Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epochs")
+COMPLETED = Outcome(status=Status.COMPLETED)
+
+
+def spec_of(kind: str = "monai") -> SweepSpec:
+    values = {
+        "name": "toy",
+        "trials": 2,
+        "confirm": {"top": 2, "seeds": 2},
+        "space": {"optimizer.lr": {"choice": [0.1, 0.2]}},
+    }
+    if kind == "nnunet":
+        values["trainer"] = {"kind": "nnunet", "dataset": "Dataset002_Heart"}
+    return SweepSpec.model_validate(values)
+
+
+def train(
+    store: Store,
+    spec: SweepSpec,
+    number: int,
+    dice: float,
+    outcome: Outcome,
+    replicate: Replicate | None = None,
+    *,
+    keeps: bool = True,
+) -> None:
+    """A trial of one epoch, whose weights are its name."""
+    rate = 0.1 * (number + 1)
+    config = to_yaml(spec.trial({"optimizer.lr": rate, "seed": replicate.seed if replicate else 0}))
+    name = store.start_trial(number, {"optimizer.lr": rate}, config, None, replicate)
+    store.append_epoch(name, EpochMetrics(epoch=0, val_dice=dice))
+    store.end_trial(name, outcome)
+    if keeps:
+        store.layout.trial(name).best_checkpoint.write_text(name)
+
+
+def fill(store: Store, spec: SweepSpec) -> None:
+    """The winner is a pruned trial whose own weights were not kept."""
+    train(store, spec, 0, 0.80, COMPLETED)
+    train(store, spec, 1, 0.79, PRUNED, keeps=False)
+    for seed, dice in ((1, 0.91), (2, 0.93)):
+        train(store, spec, 0, dice - 0.2, COMPLETED, Replicate("t0000", seed, 0))
+        train(store, spec, 1, dice, COMPLETED, Replicate("t0001", seed, 0))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.create(tmp_path / "toy", to_yaml(spec_of())) as store:
+        fill(store, spec_of())
+        yield store
+
+
+def told(store: Store, spec: SweepSpec, uri: str | None = None) -> str:
+    out = io.StringIO()
+    hand_over(spec, store, write_ranking(store.layout.folder), Console(file=out), uri=uri)
+    return out.getvalue()
+
+
+def test_confirmed_winner_has_the_weights_of_its_best_replicate(store: Store) -> None:
+    file = store.layout.trial("t0001r2").best_checkpoint
+    assert told(store, spec_of()) == (
+        f"Weights: {file}  (t0001r2, of its replicates the one with the best validation Dice,"
+        " seed 2, fold 0: 0.9300)\n"
+    )
+    assert told(store, spec_of(), "s3://bucket/toy").startswith(
+        "Weights: s3://bucket/toy/trials/t0001r2/best.pt  (t0001r2, of"
+    )
+
+
+def test_next_best_replicate_stands_in_and_after_them_the_run_of_the_search(store: Store) -> None:
+    records = store.records()
+    for lost, left in (("t0000r2", "t0000r1"), ("t0000r1", "t0000")):
+        store.layout.trial(lost).best_checkpoint.unlink()
+        weights = best_weights(store, records, "t0000")
+        assert weights is not None
+        assert weights.run.trial_id == left
+    assert str(weights) == "t0000, the run of the search: 0.8000"
+    store.layout.trial("t0000").best_checkpoint.unlink()
+    assert best_weights(store, records, "t0000") is None
+
+
+def test_where_no_weights_were_kept_that_is_said(store: Store) -> None:
+    for name in ("t0001r1", "t0001r2"):
+        store.layout.trial(name).best_checkpoint.unlink()
+    assert told(store, spec_of()) == "Weights: none of t0001 were kept\n"
+
+
+def test_nnunet_gets_that_replicate_and_validates_one_run_of_each_finalist(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def model(settings: object, trial: TrialPaths, results: Layout) -> Path:
+        assert trial.folder.name == "t0001r2"
+        return results.nnunet_model
+
+    kind = replace(KINDS["nnunet"], hand_over=model, validate=lambda *_: 0.5)
+    monkeypatch.setitem(KINDS, "nnunet", kind)  # type: ignore[arg-type]
+    monkeypatch.setitem(KINDS, "monai", kind)  # type: ignore[arg-type]
+    lines = told(store, spec_of("nnunet")).splitlines()
+    assert lines[1:] == [
+        f"Model:   {store.layout.nnunet_model}",
+        "Real validation Dice of t0001r2: 0.5000 (pseudo Dice 0.9300)",
+        "Real validation Dice of t0000r2: 0.5000 (pseudo Dice 0.7300)",
+    ]
+    with store.layout.nnunet_validation.open() as file:
+        first, _ = csv.DictReader(file)
+    assert first == {
+        "rank": "1", "trial_id": "t0001", "val_dice": "0.93", "real_dice": "0.5", "run": "t0001r2",
+    }  # fmt: skip
+
+
+def test_at_a_uri_the_model_is_written_and_nobody_validated_here(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = replace(KINDS["nnunet"], hand_over=lambda *a: a[2].nnunet_model, validate=None)  # type: ignore[arg-type]
+    monkeypatch.setitem(KINDS, "monai", model)  # type: ignore[arg-type]
+    lines = told(store, spec_of("nnunet"), "s3://bucket/toy").splitlines()
+    assert lines[1:] == ["Model:   s3://bucket/toy/nnunet_model"]
