@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sweep.console.exits import exit_codes, run_alone
-from sweep.run import Overrides, Space
+from sweep.run import Overrides, ResultsRoot, Space
 
 if TYPE_CHECKING:
     from sweep.spec.machine import Machine
     from sweep.spec.sweep import SweepSpec
 
 
-def command(space: Space, overrides: Overrides = None) -> None:
+def command(
+    space: Space,
+    overrides: Overrides = None,
+    results: ResultsRoot = "results",
+    data: Annotated[
+        bool, typer.Option("--data", help="Read the images too, as a trial does.")
+    ] = False,
+) -> None:
     """Check a sweep file: every mistake with its line, every warning, no trial."""
     with exit_codes():
         from sweep.console.words import print_warnings
@@ -24,12 +32,14 @@ def command(space: Space, overrides: Overrides = None) -> None:
         from sweep.spec.confirm import most_replicates
         from sweep.spec.wording import counted
 
-        spec, warnings = load_checked(space, overrides or [])
+        spec, warnings = load_checked(space, overrides or [], pixels=data)
+        warnings += about_results(spec, results)
         more = most_replicates(spec)
         confirm = f", and up to {counted(more, 'replicate')} of the leaders" if more else ""
         print_warnings(warnings)
+        fine = f"has no mistake, but {counted(len(warnings), 'warning')}" if warnings else "is fine"
         typer.echo(
-            f"{one_line(str(space))} is fine: {counted(spec.trials, 'trial')} of up to"
+            f"{one_line(str(space))} {fine}: {counted(spec.trials, 'trial')} of up to"
             f" {counted(spec.extents.most_epochs, 'epoch')} over"
             f" {counted(len(spec.drawn), 'setting')}, searcher {spec.searcher.name},"
             f" scheduler {spec.scheduler.name}{confirm}"
@@ -38,8 +48,41 @@ def command(space: Space, overrides: Overrides = None) -> None:
         )
 
 
+def about_results(spec: SweepSpec, results: str) -> list[str]:
+    """What stands in the way of the results folder; a sweep that is there may be gone on with.
+
+    Raises:
+        InputError: nothing can be written there.
+    """
+    from sweep.errors import InputError
+    from sweep.store.layout import Layout
+    from sweep.store.remote import is_uri
+    from sweep.store.store import is_used
+
+    if is_uri(results):
+        return []
+    folder = Path(results).absolute() / spec.name
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        raise InputError.single(f"{existing} is a file, not a folder", key="--results")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError.single(f"nothing can be written into {existing}", key="--results")
+    if not is_used(folder):
+        return []
+    if Layout(folder).sweep_yaml.exists():
+        return [
+            f"{folder} holds a sweep already: go on with it by --resume, or give another `name`"
+        ]
+    return [f"{folder} exists and holds no sweep: give another `name`"]
+
+
 def load_checked(
-    space: Path, overrides: list[str], machine: Machine | None = None, *, begins: bool = True
+    space: Path,
+    overrides: list[str],
+    machine: Machine | None = None,
+    *,
+    begins: bool = True,
+    pixels: bool = False,
 ) -> tuple[SweepSpec, list[str]]:
     """The validated spec and its warnings; the data is looked at but not read.
 
@@ -48,6 +91,7 @@ def load_checked(
         overrides: as of `load_sweep`.
         machine: where the sweep is to run; None for here.
         begins: whether the earlier results are looked at, which a sweep that goes on does not need.
+        pixels: read the images of our own trainer too.
 
     Raises:
         InputError: with every mistake.
@@ -58,19 +102,20 @@ def load_checked(
     from sweep.spec.load import load_sweep
     from sweep.spec.machine import Machine
     from sweep.spec.warn import warnings
-    from sweep.trainer.check import check_trainer
+    from sweep.trainer.check import Look
 
     machine, idle, passed_over = machine or Machine.here(), list[Mistake](), list[str]()
+    look = Look(pixels=pixels)
     spec = load_sweep(
         space,
         overrides,
         machine=machine,
-        check_data=check_trainer,
+        check_data=look,
         check_earlier=partial(check_warm_start, tell=passed_over.append) if begins else None,
         tell=idle.append,
     )
     shadowing = codebase().shadowing
-    found = [*map(str, idle), *warnings(spec, machine), *passed_over]
+    found = [*map(str, idle), *warnings(spec, machine), *passed_over, *look.warnings]
     return spec, [shadowing, *found] if shadowing else found
 
 

@@ -62,13 +62,20 @@ def command(
         from sweep.console.words import print_warnings
         from sweep.errors import InputError, Mistake
         from sweep.spec.load import load_trial
+        from sweep.spec.machine import Machine
         from sweep.spec.warn import trial_warnings
         from sweep.trainer.check import check_trainer
 
         if config is None:
             raise InputError.single("name a CONFIG.yaml to train, or a divergence to --replay")
         idle: list[Mistake] = []
-        settings = load_trial(config, overrides or [], check_data=check_trainer, tell=idle.append)
+        settings = load_trial(
+            config,
+            overrides or [],
+            machine=Machine.here(),
+            check_data=check_trainer,
+            tell=idle.append,
+        )
         shadowing = codebase().shadowing
         told = [*map(str, idle), *trial_warnings(settings)]
         print_warnings([*([shadowing] if shadowing else []), *told])

@@ -13,11 +13,9 @@ from pathlib import Path
 from sweep.errors import one_line
 from sweep.nnunet.asked import CONFIG_VARIABLE, nnunet_trainer
 from sweep.nnunet.copies import EXT_TRAINER, EXT_VARIABLE, TRAINER
+from sweep.nnunet.datasets import FOLDS
 from sweep.nnunet.folders import Folders
 from sweep.spec.settings import TrialSettings
-
-FOLDS = 5
-"""nnU-Net deals the cases to so many folds, unless splits_final.json says otherwise."""
 
 
 def nnunet_commands(settings: TrialSettings, config: Path, folds: int = FOLDS) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which of nnU-Net's datasets is meant, and what is wrong with that; torch is not imported here."""
+"""Which of nnU-Net's datasets is meant, and what lies where; torch is not imported here."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sweep.data.splits import SPLITS_FILE
 from sweep.errors import InputError, Mistake
-from sweep.nnunet.copies import refuse_other_copies
 from sweep.nnunet.folders import Folders
-from sweep.spec.installed import how_to_install
 from sweep.spec.trainer import NnunetTrainer
 from sweep.spec.wording import did_you_mean, near_miss, one_of
 
 NAME = re.compile(r"Dataset(\d{3,})_.+")
+FOLDS = 5
+"""nnU-Net deals the cases to so many folds, unless splits_final.json says otherwise."""
 
 
 class Preprocessed(NamedTuple):
@@ -25,33 +26,12 @@ class Preprocessed(NamedTuple):
     dataset: Path
 
 
-def check_nnunet(asked: NnunetTrainer) -> list[Mistake]:
-    """What is wrong with a dataset, its plans or nnU-Net itself (an old copy of the trainer).
-
-    Of a dataset that is not planned yet, what can be told.
-    """
-    absent = how_to_install("nnunet", "nnunetv2")
-    if absent is not None:
-        return [Mistake(absent, key="trainer.kind")]
-    try:
-        refuse_other_copies()
-        if is_planned(asked):
-            preprocessed_files(asked)
-        else:
-            raw_dataset(asked)
-            Folders.of(asked).need("preprocessed")
-    except InputError as error:
-        return list(error.mistakes)
-    return []
-
-
 def is_planned(asked: NnunetTrainer) -> bool:
     """Whether the dataset was planned and all of it preprocessed for the configuration."""
     folder = _preprocessed(asked)
     if folder is None or not (folder / f"{asked.plans}.json").is_file():
         return False
-    planned = _read(folder / f"{asked.plans}.json")["configurations"].get(asked.configuration)
-    if planned is None:
+    if asked.configuration not in read_plans(folder / f"{asked.plans}.json")["configurations"]:
         return True  # it is not planned by planning again: it is a mistake, told elsewhere
     done, total = preprocessed_cases(asked)
     # The references are copied last.
@@ -65,7 +45,7 @@ def preprocessed_cases(asked: NnunetTrainer) -> tuple[int, int]:
     """
     folder = _preprocessed(asked)
     assert folder is not None
-    total = int(_read(folder / "dataset.json")["numTraining"])
+    total = int(read_dataset(folder / "dataset.json").get("numTraining", 0))
     # Written last of a case's files.
     done = sum(1 for _ in (folder / _data_identifier(folder, asked)).glob("*.pkl"))
     return done, total
@@ -77,11 +57,7 @@ def raw_dataset(asked: NnunetTrainer) -> Path:
     Raises:
         InputError: there is none.
     """
-    folder = Folders.of(asked).need("raw")
-    found = _named(folder, asked.dataset)
-    if found is None:
-        raise InputError.single(_no_dataset(folder, asked.dataset), key="trainer.dataset")
-    return found
+    return named(Folders.of(asked).need("raw"), asked.dataset, "trainer.raw")
 
 
 def preprocessed_files(asked: NnunetTrainer) -> Preprocessed:
@@ -91,30 +67,34 @@ def preprocessed_files(asked: NnunetTrainer) -> Preprocessed:
         InputError: with every mistake, each at its key.
     """
     base = Folders.of(asked).need("preprocessed")
-    folder = _named(base, asked.dataset)
-    if folder is None:
-        raise InputError.single(_no_dataset(base, asked.dataset), key="trainer.dataset")
+    folder = named(base, asked.dataset, "trainer.preprocessed")
     files = Preprocessed(folder / f"{asked.plans}.json", folder / "dataset.json")
     if not files.plans.is_file():
-        known = [file.stem for file in sorted(folder.glob("*Plans*.json"))]
-        hint = did_you_mean(near_miss(asked.plans, known)) or f"; it has {', '.join(known)}"
-        raise InputError.single(f"{folder} has no plans {asked.plans!r}{hint}", key="trainer.plans")
-    if mistakes := list(_mistakes(asked, folder, _read(files.plans))):
+        raise InputError.single(no_plans(folder, asked.plans), key="trainer.plans")
+    if mistakes := list(planned_mistakes(asked, folder)):
         raise InputError(mistakes)
     return files
 
 
-def _mistakes(asked: NnunetTrainer, folder: Path, plans: dict[str, Any]) -> Iterator[Mistake]:
-    known = list(plans["configurations"])
+def no_plans(folder: Path, plans: str) -> str:
+    """Says that a preprocessed dataset has no plans of this name, with those that it has."""
+    known = [file.stem for file in sorted(folder.glob("*Plans*.json"))]
+    there = f"it has {', '.join(known)}" if known else "it has none"
+    return f"{folder} has no plans {plans!r}{did_you_mean(near_miss(plans, known)) or f'; {there}'}"
+
+
+def planned_mistakes(asked: NnunetTrainer, folder: Path) -> Iterator[Mistake]:
+    """What does not fit the plans and the splits that a preprocessed dataset has."""
+    known = list(read_plans(folder / f"{asked.plans}.json")["configurations"])
     if asked.configuration not in known:
         hint = did_you_mean(near_miss(asked.configuration, known))
         yield Mistake(
             f"must be {one_of(known)}, which are planned, but is `{asked.configuration}`{hint}",
             key="trainer.configuration",
         )
-    splits = folder / "splits_final.json"
+    splits = folder / SPLITS_FILE
     # Without the file nnU-Net deals five folds.
-    folds = len(_read(splits)) if splits.is_file() else 5
+    folds = len(read_json(splits)) if splits.is_file() else FOLDS
     if asked.fold != "all" and asked.fold >= folds:
         yield Mistake(
             f"must be below {folds}, the number of folds, or `all`, but is {asked.fold}",
@@ -124,23 +104,43 @@ def _mistakes(asked: NnunetTrainer, folder: Path, plans: dict[str, Any]) -> Iter
 
 def _preprocessed(asked: NnunetTrainer) -> Path | None:
     base = Folders.of(asked).preprocessed
-    return None if base is None else _named(base, asked.dataset)
+    found = [] if base is None else _candidates(base, asked.dataset)
+    return found[0] if len(found) == 1 else None
 
 
 def _data_identifier(folder: Path, asked: NnunetTrainer) -> str:
     """Name of the folder of a configuration's data, which may be inherited from another's."""
-    configurations = _read(folder / f"{asked.plans}.json")["configurations"]
-    name: str = asked.configuration
-    while "data_identifier" not in configurations[name]:
-        name = configurations[name]["inherits_from"]
-    return str(configurations[name]["data_identifier"])
+    planned = configuration_of(read_plans(folder / f"{asked.plans}.json"), asked.configuration)
+    return str(planned.get("data_identifier", f"{asked.plans}_{asked.configuration}"))
 
 
-def _named(base: Path, dataset: int | str) -> Path | None:
-    """The folder of a dataset by its number or name."""
-    if isinstance(dataset, str):
-        return base / dataset if (base / dataset).is_dir() else None
-    return next((path for path in _datasets(base) if number_of(path.name) == dataset), None)
+def configuration_of(plans: dict[str, Any], name: str) -> dict[str, Any]:
+    """A configuration of some plans with what it inherits from others; empty if there is none."""
+    configurations, found, seen = plans["configurations"], dict[str, Any](), set[str]()
+    while name in configurations and name not in seen and isinstance(configurations[name], dict):
+        seen.add(name)
+        found = {**configurations[name], **found}
+        name = str(configurations[name].get("inherits_from"))
+    return found
+
+
+def named(base: Path, dataset: int | str, key: str) -> Path:
+    """The folder of a dataset by its number or name.
+
+    Args:
+        base: the folder of such folders.
+        key: setting that names ``base``.
+    Raises:
+        InputError: there is none of that name, or several of that number.
+    """
+    if not base.is_dir():
+        raise InputError.single(f"{base} is not a folder", key=key)
+    found = _candidates(base, dataset)
+    if len(found) == 1:
+        return found[0]
+    several = f"{base} has several datasets {dataset}: {', '.join(path.name for path in found)}"
+    message = f"{several}; nnU-Net takes none of them" if found else _no_dataset(base, dataset)
+    raise InputError.single(message, key="trainer.dataset")
 
 
 def number_of(name: str) -> int:
@@ -148,6 +148,38 @@ def number_of(name: str) -> int:
     found = NAME.fullmatch(name)
     assert found is not None
     return int(found[1])
+
+
+def read_plans(file: Path) -> dict[str, Any]:
+    """nnU-Net's plans; raises InputError where they are none."""
+    return _object(file, "configurations")
+
+
+def read_dataset(file: Path) -> dict[str, Any]:
+    """nnU-Net's dataset.json; raises InputError where it is none."""
+    return _object(file, "labels")
+
+
+def read_json(file: Path) -> Any:
+    """What a JSON file holds; raises InputError where it holds none."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError.single(f"cannot be read: {error}", file=str(file)) from error
+
+
+def _object(file: Path, key: str) -> dict[str, Any]:
+    found = read_json(file)
+    if not isinstance(found, dict) or not isinstance(found.get(key), dict):
+        raise InputError.single(f"must be an object with `{key}`, another object", file=str(file))
+    return found
+
+
+def _candidates(base: Path, dataset: int | str) -> list[Path]:
+    if isinstance(dataset, str):
+        right = NAME.fullmatch(dataset) and (base / dataset).is_dir()
+        return [base / dataset] if right else []
+    return [path for path in _datasets(base) if number_of(path.name) == dataset]
 
 
 def _datasets(base: Path) -> list[Path]:
@@ -158,13 +190,8 @@ def _datasets(base: Path) -> list[Path]:
 
 def _no_dataset(base: Path, dataset: int | str) -> str:
     known = [path.name for path in _datasets(base)]
+    if isinstance(dataset, str) and dataset.isdecimal():
+        return f"{dataset} as a text is no name of a dataset: write it without quotes"
     hint = did_you_mean(near_miss(dataset, known)) if isinstance(dataset, str) else ""
     there = f"it has {', '.join(known)}" if known else "it has none"
     return f"{base} has no dataset {dataset}{hint or f'; {there}'}"
-
-
-def _read(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError.single(f"cannot be read: {error}", file=str(file)) from error

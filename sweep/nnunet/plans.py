@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
-
 from sweep.errors import InputError, Mistake
+from sweep.nnunet.datasets import configuration_of
 from sweep.spec.trainer import NnunetTrainer
 from sweep.spec.wording import did_you_mean, near_miss
 
@@ -24,17 +24,18 @@ def planned_as_asked(
         InputError: no such configuration, or a patch that the planned network cannot halve.
     """
     planned = _configuration(plans, configuration)
+    if mistakes := list(patch_mistakes(asked.patch_size, planned)):
+        raise InputError(mistakes)
     changes: dict[str, Any] = {}
     if asked.batch_size is not None:
         changes["batch_size"] = asked.batch_size
     if asked.patch_size is not None:
-        _must_fit(asked.patch_size, planned)
         changes["patch_size"] = list(asked.patch_size)
     plans["configurations"][configuration].update(changes)
     return plans
 
 
-def _configuration(plans: dict[str, Any], name: str) -> ConfigurationManager:
+def _configuration(plans: dict[str, Any], name: str) -> dict[str, Any]:
     """A configuration with what it inherits from others."""
     known = list(plans["configurations"])
     if name not in known:
@@ -43,26 +44,40 @@ def _configuration(plans: dict[str, Any], name: str) -> ConfigurationManager:
             f"{did_you_mean(near_miss(name, known))} (it has {', '.join(known)})",
             key="trainer.configuration",
         )
-    return PlansManager(plans).get_configuration(name)
+    return configuration_of(plans, name)
 
 
-def _must_fit(patch: tuple[int, ...], planned: ConfigurationManager) -> None:
-    axes = len(planned.patch_size)
+def patch_mistakes(patch: tuple[int, ...] | None, planned: Mapping[str, Any]) -> Iterator[Mistake]:
+    """What is wrong with a size of patches, for the network of a configuration.
+
+    Args:
+        patch: as asked for; None for the planned one.
+        planned: the configuration, from `configuration_of`.
+    """
+    axes = len(planned.get("patch_size", ()))
+    if patch is None or not axes:
+        return
     if len(patch) != axes:
-        raise InputError.single(
-            f"must have {axes} sizes, as {list(planned.patch_size)} of the plans, but is"
+        yield Mistake(
+            f"must have {axes} sizes, as {list(planned['patch_size'])} of the plans, but is"
             f" {list(patch)}",
             key="trainer.patch_size",
         )
-    factors = np.prod(np.vstack(planned.pool_op_kernel_sizes), axis=0).tolist()
-    mistakes = [
-        Mistake(
-            f"must be a multiple of {factor} along axis {axis}, since the planned network halves it"
-            f" that often, but is {size}",
-            key="trainer.patch_size",
-        )
-        for axis, (size, factor) in enumerate(zip(patch, factors, strict=True))
-        if size % factor
-    ]
-    if mistakes:
-        raise InputError(mistakes)
+        return
+    for axis, (size, factor) in enumerate(zip(patch, _halvings(planned, axes), strict=True)):
+        if size % factor:
+            yield Mistake(
+                f"must be a multiple of {factor} along axis {axis}, since the planned network"
+                f" halves it that often, but is {size}",
+                key="trainer.patch_size",
+            )
+
+
+def _halvings(planned: Mapping[str, Any], axes: int) -> list[int]:
+    """By how much the network divides each axis down to its coarsest level.
+
+    Plans since nnU-Net 2.5 have the strides among the arguments of the network, older ones beside.
+    """
+    network = planned.get("architecture", {}).get("arch_kwargs", {})
+    strides = network.get("strides") or planned.get("pool_op_kernel_sizes") or []
+    return [math.prod(int(stride[axis]) for stride in strides) for axis in range(axes)]

@@ -6,7 +6,6 @@ begins with `REFUSED`, if the dataset is wrong, or `FAILED`, and gives the reaso
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from sweep.nnunet.folders import Folders
+from sweep.spec.cpus import usable_cpus
 
 REFUSED, FAILED = "REFUSED: ", "FAILED: "
 MOST_PROCESSES = 8
@@ -55,7 +55,7 @@ def preprocess(number: int, plans: str, configuration: str) -> None:
 
 def _processes(raw: Path) -> int:
     cases = sum(1 for _ in (raw / "labelsTr").glob("*"))
-    return max(1, min(os.cpu_count() or 1, MOST_PROCESSES, cases // CASES_A_PROCESS))
+    return max(1, min(usable_cpus(), MOST_PROCESSES, cases // CASES_A_PROCESS))
 
 
 def _tell(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:

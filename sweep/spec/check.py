@@ -13,7 +13,16 @@ from sweep.spec.extents import WEIGHTS
 from sweep.spec.installed import how_to_install
 from sweep.spec.machine import Machine
 from sweep.spec.presets import BASELINE
-from sweep.spec.space import Distribution, Grid, Listed, LogUniform, RandInt, grid_size
+from sweep.spec.settings import TrialSettings
+from sweep.spec.space import (
+    Distribution,
+    Grid,
+    Listed,
+    LogUniform,
+    RandInt,
+    grid_size,
+    possible_values,
+)
 from sweep.spec.strategy import CmaesSearcher, HyperbandScheduler, StoppingScheduler
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.trackers import missing
@@ -56,8 +65,8 @@ def check_sweep(spec: SweepSpec, unsure: Unsure | None = None) -> Iterator[Findi
             yield from check(spec)
 
 
-def check_machine(spec: SweepSpec, machine: Machine) -> Iterator[Finding]:
-    """Resources that no trial would ever get on this machine."""
+def check_machine(spec: SweepSpec, machine: Machine, unsure: Unsure) -> Iterator[Finding]:
+    """Resources that no trial would ever get on this machine, and devices that it has not."""
     resources = spec.resources
     if resources.cpu > machine.cpus:
         message = f"must be at most {machine.cpus}, the CPU cores of this machine, but is "
@@ -65,6 +74,20 @@ def check_machine(spec: SweepSpec, machine: Machine) -> Iterator[Finding]:
     if resources.gpu != "auto" and resources.gpu > machine.gpus:
         message = f"must be at most {machine.gpus}, the GPUs of this machine, but is "
         yield Finding(("resources", "gpu"), f"{message}{resources.gpu:g}")
+    yield from check_device(spec, machine, unsure)
+
+
+def check_device(
+    settings: TrialSettings, machine: Machine, unsure: Unsure | None = None
+) -> Iterator[Finding]:
+    """A GPU that is asked for and that there is not."""
+    key = "trainer.device"
+    searched = isinstance(settings, SweepSpec) and key in settings.space
+    possible = settings.values_of(key) if isinstance(settings, SweepSpec) else ()
+    wanted = "cuda" in possible or (settings.trainer.device == "cuda" and not searched)
+    if wanted and machine.no_cuda is not None and (unsure is None or key not in unsure):
+        message = f"is `cuda`, but {machine.no_cuda}: must be `auto` or `cpu`"
+        yield Finding(("space", key) if searched else ("trainer", "device"), message)
 
 
 def check_installed(spec: SweepSpec) -> Iterator[Finding]:
@@ -150,7 +173,7 @@ def _check_warmup(spec: SweepSpec) -> Iterator[Finding]:
             f"the shortest warm-up is {shortest} of {most} epochs: the geometric loss never "
             "switches on, so its searched weights have no effect"
         )
-        yield Finding(("space", key) if key in spec.space else tuple(key.split(".")), message)
+        yield Finding(spec.place_of(key), message)
 
 
 def _check_presets(spec: SweepSpec) -> Iterator[Finding]:
@@ -194,7 +217,7 @@ def _wrong_values(spec: SweepSpec, key: str, distribution: Distribution) -> Iter
     """What is wrong with a value whatever is drawn for the settings that limit it."""
     group = next((group for group in ENTANGLED if key in group), ())
     beside = _combinations(spec, [other for other in group if other != key and other in spec.space])
-    for value in _values_to_try(distribution):
+    for value in possible_values(distribution):
         least: list[str] | None = None
         for place, others in enumerate(beside):
             mistakes = _mistakes_of(spec, {key: value, **others})
@@ -217,13 +240,6 @@ def _mistakes_of(spec: SweepSpec, parameters: dict[str, ParameterValue]) -> list
     except InputError as error:
         return [mistake.message for mistake in error.mistakes]
     return []
-
-
-def _values_to_try(distribution: Distribution) -> tuple[ParameterValue, ...]:
-    """Values that are all possible for a setting only if everything that can be drawn is."""
-    if isinstance(distribution, Listed):
-        return distribution.values
-    return distribution.extent or ()
 
 
 def _bounds(distribution: Distribution) -> tuple[ParameterValue, ...]:

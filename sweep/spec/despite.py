@@ -63,8 +63,9 @@ class Unsure:
     def add_name(self, name: str) -> None:
         self._names.add(name)
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         """Whether the setting, its group, or one in it is not known."""
+        name = str(name)
         return any(
             name == one or name.startswith(f"{one}.") or one.startswith(f"{name}.")
             for one in self._names

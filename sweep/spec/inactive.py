@@ -15,7 +15,7 @@ from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.extents import WEIGHTS
 from sweep.spec.network import NetworkSettings
 from sweep.spec.settings import EvaluationSettings, TrialSettings
-from sweep.spec.space import Distribution, Listed
+from sweep.spec.space import possible_values
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.tree import Finding, setting_fields, setting_names, value_of
 from sweep.spec.wording import shown
@@ -193,7 +193,7 @@ def without_effect(
     space = settings.space if isinstance(settings, SweepSpec) else {}
 
     def possible(key: str) -> Iterable[Any]:
-        return _drawn(space[key]) if key in space else [value_of(settings, key)]
+        return possible_values(space[key]) if key in space else [value_of(settings, key)]
 
     for key, rule in inactive(possible):
         if key in unsure or any(need in unsure for need in rule.needs):
@@ -208,13 +208,6 @@ def without_effect(
 def inactive_in(settings: TrialSettings) -> dict[str, str]:
     """The settings of one trial that have no effect, and why."""
     return {key: rule.why for key, rule in inactive(lambda key: [value_of(settings, key)])}
-
-
-def _drawn(distribution: Distribution) -> Iterable[Any]:
-    """All values of a list, the bounds of an interval."""
-    if isinstance(distribution, Listed):
-        return distribution.values
-    return distribution.extent or ()
 
 
 def _default(key: str) -> Any:

@@ -13,7 +13,13 @@ from ruamel.yaml.nodes import Node
 from ruamel.yaml.representer import SafeRepresenter
 
 from sweep.errors import InputError, Mistake
-from sweep.spec.check import check_installed, check_machine, check_space, check_sweep
+from sweep.spec.check import (
+    check_device,
+    check_installed,
+    check_machine,
+    check_space,
+    check_sweep,
+)
 from sweep.spec.confirm import confirmed_folds, fold_key, own_fold
 from sweep.spec.despite import Unsure, read_despite
 from sweep.spec.document import Document, read_document
@@ -21,12 +27,18 @@ from sweep.spec.inactive import MONAI_ONLY, without_effect
 from sweep.spec.machine import Machine
 from sweep.spec.presets import PRESETS, check_preset
 from sweep.spec.settings import TrialSettings
+from sweep.spec.space import possible_values
 from sweep.spec.sweep import SweepSpec, check_name
 from sweep.spec.tree import Finding
 from sweep.spec.wording import shown
 
 SWEEP_KEYS = [key for key in SweepSpec.model_fields if key not in TrialSettings.model_fields]
 
+
+LOOKED_AT = ("data", "trainer", "loss")
+"""Groups of settings that a look at data and trainer may find fault with."""
+MOST_LOOKS = 10
+"""Values of one searched setting that are looked at with the data, which takes a moment each."""
 
 Tell = Callable[[Mistake], None]
 """Is told, with file, line and key, what was asked for and has no effect but is no mistake."""
@@ -80,9 +92,11 @@ def load_sweep(
         _tell(document, (finding for finding, refused in idle if not refused), tell)
         findings += check_space(spec, unsure)
         findings += check_earlier(spec) if check_earlier and "warm_start" not in unsure else []
-        findings += [*check_machine(spec, machine), *check_installed(spec)] if machine else []
+        if machine:
+            findings += [*check_machine(spec, machine, unsure), *check_installed(spec)]
         findings += _look_at_data(document, spec, check_data, unsure)
         findings += _look_at_folds(spec, check_data)
+        findings += _look_at_searched(spec, check_data, unsure)
     mistakes = document.mistakes_from([*mistaken_name, *findings])
     if mistakes or spec is None:
         raise InputError(mistakes)
@@ -93,6 +107,7 @@ def load_trial(
     path: str | Path,
     overrides: Sequence[str] = (),
     *,
+    machine: Machine | None = None,
     check_data: CheckData | None = None,
     tell: Tell | None = None,
 ) -> TrialSettings:
@@ -114,6 +129,7 @@ def load_trial(
     if settings is not None:
         idle = without_effect(settings, document.written, unsure)
         _tell(document, (finding for finding, _ in idle), tell)
+        findings += check_device(settings, machine, unsure) if machine else []
         findings += _look_at_data(document, settings, check_data, unsure)
     mistakes = document.mistakes_from(findings)
     if mistakes or settings is None:
@@ -149,10 +165,11 @@ def _look_at_data(
     """Mistakes of the data: those of a key as findings, those of the dataset's files noted."""
     mistakes = check_data(settings) if check_data and "trainer.kind" not in unsure else ()
     document.mistakes += [mistake for mistake in mistakes if mistake.file]
+    searched = settings.space if isinstance(settings, SweepSpec) else {}
     return [
         Finding(tuple(mistake.key.split(".")), mistake.message)
         for mistake in mistakes
-        if not mistake.file and mistake.key not in unsure
+        if not mistake.file and mistake.key not in unsure and mistake.key not in searched
     ]
 
 
@@ -167,6 +184,27 @@ def _look_at_folds(spec: SweepSpec, check_data: CheckData | None) -> list[Findin
         return []
     mistakes = [mistake for settings in every for mistake in check_data(settings)]
     return [Finding(("confirm", "folds"), mistake.message) for mistake in mistakes[:1]]
+
+
+def _look_at_searched(
+    spec: SweepSpec, check_data: CheckData | None, unsure: Unsure
+) -> list[Finding]:
+    """Searched values that the data and the trainer do not allow: a fold that there is not."""
+    if check_data is None or "trainer.kind" in unsure:
+        return []
+    findings: dict[Finding, None] = {}
+    base = {mistake.message for mistake in check_data(spec)}
+    for key, distribution in spec.space.items():
+        if key.partition(".")[0] not in LOOKED_AT or key in unsure:
+            continue
+        for value in possible_values(distribution)[:MOST_LOOKS]:
+            try:
+                mistakes = check_data(spec.trial({key: value}))
+            except InputError:  # told elsewhere
+                continue
+            new = (mistake for mistake in mistakes if mistake.message not in base)
+            findings |= {Finding(("space", key), mistake.message): None for mistake in new}
+    return list(findings)
 
 
 def _tell(document: Document, findings: Iterable[Finding], tell: Tell | None) -> None:

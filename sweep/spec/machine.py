@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from sweep.spec.cpus import usable_cpus
 
 BOUNDLESS = 10**9
 
@@ -16,15 +20,32 @@ NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """CPU cores and GPUs that trials may occupy together."""
+    """CPU cores and GPUs that trials may occupy together.
+
+    Args:
+        cpus: cores.
+        gpus: of NVIDIA.
+        cuda: whether the installed torch can use them.
+    """
 
     cpus: int
     gpus: int
+    cuda: bool = True
 
     @classmethod
     def here(cls) -> Self:
-        """This machine, as CUDA_VISIBLE_DEVICES lets a process see it."""
-        return cls(cpus=os.cpu_count() or 1, gpus=visible_gpus(installed_gpus(), os.environ))
+        """This machine, as CUDA_VISIBLE_DEVICES, affinity and quotas let a process see it."""
+        gpus = visible_gpus(installed_gpus(), os.environ)
+        return cls(cpus=usable_cpus(), gpus=gpus, cuda=not gpus or torch_has_cuda())
+
+    @property
+    def no_cuda(self) -> str | None:
+        """Why nothing trains on a GPU here; None where something can."""
+        if not self.gpus:
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+            hidden = "" if visible is None else f" that CUDA_VISIBLE_DEVICES={visible} leaves"
+            return f"this machine has no GPU{hidden}"
+        return None if self.cuda else "the installed torch is built without CUDA"
 
     @classmethod
     def any(cls) -> Self:
@@ -60,3 +81,15 @@ def visible_gpus(installed: int, environment: Mapping[str, str]) -> int:
             break
         names.append(name)
     return len(dict.fromkeys(names))
+
+
+def torch_has_cuda() -> bool:
+    """Whether torch was built for CUDA, by its own file and without the seconds of importing it."""
+    found = importlib.util.find_spec("torch")
+    if found is None or found.origin is None:
+        return False
+    try:
+        text = Path(found.origin).with_name("version.py").read_text(encoding="utf-8")
+    except OSError:
+        return True  # as likely as not: the trial will tell
+    return re.search(r"^cuda\b.*=\s*None\s*$", text, re.MULTILINE) is None

@@ -298,6 +298,13 @@ class Grid(Listed):
     name = "grid"
 
 
+def possible_values(distribution: Distribution) -> tuple[ParameterValue, ...]:
+    """All values of a list, the bounds of an interval."""
+    if isinstance(distribution, Listed):
+        return distribution.values
+    return distribution.extent or ()
+
+
 def grid_size(space: Mapping[str, Distribution]) -> int:
     """Number of combinations of all listed values; intervals, which have none, are left out."""
     return math.prod(kind.size for kind in space.values() if isinstance(kind, Listed))

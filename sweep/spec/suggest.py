@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sweep.spec.luck import LUCK
+
 Option = Mapping[str, Any]
 """JSON Schema of one kind of value that a setting takes."""
-
-
-LUCK = frozenset({"seed", "data.seed", "data.fold", "data.folds"})
-"""Settings whose best value says nothing: with them a trial has easier cases or more luck."""
 
 
 def suggestion(name: str, options: Sequence[Option], default: Any) -> dict[str, list[Any]] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -25,7 +25,7 @@ from sweep.spec.replayed import most_patient, split
 from sweep.spec.rhythm import best_clock, with_periods
 from sweep.spec.searched import Searched
 from sweep.spec.settings import TrialSettings
-from sweep.spec.space import Distribution, grid_size
+from sweep.spec.space import Distribution, grid_size, possible_values
 from sweep.spec.strategy import (
     AshaScheduler,
     Resources,
@@ -274,6 +274,16 @@ class SweepSpec(TrialSettings):
     def pauses(self) -> bool:
         """Whether trials wait at rungs."""
         return isinstance(self.scheduler, AshaScheduler) and bool(self.scheduler.pause)
+
+    def values_of(self, key: str) -> Sequence[ParameterValue]:
+        """What the setting of this dotted name can be: its value, all that a list of the space has,
+        or the bounds of an interval.
+        """
+        return possible_values(self.space[key]) if key in self.space else (value_of(self, key),)
+
+    def place_of(self, key: str) -> tuple[str, ...]:
+        """Where the setting of this dotted name gets its values from, as keys of the YAML."""
+        return ("space", key) if key in self.space else tuple(key.split("."))
 
     def _unknown(self, key: str) -> str:
         group, _, option = key.rpartition(".")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from sweep.spec.luck import LUCK, REPEATED
 from sweep.spec.machine import Machine
 from sweep.spec.settings import LossSettings, ShapesData, TrialSettings
 from sweep.spec.space import Listed
@@ -42,6 +43,8 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
         *_about_trials(spec),
         *_about_searcher(spec),
         *_about_presets(spec),
+        *_about_luck(spec),
+        *_about_sizes(spec),
     ]
     return found + (list(_about_machine(spec, machine)) if machine else [])
 
@@ -233,7 +236,59 @@ def _about_presets(spec: SweepSpec) -> Iterator[str]:
             )
 
 
+def _about_luck(spec: SweepSpec) -> Iterator[str]:
+    for key in spec.drawn:
+        if key in LUCK:
+            cure = (
+                "; `confirm: {top: 5, seeds: 5, folds: 1}` trains the leaders with several of them"
+            )
+            yield f"`{key}` is searched: {LUCK[key]}" + cure * (key in REPEATED)
+
+
+def size_warnings(batch: int, images: int, patch: int | None, side: int) -> Iterator[str]:
+    """Sizes that are cut down or filled up.
+
+    Args:
+        batch: images a step, as asked for.
+        images: those to train on.
+        patch: side of a training patch in pixels; None for whole images.
+        side: the longer one of the largest image.
+    """
+    if batch > images:
+        yield (
+            f"`trainer.batch_size` is {batch}, but there are {counted(images, 'training image')}:"
+            " a step takes all of them"
+        )
+    if patch is not None and patch > side:
+        yield (
+            f"`data.patch_size` is {patch}, but the largest image has {side} pixels a side: what is"
+            " missing is filled with zeros"
+        )
+
+
+def largest_sizes(spec: SweepSpec) -> tuple[int, int | None]:
+    """Largest batch and patch of a sweep that our own trainer trains; 0 of another's."""
+    if spec.trainer.kind != "monai":
+        return 0, None
+    return int(spec.extents.largest("trainer.batch_size")), (
+        int(spec.extents.largest("data.patch_size")) or None
+    )
+
+
+def _about_sizes(spec: SweepSpec) -> Iterator[str]:
+    """Before any image is there: what the settings of drawn ones tell."""
+    data = spec.data
+    if isinstance(data, ShapesData):
+        folds = int(spec.extents.largest("data.folds"))
+        count = int(spec.extents.smallest("data.count"))
+        test = round(data.test * count) if isinstance(data.test, float) else 0
+        images = count - test - -(-(count - test) // folds)
+        batch, patch = largest_sizes(spec)
+        yield from size_warnings(batch, images, patch, int(spec.extents.smallest("data.size")))
+
+
 def _about_machine(spec: SweepSpec, machine: Machine) -> Iterator[str]:
+    yield from _about_device(spec, machine)
     if spec.max_concurrent is None:
         return
     fitting = int(machine.cpus / spec.resources.cpu)
@@ -243,4 +298,31 @@ def _about_machine(spec: SweepSpec, machine: Machine) -> Iterator[str]:
         yield (
             f"`max_concurrent` is {spec.max_concurrent}, but this machine has room for "
             f"{counted(fitting, 'trial')} at a time"
+        )
+
+
+def _about_device(spec: SweepSpec, machine: Machine) -> Iterator[str]:
+    devices, gpu = spec.values_of("trainer.device"), spec.resources.gpu
+    on_cpu = machine.no_cuda is not None or set(devices) == {"cpu"}
+    if "fp16" in spec.values_of("trainer.amp") and on_cpu:
+        yield "`trainer.amp` fp16 is for GPUs: on a CPU it is slower than `off`, and less precise"
+    if machine.gpus and not machine.cuda and set(devices) != {"cpu"}:
+        yield (
+            f"this machine has {counted(machine.gpus, 'GPU')}, but the installed torch is built"
+            " without CUDA: trials train on the CPU"
+        )
+    if machine.gpus and gpu == 0 and set(devices) != {"cpu"}:
+        yield (
+            "`resources.gpu` 0 reserves no GPU and hides none: trials train on it side by side;"
+            " `trainer.device: cpu` keeps them off"
+        )
+    if gpu != "auto" and gpu > 0 and set(devices) == {"cpu"}:
+        yield f"`resources.gpu` {gpu:g} with `trainer.device` cpu: the GPU that is reserved idles"
+    threads = int(spec.extents.largest("trainer.threads"))
+    if spec.trainer.kind == "nnunet":
+        threads += int(spec.extents.largest("trainer.workers"))
+    if threads > max(1.0, spec.resources.cpu) and (devices != ("cuda",) or threads > machine.cpus):
+        yield (
+            f"a trial computes with {counted(threads, 'thread')}, but reserves"
+            f" `resources.cpu` {spec.resources.cpu:g}: trials that run at once slow one another"
         )

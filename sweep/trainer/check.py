@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from sweep.data.check import check_data
+from sweep.data.check import check_data, check_pixels
 from sweep.errors import Mistake
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import CustomTrainer, MonaiTrainer, NnunetTrainer
@@ -20,12 +20,38 @@ def check_trainer(settings: TrialSettings) -> list[Mistake]:
     match settings.trainer:
         case MonaiTrainer():
             return check_data(settings.data)
-        case NnunetTrainer() as trainer:
-            from sweep.nnunet.datasets import check_nnunet
+        case NnunetTrainer():
+            from sweep.nnunet.check import check_nnunet
 
-            return check_nnunet(trainer)
+            return check_nnunet(settings)
         case CustomTrainer() as trainer:
             return list(_entry_mistakes(trainer.entry))
+
+
+class Look:
+    """`check_trainer`, which also reads the pixels where it is told to.
+
+    Args:
+        pixels: read them, where nothing else is wrong with the data.
+
+    Attributes:
+        warnings: what the pixels show that is no mistake.
+    """
+
+    def __init__(self, *, pixels: bool) -> None:
+        self._pixels = pixels
+        self._seen: dict[str, list[Mistake]] = {}
+        self.warnings: list[str] = []
+
+    def __call__(self, settings: TrialSettings) -> list[Mistake]:
+        found = check_trainer(settings)
+        if found or not self._pixels or not isinstance(settings.trainer, MonaiTrainer):
+            return found
+        read = settings.data.model_dump_json()
+        if read not in self._seen:  # a searched fold asks again and again
+            self._seen[read], told = check_pixels(settings.data)
+            self.warnings += [text for text in told if text not in self.warnings]
+        return self._seen[read]
 
 
 def _entry_mistakes(entry: str) -> Iterator[Mistake]:

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from sweep.codebase import codebase
+from sweep.spec.cpus import usable_cpus
 from sweep.spec.inactive import inactive_in
 from sweep.spec.settings import TrialSettings
 from sweep.store.files import atomic_write_text, read_json, to_json
@@ -72,7 +73,7 @@ def _entry(settings: TrialSettings, account: Account, first_epoch: int) -> dict[
             "hostname": socket.gethostname(),
             "platform": platform.platform(),
             "device": device_name(account.device),
-            "cpus": os.cpu_count(),
+            "cpus": usable_cpus(),
             "threads": torch.get_num_threads(),
             "cuda": torch.version.cuda,
         },

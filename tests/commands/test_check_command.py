@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from sweep.data.shapes_datasets import write_shapes_dataset
 from sweep.spec.machine import Machine
+from sweep.spec.settings import ShapesData
 
 Call = Callable[..., Result]
 
@@ -120,8 +122,8 @@ def test_override_that_is_wrong_is_refused(call: Call, override: str) -> None:
 def test_what_is_hardly_meant_is_a_warning(call: Call) -> None:
     result = call("check", "tiny.yaml", "--set", "loss.sqrt_epsilon=0")
     assert result.exit_code == 0
-    assert result.stderr.startswith("warning: `loss.sqrt_epsilon` 0 will diverge")
-    assert "is fine" in result.stdout
+    assert result.stderr.startswith("warning: `loss.sqrt_epsilon` 0 ")
+    assert result.stdout.startswith("tiny.yaml has no mistake, but 1 warning: 3 trials")
 
 
 def test_rung_inside_the_warmup_is_a_warning(call: Call) -> None:
@@ -152,3 +154,46 @@ def test_trial_file_is_sent_to_the_right_command(call: Call, folder: Path) -> No
     (folder / "trial.yaml").write_text("trainer: {epochs: 3}\n")
     [line] = errors(call("check", "trial.yaml"))
     assert "python -m sweep.train trial.yaml" in line
+
+
+def test_searched_seed_is_not_called_fine(call: Call) -> None:
+    result = call("check", "tiny.yaml", "--set", "space.seed={randint: [0, 5]}")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: `seed` is searched")
+    assert "is fine" not in result.stdout
+
+
+def test_gpu_that_there_is_not_is_told(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Machine, "here", lambda: Machine(cpus=2, gpus=0))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    told = "is `cuda`, but this machine has no GPU: must be `auto` or `cpu`"
+    [line] = errors(call("check", "tiny.yaml", "--set", "trainer.device=cuda"))
+    assert line == f"error: --set trainer.device=cuda: trainer.device: {told}"
+    [line] = errors(call("train", "best.yaml", "--set", "trainer.device=cuda"))
+    assert line.endswith(told)
+    monkeypatch.setattr(Machine, "here", lambda: Machine(cpus=2, gpus=1, cuda=False))
+    [line] = errors(call("check", "tiny.yaml", "--set", "trainer.device=cuda"))
+    assert "but the installed torch is built without CUDA" in line
+
+
+def test_results_that_stand_in_the_way_are_told(call: Call, folder: Path, results: Path) -> None:
+    result = call("check", "tiny.yaml", "--set", f"name={results.name}")
+    assert f"{results} holds a sweep already" in result.stderr
+    (results.parent / "other").mkdir()
+    (results.parent / "other" / "notes.txt").touch()
+    result = call("check", "tiny.yaml", "--set", "name=other")
+    assert "other exists and holds no sweep: give another `name`" in result.stderr
+    [line] = errors(call("check", "tiny.yaml", "--results", "tiny.yaml"))
+    assert line == f"error: --results: {folder / 'tiny.yaml'} is a file, not a folder"
+
+
+def test_pixels_are_read_where_that_is_asked_for(call: Call, folder: Path) -> None:
+    write_shapes_dataset(folder, 502, ShapesData(size=32, count=10), test=0)
+    raw = folder / "Dataset502_Shapes_One"
+    (raw / "imagesTr" / "one_circle_00003_0000.png").write_bytes(b"no picture")
+    data = f"data={{source: nnunet_raw, folder: {raw}}}"
+    assert call("check", "tiny.yaml", "--set", data).exit_code == 0
+    found = errors(call("check", "tiny.yaml", "--set", data, "--data", "--set", "trials=0"))
+    assert found[0] == "errors:"
+    assert any("one_circle_00003_0000.png" in line for line in found)
+    assert any("trials" in line for line in found)

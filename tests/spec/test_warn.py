@@ -53,7 +53,7 @@ def test_a_sound_sweep_gives_no_warning() -> None:
     [
         ({"scheduler": ASHA_5}, "1 rung (5 trained epochs) inside the longest warm-up of 8 epochs, "
          "where trials are one and the same run; `scheduler.grace_period: 19` lies past it"),
-        ({"scheduler": ASHA_5, "loss": {"warmup_epochs": 50}, "space": {"seed": {"choice": [1]}}},
+        ({"scheduler": ASHA_5, "loss": {"warmup_epochs": 50}, "space": {"guard.learnt_dice": {"choice": [0.1]}}},
          "3 rungs (5, 15, 45 trained epochs) inside the longest warm-up of 50 epochs, where trials "
          "are one and the same run; `scheduler.grace_period: 61` lies past it"),
         ({"scheduler": ASHA_5, "loss": {"rampup_epochs": 95},
@@ -75,7 +75,7 @@ def test_a_sound_sweep_gives_no_warning() -> None:
         ({"space": {"loss.warmup_epochs": {"randint": [2, 102]}}, "scheduler": "none"},
          "`loss.warmup_epochs` reaches 101 of 100 epochs: the geometric loss switches on in not "
          "every configuration"),
-        ({"loss": {"warmup_epochs": 100}, "space": {"seed": {"choice": [1]}}, "scheduler": "none",
+        ({"loss": {"warmup_epochs": 100}, "space": {"guard.learnt_dice": {"choice": [0.1]}}, "scheduler": "none",
           "early_stopping": {"patience": 5, "counts_from": "start"}},
          "`loss.warmup_epochs` reaches 100 of 100 epochs: the geometric loss switches on in no "
          "configuration"),
@@ -91,8 +91,8 @@ def test_a_sound_sweep_gives_no_warning() -> None:
          "`searcher: gp` learns nothing from the trials that `median` prunes, only from completed, "
          "early-stopped and diverged ones; `tpe` learns from all"),
         ({"searcher": "cmaes", "space": {"loss.warmup_epochs": {"randint": [2, 9]},
-                                         "seed": {"choice": [1, 2]}}},
-         "`searcher: cmaes` searches numbers; the listed values of `seed` are left to a TPE for "
+                                         "trainer.batch_size": {"choice": [1, 2]}}},
+         "`searcher: cmaes` searches numbers; the listed values of `trainer.batch_size` are left to a TPE for "
          "each"),
         ({"searcher": "random", "time_budget": "1h"},
          "most trials come to the first rung before the first of them goes on (`scheduler.pause`), "
@@ -112,7 +112,7 @@ def test_a_setting_that_is_hardly_meant_is_told(values, message) -> None:
 def test_nothing_is_said_of_epsilon_and_warmup_where_no_geometric_loss_is_used() -> None:
     weights = {"compactness": 0, "boundary": 0, "aspect": 0}
     loss = {"weights": weights, "sqrt_epsilon": 0, "warmup_epochs": 30}
-    assert told(loss=loss, space={"seed": {"choice": [1]}}, scheduler=ASHA_5) == []
+    assert told(loss=loss, space={"guard.learnt_dice": {"choice": [0.1]}}, scheduler=ASHA_5) == []
 
 
 def test_nothing_is_said_of_epsilon_where_only_terms_without_a_root_are_used() -> None:
@@ -147,3 +147,43 @@ def test_trial_whose_geometric_loss_never_acts_is_told() -> None:
     assert told_of(warmup_epochs=6) == [
         "`loss.warmup_epochs` reaches 6 of 3 epochs: the geometric loss never switches on"
     ]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"space": {"seed": {"randint": [0, 5]}}, "scheduler": "none"},
+         "`seed` is searched: a `seed` is no choice: the best one was lucky, and tells nothing of "
+         "the next training; `confirm: {top: 5, seeds: 5, folds: 1}` trains the leaders with "
+         "several of them"),
+        ({"space": {"data.difficulty": {"uniform": [0, 1]}}, "scheduler": "none"},
+         "`data.difficulty` is searched: trials of different values are validated on different "
+         "data, so their Dice cannot be compared, and the easiest data win"),
+        ({"trainer": {"epochs": 100, "batch_size": 100}},
+         "`trainer.batch_size` is 100, but there are 64 training images: a step takes all of them"),
+        ({"data": {"source": "shapes", "size": 64, "patch_size": 96}},
+         "`data.patch_size` is 96, but the largest image has 64 pixels a side: what is missing is "
+         "filled with zeros"),
+    ],
+)  # fmt: skip
+def test_what_a_search_is_not_about_and_what_is_cut_down_is_told(values, message) -> None:
+    assert told(**values) == [message]
+
+
+@pytest.mark.parametrize(
+    ("machine", "values", "message"),
+    [
+        (Machine(4, 0), {"trainer": {"epochs": 100, "amp": "fp16"}},
+         "`trainer.amp` fp16 is for GPUs: on a CPU it is slower than `off`, and less precise"),
+        (Machine(4, 2, cuda=False), {}, "this machine has 2 GPUs, but the installed torch is built "
+         "without CUDA: trials train on the CPU"),
+        (Machine(4, 2), {"resources": {"gpu": 0}}, "`resources.gpu` 0 reserves no GPU and hides "
+         "none: trials train on it side by side; `trainer.device: cpu` keeps them off"),
+        (Machine(4, 2), {"resources": {"gpu": 1}, "trainer": {"epochs": 100, "device": "cpu"}},
+         "`resources.gpu` 1 with `trainer.device` cpu: the GPU that is reserved idles"),
+        (Machine(4, 0), {"trainer": {"epochs": 100, "threads": 4}}, "a trial computes with 4 "
+         "threads, but reserves `resources.cpu` 1: trials that run at once slow one another"),
+    ],
+)  # fmt: skip
+def test_what_the_machine_does_otherwise_than_is_meant_is_told(machine, values, message) -> None:
+    assert told(machine, **values) == [message]
