@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def command(space: Space, overrides: Overrides = None) -> None:
     """Check a sweep file: every mistake with its line, every warning, no trial."""
     with exit_codes():
+        from sweep.analysis.power import can_show
         from sweep.console.words import print_warnings
         from sweep.errors import one_line
         from sweep.spec.confirm import most_replicates
@@ -36,6 +37,8 @@ def command(space: Space, overrides: Overrides = None) -> None:
             + f"; not drawn but read off the curves (replay): {', '.join(spec.replayed)}"
             * bool(spec.replayed)
         )
+        if told := can_show(spec):
+            typer.echo(told)
 
 
 def load_checked(
