@@ -293,7 +293,14 @@ def _test(spec: SweepSpec, store: Store, console: Console) -> None:
 def _show(spec: SweepSpec, site: Site, ranking: Ranking, console: Console) -> None:
     from sweep.console.results import print_patience, print_results
 
-    print_results(console, ranking.frame, ranking.records, list(spec.space), title=spec.name)
+    print_results(
+        console,
+        ranking.frame,
+        ranking.records,
+        list(spec.space),
+        title=spec.name,
+        kinds=[spec.trainer.kind],
+    )
     if ranking.patience is not None:
         print_patience(console, ranking.patience)
     where = site.uri or site.folder / "ranking.csv"

@@ -103,7 +103,8 @@ def divider(frame: pd.DataFrame) -> int | None:
 
     None where there is nothing to divide, or where the rows are in another order.
     """
-    if CONFIRMED not in frame:
+    ranked = CONFIRMED in frame and "sweep" not in frame and "rank" in frame
+    if not ranked or not frame["rank"].is_monotonic_increasing:
         return None
     flags = [bool(flag) for flag in frame[CONFIRMED].fillna(False)]
     first = sum(flags)
