@@ -27,6 +27,7 @@ def command(
 ) -> None:
     """Check a sweep file: every mistake with its line, every warning, no trial."""
     with exit_codes():
+        from sweep.analysis.power import can_show
         from sweep.console.words import print_warnings
         from sweep.errors import one_line
         from sweep.spec.confirm import most_replicates
@@ -46,6 +47,8 @@ def command(
             + f"; not drawn but read off the curves (replay): {', '.join(spec.replayed)}"
             * bool(spec.replayed)
         )
+        if told := can_show(spec):
+            typer.echo(told)
 
 
 def about_results(spec: SweepSpec, results: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -95,6 +95,7 @@ class Found:
         records: all trials.
         parameters: dotted names of what is searched in any of them.
         patience: what a replayed patience costs, of each sweep that answers for one, by its name.
+        kinds: of the trainers.
     """
 
     title: str
@@ -102,6 +103,7 @@ class Found:
     records: list[TrialRecord]
     parameters: list[str]
     patience: dict[str, Tradeoff]
+    kinds: tuple[str, ...] = ()
 
     def narrowed(self, frame: pd.DataFrame) -> Found:
         """What concerns the rows of ``frame``, some of the ranking: no verdict on all trials."""
@@ -142,7 +144,8 @@ def read(results: Sequence[str]) -> Found:
         patience |= {name: cost} if cost is not None else {}
     print_warnings(incomparable(specs))
     frame = together(frames) if len(frames) > 1 else next(iter(frames.values()))
-    return Found(", ".join(frames), frame, every, list(searched), patience)
+    kinds = tuple(kind for spec in specs.values() if (kind := trainer_kind(spec)))
+    return Found(", ".join(frames), frame, every, list(searched), patience, kinds)
 
 
 def _read_one(
@@ -157,6 +160,13 @@ def _read_one(
     spec = read_replaying_spec(folder)
     cost = tradeoff(spec, records) if spec is not None else None
     return ranking_frame(records, parameters, spec), records, parameters, cost
+
+
+def trainer_kind(spec: Mapping[str, Any]) -> str | None:
+    """``trainer.kind`` of an effective spec."""
+    trainer = spec.get("trainer")
+    kind = trainer.get("kind") if isinstance(trainer, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def _names(results: Sequence[str]) -> list[str]:
@@ -193,7 +203,9 @@ def show(found: Found, frame: pd.DataFrame, form: Format) -> None:
                 typer.echo("No trial matches.")
             elif set(COLUMNS) <= set(frame.columns):
                 console, title = make_console(), found.title
-                print_results(console, frame, found.records, found.parameters, title=title)
+                print_results(
+                    console, frame, found.records, found.parameters, title=title, kinds=found.kinds
+                )
                 for name, cost in found.patience.items():
                     print_patience(console, cost, title=name if "sweep" in frame else "")
             else:

@@ -153,6 +153,7 @@ def start(
     Raises:
         SweepFailed: it broke off, or came to its end and no trial has a result.
     """
+    from sweep.analysis.power import can_show
     from sweep.console.words import make_console
     from sweep.engine.ending import Ending
     from sweep.engine.opening import open_store, require_folder
@@ -166,6 +167,8 @@ def start(
     if site.address is not None:
         look_at_nodes(asked, site, console, verbose=show.verbose)
     spec, store = open_store(asked, site, resume=resume, extend=extend)
+    if told := can_show(spec):
+        console.print(told, soft_wrap=not console.is_terminal, highlight=False, markup=False)
     try:
         with store:
             ending, ranking = run(spec, store, site, console, show)
@@ -290,7 +293,14 @@ def _test(spec: SweepSpec, store: Store, console: Console) -> None:
 def _show(spec: SweepSpec, site: Site, ranking: Ranking, console: Console) -> None:
     from sweep.console.results import print_patience, print_results
 
-    print_results(console, ranking.frame, ranking.records, list(spec.space), title=spec.name)
+    print_results(
+        console,
+        ranking.frame,
+        ranking.records,
+        list(spec.space),
+        title=spec.name,
+        kinds=[spec.trainer.kind],
+    )
     if ranking.patience is not None:
         print_patience(console, ranking.patience)
     where = site.uri or site.folder / "ranking.csv"

@@ -98,6 +98,19 @@ def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) ->
     }
 
 
+def divider(frame: pd.DataFrame) -> int | None:
+    """Number of rows of a ranking that were confirmed, where they come first and others follow.
+
+    None where there is nothing to divide, or where the rows are in another order.
+    """
+    ranked = CONFIRMED in frame and "sweep" not in frame and "rank" in frame
+    if not ranked or not frame["rank"].is_monotonic_increasing:
+        return None
+    flags = [bool(flag) for flag in frame[CONFIRMED].fillna(False)]
+    first = sum(flags)
+    return first if 0 < first < len(flags) and all(flags[:first]) else None
+
+
 def test_columns(ranked: Sequence[TrialRecord], tested: HeldOut) -> dict[str, Any]:
     """Means over the test cases; that they are there changes no rank."""
     import pandas as pd

@@ -45,6 +45,6 @@ def enough_words(row: Mapping[str, Any]) -> list[str]:
         if name.startswith(PREFIX)
     )
     return [
-        f"early_stopping.{setting} would have been enough: validation Dice {row[DICE]} after "
-        f"{row[EPOCHS]} of {row['epochs']} epochs (up to {TOLERANCE} less is tolerated)"
+        f"in this one run early_stopping.{setting} would have reached validation Dice {row[DICE]} "
+        f"after {row[EPOCHS]} of {row['epochs']} epochs (up to {TOLERANCE} less is tolerated)"
     ]

@@ -8,14 +8,15 @@ from itertools import pairwise
 
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.results import Results
-from sweep.analysis.verdict import on_test_split, selection_bias, verdict, warnings
+from sweep.analysis.verdict import caution, on_test_split, selection_bias, verdict, warnings
 from sweep.analysis.words import dice, median, status, trials
 from sweep.record import Status, TrialRecord
 from sweep.spec.presets import BASELINE
 from sweep.spec.wording import counted
 
 AROUND = 5
-"""Epochs on each side of the best that tell how much a curve moves by itself."""
+"""Epochs on each side of the best that tell how much a curve moves by itself, and how many changes
+from one epoch to the next it takes to say so."""
 
 
 def headline(results: Results) -> str:
@@ -40,13 +41,18 @@ def headline(results: Results) -> str:
 
 def caveat(results: Results) -> str:
     """How far to trust the order at the top; empty where there is no order."""
+    kind = caution([results.spec.trainer.kind])
+    told = [kind] if kind else []
     if (found := results.confirmation) is not None:
-        return " ".join([selection_bias(found), *warnings(found), *_tested(results)])
+        return " ".join([selection_bias(found), *warnings(found), *_tested(results), *told])
     if len(results.ranked) < 2:
         return ""
+    return " ".join([*_tested(results), _one_seed(results), *told])
+
+
+def _one_seed(results: Results) -> str:
     wobble = _wobble(results.ranked[0])
     told = "One seed each: differences between configurations and between seeds are not told apart."
-    told = " ".join([*_tested(results), told])
     if wobble is None:
         return told
     reached, *others = results.dice.values()
@@ -110,4 +116,4 @@ def _wobble(record: TrialRecord) -> float | None:
     window = record.history[max(0, at - AROUND) : at + AROUND + 1]
     measured: Sequence[float] = [e.val_dice for e in window if e.val_dice is not None]
     changes = [abs(b - a) for a, b in pairwise(measured)]
-    return median(changes) if len(changes) > 1 else None
+    return median(changes) if len(changes) >= AROUND else None

@@ -31,6 +31,9 @@ LADDER = (2, 3, 5, 8, 10, 15, 20, 30, 50, 75, 100)
 LEAST_CURVES = 3
 """Curves that must be known to their end before a candidate is called enough. Where patience is not
 replayed, the longest candidate is the longest that so many are known for."""
+LEAST_EPOCHS = 10
+"""Epochs that the longest of them must have: what comes later is nowhere to be seen in shorter
+ones, and a patience that spares it is not thereby enough."""
 
 Setting = Mapping[str, ParameterValue]
 """Some of the settings that end runs, by dotted name; the others are a trial's own."""
@@ -142,19 +145,31 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class Tradeoff:
-    """The answer for every candidate, the cheapest first, over the same ``curves`` trials."""
+    """The answer for every candidate, the cheapest first, over the same ``curves`` trials.
+
+    Args:
+        steps: a candidate each.
+        curves: number of trials.
+        longest: epochs of the longest of their curves.
+    """
 
     steps: tuple[Replayed, ...]
     curves: int
+    longest: int
 
     @property
     def is_telling(self) -> bool:
-        """Whether there are curves enough to call a candidate enough."""
-        return self.curves >= LEAST_CURVES
+        """Whether there are curves enough, and long enough ones, to call a candidate enough."""
+        return self.curves >= LEAST_CURVES and self.longest >= LEAST_EPOCHS
 
     @property
     def too_few(self) -> str:
         """What is to be said where it is not telling."""
+        if self.curves >= LEAST_CURVES:
+            return (
+                f"The curves of these trials end after {counted(self.longest, 'epoch')} at most: it"
+                f" takes {LEAST_EPOCHS} to call a {self.heading} enough."
+            )
         return (
             f"Only {counted(self.curves, 'trial')} ran on to where each {self.heading} ends it: "
             f"it takes {LEAST_CURVES} to call one enough."
@@ -228,7 +243,8 @@ def _tradeoff(settings: Sequence[Setting], curves: Sequence[Sequence[Replay]]) -
         )
         for n, setting in enumerate(settings)
     ]
-    return Tradeoff(tuple(sorted(steps, key=lambda step: step.epochs)), len(curves))
+    longest = max(replay.epochs for row in curves for replay in row)
+    return Tradeoff(tuple(sorted(steps, key=lambda step: step.epochs)), len(curves), longest)
 
 
 def _ladder(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[Setting]:

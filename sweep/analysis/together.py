@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
 TRAINING_ONLY = frozenset({"patch_size"})
 """Settings of ``data`` that change what is trained on and not what is measured on."""
+WITHIN_ONE = ("p_best", "group")
+"""Columns that compare the finalists of one sweep with each other; empty beside those of others."""
 _LAST = (Status.DIVERGED, Status.FAILED)
 
 
 def together(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The rows of several rankings in one order, by the best validation Dice of the search.
 
-    Means over replicates decide no rank here: they may be of other seeds in each sweep.
+    Means over replicates decide no rank here: they may be of other seeds in each sweep. What was
+    said of the finalists of one sweep among themselves is left empty.
 
     Args:
         frames: name of the sweep → its ranking.
@@ -33,6 +36,8 @@ def together(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     named = []
     for name, frame in frames.items():
         one = frame.copy()
+        for column in (column for column in WITHIN_ONE if column in one):
+            one[column] = one[column].mask(one[column].notna())  # of its own type still
         one.insert(1, "sweep", pd.Series(name, index=one.index, dtype="string"))
         named.append(one)
     columns = list(dict.fromkeys(column for one in named for column in one.columns))

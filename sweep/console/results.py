@@ -13,7 +13,7 @@ from sweep.analysis.diagnoses import explained
 from sweep.analysis.held_out import held_out
 from sweep.analysis.ranking import unfinished
 from sweep.analysis.replay import TOLERANCE, Tradeoff
-from sweep.analysis.verdict import on_test_split, selection_bias, verdict, warnings
+from sweep.analysis.verdict import caution, on_test_split, selection_bias, verdict, warnings
 from sweep.analysis.words import trials
 from sweep.console.tables import causes, patience_table, ranking_table
 from sweep.console.words import STYLES
@@ -32,6 +32,7 @@ def print_results(
     parameters: list[str],
     *,
     title: str,
+    kinds: Iterable[str] = (),
 ) -> None:
     """Print a ranking with the causes and likely cures of what has none.
 
@@ -40,9 +41,11 @@ def print_results(
         records: all trials.
         parameters: names of the parameter columns.
         title: name of the sweep.
+        kinds: of its trainers.
     """
     console.print(ranking_table(frame, parameters, title=title, width=console.width))
-    for line in [*causes(frame), *cures(searched(records)), *confirmed(frame, records)]:
+    narrow = [Text(told)] if (told := caution(kinds)) else []
+    for line in [*causes(frame), *cures(searched(records)), *confirmed(frame, records), *narrow]:
         console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
     if left_out := unfinished(records):
         console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")

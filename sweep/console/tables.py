@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from sweep.analysis.columns import divider
 from sweep.analysis.replay import Tradeoff
 from sweep.console.fitting import Column, fitted
 from sweep.console.words import STYLES, dice_words, status_words
@@ -32,6 +34,11 @@ MEASURED = {
     "test_dice": "test Dice",
 }
 """What a table shows beside Dice, where a ranking has it and there is room."""
+
+DIVIDED = (
+    "Above the line: confirmed, by their replicates. Below: one run each, by the Dice that the"
+    " search chose by. Who stands above is not thereby better than who stands below."
+)
 
 
 def ranking_table(
@@ -68,7 +75,10 @@ def ranking_table(
         # A value is rather broken than cut.
         table.add_column("parameters", ratio=1, overflow="fold")
         cells.append(_gathered([column for column in found.columns if column.short is not None]))
-    for row in zip(*cells, strict=True):
+    last_confirmed = divider(frame)
+    for number, row in enumerate(zip(*cells, strict=True)):
+        if number == last_confirmed:
+            table.add_row(*(Rule(style="default") for _ in row))
         table.add_row(*row)
     return table
 
@@ -110,7 +120,8 @@ def _gathered(columns: list[Column]) -> tuple[Text, ...]:
 def _caption(frame: pd.DataFrame, left_out: Iterable[Column]) -> Text | None:
     """What a line can say of columns that are left out: what all rows share, who is a preset."""
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
-    lines = [f"In every row: {' '.join(same)}"] if same else []
+    lines = [] if divider(frame) is None else [DIVIDED]
+    lines += [f"In every row: {' '.join(same)}"] if same else []
     if any(column.name == "preset" for column in left_out):
         trained = frame[frame["preset"].notna()]
         pairs = zip(trained["trial_id"], trained["preset"], strict=True)

@@ -11,6 +11,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from sweep.analysis.columns import divider
 from sweep.analysis.exhibits import EXHIBITS
 from sweep.analysis.results import Results
 from sweep.codebase import PACKAGE
@@ -104,10 +105,7 @@ def _cells(results: Results, folder: str) -> list[Any]:
         ),
         new_code_cell(SETUP.format(folder=folder)),
         new_code_cell(SUMMARY),
-        new_markdown_cell(
-            "## Ranking\n\nBy best validation Dice; diverged and failed trials last."
-        ),
-        new_code_cell("results.frame.head(20)"),
+        *_ranking(results),
         new_markdown_cell("## Trials without a result"),
         new_code_cell(CAUSES),
     ]
@@ -117,6 +115,24 @@ def _cells(results: Results, folder: str) -> list[Any]:
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"  # random otherwise: the same folder, the same notebook
     return cells
+
+
+def _ranking(results: Results) -> list[Any]:
+    others = "By best validation Dice; diverged and failed trials last."
+    if divider(results.frame) is None:
+        return [
+            new_markdown_cell(f"## Ranking\n\n{others}"),
+            new_code_cell("results.frame.head(20)"),
+        ]
+    return [
+        new_markdown_cell("## Ranking: confirmed\n\nTrained again, by their replicates."),
+        new_code_cell('results.frame[results.frame["confirmed"]]'),
+        new_markdown_cell(
+            f"## Ranking: not confirmed\n\nOne run each; no better and no worse than those above."
+            f" {others}"
+        ),
+        new_code_cell('results.frame[~results.frame["confirmed"]].head(20)'),
+    ]
 
 
 def _metadata() -> dict[str, Any]:

@@ -20,6 +20,7 @@ from sweep.analysis import words
 from sweep.analysis.axes import is_number, short_names
 from sweep.analysis.axes import words as value_words
 from sweep.analysis.budget import spent
+from sweep.analysis.columns import divider
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.exhibits import exhibits_of
@@ -31,7 +32,11 @@ from sweep.store.files import read_text
 from sweep.store.layout import Layout
 
 ORDER = "By best validation Dice"
-ORDER_CONFIRMED = "First the confirmed, by their mean, then by best validation Dice"
+ORDER_CONFIRMED = "Trained again, by the replicates: what is said of these stands on further seeds"
+ORDER_OTHERS = (
+    "One run each, by the best validation Dice, which the search chose by; no better and no worse"
+    " than those above"
+)
 MEASURED = {"hd95": "HD95", "delta_baseline": "Δ baseline"}
 """Columns of the ranking that the table has where they were measured, as in the terminal."""
 TOP = 20
@@ -62,6 +67,8 @@ def page(results: Results, *, reload: float | None = None) -> str:
     """
     exhibits = exhibits_of(results)
     head, rows = _table(results)
+    confirmed = divider(results.frame)
+    others = rows if confirmed is None else rows[confirmed:]
     found = spent(results)
     return str(
         _template().render(
@@ -75,9 +82,11 @@ def page(results: Results, *, reload: float | None = None) -> str:
             epochs=sum(part.epochs for part in found),
             time=words.duration(sum(part.seconds for part in found)),
             head=head,
-            order=ORDER_CONFIRMED if results.confirmation is not None else ORDER,
-            top=rows[:TOP],
-            rows=rows if len(rows) > TOP else [],
+            confirmed=[] if confirmed is None else rows[:confirmed],
+            confirmed_order=ORDER_CONFIRMED,
+            order=ORDER if confirmed is None else ORDER_OTHERS,
+            top=others[:TOP],
+            rows=others if len(others) > TOP else [],
             unfinished=len(results.records) - len(results.ended),
             causes=[(words.trials(g.records), g.likely_cause, g.advice) for g in _causes(results)],
             diverged=_verdicts(results),

@@ -41,6 +41,7 @@ from sweep.analysis.slices import correlations, slices
 from sweep.analysis.stability import stability_map
 from sweep.analysis.timeline import deaths, divergence_timeline
 from sweep.record import Outcome, ParameterValue, Status, TrialRecord
+from sweep.spec.trainer import NnunetTrainer
 
 
 def parameters(
@@ -62,13 +63,30 @@ def test_headline_names_the_leader_and_its_lead() -> None:
 
 
 def test_caveat_counts_the_trials_within_the_leaders_own_movement() -> None:
-    # |0.75 − 0.5|, |0.625 − 0.75|, |0.5 − 0.625|: the median is 0.125.
-    leader = trial(0, Status.COMPLETED, [0.5, 0.75, 0.625, 0.5])
+    # 0.25, then four times 0.125 or more from epoch to epoch: the median is 0.125.
+    leader = trial(0, Status.COMPLETED, [0.5, 0.75, 0.625, 0.5, 0.625, 0.5])
     close, far = trial(1, Status.COMPLETED, [0.625]), trial(2, Status.COMPLETED, [0.5])
     assert (
         "moves by 0.1250 from one epoch to the next, and 1 other trial is within that of it"
         in caveat(results_of(leader, close, far))
     )
+
+
+def test_movement_of_a_curve_is_not_told_from_three_changes() -> None:
+    leader = trial(0, Status.COMPLETED, [0.5, 0.75, 0.625, 0.5])
+    other = trial(1, Status.COMPLETED, [0.625])
+    assert caveat(results_of(leader, other)) == (
+        "One seed each: differences between configurations and between seeds are not told apart."
+    )
+
+
+def test_leader_of_an_nnunet_sweep_is_told_to_be_ranked_by_a_hint_at_its_dice() -> None:
+    leader, other = trial(0, Status.COMPLETED, [0.7]), trial(1, Status.COMPLETED, [0.6])
+    results = results_of(leader, other)
+    trainer = NnunetTrainer(kind="nnunet", dataset="Dataset002_Heart")
+    nnunet = replace(results, spec=results.spec.model_copy(update={"trainer": trainer}))
+    assert "in 65 % of 150 pairs, and on five folds together in 83 %" in caveat(nnunet)
+    assert "pseudo" not in caveat(results)
 
 
 def test_sweep_without_a_winner_says_what_most_likely_cures_it() -> None:
@@ -362,11 +380,11 @@ def test_trial_outside_the_space_does_not_enter_the_importance() -> None:
 
 
 def test_trend_is_spearmans_with_a_correction_for_the_parameters_looked_at() -> None:
-    dice = [0.5, 0.625, 0.75, 0.875, 0.9]
-    epsilons = [0, 1e-6, 0, 1e-8, 1e-6]
+    dice = [value for value in (0.5, 0.625, 0.75, 0.875, 0.9) for _ in range(2)]
+    epsilons = [0, 1e-6, 0, 1e-8, 1e-6] * 2
     results = results_of(
         *(
-            trial(n, Status.COMPLETED, [d], parameters(warmup=2 + n, epsilon=e))
+            trial(n, Status.COMPLETED, [d], parameters(warmup=2 + n // 2, epsilon=e))
             for n, (d, e) in enumerate(zip(dice, epsilons, strict=True))
         )
     )
@@ -375,9 +393,10 @@ def test_trend_is_spearmans_with_a_correction_for_the_parameters_looked_at() -> 
     assert found[WARMUP] == pytest.approx((1.0, 0.0), abs=1e-12)
     assert found[EPSILON] == pytest.approx(tuple(spearmanr(epsilons, dice)))
     assert slices(results).finding == (
-        "Strongest trend: Dice rises with loss.warmup_epochs (Spearman's ρ = +1.00 over 5 trials,"
-        " p = 2.8e-24 corrected for 2 parameters): a trend."
+        "Strongest trend: Dice rises with loss.warmup_epochs (Spearman's ρ = +1.00 over 10 trials,"
+        " p < 0.001 corrected for 2 parameters): a trend."
     )
+    assert "Too few" in slices(results_of(*results.records[:9])).finding
 
 
 def test_smoothed_dice_is_a_weighted_mean_and_unknown_far_from_trials() -> None:

@@ -201,8 +201,8 @@ def test_best_yaml_names_the_patience_that_would_have_been_enough(tmp_path: Path
     write_ranking(folder)
     lines = (folder / "best.yaml").read_text(encoding="utf-8").splitlines()
     assert lines[2] == (
-        "# early_stopping.patience 5 would have been enough: validation Dice 0.7 after 14 of 17 "
-        "epochs (up to 0.002 less is tolerated)"
+        "# in this one run early_stopping.patience 5 would have reached validation Dice 0.7 after "
+        "14 of 17 epochs (up to 0.002 less is tolerated)"
     )
 
 
@@ -258,6 +258,19 @@ def test_two_curves_are_too_few_to_call_a_patience_enough(tmp_path: Path) -> Non
     assert not [row for row in rows if "enough" in row]
     assert " ".join(sentence) == (
         "Only 2 trials ran on to where each patience ends it: it takes 3 to call one enough."
+    )
+
+
+def test_curves_of_six_epochs_are_too_short_to_call_a_patience_enough() -> None:
+    short = [0.1, 0.5, 0.5, 0.5, 0.5, 0.5]
+    found = tradeoff(spec_of(), [trained(n, Status.COMPLETED, short) for n in range(9)])
+    assert found is not None
+    assert (found.curves, found.longest, found.is_telling) == (9, 6, False)
+    *rows, sentence = printed(found)
+    assert not [row for row in rows if "enough" in row]
+    assert " ".join(sentence) == (
+        "The curves of these trials end after 6 epochs at most: it takes 10 to call a patience "
+        "enough."
     )
 
 

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from finalists import CLEAR, TIE
 from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import diverged_at, trial
 
+from sweep.analysis.columns import divider
 from sweep.analysis.ranking import ranking_frame
 from sweep.analysis.select import (
     Condition,
@@ -168,3 +170,14 @@ def test_sweep_without_a_finished_trial_adds_nothing() -> None:
     both = together({"x": none, "y": some})
     assert list(both["sweep"]) == ["y"]
     assert {"a", "b"} <= set(both.columns)
+
+
+def test_letters_of_two_sweeps_are_not_set_beside_each_other() -> None:
+    first, second = ranking_frame(TIE, []), ranking_frame(CLEAR, [])
+    assert list(first["group"]) == ["a", "a", "b"]
+    both = together({"x": first, "y": second})
+    assert both[["p_best", "group"]].isna().all(axis=None)
+    assert both["mean_dice"].notna().all()
+    assert list(first["group"]) == ["a", "a", "b"]
+    assert divider(both) is None
+    assert divider(together({"x": first})) is None

@@ -47,6 +47,15 @@ def test_a_divergence_that_nobody_looked_into_has_no_line() -> None:
     assert cures([diverged(0, None)]) == []
 
 
+def test_ranking_of_nnunet_says_how_far_its_pseudo_dice_carries() -> None:
+    records = [replace(diverged(0, None), trial_id="t0000")]
+    for kinds, told in ((["monai"], False), (["nnunet"], True)):
+        out = io.StringIO()
+        frame = ranking_frame(records, [])
+        print_results(Console(file=out, width=300), frame, records, [], title="x", kinds=kinds)
+        assert ("in 65 % of 150 pairs" in out.getvalue()) == told
+
+
 def test_ranking_is_followed_by_causes_cures_and_what_is_left_out() -> None:
     healthy = TrialRecord(
         trial_id="t0001",

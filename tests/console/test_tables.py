@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from finalists import finalist
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from synthetic import SPACE, drawn
+from synthetic import trial as made_up
 
 from sweep.analysis.ranking import ranking_frame
 from sweep.console.tables import causes, ranking_table
@@ -171,3 +173,22 @@ def test_without_room_for_their_column_presets_are_named_below_the_table() -> No
     first, *_, last = rows(ranking_frame(records, PARAMETERS), PARAMETERS, 60)
     assert first[:3] == ["1", "t0000", "completed"]
     assert " ".join(last) == "Presets: t0000 is geometric-v2.3"
+
+
+def test_line_divides_the_confirmed_from_those_of_one_run_and_says_what_it_means() -> None:
+    """A confirmed baseline far below an unconfirmed trial is not thereby better than it."""
+    control = finalist(1, 0.03, 0.02, 0.02, 0.02)
+    records = [*finalist(0, 0.9, 0.8, 0.8, 0.8), *control, made_up(2, Status.COMPLETED, [0.09])]
+    frame = ranking_frame(records, [])
+    shown = printed(frame)
+    numbers = [line.split()[0] for line in shown if line.split()]
+    assert numbers[2:6] == ["1", "2", "─", "3"]
+    assert any(line.startswith("Above the line: confirmed, by their replicates.") for line in shown)
+    for part in (frame.head(2), frame.tail(1), frame.iloc[[2, 0, 1]]):
+        assert not any("Above the line" in line for line in printed(part))
+
+
+def printed(frame: pd.DataFrame) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=160).print(ranking_table(frame, []))
+    return out.getvalue().splitlines()

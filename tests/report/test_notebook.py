@@ -5,14 +5,16 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from finalists import CLEAR
 from nbclient import NotebookClient
-from synthetic import drawn, write_sweep
+from synthetic import drawn, trial, write_sweep
 
 from sweep.analysis.exhibits import EXHIBITS
 from sweep.analysis.headline import headline
 from sweep.analysis.results import Results, read_results
 from sweep.errors import SweepFailed
-from sweep.report.notebook import ARGUMENTS, notebook
+from sweep.record import Status
+from sweep.report.notebook import ARGUMENTS, _cells, notebook
 
 
 def said(text: str) -> str:
@@ -59,3 +61,14 @@ def test_notebook_whose_folder_has_gone_fails_with_the_reason(tmp_path: Path) ->
     (folder / "sweep.yaml").unlink()
     with pytest.raises(SweepFailed, match=r"not a results folder: it has no sweep\.yaml"):
         notebook(results, folder)
+
+
+def test_ranking_of_a_confirmed_sweep_is_in_two_parts(tmp_path: Path) -> None:
+    records = [*CLEAR, trial(2, Status.COMPLETED, [0.99])]
+    results = read_results(write_sweep(tmp_path / "x", records))
+    cells = {cell["source"]: cell["cell_type"] for cell in _cells(results, ".")}
+    first = cells['results.frame[results.frame["confirmed"]]']
+    second = cells['results.frame[~results.frame["confirmed"]].head(20)']
+    assert first == second == "code"
+    frame = results.frame
+    assert list(frame[~frame["confirmed"]]["trial_id"]) == ["t0002"]

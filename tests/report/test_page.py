@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from finalists import CLEAR
 from synthetic import SWEEP_YAML, drawn, trial, write_sweep
 
 from sweep.analysis.exhibits import exhibits_of
@@ -119,3 +120,14 @@ def test_page_of_next_to_nothing_is_a_page(tmp_path: Path, trials: int) -> None:
     text = page(read_results(write_sweep(tmp_path / "x", [drawn(n) for n in range(trials)])))
     assert ("No trial has started yet." in text) == (trials == 0)
     assert SWEEP_YAML.splitlines()[0] in text
+
+
+def test_confirmed_trials_have_a_table_of_their_own_above_the_others(tmp_path: Path) -> None:
+    records = [*CLEAR, *(trial(n, Status.COMPLETED, [0.99]) for n in (2, 3))]
+    results = read_results(write_sweep(tmp_path / "x", records))
+    text = page(results)
+    tables = Table(text).tables
+    assert [row[1] for row in tables["confirmed"][1:]] == ["t0001", "t0000"]
+    assert [row[1] for row in tables["top"][1:]] == ["t0002", "t0003"]
+    assert "no better and no worse than those above" in text
+    assert 'id="confirmed"' not in page(read_results(write_sweep(tmp_path / "y", [drawn(0)])))
