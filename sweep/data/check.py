@@ -32,6 +32,23 @@ def check_data(settings: DataSettings) -> list[Mistake]:
     return [*_package_mistakes(settings), *_source_mistakes(settings)]
 
 
+def check_pixels(settings: DataSettings) -> tuple[list[Mistake], list[str]]:
+    """Everything that only a look at the pixels shows: mistakes, and warnings where there are none.
+
+    Reads and normalises the whole source as a trial does, and leaves it in the machine's cache, so
+    that a sweep which follows begins at once.
+
+    Raises:
+        SweepFailed: the cache cannot be written.
+    """
+    from sweep.data.prepare import prepare  # which looks at what `check_data` tells first
+
+    try:
+        return [], list(prepare(settings).warnings)
+    except InputError as error:
+        return list(error.mistakes), []
+
+
 def geometric_label(
     labels: Mapping[str, int], wanted: str | int | None, *, key: str = "data.geometric_class"
 ) -> int:

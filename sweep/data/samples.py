@@ -87,6 +87,7 @@ class PreparedData:
         test: samples of the cases that no trial trains or validates on; empty without a test split.
         origin: the settings of ``data`` that made these samples, as the packed files themselves
             and the split tell them; empty for samples that were made by hand.
+        warnings: what was found while the source was read that is allowed but hardly meant.
     """
 
     channels: tuple[str, ...]
@@ -96,3 +97,4 @@ class PreparedData:
     validation: Samples
     test: Samples = field(default_factory=lambda: Samples(()))
     origin: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
