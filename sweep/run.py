@@ -212,6 +212,7 @@ def prepare_data(spec: SweepSpec, console: Console) -> None:
     with console.status("Preparing the data") as status:
         data = make_ready(spec, status.update)
     if data is not None:
+        print_warnings(data.warnings)
         print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
 
 

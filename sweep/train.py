@@ -180,6 +180,7 @@ def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tr
     try:
         data = make_ready(settings)
         if data is not None:
+            print_warnings(data.warnings)
             print_warnings(outline_warnings(settings.loss, data, settings.data.patch_size))
         outcome = fit(
             settings,

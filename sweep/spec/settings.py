@@ -120,8 +120,12 @@ class NnunetRawData(CommonData):
 
     Kept as an absolute path: a trial may run in another directory, or on another machine.
     """
-    slice_axis: Literal[0, 1, 2] = 2
-    """Axis along which 3D volumes are cut into 2D slices; 2 is axial for most NIfTI files."""
+    slice_axis: Literal["auto", 0, 1, 2] = "auto"
+    """Axis along which 3D volumes are cut into 2D slices, once they are turned to RAS by their
+    headers: 0 sagittal, 1 coronal, 2 axial slices.
+
+    auto: the one of the coarsest spacing, by the median over all volumes; 2 where all are equal.
+    """
     geometric_class: str | int | None = None
     """Label, by name or number, that the geometric losses act on; null: the first foreground."""
 
