@@ -34,7 +34,7 @@ class Mistake:
         key: dotted key (``loss.warmup_epochs``), or ``""`` for the whole file.
         file: the file as the user named it, or ``""`` when it came from the command line.
         line: 1-based line in ``file``, or None where no single line is to blame.
-        kind: what it shares with mistakes in other words (`gathered`); ``""``: nothing but these.
+        kind: what it shares with mistakes in other words (`gathered`); ``""``: nothing.
         node: the one of several machines that tells it.
     """
 
@@ -59,8 +59,8 @@ def gathered(mistakes: Iterable[Mistake]) -> list[Mistake]:
     """What many files, or many nodes, have in common, told once: by the first, with a count."""
     kinds: dict[tuple[object, ...], list[Mistake]] = {}
     for one in mistakes:
-        several = (one.file or one.node) and one.line is None
-        kind = (one.kind or one.message, one.key, bool(one.file)) if several else (len(kinds), one)
+        shared = one.kind or (one.message if one.node else "")
+        kind = (shared, one.key) if shared else (len(kinds), one)
         kinds.setdefault(kind, []).append(one)
     return [_with_count(alike) for alike in kinds.values()]
 

@@ -40,7 +40,7 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
         zooms = tuple(map(float, header.get_zooms()))
         knows = bool(header["sform_code"] or header["qform_code"])
         affine = np.asarray(opened.affine, dtype=np.float64) if knows else None
-        by_sform = bool(header["sform_code"])
+        sform, qform = (header.get_sform(coded=True)[0], header.get_qform(coded=True)[0])
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     _require_numbers(path, dtype)
@@ -58,7 +58,11 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
                 )
             ]
         )
-    doubts = list(_spacing_doubts(path, zooms[: len(shape)], affine if by_sform else None))
+    doubts = list(_spacing_doubts(path, zooms[: len(shape)], sform))
+    if sform is not None and qform is not None:
+        doubts += _orientation_doubts(
+            path, Geometry(shape, affine=sform), Geometry(shape, affine=qform)
+        )
     spacing = tuple(x if np.isfinite(x) and x > 0 else 1.0 for x in zooms[: len(shape)])
     return Geometry(shape, spacing, affine), doubts
 
@@ -152,6 +156,16 @@ def _spacing_doubts(path: Path, zooms: tuple[float, ...], sform: Array | None) -
                 file=str(path),
                 kind="pixdim and sform",
             )
+
+
+def _orientation_doubts(path: Path, sform: Geometry, qform: Geometry) -> Iterator[Mistake]:
+    if sform.codes != qform.codes:
+        yield Mistake(
+            f"is at odds with itself: its `qform` leads to {qform.codes or 'nowhere'}, its `sform`"
+            f" to {sform.codes or 'nowhere'}; the `sform` is taken",
+            file=str(path),
+            kind="qform and sform",
+        )
 
 
 def _size_of(numbers: tuple[float, ...]) -> str:

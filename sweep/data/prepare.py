@@ -10,8 +10,9 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +106,8 @@ def _samples(packed: Packed, names: tuple[str, ...], side: str) -> Samples:
 
 def _build(settings: DataSettings, folder: Path) -> None:
     """Fill a cache entry; a source that is generated leaves its raw dataset there to be seen."""
-    raw, slice_axis = folder / "raw", cast(SliceAxis, 2)
+    raw: Path = folder / "raw"
+    slice_axis: SliceAxis = "auto"
     match settings:
         case ShapesData():
             write_shapes(raw, settings)
@@ -151,7 +153,7 @@ def _normalised_cases(
             if mistakes:
                 continue
             if settings.n4:
-                image = correct_bias_field(image)
+                image = _corrected(dataset, case, image)
             image = normalize(image, settings.normalization)
             if label.ndim == 2:
                 image, label = image[:, None], label[None]  # [C, 1, H, W], [1, H, W]
@@ -161,6 +163,15 @@ def _normalised_cases(
             yield case, image.swapaxes(0, 1), label
     if mistakes:
         raise InputError(mistakes)
+
+
+def _corrected(dataset: RawDataset, case: str, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    try:
+        return correct_bias_field(image)
+    except InputError as error:
+        file = str(dataset.image_paths(case)[0])
+        every = [replace(mistake, file=file, kind="n4") for mistake in error.mistakes]
+        raise InputError(every) from error
 
 
 def _constant_channels(

@@ -19,7 +19,7 @@ from sweep.data.raw import RawDataset
 from sweep.data.splits import enumerated
 from sweep.errors import Mistake, gathered
 
-SliceAxis = Literal["auto", 0, 1, 2]
+SliceAxis = int | Literal["auto"]
 
 _SAME = 0.01  # spacings that differ by less count as equal
 _OBLONG = 1.5  # sides of a pixel from which its shape is told

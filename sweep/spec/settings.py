@@ -120,7 +120,7 @@ class NnunetRawData(CommonData):
 
     Kept as an absolute path: a trial may run in another directory, or on another machine.
     """
-    slice_axis: Literal["auto", 0, 1, 2] = "auto"
+    slice_axis: Annotated[int, Field(ge=0, le=2)] | Literal["auto"] = "auto"
     """Axis along which 3D volumes are cut into 2D slices, once they are turned to RAS by their
     headers: 0 sagittal, 1 coronal, 2 axial slices.
 
