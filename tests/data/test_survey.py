@@ -11,7 +11,8 @@ from sweep.data.check import check_pixels
 from sweep.data.pixels import RawCase, write_raw
 from sweep.data.prepare import prepare
 from sweep.errors import InputError
-from sweep.spec.settings import NnunetRawData
+from sweep.spec.settings import NnunetRawData, TrialSettings
+from sweep.trainer.kinds import make_ready
 
 Spacing = tuple[float, float, float]
 
@@ -162,3 +163,25 @@ def test_warnings_are_told_by_the_cache_too(tmp_path: Path) -> None:
     first = prepare(settings_of(folder))
     assert first.warnings
     assert prepare(settings_of(folder)).warnings == first.warnings
+
+
+@pytest.mark.parametrize(("side", "refused"), [(8, True), (9, False)])
+def test_image_that_the_network_halves_to_a_single_pixel_is_refused_before_a_trial(
+    tmp_path: Path, side: int, refused: bool
+) -> None:
+    label = np.zeros((5, side), np.uint8)
+    label[1:4, 2:6] = 1
+    write_raw(
+        tmp_path / "raw",
+        [RawCase(f"c{n}", label[None] * 50, label) for n in range(4)],
+        name="small",
+        channel_names=["scan"],
+        labels={"background": 0, "box": 1},
+        file_ending=".png",
+    )
+    settings = TrialSettings(data=settings_of(tmp_path / "raw"))  # four levels
+    if refused:
+        with pytest.raises(InputError, match="4 levels leave a single pixel of 8"):
+            make_ready(settings)
+    else:
+        assert make_ready(settings) is not None
