@@ -22,8 +22,10 @@ def command(space: Space, overrides: Overrides = None) -> None:
         from sweep.console.words import print_warnings
         from sweep.errors import one_line
         from sweep.spec.confirm import most_replicates
+        from sweep.spec.paths import argument
         from sweep.spec.wording import counted
 
+        space = argument(space, "SPACE.yaml")
         spec, warnings = load_checked(space, overrides or [])
         more = most_replicates(spec)
         confirm = f", and up to {counted(more, 'replicate')} of the leaders" if more else ""

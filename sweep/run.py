@@ -82,8 +82,10 @@ def command(
         from sweep.engine.monitoring import wanted
         from sweep.engine.site import Site
         from sweep.spec.machine import Machine
+        from sweep.spec.paths import argument, results_argument
         from sweep.store.layout import Layout
 
+        space, results = argument(space, "SPACE.yaml"), results_argument(results, "--results")
         machine = Machine.here() if address is None else Machine.any()
         spec = load(space, overrides or [], machine, resume=resume)
         site = Site.of(spec.name, results, address)

@@ -9,14 +9,14 @@ trials that differ only in those are one and the same run until then.
 
 from __future__ import annotations
 
-import os.path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.base import Settings
 from sweep.spec.network import NetworkSettings
+from sweep.spec.paths import Folder
 from sweep.spec.trainer import MonaiTrainer, TrainerSettings
 
 MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
@@ -115,8 +115,9 @@ class NnunetRawData(CommonData):
     """Any dataset in nnU-Net's raw layout."""
 
     source: Literal["nnunet_raw"]
-    folder: Annotated[str, Field(min_length=1), AfterValidator(os.path.abspath)]
-    """Folder with dataset.json, imagesTr and labelsTr; relative to the working directory.
+    folder: Folder
+    """Folder with dataset.json, imagesTr and labelsTr; relative to the working directory, and with
+    `~` and `$VARIABLES`.
 
     Kept as an absolute path: a trial may run in another directory, or on another machine.
     """
