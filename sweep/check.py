@@ -31,8 +31,10 @@ def command(
         from sweep.console.words import print_warnings
         from sweep.errors import one_line
         from sweep.spec.confirm import most_replicates
+        from sweep.spec.paths import argument
         from sweep.spec.wording import counted
 
+        space = argument(space, "SPACE.yaml")
         spec, warnings = load_checked(space, overrides or [], pixels=data)
         warnings += about_results(spec, results)
         more = most_replicates(spec)

@@ -10,8 +10,9 @@ SweepError
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 
 def one_line(text: str) -> str:
@@ -34,24 +35,56 @@ class Mistake:
         key: dotted key (``loss.warmup_epochs``), or ``""`` for the whole file.
         file: the file as the user named it, or ``""`` when it came from the command line.
         line: 1-based line in ``file``, or None where no single line is to blame.
+        kind: what it shares with mistakes in other words (`gathered`); ``""``: nothing.
+        node: the one of several machines that tells it.
     """
 
     message: str
     key: str = ""
     file: str = ""
     line: int | None = None
+    kind: str = ""
+    node: str = ""
 
     def on(self, node: str) -> Mistake:
         """The same, told of one of several machines."""
-        return replace(self, message=f"{self.message} (on node {node})")
+        return replace(self, node=node)
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.file and self.line else self.file
-        return one_line(": ".join(part for part in (place, self.key, self.message) if part))
+        message = f"{self.message} (on node {self.node})" if self.node else self.message
+        return one_line(": ".join(part for part in (place, self.key, message) if part))
+
+
+def gathered(mistakes: Iterable[Mistake]) -> list[Mistake]:
+    """What many files, or many nodes, have in common, told once: by the first, with a count."""
+    kinds: dict[tuple[object, ...], list[Mistake]] = {}
+    for one in mistakes:
+        shared = one.kind or (one.message if one.node else "")
+        kind = (shared, one.key) if shared else (len(kinds), one)
+        kinds.setdefault(kind, []).append(one)
+    return [_with_count(alike) for alike in kinds.values()]
+
+
+def _with_count(alike: Sequence[Mistake]) -> Mistake:
+    first = alike[0]
+    for what, names in (
+        ("file", {one.file: PurePath(one.file).name for one in alike}),
+        ("node", {one.node: one.node for one in alike}),
+    ):
+        others = [name for name in names if name != getattr(first, what)]
+        if others:
+            more = f"{len(others)} more {what}{'s' * (len(others) > 1)}"
+            such = f", such as {names[others[0]]}" if len(others) > 1 else f", {names[others[0]]}"
+            first = replace(first, message=f"{first.message}; the same of {more}{such}")
+    return first
 
 
 class InputError(SweepError):
-    """The user's input is wrong; carries every mistake found, not only the first."""
+    """The user's input is wrong; carries every mistake found, not only the first.
+
+    Its text tells once what several files have in common (`gathered`).
+    """
 
     exit_code = 2
 
@@ -59,7 +92,7 @@ class InputError(SweepError):
         if not mistakes:
             raise ValueError("an InputError needs at least one mistake")
         self.mistakes = tuple(mistakes)
-        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+        super().__init__("\n".join(map(str, gathered(mistakes))))
 
     @classmethod
     def single(

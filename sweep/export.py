@@ -41,9 +41,11 @@ def command(
     """Export a report: a page, an executed notebook, and the best configuration."""
     with exit_codes():
         from sweep.analysis.results import read_results
+        from sweep.spec.paths import argument
 
         wanted = parse_formats(formats)
-        folder = output or results
+        results = argument(results, "RESULTS")
+        folder = argument(output, "--output") if output else results
         while True:
             read = read_results(results)
             goes_on = watch and not read.is_over

@@ -73,9 +73,10 @@ def command(
         from sweep.analysis.select import Condition, only, sorted_by
         from sweep.analysis.select import pareto as not_beaten
         from sweep.analysis.select import where as rows_where
+        from sweep.spec.paths import results_argument
 
         conditions = [Condition.of(text) for text in where or []]  # before what may take long
-        found = read(results)
+        found = read([results_argument(one) for one in results])
         frame = rows_where(found.frame, conditions)
         frame = not_beaten(frame) if pareto else frame
         found = found.narrowed(frame)

@@ -82,8 +82,10 @@ def command(
         from sweep.engine.monitoring import wanted
         from sweep.engine.site import Site
         from sweep.spec.machine import Machine
+        from sweep.spec.paths import argument, results_argument
         from sweep.store.layout import Layout
 
+        space, results = argument(space, "SPACE.yaml"), results_argument(results, "--results")
         machine = Machine.here() if address is None else Machine.any()
         spec = load(space, overrides or [], machine, resume=resume)
         site = Site.of(spec.name, results, address)
@@ -215,6 +217,7 @@ def prepare_data(spec: SweepSpec, console: Console) -> None:
     with console.status("Preparing the data") as status:
         data = make_ready(spec, status.update)
     if data is not None:
+        print_warnings(data.warnings)
         print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
 
 

@@ -37,11 +37,13 @@ def command(
 ) -> None:
     """Print the JSON Schema of a sweep file, for completion in an editor."""
     with exit_codes():
+        from sweep.spec.paths import argument
         from sweep.store.files import atomic_write_text, writing
 
         if write is None:
             typer.echo(text_of(what), nl=False)
             return
+        write = argument(write, "--write")
         for one, file in FILES.items():
             path = write / file
             with writing(path):

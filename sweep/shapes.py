@@ -39,7 +39,9 @@ def command(
         import shlex
 
         from sweep.data.shapes_datasets import write_shapes_dataset
+        from sweep.spec.paths import argument
 
+        raw = argument(raw, "NNUNET_RAW")
         settings = _settings(count=count, size=size, difficulty=difficulty, seed=seed)
         folder = write_shapes_dataset(raw, dataset, settings, test=test)
         typer.echo(f"{folder}: {count} images to train on, {test} to test on")

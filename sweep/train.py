@@ -55,8 +55,10 @@ def command(
 ) -> None:
     """Train one configuration and report each epoch."""
     with exit_codes():
+        from sweep.spec.paths import argument
+
         if again is not None:
-            _replay(again)
+            _replay(argument(again, "--replay"))
             return
         from sweep.codebase import codebase
         from sweep.console.words import print_warnings
@@ -68,6 +70,7 @@ def command(
 
         if config is None:
             raise InputError.single("name a CONFIG.yaml to train, or a divergence to --replay")
+        config, results = argument(config, "CONFIG.yaml"), argument(results, "--results")
         idle: list[Mistake] = []
         settings = load_trial(
             config,
@@ -187,6 +190,7 @@ def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tr
     try:
         data = make_ready(settings)
         if data is not None:
+            print_warnings(data.warnings)
             print_warnings(outline_warnings(settings.loss, data, settings.data.patch_size))
         outcome = fit(
             settings,

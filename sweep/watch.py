@@ -30,10 +30,11 @@ def command(
     with exit_codes():
         from sweep.console.watching import Watching
         from sweep.console.words import make_console
+        from sweep.spec.paths import results_argument
 
         try:
             console = make_console()
-            watching = Watching(folder_of(results))
+            watching = Watching(folder_of(results_argument(results)))
             watching.look()
             if once or watching.over:
                 console.print(watching.view(console))

@@ -12,6 +12,7 @@ import platformdirs
 from filelock import FileLock
 
 from sweep.errors import SweepFailed
+from sweep.spec.paths import argument
 
 CACHE_VARIABLE = "MEDICAL_SWEEP_CACHE"
 
@@ -19,11 +20,15 @@ T = TypeVar("T")
 
 
 def default_cache() -> Path:
-    """``$MEDICAL_SWEEP_CACHE``, or the user's cache folder as the platform has it."""
+    """``$MEDICAL_SWEEP_CACHE``, or the user's cache folder as the platform has it.
+
+    Raises:
+        InputError: the variable names another one that is not set.
+    """
     chosen = os.environ.get(CACHE_VARIABLE)
-    return (
-        Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("medical-sweep"))
-    )
+    if chosen:
+        return argument(Path(chosen), CACHE_VARIABLE)
+    return Path(platformdirs.user_cache_dir("medical-sweep"))
 
 
 def cached(

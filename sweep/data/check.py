@@ -13,7 +13,7 @@ from sweep.data.bias_field import NO_SIMPLEITK, has_simpleitk
 from sweep.data.brain import NO_NILEARN, has_nilearn, held_out_slab, slabs
 from sweep.data.raw import RawDataset, open_raw, open_test
 from sweep.data.splits import Split, held, hold_out, read_splits
-from sweep.errors import InputError, Mistake
+from sweep.errors import InputError, Mistake, gathered
 from sweep.spec.settings import (
     TEST_FOLDER,
     BrainData,
@@ -46,7 +46,7 @@ def check_pixels(settings: DataSettings) -> tuple[list[Mistake], list[str]]:
     try:
         return [], list(prepare(settings).warnings)
     except InputError as error:
-        return list(error.mistakes), []
+        return gathered(error.mistakes), []
 
 
 def geometric_label(

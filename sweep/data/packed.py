@@ -10,7 +10,7 @@ The files are written as the cases come, since their total size is known only at
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -22,7 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 from sweep.data.samples import CaseArrays
 from sweep.data.splits import Split
 
-FORMAT = 2
+FORMAT = 3
 """Raise it whenever the same settings would no longer give the same files."""
 
 _IMAGES, _LABELS, _INDEX = "images.f32", "labels.u8", "index.json"
@@ -39,6 +39,7 @@ class Packed:
         cases: by identifier, in sorted order.
         settings: what the folder was built with, as it was recorded then.
         test: cases that the dataset itself keeps for testing; they are in no split.
+        warnings: what was found while the cases were read that is allowed but hardly meant.
     """
 
     channels: tuple[str, ...]
@@ -47,6 +48,7 @@ class Packed:
     cases: dict[str, CaseArrays]
     settings: Mapping[str, Any]
     test: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def write_packed(
@@ -58,8 +60,13 @@ def write_packed(
     splits: Sequence[Split] | None,
     settings: Mapping[str, Any],
     test: Sequence[str] = (),
+    warnings: Callable[[], Sequence[str]] = tuple,
 ) -> None:
-    """Pack cases ``(name, image [S, C, H, W], label [S, H, W])`` into ``folder``."""
+    """Pack cases ``(name, image [S, C, H, W], label [S, H, W])`` into ``folder``.
+
+    Args:
+        warnings: asked for when all cases have come.
+    """
     entries = []
     with (folder / _IMAGES).open("wb") as images, (folder / _LABELS).open("wb") as labels:
         for name, image, label in cases:
@@ -74,6 +81,7 @@ def write_packed(
         "splits": splits,
         "settings": dict(settings),
         "test": list(test),
+        "warnings": list(warnings()),
         "cases": entries,
     }
     (folder / _INDEX).write_text(json.dumps(index), encoding="utf-8")
@@ -110,6 +118,7 @@ def open_packed(folder: Path) -> Packed | None:
             cases=cases,
             settings=dict(index["settings"]),
             test=tuple(index.get("test", ())),
+            warnings=tuple(map(str, index["warnings"])),
         )
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None

@@ -1,28 +1,31 @@
 """Reading and writing the pixels of a dataset in nnU-Net's raw layout.
 
-Axes. A PNG is ``[rows, columns]``, as nnU-Net sees it. A NIfTI volume keeps the order of its file
-(``[x, y, z]`` for most), where nnU-Net's SimpleITK reader has ``[z, y, x]``: image and label agree,
-a 2D sample may be the transpose of nnU-Net's.
+Axes. A PNG is ``[rows, columns]``, as nnU-Net sees it. A NIfTI volume is ``[x, y, z]``, turned so
+that they lead to right, anterior and superior, where nnU-Net's SimpleITK reader has ``[z, y, x]``
+as it is stored: image and label agree, a 2D sample may be the transpose of nnU-Net's.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.case_grid import CaseGrid, look_at
+from sweep.data.geometry import Array, size
+from sweep.data.image_file import read_indices, read_pixels
+from sweep.data.labels import as_classes, unnamed_values
 from sweep.data.raw import DESCRIPTION_FILE, IMAGES_FOLDER, LABELS_FOLDER, RawDataset
 from sweep.data.splits import SPLITS_FILE, Split
 from sweep.errors import InputError, Mistake
 
-Array = NDArray[Any]
-
 _LARGEST_PIXEL = 1e12  # sums of squares over a volume still fit 32-bit floats
+_FINEST_STEP = 0.1  # of the standard deviation: rounding to it adds an error of 3 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,92 +93,94 @@ def write_cases(images: Path, labels: Path, cases: Iterable[RawCase], file_endin
     return count
 
 
-def load_case(dataset: RawDataset, case: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Read one case; trailing spatial axes of length 1 are dropped.
+def load_case(
+    dataset: RawDataset, case: str, grid: CaseGrid | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Read one case; every file is laid on the case's one grid, axes of length 1 are dropped.
+
+    Args:
+        grid: how the files lie to each other; None to look at them first.
 
     Returns:
         The image ``[C, …spatial]`` and the label ``[…spatial]``, 2D or 3D.
 
     Raises:
-        InputError: where a file cannot be read, shapes differ, pixels are not finite, or the label
-            holds values that ``dataset.json`` does not name.
+        InputError: where a file cannot be read, geometries differ, pixels are not finite or too
+            alike for 32-bit floats, or the label holds values that ``dataset.json`` does not name.
     """
-    reader = _reader(dataset.file_ending)
+    grid = grid or look_at(dataset, case)
     label_path, image_paths = dataset.label_path(case), dataset.image_paths(case)
-    label = _squeezed(_read_pixels(reader, label_path))
-    channels: list[Array] = []
-    mistakes = []
-    for path in image_paths:
-        pixels = _read_pixels(reader, path)
-        if dataset.file_ending == ".png" and pixels.ndim == 3:
-            channels.extend(np.moveaxis(pixels, -1, 0))  # RGB(A)
-        else:
-            channels.append(_squeezed(pixels))
-        if any(channel.shape != label.shape for channel in channels):
-            message = f"is {_size(channels[-1])} pixels, but {label_path.name} {_size(label)}"
-            mistakes.append(Mistake(message, file=str(path)))
-    if len(channels) != len(dataset.channel_names):
+    mistakes: list[Mistake] = []
+    channels: list[NDArray[np.float32]] = []
+    for file, path in enumerate(image_paths):
+        with gathering(mistakes):
+            for pixels in _bands(read_pixels(path), path, grid, file):
+                mistakes += _pixel_mistakes(pixels, path)
+                with np.errstate(over="ignore"):  # told just now
+                    channels.append(pixels.astype(np.float32))
+    label: Array | None = None
+    with gathering(mistakes):
+        label = as_classes(grid.laid(read_indices(label_path), len(image_paths)))
+        if channels and label.ndim > len(grid.axes):
+            message = (
+                f"is {size(channels[0].shape)} pixels, but {label_path.name} {size(label.shape)}"
+            )
+            mistakes.append(Mistake(message, file=str(image_paths[0]), kind="colour label"))
+        elif values := unnamed_values(label, dataset.labels):
+            mistakes.append(_unnamed(values, dataset, label_path))
+    if channels and len(channels) != len(dataset.channel_names):
         message = (
             f"holds {len(channels)} channels, but `channel_names` of {DESCRIPTION_FILE} names "
             f"{len(dataset.channel_names)}"
         )
-        mistakes.append(Mistake(message, file=str(image_paths[0])))
-    if label.ndim not in (2, 3):
-        message = f"has {label.ndim} axes ({_size(label)}); only 2D images and 3D volumes are read"
-        mistakes.append(Mistake(message, file=str(label_path)))
-    if message := _label_mistake(label, dataset.labels):
-        mistakes.append(Mistake(message, file=str(label_path)))
-    if mistakes:
+        mistakes.append(Mistake(message, file=str(image_paths[0]), kind="channels"))
+    if mistakes or label is None:
         raise InputError(mistakes)
-    image = np.stack(channels)  # [C, …spatial]
-    if not (np.abs(image) <= _LARGEST_PIXEL).all():  # NaN is not ≤ anything
-        raise InputError.single(
-            f"holds pixels that are NaN, infinite or beyond ±{_LARGEST_PIXEL:g}",
-            file=str(image_paths[0]),
-        )
-    return image.astype(np.float32), label.astype(np.uint8)
+    return np.stack(channels), label.astype(np.uint8)
 
 
-def _label_mistake(label: Array, labels: Mapping[str, int]) -> str:
-    unknown = np.setdiff1d(label, list(labels.values()))
-    if not unknown.size:
-        return ""
-    shown = ", ".join(f"{value:g}" for value in unknown[:8].astype(float))
-    shown += ", …" if unknown.size > 8 else ""
-    named = ", ".join(f"{value} ({name})" for name, value in labels.items())
-    return f"holds the values {shown}, but `labels` of {DESCRIPTION_FILE} names only {named}"
-
-
-def _reader(file_ending: str) -> Any:
-    # The readers themselves and not LoadImage: where a file is damaged, that one goes on to try
-    # every other reader it knows, and those have other orders of axes.
-    from monai.data import NibabelReader, PILReader
-
-    return PILReader(reverse_indexing=False) if file_ending == ".png" else NibabelReader()
-
-
-def _read_pixels(reader: Any, path: Path) -> Array:
+@contextmanager
+def gathering(mistakes: list[Mistake]) -> Iterator[None]:
+    """Adds the mistakes of an `InputError` to ``mistakes`` and goes on."""
     try:
-        opened = reader.read(path)
-        try:
-            pixels, _ = reader.get_data(opened)
-        finally:
-            if hasattr(opened, "close"):  # PIL keeps a damaged file open, nibabel none
-                opened.close()
-        return np.asarray(pixels)
-    except Exception as error:  # decoders raise whatever they like on a damaged file
-        message = f"cannot be read as an image: {type(error).__name__}: {error}"
-        raise InputError.single(message, file=str(path)) from error
+        yield
+    except InputError as error:
+        mistakes += error.mistakes
 
 
-def _squeezed(pixels: Array) -> Array:
-    while pixels.ndim > 2 and pixels.shape[-1] == 1:
-        pixels = pixels[..., 0]
-    return pixels
+def _bands(pixels: Array, path: Path, grid: CaseGrid, file: int) -> Iterable[Array]:
+    """The channels in one file: the bands of a colour PNG, or one."""
+    if path.suffix == ".png" and pixels.ndim == 3:
+        return np.moveaxis(pixels, -1, 0)  # RGB(A)
+    return [grid.laid(pixels, file)]
 
 
-def _size(pixels: Array) -> str:
-    return "×".join(map(str, pixels.shape))
+def _pixel_mistakes(pixels: Array, path: Path) -> Iterator[Mistake]:
+    if pixels.dtype.itemsize <= 2 and pixels.dtype.kind in "biu":
+        return  # neither NaN nor more digits than a 32-bit float has
+    if not (np.abs(pixels) <= _LARGEST_PIXEL).all():  # NaN is not ≤ anything
+        message = f"holds pixels that are NaN, infinite or beyond ±{_LARGEST_PIXEL:g}"
+        yield Mistake(message, file=str(path), kind="not finite")
+        return
+    low, high = float(pixels.min()), float(pixels.max())
+    largest = max(abs(low), abs(high))
+    if low == high or high - low >= largest / 2:  # the usual case, told without a second pass
+        return
+    step, contrast = float(np.spacing(np.float32(largest))), float(pixels.std(dtype=np.float64))
+    if step > _FINEST_STEP * contrast:
+        yield Mistake(
+            f"holds pixels from {low:.12g} to {high:.12g}, with a standard deviation of"
+            f" {contrast:.3g}: 32-bit floats are {step:g} apart there, so the contrast is lost;"
+            " subtract an offset from all pixels",
+            file=str(path),
+            kind="contrast",
+        )
+
+
+def _unnamed(values: str, dataset: RawDataset, path: Path) -> Mistake:
+    named = ", ".join(f"{value} ({name})" for name, value in dataset.labels.items())
+    message = f"holds the values {values}, but `labels` of {DESCRIPTION_FILE} names only {named}"
+    return Mistake(message, file=str(path), kind="label values")
 
 
 def _write_pixels(path: Path, pixels: Array, affine: NDArray[np.float64]) -> None:

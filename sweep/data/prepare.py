@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from sweep.data.cache import cached, default_cache
 from sweep.data.check import check_data, geometric_label
 from sweep.data.normalize import normalize
 from sweep.data.packed import FORMAT, Packed, open_packed, write_packed
-from sweep.data.pixels import load_case
+from sweep.data.pixels import gathering, load_case
 from sweep.data.raw import (
     DESCRIPTION_FILE,
     IMAGES_FOLDER,
@@ -36,14 +36,13 @@ from sweep.data.raw import (
 from sweep.data.samples import CaseArrays, PreparedData, Samples
 from sweep.data.shapes import write_shapes
 from sweep.data.splits import SPLITS_FILE, hold_out, read_splits, split
-from sweep.errors import InputError, Mistake
+from sweep.data.survey import SliceAxis, Survey, survey
+from sweep.errors import InputError, Mistake, gathered
 from sweep.spec.settings import TEST_FOLDER, BrainData, DataSettings, NnunetRawData, ShapesData
 
 # All that the other packages need of this one.
 NOT_CONTENT = {"fold", "folds", "patch_size", "geometric_class"}
 """Settings that choose among the packed cases, or are the trainer's, and never change a pixel."""
-
-_MOST_MISTAKES = 20  # after so many unreadable cases the rest is not looked at
 
 
 def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
@@ -90,6 +89,7 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
             "test": settings.test,
             "geometric_class": wanted,
         },
+        warnings=packed.warnings,
     )
 
 
@@ -106,7 +106,8 @@ def _samples(packed: Packed, names: tuple[str, ...], side: str) -> Samples:
 
 def _build(settings: DataSettings, folder: Path) -> None:
     """Fill a cache entry; a source that is generated leaves its raw dataset there to be seen."""
-    raw, slice_axis = folder / "raw", 2
+    raw: Path = folder / "raw"
+    slice_axis: SliceAxis = "auto"
     match settings:
         case ShapesData():
             write_shapes(raw, settings)
@@ -116,42 +117,79 @@ def _build(settings: DataSettings, folder: Path) -> None:
             raw, slice_axis = Path(settings.folder), settings.slice_axis
     dataset = open_raw(raw)
     held_out = [open_test(dataset)] if settings.test and not _is_share(settings) else []
-    every = (_normalised_cases(part, settings, slice_axis) for part in [dataset, *held_out])
+    found = survey([dataset, *held_out], slice_axis)
+    doubts: list[Mistake] = []
+    # Of pictures that we draw ourselves there is nothing to doubt.
+    foreign = isinstance(settings, NnunetRawData)
     write_packed(
         folder,
-        chain.from_iterable(every),
+        _normalised_cases([dataset, *held_out], settings, found, doubts),
         test=[case for part in held_out for case in part.cases],
         channels=dataset.channel_names,
         classes=dataset.classes,
         splits=read_splits(raw, dataset.cases),
-        settings=_content(settings),
+        settings=_content(settings) | ({"slice_axis": found.slice_axis} if foreign else {}),
+        warnings=lambda: [*found.warnings, *map(str, gathered(doubts))] if foreign else [],
     )
 
 
 def _normalised_cases(
-    dataset: RawDataset, settings: DataSettings, slice_axis: int
+    parts: Sequence[RawDataset], settings: DataSettings, found: Survey, doubts: list[Mistake]
 ) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.uint8]]]:
-    """Cases as ``(name, image [S, C, H, W], label [S, H, W])``; mistakes are told at the end."""
-    mistakes: list[Mistake] = []
-    for case in dataset.cases:
-        try:
-            image, label = load_case(dataset, case)
-            if settings.n4:
-                image = correct_bias_field(image)
-            image = normalize(image, settings.normalization)
-        except InputError as error:
-            mistakes.extend(error.mistakes)
-            if len(mistakes) >= _MOST_MISTAKES:
-                break
+    """Cases as ``(name, image [S, C, H, W], label [S, H, W])``, one at a time in memory.
+
+    Mistakes of all cases are told at the end; from the first on, the rest is only read.
+
+    Args:
+        doubts: gets what is allowed but hardly meant.
+    """
+    mistakes = [*found.mistakes]
+    for dataset, case in ((part, name) for part in parts for name in part.cases):
+        if case not in found.grids:  # as its mistake says
             continue
-        if label.ndim == 2:
-            image, label = image[:, None], label[None]  # [C, 1, H, W], [1, H, W]
-        else:
-            image = np.moveaxis(image, slice_axis + 1, 1)  # [C, S, H, W]
-            label = np.moveaxis(label, slice_axis, 0)  # [S, H, W]
-        yield case, image.swapaxes(0, 1), label
+        with gathering(mistakes):
+            image, label = load_case(dataset, case, found.grids[case])
+            doubts += _constant_channels(dataset, case, image)
+            if mistakes:
+                continue
+            if settings.n4:
+                image = _corrected(dataset, case, image)
+            image = normalize(image, settings.normalization)
+            if label.ndim == 2:
+                image, label = image[:, None], label[None]  # [C, 1, H, W], [1, H, W]
+            else:
+                image = np.moveaxis(image, found.slice_axis + 1, 1)  # [C, S, H, W]
+                label = np.moveaxis(label, found.slice_axis, 0)  # [S, H, W]
+            yield case, image.swapaxes(0, 1), label
     if mistakes:
         raise InputError(mistakes)
+
+
+def _corrected(dataset: RawDataset, case: str, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    try:
+        return correct_bias_field(image)
+    except InputError as error:
+        file = str(dataset.image_paths(case)[0])
+        every = [replace(mistake, file=file, kind="n4") for mistake in error.mistakes]
+        raise InputError(every) from error
+
+
+def _constant_channels(
+    dataset: RawDataset, case: str, image: NDArray[np.float32]
+) -> Iterator[Mistake]:
+    """Channels that say nothing of their case: missing sequences are filled with 0, and all there.
+
+    No mistake: such a channel becomes 0, and the others of the case, and other cases, teach.
+    """
+    for index, channel in enumerate(image):
+        if channel.min() == channel.max():
+            paths, name = dataset.image_paths(case), dataset.channel_names[index]
+            yield Mistake(
+                f"the channel `{name}` is {channel.flat[0]:g} everywhere: nothing can be learnt"
+                " from it in this case",
+                file=str(paths[min(index, len(paths) - 1)]),
+                kind=f"constant channel {index}",
+            )
 
 
 def _is_share(settings: DataSettings) -> bool:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sweep.data.labels import named_labels
 from sweep.data.splits import enumerated
 from sweep.errors import InputError, Mistake
 from sweep.spec.settings import TEST_FOLDER
@@ -29,8 +30,7 @@ IMAGES_FOLDER = "imagesTr"
 LABELS_FOLDER = "labelsTr"
 TEST_LABELS_FOLDER = "labelsTs"
 FILE_ENDINGS = (".png", ".nii", ".nii.gz")
-MAX_LABELS = 256
-"""Labels are kept as 8-bit integers."""
+NNUNET_ENDINGS = (".bmp", ".tif", ".tiff", ".nrrd", ".mha", ".gipl", *FILE_ENDINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +123,14 @@ def _open_raw(folder: Path) -> RawDataset:
         raise InputError(mistakes)  # without these two no file name can be judged
     files = _Files.under(folder, ending)
     files_per_image = files.per_image(len(channel_names))
-    mistakes += files.mistakes(files_per_image, description.get("numTraining"))
+    mistakes += files.mistakes(files_per_image, _count(description.get("numTraining")))
     if mistakes:
         raise InputError(mistakes)
     return RawDataset(
         folder=folder,
         name=str(description.get("name") or folder.resolve().name),
-        channel_names=tuple(channel_names[str(index)] for index in range(len(channel_names))),
-        labels=description["labels"],
+        channel_names=_in_order(channel_names),
+        labels=named_labels(description),
         file_ending=ending,
         cases=tuple(sorted(files.images)),
         files_per_image=files_per_image,
@@ -160,48 +160,44 @@ def _channel_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
         yield f'`channel_names` is missing, such as {{"0": "T1"}}{hint}'
     elif not isinstance(names, dict) or not names:
         yield f'`channel_names` must be an object such as {{"0": "T1"}}, not {names!r}'
-    elif set(names) != {str(index) for index in range(len(names))}:
-        yield f'`channel_names` must have the keys "0", "1", … without a gap, not {list(names)}'
     elif not all(isinstance(name, str) for name in names.values()):
         yield f"`channel_names` must map to names, not {list(names.values())}"
 
 
+def _in_order(names: Mapping[str, str]) -> tuple[str, ...]:
+    """By their keys "0", "1", …; with other keys, which nnU-Net takes too, as they stand there."""
+    keys = [str(index) for index in range(len(names))]
+    return tuple(names[key] for key in (keys if set(names) == set(keys) else names))
+
+
 def _label_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
-    example = '{"background": 0, "circle": 1}'
-    labels = description.get("labels")
-    if labels is None:
-        yield f"`labels` is missing, such as {example}"
-        return
-    if not isinstance(labels, dict):
-        yield f"`labels` must be an object such as {example}, not {labels!r}"
-        return
-    if "regions_class_order" in description or any(isinstance(v, list) for v in labels.values()):
-        yield f"region-based labels are not supported; name one integer a class, such as {example}"
-        return
-    if labels and all(isinstance(value, str) for value in labels.values()):
-        yield f"`labels` maps integer to name, as in nnU-Net v1; turn it round: {example}"
-        return
-    if "ignore" in labels:
-        yield "the label `ignore` is not supported; give those pixels a class of their own"
-    values = [value for name, value in labels.items() if name != "ignore"]
-    # type() and not isinstance(): JSON's true is no label.
-    if not all(type(value) is int for value in values):
-        yield f"`labels` must map each name to an integer, not to {values}"
-    elif sorted(values) != list(range(len(values))):
-        yield f"`labels` must be numbered 0, 1, 2, … without a gap or repeat, not {sorted(values)}"
-    elif not 2 <= len(values) <= MAX_LABELS:
-        yield f"`labels` must name the background and 1 to {MAX_LABELS - 1} classes: {example}"
+    try:
+        named_labels(description)
+    except ValueError as error:
+        yield str(error)
+
+
+def _count(announced: object) -> object:
+    """6.0 is 6."""
+    whole = isinstance(announced, float) and announced.is_integer()
+    return int(announced) if whole else announced  # type: ignore[call-overload]
 
 
 def _other_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
-    count = description.get("numTraining")
+    count = _count(description.get("numTraining"))
     if type(count) is not int or count < 1:
         found = "is missing" if count is None else f"is {count!r}"
         yield f"`numTraining` {found}; it must be the number of training cases"
     ending = description.get("file_ending")
     if ending not in FILE_ENDINGS:
         found = "is missing" if ending is None else f"is {ending!r}"
-        yield f"`file_ending` {found}; it must be one of {', '.join(FILE_ENDINGS)}"
+        told = f"`file_ending` {found}; it must be one of {', '.join(FILE_ENDINGS)}"
+        if isinstance(ending, str) and ending.lower() in NNUNET_ENDINGS:
+            told += (
+                "; nnU-Net reads it, but our own trainer does not: convert the files, or train with"
+                " `trainer: {kind: nnunet}`"
+            )
+        yield told
     if "dataset" in description:
         yield f"lists its files under `dataset`, which is not read; put them into {IMAGES_FOLDER}"
 

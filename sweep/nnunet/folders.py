@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from sweep.errors import InputError
+from sweep.spec.paths import argument
 from sweep.spec.trainer import NnunetTrainer
 
 FolderName = Literal["raw", "preprocessed", "results"]
@@ -84,4 +85,6 @@ def _path(folder: str | None) -> Path | None:
 
 
 def _variable(name: FolderName) -> Path | None:
-    return _path(os.environ.get(f"nnUNet_{name}") or None)
+    variable = f"nnUNet_{name}"
+    folder = os.environ.get(variable)
+    return argument(Path(folder), variable) if folder else None

@@ -9,14 +9,14 @@ trials that differ only in those are one and the same run until then.
 
 from __future__ import annotations
 
-import os.path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.base import Settings
 from sweep.spec.network import NetworkSettings
+from sweep.spec.paths import Folder
 from sweep.spec.trainer import MonaiTrainer, TrainerSettings
 
 MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
@@ -115,13 +115,18 @@ class NnunetRawData(CommonData):
     """Any dataset in nnU-Net's raw layout."""
 
     source: Literal["nnunet_raw"]
-    folder: Annotated[str, Field(min_length=1), AfterValidator(os.path.abspath)]
-    """Folder with dataset.json, imagesTr and labelsTr; relative to the working directory.
+    folder: Folder
+    """Folder with dataset.json, imagesTr and labelsTr; relative to the working directory, and with
+    `~` and `$VARIABLES`.
 
     Kept as an absolute path: a trial may run in another directory, or on another machine.
     """
-    slice_axis: Literal[0, 1, 2] = 2
-    """Axis along which 3D volumes are cut into 2D slices; 2 is axial for most NIfTI files."""
+    slice_axis: Annotated[int, Field(ge=0, le=2)] | Literal["auto"] = "auto"
+    """Axis along which 3D volumes are cut into 2D slices, once they are turned to RAS by their
+    headers: 0 sagittal, 1 coronal, 2 axial slices.
+
+    auto: the one of the coarsest spacing, by the median over all volumes; 2 where all are equal.
+    """
     geometric_class: str | int | None = None
     """Label, by name or number, that the geometric losses act on; null: the first foreground."""
 

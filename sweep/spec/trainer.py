@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os.path
+import os
 import re
 from typing import Annotated, Any, Literal
 
@@ -10,15 +10,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from sweep.record import ParameterValue
 from sweep.spec.base import Settings
+from sweep.spec.paths import Folder, absolute
 
 ENTRY = re.compile(r"(?P<where>.+):(?P<name>[A-Za-z_]\w*)")
 """``file.py:Class`` or ``package.module:Class``."""
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-
-_absolute = os.path.abspath
-
-Folder = Annotated[str, Field(min_length=1), AfterValidator(_absolute)]
-"""Kept as an absolute path: a trial may run in another directory, or on another machine."""
 
 
 class CommonTrainer(Settings):
@@ -101,7 +97,7 @@ def _check_entry(entry: str) -> str:
     found = ENTRY.fullmatch(entry)
     where = found["where"] if found else ""
     if found and where.endswith(".py"):
-        return f"{_absolute(where)}:{found['name']}"
+        return f"{absolute(where)}:{found['name']}"
     if not MODULE.fullmatch(where):
         raise ValueError(
             "must name a class as `my_trainer.py:MyTraining` or `my_package.module:MyTraining`, "

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from sweep.spec.base import Settings
+from sweep.spec.paths import expanded
 
-Folder = Annotated[str, Field(min_length=1)]
+Folder = Annotated[str, Field(min_length=1), AfterValidator(expanded)]
+"""Not made absolute: earlier results mostly lie beside those of the sweep, and move with them."""
 
 
 class WarmStart(Settings):

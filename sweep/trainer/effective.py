@@ -107,6 +107,9 @@ def _can_supervise(network: NetworkFacts) -> bool:
 RESOLVED: Mapping[str, Callable[[Any, Live], Any]] = {
     **EXPECTED,
     "data.folder": lambda asked, _: str(Path(asked).resolve()),
+    "data.slice_axis": lambda asked, live: (
+        live.data.origin["slice_axis"] if asked == "auto" else asked
+    ),
     "data.folds": lambda asked, live: (
         asked if live.data.origin["dealt"] else live.data.origin["folds"]
     ),

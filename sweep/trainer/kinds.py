@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweep.errors import InputError
 from sweep.record import CaseScore
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import CustomTrainer, NnunetTrainer
@@ -87,8 +88,12 @@ def validate(settings: TrialSettings, trial: TrialPaths) -> float | None:
 
 def _prepare(settings: TrialSettings, _tell: Tell) -> PreparedData:
     from sweep.data.prepare import prepare
+    from sweep.data.sides import side_mistakes
 
-    return prepare(settings.data)
+    data = prepare(settings.data)
+    if mistakes := side_mistakes(settings, data):
+        raise InputError(mistakes)
+    return data
 
 
 def _monai(settings: TrialSettings, data: PreparedData | None) -> Run:

@@ -164,8 +164,9 @@ def test_colour_label_is_told(tmp_path):
 
 def test_more_than_three_axes_are_told(tmp_path):
     files = {"c_0000.nii.gz": np.zeros((2, 3, 4, 5), np.float32)}
-    (message,) = mistakes_of(dataset_of(tmp_path, files, np.zeros((2, 3, 4, 5), np.uint8)))
-    assert "has 4 axes (2×3×4×5)" in message
+    told = mistakes_of(dataset_of(tmp_path, files, np.zeros((2, 3, 4, 5), np.uint8)))
+    assert all("has 4 axes (2×3×4×5)" in message for message in told)
+    assert len(told) == 2  # image and label
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e13, -1e300])

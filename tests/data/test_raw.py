@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from sweep.data.raw import open_raw
 from sweep.errors import InputError
@@ -41,6 +43,41 @@ def test_classes_stand_in_order_of_their_integers(write_grey):
     folder = write_grey()
     describe(folder, labels={"tumour": 2, "dot": 1, "background": 0})
     assert open_raw(folder).classes == ("background", "dot", "tumour")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"regions_class_order": []},
+        {"regions_class_order": [1]},
+        {"labels": {"background": "0", "dot": "1"}},
+        {"labels": {"background": 0, "dot": [1]}},
+        {"labels": {"background": 0, "dot": 1.0}},
+        {"labels": {"background": 0, "dot": 1, "ignore": None}},
+        {"channel_names": {"1": "grey"}},
+        {"channel_names": {"0000": "grey"}},
+        {"numTraining": 6.0},
+    ],
+)
+def test_forms_that_nnunet_takes_are_taken(write_grey, changes):
+    folder = write_grey()
+    describe(folder, **changes)
+    dataset = open_raw(folder)
+    assert dataset.labels == {"background": 0, "dot": 1}
+    assert dataset.channel_names == ("grey",)
+    # The oracle: nnU-Net's own reading of the same.
+    description = json.loads((folder / "dataset.json").read_text())
+    manager = LabelManager(description["labels"], description.get("regions_class_order"))
+    assert manager.all_labels == [0, 1]
+    assert (manager.has_regions, manager.has_ignore_label) == (False, False)
+
+
+def test_channels_stand_in_the_order_of_their_numbers(write_grey):
+    folder = write_grey(file_ending=".nii.gz")
+    describe(folder, channel_names={"1": "T2", "0": "T1"})
+    for path in (folder / "imagesTr").iterdir():
+        shutil.copy(path, path.with_name(path.name.replace("_0000", "_0001")))
+    assert open_raw(folder).channel_names == ("T1", "T2")
 
 
 def test_missing_folder_is_told():
@@ -83,7 +120,6 @@ def test_description_that_is_no_object_is_told(write_grey, content):
         ({"channel_names": None, "modality": {"0": "T1"}}, "`modality` is its name in nnU-Net v1"),
         ({"channel_names": {}}, "`channel_names` must be an object"),
         ({"channel_names": ["T1"]}, "`channel_names` must be an object"),
-        ({"channel_names": {"1": "T1"}}, 'must have the keys "0", "1"'),
         ({"channel_names": {"0": 7}}, "must map to names"),
         ({"labels": None}, "`labels` is missing"),
         ({"labels": ["dot"]}, "`labels` must be an object"),
@@ -93,10 +129,18 @@ def test_description_that_is_no_object_is_told(write_grey, content):
         ({"labels": {"background": 0, "dot": 0}}, "without a gap or repeat, not [0, 0]"),
         ({"labels": {"dot": 1}}, "without a gap or repeat, not [1]"),
         ({"labels": {"background": 0, "dot": True}}, "must map each name to an integer"),
-        ({"labels": {"background": 0, "dot": 1.0}}, "must map each name to an integer"),
+        ({"labels": {"background": 0, "dot": 1.5}}, "must map each name to an integer"),
+        ({"labels": {"background": 0, "dot": []}}, "must map each name to an integer"),
+        ({"labels": {"background": 0, "dot": "7" * 5000}}, "must map each name to an integer"),
         ({"labels": {"0": "background", "1": "dot"}}, "as in nnU-Net v1; turn it round"),
         ({"labels": {"background": 0, "whole": [1, 2]}}, "region-based labels are not supported"),
-        ({"regions_class_order": [1]}, "region-based labels are not supported"),
+        (
+            {
+                "labels": {"background": 0, "whole": [1, 2], "core": 2},
+                "regions_class_order": [1, 2],
+            },
+            "region-based labels are not supported yet (whole)",
+        ),
         ({"labels": {"background": 0, "dot": 1, "ignore": 2}}, "`ignore` is not supported"),
         ({"labels": {str(n): n for n in range(257)}}, "1 to 255 classes"),
         ({"numTraining": None}, "`numTraining` is missing"),
@@ -104,6 +148,7 @@ def test_description_that_is_no_object_is_told(write_grey, content):
         ({"numTraining": 5}, "`numTraining` is 5, but imagesTr holds 6 cases"),
         ({"file_ending": None}, "`file_ending` is missing"),
         ({"file_ending": "png"}, "must be one of .png, .nii, .nii.gz"),
+        ({"file_ending": ".nrrd"}, "nnU-Net reads it, but our own trainer does not"),
         ({"file_ending": [".png"]}, "must be one of .png, .nii, .nii.gz"),
         ({"file_ending": ".nii"}, "holds no image named CASE_0000.nii"),
         ({"dataset": {}}, "lists its files under `dataset`"),

@@ -65,7 +65,7 @@ def test_source_of_the_data_and_kind_of_the_trainer_decide_which_others_there_ar
         ("early_stopping.patience", {int, type(None)}),
         ("optimizer.name", {str}),
         ("data.geometric_class", {str, int, type(None)}),
-        ("data.slice_axis", {int}),
+        ("data.slice_axis", {int, str}),
         ("network.channels", {tuple}),
         ("loss.warmup_epoch", set()),
     ],

@@ -1,0 +1,165 @@
+"""Where the pixels of an image lie: axes, spacing, orientation; and how two files differ in that.
+
+nnU-Net's ``verify_dataset_integrity`` is the measure: it refuses a label (or a channel) of another
+shape or spacing than its image, and warns of another origin or direction. One thing is done beyond
+it: where two files are stored in different orientations but cover the same grid of the world, both
+are turned to the same one; nnU-Net would lay them onto each other as they are stored.
+
+nibabel is imported where it is needed: who finds the data in the cache loads none of it.
+Source: nnU-Net 2.8.1, ``nnunetv2/experiment_planning/verify_dataset_integrity.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Orientation = NDArray[np.float64]
+"""Of each axis ``[3, 2]``: the world's axis that it follows, and whether it does so backwards."""
+
+Triple = tuple[float, ...]
+
+PLANES = ("sagittal", "coronal", "axial")
+"""Slices across each axis of the world, in nibabel's order: right, anterior, superior."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """What the header of one file says of its pixels.
+
+    Args:
+        shape: pixels along its two or three axes.
+        spacing: millimetres between two pixels along each of them; None for a file that has none.
+        affine: pixel → millimetres in RAS+, ``[4, 4]``; None where the header does not tell.
+    """
+
+    shape: tuple[int, ...]
+    spacing: Triple | None = None
+    affine: NDArray[np.float64] | None = None
+
+    @property
+    def orientation(self) -> Orientation | None:
+        """None where the header does not tell, or tells what no volume can have."""
+        if self.affine is None or not np.isfinite(self.affine).all():
+            return None
+        from nibabel.orientations import io_orientation
+
+        found: Orientation = io_orientation(self.affine)
+        return None if np.isnan(found).any() else found
+
+    @property
+    def codes(self) -> str:
+        """``RAS`` or ``LPS``: where each axis leads to; empty where the header does not tell."""
+        if self.orientation is None:
+            return ""
+        from nibabel.orientations import aff2axcodes
+
+        return "".join(aff2axcodes(self.affine))
+
+    def turned(self, orientation: Orientation | None) -> Geometry:
+        """As it is after `turned`."""
+        if orientation is None:
+            return self
+        from nibabel.orientations import inv_ornt_aff
+
+        shape, spacing = self.shape, self.spacing or ()
+        order = np.argsort(orientation[:, 0])  # of the new axes, the old one
+        return Geometry(
+            shape=tuple(_at(shape, old, 1) for old in order),
+            spacing=tuple(_at(spacing, old, 1.0) for old in order),
+            affine=None
+            if self.affine is None
+            else self.affine @ inv_ornt_aff(orientation, [_at(shape, n, 1) for n in range(3)]),
+        )
+
+
+def _at(values: Sequence[Any], axis: int, missing: Any) -> Any:
+    return values[axis] if axis < len(values) else missing
+
+
+def turned(pixels: Array, orientation: Orientation | None) -> Array:
+    """A view with its three axes leading to right, anterior, superior; as it is for None."""
+    if orientation is None:
+        return pixels
+    from nibabel.orientations import apply_orientation
+
+    whole = pixels.reshape(pixels.shape + (1,) * (3 - pixels.ndim))
+    view: Array = apply_orientation(whole, orientation)
+    return view
+
+
+def squeezed(shape: Sequence[int]) -> tuple[int, ...]:
+    """The axes that are left of ``shape`` when those of length 1 are dropped, but two at least."""
+    axes = list(range(len(shape)))
+    while len(axes) > 2 and (flat := [axis for axis in axes if shape[axis] == 1]):
+        axes.remove(flat[-1])
+    return tuple(axes)
+
+
+def cover_the_same(one: Geometry, other: Geometry) -> bool:
+    """Whether two files have the same grid in the world, in whichever orientation each is stored.
+
+    False where one of them does not tell its orientation.
+    """
+    a, b = (each.turned(each.orientation) for each in (one, other))
+    if one.orientation is None or other.orientation is None or a.shape != b.shape:
+        return False
+    assert a.affine is not None
+    assert b.affine is not None
+    return np.allclose(a.affine, b.affine, rtol=1e-5, atol=1e-3)
+
+
+def refused(one: Geometry, other: Geometry) -> Iterator[tuple[str, str, str]]:
+    """What nnU-Net refuses: ``(what differs, that of one, that of the other)``."""
+    a, b = (each.shape + (1,) * (3 - len(each.shape)) for each in (one, other))
+    if a != b:
+        yield "shape", size(one.shape), size(other.shape)
+    # A file of two axes has no spacing along the third.
+    axes = min(len(one.shape), len(other.shape))
+    first, second = (each.spacing or () for each in (one, other))
+    if first and second and not np.allclose(first[:axes], second[:axes]):
+        yield "spacing", *unlike(first, second, "×")
+
+
+def doubtful(one: Geometry, other: Geometry) -> Iterator[tuple[str, str, str]]:
+    """What nnU-Net warns of: ``(what differs, that of one, that of the other)``."""
+    if one.affine is None or other.affine is None:
+        if one.codes != other.codes:
+            yield "orientation", one.codes or "none", other.codes or "none"
+        return
+    a, b = one.affine, other.affine
+    directions = (a[:3, :3] / _lengths(a), b[:3, :3] / _lengths(b))
+    if one.codes != other.codes:
+        yield "orientation", one.codes or "none", other.codes or "none"
+    elif not np.allclose(*directions, atol=1e-4):
+        yield "direction", *unlike(directions[0].ravel(), directions[1].ravel(), ", ")
+    if not np.allclose(a[:3, 3], b[:3, 3], rtol=1e-5, atol=1e-4):
+        yield "origin", *unlike(a[:3, 3], b[:3, 3], ", ")
+
+
+def _lengths(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Length of each column of the matrix, 1 for an empty one."""
+    lengths: NDArray[np.float64] = np.linalg.norm(affine[:3, :3], axis=0)
+    return np.where(lengths > 0, lengths, 1.0)
+
+
+def unlike(
+    one: Sequence[Any] | Array, other: Sequence[Any] | Array, between: str
+) -> tuple[str, str]:
+    """Both as text, with as few digits as tell them apart."""
+
+    def text(values: Sequence[Any] | Array, digits: int) -> str:
+        return between.join(f"{float(x):.{digits}g}" for x in values)
+
+    enough = (digits for digits in range(3, 17) if text(one, digits) != text(other, digits))
+    digits = next(enough, 17)
+    return text(one, digits), text(other, digits)
+
+
+def size(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape))

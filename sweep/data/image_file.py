@@ -1,0 +1,172 @@
+"""One image file, PNG or NIfTI: what its header says, and its pixels.
+
+Axes. A PNG is ``[rows, columns]``, as nnU-Net sees it. A NIfTI has the order of its file
+(``[x, y, z]`` for most), where nnU-Net's SimpleITK reader has ``[z, y, x]``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sweep.data.geometry import Array, Geometry, size, unlike
+from sweep.errors import InputError, Mistake
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
+    """Where the pixels of a file lie, and what is doubtful about what its header says of that.
+
+    Raises:
+        InputError: it cannot be opened, or holds what no network of ours is trained on.
+    """
+    if path.suffix == ".png":
+        from PIL import Image
+
+        with _decoding(path), Image.open(path) as opened:
+            return Geometry((opened.height, opened.width)), []
+    import nibabel
+
+    with _decoding(path):
+        opened = nibabel.load(path)
+        header, shape, dtype = opened.header, tuple(opened.shape), opened.get_data_dtype()
+        zooms = tuple(map(float, header.get_zooms()))
+        knows = bool(header["sform_code"] or header["qform_code"])
+        affine = np.asarray(opened.affine, dtype=np.float64) if knows else None
+        sform, qform = (header.get_sform(coded=True)[0], header.get_qform(coded=True)[0])
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    _require_numbers(path, dtype)
+    if len(shape) not in (2, 3) or 0 in shape:
+        many = (
+            "; where the last axis holds channels, write one file a channel (CASE_0000, CASE_0001)"
+        )
+        raise InputError(
+            [
+                Mistake(
+                    f"has {len(shape)} axes ({size(shape)}); only 2D images and 3D volumes with at"
+                    f" least one pixel are read{many * (len(shape) > 3)}",
+                    file=str(path),
+                    kind="axes",
+                )
+            ]
+        )
+    doubts = list(_spacing_doubts(path, zooms[: len(shape)], sform))
+    if sform is not None and qform is not None:
+        doubts += _orientation_doubts(
+            path, Geometry(shape, affine=sform), Geometry(shape, affine=qform)
+        )
+    spacing = tuple(x if np.isfinite(x) and x > 0 else 1.0 for x in zooms[: len(shape)])
+    return Geometry(shape, spacing, affine), doubts
+
+
+def read_pixels(path: Path) -> Array:
+    """All numbers of a file, in its own units (``scl_slope``): ``[…spatial]``, a PNG's bands last.
+
+    The colours of a PNG with a palette are looked up, as nnU-Net's reader does; see `read_indices`.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    if path.suffix != ".png":
+        import nibabel
+
+        with _decoding(path):
+            return np.asanyarray(nibabel.load(path).dataobj)
+
+    def looked_up(opened: Image.Image) -> Image.Image:
+        if opened.mode != "P":
+            return opened
+        colours = opened.convert("RGBA" if "transparency" in opened.info else "RGB")
+        bands = np.asarray(colours)
+        grey = opened.info.get("transparency") is None and (bands == bands[..., :1]).all()
+        return colours.getchannel(0) if grey else colours
+
+    return _png(path, looked_up)
+
+
+def read_indices(path: Path) -> Array:
+    """As `read_pixels`, but a palette is passed over: of a label its numbers are the classes."""
+    return _png(path, lambda opened: opened) if path.suffix == ".png" else read_pixels(path)
+
+
+def _png(path: Path, chosen: Callable[[Image.Image], Image.Image]) -> Array:
+    from PIL import Image
+
+    with _decoding(path), Image.open(path) as opened:
+        return np.asarray(chosen(opened))
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Decoders raise whatever they like on a damaged file, and print what nobody asked for."""
+    from nibabel.imageglobals import LoggingOutputSuppressor
+
+    try:
+        with warnings.catch_warnings(), LoggingOutputSuppressor():
+            warnings.simplefilter("ignore")
+            yield
+    except Exception as error:
+        raise InputError(
+            [
+                Mistake(
+                    f"cannot be read as an image: {type(error).__name__}: {error}",
+                    file=str(path),
+                    kind="unreadable",
+                )
+            ]
+        ) from error
+
+
+def _require_numbers(path: Path, dtype: np.dtype[Any]) -> None:
+    if dtype.names:
+        message = (
+            f"holds colours ({', '.join(dtype.names)}), which neither this trainer nor nnU-Net"
+            " reads from NIfTI; write each colour as a grey image of its own, CASE_0000"
+            " and so on"
+        )
+    elif dtype.kind == "c":
+        message = "holds complex numbers; write magnitude and phase as two channels"
+    else:
+        return
+    raise InputError([Mistake(message, file=str(path), kind="numbers")])
+
+
+def _spacing_doubts(path: Path, zooms: tuple[float, ...], sform: Array | None) -> Iterator[Mistake]:
+    if not all(np.isfinite(x) and x > 0 for x in zooms):
+        yield Mistake(
+            f"has the spacing {_size_of(zooms)}: what is no positive number is taken as 1 mm",
+            file=str(path),
+            kind="no spacing",
+        )
+    elif sform is not None:
+        lengths = np.linalg.norm(sform[:3, : len(zooms)], axis=0)
+        if not np.allclose(lengths, zooms, rtol=1e-3):
+            one, other = unlike(zooms, lengths, "×")
+            yield Mistake(
+                f"is at odds with itself: `pixdim` says a spacing of {one} mm, its `sform` {other};"
+                " `pixdim` is taken, as nnU-Net does",
+                file=str(path),
+                kind="pixdim and sform",
+            )
+
+
+def _orientation_doubts(path: Path, sform: Geometry, qform: Geometry) -> Iterator[Mistake]:
+    if sform.codes != qform.codes:
+        yield Mistake(
+            f"is at odds with itself: its `qform` leads to {qform.codes or 'nowhere'}, its `sform`"
+            f" to {sform.codes or 'nowhere'}; the `sform` is taken",
+            file=str(path),
+            kind="qform and sform",
+        )
+
+
+def _size_of(numbers: tuple[float, ...]) -> str:
+    return "×".join(f"{number:g}" for number in numbers)

@@ -1,0 +1,32 @@
+"""Whether images are large enough for the network, once their sizes are known."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from sweep.data.samples import PreparedData, Samples
+from sweep.errors import Mistake
+from sweep.spec.settings import TrialSettings
+from sweep.spec.trainer import MonaiTrainer
+
+
+def side_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
+    """Images of which a single pixel is left at the network's coarsest level.
+
+    Trained on are patches, or images padded to the largest; validated on is each image alone, with
+    each side rounded up to what the network can halve.
+    """
+    assert isinstance(settings.trainer, MonaiTrainer)
+    sides = [min(_longer_sides(part)) for part in (data.validation, data.test) if part]
+    if settings.data.patch_size is None:
+        sides.append(max(_longer_sides(data.training)))
+    try:
+        settings.network.must_fit(min(sides), settings.trainer.batch_size)
+    except ValidationError as error:
+        return [Mistake(str(one["ctx"]["error"]), key="network.channels") for one in error.errors()]
+    return []
+
+
+def _longer_sides(samples: Samples) -> list[int]:
+    """Of the slices of each case, in pixels."""
+    return [max(shape[1:]) for shape in samples.shapes]

@@ -1,0 +1,346 @@
+"""Files as other people write them, odd but legal, against nnU-Net's own reader and its checks.
+
+Each kind is written once a case; nnU-Net's verdict is the oracle of ours, but for what is marked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+from nnunetv2.experiment_planning.verify_dataset_integrity import check_cases, verify_labels
+from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
+from PIL import Image
+
+from sweep.data.check import check_pixels
+from sweep.data.prepare import prepare
+from sweep.spec.settings import NnunetRawData
+
+RNG = np.random.default_rng(3)
+SIDE = 24
+RAS, LPS = np.diag([1.0, 1, 1, 1]), np.diag([-1.0, -1, 1, 1])
+REFUSED, TOLD, TAKEN = "refused", "told", "taken"
+
+Pixels = Any
+Save = Callable[[Path], object]
+
+
+def ball(*shape: int) -> Pixels:
+    """A mask off the centre, so that no flip and no transposition leaves it where it is."""
+    where = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
+    inside = [abs(x - 0.4 * n) <= 0.2 * n for x, n in zip(where, shape, strict=True)]
+    return np.all(inside, axis=0).astype(np.uint8)
+
+
+def nifti(
+    pixels: Pixels,
+    affine: Pixels = RAS,
+    *,
+    spacing: tuple[float, ...] | None = None,
+    dtype: Any = None,
+    codes: tuple[int, int] | None = None,
+    qform: Pixels = None,
+) -> Save:
+    """An image that nibabel saves; ``spacing`` overwrites ``pixdim`` alone."""
+
+    def save(path: Path) -> None:
+        image = nibabel.Nifti1Image(pixels, affine)
+        if dtype is not None:
+            image.set_data_dtype(dtype)
+        if spacing is not None:
+            image.header["pixdim"][1 : 1 + len(spacing)] = spacing
+        if codes is not None:
+            image.set_sform(affine, codes[1])
+            image.set_qform(affine if qform is None else qform, codes[0])
+        nibabel.save(image, path)
+
+    return save
+
+
+def png(pixels: Pixels, mode: str | None = None, palette: list[int] | None = None) -> Save:
+    def save(path: Path) -> None:
+        image = Image.fromarray(pixels, mode) if mode else Image.fromarray(pixels)
+        if palette is not None:
+            image.putpalette(palette)
+        image.save(path)
+
+    return save
+
+
+def scan(mask: Pixels, dtype: Any = np.float32) -> Pixels:
+    return (100 * mask + RNG.integers(0, 50, mask.shape)).astype(dtype)
+
+
+def turned(pixels: Pixels, affine: Pixels, codes: str) -> tuple[Pixels, Pixels]:
+    """The same volume, stored in another orientation under a header that says so."""
+    image = nibabel.Nifti1Image(pixels, affine)
+    there = nibabel.orientations.axcodes2ornt(tuple(codes))
+    here = nibabel.orientations.io_orientation(affine)
+    other = image.as_reoriented(nibabel.orientations.ornt_transform(here, there))
+    return np.asarray(other.dataobj), other.affine
+
+
+FLAT, VOLUME = ball(SIDE, SIDE + 4), ball(SIDE, SIDE + 4, SIDE + 8)
+COARSE = ball(SIDE, SIDE + 4, 20)
+OBLIQUE = nibabel.affines.from_matvec(
+    nibabel.eulerangles.euler2mat(0.3, 0.2, 0.1) @ np.diag([1, 1, 3]), [5, 6, 7]
+)
+SHEARED = np.eye(4)
+SHEARED[0, 1] = 0.3
+MOVED = RAS.copy()
+MOVED[:3, 3] = 4, 0, 0
+RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way to write a case.
+
+    Args:
+        images: the files of the channels.
+        label: its label.
+        verdict: ours.
+        words: some of what we say; empty where nothing is.
+        nnunet: nnU-Net's verdict, where it is not ours, and why that is right.
+        ending: of the files.
+        shape: of the sample's slices, ``[S, H, W]``.
+    """
+
+    images: list[Save]
+    label: Save
+    verdict: str
+    words: str = ""
+    nnunet: tuple[str, str] | None = None
+    ending: str = ".nii.gz"
+    shape: tuple[int, int, int] | None = None
+    description: dict[str, Any] = field(default_factory=dict)
+
+
+TURNED = turned(VOLUME, RAS, "LPS")
+PERMUTED = turned(VOLUME, RAS, "SLP")
+KINDS = {
+    # Axes.
+    "volume": Kind([nifti(scan(VOLUME))], nifti(VOLUME), TAKEN, shape=(32, 24, 28)),
+    "2D": Kind([nifti(scan(FLAT))], nifti(FLAT), TAKEN, shape=(1, 24, 28)),
+    "leading axis of 1": Kind(
+        [nifti(scan(FLAT)[None])], nifti(FLAT[None]), TAKEN, shape=(1, 24, 28)
+    ),
+    "middle axis of 1": Kind(
+        [nifti(scan(FLAT)[:, None])], nifti(FLAT[:, None]), TAKEN, shape=(1, 24, 28)
+    ),
+    "trailing axis of 1": Kind(
+        [nifti(scan(FLAT)[..., None])], nifti(FLAT[..., None]), TAKEN, shape=(1, 24, 28)
+    ),
+    "4D, the last of 1": Kind(
+        [nifti(scan(VOLUME)[..., None])], nifti(VOLUME[..., None]), TAKEN, shape=(32, 24, 28)
+    ),
+    "2D beside a trailing axis of 1": Kind(
+        [nifti(scan(FLAT))], nifti(FLAT[..., None]), TAKEN,
+        nnunet=(REFUSED, "it makes up a spacing of 999 for the one and not for the other"),
+    ),
+    "coarse first axis": Kind(
+        [nifti(scan(COARSE.T), np.diag([5.0, 1, 1, 1]))],
+        nifti(COARSE.T, np.diag([5.0, 1, 1, 1])),
+        TAKEN, "cuts volumes into sagittal slices", shape=(20, 28, 24),
+    ),
+    "coarse axis stored first of an axial stack": Kind(
+        [nifti(*turned(scan(COARSE), np.diag([1.0, 1, 5, 1]), "SAR"))],
+        nifti(*turned(COARSE, np.diag([1.0, 1, 5, 1]), "SAR")),
+        TAKEN, "cuts volumes into axial slices", shape=(20, 24, 28),
+    ),
+    "channels in a fourth axis": Kind(
+        [nifti(np.stack([scan(VOLUME)] * 2, -1))], nifti(VOLUME),
+        REFUSED, "has 4 axes (24×28×32×2)",
+    ),
+    "a channel in [H, W, 1, C]": Kind(
+        [nifti(np.stack([scan(FLAT)[..., None]] * 3, -1))], nifti(FLAT[..., None]),
+        REFUSED, "has 4 axes (24×28×1×3)",
+    ),
+    # Geometry.
+    "label of another spacing": Kind(
+        [nifti(scan(VOLUME), np.diag([3.0, 3, 3, 1]))], nifti(VOLUME, np.diag([1.0, 1, 5, 1])),
+        REFUSED, "has a spacing of 3×3×3 mm, but c0.nii.gz of 1×1×5 mm",
+    ),
+    "label of hardly another spacing": Kind(
+        [nifti(scan(VOLUME))], nifti(VOLUME, np.diag([1.0, 1, 1.0001, 1])),
+        REFUSED, "has a spacing of 1×1×1 mm, but c0.nii.gz of 1×1×1.0001 mm",
+    ),
+    "label of a spacing below the tolerance": Kind(
+        [nifti(scan(VOLUME))], nifti(VOLUME, np.diag([1.0, 1, 1.000001, 1])), TAKEN
+    ),
+    "label of another shape": Kind(
+        [nifti(scan(VOLUME))], nifti(VOLUME[:-1]), REFUSED, "is 24×28×32 pixels, but c0.nii.gz 23×"
+    ),
+    "label of another origin": Kind(
+        [nifti(scan(VOLUME))], nifti(VOLUME, MOVED), TOLD, "has the origin 4, 0, 0, but c0_0000"
+    ),
+    "label turned about an axis": Kind(
+        [nifti(scan(VOLUME))],
+        nifti(VOLUME, nibabel.affines.from_matvec(nibabel.eulerangles.euler2mat(0.1))),
+        TOLD, "has the direction",
+    ),
+    "label whose header says LPS": Kind(
+        [nifti(scan(VOLUME))], nifti(VOLUME, LPS), TOLD, "has the orientation LPS, but c0_0000.nii"
+    ),
+    "label stored as LPS over the same grid": Kind(
+        [nifti(scan(VOLUME))], nifti(*TURNED), TOLD, "is stored as LPS"
+    ),
+    "label stored with other axes over the same grid": Kind(
+        [nifti(scan(VOLUME))], nifti(*PERMUTED), TOLD, "is stored as SLP",
+        nnunet=(REFUSED, "it compares arrays; the headers say that they lie on each other"),
+    ),
+    "channel of another spacing": Kind(
+        [nifti(scan(VOLUME)), nifti(scan(VOLUME), np.diag([2.0, 2, 2, 1]))], nifti(VOLUME),
+        REFUSED, "c0_0001.nii.gz: has a spacing of 2×2×2 mm, but c0_0000.nii.gz of 1×1×1 mm",
+    ),
+    "channel of another shape": Kind(
+        [nifti(scan(VOLUME)), nifti(scan(VOLUME)[1:])], nifti(VOLUME),
+        REFUSED, "c0_0001.nii.gz: is 23×28×32 pixels, but c0_0000.nii.gz 24×28×32",
+    ),
+    "channel of another origin": Kind(
+        [nifti(scan(VOLUME)), nifti(scan(VOLUME), MOVED)], nifti(VOLUME),
+        TOLD, "c0_0001.nii.gz: has the origin 4, 0, 0",
+    ),
+    "oblique": Kind([nifti(scan(VOLUME), OBLIQUE)], nifti(VOLUME, OBLIQUE), TAKEN),
+    "sheared": Kind([nifti(scan(VOLUME), SHEARED)], nifti(VOLUME, SHEARED), TAKEN),
+    "no orientation in the header": Kind(
+        [nifti(scan(VOLUME), codes=(0, 0))], nifti(VOLUME, codes=(0, 0)), TAKEN
+    ),
+    "label without an orientation": Kind(
+        [nifti(scan(VOLUME))], nifti(VOLUME, codes=(0, 0)), TOLD, "has the orientation none"
+    ),
+    "image by qform, label by sform": Kind(
+        [nifti(scan(VOLUME), OBLIQUE, codes=(1, 0))], nifti(VOLUME, OBLIQUE, codes=(0, 1)), TAKEN
+    ),
+    "qform and sform at odds": Kind(
+        [nifti(scan(VOLUME), codes=(1, 1), qform=LPS)], nifti(VOLUME, codes=(1, 1), qform=LPS),
+        TAKEN, "its `qform` leads to LPS, its `sform` to RAS",
+    ),
+    "pixdim and sform at odds": Kind(
+        [nifti(scan(VOLUME), spacing=(1, 1, 4))], nifti(VOLUME, spacing=(1, 1, 4)),
+        TAKEN, "`pixdim` says a spacing of 1×1×4 mm, its `sform` 1×1×1",
+    ),
+    # Numbers.
+    "float mask under an int16 header": Kind(
+        [nifti(scan(VOLUME))], nifti(VOLUME * np.float32(0.9999999997671694), dtype=np.int16), TAKEN
+    ),
+    "float64 mask that is nearly 1": Kind(
+        [nifti(scan(VOLUME))], nifti(VOLUME * 0.9999999997671694), TAKEN
+    ),
+    "float mask that is not 1": Kind(
+        [nifti(scan(VOLUME))], nifti(VOLUME * np.float32(0.9999999)),
+        REFUSED, "holds the values 0.9999999, but",
+    ),
+    "boolean mask as int64": Kind([nifti(scan(VOLUME))], nifti(VOLUME, dtype=np.int64), TAKEN),
+    "class that nobody named": Kind(
+        [nifti(scan(VOLUME))], nifti(VOLUME * 2), REFUSED, "holds the values 2, but"
+    ),
+    "scaled image": Kind([nifti(scan(VOLUME), dtype=np.uint8)], nifti(VOLUME), TAKEN),
+    "NaN": Kind(
+        [nifti(np.where(VOLUME, np.nan, scan(VOLUME)))], nifti(VOLUME),
+        REFUSED, "that are NaN", nnunet=(TAKEN, "ITK puts 0 in the place of NaN without a word"),
+    ),
+    "constant image": Kind(
+        [nifti(np.full(VOLUME.shape, 7, np.int16))], nifti(VOLUME), TAKEN, "is 7 everywhere"
+    ),
+    "contrast beyond 32-bit floats": Kind(
+        [nifti(1e9 + 0.1 * scan(VOLUME, np.float64))], nifti(VOLUME), REFUSED, "contrast is lost",
+        nnunet=(TAKEN, "it trains on what is left: nothing"),
+    ),
+    "colours in NIfTI": Kind(
+        [nifti(np.zeros(VOLUME.shape, RGB))], nifti(VOLUME), REFUSED, "holds colours (R, G, B)"
+    ),
+    "complex numbers": Kind(
+        [nifti(scan(VOLUME).astype(np.complex64))], nifti(VOLUME),
+        REFUSED, "holds complex numbers", nnunet=(TAKEN, "it drops the imaginary part"),
+    ),
+    # PNG.
+    "grey PNG": Kind([png(scan(FLAT, np.uint8))], png(FLAT), TAKEN, ending=".png"),
+    "PNG with a bilevel label": Kind(
+        [png(scan(FLAT, np.uint8))], png(FLAT > 0), TAKEN, ending=".png"
+    ),
+    "PNG with a palette of greys": Kind(
+        [png(scan(FLAT, np.uint8), "P", [n // 3 for n in range(768)])], png(FLAT),
+        TAKEN, ending=".png", nnunet=(REFUSED, "it reads three equal channels"),
+    ),
+    "PNG with a palette of colours": Kind(
+        [png(scan(FLAT, np.uint8), "P", [*range(256)] * 3)], png(FLAT),
+        REFUSED, "holds 3 channels", ending=".png",
+    ),
+    "PNG label with a palette": Kind(
+        [png(scan(FLAT, np.uint8))], png(FLAT, "P", [0, 0, 0, 255, 0, 0]), TAKEN, ending=".png",
+        nnunet=(REFUSED, "it looks the colours up; the numbers are the classes"),
+    ),
+}  # fmt: skip
+
+
+def write(folder: Path, kind: Kind, cases: int = 4) -> dict[str, Any]:
+    for name in ("imagesTr", "labelsTr"):
+        (folder / name).mkdir(parents=True)
+    for case in range(cases):
+        for channel, save in enumerate(kind.images):
+            save(folder / "imagesTr" / f"c{case}_{channel:04d}{kind.ending}")
+        kind.label(folder / "labelsTr" / f"c{case}{kind.ending}")
+    description = {
+        "channel_names": {str(n): f"scan {n}" for n in range(len(kind.images))},
+        "labels": {"background": 0, "ball": 1},
+        "numTraining": cases,
+        "file_ending": kind.ending,
+    }
+    (folder / "dataset.json").write_text(json.dumps(description))
+    return description
+
+
+def verdict_of_nnunet(folder: Path, kind: Kind, description: dict[str, Any], capfd: Any) -> str:
+    """What `nnUNetv2_plan_and_preprocess --verify_dataset_integrity` says of the first case."""
+    images = [
+        str(folder / "imagesTr" / f"c0_{n:04d}{kind.ending}") for n in range(len(kind.images))
+    ]
+    label = str(folder / "labelsTr" / f"c0{kind.ending}")
+    try:
+        reader = determine_reader_writer_from_dataset_json(description, images[0], verbose=False)
+        named = verify_labels(label, reader, [0, 1])
+        fine = check_cases(images, label, len(images), reader) and named
+    except Exception:  # noqa: BLE001 (it lets its readers' errors through)
+        return REFUSED
+    said = capfd.readouterr().out
+    return (
+        (TOLD if "WARNING! Not all" in said or "Warning: " in said else TAKEN) if fine else REFUSED
+    )
+
+
+@pytest.mark.filterwarnings("ignore")  # of what nnU-Net calls
+@pytest.mark.parametrize("name", KINDS)
+def test_kind_of_file_is_read_as_nnunet_reads_it(name: str, tmp_path: Path, capfd: Any) -> None:
+    kind = KINDS[name]
+    description = write(tmp_path / "raw", kind)
+    oracle = verdict_of_nnunet(tmp_path / "raw", kind, description, capfd)
+    assert oracle == (kind.nnunet[0] if kind.nnunet else kind.verdict)
+
+    settings = NnunetRawData(source="nnunet_raw", folder=str(tmp_path / "raw"), folds=2)
+    mistakes, warnings = check_pixels(settings)
+    said = "\n".join([*map(str, mistakes), *warnings])
+    assert bool(mistakes) == (kind.verdict == REFUSED), said
+    assert kind.words in said
+    assert bool(warnings) or kind.verdict != TOLD
+    if mistakes:
+        assert len(mistakes) == 1, said
+        assert str(tmp_path / "raw") in said
+        assert "the same of 3 more files" in said
+        return
+    data = prepare(settings)
+    sample = next(iter(data.training))
+    if kind.shape is not None:
+        slices = len(data.training) // len(data.training.cases)
+        assert (slices, *sample.label.shape) == kind.shape
+    # Bright is where the label is, in whatever orientation each was stored.
+    if "constant" not in name:
+        images = np.stack([one.image[0] for one in data.training])
+        inside = np.stack([one.label for one in data.training]) == 1
+        assert images[inside].mean() > images[~inside].mean() + 1

@@ -1,0 +1,143 @@
+"""``~`` and ``$VARIABLES`` in every path that a user may write, and what is told of unset ones."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from sweep.cli import app
+from sweep.data.cache import default_cache
+from sweep.errors import InputError
+from sweep.nnunet.folders import Folders
+from sweep.spec.load import load_sweep, load_trial
+from sweep.spec.paths import expanded
+
+SPACE = "space: {seed: {choice: [1, 2]}}\n"
+
+
+@pytest.fixture(autouse=True)
+def _somebody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SCRATCH", "/scratch/me")
+    monkeypatch.setenv("EMPTY", "")
+    monkeypatch.delenv("UNSET", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("~", "HOME"),
+        ("~/raw", "HOME/raw"),
+        ("$SCRATCH/raw", "/scratch/me/raw"),
+        ("${SCRATCH}_2/raw", "/scratch/me_2/raw"),
+        ("$HOME/a$SCRATCH", "HOME/a/scratch/me"),
+        ("raw", "raw"),
+        ("/a~b/$", "/a~b/$"),
+        ("100$", "100$"),
+        ("$5", "$5"),
+    ],
+)
+def test_variables_and_the_home_folder_are_expanded(
+    tmp_path: Path, written: str, meant: str
+) -> None:
+    assert expanded(written) == meant.replace("HOME", str(tmp_path / "home"))
+
+
+def test_folder_whose_name_has_a_dollar_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "we$UNSET").mkdir()
+    assert expanded(str(tmp_path / "we$UNSET")) == str(tmp_path / "we$UNSET")
+
+
+@pytest.mark.parametrize("written", ["$UNSET/raw", "${UNSET}/raw", "$EMPTY/raw", "/x/$UNSET"])
+def test_variable_that_is_not_set_is_named(written: str) -> None:
+    name = "EMPTY" if "EMPTY" in written else "UNSET"
+    with pytest.raises(ValueError, match=f"the environment variable '{name}' is not set, in"):
+        expanded(written)
+
+
+def test_home_of_nobody_is_told() -> None:
+    with pytest.raises(ValueError, match="there is no home folder '~nobody-of-that-name'"):
+        expanded("~nobody-of-that-name/raw")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("data: {source: nnunet_raw, folder: PATH}\n", "data.folder"),
+        ("trainer: {kind: custom, entry: 'PATH/mine.py:Mine'}\n", "trainer.entry"),
+        ("trainer: {kind: nnunet, dataset: 502, raw: PATH}\n", "trainer.raw"),
+        ("trainer: {kind: nnunet, dataset: 502, preprocessed: PATH}\n", "trainer.preprocessed"),
+        ("warm_start: PATH\n", "warm_start.results.0"),
+    ],
+)
+def test_every_path_of_a_sweep_file_is_expanded(tmp_path: Path, text: str, key: str) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text(SPACE + text.replace("PATH", "$SCRATCH/x"))
+    found: Any = load_sweep(file)
+    for part in key.split("."):
+        found = found[int(part)] if part.isdigit() else getattr(found, part)
+    assert found.startswith("/scratch/me/x")
+
+    file.write_text(SPACE + text.replace("PATH", "$UNSET/x"))
+    with pytest.raises(InputError) as caught:
+        load_sweep(file)
+    [mistake] = caught.value.mistakes
+    assert str(mistake).startswith(f"{file}:2: {key.removesuffix('.0')}")
+    assert "the environment variable 'UNSET' is not set, in '$UNSET/x" in mistake.message
+
+
+def test_override_is_expanded_too(tmp_path: Path) -> None:
+    file = tmp_path / "trial.yaml"
+    file.write_text("data: {source: nnunet_raw, folder: x}\n")
+    settings = load_trial(file, ["data.folder=~/raw"])
+    assert settings.data.folder == str(tmp_path / "home" / "raw")  # type: ignore[union-attr]
+
+
+def test_variables_that_name_folders_are_expanded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDICAL_SWEEP_CACHE", "$SCRATCH/cache")
+    for name in ("raw", "preprocessed", "results"):
+        monkeypatch.setenv(f"nnUNet_{name}", f"~/{name}")
+    assert default_cache() == Path("/scratch/me/cache")
+    home = tmp_path / "home"
+    assert Folders.here() == Folders(home / "raw", home / "preprocessed", home / "results")
+    file = tmp_path / "sweep.yaml"
+    file.write_text(SPACE + "trainer: {kind: nnunet, dataset: 502}\n")
+    assert load_sweep(file).trainer.raw == str(home / "raw")  # type: ignore[union-attr]
+    monkeypatch.setenv("MEDICAL_SWEEP_CACHE", "$UNSET")
+    with pytest.raises(InputError, match="MEDICAL_SWEEP_CACHE: the environment variable 'UNSET'"):
+        default_cache()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "PATH"],
+        ["run", "space.yaml", "--results=PATH"],
+        ["check", "PATH"],
+        ["train", "PATH"],
+        ["train", "space.yaml", "--results=PATH"],
+        ["train", "--replay=PATH"],
+        ["rank", "PATH"],
+        ["export", "PATH"],
+        ["export", "space.yaml", "--output=PATH"],
+        ["watch", "PATH"],
+        ["shapes", "502", "PATH"],
+        ["schema", "--write=PATH"],
+    ],
+)
+def test_every_path_of_a_command_is_expanded(arguments: list[str]) -> None:
+    answer = CliRunner().invoke(app, [a.replace("PATH", "$UNSET/x") for a in arguments])
+    assert answer.exit_code == 2
+    assert "the environment variable 'UNSET' is not set, in '$UNSET/x'" in answer.stderr
+    assert os.listdir() == []  # noqa: PTH208 (names are enough)
+
+
+def test_results_are_looked_for_at_home(tmp_path: Path) -> None:
+    answer = CliRunner().invoke(app, ["rank", "~/results/none"])
+    assert answer.exit_code == 2
+    assert str(tmp_path / "home" / "results" / "none") in answer.stderr
