@@ -76,6 +76,8 @@ class EpochMetrics:
             no skipped step has harmed them.
         scale: of the loss after the epoch, by the gradient scaler; None where there is none.
         predicted_classes: how many classes the network predicts anywhere in the validation.
+        trivial_dice: validation Dice of the best answer that does not look at the images, such as
+            foreground everywhere; None where nobody has told it.
         seconds: wall time of the epoch, training and validation.
         metrics: further metrics of the validation by name, those that this epoch measured; None
             where no case says anything.
@@ -95,6 +97,7 @@ class EpochMetrics:
     weight_norm: float | None = None
     scale: float | None = None
     predicted_classes: int | None = None
+    trivial_dice: float | None = None
     seconds: float = 0.0
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

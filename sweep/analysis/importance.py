@@ -18,10 +18,11 @@ from optuna.importance import (
 
 from sweep.analysis.axes import short_names
 from sweep.analysis.exhibit import Exhibit
+from sweep.analysis.rates import Exposure, Floats, hazards
 from sweep.analysis.results import Results
 from sweep.analysis.style import FAINT, INK, finished, thinned
 from sweep.analysis.words import percent
-from sweep.record import Status, TrialRecord
+from sweep.record import TrialRecord
 from sweep.search.optuna_study import Translator, make_study
 
 LEAST_TRIALS = 8
@@ -68,9 +69,26 @@ def importance_for_dice(results: Results) -> Importance | None:
 
 @lru_cache(maxsize=1)
 def importance_for_divergence(results: Results) -> Importance | None:
-    """For whether a trial diverged, over those that were at risk; None as above."""
-    values = {r.trial_id: float(r.status is Status.DIVERGED) for r in results.at_risk}
+    """For who diverged, given how long each was at risk; None as above, or where all did or none.
+
+    The target is the martingale residual of each trial (Therneau, Grambsch and Fleming 1990):
+    whether it diverged, minus how many would have in the epochs for which it was at risk.
+    """
+    exposures = results.exposures
+    expected = np.cumsum(_hazard(list(exposures.values())))
+    values = {
+        trial_id: float(one.diverged) - float(expected[one.epochs - 1])
+        for trial_id, one in exposures.items()
+    }
+    if len({one.diverged for one in exposures.values()}) < 2:
+        return None
     return _importance(results, results.at_risk, values, leading=False)
+
+
+def _hazard(exposures: Sequence[Exposure]) -> Floats:
+    """Share of those at risk that diverge in each epoch (Nelson and Aalen's estimate)."""
+    diverged, at_risk = hazards(exposures)
+    return diverged / np.maximum(at_risk, 1)
 
 
 def by_importance(results: Results) -> list[str]:
@@ -104,7 +122,8 @@ def divergence_importance(results: Results) -> Exhibit:
     at_risk = len(results.at_risk)
     finding = _finding(found, at_risk, "who diverged")
     if found is None and at_risk >= LEAST_TRIALS:
-        share = "Every" if results.at_risk[0].status is Status.DIVERGED else "No"
+        first = next(iter(results.exposures.values()))
+        share = "Every" if first.diverged else "No"
         finding = f"{share} trial of the {at_risk} at risk diverged: nothing tells them apart."
     return Exhibit(
         name="importance-divergence",
@@ -112,8 +131,8 @@ def divergence_importance(results: Results) -> Exhibit:
         finding=finding,
         reading=(
             "fANOVA (the variance that a random forest finds, split among the parameters) on "
-            "diverged (1) or not (0), over trials whose geometric loss came to act: one that was "
-            "pruned before might have diverged later."
+            "diverged (1) or not (0), less what was to be expected in the epochs for which the "
+            "trial was at risk: one that was pruned soon has not shown that it would not diverge."
         ),
         figure=_bars(found) if found else None,
     )

@@ -13,9 +13,11 @@ from sweep.analysis.confirmation import Confirmation, confirmation
 from sweep.analysis.effective import number_of, rampup_end, read_spec, setting_of
 from sweep.analysis.held_out import HeldOut, held_out
 from sweep.analysis.ranking import ranking_frame
+from sweep.analysis.rates import Exposure
 from sweep.record import ParameterValue, Status, TrialRecord, searched
 from sweep.spec.extents import WEIGHTS
 from sweep.spec.sweep import SweepSpec
+from sweep.spec.tree import late_keys
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
 from sweep.store.read import read_records
@@ -103,12 +105,7 @@ class Results:
         What is drawn over parameters is drawn of these: a preset from elsewhere would stretch the
         axes for one point, and differ in more than the parameters.
         """
-        space = self.spec.drawn.items()
-        return [
-            record
-            for record in self.ended
-            if all(kind.contains(record.parameters.get(name)) for name, kind in space)
-        ]
+        return [record for record in self.ended if self._lies_inside(record)]
 
     @cached_property
     def ranked_inside(self) -> list[TrialRecord]:
@@ -116,13 +113,36 @@ class Results:
         return [record for record in self.inside if record.trial_id in self.dice]
 
     @cached_property
-    def at_risk(self) -> list[TrialRecord]:
-        """Those of them whose end says anything about divergence.
+    def exposures(self) -> Mapping[str, Exposure]:
+        """How long each trial inside the space was at risk of what the search varies, by its id.
 
-        One that was pruned before its geometric loss acted might have diverged later; one that
-        failed broke for other reasons; one without a geometric loss is no evidence for one with.
+        Where it varies settings of the geometric loss, that is from the switch-on: a trial that
+        ended before it, by whatever, says nothing about them and is left out, and so is one without
+        a geometric loss in a sweep with one. Unfinished trials count with the epochs that they
+        have: those that diverge end early, so without them the first hours of a sweep would look
+        worse than it is.
         """
-        return [record for record in self.inside if self._was_at_risk(record)]
+        found = {record.trial_id: self._exposure(record) for record in self.records}
+        return {trial_id: one for trial_id, one in found.items() if one is not None}
+
+    @cached_property
+    def at_risk(self) -> list[TrialRecord]:
+        """The trials with an `exposures`, by number."""
+        return [record for record in self.records if record.trial_id in self.exposures]
+
+    @cached_property
+    def counts_from_switch_on(self) -> bool:
+        """Whether a setting is varied that acts no earlier than the geometric loss."""
+        return any(name in late_keys() for name in self.varied)
+
+    @cached_property
+    def diverged_before(self) -> list[TrialRecord]:
+        """Trials with a geometric loss that diverged before it acted: it had no part in that."""
+        return [
+            record
+            for record in self.diverged
+            if (start := self.switch_on(record)) is not None and divergence_epoch(record) < start
+        ]
 
     @cached_property
     def varied(self) -> list[str]:
@@ -147,17 +167,36 @@ class Results:
         """Epoch from which the geometric loss acts in full."""
         return rampup_end(self.spec, record)
 
-    def _was_at_risk(self, record: TrialRecord) -> bool:
-        switch_on = self.switch_on(record)
-        if record.status is Status.FAILED:
-            return False
-        if switch_on is None:
-            return not self.spec.extents.uses_geometric_loss
-        return record.status is not Status.PRUNED or len(record.history) > switch_on
+    def _lies_inside(self, record: TrialRecord) -> bool:
+        space = self.spec.drawn.items()
+        return all(kind.contains(record.parameters.get(name)) for name, kind in space)
+
+    def _exposure(self, record: TrialRecord) -> Exposure | None:
+        """See `exposures`."""
+        start = self.switch_on(record)
+        if not self._lies_inside(record) or (
+            start is None and self.spec.extents.uses_geometric_loss
+        ):
+            return None
+        if start is None or not self.counts_from_switch_on:
+            start = 0
+        diverged = record.status is Status.DIVERGED
+        last = divergence_epoch(record) + 1 if diverged else len(record.history)
+        if last <= start:
+            return None
+        is_whole = record.status is Status.COMPLETED
+        whole = last if is_whole else max(last, int(self.number(record, "trainer.epochs")))
+        return Exposure(epochs=last - start, whole=whole - start, diverged=diverged)
 
     def number(self, record: TrialRecord, key: str) -> float:
         """The same as a number; 0 where it is none, or more than a float holds."""
         return number_of(self.spec, record, key)
+
+
+def divergence_epoch(record: TrialRecord) -> int:
+    """Epoch, from 0, in which a diverged trial did so; after its last where nothing tells."""
+    verdict = record.outcome.divergence if record.outcome else None
+    return len(record.history) if verdict is None else verdict.epoch
 
 
 def read_results(folder: Path | str) -> Results:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.importance import importance_for_divergence
-from sweep.analysis.rates import rate_of
+from sweep.analysis.rates import Rate, rate_of
 from sweep.analysis.results import Results
 from sweep.analysis.stability_figure import Map, cell_of, cells_of, draw_maps
-from sweep.analysis.words import percent
-from sweep.record import TrialRecord
+from sweep.analysis.words import percent, trials
 from sweep.spec.extents import WEIGHTS
+from sweep.spec.wording import counted
 
 EPSILON = "loss.sqrt_epsilon"
 WARMUP = "loss.warmup_epochs"
@@ -22,20 +22,24 @@ THIRDS = 3
 
 def stability_map(results: Results) -> Exhibit:
     """Probability of divergence over ε, warm-up and weights, with the trials that it rests on."""
-    at_risk = results.at_risk
     pairs = _pairs(results)
     maps = [*pairs, *_thirds(results, pairs)]
     return Exhibit(
         name="stability",
         title="Where trials diverge",
-        finding=_finding(results, at_risk, pairs),
+        finding=_finding(results, pairs),
         reading=(
-            "Each field tells how many of its trials diverged; its shade is the posterior mean "
-            "(k + ½)/(n + 1) of the probability under Jeffreys' prior, its 90 % interval appears "
-            "under the pointer. A field without a number has no trial: nothing is known there, "
-            "and nothing is smoothed into it. Trials that were pruned before their geometric loss "
-            "acted, failed ones and presets from outside the space are left out. The other "
-            "parameters vary within a field"
+            "Each field tells how probable it is that one of its trials diverges in a complete "
+            "training, estimated from the epochs for which they were at risk, and how many of "
+            "them did. A trial that was pruned, stopped early or still trains counts for the "
+            "epochs that it has "
+            + ("since its geometric loss switched on" if results.counts_from_switch_on else "")
+            + ", not as one that came through; the interval under the pointer tells what "
+            "that leaves open; “?” where nobody diverged and nobody was seen to its end. A field "
+            "without a number has no trial: nothing is known "
+            "there, and nothing is smoothed into it. Trials that ended before their geometric "
+            "loss acted and presets from outside the space are left out. The other parameters "
+            "vary within a field"
             + (
                 "; the last row takes the map of the weight that matters most apart by the "
                 "length of the warm-up."
@@ -43,7 +47,7 @@ def stability_map(results: Results) -> Exhibit:
                 else "."
             )
         ),
-        figure=draw_maps(results, at_risk, maps) if at_risk and pairs else None,
+        figure=draw_maps(results, maps) if results.at_risk and pairs else None,
     )
 
 
@@ -78,24 +82,55 @@ def _by_importance(results: Results) -> list[str]:
     return order + [name for name in results.varied if name not in order]
 
 
-def _finding(results: Results, at_risk: Sequence[TrialRecord], pairs: Sequence[Map]) -> str:
-    if not at_risk:
-        return "No trial has ended with its geometric loss at work: nothing to tell yet."
-    overall = rate_of(at_risk)
-    told = f"{overall.diverged} of {overall.trials} trials at risk diverged."
+def _finding(results: Results, pairs: Sequence[Map]) -> str:
+    before = _told_apart(results)
+    if not results.exposures:
+        return " ".join(["No trial has trained with what the search varies at work yet.", *before])
+    overall = rate_of(list(results.exposures.values()))
+    told = f"{overall.diverged} of {overall.trials} trials at risk diverged"
+    low, high = overall.interval
+    interval = f"{percent(low)} to {percent(high)}"
+    if overall.cut_short:
+        told += (
+            f"; {overall.cut_short} were cut short ({overall.observed} of {overall.whole} epochs at"
+            f" risk were seen). In a complete training an estimated {percent(overall.mean)} would"
+            f" (90 % interval {interval})."
+        )
+    elif not pairs or overall.diverged in (0, overall.trials):
+        told += f". 90 % interval of the probability: {interval}."
+    else:
+        told += "."
+    return " ".join([told, *_extremes(results, overall, pairs), *before])
+
+
+def _extremes(results: Results, overall: Rate, pairs: Sequence[Map]) -> list[str]:
+    """Where most and where fewest diverge along the first parameter."""
     if not pairs or overall.diverged in (0, overall.trials):
-        low, high = overall.interval
-        return f"{told} 90 % interval of the probability: {percent(low)} to {percent(high)}."
+        return []
     name = pairs[0].up
-    cells = cells_of(results, name, len(at_risk))
+    cells = cells_of(results, name, overall.trials)
     rates = {
-        label: rate_of([r for r in at_risk if cell_of(cells, r) == cell])
+        label: rate_of(
+            [results.exposures[r.trial_id] for r in results.at_risk if cell_of(cells, r) == cell]
+        )
         for cell, label in enumerate(cells.labels)
     }
-    seen = {label: rate for label, rate in rates.items() if rate.trials}
+    seen = {label: rate for label, rate in rates.items() if not rate.is_open}
     worst = max(seen, key=lambda label: seen[label].mean)
     best = min(seen, key=lambda label: seen[label].mean)
-    return (
-        f"{told} Most with {name} = {worst}: {seen[worst].words}; fewest with {best}:"
-        f" {seen[best].words}. In brackets 90 % intervals of the probability."
-    )
+    return [
+        f"Most with {name} = {worst}: {seen[worst].words}; fewest with {best}: {seen[best].words}."
+        " In brackets 90 % intervals of the probability."
+    ]
+
+
+def _told_apart(results: Results) -> list[str]:
+    """Those that no setting of the geometric loss can have to do with."""
+    early = results.diverged_before if results.counts_from_switch_on else []
+    if not early:
+        return []
+    return [
+        f"{counted(len(early), 'trial')} diverged before the geometric loss acted"
+        f" ({trials(early)}): none of its settings had a part in that, so the maps leave"
+        f" {'it' if len(early) == 1 else 'them'} out."
+    ]

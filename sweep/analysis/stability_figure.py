@@ -9,10 +9,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from sweep.analysis.axes import Cells, Scale, short_names, words
-from sweep.analysis.rates import Rate, rate_of
+from sweep.analysis.rates import Exposure, Rate, rate_of
 from sweep.analysis.results import Results
 from sweep.analysis.style import INK, PALE_TO_ALARM, finished, thinned
-from sweep.record import ParameterValue, Status, TrialRecord
+from sweep.analysis.words import percent, status
+from sweep.record import ParameterValue, TrialRecord
 
 MOST_MARKS = 150
 """Trials of one kind that are marked on a map, beside its counts."""
@@ -65,18 +66,18 @@ def cell_of(cells: Cells, record: TrialRecord) -> int:
     return cells.index(record.parameters[cells.axis.name])
 
 
-def draw_maps(results: Results, at_risk: Sequence[TrialRecord], maps: Sequence[Map]) -> go.Figure:
+def draw_maps(results: Results, maps: Sequence[Map]) -> go.Figure:
     """Maps of all trials two in a row, below them those of a part of the trials three in a row."""
-    short = short_names(results.parameters)
+    short, at_risk = short_names(results.parameters), results.at_risk
     slots = _slots(maps)
     figure = _grid(maps, slots)
     for n, (one, slot) in enumerate(zip(maps, slots, strict=True)):
         records = one.of(at_risk)
         place = {"row": slot.row, "col": slot.column}
         x, y = (cells_of(results, name, len(at_risk)) for name in (one.across, one.up))
-        rates = _rates(x, y, records)
+        rates = _rates(results, x, y, records)
         figure.add_trace(_shades(rates, first=n == 0), **place)
-        for trace in _points(x, y, records, many=len(at_risk) >= 100, first=n == 0):
+        for trace in _points(results, x, y, records, many=len(at_risk) >= 100, first=n == 0):
             figure.add_trace(trace, **place)
         figure.add_trace(_counts(rates), **place)
         for update, cells, name in (
@@ -132,11 +133,15 @@ def _grid(maps: Sequence[Map], slots: Sequence[_Slot]) -> go.Figure:
     )
 
 
-def _rates(x: Cells, y: Cells, records: Sequence[TrialRecord]) -> list[list[Rate]]:
+def _rates(
+    results: Results, x: Cells, y: Cells, records: Sequence[TrialRecord]
+) -> list[list[Rate]]:
     """Of each field, row by row from below."""
-    fields: dict[tuple[int, int], list[TrialRecord]] = {}
+    fields: dict[tuple[int, int], list[Exposure]] = {}
     for record in records:
-        fields.setdefault((cell_of(x, record), cell_of(y, record)), []).append(record)
+        fields.setdefault((cell_of(x, record), cell_of(y, record)), []).append(
+            results.exposures[record.trial_id]
+        )
     return [
         [rate_of(fields.get((across, up), [])) for across in range(len(x.labels))]
         for up in range(len(y.labels))
@@ -145,10 +150,10 @@ def _rates(x: Cells, y: Cells, records: Sequence[TrialRecord]) -> list[list[Rate
 
 def _shades(rates: list[list[Rate]], *, first: bool) -> go.Heatmap:
     return go.Heatmap(
-        z=[[rate.mean if rate.trials else None for rate in row] for row in rates],
+        z=[[None if rate.is_open else rate.mean for rate in row] for row in rates],
         text=[[f"{r.diverged}/{r.trials}" if r.trials else "" for r in row] for row in rates],
-        customdata=[[rate.words for rate in row] for row in rates],
-        hovertemplate="diverged: %{customdata}<extra></extra>",
+        customdata=[[rate.under_the_pointer for rate in row] for row in rates],
+        hovertemplate="%{customdata}<extra></extra>",
         hoverongaps=False,
         zmin=0,
         zmax=1,
@@ -175,11 +180,16 @@ def _counts(rates: list[list[Rate]]) -> go.Scatter:
     return go.Scatter(
         x=[x for x, _, _ in seen],
         y=[y for _, y, _ in seen],
-        text=[f"{rate.diverged}/{rate.trials}" for _, _, rate in seen],
+        text=[
+            f"{'?' if rate.is_open else percent(rate.mean)}<br>{rate.diverged}/{rate.trials}"
+            for _, _, rate in seen
+        ],
         mode="text",
         textfont={
             "size": 12,
-            "color": ["#ffffff" if rate.mean > DARK else INK for _, _, rate in seen],
+            "color": [
+                "#ffffff" if rate.mean > DARK and not rate.is_open else INK for _, _, rate in seen
+            ],
             "shadow": "auto",
         },
         hoverinfo="skip",
@@ -188,11 +198,22 @@ def _counts(rates: list[list[Rate]]) -> go.Scatter:
 
 
 def _points(
-    x: Cells, y: Cells, records: Sequence[TrialRecord], *, many: bool, first: bool
+    results: Results,
+    x: Cells,
+    y: Cells,
+    records: Sequence[TrialRecord],
+    *,
+    many: bool,
+    first: bool,
 ) -> Iterator[go.Scatter]:
     """The trials in their fields, beside the count in the middle."""
-    for name, symbol, diverged in (("diverged", "x", True), ("did not", "circle", False)):
-        shown = [r for r in records if (r.status is Status.DIVERGED) is diverged]
+    kinds = (
+        ("diverged", "x", lambda one: one.diverged),
+        ("came through", "circle", lambda one: not one.diverged and not one.is_cut_short),
+        ("cut short", "circle-open", lambda one: one.is_cut_short),
+    )
+    for name, symbol, is_of in kinds:
+        shown = [r for r in records if is_of(results.exposures[r.trial_id])]
         shown = list(thinned(shown, MOST_MARKS))
         yield go.Scatter(
             x=[_spread(x, r, n) for n, r in enumerate(shown)],
@@ -203,12 +224,12 @@ def _points(
             showlegend=first,
             marker={
                 "symbol": symbol,
-                "size": (5 if many else 7) + diverged,
+                "size": (5 if many else 7) + (symbol == "x"),
                 "color": "#ffffff",
                 "line": {"width": 1, "color": INK},
             },
             cliponaxis=False,
-            text=[_hover(r, (x.axis.name, y.axis.name)) for r in shown],
+            text=[_hover(results, r, (x.axis.name, y.axis.name)) for r in shown],
             hovertemplate="%{text}<extra></extra>",
         )
 
@@ -221,7 +242,9 @@ def _spread(cells: Cells, record: TrialRecord, n: int) -> float:
     return cell_of(cells, record) + (-0.42 + 0.26 * golden if n % 2 else 0.16 + 0.26 * golden)
 
 
-def _hover(record: TrialRecord, names: tuple[str, ...]) -> str:
+def _hover(results: Results, record: TrialRecord, names: tuple[str, ...]) -> str:
     values: list[ParameterValue] = [record.parameters[name] for name in names]
     told = ", ".join(f"{n} = {words(v)}" for n, v in zip(names, values, strict=True))
-    return f"{record.trial_id} {record.status}: {told}"
+    seen = results.exposures[record.trial_id]
+    at_risk = f"at risk for {seen.epochs} of {seen.whole} epochs"
+    return f"{record.trial_id} {status(record.status)}, {at_risk}: {told}"

@@ -17,6 +17,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor, nn
 
 from sweep.diagnosis import StepValues
+from sweep.nnunet.answers import Answers
 from sweep.nnunet.asked import STEPS, VALIDATION_STEPS, Asked, asked_by_environment, told
 from sweep.nnunet.copies import refuse_other_copies
 from sweep.nnunet.folders import Folders
@@ -243,10 +244,13 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
         """
         with torch.no_grad(), np.errstate(divide="ignore", invalid="ignore"):
             self.on_validation_epoch_start()
-            outputs = [
-                self.validation_step(next(self.dataloader_val))
-                for _ in range(self.num_val_iterations_per_epoch)
-            ]
+            self.answers = Answers(self.label_manager.ignore_label)
+            outputs = []
+            for _ in range(self.num_val_iterations_per_epoch):
+                batch = next(self.dataloader_val)
+                self.answers.look_at(batch)  # before nnU-Net changes what is ignored
+                outputs.append(self.validation_step(batch))
+            self.answers.add(outputs)
             self.on_validation_epoch_end(outputs)
         found = self.logger.get_value("dice_per_class_or_region", step=-1)
         return [float(value) if math.isfinite(value) else None for value in found]

@@ -81,7 +81,12 @@ class NnunetTraining(GuardedRun):
     def validate(self, epoch: int) -> Validation:
         with self._quiet():
             found = [dice for dice in self.trainer.validate_epoch() if dice is not None]
-        return Validation(dice=float(np.mean(found)) if found else None)
+        answers = self.trainer.answers
+        return Validation(
+            dice=float(np.mean(found)) if found else None,
+            predicted_classes=answers.predicted_classes(),
+            trivial_dice=answers.trivial(),
+        )
 
     def terms_again(self, epoch: int, step: int) -> Mapping[str, Tensor] | None:
         return None  # the trainer has explained the step by then

@@ -12,6 +12,7 @@ from sweep.spec.settings import TrialSettings
 from sweep.stopping import EarlyStopping
 from sweep.strict_json import finite_or_none
 from sweep.trainer.checkpoints import Checkpoints
+from sweep.trainer.ending import early_stopping
 from sweep.trainer.expectations import unmet
 from sweep.trainer.guard import Diverged
 from sweep.trainer.kinds import make_run
@@ -108,17 +109,6 @@ def epochs(
         files.keep(run, history, improved=improved)
         yield (metrics,)
     return files.diverged(run, judged)
-
-
-def early_stopping(config: TrialSettings) -> EarlyStopping:
-    """The early stopping that a configuration asks for."""
-    settings = config.early_stopping
-    after_ramp = config.loss.warmup_epochs + config.loss.rampup_epochs
-    return EarlyStopping(
-        patience=settings.patience,
-        min_delta=settings.min_delta,
-        first_epoch=after_ramp if settings.counts_from == "rampup_end" else 0,
-    )
 
 
 def _dice(metrics: EpochMetrics) -> float | None:

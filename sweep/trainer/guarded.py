@@ -25,6 +25,7 @@ from sweep.spec.tree import names_in, value_of
 from sweep.trainer.advice import Case
 from sweep.trainer.blame import first_broken_gradient, forward_order, unchanged_buffers
 from sweep.trainer.device import seed_everything
+from sweep.trainer.ending import is_over
 from sweep.trainer.guard import Diverged, Guard
 from sweep.trainer.judges import broken_part, judge_epochs
 from sweep.trainer.losses import geometric_factor
@@ -45,11 +46,14 @@ class Validation:
         dice: validation Dice in [0, 1]; None where no case had a foreground.
         predicted_classes: how many classes were predicted anywhere; None where nobody counted.
         metrics: further metrics by name; None where no case says anything.
+        trivial_dice: Dice of the best answer that does not look at the images, such as foreground
+            everywhere; None where nobody knows it.
     """
 
     dice: float | None
     predicted_classes: int | None = None
     metrics: Mapping[str, float | None] = field(default_factory=dict)
+    trivial_dice: float | None = None
 
 
 class GuardedRun(ABC):
@@ -114,13 +118,19 @@ class GuardedRun(ABC):
             geometric_factor=self.factor(epoch),
             learning_rate=rate,
             predicted_classes=found.predicted_classes,
+            trivial_dice=found.trivial_dice,
             warnings=self.warnings(epoch),
             seconds=time.perf_counter() - start,
         )
 
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
         """The verdict on the last epoch of a history, if there is one, with the diagnosis."""
-        verdict = judge_epochs(history, self.guard.settings, scaled=self.guard.fp16)
+        verdict = judge_epochs(
+            history,
+            self.guard.settings,
+            scaled=self.guard.fp16,
+            over=is_over(history, self.settings),
+        )
         if verdict is None:
             return None
         recent = self.guard.recent()

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from sweep.diagnosis import StepValues
 from sweep.record import Cause, Divergence, EpochMetrics, Stage
 from sweep.spec.settings import GeometricWeights, GuardSettings
+from sweep.trainer.learnt import bar, best_dice, has_learnt, lost_since
+from sweep.trainer.running import RunningLevel, Streak
 
 RECENT = 10
 """Steps before a divergence that are told with it."""
@@ -27,51 +29,6 @@ LEARNING = 20
 
 QUIET = 0.1
 """Levels below it count as this: thirty times nearly nothing is still nearly nothing."""
-
-LOST = 0.1
-"""Share of its best validation Dice below which a network has lost what it had learnt."""
-
-
-@dataclass(slots=True)
-class RunningLevel:
-    """Where a quantity usually is: the highest that its running mean has been."""
-
-    steps: int = 0
-    mean: float = 0.0
-    weight: float = 0.0
-    peak: float = 0.0
-
-    def add(self, value: float, *, memory: float = 0.98) -> None:
-        """Exponential mean, corrected for its start (Kingma & Ba 2015, section 3)."""
-        self.steps += 1
-        self.mean = memory * self.mean + (1 - memory) * value
-        self.weight = memory * self.weight + (1 - memory)
-        self.peak = max(self.peak, self.mean / self.weight)
-
-
-@dataclass(slots=True)
-class Streak:
-    """Steps in a row of which the same is to be said."""
-
-    length: int = 0
-    first: StepValues | None = None
-
-    def count(self, values: StepValues) -> StepValues:
-        """One more; returns the first of them."""
-        self.length += 1
-        self.first = self.first or values
-        return self.first
-
-    def end(self) -> None:
-        self.length, self.first = 0, None
-
-    def to_json(self) -> dict[str, Any]:
-        return {"length": self.length, "first": self.first.to_json() if self.first else None}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Streak:
-        first = values["first"]
-        return cls(values["length"], StepValues.from_json(first) if first else None)
 
 
 class StepJudge:
@@ -213,9 +170,15 @@ class StepJudge:
 
 
 def judge_epochs(
-    history: Sequence[EpochMetrics], settings: GuardSettings, *, scaled: bool
+    history: Sequence[EpochMetrics], settings: GuardSettings, *, scaled: bool, over: bool = False
 ) -> Divergence | None:
-    """The verdict on the last epoch of a history, in the light of those before it."""
+    """The verdict on the last epoch of a history, in the light of those before it.
+
+    Args:
+        scaled: whether a gradient scaler is at work, which skips steps on purpose.
+        over: whether the training ends here: a network that then answers nothing is dead, whatever
+            it was before; while it trains, one that has never learnt may yet begin.
+    """
     if not history:
         return None
     last = history[-1]
@@ -223,38 +186,50 @@ def judge_epochs(
         # Whatever comes next meets the same weights; with a scaler the scale has changed.
         message = "Every step of the epoch was skipped; training stands still."
         return _verdict_on_epoch(last, Cause.ZOMBIE, message)
-    if _has_collapsed(history, settings):
-        since = history[-(settings.collapsed_epochs or 1)].epoch
+    if (place := _collapsed_at(history, settings, over=over)) is not None:
+        message = _collapse_words(history, place, settings)
+        return _verdict_on_epoch(history[place], Cause.COLLAPSED, message)
+    late = settings.learnt_by is not None and last.epoch >= settings.learnt_by
+    measured = any(epoch.val_dice is not None for epoch in history)
+    if late and measured and not has_learnt(history, settings):
         message = (
-            f"The network had learnt, but since epoch {since} answers one class everywhere or next"
-            " to nothing right."
+            f"The network has not learnt by epoch {settings.learnt_by}: its best validation Dice is"
+            f" {best_dice(history):.4f}, below {bar(last, history, settings):.4g}"
+            f"{_trivial_words(last)}."
         )
         return _verdict_on_epoch(last, Cause.COLLAPSED, message)
-    if settings.learnt_by is not None and last.epoch >= settings.learnt_by:
-        best = max((e.val_dice for e in history if e.val_dice is not None), default=None)
-        if best is not None and best < settings.learnt_dice:
-            message = (
-                f"The network has not learnt by epoch {settings.learnt_by}: its best validation"
-                f" Dice is {best:.4f}, below {settings.learnt_dice:g}."
-            )
-            return _verdict_on_epoch(last, Cause.COLLAPSED, message)
     return None
 
 
-def _has_collapsed(history: Sequence[EpochMetrics], settings: GuardSettings) -> bool:
-    count = settings.collapsed_epochs
-    if count is None or len(history) <= count:
-        return False
-    best = max(_dice(epoch) for epoch in history[:-count])
-    return best >= settings.learnt_dice and all(
-        epoch.val_dice is not None
-        and (epoch.predicted_classes == 1 or epoch.val_dice < LOST * best)
-        for epoch in history[-count:]
+def _collapsed_at(
+    history: Sequence[EpochMetrics], settings: GuardSettings, *, over: bool
+) -> int | None:
+    """Place of the first epoch of a collapse that goes on to the last; None where there is none."""
+    count, place = settings.collapsed_epochs, lost_since(history)
+    if count is None or place is None:
+        return None
+    lasted = len(history) - place
+    if lasted >= count and has_learnt(history[:place], settings):
+        return place
+    return place if over and lasted >= min(count, len(history)) else None
+
+
+def _collapse_words(history: Sequence[EpochMetrics], place: int, settings: GuardSettings) -> str:
+    nothing = "one class everywhere or next to nothing right"
+    since = f"since epoch {history[place].epoch}"
+    if has_learnt(history[:place], settings):
+        return f"The network had learnt, but {since} answers {nothing}."
+    return (
+        f"The training ended with a network that, {since}, answers {nothing}; its best validation"
+        f" Dice was {best_dice(history):.4f}{_trivial_words(history[-1])}."
     )
 
 
-def _dice(epoch: EpochMetrics) -> float:
-    return -1.0 if epoch.val_dice is None else epoch.val_dice
+def _trivial_words(epoch: EpochMetrics) -> str:
+    """What needs no network, where that is known."""
+    if epoch.trivial_dice is None:
+        return ""
+    return f" (an answer that ignores the images has {epoch.trivial_dice:.4f})"
 
 
 def broken_part(values: StepValues) -> tuple[Stage, str | None] | None:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sweep.trainer.trivial import trivial_dice
+
 
 class DicePerCase:
     """Gathers true and false positives over a validation set and averages Dice over its cases.
@@ -53,6 +55,15 @@ class DicePerCase:
         """How many classes, background included, are predicted anywhere."""
         predicted = [counts[0] for counts in self._counts.values()]
         return int(np.count_nonzero(np.sum(predicted, axis=0)))
+
+    def trivial(self) -> float | None:
+        """What `mean` would be of the best answer that does not look at the images."""
+        references = np.array([counts[1] for counts in self._counts.values()], dtype=np.float64)
+        if not references.size:
+            return None
+        pooled = references.sum(axis=0) / references.sum()
+        shares = references / references.sum(axis=1, keepdims=True)  # [cases, classes]
+        return trivial_dice(shares[:, 1:], pooled[1:])
 
     def mean(self) -> float | None:
         """Mean over cases, then classes; None where no case says anything."""

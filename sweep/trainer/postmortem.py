@@ -19,6 +19,7 @@ from sweep.trainer.batches import Batch
 from sweep.trainer.blame import first_broken_gradient, forward_order, unchanged_buffers
 from sweep.trainer.guard import Diverged
 from sweep.trainer.judges import broken_part
+from sweep.trainer.learnt import has_learnt, was_above_trivial
 
 if TYPE_CHECKING:
     from sweep.trainer.training import Training
@@ -78,9 +79,8 @@ def explain_epoch(
 
 
 def had_learnt(history: Sequence[EpochMetrics], settings: TrialSettings) -> bool:
-    """Whether validation Dice has reached ``guard.learnt_dice``."""
-    level = settings.guard.learnt_dice
-    return any(e.val_dice is not None and e.val_dice >= level for e in history)
+    """Whether the network was ever worth more than an answer that ignores the images."""
+    return has_learnt(history, settings.guard) or was_above_trivial(history)
 
 
 def diagnose(case: Case, steps_per_epoch: int, epsilon: EpsilonFacts | None) -> Diagnosis:

@@ -30,6 +30,7 @@ from sweep.trainer.batches import Batch, TrainingBatches
 from sweep.trainer.case_metrics import CaseMetrics, Shapes
 from sweep.trainer.device import choose_device, make_deterministic, seed_torch
 from sweep.trainer.effective import Live, account
+from sweep.trainer.ending import is_over
 from sweep.trainer.guard import Diverged, Guard
 from sweep.trainer.judges import judge_epochs
 from sweep.trainer.losses import TrainingLoss, geometric_factor
@@ -127,13 +128,19 @@ class Training:
             geometric_factor=self._factor(epoch),
             learning_rate=self._rate(epoch),
             predicted_classes=dice.predicted_classes(),
+            trivial_dice=dice.trivial(),
             warnings=warnings,
             seconds=time.perf_counter() - start,
         )
 
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
         """The verdict on the last epoch of a history, if there is one, with the diagnosis."""
-        verdict = judge_epochs(history, self._guard.settings, scaled=self._guard.fp16)
+        verdict = judge_epochs(
+            history,
+            self._guard.settings,
+            scaled=self._guard.fp16,
+            over=is_over(history, self.settings),
+        )
         return None if verdict is None else explain_epoch(self, verdict, history)
 
     def train_steps(self, epoch: int, stop: int) -> list[StepValues]:

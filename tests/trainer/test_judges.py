@@ -235,25 +235,112 @@ def history(*dice: float | None, classes: int = 2, **last: Any) -> list[EpochMet
 
 
 @pytest.mark.parametrize(
-    ("dice", "collapsed"),
+    ("dice", "since"),
     [
-        ((0.8, 0.0, 0.0), True),
-        ((0.8, 0.0), False),  # one validation may be an accident
-        ((0.8, 0.0, 0.7, 0.0), False),
-        ((0.05, 0.0, 0.0), False),  # it had not learnt anything yet
-        ((0.0, 0.0, 0.0, 0.0), False),
-        ((0.8, 0.07, 0.01), True),  # not one class everywhere, but all that it knew is lost
-        ((0.8, 0.3, 0.2), False),  # bad, but a result
-        ((0.8, None, None), False),  # nothing to find, nothing found
+        ((0.8, 0.0, 0.0), 1),
+        ((0.8, 0.0), None),  # one validation may be an accident
+        ((0.8, 0.0, 0.7, 0.0), None),
+        ((0.05, 0.0, 0.0), None),  # it had not learnt anything yet
+        ((0.0, 0.0, 0.0, 0.0), None),
+        ((0.8, 0.07, 0.01), 1),  # not one class everywhere, but all that it knew is lost
+        ((0.8, 0.3, 0.2), None),  # bad, but a result
+        ((0.8, None, None), None),  # nothing to find, nothing found
     ],
 )
 def test_network_that_answers_nothing_after_having_learnt_has_collapsed(
-    dice: tuple[float | None, ...], collapsed: bool
+    dice: tuple[float | None, ...], since: int | None
 ) -> None:
     verdict = judge_epochs(history(*dice), GuardSettings(), scaled=False)
-    assert (verdict is not None) == collapsed
+    assert (verdict and verdict.epoch) == since
     if verdict is not None:
-        assert (verdict.cause, verdict.epoch, verdict.step) == (Cause.COLLAPSED, len(dice) - 1, 4)
+        assert (verdict.cause, verdict.step) == (Cause.COLLAPSED, 4)
+
+
+@pytest.mark.parametrize(
+    ("dice", "since"),
+    [
+        ((0.0, 0.0, 0.0, 0.0), 0),
+        ((0.05, 0.04, 0.0, 0.0), 2),  # what it was before is of no account
+        ((0.09, 0.008, 0.005), 1),  # a tenth of next to nothing is nothing
+        ((0.09, 0.09, 0.0), None),  # one validation may be an accident here too
+        ((0.0,), 0),  # there was only one
+        ((0.0, 0.0, 0.05), None),  # it has just begun to learn
+        ((0.05, 0.04, 0.03), None),  # bad, but a result
+        ((None, None), None),
+    ],
+)
+def test_training_that_ends_with_a_network_that_answers_nothing_is_dead(
+    dice: tuple[float | None, ...], since: int | None
+) -> None:
+    epochs = history(*dice)
+    assert judge_epochs(epochs, GuardSettings(), scaled=False) is None  # it may yet begin
+    verdict = judge_epochs(epochs, GuardSettings(), scaled=False, over=True)
+    assert (verdict and verdict.epoch) == since
+    assert verdict is None or verdict.cause is Cause.COLLAPSED
+    unjudged = GuardSettings(collapsed_epochs=None)
+    assert judge_epochs(epochs, unjudged, scaled=False, over=True) is None
+
+
+def answers(*told: tuple[float, int], trivial: float | None) -> list[EpochMetrics]:
+    """Epochs of (Dice, number of predicted classes), all with the same trivial Dice."""
+    return [
+        EpochMetrics(epoch=n, val_dice=dice, predicted_classes=classes, trivial_dice=trivial)
+        for n, (dice, classes) in enumerate(told)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("told", "trivial"),
+    [
+        # Foreground everywhere, then background everywhere, then it learns: seen to reach 0.86.
+        (((0.2, 1), (0.0, 1), (0.0, 1)), 0.2),
+        (((0.2, 1), (0.0, 1), (0.0, 1)), None),  # of an older folder: one class is no answer
+        (((0.201, 2), (0.0, 1), (0.0, 1)), 0.2),  # nearly everywhere
+        (((0.9, 2), (0.0, 1), (0.0, 1)), 0.9),  # images that are nearly all foreground
+        (((0.002, 2), (0.0, 1), (0.0, 1)), 0.002),  # and nearly none
+    ],
+)
+def test_foreground_everywhere_is_nothing_learnt_and_so_no_collapse_follows(
+    told: tuple[tuple[float, int], ...], trivial: float | None
+) -> None:
+    epochs = answers(*told, trivial=trivial)
+    assert judge_epochs(epochs, GuardSettings(), scaled=False) is None
+    assert judge_epochs(epochs, GuardSettings(learnt_by=2), scaled=False) is not None
+
+
+def test_learnt_is_counted_from_the_trivial_dice_upwards() -> None:
+    # The default asks for a tenth of the way from there to 1: 0.28, 0.91 and 0.1018.
+    for trivial, enough in ((0.2, 0.28), (0.9, 0.91), (0.002, 0.1018)):
+        for dice, collapsed in ((enough + 1e-9, True), (enough - 1e-9, False)):
+            epochs = answers((dice, 2), (0.0, 1), (0.0, 1), trivial=trivial)
+            found = judge_epochs(epochs, GuardSettings(), scaled=False)
+            assert (found is not None) == collapsed, (trivial, dice)
+
+
+def test_one_class_everywhere_at_the_end_is_dead_however_much_it_scores() -> None:
+    epochs = answers((0.905, 2), (0.9, 1), (0.9, 1), trivial=0.9)
+    verdict = judge_epochs(epochs, GuardSettings(), scaled=False, over=True)
+    assert verdict is not None
+    assert verdict.message == (
+        "The training ended with a network that, since epoch 1, answers one class everywhere or"
+        " next to nothing right; its best validation Dice was 0.9050 (an answer that ignores the"
+        " images has 0.9000)."
+    )
+
+
+def test_one_class_that_is_everywhere_in_the_reference_is_no_dead_answer() -> None:
+    epochs = answers((1.0, 1), (1.0, 1), trivial=1.0)
+    assert judge_epochs(epochs, GuardSettings(), scaled=False, over=True) is None
+
+
+def test_where_nobody_tells_classes_the_first_validation_counts_as_trivial() -> None:
+    def told(*dice: float) -> list[EpochMetrics]:
+        return [EpochMetrics(epoch=n, val_dice=value) for n, value in enumerate(dice)]
+
+    settings = GuardSettings()
+    assert judge_epochs(told(0.2, 0.0, 0.0), settings, scaled=False) is None
+    assert judge_epochs(told(0.2, 0.0, 0.0), settings, scaled=False, over=True) is not None
+    assert judge_epochs(told(0.2, 0.5, 0.0, 0.0), settings, scaled=False) is not None
 
 
 def test_constant_answer_that_scores_is_a_collapse_all_the_same() -> None:

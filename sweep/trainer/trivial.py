@@ -1,0 +1,37 @@
+"""What a prediction scores that has not looked at the image: where learning begins."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def trivial_dice(shares: Floats, pooled: Floats) -> float | None:
+    """The highest mean Dice of the answers that are the same for every pixel of every case.
+
+    These answers are: one foreground class everywhere, each in turn; and the foreground classes at
+    random, in proportion to their pixels, which is the best of all random ones. With a share ``p``
+    of a case's pixels in a class and a share ``q`` of the answer, Dice is ``2 p q / (p + q)`` (the
+    expected one, where the answer is random). Background everywhere scores 0.
+
+    Args:
+        shares: p of each case and foreground class, ``[cases, classes]``.
+        pooled: p of each class over all cases together, ``[classes]``.
+    Returns:
+        Mean over cases, then classes, as the validation takes it (a class that is in neither
+        reference nor answer is left out); None where no case has a foreground.
+    """
+    foreground = float(pooled.sum())
+    if foreground == 0:
+        return None
+    answers = [*np.eye(len(pooled)), pooled / foreground]
+    return max(_mean(shares, answer) for answer in answers)
+
+
+def _mean(shares: Floats, answer: Floats) -> float:
+    total = shares + answer
+    dice = np.divide(2 * shares * answer, total, out=np.full_like(total, np.nan), where=total > 0)
+    told = ~np.isnan(dice).all(axis=0)
+    return float(np.mean(np.nanmean(dice[:, told], axis=0)))
