@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweep.data.samples import PreparedData
+from sweep.errors import InputError
+from sweep.objective import VAL_DICE, Objective
 from sweep.record import Divergence, EpochMetrics, Outcome, Status
 from sweep.spec.settings import TrialSettings
+from sweep.spec.wording import did_you_mean, near_miss
 from sweep.stopping import EarlyStopping
 from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.expectations import unmet
@@ -72,11 +75,12 @@ def epochs(
     saved.
     """
     run = make_run(config, data)
-    loop = Loop(early_stopping(config), config.trainer.epochs, config.expect)
+    loop = Loop(early_stopping(config), config.trainer.epochs, config.expect, config.judged_by)
     files, stopping = _Files(checkpoint, trunk), loop.stopping
     history, verdict = files.take_up(run, stopping)
-    best = max((e.val_dice for e in history if e.val_dice is not None), default=None)
-    stop = stopping.replay((e.epoch, e.val_dice) for e in history) is not None
+    objective = loop.objective
+    best = max((s for _, s in objective.curve(history) if s is not None), default=None)
+    stop = stopping.replay(objective.curve(history)) is not None
     account = run.account(loop)
     told: tuple[str, ...] = ()
     if provenance is not None:
@@ -95,17 +99,38 @@ def epochs(
             metrics = run.run_epoch(len(history))
         except Diverged as end:
             return files.diverged(run, end, in_epoch=len(history))
-        improved = metrics.val_dice is not None and (best is None or metrics.val_dice > best)
+        if not history:
+            require_measured(objective, metrics)
+        score = objective.score(metrics)
+        improved = score is not None and (best is None or score > best)
         metrics = run.measured(metrics, best=improved)
         told += metrics.warnings + unmet(loop.expect, [*history, metrics])
         metrics, told = replace(metrics, warnings=told), ()
         history.append(metrics)
-        stop = stopping.update(metrics.epoch, metrics.val_dice)
-        if improved:
-            best = metrics.val_dice
+        stop = stopping.update(metrics.epoch, score)
+        best = score if improved else best
         files.keep(run, history, improved=improved)
         yield (metrics,)
     return files.diverged(run, judged)
+
+
+def require_measured(objective: Objective, first: EpochMetrics) -> None:
+    """Refuse a run whose first epoch does not name what it is to be judged by.
+
+    An epoch may have no value of it: it is then the metric's name with None.
+
+    Raises:
+        InputError: with what there is, and the near miss.
+    """
+    if objective.metric == VAL_DICE or objective.metric in first.metrics:
+        return
+    names = [VAL_DICE, *first.metrics]
+    hint = did_you_mean(near_miss(objective.metric, names))
+    raise InputError.single(
+        f"the first validation returned no `{objective.metric}`, only {', '.join(names)}{hint}"
+        f" (a metric that only some epochs measure is returned in the others as None)",
+        key="objective.metric",
+    )
 
 
 def early_stopping(config: TrialSettings) -> EarlyStopping:
