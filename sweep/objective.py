@@ -83,6 +83,10 @@ class Objective:
         """
         return number if self.mode == "max" else -number
 
+    def interval(self, low: float, high: float) -> tuple[float, float]:
+        """An interval of scores as one of values, its smaller end first."""
+        return (low, high) if self.mode == "max" else (-high, -low)
+
     def curve(self, history: Iterable[EpochMetrics]) -> Iterator[tuple[int, float | None]]:
         """Epoch and score of each epoch, as early stopping takes them."""
         return ((epoch.epoch, self.score(epoch)) for epoch in history)
@@ -116,6 +120,12 @@ class Objective:
         return TOLERANCE if self.metric == VAL_DICE else TOLERANCE * abs(best)
 
     @property
+    def tolerance_words(self) -> str:
+        """``up to 0.002 less is tolerated``."""
+        size = f"{TOLERANCE:g}" if self.metric == VAL_DICE else f"{100 * TOLERANCE:g} %"
+        return f"up to {size} {'less' if self.mode == 'max' else 'more'} is tolerated"
+
+    @property
     def label(self) -> str:
         """The metric in a sentence: ``validation Dice``."""
         return self._names.label
@@ -136,6 +146,11 @@ class Objective:
         return "highest" if self.mode == "max" else "lowest"
 
     @property
+    def better(self) -> str:
+        """What a better value is: ``higher`` or ``lower``."""
+        return "higher" if self.mode == "max" else "lower"
+
+    @property
     def words(self) -> str:
         """Metric and direction: ``val_dice (max)``."""
         return f"{self.metric} ({self.mode})"
@@ -145,6 +160,11 @@ class Objective:
         if self.metric == VAL_DICE or value == 0 or 1e-2 <= abs(value) < 100:
             return f"{value:.4f}"
         return f"{value:.5g}"
+
+    @property
+    def d3(self) -> str:
+        """The same as a number format of D3, for what stands under the pointer in a figure."""
+        return ".4f" if self.metric == VAL_DICE else ".5~g"
 
     def signed(self, value: float) -> str:
         """The same with its sign."""

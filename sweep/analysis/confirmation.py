@@ -18,9 +18,6 @@ from sweep.record import Status, TrialRecord
 
 LEVEL = 0.05
 """Two finalists can be told apart where the p of their paired test, adjusted by Holm, is below."""
-DIVERGED = 0.0
-"""Dice that a diverged replicate counts with: whoever runs that configuration gets no model."""
-
 Block = tuple[int, int]
 
 
@@ -31,8 +28,9 @@ class Finalist:
     Args:
         record: the trial of the search.
         replicates: all that were started, by seed and fold.
-        scores: (seed, fold) → best validation Dice; 0 for a diverged one. Those that failed or
-            have not ended have none.
+        scores: (seed, fold) → best value of the objective as a score, of which more is better
+            (`sweep.objective`); the worst that there can be for a diverged one, where there is
+            one. Those that failed or have not ended have none.
         mean: of the scores.
         low, high: 95 % interval of the mean by Student's t; NaN for a single score.
         p_best: probability that its mean is the highest of all finalists; None where fewer than
@@ -125,11 +123,14 @@ def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
 
 
 def score(replicate: TrialRecord) -> float | None:
-    """Dice that a replicate counts with; None where it failed or has not ended."""
+    """Score that a replicate counts with; None where it failed or has not ended.
+
+    Whoever runs a configuration that diverges gets no model: of Dice that is 0. What is the worst
+    of a metric without a bound nobody knows, so there it is left out, and told.
+    """
     if replicate.status is Status.DIVERGED:
-        return DIVERGED
-    has_one = replicate.status.has_result and replicate.best is not None
-    return replicate.best.val_dice if has_one and replicate.best else None
+        return replicate.objective.worst
+    return replicate.score
 
 
 def _finalist(record: TrialRecord, replicates: Sequence[TrialRecord]) -> Finalist | None:
@@ -139,13 +140,14 @@ def _finalist(record: TrialRecord, replicates: Sequence[TrialRecord]) -> Finalis
         return None
     values = list(scores.values())
     low, high = mean_interval(values)
+    least, greatest = record.objective.bounds  # no mean lies outside
     return Finalist(
         record=record,
         replicates=tuple(ordered),
         scores=scores,
         mean=math.fsum(values) / len(values),
-        low=low if math.isnan(low) else max(0.0, low),  # no mean Dice lies outside
-        high=high if math.isnan(high) else min(1.0, high),
+        low=low if math.isnan(low) else max(least, low),
+        high=high if math.isnan(high) else min(greatest, high),
     )
 
 

@@ -9,24 +9,26 @@ from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.results import Results
 from sweep.analysis.style import INK, finished
 from sweep.analysis.verdict import on_test_split, selection_bias, verdict, warnings
-from sweep.analysis.words import dice
+from sweep.objective import Objective
 
 
 def confirmed_finalists(results: Results) -> Exhibit:
     """The leaders on further seeds."""
-    found = results.confirmation
+    found, objective = results.confirmation, results.objective
+    diverged = "none" if objective.worst is None else f"{objective.turned(objective.worst):g}"
     return Exhibit(
         name="finalists",
         title="The leaders on further seeds",
         finding=_finding(results),
         reading=(
-            "Dots: best validation Dice of each replicate, of a diverged one 0. Diamonds: their "
+            f"Dots: best {objective.label} of each replicate, of a diverged one {diverged}. "
+            "Diamonds: their "
             "mean with its 95 % interval (Student's t). Crosses: the run of the search, which "
             "chose the finalists and so does not count. All ran on the same seeds and folds, so a "
             "difference can be sure although intervals overlap: two finalists share a letter where "
             "a paired t-test, adjusted by Holm, cannot tell them apart."
         ),
-        figure=_figure(found) if found else None,
+        figure=_figure(found, objective) if found else None,
     )
 
 
@@ -40,13 +42,14 @@ def _finding(results: Results) -> str:
     return f"{told} {on_test_split(tested)}" if tested is not None else told
 
 
-def _figure(found: Confirmation) -> go.Figure:
+def _figure(found: Confirmation, objective: Objective) -> go.Figure:
+    turned = objective.turned
     names = [f"{one.trial_id} ({one.group})" for one in found.finalists]
     figure = go.Figure()
     points = [
-        (name, value)
+        (name, turned(score))
         for name, one in zip(names, found.finalists, strict=True)
-        for value in one.scores.values()
+        for score in one.scores.values()
     ]
     figure.add_scatter(
         x=[value for _, value in points],
@@ -54,18 +57,19 @@ def _figure(found: Confirmation) -> go.Figure:
         name="replicate",
         mode="markers",
         marker={"symbol": "circle-open", "size": 7, "color": "#5c6b78"},
-        hovertemplate="%{y}: %{x:.4f}<extra></extra>",
+        hovertemplate=f"%{{y}}: %{{x:{objective.d3}}}<extra></extra>",
     )
-    searched = [one.record.best.val_dice if one.record.best else None for one in found.finalists]
+    searched = [one.record.value for one in found.finalists]
     figure.add_scatter(
         x=searched,
         y=names,
         name="in the search",
         mode="markers",
         marker={"symbol": "x-thin-open", "size": 9, "color": "#767676", "line": {"width": 2}},
-        hovertemplate="%{y}: %{x:.4f} in the search<extra></extra>",
+        hovertemplate=f"%{{y}}: %{{x:{objective.d3}}} in the search<extra></extra>",
     )
-    means = [one.mean for one in found.finalists]
+    means = [turned(one.mean) for one in found.finalists]
+    ends = [objective.interval(one.low, one.high) for one in found.finalists]
     figure.add_scatter(
         x=means,
         y=names,
@@ -75,15 +79,17 @@ def _figure(found: Confirmation) -> go.Figure:
         error_x={
             "type": "data",
             "symmetric": False,
-            "array": [_or_zero(one.high - one.mean) for one in found.finalists],
-            "arrayminus": [_or_zero(one.mean - one.low) for one in found.finalists],
+            "array": [_or_zero(high - mean) for mean, (_, high) in zip(means, ends, strict=True)],
+            "arrayminus": [
+                _or_zero(mean - low) for mean, (low, _) in zip(means, ends, strict=True)
+            ],
             "color": INK,
             "thickness": 2,
         },
-        text=[f"{dice(one.low)} to {dice(one.high)}" for one in found.finalists],
-        hovertemplate="%{y}: mean %{x:.4f}, %{text}<extra></extra>",
+        text=[f"{objective.text(low)} to {objective.text(high)}" for low, high in ends],
+        hovertemplate=f"%{{y}}: mean %{{x:{objective.d3}}}, %{{text}}<extra></extra>",
     )
-    figure.update_xaxes(title="validation Dice")
+    figure.update_xaxes(title=objective.label)
     figure.update_yaxes(autorange="reversed", type="category")
     return finished(figure, height=140 + 44 * len(names))
 

@@ -15,7 +15,7 @@ WITHOUT_CONFIRM = 5
 
 
 def finalists(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The first of the search by its best validation Dice, then the baseline where it is not there.
+    """The first of the search by its objective, then the baseline where it is not there.
 
     Of several trials with one and the same configuration only the first is one. The baseline is
     the control: whatever is gained is gained over it.
@@ -24,7 +24,7 @@ def finalists(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialReco
         spec: of the sweep.
         records: of all its trials.
     """
-    every = [record for record in best_first(searched(records)) if _has_dice(record)]
+    every = [record for record in best_first(searched(records)) if record.score is not None]
     top = spec.confirm.top if spec.confirm else WITHOUT_CONFIRM
     found: dict[str, TrialRecord] = {}
     for record in every:
@@ -57,7 +57,3 @@ def missing_replicates(
         for record in chosen
     )
     return [(replicate, record) for replicate, record in wanted if replicate not in started]
-
-
-def _has_dice(record: TrialRecord) -> bool:
-    return record.status.has_result and record.best is not None

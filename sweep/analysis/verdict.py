@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sweep.analysis.confirmation import LEVEL, Confirmation, Finalist
 from sweep.analysis.held_out import HeldOut
 from sweep.analysis.words import dice, listed, percent, signed_dice
@@ -12,7 +14,8 @@ from sweep.spec.wording import counted
 def verdict(found: Confirmation) -> str:
     """Who is best, where somebody is; else who cannot be told apart, and which of them is cheap."""
     first, *others = found.finalists
-    mean = f"mean validation Dice {_mean(first)} over {_replicates(first)}"
+    objective = first.record.objective
+    mean = f"mean {objective.label} {_mean(first)} over {_replicates(first)}"
     if not others:
         return f"{first.trial_id} has {mean}; no other finalist has replicates to compare with."
     if found.unfinished:
@@ -29,7 +32,7 @@ def verdict(found: Confirmation) -> str:
     told = f"{names} cannot be told apart (paired t-test, Holm, p ≥ {LEVEL:g})"
     cheapest = found.cheapest
     spent = f"with {cheapest.epochs:.0f} epochs on average"
-    return f"{told}: {first.trial_id} has the highest {mean}{_chance(first)}; " + (
+    return f"{told}: {first.trial_id} has the {objective.highest} {mean}{_chance(first)}; " + (
         f"no other of them is cheaper, {spent}."
         if cheapest is first
         else f"the cheapest of them is {cheapest.trial_id}, {spent}."
@@ -37,16 +40,16 @@ def verdict(found: Confirmation) -> str:
 
 
 def selection_bias(found: Confirmation) -> str:
-    """How much of the first's Dice in the search was luck; empty where that is not known."""
+    """How much of the first's value in the search was luck; empty where that is not known."""
     first = found.finalists[0]
-    best = first.record.best
-    if best is None or best.val_dice is None:
+    objective, reached = first.record.objective, first.record.value
+    if reached is None:
         return ""
-    lost = best.val_dice - first.mean
+    lost = reached - objective.turned(first.mean)
     how = "less than" if lost >= 0 else "more than"
     return (
-        f"On other seeds {first.trial_id} reaches {dice(abs(lost))} {how} in the search, which"
-        " chose it for its Dice."
+        f"On other seeds {first.trial_id} reaches {objective.text(abs(lost))} {how} in the search,"
+        f" which chose it for its {objective.short}."
     )
 
 
@@ -55,11 +58,11 @@ def warnings(found: Confirmation) -> list[str]:
     told = []
     for one in found.finalists:
         if diverged := one.count(Status.DIVERGED):
-            total = len(one.replicates)
-            told.append(
-                f"{one.trial_id}: {diverged} of {counted(total, 'replicate')} diverged and"
-                " counts with Dice 0."
-            )
+            total, objective = counted(len(one.replicates), "replicate"), one.record.objective
+            counts = "counts not"
+            if objective.worst is not None:
+                counts = f"counts with {objective.short} {objective.turned(objective.worst):g}"
+            told.append(f"{one.trial_id}: {diverged} of {total} diverged and {counts}.")
         if failed := one.count(Status.FAILED):
             told.append(f"{one.trial_id}: {counted(failed, 'replicate')} failed and counts not.")
     return told
@@ -85,14 +88,16 @@ def on_test_split(found: HeldOut) -> str:
     )
 
 
-def _interval(low: float, high: float) -> str:
+def _interval(low: float, high: float, text: Callable[[float], str] = dice) -> str:
     if low != low:  # NaN: of one value
         return ""
-    return f" (95 %: {dice(low)} to {dice(high)})".replace("-", "−")
+    return f" (95 %: {text(low)} to {text(high)})".replace("-", "−")
 
 
 def _mean(one: Finalist) -> str:
-    return dice(one.mean) + _interval(one.low, one.high)
+    objective = one.record.objective
+    ends = objective.interval(one.low, one.high)
+    return objective.text(objective.turned(one.mean)) + _interval(*ends, objective.text)
 
 
 def _replicates(one: Finalist) -> str:

@@ -50,7 +50,7 @@ say(f"{caveat(results)} ({state(results)})")"""
 CAUSES = """\
 for group in explained(results.diverged):
     say(f"{trials(group.records)}: {group.likely_cause} {group.advice}")
-results.frame[results.frame["val_dice"].isna()][["trial_id", "status", "epochs", "cause"]]"""
+results.frame[results.frame["best_epoch"].isna()][["trial_id", "status", "epochs", "cause"]]"""
 
 
 def notebook(results: Results, beside: Path) -> str:
@@ -105,7 +105,7 @@ def _cells(results: Results, folder: str) -> list[Any]:
         new_code_cell(SETUP.format(folder=folder)),
         new_code_cell(SUMMARY),
         new_markdown_cell(
-            "## Ranking\n\nBy best validation Dice; diverged and failed trials last."
+            f"## Ranking\n\nBy best {results.objective.label}; diverged and failed trials last."
         ),
         new_code_cell("results.frame.head(20)"),
         new_markdown_cell("## Trials without a result"),

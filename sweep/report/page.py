@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -20,20 +20,23 @@ from sweep.analysis import words
 from sweep.analysis.axes import is_number, short_names
 from sweep.analysis.axes import words as value_words
 from sweep.analysis.budget import spent
+from sweep.analysis.columns import own_metrics
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.exhibits import exhibits_of
 from sweep.analysis.headline import caveat, counts, headline, state
 from sweep.analysis.provenance import last_run
 from sweep.analysis.results import Results
+from sweep.objective import DICE, Objective
 from sweep.record import TrialRecord
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
 
-ORDER = "By best validation Dice"
-ORDER_CONFIRMED = "First the confirmed, by their mean, then by best validation Dice"
 MEASURED = {"hd95": "HD95", "delta_baseline": "Δ baseline"}
-"""Columns of the ranking that the table has where they were measured, as in the terminal."""
+"""Columns of the ranking that the table has where they were measured, as in the terminal; it has
+Dice beside another objective too, and all that a custom trainer measures."""
+NOTHING = -1e308
+"""Key of a cell without a number: it sorts below all others."""
 TOP = 20
 """Rows of the ranking that are shown at once."""
 
@@ -75,7 +78,7 @@ def page(results: Results, *, reload: float | None = None) -> str:
             epochs=sum(part.epochs for part in found),
             time=words.duration(sum(part.seconds for part in found)),
             head=head,
-            order=ORDER_CONFIRMED if results.confirmation is not None else ORDER,
+            order=_order(results),
             top=rows[:TOP],
             rows=rows if len(rows) > TOP else [],
             unfinished=len(results.records) - len(results.ended),
@@ -109,15 +112,31 @@ def _figures(exhibits: Sequence[Exhibit]) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
+def _order(results: Results) -> str:
+    by = f"best {results.objective.label}"
+    if results.confirmation is None:
+        return f"By {by}"
+    return f"First the confirmed, by their mean, then by {by}"
+
+
+def _measured_columns(results: Results) -> list[str]:
+    """The further columns of numbers that the table has."""
+    own = own_metrics(results.spec.model_dump(include={"trainer"}), results.ended)
+    names = dict.fromkeys([DICE.metric, *MEASURED, *own])
+    frame, judged = results.frame, results.objective.metric
+    return [n for n in names if n != judged and n in frame and frame[n].notna().any()]
+
+
 def _table(results: Results) -> tuple[list[str], list[list[Cell]]]:
     """Heading and rows of the ranking."""
     presets = any(record.preset for record in results.ended)
-    short = short_names(results.parameters)
-    head = ["#", "trial", *(["preset"] if presets else []), "status", "val Dice"]
+    short, objective = short_names(results.parameters), results.objective
+    head = ["#", "trial", *(["preset"] if presets else []), "status", objective.heading]
     confirmed = results.confirmation
-    head += ["mean Dice", "P(best)", "group"] if confirmed is not None else []
-    measured = [name for name in MEASURED if name in results.frame]
-    head += ["best at", "epochs", *(MEASURED[name] for name in measured), "time"]
+    head += [f"mean {objective.short}", "P(best)", "group"] if confirmed is not None else []
+    measured = _measured_columns(results)
+    titles = {DICE.metric: DICE.heading, **MEASURED}
+    head += ["best at", "epochs", *(titles.get(name, name) for name in measured), "time"]
     head += [short[name] for name in results.parameters]
     numbers = results.frame[measured].to_numpy(dtype=float, na_value=math.nan).tolist()
     rows = [
@@ -131,17 +150,17 @@ def _row(
     results: Results, rank: int, record: TrialRecord, numbers: Mapping[str, float], presets: bool
 ) -> list[Cell]:
     best = record.best if record.status.has_result else None
-    dice = best.val_dice if best else None
+    value = record.value if best else None
     cells = [Cell(str(rank), rank, numeric=True), Cell(record.trial_id, record.number)]
     if presets:
         cells.append(Cell(record.preset or "–", record.preset or ""))
     cells += [
         Cell(words.status(record.status), words.status(record.status)),
-        Cell("–" if dice is None else words.dice(dice), -1 if dice is None else dice, numeric=True),
+        _number(value, results.objective.text),
         *_confirmed(results, record),
-        Cell(str(best.epoch) if best else "–", best.epoch if best else -1, numeric=True),
+        _number(best.epoch if best else None, str),
         Cell(str(len(record.history)), len(record.history), numeric=True),
-        *(_measured(name, number) for name, number in numbers.items()),
+        *(_measured(name, number, results.objective) for name, number in numbers.items()),
         Cell(words.duration(record.seconds), round(record.seconds, 1), numeric=True),
     ]
     for name in results.parameters:
@@ -151,12 +170,14 @@ def _row(
     return cells
 
 
-def _measured(name: str, number: float) -> Cell:
-    """One of `MEASURED`; without a number it sorts below all others, which lie above −1."""
-    if math.isnan(number):
-        return Cell("–", -1, numeric=True)
-    text = f"{number:.2f}" if name == "hd95" else words.signed_dice(number)
-    return Cell(text, number, numeric=True)
+def _measured(name: str, number: float, objective: Objective) -> Cell:
+    """One of `_measured_columns`."""
+    texts = {"hd95": "{:.2f}".format, "delta_baseline": objective.signed}
+    return _number(None if math.isnan(number) else number, texts.get(name, Objective(name).text))
+
+
+def _number(value: float | None, text: Callable[[Any], str]) -> Cell:
+    return Cell("–" if value is None else text(value), NOTHING if value is None else value, True)
 
 
 def _confirmed(results: Results, record: TrialRecord) -> list[Cell]:
@@ -164,13 +185,11 @@ def _confirmed(results: Results, record: TrialRecord) -> list[Cell]:
     if results.confirmation is None:
         return []
     found = results.confirmation.of(record.trial_id)
-    if found is None:
-        return [Cell("–", -1, numeric=True), Cell("–", -1, numeric=True), Cell("–", "~")]
-    chance = found.p_best
+    objective = results.objective
     return [
-        Cell(words.dice(found.mean), found.mean, numeric=True),
-        Cell("–" if chance is None else words.percent(chance), chance or 0.0, numeric=True),
-        Cell(found.group, found.group),
+        _number(objective.turned(found.mean) if found else None, objective.text),
+        _number(found.p_best if found else None, words.percent),
+        Cell(found.group if found else "–", found.group if found else "~"),
     ]
 
 

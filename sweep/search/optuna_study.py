@@ -16,7 +16,7 @@ trial so far has reached in its best epoch, the diverged ones too (`Worst`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -33,7 +33,7 @@ IDLE = RandomSampler(seed=0)
 """The sampler of a study where nothing is to be proposed."""
 
 
-DIRECTIONS: Mapping[Mode, str] = {"max": "maximize", "min": "minimize"}
+DIRECTIONS: Mapping[Mode, Literal["maximize", "minimize"]] = {"max": "maximize", "min": "minimize"}
 
 
 def make_study(

@@ -18,11 +18,13 @@ MEASURED: dict[str, tuple[str, ...]] = {
 }
 """What our own trainer measures for each of `evaluation.metrics`. The shapes of the references are
 the same in every trial, so none is judged by them."""
-COLUMNS = (
+OTHER_COLUMNS = frozenset({
     "rank", "trial_id", "sweep", "status", "best_epoch", "epochs", "seconds", "cause", "preset",
-    "last_dice", "val_dice_before_end", "p_best", "group", "replicates", "replicates_diverged",
-)  # fmt: skip
-"""Columns of a ranking that are no metric; one of a metric of such a name could not be told."""
+    "last_dice", "val_dice_before_end", "val_dice_at_enough", "epochs_at_enough", "mean_dice",
+    "dice_low", "dice_high", "p_best", "group", "replicates", "replicates_diverged", "test_dice",
+    "test_hd95", "replicate_of", "seed", "fold",
+})  # fmt: skip
+"""Columns of a ranking that mean something else than a metric of this name would."""
 
 
 def group_of(metric: str) -> str | None:
@@ -45,7 +47,7 @@ class ObjectiveSettings(Settings):
     @field_validator("metric")
     @classmethod
     def _is_a_metric(cls, metric: str) -> str:
-        if metric in COLUMNS:
+        if metric in OTHER_COLUMNS:
             raise ValueError(
                 f"`{metric}` is another column of the ranking: give the metric another name"
             )
