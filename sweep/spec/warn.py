@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from sweep.objective import BETTER
 from sweep.spec.machine import Machine
 from sweep.spec.settings import LossSettings, ShapesData, TrialSettings
 from sweep.spec.space import Listed
@@ -42,6 +43,7 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
         *_about_trials(spec),
         *_about_searcher(spec),
         *_about_presets(spec),
+        *_about_objective(spec),
     ]
     return found + (list(_about_machine(spec, machine)) if machine else [])
 
@@ -231,6 +233,15 @@ def _about_presets(spec: SweepSpec) -> Iterator[str]:
                 f"the preset `{name}` warms up for {trial.loss.warmup_epochs} of "
                 f"{trial.trainer.epochs} epochs: its geometric loss never switches on"
             )
+
+
+def _about_objective(spec: SweepSpec) -> Iterator[str]:
+    objective = spec.judged_by
+    if BETTER.get(objective.metric, objective.mode) != objective.mode:
+        yield (
+            f"`objective.mode: {objective.mode}` makes the trial with the worst {objective.short} "
+            "the best"
+        )
 
 
 def _about_machine(spec: SweepSpec, machine: Machine) -> Iterator[str]:
