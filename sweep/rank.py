@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sweep.analysis.replay import Tradeoff
+    from sweep.objective import Objective
     from sweep.record import TrialRecord
 
 
@@ -58,7 +59,7 @@ def command(
         bool,
         typer.Option(
             "--pareto",
-            help="Only trials that none beats in Dice, HD95 and epochs; pruned ones do not count.",
+            help="Only trials that none beats in objective, Dice, HD95 and epochs; no pruned ones.",
         ),
     ] = False,
     columns: Annotated[
@@ -68,7 +69,9 @@ def command(
         int | None, typer.Option("--top", min=1, help="Print only the first rows.")
     ] = None,
 ) -> None:
-    """Rank the trials of results folders by validation Dice; the diverged and failed last."""
+    """Rank the trials of results folders by their objective, validation Dice unless it is another;
+    the diverged and failed last.
+    """
     with exit_codes():
         from sweep.analysis.select import Condition, only, sorted_by
         from sweep.analysis.select import pareto as not_beaten
@@ -78,9 +81,9 @@ def command(
         conditions = [Condition.of(text) for text in where or []]  # before what may take long
         found = read([results_argument(one) for one in results])
         frame = rows_where(found.frame, conditions)
-        frame = not_beaten(frame) if pareto else frame
+        frame = not_beaten(frame, found.objective) if pareto else frame
         found = found.narrowed(frame)
-        frame = sorted_by(frame, sort or [])
+        frame = sorted_by(frame, sort or [], found.objective)
         frame = frame if top is None else frame.head(top)
         names = [name.strip() for name in columns.split(",")] if columns is not None else []
         show(found, only(frame, names) if names else frame, Format.JSON if as_json else output)
@@ -96,6 +99,8 @@ class Found:
         records: all trials.
         parameters: dotted names of what is searched in any of them.
         patience: what a replayed patience costs, of each sweep that answers for one, by its name.
+        objective: what the trials are ranked by.
+        own: columns of the metrics that a custom trainer has.
         kinds: of the trainers.
     """
 
@@ -104,6 +109,8 @@ class Found:
     records: list[TrialRecord]
     parameters: list[str]
     patience: dict[str, Tradeoff]
+    objective: Objective
+    own: list[str]
     kinds: tuple[str, ...] = ()
 
     def narrowed(self, frame: pd.DataFrame) -> Found:
@@ -124,29 +131,42 @@ def read(results: Sequence[str]) -> Found:
     Raises:
         ResultsError: one is none, or is broken.
     """
-    from sweep.analysis.together import incomparable, together
+    from sweep.analysis.columns import own_metrics
+    from sweep.analysis.together import common_objective, incomparable, together
     from sweep.console.words import print_warnings
     from sweep.record import searched as of_the_search
     from sweep.store.mirrored import local_results
-    from sweep.store.read import read_sweep
+    from sweep.store.read import read_objective, read_sweep
 
     frames: dict[str, pd.DataFrame] = {}
     specs: dict[str, Any] = {}
     every: list[TrialRecord] = []
     searched: dict[str, None] = {}
     patience: dict[str, Tradeoff] = {}
+    objectives: dict[str, Objective] = {}
+    own: dict[str, None] = {}
     for name, place in zip(_names(results), results, strict=True):
         with local_results(place) as folder:
             frames[name], records, parameters, cost = _read_one(folder)
-            specs[name] = read_sweep(folder)
+            specs[name], objectives[name] = read_sweep(folder), read_objective(folder)
+        own |= dict.fromkeys(own_metrics(specs[name], records))
         # Of several sweeps replicates are left out: two sweeps have finalists of the same id.
         every += of_the_search(records) if len(results) > 1 else records
         searched |= dict.fromkeys(parameters)
         patience |= {name: cost} if cost is not None else {}
-    print_warnings(incomparable(specs))
-    frame = together(frames) if len(frames) > 1 else next(iter(frames.values()))
-    kinds = tuple(kind for spec in specs.values() if (kind := trainer_kind(spec)))
-    return Found(", ".join(frames), frame, every, list(searched), patience, kinds)
+    objective = common_objective(objectives)
+    print_warnings(incomparable(specs, objective))
+    frame = together(frames, objective) if len(frames) > 1 else next(iter(frames.values()))
+    return Found(
+        title=", ".join(frames),
+        frame=frame,
+        records=every,
+        parameters=list(searched),
+        patience=patience,
+        objective=objective,
+        own=list(own),
+        kinds=tuple(kind for spec in specs.values() if (kind := trainer_kind(spec))),
+    )
 
 
 def _read_one(
@@ -205,7 +225,14 @@ def show(found: Found, frame: pd.DataFrame, form: Format) -> None:
             elif set(COLUMNS) <= set(frame.columns):
                 console, title = make_console(), found.title
                 print_results(
-                    console, frame, found.records, found.parameters, title=title, kinds=found.kinds
+                    console,
+                    frame,
+                    found.records,
+                    found.parameters,
+                    title=title,
+                    objective=found.objective,
+                    own=found.own,
+                    kinds=found.kinds,
                 )
                 for name, cost in found.patience.items():
                     print_patience(console, cost, title=name if "sweep" in frame else "")

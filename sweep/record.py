@@ -6,7 +6,6 @@ Epochs and steps are counted from 0, as in the formulas (the geometric factor is
 
 from __future__ import annotations
 
-import math
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 
 from sweep.diagnosis import Diagnosis
 from sweep.errors import SweepError
+from sweep.objective import DICE, Objective
 from sweep.strict_json import finite_fields, known_fields
 
 ParameterValue = bool | int | float | str | None
@@ -36,7 +36,7 @@ class Status(StrEnum):
 
     @property
     def has_result(self) -> bool:
-        """True where the validation Dice may be compared with that of other trials."""
+        """True where what it reached may be compared with other trials."""
         return self in (Status.COMPLETED, Status.EARLY_STOPPED, Status.PRUNED)
 
 
@@ -230,6 +230,7 @@ class TrialRecord:
         preset: name of the preset that it trains; None where the searcher proposed it.
         replicate: of which trial it is one; None for the trials of the search itself.
         test: its scores on the test split, a case each; empty where it was not evaluated there.
+        objective: what it is judged by, as all trials of its sweep.
     """
 
     trial_id: str
@@ -240,6 +241,7 @@ class TrialRecord:
     preset: str | None = None
     replicate: Replicate | None = None
     test: tuple[CaseScore, ...] = ()
+    objective: Objective = DICE
 
     @property
     def status(self) -> Status:
@@ -247,12 +249,23 @@ class TrialRecord:
 
     @property
     def best(self) -> EpochMetrics | None:
-        """The epoch of the highest validation Dice, the earliest of equals; None if there is none.
+        """The epoch of the best value of the objective, the earliest of equals; None without any.
 
-        Epochs without a finite Dice are passed over: a NaN never hides a value.
+        Epochs without a finite value are passed over: a NaN never hides a value.
         """
-        measured = [e for e in self.history if e.val_dice is not None and math.isfinite(e.val_dice)]
-        return max(measured, key=lambda e: (e.val_dice, -e.epoch), default=None)
+        return self.objective.best(self.history)
+
+    @property
+    def value(self) -> float | None:
+        """What the objective is in the best epoch, by which a trial with a result is ranked."""
+        best = self.best
+        return None if best is None else self.objective.value(best)
+
+    @property
+    def score(self) -> float | None:
+        """The same as a score, of which more is better; None for a trial that has no result."""
+        best = self.best if self.status.has_result else None
+        return None if best is None else self.objective.score(best)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -281,6 +294,11 @@ class Observer(Protocol):
         """The trial waits for a worker; it has gone on when it reports its next epoch."""
 
     def trial_ended(self, record: TrialRecord) -> None: ...
+
+
+def objective_of(records: Iterable[TrialRecord]) -> Objective:
+    """What the trials of a sweep are judged by; the default where there is no trial."""
+    return next((record.objective for record in records), DICE)
 
 
 def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:

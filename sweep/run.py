@@ -75,7 +75,7 @@ def command(
         bool, typer.Option("--verbose", "-v", help="Show what Ray and the libraries say.")
     ] = False,
 ) -> None:
-    """Run a sweep: train its trials, stop the diverging ones, rank the rest by validation Dice."""
+    """Run a sweep: train its trials, stop the diverging ones, rank the rest by the objective."""
     with exit_codes():
         from sweep.console.words import print_warnings
         from sweep.engine.ending import Ending
@@ -261,8 +261,8 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
         console.print(words, soft_wrap=True, highlight=False, markup=False)
 
     trials = spec.trials + most_replicates(spec)
-    monitoring = Monitoring(Tally(trials), show.dashboard, announce)
-    progress = Progress(trials, spec.extents.most_epochs)
+    monitoring = Monitoring(Tally(trials, spec.judged_by), show.dashboard, announce)
+    progress = Progress(trials, spec.extents.most_epochs, objective=spec.judged_by)
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
     with (
         tracking(spec.tracking, tracked, warn) as trackers,
@@ -294,6 +294,7 @@ def _test(spec: SweepSpec, store: Store, console: Console) -> None:
 
 
 def _show(spec: SweepSpec, site: Site, ranking: Ranking, console: Console) -> None:
+    from sweep.analysis.columns import own_metrics
     from sweep.console.results import print_patience, print_results
 
     print_results(
@@ -302,6 +303,8 @@ def _show(spec: SweepSpec, site: Site, ranking: Ranking, console: Console) -> No
         ranking.records,
         list(spec.space),
         title=spec.name,
+        objective=spec.judged_by,
+        own=own_metrics(spec.model_dump(include={"trainer"}), ranking.records),
         kinds=[spec.trainer.kind],
     )
     if ranking.patience is not None:

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 
 @dataclass(slots=True, kw_only=True)
 class EarlyStopping:
-    """Stops after ``patience`` epochs in a row that do not improve validation Dice.
+    """Stops after ``patience`` epochs in a row that do not improve the score.
 
-    An epoch improves when its Dice exceeds the last improvement by more than ``min_delta``. Epochs
+    A score is the objective turned so that more is better (`sweep.objective`). An epoch improves
+    when its score exceeds that of the last improvement by more than ``min_delta``. Epochs
     before ``first_epoch`` may improve but are never counted against patience: a network that has
     not started to learn, or whose geometric loss is still rising, is not stuck.
 
     Args:
         patience: epochs; None never stops.
-        min_delta: in Dice.
+        min_delta: of the score.
         first_epoch: the first epoch, from 0, that can count against patience.
     """
 
@@ -31,7 +32,7 @@ class EarlyStopping:
     waited: int = 0
 
     def update(self, epoch: int, value: float | None) -> bool:
-        """Take one epoch's validation Dice (None: not measurable); True when it is time to stop."""
+        """Take one epoch's score (None: not measured); True when it is time to stop."""
         if value is not None and value > self.reference + self.min_delta:
             self.reference = value
             self.waited = 0
@@ -45,7 +46,7 @@ class EarlyStopping:
         return self.patience is not None and self.waited >= self.patience
 
     def replay(self, curve: Iterable[tuple[int, float | None]]) -> int | None:
-        """Take a recorded curve of (epoch, Dice) up to where it stops.
+        """Take a recorded curve of (epoch, score) up to where it stops.
 
         Returns:
             the number of epochs that are trained then; None where it does not stop.

@@ -180,7 +180,12 @@ def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tr
         write_end(paths, outcome)
         discard(paths, best=outcome.status is Status.DIVERGED)
         record = TrialRecord(
-            trial_id=name, number=0, parameters={}, history=tuple(history), outcome=outcome
+            trial_id=name,
+            number=0,
+            parameters={},
+            history=tuple(history),
+            outcome=outcome,
+            objective=settings.judged_by,
         )
         for observer in observers:
             observer.trial_ended(record)

@@ -27,7 +27,8 @@ def loaded(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["sweep.record", "sweep.errors", "sweep.stopping", "sweep.codebase"]
+    "module",
+    ["sweep.record", "sweep.objective", "sweep.errors", "sweep.stopping", "sweep.codebase"],
 )
 def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
     assert loaded(f"import {module}") - sys.stdlib_module_names == {"sweep"}
@@ -149,7 +150,16 @@ def test_no_module_takes_part_in_an_import_cycle() -> None:
 
 
 LAYERS = [
-    {"errors", "record", "diagnosis", "strict_json", "stopping", "codebase", "interrupted"},
+    {
+        "errors",
+        "record",
+        "objective",
+        "diagnosis",
+        "strict_json",
+        "stopping",
+        "codebase",
+        "interrupted",
+    },
     {"spec"},
     {"store", "data", "search"},
     {"trainer", "nnunet", "analysis"},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.confirmation import Confirmation
 from sweep.analysis.held_out import HeldOut
-from sweep.record import ParameterValue, TrialRecord
+from sweep.objective import DICE, VAL_DICE, Objective
+from sweep.record import ParameterValue, TrialRecord, objective_of
+from sweep.spec.objective import OTHER_COLUMNS
 from sweep.spec.presets import BASELINE
 from sweep.strict_json import finite_or_none
 
@@ -33,57 +35,123 @@ CONFIRMED = "confirmed"
 their replicates, then the others by the Dice of their single run. The two are not compared."""
 
 
-def cells(record: TrialRecord) -> tuple[object, ...]:
-    """The cells of one row from ``trial_id`` on, in the order of `COLUMNS`."""
-    best = record.best
-    dice = best.val_dice if best else None
-    has_result = record.status.has_result
-    return (
-        record.trial_id,
-        str(record.status),
-        dice if has_result else None,
-        best.epoch if best and has_result else None,
-        len(record.history),
-        record.seconds,
-        record.outcome.cause if record.outcome else "",
-        None if has_result else dice,
-        finite_or_none(record.history[-1].val_dice) if record.history and has_result else None,
-    )
+def columns_of(objective: Objective) -> dict[str, str]:
+    """`COLUMNS`; where trials are judged by another metric than Dice, with its own before Dice."""
+    if objective.metric == VAL_DICE:
+        return COLUMNS
+    found: dict[str, str] = {}
+    for name, kind in COLUMNS.items():
+        if (own := _like(name, objective)) != name:
+            found[own] = "Float64"
+        found[name] = kind
+    return found
 
 
-def _dice(record: TrialRecord) -> float | None:
-    """Best validation Dice, where it may be compared."""
-    return record.best.val_dice if record.best and record.status.has_result else None
+def _like(name: str, objective: Objective) -> str:
+    """The column of the objective that says of it what this one says of Dice."""
+    if objective.metric == VAL_DICE:
+        return name
+    return {
+        "val_dice": objective.metric,
+        "val_dice_before_end": f"{objective.metric}_before_end",
+        "last_dice": f"last_{objective.metric}",
+    }.get(name, name)
+
+
+def cells(record: TrialRecord) -> dict[str, object]:
+    """The cells of one row by the names of `columns_of`, without its rank."""
+    best, objective, has_result = record.best, record.objective, record.status.has_result
+    found: dict[str, object] = {
+        "trial_id": record.trial_id,
+        "status": str(record.status),
+        "best_epoch": best.epoch if best and has_result else None,
+        "epochs": len(record.history),
+        "seconds": record.seconds,
+        "cause": record.outcome.cause if record.outcome else "",
+    }
+    last = record.history[-1] if record.history and has_result else None
+    for judged in (DICE, objective):  # of Dice as the contract names it, whatever is judged by
+        value = judged.value(best) if best else None
+        found |= {
+            _like("val_dice", judged): value if has_result else None,
+            _like("val_dice_before_end", judged): None if has_result else value,
+            _like("last_dice", judged): judged.value(last) if last else None,
+        }
+    return found
+
+
+def _value(record: TrialRecord) -> float | None:
+    """The objective of its best epoch, where it may be compared."""
+    return record.value if record.status.has_result else None
 
 
 def deltas(ranked: Sequence[TrialRecord]) -> dict[str, list[float | None]]:
-    """``delta_PRESET`` → how far each trial's Dice lies above that preset's."""
-    dice = [_dice(record) for record in ranked]
-    presets = {r.preset: d for r, d in zip(ranked, dice, strict=True) if r.preset and d is not None}
+    """``delta_PRESET`` → each trial's value of the objective minus that preset's."""
+    values = [_value(record) for record in ranked]
+    presets = {
+        r.preset: v for r, v in zip(ranked, values, strict=True) if r.preset and v is not None
+    }
     return {
-        f"delta_{name}": [None if one is None else one - presets[name] for one in dice]
+        f"delta_{name}": [None if one is None else one - presets[name] for one in values]
         for name in sorted(presets, key=lambda name: (name != BASELINE, name))
     }
 
 
 def metrics(ranked: Sequence[TrialRecord]) -> dict[str, list[float | None]]:
-    """Metric → its value at each trial's best epoch; those of the validation beside Dice."""
+    """Metric → its value at each trial's best epoch; those of the validation beside Dice.
+
+    One that is named like another column of a ranking stands as ``metrics/NAME``.
+    """
     at_best = [
         record.best.metrics if record.best and record.status.has_result else {} for record in ranked
     ]
     names = dict.fromkeys(name for measured in at_best for name in measured)
-    return {name: [finite_or_none(measured.get(name)) for measured in at_best] for name in names}
+    return {
+        metric_column(name): [finite_or_none(measured.get(name)) for measured in at_best]
+        for name in names
+    }
+
+
+def own_metrics(spec: Mapping[str, Any], records: Iterable[TrialRecord]) -> list[str]:
+    """Columns of the metrics that a trainer of the user's own returned; none of the others, which
+    measure the same in every sweep.
+
+    Args:
+        spec: the values of the effective spec.
+    """
+    trainer = spec.get("trainer")
+    if not isinstance(trainer, Mapping) or trainer.get("kind") != "custom":
+        return []
+    return list(metrics(list(records)))
+
+
+def metric_column(name: str) -> str:
+    """The column of a further metric of the validation."""
+    return f"metrics/{name}" if name in OTHER_COLUMNS or name in COLUMNS else name
+
+
+def confirmed_names(objective: Objective) -> tuple[str, str, str]:
+    """Columns of the mean over replicates and of its interval: ``mean_dice``, ``mean_hd95``."""
+    name = "dice" if objective.metric == VAL_DICE else objective.metric
+    return f"mean_{name}", f"{name}_low", f"{name}_high"
 
 
 def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) -> dict[str, Any]:
-    """The columns that only finalists fill, after the one that says who is one."""
+    """The columns that only finalists fill, after the one that says who is one.
+
+    ``mean_dice``, of another objective ``mean_NAME``.
+    """
     import pandas as pd
 
     found = [confirmed.of(record.trial_id) for record in ranked]
+    objective = objective_of(ranked)
+    turned = objective.turned
+    mean, low, high = confirmed_names(objective)
+    ends = [objective.interval(one.low, one.high) if one else (None, None) for one in found]
     numbers = {
-        "mean_dice": [finite_or_none(one.mean) if one else None for one in found],
-        "dice_low": [finite_or_none(one.low) if one else None for one in found],
-        "dice_high": [finite_or_none(one.high) if one else None for one in found],
+        mean: [None if one is None or not one.scores else turned(one.mean) for one in found],
+        low: [finite_or_none(end) for end, _ in ends],
+        high: [finite_or_none(end) for _, end in ends],
         "p_best": [one.p_best if one else None for one in found],
     }
     counts = {

@@ -25,8 +25,8 @@ class Finalist:
     Args:
         record: the trial of the search.
         replicates: all that were started, by seed and fold.
-        scores: (seed, fold) → best validation Dice. Those that diverged, failed or have not ended
-            have none.
+        scores: (seed, fold) → best value of the objective as a score, of which more is better
+            (`sweep.objective`). Those that diverged, failed or have not ended have none.
         mean: of the scores, each fold counting the same; NaN where there is none.
         low, high: 95 % interval of the mean, see `sweep.analysis.contest.interval`.
         p_best: probability that its mean is the highest of all that are compared; None where
@@ -141,9 +141,8 @@ def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
 
 
 def score(replicate: TrialRecord) -> float | None:
-    """Dice that a replicate counts with; None where it diverged, failed or has not ended."""
-    has_one = replicate.status.has_result and replicate.best is not None
-    return replicate.best.val_dice if has_one and replicate.best else None
+    """Score that a replicate counts with; None where it diverged, failed or has not ended."""
+    return replicate.score
 
 
 def _finalist(record: TrialRecord, replicates: Sequence[TrialRecord]) -> Finalist | None:
@@ -155,11 +154,12 @@ def _finalist(record: TrialRecord, replicates: Sequence[TrialRecord]) -> Finalis
 
 def _measured(one: Finalist, by_fold: bool) -> Finalist:
     low, high = interval(one.scores, by_fold=by_fold)
+    least, greatest = one.record.objective.bounds  # no mean lies outside
     return replace(
         one,
         mean=mean_of(one.scores, by_fold=by_fold),
-        low=low if math.isnan(low) else max(0.0, low),  # no mean Dice lies outside
-        high=high if math.isnan(high) else min(1.0, high),
+        low=low if math.isnan(low) else max(least, low),
+        high=high if math.isnan(high) else min(greatest, high),
     )
 
 

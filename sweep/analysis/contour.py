@@ -1,4 +1,4 @@
-"""Validation Dice over the two parameters that matter most for it."""
+"""The objective over the two parameters that matter most for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.importance import by_importance
 from sweep.analysis.results import Results
 from sweep.analysis.style import INK, LIGHT_TO_DARK, finished, thinned
-from sweep.analysis.words import dice
+from sweep.objective import Objective
 
 Floats = NDArray[np.float64]
 
@@ -27,11 +27,11 @@ LEAST_TRIALS = 8
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """A smoothed Dice over two axes.
+    """A smoothed value over two axes.
 
     Args:
         x, y: positions of the grid, `[GRID]` each.
-        mean: kernel-weighted mean of Dice, `[GRID, GRID]` (y, x); NaN where too little is known.
+        mean: kernel-weighted mean, `[GRID, GRID]` (y, x); NaN where too little is known.
         weight: trials' worth of evidence, the same shape.
     """
 
@@ -46,7 +46,7 @@ def smoothed(x: Floats, y: Floats, values: Floats) -> Surface:
 
     Args:
         x, y: positions of the trials, `[N]`.
-        values: their Dice, `[N]`.
+        values: what they reached, `[N]`.
 
     Source: Nadaraya, "On Estimating Regression", 1964.
     """
@@ -61,13 +61,13 @@ def smoothed(x: Floats, y: Floats, values: Floats) -> Surface:
 
 
 def dice_contour(results: Results) -> Exhibit:
-    """Smoothed Dice over the two most important parameters, with its trials."""
+    """The objective, smoothed, over the two most important parameters, with its trials."""
     names = by_importance(results)[:2]
     drawable = len(names) == 2 and len(results.ranked_inside) >= LEAST_TRIALS
     figure, finding = _figure(results, names) if drawable else (None, _too_little(results))
     return Exhibit(
         name="contour",
-        title="Dice over two parameters",
+        title=f"{results.objective.short} over two parameters",
         finding=finding,
         reading=(
             "The two that matter most by fANOVA. A mean of the trials around each place, weighted "
@@ -92,24 +92,28 @@ def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
         np.array([axis.position(record.parameters[axis.name]) for record in results.ranked_inside])
         for axis in (x_axis, y_axis)
     )
-    values = np.array([results.dice[record.trial_id] for record in results.ranked_inside])
-    surface = smoothed(x, y, values)
+    values = np.array([results.values[record.trial_id] for record in results.ranked_inside])
+    surface, objective = smoothed(x, y, values), results.objective
     figure = go.Figure(
         go.Contour(
             x=surface.x,
             y=surface.y,
-            z=[[None if np.isnan(v) else round(float(v), 5) for v in row] for row in surface.mean],
+            z=[[None if np.isnan(v) else float(f"{v:.7g}") for v in row] for row in surface.mean],
             colorscale=LIGHT_TO_DARK,
+            reversescale=objective.mode == "min",  # the better, the darker
             line={"width": 0.8, "color": INK},
-            colorbar={"title": "Dice", "thickness": 12},
-            hovertemplate="smoothed Dice %{z:.4f}<extra></extra>",
+            colorbar={"title": objective.short, "thickness": 12},
+            hovertemplate=f"smoothed {objective.short} %{{z:{objective.d3}}}<extra></extra>",
         )
     )
     shown = list(thinned(range(len(values)), 300))
     figure.add_scatter(
         x=[x[n] for n in shown],
         y=[y[n] for n in shown],
-        text=[f"{results.ranked_inside[n].trial_id}: Dice {values[n]:.4f}" for n in shown],
+        text=[
+            f"{results.ranked_inside[n].trial_id}: {objective.short} {objective.text(values[n])}"
+            for n in shown
+        ],
         mode="markers",
         marker={"size": 7, "color": "#ffffff", "line": {"color": INK, "width": 1}},
         hovertemplate="%{text}<extra></extra>",
@@ -122,16 +126,18 @@ def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
             ticktext=[text for _, text in axis.ticks],
             range=axis.span,
         )
-    return finished(figure, height=460, legend=False), _finding(surface, names)
+    return finished(figure, height=460, legend=False), _finding(surface, names, objective)
 
 
-def _finding(surface: Surface, names: list[str]) -> str:
+def _finding(surface: Surface, names: list[str], objective: Objective) -> str:
     if np.isnan(surface.mean).all():
         return "The trials lie too far apart for a smoothed picture."
     high, low = np.nanmax(surface.mean), np.nanmin(surface.mean)
-    at = np.unravel_index(np.nanargmax(surface.mean), surface.mean.shape)
+    best = np.nanargmax if objective.mode == "max" else np.nanargmin
+    at = np.unravel_index(best(surface.mean), surface.mean.shape)
+    text = objective.text
     return (
-        f"Over {names[0]} and {names[1]} the smoothed Dice goes from {dice(float(low))} to "
-        f"{dice(float(high))}; at its highest it rests on {surface.weight[at]:.1f} trials' worth "
-        "of evidence."
+        f"Over {names[0]} and {names[1]} the smoothed {objective.short} goes from "
+        f"{text(float(low))} to {text(float(high))}; at its {objective.highest} it rests on "
+        f"{surface.weight[at]:.1f} trials' worth of evidence."
     )

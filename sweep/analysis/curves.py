@@ -1,4 +1,4 @@
-"""Validation Dice over the epochs: the leaders, the others behind them, rungs and switch-ons."""
+"""The objective over the epochs: the leaders, the others behind them, rungs and switch-ons."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sweep.analysis.style import (
     finished,
     thinned,
 )
-from sweep.analysis.words import dice, listed, median, signed_dice
-from sweep.record import EpochMetrics, Status, TrialRecord
+from sweep.analysis.words import listed, median
+from sweep.record import EpochMetrics, Status, TrialRecord, objective_of
 from sweep.spec.strategy import TRAINED_EPOCHS_OF_A_TICK, trained_epochs
 
 MOST_CURVES = 120
@@ -34,8 +34,8 @@ MOST_MARKED = 40
 
 
 def learning_curves(results: Results) -> Exhibit:
-    """Validation Dice over epochs, with the switch-on of the geometric loss and the rungs."""
-    measured = [r for r in results.records if any(e.val_dice is not None for e in r.history)]
+    """The objective over epochs, with the switch-on of the geometric loss and the rungs."""
+    measured = [record for record in results.records if record.best is not None]
     leaders = results.ranked[:LEADING]
     others = [record for record in measured if record not in leaders]
     shown = thinned(others, MOST_CURVES)
@@ -59,7 +59,7 @@ def learning_curves(results: Results) -> Exhibit:
 
 
 def switch_on_steps(results: Results) -> list[float]:
-    """Change of Dice in the epoch in which the geometric loss switches on, for each ranked trial.
+    """Change of the objective in the epoch of the geometric loss's switch-on, of ranked trials.
 
     Trials without an epoch on both sides of it are passed over.
     """
@@ -68,7 +68,7 @@ def switch_on_steps(results: Results) -> list[float]:
         at = results.switch_on(record)
         if at is None or at == 0 or at >= len(record.history):
             continue
-        before, after = record.history[at - 1].val_dice, record.history[at].val_dice
+        before, after = map(record.objective.value, record.history[at - 1 : at + 1])
         if before is not None and after is not None:
             steps.append(after - before)
     return steps
@@ -76,11 +76,12 @@ def switch_on_steps(results: Results) -> list[float]:
 
 def _finding(results: Results) -> str:
     if not results.ranked:
-        return "No trial has a validation Dice that may be compared."
+        return f"No trial has a {results.objective.label} that may be compared."
     leader = results.ranked[0]
     assert leader.best is not None
     at = leader.best.epoch
-    told = f"{leader.trial_id} reached {dice(results.dice[leader.trial_id])} in epoch {at}"
+    text, signed = results.objective.text, results.objective.signed
+    told = f"{leader.trial_id} reached {text(results.values[leader.trial_id])} in epoch {at}"
     switch_on = results.switch_on(leader)
     if switch_on is not None and at >= switch_on:
         told += f", {at - switch_on} after its geometric loss switched on"
@@ -88,9 +89,9 @@ def _finding(results: Results) -> str:
     if not steps:
         return f"{told}."
     return (
-        f"{told}. In the epoch of the switch-on, Dice changed by {signed_dice(median(steps))} in "
-        f"the median of {len(steps)} trials (from {signed_dice(min(steps))} to "
-        f"{signed_dice(max(steps))})."
+        f"{told}. In the epoch of the switch-on, {results.objective.short} changed by "
+        f"{signed(median(steps))} in the median of {len(steps)} trials (from "
+        f"{signed(min(steps))} to {signed(max(steps))})."
     )
 
 
@@ -137,7 +138,7 @@ def _figure(
             annotation_position="bottom left",
         )
     figure.update_xaxes(title="epoch (from 0)", range=[-0.5, longest - 0.5])
-    figure.update_yaxes(title="validation Dice", tickformatstops=EVEN_DECIMALS)
+    figure.update_yaxes(title=results.objective.label, tickformatstops=EVEN_DECIMALS)
     return finished(figure, height=480)
 
 
@@ -151,7 +152,7 @@ def _own_rungs(results: Results, leaders: Sequence[TrialRecord]) -> go.Scatter:
             epoch = trained_epochs(rung, results.rampup_end(record)) - 1
             if epoch < len(record.history):
                 text = f"{record.trial_id} rung: {rung} epochs since its loss acts in full"
-                points.append((epoch, record.history[epoch].val_dice, text))
+                points.append((epoch, _at(record, epoch), text))
     return go.Scatter(
         x=[epoch for epoch, _, _ in points],
         y=[value for _, value, _ in points],
@@ -165,26 +166,27 @@ def _own_rungs(results: Results, leaders: Sequence[TrialRecord]) -> go.Scatter:
 
 
 def _leader(record: TrialRecord, place: int) -> go.Scatter:
+    d3 = record.objective.d3
     return go.Scatter(
         x=[epoch.epoch for epoch in record.history],
-        y=[epoch.val_dice for epoch in record.history],
+        y=[*map(record.objective.value, record.history)],
         mode="lines+markers",
         name=f"{place + 1}. {record.trial_id}",
         legendrank=place + 1,
         line={"color": LEADERS[place], "width": 2.2, "dash": DASHES[place]},
         marker={"symbol": SYMBOLS[place], "size": 5},
-        hovertemplate=f"{record.trial_id} epoch %{{x}}: %{{y:.4f}}<extra></extra>",
+        hovertemplate=f"{record.trial_id} epoch %{{x}}: %{{y:{d3}}}<extra></extra>",
     )
 
 
-def _thin(records: Iterable[TrialRecord], name: str, color: str, dash: str = "solid") -> go.Scatter:
+def _thin(records: Sequence[TrialRecord], name: str, color: str, dash: str = "solid") -> go.Scatter:
     """Many curves as one trace, with a gap after each."""
     x: list[int | None] = []
     y: list[float | None] = []
     text: list[str] = []
     for record in records:
         x += [*(epoch.epoch for epoch in record.history), None]
-        y += [*(epoch.val_dice for epoch in record.history), None]
+        y += [*map(record.objective.value, record.history), None]
         text += [record.trial_id] * (len(record.history) + 1)
     return go.Scatter(
         x=x,
@@ -193,7 +195,7 @@ def _thin(records: Iterable[TrialRecord], name: str, color: str, dash: str = "so
         mode="lines",
         name=name,
         line={"color": color, "width": 1, "dash": dash},
-        hovertemplate="%{text} epoch %{x}: %{y:.4f}<extra></extra>",
+        hovertemplate=f"%{{text}} epoch %{{x}}: %{{y:{objective_of(records).d3}}}<extra></extra>",
     )
 
 
@@ -201,7 +203,7 @@ def _ends(diverged: Sequence[TrialRecord], size: int) -> go.Scatter:
     last = [(record, _last_measured(record)) for record in diverged]
     return go.Scatter(
         x=[epoch.epoch for _, epoch in last],
-        y=[epoch.val_dice for _, epoch in last],
+        y=[record.objective.value(epoch) for record, epoch in last],
         text=[f"{r.trial_id}: {r.outcome.cause if r.outcome else ''}" for r, _ in last],
         mode="markers",
         name="last epoch before divergence",
@@ -215,7 +217,7 @@ def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
     for record in records:
         at = results.switch_on(record)
         if at is not None and at < len(record.history):
-            points.append((at, record.history[at].val_dice, record.trial_id))
+            points.append((at, _at(record, at), record.trial_id))
     return go.Scatter(
         x=[epoch for epoch, _, _ in points],
         y=[value for _, value, _ in points],
@@ -234,4 +236,10 @@ def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
 
 
 def _last_measured(record: TrialRecord) -> EpochMetrics:
-    return next(e for e in reversed(record.history) if e.val_dice is not None)
+    value = record.objective.value
+    return next(epoch for epoch in reversed(record.history) if value(epoch) is not None)
+
+
+def _at(record: TrialRecord, epoch: int) -> float | None:
+    """The objective of one epoch of a trial."""
+    return record.objective.value(record.history[epoch])

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweep.analysis.replay import TOLERANCE, enough
+from sweep.analysis.replay import enough
+from sweep.objective import Objective
 from sweep.record import ParameterValue, TrialRecord
 from sweep.spec.sweep import SweepSpec
 
-DICE, EPOCHS = "val_dice_at_enough", "epochs_at_enough"
+EPOCHS = "epochs_at_enough"
 PREFIX = "enough_"
 
 
@@ -17,7 +18,8 @@ def enough_columns(
     records: Sequence[TrialRecord], spec: SweepSpec | None
 ) -> dict[str, list[ParameterValue]]:
     """Columns, a value a record: ``enough_patience`` (likewise for whatever else is replayed), and
-    what the trial would have come to with it: ``val_dice_at_enough``, ``epochs_at_enough``.
+    what the trial would have come to with it: ``val_dice_at_enough`` (likewise of another
+    objective), ``epochs_at_enough``.
 
     All are None where the record cannot tell. A patience that is None beside a number of epochs
     is none at all. No columns where nothing is replayed.
@@ -30,12 +32,17 @@ def enough_columns(
         for key in spec.replayed
     }
     return settings | {
-        DICE: [one.replay.dice if one else None for one in found],
+        value_column(spec.judged_by): [one.replay.value if one else None for one in found],
         EPOCHS: [one.replay.epochs if one else None for one in found],
     }
 
 
-def enough_words(row: Mapping[str, Any]) -> list[str]:
+def value_column(objective: Objective) -> str:
+    """What the trial would have come to."""
+    return f"{objective.metric}_at_enough"
+
+
+def enough_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
     """The sentence of a row in which None stands for what is empty; none where it cannot tell."""
     if row.get(EPOCHS) is None:
         return []
@@ -45,6 +52,7 @@ def enough_words(row: Mapping[str, Any]) -> list[str]:
         if name.startswith(PREFIX)
     )
     return [
-        f"in this one run early_stopping.{setting} would have reached validation Dice {row[DICE]} "
-        f"after {row[EPOCHS]} of {row['epochs']} epochs (up to {TOLERANCE} less is tolerated)"
+        f"in this one run early_stopping.{setting} would have reached {objective.label} "
+        f"{row[value_column(objective)]} after {row[EPOCHS]} of {row['epochs']} epochs "
+        f"({objective.tolerance_words})"
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import plotly.graph_objects as go
 
 from sweep.analysis.confirmation import Confirmation, Finalist
@@ -10,25 +12,25 @@ from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.results import Results
 from sweep.analysis.style import INK, finished
 from sweep.analysis.verdict import on_test_split, selection_bias, verdict, warnings
-from sweep.analysis.words import dice
+from sweep.objective import Objective
 
 
 def confirmed_finalists(results: Results) -> Exhibit:
     """The leaders on further seeds."""
-    found = results.confirmation
+    found, objective = results.confirmation, results.objective
     return Exhibit(
         name="finalists",
         title="The leaders on further seeds",
         finding=_finding(results),
         reading=(
-            "Dots: best validation Dice of each replicate; one that diverged has none. Diamonds: "
-            f"their mean with its 95 % interval (Student's t, from {LEAST_UNITS} seeds or folds "
-            "on). Crosses: the run of the search, which chose the finalists and so does not "
-            "count. All ran on the same seeds and folds, so a difference can be sure although "
-            "intervals overlap: two finalists share a letter where they cannot be told apart. Of "
-            "several folds each counts once, with the mean over its seeds."
+            f"Dots: best {objective.label} of each replicate; one that diverged has none. "
+            "Diamonds: their mean with its 95 % interval (Student's t, from "
+            f"{LEAST_UNITS} seeds or folds on). Crosses: the run of the search, which chose the "
+            "finalists and so does not count. All ran on the same seeds and folds, so a difference "
+            "can be sure although intervals overlap: two finalists share a letter where they "
+            "cannot be told apart. Of several folds each counts once, with the mean over its seeds."
         ),
-        figure=_figure(found) if found else None,
+        figure=_figure(found, objective) if found else None,
     )
 
 
@@ -42,13 +44,14 @@ def _finding(results: Results) -> str:
     return f"{told} {on_test_split(tested)}" if tested is not None else told
 
 
-def _figure(found: Confirmation) -> go.Figure:
+def _figure(found: Confirmation, objective: Objective) -> go.Figure:
+    turned = objective.turned
     names = [_label(one) for one in found.finalists]
     figure = go.Figure()
     points = [
-        (name, value)
+        (name, turned(score))
         for name, one in zip(names, found.finalists, strict=True)
-        for value in one.scores.values()
+        for score in one.scores.values()
     ]
     figure.add_scatter(
         x=[value for _, value in points],
@@ -56,18 +59,19 @@ def _figure(found: Confirmation) -> go.Figure:
         name="replicate",
         mode="markers",
         marker={"symbol": "circle-open", "size": 7, "color": "#5c6b78"},
-        hovertemplate="%{y}: %{x:.4f}<extra></extra>",
+        hovertemplate=f"%{{y}}: %{{x:{objective.d3}}}<extra></extra>",
     )
-    searched = [one.record.best.val_dice if one.record.best else None for one in found.finalists]
+    searched = [one.record.value for one in found.finalists]
     figure.add_scatter(
         x=searched,
         y=names,
         name="in the search",
         mode="markers",
         marker={"symbol": "x-thin-open", "size": 9, "color": "#767676", "line": {"width": 2}},
-        hovertemplate="%{y}: %{x:.4f} in the search<extra></extra>",
+        hovertemplate=f"%{{y}}: %{{x:{objective.d3}}} in the search<extra></extra>",
     )
-    means = [one.mean if one.scores else None for one in found.finalists]
+    means = [turned(one.mean) if one.scores else None for one in found.finalists]
+    ends = [objective.interval(one.low, one.high) for one in found.finalists]
     figure.add_scatter(
         x=means,
         y=names,
@@ -77,15 +81,15 @@ def _figure(found: Confirmation) -> go.Figure:
         error_x={
             "type": "data",
             "symmetric": False,
-            "array": [_or_zero(one.high - one.mean) for one in found.finalists],
-            "arrayminus": [_or_zero(one.mean - one.low) for one in found.finalists],
+            "array": [_length(mean, high) for mean, (_, high) in zip(means, ends, strict=True)],
+            "arrayminus": [_length(low, mean) for mean, (low, _) in zip(means, ends, strict=True)],
             "color": INK,
             "thickness": 2,
         },
-        text=[_interval(one) for one in found.finalists],
-        hovertemplate="%{y}: mean %{x:.4f}, %{text}<extra></extra>",
+        text=[_interval(*end, objective) for end in ends],
+        hovertemplate=f"%{{y}}: mean %{{x:{objective.d3}}}, %{{text}}<extra></extra>",
     )
-    figure.update_xaxes(title="validation Dice")
+    figure.update_xaxes(title=objective.label)
     figure.update_yaxes(autorange="reversed", type="category")
     return finished(figure, height=140 + 44 * len(names))
 
@@ -98,11 +102,14 @@ def _label(one: Finalist) -> str:
     return f"{one.trial_id} ({', '.join(known)})" if known else one.trial_id
 
 
-def _interval(one: Finalist) -> str:
-    if one.low != one.low:  # NaN
+def _interval(low: float, high: float, objective: Objective) -> str:
+    if low != low:  # NaN
         return "too few for an interval"
-    return f"{dice(one.low)} to {dice(one.high)}"
+    return f"{objective.text(low)} to {objective.text(high)}"
 
 
-def _or_zero(length: float) -> float:
-    return 0.0 if length != length else length  # NaN: there is no interval
+def _length(low: float | None, high: float | None) -> float:
+    """0 where there is no mean, or no interval."""
+    if low is None or high is None or math.isnan(high - low):
+        return 0.0
+    return high - low

@@ -15,7 +15,7 @@ WITHOUT_CONFIRM = 5
 
 
 def finalists(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The first of the search by its best validation Dice, then the baseline where it is not there.
+    """The first of the search by its objective, then the baseline where it is not there.
 
     Of several trials with one and the same configuration only the first is one. The baseline is
     the control: whatever is gained is gained over it.
@@ -24,7 +24,7 @@ def finalists(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialReco
         spec: of the sweep.
         records: of all its trials.
     """
-    every = [record for record in best_first(searched(records)) if _has_dice(record)]
+    every = [record for record in best_first(searched(records)) if record.score is not None]
     found: dict[str, TrialRecord] = {}
     for record in every:
         if len(found) == _places(spec):
@@ -47,27 +47,30 @@ class Podium:
         self._best: dict[str, float] = {}
 
     def admits(self, record: TrialRecord) -> bool:
-        """Take in a trial that has ended with a Dice; False where it can be no finalist any more.
+        """Take in a trial that has ended with a score; False where it can be no finalist any more.
 
         Those that end later can only push it back. Nobody pushes the baseline.
         """
-        assert record.best is not None
-        assert record.best.val_dice is not None
-        own, dice = _configuration(record), record.best.val_dice
-        self._best[own] = max(dice, self._best.get(own, dice))
-        ahead = sum(other > dice for other in self._best.values())
+        assert record.score is not None
+        own, score = _configuration(record), record.score
+        self._best[own] = max(score, self._best.get(own, score))
+        ahead = sum(other > score for other in self._best.values())
         return ahead < self._places or record.preset == BASELINE
 
 
 def runs_of(records: Iterable[TrialRecord], trial_id: str) -> list[TrialRecord]:
     """The runs whose weights may stand for a configuration, in the order in which to take them.
 
-    Its replicates with a result, the highest validation Dice first, then the run of the search,
-    whose Dice is the reason why it was chosen.
+    Its replicates with a result, the best of the objective first, then the run of the search,
+    whose value is the reason why it was chosen.
     """
     records = list(records)
-    own = [record for record in records if record.trial_id == trial_id and _has_dice(record)]
-    of = [r for r in records if r.replicate and r.replicate.of == trial_id and _has_dice(r)]
+    own = [record for record in records if record.trial_id == trial_id and record.score is not None]
+    of = [
+        record
+        for record in records
+        if record.replicate and record.replicate.of == trial_id and record.score is not None
+    ]
     return [*sorted(of, key=place), *own]
 
 
@@ -100,7 +103,3 @@ def _places(spec: SweepSpec) -> int:
 
 def _configuration(record: TrialRecord) -> str:
     return repr((record.preset, sorted(record.parameters.items())))
-
-
-def _has_dice(record: TrialRecord) -> bool:
-    return record.status.has_result and record.best is not None

@@ -9,7 +9,7 @@ from itertools import pairwise
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.results import Results
 from sweep.analysis.verdict import caution, on_test_split, selection_bias, verdict, warnings
-from sweep.analysis.words import dice, median, status, trials
+from sweep.analysis.words import median, status, trials
 from sweep.record import Status, TrialRecord
 from sweep.spec.presets import BASELINE
 from sweep.spec.wording import counted
@@ -31,12 +31,15 @@ def headline(results: Results) -> str:
         return verdict(results.confirmation)
     first = results.ranked[0]
     assert first.best is not None
-    (leader, reached), *others = results.dice.items()
-    told = f"{leader} leads with validation Dice {dice(reached)} (epoch {first.best.epoch})"
+    objective = results.objective
+    (leader, reached), *others = results.scores.items()
+    value = objective.text(objective.turned(reached))
+    told = f"{leader} leads with {objective.label} {value} (epoch {first.best.epoch})"
     if not others:
         return f"{told}; no other trial has a result."
     second, next_best = others[0]
-    return f"{told}, {dice(reached - next_best)} ahead of {second}{_over_baseline(results)}."
+    lead = objective.text(reached - next_best)
+    return f"{told}, {lead} ahead of {second}{_over_baseline(results)}."
 
 
 def caveat(results: Results) -> str:
@@ -55,12 +58,13 @@ def _one_seed(results: Results) -> str:
     told = "One seed each: differences between configurations and between seeds are not told apart."
     if wobble is None:
         return told
-    reached, *others = results.dice.values()
+    reached, *others = results.scores.values()
     close = sum(reached - other <= wobble for other in others)
+    objective = results.objective
     return (
-        f"{told} Around its best epoch the leader's own Dice moves by {dice(wobble)} from one "
-        f"epoch to the next, and {counted(close, 'other trial')} {'is' if close == 1 else 'are'}"
-        " within that of it."
+        f"{told} Around its best epoch the leader's own {objective.short} moves by "
+        f"{objective.text(wobble)} from one epoch to the next, and {counted(close, 'other trial')} "
+        f"{'is' if close == 1 else 'are'} within that of it."
     )
 
 
@@ -96,8 +100,10 @@ def _over_baseline(results: Results) -> str:
     baseline = next((r.trial_id for r in results.ranked if r.preset == BASELINE), None)
     if baseline is None or baseline == results.ranked[0].trial_id:
         return ""
-    gain = results.dice[results.ranked[0].trial_id] - results.dice[baseline]
-    return f" and {dice(gain)} above the baseline ({baseline})"
+    gain = results.scores[results.ranked[0].trial_id] - results.scores[baseline]
+    objective = results.objective
+    where = "above" if objective.mode == "max" else "below"
+    return f" and {objective.text(gain)} {where} the baseline ({baseline})"
 
 
 def _without_winner(results: Results) -> str:
@@ -110,10 +116,11 @@ def _without_winner(results: Results) -> str:
 
 
 def _wobble(record: TrialRecord) -> float | None:
-    """Median absolute change of Dice from epoch to epoch around the best one."""
+    """Median absolute change of the objective from epoch to epoch around the best one."""
     assert record.best is not None
     at = record.best.epoch
     window = record.history[max(0, at - AROUND) : at + AROUND + 1]
-    measured: Sequence[float] = [e.val_dice for e in window if e.val_dice is not None]
+    curve = map(record.objective.value, window)
+    measured: Sequence[float] = [value for value in curve if value is not None]
     changes = [abs(b - a) for a, b in pairwise(measured)]
     return median(changes) if len(changes) >= AROUND else None

@@ -1,4 +1,4 @@
-"""Which parameters matter: for validation Dice, and for divergence."""
+"""Which parameters matter: for the objective, and for divergence."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class Importance:
 
 @lru_cache(maxsize=1)
 def importance_for_dice(results: Results) -> Importance | None:
-    """For the best validation Dice of the ranked trials; None where too few say anything."""
-    return _importance(results, results.ranked_inside, results.dice, leading=True)
+    """For the best value of the ranked trials; None where too few say anything."""
+    return _importance(results, results.ranked_inside, results.scores, leading=True)
 
 
 @lru_cache(maxsize=1)
@@ -92,22 +92,24 @@ def _hazard(exposures: Sequence[Exposure]) -> Floats:
 
 
 def by_importance(results: Results) -> list[str]:
-    """The varied parameters, the one that matters most for Dice first."""
+    """The varied parameters, the one that matters most for the objective first."""
     found = importance_for_dice(results)
     shares = found.shares if found else {}
     return sorted(results.varied, key=lambda name: -shares.get(name, 0.0))
 
 
 def dice_importance(results: Results) -> Exhibit:
-    """Which parameters decide about validation Dice."""
-    found = importance_for_dice(results)
+    """Which parameters decide about the objective."""
+    found, objective = importance_for_dice(results), results.objective
     return Exhibit(
         name="importance-dice",
-        title="What decides about validation Dice",
-        finding=_finding(found, len(results.ranked_inside), "the differences in Dice"),
+        title=f"What decides about {objective.label}",
+        finding=_finding(
+            found, len(results.ranked_inside), f"the differences in {objective.short}"
+        ),
         reading=(
-            "fANOVA splits the variance of the best validation Dice of the trials with a result "
-            "among the parameters (pruned ones count with the Dice they had reached, diverged ones "
+            f"fANOVA splits the variance of the best {objective.label} of the trials with a result "
+            "among the parameters (pruned ones count with what they had reached, diverged ones "
             "are left out); PED-ANOVA asks what sets the best quarter of them apart. Where the two "
             "disagree, neither is to be trusted. Shares always sum to 100 %, also those of noise: "
             "the explained variance says whether there was anything to share."

@@ -11,7 +11,6 @@ from sweep.analysis.axes import even_words, round_numbers, short_names, words
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.results import Results
 from sweep.analysis.style import LIGHT_TO_DARK, finished, thinned
-from sweep.analysis.words import dice
 from sweep.record import Status, TrialRecord
 
 MOST_LINES = 300
@@ -20,7 +19,7 @@ LEAST_TRIALS = 8
 
 
 def parallel_coordinates(results: Results) -> Exhibit:
-    """One line a trial through the axes of all varied parameters and its Dice."""
+    """One line a trial through the axes of all varied parameters and what it reached."""
     names = results.varied
     trials = [record for record in results.inside if record.status is not Status.FAILED]
     shown = thinned(trials, MOST_LINES)
@@ -29,7 +28,8 @@ def parallel_coordinates(results: Results) -> Exhibit:
         title="All parameters at once",
         finding=_finding(results),
         reading=(
-            "Each line is a trial: the darker, the higher its Dice; those that end at “none” "
+            f"Each line is a trial: the darker, the {results.objective.better} its "
+            f"{results.objective.short}; those that end at “none” "
             "on the last axis diverged. Drag along an axis to keep only the lines that pass "
             "there."
             + (f" {len(shown)} of {len(trials)} are drawn." if len(shown) < len(trials) else "")
@@ -54,9 +54,10 @@ def _finding(results: Results) -> str:
     ]
     inside = sum(places[0] <= place <= places[-1] for place in others)
     return (
-        f"The best {len(best)} of {len(results.ranked_inside)} trials (Dice from "
-        f"{dice(results.dice[best[-1].trial_id])}) agree most on {name}: {where}, "
-        f"where {inside} of the {len(others)} others lie too."
+        f"The best {len(best)} of {len(results.ranked_inside)} trials "
+        f"({results.objective.short} from "
+        f"{results.objective.text(results.values[best[-1].trial_id])}) agree most on {name}: "
+        f"{where}, where {inside} of the {len(others)} others lie too."
     )
 
 
@@ -67,10 +68,12 @@ def _span(results: Results, name: str, records: Sequence[TrialRecord]) -> float:
 
 def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]) -> go.Figure:
     short = short_names(results.parameters)
-    reached = [results.dice[record.trial_id] for record in results.ranked_inside]
+    objective = results.objective
+    reached = [results.values[record.trial_id] for record in results.ranked_inside]
     low, high = min(reached), max(reached)
-    floor = low - 0.15 * max(high - low, 1e-3)
-    values = [results.dice.get(record.trial_id, floor) for record in shown]
+    edge = results.edge(0.15)
+    values = [results.values.get(record.trial_id, edge) for record in shown]
+    scores = [objective.turned(value) for value in values]
     dimensions: list[dict[str, Any]] = [
         {
             "label": short[name],
@@ -84,17 +87,22 @@ def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]
     ticks = round_numbers(low, high)
     dimensions.append(
         {
-            "label": "best val Dice",
+            "label": f"best {objective.heading}",
             "values": values,
-            "range": [floor, high],
-            "tickvals": [floor, *ticks],
+            "range": [min(low, edge), max(high, edge)],
+            "tickvals": [edge, *ticks],
             "ticktext": ["none", *even_words(ticks)],
         }
     )
     figure = go.Figure(
         go.Parcoords(
             dimensions=dimensions,
-            line={"color": values, "colorscale": LIGHT_TO_DARK, "cmin": floor, "cmax": high},
+            line={
+                "color": scores,
+                "colorscale": LIGHT_TO_DARK,
+                "cmin": objective.turned(edge),
+                "cmax": max(map(objective.turned, reached)),
+            },
             labelfont={"size": 12},
         )
     )

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from sweep.analysis.exhibit import Exhibit
-from sweep.analysis.replay import LEAST_CURVES, TOLERANCE, Tradeoff, tradeoff
+from sweep.analysis.replay import LEAST_CURVES, Tradeoff, tradeoff
 from sweep.analysis.results import Results
 from sweep.analysis.style import INK, finished
 from sweep.analysis.words import percent
@@ -16,7 +16,7 @@ from sweep.spec.wording import counted
 
 
 def patience_tradeoff(results: Results) -> Exhibit:
-    """For each patience the Dice lost and the epochs spent."""
+    """For each patience what is lost and the epochs spent."""
     found = tradeoff(results.spec, results.records)
     return Exhibit(
         name="patience",
@@ -25,8 +25,9 @@ def patience_tradeoff(results: Results) -> Exhibit:
         reading=(
             "Recorded curves replayed through the trainer's own early stopping, with each trial's "
             "own warm-up and whatever else of early stopping is not compared. Pruned trials are "
-            "left out, and so are curves that their own patience cut short of the question. Best "
-            "Dice can only grow with patience, so what counts is what a shorter one loses."
+            "left out, and so are curves that their own patience cut short of the question. The "
+            f"best {results.objective.short} can only improve with patience, so what counts is "
+            "what a shorter one loses."
         ),
         figure=_figure(found) if found else None,
     )
@@ -37,18 +38,20 @@ def _finding(results: Results, found: Tradeoff | None) -> str:
         few = "No trial" if results.spec.replayed else f"Fewer than {LEAST_CURVES} trials"
         return f"{few} ran on to where early stopping ends it: nothing to replay."
     step, longest, curves = found.enough, found.steps[-1], counted(found.curves, "curve")
+    text, short = found.objective.text, found.objective.short
+    tolerance = f"{found.tolerance:.3g}"
     if not found.is_telling:
         return found.too_few
     if step is longest:
         return (
             f"No {found.heading} under {longest.label}, the longest that {curves} can answer for, "
-            f"stays within {TOLERANCE} Dice of it."
+            f"stays within {tolerance} {short} of it."
         )
     saved = 1 - step.epochs / longest.epochs
     return (
         f"{found.heading.capitalize()} {step.label} is enough: the average of "
-        f"{counted(found.curves, 'trial')} loses {step.lost:.4f} Dice against {longest.label} (at "
-        f"most {TOLERANCE} is tolerated; the worst loses {step.most_lost:.4f}) and it saves "
+        f"{counted(found.curves, 'trial')} loses {text(step.lost)} {short} against {longest.label} "
+        f"(at most {tolerance} is tolerated; the worst loses {text(step.most_lost)}) and it saves "
         f"{percent(saved)} of {longest.epochs} epochs."
     )
 
@@ -74,9 +77,9 @@ def _figure(found: Tradeoff) -> go.Figure:
             col=1,
         )
     figure.add_hline(
-        y=TOLERANCE,
+        y=found.tolerance,
         line={"color": INK, "width": 1, "dash": "dash"},
-        annotation={"text": f"tolerated: {TOLERANCE}", "font": {"size": 11}},
+        annotation={"text": f"tolerated: {found.tolerance:.3g}", "font": {"size": 11}},
         row=1,
         col=1,
     )
@@ -96,6 +99,6 @@ def _figure(found: Tradeoff) -> go.Figure:
     )
     figure.update_xaxes(type="category", row=1, col=1)
     figure.update_xaxes(title=found.heading, type="category", row=2, col=1)
-    figure.update_yaxes(title="Dice lost", row=1, col=1, rangemode="tozero")
+    figure.update_yaxes(title=f"{found.objective.short} lost", row=1, col=1, rangemode="tozero")
     figure.update_yaxes(title="epochs spent", row=2, col=1)
     return finished(figure, height=460)

@@ -1,4 +1,4 @@
-"""The ranking of a sweep: by best validation Dice, with the diverged and the failed last."""
+"""The ranking of a sweep: by the best of its objective, with the diverged and the failed last."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.columns import (
-    COLUMNS,
     cells,
+    columns_of,
     confirmed_columns,
+    confirmed_names,
     deltas,
     metrics,
     parameter_column,
@@ -25,11 +26,17 @@ from sweep.analysis.held_out import cases_frame, held_out
 from sweep.analysis.replay import Tradeoff, tradeoff
 from sweep.analysis.replicates import replicates_frame
 from sweep.errors import InputError, one_line
-from sweep.record import Status, TrialRecord, searched
+from sweep.objective import Objective
+from sweep.record import Status, TrialRecord, objective_of, searched
 from sweep.spec.sweep import SweepSpec
 from sweep.store.files import atomic_write_text, read_text
 from sweep.store.layout import Layout
-from sweep.store.read import read_parameter_names, read_records, read_sweep
+from sweep.store.read import (
+    read_objective,
+    read_parameter_names,
+    read_records,
+    read_sweep,
+)
 from sweep.strict_json import finite_or_none
 
 if TYPE_CHECKING:
@@ -59,10 +66,10 @@ def ranking_frame(
     """One row a finished trial of the search, best first, in whatever order ``records`` are.
 
     Where the leaders were confirmed, they come first, by their replicates, and the column
-    ``confirmed`` divides them from the others: a mean over further seeds and the best Dice of one
-    run, which the search chose, are not compared. Trials with a result come by best validation
-    Dice (of equals the one with fewer epochs, then the earlier), after them those that never
-    measured one, then the diverged, then the failed.
+    ``confirmed`` divides them from the others: a mean over further seeds and the best of one run,
+    which the search chose, are not compared. Trials with a result come by the best of the
+    objective, validation Dice unless the sweep says otherwise (of equals the one with fewer epochs,
+    then the earlier), after them those that never measured one, then the diverged, then the failed.
 
     Args:
         records: of one sweep; unfinished trials are passed over.
@@ -70,14 +77,14 @@ def ranking_frame(
         spec: of the sweep, where it answers for some of them by replay.
 
     Returns:
-        Columns `COLUMNS`; ``preset`` where any trial is one; ``delta_PRESET``, the gain in
-        ``val_dice``, for each preset with a result; the metrics that were measured beside Dice, at
-        the best epoch; of finalists what `sweep.analysis.confirmation` says where there are
-        replicates, and what they reach on the test split; then one a parameter, then those of
-        `enough_columns` where there is a ``spec`` that asks for them.
+        Columns `columns_of`; ``preset`` where any trial is one; ``delta_PRESET``, the objective
+        minus that of the preset, for each preset with a result; the metrics that were measured
+        beside Dice, at the best epoch; of finalists what `sweep.analysis.confirmation` says where
+        there are replicates, and what they reach on the test split; then one a parameter, then
+        those of `enough_columns` where there is a ``spec`` that asks for them.
 
-        ``val_dice`` and all that belongs to it are empty for diverged and failed trials, so that no
-        sort by Dice surfaces them; what they had reached is in ``val_dice_before_end``.
+        ``val_dice``, the objective and all that belongs to it are empty for diverged and failed
+        trials, so that no sort surfaces them; what they had reached is in ``val_dice_before_end``.
         ``best_epoch`` counts from 0, ``epochs`` is a number of them.
     """
     import pandas as pd
@@ -87,10 +94,11 @@ def ranking_frame(
     if confirmed is not None:
         means = {one.trial_id: n for n, one in enumerate(confirmed.finalists)}
         ranked.sort(key=lambda record: means.get(record.trial_id, len(means)))
-    rows = [(rank, *cells(record)) for rank, record in enumerate(ranked, start=1)]
+    objective = objective_of(records)
+    rows = [{"rank": rank, **cells(record)} for rank, record in enumerate(ranked, start=1)]
     columns: dict[str, Any] = {
-        name: pd.array([row[column] for row in rows], dtype=dtype)  # type: ignore[call-overload]
-        for column, (name, dtype) in enumerate(COLUMNS.items())
+        name: pd.array([row[name] for row in rows], dtype=dtype)  # type: ignore[call-overload]
+        for name, dtype in columns_of(objective).items()
     }
     presets = [record.preset for record in ranked]
     if any(presets):
@@ -119,7 +127,7 @@ def unfinished(records: Iterable[TrialRecord]) -> int:
 
 def winner(frame: pd.DataFrame) -> str | None:
     """The first trial of a ranking as `ranking_frame` sorts it, where it has a result."""
-    first = frame[frame["val_dice"].notna()].head(1)
+    first = frame[frame["best_epoch"].notna()].head(1)
     return None if first.empty else str(first["trial_id"].item())
 
 
@@ -177,11 +185,12 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
     if best is None:
         return None
     row, name = frame.iloc[0], read_sweep(folder).get("name", folder.name)
+    objective = read_objective(folder)
     header = [
         f"Best of the sweep {name}: {best} ({row['status']})",
-        f"validation Dice {row['val_dice']} at epoch {row['best_epoch']}",
-        *enough_words(_rows(frame.head(1))[0]),
-        *([_mean_words(row)] if row.notna().get("mean_dice", False) else []),
+        f"{objective.label} {row[objective.metric]} at epoch {row['best_epoch']}",
+        *enough_words(_rows(frame.head(1))[0], objective),
+        *_mean_words(row, objective),
         f"python -m sweep.train {shlex.quote(str(path))}",
     ]
     config = Layout(folder).trial(best).config
@@ -211,24 +220,27 @@ def _nnunet_commands(folder: Path, config: Path, path: Path) -> str:
     return as_comment([one_line(line) for line in nnunet_commands(settings, path)])
 
 
-def _mean_words(row: pd.Series[Any]) -> str:
-    """The mean over replicates, for the comment of a best.yaml."""
+def _mean_words(row: pd.Series[Any], objective: Objective) -> list[str]:
+    """The mean over replicates, for the comment of a best.yaml; nothing where there are none."""
     import pandas as pd
 
-    told = f"mean over {row['replicates']} replicates {row['mean_dice']:.4f}"
+    mean, low, high = (row.get(name) for name in confirmed_names(objective))
+    if mean is None or pd.isna(mean):
+        return []
+    text = objective.text
+    told = f"mean over {row['replicates']} replicates {text(float(mean))}"
     if row["replicates_diverged"]:
         told += f" ({row['replicates_diverged']} diverged)"
-    if pd.notna(row["dice_low"]):
-        told += f" (95 %: {row['dice_low']:.4f} to {row['dice_high']:.4f})"
-    return f"{told}, group {row['group']}" if pd.notna(row["group"]) else told
+    if low is not None and high is not None and pd.notna(low):
+        told += f" (95 %: {text(float(low))} to {text(float(high))})"
+    return [f"{told}, group {row['group']}" if pd.notna(row["group"]) else told]
 
 
 def place(record: TrialRecord) -> tuple[int, float, int, int]:
-    """Sort key of a trial that has ended: group, falling Dice, epochs, number. No two are equal."""
-    best = record.best
+    """Sort key of an ended trial: group, falling score, epochs, number. No two are equal."""
     if record.status.has_result:
-        if best is not None and best.val_dice is not None:
-            return 0, -best.val_dice, len(record.history), record.number
+        if (score := record.score) is not None:
+            return 0, -score, len(record.history), record.number
         return 1, 0.0, len(record.history), record.number
     return 2 if record.status is Status.DIVERGED else 3, 0.0, 0, record.number
 

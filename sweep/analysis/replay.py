@@ -2,19 +2,20 @@
 
 Early stopping decides where a run ends and nothing of what it trains before, so a curve that was
 recorded under a more patient setting begins with the curve under a less patient one: a replay tells
-the same epochs and the same Dice, bit for bit, as training with it would.
+the same epochs and the same values, bit for bit, as training with it would.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeGuard
 
 from sweep.analysis.axes import is_number
 from sweep.analysis.effective import LARGEST, rampup_end, setting_of
-from sweep.record import ParameterValue, Status, TrialRecord, searched
+from sweep.objective import DICE, Objective
+from sweep.record import ParameterValue, Status, TrialRecord, objective_of, searched
 from sweep.spec.replayed import candidates
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.wording import counted
@@ -24,8 +25,6 @@ PATIENCE = "early_stopping.patience"
 MIN_DELTA = "early_stopping.min_delta"
 COUNTS_FROM = "early_stopping.counts_from"
 
-TOLERANCE = 0.002
-"""Dice that may be lost to an earlier end: less than seeds differ by."""
 LADDER = (2, 3, 5, 8, 10, 15, 20, 30, 50, 75, 100)
 """Candidates where no patience is replayed, beside those that were searched."""
 LEAST_CURVES = 3
@@ -44,12 +43,12 @@ class Replay:
     """A run as it would have ended.
 
     Args:
-        dice: best validation Dice; None where no epoch measured any.
+        value: best value of the objective; None where no epoch measured any.
         best_epoch: the epoch of it, from 0, the first of equals.
         epochs: number of epochs trained.
     """
 
-    dice: float | None
+    value: float | None
     best_epoch: int | None
     epochs: int
 
@@ -60,15 +59,16 @@ def replay(record: TrialRecord, stopping: EarlyStopping) -> Replay | None:
     A record that its own patience ended, a scheduler or a divergence, answers only for what would
     have stopped within it; one that came to its last epoch for everything.
     """
-    epochs = stopping.replay((epoch.epoch, epoch.val_dice) for epoch in record.history)
+    objective = record.objective
+    epochs = stopping.replay(objective.curve(record.history))
     if epochs is None:
         if record.status is not Status.COMPLETED:
             return None
         epochs = len(record.history)
-    best = replace(record, history=record.history[:epochs]).best
+    best = objective.best(record.history[:epochs])
     if best is None:
         return Replay(None, None, epochs)
-    return Replay(best.val_dice, best.epoch, epochs)
+    return Replay(objective.value(best), best.epoch, epochs)
 
 
 def stopping_of(spec: SweepSpec, record: TrialRecord, setting: Setting) -> EarlyStopping:
@@ -90,7 +90,8 @@ class Enough:
     """The early stopping that would have been enough for one trial.
 
     Args:
-        setting: the cheapest candidate within `TOLERANCE` of the best that any of them reaches.
+        setting: the cheapest candidate within the tolerance (`Objective.tolerance`) of the best
+            that any of them reaches.
         replay: the trial under it.
     """
 
@@ -107,14 +108,16 @@ def enough(spec: SweepSpec, record: TrialRecord) -> Enough | None:
         return None
     settings = candidates(spec.replayed)
     found = [replay(record, stopping_of(spec, record, setting)) for setting in settings]
-    known = [one for one in found if one is not None and one.dice is not None]
+    known = [one for one in found if one is not None and one.value is not None]
     if not known or len(known) < len(found):
         return None
-    best = max(one.dice for one in known if one.dice is not None)
+    turned = record.objective.turned
+    scores = [turned(one.value) for one in known if one.value is not None]
+    best, tolerance = max(scores), record.objective.tolerance(max(scores))
     close = [
         Enough(setting, one)
-        for setting, one in zip(settings, known, strict=True)
-        if one.dice is not None and best - one.dice <= TOLERANCE
+        for setting, one, score in zip(settings, known, scores, strict=True)
+        if best - score <= tolerance
     ]
     return min(close, key=lambda candidate: candidate.replay.epochs)
 
@@ -125,9 +128,10 @@ class Replayed:
 
     Args:
         setting: the candidate.
-        lost: mean over the curves of the Dice lost against the best that any candidate reaches.
+        lost: mean over the curves of what is lost of the objective against the best that any
+            candidate reaches.
         most_lost: the largest such loss of one curve.
-        best: highest Dice that any curve reaches.
+        best: value of the objective that the best curve reaches.
         epochs: epochs trained, all curves together.
     """
 
@@ -151,11 +155,13 @@ class Tradeoff:
         steps: a candidate each.
         curves: number of trials.
         longest: epochs of the longest of their curves.
+        objective: what is lost.
     """
 
     steps: tuple[Replayed, ...]
     curves: int
     longest: int
+    objective: Objective = DICE
 
     @property
     def is_telling(self) -> bool:
@@ -177,10 +183,16 @@ class Tradeoff:
 
     @property
     def enough(self) -> Replayed:
-        """The cheapest whose mean loss is within `TOLERANCE`; where none is, the one that loses
+        """The cheapest whose mean loss is within the tolerance; where none is, the one that loses
         least: no longest one need be best where ``min_delta`` is one of several."""
-        close = (step for step in self.steps if step.lost <= TOLERANCE)
+        close = (step for step in self.steps if step.lost <= self.tolerance)
         return next(close, None) or min(self.steps, key=lambda step: step.lost)
+
+    @property
+    def tolerance(self) -> float:
+        """What may be lost of the objective to an earlier end, beside the best that is reached."""
+        best = max(self.steps, key=lambda step: self.objective.turned(step.best)).best
+        return self.objective.tolerance(best)
 
     @property
     def heading(self) -> str:
@@ -189,7 +201,7 @@ class Tradeoff:
 
     @property
     def front(self) -> tuple[Replayed, ...]:
-        """Of candidates for several settings those that no cheaper one equals in Dice; all of one.
+        """Of candidates for several settings those that no cheaper one equals; all of one.
 
         Every combination would be too long a list to read.
         """
@@ -216,7 +228,7 @@ def tradeoff(spec: SweepSpec, records: Iterable[TrialRecord]) -> Tradeoff | None
     Returns:
         None where there are no such curves.
     """
-    own = (record for record in searched(records) if _has_dice(record))
+    own = (record for record in searched(records) if record.score is not None)
     ended = sorted(own, key=lambda record: record.number)
     settings = candidates(spec.replayed) if spec.replayed else _ladder(spec, ended)
     least = 1 if spec.replayed else LEAST_CURVES
@@ -224,27 +236,31 @@ def tradeoff(spec: SweepSpec, records: Iterable[TrialRecord]) -> Tradeoff | None
         found = [[replay(r, stopping_of(spec, r, setting)) for setting in settings] for r in ended]
         curves = [known for row in found if len(known := _known(row)) == len(row)]
         if len(curves) >= least:
-            return _tradeoff(settings, curves)
+            return _tradeoff(settings, curves, objective_of(ended))
         settings = [] if spec.replayed else settings[:-1]
     return None
 
 
-def _tradeoff(settings: Sequence[Setting], curves: Sequence[Sequence[Replay]]) -> Tradeoff:
+def _tradeoff(
+    settings: Sequence[Setting], curves: Sequence[Sequence[Replay]], objective: Objective
+) -> Tradeoff:
     """Args: a row a curve with a replay for each setting."""
-    reached = [[replay.dice or 0.0 for replay in row] for row in curves]
-    lost = [[max(row) - dice for dice in row] for row in reached]
+    turned = objective.turned
+    reached = [[turned(one.value) for one in row if one.value is not None] for row in curves]
+    lost = [[max(row) - score for score in row] for row in reached]
     steps = [
         Replayed(
             setting=setting,
             lost=sum(row[n] for row in lost) / len(lost),
             most_lost=max(row[n] for row in lost),
-            best=max(row[n] for row in reached),
+            best=turned(max(row[n] for row in reached)),
             epochs=sum(row[n].epochs for row in curves),
         )
         for n, setting in enumerate(settings)
     ]
     longest = max(replay.epochs for row in curves for replay in row)
-    return Tradeoff(tuple(sorted(steps, key=lambda step: step.epochs)), len(curves), longest)
+    ordered = tuple(sorted(steps, key=lambda step: step.epochs))
+    return Tradeoff(ordered, len(curves), longest, objective)
 
 
 def _ladder(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[Setting]:
@@ -255,11 +271,7 @@ def _ladder(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[Setting]:
 
 
 def _known(row: Sequence[Replay | None]) -> list[Replay]:
-    return [one for one in row if one is not None]
-
-
-def _has_dice(record: TrialRecord) -> bool:
-    return record.status.has_result and record.best is not None
+    return [one for one in row if one is not None and one.value is not None]
 
 
 def _is_sane(value: ParameterValue) -> TypeGuard[int | float]:

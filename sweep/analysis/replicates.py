@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sweep.analysis.columns import COLUMNS, cells, metrics
-from sweep.record import TrialRecord
+from sweep.analysis.columns import cells, columns_of, metrics
+from sweep.record import TrialRecord, objective_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,16 +29,17 @@ def replicates_frame(records: Iterable[TrialRecord], ranked: Sequence[str] = ())
     found.sort(
         key=lambda pair: (places.get(pair[1].of, len(places)), pair[0].number, pair[1].block)
     )
-    rows = [cells(record) for record, _ in found]
+    records = [record for record, _ in found]
+    rows = [cells(record) for record in records]
     columns: dict[str, Any] = {
         "trial_id": pd.array([record.trial_id for record, _ in found], dtype="string"),
         "replicate_of": pd.array([replicate.of for _, replicate in found], dtype="string"),
         "seed": pd.array([replicate.seed for _, replicate in found], dtype="Int64"),
         "fold": pd.array([replicate.fold for _, replicate in found], dtype="Int64"),
     }
-    for place, (name, dtype) in enumerate(list(COLUMNS.items())[1:]):
-        values = [row[place] for row in rows]
+    for name, dtype in list(columns_of(objective_of(records)).items())[1:]:
+        values = [row[name] for row in rows]
         columns.setdefault(name, pd.array(values, dtype=dtype))  # type: ignore[call-overload]
-    for name, numbers in metrics([record for record, _ in found]).items():
+    for name, numbers in metrics(records).items():
         columns.setdefault(name, pd.array(numbers, dtype="Float64"))
     return pd.DataFrame(columns)

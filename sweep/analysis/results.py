@@ -14,6 +14,7 @@ from sweep.analysis.effective import number_of, rampup_end, read_spec, setting_o
 from sweep.analysis.held_out import HeldOut, held_out
 from sweep.analysis.ranking import ranking_frame
 from sweep.analysis.rates import Exposure
+from sweep.objective import Objective
 from sweep.record import ParameterValue, Status, TrialRecord, searched
 from sweep.spec.extents import WEIGHTS
 from sweep.spec.sweep import SweepSpec
@@ -49,6 +50,11 @@ class Results:
         """Dotted names of the searched parameters, in the order of the sweep file."""
         return list(self.spec.space)
 
+    @property
+    def objective(self) -> Objective:
+        """What the trials are judged by."""
+        return self.spec.judged_by
+
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The rows of ranking.csv."""
@@ -72,16 +78,30 @@ class Results:
 
     @cached_property
     def ranked(self) -> list[TrialRecord]:
-        """Trials with a validation Dice that may be compared, by that of the search, best first."""
-        by_id = {record.trial_id: record for record in self.records}
-        return [by_id[trial_id] for trial_id in self.dice]
+        """Trials with a value that may be compared, by that of the search, best first."""
+        found = [(score, record) for record in self.ended if (score := record.score) is not None]
+        found.sort(key=lambda pair: -pair[0])  # equals stay as they are ranked
+        return [record for _, record in found]
 
     @cached_property
-    def dice(self) -> Mapping[str, float]:
-        """Best validation Dice of each ranked trial in the search by its id, best first."""
-        with_result = self.frame[self.frame["val_dice"].notna()]
-        with_result = with_result.sort_values("val_dice", ascending=False, kind="stable")
-        return dict(zip(with_result["trial_id"], with_result["val_dice"], strict=True))
+    def values(self) -> Mapping[str, float]:
+        """Best value of the objective of each ranked trial in the search by its id, best first."""
+        return {r.trial_id: value for r in self.ranked if (value := r.value) is not None}
+
+    @cached_property
+    def scores(self) -> Mapping[str, float]:
+        """The same turned so that more is better (`sweep.objective`)."""
+        return {trial_id: self.objective.turned(value) for trial_id, value in self.values.items()}
+
+    def edge(self, margin: float) -> float:
+        """A value beyond the worst that was reached, where figures mark who has none.
+
+        Args:
+            margin: how far, as a share of the range of what was reached.
+        """
+        low, high = min(self.scores.values()), max(self.scores.values())
+        spread = max(high - low, 0.01 * max(abs(low), abs(high)), 1e-9)
+        return self.objective.turned(low - margin * spread)
 
     @property
     def diverged(self) -> list[TrialRecord]:
@@ -109,8 +129,8 @@ class Results:
 
     @cached_property
     def ranked_inside(self) -> list[TrialRecord]:
-        """Those of them with a validation Dice that may be compared."""
-        return [record for record in self.inside if record.trial_id in self.dice]
+        """Those of them with a value that may be compared."""
+        return [record for record in self.inside if record.trial_id in self.values]
 
     @cached_property
     def exposures(self) -> Mapping[str, Exposure]:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import InputError
+from sweep.objective import DICE, Objective
 from sweep.record import Status
 from sweep.spec.wording import did_you_mean, near_miss, one_of, quoted, shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RISING = ("dice", "delta_", "iou", "p_best")
-"""Parts of the names of columns of which more is better; of all others less comes first."""
+RISING = re.compile(r"iou|p_best|(.+_)?dice(_(low|high|at_enough|before_end))?")
+"""Names of columns of which more is better; of all others but the objective's less comes first."""
 OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -28,8 +29,8 @@ OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 _CONDITION = re.compile(r"\s*(?P<key>[^\s=!<>]+)\s*(?P<sign>==|!=|>=|<=|>|<)\s*(?P<value>.*?)\s*")
 NOTHING = "null"
 """Value of a condition on what is empty."""
-PARETO = (("val_dice", True), ("hd95", False), ("epochs", False))
-"""What a trial is to be good at, and whether more of it is better."""
+PARETO: Mapping[str, bool] = {"val_dice": True, "hd95": False, "epochs": False}
+"""What a trial is to be good at beside the objective, and whether more of it is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,9 @@ def where(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFrame:
     return frame
 
 
-def sorted_by(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+def sorted_by(
+    frame: pd.DataFrame, keys: Sequence[str], objective: Objective = DICE
+) -> pd.DataFrame:
     """The rows in another order: by the first key, of equals by the next, and as they were.
 
     Diverged and failed trials stay last whatever is sorted by, and of the others those whose cell
@@ -89,9 +92,10 @@ def sorted_by(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     Args:
         frame: a ranking.
         keys: names of columns, each with ``:asc`` or ``:desc`` where its own direction will not do.
+        objective: what the trials are ranked by.
     """
     for text in reversed(keys):
-        key, rises = direction(text)
+        key, rises = direction(text, objective)
         require_column(frame, key, "--sort")
         cells = _cells(frame, key)
         comparable = _comparable(cells)
@@ -103,23 +107,41 @@ def sorted_by(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     return frame.iloc[sorted(range(len(frame)), key=lambda n: not has_result[n])]
 
 
-def direction(key: str) -> tuple[str, bool]:
+def direction(key: str, objective: Objective = DICE) -> tuple[str, bool]:
     """Column of a sort key, and whether the largest comes first."""
     name, _, asked = key.rpartition(":")
     if asked in ("asc", "desc"):
         return name, asked == "desc"
-    return key, any(part in key for part in RISING) and "." not in key
+    of_it = (objective.metric, f"last_{objective.metric}", f"mean_{objective.metric}")
+    derived = (
+        f"{objective.metric}_low",
+        f"{objective.metric}_high",
+        f"{objective.metric}_at_enough",
+    )
+    if key in (*of_it, *derived) or key.startswith("delta_"):
+        return key, objective.mode == "max"
+    return key, RISING.fullmatch(key) is not None
 
 
-def pareto(frame: pd.DataFrame) -> pd.DataFrame:
+def goals_of(frame: pd.DataFrame, objective: Objective = DICE) -> dict[str, bool]:
+    """What trials are to be good at, as far as it was measured: the objective first, then `PARETO`;
+    and whether more of it is better.
+    """
+    goals = {objective.metric: objective.mode == "max"}
+    goals |= {name: more for name, more in PARETO.items() if name not in goals}
+    return {n: more for n, more in goals.items() if n in frame and frame[n].notna().any()}
+
+
+def pareto(frame: pd.DataFrame, objective: Objective = DICE) -> pd.DataFrame:
     """The rows that no other beats: none has more Dice, less HD95 and fewer epochs at once.
 
-    A row is beaten by one that is at least as good in all of them and better in one. Where HD95
-    was not measured, Dice and epochs decide. Rows that lack one of them are left out, and so are
-    pruned trials: they trained few epochs because they were stopped, not because few were enough.
+    A row is beaten by one that is at least as good in all of them and better in one; in the
+    objective too, where that is another metric. Where HD95 was not measured, Dice and epochs
+    decide. Rows that lack one of them are left out, and so are pruned trials: they trained few
+    epochs because they were stopped, not because few were enough.
     """
     frame = unpruned(frame)
-    goals = [(name, more) for name, more in PARETO if name in frame and frame[name].notna().any()]
+    goals = list(goals_of(frame, objective).items())
     complete = frame[frame[[name for name, _ in goals]].notna().all(axis=1)] if goals else frame
     points = [
         tuple(float(cell) * (-1 if more else 1) for cell, (_, more) in zip(row, goals, strict=True))

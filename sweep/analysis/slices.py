@@ -1,4 +1,4 @@
-"""Validation Dice over each parameter alone."""
+"""The objective over each parameter alone."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sweep.analysis.importance import by_importance
 from sweep.analysis.results import Results
 from sweep.analysis.style import INK, LOOKS, MOST_POINTS, finished, thinned
 from sweep.analysis.words import status
+from sweep.objective import Objective
 from sweep.record import ParameterValue, Status, TrialRecord
 
 MOST_SLICES = 9
@@ -27,15 +28,16 @@ LEAST_TRIALS = 10
 
 
 def slices(results: Results) -> Exhibit:
-    """Best validation Dice over each varied parameter; diverged trials below."""
-    names = by_importance(results)[:MOST_SLICES]
+    """The best of the objective over each varied parameter; diverged trials at the worse edge."""
+    names, objective = by_importance(results)[:MOST_SLICES], results.objective
+    foot = "foot" if objective.mode == "max" else "top"
     return Exhibit(
         name="slices",
-        title="Dice over each parameter",
+        title=f"{objective.short} over each parameter",
         finding=_finding(results),
         reading=(
-            "Best validation Dice of each trial over one parameter, all others as they came; "
-            "the most important first. ✕ at the foot: trials that diverged there. A searcher "
+            f"Best {objective.label} of each trial over one parameter, all others as they came; "
+            f"the most important first. ✕ at the {foot}: trials that diverged there. A searcher "
             "that learns puts its trials where it has seen good ones, so density is no evidence."
         ),
         figure=_figure(results, names) if names and results.ranked_inside else None,
@@ -43,12 +45,12 @@ def slices(results: Results) -> Exhibit:
 
 
 def correlations(results: Results) -> dict[str, tuple[float, float]]:
-    """Spearman's ρ of each varied parameter with best Dice and its two-sided p-value.
+    """Spearman's ρ of each varied parameter with the best value and its two-sided p-value.
 
     Constant parameters, and those whose values have no order, are left out.
     """
     found = {}
-    dice = [results.dice[record.trial_id] for record in results.ranked_inside]
+    reached = [results.values[record.trial_id] for record in results.ranked_inside]
     for name in results.varied:
         values = [record.parameters[name] for record in results.ranked_inside]
         if len({repr(value) for value in values}) < 2 or any(
@@ -56,8 +58,8 @@ def correlations(results: Results) -> dict[str, tuple[float, float]]:
         ):
             continue
         places = [results.axes[name].position(value) for value in values]
-        if len(values) >= LEAST_TRIALS and len(set(dice)) > 1:
-            test = spearmanr(places, dice)
+        if len(values) >= LEAST_TRIALS and len(set(reached)) > 1:
+            test = spearmanr(places, reached)
             found[name] = float(test.statistic), float(test.pvalue)
     return found
 
@@ -71,11 +73,10 @@ def _finding(results: Results) -> str:
     corrected = min(1.0, p * len(found))
     verdict = "a trend" if corrected < 0.05 else "no more than chance would show"
     direction = "rises" if rho > 0 else "falls"
+    strength = f"{rho:+.2f}".replace("-", "−")
     return (
-        f"Strongest trend: Dice {direction} with {name} (Spearman's ρ = {rho:+.2f}".replace(
-            "-", "−"
-        )
-        + f" over {len(results.ranked_inside)} trials, {_p_words(corrected)} corrected for "
+        f"Strongest trend: {results.objective.short} {direction} with {name} (Spearman's ρ = "
+        f"{strength} over {len(results.ranked_inside)} trials, {_p_words(corrected)} corrected for "
         f"{len(found)} parameters): {verdict}."
     )
 
@@ -92,9 +93,9 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
         rows=rows, cols=columns, shared_yaxes=True, horizontal_spacing=0.04,
         vertical_spacing=GAP / (ROW * rows),
     )  # fmt: skip
-    dice = [results.dice[record.trial_id] for record in results.ranked_inside]
-    low, high = min(dice), max(dice)
-    floor = low - 0.12 * max(high - low, 0.01)
+    reached = [results.values[record.trial_id] for record in results.ranked_inside]
+    low, high = min(reached), max(reached)
+    edge = results.edge(0.12)
     shown = results.inside
     groups = {
         state: thinned([record for record in shown if record.status is state], MOST_POINTS)
@@ -105,8 +106,9 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
         axis = results.axes[name]
         for state, records in groups.items():
             if records:
-                y = [results.dice.get(record.trial_id, floor) for record in records]
-                figure.add_trace(_dots(axis, state, records, y, first=n == 0), **place)
+                y = [results.values.get(record.trial_id, edge) for record in records]
+                dots = _dots(axis, state, records, y, results.objective)
+                figure.add_trace(dots.update(showlegend=n == 0), **place)
         figure.update_xaxes(
             title=short[name],
             tickvals=[position for position, _ in axis.ticks],
@@ -115,14 +117,15 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
             **place,
         )
     ticks = round_numbers(low, high)
-    margin = 0.06 * (high - floor)
+    ends = min(low, edge), max(high, edge)
+    margin = 0.06 * (ends[1] - ends[0])
     figure.update_yaxes(
-        range=[floor - margin, high + margin],
-        tickvals=[floor, *ticks],
+        range=[ends[0] - margin, ends[1] + margin],
+        tickvals=[edge, *ticks],
         ticktext=["diverged", *even_words(ticks)],
     )
     for row in range(1, rows + 1):
-        figure.update_yaxes(title="best val Dice", row=row, col=1)
+        figure.update_yaxes(title=f"best {results.objective.heading}", row=row, col=1)
     return finished(figure, height=HEAD_AND_FOOT + ROW * rows)
 
 
@@ -138,7 +141,7 @@ def _places(axis: Axis, values: Sequence[ParameterValue]) -> list[float]:
 
 
 def _dots(
-    axis: Axis, state: Status, records: Sequence[TrialRecord], y: list[float], *, first: bool
+    axis: Axis, state: Status, records: Sequence[TrialRecord], y: list[float], objective: Objective
 ) -> go.Scatter:
     look = LOOKS[state]
     diverged = state is Status.DIVERGED
@@ -150,7 +153,6 @@ def _dots(
         mode="markers",
         name=status(state),
         legendgroup=state.value,
-        showlegend=first,
         marker={
             "color": look.color,
             "symbol": look.symbol,
@@ -158,5 +160,7 @@ def _dots(
             "opacity": 0.9 if len(records) < 200 else 0.5,
             "line": {"width": 1.5 if diverged else 0.5, "color": look.color if diverged else INK},
         },
-        hovertemplate="%{text}" + ("" if diverged else ", Dice %{y:.4f}") + "<extra></extra>",
+        hovertemplate="%{text}"
+        + ("" if diverged else f", {objective.short} %{{y:{objective.d3}}}")
+        + "<extra></extra>",
     )

@@ -38,11 +38,13 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
 LIGHT_TO_DARK = [[0.0, "#d7e4ef"], [0.35, "#9cc0dd"], [0.7, "#3f8fc5"], [1.0, "#08306b"]]
 PALE_TO_ALARM = [[0.0, "#fdf6f0"], [0.35, "#f6c9a4"], [0.7, "#d9663c"], [1.0, "#7f1d1d"]]
 EVEN_DECIMALS = [
-    {"dtickrange": [0.0095, None], "value": ".2f"},
+    {"dtickrange": [0.95, None], "value": ".0f"},
+    {"dtickrange": [0.0095, 0.95], "value": ".2f"},
     {"dtickrange": [0.00095, 0.0095], "value": ".3f"},
-    {"dtickrange": [None, 0.00095], "value": ".4f"},
+    {"dtickrange": [0.000095, 0.00095], "value": ".4f"},
+    {"dtickrange": [None, 0.000095], "value": ".3~g"},
 ]
-"""Decimals of the ticks of a Dice axis by their distance; plotly writes 0.9 beside 0.95."""
+"""Decimals of the ticks of an axis of values by their distance; plotly writes 0.9 beside 0.95."""
 MOST_POINTS = 1000
 """Points of one trace above which a browser gets slow and a reader sees no more."""
 

@@ -1,4 +1,4 @@
-"""Several sweeps in one ranking, and whether their Dice may be compared at all."""
+"""Several sweeps in one ranking, and whether what they reached may be compared at all."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from sweep.errors import InputError
+from sweep.objective import DICE, Objective
 from sweep.record import Status
 from sweep.spec.wording import shown
 
@@ -19,14 +21,15 @@ WITHIN_ONE = ("p_best", "group")
 _LAST = (Status.DIVERGED, Status.FAILED)
 
 
-def together(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The rows of several rankings in one order, by the best validation Dice of the search.
+def together(frames: Mapping[str, pd.DataFrame], objective: Objective = DICE) -> pd.DataFrame:
+    """The rows of several rankings in one order, by the best of the objective in the search.
 
     Means over replicates decide no rank here: they may be of other seeds in each sweep. What was
     said of the finalists of one sweep among themselves is left empty.
 
     Args:
         frames: name of the sweep → its ranking.
+        objective: of all of them.
 
     Returns:
         ``rank`` anew, then ``sweep``, then all columns that any of them has.
@@ -43,7 +46,7 @@ def together(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     columns = list(dict.fromkeys(column for one in named for column in one.columns))
     filled = [one for one in named if len(one)] or named[:1]
     rows = [row for one in filled for row in one.astype(object).to_dict("records")]
-    rows.sort(key=_place)
+    rows.sort(key=lambda row: _place(row, objective))
     kinds = {str(name): kind for one in reversed(named) for name, kind in one.dtypes.items()}
     return pd.DataFrame(
         {
@@ -55,8 +58,26 @@ def together(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     )
 
 
-def incomparable(specs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """A sentence for each two sweeps whose Dice is not measured on the same cases in one way.
+def common_objective(objectives: Mapping[str, Objective]) -> Objective:
+    """What all of several sweeps are ranked by.
+
+    Raises:
+        InputError: not all by the same, so there is no order of all their trials.
+    """
+    (first, found), *others = objectives.items()
+    for name, objective in others:
+        if objective != found:
+            raise InputError.single(
+                f"{first} is ranked by {found.words} and {name} by {objective.words}: there is no"
+                " order of both; rank them one at a time"
+            )
+    return found
+
+
+def incomparable(
+    specs: Mapping[str, Mapping[str, Any]], objective: Objective = DICE
+) -> Iterator[str]:
+    """A sentence for each two sweeps that were not measured on the same cases in one way.
 
     Args:
         specs: name of the sweep → the values of its effective spec.
@@ -74,8 +95,8 @@ def incomparable(specs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         ]
         if differences:
             yield (
-                f"{a} and {b} are measured on other data ({', '.join(differences)}): their Dice "
-                "is not comparable"
+                f"{a} and {b} are measured on other data ({', '.join(differences)}): their "
+                f"{objective.short} is not comparable"
             )
 
 
@@ -88,12 +109,12 @@ def _measured_on(spec: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _place(row: Mapping[Any, Any]) -> tuple[int, float, int]:
+def _place(row: Mapping[Any, Any], objective: Objective) -> tuple[int, float, int]:
     import pandas as pd
 
     status = Status(row["status"])
-    if pd.notna(row["val_dice"]):
-        return 0, -float(row["val_dice"]), int(row["epochs"])
+    if pd.notna(value := row.get(objective.metric)):
+        return 0, -objective.turned(float(value)), int(row["epochs"])
     return (2 + _LAST.index(status) if status in _LAST else 1), 0.0, 0
 
 

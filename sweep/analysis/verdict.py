@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from sweep.analysis.confirmation import Confirmation, Finalist
 from sweep.analysis.contest import LEAST_UNITS, LEVEL, Contest
@@ -16,38 +16,38 @@ from sweep.spec.wording import counted
 def verdict(found: Confirmation) -> str:
     """Who is best, where somebody is; else who cannot be told apart, and which of them is cheap."""
     first, *others = found.compared or found.finalists
-    contest = found.contest
+    contest, objective = found.contest, first.record.objective
     if contest is None:
         return f"No replicate of {_named(found.finalists)} has a result: all that ended diverged."
-    mean = f"mean validation Dice {_mean(first)} over {_replicates(first, contest)}"
+    mean = f"mean {objective.label} {_mean(first)} over {_replicates(first, contest)}"
     if found.unfinished:
         still = counted(found.unfinished, "replicate")
         return f"{first.trial_id} has {mean} so far; {still} still to end, so no winner is named."
     if not others:
         return f"{first.trial_id} has {mean}; {_alone(found)}."
     if not contest.is_telling:
-        return f"{first.trial_id} has the highest {mean}; {_too_few(contest)}."
+        return f"{first.trial_id} has the {objective.highest} {mean}; {_too_few(contest)}."
     if found.winner is not None:
         return (
             f"{first.trial_id} is best {_where(contest)}: {mean}, and it beats"
             f" {_each(len(others))} (two-sided paired t-tests, all p < {LEVEL:g})."
         )
     if len(found.tied) == 1:  # told apart by Holm, but one test lacks units of its own
-        return f"{first.trial_id} has the highest {mean}; {_too_few(contest)}."
+        return f"{first.trial_id} has the {objective.highest} {mean}; {_too_few(contest)}."
     return _tie(found, contest, mean)
 
 
 def selection_bias(found: Confirmation) -> str:
-    """How much of the first's Dice in the search was luck; empty where that is not known."""
+    """How much of the first's value in the search was luck; empty where that is not known."""
     first = found.finalists[0]
-    best = first.record.best
-    if best is None or best.val_dice is None or not first.scores:
+    objective, reached = first.record.objective, first.record.value
+    if reached is None or not first.scores:
         return ""
-    lost = best.val_dice - first.mean
+    lost = reached - objective.turned(first.mean)
     how = "less than" if lost >= 0 else "more than"
     return (
-        f"On other seeds {first.trial_id} reaches {dice(abs(lost))} {how} in the search, which"
-        " chose it for its Dice."
+        f"On other seeds {first.trial_id} reaches {objective.text(abs(lost))} {how} in the search,"
+        f" which chose it for its {objective.short}."
     )
 
 
@@ -113,10 +113,11 @@ def _few_cases(first: Tested) -> str:
 
 def _tie(found: Confirmation, contest: Contest, mean: str) -> str:
     first, cheapest = found.finalists[0], found.cheapest
+    objective = first.record.objective
     names = listed([one.trial_id for one in found.tied])
     told = (
-        f"{names} cannot be told apart {_where(contest)}: {first.trial_id} has the highest"
-        f" {mean}{_chance(first)}; "
+        f"{names} cannot be told apart {_where(contest)}: {first.trial_id} has the"
+        f" {objective.highest} {mean}{_chance(first)}; "
     )
     spent = f"with {cheapest.epochs:.0f} epochs on average"
     told += (
@@ -124,10 +125,11 @@ def _tie(found: Confirmation, contest: Contest, mean: str) -> str:
         if cheapest is first
         else f"the cheapest of them is {cheapest.trial_id}, {spent}."
     )
+    above = "above" if objective.mode == "max" else "below"
     far = detectable(contest.count, len(found.compared) - 1) * (contest.spread or 0.0)
     return (
         f"{told} With the spread seen here, {_units(contest)} would name a winner in"
-        f" {percent(POWER)} of cases if it lay {dice(far)} above each other one."
+        f" {percent(POWER)} of cases if it lay {objective.text(far)} {above} each other one."
     )
 
 
@@ -164,14 +166,16 @@ def _named(finalists: Sequence[Finalist]) -> str:
     return trials([one.record for one in finalists])
 
 
-def _interval(low: float, high: float) -> str:
+def _interval(low: float, high: float, text: Callable[[float], str] = dice) -> str:
     if low != low:  # NaN: of too few
         return ""
-    return f" (95 %: {dice(low)} to {dice(high)})".replace("-", "−")
+    return f" (95 %: {text(low)} to {text(high)})".replace("-", "−")
 
 
 def _mean(one: Finalist) -> str:
-    return dice(one.mean) + _interval(one.low, one.high)
+    objective = one.record.objective
+    ends = objective.interval(one.low, one.high)
+    return objective.text(objective.turned(one.mean)) + _interval(*ends, objective.text)
 
 
 def _replicates(one: Finalist, contest: Contest) -> str:

@@ -39,6 +39,7 @@ class Column:
         cells: one a row.
         justify: its side.
         short: name of a searched parameter without its group; None for all other columns.
+        spare: whether it is left out before all that sets trials apart, the last first.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Column:
     cells: tuple[Text, ...]
     justify: Literal["left", "right"] = "right"
     short: str | None = None
+    spare: bool = False
 
     @property
     def width(self) -> int:
@@ -85,7 +87,8 @@ def fitted(columns: Sequence[Column], width: int, *, kept: Iterable[str] = ()) -
         return Fitted(tuple(columns))
     columns = [replace(column, heading=column.heading.replace(" ", "\n")) for column in columns]
     constant = [column.name for column in columns if column.is_constant]
-    order = [name for name in (*constant, *DROPPED) if name not in kept]
+    spare = [column.name for column in reversed(columns) if column.spare]
+    order = [name for name in (*constant, *spare, *DROPPED) if name not in kept]
     for count in range(len(order) + 1):
         shown = [column for column in columns if column.name not in order[:count]]
         if _total(shown) <= width:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.console.progress import Progress, Running
-from sweep.console.words import STYLES, count_words, dice_words
+from sweep.console.words import STYLES, count_words, value_words
 from sweep.errors import one_line
 from sweep.record import Status
 
@@ -80,19 +81,19 @@ class LiveView:
         return [_row(name, bar), Text(" · ".join(facts))]
 
     def _best(self) -> Text:
-        best = self._progress.best
+        best, objective = self._progress.best, self._progress.objective
         if best is None:
             return Text("best so far: none yet", style="dim")
         return Text.assemble(
             "best so far: ",
-            (f"validation Dice {best.dice:.4f}", "bold green"),
+            (one_line(f"{objective.label} {objective.text(best.value)}"), "bold green"),
             f"  {best.trial_id} at epoch {best.epoch}",
         )
 
     def _running(self, width: int) -> RenderableType:
         running = [trial for trial in list(self._progress.running.values()) if not trial.waits]
-        shown = running[:SHOWN_RUNNING]
-        cells = [self._cells(trial, "{} epochs", "Dice {}") for trial in shown]
+        shown, short = running[:SHOWN_RUNNING], one_line(self._progress.objective.short)
+        cells = [self._cells(trial, "{} epochs", f"{short} {{}}") for trial in shown]
         if _widest(cells) + GAP + NARROWEST_BAR > width:
             cells = [self._cells(trial, "{}", "{}") for trial in shown]
         bar = min(16, width - _widest(cells) - GAP)
@@ -112,13 +113,14 @@ class LiveView:
             return table
         return Group(table, Text(f"  … {len(running) - len(shown)} more", style="dim"))
 
-    def _cells(self, trial: Running, epochs: str, dice: str) -> list[Text]:
+    def _cells(self, trial: Running, epochs: str, value: str) -> list[Text]:
+        words = partial(value_words, objective=self._progress.objective)
         of_all = f"{trial.epochs}/{self._progress.max_epochs}"
         return [
             Text(f"  ▸ {trial.trial_id}", style=STYLES[Status.RUNNING]),
             Text(epochs.format(of_all)),
-            Text(dice.format(dice_words(trial.dice))),
-            Text(f"best {dice_words(trial.best)}", style="dim"),
+            Text(value.format(words(trial.value))),
+            Text(f"best {words(trial.best)}", style="dim"),
         ]
 
     def _bar(self, epochs: int, width: int) -> ProgressBar:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rich.console import Console
 
 from sweep.console.progress import Progress
-from sweep.console.words import count_words, dice_words, duration_words, status_words
+from sweep.console.words import count_words, duration_words, status_words, value_words
 from sweep.record import EpochMetrics, ParameterValue, TrialRecord
 
 
@@ -30,13 +30,14 @@ class PlainView:
     def trial_ended(self, record: TrialRecord) -> None:
         progress = self._progress
         assert record.outcome is not None
-        dice = dice_words(record.best.val_dice if record.best else None)
+        best = value_words(record.value, record.objective)
         cause = f": {record.outcome.cause}" if record.outcome.cause else ""
         left = progress.remaining
         self._console.print(
             f"[{progress.finished_trials}/{progress.trials}] {record.trial_id}"
             f" {status_words(record.status)}{cause}; {len(record.history)} epochs,"
-            f" best Dice {dice} ({count_words(progress.counts, waiting=progress.waiting)}"
+            f" best {record.objective.short} {best}"
+            f" ({count_words(progress.counts, waiting=progress.waiting)}"
             + (f"; about {duration_words(left)} left)" if left is not None else ")"),
             highlight=False,
             markup=False,

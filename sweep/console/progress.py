@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from sweep.analysis.standings import Standings
 from sweep.console.words import duration_words
+from sweep.objective import DICE, Objective
 from sweep.record import EpochMetrics, ParameterValue, Status, TrialRecord
 from sweep.spec.naming import label
 from sweep.store.layout import is_replicate, trial_number
@@ -24,7 +25,7 @@ KEPT_WARNINGS = 100
 
 @dataclass(slots=True)
 class Running:
-    """A trial under way: epochs trained, its last and best validation Dice, what it searches.
+    """A trial under way: epochs trained, the objective's last and best value, what it searches.
 
     Args:
         waits: whether no worker has it.
@@ -33,7 +34,7 @@ class Running:
     trial_id: str
     label: str = ""
     epochs: int = 0
-    dice: float | None = None
+    value: float | None = None
     best: float | None = None
     best_epoch: int = 0
     waits: bool = False
@@ -41,10 +42,10 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best validation Dice of all trials of the search that have not diverged."""
+    """The best value of all trials of the search that have not diverged."""
 
     trial_id: str
-    dice: float
+    value: float
     epoch: int
 
 
@@ -56,11 +57,13 @@ class Progress:
         trials: number of trials of the sweep, replicates included.
         max_epochs: most epochs of one trial.
         clock: seconds; monotonic.
+        objective: what trials are judged by.
     """
 
     trials: int
     max_epochs: int
     clock: Callable[[], float] = time.monotonic
+    objective: Objective = DICE
     running: dict[str, Running] = field(default_factory=dict)
     ended: Counter[Status] = field(default_factory=Counter)
     divergences: deque[TrialRecord] = field(default_factory=lambda: deque(maxlen=SHOWN_DIVERGENCES))
@@ -93,7 +96,7 @@ class Progress:
         trial = self.running[trial_id]
         trial.epochs = metrics.epoch + 1
         trial.waits = False
-        trial.dice = metrics.val_dice
+        trial.value = self.objective.value(metrics)
         self.trained_seconds += 0.0 if metrics.shared else metrics.seconds
         if self._pace_from is None and not metrics.shared:
             self._pace_from = self.clock(), self.done
@@ -101,10 +104,11 @@ class Progress:
             if text in self.warnings or len(self.warnings) < KEPT_WARNINGS:
                 trials = self.warnings.setdefault(text, [])
                 trials += [trial_id] if trial_id not in trials else []
-        if metrics.val_dice is None:
+        turned = self.objective.turned
+        if trial.value is None:
             return
-        if trial.best is None or metrics.val_dice > trial.best:
-            trial.best, trial.best_epoch = metrics.val_dice, metrics.epoch
+        if trial.best is None or turned(trial.value) > turned(trial.best):
+            trial.best, trial.best_epoch = trial.value, metrics.epoch
 
     def trial_waits(self, trial_id: str) -> None:
         self.running[trial_id].waits = True
@@ -126,9 +130,13 @@ class Progress:
             if trial.best is not None and not is_replicate(trial.trial_id)
         ]
         leader = self.standings.leader
-        if leader is not None and leader.best is not None and leader.best.val_dice is not None:
-            found.append(Best(leader.trial_id, leader.best.val_dice, leader.best.epoch))
-        return max(found, key=lambda best: (best.dice, -trial_number(best.trial_id)), default=None)
+        if leader is not None and leader.best is not None and leader.value is not None:
+            found.append(Best(leader.trial_id, leader.value, leader.best.epoch))
+        return max(
+            found,
+            key=lambda best: (self.objective.turned(best.value), -trial_number(best.trial_id)),
+            default=None,
+        )
 
     @property
     def counts(self) -> dict[Status, int]:

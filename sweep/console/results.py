@@ -12,12 +12,13 @@ from sweep.analysis.confirmation import confirmation
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.held_out import held_out
 from sweep.analysis.ranking import unfinished
-from sweep.analysis.replay import TOLERANCE, Tradeoff
+from sweep.analysis.replay import Tradeoff
 from sweep.analysis.verdict import caution, on_test_split, selection_bias, verdict, warnings
 from sweep.analysis.words import trials
 from sweep.console.tables import causes, patience_table, ranking_table
 from sweep.console.words import STYLES
 from sweep.errors import one_line
+from sweep.objective import DICE, Objective
 from sweep.record import Status, TrialRecord, searched
 from sweep.spec.wording import counted
 
@@ -32,6 +33,8 @@ def print_results(
     parameters: list[str],
     *,
     title: str,
+    objective: Objective = DICE,
+    own: Sequence[str] = (),
     kinds: Iterable[str] = (),
 ) -> None:
     """Print a ranking with the causes and likely cures of what has none.
@@ -41,9 +44,14 @@ def print_results(
         records: all trials.
         parameters: names of the parameter columns.
         title: name of the sweep.
+        objective: what the trials are ranked by.
+        own: columns of the metrics that only this sweep's trainer has.
         kinds: of its trainers.
     """
-    console.print(ranking_table(frame, parameters, title=title, width=console.width))
+    table = ranking_table(
+        frame, parameters, title=title, width=console.width, objective=objective, own=own
+    )
+    console.print(table)
     narrow = [Text(told)] if (told := caution(kinds)) else []
     for line in [*causes(frame), *cures(searched(records)), *confirmed(frame, records), *narrow]:
         console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
@@ -54,17 +62,18 @@ def print_results(
 def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> None:
     """Print what each replayed patience would have cost, and which is enough if any."""
     console.print(patience_table(found, title=title))
+    tolerance = f"{found.tolerance:.3g} {found.objective.short}"
     average = f"the average of {counted(found.curves, 'trial')}"
     told = (
         f"{found.heading} {found.enough.label} is enough: the cheapest that costs {average} at most"
-        f" {TOLERANCE} Dice."
+        f" {tolerance}."
     )
     if not found.is_telling:
         told = found.too_few
     elif found.enough is found.steps[-1]:
         told = (
             f"No {found.heading} under {found.enough.label} is enough: each costs {average} more"
-            f" than {TOLERANCE} Dice."
+            f" than {tolerance}."
         )
     console.print(told, soft_wrap=not console.is_terminal, highlight=False, markup=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -10,11 +10,12 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from sweep.analysis.columns import divider
+from sweep.analysis.columns import confirmed_names, divider
 from sweep.analysis.replay import Tradeoff
 from sweep.console.fitting import Column, fitted
-from sweep.console.words import STYLES, dice_words, status_words
+from sweep.console.words import STYLES, status_words, value_words
 from sweep.errors import one_line
+from sweep.objective import DICE, VAL_DICE, Objective
 from sweep.record import Status
 from sweep.spec.naming import short_names
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.align import VerticalAlignMethod
 
-
+OBJECTIVE = "objective"
+"""Column of what the trials are ranked by."""
 MEASURED = {
     "hd95": "HD95",
     "delta_baseline": "Δ baseline",
@@ -33,7 +35,8 @@ MEASURED = {
     "group": "group",
     "test_dice": "test Dice",
 }
-"""What a table shows beside Dice, where a ranking has it and there is room."""
+"""What a table shows beside the objective, where a ranking has it and there is room; means are of
+the objective."""
 
 DIVIDED = (
     "Above the line: confirmed, by their replicates. Below: one run each, by the Dice that the"
@@ -42,7 +45,13 @@ DIVIDED = (
 
 
 def ranking_table(
-    frame: pd.DataFrame, parameters: list[str], *, title: str = "", width: int = 160
+    frame: pd.DataFrame,
+    parameters: list[str],
+    *,
+    title: str = "",
+    width: int = 160,
+    objective: Objective = DICE,
+    own: Sequence[str] = (),
 ) -> Table:
     """The rows of a ranking, for a console of ``width`` columns.
 
@@ -53,10 +62,12 @@ def ranking_table(
         frame: from `sweep.analysis.ranking.ranking_frame`, all rows or some.
         parameters: names of its parameter columns; shown without their group.
         title: above the table.
+        objective: what the trials are ranked by.
+        own: further columns that are shown where there is room, the first rather than the last.
     """
     # The trials of several sweeps have the same ids: a line below could not tell whose is meant.
     kept = ("preset",) if "sweep" in frame else ()
-    found = fitted(_columns(frame, parameters), width, kept=kept)
+    found = fitted(_columns(frame, parameters, objective, own), width, kept=kept)
     table = Table(
         title=Text(one_line(title)) if title else None,
         title_style="bold",
@@ -83,22 +94,33 @@ def ranking_table(
     return table
 
 
-def _columns(frame: pd.DataFrame, parameters: list[str]) -> list[Column]:
+def _columns(
+    frame: pd.DataFrame, parameters: list[str], objective: Objective, own: Sequence[str]
+) -> list[Column]:
     """All columns that a ranking can show, in their order."""
     rows = frame.to_dict("records")
-    fixed = [_fixed_cells(row) for row in rows]
+    fixed = [_fixed_cells(row, objective) for row in rows]
     left = {"rank": "#", "trial_id": "trial"}
     left |= {name: name for name in ("sweep", "preset") if name in frame} | {"status": "status"}
-    right = {"val_dice": "val Dice", "best_epoch": "best at", "epochs": "epochs"}
+    right = {OBJECTIVE: one_line(objective.heading)}
+    if objective.metric != VAL_DICE and frame[VAL_DICE].notna().any():
+        right[VAL_DICE] = DICE.heading
+    right |= {"best_epoch": "best at", "epochs": "epochs"}
     columns = [
         Column(
             name, heading, tuple(row[name] for row in fixed), "left" if name in left else "right"
         )
         for name, heading in (left | right).items()
     ]
-    for name, heading in MEASURED.items():
-        if name in frame:
-            columns.append(Column(name, heading, tuple(_parameter(row[name]) for row in rows)))
+    means = dict(zip(confirmed_names(DICE), confirmed_names(objective), strict=True))
+    shown = {name: (means.get(name, name), heading) for name, heading in MEASURED.items()}
+    for name, (source, heading) in shown.items():
+        if source in frame and source != objective.metric:
+            columns.append(Column(name, heading, tuple(_parameter(row[source]) for row in rows)))
+    for name in own:
+        if name in frame and name not in (*MEASURED, objective.metric):
+            cells = tuple(_parameter(row[name]) for row in rows)
+            columns.append(Column(name, one_line(name).replace("_", "\n"), cells, spare=True))
     for name, short in short_names(parameters).items():
         heading = one_line(short).replace("_", "\n")
         values = tuple(_parameter(row[name]) for row in rows)
@@ -154,16 +176,18 @@ def patience_table(found: Tradeoff, *, title: str = "") -> Table:
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for heading in (found.heading, "Dice lost on average", "at most", "best Dice", "epochs spent"):
-        table.add_column(heading, justify="right")
+    short = one_line(found.objective.short)
+    headings = (f"{short} lost on average", "at most", f"best {short}", "epochs spent")
+    for heading in (found.heading, *headings):
+        table.add_column(Text(heading), justify="right")
     table.add_column()
     for step in found.front:
         chosen = found.is_telling and step is found.enough
         table.add_row(
             step.label,
-            f"{step.lost:.4f}",
-            f"{step.most_lost:.4f}",
-            dice_words(step.best),
+            found.objective.text(step.lost),
+            found.objective.text(step.most_lost),
+            value_words(step.best, found.objective),
             str(step.epochs),
             "enough" if chosen else "",
             style="bold" if chosen else None,
@@ -183,19 +207,21 @@ def causes(frame: pd.DataFrame) -> list[Text]:
     ]
 
 
-def _fixed_cells(row: dict[Any, Any]) -> dict[str, Text]:
+def _fixed_cells(row: dict[Any, Any], objective: Objective) -> dict[str, Text]:
     """Cells by the names of their columns."""
     import pandas as pd
 
     status = Status(row["status"])
-    dice = None if pd.isna(row["val_dice"]) else float(row["val_dice"])
+    judged = {OBJECTIVE: objective, VAL_DICE: DICE}
+    values = {name: row[one.metric] for name, one in judged.items()}
+    known = {name: None if pd.isna(value) else float(value) for name, value in values.items()}
     named = [name for name in ("sweep", "preset") if name in row]
     return {
         "rank": Text(str(row["rank"])),
         "trial_id": Text(str(row["trial_id"])),
         **{n: Text("–" if pd.isna(row[n]) else one_line(row[n])) for n in named},
         "status": Text(status_words(status), style=STYLES[status]),
-        "val_dice": Text(dice_words(dice)),
+        **{name: Text(value_words(known[name], one)) for name, one in judged.items()},
         "best_epoch": Text("–" if pd.isna(row["best_epoch"]) else str(row["best_epoch"])),
         "epochs": Text(str(row["epochs"])),
     }

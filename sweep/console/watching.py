@@ -80,5 +80,6 @@ class Watching:
         self._spec_stamp = stamp
         self._name = spec.name
         self._searched = spec.trials
+        self.progress.objective = spec.judged_by
         self.progress.trials = spec.trials + most_replicates(spec)
         self.progress.max_epochs = spec.extents.most_epochs

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from rich.console import Console
 from rich.text import Text
 
+from sweep.objective import Objective
 from sweep.record import Status
 
 STYLES: Mapping[Status, str] = {
@@ -87,8 +88,9 @@ def count_words(
     return dot.join(part for status, part in parts.items() if status in shown) or every
 
 
-def dice_words(dice: float | None) -> str:
-    return "–" if dice is None else f"{dice:.4f}"
+def value_words(value: float | None, objective: Objective) -> str:
+    """A value of the objective; a dash where there is none."""
+    return "–" if value is None else objective.text(value)
 
 
 def duration_words(seconds: float) -> str:

@@ -17,6 +17,7 @@ from sweep.engine.judge import Judge
 from sweep.engine.proposals import Proposals
 from sweep.engine.replicates import Replicates
 from sweep.engine.trunks import Trunks
+from sweep.objective import DICE, Objective
 from sweep.record import (
     EpochMetrics,
     Observer,
@@ -36,7 +37,6 @@ from sweep.spec.trunk import branching_epochs, switch_on, trunk_key
 from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted, TrialWaits
 from sweep.store.layout import trial_number
 from sweep.store.store import Store
-from sweep.strict_json import finite_or_none
 
 MOST_WAITING = 32
 """Trials that may wait for their warm-up while further ones are proposed."""
@@ -50,6 +50,7 @@ class _Trial:
     parameters: Mapping[str, ParameterValue]
     preset: str | None
     replicate: Replicate | None = None
+    objective: Objective = DICE
     history: list[EpochMetrics] = field(default_factory=list)
 
     def record(self, outcome: Outcome | None) -> TrialRecord:
@@ -61,6 +62,7 @@ class _Trial:
             outcome=outcome,
             preset=self.preset,
             replicate=self.replicate,
+            objective=self.objective,
         )
 
 
@@ -209,7 +211,7 @@ class Conductor:
         trial_id = self._store.start_trial(
             of.number, of.parameters, to_yaml(settings), of.preset, replicate
         )
-        self._open(_Trial(trial_id, of.parameters, of.preset, replicate), settings)
+        self._open(self._trial(trial_id, of.parameters, of.preset, replicate), settings)
 
     def _start_next(self) -> None:
         proposal = self._proposals.ask(self._proposed)
@@ -218,10 +220,19 @@ class Conductor:
         settings = known or self._spec.trial(parameters)
         config = to_yaml(settings)
         trial_id = self._store.start_trial(self._proposed, parameters, config, preset)
-        trial = _Trial(trial_id, parameters, preset)
+        trial = self._trial(trial_id, parameters, preset)
         self._open(trial, settings)
         if proposal.given:
             self._proposals.tell(trial.record(None))
+
+    def _trial(
+        self,
+        trial_id: str,
+        parameters: Mapping[str, ParameterValue],
+        preset: str | None,
+        replicate: Replicate | None = None,
+    ) -> _Trial:
+        return _Trial(trial_id, parameters, preset, replicate, self._spec.judged_by)
 
     def _open(self, trial: _Trial, settings: TrialSettings) -> None:
         self._trials[trial.trial_id] = trial
@@ -243,9 +254,9 @@ class Conductor:
             observer.epoch_reported(trial.trial_id, metrics)
         if trial.replicate is not None:  # it is compared with its like at its end, and only then
             return Decision.CONTINUE
-        # As it was recorded: a NaN that an earlier session saw is None when it is replayed.
-        value = finite_or_none(metrics.val_dice)
-        return self._judge.report(trial.trial_id, metrics.epoch + 1, value)
+        # A value that is not finite is none: a NaN of this session is None when it is replayed.
+        score = trial.objective.score(metrics)
+        return self._judge.report(trial.trial_id, metrics.epoch + 1, score)
 
     def _tell_wait(self, trial_id: str) -> None:
         if self._store.note_wait(trial_id):
@@ -320,7 +331,7 @@ class Conductor:
         """Whether the weights of the best epoch stay: those of a diverged trial do not, and those
         of a pruned one only where it may be a finalist: those are tested, and one is handed over.
         """
-        if not record.status.has_result or record.best is None:
+        if record.score is None:
             return record.status is Status.FAILED
         if record.replicate is not None:
             return True
@@ -335,7 +346,7 @@ class Conductor:
             record = records[event.trial_id]
             match event:
                 case TrialStarted():
-                    trial = _Trial(
+                    trial = self._trial(
                         event.trial_id, record.parameters, record.preset, record.replicate
                     )
                     self._open(trial, self._settings_of(record, record.replicate))
@@ -384,4 +395,4 @@ def _metrics(event: EpochRecorded, record: TrialRecord) -> EpochMetrics:
     """
     if event.epoch < len(record.history):
         return record.history[event.epoch]
-    return EpochMetrics(epoch=event.epoch, val_dice=event.val_dice)
+    return event.known

@@ -37,13 +37,14 @@ class Judge:
         if active < settings.trainer.epochs or not self._spares_the_inactive:
             self._scheduler.start(trial_id)
 
-    def report(self, trial_id: str, epochs: int, dice: float | None) -> Decision:
-        """Judge a trial that has trained ``epochs`` epochs, the last with this validation Dice.
+    def report(self, trial_id: str, epochs: int, score: float | None) -> Decision:
+        """Judge a trial that has trained ``epochs`` epochs, the last with this score of the
+        objective, of which more is better.
 
         Where these are all that it has to train, what it reached is evidence, and it goes on to its
         end.
         """
-        reading = self._clock.read(trial_id, epochs, dice)
+        reading = self._clock.read(trial_id, epochs, score)
         self._report_late()
         if reading.time < 1:
             return Decision.CONTINUE

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import reduce
 
+from sweep.objective import DICE, Objective
 from sweep.record import Cause, EpochMetrics, ParameterValue, Status, TrialRecord
 from sweep.store.layout import is_replicate
 from sweep.strict_json import finite_or_none
@@ -26,6 +28,12 @@ class Metric(Enum):
         "sweep_trial_best_dice",
         ("trial",),
         "Best validation Dice of a running trial.",
+    )
+    BEST = ("sweep_best_objective", (), "Best value of the objective of all trials with a result.")
+    TRIAL_VALUE = (
+        "sweep_trial_objective",
+        ("trial",),
+        "Last value of the objective of a running trial.",
     )
     TRIAL_EPOCHS = ("sweep_trial_epochs", ("trial",), "Epochs that a running trial has behind it.")
     DIVERGENCES = ("sweep_divergences", ("cause",), "Diverged trials by cause.")
@@ -59,6 +67,8 @@ class Sample:
 @dataclass(slots=True)
 class _Running:
     epochs: int = 0
+    value: float | None = None
+    leading: float | None = None
     dice: float | None = None
     best: float | None = None
     waits: bool = False
@@ -70,13 +80,16 @@ class Tally:
 
     Args:
         trials: number of trials that the sweep is to have.
+        objective: what they are judged by.
     """
 
     trials: int
+    objective: Objective = DICE
     _running: dict[str, _Running] = field(default_factory=dict)
     _ended: Counter[Status] = field(default_factory=Counter)
     _causes: Counter[Cause] = field(default_factory=Counter)
     _best: float | None = None
+    _leading: float | None = None
     _epochs: int = 0
     _steps: int = 0
     _shared: int = 0
@@ -95,6 +108,8 @@ class Tally:
         trial.waits = False
         trial.dice = finite_or_none(metrics.val_dice)
         trial.best = _larger(trial.best, trial.dice)
+        trial.value = self.objective.value(metrics)
+        trial.leading = _larger(trial.leading, self.objective.score(metrics))
 
     def trial_waits(self, trial_id: str) -> None:
         self._running[trial_id].waits = True
@@ -102,9 +117,10 @@ class Tally:
     def trial_ended(self, record: TrialRecord) -> None:
         self._running.pop(record.trial_id, None)
         self._ended[record.status] += 1
-        leads = record.status.has_result and record.replicate is None
-        if leads and record.best is not None:
-            self._best = _larger(self._best, record.best.val_dice)
+        if record.status.has_result and record.replicate is None:
+            by_dice = DICE.best(record.history)
+            self._best = _larger(self._best, by_dice.val_dice if by_dice else None)
+            self._leading = _larger(self._leading, record.score)
         if record.outcome is not None and record.outcome.divergence is not None:
             self._causes[record.outcome.divergence.cause] += 1
 
@@ -124,18 +140,21 @@ class Tally:
         yield Sample(Metric.STEPS_SHARED, self._shared)
         for trial_id, trial in self._running.items():
             yield Sample(Metric.TRIAL_EPOCHS, trial.epochs, trial_id)
-            for metric, dice in (
+            for metric, value in (
                 (Metric.TRIAL_DICE, trial.dice),
                 (Metric.TRIAL_BEST_DICE, trial.best),
+                (Metric.TRIAL_VALUE, trial.value),
             ):
-                if dice is not None:
-                    yield Sample(metric, dice, trial_id)
+                if value is not None:
+                    yield Sample(metric, value, trial_id)
         # As on the screen: a trial leads while it runs, and no longer once it has diverged.
-        best = self._best
-        for trial_id, trial in self._running.items():
-            best = best if is_replicate(trial_id) else _larger(best, trial.best)
+        search = [t for trial_id, t in self._running.items() if not is_replicate(trial_id)]
+        best = reduce(_larger, (trial.best for trial in search), self._best)
         if best is not None:
             yield Sample(Metric.BEST_DICE, best)
+        leading = reduce(_larger, (trial.leading for trial in search), self._leading)
+        if leading is not None:
+            yield Sample(Metric.BEST, self.objective.turned(leading))
 
 
 def _larger(a: float | None, b: float | None) -> float | None:

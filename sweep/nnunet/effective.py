@@ -27,6 +27,8 @@ NOT_READ: Mapping[str, str] = {
     "early_stopping.min_delta": NNUNETS_LOOP,
     "early_stopping.counts_from": NNUNETS_LOOP,
     "expect": NNUNETS_LOOP,
+    "objective.metric": NNUNETS_LOOP,
+    "objective.mode": NNUNETS_LOOP,
     "guard.collapsed_epochs": NNUNETS_LOOP,
     "guard.learnt_dice": NNUNETS_LOOP,
     "guard.learnt_by": NNUNETS_LOOP,

@@ -51,7 +51,7 @@ say(f"{caveat(results)} ({state(results)})")"""
 CAUSES = """\
 for group in explained(results.diverged):
     say(f"{trials(group.records)}: {group.likely_cause} {group.advice}")
-results.frame[results.frame["val_dice"].isna()][["trial_id", "status", "epochs", "cause"]]"""
+results.frame[results.frame["best_epoch"].isna()][["trial_id", "status", "epochs", "cause"]]"""
 
 
 def notebook(results: Results, beside: Path) -> str:

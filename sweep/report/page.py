@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -20,25 +20,24 @@ from sweep.analysis import words
 from sweep.analysis.axes import is_number, short_names
 from sweep.analysis.axes import words as value_words
 from sweep.analysis.budget import spent
-from sweep.analysis.columns import divider
+from sweep.analysis.columns import divider, own_metrics
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.exhibits import exhibits_of
 from sweep.analysis.headline import caveat, counts, headline, state
 from sweep.analysis.provenance import last_run
 from sweep.analysis.results import Results
+from sweep.objective import DICE, Objective
 from sweep.record import TrialRecord
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
 
-ORDER = "By best validation Dice"
 ORDER_CONFIRMED = "Trained again, by the replicates: what is said of these stands on further seeds"
-ORDER_OTHERS = (
-    "One run each, by the best validation Dice, which the search chose by; no better and no worse"
-    " than those above"
-)
 MEASURED = {"hd95": "HD95", "delta_baseline": "Δ baseline"}
-"""Columns of the ranking that the table has where they were measured, as in the terminal."""
+"""Columns of the ranking that the table has where they were measured, as in the terminal; it has
+Dice beside another objective too, and all that a custom trainer measures."""
+NOTHING = -1e308
+"""Key of a cell without a number: it sorts below all others."""
 TOP = 20
 """Rows of the ranking that are shown at once."""
 
@@ -84,7 +83,7 @@ def page(results: Results, *, reload: float | None = None) -> str:
             head=head,
             confirmed=[] if confirmed is None else rows[:confirmed],
             confirmed_order=ORDER_CONFIRMED,
-            order=ORDER if confirmed is None else ORDER_OTHERS,
+            order=_order(results),
             top=others[:TOP],
             rows=others if len(others) > TOP else [],
             unfinished=len(results.records) - len(results.ended),
@@ -118,15 +117,34 @@ def _figures(exhibits: Sequence[Exhibit]) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
+def _order(results: Results) -> str:
+    label = results.objective.label
+    if results.confirmation is None:
+        return f"By best {label}"
+    return (
+        f"One run each, by the best {label}, which the search chose by; no better and no worse than"
+        " those above"
+    )
+
+
+def _measured_columns(results: Results) -> list[str]:
+    """The further columns of numbers that the table has."""
+    own = own_metrics(results.spec.model_dump(include={"trainer"}), results.ended)
+    names = dict.fromkeys([DICE.metric, *MEASURED, *own])
+    frame, judged = results.frame, results.objective.metric
+    return [n for n in names if n != judged and n in frame and frame[n].notna().any()]
+
+
 def _table(results: Results) -> tuple[list[str], list[list[Cell]]]:
     """Heading and rows of the ranking."""
     presets = any(record.preset for record in results.ended)
-    short = short_names(results.parameters)
-    head = ["#", "trial", *(["preset"] if presets else []), "status", "val Dice"]
+    short, objective = short_names(results.parameters), results.objective
+    head = ["#", "trial", *(["preset"] if presets else []), "status", objective.heading]
     confirmed = results.confirmation
-    head += ["mean Dice", "P(best)", "group"] if confirmed is not None else []
-    measured = [name for name in MEASURED if name in results.frame]
-    head += ["best at", "epochs", *(MEASURED[name] for name in measured), "time"]
+    head += [f"mean {objective.short}", "P(best)", "group"] if confirmed is not None else []
+    measured = _measured_columns(results)
+    titles = {DICE.metric: DICE.heading, **MEASURED}
+    head += ["best at", "epochs", *(titles.get(name, name) for name in measured), "time"]
     head += [short[name] for name in results.parameters]
     numbers = results.frame[measured].to_numpy(dtype=float, na_value=math.nan).tolist()
     rows = [
@@ -140,17 +158,16 @@ def _row(
     results: Results, rank: int, record: TrialRecord, numbers: Mapping[str, float], presets: bool
 ) -> list[Cell]:
     best = record.best if record.status.has_result else None
-    dice = best.val_dice if best else None
     cells = [Cell(str(rank), rank, numeric=True), Cell(record.trial_id, record.number)]
     if presets:
         cells.append(Cell(record.preset or "–", record.preset or ""))
     cells += [
         Cell(words.status(record.status), words.status(record.status)),
-        Cell("–" if dice is None else words.dice(dice), -1 if dice is None else dice, numeric=True),
+        _number(record.value if best else None, results.objective.text),
         *_confirmed(results, record),
-        Cell(str(best.epoch) if best else "–", best.epoch if best else -1, numeric=True),
+        _number(best.epoch if best else None, str),
         Cell(str(len(record.history)), len(record.history), numeric=True),
-        *(_measured(name, number) for name, number in numbers.items()),
+        *(_measured(name, number, results.objective) for name, number in numbers.items()),
         Cell(words.duration(record.seconds), round(record.seconds, 1), numeric=True),
     ]
     for name in results.parameters:
@@ -160,12 +177,14 @@ def _row(
     return cells
 
 
-def _measured(name: str, number: float) -> Cell:
-    """One of `MEASURED`; without a number it sorts below all others, which lie above −1."""
-    if math.isnan(number):
-        return Cell("–", -1, numeric=True)
-    text = f"{number:.2f}" if name == "hd95" else words.signed_dice(number)
-    return Cell(text, number, numeric=True)
+def _measured(name: str, number: float, objective: Objective) -> Cell:
+    """One of `_measured_columns`."""
+    texts = {"hd95": "{:.2f}".format, "delta_baseline": objective.signed}
+    return _number(None if math.isnan(number) else number, texts.get(name, Objective(name).text))
+
+
+def _number(value: float | None, text: Callable[[Any], str]) -> Cell:
+    return Cell("–" if value is None else text(value), NOTHING if value is None else value, True)
 
 
 def _confirmed(results: Results, record: TrialRecord) -> list[Cell]:
@@ -173,13 +192,13 @@ def _confirmed(results: Results, record: TrialRecord) -> list[Cell]:
     if results.confirmation is None:
         return []
     found = results.confirmation.of(record.trial_id)
-    if found is None:
-        return [Cell("–", -1, numeric=True), Cell("–", -1, numeric=True), Cell("–", "~")]
-    chance, mean = found.p_best, found.mean if found.scores else None
+    objective = results.objective
+    mean = objective.turned(found.mean) if found and found.scores else None
+    group = (found.group if found else None) or None
     return [
-        Cell("–" if mean is None else words.dice(mean), -1 if mean is None else mean, numeric=True),
-        Cell("–" if chance is None else words.percent(chance), chance or 0.0, numeric=True),
-        Cell(found.group or "–", found.group or "~"),
+        _number(mean, objective.text),
+        _number(found.p_best if found else None, words.percent),
+        Cell(group or "–", group or "~"),
     ]
 
 

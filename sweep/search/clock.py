@@ -40,8 +40,10 @@ class Clock(Protocol):
         """Take note of a trial whose geometric loss acts in full after ``activation`` epochs."""
         ...
 
-    def read(self, trial_id: str, epochs: int, dice: float | None) -> Reading:
-        """The reading of a trial after ``epochs`` trained epochs."""
+    def read(self, trial_id: str, epochs: int, score: float | None) -> Reading:
+        """The reading of a trial after ``epochs`` trained epochs, the last with this score: the
+        objective, turned so that more is better (`sweep.objective`).
+        """
         ...
 
     def late(self) -> Iterable[Reading]:
@@ -54,13 +56,13 @@ class Clock(Protocol):
 
 
 class TrainedEpochs:
-    """Validation Dice by trained epochs, as it comes."""
+    """The score by trained epochs, as it comes."""
 
     def start(self, trial_id: str, activation: int, preset: str | None) -> None:
         pass
 
-    def read(self, trial_id: str, epochs: int, dice: float | None) -> Reading:
-        return Reading(trial_id, 0 if dice is None else epochs, dice)
+    def read(self, trial_id: str, epochs: int, score: float | None) -> Reading:
+        return Reading(trial_id, 0 if score is None else epochs, score)
 
     def late(self) -> Iterable[Reading]:
         return ()
@@ -132,15 +134,15 @@ class SinceActivation:
         if preset == BASELINE:
             self._baseline = trial_id
 
-    def read(self, trial_id: str, epochs: int, dice: float | None) -> Reading:
+    def read(self, trial_id: str, epochs: int, score: float | None) -> Reading:
         course = self._courses[trial_id]
-        if dice is not None:
-            course.best = max(course.best, dice)
+        if score is not None:
+            course.best = max(course.best, score)
         if trial_id == self._baseline:
-            self._baseline_dice.append(dice)
+            self._baseline_dice.append(score)
             self._baseline_best.append(course.best)
         if epochs > course.activation:
-            course.dice.append(dice)
+            course.dice.append(score)
         time = activation_time(epochs, course.activation)
         if time < 1 or math.isinf(course.best):
             return Reading(trial_id, min(time, 0), None)
@@ -175,7 +177,9 @@ class SinceActivation:
             if dice is not None and control is not None:
                 course.pair(dice - control)
             course.paired = since + 1
-        return best - max(self._baseline_best[min(epochs, known) - 1], 0.0) + course.spread
+        control = self._baseline_best[min(epochs, known) - 1]
+        # Where the baseline has measured nothing there is nothing to gain over it.
+        return best - (control if math.isfinite(control) else 0.0) + course.spread
 
 
 def make_clock(spec: SweepSpec) -> Clock:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import optuna
 from optuna.samplers import BaseSampler
 
-from sweep.record import ParameterValue, TrialRecord
+from sweep.objective import DICE, Objective
+from sweep.record import ParameterValue, Status, TrialRecord
 from sweep.search.optuna_samplers import Method
 from sweep.search.optuna_space import suggest
 from sweep.search.optuna_study import (
     IDLE,
     Translator,
+    Worst,
     constraints,
     intermediate_values,
     make_study,
@@ -23,13 +25,14 @@ from sweep.spec.space import Distribution
 
 
 class OptunaSearch:
-    """One Optuna study in memory, which maximises the validation Dice.
+    """One Optuna study in memory, of the sweep's objective in its direction.
 
     It knows how each trial ended (see `sweep.search.optuna_study`). Samplers that know constraints
     (TPE, GP) learn from ``diverged`` where trials die; those that do not (CMA-ES) are driven away
-    by the Dice. FAIL would hide the divergence from all of them: measured over 60 trials beside a
+    by the value. FAIL would hide the divergence from all of them: measured over 60 trials beside a
     divergent region, TPE then walked into it about twice as often. TPE ranks a pruned trial by its
-    last epoch, then by the Dice there; GP learns from none. Of a running one both keep clear.
+    last epoch, then by the value there; GP learns from none. Of a running one both keep clear: one
+    that diverged before any trial had a value counts as running until one has (see `Worst`).
 
     A trial that it did not propose (a preset's) is told too, unless a parameter lies outside the
     space: Optuna learns from no other trials than those whose distributions are the space's own.
@@ -44,6 +47,7 @@ class OptunaSearch:
         seed: of the searcher.
         method: of Optuna.
         first: number of the first trial that is the searcher's own; those before are given.
+        objective: what trials are judged by.
 
     Attributes:
         study: the study itself, to look at.
@@ -55,14 +59,17 @@ class OptunaSearch:
         seed: int,
         method: Method,
         first: int = 0,
+        objective: Objective = DICE,
     ) -> None:
         self._translator = Translator(space)
         self._seed = seed
         self._method = method
         self._first = first
-        self.study = make_study()
+        self.study = make_study(mode=objective.mode)
         self._open: dict[int, optuna.Trial] = {}
         self._ended: set[int] = set()
+        self._worst = Worst(objective)
+        self._unmeasured: list[Callable[[], None]] = []
 
     def ask(self, number: int) -> dict[str, ParameterValue]:
         if number not in self._open:
@@ -77,10 +84,25 @@ class OptunaSearch:
             self._open[record.number] = self._adopt(record)
         if record.status.is_final:
             self._ended.add(record.number)
-            self._finish(self._open.pop(record.number), record)
+            trial = self._open.pop(record.number)
+            self._when_measured(record, lambda: self._finish(trial, record))
 
     def learn(self, record: TrialRecord) -> None:
-        self.study.add_trial(self._translator.frozen(record))
+        self._when_measured(record, lambda: self._add(record))
+
+    def _when_measured(self, record: TrialRecord, tell: Callable[[], None]) -> None:
+        """Tell the study of a trial; of a diverged one once it is known what it counts with."""
+        self._worst.see(record)
+        if record.status is Status.DIVERGED:
+            self._unmeasured.append(tell)
+        if self._worst.value is not None:
+            while self._unmeasured:
+                self._unmeasured.pop(0)()
+        if record.status is not Status.DIVERGED:
+            tell()
+
+    def _add(self, record: TrialRecord) -> None:
+        self.study.add_trial(self._translator.frozen(record, self._worst.value))
 
     def _can_hold(self, record: TrialRecord) -> bool:
         inside = self._translator.inside(record.parameters)
@@ -103,9 +125,9 @@ class OptunaSearch:
 
     def _finish(self, trial: optuna.Trial, record: TrialRecord) -> None:
         self.study.sampler = IDLE  # CMA-ES warns that it does not use constraints
-        for epoch, dice in intermediate_values(record).items():
-            trial.report(dice, epoch)
-        for name, broken in constraints(record).items():
+        for epoch, value in intermediate_values(record).items():
+            trial.report(value, epoch)
+        for name, broken in constraints(record, self._worst.value).items():
             trial.set_constraint(name, broken)
-        state, value = state_and_value(record)
-        self.study.tell(trial, value, state)
+        state, told = state_and_value(record, self._worst.value)
+        self.study.tell(trial, told, state)

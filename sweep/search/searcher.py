@@ -71,7 +71,7 @@ def make_searcher(spec: SweepSpec, first: int = 0) -> Searcher:
             from sweep.search.optuna_search import OptunaSearch
 
             method = make_method(settings, seed)
-            return OptunaSearch(spec.drawn, seed, method, first)
+            return OptunaSearch(spec.drawn, seed, method, first, spec.judged_by)
 
 
 def make_method(settings: OptunaSettings, seed: int) -> Method:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweep.errors import InputError, ResultsError
+from sweep.objective import DICE
 from sweep.record import ParameterValue, Status, TrialRecord, searched
 from sweep.spec.load import load_trial
 from sweep.spec.sweep import SweepSpec
@@ -23,7 +24,8 @@ class Lesson:
     Args:
         told: its trials whose parameters lie in this space, with these parameters.
         outside: how many have others.
-        silent: how many say nothing of theirs: failed, unfinished, or without a validation Dice.
+        silent: how many say nothing of theirs: failed, unfinished, or without a value of what this
+            sweep judges by.
     """
 
     told: tuple[TrialRecord, ...]
@@ -34,7 +36,8 @@ class Lesson:
 def read_lesson(spec: SweepSpec, folder: str) -> Lesson:
     """Look at the results folder of an earlier sweep.
 
-    A setting that is searched here and was fixed there has the value that it was trained with.
+    A setting that is searched here and was fixed there has the value that it was trained with. A
+    sweep that was judged by another metric is read by this one's, where it measured that.
 
     Raises:
         ResultsError: ``folder`` is no results folder, or is broken.
@@ -44,10 +47,11 @@ def read_lesson(spec: SweepSpec, folder: str) -> Lesson:
     except OSError as error:  # a name that is none
         raise ResultsError(f"cannot read {folder}: {error.strerror}") from error
     # A replicate says what its trial said, under another seed.
-    speaking = [record for record in searched(records) if _speaks(record)]
+    trials = [replace(record, objective=spec.judged_by) for record in searched(records)]
+    speaking = [record for record in trials if _speaks(record)]
     translated = [_in_terms_of(spec, record, Layout(Path(folder))) for record in speaking]
     told = tuple(record for record in translated if record is not None)
-    return Lesson(told, len(speaking) - len(told), len(searched(records)) - len(speaking))
+    return Lesson(told, len(speaking) - len(told), len(trials) - len(speaking))
 
 
 def read_warm_start(spec: SweepSpec) -> list[TrialRecord]:
@@ -65,7 +69,8 @@ def check_warm_start(spec: SweepSpec, tell: Callable[[str], None]) -> Iterator[F
         except ResultsError as error:
             yield Finding(path, f"{error}; name the results folder of an earlier sweep")
             continue
-        passed = f"{lesson.outside} outside this space, {lesson.silent} without a result"
+        result = "a result" if spec.judged_by == DICE else f"a value of {spec.judged_by.metric}"
+        passed = f"{lesson.outside} outside this space, {lesson.silent} without {result}"
         if not lesson.told:
             yield Finding(path, f"no trial of {folder} teaches anything here: {passed}")
         elif lesson.outside or lesson.silent:
@@ -74,13 +79,13 @@ def check_warm_start(spec: SweepSpec, tell: Callable[[str], None]) -> Iterator[F
 
 
 def best_of(earlier: Iterable[TrialRecord], count: int) -> list[dict[str, ParameterValue]]:
-    """The ``count`` best configurations by validation Dice, the best first, each once.
+    """The ``count`` best configurations by the objective, the best first, each once.
 
     Of equal ones the first comes first.
     """
-    results = [record for record in earlier if record.status.has_result]
+    results = [(score, record) for record in earlier if (score := record.score) is not None]
     distinct: dict[str, dict[str, ParameterValue]] = {}
-    for record in sorted(results, key=_dice, reverse=True):
+    for _, record in sorted(results, key=lambda pair: pair[0], reverse=True):
         distinct.setdefault(repr(record.parameters), dict(record.parameters))
     return list(distinct.values())[:count]
 
@@ -103,7 +108,3 @@ def _in_terms_of(spec: SweepSpec, record: TrialRecord, layout: Layout) -> TrialR
             return None
     inside = all(kind.contains(parameters[key]) for key, kind in spec.drawn.items())
     return replace(record, parameters=spec.to_train(parameters)) if inside else None
-
-
-def _dice(record: TrialRecord) -> float:
-    return (record.best.val_dice if record.best else None) or 0.0

@@ -37,7 +37,11 @@ def continued(recorded: Sequence[SweepSpec], asked: SweepSpec) -> SweepSpec:
     present = recorded[-1]
     fixed = _fixed(asked)
     if fixed not in map(_fixed, recorded):
-        raise ResultsError(_refusal(_fixed(present), fixed, asked.name))
+        told = _refusal(_fixed(present), fixed, asked.name)
+        if present.judged_by != asked.judged_by:
+            was, now = present.judged_by.words, asked.judged_by.words
+            told = f"{asked.name}: its trials were judged by {was}, not by {now}. {told}"
+        raise ResultsError(told)
     return present.model_copy(update={key: getattr(asked, key) for key in FREE})
 
 

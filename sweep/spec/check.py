@@ -105,6 +105,9 @@ def _wrong_with(spec: SweepSpec, key: str, distribution: Distribution) -> Iterat
     if key in choosing_keys():
         yield f"`{key}` cannot be searched: it decides which other settings there are"
         return
+    if key.startswith("objective."):
+        yield "cannot be searched: what trials are compared by must be the same for all of them"
+        return
     kinds = types_of(key)
     draws_fractions = not isinstance(distribution, Listed | RandInt)
     if kinds and draws_fractions and float not in kinds:

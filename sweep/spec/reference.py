@@ -130,7 +130,10 @@ def _union(
 
 def _bare_words(name: str, schema: Schema, groups: list[Schema]) -> Iterator[str]:
     """That ``searcher: tpe`` will do, and which it is by default."""
-    if len(groups) < len(options(schema)):
+    if len(groups) == 1 and len(options(schema)) > 1:
+        first = next(iter(groups[0]["properties"]))
+        yield f"`{name}: NAME` is short for `{name}: {{{first}: NAME}}`.\n"
+    elif len(groups) < len(options(schema)):
         [default] = [g for g in groups if "name" not in g.get("required", ())]
         word = default["properties"]["name"]["const"]
         yield f"By default `{word}`; `{name}: {word}` is short for `{name}: {{name: {word}}}`.\n"
@@ -155,12 +158,15 @@ def _alternatives(schema: Schema, root: Schema) -> list[Schema]:
     if groups := groups_of(schema, root):
         return groups
     found = [_resolved(one, root) for one in options(schema) if "$ref" in one]
-    return found if len(found) > 1 else []
+    has_word = (
+        len(found) == 1 and len(options(schema)) == 2 and {"type": "string"} in options(schema)
+    )
+    return found if len(found) > 1 or has_word else []
 
 
 def _table(prefix: str, group: Schema, root: Schema, space: Schema) -> Iterator[str]:
     settings, needed = group["properties"], group.get("required", ())
-    searchable = any(prefix + name in space for name in settings)
+    searchable = bool(space)
     yield "| setting | takes | default | meaning |" + " to search it |" * searchable
     yield "|---|---|---|---|" + "---|" * searchable
     for name, schema in settings.items():
@@ -255,7 +261,7 @@ def _distributions() -> Iterator[str]:
     never = _listed(sorted(choosing_keys()))
     same = _listed(sorted(unsearched_keys()))
     yield f"Not searched: {never}, on which it depends which other settings there are, and {same},"
-    yield "which is the same for all trials. No proposal has what deals out cases and luck:"
+    yield "which are the same for all trials. No proposal has what deals out cases and luck:"
     yield "seeds and folds, which [`confirm`](ranking.md#confirm) varies for the leaders.\n"
 
 

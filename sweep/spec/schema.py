@@ -139,8 +139,9 @@ def _space(trial: Schema) -> Iterator[tuple[str, Schema]]:
     alternatives: dict[str, list[Schema]] = {}
     for name, schema in single_settings(trial):
         alternatives.setdefault(name, []).append(schema)
-    for name in alternatives.keys() & choosing_keys() | {"preset", *unsearched_keys()}:
-        del alternatives[name]
+    for key in choosing_keys() | unsearched_keys() | {"preset"}:
+        for name in (key, key.partition(".")[0]):  # a group that has a short form is one setting
+            alternatives.pop(name, None)
     for name, schemas in alternatives.items():
         scalars = _unique(option for schema in schemas for option in scalars_of(schema))
         if scalars:

@@ -13,9 +13,11 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from sweep.objective import Objective
 from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.base import Settings
 from sweep.spec.network import NetworkSettings
+from sweep.spec.objective import ObjectiveChoice, ObjectiveSettings
 from sweep.spec.paths import Folder
 from sweep.spec.trainer import MonaiTrainer, TrainerSettings
 
@@ -249,9 +251,9 @@ class EvaluationSettings(Settings):
     """all, or some of iou, hd95 (in pixels) and shape (compactness, solidity and eccentricity of
     prediction and reference); [] for none."""
     every: int | None = Field(default=None, ge=1)
-    """Epochs between two measurements, 1 for each; null: only where Dice is the best so far.
+    """Epochs between two measurements, 1 for each; null: only where the objective is at its best.
 
-    The best epoch is measured in either case.
+    The best epoch is measured in either case, and every epoch where the metric is the objective.
     """
     tta: Literal["none", "flips"] = "none"
     """flips: the mean of the softmax over the four mirror images, at four times the cost."""
@@ -263,7 +265,7 @@ class EarlyStoppingSettings(Settings):
     patience: Annotated[int | None, EndsRun()] = Field(default=50, ge=1)
     """Epochs in a row without improvement after which the trial stops; null: never."""
     min_delta: Annotated[float, EndsRun()] = Field(default=1e-4, ge=0)
-    """How much validation Dice must rise to count as an improvement."""
+    """How much better the objective must become to count as an improvement."""
     counts_from: Annotated[Literal["rampup_end", "start"], EndsRun()] = "rampup_end"
     """The first epoch that patience counts: after warm-up and ramp-up, or the very first."""
 
@@ -302,6 +304,8 @@ class TrialSettings(Settings):
     optimizer: OptimizerSettings = OptimizerSettings()
     guard: GuardSettings = GuardSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    objective: ObjectiveChoice = ObjectiveSettings()
+    """What trials are compared by; a metric's bare name, or {metric: NAME, mode: max | min}."""
     early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
     expect: Annotated[
         tuple[Expectation, ...],
@@ -319,6 +323,21 @@ class TrialSettings(Settings):
         if loss and loss.dice_weight == 0 and any(one.max_gap is not None for one in expect):
             raise ValueError("`max_gap` needs a Dice term, but `loss.dice_weight` is 0")
         return expect
+
+    @field_validator("objective")
+    @classmethod
+    def _objective_fits_the_trainer(
+        cls, objective: ObjectiveSettings, info: ValidationInfo
+    ) -> ObjectiveSettings:
+        trainer, evaluation = info.data.get("trainer"), info.data.get("evaluation")
+        if trainer is not None and evaluation is not None:
+            objective.must_fit(trainer.kind, evaluation.metrics)
+        return objective
+
+    @property
+    def judged_by(self) -> Objective:
+        """What its trials are compared by, for whoever compares."""
+        return self.objective.plain
 
     @field_validator("augmentation")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from sweep.objective import BETTER
 from sweep.spec.luck import LUCK, REPEATED
 from sweep.spec.machine import Machine
 from sweep.spec.settings import LossSettings, ShapesData, TrialSettings
@@ -45,6 +46,7 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
         *_about_presets(spec),
         *_about_luck(spec),
         *_about_sizes(spec),
+        *_about_objective(spec),
     ]
     return found + (list(_about_machine(spec, machine)) if machine else [])
 
@@ -285,6 +287,15 @@ def _about_sizes(spec: SweepSpec) -> Iterator[str]:
         images = count - test - -(-(count - test) // folds)
         batch, patch = largest_sizes(spec)
         yield from size_warnings(batch, images, patch, int(spec.extents.smallest("data.size")))
+
+
+def _about_objective(spec: SweepSpec) -> Iterator[str]:
+    objective = spec.judged_by
+    if BETTER.get(objective.metric, objective.mode) != objective.mode:
+        yield (
+            f"`objective.mode: {objective.mode}` makes the trial with the worst {objective.short} "
+            "the best"
+        )
 
 
 def _about_machine(spec: SweepSpec, machine: Machine) -> Iterator[str]:

@@ -22,7 +22,7 @@ from sweep.store.journal import (
 )
 from sweep.store.layout import Layout
 from sweep.store.parsed import parsed
-from sweep.store.read import read_facts, require_results
+from sweep.store.read import read_facts, read_objective, require_results
 
 T = TypeVar("T")
 
@@ -76,6 +76,7 @@ class Follower:
     def __init__(self, folder: Path) -> None:
         self._layout = Layout(folder)
         require_results(self._layout)
+        self._objective = read_objective(folder)
         self._journal = Tail(self._layout.journal, event_of)
         self._progress = Progress()
         self._histories: dict[str, Tail[EpochMetrics]] = {}
@@ -109,7 +110,7 @@ class Follower:
         paths = self._layout.trial(name)
         match event:
             case TrialStarted():
-                record = replace(read_facts(name, paths), outcome=None)
+                record = replace(read_facts(name, paths, self._objective), outcome=None)
                 self._records[name] = record
                 self._histories[name] = Tail(paths.history, lambda line: parsed(EpochMetrics, line))
                 return [lambda observer: observer.trial_started(name, record.parameters)]
@@ -121,7 +122,7 @@ class Follower:
             case TrialEnded():
                 history = self._records.pop(name).history
                 del self._histories[name]
-                facts = read_facts(name, paths)
+                facts = read_facts(name, paths, self._objective)
                 outcome = facts.outcome or Outcome(status=event.status)
                 ended = replace(facts, history=history, outcome=outcome)
                 return [lambda observer: observer.trial_ended(ended)]
@@ -137,4 +138,4 @@ class Follower:
             record = self._records[event.trial_id] = replace(record, history=tuple(history))
         if event.epoch < len(record.history):
             return record.history[event.epoch]
-        return EpochMetrics(epoch=event.epoch, val_dice=event.val_dice)
+        return event.known

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweep.record import Status
+from sweep.objective import Objective
+from sweep.record import EpochMetrics, Status
 from sweep.store.files import append_line, drop_torn_line, read_jsonl, sync, to_json, writing
 from sweep.store.layout import trial_number
 from sweep.store.parsed import parsed
@@ -28,11 +29,28 @@ class TrialStarted:
 
 @dataclass(frozen=True, slots=True)
 class EpochRecorded:
-    """The trial reported an epoch (from 0) with its validation Dice."""
+    """The trial reported an epoch (from 0).
+
+    Args:
+        val_dice: its validation Dice.
+        metrics: what the trials are judged by, where that is another metric.
+    """
 
     trial_id: str
     epoch: int
     val_dice: float | None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, trial_id: str, metrics: EpochMetrics, objective: Objective) -> EpochRecorded:
+        """What decisions depend on of an epoch."""
+        judged = {name: v for name, v in metrics.metrics.items() if name == objective.metric}
+        return cls(trial_id, metrics.epoch, metrics.val_dice, judged)
+
+    @property
+    def known(self) -> EpochMetrics:
+        """All that is known of the epoch where its line in the history is lost."""
+        return EpochMetrics(epoch=self.epoch, val_dice=self.val_dice, metrics=self.metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +162,8 @@ class Journal:
         news = self.progress.is_news(event)
         if news:
             values = {"event": _NAMES[type(event)]} | asdict(event)
+            if not values.get("metrics", True):  # judged by Dice, as most sweeps are
+                del values["metrics"]
             append_line(self._path, to_json(finite_or_none(values)))
             self.progress.add(event)
         return news

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import InputError, ResultsError
+from sweep.objective import DICE, Objective
 from sweep.record import (
     CaseScore,
     Divergence,
@@ -40,7 +41,8 @@ def read_records(folder: Path) -> list[TrialRecord]:
     require_results(layout)
     # A folder without trial.json was being made when the sweep was killed: nothing ran in it yet.
     started = [name for name in trial_folders(layout) if layout.trial(name).trial.exists()]
-    return [_read_trial(name, layout.trial(name)) for name in started]
+    objective = read_objective(folder)
+    return [_read_trial(name, layout.trial(name), objective) for name in started]
 
 
 def trial_folders(layout: Layout) -> list[str]:
@@ -92,6 +94,24 @@ def read_parameter_names(folder: Path) -> list[str]:
     return list(space)
 
 
+def read_objective(folder: Path) -> Objective:
+    """What the sweep's trials are judged by.
+
+    A sweep.yaml that cannot be read at all is told by whoever needs more of it than this.
+
+    Raises:
+        ResultsError: it names no metric and mode.
+    """
+    try:
+        values = read_sweep(folder)
+    except ResultsError:
+        return DICE
+    try:
+        return Objective.of(values.get("objective"))
+    except ValueError as error:
+        raise ResultsError(f"{Layout(folder).sweep_yaml}: broken, {error}") from error
+
+
 def require_results(layout: Layout) -> None:
     """Raises `ResultsError` where the folder is not a results folder."""
     folder = layout.folder
@@ -111,14 +131,19 @@ def _is_trial_id(name: str) -> bool:
     return True
 
 
-def read_facts(trial_id: str, paths: TrialPaths) -> TrialRecord:
-    """All that is recorded of a trial but its history; raises as above."""
-    return read_json(paths.trial, lambda values: _parse_trial(trial_id, values, paths))
+def read_facts(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialRecord:
+    """All that is recorded of a trial but its history; raises as above.
+
+    Args:
+        objective: what its sweep judges by.
+    """
+    record = read_json(paths.trial, lambda values: _parse_trial(trial_id, values, paths))
+    return replace(record, objective=objective)
 
 
-def _read_trial(trial_id: str, paths: TrialPaths) -> TrialRecord:
+def _read_trial(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialRecord:
     # trial.json before the history: a trial that has ended then shows every epoch it had.
-    record = read_facts(trial_id, paths)
+    record = read_facts(trial_id, paths, objective)
     return replace(record, history=_read_history(paths.history), test=_read_test(paths.test))
 
 

@@ -42,7 +42,13 @@ from sweep.store.journal import (
 )
 from sweep.store.layout import Layout, TrialPaths, trial_id
 from sweep.store.lock import lock_results
-from sweep.store.read import read_records, require_no_link, require_results, trial_folders
+from sweep.store.read import (
+    read_objective,
+    read_records,
+    require_no_link,
+    require_results,
+    trial_folders,
+)
 from sweep.store.trial import discard, write_end, write_epoch, write_start, write_test
 
 
@@ -56,6 +62,7 @@ class Store:
     def __init__(self, layout: Layout, lock: FileLock) -> None:
         self.layout = layout
         self._lock = lock
+        self._objective = read_objective(layout.folder)
         self._recorded = Progress()
         self._unsynced: set[str] = set()  # trials whose last epochs a power cut could take
         with writing(layout.trials):
@@ -142,7 +149,7 @@ class Store:
         Raises:
             ValueError: an epoch was left out, or the trial is unknown or has ended.
         """
-        event = EpochRecorded(trial_id, metrics.epoch, metrics.val_dice)
+        event = EpochRecorded.of(trial_id, metrics, self._objective)
         if self._recorded.is_news(event):
             write_epoch(self.layout.trial(trial_id), metrics)
             self._unsynced.add(trial_id)
@@ -216,8 +223,8 @@ class Store:
         if not copy.exists():
             if self._recorded.started:
                 raise ResultsError(f"{copy} is lost; put it back from a backup")
-            write_earlier(copy, read())
-        return read_earlier(copy)
+            write_earlier(copy, read(), self._objective)
+        return read_earlier(copy, self._objective)
 
     def records(self) -> list[TrialRecord]:
         """All trials, by number, read back from their files."""
@@ -275,7 +282,7 @@ def _events(record: TrialRecord) -> Iterator[Event]:
     """The events of one trial, as its own files tell them."""
     yield TrialStarted(record.trial_id)
     for metrics in record.history:
-        yield EpochRecorded(record.trial_id, metrics.epoch, metrics.val_dice)
+        yield EpochRecorded.of(record.trial_id, metrics, record.objective)
     if record.outcome is not None:
         yield TrialEnded(record.trial_id, record.outcome.status)
 

@@ -15,11 +15,17 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial
 
+from sweep.objective import Mode
 from sweep.record import EpochMetrics, ParameterValue, TrialRecord, searched
-from sweep.search.optuna_study import Translator, constraints, make_study, state_and_value
+from sweep.search.optuna_study import (
+    Translator,
+    Worst,
+    constraints,
+    make_study,
+    state_and_value,
+)
 from sweep.spec.sweep import SweepSpec
 from sweep.store.layout import is_replicate, trial_number
-from sweep.strict_json import finite_or_none
 from sweep.tracking.tracker import Forgiving, Tracker
 
 Records = Callable[[], list[TrialRecord]]
@@ -56,28 +62,34 @@ class StudyFile:
         self._name = spec.name
         self._translator = Translator(spec.drawn)
         self._records = records
+        self._objective = spec.judged_by
+        self._worst = Worst(self._objective)
         self._study: _Study | None = None  # None: the file is to be made anew
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
         if is_replicate(trial_id):
             return
         record = TrialRecord(
-            trial_id=trial_id, number=trial_number(trial_id), parameters=parameters
+            trial_id=trial_id,
+            number=trial_number(trial_id),
+            parameters=parameters,
+            objective=self._objective,
         )
         self._update(lambda study: study.add(self._frozen(record)))
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
-        dice = finite_or_none(metrics.val_dice)
-        if dice is not None and not is_replicate(trial_id):
+        value = self._objective.value(metrics)
+        if value is not None and not is_replicate(trial_id):
             number = trial_number(trial_id)
-            self._update(lambda study: study.running(number).report(dice, metrics.epoch))
+            self._update(lambda study: study.running(number).report(value, metrics.epoch))
 
     def trial_waits(self, trial_id: str) -> None:
         """Nothing was measured."""
 
     def trial_ended(self, record: TrialRecord) -> None:
         if record.replicate is None:
-            self._update(lambda study: study.end(record))
+            self._worst.see(record)
+            self._update(lambda study: study.end(record, self._worst.value))
 
     def close(self) -> None:
         if not self._is_true():
@@ -95,30 +107,37 @@ class StudyFile:
         self._study = None
         temporary = self._path.with_name(f".{self._path.name}.tmp")
         temporary.unlink(missing_ok=True)
-        study = _Study(temporary, self._name)
-        for record in searched(self._records()):
-            study.add(self._frozen(record))
+        study = _Study(temporary, self._name, self._objective.mode)
+        for trial in self._true():
+            study.add(trial)
         temporary.replace(self._path)
-        self._study = _Study(self._path, self._name)
+        self._study = _Study(self._path, self._name, self._objective.mode)
 
     def _is_true(self) -> bool:
         with suppress(Exception):
-            stored = _Study(self._path, self._name).trials()
-            true = map(self._frozen, searched(self._records()))
-            return [*map(_facts, stored)] == [*map(_facts, true)]
+            stored = _Study(self._path, self._name, self._objective.mode).trials()
+            return [*map(_facts, stored)] == [*map(_facts, self._true())]
         return False
 
+    def _true(self) -> list[FrozenTrial]:
+        """All trials as they stand; a diverged one counts with the worst of all of them."""
+        records = searched(self._records())
+        self._worst = Worst(self._objective)
+        for record in records:
+            self._worst.see(record)
+        return [self._frozen(record) for record in records]
+
     def _frozen(self, record: TrialRecord) -> FrozenTrial:
-        return self._translator.frozen(record, **_attributes(record))
+        return self._translator.frozen(record, self._worst.value, **_attributes(record))
 
 
 class _Study:
     """The study in a file, which is made where it is missing."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, mode: Mode) -> None:
         backend = JournalFileBackend(str(path), lock_obj=_OneWriter(str(path)))
         self._storage = JournalStorage(backend)
-        self._study = make_study(self._storage, name)
+        self._study = make_study(self._storage, name, mode)
         self._id = self._storage.get_study_id_from_name(name)
 
     def trials(self) -> list[FrozenTrial]:
@@ -132,13 +151,13 @@ class _Study:
         trial = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
         return Trial(self._study, trial)
 
-    def end(self, record: TrialRecord) -> None:
+    def end(self, record: TrialRecord, worst: float | None) -> None:
         trial = self.running(record.number)
         for name, attribute in _attributes(record).items():
             trial.set_user_attr(name, attribute)
-        for name, broken in constraints(record).items():
+        for name, broken in constraints(record, worst).items():
             trial.set_constraint(name, broken)
-        state, value = state_and_value(record)
+        state, value = state_and_value(record, worst)
         self._study.tell(trial, value, state)
 
 

@@ -24,4 +24,4 @@ def is_over(history: Sequence[EpochMetrics], config: TrialSettings) -> bool:
     """Whether nothing comes after these epochs: they are all, or patience has ended."""
     if len(history) >= config.trainer.epochs:
         return True
-    return early_stopping(config).replay((e.epoch, e.val_dice) for e in history) is not None
+    return early_stopping(config).replay(config.judged_by.curve(history)) is not None

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweep.data.samples import PreparedData
+from sweep.errors import InputError
+from sweep.objective import VAL_DICE, Objective
 from sweep.record import Divergence, EpochMetrics, Outcome, Status
 from sweep.spec.settings import TrialSettings
+from sweep.spec.wording import did_you_mean, near_miss
 from sweep.stopping import EarlyStopping
-from sweep.strict_json import finite_or_none
 from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.ending import early_stopping
 from sweep.trainer.expectations import unmet
@@ -74,11 +76,12 @@ def epochs(
     saved.
     """
     run = make_run(config, data)
-    loop = Loop(early_stopping(config), config.trainer.epochs, config.expect)
+    loop = Loop(early_stopping(config), config.trainer.epochs, config.expect, config.judged_by)
     files, stopping = _Files(checkpoint, trunk), loop.stopping
     history, verdict = files.take_up(run, stopping)
-    best = max((dice for e in history if (dice := _dice(e)) is not None), default=None)
-    stop = stopping.replay((e.epoch, e.val_dice) for e in history) is not None
+    objective = loop.objective
+    best = max((s for _, s in objective.curve(history) if s is not None), default=None)
+    stop = stopping.replay(objective.curve(history)) is not None
     account = run.account(loop)
     told: tuple[str, ...] = ()
     if provenance is not None:
@@ -97,24 +100,38 @@ def epochs(
             metrics = run.run_epoch(len(history))
         except Diverged as end:
             return files.diverged(run, end, in_epoch=len(history))
-        dice = _dice(metrics)
-        improved = dice is not None and (best is None or dice > best)
+        if not history:
+            require_measured(objective, metrics)
+        score = objective.score(metrics)
+        improved = score is not None and (best is None or score > best)
         metrics = run.measured(metrics, best=improved)
         told += metrics.warnings + unmet(loop.expect, [*history, metrics])
         metrics, told = replace(metrics, warnings=told), ()
         history.append(metrics)
-        stop = stopping.update(metrics.epoch, metrics.val_dice)
-        if improved:
-            best = dice
+        stop = stopping.update(metrics.epoch, score)
+        best = score if improved else best
         files.keep(run, history, improved=improved)
         yield (metrics,)
     return files.diverged(run, judged)
 
 
-def _dice(metrics: EpochMetrics) -> float | None:
-    """Validation Dice where there is one: a NaN is the best of nothing."""
-    dice: float | None = finite_or_none(metrics.val_dice)
-    return dice
+def require_measured(objective: Objective, first: EpochMetrics) -> None:
+    """Refuse a run whose first epoch does not name what it is to be judged by.
+
+    An epoch may have no value of it: it is then the metric's name with None.
+
+    Raises:
+        InputError: with what there is, and the near miss.
+    """
+    if objective.metric == VAL_DICE or objective.metric in first.metrics:
+        return
+    names = [VAL_DICE, *first.metrics]
+    hint = did_you_mean(near_miss(objective.metric, names))
+    raise InputError.single(
+        f"the first validation returned no `{objective.metric}`, only {', '.join(names)}{hint}"
+        f" (a metric that only some epochs measure is returned in the others as None)",
+        key="objective.metric",
+    )
 
 
 @dataclass(frozen=True, slots=True)

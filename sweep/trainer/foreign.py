@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -36,11 +35,8 @@ class ForeignRun:
         verdict = self._run.judge(history)
         if not isinstance(verdict, Diverged | None):
             self._method(self._run.judge).refuse(verdict, "must return Diverged(…) or None")
-        if verdict is None and self._is_over(history) and not any(map(_has_dice, history)):
-            self._measures.fail(
-                f"returned no validation Dice in any of the {len(history)} epochs, only None or"
-                " NaN: there is nothing to rank the trial by"
-            )
+        if verdict is None and self._is_over(history):
+            self._require_value(history)
         return verdict
 
     def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
@@ -63,6 +59,16 @@ class ForeignRun:
             self._method(self._run.account).refuse(account, "must return an Account")
         return account
 
+    def _require_value(self, history: Sequence[EpochMetrics]) -> None:
+        """Refuse a trial that there is nothing to rank by."""
+        assert self._loop is not None
+        objective = self._loop.objective
+        if objective.best(history) is None:
+            self._measures.fail(
+                f"returned no {objective.label} in any of the {len(history)} epochs, only None or"
+                " NaN: there is nothing to rank the trial by"
+            )
+
     def _is_over(self, history: Sequence[EpochMetrics]) -> bool:
         """Whether its last epoch has been trained."""
         loop = self._loop
@@ -70,7 +76,3 @@ class ForeignRun:
 
     def _method(self, called: Callable[..., Any]) -> Method:
         return Method(called, type(self._run))
-
-
-def _has_dice(epoch: EpochMetrics) -> bool:
-    return epoch.val_dice is not None and math.isfinite(epoch.val_dice)

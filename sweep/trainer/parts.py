@@ -167,6 +167,8 @@ PART_READERS: Mapping[str, Callable[[Parts], Any]] = {
     "early_stopping.min_delta": lambda parts: parts.loop.stopping.min_delta,
     "early_stopping.counts_from": _counts_from,
     "expect": lambda parts: [one.model_dump() for one in parts.loop.expect],
+    "objective.metric": lambda parts: parts.loop.objective.metric,
+    "objective.mode": lambda parts: parts.loop.objective.mode,
 }
 """Dotted name → where a run itself has the value."""
 

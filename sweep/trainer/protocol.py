@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from sweep.objective import DICE, Objective
 from sweep.record import EpochMetrics
 from sweep.spec.settings import Expectation
 from sweep.stopping import EarlyStopping
@@ -26,11 +27,13 @@ class Loop:
 
     Args:
         epochs: most epochs that are trained.
+        objective: what epochs are compared by.
     """
 
     stopping: EarlyStopping
     epochs: int
     expect: tuple[Expectation, ...] = ()
+    objective: Objective = DICE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +79,7 @@ class Run(Protocol):
 
         Args:
             metrics: of the epoch that was just run.
-            best: whether its Dice is the best so far, which is known only after it.
+            best: whether its objective is the best so far, which is known only after it.
         """
 
     def state_dict(self) -> dict[str, Any]:

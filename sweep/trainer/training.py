@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from torch import Tensor
 from sweep.data.samples import PreparedData, Sample
 from sweep.diagnosis import StepValues
 from sweep.record import EpochMetrics
+from sweep.spec.objective import group_of
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import MonaiTrainer
 from sweep.trainer.augmentation import Augmentation
@@ -69,6 +70,9 @@ class Training:
         self.settings = settings
         self.data = data
         self.evaluation = settings.evaluation
+        self._costly = set(settings.evaluation.metrics) - {"iou"}
+        # What epochs are compared by, every epoch measures: which is the best is known only then.
+        self._always = self._costly & {group_of(settings.objective.metric)}
         self._reference_shapes: Shapes = {}
         # Masks shrink to about a hundredth: those of thousands of slices may be kept.
         self._predicted: list[bytes] = []
@@ -120,10 +124,11 @@ class Training:
         except Diverged as stop:
             raise explain_step(self, stop) from None
         dice = self.validate()
+        measured = {"iou": dice.mean_iou()} if "iou" in self.evaluation.metrics else {}
         return EpochMetrics(
             epoch=epoch,
             val_dice=dice.mean(),
-            metrics={"iou": dice.mean_iou()} if "iou" in self.evaluation.metrics else {},
+            metrics=measured | self._case_metrics(self._always),
             **summary(steps),
             geometric_factor=self._factor(epoch),
             learning_rate=self._rate(epoch),
@@ -196,23 +201,29 @@ class Training:
 
         Args:
             metrics: of the epoch that was just run.
-            best: whether its Dice is the best so far, which is known only after it.
+            best: whether its objective is the best so far, which is known only after it.
         """
-        names, every = set(self.evaluation.metrics) - {"iou"}, self.evaluation.every
+        names, every = self._costly - self._always, self.evaluation.every
         due = best or (every is not None and (metrics.epoch + 1) % every == 0)
         if not due or not names:
             return metrics
         start = time.perf_counter()
+        return dataclasses.replace(
+            metrics,
+            metrics={**metrics.metrics, **self._case_metrics(names)},
+            seconds=metrics.seconds + time.perf_counter() - start,
+        )
+
+    def _case_metrics(self, names: Collection[str]) -> dict[str, float | None]:
+        """Means over the cases of the last validation, of each of these groups of metrics."""
+        if not names:
+            return {}
         cases = CaseMetrics(
             names, len(self.data.classes), self.data.geometric_class, self._reference_shapes
         )
         for index, (sample, prediction) in enumerate(self.predictions()):
             cases.add(index, sample.case, prediction, sample.label)
-        return dataclasses.replace(
-            metrics,
-            metrics={**metrics.metrics, **cases.means()},
-            seconds=metrics.seconds + time.perf_counter() - start,
-        )
+        return cases.means()
 
     def predictions(self) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
         """Each validation sample with the class indices ``[H, W]`` of the last validation."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sweep.codebase import codebase
+from sweep.objective import DICE, Objective
 from sweep.record import Divergence, EpochMetrics
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trunk import switch_on, trunk_key
@@ -52,13 +53,22 @@ class Trunk:
         trial: the trial's own files.
         length: number of epochs before the trial's switch-on.
         kept: numbers of epochs after which a snapshot is kept.
+        objective: what its early stopping looks at.
     """
 
-    def __init__(self, folder: Path, trial: TrialPaths, length: int, kept: Collection[int]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        trial: TrialPaths,
+        length: int,
+        kept: Collection[int],
+        objective: Objective = DICE,
+    ) -> None:
         self._folder = folder
         self._trial = trial
         self._length = length
         self._kept = frozenset(kept)
+        self._objective = objective
 
     @classmethod
     def of(
@@ -66,7 +76,7 @@ class Trunk:
     ) -> Self:
         """The trunk of these settings, as this version of the code trains it, below ``trunks``."""
         name = f"{trunk_key(settings)}-{codebase().sources[:8]}"
-        return cls(trunks / name, trial, switch_on(settings), kept)
+        return cls(trunks / name, trial, switch_on(settings), kept, settings.judged_by)
 
     def save(self, epochs: int) -> None:
         """Keep the trial's last state, after so many epochs, where others may start from it."""
@@ -92,7 +102,7 @@ class Trunk:
             snapshot = self._load(epochs) if epochs <= most else None
             if snapshot is None:
                 continue
-            curve = ((e.epoch, e.val_dice) for e in snapshot.history)
+            curve = self._objective.curve(snapshot.history)
             most = min(most, replace(stopping).replay(curve) or len(snapshot.history))
             if epochs <= most:
                 self._hand_over(epochs, snapshot)

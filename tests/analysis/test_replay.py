@@ -55,30 +55,30 @@ def replayed(record: TrialRecord, patience: int | None) -> Replay | None:
 
 def test_replay_tells_dice_best_epoch_and_epochs_of_a_shorter_patience() -> None:
     record = trained(0, Status.EARLY_STOPPED, CURVE)
-    assert replayed(record, 3) == Replay(dice=0.4, best_epoch=3, epochs=7)
-    assert replayed(record, 5) == Replay(dice=0.7, best_epoch=8, epochs=14)
-    assert replayed(record, 8) == Replay(dice=0.7, best_epoch=8, epochs=17)
+    assert replayed(record, 3) == Replay(value=0.4, best_epoch=3, epochs=7)
+    assert replayed(record, 5) == Replay(value=0.7, best_epoch=8, epochs=14)
+    assert replayed(record, 8) == Replay(value=0.7, best_epoch=8, epochs=17)
 
 
 def test_record_answers_for_nothing_that_would_have_gone_on_after_its_end() -> None:
     assert replayed(trained(0, Status.EARLY_STOPPED, CURVE), 9) is None
     assert replayed(trained(0, Status.EARLY_STOPPED, CURVE), None) is None
     pruned = trained(0, Status.PRUNED, CURVE[:10])
-    assert replayed(pruned, 3) == Replay(dice=0.4, best_epoch=3, epochs=7)
+    assert replayed(pruned, 3) == Replay(value=0.4, best_epoch=3, epochs=7)
     assert replayed(pruned, 5) is None
     broken = replace(pruned, outcome=diverged_at(10))
-    assert replayed(broken, 3) == Replay(dice=0.4, best_epoch=3, epochs=7)
+    assert replayed(broken, 3) == Replay(value=0.4, best_epoch=3, epochs=7)
     assert replayed(broken, 5) is None
 
 
 def test_trial_that_came_to_its_last_epoch_answers_for_every_patience() -> None:
     record = trained(0, Status.COMPLETED, CURVE)
-    assert replayed(record, None) == Replay(dice=0.7, best_epoch=8, epochs=17)
+    assert replayed(record, None) == Replay(value=0.7, best_epoch=8, epochs=17)
 
 
 def test_epochs_that_measured_nothing_are_waited_for_and_never_best() -> None:
     record = trained(0, Status.EARLY_STOPPED, [None] * 8)
-    assert replayed(record, 3) == Replay(dice=None, best_epoch=None, epochs=7)
+    assert replayed(record, 3) == Replay(value=None, best_epoch=None, epochs=7)
 
 
 CURVES = st.lists(st.none() | st.sampled_from([0.5, 0.501, 0.51, 0.6]), min_size=20, max_size=20)
@@ -118,7 +118,7 @@ def test_what_is_trained_answers_for_every_candidate_as_if_that_had_been_trained
         really = train(stopping_of(spec, blank, setting))
         assert told is not None
         assert told.epochs == len(really)
-        assert told.dice == max((d for d in really if d is not None), default=None)
+        assert told.value == max((d for d in really if d is not None), default=None)
 
 
 def test_enough_is_the_smallest_patience_within_the_tolerance() -> None:

@@ -55,9 +55,9 @@ def test_running_trial_shows_its_epochs_and_its_last_and_best_dice(
 ) -> None:
     story.start(0, 0.3, 0.7, None, 0.5)
     trial = progress.running["t0000"]
-    assert (trial.epochs, trial.dice, trial.best) == (4, 0.5, 0.7)
+    assert (trial.epochs, trial.value, trial.best) == (4, 0.5, 0.7)
     story.epoch(0, None)
-    assert (trial.epochs, trial.dice, trial.best) == (5, None, 0.7)
+    assert (trial.epochs, trial.value, trial.best) == (5, None, 0.7)
 
 
 def test_best_is_the_highest_dice_of_any_epoch_with_its_trial(

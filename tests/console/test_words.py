@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.console.words import STYLES, count_words, dice_words, duration_words, status_words
+from sweep.console.words import STYLES, count_words, duration_words, status_words, value_words
+from sweep.objective import DICE
 from sweep.record import Status
 
 
@@ -55,6 +56,6 @@ def test_waiting_trials_stand_beside_the_running_ones_also_where_there_is_little
 
 
 def test_dice_has_four_digits_or_a_dash() -> None:
-    assert dice_words(0.91236) == "0.9124"
-    assert dice_words(0.0) == "0.0000"
-    assert dice_words(None) == "–"
+    assert value_words(0.91236, DICE) == "0.9124"
+    assert value_words(0.0, DICE) == "0.0000"
+    assert value_words(None, DICE) == "–"

@@ -61,6 +61,7 @@ GIVEN: dict[str, list[Any]] = {
     "optimizer.gradient_clip": [0.1],
     "evaluation.metrics": [["iou"]],
     "evaluation.every": [1],
+    "objective.metric": ["hd95"],
     "early_stopping.min_delta": [1e-3],
     "expect": [[{"epoch": 1, "val_dice": 1.0}]],
 }
@@ -135,7 +136,14 @@ def suggestions(annotation: Any, near: Any) -> Iterator[Any]:
 
 def live(settings: TrialSettings) -> Live:
     training = Training(settings, prepare(settings.data))
-    return training.live(Loop(early_stopping(settings), settings.trainer.epochs, settings.expect))
+    return training.live(
+        Loop(
+            early_stopping(settings),
+            settings.trainer.epochs,
+            settings.expect,
+            settings.judged_by,
+        )
+    )
 
 
 def setting_fields_of_monai() -> list[tuple[str, Any]]:
@@ -208,6 +216,7 @@ def test_setting_that_is_changed_is_found_changed_in_the_trainer(
 SAME_RUN: dict[str, str] = {
     "trainer.deterministic": "the kernels of a CPU are deterministic anyway",
     "evaluation.every": "each epoch of so short a run is the best so far and measured anyway",
+    "objective.metric": "which epoch is the best ends no run of this patience otherwise",
     "trainer.threads": "they decide the last bit of sums, and only of large ones",
     **{
         f"guard.{name}": "only a run that diverges shows it: test_judges.py, test_divergence.py"

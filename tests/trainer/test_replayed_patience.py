@@ -60,7 +60,7 @@ def test_replaying_a_curve_equals_training_with_each_patience_bit_for_bit(spec: 
         assert told is not None
         really, _ = trained(spec.trial({**parameters, **setting}))
         best = max(really, key=lambda epoch: (epoch.val_dice or 0.0, -epoch.epoch))
-        assert (told.epochs, told.dice, told.best_epoch) == (
+        assert (told.epochs, told.value, told.best_epoch) == (
             len(really), best.val_dice, best.epoch,
         )  # fmt: skip
         assert [e.val_dice for e in really] == [e.val_dice for e in history[: len(really)]]
