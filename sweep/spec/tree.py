@@ -86,7 +86,7 @@ def choosing_keys() -> frozenset[str]:
 
 def unsearched_keys() -> frozenset[str]:
     """Dotted names of other settings that must be the same for all trials of a sweep."""
-    return frozenset({"data.test"})
+    return frozenset({"data.test", "data.fingerprint", "trainer.fingerprint"})
 
 
 def types_of(key: str) -> frozenset[type]:
