@@ -165,7 +165,7 @@ def start(
     console = make_console()
     resume = resume or bool(extend)
     require_folder(site, resume=resume)  # before the data is read, which may take long
-    prepare_data(asked, console)
+    asked = prepare_data(asked, console)
     if site.address is not None:
         look_at_nodes(asked, site, console, verbose=show.verbose)
     spec, store = open_store(asked, site, resume=resume, extend=extend)
@@ -207,18 +207,24 @@ def run(
     return ending, write_ranking(store.layout.folder)
 
 
-def prepare_data(spec: SweepSpec, console: Console) -> None:
-    """Read and normalise the data once, before any trial asks for it; warn of what it shows."""
+def prepare_data(spec: SweepSpec, console: Console) -> SweepSpec:
+    """Read and normalise the data once, before any trial asks for it; warn of what it shows.
+
+    Returns:
+        the spec with what the data are known by, unless it searches where they are.
+    """
     from sweep.console.words import print_warnings
     from sweep.data.outlines import outline_warnings
+    from sweep.spec.moved import PLACES
     from sweep.spec.warn import largest_loss
-    from sweep.trainer.kinds import make_ready
+    from sweep.trainer.kinds import make_ready, pinned
 
     with console.status("Preparing the data") as status:
         data = make_ready(spec, status.update)
     if data is not None:
         print_warnings(data.warnings)
         print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
+    return spec if spec.space.keys() & PLACES else pinned(spec, data)
 
 
 def look_at_nodes(spec: SweepSpec, site: Site, console: Console, *, verbose: bool) -> None:

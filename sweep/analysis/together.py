@@ -88,10 +88,13 @@ def incomparable(
             for one, other in [(_measured_on(first), _measured_on(second))]
             for key in {**one, **other}
         }
+        # A fingerprint stands for the folder, where both have one.
+        known = None not in measured.get("data.fingerprint", (None, None))
+        passed_over = "data.folder" if known else "data.fingerprint"
         differences = [
             f"`{key}` {shown(one)} and {shown(other)}"
             for key, (one, other) in measured.items()
-            if one != other
+            if one != other and key != passed_over
         ]
         if differences:
             yield (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweep.data.geometry import (
@@ -96,7 +96,9 @@ def look_at(dataset: RawDataset, case: str) -> CaseGrid:
             doubts += _contradictions(path, other, paths[0], first, role)
     if mistakes:
         raise InputError(mistakes)
-    return CaseGrid(first.turned(first.orientation), first.codes, tuple(turns), tuple(doubts))
+    # Below the dataset's folder, for a cache outlives the place where it lies.
+    told = (replace(one, file=str(Path(one.file).relative_to(dataset.folder))) for one in doubts)
+    return CaseGrid(first.turned(first.orientation), first.codes, tuple(turns), tuple(told))
 
 
 def _differences(

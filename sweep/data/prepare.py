@@ -21,28 +21,27 @@ from sweep.data.bias_field import correct_bias_field, simpleitk_version
 from sweep.data.brain import write_brain
 from sweep.data.cache import cached, default_cache
 from sweep.data.check import check_data, geometric_label
+from sweep.data.fingerprint import fingerprint
 from sweep.data.normalize import normalize
 from sweep.data.packed import FORMAT, Packed, open_packed, write_packed
 from sweep.data.pixels import gathering, load_case
 from sweep.data.raw import (
-    DESCRIPTION_FILE,
-    IMAGES_FOLDER,
-    LABELS_FOLDER,
-    TEST_LABELS_FOLDER,
     RawDataset,
     open_raw,
     open_test,
 )
 from sweep.data.samples import CaseArrays, PreparedData, Samples
 from sweep.data.shapes import write_shapes
-from sweep.data.splits import SPLITS_FILE, hold_out, read_splits, split
+from sweep.data.splits import hold_out, read_splits, split
 from sweep.data.survey import SliceAxis, Survey, survey
 from sweep.errors import InputError, Mistake, gathered
+from sweep.spec.moved import changed_parts
 from sweep.spec.settings import TEST_FOLDER, BrainData, DataSettings, NnunetRawData, ShapesData
 
 # All that the other packages need of this one.
-NOT_CONTENT = {"fold", "folds", "patch_size", "geometric_class"}
-"""Settings that choose among the packed cases, or are the trainer's, and never change a pixel."""
+NOT_CONTENT = {"fold", "folds", "patch_size", "geometric_class", "folder", "fingerprint"}
+"""Settings that choose among the packed cases, or are the trainer's, and never change a pixel; and
+where a dataset lies, which its content stands for."""
 
 
 def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
@@ -58,7 +57,9 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
     """
     if mistakes := check_data(settings):
         raise InputError(mistakes)
-    entry = (cache or default_cache()) / f"{settings.source}-{_digest(settings)}"
+    cache = cache or default_cache()
+    held = _held(settings, cache)
+    entry = cache / f"{settings.source}-{_digest(settings, held)}"
     packed = cached(entry, open_packed, lambda folder: _build(settings, folder))
     share = settings.test if _is_share(settings) and isinstance(settings.test, float) else 0.0
     rest, test = hold_out([name for name in packed.cases if name not in packed.test], share)
@@ -83,6 +84,7 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         test=_samples(packed, test, "test") if test else Samples(()),
         origin={
             **packed.settings,
+            **_where(settings, held),
             "folds": folds,
             "dealt": packed.splits is None,
             "fold": settings.fold,
@@ -187,7 +189,7 @@ def _constant_channels(
             yield Mistake(
                 f"the channel `{name}` is {channel.flat[0]:g} everywhere: nothing can be learnt"
                 " from it in this case",
-                file=str(paths[min(index, len(paths) - 1)]),
+                file=str(paths[min(index, len(paths) - 1)].relative_to(dataset.folder)),
                 kind=f"constant channel {index}",
             )
 
@@ -198,33 +200,43 @@ def _is_share(settings: DataSettings) -> bool:
 
 
 def _content(settings: DataSettings) -> dict[str, Any]:
-    """The settings that the packed pixels depend on; of a folder the one that it really is."""
+    """The settings that the packed pixels depend on, beside what a dataset holds."""
     chosen = {"test"} if _is_share(settings) or not settings.test else set()
-    content = settings.model_dump(mode="json", exclude=NOT_CONTENT | chosen)
-    if isinstance(settings, NnunetRawData):
-        content["folder"] = str(Path(settings.folder).resolve())
-    return content
+    return settings.model_dump(mode="json", exclude=NOT_CONTENT | chosen)
 
 
-def _digest(settings: DataSettings) -> str:
+def _held(settings: DataSettings, cache: Path) -> str:
+    """Fingerprint of a dataset, which is the one that is asked for; empty where we draw it.
+
+    Raises:
+        InputError: other data than those that were recorded.
+    """
+    if not isinstance(settings, NnunetRawData):
+        return ""
+    found = fingerprint(Path(settings.folder), test=settings.test == TEST_FOLDER, cache=cache)
+    if settings.fingerprint not in (None, found):
+        parts = ", ".join(changed_parts(settings.fingerprint or "", found))
+        raise InputError.single(
+            f"{settings.folder} holds other data than these settings were recorded with ({parts}"
+            " differ); put those back, or set it to null to train on what is there",
+            key="data.fingerprint",
+        )
+    return found
+
+
+def _where(settings: DataSettings, held: str) -> dict[str, Any]:
+    if not isinstance(settings, NnunetRawData):
+        return {}
+    return {"folder": str(Path(settings.folder).resolve()), "fingerprint": held}
+
+
+def _digest(settings: DataSettings, held: str) -> str:
     """Name of all that the packed pixels depend on."""
     content = _content(settings) | {"format": FORMAT}
-    if isinstance(settings, NnunetRawData):
-        content["files"] = _fingerprint(Path(settings.folder), test=settings.test == TEST_FOLDER)
+    if held:
+        content["holds"] = held
     if settings.n4:
         content["simpleitk"] = simpleitk_version()
     if isinstance(settings, BrainData):
         content["nilearn"] = importlib.metadata.version("nilearn")
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
-
-
-def _fingerprint(folder: Path, *, test: bool) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of every file of a raw dataset."""
-    files = [folder / DESCRIPTION_FILE, folder / SPLITS_FILE]
-    names = [IMAGES_FOLDER, LABELS_FOLDER, *([TEST_FOLDER, TEST_LABELS_FOLDER] if test else [])]
-    files += [file for name in names for file in (folder / name).iterdir()]
-    return [
-        (str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns)
-        for file in sorted(files)
-        if file.exists()
-    ]

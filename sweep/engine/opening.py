@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 from sweep.engine.site import Site
-from sweep.errors import ResultsError
+from sweep.errors import InputError, ResultsError
 from sweep.spec.changes import continued, extended
-from sweep.spec.load import load_sweep, to_yaml
+from sweep.spec.load import load_sweep, load_trial, to_yaml
+from sweep.spec.moved import with_places_of
 from sweep.spec.sweep import SweepSpec
 from sweep.store.layout import Layout
 from sweep.store.mirrored import MirroredStore, require_results_at, require_unused_at
@@ -56,11 +59,23 @@ def open_store(
     try:
         recorded = [load_sweep(path) for path in store.spec_files()]
         spec = extended(continued(recorded, asked), extend)
+        if with_places_of(recorded[-1], spec) != recorded[-1]:
+            store.rewrite_configs(partial(_elsewhere, spec))
         store.change_spec(to_yaml(spec))
     except BaseException:
         store.close()
         raise
     return spec, store
+
+
+def _elsewhere(spec: SweepSpec, config: Path) -> str | None:
+    """A trial's configuration with the folders as they are now; None where it needs no other."""
+    try:
+        settings = load_trial(config)
+    except InputError:  # written by a version with other settings
+        return None
+    moved = with_places_of(settings, spec)
+    return None if moved == settings else to_yaml(moved)
 
 
 def _create(site: Site, sweep_yaml: str) -> Store:

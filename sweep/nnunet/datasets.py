@@ -28,7 +28,7 @@ class Preprocessed(NamedTuple):
 
 def is_planned(asked: NnunetTrainer) -> bool:
     """Whether the dataset was planned and all of it preprocessed for the configuration."""
-    folder = _preprocessed(asked)
+    folder = preprocessed_folder(asked)
     if folder is None or not (folder / f"{asked.plans}.json").is_file():
         return False
     if asked.configuration not in read_plans(folder / f"{asked.plans}.json")["configurations"]:
@@ -43,11 +43,11 @@ def preprocessed_cases(asked: NnunetTrainer) -> tuple[int, int]:
 
     The dataset has its plans.
     """
-    folder = _preprocessed(asked)
+    folder = preprocessed_folder(asked)
     assert folder is not None
     total = int(read_dataset(folder / "dataset.json").get("numTraining", 0))
     # Written last of a case's files.
-    done = sum(1 for _ in (folder / _data_identifier(folder, asked)).glob("*.pkl"))
+    done = sum(1 for _ in (folder / data_identifier(folder, asked)).glob("*.pkl"))
     return done, total
 
 
@@ -102,13 +102,13 @@ def planned_mistakes(asked: NnunetTrainer, folder: Path) -> Iterator[Mistake]:
         )
 
 
-def _preprocessed(asked: NnunetTrainer) -> Path | None:
+def preprocessed_folder(asked: NnunetTrainer) -> Path | None:
     base = Folders.of(asked).preprocessed
     found = [] if base is None else _candidates(base, asked.dataset)
     return found[0] if len(found) == 1 else None
 
 
-def _data_identifier(folder: Path, asked: NnunetTrainer) -> str:
+def data_identifier(folder: Path, asked: NnunetTrainer) -> str:
     """Name of the folder of a configuration's data, which may be inherited from another's."""
     planned = configuration_of(read_plans(folder / f"{asked.plans}.json"), asked.configuration)
     return str(planned.get("data_identifier", f"{asked.plans}_{asked.configuration}"))

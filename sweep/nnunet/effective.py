@@ -23,6 +23,7 @@ NNUNETS_LOOP = "nnU-Net's own loop trains every epoch and judges none"
 NOT_READ: Mapping[str, str] = {
     "trainer.kind": "this is the trainer of that kind",
     "trainer.raw": "training reads what was preprocessed",
+    "trainer.fingerprint": "it is compared before a trial starts",
     "early_stopping.patience": NNUNETS_LOOP,
     "early_stopping.min_delta": NNUNETS_LOOP,
     "early_stopping.counts_from": NNUNETS_LOOP,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
 from sweep.errors import InputError, Mistake, ResultsError
 from sweep.spec.check import check_sweep
 from sweep.spec.load import to_yaml
+from sweep.spec.moved import changed_parts, with_places_of
+from sweep.spec.settings import NnunetRawData
 from sweep.spec.strategy import seconds
 from sweep.spec.sweep import ChangesNoResult, SweepSpec
 from sweep.spec.wording import findings_of, quoted, shown
@@ -35,14 +38,10 @@ def continued(recorded: Sequence[SweepSpec], asked: SweepSpec) -> SweepSpec:
         ResultsError: more than what is free is asked to change; with the difference.
     """
     present = recorded[-1]
-    fixed = _fixed(asked)
-    if fixed not in map(_fixed, recorded):
-        told = _refusal(_fixed(present), fixed, asked.name)
-        if present.judged_by != asked.judged_by:
-            was, now = present.judged_by.words, asked.judged_by.words
-            told = f"{asked.name}: its trials were judged by {was}, not by {now}. {told}"
-        raise ResultsError(told)
-    return present.model_copy(update={key: getattr(asked, key) for key in FREE})
+    if not any(_is_the_same(one, asked) for one in recorded):
+        raise ResultsError(_refusal(present, asked))
+    free = present.model_copy(update={key: getattr(asked, key) for key in FREE})
+    return with_places_of(_pinned(free, asked), asked)
 
 
 def extended(spec: SweepSpec, assignments: Sequence[str]) -> SweepSpec:
@@ -102,13 +101,57 @@ def _fixed(spec: SweepSpec) -> str:
     return to_yaml(spec.model_copy(update=defaults))
 
 
-def _refusal(recorded: str, asked: str, name: str) -> str:
+def _is_the_same(recorded: SweepSpec, asked: SweepSpec) -> bool:
+    """Whether they differ in nothing but what is free, and in where the same data lie."""
+    asked = _as_before_fingerprints(recorded, asked)
+    return _fixed(with_places_of(recorded, asked)) == _fixed(asked)
+
+
+def _as_before_fingerprints(recorded: SweepSpec, asked: SweepSpec) -> SweepSpec:
+    """What is asked for, as a version without fingerprints would have recorded it."""
+    updates: dict[str, Any] = {}
+    for group in ("data", "trainer"):
+        then, now = getattr(recorded, group), getattr(asked, group)
+        if getattr(then, "fingerprint", None) is None and hasattr(now, "fingerprint"):
+            updates[group] = now.model_copy(update={"fingerprint": None})
+    data = updates.get("data")
+    if data is not None and data.slice_axis == "auto" and isinstance(recorded.data, NnunetRawData):
+        updates["data"] = data.model_copy(update={"slice_axis": recorded.data.slice_axis})
+    return asked.model_copy(update=updates)
+
+
+def _pinned(recorded: SweepSpec, asked: SweepSpec) -> SweepSpec:
+    """A spec without fingerprints with those of the data that it goes on with."""
+    updates = {
+        group: now.model_copy(update={"fingerprint": getattr(asked, group).fingerprint})
+        for group, now in (("data", recorded.data), ("trainer", recorded.trainer))
+        if getattr(now, "fingerprint", "") is None and hasattr(getattr(asked, group), "fingerprint")
+    }
+    return recorded.model_copy(update=updates)
+
+
+def _refusal(present: SweepSpec, asked_for: SweepSpec) -> str:
+    name, recorded = asked_for.name, _fixed(present)
+    asked = _fixed(_as_before_fingerprints(present, asked_for))
+    for group in ("data", "trainer"):
+        then = getattr(getattr(present, group), "fingerprint", None)
+        now = getattr(getattr(asked_for, group), "fingerprint", None)
+        if then and now and then != now:
+            parts = ", ".join(changed_parts(then, now))
+            return (
+                f"{name} holds a sweep over other data: {parts} of the dataset differ from what it"
+                " was started with; put those back, or choose another `name:` for the changed data"
+            )
+    judged = ""
+    if present.judged_by != asked_for.judged_by:
+        was, now = present.judged_by.words, asked_for.judged_by.words
+        judged = f"{name}: its trials were judged by {was}, not by {now}. "
     lines = difflib.unified_diff(
         recorded.splitlines(), asked.splitlines(), "recorded", "asked for", lineterm="", n=0
     )
     free = ", ".join(f"`{key}`" for key in FREE)
     return (
-        f"{name} holds a sweep with another spec; go on with that one, or choose another `name:`"
-        f" for the changed one. Free to change are {free}; for more trials, --extend trials=+20.\n"
+        f"{judged}{name} holds a sweep with another spec; go on with that one, or choose another"
+        f" `name:` for the changed one. Free to change are {free}; for more trials, --extend trials=+20.\n"
         + "\n".join(lines)
     )

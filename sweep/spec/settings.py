@@ -131,6 +131,9 @@ class NnunetRawData(CommonData):
     """
     geometric_class: str | int | None = None
     """Label, by name or number, that the geometric losses act on; null: the first foreground."""
+    fingerprint: str | None = None
+    """What the dataset holds, as a sweep records it: other data in the folder are then refused, and
+    the same data in another folder are known; null: whatever is there."""
 
 
 DataSettings = Annotated[ShapesData | BrainData | NnunetRawData, Field(discriminator="source")]

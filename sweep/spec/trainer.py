@@ -86,6 +86,8 @@ class NnunetTrainer(CommonTrainer):
     """Folder of the raw datasets; default: the environment's nnUNet_raw."""
     preprocessed: Folder | None = _from_environment("nnUNet_preprocessed")
     """Folder of the preprocessed datasets; default: the environment's nnUNet_preprocessed."""
+    fingerprint: str | None = None
+    """What the preprocessed dataset is, as a sweep records it (see `data.fingerprint`)."""
 
 
 def _check_entry(entry: str) -> str:

@@ -95,7 +95,15 @@ def choosing_keys() -> frozenset[str]:
 
 def unsearched_keys() -> frozenset[str]:
     """Dotted names of other settings that must be the same for all trials of a sweep."""
-    return frozenset({"data.test", "objective.metric", "objective.mode"})
+    return frozenset(
+        {
+            "data.test",
+            "data.fingerprint",
+            "trainer.fingerprint",
+            "objective.metric",
+            "objective.mode",
+        }
+    )
 
 
 def types_of(key: str) -> frozenset[type]:

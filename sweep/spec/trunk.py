@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from sweep.spec.moved import known_otherwise
 from sweep.spec.settings import TrialSettings
 from sweep.spec.space import Listed
 from sweep.spec.sweep import SweepSpec
@@ -43,6 +44,7 @@ def trunk_key(settings: TrialSettings) -> str:
     values = settings.model_dump(mode="json")
     for key in late_keys():
         _drop(values, key)
+    known_otherwise(values)
     text = json.dumps(values, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -102,6 +102,9 @@ class MirroredStore(Store):
         self._mirror.send(_files(self.layout.trial(trial_id).folder))
         return trial_id
 
+    def _rewrote(self, paths: TrialPaths) -> None:
+        self._mirror.send([paths.config])
+
     def append_epoch(self, trial_id: str, metrics: EpochMetrics) -> bool:
         news = super().append_epoch(trial_id, metrics)
         self._changed.add(trial_id)

@@ -210,6 +210,21 @@ class Store:
         atomic_write_text(self.layout.sweep_yaml, sweep_yaml)
         sync_folder(self.layout.folder)
 
+    def rewrite_configs(self, rewritten: Callable[[Path], str | None]) -> None:
+        """Replaces ``config.yaml`` of trials whose folders have moved.
+
+        Args:
+            rewritten: the new text for the file at a path; None where it stays.
+        """
+        for paths in map(self.layout.trial, trial_folders(self.layout)):
+            text = rewritten(paths.config) if paths.config.exists() else None
+            if text is not None:
+                atomic_write_text(paths.config, text)
+                self._rewrote(paths)
+
+    def _rewrote(self, paths: TrialPaths) -> None:
+        """Is told of each file that `rewrite_configs` replaced."""
+
     def earlier(self, read: Callable[[], Iterable[TrialRecord]]) -> list[TrialRecord]:
         """What the searcher learns of earlier sweeps, kept from the first call on.
 

@@ -107,6 +107,7 @@ def _can_supervise(network: NetworkFacts) -> bool:
 RESOLVED: Mapping[str, Callable[[Any, Live], Any]] = {
     **EXPECTED,
     "data.folder": lambda asked, _: str(Path(asked).resolve()),
+    "data.fingerprint": lambda _, live: live.data.origin.get("fingerprint"),
     "data.slice_axis": lambda asked, live: (
         live.data.origin["slice_axis"] if asked == "auto" else asked
     ),

@@ -10,11 +10,11 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sweep.errors import InputError
 from sweep.record import CaseScore
-from sweep.spec.settings import TrialSettings
+from sweep.spec.settings import NnunetRawData, TrialSettings
 from sweep.spec.trainer import CustomTrainer, NnunetTrainer
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sweep.store.layout import Layout, TrialPaths
     from sweep.trainer.protocol import Run
 
+S = TypeVar("S", bound=TrialSettings)
 Tell = Callable[[str], object]
 """Is told how far something is that takes long."""
 
@@ -61,6 +62,22 @@ def make_ready(settings: TrialSettings, tell: Tell | None = None) -> PreparedDat
         InputError: with every mistake that only the work itself shows.
     """
     return KINDS[settings.trainer.kind].make_ready(settings, tell or (lambda _: None))
+
+
+def pinned(settings: S, data: PreparedData | None) -> S:
+    """The settings with the fingerprint of the data that are there, where its kind knows one.
+
+    Args:
+        data: what `make_ready` returned.
+    """
+    own, trainer = settings.data, settings.trainer
+    if data is not None and isinstance(own, NnunetRawData):
+        own = own.model_copy(update={"fingerprint": data.origin["fingerprint"]})
+    if isinstance(trainer, NnunetTrainer):
+        from sweep.nnunet.fingerprint import fingerprint
+
+        trainer = trainer.model_copy(update={"fingerprint": fingerprint(trainer)})
+    return settings.model_copy(update={"data": own, "trainer": trainer})
 
 
 def make_run(settings: TrialSettings, data: PreparedData | None = None) -> Run:
@@ -111,10 +128,12 @@ def _evaluate(
 
 
 def _preprocess(settings: TrialSettings, tell: Tell) -> None:
+    from sweep.nnunet.fingerprint import require_fingerprint
     from sweep.nnunet.planning import ensure_preprocessed
 
     assert isinstance(settings.trainer, NnunetTrainer)
     ensure_preprocessed(settings.trainer, tell)
+    require_fingerprint(settings.trainer)
 
 
 def _nnunet(settings: TrialSettings, data: PreparedData | None) -> Run:
