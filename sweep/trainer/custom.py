@@ -19,7 +19,6 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from sweep.diagnosis import StepValues
 from sweep.errors import TrainerError
-from sweep.record import ParameterValue
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import CustomTrainer
 from sweep.trainer import schedules
@@ -30,6 +29,7 @@ from sweep.trainer.guarded import GuardedRun
 from sweep.trainer.losses import TrainingLoss
 from sweep.trainer.networks import as_outputs
 from sweep.trainer.optimizers import build_optimizer, why_not
+from sweep.trainer.options import Options
 from sweep.trainer.parts import of_groups, optimizer_name
 from sweep.trainer.protocol import Account, Loop
 from sweep.trainer.returned import Method, described
@@ -179,9 +179,8 @@ class CustomTraining(GuardedRun):
         """
         if epoch > 0:
             return ()
-        unread = sorted(self.options.keys() - self.options.read)
         return (
-            *(f"`trainer.options.{name}` has no effect: nothing reads it" for name in unread),
+            *self.options.unread(),
             *sorted(schedules.unheeded(self.settings.optimizer, self.optimizer, self.scheduler)),
             *schedules.left_out(self.model, self.optimizer),
         )
@@ -287,26 +286,3 @@ class CustomTraining(GuardedRun):
                 by.fail(f"returned no batch for epoch {epoch}")
             if wanted is None:
                 return
-
-
-class Options(dict[str, ParameterValue]):
-    """``trainer.options``, which remember what was read of them."""
-
-    def __init__(self, options: Mapping[str, ParameterValue]) -> None:
-        super().__init__(options)
-        self.read: set[str] = set()
-
-    def __getitem__(self, name: str) -> ParameterValue:
-        self.read.add(name)
-        return super().__getitem__(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.read.add(name)
-        return super().get(name, default)
-
-    def number(self, name: str, default: float | None = None) -> float:
-        """An option that is a number; KeyError without one and without a default."""
-        value = self[name] if default is None or name in self else default
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError(f"trainer.options.{name} must be a number, but is {value!r}")
-        return value

@@ -111,8 +111,8 @@ RETURNED = {
     "Validation(dice=0.8, metrics={'a': {}})": "returned a dict that is empty as the metric 'a'",
     "Validation(dice=0.8, metrics=[0.5])": "returned a list of 1 as metrics, but they must be",
     "Validation(dice=0.8, predicted_classes=1.5)": "as `predicted_classes`, but it must be",
-    "Validation(dice=float('nan'))": "returned no validation Dice in any of the 1 epochs",
-    "Validation(dice=None)": "returned no validation Dice in any of the 1 epochs, only None or NaN",
+    "Validation(dice=float('nan'))": "gave no validation Dice in any of the 1 epochs",
+    "Validation(dice=None)": "gave no validation Dice in any of the 1 epochs, only None or NaN",
 }
 
 
