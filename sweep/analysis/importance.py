@@ -112,8 +112,13 @@ def divergence_importance(results: Results) -> Exhibit:
         finding=finding,
         reading=(
             "fANOVA (the variance that a random forest finds, split among the parameters) on "
-            "diverged (1) or not (0), over trials whose geometric loss came to act: one that was "
-            "pruned before might have diverged later."
+            "diverged (1) or not (0)"
+            + (
+                ", over trials whose geometric loss came to act: one that was pruned before might "
+                "have diverged later."
+                if results.has_geometry
+                else "."
+            )
         ),
         figure=_bars(found) if found else None,
     )

@@ -25,6 +25,7 @@ def stability_map(results: Results) -> Exhibit:
     at_risk = results.at_risk
     pairs = _pairs(results)
     maps = [*pairs, *_thirds(results, pairs)]
+    geometry = results.has_geometry
     return Exhibit(
         name="stability",
         title="Where trials diverge",
@@ -33,9 +34,10 @@ def stability_map(results: Results) -> Exhibit:
             "Each field tells how many of its trials diverged; its shade is the posterior mean "
             "(k + ½)/(n + 1) of the probability under Jeffreys' prior, its 90 % interval appears "
             "under the pointer. A field without a number has no trial: nothing is known there, "
-            "and nothing is smoothed into it. Trials that were pruned before their geometric loss "
-            "acted, failed ones and presets from outside the space are left out. The other "
-            "parameters vary within a field"
+            "and nothing is smoothed into it. "
+            + ("Trials that were pruned before their geometric loss acted, f" if geometry else "F")
+            + "ailed ones and presets from outside the space are left out. The other parameters "
+            "vary within a field"
             + (
                 "; the last row takes the map of the weight that matters most apart by the "
                 "length of the warm-up."
@@ -80,7 +82,8 @@ def _by_importance(results: Results) -> list[str]:
 
 def _finding(results: Results, at_risk: Sequence[TrialRecord], pairs: Sequence[Map]) -> str:
     if not at_risk:
-        return "No trial has ended with its geometric loss at work: nothing to tell yet."
+        at_work = " with its geometric loss at work" if results.has_geometry else ""
+        return f"No trial has ended{at_work}: nothing to tell yet."
     overall = rate_of(at_risk)
     told = f"{overall.diverged} of {overall.trials} trials at risk diverged."
     if not pairs or overall.diverged in (0, overall.trials):

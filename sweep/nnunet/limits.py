@@ -41,8 +41,8 @@ def _mistakes(trainer: nnUNetTrainerGeometric) -> Iterator[Mistake]:
         )
     if labels.has_regions:
         yield Mistake(
-            "region-based labels are not supported: the geometric terms act on one class of a"
-            " softmax",
+            "region-based labels are not supported: the losses here take classes that exclude each"
+            " other (a softmax)",
             file=f"{trainer.plans_manager.dataset_name}/dataset.json",
         )
     if loss.main != "dice_ce":

@@ -28,15 +28,14 @@ import numpy as np
 import torch
 
 from sweep.record import EpochMetrics
-from sweep.spec.base import Settings
-from sweep.spec.settings import GuardSettings, LossSettings, OptimizerSettings, TrialSettings
+from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import CustomTrainer
-from sweep.spec.tree import names_in, setting_names, value_of
+from sweep.spec.tree import names_in
 from sweep.trainer.device import choose_device, make_deterministic, seed_everything
 from sweep.trainer.entry import entry_of
 from sweep.trainer.guard import Diverged
 from sweep.trainer.inverted import Inverted
-from sweep.trainer.options import Options
+from sweep.trainer.options import Options, asked_for
 from sweep.trainer.protocol import Account, Ended, Loop
 from sweep.trainer.returned import Method, measured, number, state, validation_dice
 
@@ -221,22 +220,12 @@ class FunctionRun:
         yield from self.options.unread()
         if self.trial.settings_are_read:
             return
-        for group, kind in GROUPS.items():
-            default = kind()
-            for key in setting_names(kind):
-                if value_of(getattr(self.settings, group), key) != value_of(default, key):
-                    yield (
-                        f"`{group}.{key}` has no effect: the trainer is a function, which has not"
-                        " looked at trial.settings"
-                    )
-
-
-GROUPS: Mapping[str, type[Settings]] = {
-    "loss": LossSettings,
-    "optimizer": OptimizerSettings,
-    "guard": GuardSettings,
-}
-"""Groups of settings that act on a function only where it reads them itself."""
+        for group in ("loss", "optimizer", "guard"):
+            for key in asked_for(self.settings, group):
+                yield (
+                    f"`{key}` has no effect: the trainer is a function, which has not looked at"
+                    " trial.settings"
+                )
 
 
 def _random_state() -> dict[str, Any]:

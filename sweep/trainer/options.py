@@ -1,4 +1,4 @@
-"""``trainer.options``: what a user's own trainer is set by."""
+"""What a user's own trainer is set by, and what of it has no effect."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sweep.record import ParameterValue
+from sweep.spec.settings import NO_GEOMETRY, LossSettings, TrialSettings
+from sweep.spec.tree import names_in, value_of
 
 
 class Options(dict[str, ParameterValue]):
@@ -34,3 +36,14 @@ class Options(dict[str, ParameterValue]):
         """A sentence for each that nothing has read."""
         for name in sorted(self.keys() - self.read):
             yield f"`trainer.options.{name}` has no effect: nothing reads it"
+
+
+def asked_for(settings: TrialSettings, group: str) -> Iterator[str]:
+    """Dotted names of the settings below a group whose value is none that nobody asked for."""
+    kind = type(getattr(settings, group))
+    unasked = [kind(), LossSettings.model_validate(NO_GEOMETRY)] if group == "loss" else [kind()]
+    for name in names_in(settings):
+        key = name.removeprefix(f"{group}.")
+        values = [value_of(default, key) for default in unasked if key != name]
+        if values and value_of(settings, name) not in values:
+            yield name
