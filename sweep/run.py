@@ -246,17 +246,28 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
     from sweep.console.live import LiveView
     from sweep.console.plain import PlainView
     from sweep.console.progress import Progress
-    from sweep.console.words import dashboard_words, print_warnings
+    from sweep.console.words import dashboard_words, make_console, print_warnings
     from sweep.engine.conductor import Conductor
     from sweep.engine.execute import execute
+    from sweep.engine.log import note
     from sweep.engine.monitoring import Monitoring
     from sweep.engine.tally import Tally
+    from sweep.record import Observer, last_line
     from sweep.spec.confirm import most_replicates
     from sweep.tracking.make import Tracked, tracking
     from sweep.tracking.study_file import live_study
 
+    is_live = console.is_terminal and not show.verbose
+    # Bound now: while Ray runs, stderr goes to the log. A live view is printed above, not into.
+    screen = console if is_live else make_console(stderr=True)
+
     def warn(text: str) -> None:
-        print_warnings([text])
+        print_warnings([text], screen)
+
+    def failed(observer: str, error: Exception) -> None:
+        log = store.layout.log
+        note(log, error)
+        warn(f"{observer} failed: {last_line(error)}; the sweep goes on, more in {log}")
 
     def announce(address: str | None) -> None:
         if address is None:
@@ -275,10 +286,11 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
         live_study(store.layout.study, spec, store.records, warn) as study,
     ):
         ranking = RankingFile(store.layout.ranking_csv, spec)
-        conductor = Conductor(spec, store, [progress, ranking, monitoring.tally, *trackers])
+        observers: list[Observer] = [progress, ranking, monitoring.tally, *trackers]
+        conductor = Conductor(spec, store, observers, failed)
         conductor.subscribe(study)
         progress.start_clock()
-        if console.is_terminal and not show.verbose:
+        if is_live:
             with LiveView(spec.name, progress, console):
                 ending = execute(conductor, spec, store.layout.log, site, monitoring)
             print_warnings(progress.warning_words)

@@ -204,7 +204,7 @@ def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tr
             data=data,
             provenance=paths.provenance,
         )
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # `sys.exit`, in a user's own trainer
         end(Outcome.failed(error))
         raise
     end(outcome)

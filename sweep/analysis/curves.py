@@ -47,9 +47,9 @@ def learning_curves(results: Results) -> Exhibit:
         reading=(
             "Thick lines: the first of the ranking. Thin: all others"
             + (f", {len(shown)} of {len(others)} of them" if left_out else "")
-            + ". ▲ the epoch in which the geometric loss switches on"
-            + (", of the first" if len(shown) > MOST_MARKED else "")
-            + "; ✕ the last epoch before a divergence"
+            + ". "
+            + _switch_on_words(results, first=len(shown) > MOST_MARKED)
+            + "✕ the last epoch before a divergence"
             + _rung_words(results)
             + ". One seed each: curves that cross again and again are not ranked by their last "
             "crossing."
@@ -127,7 +127,8 @@ def _figure(
         figure.add_trace(_leader(record, place))
     if diverged:
         figure.add_trace(_ends(diverged, size=6 if many else 9))
-    figure.add_trace(_switch_ons(results, leaders if many else [*others, *leaders]))
+    if results.has_geometry:
+        figure.add_trace(_switch_ons(results, leaders if many else [*others, *leaders]))
     if results.spec.compares_gains:
         figure.add_trace(_own_rungs(results, leaders))
     for epochs in (rung for rung in _rungs(results) if rung <= longest):
@@ -210,6 +211,12 @@ def _ends(diverged: Sequence[TrialRecord], size: int) -> go.Scatter:
         marker={"symbol": "x", "size": size, "color": LOOKS[Status.DIVERGED].color},
         hovertemplate="%{text}<extra></extra>",
     )
+
+
+def _switch_on_words(results: Results, *, first: bool) -> str:
+    if not results.has_geometry:
+        return ""
+    return f"▲ the epoch in which the geometric loss switches on{', of the first' * first}; "
 
 
 def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:

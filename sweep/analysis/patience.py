@@ -24,7 +24,7 @@ def patience_tradeoff(results: Results) -> Exhibit:
         finding=_finding(results, found),
         reading=(
             "Recorded curves replayed through the trainer's own early stopping, with each trial's "
-            "own warm-up and whatever else of early stopping is not compared. Pruned trials are "
+            "own settings in whatever else of early stopping is not compared. Pruned trials are "
             "left out, and so are curves that their own patience cut short of the question. The "
             f"best {results.objective.short} can only improve with patience, so what counts is "
             "what a shorter one loses."

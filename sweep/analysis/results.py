@@ -183,6 +183,11 @@ class Results:
             return int(self.number(record, "loss.warmup_epochs"))
         return None
 
+    @property
+    def has_geometry(self) -> bool:
+        """Whether any trial has a geometric loss: without one, nothing is said of it."""
+        return any(self.switch_on(record) is not None for record in self.records)
+
     def rampup_end(self, record: TrialRecord) -> int:
         """Epoch from which the geometric loss acts in full."""
         return rampup_end(self.spec, record)

@@ -24,6 +24,7 @@ def stability_map(results: Results) -> Exhibit:
     """Probability of divergence over ε, warm-up and weights, with the trials that it rests on."""
     pairs = _pairs(results)
     maps = [*pairs, *_thirds(results, pairs)]
+    geometry = results.has_geometry
     return Exhibit(
         name="stability",
         title="Where trials diverge",
@@ -36,9 +37,10 @@ def stability_map(results: Results) -> Exhibit:
             + ("since its geometric loss switched on" if results.counts_from_switch_on else "")
             + ", not as one that came through; the interval under the pointer tells what "
             "that leaves open; “?” where nobody diverged and nobody was seen to its end. A field "
-            "without a number has no trial: nothing is known "
-            "there, and nothing is smoothed into it. Trials that ended before their geometric "
-            "loss acted and presets from outside the space are left out. The other parameters "
+            "without a number has no trial: nothing is known there, and nothing is smoothed into "
+            "it. "
+            + ("Trials that ended before their geometric loss acted and p" if geometry else "P")
+            + "resets from outside the space are left out. The other parameters "
             "vary within a field"
             + (
                 "; the last row takes the map of the weight that matters most apart by the "

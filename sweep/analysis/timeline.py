@@ -13,6 +13,7 @@ from sweep.analysis.results import Results
 from sweep.analysis.style import FAINT, INK, finished
 from sweep.analysis.words import listed, median
 from sweep.record import TrialRecord
+from sweep.spec.wording import counted
 
 SYMBOLS = ("x", "circle", "square", "diamond", "triangle-up", "cross")
 SHADES = ("#7f1d1d", "#e0a08a", "#4b5563", "#d9663c", "#9aa5b1", "#1f2933")
@@ -78,7 +79,8 @@ def _finding(results: Results, found: Sequence[Death], without: Sequence[TrialRe
     if not results.diverged:
         return "No trial diverged."
     if not found:
-        return f"{len(without)} trials diverged, none of them with a geometric loss."
+        none = ", none of them with a geometric loss" if results.has_geometry else ""
+        return f"{counted(len(without), 'trial')} diverged{none}."
     within = sum(0 <= death.epochs < 1 for death in found)
     before = sum(death.epochs < 0 for death in found)
     middle = median([death.epochs for death in found])

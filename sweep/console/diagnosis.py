@@ -77,7 +77,7 @@ def _where(divergence: Divergence, diagnosis: Diagnosis) -> str:
     place = f"epoch {divergence.epoch}, step {divergence.step} (both from 0)"
     epochs, steps = diagnosis.epochs_after_switch_on, diagnosis.steps_after_switch_on
     if epochs is None or steps is None:
-        return f"{place}; there is no geometric loss"
+        return place
     if steps == 0:
         return f"{place}: the very first step with the geometric loss"
     when = "after" if steps > 0 else "before"

@@ -30,9 +30,13 @@ def make_console(*, stderr: bool = False) -> Console:
     return console if console.is_terminal else Console(file=stream, width=160)
 
 
-def print_warnings(warnings: Iterable[str]) -> None:
-    """Print to stderr, wrapped at words on a terminal, one line each where there is none."""
-    console = make_console(stderr=True)
+def print_warnings(warnings: Iterable[str], console: Console | None = None) -> None:
+    """Print to stderr, wrapped at words on a terminal, one line each where there is none.
+
+    Args:
+        console: print there instead, as while stderr goes to a file.
+    """
+    console = console or make_console(stderr=True)
     for warning in warnings:
         line = Text.assemble(("warning: ", "yellow"), warning)
         console.print(line, soft_wrap=not console.is_terminal)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import socket
+import traceback
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ray import tune
 
 from sweep.engine.faults import is_infrastructure
 from sweep.errors import InputError, SweepFailed
 from sweep.record import EpochMetrics, Outcome
+from sweep.store.files import to_json
 
 if TYPE_CHECKING:
     from sweep.store.workplace import Workplace
@@ -46,6 +48,7 @@ MESSAGE = "message"
 NO_TRIAL = "no-trial"
 """Folder of what only starts a worker, and trains nothing."""
 
+M = TypeVar("M", Sequence[EpochMetrics], Outcome)
 Message = Sequence[EpochMetrics] | Outcome
 """Epochs in their order, or at the end how the trial ended."""
 
@@ -99,21 +102,30 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         if self._run is None:
             return {MESSAGE: ()}
         try:
-            told = next(self._run)
-            self._last = told[-1]
-            return {MESSAGE: told}
-        except StopIteration as end:
-            return {MESSAGE: end.value}
-        except Exception as error:
+            try:
+                told = recordable(next(self._run))
+            except StopIteration as end:
+                return {MESSAGE: recordable(end.value)}
+        # A trainer that calls `sys.exit` would take the worker down, and be tried again.
+        except (Exception, SystemExit) as error:
             if is_infrastructure(error):
                 raise
             return {MESSAGE: Outcome.failed(error)}
+        self._last = told[-1]
+        return {MESSAGE: told}
 
     def leave(self) -> None:
-        """Leave the trial, which one that pauses or was pruned has not done yet, and its folder."""
-        if self._run is not None:
-            self._run.close()
-        self._run = None
+        """Leave the trial, which one that pauses or was pruned has not done yet, and its folder.
+
+        What it raises as it is left is its own: it was told to stop, and the next trial's is the
+        worker.
+        """
+        run, self._run = self._run, None
+        try:
+            if run is not None:
+                run.close()
+        except Exception:  # noqa: BLE001 - it has ended already
+            traceback.print_exc()
 
     def cleanup(self) -> None:
         self.leave()
@@ -143,6 +155,20 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
             from ray._raylet import setproctitle  # type: ignore[attr-defined]
 
             setproctitle(f"ray::{' '.join(filter(None, [self._name, self._progress()]))}")
+
+
+def recordable(message: M) -> M:
+    """``message`` itself, which the driver can record.
+
+    Raises:
+        TypeError, ValueError: it holds what no record can, and so is the trial's own fault.
+    """
+    if isinstance(message, Outcome):
+        to_json(message.divergence and message.divergence.to_json())
+    else:
+        for metrics in message:
+            to_json(metrics.to_json())
+    return message
 
 
 def _clean_process(kind: str) -> CleanProcess | None:

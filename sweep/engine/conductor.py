@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sweep.analysis.finalists import Podium
 from sweep.engine.judge import Judge
+from sweep.engine.observers import Failed, Observers, raised
 from sweep.engine.proposals import Proposals
 from sweep.engine.replicates import Replicates
 from sweep.engine.trunks import Trunks
@@ -73,12 +74,19 @@ class Conductor:
         spec: the effective spec.
         store: its results folder, new or with what an interrupted sweep recorded.
         observers: told of everything, what was recorded before included (see `subscribe`).
+        failed: is told of an observer that raises; by default that ends the sweep.
     """
 
-    def __init__(self, spec: SweepSpec, store: Store, observers: Iterable[Observer] = ()) -> None:
+    def __init__(
+        self,
+        spec: SweepSpec,
+        store: Store,
+        observers: Iterable[Observer] = (),
+        failed: Failed = raised,
+    ) -> None:
         self._spec = spec
         self._store = store
-        self._observers = tuple(observers)
+        self._observers = Observers(observers, failed)
         self._proposals = Proposals(spec, store)
         self._judge = Judge(spec)
         self._trials: dict[str, _Trial] = {}  # those without an end
@@ -102,7 +110,7 @@ class Conductor:
 
     def subscribe(self, observer: Observer) -> None:
         """Tell ``observer`` of what happens from now on."""
-        self._observers = (*self._observers, observer)
+        self._observers.add(observer)
 
     @property
     def executing(self) -> int:
@@ -243,15 +251,13 @@ class Conductor:
             self._proposed += 1
             self._judge.expect(max(0, self._proposals.most - self._proposed))
             self._judge.start(trial.trial_id, settings, trial.preset)
-        for observer in self._observers:
-            observer.trial_started(trial.trial_id, trial.parameters)
+        self._observers.trial_started(trial.trial_id, trial.parameters)
 
     def _take(self, trial: _Trial, metrics: EpochMetrics) -> Decision:
         """Decide on an epoch that is recorded, now or in an earlier session."""
         trial.history.append(metrics)
         self._trunks.report(trial.trial_id, len(trial.history))
-        for observer in self._observers:
-            observer.epoch_reported(trial.trial_id, metrics)
+        self._observers.epoch_reported(trial.trial_id, metrics)
         if trial.replicate is not None:  # it is compared with its like at its end, and only then
             return Decision.CONTINUE
         # A value that is not finite is none: a NaN of this session is None when it is replayed.
@@ -260,8 +266,7 @@ class Conductor:
 
     def _tell_wait(self, trial_id: str) -> None:
         if self._store.note_wait(trial_id):
-            for observer in self._observers:
-                observer.trial_waits(trial_id)
+            self._observers.trial_waits(trial_id)
 
     def _hold(self, trial_id: str) -> None:
         if trial_id in self._waiting:  # it was handed out in an earlier session
@@ -317,8 +322,7 @@ class Conductor:
         if trial.replicate is None:
             self._judge.end(trial.trial_id, outcome.status)
             self._proposals.tell(record)
-        for observer in self._observers:
-            observer.trial_ended(record)
+        self._observers.trial_ended(record)
         self._store.discard_checkpoints(trial.trial_id, best=not self._keeps_best(record))
         self._discard_trunks(search_has_ended=trial.replicate is None and self._search_is_over)
 
@@ -358,8 +362,7 @@ class Conductor:
                         self._trials[event.trial_id], _metrics(event, record), is_last
                     )
                 case TrialWaits():
-                    for observer in self._observers:
-                        observer.trial_waits(event.trial_id)
+                    self._observers.trial_waits(event.trial_id)
                 case TrialEnded():
                     assert record.outcome is not None
                     self.end(event.trial_id, record.outcome)

@@ -14,6 +14,7 @@ from typing import Any
 from sweep.engine.cluster import cluster
 from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
+from sweep.engine.log import note
 from sweep.engine.monitoring import Monitoring
 from sweep.engine.site import Site
 from sweep.engine.tally import Tally
@@ -45,7 +46,7 @@ def execute(
         monitoring: what is shown of the sweep while it runs; None for nothing.
         verbose: show Ray's own messages on the screen instead.
     Raises:
-        SweepFailed: results cannot be written, or Ray itself broke down.
+        SweepFailed: results cannot be written, something in here or Ray itself broke down.
     """
     if conductor.finished:
         return Ending.FINISHED
@@ -64,6 +65,7 @@ def execute(
         from sweep.engine.tuning import (
             ConductedScheduler,
             ConductedSearcher,
+            Door,
             Stopped,
             Supervision,
             trial_name,
@@ -71,7 +73,7 @@ def execute(
 
         deadline = None if spec.time_budget is None else time.monotonic() + spec.time_budget
         capacity = Capacity(spec, grows=site.address is not None)
-        scheduler = ConductedScheduler(conductor)
+        door = Door()
         # An actor's name is fixed when it starts. Where somebody looks at names, each trial gets an
         # actor of its own: a few seconds for the imports.
         reuse = dashboard is None or not shown.dashboard
@@ -81,13 +83,14 @@ def execute(
                 tune_config=tune.TuneConfig(
                     search_alg=ConductedSearcher(
                         conductor,
+                        door,
                         capacity,
                         site.uri,
                         branching_epochs(spec),
                         spec.trainer.kind,
                         reuse=reuse,
                     ),
-                    scheduler=scheduler,
+                    scheduler=ConductedScheduler(conductor, door),
                     num_samples=-1,  # the searcher says when it is finished
                     reuse_actors=reuse,
                     trial_name_creator=trial_name,
@@ -100,7 +103,7 @@ def execute(
                     callbacks=[
                         Supervision(
                             conductor,
-                            scheduler,
+                            door,
                             lambda: bool(asked),
                             deadline,
                             Exporter(spec.name, shown.tally) if monitoring else lambda: None,
@@ -112,14 +115,15 @@ def execute(
             )
             try:
                 tuner.fit()
+                door.require()  # of Ray's last step
             except Stopped as stop:
                 return stop.ending
             except SweepError:
                 raise
             except Exception as error:
-                raise SweepFailed(f"Ray broke down: {last_line(error)}; more in {log}") from error
-        if scheduler.failure is not None:  # told in Ray's last step
-            raise scheduler.failure
+                note(log, error)
+                whose = "The sweep broke off" if error is door.failure else "Ray broke down"
+                raise SweepFailed(f"{whose}: {last_line(error)}; more in {log}") from error
         # Ray ends by itself on a SIGUSR1, as some clusters send before they take a machine back.
         over = conductor.finished
         if over and site.uri is not None:

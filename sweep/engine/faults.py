@@ -22,7 +22,7 @@ _UNWRITABLE = re.compile(r"^sweep\.errors\.(?:SweepFailed|ResultsError): (.+)", 
 _TASK = re.compile(r"ray::.+ \(pid=")
 
 
-def is_infrastructure(error: Exception) -> bool:
+def is_infrastructure(error: BaseException) -> bool:
     """Whether training the same configuration again may end otherwise.
 
     True where results cannot be written, a file cannot be read, or the accelerator broke, which

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from sweep.engine.capacity import Capacity
 from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
 from sweep.engine.faults import outcome_of, read_failures, require_nodes
-from sweep.errors import SweepError
 from sweep.record import Outcome
 from sweep.search.scheduler import Decision
 
@@ -47,6 +47,32 @@ class _NotPickled:
         return {}
 
 
+class Door(_NotPickled):
+    """Keeps exceptions of ours from Ray, which takes one for a fault of a trial and retries that.
+
+    The first one, whatever it is (the disk is full, an error in our own code), is kept and ends the
+    sweep at the next step of Ray's loop.
+
+    Attributes:
+        failure: that exception.
+    """
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - raised again by `require`
+            self.failure = self.failure or error
+
+    def require(self) -> None:
+        """Raise what was kept, if anything was."""
+        if self.failure is not None:
+            raise self.failure
+
+
 class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
     """Hands the conductor's trials to Ray, at most ``capacity()`` at a time.
 
@@ -55,6 +81,7 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
 
     Args:
         conductor: has the trials.
+        door: to it.
         capacity: how many there is room for now, and what each needs.
         uri: where the results lie, if that is no folder that the workers see.
         branching: numbers of epochs after which trials may leave a trunk (`sweep.spec.trunk`).
@@ -65,6 +92,7 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
     def __init__(
         self,
         conductor: Conductor,
+        door: Door,
         capacity: Capacity,
         uri: str | None = None,
         branching: Sequence[int] = (),
@@ -75,6 +103,7 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         super().__init__()
         self._may_start_ahead = reuse
         self._conductor = conductor
+        self._door = door
         self._capacity = capacity
         self._of_all = {
             "uri": uri,
@@ -84,6 +113,11 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         }
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        with self._door():
+            return self._next()
+        return None
+
+    def _next(self) -> dict[str, Any] | str | None:
         if self._conductor.executing >= self._capacity():
             return None
         folder = self._conductor.next_trial()
@@ -114,19 +148,16 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
 class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
     """Passes results to the conductor and its decisions back to Ray.
 
-    Ray takes an exception in here for a fault of the trial and would retry it. One that is ours
-    (the disk is full, the results folder has gone) is kept in ``failure`` and ends the sweep.
-
     A worker takes seconds to start, a trial that is pruned early takes less. Ray gives the worker
     of a trial that has ended to the first pending one, and calls off the worker that is being
     started for it: where trials are short, the second worker never comes to be, and all of them
     run one after the other. Here it goes to the next trial, for which no worker is started yet.
     """
 
-    def __init__(self, conductor: Conductor) -> None:
+    def __init__(self, conductor: Conductor, door: Door) -> None:
         super().__init__()
         self._conductor = conductor
-        self.failure: SweepError | None = None
+        self._door = door
         self._chosen: dict[Trial, float] = {}
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
@@ -142,11 +173,9 @@ class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
         return None
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        try:
+        decision = Decision.CONTINUE
+        with self._door():
             decision = self._pass_on(trial_name(trial), result[MESSAGE])
-        except SweepError as error:
-            self.failure = error
-            decision = Decision.CONTINUE
         if decision is Decision.PAUSE:
             # A trial of ours that pauses has ended for Ray: it goes on as another one of Ray's. Its
             # actor is to let go of its folder, which the next worker waits for.
@@ -172,7 +201,7 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
 
     Args:
         conductor: told of the trials that Ray has given up.
-        scheduler: whose ``failure`` ends the sweep.
+        door: to it; what it keeps ends the sweep.
         asked: whether an interruption was asked for (a signal).
         deadline: of `time.monotonic`; None for no time budget.
         export: tells the metrics, where that is due.
@@ -181,13 +210,13 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
     def __init__(
         self,
         conductor: Conductor,
-        scheduler: ConductedScheduler,
+        door: Door,
         asked: Callable[[], bool],
         deadline: float | None,
         export: Callable[[], None],
     ) -> None:
         self._conductor = conductor
-        self._scheduler = scheduler
+        self._door = door
         self._asked = asked
         self._deadline = deadline
         self._export = export
@@ -195,8 +224,7 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Called where nothing is half-recorded."""
-        if self._scheduler.failure is not None:
-            raise self._scheduler.failure
+        self._door.require()
         if self._asked():
             raise Stopped(Ending.INTERRUPTED)
         if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -220,11 +248,9 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
 
         The scheduler's method of this name will not do: Ray calls that one before a retry too.
         """
-        try:
+        with self._door():
             outcome = outcome_of(read_failures(trial), trial.num_failures)
             self._conductor.end(trial_name(trial), outcome)
-        except SweepError as failure:
-            self._scheduler.failure = failure
 
 
 def trial_name(trial: Trial) -> str:

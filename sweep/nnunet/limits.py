@@ -47,8 +47,8 @@ def unsupported(
     # As in nnU-Net's LabelManager.has_regions.
     if any(isinstance(value, list | tuple) and len(value) > 1 for value in labels.values()):
         yield Mistake(
-            "region-based labels are not supported: the geometric terms act on one class of a"
-            " softmax",
+            "region-based labels are not supported: the losses here take classes that exclude each"
+            " other (a softmax)",
             file=name,
         )
     if loss.main != "dice_ce":

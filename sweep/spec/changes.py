@@ -152,6 +152,7 @@ def _refusal(present: SweepSpec, asked_for: SweepSpec) -> str:
     free = ", ".join(f"`{key}`" for key in FREE)
     return (
         f"{judged}{name} holds a sweep with another spec; go on with that one, or choose another"
-        f" `name:` for the changed one. Free to change are {free}; for more trials, --extend trials=+20.\n"
+        f" `name:` for the changed one. Free to change are {free}; for more trials,"
+        " --extend trials=+20.\n"
         + "\n".join(lines)
     )

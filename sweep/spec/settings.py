@@ -19,7 +19,7 @@ from sweep.spec.base import Settings
 from sweep.spec.network import NetworkSettings
 from sweep.spec.objective import ObjectiveChoice, ObjectiveSettings
 from sweep.spec.paths import Folder
-from sweep.spec.trainer import MonaiTrainer, TrainerSettings
+from sweep.spec.trainer import CustomTrainer, MonaiTrainer, TrainerSettings
 
 MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
 
@@ -290,6 +290,30 @@ class Expectation(Settings):
     """
 
 
+NO_GEOMETRY: dict[str, Any] = {
+    "warmup_epochs": 0,
+    "rampup_epochs": 0,
+    "weights": dict.fromkeys(GeometricWeights.model_fields, 0.0),
+}
+"""What ``loss`` is, where nothing else is asked for, beside a trainer with a loss of its own: it
+has no geometric terms, so nothing waits for them and nothing is said of them."""
+
+
+def _default_loss(values: dict[str, Any]) -> LossSettings:
+    return LossSettings.model_validate(_without_geometry({}, values.get("trainer")))
+
+
+def _without_geometry(loss: Any, trainer: Any) -> Any:
+    """``loss`` as it was written, or with `NO_GEOMETRY` below that."""
+    if not (isinstance(trainer, CustomTrainer) and trainer.computes_its_own_loss):
+        return loss
+    if not isinstance(loss, dict):
+        return loss
+    weights = loss.get("weights", {})
+    merged = NO_GEOMETRY["weights"] | weights if isinstance(weights, dict) else weights
+    return NO_GEOMETRY | loss | {"weights": merged}
+
+
 def _one_or_several(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
@@ -303,7 +327,7 @@ class TrialSettings(Settings):
     augmentation: AugmentationSettings = AugmentationSettings()
     trainer: TrainerSettings = MonaiTrainer()
     network: NetworkSettings = NetworkSettings()
-    loss: LossSettings = LossSettings()
+    loss: LossSettings = Field(default_factory=_default_loss)
     optimizer: OptimizerSettings = OptimizerSettings()
     guard: GuardSettings = GuardSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -316,6 +340,11 @@ class TrialSettings(Settings):
         BeforeValidator(_one_or_several, json_schema_input_type=Expectation | list[Expectation]),
     ] = ()
     """What a healthy run reaches, such as `[{epoch: 10, val_dice: 0.3}, {max_gap: 0.15}]`."""
+
+    @field_validator("loss", mode="before")
+    @classmethod
+    def _loss_is_the_trainers(cls, loss: Any, info: ValidationInfo) -> Any:
+        return _without_geometry(loss, info.data.get("trainer"))
 
     @field_validator("expect")
     @classmethod

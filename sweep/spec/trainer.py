@@ -10,10 +10,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from sweep.record import ParameterValue
 from sweep.spec.base import Settings
+from sweep.spec.entry import computes_its_own_loss
 from sweep.spec.paths import Folder, absolute
 
 ENTRY = re.compile(r"(?P<where>.+):(?P<name>[A-Za-z_]\w*)")
-"""``file.py:Class`` or ``package.module:Class``."""
+"""``file.py:Class`` or ``package.module:function``."""
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -94,7 +95,7 @@ def _check_entry(entry: str) -> str:
     """``entry`` with an absolute path where it names a file.
 
     Raises:
-        ValueError: it names neither a file nor a module with a class.
+        ValueError: it names neither a file nor a module with a class or function.
     """
     found = ENTRY.fullmatch(entry)
     where = found["where"] if found else ""
@@ -102,22 +103,28 @@ def _check_entry(entry: str) -> str:
         return f"{absolute(where)}:{found['name']}"
     if not MODULE.fullmatch(where):
         raise ValueError(
-            "must name a class as `my_trainer.py:MyTraining` or `my_package.module:MyTraining`, "
-            f"but is {entry!r}"
+            "must name a class or a function as `my_trainer.py:MyTraining` or"
+            f" `my_package.module:train`, but is {entry!r}"
         )
     return entry
 
 
 class CustomTrainer(CommonTrainer):
-    """A user's own loop: a class that `sweep.trainer.custom` describes."""
+    """A user's own loop: a class that `sweep.trainer.custom` describes, or a function of
+    `sweep.trainer.function`."""
 
     kind: Literal["custom"]
     entry: Annotated[str, AfterValidator(_check_entry)]
-    """The class, in a file or a module: my_trainer.py:MyTraining, my_package.module:MyTraining."""
+    """Class or function, in a file or a module: my_trainer.py:MyTraining, my_package.loop:train."""
     amp: Literal["off", "bf16", "fp16"] = "off"
     """Precision of the network: float32, or mixed with bfloat16 or float16."""
     options: dict[str, ParameterValue] = Field(default_factory=dict)
-    """What the class itself is set by; each can be searched, as trainer.options.NAME."""
+    """What the class or function is set by; each can be searched, as trainer.options.NAME."""
+
+    @property
+    def computes_its_own_loss(self) -> bool:
+        """Whether no setting below ``loss`` acts unless the trainer looks at it itself."""
+        return computes_its_own_loss(self.entry)
 
     @field_validator("options")
     @classmethod

@@ -169,7 +169,7 @@ def _rate_too_high(case: Case) -> Advice:
     rate = case.settings.optimizer.lr
     return Advice(
         f"The learning rate {rate:g} is too high for this network and loss: its steps lead away"
-        " from any minimum, geometric loss or not.",
+        " from any minimum" + (", geometric loss or not." if any(case.weights.values()) else "."),
         "optimizer.lr",
         f"Lower optimizer.lr to {min(rate / 10, USUAL_RATES[case.settings.optimizer.name]):g}.",
     )

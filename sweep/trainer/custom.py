@@ -19,7 +19,6 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from sweep.diagnosis import StepValues
 from sweep.errors import TrainerError
-from sweep.record import ParameterValue
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import CustomTrainer
 from sweep.trainer import schedules
@@ -30,6 +29,7 @@ from sweep.trainer.guarded import GuardedRun
 from sweep.trainer.losses import TrainingLoss
 from sweep.trainer.networks import as_outputs
 from sweep.trainer.optimizers import build_optimizer, why_not
+from sweep.trainer.options import Options, asked_for
 from sweep.trainer.parts import of_groups, optimizer_name
 from sweep.trainer.protocol import Account, Loop
 from sweep.trainer.returned import Method, described
@@ -174,14 +174,14 @@ class CustomTraining(GuardedRun):
             self.scheduler.load_state_dict(dict(state["scheduler"]))
 
     def warnings(self, epoch: int) -> tuple[str, ...]:
-        """By the end of the first epoch: options that nothing has read, settings of the optimizer
-        that a class's own does not have, parameters that it does not hold.
+        """By the end of the first epoch: options that nothing has read, settings of a loss and of
+        an optimizer that the class has replaced, parameters that the optimizer does not hold.
         """
         if epoch > 0:
             return ()
-        unread = sorted(self.options.keys() - self.options.read)
         return (
-            *(f"`trainer.options.{name}` has no effect: nothing reads it" for name in unread),
+            *self.options.unread(),
+            *self._unheeded_loss(),
             *sorted(schedules.unheeded(self.settings.optimizer, self.optimizer, self.scheduler)),
             *schedules.left_out(self.model, self.optimizer),
         )
@@ -220,6 +220,11 @@ class CustomTraining(GuardedRun):
     def _optimizer_is_ours(self) -> bool:
         kept = type(self).build_optimizer is CustomTraining.build_optimizer
         return kept and self.optimizer is self._made_here
+
+    def _unheeded_loss(self) -> Iterator[str]:
+        if not self.loss.was_called:
+            for key in asked_for(self.settings, "loss"):
+                yield f"`{key}` has no effect: compute_loss does not call self.loss"
 
     def _built_model(self) -> nn.Module:
         model, by = self.build_model(), Method(self.build_model, type(self))
@@ -287,26 +292,3 @@ class CustomTraining(GuardedRun):
                 by.fail(f"returned no batch for epoch {epoch}")
             if wanted is None:
                 return
-
-
-class Options(dict[str, ParameterValue]):
-    """``trainer.options``, which remember what was read of them."""
-
-    def __init__(self, options: Mapping[str, ParameterValue]) -> None:
-        super().__init__(options)
-        self.read: set[str] = set()
-
-    def __getitem__(self, name: str) -> ParameterValue:
-        self.read.add(name)
-        return super().__getitem__(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.read.add(name)
-        return super().get(name, default)
-
-    def number(self, name: str, default: float | None = None) -> float:
-        """An option that is a number; KeyError without one and without a default."""
-        value = self[name] if default is None or name in self else default
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError(f"trainer.options.{name} must be a number, but is {value!r}")
-        return value

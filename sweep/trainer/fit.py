@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from sweep.trainer.ending import early_stopping
 from sweep.trainer.expectations import unmet
 from sweep.trainer.guard import Diverged
 from sweep.trainer.kinds import make_run
-from sweep.trainer.protocol import Loop, Run
+from sweep.trainer.protocol import Ended, Loop, Run
 from sweep.trainer.provenance import record
 from sweep.trainer.trunk import Trunk
 from sweep.trainer.verify import verify
@@ -73,9 +74,23 @@ def epochs(
     """`fit` as a generator, which returns the outcome.
 
     Yields the epochs that were trained before, all at once, and then each when it is trained and
-    saved.
+    saved. A run that has something to leave behind, such as a function that waits, leaves it on
+    the way out, whichever that is.
     """
     run = make_run(config, data)
+    with _left(run):
+        return (yield from _epochs(run, config, checkpoint, provenance, trunk))
+
+
+def _epochs(
+    run: Run,
+    config: TrialSettings,
+    checkpoint: Checkpoints | None,
+    provenance: Path | None,
+    trunk: Trunk | None,
+) -> Generator[Sequence[EpochMetrics], None, Outcome]:
+    if not getattr(run, "shares_warmup", True):
+        trunk = None
     loop = Loop(early_stopping(config), config.trainer.epochs, config.expect, config.judged_by)
     files, stopping = _Files(checkpoint, trunk), loop.stopping
     history, verdict = files.take_up(run, stopping)
@@ -100,6 +115,9 @@ def epochs(
             metrics = run.run_epoch(len(history))
         except Diverged as end:
             return files.diverged(run, end, in_epoch=len(history))
+        except Ended:
+            cause = f"it ended by itself after {len(history)} of {loop.epochs} epochs"
+            return Outcome(status=Status.EARLY_STOPPED, cause=cause)
         if not history:
             require_measured(objective, metrics)
         score = objective.score(metrics)
@@ -113,6 +131,15 @@ def epochs(
         files.keep(run, history, improved=improved)
         yield (metrics,)
     return files.diverged(run, judged)
+
+
+@contextmanager
+def _left(run: Run) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if (close := getattr(run, "close", None)) is not None:
+            close()
 
 
 def require_measured(objective: Objective, first: EpochMetrics) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sweep.record import EpochMetrics
 from sweep.trainer import returned
 from sweep.trainer.guard import Diverged
-from sweep.trainer.protocol import Account, Loop, Run
+from sweep.trainer.protocol import Account, Ended, Loop, Run
 from sweep.trainer.returned import Method
 
 
@@ -17,26 +17,32 @@ class ForeignRun:
 
     Args:
         run: that run.
+        measures: what measures what it is judged by, for messages; None: its `validate`, if any.
     Raises:
         TrainerError: by each method, where the answer cannot be taken.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, measures: Method | None = None) -> None:
         self._run = run
-        # Where it has one, that is what measures the Dice.
-        self._measures = self._method(getattr(run, "validate", run.run_epoch))
+        self._measures = measures or self._method(getattr(run, "validate", run.run_epoch))
         self._loop: Loop | None = None
+        self._history: Sequence[EpochMetrics] = ()
 
     def run_epoch(self, epoch: int) -> EpochMetrics:
-        found = self._run.run_epoch(epoch)
+        try:
+            found = self._run.run_epoch(epoch)
+        except Ended:
+            self._require_value()
+            raise
         return returned.epoch_metrics(found, epoch, self._method(self._run.run_epoch))
 
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
         verdict = self._run.judge(history)
         if not isinstance(verdict, Diverged | None):
             self._method(self._run.judge).refuse(verdict, "must return Diverged(…) or None")
+        self._history = history
         if verdict is None and self._is_over(history):
-            self._require_value(history)
+            self._require_value()
         return verdict
 
     def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
@@ -59,13 +65,22 @@ class ForeignRun:
             self._method(self._run.account).refuse(account, "must return an Account")
         return account
 
-    def _require_value(self, history: Sequence[EpochMetrics]) -> None:
-        """Refuse a trial that there is nothing to rank by."""
+    def close(self) -> None:
+        if (close := getattr(self._run, "close", None)) is not None:
+            close()
+
+    @property
+    def shares_warmup(self) -> bool:
+        """Whether its warm-up may be that of another trial."""
+        return bool(getattr(self._run, "shares_warmup", True))
+
+    def _require_value(self) -> None:
+        """Raises `TrainerError` where no epoch was measured: nothing ranks such a trial."""
         assert self._loop is not None
         objective = self._loop.objective
-        if objective.best(history) is None:
+        if objective.best(self._history) is None:
             self._measures.fail(
-                f"returned no {objective.label} in any of the {len(history)} epochs, only None or"
+                f"gave no {objective.label} in any of the {len(self._history)} epochs, only None or"
                 " NaN: there is nothing to rank the trial by"
             )
 

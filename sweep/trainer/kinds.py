@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sweep.errors import InputError
@@ -172,9 +173,14 @@ def _load_entry(settings: TrialSettings, _tell: Tell) -> None:
 def _custom(settings: TrialSettings, data: PreparedData | None) -> Run:
     from sweep.trainer.entry import load_entry
     from sweep.trainer.foreign import ForeignRun
+    from sweep.trainer.function import FunctionRun
 
     assert isinstance(settings.trainer, CustomTrainer)
-    return ForeignRun(load_entry(settings.trainer.entry)(settings))
+    found = load_entry(settings.trainer.entry)
+    if isinstance(found, FunctionType):
+        run = FunctionRun(settings, found)
+        return ForeignRun(run, run.method)
+    return ForeignRun(found(settings))
 
 
 KINDS: Mapping[str, Kind] = {

@@ -39,6 +39,9 @@ class TrainingLoss:
     Args:
         settings: which terms, with which weights.
         geometric_class: channel of the output that the geometric terms act on.
+
+    Attributes:
+        was_called: whether any loss was computed by it.
     """
 
     def __init__(self, settings: LossSettings, geometric_class: int) -> None:
@@ -46,6 +49,7 @@ class TrainingLoss:
         self.geometric_class = geometric_class
         self.main = build_main_loss(settings)
         self._weights = settings.weights.model_dump()
+        self.was_called = False
 
     def __call__(
         self,
@@ -65,6 +69,7 @@ class TrainingLoss:
         Returns:
             the total (scalar) and the terms before weight and factor (scalars by name).
         """
+        self.was_called = True
         with torch.autocast(device_type=target.device.type, enabled=False):
             weights = {name: term.weight for name, term in self.main.items()}
             terms = self._main_terms(outputs, target)

@@ -44,19 +44,26 @@ class Account:
         effective: value of each setting that was read back, by its dotted name.
         expected: what a setting comes to that leaves a part of the choice to data or machine.
         not_read: settings that nothing holds, and why.
-        model: the network.
+        model: the network; None where only the trainer itself knows it.
         cases: how many train and validate, by these two words.
     """
 
     effective: Mapping[str, Any]
     expected: Mapping[str, Any] = field(default_factory=dict)
     not_read: Mapping[str, str] = field(default_factory=dict)
-    model: nn.Module
+    model: nn.Module | None
     cases: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:
+        """Where the network is; without one, what ``trainer.device`` comes to."""
+        if self.model is None:
+            return torch.device(self.effective["trainer.device"])
         return next(self.model.parameters()).device
+
+
+class Ended(Exception):
+    """Raised by `Run.run_epoch`: there is nothing more to train, though epochs are left."""
 
 
 class Run(Protocol):
@@ -69,6 +76,7 @@ class Run(Protocol):
             epoch: index from 0.
         Raises:
             Diverged: at the step that the guard condemns; the weights are those from before it.
+            Ended: it trains no further epoch.
         """
 
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from sweep.codebase import codebase
 from sweep.spec.cpus import usable_cpus
@@ -62,10 +63,7 @@ def _entry(settings: TrialSettings, account: Account, first_epoch: int) -> dict[
         "effective": dict(account.effective),
         "without_effect": inactive_in(settings),
         "not_read_back": dict(account.not_read),
-        "network": {
-            "class": f"{type(model).__module__}.{type(model).__qualname__}",
-            "parameters": sum(p.numel() for p in model.parameters()),
-        },
+        "network": None if model is None else _network(model),
         "cases": dict(account.cases),
         "code": asdict(codebase()),
         "versions": {"python": platform.python_version()} | {n: _version(n) for n in PACKAGES},
@@ -78,6 +76,13 @@ def _entry(settings: TrialSettings, account: Account, first_epoch: int) -> dict[
             "cuda": torch.version.cuda,
         },
         "process": {"executable": sys.executable, "pid": os.getpid()},
+    }
+
+
+def _network(model: nn.Module) -> dict[str, Any]:
+    return {
+        "class": f"{type(model).__module__}.{type(model).__qualname__}",
+        "parameters": sum(p.numel() for p in model.parameters()),
     }
 
 

@@ -1,17 +1,28 @@
-"""Which trial gets a worker that has become free."""
+"""Which trial gets a worker that has become free, and what Ray is never to see."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
 from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
 
 from sweep.engine import tuning
+from sweep.engine.actor import MESSAGE
+from sweep.engine.capacity import Capacity
 from sweep.engine.conductor import Conductor
-from sweep.engine.tuning import SECONDS_FOR_A_WORKER, ConductedScheduler
+from sweep.engine.tuning import (
+    SECONDS_FOR_A_WORKER,
+    ConductedScheduler,
+    ConductedSearcher,
+    Door,
+    Supervision,
+)
+from sweep.errors import SweepFailed
+from sweep.record import EpochMetrics, Outcome, Status
 
 
 @dataclass(eq=False)
@@ -41,7 +52,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def scheduler() -> ConductedScheduler:
-    return ConductedScheduler(cast(Conductor, None))  # which nobody asks here
+    return ConductedScheduler(cast(Conductor, None), Door())  # which nobody asks here
 
 
 def test_free_worker_goes_to_a_trial_for_which_none_is_being_started(
@@ -76,3 +87,88 @@ def test_trial_that_is_tried_again_is_chosen_again(
 
 def choice(scheduler: ConductedScheduler, *trials: Known) -> Any:
     return scheduler.choose_trial_to_run(Controller(trials))
+
+
+# An exception of ours is no fault of a trial: Ray would try that again, and hide the cause.
+
+
+class Broken:
+    """A conductor in which nothing works."""
+
+    finished = False
+    executing = 0
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def _raise(self, *_: Any) -> Any:
+        raise self.error
+
+    next_trial = report = end = _raise
+
+
+@dataclass(eq=False)
+class Reporting(Known):
+    """A trial of Ray's that has a folder, and what Ray notes of its failures."""
+
+    num_failures: int = 3
+    error_file: str | None = None
+
+    @property
+    def config(self) -> dict[str, str]:
+        return {"folder": "/results/trials/t0001"}
+
+
+EPOCH = {MESSAGE: (EpochMetrics(epoch=0, val_dice=0.5),)}
+END = {MESSAGE: Outcome(status=Status.COMPLETED)}
+ENTRANCES: dict[str, Callable[[Any, Door], object]] = {
+    "an epoch is reported": lambda conductor, door: ConductedScheduler(
+        conductor, door
+    ).on_trial_result(None, cast(Trial, Reporting()), EPOCH),
+    "a trial ends": lambda conductor, door: ConductedScheduler(conductor, door).on_trial_result(
+        None, cast(Trial, Reporting()), END
+    ),
+    "the next trial is asked for": lambda conductor, door: ConductedSearcher(
+        conductor, door, cast(Capacity, Room())
+    ).suggest("x"),
+    "Ray gives a trial up": lambda conductor, door: supervision(conductor, door).on_trial_error(
+        0, [], cast(Trial, Reporting())
+    ),
+}
+
+
+class Room:
+    """Capacity for one trial."""
+
+    resources: Mapping[str, float] = {}
+
+    def __call__(self) -> int:
+        return 1
+
+
+def supervision(conductor: Any, door: Door) -> Supervision:
+    return Supervision(conductor, door, lambda: False, None, lambda: None)
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+@pytest.mark.parametrize(
+    "error",
+    [TypeError("Object of type float32 is not JSON serializable"), SweepFailed("the disk is full")],
+)
+def test_exception_of_ours_ends_the_sweep_as_itself_and_reaches_ray_nowhere_else(
+    error: Exception, entrance: str
+) -> None:
+    conductor, door = Broken(error), Door()
+    assert ENTRANCES[entrance](conductor, door) in (TrialScheduler.CONTINUE, None)
+    with pytest.raises(type(error)) as caught:
+        supervision(conductor, door).on_step_begin(0, [])
+    assert caught.value is error
+
+
+def test_first_of_several_exceptions_is_the_cause() -> None:
+    door = Door()
+    for text in ("first", "second"):
+        with door():
+            raise KeyError(text)
+    with pytest.raises(KeyError, match="first"):
+        door.require()

@@ -222,7 +222,7 @@ def test_mistakes_of_options_and_groups_that_do_not_act_are_told_with_their_line
     [message] = told(tmp_path, text + "network: {name: unet}\n")
     assert message.startswith('4 network.name: "unet" has no effect: with another trainer than')
     [message] = told(tmp_path, SPACE.format(entry="mine", space="trainer.options.width"))
-    assert message.startswith("1 trainer.entry: must name a class as `my_trainer.py:MyTraining`")
+    assert message.startswith("1 trainer.entry: must name a class or a function as `my_trainer.py")
 
 
 def test_shipped_example_is_a_sweep_without_mistakes() -> None:

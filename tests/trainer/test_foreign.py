@@ -111,8 +111,8 @@ RETURNED = {
     "Validation(dice=0.8, metrics={'a': {}})": "returned a dict that is empty as the metric 'a'",
     "Validation(dice=0.8, metrics=[0.5])": "returned a list of 1 as metrics, but they must be",
     "Validation(dice=0.8, predicted_classes=1.5)": "as `predicted_classes`, but it must be",
-    "Validation(dice=float('nan'))": "returned no validation Dice in any of the 1 epochs",
-    "Validation(dice=None)": "returned no validation Dice in any of the 1 epochs, only None or NaN",
+    "Validation(dice=float('nan'))": "gave no validation Dice in any of the 1 epochs",
+    "Validation(dice=None)": "gave no validation Dice in any of the 1 epochs, only None or NaN",
 }
 
 
@@ -231,3 +231,17 @@ def test_run_that_shares_nothing_with_ours_is_looked_at_as_well(tmp_path: Path) 
         TrainerError, match="returned metrics of epoch 3, but was asked for epoch 0"
     ):
         fit(trial(entry, epochs=1))
+
+
+def test_settings_of_a_loss_that_the_class_does_not_use_are_told(tmp_path: Path) -> None:
+    own = "def compute_loss(self, batch, factor):\n    return self.model(batch[0]).mean(), {}\n"
+    asked = {"warmup_epochs": 1, "weights": {"boundary": 0.5, "aspect": 0.0}}
+    history: list[EpochMetrics] = []
+    fit(trial(write_trainer(tmp_path, own), loss=asked), report=history.append)
+    why = "has no effect: compute_loss does not call self.loss"
+    assert [epoch.warnings for epoch in history] == [
+        (f"`loss.warmup_epochs` {why}", f"`loss.weights.boundary` {why}"),
+        (),
+        (),
+    ]
+    assert history[0].terms.keys() == {"loss"}

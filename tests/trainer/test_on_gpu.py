@@ -14,8 +14,10 @@ from sweep.record import Cause, EpochMetrics, Outcome, Stage, Status
 from sweep.spec.settings import TrialSettings
 from sweep.store.layout import TrialPaths
 from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.fit import fit
+from sweep.trainer.fit import epochs, fit
 from sweep.trainer.trunk import Trunk
+from tests.trainer.foreign import trial as foreign_trial
+from tests.trainer.foreign import write_trainer
 
 MakeTrial = Callable[..., TrialSettings]
 GPU = "trainer.device=cuda"
@@ -110,3 +112,43 @@ def test_a_trial_leaves_no_memory_on_the_gpu(trial: MakeTrial, tmp_path: Path) -
     train(trial(GPU, *DIES), tmp_path / "t0001", tmp_path / "trunks")
     gc.collect()
     assert torch.cuda.memory_allocated() <= before
+
+
+@pytest.mark.parametrize("name", ["RMSprop", "AdamW", "Adadelta"])  # none of them knows the flag
+def test_step_of_a_users_optimizer_is_withheld_on_a_gpu_too(tmp_path: Path, name: str) -> None:
+    entry = write_trainer(
+        tmp_path,
+        f"def build_optimizer(self):\n    return torch.optim.{name}(self.model.parameters())\n"
+        "def compute_loss(self, batch, factor):\n"
+        "    loss, terms = super().compute_loss(batch, factor)\n"
+        "    self.done = getattr(self, 'done', 0) + 1\n"
+        "    return (loss * float('nan'), terms) if self.done == 5 else (loss, terms)\n",
+    )
+    config = foreign_trial(entry)
+    trainer = config.trainer.model_copy(update={"device": "cuda"})
+    outcome = fit(config.model_copy(update={"trainer": trainer}))
+    assert outcome.divergence is not None
+    assert (outcome.divergence.epoch, outcome.divergence.step) == (1, 1)
+    assert outcome.divergence.weights_finite
+
+
+def test_function_that_goes_on_draws_what_it_would_have_drawn_on_a_gpu(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text(
+        "import torch\n\ndef train(config, trial):\n"
+        "    state = trial.checkpoint.load() or {'epoch': -1}\n"
+        "    for epoch in range(state['epoch'] + 1, trial.epochs):\n"
+        "        drawn = torch.rand((), device=trial.device)\n"
+        "        trial.checkpoint.save({'epoch': epoch})\n"
+        "        trial.report(epoch, dice=drawn)\n"
+    )
+    config = foreign_trial(f"{tmp_path / 'plain.py'}:train")
+    trainer = config.trainer.model_copy(update={"device": "cuda"})
+    config = config.model_copy(update={"trainer": trainer})
+    whole: list[EpochMetrics] = []
+    fit(config, report=whole.append)
+    session = epochs(config, checkpoint=Checkpoints(tmp_path))
+    next(session)
+    session.close()
+    resumed: list[EpochMetrics] = []
+    fit(config, report=resumed.append, checkpoint=Checkpoints(tmp_path))
+    assert [epoch.val_dice for epoch in resumed] == [epoch.val_dice for epoch in whole]

@@ -1,0 +1,53 @@
+"""What can be told of ``trainer.entry`` from the text of its file alone: nothing is run."""
+
+from __future__ import annotations
+
+import ast
+from functools import lru_cache
+from pathlib import Path
+
+
+def computes_its_own_loss(entry: str) -> bool:
+    """Whether the loss of an entry is none of ``loss``: a function's, or a class's of its own.
+
+    A class's is where its ``compute_loss`` neither calls that of its base class nor anything in the
+    class looks at a ``loss`` attribute, such as ``self.loss`` or ``settings.loss``. False where the
+    file cannot be read, and of a module, which is imported only to be trained.
+
+    Args:
+        entry: ``/path/to/file.py:name`` or ``package.module:name``.
+    """
+    where, _, name = entry.rpartition(":")
+    if not where.endswith(".py"):
+        return False
+    try:
+        content = Path(where).read_bytes()
+    except OSError:
+        return False
+    return name in _with_own_loss(content)
+
+
+@lru_cache(maxsize=8)
+def _with_own_loss(content: bytes) -> frozenset[str]:
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset()
+    return frozenset(
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        or (isinstance(node, ast.ClassDef) and _has_own_loss(node))
+    )
+
+
+def _has_own_loss(node: ast.ClassDef) -> bool:
+    methods = [part for part in node.body if isinstance(part, ast.FunctionDef)]
+    own = next((method for method in methods if method.name == "compute_loss"), None)
+    looks_at_ours = any(
+        isinstance(part, ast.Attribute) and part.attr == "loss" for part in ast.walk(node)
+    )
+    calls_base = own is not None and any(
+        isinstance(part, ast.Attribute) and part.attr == "compute_loss" for part in ast.walk(own)
+    )
+    return own is not None and not looks_at_ours and not calls_base

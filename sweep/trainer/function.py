@@ -1,0 +1,251 @@
+"""A user's plain loop as a trainer: a function ``train(config, trial)`` that reports its epochs.
+
+    def train(config, trial):
+        model, optimizer, start = ..., ..., 0
+        if (state := trial.checkpoint.load()) is not None:  # it goes on
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            start = state["epoch"] + 1
+        for epoch in range(start, trial.epochs):
+            ...
+            trial.checkpoint.save({"model": model.state_dict(), ..., "epoch": epoch})
+            trial.report(epoch, dice=dice)
+
+It needs nothing of this package, and gets nothing of it but what it asks for: no loss, optimizer,
+guard or shared warm-up. See docs/trainers.md and examples/function_trainer.py.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+import torch
+
+from sweep.record import EpochMetrics
+from sweep.spec.settings import TrialSettings
+from sweep.spec.trainer import CustomTrainer
+from sweep.spec.tree import names_in
+from sweep.trainer.device import choose_device, make_deterministic, seed_everything
+from sweep.trainer.entry import entry_of
+from sweep.trainer.guard import Diverged
+from sweep.trainer.inverted import Inverted
+from sweep.trainer.options import Options, asked_for
+from sweep.trainer.protocol import Account, Ended, Loop
+from sweep.trainer.returned import Method, measured, number, state, validation_dice
+
+
+class Checkpoint:
+    """What a function keeps to go on from, after a pause, an interruption or a lost worker.
+
+    With it goes the state of Python's, NumPy's and torch's generators: a function that loads it
+    before its loop draws what it would have drawn.
+    """
+
+    def __init__(self, method: Method) -> None:
+        self._method = method
+        self.kept: dict[str, Any] | None = None
+
+    def save(self, state_: Mapping[str, Any]) -> None:
+        """Keep a copy of ``state_``, on the disk with the next report. Save before you report.
+
+        Args:
+            state_: tensors, numbers and texts, and dicts and lists of them.
+        Raises:
+            TrainerError: it holds something else.
+        """
+        self.kept = {"state": state(state_, self._method), "random": _random_state()}
+
+    def load(self) -> dict[str, Any] | None:
+        """A copy of what was kept with the last report, on the CPU; None in a new trial."""
+        if self.kept is None:
+            return None
+        _set_random_state(self.kept["random"])
+        return state(self.kept["state"], self._method)
+
+
+class Trial:
+    """What a function is given beside its options.
+
+    Attributes:
+        epochs: as many as are trained at most: ``trainer.epochs``.
+        seed: of the trial; the generators are seeded with it.
+        device: what ``trainer.device`` comes to.
+        checkpoint: see `Checkpoint`.
+        reported: how many epochs were reported so far, before an interruption too.
+        settings_are_read: whether anybody has looked at `settings`.
+    """
+
+    def __init__(
+        self, settings: TrialSettings, method: Method, hand_over: Callable[[EpochMetrics], None]
+    ) -> None:
+        self.epochs = settings.trainer.epochs
+        self.seed = settings.seed
+        self.device = choose_device(settings)
+        self.checkpoint = Checkpoint(method)
+        self.reported = 0
+        self.settings_are_read = False
+        self._settings = settings
+        self._method = method
+        self._hand_over = hand_over
+
+    @property
+    def settings(self) -> TrialSettings:
+        """The whole configuration: ``trial.settings.optimizer.lr``."""
+        self.settings_are_read = True
+        return self._settings
+
+    def report(
+        self, epoch: int, dice: Any = None, *, train_loss: Any = None, **metrics: Any
+    ) -> None:
+        """Tell an epoch, from 0, each once and in their order.
+
+        An epoch that was reported before, as by a function that goes on from an older checkpoint or
+        begins again, is passed over.
+
+        Args:
+            epoch: index from 0.
+            dice: validation Dice in [0, 1]; None where it was not measured.
+            train_loss: mean over the epoch.
+            metrics: further numbers by name.
+        Raises:
+            TrialStopped: the trial is pruned, pauses, or is out of patience.
+            TrainerError: one of these cannot be taken.
+        """
+        at = number(epoch)
+        if at < self.reported:
+            return
+        if at > self.reported:
+            self._method.fail(
+                f"reported epoch {at:g} where epoch {self.reported} was to come: epochs count from"
+                " 0, and each is reported"
+            )
+        values = measured({"train_loss": train_loss, **metrics}, self._method)
+        loss = values.pop("train_loss")
+        found = validation_dice(dice, self._method)
+        this, self.reported = self.reported, self.reported + 1
+        self._hand_over(EpochMetrics(epoch=this, val_dice=found, train_loss=loss, metrics=values))
+
+
+class FunctionRun:
+    """Implements `sweep.trainer.protocol.Run` on a function.
+
+    Args:
+        settings: the whole configuration; its ``trainer.options`` are the function's ``config``.
+        function: of (config, trial).
+
+    Attributes:
+        method: the function, for messages.
+    """
+
+    shares_warmup = False
+    """A function may do anything with any setting: nothing before the switch-on is in common."""
+
+    def __init__(self, settings: TrialSettings, function: FunctionType) -> None:
+        assert isinstance(settings.trainer, CustomTrainer)
+        self.settings = settings
+        self.options = Options(settings.trainer.options)
+        self._entry = entry_of(function)
+        self.method = Method(function)
+        self._function = Inverted[EpochMetrics](lambda: function(self.options, self.trial))
+        self.trial = Trial(settings, self.method, self._function.hand_over)
+        self._is_first = True
+        make_deterministic(settings)
+        seed_everything(settings.seed, 0)
+
+    def run_epoch(self, epoch: int) -> EpochMetrics:
+        start = time.perf_counter()
+        self.trial.reported = epoch
+        found = self._function.next()
+        if found is None:
+            raise Ended
+        warnings = tuple(self._warnings()) if self._is_first and epoch == 0 else ()
+        self._is_first = False
+        return replace(found, seconds=time.perf_counter() - start, warnings=warnings)
+
+    def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
+        if len(history) >= self.trial.epochs:
+            self._function.finish()  # what stands after its loop
+        return None
+
+    def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"checkpoint": self.trial.checkpoint.kept}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.trial.checkpoint.kept = state["checkpoint"]
+
+    def weights(self) -> dict[str, Any]:
+        """What the function has saved; empty where it saves nothing."""
+        kept = self.trial.checkpoint.kept
+        return {} if kept is None else dict(kept["state"])
+
+    def account(self, loop: Loop) -> Account:
+        effective = {
+            "seed": self.trial.seed,
+            "trainer.epochs": loop.epochs,
+            "trainer.device": self.trial.device.type,
+            "trainer.threads": torch.get_num_threads(),
+            "trainer.deterministic": torch.are_deterministic_algorithms_enabled(),
+            "trainer.entry": self._entry,
+            "trainer.options": dict(self.options),
+            "early_stopping.patience": loop.stopping.patience,
+            "early_stopping.min_delta": loop.stopping.min_delta,
+        }
+        asked = self.settings.trainer.device
+        return Account(
+            effective=effective,
+            expected={"trainer.device": self.trial.device.type if asked == "auto" else asked},
+            not_read={
+                key: "a function reads it, or nobody does"
+                for key in names_in(self.settings)
+                if key not in effective
+            },
+            model=None,
+        )
+
+    def close(self) -> None:
+        """Stop the function where it waits, so that it does what it does at its end."""
+        self._function.stop()
+
+    def _warnings(self) -> Iterator[str]:
+        """What was asked for and the function has not looked at in its first epoch."""
+        yield from self.options.unread()
+        if self.trial.settings_are_read:
+            return
+        for group in ("loss", "optimizer", "guard"):
+            for key in asked_for(self.settings, group):
+                yield (
+                    f"`{key}` has no effect: the trainer is a function, which has not looked at"
+                    " trial.settings"
+                )
+
+
+def _random_state() -> dict[str, Any]:
+    """Of the generators, as plain values and tensors."""
+    numpy_state: dict[str, Any] = np.random.get_state(legacy=False)
+    words = numpy_state["state"]
+    return {
+        "python": random.getstate(),
+        "numpy": numpy_state | {"state": words | {"key": words["key"].tolist()}},
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def _set_random_state(state_: Mapping[str, Any]) -> None:
+    random.setstate(state_["python"])
+    words = state_["numpy"]["state"]
+    np.random.set_state(
+        state_["numpy"] | {"state": words | {"key": np.array(words["key"], np.uint32)}}
+    )
+    torch.set_rng_state(state_["torch"])
+    if state_["cuda"]:
+        torch.cuda.set_rng_state_all(state_["cuda"])

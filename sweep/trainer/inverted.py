@@ -1,0 +1,116 @@
+"""A function that calls back, turned inside out: it is run a piece at a time, by its caller."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import traceback
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+SECONDS_TO_STOP = 60.0
+"""How long a function that is told to stop may take for what it does at its end."""
+
+
+class TrialStopped(BaseException):
+    """Raised by `Trial.report` where the trial is to stop: pruned, paused, out of patience.
+
+    Like KeyboardInterrupt no `Exception`, so that a loop which goes on after errors ends all the
+    same. ``finally`` and ``with`` do their work; nothing need catch it.
+    """
+
+
+class Inverted(Generic[T]):
+    """Runs a function from one `hand_over` to the next.
+
+    The function has a thread of its own, but never runs beside its caller: one of the two waits for
+    the other. So what belongs to the process (random generators, torch's switches) is for one at a
+    time, as if there were no thread.
+
+    Args:
+        function: calls `hand_over`, as often as it likes.
+    """
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function = function
+        self._handed: SimpleQueue[T | BaseException | None] = SimpleQueue()
+        self._answers: SimpleQueue[bool] = SimpleQueue()
+        self._stops = self._waits = False
+        # A daemon: a function that does not stop keeps no process from its end.
+        self._thread = threading.Thread(target=self._run, name="trainer function", daemon=True)
+
+    def next(self) -> T | None:
+        """What the function hands over next; None where it returned instead.
+
+        Raises:
+            BaseException: whatever the function raises.
+        """
+        if self._waits:
+            self._answer(go_on=True)
+        elif self._thread.ident is None:
+            self._thread.start()
+        elif not self._thread.is_alive():
+            return None
+        try:
+            found = self._handed.get()
+        except BaseException:  # Ctrl-C: the epoch is not waited for
+            self._stops = True
+            self._interrupt()
+            self._join()
+            raise
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def hand_over(self, item: T) -> None:
+        """Called by the function: wait until the caller wants more.
+
+        Raises:
+            TrialStopped: he does not.
+        """
+        if not self._stops:
+            self._waits = True
+            self._handed.put(item)
+            self._stops = not self._answers.get()
+        if self._stops:
+            raise TrialStopped
+
+    def finish(self) -> None:
+        """Let the function run to its end; handing over more stops it. Raises as `next`."""
+        if self._waits:
+            found = self.next()
+            if found is not None:
+                self.stop()
+
+    def stop(self) -> None:
+        """Stop the function where it waits. What it raises then is printed, and is nobody's."""
+        if self._waits:
+            self._answer(go_on=False)
+            self._join()
+            while not self._handed.empty():
+                error = self._handed.get()
+                if isinstance(error, BaseException) and not isinstance(error, TrialStopped):
+                    traceback.print_exception(error)
+
+    def _run(self) -> None:
+        found: BaseException | None = None
+        try:
+            self._function()
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            found = error
+        self._handed.put(found)
+
+    def _answer(self, *, go_on: bool) -> None:
+        self._waits = False
+        self._answers.put(go_on)
+
+    def _join(self) -> None:
+        self._thread.join(SECONDS_TO_STOP)
+
+    def _interrupt(self) -> None:
+        """Raise `TrialStopped` in the function's thread, wherever it is in Python code."""
+        ident = ctypes.c_ulong(self._thread.ident or 0)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(TrialStopped))

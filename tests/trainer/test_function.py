@@ -1,0 +1,356 @@
+"""A plain loop as a trainer: a function that reports its epochs."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+import pytest
+
+from sweep.errors import InputError, SweepError, TrainerError
+from sweep.record import EpochMetrics, Outcome, Status
+from sweep.store.layout import TrialPaths
+from sweep.trainer.checkpoints import Checkpoints
+from sweep.trainer.entry import load_entry
+from sweep.trainer.fit import epochs as trained
+from sweep.trainer.fit import fit
+from sweep.trainer.inverted import Inverted, TrialStopped
+from sweep.trainer.trunk import Trunk
+from tests.trainer.foreign import trial
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "function_trainer.py"
+
+WALK = """\
+rng, start = 0.0, 0
+if (state := trial.checkpoint.load()) is not None:
+    start = state["epoch"] + 1
+for epoch in range(start, trial.epochs):
+    drawn = [random.random(), np.random.rand(), torch.rand(()).item()]
+    {first}
+    {second}
+"""
+SAVE = "trial.checkpoint.save({'epoch': epoch, 'drawn': drawn})"
+REPORT = "trial.report(epoch, dice=drawn[0], second=drawn[1], third=drawn[2])"
+
+
+def write_function(folder: Path, body: str) -> str:
+    file = folder / "plain.py"
+    imports = "import random\nimport sys\n\nimport numpy as np\nimport torch\n\nlog = []\n\n\n"
+    file.write_text(f"{imports}def train(config, trial):\n{indent(body, '    ')}")
+    return f"{file}:train"
+
+
+def log_of(entry: str) -> list[Any]:
+    log: list[Any] = vars(sys.modules[load_entry(entry).__module__])["log"]
+    return log
+
+
+def history(entry: str, *, epochs: int = 4, **where: Any) -> tuple[list[dict[str, Any]], Outcome]:
+    told: list[EpochMetrics] = []
+    outcome = fit(trial(entry, epochs=epochs), report=told.append, **where)
+    return [epoch.to_json() | {"seconds": 0} for epoch in told], outcome
+
+
+def test_example_learns_and_reports_its_own_metrics(tmp_path: Path) -> None:
+    paths = TrialPaths(tmp_path)
+    settings = trial(f"{EXAMPLE}:train", epochs=3)
+    trainer = settings.trainer.model_copy(update={"options": {"width": 8, "lr": 0.01}})
+    told: list[EpochMetrics] = []
+    outcome = fit(
+        settings.model_copy(update={"trainer": trainer}),
+        report=told.append,
+        checkpoint=Checkpoints(tmp_path),
+        provenance=paths.provenance,
+    )
+    assert outcome.status is Status.COMPLETED
+    *_, last = told
+    assert last.val_dice is not None
+    assert last.val_dice > 0.9
+    assert last.metrics.keys() == {"precision"}
+    assert last.train_loss is not None
+    best = Checkpoints(tmp_path).load_best()
+    assert best is not None
+    assert best["model"]["model"]["0.weight"].shape == (8, 1, 5, 5)
+    [run] = json.loads(paths.provenance.read_text())["runs"]
+    assert run["effective"]["trainer.options"] == {"width": 8, "lr": 0.01}
+    assert run["effective"]["trainer.entry"] == f"{EXAMPLE}:train"
+    assert (run["network"], run["machine"]["threads"]) == (None, 1)
+
+
+def test_shipped_sweep_of_a_function_is_without_mistakes() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sweep.check", "examples/function.yaml"],
+        cwd=EXAMPLE.parent.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "12 trials of up to 8 epochs over 2 settings" in done.stdout
+    assert "geometric" not in done.stdout + done.stderr
+
+
+# Going on.
+
+
+@pytest.mark.parametrize(("first", "second"), [(SAVE, REPORT), (REPORT, SAVE)])
+def test_interrupted_function_that_saves_goes_on_bit_for_bit(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    entry = write_function(tmp_path, WALK.format(first=first, second=second))
+    whole, outcome = history(entry, checkpoint=None)
+    assert outcome.status is Status.COMPLETED
+    checkpoint = Checkpoints(tmp_path)
+    session = trained(trial(entry, epochs=4), checkpoint=checkpoint)
+    assert [epoch.epoch for told in (next(session), next(session)) for epoch in told] == [0, 1]
+    session.close()
+    resumed, outcome = history(entry, checkpoint=checkpoint)
+    assert outcome.status is Status.COMPLETED
+    assert resumed == whole
+
+
+def test_function_without_a_checkpoint_begins_again_and_counts_no_epoch_twice(
+    tmp_path: Path,
+) -> None:
+    body = (
+        "for epoch in range(trial.epochs):\n    log.append(epoch)\n    trial.report(epoch, 0.5)\n"
+    )
+    entry = write_function(tmp_path, body)
+    checkpoint = Checkpoints(tmp_path)
+    session = trained(trial(entry, epochs=3), checkpoint=checkpoint)
+    next(session)
+    next(session)
+    session.close()
+    told, outcome = history(entry, epochs=3, checkpoint=checkpoint)
+    assert log_of(entry) == [0, 1, 0, 1, 2]
+    assert [epoch["epoch"] for epoch in told] == [0, 1, 2]
+    assert outcome.status is Status.COMPLETED
+
+
+def test_state_is_what_it_was_when_it_was_saved(tmp_path: Path) -> None:
+    body = (
+        "state = trial.checkpoint.load() or {'w': torch.zeros(1)}\n"
+        "log.append(state['w'].item())\n"
+        "for epoch in range(trial.reported, trial.epochs):\n"
+        "    state['w'] += 1\n    trial.checkpoint.save(state)\n    state['w'] += 10\n"
+        "    trial.report(epoch, 0.5)\n"
+    )
+    entry = write_function(tmp_path, body)
+    session = trained(trial(entry), checkpoint=Checkpoints(tmp_path))
+    next(session)
+    session.close()
+    history(entry, checkpoint=Checkpoints(tmp_path))
+    assert log_of(entry) == [0.0, 1.0]
+
+
+def test_function_starts_from_nobodys_warm_up(tmp_path: Path) -> None:
+    entry = write_function(tmp_path, WALK.format(first=SAVE, second=REPORT))
+    for name in ("first", "second"):
+        (folder := tmp_path / name).mkdir()
+        settings = trial(entry, loss={"warmup_epochs": 2})
+        trunk = Trunk.of(settings, TrialPaths(folder), tmp_path / "trunks", [2])
+        told: list[EpochMetrics] = []
+        fit(settings, report=told.append, checkpoint=Checkpoints(folder), trunk=trunk)
+        assert not any(epoch.shared for epoch in told)
+    assert not (tmp_path / "trunks").exists()
+
+
+# Ends.
+
+TIDY = """\
+try:
+    for epoch in range(trial.epochs):
+        try:
+            trial.report(epoch, dice=0.5)
+        except Exception:
+            log.append("swallowed")
+    log.append("after the loop")
+finally:
+    log.append("tidied")
+"""
+
+
+def test_pruned_function_stops_where_it_reports_and_tidies_up(tmp_path: Path) -> None:
+    entry = write_function(tmp_path, TIDY)
+    before = threading.active_count()
+    session = trained(trial(entry))
+    next(session)
+    session.close()
+    assert log_of(entry) == ["tidied"]
+    assert threading.active_count() == before
+
+
+def test_function_that_is_out_of_patience_stops_where_it_reports(tmp_path: Path) -> None:
+    entry = write_function(tmp_path, TIDY)
+    patience = {"patience": 2, "counts_from": "start"}
+    outcome = fit(trial(entry, epochs=9, early_stopping=patience))
+    assert outcome == Outcome(status=Status.EARLY_STOPPED)
+    assert log_of(entry) == ["tidied"]
+
+
+def test_what_stands_after_the_loop_is_done_when_all_epochs_are_reported(tmp_path: Path) -> None:
+    entry = write_function(tmp_path, TIDY)
+    told, outcome = history(entry)
+    assert (len(told), outcome.status) == (4, Status.COMPLETED)
+    assert log_of(entry) == ["after the loop", "tidied"]
+
+
+def test_function_that_breaks_its_loop_has_stopped_early(tmp_path: Path) -> None:
+    body = (
+        "for epoch in range(9):\n    trial.report(epoch, 0.5)\n    if epoch == 1:\n        break\n"
+    )
+    told, outcome = history(write_function(tmp_path, body))
+    assert len(told) == 2
+    assert outcome == Outcome(
+        status=Status.EARLY_STOPPED, cause="it ended by itself after 2 of 4 epochs"
+    )
+
+
+def test_function_that_never_looks_at_its_epochs_ends_at_the_last_one(tmp_path: Path) -> None:
+    body = "epoch = 0\nwhile True:\n    trial.report(epoch, 0.5)\n    epoch += 1\n"
+    told, outcome = history(write_function(tmp_path, body))
+    assert (len(told), outcome.status) == (4, Status.COMPLETED)
+
+
+def test_error_after_the_loop_is_the_trials(tmp_path: Path) -> None:
+    body = "for epoch in range(4):\n    trial.report(epoch, 0.5)\nraise KeyError('export')\n"
+    with pytest.raises(KeyError, match="export"):
+        history(write_function(tmp_path, body))
+
+
+@pytest.mark.parametrize("error", ["KeyError('x')", "SystemExit('x')", "KeyboardInterrupt('x')"])
+def test_exception_of_the_function_is_raised_with_its_line(tmp_path: Path, error: str) -> None:
+    body = f"trial.report(0, 0.5)\nraise {error}\n"
+    kind = {"K": KeyError, "S": SystemExit}[error[0]] if "Int" not in error else KeyboardInterrupt
+    with pytest.raises(kind) as caught:  # type: ignore[call-overload]
+        history(write_function(tmp_path, body))
+    assert any(entry.name == "train" and entry.lineno == 10 for entry in caught.traceback[-1:]) or (
+        caught.traceback[-1].name == "train"
+    )
+
+
+def test_interruption_stops_a_function_in_the_middle_of_an_epoch() -> None:
+    tidied = threading.Event()
+
+    def function() -> None:
+        try:
+            while True:
+                sum(range(1000))
+        finally:
+            tidied.set()
+
+    inverted: Inverted[int] = Inverted(function)
+
+    class Interrupted:
+        """A queue in which Ctrl-C arrives instead of an item."""
+
+        def get(self) -> int:
+            raise KeyboardInterrupt
+
+        def put(self, _item: object) -> None: ...
+
+    inverted._handed = Interrupted()  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        inverted.next()
+    assert tidied.is_set()
+    assert not inverted._thread.is_alive()
+
+
+def test_function_that_goes_on_after_it_was_stopped_is_stopped_again(tmp_path: Path) -> None:
+    body = (
+        "for epoch in range(trial.epochs):\n    try:\n        trial.report(epoch, 0.5)\n"
+        "    except BaseException as error:\n        log.append(type(error).__name__)\n"
+    )
+    entry = write_function(tmp_path, body)
+    session = trained(trial(entry))
+    next(session)
+    session.close()
+    assert log_of(entry) == ["TrialStopped"] * 3  # two of them are new reports
+    assert not issubclass(TrialStopped, Exception)
+
+
+# What cannot be taken.
+
+REFUSED = {
+    "trial.report(1, 0.5)\n": "train reported epoch 1 where epoch 0 was to come: epochs",
+    "trial.report(0, 0.5)\ntrial.report(2, 0.5)\n": "train reported epoch 2 where epoch 1 was",
+    "trial.report(0, dice=87.3)\n": "train returned a Dice of 87.3, but it must lie in",
+    "trial.report(0, dice='good')\n": "as a Dice, but it must be one number",
+    "trial.report(0, 0.5, hd95=[3.2])\n": "returned a list of 1 as the metric 'hd95', but it",
+    "trial.checkpoint.save(trial)\n": "train returned a Trial, but must return a dict",
+    "trial.checkpoint.save({'m': torch.nn.ReLU()})\n": "a ReLU at ['m'], which a checkpoint cannot",
+    "pass\n": "train gave no validation Dice in any of the 0 epochs",
+    "trial.report(0, hd95=3.2)\ntrial.report(1, float('nan'))\n": "in any of the 2 epochs",
+}
+
+
+@pytest.mark.parametrize(("body", "said"), REFUSED.items())
+def test_report_that_cannot_be_taken_is_told_with_file_and_function(
+    tmp_path: Path, body: str, said: str
+) -> None:
+    with pytest.raises(TrainerError) as caught:
+        history(write_function(tmp_path, body))
+    assert re.match(r"\S*plain\.py:10: train ", str(caught.value))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "def train(config): ...",
+            "`train` must take (config, trial): too many positional arguments",
+        ),
+        ("def train(config, trial, more): ...", "missing a required argument: 'more'"),
+        ("async def train(config, trial): ...", "must be a plain function: no `async def`"),
+        ("def train(config, trial): yield 1", "must be a plain function"),
+        ("def training(config, trial): ...", "no function `train`; did you mean `training`?"),
+        ("import sys\nsys.exit('usage: x')", "cannot be imported: SystemExit: usage: x"),
+    ],
+)
+def test_function_that_cannot_be_called_is_told_before_anything_is_trained(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "plain.py").write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_entry(f"{tmp_path / 'plain.py'}:train")
+    assert said in str(caught.value)
+
+
+def test_settings_and_options_that_a_function_does_not_look_at_are_told(tmp_path: Path) -> None:
+    body = "for epoch in range(2):\n    trial.report(epoch, 0.5)\n"
+    asked = {
+        "loss": {"weights": {"boundary": 0.5}},
+        "optimizer": {"lr": 0.5},
+        "guard": {"on_nonfinite": "skip"},
+    }
+    told: list[EpochMetrics] = []
+    settings = trial(write_function(tmp_path, body), epochs=2, **asked)
+    trainer = settings.trainer.model_copy(update={"options": {"width": 4}})
+    fit(settings.model_copy(update={"trainer": trainer}), report=told.append)
+    why = "has no effect: the trainer is a function, which has not looked at trial.settings"
+    assert [epoch.warnings for epoch in told] == [
+        (
+            "`trainer.options.width` has no effect: nothing reads it",
+            f"`loss.weights.boundary` {why}",
+            f"`optimizer.lr` {why}",
+            f"`guard.on_nonfinite` {why}",
+        ),
+        (),
+    ]
+    told.clear()
+    fit(
+        trial(write_function(tmp_path, f"trial.settings.optimizer.lr\n{body}"), **asked),
+        report=told.append,
+    )
+    assert [epoch.warnings for epoch in told] == [(), ()]
+
+
+def test_errors_of_trainers_are_of_the_family_that_commands_tell_in_words() -> None:
+    assert issubclass(TrainerError, SweepError)
