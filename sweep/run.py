@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import socket
+import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +18,7 @@ from sweep.console.exits import exit_codes, run_alone
 from sweep.interrupted import INTERRUPTED, forget_interruption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -76,7 +79,7 @@ def command(
     ] = False,
 ) -> None:
     """Run a sweep: train its trials, stop the diverging ones, rank the rest by validation Dice."""
-    with exit_codes():
+    with exit_codes(goes_on=True):
         from sweep.console.words import print_warnings
         from sweep.engine.ending import Ending
         from sweep.engine.monitoring import wanted
@@ -202,6 +205,32 @@ def run(
     return ending, write_ranking(store.layout.folder)
 
 
+PREPARING = {
+    "monai": "Reading and normalising the data",
+    "nnunet": "Looking for what nnU-Net has planned and preprocessed",
+    "custom": "Loading the trainer's class",
+}
+"""Kind of trainer → what is done before the first trial."""
+
+
+@contextmanager
+def told_or_shown(console: Console, first: str) -> Iterator[Callable[[str], None]]:
+    """Shows what is being done; where there is no terminal, a line for each new stage of it."""
+    if console.is_terminal:
+        with console.status(first) as status:
+            yield status.update
+        return
+    said = set[str]()
+
+    def tell(sentence: str) -> None:
+        stage = sentence.partition(":")[0]  # without how far it is
+        if stage not in said:
+            said.add(stage)
+            console.print(stage, soft_wrap=True, highlight=False, markup=False)
+
+    yield tell
+
+
 def prepare_data(spec: SweepSpec, console: Console) -> None:
     """Read and normalise the data once, before any trial asks for it; warn of what it shows."""
     from sweep.console.words import print_warnings
@@ -209,8 +238,8 @@ def prepare_data(spec: SweepSpec, console: Console) -> None:
     from sweep.spec.warn import largest_loss
     from sweep.trainer.kinds import make_ready
 
-    with console.status("Preparing the data") as status:
-        data = make_ready(spec, status.update)
+    with told_or_shown(console, PREPARING[spec.trainer.kind]) as tell:
+        data = make_ready(spec, tell)
     if data is not None:
         print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
 
@@ -234,11 +263,13 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
     from sweep.console.live import LiveView
     from sweep.console.plain import PlainView
     from sweep.console.progress import Progress
-    from sweep.console.words import dashboard_words, print_warnings
+    from sweep.console.words import dashboard_words, duration_words, print_warnings
     from sweep.engine.conductor import Conductor
+    from sweep.engine.ending import Ending
     from sweep.engine.execute import execute
     from sweep.engine.monitoring import Monitoring
     from sweep.engine.tally import Tally
+    from sweep.errors import SweepFailed
     from sweep.spec.confirm import most_replicates
     from sweep.tracking.make import Tracked, tracking
     from sweep.tracking.study_file import live_study
@@ -266,14 +297,28 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
         conductor = Conductor(spec, store, [progress, ranking, monitoring.tally, *trackers])
         conductor.subscribe(study)
         progress.start_clock()
-        if console.is_terminal and not show.verbose:
+        live = console.is_terminal and not show.verbose
+
+        def acknowledge(words: str) -> None:
+            progress.stopping = True
+            if not live:  # there the next redraw shows it; in a handler nothing else is safe
+                os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{words}\n".encode())
+
+        run_it = partial(execute, conductor, spec, store.layout.log, site, monitoring)
+        if live:
             with LiveView(spec.name, progress, console):
-                ending = execute(conductor, spec, store.layout.log, site, monitoring)
+                ending = run_it(acknowledge=acknowledge)
             print_warnings(progress.warning_words)
-            return ending
-        conductor.subscribe(PlainView(progress, console))
-        log = store.layout.log
-        return execute(conductor, spec, log, site, monitoring, verbose=show.verbose)
+        else:
+            conductor.subscribe(PlainView(progress, console))
+            ending = run_it(acknowledge=acknowledge, verbose=show.verbose)
+        if ending is Ending.OUT_OF_TIME and not progress.epochs_reported:
+            raise SweepFailed(
+                f"the time budget of {duration_words(spec.time_budget or 0)} was spent before any"
+                " trial had reported an epoch: starting workers and the first epoch took longer;"
+                " give it more by --extend time_budget=+10m"
+            )
+        return ending
 
 
 def _test(spec: SweepSpec, store: Store, console: Console) -> None:
