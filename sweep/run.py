@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import socket
+import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,12 +18,13 @@ from sweep.console.exits import exit_codes, run_alone
 from sweep.interrupted import INTERRUPTED, forget_interruption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
 
     from sweep.analysis.ranking import Ranking
     from sweep.engine.ending import Ending
+    from sweep.engine.monitoring import Monitoring
     from sweep.engine.site import Site
     from sweep.spec.machine import Machine
     from sweep.spec.sweep import SweepSpec
@@ -76,7 +80,7 @@ def command(
     ] = False,
 ) -> None:
     """Run a sweep: train its trials, stop the diverging ones, rank the rest by the objective."""
-    with exit_codes():
+    with exit_codes(goes_on=True):
         from sweep.console.words import print_warnings
         from sweep.engine.ending import Ending
         from sweep.engine.monitoring import wanted
@@ -207,6 +211,32 @@ def run(
     return ending, write_ranking(store.layout.folder)
 
 
+PREPARING = {
+    "monai": "Reading and normalising the data",
+    "nnunet": "Looking for what nnU-Net has planned and preprocessed",
+    "custom": "Loading the trainer's class",
+}
+"""Kind of trainer → what is done before the first trial."""
+
+
+@contextmanager
+def told_or_shown(console: Console, first: str) -> Iterator[Callable[[str], None]]:
+    """Shows what is being done; where there is no terminal, a line for each new stage of it."""
+    if console.is_terminal:
+        with console.status(first) as status:
+            yield status.update
+        return
+    said = set[str]()
+
+    def tell(sentence: str) -> None:
+        stage = sentence.partition(":")[0]  # without how far it is
+        if stage not in said:
+            said.add(stage)
+            console.print(stage, soft_wrap=True, highlight=False, markup=False)
+
+    yield tell
+
+
 def prepare_data(spec: SweepSpec, console: Console) -> SweepSpec:
     """Read and normalise the data once, before any trial asks for it; warn of what it shows.
 
@@ -219,8 +249,8 @@ def prepare_data(spec: SweepSpec, console: Console) -> SweepSpec:
     from sweep.spec.warn import largest_loss
     from sweep.trainer.kinds import make_ready, pinned
 
-    with console.status("Preparing the data") as status:
-        data = make_ready(spec, status.update)
+    with told_or_shown(console, PREPARING[spec.trainer.kind]) as tell:
+        data = make_ready(spec, tell)
     if data is not None:
         print_warnings(data.warnings)
         print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
@@ -241,17 +271,35 @@ def look_at_nodes(spec: SweepSpec, site: Site, console: Console, *, verbose: boo
     print_warnings(found)
 
 
+def _monitoring(
+    spec: SweepSpec, trials: int, log: Path, console: Console, show: Show
+) -> Monitoring:
+    from sweep.console.words import dashboard_words
+    from sweep.engine.monitoring import Monitoring
+    from sweep.engine.tally import Tally
+
+    def announce(address: str | None) -> None:
+        if address is None:
+            words = f"warning: Ray's dashboard did not start; more in {log}"
+        else:
+            asks = os.environ.get("RAY_AUTH_MODE") == "token"
+            words = dashboard_words(address, socket.gethostname(), asks_for_token=asks)
+        console.print(words, soft_wrap=True, highlight=False, markup=False)
+
+    return Monitoring(Tally(trials, spec.judged_by), show.dashboard, announce)
+
+
 def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: Show) -> Ending:
     from sweep.analysis.standings import RankingFile
     from sweep.console.live import LiveView
     from sweep.console.plain import PlainView
     from sweep.console.progress import Progress
-    from sweep.console.words import dashboard_words, make_console, print_warnings
+    from sweep.console.words import duration_words, make_console, print_warnings
     from sweep.engine.conductor import Conductor
+    from sweep.engine.ending import Ending
     from sweep.engine.execute import execute
     from sweep.engine.log import note
-    from sweep.engine.monitoring import Monitoring
-    from sweep.engine.tally import Tally
+    from sweep.errors import SweepFailed
     from sweep.record import Observer, last_line
     from sweep.spec.confirm import most_replicates
     from sweep.tracking.make import Tracked, tracking
@@ -269,16 +317,8 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
         note(log, error)
         warn(f"{observer} failed: {last_line(error)}; the sweep goes on, more in {log}")
 
-    def announce(address: str | None) -> None:
-        if address is None:
-            words = f"warning: Ray's dashboard did not start; more in {store.layout.log}"
-        else:
-            asks = os.environ.get("RAY_AUTH_MODE") == "token"
-            words = dashboard_words(address, socket.gethostname(), asks_for_token=asks)
-        console.print(words, soft_wrap=True, highlight=False, markup=False)
-
     trials = spec.trials + most_replicates(spec)
-    monitoring = Monitoring(Tally(trials, spec.judged_by), show.dashboard, announce)
+    monitoring = _monitoring(spec, trials, store.layout.log, console, show)
     progress = Progress(trials, spec.extents.most_epochs, objective=spec.judged_by)
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
     with (
@@ -290,14 +330,27 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
         conductor = Conductor(spec, store, observers, failed)
         conductor.subscribe(study)
         progress.start_clock()
+
+        def acknowledge(words: str) -> None:
+            progress.stopping = True
+            if not is_live:  # there the next redraw shows it; in a handler nothing else is safe
+                os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{words}\n".encode())
+
+        run_it = partial(execute, conductor, spec, store.layout.log, site, monitoring)
         if is_live:
             with LiveView(spec.name, progress, console):
-                ending = execute(conductor, spec, store.layout.log, site, monitoring)
+                ending = run_it(acknowledge=acknowledge)
             print_warnings(progress.warning_words)
-            return ending
-        conductor.subscribe(PlainView(progress, console))
-        log = store.layout.log
-        return execute(conductor, spec, log, site, monitoring, verbose=show.verbose)
+        else:
+            conductor.subscribe(PlainView(progress, console))
+            ending = run_it(acknowledge=acknowledge, verbose=show.verbose)
+        if ending is Ending.OUT_OF_TIME and not progress.epochs_reported:
+            raise SweepFailed(
+                f"the time budget of {duration_words(spec.time_budget or 0)} was spent before any"
+                " trial had reported an epoch: starting workers and the first epoch took longer;"
+                " give it more by --extend time_budget=+10m"
+            )
+        return ending
 
 
 def _test(spec: SweepSpec, store: Store, console: Console) -> None:

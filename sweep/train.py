@@ -54,7 +54,7 @@ def command(
     ] = None,
 ) -> None:
     """Train one configuration and report each epoch."""
-    with exit_codes():
+    with exit_codes(goes_on=True):
         from sweep.spec.paths import argument
 
         if again is not None:

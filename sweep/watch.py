@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.console.exits import exit_codes, run_alone
+from sweep.console.outlet import is_read
 from sweep.interrupted import forget_interruption
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def follow_live(watching: Watching, console: Console, interval: float) -> None:
 def follow_plainly(watching: Watching, console: Console, interval: float) -> None:
     """Print where the sweep stands, then a line for each trial that ends."""
     console.print(watching.view(console))
-    while not watching.over:
+    while not watching.over and is_read():
         time.sleep(interval)
         watching.look(console)
 

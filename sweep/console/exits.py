@@ -9,7 +9,9 @@ from contextlib import contextmanager
 
 import typer
 
+from sweep.console.outlet import heard_or_not
 from sweep.errors import SweepError, one_line
+from sweep.identity import settle_user
 from sweep.interrupted import INTERRUPTED, forget_interruption
 
 
@@ -21,11 +23,22 @@ def run_alone(command: Callable[..., None]) -> None:
 
 
 @contextmanager
-def exit_codes() -> Iterator[None]:
-    """Turn the package's own errors into messages and exit codes (see `sweep.errors`)."""
+def exit_codes(*, goes_on: bool = False) -> Iterator[None]:
+    """Turn the package's own errors into messages and exit codes (see `sweep.errors`).
+
+    Args:
+        goes_on: whether what is done is worth doing where nobody reads what is printed.
+    """
+    settle_user()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # As stderr does by itself: a name that the terminal cannot show is no reason to fail.
         sys.stdout.reconfigure(errors="backslashreplace")
+    with heard_or_not(tell=goes_on), _in_words():
+        yield
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
     try:
         yield
     except SweepError as error:

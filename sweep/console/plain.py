@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rich.console import Console
 
 from sweep.console.progress import Progress
-from sweep.console.words import count_words, duration_words, status_words, value_words
+from sweep.console.words import count_words, status_words, value_words
 from sweep.record import EpochMetrics, ParameterValue, TrialRecord
 
 
@@ -32,13 +32,12 @@ class PlainView:
         assert record.outcome is not None
         best = value_words(record.value, record.objective)
         cause = f": {record.outcome.cause}" if record.outcome.cause else ""
-        left = progress.remaining
+        left = "" if progress.remaining is None else f"; {progress.left_words}"
         self._console.print(
             f"[{progress.finished_trials}/{progress.trials}] {record.trial_id}"
             f" {status_words(record.status)}{cause}; {len(record.history)} epochs,"
             f" best {record.objective.short} {best}"
-            f" ({count_words(progress.counts, waiting=progress.waiting)}"
-            + (f"; about {duration_words(left)} left)" if left is not None else ")"),
+            f" ({count_words(progress.counts, waiting=progress.waiting)}{left})",
             highlight=False,
             markup=False,
             soft_wrap=True,

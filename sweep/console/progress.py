@@ -71,6 +71,10 @@ class Progress:
     """Sentence → the trials that warned of it, first things first."""
     trained_seconds: float = 0.0
     """Of all epochs, added over the trials."""
+    epochs_reported: int = 0
+    """Since the clock was started, without those of a shared warm-up."""
+    stopping: bool = False
+    """Whether somebody has asked for the end."""
     standings: Standings = field(default_factory=Standings)
     _started: float = 0.0
     _done_at_start: float = 0.0
@@ -84,6 +88,7 @@ class Progress:
         self._done_at_start = self.done
         self._ended_at_start = self.finished_trials
         self._pace_from = None
+        self.epochs_reported = 0
 
     def trial_started(
         self,
@@ -98,6 +103,7 @@ class Progress:
         trial.waits = False
         trial.value = self.objective.value(metrics)
         self.trained_seconds += 0.0 if metrics.shared else metrics.seconds
+        self.epochs_reported += not metrics.shared
         if self._pace_from is None and not metrics.shared:
             self._pace_from = self.clock(), self.done
         for text in metrics.warnings:
@@ -181,8 +187,14 @@ class Progress:
     @property
     def left_words(self) -> str:
         """How long it will take."""
+        if self.stopping:
+            return "stopping"
         left = self.remaining
-        return "starting" if left is None else f"about {duration_words(left)} left"
+        if left is None:
+            return "time left not known yet" if self.epochs_reported else "starting"
+        if round(left) == 0 and self.finished_trials < self.trials:
+            return "finishing"  # a pace tells nothing of what comes after the last epoch
+        return f"about {duration_words(left)} left"
 
     @property
     def elapsed(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -35,6 +35,7 @@ def execute(
     monitoring: Monitoring | None = None,
     *,
     verbose: bool = False,
+    acknowledge: Callable[[str], object] = lambda _: None,
 ) -> Ending:
     """Run every trial that the conductor hands out, until a signal or the time budget ends it.
 
@@ -45,6 +46,7 @@ def execute(
         site: the cluster, and where the results lie.
         monitoring: what is shown of the sweep while it runs; None for nothing.
         verbose: show Ray's own messages on the screen instead.
+        acknowledge: is told, from within the handler, that a signal has arrived.
     Raises:
         SweepFailed: results cannot be written, something in here or Ray itself broke down.
     """
@@ -52,8 +54,8 @@ def execute(
         return Ending.FINISHED
     shown = monitoring or Monitoring(Tally(spec.trials), dashboard=False)
     ray = cluster(log, verbose=verbose, address=site.address, dashboard=shown.dashboard)
-    # The signals last: Ray's start sets handlers of its own.
-    with ray as dashboard, _signals() as asked:
+    # The signals again: Ray's start sets handlers of its own.
+    with _raising(acknowledge), ray as dashboard, _signals(acknowledge) as asked:
         if dashboard is not None or (shown.dashboard and site.address is None):
             shown.announce(dashboard)
         from ray import tune
@@ -131,18 +133,24 @@ def execute(
     return Ending.FINISHED if over else Ending.INTERRUPTED
 
 
+STOPS = (signal.SIGINT, signal.SIGTERM)
+STOPPING = (
+    "Stopping: what was reported is kept, and trials under way go on from their last epoch when the"
+    " sweep is resumed. Once more ends it at once."
+)
+
+
 @contextmanager
-def _signals() -> Iterator[list[int]]:
+def _signals(acknowledge: Callable[[str], object]) -> Iterator[list[int]]:
     """Collects SIGINT and SIGTERM instead of dying of them; a second one has its usual effect."""
     received: list[int] = []
 
     def receive(number: int, _frame: FrameType | None) -> None:
         received.append(number)
         signal.signal(number, before[number])
+        acknowledge(STOPPING)
 
-    before: dict[int, Any] = {
-        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in STOPS}
     for number in before:
         signal.signal(number, receive)
     try:
@@ -150,3 +158,22 @@ def _signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _raising(acknowledge: Callable[[str], object]) -> Iterator[None]:
+    """Ctrl-C while Ray starts or ends, which takes seconds: a word at once, then as usual."""
+    usual = signal.getsignal(signal.SIGINT)
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, usual)
+        acknowledge(STOPPING)
+        if callable(usual):
+            usual(number, frame)
+
+    if usual is signal.default_int_handler:
+        signal.signal(signal.SIGINT, receive)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)

@@ -153,6 +153,5 @@ def _refusal(present: SweepSpec, asked_for: SweepSpec) -> str:
     return (
         f"{judged}{name} holds a sweep with another spec; go on with that one, or choose another"
         f" `name:` for the changed one. Free to change are {free}; for more trials,"
-        " --extend trials=+20.\n"
-        + "\n".join(lines)
+        " --extend trials=+20.\n" + "\n".join(lines)
     )

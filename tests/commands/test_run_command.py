@@ -329,3 +329,19 @@ def test_address_at_which_nobody_answers_is_refused_in_words(
         assert result.exit_code == 2
         assert f"--address: no Ray cluster at {address}" in result.stderr
     assert not (folder / "results").exists()
+
+
+def test_time_budget_that_the_start_has_eaten_is_a_failure_that_says_so(
+    call: Call, engine: Engine
+) -> None:
+    engine.ending, engine.stops_after = Ending.OUT_OF_TIME, 0
+    result = call("run", "tiny.yaml", "--set", "time_budget=5s")
+    assert result.exit_code == 1
+    assert (
+        "the time budget of 5 s was spent before any trial had reported an epoch" in result.stderr
+    )
+    assert "--resume" in result.stderr
+    engine.stops_after = 1
+    result = call("run", "tiny.yaml", "--set", "time_budget=5s", "--resume")
+    assert result.exit_code == 0
+    assert "Stopped: the time budget is spent" in result.stdout

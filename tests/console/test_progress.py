@@ -139,7 +139,7 @@ def test_two_trials_that_end_early_are_enough_for_a_pace(clock: Any) -> None:
         history = (EpochMetrics(epoch=0, val_dice=0.5),)
         progress.trial_started(name, {})
         progress.epoch_reported(name, *history)
-        assert progress.left_words == "starting"
+        assert progress.left_words == "time left not known yet"
         clock.now += 10
         outcome = Outcome(status=Status.PRUNED)
         progress.trial_ended(
@@ -202,3 +202,23 @@ def test_done_is_a_share_and_never_falls(
     assert done == sorted(done)
     assert all(0 <= share <= 1 for share in done)
     assert progress.remaining is None or progress.remaining >= 0
+
+
+def test_reports_are_not_called_a_start_and_a_last_epoch_no_end(clock: Any) -> None:
+    progress = Progress(trials=3, max_epochs=4, clock=clock)
+    progress.start_clock()
+    assert progress.left_words == "starting"
+    progress.trial_started("t0000", {})
+    progress.epoch_reported("t0000", EpochMetrics(epoch=0, val_dice=0.5, shared=True))
+    assert progress.left_words == "starting"  # an epoch of a shared warm-up took no time
+    progress.epoch_reported("t0000", EpochMetrics(epoch=1, val_dice=0.5))
+    assert progress.left_words == "time left not known yet"
+    for number in (1, 2):
+        progress.trial_started(f"t000{number}", {})
+    clock.now += 100
+    for trial in ("t0000", "t0001", "t0002"):
+        progress.epoch_reported(trial, EpochMetrics(epoch=3, val_dice=0.5))
+    assert progress.done == 1
+    assert progress.left_words == "finishing"
+    progress.stopping = True
+    assert progress.left_words == "stopping"

@@ -60,8 +60,10 @@ def test_plans_that_nobody_makes_are_told_before_the_sweep(
     raw: Path, preprocessed: Path, tmp_path: Path
 ) -> None:
     [line] = told(raw, preprocessed, plans="MyPlans")
-    assert line.startswith(f"trainer.plans: `MyPlans`: {preprocessed / NAME} has no plans 'MyPlans'; "
-                           "it has nnUNetPlans, and only nnUNetPlans, ")  # fmt: skip
+    assert line.startswith(
+        f"trainer.plans: `MyPlans`: {preprocessed / NAME} has no plans 'MyPlans'; it has "
+        "nnUNetPlans, and only nnUNetPlans, "
+    )
     [line] = told(raw, tmp_path, plans="nnUNetResEncUNetMPlan")
     assert line.startswith("trainer.plans: `nnUNetResEncUNetMPlan`: they do not exist yet")
     assert line.endswith("did you mean `nnUNetResEncUNetMPlans`?")
@@ -147,7 +149,7 @@ def test_every_mistake_of_dataset_plans_and_losses_is_told_at_once(
 @pytest.mark.parametrize(
     ("labels", "loss", "message"),
     [
-        ({"background": 0, "whole": [1, 2], "part": 2}, {}, "region-based labels are not supported"),
+        ({"background": 0, "all": [1, 2], "part": 2}, {}, "region-based labels are not supported"),
         ({"background": 0, "a": 1, "ignore": 2}, {"weights": {"kervadec": 0.1}},
          "must be 0 where the dataset has an ignore label"),
     ],

@@ -53,7 +53,8 @@ def test_a_sound_sweep_gives_no_warning() -> None:
     [
         ({"scheduler": ASHA_5}, "1 rung (5 trained epochs) inside the longest warm-up of 8 epochs, "
          "where trials are one and the same run; `scheduler.grace_period: 19` lies past it"),
-        ({"scheduler": ASHA_5, "loss": {"warmup_epochs": 50}, "space": {"guard.learnt_dice": {"choice": [0.1]}}},
+        ({"scheduler": ASHA_5, "loss": {"warmup_epochs": 50},
+          "space": {"guard.learnt_dice": {"choice": [0.1]}}},
          "3 rungs (5, 15, 45 trained epochs) inside the longest warm-up of 50 epochs, where trials "
          "are one and the same run; `scheduler.grace_period: 61` lies past it"),
         ({"scheduler": ASHA_5, "loss": {"rampup_epochs": 95},
@@ -75,7 +76,8 @@ def test_a_sound_sweep_gives_no_warning() -> None:
         ({"space": {"loss.warmup_epochs": {"randint": [2, 102]}}, "scheduler": "none"},
          "`loss.warmup_epochs` reaches 101 of 100 epochs: the geometric loss switches on in not "
          "every configuration"),
-        ({"loss": {"warmup_epochs": 100}, "space": {"guard.learnt_dice": {"choice": [0.1]}}, "scheduler": "none",
+        ({"loss": {"warmup_epochs": 100},
+          "space": {"guard.learnt_dice": {"choice": [0.1]}}, "scheduler": "none",
           "early_stopping": {"patience": 5, "counts_from": "start"}},
          "`loss.warmup_epochs` reaches 100 of 100 epochs: the geometric loss switches on in no "
          "configuration"),
@@ -92,8 +94,8 @@ def test_a_sound_sweep_gives_no_warning() -> None:
          "early-stopped and diverged ones; `tpe` learns from all"),
         ({"searcher": "cmaes", "space": {"loss.warmup_epochs": {"randint": [2, 9]},
                                          "trainer.batch_size": {"choice": [1, 2]}}},
-         "`searcher: cmaes` searches numbers; the listed values of `trainer.batch_size` are left to a TPE for "
-         "each"),
+         "`searcher: cmaes` searches numbers; the listed values of `trainer.batch_size` are left "
+         "to a TPE for each"),
         ({"searcher": "random", "time_budget": "1h"},
          "most trials come to the first rung before the first of them goes on (`scheduler.pause`), "
          "so where `time_budget` ends the sweep, none may have trained to its end; `pause: false` "

@@ -1,0 +1,82 @@
+"""Standard output and error that nobody may be reading any more: ``sweep.run … | head -1``.
+
+A reader that leaves, a terminal that is closed or a log on a full disk ends no sweep: what is
+printed from then on is dropped. Everything that counts is in the results folder.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+
+class Outlet:
+    """A text stream that goes quiet at the first write that fails; all else is the stream's own.
+
+    Args:
+        stream: what is written to.
+        lost: called once, with the reason, when it goes quiet.
+    """
+
+    def __init__(self, stream: TextIO, lost: Callable[[str], object]) -> None:
+        self._stream = stream
+        self._lost = lost
+        self.is_read = True
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            self._close(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._close(error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _close(self, error: OSError) -> None:
+        # What is still buffered goes the same way, also when Python flushes it at its end.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self._stream.fileno())
+        os.close(null)
+        if self.is_read:
+            self.is_read = False
+            self._lost(error.strerror or type(error).__name__)
+
+
+@contextmanager
+def heard_or_not(*, tell: bool) -> Iterator[None]:
+    """Standard output and error go quiet where they cannot be written, instead of raising.
+
+    Args:
+        tell: say so on standard error, since what is done goes on.
+    """
+    before = sys.stdout, sys.stderr
+    # A stream that was closed before the start (`>&-`) is None.
+    out, err = (stream or open(os.devnull, "w", encoding="utf-8") for stream in before)  # noqa: SIM115, PTH123
+    quiet = Outlet(err, lambda _: None)
+
+    def lost(reason: str) -> None:
+        if tell:
+            quiet.write(f"warning: standard output is gone ({reason}): going on without it\n")
+            quiet.flush()
+
+    sys.stdout, sys.stderr = Outlet(out, lost), quiet
+    try:
+        yield
+        sys.stdout.flush()
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def is_read() -> bool:
+    """Whether somebody may still read what is printed."""
+    return getattr(sys.stdout, "is_read", True)
