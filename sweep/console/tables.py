@@ -12,6 +12,7 @@ from rich.text import Text
 
 from sweep.analysis.columns import divider
 from sweep.analysis.replay import Tradeoff
+from sweep.analysis.words import percent
 from sweep.console.fitting import Column, fitted
 from sweep.console.words import STYLES, dice_words, status_words
 from sweep.errors import one_line
@@ -98,7 +99,8 @@ def _columns(frame: pd.DataFrame, parameters: list[str]) -> list[Column]:
     ]
     for name, heading in MEASURED.items():
         if name in frame:
-            columns.append(Column(name, heading, tuple(_parameter(row[name]) for row in rows)))
+            shown = _chance if name == "p_best" else _parameter
+            columns.append(Column(name, heading, tuple(shown(row[name]) for row in rows)))
     for name, short in short_names(parameters).items():
         heading = one_line(short).replace("_", "\n")
         values = tuple(_parameter(row[name]) for row in rows)
@@ -199,6 +201,12 @@ def _fixed_cells(row: dict[Any, Any]) -> dict[str, Text]:
         "best_epoch": Text("–" if pd.isna(row["best_epoch"]) else str(row["best_epoch"])),
         "epochs": Text(str(row["epochs"])),
     }
+
+
+def _chance(value: Any) -> Text:
+    import pandas as pd
+
+    return Text("–" if pd.isna(value) else percent(value))
 
 
 def _parameter(value: Any) -> Text:
