@@ -9,8 +9,9 @@ Made-up finalists, compared by the product's own code. Their Dice on a seed and 
 with e of deviation 1 and g of deviation *spread*. A winner is *false* where no configuration is
 the best one: all are equal, or two are and the others lie far behind, which is the hardest case.
 With one fold g belongs to the means: from a single fold it cannot be told what other folds would
-say, and a winner is the best on that fold. ``--real``: a folder of published nnU-Net trainings. Sections: winners, letters, power, priors,
-calibration, intervals.
+say, and a winner is the best on that fold. ``--real``: a folder of published nnU-Net trainings.
+
+Sections: winners, letters, power, priors, calibration, intervals.
 """
 
 from __future__ import annotations
