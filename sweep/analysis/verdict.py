@@ -34,8 +34,8 @@ def verdict(found: Confirmation) -> str:
         )
     if len(found.tied) == 1:  # a pair differs, and not in favour of the first
         return (
-            f"{first.trial_id} has the highest {mean}, but not on the replicates that it shares with"
-            " another finalist; no winner is named."
+            f"{first.trial_id} has the highest {mean}, but not on the replicates that it shares"
+            " with another finalist; no winner is named."
         )
     return _tie(found, contest, mean)
 
