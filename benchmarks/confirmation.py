@@ -1,6 +1,6 @@
 """Whether what is said of finalists holds: false winners, power, P(best), intervals.
 
-    python benchmarks/confirmation.py [winners power priors calibration intervals] [--real FOLDER]
+    python benchmarks/confirmation.py [SECTION …] [--real FOLDER]
 
 Made-up finalists, compared by the product's own code. Their Dice on a seed and a fold is
 
@@ -10,6 +10,8 @@ with e of deviation 1 and g of deviation *spread*. A winner is *false* where no 
 the best one: all are equal, or two are and the others lie far behind, which is the hardest case.
 With one fold g belongs to the means: from a single fold it cannot be told what other folds would
 say, and a winner is the best on that fold. ``--real``: a folder of published nnU-Net trainings.
+
+Sections: winners, letters, power, priors, calibration, intervals.
 """
 
 from __future__ import annotations
@@ -17,15 +19,16 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations, pairwise, product
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
+from other_rules import by_blocks, pooled
 from real_trainings import real
 
 from sweep.analysis import paired
 from sweep.analysis.contest import Contest
-from sweep.analysis.paired import holm, mean_interval, paired_p, probability_best
+from sweep.analysis.paired import mean_interval, probability_best
 
 Array = NDArray[np.float64]
 Noise = Callable[[np.random.Generator, tuple[int, ...]], Array]
@@ -76,30 +79,6 @@ def nulls(finalists: int) -> Iterator[list[float]]:
         yield [0.0, 0.0] + [-FAR] * (finalists - 2)
 
 
-def by_blocks(values: Array) -> bool:
-    """The rule before: every block counts, Holm over all pairs."""
-    table = values.reshape(-1, values.shape[-1])
-    pairs = list(combinations(range(table.shape[1]), 2))
-    rows = np.array([table[:, i] - table[:, j] for i, j in pairs])
-    apart = dict(zip(pairs, holm(list(paired_p(rows))), strict=True))
-    first = int(table.mean(axis=0).argmax())
-    return all(p < 0.05 for pair, p in apart.items() if first in pair)
-
-
-def pooled(values: Array) -> bool:
-    """What was not taken: one variance for all finalists, which leaves more degrees of freedom."""
-    from scipy.special import stdtrit
-
-    table = values.mean(axis=0) if values.shape[1] > 1 else values[:, 0]
-    n, count = table.shape
-    residual = table - table.mean(axis=0)
-    residual -= residual.mean(axis=1, keepdims=True)
-    freedom = (n - 1) * (count - 1)
-    second, first = np.sort(table.mean(axis=0))[-2:]
-    error = math.sqrt(2 * (residual**2).sum() / freedom / n)
-    return bool(first - second > stdtrit(freedom, 0.975) * error)
-
-
 def winners() -> None:
     print("False winners; a cell holds the rates of the spreads 0, 0.5, 1 and 2\n")
     print(f"| finalists | folds | {' | '.join(f'{n} seeds' for n in SEEDS)} |")
@@ -132,6 +111,23 @@ def winners() -> None:
             for rule in (lambda v: contest(v).winner is not None, pooled)
         ]
         print(f"| {name} | {own[0]}, {own[1]} | {rates[0]:.3f} | {rates[1]:.3f} |", flush=True)
+
+
+def letters() -> None:
+    print("Two equal finalists that are said to differ: a winner among them, or letters apart\n")
+    print("| finalists | equal at the top, the others equal 6 behind | 5 seeds | 10 seeds |")
+    print("|---|---|---|---|")
+    rng = np.random.default_rng(0)
+    for count, tied in ((2, 2), (4, 4), (4, 2), (10, 10), (10, 2)):
+        means = np.array([0.0] * tied + [-6.0] * (count - tied))
+
+        def differ(values: Array, means: Array = means) -> bool:
+            order = np.argsort(-values.mean(axis=(0, 1)), kind="stable")
+            apart = contest(values).apart
+            return any(means[order[i]] == means[order[j]] for i, j in apart)
+
+        rates = [_rate(rng, differ, list(means), seeds, 1, 0.0, tries=3000) for seeds in (5, 10)]
+        print(f"| {count} | {tied} | {rates[0]:.3f} | {rates[1]:.3f} |", flush=True)
 
 
 def power() -> None:
@@ -276,7 +272,7 @@ def _populations(rng: np.random.Generator) -> dict[str, Array]:
     }
 
 
-SECTIONS = {f.__name__: f for f in (winners, power, priors, calibration, intervals)}
+SECTIONS = {f.__name__: f for f in (winners, letters, power, priors, calibration, intervals)}
 
 
 def main() -> None:

@@ -74,9 +74,10 @@ class Contest:
 
     @property
     def winner(self) -> int | None:
-        """0, where the first beats all others; None where it does not, or has nobody to beat."""
+        """0, where the first beats all others; None where it does not, or nothing can be said."""
         others = range(1, len(self.scores))
-        return 0 if others and all(self.beats(0, other) for other in others) else None
+        beats = self.is_telling and all(self.beats(0, other) for other in others)
+        return 0 if beats else None
 
     def beats(self, i: int, j: int) -> bool:
         """Whether the mean difference favours ``i`` and its own test says that it is there."""

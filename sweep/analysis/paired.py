@@ -100,7 +100,7 @@ def probability_best(table: Table, draws: int = DRAWS, seed: int = 0) -> list[fl
         draws, seed: of the Monte Carlo estimate; the same seed gives the same numbers.
 
     Returns:
-        One a configuration, their sum 1.
+        One a configuration, their sum 1; none is 0, since the draws are a sample.
     """
     n, count = table.shape
     if count == 1:
@@ -133,8 +133,8 @@ def probability_best(table: Table, draws: int = DRAWS, seed: int = 0) -> list[fl
     kept = ratio[at, None] ** 2 * precision[at]  # share of its distance that a mean keeps
     drawn = middle[:, None] + kept * (means - middle[:, None])
     drawn += sigma[:, None] * np.sqrt(kept * error) * rng.standard_normal((draws, count))
-    first = np.bincount(drawn.argmax(axis=1), minlength=count) / draws
-    return [float(share) for share in first]
+    first = np.bincount(drawn.argmax(axis=1), minlength=count)
+    return [float(times + 0.5) / (draws + count / 2) for times in first]
 
 
 def groups(count: int, differ: Collection[tuple[int, int]]) -> list[str]:

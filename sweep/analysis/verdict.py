@@ -32,8 +32,11 @@ def verdict(found: Confirmation) -> str:
             f"{first.trial_id} is best {_where(contest)}: {mean}, and it beats"
             f" {_each(len(others))} (two-sided paired t-tests, all p < {LEVEL:g})."
         )
-    if len(found.tied) == 1:  # told apart by Holm, but one test lacks units of its own
-        return f"{first.trial_id} has the {objective.highest} {mean}; {_too_few(contest)}."
+    if len(found.tied) == 1:  # a pair differs, and not in favour of the first
+        return (
+            f"{first.trial_id} has the {objective.highest} {mean}, but not on the replicates that"
+            " it shares with another finalist; no winner is named."
+        )
     return _tie(found, contest, mean)
 
 
@@ -45,6 +48,8 @@ def selection_bias(found: Confirmation) -> str:
         return ""
     lost = reached - objective.turned(first.mean)
     how = "less than" if lost >= 0 else "more than"
+    if found.contest is not None and found.contest.by_fold:  # other cases may be harder ones
+        return f"Over all folds {first.trial_id} reaches {dice(abs(lost))} {how} in the search."
     return (
         f"On other seeds {first.trial_id} reaches {objective.text(abs(lost))} {how} in the search,"
         f" which chose it for its {objective.short}."
@@ -61,12 +66,12 @@ def warnings(found: Confirmation) -> list[str]:
             told.append(f"{one.trial_id}: {one.diverged} of {total} diverged; {mean}.")
         if failed := one.count(Status.FAILED):
             told.append(f"{one.trial_id}: {failed} of {total} failed and is not counted.")
-    if found.behind and found.contest is not None:
-        names = _named(found.behind)
-        is_behind = "ranks" if len(found.behind) == 1 else "rank"
+    first = found.finalists[0]
+    lost = [one for one in found.behind if one.scores and one.diverged > first.diverged]
+    if lost:
         told.append(
-            f"{names} {is_behind} behind, whatever the mean: more replicates diverged than of"
-            f" {found.finalists[0].trial_id}."
+            f"{_named(lost)} {'ranks' if len(lost) == 1 else 'rank'} behind, whatever the mean:"
+            f" more replicates diverged than of {first.trial_id}."
         )
     return told
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from sweep.analysis.columns import confirmed_names, divider
 from sweep.analysis.replay import Tradeoff
+from sweep.analysis.words import percent
 from sweep.console.fitting import Column, fitted
 from sweep.console.words import STYLES, status_words, value_words
 from sweep.errors import one_line
@@ -116,7 +117,8 @@ def _columns(
     shown = {name: (means.get(name, name), heading) for name, heading in MEASURED.items()}
     for name, (source, heading) in shown.items():
         if source in frame and source != objective.metric:
-            columns.append(Column(name, heading, tuple(_parameter(row[source]) for row in rows)))
+            text = _chance if name == "p_best" else _parameter
+            columns.append(Column(name, heading, tuple(text(row[source]) for row in rows)))
     for name in own:
         if name in frame and name not in (*MEASURED, objective.metric):
             cells = tuple(_parameter(row[name]) for row in rows)
@@ -225,6 +227,12 @@ def _fixed_cells(row: dict[Any, Any], objective: Objective) -> dict[str, Text]:
         "best_epoch": Text("–" if pd.isna(row["best_epoch"]) else str(row["best_epoch"])),
         "epochs": Text(str(row["epochs"])),
     }
+
+
+def _chance(value: Any) -> Text:
+    import pandas as pd
+
+    return Text("–" if pd.isna(value) else percent(value))
 
 
 def _parameter(value: Any) -> Text:

@@ -31,9 +31,11 @@ class ConfirmSettings(Settings):
     top: int = Field(default=5, ge=1, le=MOST_FINALISTS)
     """How many of the ranking's first are trained again; the preset baseline is in any case."""
     seeds: int = Field(default=5, ge=2, le=100)
-    """How many further seeds; the run of the search itself is not counted, since it chose them."""
+    """How many further seeds; the run of the search itself is not counted, since it chose them. It
+    takes three to name a winner."""
     folds: int = Field(default=1, ge=1)
-    """On how many folds each of the seeds is trained, from the sweep's own fold on."""
+    """On how many folds each of the seeds is trained, from the sweep's own fold on. Of several each
+    counts once, whatever the number of seeds, and it takes three to name a winner."""
 
 
 def blocks(spec: SweepSpec) -> list[tuple[int, int]]:

@@ -83,6 +83,16 @@ def test_two_units_say_nothing_however_far_apart_two_configurations_are(by_fold:
     assert all(math.isnan(bound) for bound in interval(first, by_fold=by_fold))
 
 
+def test_where_all_share_too_few_seeds_nobody_wins_whatever_the_pairs_say() -> None:
+    first = on_one_fold(0.9, 0.91, 0.9, 0.91, 0.9, 0.91)
+    second = {(seed, 0): 0.5 + 0.001 * seed for seed in (1, 2, 3)}
+    third = {(seed, 0): 0.4 + 0.001 * seed for seed in (4, 5, 6)}
+    contest = Contest((first, second, third), by_fold=False)
+    assert contest.beats(0, 1)
+    assert contest.beats(0, 2)
+    assert (contest.count, contest.winner, contest.letters) == (0, None, None)
+
+
 def test_one_alone_has_neither_letter_nor_probability_nor_is_it_the_winner() -> None:
     alone = Contest((on_one_fold(0.8, 0.81, 0.82),), by_fold=False)
     assert (alone.winner, alone.letters, alone.p_best()) == (None, None, None)

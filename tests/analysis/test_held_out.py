@@ -46,20 +46,20 @@ def test_replicates_are_averaged_case_by_case_and_the_searchs_run_is_left_out() 
 
 def test_gain_over_the_baseline_is_case_by_case_and_has_the_interval_of_students_t() -> None:
     rng = np.random.default_rng(0)
-    first, second = rng.uniform(0.6, 0.9, 12), rng.uniform(0.5, 0.8, 12)
+    first, second = rng.uniform(0.6, 0.9, 20), rng.uniform(0.5, 0.8, 20)
     found = held_out(leader_and_baseline(first, second), ["t0000", "t0001"])
     assert found is not None
     gain = found.over_baseline
     assert gain is not None
     differences = first - second
-    assert (gain.other, gain.cases) == ("t0001", 12)
+    assert (gain.other, gain.cases) == ("t0001", 20)
     assert gain.gain == pytest.approx(differences.mean())
-    oracle = stats.t.interval(0.95, 11, loc=differences.mean(), scale=stats.sem(differences))
+    oracle = stats.t.interval(0.95, 19, loc=differences.mean(), scale=stats.sem(differences))
     assert (gain.low, gain.high) == pytest.approx(oracle)
-    own = stats.t.interval(0.95, 11, loc=first.mean(), scale=stats.sem(first))
+    own = stats.t.interval(0.95, 19, loc=first.mean(), scale=stats.sem(first))
     assert (found.tested[0].low, found.tested[0].high) == pytest.approx(own)
     told = on_test_split(found)
-    assert told.startswith("On 12 test cases that no trial has seen, evaluated once, t0000 reaches")
+    assert told.startswith("On 20 test cases that no trial has seen, evaluated once, t0000 reaches")
     assert f"against the baseline (95 %: {oracle[0]:.4f} to {oracle[1]:.4f})." in told
 
 
@@ -69,7 +69,7 @@ def test_too_few_cases_have_no_interval_and_no_p() -> None:
     assert on_test_split(found) == (
         "On 6 test cases that no trial has seen, evaluated once, t0000 reaches Dice 0.6000, 0.3500"
         " below its Dice in the search; −0.0667 against the baseline. 6 cases: too few for an"
-        " interval, which takes 12."
+        " interval, which takes 20."
     )
 
 

@@ -64,6 +64,24 @@ def test_two_folds_cannot_tell_whatever_the_number_of_seeds() -> None:
     )
 
 
+def test_dice_over_several_folds_is_not_set_beside_that_of_one_as_luck_of_the_search() -> None:
+    folds = [replicate(0, 1, 0.8, fold=fold) for fold in range(3)]
+    assert selection_bias(found(trial(0, Status.COMPLETED, [0.9]), *folds)) == (
+        "Over all folds t0000 reaches 0.1000 less than in the search."
+    )
+
+
+def test_mean_that_is_the_highest_for_lack_of_the_hard_seeds_wins_nothing() -> None:
+    hard = [replicate(1, seed, 0.10) for seed in (4, 5)]
+    told = verdict(
+        found(*finalist(0, 0.99, 0.90, 0.90, 0.91), *finalist(1, 0.95, 0.95, 0.95, 0.961), *hard)
+    )
+    assert told.startswith("t0000 has the highest mean validation Dice 0.9033")
+    assert told.endswith(
+        "but not on the replicates that it shares with another finalist; no winner is named."
+    )
+
+
 def test_selection_bias_is_the_dice_of_the_search_minus_that_of_further_seeds() -> None:
     assert selection_bias(found(*CLEAR)) == (
         "On other seeds t0001 reaches 0.0412 less than in the search, which chose it for its Dice."
