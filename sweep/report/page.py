@@ -150,13 +150,13 @@ def _row(
     results: Results, rank: int, record: TrialRecord, numbers: Mapping[str, float], presets: bool
 ) -> list[Cell]:
     best = record.best if record.status.has_result else None
-    value = record.value if best else None
+    reached = record.value if best else None
     cells = [Cell(str(rank), rank, numeric=True), Cell(record.trial_id, record.number)]
     if presets:
         cells.append(Cell(record.preset or "–", record.preset or ""))
     cells += [
         Cell(words.status(record.status), words.status(record.status)),
-        _number(value, results.objective.text),
+        _number(reached, results.objective.text),
         *_confirmed(results, record),
         _number(best.epoch if best else None, str),
         Cell(str(len(record.history)), len(record.history), numeric=True),
