@@ -54,7 +54,7 @@ class Objective:
 
     @classmethod
     def of(cls, values: Any) -> Objective:
-        """From the ``objective`` of an effective spec; that of a sweep that has none.
+        """From the ``objective`` of an effective spec; the default of one that has none.
 
         Raises:
             ValueError: it is not a metric and a mode.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from scripted import write_scripted
 from typer.testing import CliRunner
 
 from sweep.analysis.exhibits import exhibits_of
@@ -30,30 +31,12 @@ from sweep.store.store import Store
 from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.fit import fit
 
-TRAINER = """
-import torch
-from sweep.trainer.custom import CustomTraining
-from sweep.trainer.guarded import Validation
-
-DISTANCES = [9.0, 5.0, 2.0, 4.0, 3.0]  # of an epoch, on top of the trial's own level
-
-
-class Scripted(CustomTraining):
-    def build_model(self):
-        return torch.nn.Linear(1, 1)
-
-    def batches(self, epoch):
-        yield torch.ones(1, 1)
-
-    def compute_loss(self, batch, factor):
-        loss = self.model(batch).square().mean()
-        return loss, {"square": loss}
-
-    def validate(self, epoch):
-        level = self.options["level"] + 0.25 * (self.settings.seed % 3)
-        # Dice says the opposite in everything: of trials, and of epochs.
-        dice = min(0.9, 0.1 * level) + 0.01 * (epoch == 0)
-        return Validation(dice=dice, metrics={"distance": DISTANCES[epoch] + level, "spread": 7.0})
+VALIDATE = """\
+distances = [9.0, 5.0, 2.0, 4.0, 3.0]  # of an epoch, on top of the trial's own level
+level = self.options["level"] + 0.25 * (self.settings.seed % 3)
+# Dice says the opposite in everything: of trials, and of epochs.
+dice = min(0.9, 0.1 * level) + 0.01 * (epoch == 0)
+return Validation(dice=dice, metrics={"distance": distances[epoch] + level, "spread": 7.0})
 """
 SWEEP = """\
 name: minimised
@@ -108,9 +91,8 @@ class Done:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     folder = tmp_path_factory.mktemp("minimised")
-    (folder / "scripted.py").write_text(TRAINER)
     file = folder / "space.yaml"
-    file.write_text(SWEEP.format(entry=f"{folder / 'scripted.py'}:Scripted"))
+    file.write_text(SWEEP.format(entry=write_scripted(folder, VALIDATE)))
     spec = load_sweep(file)
     execute(spec, folder / "results")
     return Done(spec, folder / "results", write_ranking(folder / "results").frame)
@@ -120,7 +102,7 @@ def test_lowest_value_ranks_first_and_dice_decides_nothing(done: Done) -> None:
     rows = done.frame.set_index("trial_id")
     assert list(rows.index) == ["t0001", "t0003", "t0000", "t0005", "t0004", "t0002"]
     best = rows.loc["t0001"]
-    # Seed 0: DISTANCES[2] + level 0. Of the last epoch 3; its Dice is 0.
+    # Seed 0: distances[2] + level 0. Of the last epoch 3; its Dice is 0.
     assert (best["distance"], best["best_epoch"], best["last_distance"]) == (2.0, 2, 3.0)
     assert best["val_dice"] == 0.0
     assert list(done.frame.columns[:5]) == ["rank", "trial_id", "status", "distance", "val_dice"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted import write_scripted
 
 from sweep.errors import InputError
 from sweep.record import EpochMetrics, Status
@@ -13,37 +14,14 @@ from sweep.spec.settings import TrialSettings
 from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.fit import fit
 
-SCRIPTED = """
-import torch
-from sweep.trainer.custom import CustomTraining
-from sweep.trainer.guarded import Validation
-
-CURVE = {curve}
-
-
-class Scripted(CustomTraining):
-    def build_model(self):
-        return torch.nn.Linear(1, 1)
-
-    def batches(self, epoch):
-        yield torch.ones(1, 1)
-
-    def compute_loss(self, batch, factor):
-        loss = self.model(batch).square().mean()
-        return loss, {{"square": loss}}
-
-    def validate(self, epoch):
-        return Validation(dice=0.1 * epoch, metrics=CURVE[epoch])
-"""
-
 
 def scripted(
     folder: Path, curve: list[dict[str, float | None]], **more: Any
 ) -> tuple[TrialSettings, list[EpochMetrics]]:
     """The settings of a trial that reports these metrics, and a list for what it reports."""
-    file = folder / "scripted.py"
-    file.write_text(SCRIPTED.format(curve=curve))
-    trainer = {"kind": "custom", "entry": f"{file}:Scripted", "epochs": len(curve)}
+    found = f"return Validation(dice=0.1 * epoch, metrics={curve}[epoch])"
+    entry = write_scripted(folder, found)
+    trainer = {"kind": "custom", "entry": entry, "epochs": len(curve)}
     weights = dict.fromkeys(("compactness", "boundary", "aspect"), 0.0)
     values: dict[str, Any] = {
         "trainer": trainer | {"device": "cpu"},
