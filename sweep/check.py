@@ -30,6 +30,7 @@ def command(
         from sweep.analysis.power import can_show
         from sweep.console.words import print_warnings
         from sweep.errors import one_line
+        from sweep.objective import DICE
         from sweep.spec.confirm import most_replicates
         from sweep.spec.paths import argument
         from sweep.spec.wording import counted
@@ -46,6 +47,7 @@ def command(
             f" {counted(spec.extents.most_epochs, 'epoch')} over"
             f" {counted(len(spec.drawn), 'setting')}, searcher {spec.searcher.name},"
             f" scheduler {spec.scheduler.name}{confirm}"
+            + f", judged by {one_line(spec.judged_by.words)}" * (spec.judged_by != DICE)
             + f"; not drawn but read off the curves (replay): {', '.join(spec.replayed)}"
             * bool(spec.replayed)
         )

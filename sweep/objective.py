@@ -54,7 +54,7 @@ class Objective:
 
     @classmethod
     def of(cls, values: Any) -> Objective:
-        """From the ``objective`` of an effective spec; that of a sweep that has none.
+        """From the ``objective`` of an effective spec; the default of one that has none.
 
         Raises:
             ValueError: it is not a metric and a mode.
@@ -157,9 +157,10 @@ class Objective:
 
     def text(self, value: float) -> str:
         """A value, or a difference of two, as people read it."""
-        if self.metric == VAL_DICE or value == 0 or 1e-2 <= abs(value) < 100:
-            return f"{value:.4f}"
-        return f"{value:.5g}"
+        size = abs(value)
+        decimals = self.metric == VAL_DICE or size == 0 or 1e-2 <= size < 100
+        text = f"{size:.4f}" if decimals else f"{size:.5g}"
+        return f"−{text}" if value < 0 else text
 
     @property
     def d3(self) -> str:
@@ -168,7 +169,7 @@ class Objective:
 
     def signed(self, value: float) -> str:
         """The same with its sign."""
-        return ("−" if value < 0 else "+") + self.text(abs(value))
+        return self.text(value) if value < 0 else f"+{self.text(value)}"
 
     @property
     def _names(self) -> _Names:

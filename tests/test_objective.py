@@ -102,6 +102,7 @@ def test_interval_of_scores_is_told_from_its_smaller_value_on() -> None:
         (DICE, 0.00004, "0.0000"),
         (HD95, 3.25, "3.2500"),
         (HD95, 0.0, "0.0000"),
+        (HD95, -0.5, "−0.5000"),
         (Objective("mse", "min"), 1.25e-6, "1.25e-06"),
         (Objective("count", "max"), 123456.7, "1.2346e+05"),
     ],

@@ -35,7 +35,9 @@ class Standings:
 
     @property
     def ranked(self) -> Sequence[TrialRecord]:
-        """Best first; of an epoch that is not a trial's best no more is known than its Dice."""
+        """Best first; of an epoch that is not a trial's best no more is known than its Dice and
+        what it is judged by.
+        """
         return self._ranked
 
     @property
@@ -98,6 +100,12 @@ class RankingFile:
         self._due = now + max(LEAST_SECONDS, 19 * (now - started))
 
 
+def _judged(record: TrialRecord, epoch: EpochMetrics) -> Mapping[str, float | None]:
+    """Of the metrics of an epoch the one that its trial is judged by."""
+    name = record.objective.metric
+    return {name: epoch.metrics[name]} if name in epoch.metrics else _NOTHING
+
+
 def _light(record: TrialRecord) -> TrialRecord:
     """What a ranking shows of a trial: whole histories of a thousand would fill the memory.
 
@@ -109,7 +117,7 @@ def _light(record: TrialRecord) -> TrialRecord:
         history=tuple(
             epoch
             if epoch is best
-            else replace(epoch, terms=_NOTHING, metrics=_NOTHING, warnings=())
+            else replace(epoch, terms=_NOTHING, metrics=_judged(record, epoch), warnings=())
             for epoch in record.history
         ),
         outcome=outcome and replace(outcome, divergence=None, error=None),

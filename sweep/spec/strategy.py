@@ -99,7 +99,7 @@ class StoppingScheduler(Settings):
     used. Since activation: a 25th of `trainer.epochs`, at least 2.
     """
     clock: Literal["epochs", "activation"] | None = None
-    """What is compared when. epochs: validation Dice, after so many trained epochs.
+    """What is compared when. epochs: the objective, after so many trained epochs.
 
     activation: what it promises over the preset `baseline` (best so far minus best so far, plus the
     standard deviation of the differences), after so many epochs since its own geometric loss acts
@@ -154,7 +154,7 @@ class HyperbandScheduler(StoppingScheduler):
 
 
 class MedianScheduler(StoppingScheduler):
-    """Stops a trial whose best Dice is below the median of the others' running means."""
+    """Stops a trial whose best value is worse than the median of the others' running means."""
 
     name: Literal["median"] = "median"
     min_trials: int = Field(default=3, ge=1)

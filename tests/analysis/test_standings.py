@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sweep.analysis.ranking import ranking_frame
 from sweep.analysis.standings import LEAST_SECONDS, RankingFile, Standings
+from sweep.objective import DICE, Objective
 from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
 from sweep.spec.sweep import SweepSpec
 
@@ -46,9 +47,13 @@ def ended(draw: st.DrawFn) -> list[TrialRecord]:
     ]
 
 
+@pytest.mark.parametrize("objective", [DICE, Objective("hd95", "min")])
 @given(records=ended())
-def test_ranking_kept_as_trials_end_is_the_one_from_scratch(records: list[TrialRecord]) -> None:
+def test_ranking_kept_as_trials_end_is_the_one_from_scratch(
+    objective: Objective, records: list[TrialRecord]
+) -> None:
     standings = Standings()
+    records = [replace(record, objective=objective) for record in records]
     for count, record in enumerate(records, start=1):
         standings.add(record)
         scratch = ranking_frame(records[:count], ["a"])

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from sweep.console.live import SHOWN_RUNNING, LiveView
 from sweep.console.progress import Progress
+from sweep.objective import Objective
 from sweep.record import EpochMetrics, Status
 
 widths = pytest.mark.parametrize("width", [100, 60])
@@ -142,3 +143,18 @@ def test_what_trials_warn_of_is_one_line_a_sentence_with_the_number_of_trials(
     assert line.startswith("  ! t0000 and 2 more: channel 0 [red]was clipped[/red] and")
     assert line.endswith("…")
     assert progress.warning_words == [f"t0000 and 2 more: {clipped}"]
+
+
+def test_view_of_a_minimised_metric_tells_its_own_name_and_its_lowest_value() -> None:
+    objective = Objective("surface_mm", "min")
+    progress = Progress(trials=2, max_epochs=4, objective=objective)
+    for number, values in enumerate([[3.0, 5.0], [4.0, None]]):
+        progress.trial_started(f"t{number:04d}", {})
+        for epoch, value in enumerate(values):
+            metrics = EpochMetrics(epoch=epoch, val_dice=0.9, metrics={"surface_mm": value})
+            progress.epoch_reported(f"t{number:04d}", metrics)
+    text = words(drawn(progress, 120))
+    assert "best so far: surface_mm 3.0000 t0000 at epoch 0" in text
+    assert "surface_mm 5.0000 best 3.0000" in text
+    assert "surface_mm – best 4.0000" in text
+    assert "Dice" not in text

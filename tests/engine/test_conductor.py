@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sweep.analysis.ranking import best_first
 from sweep.console.progress import Progress
 from sweep.engine.conductor import Conductor
 from sweep.record import (
@@ -77,7 +78,16 @@ class Curve:
 
     @property
     def epochs(self) -> list[EpochMetrics]:
-        return [EpochMetrics(epoch=epoch, val_dice=dice) for epoch, dice in enumerate(self.dice)]
+        return [
+            EpochMetrics(epoch=epoch, val_dice=dice, metrics=mirrored(dice))
+            for epoch, dice in enumerate(self.dice)
+        ]
+
+
+def mirrored(dice: float | None) -> dict[str, float | None]:
+    """A metric without bounds, on both sides of 0, and the same one as what is to be small."""
+    gain = None if dice is None else 100 * dice - 50
+    return {"gain": gain, "loss": None if gain is None else -gain}
 
 
 def curve_of(parameters: Mapping[str, ParameterValue]) -> Curve:
@@ -278,6 +288,63 @@ def test_every_trial_ends_with_the_curve_of_its_parameters(name: str) -> None:
         else:
             assert record.history == tuple(curve.epochs)
             assert record.outcome == curve.outcome
+
+
+def judged_by(name: str, metric: str, mode: str) -> SweepSpec:
+    """One of the sweeps above, of a trainer that measures what it likes."""
+    spec = SWEEPS[name]
+    return SweepSpec.model_validate(
+        spec.model_dump(mode="json")
+        | {
+            "trainer": {"kind": "custom", "entry": "mine.module:Mine", "epochs": EPOCHS},
+            "objective": {"metric": metric, "mode": mode},
+        }
+    )
+
+
+def decisions(records: list[TrialRecord]) -> list[object]:
+    """All that a sweep decided: what was tried, how long, how it ended, and the order of it all."""
+    facts = [
+        (r.trial_id, r.parameters, r.status, len(r.history), r.best and r.best.epoch)
+        for r in records
+    ]
+    return [*facts, [record.trial_id for record in best_first(records)]]
+
+
+@every_sweep
+def test_sweep_of_a_metric_and_of_its_negative_decide_the_same_bit_for_bit(
+    name: str, tmp_path: Path
+) -> None:
+    up, down = (
+        run(judged_by(name, metric, mode), tmp_path / metric, at_a_time=2)
+        for metric, mode in (("gain", "max"), ("loss", "min"))
+    )
+    assert decisions(up) == decisions(down)
+    best = [next(r for r in best_first(records) if r.score is not None) for records in (up, down)]
+    assert best[0].value == -(best[1].value or 0)
+    assert best[0].value == max(r.value for r in up if r.score is not None and r.value is not None)
+
+
+@pytest.mark.parametrize("name", ["tpe_asha", "control_halving"])
+@settings(max_examples=5)
+@given(kills=kills)
+def test_killed_sweep_of_another_objective_ends_exactly_like_the_uninterrupted_one(
+    name: str, kills: list[tuple[int, bool]]
+) -> None:
+    spec = judged_by(name, "loss", "min")
+    with TemporaryDirectory(dir=MEMORY) as folder, TemporaryDirectory(dir=MEMORY) as other:
+        expected = run(spec, Path(other) / "whole")
+        assert run_and_be_killed(spec, Path(folder) / "killed", kills) == expected
+
+
+def test_journal_alone_tells_a_scheduler_what_the_lost_epoch_was_worth(tmp_path: Path) -> None:
+    spec = judged_by("random_asha", "loss", "min")
+    with Store.create(tmp_path / "sweep", to_yaml(spec)) as store:
+        conductor = Conductor(spec, store)
+        name = begin(conductor)
+        conductor.report(name, EpochMetrics(epoch=0, val_dice=0.5, metrics={"loss": 3.0, "x": 1.0}))
+        [event] = [event for event in store.journal() if isinstance(event, EpochRecorded)]
+    assert event.known == EpochMetrics(epoch=0, val_dice=0.5, metrics={"loss": 3.0})
 
 
 @every_sweep

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sweep.engine.monitoring import wanted
 from sweep.engine.tally import Metric, Tally
+from sweep.objective import Objective
 from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Status, TrialRecord
 
 
@@ -102,6 +103,21 @@ def test_trial_leads_while_it_runs_and_no_longer_once_it_has_diverged() -> None:
     assert value(tally, Metric.BEST_DICE) == 0.9
     told(tally, 2, epochs(0.95), diverged(Cause.COLLAPSED))
     assert value(tally, Metric.BEST_DICE) == 0.9
+
+
+def test_objective_is_told_in_its_own_direction_beside_dice() -> None:
+    tally = Tally(2, Objective("hd95", "min"))
+    history = [
+        EpochMetrics(epoch=n, val_dice=dice, metrics={"hd95": value})
+        for n, (dice, value) in enumerate([(0.5, 2.0), (0.75, 4.0)])
+    ]
+    told(tally, 0, history)
+    assert value(tally, Metric.TRIAL_VALUE, "t0000") == 4.0
+    assert value(tally, Metric.BEST) == 2.0
+    assert value(tally, Metric.BEST_DICE) == 0.75
+    tally.epoch_reported("t0000", EpochMetrics(epoch=2, val_dice=None))
+    assert value(tally, Metric.TRIAL_VALUE, "t0000") is None
+    assert value(tally, Metric.BEST) == 2.0
 
 
 def test_trial_that_has_ended_has_no_numbers_of_its_own() -> None:

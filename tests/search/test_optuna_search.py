@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
+from sweep.objective import Objective
 from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
 from sweep.search.optuna_samplers import Method, cmaes, gp, qmc, tpe
 from sweep.search.optuna_search import OptunaSearch
@@ -18,6 +19,7 @@ from sweep.search.random_search import RandomSearch
 from sweep.search.searcher import Searcher
 from sweep.spec.space import Choice, Distribution, LogUniform, RandInt, Uniform
 
+HD95 = Objective("hd95", "min")
 SPACE: dict[str, Distribution] = {
     "loss.sqrt_epsilon": Choice((0, 1e-8, 1e-6, 1e-4)),
     "loss.weights.compactness": LogUniform(1e-3, 1.0),
@@ -267,3 +269,43 @@ def test_trial_of_a_preset_outside_the_space_is_not_told_to_the_study(
     searcher.tell(record)
     assert searcher.study.trials == []
     assert searcher.ask(1)
+
+
+def measured(
+    number: int, parameters: Mapping[str, ParameterValue] | None, status: Status, *values: float
+) -> TrialRecord:
+    """A trial that is judged by how small its HD95 is."""
+    record = ended(number, parameters, status, *(0.5 for _ in values))
+    history = tuple(
+        replace(epoch, metrics={"hd95": value})
+        for epoch, value in zip(record.history, values, strict=True)
+    )
+    return replace(record, history=history, objective=HD95)
+
+
+def test_diverged_trial_counts_with_the_worst_that_any_has_reached_in_its_best_epoch() -> None:
+    searcher = OptunaSearch(SPACE, 7, tpe(10), objective=HD95)
+    ends: list[tuple[Status, tuple[float, ...]]] = [
+        (Status.DIVERGED, ()),  # nothing is known yet: it is told with the next
+        (Status.COMPLETED, (90.0, 4.0)),
+        (Status.DIVERGED, (8.0, 1e30)),
+        (Status.COMPLETED, (6.0,)),
+        (Status.DIVERGED, (2.0,)),
+    ]
+    states = []
+    for number, (status, values) in enumerate(ends):
+        searcher.tell(measured(number, searcher.ask(number), status, *values))
+        states.append([trial.state.name for trial in searcher.study.trials])
+    assert searcher.study.direction.name == "MINIMIZE"
+    assert [trial.value for trial in searcher.study.trials] == [4.0, 4.0, 8.0, 6.0, 8.0]
+    assert [trial.constraints["diverged"] for trial in searcher.study.trials] == [1, -1, 1, -1, 1]
+    assert states[:2] == [["RUNNING"], ["COMPLETE", "COMPLETE"]]
+
+
+def test_earlier_sweep_that_begins_with_a_divergence_teaches_that_too() -> None:
+    searcher = OptunaSearch(SPACE, 7, tpe(10), objective=HD95)
+    parameters = searcher.ask(0)
+    searcher.learn(measured(0, parameters, Status.DIVERGED))
+    assert searcher.study.trials[1:] == []
+    searcher.learn(measured(1, parameters, Status.COMPLETED, 3.0))
+    assert [trial.value for trial in searcher.study.trials[1:]] == [3.0, 3.0]

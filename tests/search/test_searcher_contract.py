@@ -6,10 +6,12 @@ import functools
 import math
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from sweep.objective import Mode, Objective
 from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
 from sweep.search.searcher import Searcher, make_searcher
 from sweep.spec.sweep import SweepSpec
@@ -171,6 +173,43 @@ def test_resumed_concurrent_search_knows_the_trials_that_still_run(
         resumed.tell(event)
     rest = range(interrupted_at, min(interrupted_at + 6, 28))
     assert go_on(resumed, list(running), rest) == go_on(original, running, rest)
+
+
+@every_searcher
+def test_metric_and_its_negative_lead_to_the_same_proposals(name: str) -> None:
+    """Every end, a divergence first of all: before there is any value to count it with."""
+
+    def judged(metric: str, mode: Mode, sign: int) -> list[str]:
+        spec = spec_with(
+            seed=7,
+            space=SPACES[name],
+            searcher=SEARCHERS[name],
+            trainer={"kind": "custom", "entry": "mine.module:Mine"},
+            objective={"metric": metric, "mode": mode},
+        )
+        searcher = make_searcher(spec)
+        asked = []
+        for number in range(24):
+            parameters = searcher.ask(number)
+            assert parameters is not None
+            asked.append(exact(parameters))
+            result = toy_result((number + 3) % 5, parameters)  # the first two diverge and fail
+            values = [e.val_dice for e in result.history] if number > 1 else []
+            history = [
+                EpochMetrics(
+                    epoch=n,
+                    val_dice=None,
+                    metrics={metric: None if v is None else sign * (90 * v - 30)},
+                )
+                for n, v in enumerate(values)
+            ]
+            objective = Objective(metric, mode)
+            searcher.tell(
+                replace(result, number=number, history=tuple(history), objective=objective)
+            )
+        return asked
+
+    assert judged("gain", "max", 1) == judged("loss", "min", -1)
 
 
 @every_searcher

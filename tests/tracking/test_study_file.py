@@ -249,3 +249,33 @@ def test_lock_that_a_killed_session_left_holds_nobody_up(make: Callable[..., Swe
     sweep.whole()
     Path(f"{sweep.path}.lock").unlink()
     assert_true(load(sweep.path))
+
+
+def test_study_of_a_minimised_metric_has_its_values_and_its_direction(tmp_path: Path) -> None:
+    spec = spec_of(
+        trainer={"kind": "custom", "entry": "mine.module:Mine", "epochs": 9},
+        objective={"metric": "loss", "mode": "min"},
+    )
+    sweep = Sweep(tmp_path / "toy", spec)
+    ends = [([3.0, 2.0], Outcome(status=Status.COMPLETED)), ([], ENDS[1][1]), ([9.0], None)]
+
+    def play(conductor: Conductor) -> None:
+        for curve, outcome in ends:
+            folder = conductor.next_trial()
+            assert folder is not None
+            for epoch, loss in enumerate(curve):
+                metrics = EpochMetrics(epoch=epoch, val_dice=None, metrics={"loss": loss})
+                conductor.report(folder.name, metrics)
+            if outcome is not None:
+                conductor.end(folder.name, outcome)
+
+    sweep.session(play)
+    storage = JournalStorage(JournalFileBackend(str(sweep.path)))
+    study = optuna.load_study(study_name="toy", storage=storage)
+    assert study.direction.name == "MINIMIZE"
+    assert [(t.state.name, t.value) for t in study.trials] == [
+        ("COMPLETE", 2.0),
+        ("COMPLETE", 9.0),  # diverged: the worst of all that any trial has
+        ("RUNNING", None),
+    ]
+    assert [t.intermediate_values for t in study.trials] == [{0: 3.0, 1: 2.0}, {}, {0: 9.0}]
