@@ -1,21 +1,13 @@
 """Recorded curves of whole sweeps, to try schedulers on without training anything again.
 
-python -m sweep.run benchmarks/curves/one_circle.yaml --results /tmp/curves
-python benchmarks/tables.py /tmp/curves/one_circle benchmarks/curves/one_circle.json
-
-`curves/peers_N.json` are sweeps of `peers.yaml` with `--set scheduler=none --set seed=N`.
+`record.py` trains and writes them; `curves/peers_N.json` are those of `peers.yaml` with `seed=N`.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from sweep.record import Status, TrialRecord
-from sweep.spec.load import load_sweep
-from sweep.store.read import read_records
 
 CURVES = Path(__file__).with_name("curves")
 
@@ -68,21 +60,19 @@ def tables() -> dict[str, Table]:
     return {path.stem: Table.read(path) for path in sorted(CURVES.glob("*.json"))}
 
 
-def _row(record: TrialRecord) -> dict[str, object]:
-    warmup = record.parameters["loss.warmup_epochs"]
-    return {
-        "warmup": warmup,
-        "dice": [round(epoch.val_dice or 0.0, 5) for epoch in record.history],
-        "diverged": record.status is Status.DIVERGED,
-    }
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A trial as it is written; see `Curve`. None: an epoch in which nothing was measured."""
+
+    warmup: int
+    dice: list[float | None]
+    diverged: bool
 
 
-def main(results: Path, target: Path) -> None:
-    records = read_records(results)
-    rows = ",\n".join(json.dumps(_row(record)) for record in records)
-    epochs = load_sweep(results / "sweep.yaml").trainer.epochs
-    target.write_text(f'{{"epochs": {epochs}, "trials": [\n{rows}\n]}}\n', encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+def write_table(target: Path, epochs: int, rows: list[Row]) -> None:
+    """Write the trials of a sweep, the baseline first, five decimals each."""
+    lines = ",\n".join(
+        json.dumps(asdict(row) | {"dice": [round(dice or 0.0, 5) for dice in row.dice]})
+        for row in rows
+    )
+    target.write_text(f'{{"epochs": {epochs}, "trials": [\n{lines}\n]}}\n', encoding="utf-8")

@@ -14,6 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
+from sweep.search.promise import Values, noise_of, promise
 from sweep.spec.presets import BASELINE
 from sweep.spec.strategy import activation_time
 from sweep.spec.sweep import SweepSpec
@@ -77,40 +80,28 @@ class _Course:
 
     Args:
         activation: number of epochs before its geometric loss acts in full.
-        best: validation Dice.
-        dice: of each epoch since then.
-        paired: how many of these are in the sums.
-        count, mean, squares: of their differences to the baseline: number, mean, and sum of the
-            squared distances from it (Welford's running sums).
+        values: validation Dice of each epoch; NaN where nothing was measured.
     """
 
     activation: int
-    best: float = -math.inf
-    dice: list[float | None] = field(default_factory=list)
-    paired: int = 0
-    count: int = 0
-    mean: float = 0.0
-    squares: float = 0.0
+    values: list[float] = field(default_factory=list)
 
-    def pair(self, difference: float) -> None:
-        self.count += 1
-        distance = difference - self.mean
-        self.mean += distance / self.count
-        self.squares += distance * (difference - self.mean)
+    def note(self, epochs: int, value: float | None) -> None:
+        """Take note of the value after ``epochs`` epochs; those that nobody told are unknown."""
+        self.values += [math.nan] * (epochs - 1 - len(self.values))
+        self.values.append(math.nan if value is None else value)
 
-    @property
-    def spread(self) -> float:
-        """Standard deviation of the differences."""
-        return math.sqrt(self.squares / self.count) if self.count else 0.0
+    def until(self, epochs: int) -> Values:
+        """Of the first ``epochs`` epochs; the last of them goes on where there are fewer."""
+        known = self.values[:epochs]
+        return np.array(known + known[-1:] * (epochs - len(known)))
 
 
 class SinceActivation:
     """What a trial promises over the baseline, by epochs since its geometric loss acts in full.
 
-    The score is the best Dice so far minus the baseline's in the same epoch, plus the standard
-    deviation of the differences in single epochs since activation. Most geometric losses first
-    cost Dice. One that changes much may come to gain much, one that changes nothing never will: an
-    upper confidence bound, as in bandits.
+    The score is `sweep.search.promise`: how far the trial is ahead of the baseline, and how far it
+    may come, of which the baseline's own noise says what can be believed.
 
     Time is the number of epochs since activation, but no more than a quarter of all that are
     trained: in the first epochs of a training Dice rises so steeply that a gain is noise, while
@@ -124,62 +115,52 @@ class SinceActivation:
     def __init__(self) -> None:
         self._courses: dict[str, _Course] = {}
         self._baseline: str | None = None
-        self._baseline_dice: list[float | None] = []
-        self._baseline_best: list[float] = []
+        self._control = _Course(0)
         self._baseline_ended = False
-        self._ahead: defaultdict[int, list[tuple[Reading, float]]] = defaultdict(list)
+        self._ahead: defaultdict[int, list[Reading]] = defaultdict(list)
 
     def start(self, trial_id: str, activation: int, preset: str | None) -> None:
         self._courses[trial_id] = _Course(activation)
         if preset == BASELINE:
             self._baseline = trial_id
+            self._control = self._courses[trial_id]
 
     def read(self, trial_id: str, epochs: int, score: float | None) -> Reading:
         course = self._courses[trial_id]
-        if score is not None:
-            course.best = max(course.best, score)
-        if trial_id == self._baseline:
-            self._baseline_dice.append(score)
-            self._baseline_best.append(course.best)
-        if epochs > course.activation:
-            course.dice.append(score)
+        course.note(epochs, score)
         time = activation_time(epochs, course.activation)
-        if time < 1 or math.isinf(course.best):
+        if time < 1 or all(map(math.isnan, course.values)):
             return Reading(trial_id, min(time, 0), None)
-        if not self._baseline_ended and epochs > len(self._baseline_best):
+        if not self._is_reached(epochs):
             reading = Reading(trial_id, time, None)
-            self._ahead[epochs].append((reading, course.best))
+            self._ahead[epochs].append(reading)
             return reading
-        return Reading(trial_id, time, self._promise(course, course.best, epochs))
+        return Reading(trial_id, time, self._promise(course, epochs))
 
     def late(self) -> Iterable[Reading]:
-        reached = len(self._baseline_best)
         for epochs in sorted(self._ahead):
-            if epochs > reached and not self._baseline_ended:
+            if not self._is_reached(epochs):
                 return
-            for reading, best in self._ahead.pop(epochs):
+            for reading in self._ahead.pop(epochs):
                 course = self._courses.get(reading.trial_id)
                 if course is not None:
-                    yield reading._replace(score=self._promise(course, best, epochs))
+                    yield reading._replace(score=self._promise(course, epochs))
 
     def end(self, trial_id: str) -> None:
         del self._courses[trial_id]
         if trial_id == self._baseline:
             self._baseline_ended = True
 
-    def _promise(self, course: _Course, best: float, epochs: int) -> float:
-        known = len(self._baseline_best)
-        if not known:
-            return best
-        for since in range(course.paired, epochs - course.activation):
-            dice = course.dice[since]
-            control = self._baseline_dice[min(course.activation + since, known - 1)]
-            if dice is not None and control is not None:
-                course.pair(dice - control)
-            course.paired = since + 1
-        control = self._baseline_best[min(epochs, known) - 1]
-        # Where the baseline has measured nothing there is nothing to gain over it.
-        return best - (control if math.isfinite(control) else 0.0) + course.spread
+    def _is_reached(self, epochs: int) -> bool:
+        """Whether all is known of the baseline that will be, up to this epoch."""
+        return self._baseline_ended or epochs <= len(self._control.values)
+
+    def _promise(self, course: _Course, epochs: int) -> float:
+        noise = noise_of(np.array(self._control.values[:epochs]))
+        values, control = course.until(epochs), self._control.until(epochs)
+        if not len(control):  # it ended before its first epoch
+            control = np.full(epochs, math.nan)
+        return promise(values, control, course.activation, noise)
 
 
 def make_clock(spec: SweepSpec) -> Clock:

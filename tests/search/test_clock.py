@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import random
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sweep.search.clock import Reading, SinceActivation, TrainedEpochs, make_clock
+from sweep.search.promise import noise_of, promise
 from sweep.spec.check import check_sweep
 from sweep.spec.strategy import AshaScheduler, trained_epochs
 from sweep.spec.sweep import SweepSpec
@@ -64,26 +61,16 @@ def test_time_is_that_since_the_switch_on_and_at_most_a_quarter_of_all_epochs() 
             assert trained_epochs(time, switch_on) == first
 
 
-def test_score_is_the_gain_of_the_best_so_far_plus_the_spread_of_the_differences() -> None:
-    clock = baseline_of(0.1, 0.2, 0.3, 0.4, 0.5, 0.4, 0.6, 0.6)
-    *_, at_7, at_8 = read(clock, "t0001", 4, [0.1, 0.2, 0.3, 0.4, 0.6, 0.4, 0.5, 0.7])
-    # Since the switch-on the differences are 0.1, 0, −0.1, 0.1; of three the spread is √(2/3)/10.
-    assert at_7 == ("t0001", 1, pytest.approx(0.6 - 0.6 + math.sqrt(2 / 3) / 10))
-    spread = statistics.pstdev([0.1, 0, -0.1, 0.1])
-    assert at_8 == ("t0001", 2, pytest.approx(0.7 - 0.6 + spread))
+def test_score_is_what_the_trial_promises_over_the_baseline_so_far() -> None:
+    control = [0.1, 0.2, 0.3, 0.4, 0.5, 0.4, 0.6, 0.6]
+    dice = [0.1, 0.2, 0.3, 0.4, 0.6, 0.4, 0.5, 0.7]
+    at_8 = read(baseline_of(*control), "t0001", 4, dice)[-1]
+    assert at_8 == ("t0001", 2, promise_of(dice, control, 4))
 
 
-@given(st.lists(st.floats(0, 1), min_size=5, max_size=40), st.integers(0, 5), st.randoms())
-def test_spread_of_the_running_sums_is_that_of_all_differences(
-    dice: list[float], switch_on: int, draw: random.Random
-) -> None:
-    control = [draw.random() for _ in dice]
-    last = read(baseline_of(*control), "t0001", switch_on, dice)[-1]
-    spread = statistics.pstdev(
-        [d - c for d, c in zip(dice, control, strict=True)][switch_on:] or [0]
-    )
-    if last.time >= 1:
-        assert last.score == pytest.approx(max(dice) - max(control) + spread, abs=1e-9)
+def promise_of(dice: Sequence[float], control: Sequence[float], activation: int) -> float:
+    values, baseline = np.array(dice), np.array(control)
+    return promise(values, baseline, activation, noise_of(baseline))
 
 
 def test_later_switch_on_has_no_advantage_of_its_longer_training() -> None:
@@ -97,30 +84,20 @@ def test_later_switch_on_has_no_advantage_of_its_longer_training() -> None:
         assert first.score == pytest.approx(0.02)
 
 
-def test_one_that_changes_much_is_preferred_to_one_that_changes_nothing() -> None:
-    clock = baseline_of(*[0.5] * 8)
-    idle, bold = (
-        read(clock, name, 4, [0.5] * 4 + since)[-1].score
-        for name, since in (("t0001", [0.5] * 4), ("t0002", [0.3, 0.4, 0.5, 0.5]))
-    )
-    assert idle == 0
-    assert bold is not None
-    assert bold > idle
-
-
 def test_epoch_that_the_baseline_has_not_reached_has_its_score_when_it_has() -> None:
     clock = baseline_of(0.1, 0.2, 0.3)
     *_, before, ahead = read(clock, "t0001", 1, [0.1, 0.2, 0.3, 0.5, 0.6])
     assert (before, ahead) == (("t0001", 1, None), ("t0001", 1, None))
     assert list(clock.late()) == []
     clock.read("t0000", 4, 0.4)
-    # As it was then: the best of four epochs, the spread of three differences.
-    spread = statistics.pstdev([0, 0, 0.1])
-    assert list(clock.late()) == [("t0001", 1, pytest.approx(0.1 + spread))]
+    # As it was then, after four epochs.
+    control = [0.1, 0.2, 0.3, 0.4]
+    assert list(clock.late()) == [("t0001", 1, promise_of([0.1, 0.2, 0.3, 0.5], control, 1))]
     assert list(clock.late()) == []
     clock.end("t0000")
     (last,) = clock.late()
-    assert last.score == pytest.approx(0.2 + statistics.pstdev([0, 0, 0.1, 0.2]))
+    values, until_its_end = np.array([0.1, 0.2, 0.3, 0.5, 0.6]), np.array([*control, 0.4])
+    assert last.score == promise(values, until_its_end, 1, noise_of(until_its_end[:4]))
 
 
 def test_trial_that_has_ended_is_not_read_late() -> None:
@@ -141,12 +118,6 @@ def test_baseline_without_any_dice_compares_with_nothing() -> None:
     clock = baseline_of()
     clock.end("t0000")
     assert read(clock, "t0001", 1, [0.1, 0.2, 0.3, 0.4])[-1].score == pytest.approx(0.4)
-
-
-def test_epochs_without_a_measurement_are_in_no_spread() -> None:
-    clock = baseline_of(0.1, 0.2, None, 0.4)
-    score = read(clock, "t0001", 0, [0.2, None, 0.4, 0.5])[-1].score
-    assert score == pytest.approx(0.1 + statistics.pstdev([0.1, 0.1]))
 
 
 def test_baseline_is_never_judged_and_neither_is_a_trial_that_never_measured() -> None:

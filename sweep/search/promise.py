@@ -1,0 +1,96 @@
+"""What a trial promises over the baseline, from the few epochs since its geometric loss acts.
+
+A rule for this has to tell three kinds of trials apart that all lie below the baseline when they are
+first judged: one that its loss damages for good, one that has dipped and comes back, and one that
+has not begun to gain. ``benchmarks/clocks.py`` measures how well it does.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+MOST_POTENTIAL = 3
+"""Standard deviations of the baseline's noise that a trial's movement is credited with at most."""
+FEWEST_FOR_NOISE = 6
+
+
+def promise(values: Values, control: Values, activation: int, noise: float) -> float:
+    """What a trial has come to, and may come to, beyond the baseline.
+
+    - *Level*: two parts the gain, best so far minus the baseline's best so far; one part the mean
+      difference in the later half of the epochs since activation, where no epoch counts as worse
+      than ``-noise``. A best cannot fall, so the gain alone would not see damage; how deep
+      a trial has fallen says little of how far it will rise, so depth does not count.
+    - *Potential*: the standard deviation of the differences, since a trial that changes nothing
+      will never gain, plus what its trend adds in half as many epochs as it has been seen for: the
+      slope of the differences less its standard error, where that is positive. Damage
+      scatters and recovers most of all: more than 3 ``noise`` is no promise.
+
+    Multiplying all values by a factor, or adding a constant to them, changes no order.
+
+    Args:
+        values: of the trial in each epoch, from the first on; higher is better; NaN where nothing
+            was measured.
+        control: of the baseline in the same epochs.
+        activation: number of epochs before the geometric loss acts in full, fewer than there are.
+        noise: standard deviation of the baseline's values from epoch to epoch; see `noise_of`.
+
+    Returns:
+        the score; just the trial's best where the baseline has none to compare with, and NaN where
+        the trial has none.
+    """
+    best = _best(values)
+    if math.isnan(_best(control)):
+        return best
+    gain = best - _best(control)
+    since = values[activation:] - control[activation:]
+    known = since[~np.isnan(since)]
+    if math.isnan(best) or not len(known):
+        return gain
+    late = since[len(since) // 2 :]
+    late = late[~np.isnan(late)]
+    recent = float(np.maximum(late if len(late) else known, -noise).mean())
+    potential = float(known.std()) + len(since) / 2 * _rise(since)
+    return (2 * gain + recent) / 3 + min(potential, MOST_POTENTIAL * noise)
+
+
+def noise_of(control: Values) -> float:
+    """Standard deviation of the baseline's values from epoch to epoch, its trend apart.
+
+    1.4826 times the median distance of the steps from their median, over √2, since a step has the
+    noise of two epochs; of the later half of the epochs, at least 6: early ones rise too steeply.
+
+    Args:
+        control: of the baseline in each epoch so far; NaN where nothing was measured.
+
+    Source: Rousseeuw and Croux, "Alternatives to the Median Absolute Deviation", JASA 1993.
+    """
+    known = control[~np.isnan(control)]
+    steps = np.diff(known[-max(FEWEST_FOR_NOISE, len(known) // 2) :])
+    if len(steps) < 2:
+        return 0.0
+    return float(1.4826 * np.median(np.abs(steps - np.median(steps))) / math.sqrt(2))
+
+
+def _rise(since: Values) -> float:
+    """Slope of the least-squares line less its standard error; 0 where that is not positive."""
+    epochs = np.flatnonzero(~np.isnan(since))
+    if len(epochs) < 3:
+        return 0.0
+    times, values = epochs - epochs.mean(), since[epochs] - since[epochs].mean()
+    squares = times @ times
+    slope = times @ values / squares
+    rest = values - slope * times
+    error = math.sqrt(rest @ rest / (len(epochs) - 2) / squares)
+    return max(0.0, float(slope) - error)
+
+
+def _best(values: Values) -> float:
+    """The highest that was measured; NaN where nothing was."""
+    known = values[~np.isnan(values)]
+    return float(known.max()) if len(known) else math.nan
