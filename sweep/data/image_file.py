@@ -67,6 +67,10 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
         doubts += _orientation_doubts(
             path, Geometry(shape, affine=sform), Geometry(shape, affine=qform)
         )
+    if affine is not None and not np.isfinite(affine).all():
+        affine = None
+        message = "has numbers in its orientation that are not finite: it is taken to have none"
+        doubts.append(Mistake(message, file=str(path), kind="no orientation"))
     spacing = tuple(x if np.isfinite(x) and x > 0 else 1.0 for x in zooms[: len(shape)])
     return Geometry(shape, spacing, affine), doubts
 
