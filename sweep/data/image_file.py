@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from sweep.errors import InputError, Mistake
 
 if TYPE_CHECKING:
     from PIL import Image
+
+_MOST_DEFLATED = 1100  # bytes that one byte of a gzip file can stand for are at most 1032
 
 
 def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
@@ -37,6 +40,7 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
     with _decoding(path):
         opened = nibabel.load(path)
         header, shape, dtype = opened.header, tuple(opened.shape), opened.get_data_dtype()
+        _require_bytes(path, prod(shape) * dtype.itemsize)
         zooms = tuple(map(float, header.get_zooms()))
         knows = bool(header["sform_code"] or header["qform_code"])
         affine = np.asarray(opened.affine, dtype=np.float64) if knows else None
@@ -63,6 +67,10 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
         doubts += _orientation_doubts(
             path, Geometry(shape, affine=sform), Geometry(shape, affine=qform)
         )
+    if affine is not None and not np.isfinite(affine).all():
+        affine = None
+        message = "has numbers in its orientation that are not finite: it is taken to have none"
+        doubts.append(Mistake(message, file=str(path), kind="no orientation"))
     spacing = tuple(x if np.isfinite(x) and x > 0 else 1.0 for x in zooms[: len(shape)])
     return Geometry(shape, spacing, affine), doubts
 
@@ -123,6 +131,13 @@ def _decoding(path: Path) -> Iterator[None]:
                 )
             ]
         ) from error
+
+
+def _require_bytes(path: Path, announced: int) -> None:
+    """Before anybody makes room for pixels that a damaged header announces."""
+    most = path.stat().st_size * (_MOST_DEFLATED if path.suffix == ".gz" else 1)
+    if announced > most:
+        raise ValueError(f"its header announces {announced} bytes of pixels, more than it holds")
 
 
 def _require_numbers(path: Path, dtype: np.dtype[Any]) -> None:

@@ -249,12 +249,13 @@ class _Files:
             yield Mistake(f"{what}; the first channel is CASE_0000{self.ending}", file=str(images))
         if not self.images:
             message = f"holds no image named CASE_0000{self.ending} (the `file_ending`)"
-            yield Mistake(message, file=str(images))
+            yield Mistake(message + _instead(images, self.ending), file=str(images))
             return
         unlabelled = [case + self.ending for case in sorted(self.images.keys() - self.labels)]
         if unlabelled:
             message = f"images without a label; missing here: {enumerated(unlabelled)}"
-            yield Mistake(message, file=str(labels))
+            instead = "" if self.labels else _instead(labels, self.ending)
+            yield Mistake(message + instead, file=str(labels))
         imageless = [f"{c}_0000{self.ending}" for c in sorted(set(self.labels) - set(self.images))]
         if imageless:
             message = f"labels without an image; missing here: {enumerated(imageless)}"
@@ -277,6 +278,13 @@ class _Files:
             ]
             if names:
                 yield Mistake(f"{what}: {enumerated(names)}", file=str(folder))
+
+
+def _instead(folder: Path, ending: str) -> str:
+    """What lies there in place of files that end in ``ending``."""
+    names = (path.name for path in folder.iterdir() if not path.name.startswith("."))
+    other = min((name for name in names if not name.endswith(ending)), default="")
+    return f"; what lies there ends otherwise, such as {other}" if other else ""
 
 
 def _stems(folder: Path, ending: str) -> Iterator[str]:

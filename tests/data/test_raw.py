@@ -220,6 +220,19 @@ def test_missing_subfolder_is_told(write_grey, name):
     assert message.startswith(f"{folder / name}: is missing")
 
 
+def test_files_of_another_ending_are_named_where_there_are_no_others(write_grey):
+    folder = write_grey(count=3)
+    for label in (folder / "labelsTr").iterdir():
+        label.rename(label.with_suffix(".nii.gz"))
+    [message] = mistakes_of(folder)
+    assert message.endswith("; what lies there ends otherwise, such as case_0.nii.gz")
+    describe(folder, file_ending=".nii.gz")
+    message = mistakes_of(folder)[0]
+    assert message.endswith(
+        "(the `file_ending`); what lies there ends otherwise, such as case_0_0000.png"
+    )
+
+
 def test_long_lists_of_files_are_shortened(write_grey):
     folder = write_grey(count=40)
     for label in (folder / "labelsTr").iterdir():

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from watching import Answer, Ask
 
 from sweep.data.packed import Packed, open_packed, write_packed
-from sweep.data.pixels import RawCase, write_raw
+from sweep.data.pixels import RawCase, gathering, load_case, write_raw
+from sweep.data.raw import open_raw
+from sweep.data.survey import survey
 
 SPACE = """\
 name: raw
@@ -140,6 +142,55 @@ def test_broken_image_is_named_before_a_trial_starts(
     [line] = answer.mistakes
     assert f"/raw/{name}: cannot be read as an image" in line
     assert not (here / "results").exists()
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of two small volumes, not compressed, so that any byte can be changed."""
+    folder = tmp_path_factory.mktemp("volumes") / "raw"
+    label = np.zeros((4, 5, 6), np.uint8)
+    label[1:3, 1:4, 2:5] = 1
+    write_raw(
+        folder,
+        [RawCase(name, label[None] * np.float32(9.5), label) for name in ("a", "b")],
+        name="volumes",
+        channel_names=["scan"],
+        labels={"background": 0, "box": 1},
+        file_ending=".nii",
+    )
+    return folder
+
+
+@pytest.mark.filterwarnings("error")
+@given(
+    name=st.sampled_from(["imagesTr/a_0000.nii", "labelsTr/a.nii"]),
+    changes=st.lists(st.tuples(st.integers(0, 351), st.integers(0, 255)), max_size=4),
+)
+@example("imagesTr/a_0000.nii", [(41, 127), (43, 127), (45, 127)])  # 32,516³ pixels
+@example("labelsTr/a.nii", [(40, 0)])
+@example("labelsTr/a.nii", [(80, 255), (81, 255), (82, 255), (83, 255)])  # spacing NaN
+@example("imagesTr/a_0000.nii", [(254, 0), (252, 0)])  # no orientation
+def test_any_nifti_header_is_read_or_refused_by_its_name(
+    volumes: Path, name: str, changes: list[tuple[int, int]]
+) -> None:
+    file = volumes / name
+    before = file.read_bytes()
+    content = bytearray(before)
+    for place, value in changes:
+        content[place] = value
+    file.write_bytes(content)
+    dataset = open_raw(volumes)
+    try:
+        found = survey([dataset], "auto")
+        mistakes = [*found.mistakes]
+        for case, grid in found.grids.items():
+            with gathering(mistakes):
+                image, label = load_case(dataset, case, grid)
+                assert image.shape == (1, *label.shape)
+    finally:
+        file.write_bytes(before)
+    assert all(one.file.startswith(f"{volumes}/") and one.message for one in mistakes)
+    assert all(found.warnings)
 
 
 @given(data=st.data())

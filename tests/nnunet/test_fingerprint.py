@@ -1,0 +1,55 @@
+"""A preprocessed dataset is known by what it is, wherever it lies."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sweep.data.splits import split
+from sweep.errors import InputError
+from sweep.nnunet.datasets import fingerprint
+from sweep.spec.settings import TrialSettings
+from sweep.spec.trainer import NnunetTrainer
+from sweep.trainer.kinds import make_ready, pinned
+
+
+def of(folder: Path, recorded: str | None = None) -> NnunetTrainer:
+    return NnunetTrainer(kind="nnunet", dataset=502, preprocessed=str(folder), fingerprint=recorded)
+
+
+def test_moved_dataset_is_the_same_and_another_is_refused(
+    preprocessed: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(preprocessed, tmp_path / "copy")
+    recorded = fingerprint(of(preprocessed))
+    assert recorded is not None
+    assert fingerprint(of(copy)) == recorded
+    settings = TrialSettings(trainer=of(copy, recorded))
+    assert make_ready(settings) is None
+    assert pinned(TrialSettings(trainer=of(copy)), None) == settings
+
+    plans = next(copy.glob("Dataset502*")) / "nnUNetPlans.json"
+    plans.write_text(plans.read_text().replace('"batch_size"', '"batch_size" '))
+    with pytest.raises(InputError) as caught:
+        make_ready(settings)
+    assert str(caught.value).startswith("trainer.fingerprint: dataset 502 in ")
+    assert "(nnUNetPlans.json differ)" in str(caught.value)
+
+
+def test_splits_that_nnunet_deals_itself_are_none_and_others_are_told(
+    preprocessed: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(preprocessed, tmp_path / "copy")
+    folder = next(copy.glob("Dataset502*"))
+    splits = folder / "splits_final.json"
+    splits.unlink(missing_ok=True)
+    before = fingerprint(of(copy))
+    cases = [path.stem for path in (folder / "gt_segmentations").iterdir()]
+    dealt = [split(cases, 5, fold) for fold in range(5)]  # tests/data holds them to nnU-Net's
+    splits.write_text(json.dumps([{"train": train, "val": val} for train, val in dealt]))
+    assert fingerprint(of(copy)) == before
+    splits.write_text(json.dumps([{"train": dealt[0][1], "val": dealt[0][0]}]))
+    assert fingerprint(of(copy)) != before
