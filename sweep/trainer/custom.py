@@ -242,6 +242,7 @@ class CustomTraining(GuardedRun):
         else:
             self._at = schedules.position(self.scheduler)
         self.guard.watch(self.model, self.optimizer)
+        self._recent = deque(self._recent, maxlen=self.guard.interval)
         self.guard.start_epoch(epoch, self.factor(epoch))
         self.model.train()
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from foreign import trial, write_trainer
 
 from sweep.errors import TrainerError
 from sweep.record import Cause, EpochMetrics, Stage, Status
@@ -21,7 +22,6 @@ from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.entry import load_entry
 from sweep.trainer.fit import fit
 from sweep.trainer.optimizers import takes_flag
-from tests.trainer.foreign import trial, write_trainer
 
 AFTER = "def __init__(self, settings):\n    super().__init__(settings)\n    {}\n"
 HOOK = "def build_optimizer(self):\n    return {}\n"
