@@ -174,12 +174,7 @@ class Outcome:
     def failed(cls, error: BaseException) -> Outcome:
         """The trainer raised: the exception's own line as cause, the traceback as ``error``."""
         text = "".join(traceback.format_exception(error))
-        return cls(status=Status.FAILED, cause=_writable(last_line(error)), error=_writable(text))
-
-
-def _writable(text: str) -> str:
-    """``text`` without what is no Unicode, as a file name in a message may hold: no file takes it."""
-    return text.encode(errors="backslashreplace").decode()
+        return cls(status=Status.FAILED, cause=last_line(error), error=text)
 
 
 @dataclass(frozen=True, slots=True)

