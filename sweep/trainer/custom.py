@@ -169,7 +169,9 @@ class CustomTraining(GuardedRun):
         return super().state_dict() | own
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        began = [group.get("initial_lr") for group in self.optimizer.param_groups]
         super().load_state_dict(state)
+        schedules.remember(self.optimizer, began)  # a checkpoint of version 0.1 has none
         if self.scheduler is not None:
             self.scheduler.load_state_dict(dict(state["scheduler"]))
 
