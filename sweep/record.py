@@ -177,9 +177,7 @@ class Outcome:
     def failed(cls, error: BaseException) -> Outcome:
         """The trainer raised: the exception's own line as cause, the traceback as ``error``."""
         text = "".join(traceback.format_exception(error))
-        # A file name in a message may hold what is no Unicode, and no file takes.
-        writable = text.encode(errors="backslashreplace").decode()
-        return cls(status=Status.FAILED, cause=last_line(error), error=writable)
+        return cls(status=Status.FAILED, cause=last_line(error), error=text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,9 @@ class CustomTraining(GuardedRun):
         return super().state_dict() | own
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        began = [group.get("initial_lr") for group in self.optimizer.param_groups]
         super().load_state_dict(state)
+        schedules.remember(self.optimizer, began)  # a checkpoint of version 0.1 has none
         if self.scheduler is not None:
             self.scheduler.load_state_dict(dict(state["scheduler"]))
 
@@ -242,6 +244,7 @@ class CustomTraining(GuardedRun):
         else:
             self._at = schedules.position(self.scheduler)
         self.guard.watch(self.model, self.optimizer)
+        self._recent = deque(self._recent, maxlen=self.guard.interval)
         self.guard.start_epoch(epoch, self.factor(epoch))
         self.model.train()
 

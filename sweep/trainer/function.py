@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from sweep.record import EpochMetrics
 from sweep.spec.settings import TrialSettings
@@ -33,6 +34,7 @@ from sweep.spec.trainer import CustomTrainer
 from sweep.spec.tree import names_in
 from sweep.trainer.device import choose_device, make_deterministic, seed_everything
 from sweep.trainer.entry import entry_of
+from sweep.trainer.function_guard import FunctionGuard
 from sweep.trainer.guard import Diverged
 from sweep.trainer.inverted import Inverted
 from sweep.trainer.options import Options, asked_for
@@ -50,6 +52,8 @@ class Checkpoint:
     def __init__(self, method: Method) -> None:
         self._method = method
         self.kept: dict[str, Any] | None = None
+        self.guard: FunctionGuard | None = None
+        self._of_guard: Mapping[str, Any] | None = None  # loaded before there was one
 
     def save(self, state_: Mapping[str, Any]) -> None:
         """Keep a copy of ``state_``, on the disk with the next report. Save before you report.
@@ -59,14 +63,27 @@ class Checkpoint:
         Raises:
             TrainerError: it holds something else.
         """
-        self.kept = {"state": state(state_, self._method), "random": _random_state()}
+        guard = None if self.guard is None else self.guard.state_dict()
+        self.kept = {
+            "state": state(state_, self._method),
+            "random": _random_state(),
+            "guard": guard,
+        }
 
     def load(self) -> dict[str, Any] | None:
         """A copy of what was kept with the last report, on the CPU; None in a new trial."""
         if self.kept is None:
             return None
         _set_random_state(self.kept["random"])
+        self._of_guard = self.kept["guard"]
+        self.restore_guard()
         return state(self.kept["state"], self._method)
+
+    def restore_guard(self) -> None:
+        """Let the guard go on from what was loaded, whichever of the two came first."""
+        if self.guard is not None and self._of_guard is not None:
+            self.guard.load_state_dict(self._of_guard)
+            self._of_guard = None
 
 
 class Trial:
@@ -100,6 +117,20 @@ class Trial:
         self.settings_are_read = True
         return self._settings
 
+    def guard(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> FunctionGuard:
+        """The guard, for who asks for it: ``guard.step(loss)`` in place of ``zero_grad``,
+        ``backward`` and ``step`` ends the trial in the step whose loss or gradient is not finite.
+
+        Raises:
+            TrainerError: it cannot take the steps of this optimizer.
+        """
+        self.settings_are_read = True
+        guard = FunctionGuard(self._settings, model, optimizer, self._method)
+        guard.begin_epoch(self.reported)
+        self.checkpoint.guard = guard
+        self.checkpoint.restore_guard()
+        return guard
+
     def report(
         self, epoch: int, dice: Any = None, *, train_loss: Any = None, **metrics: Any
     ) -> None:
@@ -117,8 +148,10 @@ class Trial:
             TrialStopped: the trial is pruned, pauses, or is out of patience.
             TrainerError: one of these cannot be taken.
         """
-        at = number(epoch)
+        at, guard = number(epoch), self.checkpoint.guard
         if at < self.reported:
+            if guard is not None:
+                guard.begin_epoch(self.reported)
             return
         if at > self.reported:
             self._method.fail(
@@ -127,9 +160,14 @@ class Trial:
             )
         values = measured({"train_loss": train_loss, **metrics}, self._method)
         loss = values.pop("train_loss")
-        found = validation_dice(dice, self._method)
-        this, self.reported = self.reported, self.reported + 1
-        self._hand_over(EpochMetrics(epoch=this, val_dice=found, train_loss=loss, metrics=values))
+        told = EpochMetrics(
+            epoch=self.reported, val_dice=validation_dice(dice, self._method), metrics=values
+        )
+        told = replace(told, **({} if guard is None else guard.end_epoch()))
+        self.reported += 1
+        self._hand_over(told if loss is None else replace(told, train_loss=loss))
+        if guard is not None:
+            guard.begin_epoch(self.reported)
 
 
 class FunctionRun:
@@ -161,7 +199,12 @@ class FunctionRun:
     def run_epoch(self, epoch: int) -> EpochMetrics:
         start = time.perf_counter()
         self.trial.reported = epoch
-        found = self._function.next()
+        try:
+            found = self._function.next()
+        except Diverged as stop:
+            raise (stop if self._guard is None else self._guard.explained(stop)) from None
+        if self._guard is not None and self._guard.stop is not None:  # the function went on
+            raise self._guard.explained(self._guard.stop)
         if found is None:
             raise Ended
         warnings = tuple(self._warnings()) if self._is_first and epoch == 0 else ()
@@ -169,9 +212,10 @@ class FunctionRun:
         return replace(found, seconds=time.perf_counter() - start, warnings=warnings)
 
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
-        if len(history) >= self.trial.epochs:
+        verdict = None if self._guard is None else self._guard.judge(history)
+        if verdict is None and len(history) >= self.trial.epochs:
             self._function.finish()  # what stands after its loop
-        return None
+        return verdict
 
     def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
         return metrics
@@ -214,6 +258,10 @@ class FunctionRun:
     def close(self) -> None:
         """Stop the function where it waits, so that it does what it does at its end."""
         self._function.stop()
+
+    @property
+    def _guard(self) -> FunctionGuard | None:
+        return self.trial.checkpoint.guard
 
     def _warnings(self) -> Iterator[str]:
         """What was asked for and the function has not looked at in its first epoch."""

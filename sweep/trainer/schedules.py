@@ -7,7 +7,8 @@ hand, is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -26,11 +27,15 @@ OF_SCHEDULE = ("lr", "momentum", "schedule", "poly_exponent")
 of."""
 
 
-def remember(optimizer: torch.optim.Optimizer) -> None:
-    """Keep the rate that each group begins with, also of a group that was added since."""
-    for group in optimizer.param_groups:
-        if "lr" in group:
-            group.setdefault("initial_lr", group["lr"])
+def remember(optimizer: torch.optim.Optimizer, began: Sequence[Any] = ()) -> None:
+    """Keep the rate that each group begins with, also of a group that was added since.
+
+    Args:
+        began: what the first groups are known to have begun with, where they do not say.
+    """
+    for group, first in zip_longest(optimizer.param_groups, began):
+        if group is not None and "lr" in group:
+            group.setdefault("initial_lr", group["lr"] if first is None else first)
 
 
 def follow(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from foreign import write_trainer
 
 from sweep.engine.actor import MESSAGE, TrialActor
 from sweep.errors import SweepFailed
@@ -147,3 +148,71 @@ def test_worker_with_a_thread_that_does_not_end_takes_no_further_trial(
         actor.reset(make("next"), None)
     enough.set()
     thread.join()
+
+
+# Trainers of somebody else's.
+
+FOREIGN = """\
+trainer: {{kind: custom, entry: {entry}, epochs: 2, device: cpu}}
+loss: {{weights: {{compactness: 0, boundary: 0, aspect: 0}}}}
+"""
+
+
+def foreign(config: dict[str, Any], entry: str) -> dict[str, Any]:
+    Path(config["folder"], "config.yaml").write_text(FOREIGN.format(entry=entry))
+    return config
+
+
+@pytest.mark.parametrize(
+    ("validate", "cause"),
+    [
+        ("raise SystemExit('no data')", "SystemExit: no data"),
+        ("raise KeyError('mask\\udcff')", "KeyError: 'mask\\udcff'"),
+        ("error = KeyError('a'); error.add_note('b'); raise error", "KeyError: 'a'"),
+        ("return next(iter(()))", "RuntimeError: generator raised StopIteration"),
+    ],
+)
+def test_whatever_a_foreign_trainer_raises_is_its_trials_outcome(
+    actor: TrialActor, make: Make, tmp_path: Path, validate: str, cause: str
+) -> None:
+    entry = write_trainer(tmp_path, f"def validate(self, epoch):\n    {validate}\n")
+    actor.reset(foreign(make("foreign"), entry), None)
+    [outcome] = told(actor)
+    assert isinstance(outcome, Outcome)
+    assert (outcome.status, outcome.cause) == (Status.FAILED, cause)
+    assert outcome.error is not None
+    assert "in validate" in outcome.error
+
+
+def test_verdict_that_no_record_can_hold_fails_its_trial(
+    actor: TrialActor, make: Make, tmp_path: Path
+) -> None:
+    entry = write_trainer(
+        tmp_path,
+        "def judge(self, history):\n"
+        "    step = np.int64(0) if history else None\n"
+        "    verdict = Divergence(cause='exploded', epoch=0, step=step, message='x')\n"
+        "    return Diverged(verdict) if history else None\n",
+        "from sweep.record import Divergence\nfrom sweep.trainer.guard import Diverged",
+    )
+    actor.reset(foreign(make("foreign"), entry), None)
+    [_, outcome] = told(actor)
+    assert isinstance(outcome, Outcome)
+    assert outcome.cause == "TypeError: Object of type int64 is not JSON serializable"
+
+
+def test_function_that_was_pruned_leaves_its_worker_to_the_next_trial(
+    actor: TrialActor, make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = threading.active_count()
+    file = tmp_path / "plain.py"
+    file.write_text(
+        "def train(config, trial):\n    try:\n        for epoch in range(trial.epochs):\n"
+        "            trial.report(epoch, 0.5)\n    finally:\n        1 / 0\n"
+    )
+    actor.reset(foreign(make("pruned"), f"{file}:train"), None)
+    assert not isinstance(actor.train()[MESSAGE], Outcome)
+    actor.reset(make("next"), None)
+    assert threading.active_count() == before
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    assert status(actor) is Status.COMPLETED

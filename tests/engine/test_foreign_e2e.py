@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
-from tests.trainer.foreign import TRAINER
+from foreign import TRAINER
 
 BAD = """\
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from foreign import trial, write_trainer
 
 from sweep.errors import TrainerError
 from sweep.record import EpochMetrics, Status
 from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.fit import fit
-from tests.trainer.foreign import trial, write_trainer
 
 VALIDATE = "def validate(self, epoch):\n    return {}\n"
 LOSS = """\

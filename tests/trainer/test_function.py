@@ -12,9 +12,10 @@ from textwrap import indent
 from typing import Any
 
 import pytest
+from foreign import trial
 
 from sweep.errors import InputError, SweepError, TrainerError
-from sweep.record import EpochMetrics, Outcome, Status
+from sweep.record import Cause, EpochMetrics, Outcome, Stage, Status
 from sweep.store.layout import TrialPaths
 from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.entry import load_entry
@@ -22,7 +23,6 @@ from sweep.trainer.fit import epochs as trained
 from sweep.trainer.fit import fit
 from sweep.trainer.inverted import Inverted, TrialStopped
 from sweep.trainer.trunk import Trunk
-from tests.trainer.foreign import trial
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "function_trainer.py"
 
@@ -354,3 +354,81 @@ def test_settings_and_options_that_a_function_does_not_look_at_are_told(tmp_path
 
 def test_errors_of_trainers_are_of_the_family_that_commands_tell_in_words() -> None:
     assert issubclass(TrainerError, SweepError)
+
+
+# The guard, for who asks for it.
+
+GUARDED = """\
+model = torch.nn.Linear(2, 1)
+guard = trial.guard(model, torch.optim.{optimizer}(model.parameters(), lr=0.01))
+state = trial.checkpoint.load() or {{"epoch": -1}}
+if "model" in state:
+    model.load_state_dict(state["model"])
+for epoch in range(state["epoch"] + 1, trial.epochs):
+    for step in range(3):
+        fit = (model(torch.randn(4, 2)) - 1).square().mean()
+        broken = fit * float("nan" if (epoch, step) == {broken} else 1)
+        {step}
+    trial.checkpoint.save({{"epoch": epoch, "model": model.state_dict()}})
+    trial.report(epoch, {dice}, own=epoch)
+"""
+STEP = "guard.step(broken, {'fit': fit, 'broken': broken})"
+
+
+def guarded(
+    folder: Path,
+    step: str = STEP,
+    broken: str = "(1, 2)",
+    optimizer: str = "SGD",
+    dice: str = "dice=0.5",
+) -> str:
+    body = GUARDED.format(step=step, broken=broken, optimizer=optimizer, dice=dice)
+    return write_function(folder, body)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        STEP,
+        f"try:\n            {STEP}\n        except Exception:\n            pass",  # told later
+    ],
+)
+def test_guarded_function_ends_in_the_step_that_broke_with_the_term(
+    tmp_path: Path, step: str
+) -> None:
+    told, outcome = history(guarded(tmp_path, step), checkpoint=Checkpoints(tmp_path))
+    verdict = outcome.divergence
+    assert verdict is not None
+    assert (verdict.cause, verdict.stage, verdict.term) == (Cause.NONFINITE, Stage.LOSS, "broken")
+    assert (verdict.epoch, verdict.step) == (1, 2)
+    assert verdict.diagnosis is not None
+    assert verdict.diagnosis.setting == "optimizer.lr"
+    assert len(told) == 1
+    assert (told[0]["steps"], told[0]["metrics"]) == (3, {"own": 0.0})
+    assert told[0]["terms"].keys() == {"fit", "broken"}
+    assert told[0]["train_loss"] == told[0]["terms"]["broken"]
+
+
+def test_guarded_function_that_goes_on_is_bit_for_bit_the_whole_one(tmp_path: Path) -> None:
+    entry = guarded(tmp_path, broken="None")
+    whole, _ = history(entry)
+    session = trained(trial(entry, epochs=4), checkpoint=Checkpoints(tmp_path))
+    next(session)
+    next(session)
+    session.close()
+    resumed, outcome = history(entry, checkpoint=Checkpoints(tmp_path))
+    assert outcome.status is Status.COMPLETED
+    assert resumed == whole
+
+
+def test_guarded_function_that_unlearns_has_collapsed(tmp_path: Path) -> None:
+    entry = guarded(tmp_path, broken="None", dice="dice=0.5 if epoch < 1 else 0.0")
+    told, outcome = history(entry, epochs=9)
+    assert outcome.divergence is not None
+    assert outcome.divergence.cause is Cause.COLLAPSED
+    assert len(told) == 3
+
+
+def test_guard_refuses_an_optimizer_whose_steps_it_cannot_look_at(tmp_path: Path) -> None:
+    with pytest.raises(TrainerError, match="train: its optimizer, a LBFGS, evaluates the loss"):
+        history(guarded(tmp_path, optimizer="LBFGS"))

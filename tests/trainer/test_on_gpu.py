@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from foreign import trial as foreign_trial
+from foreign import write_trainer
 
 from sweep.record import Cause, EpochMetrics, Outcome, Stage, Status
 from sweep.spec.settings import TrialSettings
@@ -16,8 +18,6 @@ from sweep.store.layout import TrialPaths
 from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.fit import epochs, fit
 from sweep.trainer.trunk import Trunk
-from tests.trainer.foreign import trial as foreign_trial
-from tests.trainer.foreign import write_trainer
 
 MakeTrial = Callable[..., TrialSettings]
 GPU = "trainer.device=cuda"

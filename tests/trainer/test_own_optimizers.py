@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import math
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from foreign import trial, write_trainer
 
 from sweep.errors import TrainerError
 from sweep.record import Cause, EpochMetrics, Stage, Status
@@ -21,7 +23,6 @@ from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.entry import load_entry
 from sweep.trainer.fit import fit
 from sweep.trainer.optimizers import takes_flag
-from tests.trainer.foreign import trial, write_trainer
 
 AFTER = "def __init__(self, settings):\n    super().__init__(settings)\n    {}\n"
 HOOK = "def build_optimizer(self):\n    return {}\n"
@@ -392,3 +393,17 @@ def test_schedule_that_would_be_lost_or_not_act_is_refused_in_words(
     sentence = refusal(tmp_path, AFTER.format(line), "from torch.optim import lr_scheduler as s")
     assert sentence.startswith("mine.py:Mine: ")
     assert said in sentence
+
+
+def test_checkpoint_without_the_rates_that_groups_began_with_is_gone_on_from(
+    tmp_path: Path,
+) -> None:
+    """Version 0.1 kept none."""
+    entry = write_trainer(tmp_path)
+    whole: Any = load_entry(entry)(trial(entry))  # type: ignore[call-arg, arg-type]
+    whole.run_epoch(0)
+    state = copy.deepcopy(whole.state_dict())
+    del state["optimizer"]["param_groups"][0]["initial_lr"]
+    resumed: Any = load_entry(entry)(trial(entry))  # type: ignore[call-arg, arg-type]
+    resumed.load_state_dict(state)
+    assert resumed.run_epoch(1).learning_rate == whole.run_epoch(1).learning_rate
