@@ -47,9 +47,10 @@ def correlations(results: Results) -> dict[str, tuple[float, float]]:
     Constant parameters, and those whose values have no order, are left out.
     """
     found = {}
-    dice = [results.dice[record.trial_id] for record in results.ranked_inside]
     for name in results.varied:
-        values = [record.parameters[name] for record in results.ranked_inside]
+        records = results.acting(results.ranked_inside, name)
+        dice = [results.dice[record.trial_id] for record in records]
+        values = [record.parameters[name] for record in records]
         if len({repr(value) for value in values}) < 2 or any(
             not isinstance(value, int | float) for value in values
         ):
@@ -74,7 +75,7 @@ def _finding(results: Results) -> str:
         f"Strongest trend: Dice {direction} with {name} (Spearman's ρ = {rho:+.2f}".replace(
             "-", "−"
         )
-        + f" over {len(results.ranked_inside)} trials, p = {corrected:.2g} corrected for "
+        + f" over {len(results.acting(results.ranked_inside, name))} trials, p = {corrected:.2g} corrected for "
         f"{len(found)} parameters): {verdict}."
     )
 
@@ -99,6 +100,7 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
         place = {"row": n // columns + 1, "col": n % columns + 1}
         axis = results.axes[name]
         for state, records in groups.items():
+            records = results.acting(records, name)
             if records:
                 y = [results.dice.get(record.trial_id, floor) for record in records]
                 figure.add_trace(_dots(axis, state, records, y, first=n == 0), **place)

@@ -15,6 +15,7 @@ from sweep.engine.cluster import cluster
 from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
 from sweep.engine.monitoring import Monitoring
+from sweep.engine.refusals import with_cure
 from sweep.engine.site import Site
 from sweep.engine.tally import Tally
 from sweep.errors import SweepError, SweepFailed
@@ -119,7 +120,8 @@ def execute(
             except SweepError:
                 raise
             except Exception as error:
-                raise SweepFailed(f"Ray broke down: {last_line(error)}; more in {log}") from error
+                told = with_cure(f"Ray broke down: {last_line(error)}", error)
+                raise SweepFailed(f"{told} (more in {log})") from error
         if scheduler.failure is not None:  # told in Ray's last step
             raise scheduler.failure
         # Ray ends by itself on a SIGUSR1, as some clusters send before they take a machine back.

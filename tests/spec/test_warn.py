@@ -94,8 +94,8 @@ def test_a_sound_sweep_gives_no_warning() -> None:
          "early-stopped and diverged ones; `tpe` learns from all"),
         ({"searcher": "cmaes", "space": {"loss.warmup_epochs": {"randint": [2, 9]},
                                          "trainer.batch_size": {"choice": [1, 2]}}},
-         "`searcher: cmaes` searches numbers; the listed values of `trainer.batch_size` are left to "
-         "a TPE for each"),
+         "`searcher: cmaes` searches numbers; the listed values of `trainer.batch_size` are "
+         "left to a TPE for each"),
         ({"searcher": "random", "time_budget": "1h"},
          "most trials come to the first rung before the first of them goes on (`scheduler.pause`), "
          "so where `time_budget` ends the sweep, none may have trained to its end; `pause: false` "
