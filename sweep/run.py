@@ -235,13 +235,17 @@ def prepare_data(spec: SweepSpec, console: Console) -> None:
     """Read and normalise the data once, before any trial asks for it; warn of what it shows."""
     from sweep.console.words import print_warnings
     from sweep.data.outlines import outline_warnings
-    from sweep.spec.warn import largest_loss
+    from sweep.spec.warn import largest_loss, largest_sizes, size_warnings
     from sweep.trainer.kinds import make_ready
 
     with told_or_shown(console, PREPARING[spec.trainer.kind]) as tell:
         data = make_ready(spec, tell)
     if data is not None:
         print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
+        if spec.data.source != "shapes":  # of which the settings told it
+            side = max(max(sample.label.shape) for sample in data.training)
+            batch, patch = largest_sizes(spec)
+            print_warnings(size_warnings(batch, len(data.training), patch, side))
 
 
 def look_at_nodes(spec: SweepSpec, site: Site, console: Console, *, verbose: bool) -> None:

@@ -69,14 +69,15 @@ def _finding(results: Results) -> str:
     name = max(found, key=lambda key: abs(found[key][0]))
     rho, p = found[name]
     corrected = min(1.0, p * len(found))
+    trials = len(results.acting(results.ranked_inside, name))
     verdict = "a trend" if corrected < 0.05 else "no more than chance would show"
     direction = "rises" if rho > 0 else "falls"
     return (
         f"Strongest trend: Dice {direction} with {name} (Spearman's ρ = {rho:+.2f}".replace(
             "-", "−"
         )
-        + f" over {len(results.acting(results.ranked_inside, name))} trials, p = {corrected:.2g} corrected for "
-        f"{len(found)} parameters): {verdict}."
+        + f" over {trials} trials, p = {corrected:.2g} corrected for {len(found)} parameters):"
+        f" {verdict}."
     )
 
 

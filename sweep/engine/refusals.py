@@ -77,8 +77,8 @@ def _of_silence() -> str:
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE:
         return (
-            f"{folder} has {free // 2**20} MiB left: make room there, or let RAY_TMPDIR name another"
-            " folder"
+            f"{folder} has {free // 2**20} MiB left: make room there, or let RAY_TMPDIR name"
+            " another folder"
         )
     return (
         "one of its processes died or had no time: is memory free (`free -h`), are limits set"

@@ -32,6 +32,8 @@ def nnunet_commands(settings: TrialSettings, config: Path) -> list[str]:
         *_environment(settings, config),
         "# Stop here if this names another file that nnU-Net would take for the trainer:",
         "python -m sweep.nnunet.copies",
+        "# or if this says that nnU-Net's commands cannot start:",
+        "python -m sweep.nnunet.importable",
         *_training(settings, folds),
         *_finding(settings, folds),
         "# Predict images of the same kind (INPUT and OUTPUT are folders):",

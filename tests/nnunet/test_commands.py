@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from sweep.errors import InputError
+from sweep.nnunet import importable
 from sweep.nnunet.commands import as_comment, nnunet_commands
 from sweep.nnunet.copies import EXT_TRAINER
 from sweep.spec.machine import Machine
@@ -38,10 +40,11 @@ def test_commands_train_every_fold_with_our_trainer_and_this_file(
     ]
     assert lines[5] == "python -m sweep.nnunet.copies"
     what = "-tr nnUNetTrainerGeometric -p nnUNetResEncUNetMPlans"
-    assert lines[6:11] == [
+    assert lines[6] == "python -m sweep.nnunet.importable"
+    assert lines[7:12] == [
         f"nnUNetv2_train 502 3d_fullres {fold} {what} --npz" for fold in range(5)
     ]
-    assert lines[11:] == [
+    assert lines[12:] == [
         f"nnUNetv2_find_best_configuration 502 -c 3d_fullres {what} -f 0 1 2 3 4",
         f"nnUNetv2_predict -i INPUT -o OUTPUT -d 502 -c 3d_fullres {what} -f 0 1 2 3 4",
     ]
@@ -75,8 +78,27 @@ def test_folds_are_those_of_the_datasets_own_splits(tmp_path: Path) -> None:
     assert sum(line.startswith("nnUNetv2_train") for line in lines) == 1
     every = TrialSettings.model_validate({"trainer": TRAINER | {"fold": "all"}})
     lines = [line for line in nnunet_commands(every, Path("best.yaml")) if line[0] != "#"]
-    assert shlex.split(lines[6])[3] == "all"
+    assert shlex.split(lines[7])[3] == "all"
     assert not any("find_best" in line for line in lines)
+
+
+def test_torchvision_that_does_not_import_is_told_with_the_one_that_would(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(name: str) -> None:
+        raise RuntimeError(f"operator {name}::nms does not exist")
+
+    versions = {"torch": "2.13.0+cpu", "torchvision": "0.28.0"}
+    monkeypatch.setattr(importable, "version", versions.__getitem__)
+    monkeypatch.setattr(importable.importlib, "import_module", broken)
+    with pytest.raises(InputError) as caught:
+        importable.must_import()
+    assert str(caught.value) == (
+        "torchvision: nnU-Net's commands import torchvision, which fails (operator torchvision::nms "
+        "does not exist): install the one that belongs to torch 2.13.0+cpu: pip install "
+        "--force-reinstall --no-deps --index-url https://download.pytorch.org/whl/cpu "
+        "torchvision==0.28.0"
+    )
 
 
 def test_device_of_the_trial_is_that_of_the_commands() -> None:
