@@ -71,7 +71,7 @@ def heard_or_not(*, tell: bool) -> Iterator[None]:
             quiet.write(f"warning: standard output is gone ({reason}): going on without it\n")
             quiet.flush()
 
-    sys.stdout, sys.stderr = Outlet(out, lost), quiet  # type: ignore[assignment]
+    sys.stdout, sys.stderr = Outlet(out, lost), quiet
     try:
         yield
         sys.stdout.flush()

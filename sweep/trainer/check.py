@@ -63,15 +63,11 @@ def _entry_mistakes(entry: str) -> Iterator[Mistake]:
         if not Path(where).is_file():
             yield Mistake(f"{where} is no file", key="trainer.entry")
             return
-        source: Path | None = Path(where)
-    else:
-        if find_spec(package := where.partition(".")[0]) is None:
-            yield Mistake(f"the package {package} is not installed", key="trainer.entry")
-            return
-        source = _source_of(where)
-        if source is None:
-            return  # a namespace, a compiled module: the import will tell
-    yield from _source_mistakes(source, name)
+        yield from _source_mistakes(Path(where), name)
+    elif find_spec(package := where.partition(".")[0]) is None:
+        yield Mistake(f"the package {package} is not installed", key="trainer.entry")
+    elif (source := _source_of(where)) is not None:  # else compiled: the import will tell
+        yield from _source_mistakes(source, name)
 
 
 def _source_of(module: str) -> Path | None:
