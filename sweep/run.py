@@ -246,7 +246,7 @@ def prepare_data(spec: SweepSpec, console: Console) -> SweepSpec:
     from sweep.console.words import print_warnings
     from sweep.data.outlines import outline_warnings
     from sweep.spec.moved import PLACES
-    from sweep.spec.warn import largest_loss
+    from sweep.spec.warn import largest_loss, largest_sizes, size_warnings
     from sweep.trainer.kinds import make_ready, pinned
 
     with told_or_shown(console, PREPARING[spec.trainer.kind]) as tell:
@@ -254,6 +254,10 @@ def prepare_data(spec: SweepSpec, console: Console) -> SweepSpec:
     if data is not None:
         print_warnings(data.warnings)
         print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
+        if spec.data.source != "shapes":  # of which the settings told it
+            side = max(max(sample.label.shape) for sample in data.training)
+            batch, patch = largest_sizes(spec)
+            print_warnings(size_warnings(batch, len(data.training), patch, side))
     return spec if spec.space.keys() & PLACES else pinned(spec, data)
 
 

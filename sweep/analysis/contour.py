@@ -63,7 +63,8 @@ def smoothed(x: Floats, y: Floats, values: Floats) -> Surface:
 def dice_contour(results: Results) -> Exhibit:
     """The objective, smoothed, over the two most important parameters, with its trials."""
     names = by_importance(results)[:2]
-    drawable = len(names) == 2 and len(results.ranked_inside) >= LEAST_TRIALS
+    drawn = results.acting(results.ranked_inside, *names)
+    drawable = len(names) == 2 and len(drawn) >= LEAST_TRIALS
     figure, finding = _figure(results, names) if drawable else (None, _too_little(results))
     return Exhibit(
         name="contour",
@@ -88,11 +89,12 @@ def _too_little(results: Results) -> str:
 
 def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
     x_axis, y_axis = (results.axes[name] for name in names)
+    records = results.acting(results.ranked_inside, *names)
     x, y = (
-        np.array([axis.position(record.parameters[axis.name]) for record in results.ranked_inside])
+        np.array([axis.position(record.parameters[axis.name]) for record in records])
         for axis in (x_axis, y_axis)
     )
-    values = np.array([results.values[record.trial_id] for record in results.ranked_inside])
+    values = np.array([results.values[record.trial_id] for record in records])
     surface, objective = smoothed(x, y, values), results.objective
     figure = go.Figure(
         go.Contour(
@@ -111,8 +113,7 @@ def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
         x=[x[n] for n in shown],
         y=[y[n] for n in shown],
         text=[
-            f"{results.ranked_inside[n].trial_id}: {objective.short} {objective.text(values[n])}"
-            for n in shown
+            f"{records[n].trial_id}: {objective.short} {objective.text(values[n])}" for n in shown
         ],
         mode="markers",
         marker={"size": 7, "color": "#ffffff", "line": {"color": INK, "width": 1}},

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from sweep.analysis.axes import is_number
 from sweep.errors import ResultsError
 from sweep.record import ParameterValue, TrialRecord
+from sweep.spec.inactive import idle_in_trial
 from sweep.spec.presets import PRESETS
 from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import run_ending_keys, value_of
+from sweep.spec.tree import value_of
 from sweep.spec.wording import findings_of
 from sweep.store.layout import Layout
 from sweep.store.read import read_sweep
@@ -34,13 +35,26 @@ def read_spec(folder: Path) -> SweepSpec:
         raise ResultsError(f"{Layout(folder).sweep_yaml}: {key}: {first.message}") from error
 
 
-def read_replaying_spec(folder: Path) -> SweepSpec | None:
-    """The same of a sweep that answers by replay; None, at little cost, for any other."""
-    space = read_sweep(folder).get("space")
-    if not isinstance(space, dict) or not run_ending_keys() & space.keys():
+def read_spec_if_whole(folder: Path) -> SweepSpec | None:
+    """The same; None where its sweep.yaml is none that this version can read as one."""
+    try:
+        return read_spec(folder)
+    except ResultsError:
         return None
-    spec = read_spec(folder)
-    return spec if spec.replayed else None
+
+
+def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
+    """The searched parameters that act on nothing in a trial: momentum beside AdamW.
+
+    Those that are replayed do not count: what they would have done is told elsewhere.
+    """
+    if spec is None:
+        return frozenset()
+    try:
+        names = idle_in_trial(lambda key: setting_of(spec, record, key))
+    except (LookupError, AttributeError, TypeError):  # a setting of another kind of trainer or old
+        return frozenset()
+    return names & spec.drawn.keys()
 
 
 def setting_of(spec: SweepSpec, record: TrialRecord, key: str) -> ParameterValue:

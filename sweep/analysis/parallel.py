@@ -14,6 +14,8 @@ from sweep.analysis.style import LIGHT_TO_DARK, finished, thinned
 from sweep.record import Status, TrialRecord
 
 MOST_LINES = 300
+NO_EFFECT = -0.12
+"""Where lines cross the axis of a parameter that acts on nothing in their trials."""
 BEST_SHARE = 0.25
 LEAST_TRIALS = 8
 
@@ -42,7 +44,10 @@ def _finding(results: Results) -> str:
     best = results.ranked_inside[: max(1, round(BEST_SHARE * len(results.ranked_inside)))]
     if len(results.ranked_inside) < LEAST_TRIALS or not results.varied:
         return f"{len(results.ranked_inside)} trials with a result: too few for a pattern."
-    spans = {name: _span(results, name, best) for name in results.varied}
+    varied = [name for name in results.varied if len(results.acting(best, name)) == len(best)]
+    if not varied:
+        return "The best trials have no parameter in common that acts in all of them."
+    spans = {name: _span(results, name, best) for name in varied}
     name = min(spans, key=lambda key: spans[key])
     values = sorted((record.parameters[name] for record in best), key=results.axes[name].position)
     low, high = words(values[0]), words(values[-1])
@@ -50,7 +55,7 @@ def _finding(results: Results) -> str:
     places = [results.axes[name].position(value) for value in values]
     others = [
         results.axes[name].position(record.parameters[name])
-        for record in results.ranked_inside[len(best) :]
+        for record in results.acting(results.ranked_inside[len(best) :], name)
     ]
     inside = sum(places[0] <= place <= places[-1] for place in others)
     return (
@@ -66,6 +71,19 @@ def _span(results: Results, name: str, records: Sequence[TrialRecord]) -> float:
     return max(places) - min(places)
 
 
+def _place(results: Results, name: str, record: TrialRecord) -> float:
+    """Where a line crosses an axis: below it where the parameter acts on nothing in the trial."""
+    if not results.acting([record], name):
+        return NO_EFFECT
+    return results.axes[name].position(record.parameters[name])
+
+
+def ticks_of(results: Results, name: str, shown: Sequence[TrialRecord]) -> list[tuple[float, str]]:
+    """The ticks of an axis, with one for trials in which the parameter acts on nothing."""
+    all_act = len(results.acting(shown, name)) == len(shown)
+    return [*([] if all_act else [(NO_EFFECT, "no effect")]), *results.axes[name].ticks]
+
+
 def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]) -> go.Figure:
     short = short_names(results.parameters)
     objective = results.objective
@@ -77,10 +95,13 @@ def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]
     dimensions: list[dict[str, Any]] = [
         {
             "label": short[name],
-            "values": [results.axes[name].position(r.parameters[name]) for r in shown],
-            "tickvals": [position for position, _ in results.axes[name].ticks],
-            "ticktext": [text for _, text in results.axes[name].ticks],
-            "range": results.axes[name].span,
+            "values": [_place(results, name, record) for record in shown],
+            "tickvals": [position for position, _ in ticks_of(results, name, shown)],
+            "ticktext": [text for _, text in ticks_of(results, name, shown)],
+            "range": [
+                min(results.axes[name].span[0], *(_place(results, name, r) for r in shown)),
+                results.axes[name].span[1],
+            ],
         }
         for name in names
     ]

@@ -20,7 +20,7 @@ from sweep.analysis.columns import (
     test_columns,
 )
 from sweep.analysis.confirmation import confirmation
-from sweep.analysis.effective import read_replaying_spec
+from sweep.analysis.effective import idle, read_spec_if_whole
 from sweep.analysis.enough import enough_columns, enough_words
 from sweep.analysis.held_out import cases_frame, held_out
 from sweep.analysis.replay import Tradeoff, tradeoff
@@ -74,7 +74,8 @@ def ranking_frame(
     Args:
         records: of one sweep; unfinished trials are passed over.
         parameters: dotted names of the searched parameters, in the order of their columns.
-        spec: of the sweep, where it answers for some of them by replay.
+        spec: of the sweep, if it is known: which parameters act on nothing in a trial, and are
+            empty there, and what is answered for by replay.
 
     Returns:
         Columns `columns_of`; ``preset`` where any trial is one; ``delta_PRESET``, the objective
@@ -109,7 +110,14 @@ def ranking_frame(
         columns |= confirmed_columns(ranked, confirmed)
     if (tested := held_out(records, [record.trial_id for record in ranked])) is not None:
         columns |= test_columns(ranked, tested)
-    own = {name: [record.parameters.get(name) for record in ranked] for name in parameters}
+    without = [idle(spec, record) for record in ranked]
+    own = {
+        name: [
+            None if name in idle_ones else record.parameters.get(name)
+            for record, idle_ones in zip(ranked, without, strict=True)
+        ]
+        for name in parameters
+    }
     for name, values in (own | enough_columns(ranked, spec)).items():
         columns.setdefault(name, parameter_column(values))
     return pd.DataFrame(columns)
@@ -153,7 +161,7 @@ def write_ranking(folder: Path) -> Ranking:
     """
     layout = Layout(folder)
     records = read_records(folder)
-    spec = read_replaying_spec(folder)
+    spec = read_spec_if_whole(folder)
     frame = ranking_frame(records, read_parameter_names(folder), spec)
     atomic_write_text(layout.ranking_csv, frame.to_csv(index=False, lineterminator="\n"))
     repeated = replicates_frame(records, list(frame["trial_id"]))
@@ -166,7 +174,7 @@ def write_ranking(folder: Path) -> Ranking:
     text = best_yaml(folder, frame, layout.best_yaml)
     if text is not None:
         atomic_write_text(layout.best_yaml, text)
-    patience = tradeoff(spec, records) if spec else None
+    patience = tradeoff(spec, records) if spec and spec.replayed else None
     return Ranking(frame, winner(frame), records, patience)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sweep.analysis.axes import Axis, make_axis
 from sweep.analysis.confirmation import Confirmation, confirmation
-from sweep.analysis.effective import number_of, rampup_end, read_spec, setting_of
+from sweep.analysis.effective import idle, number_of, rampup_end, read_spec, setting_of
 from sweep.analysis.held_out import HeldOut, held_out
 from sweep.analysis.ranking import ranking_frame
 from sweep.analysis.rates import Exposure
@@ -172,6 +172,14 @@ class Results:
             for name in self.spec.drawn
             if len({repr(record.parameters[name]) for record in self.inside}) > 1
         ]
+
+    @cached_property
+    def _idle(self) -> Mapping[str, frozenset[str]]:
+        return {record.trial_id: idle(self.spec, record) for record in self.records}
+
+    def acting(self, records: Sequence[TrialRecord], *names: str) -> list[TrialRecord]:
+        """Those of ``records`` in which each of these parameters acts on something."""
+        return [record for record in records if not self._idle[record.trial_id] & {*names}]
 
     def setting(self, record: TrialRecord, key: str) -> ParameterValue:
         """What a trial had for the setting ``key``: searched, of its preset, or the sweep's."""

@@ -50,9 +50,10 @@ def correlations(results: Results) -> dict[str, tuple[float, float]]:
     Constant parameters, and those whose values have no order, are left out.
     """
     found = {}
-    reached = [results.values[record.trial_id] for record in results.ranked_inside]
     for name in results.varied:
-        values = [record.parameters[name] for record in results.ranked_inside]
+        records = results.acting(results.ranked_inside, name)
+        reached = [results.values[record.trial_id] for record in records]
+        values = [record.parameters[name] for record in records]
         if len({repr(value) for value in values}) < 2 or any(
             not isinstance(value, int | float) for value in values
         ):
@@ -71,13 +72,14 @@ def _finding(results: Results) -> str:
     name = max(found, key=lambda key: abs(found[key][0]))
     rho, p = found[name]
     corrected = min(1.0, p * len(found))
+    trials = len(results.acting(results.ranked_inside, name))
     verdict = "a trend" if corrected < 0.05 else "no more than chance would show"
     direction = "rises" if rho > 0 else "falls"
     strength = f"{rho:+.2f}".replace("-", "−")
     return (
         f"Strongest trend: {results.objective.short} {direction} with {name} (Spearman's ρ = "
-        f"{strength} over {len(results.ranked_inside)} trials, {_p_words(corrected)} corrected for "
-        f"{len(found)} parameters): {verdict}."
+        f"{strength} over {trials} trials, {_p_words(corrected)} corrected for {len(found)}"
+        f" parameters): {verdict}."
     )
 
 
@@ -105,6 +107,7 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
         place = {"row": n // columns + 1, "col": n % columns + 1}
         axis = results.axes[name]
         for state, records in groups.items():
+            records = results.acting(records, name)
             if records:
                 y = [results.values.get(record.trial_id, edge) for record in records]
                 dots = _dots(axis, state, records, y, results.objective)

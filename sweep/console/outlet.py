@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
 
@@ -61,7 +62,8 @@ def heard_or_not(*, tell: bool) -> Iterator[None]:
     """
     before = sys.stdout, sys.stderr
     # A stream that was closed before the start (`>&-`) is None.
-    out, err = (stream or open(os.devnull, "w", encoding="utf-8") for stream in before)  # noqa: SIM115, PTH123
+    null = Path(os.devnull)
+    out, err = (stream or null.open("w", encoding="utf-8") for stream in before)
     quiet = Outlet(err, lambda _: None)
 
     def lost(reason: str) -> None:

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from sweep.codebase import PACKAGE
+from sweep.engine.refusals import cure_for, with_cure
 from sweep.errors import InputError, SweepFailed
 from sweep.record import last_line
+from sweep.spec.cpus import usable_cpus
 
 ONLY_LOCAL = ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 """Ray's switch between one machine and a cluster, named after where it is off by default.
@@ -31,7 +33,7 @@ ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a worker that changes folder breaks relative paths
     "RAY_AUTH_MODE": "token",  # the default, but unset it is announced at every start
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our store records; CSV, JSON and TB copies cost
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: see `Interruption`
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: see `sweep.engine.execute`
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Ray's snapshots are never read
     "TUNE_MAX_PENDING_TRIALS_PG": "200",  # we propose no more than there is room for
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -86,8 +88,9 @@ def cluster(
                 )
             except Exception as error:
                 if address is not None:
-                    raise _refused(address, last_line(error)) from error
-                raise SweepFailed(f"Ray did not start: {last_line(error)}; see {log}") from error
+                    raise _refused(address, error) from error
+                told = with_cure(f"Ray did not start: {last_line(error)}", error)
+                raise SweepFailed(f"{told} (more in {log})") from error
         try:
             yield context.dashboard_url or None
         finally:
@@ -97,6 +100,7 @@ def cluster(
 def _private(dashboard: bool) -> dict[str, Any]:
     return {
         "address": "local",
+        "num_cpus": usable_cpus(),  # Ray sees no affinity, and of a quota below 1 no core at all
         # None starts one, and where that fails goes on without; True would fail.
         "include_dashboard": None if dashboard else False,
         "dashboard_host": "127.0.0.1",  # it lets whoever reaches it run code
@@ -143,14 +147,18 @@ def require_answer(address: str) -> None:
         with socket.create_connection((found[1], int(found[2])), timeout=SECONDS_TO_ANSWER):
             pass
     except (OSError, OverflowError) as error:
-        raise _refused(address, last_line(error)) from error
+        raise _refused(address, error) from error
 
 
-def _refused(address: str, why: str) -> InputError:
+def _refused(address: str, error: Exception) -> InputError:
+    usual = (
+        "`ray status` on its head node tells whether it is up, and it must have our auth token"
+        " (~/.ray/auth_token)"
+    )
+    listens = not isinstance(error, ConnectionRefusedError | TimeoutError)
+    cure = (cure_for(error) if listens else None) or usual
     return InputError.single(
-        f"no Ray cluster at {address} that takes us: {why}; `ray status` on its head node tells"
-        " whether it is up, and it must have our auth token (~/.ray/auth_token)",
-        key="--address",
+        f"cannot join the Ray cluster at {address}: {last_line(error)}; {cure}", key="--address"
     )
 
 

@@ -16,6 +16,7 @@ from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
 from sweep.engine.log import note
 from sweep.engine.monitoring import Monitoring
+from sweep.engine.refusals import with_cure
 from sweep.engine.site import Site
 from sweep.engine.tally import Tally
 from sweep.errors import SweepError, SweepFailed
@@ -125,7 +126,8 @@ def execute(
             except Exception as error:
                 note(log, error)
                 whose = "The sweep broke off" if error is door.failure else "Ray broke down"
-                raise SweepFailed(f"{whose}: {last_line(error)}; more in {log}") from error
+                told = with_cure(f"{whose}: {last_line(error)}", error)
+                raise SweepFailed(f"{told} (more in {log})") from error
         # Ray ends by itself on a SIGUSR1, as some clusters send before they take a machine back.
         over = conductor.finished
         if over and site.uri is not None:

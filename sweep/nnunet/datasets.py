@@ -92,14 +92,24 @@ def planned_mistakes(asked: NnunetTrainer, folder: Path) -> Iterator[Mistake]:
             f"must be {one_of(known)}, which are planned, but is `{asked.configuration}`{hint}",
             key="trainer.configuration",
         )
-    splits = folder / SPLITS_FILE
-    # Without the file nnU-Net deals five folds.
-    folds = len(read_json(splits)) if splits.is_file() else FOLDS
+    folds = number_of_folds(asked)
     if asked.fold != "all" and asked.fold >= folds:
         yield Mistake(
             f"must be below {folds}, the number of folds, or `all`, but is {asked.fold}",
             key="trainer.fold",
         )
+
+
+def number_of_folds(asked: NnunetTrainer) -> int:
+    """Of the preprocessed dataset's own splits; without them nnU-Net deals five.
+
+    Raises:
+        InputError: the file of the splits cannot be read.
+    """
+    folder = preprocessed_folder(asked)
+    splits = None if folder is None else folder / SPLITS_FILE
+    found = read_json(splits) if splits is not None and splits.is_file() else None
+    return len(found) if isinstance(found, list) else FOLDS
 
 
 def preprocessed_folder(asked: NnunetTrainer) -> Path | None:

@@ -42,7 +42,8 @@ def check_space(spec: SweepSpec, unsure: Unsure | None = None) -> Iterator[Findi
     unsure = unsure or Unsure()
     wrong = set()
     for key, distribution in spec.space.items():
-        if key.partition(".")[0] in unsure and key in setting_names() and key not in names_in(spec):
+        of_some_kind = key in setting_names() or key.startswith("trainer.options.")
+        if key.partition(".")[0] in unsure and of_some_kind and key not in names_in(spec):
             wrong.add(key)  # of another kind than the one that was put back
         elif not unsure.limits(key):
             for message in dict.fromkeys(_wrong_with(spec, key, distribution)):

@@ -17,7 +17,13 @@ from sweep.spec.network import NetworkSettings
 from sweep.spec.settings import EvaluationSettings, TrialSettings
 from sweep.spec.space import possible_values
 from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import Finding, setting_fields, setting_names, value_of
+from sweep.spec.tree import (
+    Finding,
+    after_switch_on_keys,
+    setting_fields,
+    setting_names,
+    value_of,
+)
 from sweep.spec.wording import shown
 
 Possible = Callable[[str], Iterable[Any]]
@@ -171,6 +177,33 @@ def inactive(possible: Possible) -> Iterator[tuple[str, Rule]]:
     for rule in RULES:
         if not rule.acts(possible):
             yield from ((key, rule) for key in rule.keys)
+
+
+def idle_in_trial(value: Callable[[str], Any]) -> frozenset[str]:
+    """The settings that act on nothing in one trial, by their dotted names.
+
+    A setting that makes others act counts only where it acts itself: without a patience it does not
+    matter where patience counts from, and then a warm-up of nothing does not either. Where the
+    warm-up lasts to the end, nothing of the geometric loss acts.
+
+    Args:
+        value: of the setting with a dotted name, in this trial.
+    """
+    idle = set[str]()
+    while True:
+        alive = [key for rule in RULES for key in rule.needs if key not in idle]
+        found = {
+            key
+            for rule in RULES
+            if not any(accepted(value(key)) for key, accepted in rule.needs.items() if key in alive)
+            for key in rule.keys
+        }
+        if found <= idle:
+            break
+        idle |= found
+    if value("loss.warmup_epochs") >= value("trainer.epochs"):
+        idle |= after_switch_on_keys() - {"loss.warmup_epochs", "loss.rampup_epochs"}
+    return frozenset(idle)
 
 
 def without_effect(

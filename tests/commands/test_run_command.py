@@ -327,7 +327,7 @@ def test_address_at_which_nobody_answers_is_refused_in_words(
         found = call("run", "tiny.yaml", "--address", "auto")
     for result in (given, found):
         assert result.exit_code == 2
-        assert f"--address: no Ray cluster at {address}" in result.stderr
+        assert f"--address: cannot join the Ray cluster at {address}" in result.stderr
     assert not (folder / "results").exists()
 
 

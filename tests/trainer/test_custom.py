@@ -178,7 +178,7 @@ def test_edited_file_is_loaded_anew(tmp_path: Path) -> None:
 
 
 def test_checking_looks_for_the_file_and_does_not_run_it(tmp_path: Path) -> None:
-    entry = write_trainer(tmp_path, "raise SystemExit('it was run')\n")
+    entry = write_trainer(tmp_path, "raise SystemExit('it was run')\nclass Mine: ...\n")
     assert check_trainer(trial(entry)) == []
     assert [str(m) for m in check_trainer(trial(f"{tmp_path}/none.py:Mine"))] == [
         f"trainer.entry: {tmp_path}/none.py is no file"

@@ -1,0 +1,94 @@
+"""A parameter that acts on nothing in a trial is empty there, and drawn in no figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.analysis.effective import idle
+from sweep.analysis.parallel import parallel_coordinates
+from sweep.analysis.ranking import ranking_frame
+from sweep.analysis.results import Results
+from sweep.analysis.slices import correlations
+from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
+from sweep.spec.sweep import SweepSpec
+
+SPEC = SweepSpec.model_validate(
+    {
+        "name": "x",
+        "searcher": "random",
+        "presets": ["baseline"],
+        "trainer": {"epochs": 30},
+        "space": {
+            "optimizer.name": {"choice": ["sgd", "adamw"]},
+            "optimizer.momentum": {"uniform": [0.5, 0.99]},
+            "loss.sqrt_epsilon": {"loguniform": [1e-8, 1e-2]},
+            "loss.warmup_epochs": {"randint": [0, 40]},
+        },
+    }
+)
+
+
+def trial(number: int, dice: float, preset: str | None = None, **changes: Any) -> TrialRecord:
+    parameters = {
+        "optimizer.name": "sgd",
+        "optimizer.momentum": 0.5 + 0.01 * number,
+        "loss.sqrt_epsilon": 1e-6,
+        "loss.warmup_epochs": 5,
+    } | {key.replace("__", "."): value for key, value in changes.items()}
+    return TrialRecord(
+        trial_id=f"t{number:04d}",
+        number=number,
+        parameters=parameters,
+        history=(EpochMetrics(epoch=0, val_dice=dice),),
+        outcome=Outcome(status=Status.COMPLETED),
+        preset=preset,
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (trial(0, 0.5), set()),
+        (trial(0, 0.5, optimizer__name="adamw"), {"optimizer.momentum"}),
+        (trial(0, 0.5, preset="baseline"), {"loss.sqrt_epsilon"}),  # patience counts from warm-up
+        (trial(0, 0.5, loss__warmup_epochs=30), {"loss.sqrt_epsilon"}),  # never switches on
+    ],
+)
+def test_what_acts_on_nothing_follows_from_the_other_settings(
+    record: TrialRecord, expected: set[str]
+) -> None:
+    assert idle(SPEC, record) == expected
+    assert idle(None, record) == set()
+
+
+def test_a_warmup_of_nothing_counts_only_where_patience_does() -> None:
+    without = SPEC.model_copy(
+        update={"early_stopping": SPEC.early_stopping.model_copy(update={"patience": None})}
+    )
+    baseline = trial(0, 0.5, preset="baseline")
+    assert idle(without, baseline) == {"loss.sqrt_epsilon", "loss.warmup_epochs"}
+
+
+def test_column_of_the_ranking_is_empty_where_the_parameter_does_nothing() -> None:
+    records = [trial(0, 0.9), trial(1, 0.8, optimizer__name="adamw")]
+    frame = ranking_frame(records, list(SPEC.space), SPEC)
+    assert frame["optimizer.momentum"].isna().tolist() == [False, True]
+    assert frame["loss.sqrt_epsilon"].isna().tolist() == [False, False]
+    assert ranking_frame(records, list(SPEC.space))["optimizer.momentum"].notna().all()
+
+
+def test_trend_is_that_of_the_trials_in_which_the_parameter_acts(tmp_path: Path) -> None:
+    acting = [trial(n, 0.5 + 0.01 * n) for n in range(12)]
+    idling = [trial(n, 0.9 - 0.01 * n, optimizer__name="adamw") for n in range(12, 24)]
+    rho, _ = correlations(Results(tmp_path, SPEC, tuple(acting)))["optimizer.momentum"]
+    assert rho == pytest.approx(1)
+    both = Results(tmp_path, SPEC, (*acting, *idling))
+    assert correlations(both)["optimizer.momentum"][0] == pytest.approx(1)
+    figure = parallel_coordinates(both).figure
+    assert figure is not None
+    axis = next(d for d in figure.data[0].dimensions if d.label == "momentum")
+    assert axis.ticktext[0] == "no effect"
+    assert sum(value < 0 for value in axis.values) == len(idling)
