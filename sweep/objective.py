@@ -59,12 +59,14 @@ class Objective:
         Raises:
             ValueError: it is not a metric and a mode.
         """
-        written = {"metric": values} if isinstance(values, str) else values or {}
+        if values is None:
+            return DICE
+        written = {"metric": values} if isinstance(values, str) else values
         metric = written.get("metric", VAL_DICE) if isinstance(written, Mapping) else None
         if isinstance(metric, str):
-            mode = written.get("mode") or BETTER.get(metric)
-            if mode in ("max", "min"):
-                return cls(metric, mode)
+            match written.get("mode") or BETTER.get(metric):
+                case "max" | "min" as mode:
+                    return cls(metric, mode)
         raise ValueError("`objective` must be a metric and a mode")
 
     def value(self, epoch: EpochMetrics) -> float | None:
