@@ -54,16 +54,19 @@ class Objective:
 
     @classmethod
     def of(cls, values: Any) -> Objective:
-        """From the ``objective`` of an effective spec; the default of one that has none.
+        """From the ``objective`` of a spec, its short form too; the default of one that has none.
 
         Raises:
             ValueError: it is not a metric and a mode.
         """
         if values is None:
             return DICE
-        match values:
-            case {"metric": str(metric), "mode": "max" | "min" as mode}:
-                return cls(metric, mode)
+        written = {"metric": values} if isinstance(values, str) else values
+        metric = written.get("metric", VAL_DICE) if isinstance(written, Mapping) else None
+        if isinstance(metric, str):
+            match written.get("mode") or BETTER.get(metric):
+                case "max" | "min" as mode:
+                    return cls(metric, mode)
         raise ValueError("`objective` must be a metric and a mode")
 
     def value(self, epoch: EpochMetrics) -> float | None:

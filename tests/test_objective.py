@@ -91,6 +91,28 @@ def test_only_a_dice_is_known_to_lie_between_0_and_1() -> None:
     assert HD95.worst is None
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (None, DICE),
+        ("hd95", HD95),
+        ({"metric": "hd95", "mode": "min"}, HD95),
+        ({"metric": "iou", "mode": None}, Objective("iou", "max")),
+        ({"mode": "max"}, DICE),
+    ],
+)
+def test_objective_of_a_results_folder_is_read_as_it_may_be_written(
+    values: object, expected: Objective
+) -> None:
+    assert Objective.of(values) == expected
+
+
+@pytest.mark.parametrize("values", [3, ["hd95"], {"metric": 3}, "loss", {"mode": "best"}])
+def test_what_is_no_objective_is_refused(values: object) -> None:
+    with pytest.raises(ValueError, match="must be a metric and a mode"):
+        Objective.of(values)
+
+
 def test_interval_of_scores_is_told_from_its_smaller_value_on() -> None:
     assert DICE.interval(0.1, 0.2) == (0.1, 0.2)
     assert HD95.interval(-5.0, -3.0) == (3.0, 5.0)

@@ -108,7 +108,10 @@ def _over_baseline(results: Results) -> str:
 
 def _without_winner(results: Results) -> str:
     diverged = len(results.diverged)
-    told = f"None of {len(results.ended)} ended trials has a result: {diverged} diverged."
+    silent = sum(record.status.has_result for record in results.ended)
+    told = f"None of {len(results.ended)} ended trials has a result: {diverged} diverged" + (
+        f", {silent} never measured {results.objective.label}." if silent else "."
+    )
     causes = sorted(explained(results.diverged), key=lambda group: -len(group.records))
     if not causes:
         return told

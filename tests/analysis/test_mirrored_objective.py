@@ -10,6 +10,7 @@ from synthetic import SPACE, SWEEP_YAML, drawn, results_of
 
 from sweep.analysis.confirmation import confirmation
 from sweep.analysis.exhibits import EXHIBITS
+from sweep.analysis.headline import headline
 from sweep.analysis.importance import importance_for_dice
 from sweep.analysis.ranking import ranking_frame
 from sweep.analysis.replay import tradeoff
@@ -109,3 +110,14 @@ def test_every_figure_is_drawn_in_words_and_signs_of_the_metric(objective: Objec
     colours = parallel.figure.data[0].line
     assert colours.cmin == objective.turned(edge)
     assert colours.cmax == max(found.scores.values())
+
+
+def test_sweep_that_never_measured_its_metric_says_so() -> None:
+    found = results(DOWN, count=4)
+    silent = [
+        replace(r, history=tuple(replace(e, metrics={}) for e in r.history)) for r in found.records
+    ]
+    ended = sum(record.status.has_result for record in silent)
+    told = headline(replace(found, records=tuple(silent)))
+    assert told.startswith(f"None of 4 ended trials has a result: {4 - ended} diverged, {ended} ")
+    assert f"{ended} never measured loss." in told
