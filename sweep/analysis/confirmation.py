@@ -162,7 +162,8 @@ def _measured(one: Finalist, by_fold: bool) -> Finalist:
 
 
 def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> Confirmation:
-    worth = WORTH * max((one.mean for one in measured if one.scores), default=0.0)
+    best = max((one.mean for one in measured if one.scores), default=0.0)
+    worth = WORTH * best if best > 0 else -math.inf  # of what lies below 0 there is no share
     least = min((o.diverged for o in measured if o.scores and o.mean >= worth), default=0)
     ranked = sorted(measured, key=lambda one: _place(one, least))
     first = [one for one in ranked if one.scores and one.diverged <= least]
