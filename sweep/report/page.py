@@ -84,7 +84,7 @@ def page(results: Results, *, reload: float | None = None) -> str:
             head=head,
             confirmed=[] if confirmed is None else rows[:confirmed],
             confirmed_order=ORDER_CONFIRMED,
-            order=ORDER if confirmed is None else ORDER_OTHERS,
+            order=_order(results, confirmed),
             top=others[:TOP],
             rows=others if len(others) > TOP else [],
             unfinished=len(results.records) - len(results.ended),
@@ -99,6 +99,13 @@ def page(results: Results, *, reload: float | None = None) -> str:
             script=Markup(_asset("page.js")),
         )
     )
+
+
+def _order(results: Results, confirmed: int | None) -> str:
+    """Of the rows that no other table has: all of them, or those that were not confirmed."""
+    if confirmed is not None:
+        return ORDER_OTHERS
+    return ORDER if results.confirmation is None else ORDER_CONFIRMED
 
 
 @cache
