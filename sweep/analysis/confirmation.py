@@ -5,7 +5,9 @@ Dice, and so is an optimistic draw.
 
 Divergence is a gate of its own. A diverged replicate has no Dice: any number in its place would
 drown the others. Instead a finalist ranks behind those of which fewer replicates diverged, whatever
-its mean over the others is, and only those with the fewest are compared.
+its mean over the others is, and only those with the fewest are compared. One exception: what
+reaches less than `WORTH` of the best mean is put before nobody in this way, since a network that
+has learnt nothing diverges least of all.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ from dataclasses import dataclass, replace
 
 from sweep.analysis.contest import Block, Contest, folds_of, interval, mean_of
 from sweep.record import Status, TrialRecord
+
+WORTH = 0.5
+"""Share of the highest mean below which a finalist gains nothing by not having diverged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +66,6 @@ class Finalist:
     def count(self, status: Status) -> int:
         return sum(replicate.status is status for replicate in self.replicates)
 
-    @property
-    def place(self) -> tuple[bool, int, float, float, int]:
-        """Sort key: those without any score last, then by divergence, mean, epochs and number."""
-        falling = -self.mean if self.scores else 0.0
-        return not self.scores, self.diverged, falling, self.epochs, self.record.number
-
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
@@ -74,8 +73,7 @@ class Confirmation:
 
     Args:
         finalists: those of which a replicate has ended, with a score or diverged.
-        contest: of the first of them, who share the fewest divergences; None where none has a
-            score.
+        contest: of the first of them, of which the fewest diverged; None where none has a score.
         unfinished: number of replicates that run or were interrupted.
     """
 
@@ -85,7 +83,7 @@ class Confirmation:
 
     @property
     def compared(self) -> Sequence[Finalist]:
-        """Those that may be best: of no other did fewer replicates diverge."""
+        """Those that passed the gate."""
         return self.finalists[: len(self.contest.scores)] if self.contest else ()
 
     @property
@@ -135,7 +133,7 @@ def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
     if not found:
         return None
     by_fold = len(folds_of(one.scores for one in found)) > 1
-    measured = sorted((_measured(one, by_fold) for one in found), key=lambda one: one.place)
+    measured = [_measured(one, by_fold) for one in found]
     unfinished = sum(not record.status.is_final for record in replicates)
     return _compared(measured, by_fold, unfinished)
 
@@ -163,9 +161,12 @@ def _measured(one: Finalist, by_fold: bool) -> Finalist:
     )
 
 
-def _compared(ranked: Sequence[Finalist], by_fold: bool, unfinished: int) -> Confirmation:
-    least = ranked[0].diverged
-    first = [one for one in ranked if one.scores and one.diverged == least]
+def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> Confirmation:
+    best = max((one.mean for one in measured if one.scores), default=0.0)
+    worth = WORTH * best if best > 0 else -math.inf  # of what lies below 0 there is no share
+    least = min((o.diverged for o in measured if o.scores and o.mean >= worth), default=0)
+    ranked = sorted(measured, key=lambda one: _place(one, least))
+    first = [one for one in ranked if one.scores and one.diverged <= least]
     if not first:
         return Confirmation(tuple(ranked), None, unfinished)
     contest = Contest(tuple(one.scores for one in first), by_fold)
@@ -176,6 +177,16 @@ def _compared(ranked: Sequence[Finalist], by_fold: bool, unfinished: int) -> Con
         for one, chance, letter in zip(first, chances, letters, strict=True)
     ]
     return Confirmation((*told, *ranked[len(first) :]), contest, unfinished)
+
+
+def _place(one: Finalist, least: int) -> tuple[bool, int, float, float, int]:
+    """Sort key: those without any score last, then by the gate, mean, epochs and number.
+
+    Args:
+        least: divergences that pass the gate.
+    """
+    falling = -one.mean if one.scores else 0.0
+    return not one.scores, max(one.diverged, least), falling, one.epochs, one.record.number
 
 
 def _block(record: TrialRecord) -> Block:

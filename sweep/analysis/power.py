@@ -70,10 +70,10 @@ def _on_one_fold(seeds: int, others: int) -> str:
         )
     far = detectable(seeds, others)
     return (
-        f"confirm: {seeds} seeds on one fold name the best of {others + 1} finalists, in"
-        f" {POWER:.0%} of cases, where it lies {far:.1f} standard deviations from seed to seed"
-        f" above {_each(others)}: {far * EXAMPLE:.3f} Dice where runs of one configuration deviate"
-        f" by {EXAMPLE:g}. What is said then holds on that fold."
+        f"confirm: {seeds} seeds on one fold name the best of {others + 1} finalists in"
+        f" {POWER:.0%} of cases if it lies {far:.1f} standard deviations from seed to seed above"
+        f" {_each(others)} ({far * EXAMPLE:.3f} Dice where runs of one configuration deviate by"
+        f" {EXAMPLE:g}). What is said then holds on that fold."
     ).replace("%", " %")
 
 
@@ -89,9 +89,9 @@ def _on_folds(seeds: int, folds: int, others: int) -> str:
     alike, unlike = far / math.sqrt(seeds), far * math.sqrt(1 + 1 / seeds)
     return (
         f"confirm: {counted(folds, 'fold')} of {counted(seeds, 'seed')} name the best of"
-        f" {others + 1} finalists, in {POWER:.0%} of cases, where it lies {alike:.1f} standard"
-        f" deviations from seed to seed above {_each(others)} if all folds agree on the difference,"
-        f" and {unlike:.1f} if it varies from fold to fold as much as runs do from seed to seed"
+        f" {others + 1} finalists in {POWER:.0%} of cases if it lies {alike:.1f} standard"
+        f" deviations from seed to seed above {_each(others)} and all folds agree on that, or"
+        f" {unlike:.1f} and it varies from fold to fold as much as runs do from seed to seed"
         f" ({once})."
     ).replace("%", " %")
 

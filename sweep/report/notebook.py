@@ -119,13 +119,15 @@ def _cells(results: Results, folder: str) -> list[Any]:
 
 def _ranking(results: Results) -> list[Any]:
     others = "By best validation Dice; diverged and failed trials last."
+    again = "Trained again, by their replicates."
     if divider(results.frame) is None:
+        order = others if results.confirmation is None else again
         return [
-            new_markdown_cell(f"## Ranking\n\n{others}"),
+            new_markdown_cell(f"## Ranking\n\n{order}"),
             new_code_cell("results.frame.head(20)"),
         ]
     return [
-        new_markdown_cell("## Ranking: confirmed\n\nTrained again, by their replicates."),
+        new_markdown_cell(f"## Ranking: confirmed\n\n{again}"),
         new_code_cell('results.frame[results.frame["confirmed"]]'),
         new_markdown_cell(
             f"## Ranking: not confirmed\n\nOne run each; no better and no worse than those above."

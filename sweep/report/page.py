@@ -83,7 +83,7 @@ def page(results: Results, *, reload: float | None = None) -> str:
             head=head,
             confirmed=[] if confirmed is None else rows[:confirmed],
             confirmed_order=ORDER_CONFIRMED,
-            order=_order(results),
+            order=_order(results, confirmed),
             top=others[:TOP],
             rows=others if len(others) > TOP else [],
             unfinished=len(results.records) - len(results.ended),
@@ -117,10 +117,11 @@ def _figures(exhibits: Sequence[Exhibit]) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
-def _order(results: Results) -> str:
+def _order(results: Results, confirmed: int | None) -> str:
+    """Of the rows that no other table has: all of them, or those that were not confirmed."""
     label = results.objective.label
-    if results.confirmation is None:
-        return f"By best {label}"
+    if confirmed is None:
+        return f"By best {label}" if results.confirmation is None else ORDER_CONFIRMED
     return (
         f"One run each, by the best {label}, which the search chose by; no better and no worse than"
         " those above"

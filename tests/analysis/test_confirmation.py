@@ -72,6 +72,24 @@ def test_among_those_of_whom_none_diverged_the_winner_is_tested_for() -> None:
     assert [one.group for one in found.finalists] == ["a", "b", None]
 
 
+def test_network_that_learnt_nothing_is_not_put_first_for_never_having_diverged() -> None:
+    strong = [*finalist(0, 0.9, 0.90, 0.91, 0.92), replicate(0, 4, 0.9, diverged_at(1))]
+    weaker = [
+        *finalist(1, 0.9, 0.85, 0.84, 0.86),
+        *(replicate(1, n, 0.9, diverged_at(1)) for n in (4, 5)),
+    ]
+    dead = finalist(2, 0.03, *[0.1] * 4)  # the baseline, say
+    found = confirmation([*strong, *weaker, *dead])
+    assert found is not None
+    assert [one.trial_id for one in found.finalists] == ["t0000", "t0002", "t0001"]
+    assert [one.trial_id for one in found.compared] == ["t0000", "t0002"]
+    assert found.winner is found.finalists[0]
+    half = finalist(2, 0.5, *[0.46] * 4)  # has learnt: at least half of the best mean
+    found = confirmation([*strong, *half])
+    assert found is not None
+    assert [one.trial_id for one in found.finalists] == ["t0002", "t0000"]
+
+
 def test_where_all_diverged_as_often_they_are_compared_and_who_has_no_result_is_last() -> None:
     records = [
         *finalist(0, 0.9, 0.90, 0.91, 0.92),

@@ -465,14 +465,15 @@ def test_smoothed_dice_is_a_weighted_mean_and_unknown_far_from_trials() -> None:
 
 
 def test_parallel_coordinates_tell_what_the_best_quarter_shares() -> None:
-    compactness = [0.1, 0.2, 0.9, 0.001, 0.5, 0.01, 0.15, 0.002]
+    compactness = [0.1, 0.2, 0.15, 0.12, 0.18, *[0.9, 0.001, 0.5, 0.01, 0.15] * 3]
     results = results_of(
         *(
-            trial(n, Status.COMPLETED, [0.9 - 0.1 * n], parameters(2 + n % 6, 1e-6, c))
+            trial(n, Status.COMPLETED, [0.9 - 0.02 * n], parameters(2 + n % 6, 1e-6, c))
             for n, c in enumerate(compactness)
         )
     )
     assert parallel_coordinates(results).finding == (
-        "The best 2 of 8 trials (Dice from 0.8000) agree most on loss.weights.compactness:"
-        " 0.1 to 0.2, where 1 of the 6 others lie too."
+        "The best 5 of 20 trials (Dice from 0.8200) agree most on loss.weights.compactness:"
+        " 0.1 to 0.2, where 3 of the 15 others lie too."
     )
+    assert "too few for a pattern" in parallel_coordinates(results_of(*results.records[1:])).finding

@@ -118,3 +118,16 @@ def test_two_share_a_letter_exactly_if_they_do_not_differ(data: st.DataObject, c
     assert all(letters)
     for i, j in pairs:
         assert bool(set(letters[i]) & set(letters[j])) == ((i, j) not in differ)
+
+
+def test_probability_of_being_best_is_as_often_right_as_it_says() -> None:
+    """Six finalists on five seeds that differ by a quarter, half and all of the noise; a flat prior
+    says 0.63 and is right in 0.55. ``benchmarks/confirmation.py`` has all populations.
+    """
+    rng, said, right = np.random.default_rng(3), [], []
+    for spread in [0.25, 0.5, 1.0] * 250:
+        means = spread * rng.standard_normal(6)
+        p = probability_best(means + rng.standard_normal((5, 6)), draws=500)
+        said.append(max(p))
+        right.append(p.index(max(p)) == means.argmax())
+    assert float(np.mean(said)) == pytest.approx(float(np.mean(right)), abs=0.06)

@@ -50,9 +50,9 @@ def test_more_seeds_show_less_and_more_finalists_need_more() -> None:
 def test_sentence_names_the_difference_and_the_fold_that_it_holds_on() -> None:
     told = can_show(spec_of(confirm={"top": 5, "seeds": 5}, presets=["baseline"]))
     assert told == (
-        "confirm: 5 seeds on one fold name the best of 6 finalists, in 80 % of cases, where it lies"
-        " 3.1 standard deviations from seed to seed above each of the other 5: 0.031 Dice where"
-        " runs of one configuration deviate by 0.01. What is said then holds on that fold."
+        "confirm: 5 seeds on one fold name the best of 6 finalists in 80 % of cases if it lies 3.1"
+        " standard deviations from seed to seed above each of the other 5 (0.031 Dice where runs of"
+        " one configuration deviate by 0.01). What is said then holds on that fold."
     )
     assert can_show(spec_of()) == ""
 
@@ -75,5 +75,5 @@ def test_on_folds_it_depends_on_how_much_they_agree() -> None:
     """Five folds of two seeds: a fold's mean deviates by 1/√2, or √(1 + 1/2) with interaction."""
     told = can_show(spec_of(confirm={"top": 2, "seeds": 2, "folds": 5}))
     far = detectable(5, 1)
-    assert f"where it lies {far / math.sqrt(2):.1f} standard deviations" in told
-    assert f"and {far * math.sqrt(1.5):.1f} if it varies from fold to fold as much" in told
+    assert f"if it lies {far / math.sqrt(2):.1f} standard deviations" in told
+    assert f"or {far * math.sqrt(1.5):.1f} and it varies from fold to fold as much" in told
