@@ -126,7 +126,7 @@ def print_rules(groups: Mapping[str, Sequence[Scored]], replays: Replays) -> Non
 
 
 def print_groups(groups: Mapping[str, Sequence[Scored]], replays: Replays) -> None:
-    """One line a group: within 0.002 / 0.005, and the cost in trainings."""
+    """One line a group: within 0.002 / 0.005, regret, and the cost in trainings."""
     for first, judges in ((4, "pause"), (5, "pause"), (4, "arrival")):
         print(f"\nfirst rung {first}, judges on {judges}\n\n| | {' | '.join(SCORES)} |")
         print("|---" * (len(SCORES) + 1) + "|", flush=True)
@@ -138,7 +138,9 @@ def print_groups(groups: Mapping[str, Sequence[Scored]], replays: Replays) -> No
                 runs = replays.of(name, rule)
                 epochs = group[0].table.epochs
                 cost = np.mean([run.cost for run, _ in runs]) / epochs
-                cells.append(f"{kept(runs)[0]:.2f} / {kept(runs)[1]:.2f}, {cost:.1f}")
+                regret = np.mean([regret for _, regret in runs])
+                close = kept(runs)
+                cells.append(f"{close[0]:.2f} / {close[1]:.2f}, {regret:.4f}, {cost:.1f}")
             print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
