@@ -1,228 +1,103 @@
 """By which clock and which score trials should be compared, and whether they should wait for it.
 
-    python benchmarks/clocks.py [one_circle …] [--orders 4] [--concurrent 2]
+    python benchmarks/clocks.py [--of GROUP] [--sweeps 100] [--orders 4] [--concurrent 2]
 
-Recorded curves of real sweeps (`tables.py`; all of them, or those that are named) are replayed
-through the real schedulers in random orders, two trials at a time. A rule is
+Curves of whole sweeps are replayed through the real schedulers in random orders, two trials at a
+time. They are *recorded* (`curves/`, `record.py`), *damaged* (recorded with weights up to 30) or
+*unseen* (recorded, and opened after the score was chosen); or *simulated* (`populations.py`), and
+*others*, simulated likewise but not known when the score was chosen. A rule is
 
 - a clock. *epochs*: trained epochs, the first rung past the longest warm-up, since before it trials
   are one and the same run. *activation*: epochs since the trial's own geometric loss acts, here
   without a ramp-up. *activation, 1/4*: the same, but at most a quarter of all trained epochs.
 - a score. *dice*: in the epoch of the rung; *gain*: the best so far minus the baseline's best so
-  far in the same epoch; *promise*: the same plus the standard deviation of the differences in
-  single epochs since activation.
+  far in the same epoch; *gain + std*: the same plus the standard deviation of the differences in
+  single epochs since activation; *promise*: `sweep.search.promise`.
 - when it judges. *arrival*: `Asha`, by those that came before; *pause*: `Halving`, by all.
 - the first rung, in hundredths of a training, at least 2; each later one comes after twice as
   much time.
 - the share that goes on.
 
-*Epochs*: what a script that knows none of this trains (no warm-up is shared, Dice by trained
+*Fewer epochs*: what a script that knows none of this trains (no warm-up is shared, Dice by trained
 epochs, ASHA that keeps a quarter), over what the rule trains, the warm-up counted once (as
-`share_warmup` does) and the baseline where it compares with it. A rule is good if at that cost it
-keeps the best trial or one close to it: within 0.002, or 0.005. *Regret* is what it loses.
+`share_warmup` does) and the baseline where it compares with it. *Trainings* are these epochs in
+whole trainings. A rule is good if at that cost it keeps the best trial or one close to it: within
+0.002, or 0.005. *Regret* is what it loses.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cache
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
-from tables import Curve, Table, tables
-
-from sweep.record import Status
-from sweep.search.asha import Asha
-from sweep.search.decision import Decision
-from sweep.search.halving import Halving
-from sweep.spec.strategy import TRAINED_EPOCHS_OF_A_TICK, activation_time, rung_epochs
+from populations import OTHERS, SIMULATED
+from replay import Replayed, Rule, Scored, Sweep
+from tables import tables
 
 CLOSE = (0.002, 0.005)
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """How trials are compared on their way; see the head of this file.
-
-    Args:
-        first: the first rung, in hundredths of a training.
-        factor: of the trials at a rung one in so many goes on.
-        shares: whether the warm-up is trained once.
-    """
-
-    clock: Literal["epochs", "activation", "activation, 1/4"]
-    score: Literal["dice", "gain", "promise"]
-    judges: Literal["arrival", "pause"]
-    first: float
-    factor: int
-    shares: bool = True
-
-    def rungs(self, table: Table) -> list[int]:
-        first = max(2, round(self.first * table.epochs / 100))
-        if self.clock == "epochs":
-            first += max(trial.warmup for trial in table.trials)
-            return rung_epochs(table.epochs, first, self.factor)
-        most = table.epochs
-        if self.clock == "activation, 1/4":
-            most //= TRAINED_EPOCHS_OF_A_TICK
-        return rung_epochs(most, first, 2)
-
-    def time(self, trial: Curve, epochs: int) -> int:
-        match self.clock:
-            case "epochs":
-                return epochs
-            case "activation":
-                return epochs - trial.warmup
-            case _:
-                return activation_time(epochs, trial.warmup)
-
-
 SCRIPT = Rule("epochs", "dice", "arrival", 1, 4, shares=False)
-
-
-@cache
-def scores(name: str, score: str) -> list[NDArray[np.float64]]:
-    """Of each trial of a table, by epoch."""
-    table = tables()[name]
-    return [_scores(table, trial, score) for trial in table.trials]
-
-
-def _scores(table: Table, trial: Curve, score: str) -> NDArray[np.float64]:
-    dice = np.array(trial.dice)
-    if score == "dice":
-        return dice
-    known = table.baseline.dice
-    control = np.array([known[min(epoch, len(known) - 1)] for epoch in range(len(dice))])
-    gain = np.maximum.accumulate(dice) - np.maximum.accumulate(control)
-    if score == "promise":
-        for epoch in range(trial.warmup, len(dice)):
-            gain[epoch] += np.std((dice - control)[trial.warmup : epoch + 1])
-    return gain
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """What a sweep came to.
-
-    Args:
-        cost: trained epochs.
-        best: Dice that a ranking would show on top.
-    """
-
-    cost: int
-    best: float
-
-
-class Sweep:
-    """One sweep by a rule: several trials at a time, one epoch each in turn.
-
-    Args:
-        name: of the table.
-        order: numbers of its trials, as they start.
-    """
-
-    def __init__(self, rule: Rule, name: str, table: Table, order: list[int]) -> None:
-        self._rule, self._table = rule, table
-        self._scores = scores(name, rule.score)
-        kind = Halving if rule.judges == "pause" else Asha
-        self._scheduler = kind(rungs=rule.rungs(table), reduction_factor=rule.factor)
-        self._waiting, self._running = deque(order), deque[int]()
-        self._to_start = len(order)
-        self._reached = [0] * len(order)
-        self._best = 0.0
-
-    def run(self, concurrent: int) -> Replayed:
-        while self._waiting or self._running:
-            while self._waiting and len(self._running) < concurrent:
-                self._start(self._waiting.popleft())
-            self._train(self._running.popleft())
-            for trial_id, decision in list(self._scheduler.decided()):
-                if decision is Decision.CONTINUE:
-                    self._waiting.appendleft(int(trial_id))
-                else:
-                    self._end(int(trial_id), Status.PRUNED)
-        return Replayed(_cost(self._rule, self._table, self._reached), self._best)
-
-    def _start(self, number: int) -> None:
-        self._running.append(number)
-        if not self._reached[number]:  # else it has paused
-            self._to_start -= 1
-            self._scheduler.start(str(number))
-            self._scheduler.expect(self._to_start)
-
-    def _train(self, number: int) -> None:
-        """An epoch more."""
-        trial, epoch = self._table.trials[number], self._reached[number]
-        if epoch == len(trial.dice):
-            self._end(number, Status.DIVERGED if trial.diverged else Status.COMPLETED)
-            return
-        self._reached[number] = epoch + 1
-        time, decision = self._rule.time(trial, epoch + 1), Decision.CONTINUE
-        if time > 0:
-            score = float(self._scores[number][epoch])
-            decision = self._scheduler.report(str(number), time, score)
-        if decision is Decision.CONTINUE:
-            self._running.append(number)
-        elif decision is Decision.STOP:
-            self._end(number, Status.PRUNED)
-
-    def _end(self, number: int, status: Status) -> None:
-        self._scheduler.end(str(number), status)
-        if status.has_result:
-            seen = self._table.trials[number].dice[: self._reached[number]]
-            self._best = max(self._best, *seen)
-
-
-def _cost(rule: Rule, table: Table, reached: list[int]) -> int:
-    if not rule.shares:
-        return sum(reached)
-    own = sum(max(0, reached[n] - trial.warmup) for n, trial in enumerate(table.trials))
-    trunk = max(min(reached[n], trial.warmup) for n, trial in enumerate(table.trials))
-    if rule.score != "dice":  # the baseline is the trunk, and goes on to its end
-        trunk = max(trunk, len(table.baseline.dice))
-    return own + trunk
+SCORES = ("gain", "gain + std", "promise")
+FIRST_SEED = 5000
+"""Of the simulated sweeps; the score was chosen on others."""
 
 
 def rules() -> Iterator[Rule]:
+    """All that are compared on the recorded sweeps."""
     yield Rule("epochs", "dice", "arrival", 1, 4)
     yield Rule("activation", "dice", "arrival", 10, 3)
     for judges in ("arrival", "pause"):
         for factor in (3, 4):
-            base = Rule("activation", "gain", judges, 10, factor)  # type: ignore[arg-type]
-            yield base
-            yield replace(base, score="promise")
-            quarter = replace(base, clock="activation, 1/4")
-            for first in (3, 4, 5):
-                yield replace(quarter, first=first)
-                yield replace(quarter, first=first, score="promise")
+            for score in SCORES:
+                base = Rule("activation", score, judges, 10, factor)  # type: ignore[arg-type]
+                yield base
+                quarter = replace(base, clock="activation, 1/4")
+                yield from (replace(quarter, first=first) for first in (3, 4, 5))
 
 
-def main() -> None:
-    known = tables()
-    parser = argparse.ArgumentParser()
-    parser.add_argument("names", nargs="*", default=[*known], metavar="table")
-    parser.add_argument("--orders", type=int, default=4)
-    parser.add_argument("--concurrent", type=int, default=2)
-    arguments = parser.parse_args()
-    chosen = {name: known[name] for name in arguments.names}
-    draws, wanted = random.Random(0), arguments.orders
-    orders = {
-        name: [draws.sample(range(len(table.trials)), len(table.trials)) for _ in range(wanted)]
-        for name, table in chosen.items()
-    }
+def compared() -> Iterator[Rule]:
+    """Those that are compared on everything else: the score of the default rules."""
+    for first, judges in ((4, "pause"), (5, "pause"), (4, "arrival")):
+        for score in SCORES:
+            yield Rule("activation, 1/4", score, judges, first, 3)  # type: ignore[arg-type]
 
-    def runs(rule: Rule, name: str) -> list[Replayed]:
-        table = chosen[name]
-        sweeps = (Sweep(rule, name, table, order) for order in orders[name])
-        return [sweep.run(arguments.concurrent) for sweep in sweeps]
 
-    plain = {name: np.mean([run.cost for run in runs(SCRIPT, name)]) for name in chosen}
-    for name, table in chosen.items():
+class Replays:
+    """Replays sweeps in random orders, the same for every rule."""
+
+    def __init__(self, groups: Mapping[str, Sequence[Scored]], orders: int, concurrent: int):
+        self._groups, self._concurrent = groups, concurrent
+        draws = random.Random(0)
+        self._orders = {
+            name: [
+                [draws.sample(range(n), n) for _ in range(orders)]
+                for n in (len(scored.table.trials) for scored in group)
+            ]
+            for name, group in groups.items()
+        }
+
+    def of(self, name: str, rule: Rule) -> list[tuple[Replayed, float]]:
+        """Each sweep of a group by a rule, and what it lost against the best trial."""
+        runs = []
+        for scored, orders in zip(self._groups[name], self._orders[name], strict=True):
+            winner = max(trial.best for trial in scored.table.trials)
+            for order in orders:
+                run = Sweep(rule, scored, order).run(self._concurrent)
+                runs.append((run, max(0.0, winner - run.best)))
+        return runs
+
+
+def kept(runs: Sequence[tuple[Replayed, float]]) -> list[float]:
+    """Shares of the sweeps that came so close to the best trial."""
+    return [float(np.mean([regret <= close for _, regret in runs])) for close in CLOSE]
+
+
+def print_rules(groups: Mapping[str, Sequence[Scored]], replays: Replays) -> None:
+    """One line a rule, over all sweeps."""
+    for name, (scored,) in groups.items():
+        table = scored.table
         top = sorted((trial.best for trial in table.trials), reverse=True)
         print(
             f"{name}: {len(table.trials)} trials of {table.epochs} epochs,"
@@ -230,24 +105,67 @@ def main() -> None:
             f" best {top[0]:.4f}, next {top[1]:.4f}, baseline {table.baseline.best:.4f}"
         )
     print(
-        "\n| clock | score | judges on | first rung | goes on | fewer epochs"
-        " | within 0.002 | within 0.005 | regret |\n|---|---|---|---|---|---|---|---|---|"
+        "\n| clock | score | judges on | first rung | goes on | fewer epochs | trainings"
+        " | within 0.002 | within 0.005 | regret |\n|---|---|---|---|---|---|---|---|---|---|"
     )
+    plain = {name: np.mean([run.cost for run, _ in replays.of(name, SCRIPT)]) for name in groups}
     rows = []
     for rule in rules():
-        saved, regrets = [], []
-        for name, table in chosen.items():
-            winner = max(trial.best for trial in table.trials)
-            replayed = runs(rule, name)
-            saved.append(plain[name] / np.mean([run.cost for run in replayed]))
-            regrets += [max(0.0, winner - run.best) for run in replayed]
-        kept = [float(np.mean([regret <= close for regret in regrets])) for close in CLOSE]
-        rows.append((float(np.mean(saved)), rule, kept, float(np.mean(regrets))))
-    for ratio, rule, kept, regret in sorted(rows, key=lambda row: row[0]):
+        runs = {name: replays.of(name, rule) for name in groups}
+        costs = {name: np.mean([run.cost for run, _ in each]) for name, each in runs.items()}
+        saved = float(np.mean([plain[name] / costs[name] for name in groups]))
+        whole = float(np.mean([costs[n] / groups[n][0].table.epochs for n in groups]))
+        rows.append((saved, whole, rule, [run for each in runs.values() for run in each]))
+    for saved, whole, rule, every in sorted(rows, key=lambda row: row[0]):
+        close = kept(every)
         print(
             f"| {rule.clock} | {rule.score} | {rule.judges} | {rule.first:g} | 1/{rule.factor}"
-            f" | {ratio:.2f} | {kept[0]:.2f} | {kept[1]:.2f} | {regret:.4f} |"
+            f" | {saved:.2f} | {whole:.1f} | {close[0]:.2f} | {close[1]:.2f}"
+            f" | {np.mean([regret for _, regret in every]):.4f} |"
         )
+
+
+def print_groups(groups: Mapping[str, Sequence[Scored]], replays: Replays) -> None:
+    """One line a group: within 0.002 / 0.005, regret, and the cost in trainings."""
+    for first, judges in ((4, "pause"), (5, "pause"), (4, "arrival")):
+        print(f"\nfirst rung {first}, judges on {judges}\n\n| | {' | '.join(SCORES)} |")
+        print("|---" * (len(SCORES) + 1) + "|", flush=True)
+        for name, group in groups.items():
+            cells = []
+            for rule in compared():
+                if (rule.first, rule.judges) != (first, judges):
+                    continue
+                runs = replays.of(name, rule)
+                epochs = group[0].table.epochs
+                cost = np.mean([run.cost for run, _ in runs]) / epochs
+                regret = np.mean([regret for _, regret in runs])
+                close = kept(runs)
+                cells.append(f"{close[0]:.2f} / {close[1]:.2f}, {regret:.4f}, {cost:.1f}")
+            print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    choices = ("recorded", "damaged", "unseen", "simulated", "others")
+    parser.add_argument("--of", choices=choices, default="recorded")
+    parser.add_argument("--sweeps", type=int, default=100, help="simulated ones of a population")
+    parser.add_argument("--orders", type=int, default=4, help="of the trials of a recorded sweep")
+    parser.add_argument("--concurrent", type=int, default=2)
+    arguments = parser.parse_args()
+    match arguments.of:
+        case "simulated" | "others" as group:
+            seeds = range(FIRST_SEED, FIRST_SEED + arguments.sweeps)
+            populations = SIMULATED if group == "simulated" else OTHERS
+            groups = {
+                name: [Scored(population.draw(seed)) for seed in seeds]
+                for name, population in populations.items()
+            }
+            print_groups(groups, Replays(groups, 1, arguments.concurrent))
+        case group:
+            folder = "" if group == "recorded" else group
+            groups = {name: [Scored(table)] for name, table in tables(folder).items()}
+            replays = Replays(groups, arguments.orders, arguments.concurrent)
+            (print_rules if group == "recorded" else print_groups)(groups, replays)
 
 
 if __name__ == "__main__":

@@ -55,9 +55,13 @@ class Table:
         return cls(values["epochs"], baseline, tuple(trials))
 
 
-def tables() -> dict[str, Table]:
-    """Those that are kept with the benchmarks, by name."""
-    return {path.stem: Table.read(path) for path in sorted(CURVES.glob("*.json"))}
+def tables(group: str = "") -> dict[str, Table]:
+    """Those that are kept with the benchmarks, by name.
+
+    Args:
+        group: folder of them; empty: the twelve that the rules were first chosen on.
+    """
+    return {path.stem: Table.read(path) for path in sorted((CURVES / group).glob("*.json"))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,12 +40,14 @@ class _Trial:
     Args:
         level: index of the rung that it trains towards, or waits at.
         place: there, once it has a score.
-        places: at the rungs that it has passed.
+        places: at each rung that it has passed.
+        out: whether it has left its rung, for its score was no number.
     """
 
     level: int = 0
     place: _Place | None = None
     places: list[_Place] = field(default_factory=list)
+    out: bool = False
 
 
 class Halving:
@@ -97,25 +99,35 @@ class Halving:
     def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
         """Record the value of a trial that has trained ``epochs`` epochs and judge it."""
         trial = self._trials.get(trial_id)
-        if trial is None:
+        if trial is None or trial.out:
             return Decision.STOP
         if trial.level == len(self._rungs) or epochs < self._rungs[trial.level].epochs:
             return Decision.CONTINUE
         if value is not None and not math.isfinite(value):
-            self._leave(trial_id)
+            self._leave(trial)
+            trial.out = True
             return Decision.STOP
         if value is not None and trial.place is None:
-            rung = self._rungs[trial.level]
-            trial.place = (-value, trial_id)
-            rung.under_way -= 1
-            insort(rung.recorded, trial.place)
-            insort(rung.waiting, trial.place)
+            self._come(trial, (-value, trial_id))
         return Decision.PAUSE
+
+    def _come(self, trial: _Trial, place: _Place) -> _Place:
+        """Record the trial at the rung that it trains towards."""
+        rung = self._rungs[trial.level]
+        rung.under_way -= 1
+        insort(rung.recorded, place)
+        insort(rung.waiting, place)
+        trial.place = place
+        return place
 
     def end(self, trial_id: str, status: Status) -> None:
         """Take note that the trial has ended with this final status."""
-        trial = self._leave(trial_id)
-        if trial is not None and not status.has_result:
+        trial = self._trials.pop(trial_id, None)
+        if trial is None:
+            return
+        if not trial.out:
+            self._leave(trial)
+        if not status.has_result:
             for index, (rung, place) in enumerate(zip(self._rungs, trial.places, strict=False)):
                 _remove(rung.recorded, place)
                 rung.promoted -= index < trial.level
@@ -150,32 +162,29 @@ class Halving:
         """Take note that a trial that pauses went on, as an earlier session had decided.
 
         It may have known less or more of what was to come: a sweep that is extended has more trials
-        than it had when it decided.
+        than it had when it decided. A trial whose score is not known here takes a place of those
+        that go on all the same, ahead of all that have one: it did go on.
         """
         trial = self._trials[trial_id]
         rung = self._rungs[trial.level]
-        if trial.place is None:
-            rung.under_way -= 1
-        else:
-            _remove(rung.waiting, trial.place)
-            rung.promoted += 1
-            trial.places.append(trial.place)
-            trial.place = None
+        place = trial.place or self._come(trial, (-math.inf, trial_id))
+        _remove(rung.waiting, place)
+        rung.promoted += 1
+        trial.places.append(place)
+        trial.place = None
         trial.level += 1
         if trial.level < len(self._rungs):
             self._rungs[trial.level].under_way += 1
 
-    def _leave(self, trial_id: str) -> _Trial | None:
-        """Forget where the trial stands; what it has left at rungs stays."""
-        trial = self._trials.pop(trial_id, None)
-        if trial is not None and trial.level < len(self._rungs):
+    def _leave(self, trial: _Trial) -> None:
+        """It comes to no rung any more; what it has left at rungs stays."""
+        if trial.level < len(self._rungs):
             rung = self._rungs[trial.level]
             if trial.place is None:
                 rung.under_way -= 1
             else:
                 trial.places.append(trial.place)
                 _remove(rung.waiting, trial.place)
-        return trial
 
     def _quota(self, count: int) -> int:
         """How many of ``count`` go on."""

@@ -1,8 +1,8 @@
 """What a trial promises over the baseline, from the few epochs since its geometric loss acts.
 
-A rule for this has to tell three kinds of trials apart that all lie below the baseline when they are
-first judged: one that its loss damages for good, one that has dipped and comes back, and one that
-has not begun to gain. ``benchmarks/clocks.py`` measures how well it does.
+When they are first judged, most trials lie below the baseline: those that their loss damages for
+good, those that have dipped and come back, and those that have not begun to gain.
+``benchmarks/clocks.py`` measures how well they are told apart.
 """
 
 from __future__ import annotations

@@ -101,9 +101,10 @@ class StoppingScheduler(Settings):
     clock: Literal["epochs", "activation"] | None = None
     """What is compared when. epochs: the objective, after so many trained epochs.
 
-    activation: what it promises over the preset `baseline` (best so far minus best so far, plus the
-    standard deviation of the differences), after so many epochs since its own geometric loss acts
-    in full, of which no more count than a quarter of all that it has trained; needs that preset.
+    activation: what a trial promises over the preset `baseline`, which it needs: how far it is
+    ahead, and what its movement and its trend may still add. The time is min(e − a, e / 4) for a
+    trial of e epochs whose geometric loss acts in full after a: epochs since then, at most a
+    quarter of all.
     null: activation where it is possible and the warm-up is searched.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from sweep.record import Status
 from sweep.search.decision import Decision
-from sweep.search.halving import Halving
+from sweep.search.halving import Halving, _Rung
 
 GO, WAIT, STOP = Decision.CONTINUE, Decision.PAUSE, Decision.STOP
 RUNGS = [1, 2, 4]
@@ -186,3 +187,110 @@ def test_trial_that_has_ended_or_never_began_is_told_to_stop() -> None:
     scheduler.end("t0000", Status.COMPLETED)
     assert scheduler.report("t0000", 1, 0.9) is STOP
     assert scheduler.report("t0007", 1, 0.9) is STOP
+
+
+def test_trial_that_an_earlier_session_let_on_takes_a_place_though_it_has_no_score_here() -> None:
+    scheduler = halving(4, reduction_factor=2)  # of four two go on
+    assert scheduler.report("t0000", 1, None) is WAIT
+    scheduler.let_on("t0000")
+    for number, score in enumerate([0.9, 0.8, 0.7], start=1):
+        scheduler.report(f"t{number:04d}", 1, score)
+    assert decided(scheduler) == {"t0001": GO, "t0002": STOP, "t0003": STOP}
+    assert [rung.promoted for rung in rungs(scheduler)] == [2, 0, 0]
+
+
+def test_trial_that_was_let_on_without_a_score_and_diverges_leaves_nothing_behind() -> None:
+    scheduler = halving(3, reduction_factor=2)
+    scheduler.report("t0000", 1, None)
+    scheduler.let_on("t0000")
+    scheduler.report("t0000", 2, 0.9)
+    scheduler.end("t0000", Status.DIVERGED)
+    assert [(rung.promoted, rung.under_way, rung.recorded) for rung in rungs(scheduler)] == [
+        (0, 2, []),
+        (0, 0, []),
+        (0, 0, []),
+    ]
+
+
+def test_diverged_trial_is_forgotten_everywhere_though_its_last_score_was_no_number() -> None:
+    scheduler = halving(1)
+    scheduler.report("t0000", 1, 0.9)
+    assert decided(scheduler) == {"t0000": GO}
+    assert scheduler.report("t0000", 2, math.nan) is STOP
+    assert scheduler.report("t0000", 2, 0.9) is STOP
+    scheduler.end("t0000", Status.DIVERGED)
+    assert all(rung == _Rung(rung.epochs) for rung in rungs(scheduler))
+
+
+def rungs(scheduler: Halving) -> list[_Rung]:
+    return scheduler._rungs
+
+
+@dataclass
+class Book:
+    """What is true of the trials, kept by hand.
+
+    Args:
+        level: how many rungs each has passed.
+        scored: those with a score at the rung that they wait at.
+        out: those whose score was no number.
+        forgotten: those that ended without a result.
+    """
+
+    level: dict[str, int]
+    alive: set[str]
+    scored: set[str] = field(default_factory=set)
+    out: set[str] = field(default_factory=set)
+    forgotten: set[str] = field(default_factory=set)
+
+    def at_rung(self, name: str) -> bool:
+        return name in self.alive - self.out and self.level[name] < len(RUNGS)
+
+    def reported(self, name: str, value: float | None) -> None:
+        if value is not None and self.at_rung(name):
+            (self.out if math.isnan(value) else self.scored).add(name)
+
+    def ended(self, name: str, status: Status) -> None:
+        if name in self.alive and not status.has_result:
+            self.forgotten.add(name)
+        self.alive.discard(name)
+
+    def went_on(self, name: str) -> None:
+        self.level[name] += 1
+        self.scored.discard(name)
+
+    def agrees(self, index: int, rung: _Rung) -> None:
+        passed = {name for name, level in self.level.items() if level > index} - self.forgotten
+        here = {name for name, level in self.level.items() if level == index}
+        recorded = {name for _, name in rung.recorded}
+        assert rung.promoted == len(passed)
+        assert rung.under_way == len((here & self.alive) - self.out - self.scored)
+        assert recorded == passed | ((here & self.scored) - self.forgotten)
+        assert {name for _, name in rung.waiting} <= recorded & self.alive
+
+
+@given(st.data())
+def test_whatever_is_called_each_rung_counts_those_that_are_there(data: st.DataObject) -> None:
+    names = [f"t{number:04d}" for number in range(data.draw(st.integers(1, 8)))]
+    scheduler = halving(len(names), reduction_factor=data.draw(st.integers(2, 3)))
+    book = Book(dict.fromkeys(names, 0), set(names))
+    for _ in range(data.draw(st.integers(0, 40))):
+        name = data.draw(st.sampled_from(names))
+        at_rung = book.at_rung(name)
+        match data.draw(st.sampled_from(["report", "report", "end", "let_on"])):
+            case "report":
+                value = data.draw(st.sampled_from([None, math.nan, 0.1, 0.2, 0.3]))
+                scheduler.report(name, RUNGS[book.level[name]] if at_rung else 9, value)
+                book.reported(name, value)
+            case "end":
+                status = data.draw(st.sampled_from([Status.PRUNED, Status.DIVERGED]))
+                scheduler.end(name, status)
+                book.ended(name, status)
+            case _ if at_rung:
+                scheduler.let_on(name)
+                book.went_on(name)
+        for other, decision in scheduler.decided():
+            if decision is GO:
+                book.went_on(other)
+        for index, rung in enumerate(rungs(scheduler)):
+            book.agrees(index, rung)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sweep.record import Status
 from sweep.search.asha import Asha
+from sweep.search.halving import Halving
 from sweep.search.hyperband import Hyperband
 from sweep.search.median import MedianStopping
 from sweep.search.scheduler import Decision, NoScheduler, Scheduler, make_scheduler
@@ -64,14 +65,28 @@ curves = st.lists(st.lists(dice, min_size=EPOCHS, max_size=EPOCHS), min_size=1, 
 every_scheduler = pytest.mark.parametrize("make", SCHEDULERS.values(), ids=SCHEDULERS)
 
 
+def halving() -> Halving:
+    """One whose trials wait; all of them started."""
+    scheduler = Halving(rungs=[1, 3, 9], reduction_factor=3)
+    for number in range(8):
+        scheduler.start(f"t{number:04d}")
+    return scheduler
+
+
+also_of_those_that_wait = pytest.mark.parametrize(
+    "make", [*SCHEDULERS.values(), halving], ids=[*SCHEDULERS, "halving"]
+)
+
+
 def play(scheduler: Scheduler, sequence: Iterable[Call]) -> list[Decision]:
-    """The decisions on the reports among the calls."""
+    """The decisions on the reports among the calls, and on those that wait after each."""
     decisions = []
     for call in sequence:
         if isinstance(call, End):
             scheduler.end(*call)
         else:
             decisions.append(scheduler.report(*call))
+        decisions += [decision for _, decision in scheduler.decided()]
     return decisions
 
 
@@ -87,7 +102,7 @@ def side_by_side(curves: list[list[float]]) -> list[Report]:
     return sorted(one_after_the_other(curves), key=lambda report: report.epochs)
 
 
-@every_scheduler
+@also_of_those_that_wait
 @given(calls)
 def test_replaying_the_same_calls_gives_the_same_decisions(
     make: Callable[[], Scheduler], sequence: list[Call]
@@ -95,7 +110,7 @@ def test_replaying_the_same_calls_gives_the_same_decisions(
     assert play(make(), sequence) == play(make(), sequence)
 
 
-@every_scheduler
+@also_of_those_that_wait
 @given(calls, calls)
 def test_replayed_scheduler_goes_on_like_the_uninterrupted_one(
     make: Callable[[], Scheduler], before: list[Call], after: list[Call]
@@ -146,7 +161,7 @@ def test_trial_that_is_the_best_at_every_epoch_is_never_stopped(
         assert decision is Decision.CONTINUE or report.trial_id != f"t{len(curves):04d}"
 
 
-@every_scheduler
+@also_of_those_that_wait
 @given(calls)
 def test_stopped_trial_stays_stopped(make: Callable[[], Scheduler], sequence: list[Call]) -> None:
     scheduler = make()
@@ -218,7 +233,7 @@ def test_diverged_and_failed_trials_inserted_anywhere_change_no_decision_on_the_
     assert decisions == play(make(), healthy)
 
 
-@every_scheduler
+@also_of_those_that_wait
 @given(calls, final, st.lists(st.tuples(st.integers(1, EPOCHS), dice), min_size=1))
 def test_trial_that_has_ended_stays_out_and_what_it_still_reports_counts_for_nobody(
     make: Callable[[], Scheduler],
