@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.confirmation import Confirmation
+from sweep.analysis.credit import credited_dice
 from sweep.analysis.held_out import HeldOut
 from sweep.record import ParameterValue, Status, TrialRecord
 from sweep.spec.presets import BASELINE
+from sweep.spec.sweep import SweepSpec
 from sweep.strict_json import finite_or_none
 
 if TYPE_CHECKING:
@@ -52,12 +54,21 @@ def _dice(record: TrialRecord) -> float | None:
     return record.best.val_dice if record.best and record.status.has_result else None
 
 
-def deltas(ranked: Sequence[TrialRecord]) -> dict[str, list[float | None]]:
-    """``delta_PRESET`` → how far each trial's Dice lies above that preset's."""
+def deltas(
+    ranked: Sequence[TrialRecord], spec: SweepSpec | None = None
+) -> dict[str, list[float | None]]:
+    """``delta_PRESET`` → how far each trial's Dice lies above that preset's.
+
+    With a ``spec``: what it reached since its geometric loss switched on, if it has one.
+    """
     dice = [_dice(record) for record in ranked]
+    credited = [
+        d if d is None or spec is None else credited_dice(spec, record)
+        for record, d in zip(ranked, dice, strict=True)
+    ]
     presets = {r.preset: d for r, d in zip(ranked, dice, strict=True) if r.preset and d is not None}
     return {
-        f"delta_{name}": [None if one is None else one - presets[name] for one in dice]
+        f"delta_{name}": [None if one is None else one - presets[name] for one in credited]
         for name in sorted(presets, key=lambda name: (name != BASELINE, name))
     }
 

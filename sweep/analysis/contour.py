@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from sweep.analysis.axes import short_names
+from sweep.analysis.comparable import COMPARED
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.importance import by_importance
 from sweep.analysis.results import Results
@@ -63,17 +64,19 @@ def smoothed(x: Floats, y: Floats, values: Floats) -> Surface:
 def dice_contour(results: Results) -> Exhibit:
     """Smoothed Dice over the two most important parameters, with its trials."""
     names = by_importance(results)[:2]
-    drawable = len(names) == 2 and len(results.ranked_inside) >= LEAST_TRIALS
+    drawable = len(names) == 2 and len(results.compared) >= LEAST_TRIALS
     figure, finding = _figure(results, names) if drawable else (None, _too_little(results))
     return Exhibit(
         name="contour",
         title="Dice over two parameters",
         finding=finding,
         reading=(
-            "The two that matter most by fANOVA. A mean of the trials around each place, weighted "
-            "by a Gaussian kernel of 12 % of each axis; white where less than half a "
-            "trial's worth of evidence is near. It smooths over all other parameters, so a peak "
-            "between trials is a guess, and the ranking, not this map, says what was reached."
+            "The two that matter most by fANOVA. "
+            + COMPARED
+            + " Drawn is a mean of the trials around each place, weighted by a Gaussian kernel of "
+            "12 % of each axis; white where less than half a trial's worth of evidence is near. It "
+            "smooths over all other parameters, so a peak between trials is a guess, and the "
+            "ranking, not this map, says what was reached."
         ),
         figure=figure,
     )
@@ -82,17 +85,17 @@ def dice_contour(results: Results) -> Exhibit:
 def _too_little(results: Results) -> str:
     return (
         f"Needs two parameters that vary and {LEAST_TRIALS} trials with a result; there are "
-        f"{len(results.varied)} and {len(results.ranked_inside)}."
+        f"{len(results.varied)} and {len(results.compared)}."
     )
 
 
 def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
     x_axis, y_axis = (results.axes[name] for name in names)
     x, y = (
-        np.array([axis.position(record.parameters[axis.name]) for record in results.ranked_inside])
+        np.array([axis.position(record.parameters[axis.name]) for record in results.compared])
         for axis in (x_axis, y_axis)
     )
-    values = np.array([results.dice[record.trial_id] for record in results.ranked_inside])
+    values = np.array([results.comparable[record.trial_id] for record in results.compared])
     surface = smoothed(x, y, values)
     figure = go.Figure(
         go.Contour(
@@ -109,7 +112,7 @@ def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
     figure.add_scatter(
         x=[x[n] for n in shown],
         y=[y[n] for n in shown],
-        text=[f"{results.ranked_inside[n].trial_id}: Dice {values[n]:.4f}" for n in shown],
+        text=[f"{results.compared[n].trial_id}: Dice {values[n]:.4f}" for n in shown],
         mode="markers",
         marker={"size": 7, "color": "#ffffff", "line": {"color": INK, "width": 1}},
         hovertemplate="%{text}<extra></extra>",

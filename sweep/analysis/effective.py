@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from sweep.analysis.axes import is_number
 from sweep.errors import ResultsError
 from sweep.record import ParameterValue, TrialRecord
+from sweep.spec.extents import WEIGHTS
 from sweep.spec.presets import PRESETS
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.tree import run_ending_keys, value_of
@@ -34,13 +35,21 @@ def read_spec(folder: Path) -> SweepSpec:
         raise ResultsError(f"{Layout(folder).sweep_yaml}: {key}: {first.message}") from error
 
 
-def read_replaying_spec(folder: Path) -> SweepSpec | None:
-    """The same of a sweep that answers by replay; None, at little cost, for any other."""
+def read_known_spec(folder: Path) -> SweepSpec | None:
+    """The same for a ranking, which needs it for some columns alone.
+
+    None where another version wrote it, with settings that this one does not know.
+
+    Raises:
+        ResultsError: as `read_spec`, where the sweep answers by replay.
+    """
     space = read_sweep(folder).get("space")
-    if not isinstance(space, dict) or not run_ending_keys() & space.keys():
+    try:
+        return read_spec(folder)
+    except ResultsError:
+        if isinstance(space, dict) and run_ending_keys() & space.keys():
+            raise
         return None
-    spec = read_spec(folder)
-    return spec if spec.replayed else None
 
 
 def setting_of(spec: SweepSpec, record: TrialRecord, key: str) -> ParameterValue:
@@ -58,6 +67,13 @@ def number_of(spec: SweepSpec, record: TrialRecord, key: str) -> float:
     """The same as a number; 0 where it is none, or more than a float holds."""
     value = setting_of(spec, record, key)
     return float(value) if is_number(value) and abs(value) < LARGEST else 0.0
+
+
+def switch_on(spec: SweepSpec, record: TrialRecord) -> int | None:
+    """Epoch in which a trial's geometric loss first acts; None where no term has a weight."""
+    if any(number_of(spec, record, key) for key in WEIGHTS):
+        return int(number_of(spec, record, "loss.warmup_epochs"))
+    return None
 
 
 def rampup_end(spec: SweepSpec, record: TrialRecord) -> int:

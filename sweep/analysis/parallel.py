@@ -8,6 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from sweep.analysis.axes import even_words, round_numbers, short_names, words
+from sweep.analysis.comparable import COMPARED
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.results import Results
 from sweep.analysis.style import LIGHT_TO_DARK, finished, thinned
@@ -29,19 +30,20 @@ def parallel_coordinates(results: Results) -> Exhibit:
         title="All parameters at once",
         finding=_finding(results),
         reading=(
-            "Each line is a trial: the darker, the higher its Dice; those that end at “none” "
-            "on the last axis diverged. Drag along an axis to keep only the lines that pass "
-            "there."
+            "Each line is a trial: the darker, the higher its Dice. "
+            + COMPARED
+            + " Those that end at “none” diverged, or have no such Dice. Drag along an axis to "
+            "keep only the lines that pass there."
             + (f" {len(shown)} of {len(trials)} are drawn." if len(shown) < len(trials) else "")
         ),
-        figure=_figure(results, names, shown) if names and results.ranked_inside else None,
+        figure=_figure(results, names, shown) if names and results.compared else None,
     )
 
 
 def _finding(results: Results) -> str:
-    best = results.ranked_inside[: max(1, round(BEST_SHARE * len(results.ranked_inside)))]
-    if len(results.ranked_inside) < LEAST_TRIALS or not results.varied:
-        return f"{len(results.ranked_inside)} trials with a result: too few for a pattern."
+    best = results.compared[: max(1, round(BEST_SHARE * len(results.compared)))]
+    if len(results.compared) < LEAST_TRIALS or not results.varied:
+        return f"{len(results.compared)} trials with a result: too few for a pattern."
     spans = {name: _span(results, name, best) for name in results.varied}
     name = min(spans, key=lambda key: spans[key])
     values = sorted((record.parameters[name] for record in best), key=results.axes[name].position)
@@ -50,12 +52,12 @@ def _finding(results: Results) -> str:
     places = [results.axes[name].position(value) for value in values]
     others = [
         results.axes[name].position(record.parameters[name])
-        for record in results.ranked_inside[len(best) :]
+        for record in results.compared[len(best) :]
     ]
     inside = sum(places[0] <= place <= places[-1] for place in others)
     return (
-        f"The best {len(best)} of {len(results.ranked_inside)} trials (Dice from "
-        f"{dice(results.dice[best[-1].trial_id])}) agree most on {name}: {where}, "
+        f"The best {len(best)} of {len(results.compared)} trials (Dice from "
+        f"{dice(results.comparable[best[-1].trial_id])}) agree most on {name}: {where}, "
         f"where {inside} of the {len(others)} others lie too."
     )
 
@@ -67,10 +69,10 @@ def _span(results: Results, name: str, records: Sequence[TrialRecord]) -> float:
 
 def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]) -> go.Figure:
     short = short_names(results.parameters)
-    reached = [results.dice[record.trial_id] for record in results.ranked_inside]
+    reached = [results.comparable[record.trial_id] for record in results.compared]
     low, high = min(reached), max(reached)
     floor = low - 0.15 * max(high - low, 1e-3)
-    values = [results.dice.get(record.trial_id, floor) for record in shown]
+    values = [results.comparable.get(record.trial_id, floor) for record in shown]
     dimensions: list[dict[str, Any]] = [
         {
             "label": short[name],
@@ -84,7 +86,7 @@ def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]
     ticks = round_numbers(low, high)
     dimensions.append(
         {
-            "label": "best val Dice",
+            "label": "val Dice",
             "values": values,
             "range": [floor, high],
             "tickvals": [floor, *ticks],

@@ -19,7 +19,8 @@ from sweep.analysis.columns import (
     test_columns,
 )
 from sweep.analysis.confirmation import confirmation
-from sweep.analysis.effective import read_replaying_spec
+from sweep.analysis.credit import BEFORE_WORDS, credit_columns, is_marked
+from sweep.analysis.effective import read_known_spec
 from sweep.analysis.enough import enough_columns, enough_words
 from sweep.analysis.held_out import cases_frame, held_out
 from sweep.analysis.replay import Tradeoff, tradeoff
@@ -65,14 +66,16 @@ def ranking_frame(
     Args:
         records: of one sweep; unfinished trials are passed over.
         parameters: dotted names of the searched parameters, in the order of their columns.
-        spec: of the sweep, where it answers for some of them by replay.
+        spec: of the sweep, where it is known: for what it answers by replay, and for what a
+            geometric loss can be credited with.
 
     Returns:
-        Columns `COLUMNS`; ``preset`` where any trial is one; ``delta_PRESET``, the gain in
-        ``val_dice``, for each preset with a result; the metrics that were measured beside Dice, at
-        the best epoch; of finalists what `sweep.analysis.confirmation` says where there are
-        replicates, and what they reach on the test split; then one a parameter, then those of
-        `enough_columns` where there is a ``spec`` that asks for them.
+        Columns `COLUMNS`; ``preset`` where any trial is one; those of `sweep.analysis.credit` where
+        any has a geometric loss; ``delta_PRESET``, the gain in Dice, for each preset with a result;
+        the metrics that were measured beside Dice, at the best epoch; of finalists what
+        `sweep.analysis.confirmation` says where there are replicates, and what they reach on the
+        test split; then one a parameter, then those of `enough_columns` where there is a ``spec``
+        that asks for them.
 
         ``val_dice`` and all that belongs to it are empty for diverged and failed trials, so that no
         sort by Dice surfaces them; what they had reached is in ``val_dice_before_end``.
@@ -93,7 +96,8 @@ def ranking_frame(
     presets = [record.preset for record in ranked]
     if any(presets):
         columns["preset"] = pd.array(presets, dtype="string")
-    for name, numbers in (deltas(ranked) | metrics(ranked)).items():
+    columns |= {name: parameter_column(own) for name, own in credit_columns(ranked, spec).items()}
+    for name, numbers in (deltas(ranked, spec) | metrics(ranked)).items():
         columns.setdefault(name, pd.array(numbers, dtype="Float64"))
     if confirmed is not None:
         columns |= confirmed_columns(ranked, confirmed)
@@ -143,7 +147,7 @@ def write_ranking(folder: Path) -> Ranking:
     """
     layout = Layout(folder)
     records = read_records(folder)
-    spec = read_replaying_spec(folder)
+    spec = read_known_spec(folder)
     frame = ranking_frame(records, read_parameter_names(folder), spec)
     atomic_write_text(layout.ranking_csv, frame.to_csv(index=False, lineterminator="\n"))
     repeated = replicates_frame(records, list(frame["trial_id"]))
@@ -156,7 +160,7 @@ def write_ranking(folder: Path) -> Ranking:
     text = best_yaml(folder, frame, layout.best_yaml)
     if text is not None:
         atomic_write_text(layout.best_yaml, text)
-    patience = tradeoff(spec, records) if spec else None
+    patience = tradeoff(spec, records) if spec and spec.replayed else None
     return Ranking(frame, winner(frame), records, patience)
 
 
@@ -178,6 +182,7 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
     header = [
         f"Best of the sweep {name}: {best} ({row['status']})",
         f"validation Dice {row['val_dice']} at epoch {row['best_epoch']}",
+        *([f"that epoch {BEFORE_WORDS}"] if is_marked(row) else []),
         *enough_words(_rows(frame.head(1))[0]),
         *([_mean_words(row)] if row.notna().get("mean_dice", False) else []),
         f"python -m sweep.train {shlex.quote(str(path))}",

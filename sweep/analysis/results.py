@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.analysis.axes import Axis, make_axis
+from sweep.analysis.comparable import comparable_dice
 from sweep.analysis.confirmation import Confirmation, confirmation
-from sweep.analysis.effective import number_of, rampup_end, read_spec, setting_of
+from sweep.analysis.effective import (
+    number_of,
+    rampup_end,
+    read_spec,
+    setting_of,
+    switch_on,
+)
 from sweep.analysis.held_out import HeldOut, held_out
 from sweep.analysis.ranking import ranking_frame
 from sweep.analysis.rates import Exposure
 from sweep.record import ParameterValue, Status, TrialRecord, searched
-from sweep.spec.extents import WEIGHTS
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.tree import late_keys
 from sweep.store.layout import Layout
@@ -113,6 +119,21 @@ class Results:
         return [record for record in self.inside if record.trial_id in self.dice]
 
     @cached_property
+    def comparable(self) -> Mapping[str, float]:
+        """The Dice by which trials inside the space are compared, best first.
+
+        See `sweep.analysis.comparable`.
+        """
+        found = comparable_dice(self.spec, self.ranked, self.ranked_inside)
+        return dict(sorted(found.items(), key=lambda pair: -pair[1]))
+
+    @cached_property
+    def compared(self) -> list[TrialRecord]:
+        """The trials with a `comparable` Dice, best first."""
+        by_id = {record.trial_id: record for record in self.ranked_inside}
+        return [by_id[trial_id] for trial_id in self.comparable]
+
+    @cached_property
     def exposures(self) -> Mapping[str, Exposure]:
         """How long each trial inside the space was at risk of what the search varies, by its id.
 
@@ -159,9 +180,7 @@ class Results:
 
     def switch_on(self, record: TrialRecord) -> int | None:
         """Epoch in which the trial's geometric loss first acts; None where no term has a weight."""
-        if any(self.number(record, key) for key in WEIGHTS):
-            return int(self.number(record, "loss.warmup_epochs"))
-        return None
+        return switch_on(self.spec, record)
 
     def rampup_end(self, record: TrialRecord) -> int:
         """Epoch from which the geometric loss acts in full."""

@@ -10,6 +10,7 @@ from plotly.subplots import make_subplots
 from scipy.stats import spearmanr
 
 from sweep.analysis.axes import JITTER, Axis, even_words, round_numbers, short_names, words
+from sweep.analysis.comparable import COMPARED
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.importance import by_importance
 from sweep.analysis.results import Results
@@ -33,23 +34,25 @@ def slices(results: Results) -> Exhibit:
         title="Dice over each parameter",
         finding=_finding(results),
         reading=(
-            "Best validation Dice of each trial over one parameter, all others as they came; "
-            "the most important first. ✕ at the foot: trials that diverged there. A searcher "
-            "that learns puts its trials where it has seen good ones, so density is no evidence."
+            "The Dice of each trial over one parameter, all others as they came; the most "
+            "important first. "
+            + COMPARED
+            + " ✕ at the foot: trials that diverged there. A searcher that learns puts its trials "
+            "where it has seen good ones, so density is no evidence."
         ),
-        figure=_figure(results, names) if names and results.ranked_inside else None,
+        figure=_figure(results, names) if names and results.compared else None,
     )
 
 
 def correlations(results: Results) -> dict[str, tuple[float, float]]:
-    """Spearman's ρ of each varied parameter with best Dice and its two-sided p-value.
+    """Spearman's ρ of each varied parameter with the comparable Dice and its two-sided p-value.
 
     Constant parameters, and those whose values have no order, are left out.
     """
     found = {}
-    dice = [results.dice[record.trial_id] for record in results.ranked_inside]
+    dice = [results.comparable[record.trial_id] for record in results.compared]
     for name in results.varied:
-        values = [record.parameters[name] for record in results.ranked_inside]
+        values = [record.parameters[name] for record in results.compared]
         if len({repr(value) for value in values}) < 2 or any(
             not isinstance(value, int | float) for value in values
         ):
@@ -74,7 +77,7 @@ def _finding(results: Results) -> str:
         f"Strongest trend: Dice {direction} with {name} (Spearman's ρ = {rho:+.2f}".replace(
             "-", "−"
         )
-        + f" over {len(results.ranked_inside)} trials, p = {corrected:.2g} corrected for "
+        + f" over {len(results.compared)} trials, p = {corrected:.2g} corrected for "
         f"{len(found)} parameters): {verdict}."
     )
 
@@ -87,10 +90,14 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
         rows=rows, cols=columns, shared_yaxes=True, horizontal_spacing=0.04,
         vertical_spacing=GAP / (ROW * rows),
     )  # fmt: skip
-    dice = [results.dice[record.trial_id] for record in results.ranked_inside]
+    dice = [results.comparable[record.trial_id] for record in results.compared]
     low, high = min(dice), max(dice)
     floor = low - 0.12 * max(high - low, 0.01)
-    shown = results.inside
+    shown = [
+        record
+        for record in results.inside
+        if record.status is Status.DIVERGED or record.trial_id in results.comparable
+    ]
     groups = {
         state: thinned([record for record in shown if record.status is state], MOST_POINTS)
         for state in (Status.PRUNED, Status.EARLY_STOPPED, Status.COMPLETED, Status.DIVERGED)
@@ -100,7 +107,7 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
         axis = results.axes[name]
         for state, records in groups.items():
             if records:
-                y = [results.dice.get(record.trial_id, floor) for record in records]
+                y = [results.comparable.get(record.trial_id, floor) for record in records]
                 figure.add_trace(_dots(axis, state, records, y, first=n == 0), **place)
         figure.update_xaxes(
             title=short[name],
@@ -117,7 +124,7 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
         ticktext=["diverged", *even_words(ticks)],
     )
     for row in range(1, rows + 1):
-        figure.update_yaxes(title="best val Dice", row=row, col=1)
+        figure.update_yaxes(title="val Dice, comparable", row=row, col=1)
     return finished(figure, height=HEAD_AND_FOOT + ROW * rows)
 
 

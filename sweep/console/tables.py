@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from sweep.analysis.credit import BEFORE_WORDS, MARK, is_marked
 from sweep.analysis.replay import Tradeoff
 from sweep.console.fitting import Column, fitted
 from sweep.console.words import STYLES, dice_words, status_words
@@ -111,6 +112,8 @@ def _caption(frame: pd.DataFrame, left_out: Iterable[Column]) -> Text | None:
     """What a line can say of columns that are left out: what all rows share, who is a preset."""
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
     lines = [f"In every row: {' '.join(same)}"] if same else []
+    if any(is_marked(row) for row in frame.to_dict("records")):
+        lines.append(f"{MARK} This epoch {BEFORE_WORDS}.")
     if any(column.name == "preset" for column in left_out):
         trained = frame[frame["preset"].notna()]
         pairs = zip(trained["trial_id"], trained["preset"], strict=True)
@@ -179,13 +182,14 @@ def _fixed_cells(row: dict[Any, Any]) -> dict[str, Text]:
     status = Status(row["status"])
     dice = None if pd.isna(row["val_dice"]) else float(row["val_dice"])
     named = [name for name in ("sweep", "preset") if name in row]
+    mark = MARK if is_marked(row) else ""
     return {
         "rank": Text(str(row["rank"])),
         "trial_id": Text(str(row["trial_id"])),
         **{n: Text("–" if pd.isna(row[n]) else one_line(row[n])) for n in named},
         "status": Text(status_words(status), style=STYLES[status]),
         "val_dice": Text(dice_words(dice)),
-        "best_epoch": Text("–" if pd.isna(row["best_epoch"]) else str(row["best_epoch"])),
+        "best_epoch": Text("–" if pd.isna(row["best_epoch"]) else f"{row['best_epoch']}{mark}"),
         "epochs": Text(str(row["epochs"])),
     }
 

@@ -20,6 +20,7 @@ from sweep.analysis import words
 from sweep.analysis.axes import is_number, short_names
 from sweep.analysis.axes import words as value_words
 from sweep.analysis.budget import spent
+from sweep.analysis.credit import BEFORE_WORDS, MARK, is_before_switch_on
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.exhibits import exhibits_of
@@ -75,7 +76,7 @@ def page(results: Results, *, reload: float | None = None) -> str:
             epochs=sum(part.epochs for part in found),
             time=words.duration(sum(part.seconds for part in found)),
             head=head,
-            order=ORDER_CONFIRMED if results.confirmation is not None else ORDER,
+            order=_order(results),
             top=rows[:TOP],
             rows=rows if len(rows) > TOP else [],
             unfinished=len(results.records) - len(results.ended),
@@ -139,7 +140,7 @@ def _row(
         Cell(words.status(record.status), words.status(record.status)),
         Cell("–" if dice is None else words.dice(dice), -1 if dice is None else dice, numeric=True),
         *_confirmed(results, record),
-        Cell(str(best.epoch) if best else "–", best.epoch if best else -1, numeric=True),
+        Cell(_best_at(results, record), best.epoch if best else -1, numeric=True),
         Cell(str(len(record.history)), len(record.history), numeric=True),
         *(_measured(name, number) for name, number in numbers.items()),
         Cell(words.duration(record.seconds), round(record.seconds, 1), numeric=True),
@@ -149,6 +150,20 @@ def _row(
         key = value if is_number(value) else value_words(value)
         cells.append(Cell(value_words(value), key, numeric=True))
     return cells
+
+
+def _best_at(results: Results, record: TrialRecord) -> str:
+    if record.best is None or not record.status.has_result:
+        return "–"
+    mark = MARK if is_before_switch_on(results.spec, record) else ""
+    return f"{record.best.epoch}{mark}"
+
+
+def _order(results: Results) -> str:
+    """How the table is sorted, and what its mark means where it is used."""
+    order = ORDER_CONFIRMED if results.confirmation is not None else ORDER
+    marked = any(is_before_switch_on(results.spec, record) for record in results.ended)
+    return f"{order}. {MARK} This epoch {BEFORE_WORDS}" if marked else order
 
 
 def _measured(name: str, number: float) -> Cell:
