@@ -172,13 +172,13 @@ def read(results: Sequence[str]) -> Found:
 def _read_one(
     folder: Path,
 ) -> tuple[pd.DataFrame, list[TrialRecord], list[str], Tradeoff | None]:
-    from sweep.analysis.effective import read_spec_if_whole
+    from sweep.analysis.effective import read_known_spec
     from sweep.analysis.ranking import ranking_frame
     from sweep.analysis.replay import tradeoff
     from sweep.store.read import read_parameter_names, read_records
 
     records, parameters = read_records(folder), read_parameter_names(folder)
-    spec = read_spec_if_whole(folder)
+    spec = read_known_spec(folder)
     cost = tradeoff(spec, records) if spec is not None and spec.replayed else None
     return ranking_frame(records, parameters, spec), records, parameters, cost
 

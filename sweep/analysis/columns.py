@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.confirmation import Confirmation
+from sweep.analysis.credit import credited_value
 from sweep.analysis.held_out import HeldOut
 from sweep.objective import DICE, VAL_DICE, Objective
 from sweep.record import ParameterValue, TrialRecord, objective_of
 from sweep.spec.objective import OTHER_COLUMNS
 from sweep.spec.presets import BASELINE
+from sweep.spec.sweep import SweepSpec
 from sweep.strict_json import finite_or_none
 
 if TYPE_CHECKING:
@@ -85,14 +87,23 @@ def _value(record: TrialRecord) -> float | None:
     return record.value if record.status.has_result else None
 
 
-def deltas(ranked: Sequence[TrialRecord]) -> dict[str, list[float | None]]:
-    """``delta_PRESET`` → each trial's value of the objective minus that preset's."""
+def deltas(
+    ranked: Sequence[TrialRecord], spec: SweepSpec | None = None
+) -> dict[str, list[float | None]]:
+    """``delta_PRESET`` → each trial's value of the objective minus that preset's.
+
+    With a ``spec``: what it reached since its geometric loss switched on, if it has one.
+    """
     values = [_value(record) for record in ranked]
+    credited = [
+        v if v is None or spec is None else credited_value(spec, record)
+        for record, v in zip(ranked, values, strict=True)
+    ]
     presets = {
         r.preset: v for r, v in zip(ranked, values, strict=True) if r.preset and v is not None
     }
     return {
-        f"delta_{name}": [None if one is None else one - presets[name] for one in values]
+        f"delta_{name}": [None if one is None else one - presets[name] for one in credited]
         for name in sorted(presets, key=lambda name: (name != BASELINE, name))
     }
 

@@ -63,7 +63,7 @@ def smoothed(x: Floats, y: Floats, values: Floats) -> Surface:
 def dice_contour(results: Results) -> Exhibit:
     """The objective, smoothed, over the two most important parameters, with its trials."""
     names = by_importance(results)[:2]
-    drawn = results.acting(results.ranked_inside, *names)
+    drawn = results.acting(results.compared, *names)
     drawable = len(names) == 2 and len(drawn) >= LEAST_TRIALS
     figure, finding = _figure(results, names) if drawable else (None, _too_little(results))
     return Exhibit(
@@ -71,10 +71,12 @@ def dice_contour(results: Results) -> Exhibit:
         title=f"{results.objective.short} over two parameters",
         finding=finding,
         reading=(
-            "The two that matter most by fANOVA. A mean of the trials around each place, weighted "
-            "by a Gaussian kernel of 12 % of each axis; white where less than half a "
-            "trial's worth of evidence is near. It smooths over all other parameters, so a peak "
-            "between trials is a guess, and the ranking, not this map, says what was reached."
+            "The two that matter most by fANOVA. "
+            + results.compared_words
+            + " Drawn is a mean of the trials around each place, weighted by a Gaussian kernel of "
+            "12 % of each axis; white where less than half a trial's worth of evidence is near. It "
+            "smooths over all other parameters, so a peak between trials is a guess, and the "
+            "ranking, not this map, says what was reached."
         ),
         figure=figure,
     )
@@ -83,18 +85,18 @@ def dice_contour(results: Results) -> Exhibit:
 def _too_little(results: Results) -> str:
     return (
         f"Needs two parameters that vary and {LEAST_TRIALS} trials with a result; there are "
-        f"{len(results.varied)} and {len(results.ranked_inside)}."
+        f"{len(results.varied)} and {len(results.compared)}."
     )
 
 
 def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
     x_axis, y_axis = (results.axes[name] for name in names)
-    records = results.acting(results.ranked_inside, *names)
+    records = results.acting(results.compared, *names)
     x, y = (
         np.array([axis.position(record.parameters[axis.name]) for record in records])
         for axis in (x_axis, y_axis)
     )
-    values = np.array([results.values[record.trial_id] for record in records])
+    values = np.array([results.comparable_values[record.trial_id] for record in records])
     surface, objective = smoothed(x, y, values), results.objective
     figure = go.Figure(
         go.Contour(

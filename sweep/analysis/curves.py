@@ -85,6 +85,8 @@ def _finding(results: Results) -> str:
     switch_on = results.switch_on(leader)
     if switch_on is not None and at >= switch_on:
         told += f", {at - switch_on} after its geometric loss switched on"
+    elif switch_on is not None:
+        told += f", {switch_on - at} before its geometric loss switched on or would have"
     steps = switch_on_steps(results)
     if not steps:
         return f"{told}."

@@ -9,10 +9,11 @@ from pydantic import ValidationError
 from sweep.analysis.axes import is_number
 from sweep.errors import ResultsError
 from sweep.record import ParameterValue, TrialRecord
+from sweep.spec.extents import WEIGHTS
 from sweep.spec.inactive import idle_in_trial
 from sweep.spec.presets import PRESETS
 from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import value_of
+from sweep.spec.tree import run_ending_keys, value_of
 from sweep.spec.wording import findings_of
 from sweep.store.layout import Layout
 from sweep.store.read import read_sweep
@@ -35,11 +36,20 @@ def read_spec(folder: Path) -> SweepSpec:
         raise ResultsError(f"{Layout(folder).sweep_yaml}: {key}: {first.message}") from error
 
 
-def read_spec_if_whole(folder: Path) -> SweepSpec | None:
-    """The same; None where its sweep.yaml is none that this version can read as one."""
+def read_known_spec(folder: Path) -> SweepSpec | None:
+    """The same for a ranking, which needs it for some columns alone.
+
+    None where another version wrote it, with settings that this one does not know.
+
+    Raises:
+        ResultsError: as `read_spec`, where the sweep answers by replay.
+    """
+    space = read_sweep(folder).get("space")
     try:
         return read_spec(folder)
     except ResultsError:
+        if isinstance(space, dict) and run_ending_keys() & space.keys():
+            raise
         return None
 
 
@@ -72,6 +82,13 @@ def number_of(spec: SweepSpec, record: TrialRecord, key: str) -> float:
     """The same as a number; 0 where it is none, or more than a float holds."""
     value = setting_of(spec, record, key)
     return float(value) if is_number(value) and abs(value) < LARGEST else 0.0
+
+
+def switch_on(spec: SweepSpec, record: TrialRecord) -> int | None:
+    """Epoch in which a trial's geometric loss first acts; None where no term has a weight."""
+    if any(number_of(spec, record, key) for key in WEIGHTS):
+        return int(number_of(spec, record, "loss.warmup_epochs"))
+    return None
 
 
 def rampup_end(spec: SweepSpec, record: TrialRecord) -> int:

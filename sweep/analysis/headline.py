@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
+from sweep.analysis.credit import BEFORE_WORDS, credited_value, is_before_switch_on
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.results import Results
 from sweep.analysis.verdict import caution, on_test_split, selection_bias, verdict, warnings
@@ -39,7 +40,8 @@ def headline(results: Results) -> str:
         return f"{told}; no other trial has a result."
     second, next_best = others[0]
     lead = objective.text(reached - next_best)
-    return f"{told}, {lead} ahead of {second}{_over_baseline(results)}."
+    ahead = f"{told}, {lead} ahead of {second}{_over_baseline(results)}."
+    return " ".join([ahead, *_not_credited(results, first)])
 
 
 def caveat(results: Results) -> str:
@@ -95,12 +97,22 @@ def _tested(results: Results) -> list[str]:
     return [on_test_split(results.held_out)] if results.held_out is not None else []
 
 
+def _not_credited(results: Results, leader: TrialRecord) -> list[str]:
+    """That the leader's value is that of its warm-up, where it is."""
+    if not is_before_switch_on(results.spec, leader):
+        return []
+    since = credited_value(results.spec, leader)
+    reached = "" if since is None else f"; since then it reached {results.objective.text(since)}"
+    return [f"The leader's best epoch {BEFORE_WORDS}{reached}."]
+
+
 def _over_baseline(results: Results) -> str:
     """What the leader gains over the trial without a geometric loss, where that is one of them."""
+    leader = results.ranked[0]
     baseline = next((r.trial_id for r in results.ranked if r.preset == BASELINE), None)
-    if baseline is None or baseline == results.ranked[0].trial_id:
+    if baseline in (None, leader.trial_id) or is_before_switch_on(results.spec, leader):
         return ""
-    gain = results.scores[results.ranked[0].trial_id] - results.scores[baseline]
+    gain = results.scores[leader.trial_id] - results.scores[baseline]
     objective = results.objective
     where = "above" if objective.mode == "max" else "below"
     return f" and {objective.text(gain)} {where} the baseline ({baseline})"

@@ -25,8 +25,8 @@ from sweep.analysis.words import percent
 from sweep.record import TrialRecord
 from sweep.search.optuna_study import Translator, make_study
 
-LEAST_TRIALS = 8
-"""Trials below which a forest of trees has nothing to split."""
+LEAST_TRIALS = 12
+"""Trials below which nothing is told: `benchmarks/importance.py` has what that many can tell."""
 MOST_TRIALS = 200
 """Trials that a forest is grown from; more of them change little and cost seconds."""
 SEED = 0
@@ -56,6 +56,18 @@ class Importance:
     trials: int
 
     @property
+    def leader_among_best(self) -> str:
+        """What PED-ANOVA puts first; what fANOVA does where that has no meaning."""
+        if not self.leading:
+            return next(iter(self.shares))
+        return max(self.leading, key=self.leading.__getitem__)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether fANOVA and PED-ANOVA agree on what comes first."""
+        return self.leader_among_best == next(iter(self.shares))
+
+    @property
     def is_noise(self) -> bool:
         """Whether a forest explains next to nothing of what it has not seen."""
         return self.explained < LEAST_EXPLAINED
@@ -63,8 +75,9 @@ class Importance:
 
 @lru_cache(maxsize=1)
 def importance_for_dice(results: Results) -> Importance | None:
-    """For the best value of the ranked trials; None where too few say anything."""
-    return _importance(results, results.ranked_inside, results.scores, leading=True)
+    """For the comparable scores of the trials (`sweep.analysis.comparable`); None where too few say
+    anything."""
+    return importance_of(results, results.compared, results.comparable)
 
 
 @lru_cache(maxsize=1)
@@ -82,7 +95,7 @@ def importance_for_divergence(results: Results) -> Importance | None:
     }
     if len({one.diverged for one in exposures.values()}) < 2:
         return None
-    return _importance(results, results.at_risk, values, leading=False)
+    return importance_of(results, results.at_risk, values, leading=False)
 
 
 def _hazard(exposures: Sequence[Exposure]) -> Floats:
@@ -104,13 +117,12 @@ def dice_importance(results: Results) -> Exhibit:
     return Exhibit(
         name="importance-dice",
         title=f"What decides about {objective.label}",
-        finding=_finding(
-            found, len(results.ranked_inside), f"the differences in {objective.short}"
-        ),
+        finding=_finding(found, len(results.compared), f"the differences in {objective.short}"),
         reading=(
-            f"fANOVA splits the variance of the best {objective.label} of the trials with a result "
-            "among the parameters (pruned ones count with what they had reached, diverged ones "
-            "are left out); PED-ANOVA asks what sets the best quarter of them apart. Where the two "
+            f"fANOVA splits the variance of the trials' {objective.short} among the parameters; "
+            "PED-ANOVA asks what sets the best quarter of them apart. "
+            + results.compared_words
+            + " Diverged trials are left out. Where the two "
             "disagree, neither is to be trusted. Shares always sum to 100 %, also those of noise: "
             "the explained variance says whether there was anything to share."
         ),
@@ -151,6 +163,12 @@ def _finding(found: Importance | None, trials: int, what: str) -> str:
             f"shares below, {percent(share)} for {first}, are noise."
         )
     second = f", {percent(rest[0][1])} with {rest[0][0]}" if rest else ""
+    if not found.is_settled:
+        return (
+            f"{percent(share)} of the importance for {what} lies with {first}{second}, but"
+            f" PED-ANOVA puts {found.leader_among_best} first: {found.trials} trials do not settle"
+            " it."
+        )
     trust = "an order to rely on" if found.explained >= WELL_EXPLAINED else "a hint"
     return (
         f"{percent(share)} of the importance for {what} lies with {first}{second}: {trust}, since "
@@ -158,9 +176,19 @@ def _finding(found: Importance | None, trials: int, what: str) -> str:
     )
 
 
-def _importance(
-    results: Results, records: Sequence[TrialRecord], values: Mapping[str, float], *, leading: bool
+def importance_of(
+    results: Results,
+    records: Sequence[TrialRecord],
+    values: Mapping[str, float],
+    *,
+    leading: bool = True,
 ) -> Importance | None:
+    """For any value of some trials of a sweep; None where too few say anything.
+
+    Args:
+        values: by trial id; the more, the better.
+        leading: whether to be among the best quarter means something.
+    """
     records = thinned(sorted(records, key=lambda record: record.number), MOST_TRIALS)
     targets = [values[record.trial_id] for record in records]
     names = [name for name in results.varied if _differs(records, name)]

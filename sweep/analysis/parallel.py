@@ -32,19 +32,19 @@ def parallel_coordinates(results: Results) -> Exhibit:
         finding=_finding(results),
         reading=(
             f"Each line is a trial: the darker, the {results.objective.better} its "
-            f"{results.objective.short}; those that end at “none” "
-            "on the last axis diverged. Drag along an axis to keep only the lines that pass "
+            f"{results.objective.short}. {results.compared_words} Those that end at “none” "
+            "diverged, or have no such value. Drag along an axis to keep only the lines that pass "
             "there."
             + (f" {len(shown)} of {len(trials)} are drawn." if len(shown) < len(trials) else "")
         ),
-        figure=_figure(results, names, shown) if names and results.ranked_inside else None,
+        figure=_figure(results, names, shown) if names and results.compared else None,
     )
 
 
 def _finding(results: Results) -> str:
-    best = results.ranked_inside[: max(1, round(BEST_SHARE * len(results.ranked_inside)))]
-    if len(results.ranked_inside) < LEAST_TRIALS or not results.varied:
-        return f"{len(results.ranked_inside)} trials with a result: too few for a pattern."
+    best = results.compared[: max(1, round(BEST_SHARE * len(results.compared)))]
+    if len(results.compared) < LEAST_TRIALS or not results.varied:
+        return f"{len(results.compared)} trials with a result: too few for a pattern."
     varied = [name for name in results.varied if len(results.acting(best, name)) == len(best)]
     if not varied:
         return "The best trials have no parameter in common that acts in all of them."
@@ -56,14 +56,14 @@ def _finding(results: Results) -> str:
     places = [results.axes[name].position(value) for value in values]
     others = [
         results.axes[name].position(record.parameters[name])
-        for record in results.acting(results.ranked_inside[len(best) :], name)
+        for record in results.acting(results.compared[len(best) :], name)
     ]
     inside = sum(places[0] <= place <= places[-1] for place in others)
     return (
-        f"The best {len(best)} of {len(results.ranked_inside)} trials "
+        f"The best {len(best)} of {len(results.compared)} trials "
         f"({results.objective.short} from "
-        f"{results.objective.text(results.values[best[-1].trial_id])}) agree most on {name}: "
-        f"{where}, where {inside} of the {len(others)} others lie too."
+        f"{results.objective.text(results.comparable_values[best[-1].trial_id])}) agree most on "
+        f"{name}: {where}, where {inside} of the {len(others)} others lie too."
     )
 
 
@@ -88,10 +88,10 @@ def ticks_of(results: Results, name: str, shown: Sequence[TrialRecord]) -> list[
 def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]) -> go.Figure:
     short = short_names(results.parameters)
     objective = results.objective
-    reached = [results.values[record.trial_id] for record in results.ranked_inside]
+    reached = [results.comparable_values[record.trial_id] for record in results.compared]
     low, high = min(reached), max(reached)
     edge = results.edge(0.15)
-    values = [results.values.get(record.trial_id, edge) for record in shown]
+    values = [results.comparable_values.get(record.trial_id, edge) for record in shown]
     scores = [objective.turned(value) for value in values]
     dimensions: list[dict[str, Any]] = [
         {
@@ -109,7 +109,7 @@ def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]
     ticks = round_numbers(low, high)
     dimensions.append(
         {
-            "label": f"best {objective.heading}",
+            "label": objective.heading,
             "values": values,
             "range": [min(low, edge), max(high, edge)],
             "tickvals": [edge, *ticks],

@@ -20,7 +20,8 @@ from sweep.analysis.columns import (
     test_columns,
 )
 from sweep.analysis.confirmation import confirmation
-from sweep.analysis.effective import idle, read_spec_if_whole
+from sweep.analysis.credit import BEFORE_WORDS, credit_columns, is_marked
+from sweep.analysis.effective import idle, read_known_spec
 from sweep.analysis.enough import enough_columns, enough_words
 from sweep.analysis.held_out import cases_frame, held_out
 from sweep.analysis.replay import Tradeoff, tradeoff
@@ -75,14 +76,16 @@ def ranking_frame(
         records: of one sweep; unfinished trials are passed over.
         parameters: dotted names of the searched parameters, in the order of their columns.
         spec: of the sweep, if it is known: which parameters act on nothing in a trial, and are
-            empty there, and what is answered for by replay.
+            empty there, what is answered for by replay, and what a geometric loss can be credited
+            with.
 
     Returns:
-        Columns `columns_of`; ``preset`` where any trial is one; ``delta_PRESET``, the objective
-        minus that of the preset, for each preset with a result; the metrics that were measured
-        beside Dice, at the best epoch; of finalists what `sweep.analysis.confirmation` says where
-        there are replicates, and what they reach on the test split; then one a parameter, then
-        those of `enough_columns` where there is a ``spec`` that asks for them.
+        Columns `columns_of`; ``preset`` where any trial is one; those of `sweep.analysis.credit`
+        where any has a geometric loss; ``delta_PRESET``, the objective minus that of the preset,
+        for each preset with a result; the metrics that were measured beside Dice, at the best
+        epoch; of finalists what `sweep.analysis.confirmation` says where there are replicates, and
+        what they reach on the test split; then one a parameter, then those of `enough_columns`
+        where there is a ``spec`` that asks for them.
 
         ``val_dice``, the objective and all that belongs to it are empty for diverged and failed
         trials, so that no sort surfaces them; what they had reached is in ``val_dice_before_end``.
@@ -104,7 +107,8 @@ def ranking_frame(
     presets = [record.preset for record in ranked]
     if any(presets):
         columns["preset"] = pd.array(presets, dtype="string")
-    for name, numbers in (deltas(ranked) | metrics(ranked)).items():
+    columns |= {name: parameter_column(own) for name, own in credit_columns(ranked, spec).items()}
+    for name, numbers in (deltas(ranked, spec) | metrics(ranked)).items():
         columns.setdefault(name, pd.array(numbers, dtype="Float64"))
     if confirmed is not None:
         columns |= confirmed_columns(ranked, confirmed)
@@ -161,7 +165,7 @@ def write_ranking(folder: Path) -> Ranking:
     """
     layout = Layout(folder)
     records = read_records(folder)
-    spec = read_spec_if_whole(folder)
+    spec = read_known_spec(folder)
     frame = ranking_frame(records, read_parameter_names(folder), spec)
     atomic_write_text(layout.ranking_csv, frame.to_csv(index=False, lineterminator="\n"))
     repeated = replicates_frame(records, list(frame["trial_id"]))
@@ -197,6 +201,7 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
     header = [
         f"Best of the sweep {name}: {best} ({row['status']})",
         f"{objective.label} {row[objective.metric]} at epoch {row['best_epoch']}",
+        *([f"that epoch {BEFORE_WORDS}"] if is_marked(row.to_dict()) else []),
         *enough_words(_rows(frame.head(1))[0], objective),
         *_mean_words(row, objective),
         f"python -m sweep.train {shlex.quote(str(path))}",

@@ -9,14 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.analysis.axes import Axis, make_axis
+from sweep.analysis.comparable import comparable_scores
 from sweep.analysis.confirmation import Confirmation, confirmation
-from sweep.analysis.effective import idle, number_of, rampup_end, read_spec, setting_of
+from sweep.analysis.effective import (
+    idle,
+    number_of,
+    rampup_end,
+    read_spec,
+    setting_of,
+    switch_on,
+)
 from sweep.analysis.held_out import HeldOut, held_out
 from sweep.analysis.ranking import ranking_frame
 from sweep.analysis.rates import Exposure
 from sweep.objective import Objective
 from sweep.record import ParameterValue, Status, TrialRecord, searched
-from sweep.spec.extents import WEIGHTS
+from sweep.spec.presets import BASELINE
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.tree import late_keys
 from sweep.store.layout import Layout
@@ -99,7 +107,7 @@ class Results:
         Args:
             margin: how far, as a share of the range of what was reached.
         """
-        low, high = min(self.scores.values()), max(self.scores.values())
+        low, high = min(self.comparable.values()), max(self.comparable.values())
         spread = max(high - low, 0.01 * max(abs(low), abs(high)), 1e-9)
         return self.objective.turned(low - margin * spread)
 
@@ -131,6 +139,41 @@ class Results:
     def ranked_inside(self) -> list[TrialRecord]:
         """Those of them with a value that may be compared."""
         return [record for record in self.inside if record.trial_id in self.values]
+
+    @cached_property
+    def comparable(self) -> Mapping[str, float]:
+        """The scores by which trials inside the space are compared, best first.
+
+        See `sweep.analysis.comparable`.
+        """
+        found = comparable_scores(self.spec, self.ranked, self.ranked_inside)
+        return dict(sorted(found.items(), key=lambda pair: -pair[1]))
+
+    @cached_property
+    def comparable_values(self) -> Mapping[str, float]:
+        """The same as values of the objective."""
+        return {one: self.objective.turned(score) for one, score in self.comparable.items()}
+
+    @property
+    def compared_words(self) -> str:
+        """What the reading of a figure says of them."""
+        since = " since its geometric loss switched on" if self.has_geometry else ""
+        told = f"{self.objective.short} is the best of a trial{since}"
+        if any(record.status is Status.PRUNED for record in self.ranked_inside):
+            if any(record.preset == BASELINE for record in self.ranked):
+                told += (
+                    "; to that of a pruned trial is added what the baseline still gained after as"
+                    " many epochs"
+                )
+            elif self.spec.compares_gains:
+                told += "; pruned trials are left out, as each was stopped at a time of its own"
+        return f"{told}."
+
+    @cached_property
+    def compared(self) -> list[TrialRecord]:
+        """The trials with a `comparable` Dice, best first."""
+        by_id = {record.trial_id: record for record in self.ranked_inside}
+        return [by_id[trial_id] for trial_id in self.comparable]
 
     @cached_property
     def exposures(self) -> Mapping[str, Exposure]:
@@ -187,9 +230,7 @@ class Results:
 
     def switch_on(self, record: TrialRecord) -> int | None:
         """Epoch in which the trial's geometric loss first acts; None where no term has a weight."""
-        if any(self.number(record, key) for key in WEIGHTS):
-            return int(self.number(record, "loss.warmup_epochs"))
-        return None
+        return switch_on(self.spec, record)
 
     @property
     def has_geometry(self) -> bool:

@@ -36,23 +36,24 @@ def slices(results: Results) -> Exhibit:
         title=f"{objective.short} over each parameter",
         finding=_finding(results),
         reading=(
-            f"Best {objective.label} of each trial over one parameter, all others as they came; "
-            f"the most important first. ✕ at the {foot}: trials that diverged there. A searcher "
-            "that learns puts its trials where it has seen good ones, so density is no evidence."
+            f"{objective.short} of each trial over one parameter, all others as they came; the "
+            f"most important first. {results.compared_words} ✕ at the {foot}: trials that "
+            "diverged there. A searcher that learns puts its trials where it has seen good ones, "
+            "so density is no evidence."
         ),
-        figure=_figure(results, names) if names and results.ranked_inside else None,
+        figure=_figure(results, names) if names and results.compared else None,
     )
 
 
 def correlations(results: Results) -> dict[str, tuple[float, float]]:
-    """Spearman's ρ of each varied parameter with the best value and its two-sided p-value.
+    """Spearman's ρ of each varied parameter with the comparable value and its two-sided p-value.
 
     Constant parameters, and those whose values have no order, are left out.
     """
     found = {}
     for name in results.varied:
-        records = results.acting(results.ranked_inside, name)
-        reached = [results.values[record.trial_id] for record in records]
+        records = results.acting(results.compared, name)
+        reached = [results.comparable_values[record.trial_id] for record in records]
         values = [record.parameters[name] for record in records]
         if len({repr(value) for value in values}) < 2 or any(
             not isinstance(value, int | float) for value in values
@@ -72,7 +73,7 @@ def _finding(results: Results) -> str:
     name = max(found, key=lambda key: abs(found[key][0]))
     rho, p = found[name]
     corrected = min(1.0, p * len(found))
-    trials = len(results.acting(results.ranked_inside, name))
+    trials = len(results.acting(results.compared, name))
     verdict = "a trend" if corrected < 0.05 else "no more than chance would show"
     direction = "rises" if rho > 0 else "falls"
     strength = f"{rho:+.2f}".replace("-", "−")
@@ -95,10 +96,14 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
         rows=rows, cols=columns, shared_yaxes=True, horizontal_spacing=0.04,
         vertical_spacing=GAP / (ROW * rows),
     )  # fmt: skip
-    reached = [results.values[record.trial_id] for record in results.ranked_inside]
+    reached = [results.comparable_values[record.trial_id] for record in results.compared]
     low, high = min(reached), max(reached)
     edge = results.edge(0.12)
-    shown = results.inside
+    shown = [
+        record
+        for record in results.inside
+        if record.status is Status.DIVERGED or record.trial_id in results.comparable
+    ]
     groups = {
         state: thinned([record for record in shown if record.status is state], MOST_POINTS)
         for state in (Status.PRUNED, Status.EARLY_STOPPED, Status.COMPLETED, Status.DIVERGED)
@@ -109,7 +114,7 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
         for state, records in groups.items():
             records = results.acting(records, name)
             if records:
-                y = [results.values.get(record.trial_id, edge) for record in records]
+                y = [results.comparable_values.get(record.trial_id, edge) for record in records]
                 dots = _dots(axis, state, records, y, results.objective)
                 figure.add_trace(dots.update(showlegend=n == 0), **place)
         figure.update_xaxes(
@@ -128,7 +133,7 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
         ticktext=["diverged", *even_words(ticks)],
     )
     for row in range(1, rows + 1):
-        figure.update_yaxes(title=f"best {results.objective.heading}", row=row, col=1)
+        figure.update_yaxes(title=results.objective.heading, row=row, col=1)
     return finished(figure, height=HEAD_AND_FOOT + ROW * rows)
 
 

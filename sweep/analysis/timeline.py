@@ -68,8 +68,9 @@ def divergence_timeline(results: Results) -> Exhibit:
         finding=_finding(results, found, without),
         reading=(
             "Each mark is a trial; the line at 0 is the first step with the geometric loss. "
-            "Divergences right behind it are the loss's own numerics (ε, weights without a "
-            "ramp-up); scattered ones point to the learning rate or the data."
+            "Divergences right behind it are most often the loss's own numerics (ε, weights "
+            "without a ramp-up), those before it cannot be; scattered ones hint at the learning "
+            "rate or the data. Each trial's own diagnosis says what is known of it."
         ),
         figure=_figure(found) if found else None,
     )

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.analysis.columns import confirmed_names, divider
+from sweep.analysis.credit import BEFORE_WORDS, MARK, is_marked
 from sweep.analysis.replay import Tradeoff
 from sweep.analysis.words import percent
 from sweep.console.fitting import Column, fitted
@@ -146,6 +147,8 @@ def _caption(frame: pd.DataFrame, left_out: Iterable[Column]) -> Text | None:
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
     lines = [] if divider(frame) is None else [DIVIDED]
     lines += [f"In every row: {' '.join(same)}"] if same else []
+    if any(is_marked(row) for row in frame.to_dict("records")):
+        lines.append(f"{MARK} This epoch {BEFORE_WORDS}.")
     if any(column.name == "preset" for column in left_out):
         trained = frame[frame["preset"].notna()]
         pairs = zip(trained["trial_id"], trained["preset"], strict=True)
@@ -218,13 +221,14 @@ def _fixed_cells(row: dict[Any, Any], objective: Objective) -> dict[str, Text]:
     values = {name: row[one.metric] for name, one in judged.items()}
     known = {name: None if pd.isna(value) else float(value) for name, value in values.items()}
     named = [name for name in ("sweep", "preset") if name in row]
+    mark = MARK if is_marked(row) else ""
     return {
         "rank": Text(str(row["rank"])),
         "trial_id": Text(str(row["trial_id"])),
         **{n: Text("–" if pd.isna(row[n]) else one_line(row[n])) for n in named},
         "status": Text(status_words(status), style=STYLES[status]),
         **{name: Text(value_words(known[name], one)) for name, one in judged.items()},
-        "best_epoch": Text("–" if pd.isna(row["best_epoch"]) else str(row["best_epoch"])),
+        "best_epoch": Text("–" if pd.isna(row["best_epoch"]) else f"{row['best_epoch']}{mark}"),
         "epochs": Text(str(row["epochs"])),
     }
 

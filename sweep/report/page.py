@@ -21,6 +21,7 @@ from sweep.analysis.axes import is_number, short_names
 from sweep.analysis.axes import words as value_words
 from sweep.analysis.budget import spent
 from sweep.analysis.columns import divider, own_metrics
+from sweep.analysis.credit import BEFORE_WORDS, MARK, is_before_switch_on
 from sweep.analysis.diagnoses import explained
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.exhibits import exhibits_of
@@ -120,12 +121,14 @@ def _figures(exhibits: Sequence[Exhibit]) -> Markup:
 def _order(results: Results, confirmed: int | None) -> str:
     """Of the rows that no other table has: all of them, or those that were not confirmed."""
     label = results.objective.label
-    if confirmed is None:
-        return f"By best {label}" if results.confirmation is None else ORDER_CONFIRMED
-    return (
+    order = (
         f"One run each, by the best {label}, which the search chose by; no better and no worse than"
         " those above"
     )
+    if confirmed is None:
+        order = f"By best {label}" if results.confirmation is None else ORDER_CONFIRMED
+    marked = any(is_before_switch_on(results.spec, record) for record in results.ended)
+    return f"{order}. {MARK} This epoch {BEFORE_WORDS}" if marked else order
 
 
 def _measured_columns(results: Results) -> list[str]:
@@ -166,7 +169,7 @@ def _row(
         Cell(words.status(record.status), words.status(record.status)),
         _number(record.value if best else None, results.objective.text),
         *_confirmed(results, record),
-        _number(best.epoch if best else None, str),
+        Cell(_best_at(results, record), best.epoch if best else NOTHING, numeric=True),
         Cell(str(len(record.history)), len(record.history), numeric=True),
         *(_measured(name, number, results.objective) for name, number in numbers.items()),
         Cell(words.duration(record.seconds), round(record.seconds, 1), numeric=True),
@@ -176,6 +179,13 @@ def _row(
         key = value if is_number(value) else value_words(value)
         cells.append(Cell(value_words(value), key, numeric=True))
     return cells
+
+
+def _best_at(results: Results, record: TrialRecord) -> str:
+    if record.best is None or not record.status.has_result:
+        return "–"
+    mark = MARK if is_before_switch_on(results.spec, record) else ""
+    return f"{record.best.epoch}{mark}"
 
 
 def _measured(name: str, number: float, objective: Objective) -> Cell:

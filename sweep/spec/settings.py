@@ -172,7 +172,7 @@ class LossSettings(Settings):
     """Epochs over which g then rises linearly to 1; 0 switches on at once."""
     weights: GeometricWeights = GeometricWeights()
     sqrt_epsilon: Annotated[float, ActsLate()] = Field(default=1e-6, ge=0)
-    """Guard of the square roots; 0 gives NaN on any flat region."""
+    """Guard of the square roots; 0 gives NaN where a prediction is exactly flat."""
     sqrt_mode: Annotated[Literal["clamp", "offset", "centered"], ActsLate()] = "centered"
     """sqrt(max(q, ε)), sqrt(q + ε), or sqrt(q + ε) − sqrt(ε)."""
     min_area: Annotated[float, ActsLate()] = Field(default=50.0, ge=0)
@@ -228,10 +228,11 @@ class GuardSettings(Settings):
     exploded_steps: int = Field(default=10, ge=1)
     """So many steps far out in a row end the trial."""
     collapsed_epochs: int | None = Field(default=2, ge=1)
-    """So many validations in a row, after having learnt, with one class everywhere or less than a
-    tenth of the best Dice end the trial; null: none do."""
+    """Consecutive validations with one class everywhere or less than a tenth of the best Dice that
+    end a trial as collapsed once it has learnt, and at the end of a training any; null: none do."""
     learnt_dice: float = Field(default=0.1, gt=0, lt=1)
-    """Validation Dice from which the network counts as having learnt."""
+    """How far validation Dice must have come, as a share of the way from what an answer scores that
+    ignores the images (foreground everywhere) up to 1, for the network to have learnt."""
     learnt_by: int | None = Field(default=None, ge=0)
     """Epoch, from 0, by which the network must have learnt; null: never."""
 

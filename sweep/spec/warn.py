@@ -71,8 +71,9 @@ def _about_epsilon(spec: SweepSpec) -> Iterator[str]:
     has_root = any(spec.extents.largest(key) > 0 for key in WITH_ROOT)
     if has_root and spec.extents.smallest("loss.sqrt_epsilon") == 0:
         yield (
-            "`loss.sqrt_epsilon` 0 will diverge: the gradient of a square root is NaN on any flat "
-            "region of the prediction, at the first step after the warm-up"
+            "`loss.sqrt_epsilon` 0 can diverge in any step after the warm-up: the gradient of a "
+            "square root is NaN where the prediction is exactly flat. A network that saturates is "
+            "so at once, another may not be in hundreds of steps; with 1e-6 it is finite there too"
         )
 
 

@@ -37,7 +37,7 @@ class Case:
         verdict: of the guard.
         settings: of the trial.
         pixels_finite: whether every pixel of the offending batch is finite.
-        had_learnt: whether validation Dice had reached ``guard.learnt_dice``.
+        had_learnt: whether the network was ever worth more than an answer that ignores the images.
         gradient: norm of the last gradient that was applied; None where none was.
     """
 
@@ -116,7 +116,7 @@ def _broken_pixels(case: Case) -> Advice:
 def _root_of_zero(case: Case) -> Advice:
     return Advice(
         f"With ε = 0 the square root in {case.verdict.term!r} has an infinite slope wherever the"
-        " prediction is flat, and infinity times the zero gradient there is NaN.",
+        " prediction is exactly flat, and infinity times the zero gradient there is NaN.",
         "loss.sqrt_epsilon",
         "Set loss.sqrt_epsilon to 1e-6" + ("." if _is_centered(case) else f" with {CENTERED}."),
     )
@@ -126,7 +126,7 @@ def _steep_root(case: Case) -> Advice:
     loss = case.settings.loss
     return Advice(
         f"ε = {loss.sqrt_epsilon:g} lets the slope of the square root in {case.verdict.term!r}"
-        f" reach {slope(loss.sqrt_epsilon):.0e}, which overflows on its way back.",
+        f" reach {slope(loss.sqrt_epsilon):.0e}, which can overflow on its way back.",
         "loss.sqrt_epsilon",
         "Raise loss.sqrt_epsilon to 1e-6"
         + ("." if _is_centered(case) else f", with {CENTERED} so that it adds no bias."),
@@ -148,7 +148,7 @@ def _half_precision(case: Case) -> Advice:
 def _no_clip(case: Case) -> Advice:
     return Advice(
         f"A gradient of norm {case.gradient:.3g} was applied as it was, since none is clipped; one"
-        " such step throws the weights out.",
+        " such step can throw the weights out.",
         "optimizer.gradient_clip",
         f"Set optimizer.gradient_clip to {CLIP:g}, as nnU-Net does.",
     )

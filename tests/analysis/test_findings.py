@@ -40,7 +40,7 @@ from sweep.analysis.results import Results
 from sweep.analysis.slices import correlations, slices
 from sweep.analysis.stability import stability_map
 from sweep.analysis.timeline import deaths, divergence_timeline
-from sweep.record import Outcome, ParameterValue, Status, TrialRecord
+from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
 from sweep.spec.trainer import NnunetTrainer
 
 
@@ -50,12 +50,18 @@ def parameters(
     return {WARMUP: warmup, EPSILON: epsilon, COMPACTNESS: compactness, PATIENCE: patience}
 
 
+def late(dice: float) -> tuple[EpochMetrics, ...]:
+    """A history that reaches its Dice when every geometric loss is at work."""
+    return (*(epoch_of(n, 0.0) for n in range(8)), epoch_of(8, dice))
+
+
 # --- headline -------------------------------------------------------------------------------------
 
 
 def test_headline_names_the_leader_and_its_lead() -> None:
     results = results_of(
-        trial(0, Status.COMPLETED, [0.5, 0.75]), trial(1, Status.COMPLETED, [0.5, 0.8125])
+        trial(0, Status.COMPLETED, [0.5, 0.75], {WARMUP: 1}),
+        trial(1, Status.COMPLETED, [0.5, 0.8125], {WARMUP: 1}),
     )
     assert headline(results) == (
         "t0001 leads with validation Dice 0.8125 (epoch 1), 0.0625 ahead of t0000."
@@ -114,13 +120,59 @@ def test_state_tells_running_from_interrupted_from_finished() -> None:
 def test_headline_tells_the_gain_over_the_baseline() -> None:
     results = results_of(
         trial(0, Status.COMPLETED, [0.5], preset="baseline"),
-        trial(1, Status.COMPLETED, [0.75]),
-        trial(2, Status.COMPLETED, [0.625]),
+        trial(1, Status.COMPLETED, [0.75], {WARMUP: 0}),
+        trial(2, Status.COMPLETED, [0.625], {WARMUP: 0}),
     )
     assert headline(results) == (
         "t0001 leads with validation Dice 0.7500 (epoch 0), 0.1250 ahead of t0002 and 0.2500 above"
         " the baseline (t0000)."
     )
+
+
+def test_headline_credits_no_loss_with_the_dice_of_its_warm_up() -> None:
+    results = results_of(
+        trial(0, Status.COMPLETED, [0.5], preset="baseline"),
+        trial(1, Status.COMPLETED, [0.5, 0.75, 0.25, 0.625], {WARMUP: 2}),
+        trial(2, Status.COMPLETED, [0.5, 0.5, 0.625], {WARMUP: 2}),
+    )
+    assert headline(results) == (
+        "t0001 leads with validation Dice 0.7500 (epoch 1), 0.1250 ahead of t0002. The leader's"
+        " best epoch lies before its geometric loss switched on: the loss had no part in it; since"
+        " then it reached 0.6250."
+    )
+    assert learning_curves(results).finding.startswith(
+        "t0001 reached 0.7500 in epoch 1, 1 before its geometric loss switched on or would have."
+    )
+    row = results.frame.set_index("trial_id")
+    assert list(row["best_before_switch_on"][["t0001", "t0002"]]) == [True, False]
+    assert list(row["dice_since_switch_on"][["t0001", "t0002"]]) == [0.625, 0.625]
+    assert list(row["delta_baseline"][["t0001", "t0002"]]) == [0.125, 0.125]
+    assert row.loc["t0000", ["best_before_switch_on", "dice_since_switch_on"]].isna().all()
+
+
+def test_trials_are_compared_by_what_they_reached_with_their_loss_at_work() -> None:
+    activation = (
+        "scheduler: {{name: asha, clock: activation, grace_period: 2}}\npresets: [baseline]"
+    )
+    yaml = re.sub("scheduler: .*", activation, SWEEP_YAML)
+    base = trial(0, Status.COMPLETED, [0.5, 0.625, 0.75, 0.7, 0.8125], preset="baseline")
+    records = [
+        trial(1, Status.COMPLETED, [0.5, 0.9, 0.25, 0.75], parameters(warmup=2)),
+        trial(2, Status.PRUNED, [0.5, 0.625, 0.6875], parameters(warmup=2)),
+        trial(3, Status.PRUNED, [0.5, 0.625], parameters(warmup=2)),  # never saw its loss
+        trial(4, Status.EARLY_STOPPED, [0.5, 0.5, 0.6875], parameters(warmup=2)),
+    ]
+    # To the pruned one is added what the baseline gained after three epochs: 0.8125 − 0.75.
+    assert results_of(base, *records, yaml=yaml).comparable == {
+        "t0001": 0.75,
+        "t0002": 0.75,
+        "t0004": 0.6875,
+    }
+    # Without a baseline nobody knows what it would have gained, by a clock of each trial's own.
+    alone = results_of(*records, yaml=yaml.replace("[baseline]", "[]"))
+    assert alone.comparable == {"t0001": 0.75, "t0004": 0.6875}
+    by_epochs = results_of(*records, yaml=SWEEP_YAML.replace("asha,", "asha, clock: epochs,"))
+    assert by_epochs.comparable == {"t0001": 0.75, "t0002": 0.6875, "t0004": 0.6875}
 
 
 # --- curves ---------------------------------------------------------------------------------------
@@ -414,7 +466,7 @@ def test_importance_of_noise_is_called_noise() -> None:
     rng = np.random.default_rng(0)
     results = results_of(
         *(
-            replace(drawn(n), outcome=Outcome(status=Status.COMPLETED), history=(epoch_of(0, x),))
+            replace(drawn(n), outcome=Outcome(status=Status.COMPLETED), history=late(x))
             for n, x in enumerate(rng.uniform(size=40))
         )
     )
@@ -440,7 +492,7 @@ def test_trend_is_spearmans_with_a_correction_for_the_parameters_looked_at() -> 
     epsilons = [0, 1e-6, 0, 1e-8, 1e-6] * 2
     results = results_of(
         *(
-            trial(n, Status.COMPLETED, [d], parameters(warmup=2 + n // 2, epsilon=e))
+            trial(n, Status.COMPLETED, [0.0] * 8 + [d], parameters(warmup=2 + n // 2, epsilon=e))
             for n, (d, e) in enumerate(zip(dice, epsilons, strict=True))
         )
     )
@@ -468,7 +520,7 @@ def test_parallel_coordinates_tell_what_the_best_quarter_shares() -> None:
     compactness = [0.1, 0.2, 0.15, 0.12, 0.18, *[0.9, 0.001, 0.5, 0.01, 0.15] * 3]
     results = results_of(
         *(
-            trial(n, Status.COMPLETED, [0.9 - 0.02 * n], parameters(2 + n % 6, 1e-6, c))
+            trial(n, Status.COMPLETED, [0.0] * 8 + [0.9 - 0.02 * n], parameters(2 + n % 6, 1e-6, c))
             for n, c in enumerate(compactness)
         )
     )

@@ -68,6 +68,19 @@ def rows(frame: pd.DataFrame, parameters: list[str], width: int) -> list[list[st
     return [line.split() for line in lines[rule + 1 :] if line.strip()]
 
 
+def test_best_epoch_before_the_switch_on_bears_a_mark_that_is_explained(
+    frame: pd.DataFrame,
+) -> None:
+    marked = frame.assign(
+        best_before_switch_on=pd.array([True, False, None, None, None], dtype="boolean")
+    )
+    found = rows(marked, PARAMETERS, 160)
+    assert [row[4] for row in found[:2]] == ["0*", "1"]
+    assert " ".join(word for row in found[5:] for word in row) == (
+        "* This epoch lies before its geometric loss switched on: the loss had no part in it."
+    )
+
+
 def test_wide_table_has_a_column_a_parameter(frame: pd.DataFrame) -> None:
     assert rows(frame, PARAMETERS, 160) == [
         ["1", "t0002", "early-stopped", "0.9500", "0", "1", "2", "0.123", "unet", "–"],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from finalists import CLEAR
-from synthetic import SWEEP_YAML, drawn, trial, write_sweep
+from synthetic import COMPACTNESS, SWEEP_YAML, WARMUP, drawn, trial, write_sweep
 
 from sweep.analysis.exhibits import exhibits_of
 from sweep.analysis.headline import headline
@@ -71,8 +71,9 @@ def test_ranking_shows_the_first_rows_and_all_behind_a_click(sweep_folder: Path)
 
 
 def test_ranking_shows_outlines_and_the_gain_over_the_baseline(tmp_path: Path) -> None:
-    plain = trial(0, Status.COMPLETED, [0.5], drawn(0).parameters, preset="baseline")
-    better = trial(1, Status.COMPLETED, [], drawn(1).parameters)
+    untouched = {**drawn(0).parameters, COMPACTNESS: 0}
+    plain = trial(0, Status.COMPLETED, [0.5], untouched, preset="baseline")
+    better = trial(1, Status.COMPLETED, [], {**drawn(1).parameters, WARMUP: 0})
     measured = EpochMetrics(epoch=0, val_dice=0.75, metrics={"hd95": 2.25})
     records = [plain, replace(better, history=(measured,))]
     head, first, second = Table(page(read_results(write_sweep(tmp_path / "x", records)))).tables[
@@ -81,6 +82,15 @@ def test_ranking_shows_outlines_and_the_gain_over_the_baseline(tmp_path: Path) -
     places = head.index("HD95"), head.index("Δ baseline")
     assert [first[place] for place in places] == ["2.25", "+0.2500"]
     assert [second[place] for place in places] == ["–", "+0.0000"]
+
+
+def test_best_epoch_before_the_switch_on_is_marked_and_the_mark_explained(tmp_path: Path) -> None:
+    early = trial(0, Status.COMPLETED, [0.75, 0.5, 0.5, 0.5], {**drawn(0).parameters, WARMUP: 2})
+    late = trial(1, Status.COMPLETED, [0.25, 0.5, 0.5, 0.625], {**drawn(1).parameters, WARMUP: 2})
+    text = page(read_results(write_sweep(tmp_path / "x", [early, late])))
+    head, *rows = Table(text).tables["top"]
+    assert [row[head.index("best at")] for row in rows] == ["0*", "3"]
+    assert "* This epoch lies before its geometric loss switched on" in text
 
 
 def test_page_of_a_sweep_without_finalists_has_no_section_for_them(tmp_path: Path) -> None:

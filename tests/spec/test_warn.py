@@ -16,8 +16,9 @@ QUIET = {
 }
 ASHA_5 = {"name": "asha", "grace_period": 5, "reduction_factor": 3}
 EPSILON = (
-    "`loss.sqrt_epsilon` 0 will diverge: the gradient of a square root is NaN on any flat region "
-    "of the prediction, at the first step after the warm-up"
+    "`loss.sqrt_epsilon` 0 can diverge in any step after the warm-up: the gradient of a square root"
+    " is NaN where the prediction is exactly flat. A network that saturates is so at once, another"
+    " may not be in hundreds of steps; with 1e-6 it is finite there too"
 )
 
 BIAS = (
