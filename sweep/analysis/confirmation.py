@@ -20,7 +20,7 @@ from sweep.analysis.contest import Block, Contest, folds_of, interval, mean_of
 from sweep.record import Status, TrialRecord
 
 WORTH = 0.5
-"""Share of the highest mean below which a finalist gains nothing by not having diverged."""
+"""Share of the way from the worst Dice to the highest mean below which a finalist gains nothing by not having diverged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +162,10 @@ def _measured(one: Finalist, by_fold: bool) -> Finalist:
 
 
 def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> Confirmation:
-    best = max((one.mean for one in measured if one.scores), default=0.0)
-    worth = WORTH * best if best > 0 else -math.inf  # of what lies below 0 there is no share
+    worth, worst = -math.inf, measured[0].record.objective.worst
+    if worst is not None:  # of a metric without a worst value there is no share
+        best = max((one.mean for one in measured if one.scores), default=worst)
+        worth = worst + WORTH * (best - worst)
     least = min((o.diverged for o in measured if o.scores and o.mean >= worth), default=0)
     ranked = sorted(measured, key=lambda one: _place(one, least))
     first = [one for one in ranked if one.scores and one.diverged <= least]

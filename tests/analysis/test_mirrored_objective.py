@@ -83,7 +83,8 @@ def test_finalists_are_the_same() -> None:
     up, down = (confirmation(judged(record, one) for record in TIE) for one in (UP, DOWN))
     assert up is not None
     assert down is not None
-    assert up.p == down.p
+    assert up.contest is not None
+    assert up.contest == down.contest
     facts = [
         [(f.trial_id, f.mean, f.low, f.high, f.p_best, f.group) for f in found.finalists]
         for found in (up, down)
@@ -103,10 +104,10 @@ def test_every_figure_is_drawn_in_words_and_signs_of_the_metric(objective: Objec
     parallel = next(e for e in (show(found) for show in EXHIBITS) if e.name == "parallel")
     assert parallel.figure is not None
     last = parallel.figure.data[0].dimensions[-1]
-    assert last.label == f"best {objective.metric}"
+    assert last.label == objective.metric
     # Who diverged stands beyond the worst, and is the palest.
     edge = last.tickvals[0]
-    assert objective.turned(edge) < min(found.scores.values())
+    assert objective.turned(edge) < min(found.comparable.values())
     colours = parallel.figure.data[0].line
     assert colours.cmin == objective.turned(edge)
     assert colours.cmax == max(found.scores.values())
