@@ -83,6 +83,10 @@ def as_classes(label: NDArray[Any]) -> NDArray[np.float32]:
 
 def unnamed_values(label: NDArray[np.float32], labels: Mapping[str, int]) -> str:
     """The values that ``labels`` does not name, as text; empty where there are none."""
+    with np.errstate(invalid="ignore"):  # NaN is no integer
+        whole = label.astype(np.uint8)
+    if (whole == label).all():  # the usual case: bytes are sorted faster than floats
+        label = np.unique(whole).astype(np.float32)
     unknown = np.setdiff1d(label, list(labels.values()))
     shown = ", ".join(exact(value) for value in unknown[:8])
     return shown + (", …" if unknown.size > 8 else "")

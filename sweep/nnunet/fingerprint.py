@@ -32,7 +32,9 @@ def fingerprint(asked: NnunetTrainer) -> str | None:
     if folder is None or not is_planned(asked):
         return None
     cases = folder / data_identifier(folder, asked)
-    listed = [(path.name, path.stat().st_size) for path in sorted(cases.glob("*"))]
+    # Not what nnU-Net unpacks beside them while it trains.
+    made = sorted(path for path in cases.glob("*") if path.suffix in (".b2nd", ".npz", ".pkl"))
+    listed = [(path.name, path.stat().st_size) for path in made]
     references = sorted((folder / "gt_segmentations").glob("*"))
     parts = {
         f"{asked.plans}.json": _text(folder / f"{asked.plans}.json"),
