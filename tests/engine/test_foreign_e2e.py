@@ -63,7 +63,7 @@ name: plain
 searcher: grid
 scheduler: {name: asha, grace_period: 1, reduction_factor: 2, pause: true}
 trainer: {kind: custom, entry: plain.py:train, epochs: 4, device: cpu, options: {level: 1}}
-resources: {cpu: 0.5, gpu: 0}
+resources: {cpu: 1, gpu: 0}
 space:
   trainer.options.level: {grid: [0.125, 0.25, 0.375, 0.5]}
 """
