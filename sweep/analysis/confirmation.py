@@ -20,7 +20,8 @@ from sweep.analysis.contest import Block, Contest, folds_of, interval, mean_of
 from sweep.record import Status, TrialRecord
 
 WORTH = 0.5
-"""Share of the way from the worst Dice to the highest mean below which a finalist gains nothing by not having diverged."""
+"""Share of the way from the worst Dice to the highest mean, below which a finalist gains nothing by
+not having diverged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

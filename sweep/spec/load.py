@@ -35,8 +35,8 @@ from sweep.spec.wording import shown
 SWEEP_KEYS = [key for key in SweepSpec.model_fields if key not in TrialSettings.model_fields]
 
 
-LOOKED_AT = ("data", "trainer", "loss")
-"""Groups of settings that a look at data and trainer may find fault with."""
+LOOKED_AT = {"monai": ("data",), "nnunet": ("trainer", "loss"), "custom": ("trainer",)}
+"""Kind of trainer → groups of settings that a look at data and trainer may find fault with."""
 MOST_LOOKS = 10
 """Values of one searched setting that are looked at with the data, which takes a moment each."""
 
@@ -195,7 +195,7 @@ def _look_at_searched(
     findings: dict[Finding, None] = {}
     base = {mistake.message for mistake in check_data(spec)}
     for key, distribution in spec.space.items():
-        if key.partition(".")[0] not in LOOKED_AT or key in unsure:
+        if key.partition(".")[0] not in LOOKED_AT[spec.trainer.kind] or key in unsure:
             continue
         for value in possible_values(distribution)[:MOST_LOOKS]:
             try:

@@ -30,6 +30,13 @@ def check_trainer(settings: TrialSettings) -> list[Mistake]:
             return list(_entry_mistakes(trainer.entry))
 
 
+NOT_READ = {
+    "nnunet": "nnU-Net looks at its images itself, when it plans",
+    "custom": "only the custom class knows its data",
+}
+"""Kind of trainer → why its pixels are not looked at here."""
+
+
 class Look:
     """`check_trainer`, which also reads the pixels where it is told to.
 
@@ -47,7 +54,10 @@ class Look:
 
     def __call__(self, settings: TrialSettings) -> list[Mistake]:
         found = check_trainer(settings)
-        if found or not self._pixels or not isinstance(settings.trainer, MonaiTrainer):
+        if found or not self._pixels:
+            return found
+        if not isinstance(settings.trainer, MonaiTrainer):
+            self.warnings = [f"--data reads nothing: {NOT_READ[settings.trainer.kind]}"]
             return found
         read = settings.data.model_dump_json()
         if read not in self._seen:  # a searched fold asks again and again

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweep.spec.settings import TrialSettings
-from sweep.trainer.check import check_trainer
+from sweep.trainer.check import Look, check_trainer
 
 SOURCE = """\
 raise SystemExit("it was run")
@@ -63,3 +63,12 @@ def test_nothing_is_said_of_a_file_whose_names_nobody_can_know(tmp_path: Path) -
     for text in ("from elsewhere import *\n", 'globals()["A"] = 1\n'):
         (tmp_path / "mine.py").write_text(text)
         assert told(f"{tmp_path}/mine.py:A") == []
+
+
+def test_data_that_only_the_class_knows_is_said_not_to_be_read(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("class A: ...\n")
+    entry = f"{tmp_path}/mine.py:A"
+    settings = TrialSettings.model_validate({"trainer": {"kind": "custom", "entry": entry}})
+    look = Look(pixels=True)
+    assert look(settings) == []
+    assert look.warnings == ["--data reads nothing: only the custom class knows its data"]

@@ -10,7 +10,7 @@ import pytest
 
 from sweep.data.splits import split
 from sweep.errors import InputError
-from sweep.nnunet.datasets import fingerprint
+from sweep.nnunet.fingerprint import fingerprint
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import NnunetTrainer
 from sweep.trainer.kinds import make_ready, pinned
