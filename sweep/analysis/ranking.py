@@ -182,7 +182,7 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
     header = [
         f"Best of the sweep {name}: {best} ({row['status']})",
         f"validation Dice {row['val_dice']} at epoch {row['best_epoch']}",
-        *([f"that epoch {BEFORE_WORDS}"] if is_marked(row) else []),
+        *([f"that epoch {BEFORE_WORDS}"] if is_marked(row.to_dict()) else []),
         *enough_words(_rows(frame.head(1))[0]),
         *([_mean_words(row)] if row.notna().get("mean_dice", False) else []),
         f"python -m sweep.train {shlex.quote(str(path))}",

@@ -22,7 +22,7 @@ def test_table_has_a_row_a_finished_trial_and_the_cause_below(call: Call, result
     assert result.exit_code == 0
     lines = [line.split() for line in result.stdout.splitlines() if line.strip()]
     assert lines[0] == ["toy"]
-    assert ["1", "t0000", "completed", "0.7500", "1", "3", "1e-06"] in lines
+    assert ["1", "t0000", "completed", "0.7500", "1*", "3", "1e-06"] in lines
     assert ["2", "t0001", "diverged", "–", "–", "2", "0"] in lines
     assert f"t0001 diverged: {CAUSE}" in result.stdout
     assert "Not ranked: 2 unfinished trials." in result.stdout

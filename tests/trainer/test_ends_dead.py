@@ -69,7 +69,7 @@ def test_network_that_starts_all_foreground_and_learns_late_completes(tmp_path: 
     ("epochs", "verdict"),
     [
         # It never left its first answers: that began long before the geometric loss.
-        ([FOREGROUND, *[BACKGROUND] * 5], (Cause.COLLAPSED, 1, "optimizer.lr")),
+        ([FOREGROUND, *[BACKGROUND] * 5], (Cause.COLLAPSED, 0, "optimizer.lr")),
         # One of five classes was learnt, a mean of 0.09, and lost with the switch-on in epoch 3.
         (
             [(0.04, 6), (0.08, 6), (0.09, 6), *[BACKGROUND] * 3],
