@@ -1,6 +1,7 @@
 """What to do where Ray refuses: its own words to one line of cure.
 
-The words are those of Ray 2.60, each seen on a machine that was made to refuse.
+The words are those of Ray 2.60: of folders, disks and memory as seen on a machine that was made to
+refuse, of versions, tokens, ports and proxies as they stand in its source.
 """
 
 from __future__ import annotations

@@ -93,7 +93,6 @@ as it stands, one without as the last part of any name.
 """
 
 ELSEWHERE: Mapping[str, str] = {
-    "metric monitor mode goal direction": "every sweep maximises validation Dice: leave it out",
     "program command entity": "a sweep file needs none: leave it out",
     "storage": "the study lies in the results folder: leave it out",
     "storage_path local_dir results results_dir output output_dir save_dir log_dir": (

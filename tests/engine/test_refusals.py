@@ -1,4 +1,4 @@
-"""Ray's words, as Ray 2.60 said them on machines that were made to refuse, and the cures."""
+"""Ray's words, as Ray 2.60 says them or has them in its source, and the cures."""
 
 from __future__ import annotations
 
