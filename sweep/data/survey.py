@@ -137,7 +137,7 @@ def _about_axis(cases: _Cases, axis: int, *, asked: bool) -> Iterator[str]:
     if not cases.volumes.any():
         return
     spacings = cases.spacings[cases.volumes]
-    if not asked:
+    if not asked and axis != _AXIAL:  # which is what everybody expects
         median = "×".join(f"{x:.3g}" for x in np.median(spacings, axis=0))
         yield (
             f"`data.slice_axis: auto` cuts volumes into {PLANES[axis]} slices, along axis {axis}:"

@@ -152,7 +152,7 @@ KINDS = {
     "coarse axis stored first of an axial stack": Kind(
         [nifti(*turned(scan(COARSE), np.diag([1.0, 1, 5, 1]), "SAR"))],
         nifti(*turned(COARSE, np.diag([1.0, 1, 5, 1]), "SAR")),
-        TAKEN, "cuts volumes into axial slices", shape=(20, 24, 28),
+        TAKEN, shape=(20, 24, 28),
     ),
     "channels in a fourth axis": Kind(
         [nifti(np.stack([scan(VOLUME)] * 2, -1))], nifti(VOLUME),
