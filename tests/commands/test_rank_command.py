@@ -41,7 +41,7 @@ def test_json_holds_the_rows_of_the_contract(call: Call, results: Path) -> None:
         "cause": "",
         "val_dice_before_end": None,
         "last_dice": 0.5,
-        "best_before_switch_on": True,
+        "best_before_switch_on": True,  # the loss would have switched on with epoch 20
         "dice_since_switch_on": None,
         "loss.sqrt_epsilon": 1e-06,
     }
