@@ -88,6 +88,7 @@ class _Course:
 
     def note(self, epochs: int, value: float | None) -> None:
         """Take note of the value after ``epochs`` epochs; those that nobody told are unknown."""
+        del self.values[epochs - 1 :]  # of a trial that goes on from an earlier epoch
         self.values += [math.nan] * (epochs - 1 - len(self.values))
         self.values.append(math.nan if value is None else value)
 

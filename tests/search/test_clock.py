@@ -120,6 +120,22 @@ def test_baseline_without_any_dice_compares_with_nothing() -> None:
     assert read(clock, "t0001", 1, [0.1, 0.2, 0.3, 0.4])[-1].score == pytest.approx(0.4)
 
 
+def test_trial_that_trains_an_epoch_again_is_read_as_if_it_had_trained_it_once() -> None:
+    clock, dice = baseline_of(0.1, 0.3, 0.3, 0.4), [0.1, 0.3, 0.5, 0.6]
+    read(clock, "t0001", 1, dice)
+    again = [clock.read("t0001", epochs, value) for epochs, value in enumerate(dice, start=1)][2:]
+    assert again == [
+        reading._replace(trial_id="t0001") for reading in read(clock, "t0002", 1, dice)[2:]
+    ]
+
+
+def test_trial_that_tells_only_some_epochs_is_read_by_those() -> None:
+    clock = baseline_of(0.1, 0.2, 0.3, 0.4)
+    clock.start("t0001", 1, None)
+    score = clock.read("t0001", 4, 0.5).score
+    assert score == pytest.approx(0.1)  # the gain, and the one difference that is known
+
+
 def test_baseline_is_never_judged_and_neither_is_a_trial_that_never_measured() -> None:
     clock = baseline_of(0.1, 0.3, 0.3, 0.3)
     assert clock.read("t0000", 5, 0.9).time < 1
