@@ -149,7 +149,7 @@ def main() -> None:
                 for seed in range(SWEEPS):
                     results = sweep_of(population, pruned, trials, seed)
                     ours[verdict(importance_for_dice(results), matters)] += 1
-                    plain = importance_of(results, results.ranked_inside, results.dice)
+                    plain = importance_of(results, results.ranked_inside, results.scores)
                     raw[verdict(plain, matters, both=False)] += 1
                 cells = " | ".join(f"{ours[word] / SWEEPS:.2f}" for word in told)
                 before = ", ".join(f"{raw[word] / SWEEPS:.2f}" for word in told[:2])

@@ -28,7 +28,7 @@ def test_pruning_after_each_trials_own_warm_up_makes_the_warm_up_matter_to_nobod
     made: ModuleType, population: str
 ) -> None:
     results = made.sweep_of(population, "after waiting", 40, 1)
-    plain = made.importance_of(results, results.ranked_inside, results.dice)
+    plain = made.importance_of(results, results.ranked_inside, results.scores)
     assert next(iter(plain.shares)) == made.WARMUP  # what the Dice as it comes says
     assert plain.shares[made.WARMUP] > 0.6
     found = importance_for_dice(results)
