@@ -49,8 +49,14 @@ def stability_map(results: Results) -> Exhibit:
                 else "."
             )
         ),
-        figure=draw_maps(results, maps) if results.at_risk and pairs else None,
+        figure=draw_maps(results, maps) if pairs and _says_something(results) else None,
     )
+
+
+def _says_something(results: Results) -> bool:
+    """Whether a map has more to show than question marks."""
+    exposures = list(results.exposures.values())
+    return bool(exposures) and not rate_of(exposures).is_open
 
 
 def _pairs(results: Results) -> list[Map]:
@@ -95,8 +101,13 @@ def _finding(results: Results, pairs: Sequence[Map]) -> str:
     if overall.cut_short:
         told += (
             f"; {overall.cut_short} were cut short ({overall.observed} of {overall.whole} epochs at"
-            f" risk were seen). In a complete training an estimated {percent(overall.mean)} would"
-            f" (90 % interval {interval})."
+            " risk were seen)."
+        )
+        told += (
+            " That is too little to say how many would in a complete training."
+            if overall.is_open
+            else f" In a complete training an estimated {percent(overall.mean)} would (90 % interval"
+            f" {interval})."
         )
     elif not pairs or overall.diverged in (0, overall.trials):
         told += f". 90 % interval of the probability: {interval}."

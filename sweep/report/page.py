@@ -177,7 +177,9 @@ def _row(
     for name in results.parameters:
         value = record.parameters.get(name)
         key = value if is_number(value) else value_words(value)
-        cells.append(Cell(value_words(value), key, numeric=True))
+        acts = results.acting([record], name)  # else empty, as in ranking.csv
+        text = value_words(value) if acts else "–"
+        cells.append(Cell(text, key if acts else NOTHING, numeric=True))
     return cells
 
 

@@ -35,7 +35,7 @@ VALIDATE = """\
 distances = [9.0, 5.0, 2.0, 4.0, 3.0]  # of an epoch, on top of the trial's own level
 level = self.options["level"] + 0.25 * (self.settings.seed % 3)
 # Dice says the opposite in everything: of trials, and of epochs.
-dice = min(0.9, 0.1 * level) + 0.01 * (epoch == 0)
+dice = min(0.9, 0.1 * (level + 1)) + 0.01 * (epoch == 0)
 return Validation(dice=dice, metrics={"distance": distances[epoch] + level, "spread": 7.0})
 """
 SWEEP = """\
@@ -102,9 +102,9 @@ def test_lowest_value_ranks_first_and_dice_decides_nothing(done: Done) -> None:
     rows = done.frame.set_index("trial_id")
     assert list(rows.index) == ["t0001", "t0003", "t0000", "t0005", "t0004", "t0002"]
     best = rows.loc["t0001"]
-    # Seed 0: distances[2] + level 0. Of the last epoch 3; its Dice is 0.
+    # Seed 0: distances[2] + level 0. Of the last epoch 3; its Dice is the lowest of all.
     assert (best["distance"], best["best_epoch"], best["last_distance"]) == (2.0, 2, 3.0)
-    assert best["val_dice"] == 0.0
+    assert best["val_dice"] == 0.1
     assert list(done.frame.columns[:5]) == ["rank", "trial_id", "status", "distance", "val_dice"]
     assert list(rows["spread"]) == [7.0] * 6
 
@@ -137,7 +137,7 @@ def test_leaders_are_confirmed_by_the_mean_of_their_own_metric(done: Done) -> No
     assert low < 2.25 < high
     assert "mean_dice" not in rows
     told = headline(read_results(done.folder))
-    assert told.startswith("t0001 is best: mean distance 2.2500 (95 %: ")
+    assert told.startswith("t0001 is best on fold 0: mean distance 2.2500 (95 %: ")
 
 
 def test_best_yaml_says_what_it_is_the_best_in(done: Done) -> None:
@@ -150,7 +150,7 @@ def test_best_yaml_says_what_it_is_the_best_in(done: Done) -> None:
 def test_report_speaks_of_the_metric_and_shows_those_of_the_trainers_own(done: Done) -> None:
     results = read_results(done.folder)
     text = page(results)
-    assert "then by best distance" in text
+    assert "by the best distance" in text
     for heading in ("distance", "mean distance", "val Dice", "spread"):
         assert f">{heading}</button>" in text
     titles = [exhibit.title for exhibit in exhibits_of(results)]
@@ -206,6 +206,6 @@ def test_next_sweep_learns_the_metric_from_this_one_and_dice_from_none_of_it(
     assert ("t0001", 2.0) in same
     assert len(same) == 6  # the replicates say nothing more
     by_dice = earlier(lambda text: text.replace("{metric: distance, mode: min}", "val_dice"))
-    assert ("t0001", 0.01) in by_dice  # the first epoch's, by Dice the best
+    assert ("t0001", 0.11) in by_dice  # the first epoch's, by Dice the best
     unknown = earlier(lambda text: text.replace("metric: distance", "metric: surface"))
     assert unknown == []

@@ -45,8 +45,8 @@ def test_each_uri_has_a_copy_of_its_own(object_store: str) -> None:
     [
         ("ray://head:10001", "Ray Client cannot drive a sweep"),
         ("head", "must be auto or HOST:PORT"),
-        ("127.0.0.1:99999", "no Ray cluster at 127.0.0.1:99999 that"),
-        ("no such host:6379", "no Ray cluster at no such host:6379"),
+        ("127.0.0.1:99999", "cannot join the Ray cluster at 127.0.0.1:99999"),
+        ("no such host:6379", "cannot join the Ray cluster at no such host:6379"),
     ],
 )
 def test_wrong_address_is_refused_at_once(address: str, words: str) -> None:

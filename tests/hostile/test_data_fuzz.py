@@ -23,7 +23,7 @@ from sweep.data.survey import survey
 SPACE = """\
 name: raw
 data: {source: nnunet_raw, folder: raw, folds: 2}
-space: {seed: {choice: [1, 2]}}
+space: {optimizer.lr: {choice: [0.01, 0.02]}}
 """
 VALUES = st.sampled_from(
     [None, True, -1, 0, 1, 2**70, 0.5, "", "0", "../../x", "\x1b[2J", "a\nb", "\ud800", [], [1], {},
