@@ -106,8 +106,8 @@ def _finding(results: Results, pairs: Sequence[Map]) -> str:
         told += (
             " That is too little to say how many would in a complete training."
             if overall.is_open
-            else f" In a complete training an estimated {percent(overall.mean)} would (90 % interval"
-            f" {interval})."
+            else f" In a complete training an estimated {percent(overall.mean)} would"
+            f" (90 % interval {interval})."
         )
     elif not pairs or overall.diverged in (0, overall.trials):
         told += f". 90 % interval of the probability: {interval}."
