@@ -36,6 +36,7 @@ settings.load_profile("sweep")
 ON_A_CLUSTER = (
     "tests/engine/test_cluster_e2e.py",
     "tests/engine/test_sweep_e2e.py",
+    "tests/engine/test_foreign_e2e.py",
     "tests/nnunet/test_nnunet_sweep_e2e.py",
     "tests/engine/test_monitoring_e2e.py",
 )

@@ -15,6 +15,8 @@ FUNCTIONS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen"}
 METHODS = {"read_pickle", "unsafe_load", "full_load", "load_all"}
 SAFE_LOADS = {("torch.load", "weights_only=True"), ("np.load", "allow_pickle=False")}
 """Of all `….load(…)` only these, with this argument written down."""
+SAFE = {"nibabel.load", "YAML(typ='safe', pure=True).load"}
+"""And these: they read numbers, and plain values."""
 
 
 def unsafe(source: str) -> list[str]:
@@ -30,7 +32,8 @@ def unsafe(source: str) -> list[str]:
             last = name.rpartition(".")[2]
             arguments = {ast.unparse(keyword) for keyword in node.keywords}
             is_safe = any((name, argument) in SAFE_LOADS for argument in arguments)
-            if name in FUNCTIONS or last in METHODS or (name.endswith(".load") and not is_safe):
+            is_load = name.endswith(".load") and name not in SAFE and not is_safe
+            if name in FUNCTIONS or last in METHODS or is_load:
                 found.append(name)
     return found
 

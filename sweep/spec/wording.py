@@ -190,7 +190,9 @@ def _unknown_key(spot: Spot, root: type[Settings]) -> Finding:
     owner += f" with {spot.choice}" if spot.choice else ""
     here = list(spot.group.model_fields)
     known = [*setting_names(root), *root.model_fields]
-    meant = name_for(".".join([*parents, key]), known)
+    close = near_miss(key, here, 0.9)  # a letter off one of this group
+    meant = None if close is None else ".".join([*parents, close])
+    meant = meant or name_for(".".join([*parents, key]), known)
     if meant is None and (close := near_miss(key, here)):
         meant = ".".join([*parents, close])
     if meant is None and not spot.choice:

@@ -14,6 +14,7 @@ from sweep.errors import TrainerError
 from sweep.record import Cause, EpochMetrics, Stage
 from sweep.spec.settings import TrialSettings
 from sweep.trainer.advice import Case
+from sweep.trainer.ending import is_over
 from sweep.trainer.guard import Diverged, Guard
 from sweep.trainer.judges import judge_epochs
 from sweep.trainer.optimizers import why_not
@@ -94,7 +95,12 @@ class FunctionGuard:
 
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
         """The verdict on the last epoch of a history, if there is one, with the diagnosis."""
-        verdict = judge_epochs(history, self._guard.settings, scaled=self._guard.fp16)
+        verdict = judge_epochs(
+            history,
+            self._guard.settings,
+            scaled=self._guard.fp16,
+            over=is_over(history, self._settings),
+        )
         if verdict is None:
             return None
         learnt = had_learnt(history, self._settings)

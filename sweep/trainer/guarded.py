@@ -244,6 +244,7 @@ class GuardedRun(ABC):
             dice=validation_dice(found.dice, by),
             predicted_classes=count(found.predicted_classes, "`predicted_classes`", by),
             metrics=measured(found.metrics, by),
+            trivial_dice=validation_dice(found.trivial_dice, by),
         )
 
     def _train(self, epoch: int, stop: int | None) -> list[StepValues]:

@@ -140,8 +140,9 @@ def epoch_metrics(found: object, epoch: int, method: Method) -> EpochMetrics:
     plain |= {name: _number(plain[name], f"`{name}`", method) for name in NUMBERS}
     plain |= {name: count(plain[name], f"`{name}`", method) for name in COUNTS}
     plain |= {name: measured(plain[name], method) for name in MAPPINGS}
-    dice, warnings = validation_dice(found.val_dice, method), tuple(map(str, found.warnings))
-    return replace(found, epoch=epoch, val_dice=dice, warnings=warnings, **plain)
+    dice, trivial = (validation_dice(d, method) for d in (found.val_dice, found.trivial_dice))
+    plain |= {"val_dice": dice, "trivial_dice": trivial}
+    return replace(found, epoch=epoch, warnings=tuple(map(str, found.warnings)), **plain)
 
 
 def state(found: object, method: Method) -> dict[str, Any]:

@@ -212,8 +212,8 @@ def test_dataset_configuration_fold_and_plans_are_checked_at_their_keys(trial: M
 
 
 def test_folders_that_nobody_has_named_are_told(trial: MakeTrial) -> None:
-    [message] = mistakes(trial({"preprocessed": None}))
-    assert "nnUNet_raw" in message or "nnUNet_preprocessed" in message
+    told = "\n".join(mistakes(trial({"preprocessed": None})))
+    assert "nnUNet_raw" in told or "nnUNet_preprocessed" in told
 
 
 def test_missing_package_is_told_at_the_kind(

@@ -138,6 +138,7 @@ def test_every_path_of_a_command_is_expanded(arguments: list[str]) -> None:
 
 
 def test_results_are_looked_for_at_home(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()  # else it counts as none
     answer = CliRunner().invoke(app, ["rank", "~/results/none"])
     assert answer.exit_code == 2
     assert str(tmp_path / "home" / "results" / "none") in answer.stderr

@@ -69,10 +69,15 @@ def test_first_validation_that_does_not_name_the_objective_fails_with_what_it_ha
 def test_epoch_without_a_value_counts_against_patience_and_is_never_the_best(
     tmp_path: Path,
 ) -> None:
-    settings, told = scripted(tmp_path, distances(None, None, 2.0), early_stopping={"patience": 2})
+    settings, told = scripted(
+        tmp_path, distances(3.0, None, None, 2.0), early_stopping={"patience": 2}
+    )
     outcome = fit(settings, report=told.append, checkpoint=Checkpoints(tmp_path))
     assert outcome.status is Status.EARLY_STOPPED
-    assert Checkpoints(tmp_path).load_best() is None
+    assert len(told) == 3
+    best = Checkpoints(tmp_path).load_best()
+    assert best is not None
+    assert best["epoch"] == 0
 
 
 def test_own_trainer_measures_its_objective_in_every_epoch_and_the_rest_where_it_is_best(
