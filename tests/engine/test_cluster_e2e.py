@@ -29,6 +29,9 @@ from sweep.spec.settings import ShapesData
 from sweep.store.remote import RemoteFolder
 from sweep.trainer.fit import fit
 
+# Ray forgets to close the sockets that it finds free ports with; they are found at any time.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
 SWEEP = """\
 searcher: grid
 scheduler: none
