@@ -144,6 +144,11 @@ class Objective:
         return self._names.short
 
     @property
+    def stem(self) -> str:
+        """The metric within the names of columns: ``dice``, as in ``mean_dice``, or its own."""
+        return "dice" if self.metric == VAL_DICE else self.metric
+
+    @property
     def highest(self) -> str:
         """What the best value is: ``highest`` or ``lowest``."""
         return "highest" if self.mode == "max" else "lowest"

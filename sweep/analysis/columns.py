@@ -143,7 +143,7 @@ def metric_column(name: str) -> str:
 
 def confirmed_names(objective: Objective) -> tuple[str, str, str]:
     """Columns of the mean over replicates and of its interval: ``mean_dice``, ``mean_hd95``."""
-    name = "dice" if objective.metric == VAL_DICE else objective.metric
+    name = objective.stem
     return f"mean_{name}", f"{name}_low", f"{name}_high"
 
 

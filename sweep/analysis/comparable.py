@@ -36,12 +36,11 @@ def comparable_scores(
     reference = best_so_far(baseline) if baseline else []
     found = {}
     for record in inside:
-        score = credited_score(spec, record)
-        if record.status is Status.PRUNED and not reference and spec.compares_gains:
-            score = None
-        if score is not None:
-            left = record.status is Status.PRUNED and bool(reference)
-            found[record.trial_id] = score + (still_gained(reference, record) if left else 0.0)
+        score, pruned = credited_score(spec, record), record.status is Status.PRUNED
+        if score is None or (pruned and not reference and spec.compares_gains):
+            continue
+        left = still_gained(reference, record) if pruned and reference else 0.0
+        found[record.trial_id] = score + left
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sweep.analysis.effective import switch_on
-from sweep.objective import VAL_DICE, Objective
+from sweep.objective import Objective
 from sweep.record import ParameterValue, TrialRecord, objective_of
 from sweep.spec.sweep import SweepSpec
 
@@ -40,8 +40,7 @@ def credited_value(spec: SweepSpec, record: TrialRecord) -> float | None:
 
 def since_column(objective: Objective) -> str:
     """Column of what a trial reached since the switch-on: ``dice_since_switch_on``."""
-    metric = "dice" if objective.metric == VAL_DICE else objective.metric
-    return f"{metric}_since_switch_on"
+    return f"{objective.stem}_since_switch_on"
 
 
 def is_before_switch_on(spec: SweepSpec, record: TrialRecord) -> bool | None:

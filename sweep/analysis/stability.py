@@ -24,11 +24,13 @@ def stability_map(results: Results) -> Exhibit:
     """Probability of divergence over ε, warm-up and weights, with the trials that it rests on."""
     pairs = _pairs(results)
     maps = [*pairs, *_thirds(results, pairs)]
-    geometry = results.has_geometry
+    geometry, exposures = results.has_geometry, list(results.exposures.values())
+    overall = rate_of(exposures) if exposures else None
+    has_more_than_question_marks = overall is not None and not overall.is_open
     return Exhibit(
         name="stability",
         title="Where trials diverge",
-        finding=_finding(results, pairs),
+        finding=_finding(results, overall, pairs),
         reading=(
             "Each field tells how probable it is that one of its trials diverges in a complete "
             "training, estimated from the epochs for which they were at risk, and how many of "
@@ -49,14 +51,8 @@ def stability_map(results: Results) -> Exhibit:
                 else "."
             )
         ),
-        figure=draw_maps(results, maps) if pairs and _says_something(results) else None,
+        figure=draw_maps(results, maps) if pairs and has_more_than_question_marks else None,
     )
-
-
-def _says_something(results: Results) -> bool:
-    """Whether a map has more to show than question marks."""
-    exposures = list(results.exposures.values())
-    return bool(exposures) and not rate_of(exposures).is_open
 
 
 def _pairs(results: Results) -> list[Map]:
@@ -90,11 +86,10 @@ def _by_importance(results: Results) -> list[str]:
     return order + [name for name in results.varied if name not in order]
 
 
-def _finding(results: Results, pairs: Sequence[Map]) -> str:
+def _finding(results: Results, overall: Rate | None, pairs: Sequence[Map]) -> str:
     before = _told_apart(results)
-    if not results.exposures:
+    if overall is None:
         return " ".join(["No trial has trained with what the search varies at work yet.", *before])
-    overall = rate_of(list(results.exposures.values()))
     told = f"{overall.diverged} of {overall.trials} trials at risk diverged"
     low, high = overall.interval
     interval = f"{percent(low)} to {percent(high)}"
