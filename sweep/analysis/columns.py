@@ -10,7 +10,7 @@ from sweep.analysis.credit import credited_value
 from sweep.analysis.held_out import HeldOut
 from sweep.objective import DICE, VAL_DICE, Objective
 from sweep.record import ParameterValue, TrialRecord, objective_of
-from sweep.spec.objective import OTHER_COLUMNS
+from sweep.spec.objective import is_other_column
 from sweep.spec.presets import BASELINE
 from sweep.spec.sweep import SweepSpec
 from sweep.strict_json import finite_or_none
@@ -117,8 +117,9 @@ def metrics(ranked: Sequence[TrialRecord]) -> dict[str, list[float | None]]:
         record.best.metrics if record.best and record.status.has_result else {} for record in ranked
     ]
     names = dict.fromkeys(name for measured in at_best for name in measured)
+    objective = objective_of(ranked)
     return {
-        metric_column(name): [finite_or_none(measured.get(name)) for measured in at_best]
+        metric_column(name, objective): [finite_or_none(measured.get(name)) for measured in at_best]
         for name in names
     }
 
@@ -136,9 +137,11 @@ def own_metrics(spec: Mapping[str, Any], records: Iterable[TrialRecord]) -> list
     return list(metrics(list(records)))
 
 
-def metric_column(name: str) -> str:
+def metric_column(name: str, objective: Objective) -> str:
     """The column of a further metric of the validation."""
-    return f"metrics/{name}" if name in OTHER_COLUMNS or name in COLUMNS else name
+    is_setting = "." in name and name.partition(".")[0] in SweepSpec.model_fields
+    is_other = name != objective.metric and is_other_column(name, objective)
+    return f"metrics/{name}" if is_setting or name in COLUMNS or is_other else name
 
 
 def confirmed_names(objective: Objective) -> tuple[str, str, str]:

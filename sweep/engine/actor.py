@@ -14,6 +14,7 @@ from ray import tune
 
 from sweep.engine.faults import is_infrastructure
 from sweep.errors import InputError, SweepFailed
+from sweep.objective import Objective
 from sweep.record import EpochMetrics, Outcome
 from sweep.store.files import to_json
 
@@ -70,6 +71,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     """
 
     _name: str
+    _judged_by: Objective
     _run: Generator[Sequence[EpochMetrics], None, Outcome] | None = None
     _last: EpochMetrics | None = None
     _clean: CleanProcess | None = None
@@ -137,6 +139,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     def _begin(self, config: dict[str, Any]) -> None:
         folder = Path(config["folder"])
         self._name = f"{folder.name} {config['label']}".rstrip()
+        self._judged_by = Objective(**config["objective"])
         self._last = None
         if config["folder"] != NO_TRIAL:
             self._run = _train(folder, config["uri"], config["branching"])
@@ -144,8 +147,9 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     def _progress(self) -> str:
         if self._last is None:
             return ""
-        dice = self._last.val_dice
-        return f"epoch {self._last.epoch}" + ("" if dice is None else f" Dice {dice:.4f}")
+        value, judged_by = self._judged_by.value(self._last), self._judged_by
+        last = "" if value is None else f" {judged_by.short} {judged_by.text(value)}"
+        return f"epoch {self._last.epoch}{last}"
 
     def _tell_system(self) -> None:
         """Show what is trained as the title of the process: in the dashboard's list of workers, in

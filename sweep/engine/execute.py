@@ -91,6 +91,7 @@ def execute(
                         site.uri,
                         branching_epochs(spec),
                         spec.trainer.kind,
+                        spec.judged_by,
                         reuse=reuse,
                     ),
                     scheduler=ConductedScheduler(conductor, door),

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sweep.engine.capacity import Capacity
 from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
 from sweep.engine.faults import outcome_of, read_failures, require_nodes
+from sweep.objective import DICE, Objective
 from sweep.record import Outcome
 from sweep.search.scheduler import Decision
 
@@ -86,6 +88,7 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         uri: where the results lie, if that is no folder that the workers see.
         branching: numbers of epochs after which trials may leave a trunk (`sweep.spec.trunk`).
         kind: of their trainer.
+        objective: what they are judged by.
         reuse: whether a worker goes on with the next trial.
     """
 
@@ -97,6 +100,7 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         uri: str | None = None,
         branching: Sequence[int] = (),
         kind: str = "monai",
+        objective: Objective = DICE,
         *,
         reuse: bool = False,
     ) -> None:
@@ -109,6 +113,7 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
             "uri": uri,
             "branching": list(branching),
             "kind": kind,
+            "objective": asdict(objective),
             "resources": dict(capacity.resources),
         }
 

@@ -23,8 +23,26 @@ OTHER_COLUMNS = frozenset({
     "last_dice", "val_dice_before_end", "val_dice_at_enough", "epochs_at_enough", "mean_dice",
     "dice_low", "dice_high", "p_best", "group", "replicates", "replicates_diverged", "test_dice",
     "test_hd95", "replicate_of", "seed", "fold",
+    "confirmed", "best_before_switch_on",
 })  # fmt: skip
 """Columns of a ranking that mean something else than a metric of this name would."""
+_OF_THE_OBJECTIVE = (
+    "last_{}", "{}_before_end", "mean_{}", "{}_low", "{}_high", "{}_since_switch_on",
+    "{}_at_enough",
+)  # fmt: skip
+_PREFIXES = ("delta_", "enough_")
+"""Of the columns that stand for a preset, and for a setting that is replayed."""
+
+
+def is_other_column(metric: str, objective: Objective | None = None) -> bool:
+    """Whether a ranking has a column of this name that means something else.
+
+    Args:
+        objective: what its trials are judged by, which has columns of its own.
+    """
+    names = {objective.metric, objective.stem} if objective else set()
+    derived = {form.format(name) for form in _OF_THE_OBJECTIVE for name in names}
+    return metric in OTHER_COLUMNS | derived or metric.startswith(_PREFIXES)
 
 
 def group_of(metric: str) -> str | None:
@@ -47,7 +65,7 @@ class ObjectiveSettings(Settings):
     @field_validator("metric")
     @classmethod
     def _is_a_metric(cls, metric: str) -> str:
-        if metric in OTHER_COLUMNS:
+        if is_other_column(metric):
             raise ValueError(
                 f"`{metric}` is another column of the ranking: give the metric another name"
             )

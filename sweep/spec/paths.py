@@ -50,12 +50,16 @@ def argument(path: Path, name: str) -> Path:
     Raises:
         InputError: what is wrong with it, under the argument's ``name``.
     """
-    try:
-        return Path(expanded(str(path)))
-    except ValueError as error:
-        raise InputError.single(str(error), key=name) from None
+    return Path(_argument(str(path), name))
 
 
 def results_argument(results: str, name: str = "RESULTS") -> str:
-    """As `argument`, for what may be a URI, which is left as it is."""
-    return results if "://" in results else str(argument(Path(results), name))
+    """As `argument`, for what may be a URI, of which the variables are expanded."""
+    return _argument(results, name) if "://" in results else str(argument(Path(results), name))
+
+
+def _argument(written: str, name: str) -> str:
+    try:
+        return expanded(written)
+    except ValueError as error:
+        raise InputError.single(str(error), key=name) from None

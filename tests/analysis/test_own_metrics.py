@@ -7,15 +7,18 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+import pytest
+from finalists import confirmed
 from rich.console import Console
-from synthetic import SPACE, SWEEP_YAML, drawn, write_sweep
+from synthetic import SPACE, SWEEP_YAML, drawn, results_of, write_sweep
 
 from sweep.analysis.columns import own_metrics
 from sweep.analysis.ranking import ranking_frame
 from sweep.analysis.results import read_results
 from sweep.analysis.select import direction
 from sweep.console.tables import ranking_table
-from sweep.objective import Objective
+from sweep.objective import DICE, Objective
 from sweep.record import TrialRecord
 from sweep.report.page import page
 
@@ -46,6 +49,33 @@ def test_each_is_a_column_and_takes_no_other_ones_place() -> None:
     assert set(with_result["surface_mm"]) == {3.25}
     assert set(with_result["metrics/epochs"]) == {7.0}
     assert set(with_result["epochs"]) == {len(r.history) for r in trials() if r.score is not None}
+
+
+@pytest.mark.parametrize("objective", [DICE, Objective("gain", "max")])
+def test_no_metric_changes_another_column_whatever_its_name(objective: Objective) -> None:
+    """Of a ranking with all that there is: finalists, test split, presets, switch-on, patience."""
+    judged_by = f"objective: {{{{metric: {objective.metric}, mode: {objective.mode}}}}}\nspace:"
+    yaml = SWEEP_YAML.replace("space:", judged_by).replace(
+        "trainer: {{epochs", "trainer: {{kind: custom, entry: mine.module:Mine, epochs"
+    )
+
+    def measuring(record: TrialRecord, metrics: dict[str, float]) -> TrialRecord:
+        history = [replace(e, metrics={"gain": e.val_dice or 0, **metrics}) for e in record.history]
+        preset = "baseline" if record.number == 2 and record.replicate is None else None
+        return replace(record, history=tuple(history), objective=objective, preset=preset)
+
+    def ranking(metrics: dict[str, float]) -> pd.DataFrame:
+        records = [measuring(record, metrics) for record in (*confirmed(), *map(drawn, (2, 3, 4)))]
+        spec = results_of(*records, yaml=yaml).spec
+        return ranking_frame(records, list(SPACE), spec)
+
+    plain = ranking({})
+    assert {f"mean_{objective.stem}", "test_dice", "delta_baseline", "enough_patience"} <= {*plain}
+    assert {f"{objective.stem}_since_switch_on", f"{objective.metric}_at_enough"} <= {*plain}
+    names = [name for name in plain if name != "gain"]
+    named = ranking(dict.fromkeys(names, -1.0))
+    pd.testing.assert_frame_equal(named[list(plain)], plain)
+    assert {*named} - {*plain} == {f"metrics/{name}" for name in names}
 
 
 def test_tables_show_those_of_a_custom_trainer_alone() -> None:

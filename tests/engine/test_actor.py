@@ -6,7 +6,7 @@ import gc
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from foreign import write_trainer
 
 from sweep.engine.actor import MESSAGE, TrialActor
 from sweep.errors import SweepFailed
+from sweep.objective import DICE, Objective
 from sweep.record import EpochMetrics, Outcome, Status
 from sweep.trainer import process
 from sweep.trainer.training import Training
@@ -47,7 +48,8 @@ def make(tmp_path: Path) -> Make:
         folder.mkdir(parents=True)
         text = TRIAL.format(network=network, amp=amp, epsilon=epsilon, threads=threads)
         (folder / "config.yaml").write_text(text)
-        return {"folder": str(folder), "label": "", "uri": None, "branching": [], "kind": "monai"}
+        trial = {"folder": str(folder), "label": "", "uri": None, "branching": []}
+        return trial | {"kind": "monai", "objective": asdict(DICE)}
 
     return make
 
@@ -161,6 +163,18 @@ loss: {{weights: {{compactness: 0, boundary: 0, aspect: 0}}}}
 def foreign(config: dict[str, Any], entry: str) -> dict[str, Any]:
     Path(config["folder"], "config.yaml").write_text(FOREIGN.format(entry=entry))
     return config
+
+
+def test_worker_is_named_after_its_trial_and_where_it_is_by_the_objective(
+    actor: TrialActor, make: Make, tmp_path: Path
+) -> None:
+    measure = "def validate(self, epoch):\n    return Validation(dice=0.5, metrics={'mm': 3.25})\n"
+    config = foreign(make("t0001"), write_trainer(tmp_path, measure))
+    for objective, value in ((DICE, "Dice 0.5000"), (Objective("mm", "min"), "mm 3.2500")):
+        actor.reset(config | {"label": "epsilon=1e-06", "objective": asdict(objective)}, None)
+        assert repr(actor) == "t0001 epsilon=1e-06"
+        actor.train()
+        assert repr(actor) == f"t0001 epsilon=1e-06 epoch 0 {value}"
 
 
 @pytest.mark.parametrize(

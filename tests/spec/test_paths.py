@@ -12,7 +12,7 @@ from sweep.data.cache import default_cache
 from sweep.errors import InputError
 from sweep.nnunet.folders import Folders
 from sweep.spec.load import load_sweep, load_trial
-from sweep.spec.paths import expanded
+from sweep.spec.paths import expanded, results_argument
 
 SPACE = "space: {seed: {choice: [1, 2]}}\n"
 
@@ -118,11 +118,13 @@ def test_variables_that_name_folders_are_expanded(
     [
         ["run", "PATH"],
         ["run", "space.yaml", "--results=PATH"],
+        ["run", "space.yaml", "--results=s3://bucket/PATH"],
         ["check", "PATH"],
         ["train", "PATH"],
         ["train", "space.yaml", "--results=PATH"],
         ["train", "--replay=PATH"],
         ["rank", "PATH"],
+        ["rank", "s3://bucket/PATH"],
         ["export", "PATH"],
         ["export", "space.yaml", "--output=PATH"],
         ["watch", "PATH"],
@@ -133,8 +135,13 @@ def test_variables_that_name_folders_are_expanded(
 def test_every_path_of_a_command_is_expanded(arguments: list[str]) -> None:
     answer = CliRunner().invoke(app, [a.replace("PATH", "$UNSET/x") for a in arguments])
     assert answer.exit_code == 2
-    assert "the environment variable 'UNSET' is not set, in '$UNSET/x'" in answer.stderr
+    assert "the environment variable 'UNSET' is not set, in '" in answer.stderr
+    assert "$UNSET/x'" in answer.stderr
     assert os.listdir() == []  # noqa: PTH208 (names are enough)
+
+
+def test_variables_within_a_uri_are_expanded() -> None:
+    assert results_argument("s3://b$SCRATCH/~/x?region=eu") == "s3://b/scratch/me/~/x?region=eu"
 
 
 def test_results_are_looked_for_at_home(tmp_path: Path) -> None:
