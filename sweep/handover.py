@@ -45,8 +45,8 @@ class Weights:
         what = (
             "the run of the search"
             if replicate is None
-            else f"of its replicates the one with the best validation Dice, seed {replicate.seed},"
-            f" fold {replicate.fold}"
+            else "of its replicates the one with the best validation Dice, of seed"
+            f" {replicate.seed} and fold {replicate.fold}, which best.yaml does not train"
         )
         return f"{self.run.trial_id}, {what}: {self.dice:.4f}"
 

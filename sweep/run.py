@@ -294,6 +294,7 @@ def _monitoring(
 
 
 def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: Show) -> Ending:
+    from sweep.analysis.finalists import Planned
     from sweep.analysis.standings import RankingFile
     from sweep.console.live import LiveView
     from sweep.console.plain import PlainView
@@ -305,7 +306,6 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
     from sweep.engine.log import note
     from sweep.errors import SweepFailed
     from sweep.record import Observer, last_line
-    from sweep.spec.confirm import most_replicates
     from sweep.tracking.make import Tracked, tracking
     from sweep.tracking.study_file import live_study
 
@@ -321,9 +321,11 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
         note(log, error)
         warn(f"{observer} failed: {last_line(error)}; the sweep goes on, more in {log}")
 
-    trials = spec.trials + most_replicates(spec)
+    planned = Planned(spec)
+    trials = planned.total
     monitoring = _monitoring(spec, trials, store.layout.log, console, show)
-    progress = Progress(trials, spec.extents.most_epochs, objective=spec.judged_by)
+    epochs = spec.extents.most_epochs
+    progress = Progress(trials, epochs, objective=spec.judged_by, planned=planned)
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
     with (
         tracking(spec.tracking, tracked, warn) as trackers,

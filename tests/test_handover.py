@@ -82,7 +82,7 @@ def test_confirmed_winner_has_the_weights_of_its_best_replicate(store: Store) ->
     file = store.layout.trial("t0001r2").best_checkpoint
     assert told(store, spec_of()) == (
         f"Weights: {file}  (t0001r2, of its replicates the one with the best validation Dice,"
-        " seed 2, fold 0: 0.9300)\n"
+        " of seed 2 and fold 0, which best.yaml does not train: 0.9300)\n"
     )
     assert told(store, spec_of(), "s3://bucket/toy").startswith(
         "Weights: s3://bucket/toy/trials/t0001r2/best.pt  (t0001r2, of"

@@ -9,7 +9,7 @@ from sweep.analysis.confirmation import Confirmation
 from sweep.analysis.credit import credited_value
 from sweep.analysis.held_out import HeldOut
 from sweep.objective import DICE, VAL_DICE, Objective
-from sweep.record import ParameterValue, TrialRecord, objective_of
+from sweep.record import ParameterValue, Status, TrialRecord, objective_of
 from sweep.spec.objective import is_other_column
 from sweep.spec.presets import BASELINE
 from sweep.spec.sweep import SweepSpec
@@ -92,6 +92,7 @@ def deltas(
 ) -> dict[str, list[float | None]]:
     """``delta_PRESET`` → each trial's value of the objective minus that preset's.
 
+    A pruned trial is compared with what the preset had reached after as many epochs.
     With a ``spec``: what it reached since its geometric loss switched on, if it has one.
     """
     values = [_value(record) for record in ranked]
@@ -100,12 +101,23 @@ def deltas(
         for record, v in zip(ranked, values, strict=True)
     ]
     presets = {
-        r.preset: v for r, v in zip(ranked, values, strict=True) if r.preset and v is not None
+        r.preset: r for r, v in zip(ranked, values, strict=True) if r.preset and v is not None
     }
     return {
-        f"delta_{name}": [None if one is None else one - presets[name] for one in credited]
+        f"delta_{name}": [
+            _difference(record, one, presets[name])
+            for record, one in zip(ranked, credited, strict=True)
+        ]
         for name in sorted(presets, key=lambda name: (name != BASELINE, name))
     }
+
+
+def _difference(record: TrialRecord, value: float | None, preset: TrialRecord) -> float | None:
+    pruned = record.status is Status.PRUNED
+    until = preset.history[: len(record.history)] if pruned else preset.history
+    best = preset.objective.best(until)
+    reference = preset.objective.value(best) if best else None
+    return None if value is None or reference is None else value - reference
 
 
 def metrics(ranked: Sequence[TrialRecord]) -> dict[str, list[float | None]]:

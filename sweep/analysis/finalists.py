@@ -6,9 +6,12 @@ from collections.abc import Iterable
 
 from sweep.analysis.ranking import best_first, place
 from sweep.record import Replicate, TrialRecord, searched
-from sweep.spec.confirm import blocks
+from sweep.spec.confirm import blocks, most_replicates
 from sweep.spec.presets import BASELINE
 from sweep.spec.sweep import SweepSpec
+
+Place = tuple[int, float, int, int]
+"""See `place`: less is better, and no two are equal."""
 
 WITHOUT_CONFIRM = 5
 """Finalists of a sweep that does not say how many it confirms."""
@@ -44,7 +47,8 @@ class Podium:
 
     def __init__(self, spec: SweepSpec) -> None:
         self._places = _places(spec)
-        self._best: dict[str, float] = {}
+        self._best: dict[str, Place] = {}
+        self._baseline: Place | None = None
 
     def admits(self, record: TrialRecord) -> bool:
         """Take in a trial that has ended with a score; False where it can be no finalist any more.
@@ -52,10 +56,48 @@ class Podium:
         Those that end later can only push it back. Nobody pushes the baseline.
         """
         assert record.score is not None
-        own, score = _configuration(record), record.score
-        self._best[own] = max(score, self._best.get(own, score))
-        ahead = sum(other > score for other in self._best.values())
-        return ahead < self._places or record.preset == BASELINE
+        own, found = _configuration(record), place(record)
+        self._best[own] = min(found, self._best.get(own, found))
+        if record.preset == BASELINE:
+            self._baseline = found
+        return self._leads(found) or record.preset == BASELINE
+
+    def __len__(self) -> int:
+        """How many there are, if no further trial ends."""
+        is_apart = self._baseline is not None and not self._leads(self._baseline)
+        return min(self._places, len(self._best)) + is_apart
+
+    def _leads(self, found: Place) -> bool:
+        return sum(other < found for other in self._best.values()) < self._places
+
+
+class Planned:
+    """How many trials a sweep is to have, replicates included.
+
+    Until its search has ended the baseline counts beside the leaders. Only then is it known whether
+    it is one of them.
+
+    Args:
+        spec: of the sweep.
+    """
+
+    def __init__(self, spec: SweepSpec) -> None:
+        self.spec = spec
+        self._podium = Podium(spec)
+        self._searched = 0
+
+    def add(self, record: TrialRecord) -> None:
+        """Take in a trial that has ended."""
+        if record.replicate is None:
+            self._searched += 1
+            if record.score is not None:
+                self._podium.admits(record)
+
+    @property
+    def total(self) -> int:
+        if self.spec.confirm is None or self._searched < self.spec.trials:
+            return self.spec.trials + most_replicates(self.spec)
+        return self.spec.trials + len(self._podium) * len(blocks(self.spec))
 
 
 def runs_of(records: Iterable[TrialRecord], trial_id: str) -> list[TrialRecord]:

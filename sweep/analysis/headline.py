@@ -20,6 +20,10 @@ AROUND = 5
 from one epoch to the next it takes to say so."""
 
 
+LEAST_COMPLETE = 3
+"""Runs that trained to their end from which something is said of where they are best."""
+
+
 def headline(results: Results) -> str:
     """Who leads and by how much; where nobody does, why."""
     if not results.records:
@@ -49,10 +53,24 @@ def caveat(results: Results) -> str:
     kind = caution([results.spec.trainer.kind])
     told = [kind] if kind else []
     if (found := results.confirmation) is not None:
-        return " ".join([selection_bias(found), *warnings(found), *_tested(results), *told])
+        end = [*_tested(results), *_still_rising(results), *told]
+        return " ".join([selection_bias(found), *warnings(found), *end])
     if len(results.ranked) < 2:
         return ""
-    return " ".join([*_tested(results), _one_seed(results), *told])
+    return " ".join([*_tested(results), _one_seed(results), *_still_rising(results), *told])
+
+
+def _still_rising(results: Results) -> list[str]:
+    """That more epochs might change the order, where most complete runs were best at their end."""
+    every = [*results.ended, *results.replicates]
+    whole = [r.best.epoch for r in every if r.status is Status.COMPLETED and r.best]
+    last = sum(epoch == results.spec.trainer.epochs - 1 for epoch in whole)
+    if len(whole) < LEAST_COMPLETE or 2 * last <= len(whole):
+        return []
+    return [
+        f"{last} of {len(whole)} complete runs were best in their last epoch: with more epochs the"
+        " order may be another."
+    ]
 
 
 def _one_seed(results: Results) -> str:
@@ -74,23 +92,29 @@ def state(results: Results) -> str:
     """``finished``, ``running: 8 of 20 trials have ended``, ``not running: …``."""
     done, asked = len(results.ended), results.spec.trials
     if done >= asked:
-        left = sum(not replicate.status.is_final for replicate in results.replicates)
-        if not left:
+        if (ended := len(_ended(results))) == len(results.replicates):
             return "finished"
-        return f"confirming: {len(results.replicates) - left} replicates have ended"
+        return f"confirming: {ended} replicates have ended"
     how = "running" if results.in_use else "not running"
     return f"{how}: {done} of {asked} trials have ended"
 
 
 def counts(results: Results) -> dict[str, int]:
-    """Number of trials in each status that occurs, in words; unfinished ones by what they are."""
+    """Number of trials in each status that occurs, in words; unfinished ones by what they are.
+
+    Those of the search; replicates are counted together.
+    """
     found = Counter(record.status for record in results.records)
     unfinished = "running" if results.in_use else "interrupted"
     return {
         unfinished if kind is Status.RUNNING else status(kind): found[kind]
         for kind in (*[s for s in Status if s.is_final], Status.RUNNING)
         if found[kind]
-    }
+    } | ({"replicates of the leaders": ended} if (ended := len(_ended(results))) else {})
+
+
+def _ended(results: Results) -> list[TrialRecord]:
+    return [record for record in results.replicates if record.status.is_final]
 
 
 def _tested(results: Results) -> list[str]:

@@ -33,6 +33,7 @@ class Tested:
         hd95: the same of HD95, in pixels.
         low, high: 95 % interval of the mean Dice over cases, by Student's t; NaN for fewer than
             `LEAST_CASES`.
+        validation: mean of the best validation Dice of the same runs, the one to compare with.
     """
 
     record: TrialRecord
@@ -41,6 +42,7 @@ class Tested:
     hd95: Mapping[str, float]
     low: float
     high: float
+    validation: float | None
 
     @property
     def trial_id(self) -> str:
@@ -148,7 +150,8 @@ def _tested(record: TrialRecord, runs: Sequence[TrialRecord]) -> Tested:
     fresh = [run for run in runs if run.replicate is not None] or list(runs)
     dice = _per_case(fresh, "dice")
     low, high = (min(max(bound, 0.0), 1.0) for bound in _interval(list(dice.values())))
-    return Tested(record, len(fresh), dice, _per_case(fresh, "hd95"), low, high)
+    best = [best.val_dice for run in fresh if (best := run.best) and best.val_dice is not None]
+    return Tested(record, len(fresh), dice, _per_case(fresh, "hd95"), low, high, mean(best))
 
 
 def _per_case(runs: Iterable[TrialRecord], name: str) -> dict[str, float]:

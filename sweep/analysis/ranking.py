@@ -26,6 +26,7 @@ from sweep.analysis.enough import enough_columns, enough_words
 from sweep.analysis.held_out import cases_frame, held_out
 from sweep.analysis.replay import Tradeoff, tradeoff
 from sweep.analysis.replicates import replicates_frame
+from sweep.analysis.words import listed
 from sweep.errors import InputError, one_line
 from sweep.objective import Objective
 from sweep.record import Status, TrialRecord, objective_of, searched
@@ -81,7 +82,8 @@ def ranking_frame(
 
     Returns:
         Columns `columns_of`; ``preset`` where any trial is one; those of `sweep.analysis.credit`
-        where any has a geometric loss; ``delta_PRESET``, the objective minus that of the preset,
+        where any has a geometric loss; ``delta_PRESET``, the objective minus that of the preset
+        (of a pruned trial: minus what the preset had reached after as many epochs),
         for each preset with a result; the metrics that were measured beside Dice, at the best
         epoch; of finalists what `sweep.analysis.confirmation` says where there are replicates, and
         what they reach on the test split; then one a parameter, then those of `enough_columns`
@@ -204,6 +206,7 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
         *([f"that epoch {BEFORE_WORDS}"] if is_marked(row.to_dict()) else []),
         *enough_words(_rows(frame.head(1))[0], objective),
         *_mean_words(row, objective),
+        *_tied_words(frame),
         f"python -m sweep.train {shlex.quote(str(path))}",
     ]
     config = Layout(folder).trial(best).config
@@ -246,7 +249,16 @@ def _mean_words(row: pd.Series[Any], objective: Objective) -> list[str]:
         told += f" ({row['replicates_diverged']} diverged)"
     if low is not None and high is not None and pd.notna(low):
         told += f" (95 %: {text(float(low))} to {text(float(high))})"
-    return [f"{told}, group {row['group']}" if pd.notna(row["group"]) else told]
+    return [told]
+
+
+def _tied_words(frame: pd.DataFrame) -> list[str]:
+    """Whom the first of the ranking cannot be told apart from, for the comment of a best.yaml."""
+    if "group" not in frame:
+        return []
+    groups = [set(letters) for letters in frame["group"].fillna("")]
+    tied = [frame["trial_id"].iloc[n] for n, group in enumerate(groups) if n and group & groups[0]]
+    return [f"cannot be told apart from {listed(tied)}"] if tied else []
 
 
 def place(record: TrialRecord) -> tuple[int, float, int, int]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from sweep.analysis.confirmation import Confirmation, Finalist
 from sweep.analysis.contest import LEAST_UNITS, LEVEL, Contest
 from sweep.analysis.held_out import LEAST_CASES, HeldOut, Tested
 from sweep.analysis.power import POWER, detectable
 from sweep.analysis.words import dice, listed, percent, signed_dice, trials
+from sweep.objective import Objective
 from sweep.record import Status
 from sweep.spec.wording import counted
 
@@ -41,19 +43,34 @@ def verdict(found: Confirmation) -> str:
 
 
 def selection_bias(found: Confirmation) -> str:
-    """How much of the first's value in the search was luck; empty where that is not known."""
-    first = found.finalists[0]
-    objective, reached = first.record.objective, first.record.value
-    if reached is None or not first.scores:
+    """How the first's replicates compare with its run of the search, and those of the others with
+    theirs; empty where that is not known.
+
+    It may be selection, the seed or the fold. Where the others fall as far, it is not selection.
+    """
+    first, *others = found.finalists
+    fallen = [lost for one in others if (lost := _lost(one)) is not None]
+    own = _lost(first)
+    if own is None:
         return ""
-    lost = reached - objective.turned(first.mean)
-    how = "less than" if lost >= 0 else "more than"
-    if found.contest is not None and found.contest.by_fold:  # other cases may be harder ones
-        return f"Over all folds {first.trial_id} reaches {dice(abs(lost))} {how} in the search."
-    return (
-        f"On other seeds {first.trial_id} reaches {objective.text(abs(lost))} {how} in the search,"
-        f" which chose it for its {objective.short}."
-    )
+    words = partial(_less, first.record.objective)
+    by_fold = found.contest is not None and found.contest.by_fold
+    where = "Over all folds" if by_fold else "On further seeds"
+    told = f"{where} {first.trial_id} averages {words(own)} than in its run of the search"
+    if not fallen:
+        return f"{told}."
+    whose = "the other finalist" if len(fallen) == 1 else "the other finalists"
+    return f"{told}, {whose} {words(sum(fallen) / len(fallen))}."
+
+
+def _lost(one: Finalist) -> float | None:
+    """Value of the objective in the search minus the mean of its replicates."""
+    objective, reached = one.record.objective, one.record.value
+    return None if reached is None or not one.scores else reached - objective.turned(one.mean)
+
+
+def _less(objective: Objective, lost: float) -> str:
+    return f"{objective.text(abs(lost))} {'less' if lost >= 0 else 'more'}"
 
 
 def warnings(found: Confirmation) -> list[str]:
@@ -94,15 +111,15 @@ def caution(kinds: Iterable[str]) -> str:
 def on_test_split(found: HeldOut) -> str:
     """What the first of the ranking reaches on the test split, and against whom."""
     first = found.tested[0]
-    best = first.record.best
-    cases = counted(len(first.dice), "test case")
+    one_run = first.runs == 1
+    reached = " reaches" if one_run else f"'s {first.runs} replicates average"
     told = (
-        f"On {cases} that no trial has seen, evaluated once,"
-        f" {first.trial_id} reaches Dice {dice(first.mean)}{_interval(first.low, first.high)}"
+        f"On {counted(len(first.dice), 'test case')} that were used for nothing else,"
+        f" {first.trial_id}{reached} Dice {dice(first.mean)}{_interval(first.low, first.high)}"
     )
-    if best is not None and best.val_dice is not None:
-        lost = best.val_dice - first.mean
-        told += f", {dice(abs(lost))} {'below' if lost >= 0 else 'above'} its Dice in the search"
+    if first.validation is not None:
+        whose = "that run" if one_run else "the same runs"
+        told += f"; in validation {whose} had {dice(first.validation)}"
     if (control := found.over_baseline) is not None:
         gain = signed_dice(control.gain)
         told += f"; {gain} against the baseline{_interval(control.low, control.high)}"
@@ -112,8 +129,7 @@ def on_test_split(found: HeldOut) -> str:
 def _few_cases(first: Tested) -> str:
     if len(first.dice) >= LEAST_CASES:
         return ""
-    cases = counted(len(first.dice), "case")
-    return f" {cases.capitalize()}: too few for an interval, which takes {LEAST_CASES}."
+    return f" No interval: that takes at least {LEAST_CASES} cases."
 
 
 def _tie(found: Confirmation, contest: Contest, mean: str) -> str:
@@ -124,17 +140,16 @@ def _tie(found: Confirmation, contest: Contest, mean: str) -> str:
         f"{names} cannot be told apart {_where(contest)}: {first.trial_id} has the"
         f" {objective.highest} {mean}{_chance(first)}; "
     )
-    spent = f"with {cheapest.epochs:.0f} epochs on average"
-    told += (
-        f"no other of them is cheaper, {spent}."
-        if cheapest is first
-        else f"the cheapest of them is {cheapest.trial_id}, {spent}."
-    )
-    above = "above" if objective.mode == "max" else "below"
+    spent = f"{cheapest.epochs:.0f} epochs on average"
+    if all(round(one.epochs) == round(cheapest.epochs) for one in found.tied):
+        told += f"all of them take {spent}."
+    else:
+        told += f"the cheapest of them is {cheapest.trial_id}, with {spent}."
     far = detectable(contest.count, len(found.compared) - 1) * (contest.spread or 0.0)
+    lead = first.mean - max(one.mean for one in found.compared if one is not first)
     return (
-        f"{told} With the spread seen here, {_units(contest)} would name a winner in"
-        f" {percent(POWER)} of cases if it lay {objective.text(far)} {above} each other one."
+        f"{told} With the spread seen here, {_units(contest)} name a winner in {percent(POWER)} of"
+        f" cases if it leads by about {objective.text(far)}; the lead is {objective.text(lead)}."
     )
 
 

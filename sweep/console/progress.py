@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from sweep.analysis.finalists import Planned
 from sweep.analysis.standings import Standings
 from sweep.console.words import duration_words
 from sweep.objective import DICE, Objective
@@ -58,12 +59,14 @@ class Progress:
         max_epochs: most epochs of one trial.
         clock: seconds; monotonic.
         objective: what trials are judged by.
+        planned: keeps ``trials`` right where leaders are trained again.
     """
 
     trials: int
     max_epochs: int
     clock: Callable[[], float] = time.monotonic
     objective: Objective = DICE
+    planned: Planned | None = None
     running: dict[str, Running] = field(default_factory=dict)
     ended: Counter[Status] = field(default_factory=Counter)
     divergences: deque[TrialRecord] = field(default_factory=lambda: deque(maxlen=SHOWN_DIVERGENCES))
@@ -122,6 +125,9 @@ class Progress:
     def trial_ended(self, record: TrialRecord) -> None:
         self.running.pop(record.trial_id)
         self.ended[record.status] += 1
+        if self.planned is not None:
+            self.planned.add(record)
+            self.trials = self.planned.total
         if not is_replicate(record.trial_id):  # a lucky seed of a finalist leads nobody
             self.standings.add(record)
         if record.status is Status.DIVERGED:

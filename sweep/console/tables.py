@@ -41,8 +41,8 @@ MEASURED = {
 the objective."""
 
 DIVIDED = (
-    "Above the line: confirmed, by their replicates. Below: one run each, by the Dice that the"
-    " search chose by. Who stands above is not thereby better than who stands below."
+    "Above the line: leaders that were trained again, by the mean of those runs. Below: one run"
+    " each, by its best value. Who stands above is not thereby better than who stands below."
 )
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from sweep.analysis.effective import read_spec
+from sweep.analysis.finalists import Planned
 from sweep.console.followed import FollowedProgress, Phase
 from sweep.console.live import LiveView
 from sweep.console.plain import PlainView
-from sweep.spec.confirm import most_replicates
 from sweep.store.follow import Follower
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
@@ -81,5 +81,7 @@ class Watching:
         self._name = spec.name
         self._searched = spec.trials
         self.progress.objective = spec.judged_by
-        self.progress.trials = spec.trials + most_replicates(spec)
+        planned = self.progress.planned or Planned(spec)
+        planned.spec = spec
+        self.progress.planned, self.progress.trials = planned, planned.total
         self.progress.max_epochs = spec.extents.most_epochs

@@ -119,7 +119,7 @@ def _cells(results: Results, folder: str) -> list[Any]:
 
 def _ranking(results: Results) -> list[Any]:
     others = "By best validation Dice; diverged and failed trials last."
-    again = "Trained again, by their replicates."
+    again = "Leaders that were trained again, by the mean of those runs."
     if divider(results.frame) is None:
         order = others if results.confirmation is None else again
         return [
@@ -127,11 +127,11 @@ def _ranking(results: Results) -> list[Any]:
             new_code_cell("results.frame.head(20)"),
         ]
     return [
-        new_markdown_cell(f"## Ranking: confirmed\n\n{again}"),
+        new_markdown_cell(f"## Ranking: trained again\n\n{again}"),
         new_code_cell('results.frame[results.frame["confirmed"]]'),
         new_markdown_cell(
-            f"## Ranking: not confirmed\n\nOne run each; no better and no worse than those above."
-            f" {others}"
+            "## Ranking: trained once\n\nOne run each. Nobody has compared these with those above:"
+            f" whoever stands here is not thereby worse. {others}"
         ),
         new_code_cell('results.frame[~results.frame["confirmed"]].head(20)'),
     ]

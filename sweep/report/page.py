@@ -33,8 +33,8 @@ from sweep.record import TrialRecord
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
 
-ORDER_CONFIRMED = "Trained again, by the replicates: what is said of these stands on further seeds"
-MEASURED = {"hd95": "HD95", "delta_baseline": "Δ baseline"}
+ORDER_CONFIRMED = "Leaders that were trained again, by the mean of those runs"
+MEASURED = {"hd95": "HD95", "delta_baseline": "Δ baseline", "test_dice": "test Dice"}
 """Columns of the ranking that the table has where they were measured, as in the terminal; it has
 Dice beside another objective too, and all that a custom trainer measures."""
 NOTHING = -1e308
@@ -122,8 +122,8 @@ def _order(results: Results, confirmed: int | None) -> str:
     """Of the rows that no other table has: all of them, or those that were not confirmed."""
     label = results.objective.label
     order = (
-        f"One run each, by the best {label}, which the search chose by; no better and no worse than"
-        " those above"
+        f"One run each, by its best {label}. Nobody has compared these with those above: whoever"
+        " stands here is not thereby worse"
     )
     if confirmed is None:
         order = f"By best {label}" if results.confirmation is None else ORDER_CONFIRMED

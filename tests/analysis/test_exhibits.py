@@ -141,7 +141,7 @@ def test_confirmed_sweep_leads_with_its_finalists_and_their_test() -> None:
         replicates=tuple(r for r in records if r.replicate is not None),
     )
     assert headline(results).startswith("t0000 has the highest mean validation Dice 0.9250 over 2")
-    assert caveat(results).startswith("On other seeds t0000 reaches 0.0250 less")
+    assert caveat(results).startswith("On further seeds t0000 averages 0.0250 less")
     assert "On 6 test cases that no trial has seen" in caveat(results)
     exhibit = confirmed_finalists(results)
     assert exhibit.figure is not None

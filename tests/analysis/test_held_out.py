@@ -59,7 +59,8 @@ def test_gain_over_the_baseline_is_case_by_case_and_has_the_interval_of_students
     own = stats.t.interval(0.95, 19, loc=first.mean(), scale=stats.sem(first))
     assert (found.tested[0].low, found.tested[0].high) == pytest.approx(own)
     told = on_test_split(found)
-    assert told.startswith("On 20 test cases that no trial has seen, evaluated once, t0000 reaches")
+    assert told.startswith("On 20 test cases that were used for nothing else, t0000 reaches Dice")
+    assert "; in validation that run had 0.9000; +" in told
     assert f"against the baseline (95 %: {oracle[0]:.4f} to {oracle[1]:.4f})." in told
 
 
@@ -67,9 +68,9 @@ def test_too_few_cases_have_no_interval_and_no_p() -> None:
     found = held_out(confirmed(), ["t0000", "t0001"])
     assert found is not None
     assert on_test_split(found) == (
-        "On 6 test cases that no trial has seen, evaluated once, t0000 reaches Dice 0.6000, 0.3500"
-        " below its Dice in the search; −0.0667 against the baseline. 6 cases: too few for an"
-        " interval, which takes 20."
+        "On 6 test cases that were used for nothing else, t0000's 2 replicates average Dice 0.6000;"
+        " in validation the same runs had 0.9250; −0.0667 against the baseline. No interval: that"
+        " takes at least 20 cases."
     )
 
 

@@ -30,11 +30,14 @@ def test_those_that_cannot_be_told_apart_are_named_with_what_could_be_shown() ->
     assert "t0000 has the highest mean validation Dice 0.9150 (95 %: " in told
     assert "best with probability " in told
     assert "the cheapest of them is t0001, with 3 epochs on average. With the spread" in told
+    assert "; all of them take 3 epochs on average. With" in verdict(
+        found(*finalist(0, 0.99, 0.90, 0.91, 0.92), *finalist(1, 0.95, 0.91, 0.90, 0.93))
+    )
     # Two others and four seeds take 3.43 deviations. The differences of the three pairs have
     # variances of 2.25e-4, 0 and 2.25e-4: one configuration deviates by √(0.75e-4) = 0.00866.
     assert told.endswith(
-        "With the spread seen here, 4 seeds would name a winner in 80 % of cases if it lay 0.0297"
-        " above each other one."
+        "With the spread seen here, 4 seeds name a winner in 80 % of cases if it leads by about"
+        " 0.0297; the lead is 0.0025."
     )
 
 
@@ -67,7 +70,7 @@ def test_two_folds_cannot_tell_whatever_the_number_of_seeds() -> None:
 def test_dice_over_several_folds_is_not_set_beside_that_of_one_as_luck_of_the_search() -> None:
     folds = [replicate(0, 1, 0.8, fold=fold) for fold in range(3)]
     assert selection_bias(found(trial(0, Status.COMPLETED, [0.9]), *folds)) == (
-        "Over all folds t0000 reaches 0.1000 less than in the search."
+        "Over all folds t0000 averages 0.1000 less than in its run of the search."
     )
 
 
@@ -82,9 +85,13 @@ def test_mean_that_is_the_highest_for_lack_of_the_hard_seeds_wins_nothing() -> N
     )
 
 
-def test_selection_bias_is_the_dice_of_the_search_minus_that_of_further_seeds() -> None:
+def test_fall_from_the_search_to_further_seeds_stands_beside_that_of_the_other_finalists() -> None:
     assert selection_bias(found(*CLEAR)) == (
-        "On other seeds t0001 reaches 0.0412 less than in the search, which chose it for its Dice."
+        "On further seeds t0001 averages 0.0412 less than in its run of the search, the other"
+        " finalist 0.1825 less."
+    )
+    assert selection_bias(found(*finalist(0, 0.8, 0.9, 0.9))) == (
+        "On further seeds t0000 averages 0.1000 more than in its run of the search."
     )
 
 

@@ -196,7 +196,9 @@ def test_line_divides_the_confirmed_from_those_of_one_run_and_says_what_it_means
     shown = printed(frame)
     numbers = [line.split()[0] for line in shown if line.split()]
     assert numbers[2:6] == ["1", "2", "─", "3"]
-    assert any(line.startswith("Above the line: confirmed, by their replicates.") for line in shown)
+    assert any(
+        line.startswith("Above the line: leaders that were trained again,") for line in shown
+    )
     for part in (frame.head(2), frame.tail(1), frame.iloc[[2, 0, 1]]):
         assert not any("Above the line" in line for line in printed(part))
 

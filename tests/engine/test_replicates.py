@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from test_conductor import ASHA, DIVERGENCE, Diary, spec_of
 
+from sweep.analysis.finalists import Planned
 from sweep.console.progress import Progress
 from sweep.engine.conductor import Conductor
 from sweep.engine.opening import open_store
@@ -162,7 +163,9 @@ def test_killed_sweep_confirms_what_an_undisturbed_one_does(
 
 def test_observers_tell_replicates_from_trials_of_the_search(tmp_path: Path) -> None:
     spec = confirmed(scheduler="none")
-    diary, progress = Diary(), Progress(spec.trials + most_replicates(spec), EPOCHS)
+    diary, planned = Diary(), Planned(spec)
+    progress = Progress(planned.total, EPOCHS, planned=planned)
+    assert progress.trials == spec.trials + most_replicates(spec)
     with Store.create(tmp_path / "x", to_yaml(spec)) as store:
         study = StudyFile(tmp_path / "study.journal", spec, store.records)
         execute(Conductor(spec, store, [diary, progress, study]))
@@ -170,7 +173,7 @@ def test_observers_tell_replicates_from_trials_of_the_search(tmp_path: Path) -> 
         records = store.records()
     assert progress.best is not None
     assert progress.best.trial_id in {record.trial_id for record in searched(records)}
-    assert progress.finished_trials == len(records)
+    assert progress.finished_trials == progress.trials == len(records)
     started = [told[1] for told in diary.told if isinstance(told, tuple) and told[0] == "start"]
     # The first seed of all finalists, then the next.
     assert [name[-2:] for name in started[5:]] == ["r1"] * 3 + ["r2"] * 3 + ["r3"] * 3

@@ -139,8 +139,8 @@ def test_confirmed_trials_have_a_table_of_their_own_above_the_others(tmp_path: P
     tables = Table(text).tables
     assert [row[1] for row in tables["confirmed"][1:]] == ["t0001", "t0000"]
     assert [row[1] for row in tables["top"][1:]] == ["t0002", "t0003"]
-    assert "no better and no worse than those above" in text
+    assert "whoever stands here is not thereby worse" in text
     assert 'id="confirmed"' not in page(read_results(write_sweep(tmp_path / "y", [drawn(0)])))
     every = page(read_results(write_sweep(tmp_path / "z", CLEAR)))
     assert 'id="confirmed"' not in every
-    assert "Trained again, by the replicates" in every
+    assert "Leaders that were trained again" in every
