@@ -45,10 +45,12 @@ class Weights:
         what = (
             "the run of the search"
             if replicate is None
-            else "of its replicates the one with the best validation Dice, of seed"
-            f" {replicate.seed} and fold {replicate.fold}, which best.yaml does not train"
+            else f"the best of its replicates, of seed {replicate.seed} and fold {replicate.fold},"
+            " which best.yaml does not train"
         )
-        return f"{self.run.trial_id}, {what}: {self.dice:.4f}"
+        objective, value = self.run.objective, self.run.value
+        assert value is not None, "without one it stands for nothing"
+        return f"{self.run.trial_id}, {what}: {objective.label} {objective.text(value)}"
 
 
 def best_weights(store: Store, records: Iterable[TrialRecord], trial_id: str) -> Weights | None:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from synthetic import trial
 
 from sweep.analysis.ranking import write_ranking
-from sweep.handover import best_weights, hand_over
+from sweep.handover import Weights, best_weights, hand_over
+from sweep.objective import Objective
 from sweep.record import EpochMetrics, Outcome, Replicate, Status
 from sweep.spec.load import to_yaml
 from sweep.spec.sweep import SweepSpec
@@ -81,11 +83,11 @@ def told(store: Store, spec: SweepSpec, uri: str | None = None) -> str:
 def test_confirmed_winner_has_the_weights_of_its_best_replicate(store: Store) -> None:
     file = store.layout.trial("t0001r2").best_checkpoint
     assert told(store, spec_of()) == (
-        f"Weights: {file}  (t0001r2, of its replicates the one with the best validation Dice,"
-        " of seed 2 and fold 0, which best.yaml does not train: 0.9300)\n"
+        f"Weights: {file}  (t0001r2, the best of its replicates, of seed 2 and fold 0,"
+        " which best.yaml does not train: validation Dice 0.9300)\n"
     )
     assert told(store, spec_of(), "s3://bucket/toy").startswith(
-        "Weights: s3://bucket/toy/trials/t0001r2/best.pt  (t0001r2, of"
+        "Weights: s3://bucket/toy/trials/t0001r2/best.pt  (t0001r2, the"
     )
 
 
@@ -96,7 +98,13 @@ def test_next_best_replicate_stands_in_and_after_them_the_run_of_the_search(stor
         weights = best_weights(store, records, "t0000")
         assert weights is not None
         assert weights.run.trial_id == left
-    assert str(weights) == "t0000, the run of the search: 0.8000"
+    assert str(weights) == "t0000, the run of the search: validation Dice 0.8000"
+    # A trainer may measure no Dice at all.
+    record = replace(trial(0, Status.COMPLETED, [None]), objective=Objective("sd", "min"))
+    epoch = replace(record.history[0], metrics={"sd": 2.5})
+    assert str(Weights(replace(record, history=(epoch,)), store.layout.trial("t0000"))) == (
+        "t0000, the run of the search: sd 2.5000"
+    )
     store.layout.trial("t0000").best_checkpoint.unlink()
     assert best_weights(store, records, "t0000") is None
 

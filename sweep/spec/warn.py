@@ -72,8 +72,8 @@ def _about_epsilon(spec: SweepSpec) -> Iterator[str]:
     if has_root and spec.extents.smallest("loss.sqrt_epsilon") == 0:
         yield (
             "`loss.sqrt_epsilon` 0 can diverge in any step after the warm-up: the gradient of a "
-            "square root is NaN where the prediction is exactly flat. A network that saturates is "
-            "so at once, another may not be in hundreds of steps; with 1e-6 it is finite there too"
+            "square root is NaN where the prediction is exactly flat. A saturated network meets that "
+            "at once, another one after hundreds of steps or never. With 1e-6 the gradient is finite"
         )
 
 
@@ -148,9 +148,9 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
         yield f"a trial of {counted(most, 'epoch')} {told}: the scheduler prunes no trial"
     if rungs and spec.time_budget and spec.pauses:
         yield (
-            "most trials come to the first rung before the first of them goes on "
-            "(`scheduler.pause`), so where `time_budget` ends the sweep, none may have trained to "
-            "its end; `pause: false` judges each at once"
+            "the scheduler first trains most trials up to the first rung (`scheduler.pause`). If "
+            "`time_budget` ends the sweep then, no trial has trained to its end; `pause: false` "
+            "judges each at once"
         )
     inside = [] if spec.compares_gains else [rung for rung in rungs if rung <= warmup]
     if extents.uses_geometric_loss and inside:

@@ -11,7 +11,7 @@ from synthetic import EPSILON, diverged_at, drawn, results_of, trial
 
 from sweep.analysis.exhibits import EXHIBITS
 from sweep.analysis.finalist_figure import confirmed_finalists
-from sweep.analysis.headline import caveat, headline, state
+from sweep.analysis.headline import caveat, counts, headline, state
 from sweep.analysis.pareto import pareto_front
 from sweep.analysis.results import Results
 from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
@@ -142,7 +142,8 @@ def test_confirmed_sweep_leads_with_its_finalists_and_their_test() -> None:
     )
     assert headline(results).startswith("t0000 has the highest mean validation Dice 0.9250 over 2")
     assert caveat(results).startswith("On further seeds t0000 averages 0.0250 less")
-    assert "On 6 test cases that no trial has seen" in caveat(results)
+    assert counts(results) == {"completed": 2, "replicates of the leaders": 4}
+    assert "On 6 test cases that were used for nothing else" in caveat(results)
     exhibit = confirmed_finalists(results)
     assert exhibit.figure is not None
     replicates, searched, means = exhibit.figure.data

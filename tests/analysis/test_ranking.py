@@ -346,6 +346,17 @@ def test_each_trial_is_compared_with_every_preset_that_has_a_result() -> None:
     assert "delta_geometric-v2.3" not in rows[0]
 
 
+def test_pruned_trial_is_compared_with_what_the_preset_had_reached_by_then() -> None:
+    baseline = trial(0, Status.COMPLETED, 0.25, 0.5, 0.375, 0.75)
+    records = [
+        replace(baseline, preset="baseline"),
+        trial(1, Status.PRUNED, 0.25, 0.5, 0.625),
+        trial(2, Status.EARLY_STOPPED, 0.25, 0.5, 0.625),  # whoever stops by itself is done
+    ]
+    rows = {row["trial_id"]: row for row in json.loads(ranking_json(ranking_frame(records, [])))}
+    assert [rows[f"t000{n}"]["delta_baseline"] for n in range(3)] == [0.0, 0.125, -0.125]
+
+
 def test_metrics_are_those_of_the_best_epoch_and_no_column_is_taken_by_them() -> None:
     epochs = (
         EpochMetrics(epoch=0, val_dice=0.75, metrics={"hd95": 3.5, "iou": 0.6, "rank": 9.0}),

@@ -150,7 +150,7 @@ def test_best_yaml_says_what_it_is_the_best_in(done: Done) -> None:
 def test_report_speaks_of_the_metric_and_shows_those_of_the_trainers_own(done: Done) -> None:
     results = read_results(done.folder)
     text = page(results)
-    assert "by the best distance" in text
+    assert "by its best distance" in text
     for heading in ("distance", "mean distance", "val Dice", "spread"):
         assert f">{heading}</button>" in text
     titles = [exhibit.title for exhibit in exhibits_of(results)]

@@ -17,8 +17,8 @@ QUIET = {
 ASHA_5 = {"name": "asha", "grace_period": 5, "reduction_factor": 3}
 EPSILON = (
     "`loss.sqrt_epsilon` 0 can diverge in any step after the warm-up: the gradient of a square root"
-    " is NaN where the prediction is exactly flat. A network that saturates is so at once, another"
-    " may not be in hundreds of steps; with 1e-6 it is finite there too"
+    " is NaN where the prediction is exactly flat. A saturated network meets that at once,"
+    " another one after hundreds of steps or never. With 1e-6 the gradient is finite"
 )
 
 BIAS = (
@@ -98,8 +98,8 @@ def test_a_sound_sweep_gives_no_warning() -> None:
          "`searcher: cmaes` searches numbers; the listed values of `trainer.batch_size` are left "
          "to a TPE for each"),
         ({"searcher": "random", "time_budget": "1h"},
-         "most trials come to the first rung before the first of them goes on (`scheduler.pause`), "
-         "so where `time_budget` ends the sweep, none may have trained to its end; `pause: false` "
+         "the scheduler first trains most trials up to the first rung (`scheduler.pause`). If "
+         "`time_budget` ends the sweep then, no trial has trained to its end; `pause: false` "
          "judges each at once"),
         ({"scheduler": {"name": "asha", "pause": True}},
          "`scheduler.pause` with `searcher: tpe`: most trials are proposed before any has ended "
