@@ -72,8 +72,9 @@ def _about_epsilon(spec: SweepSpec) -> Iterator[str]:
     if has_root and spec.extents.smallest("loss.sqrt_epsilon") == 0:
         yield (
             "`loss.sqrt_epsilon` 0 can diverge in any step after the warm-up: the gradient of a "
-            "square root is NaN where the prediction is exactly flat. A saturated network meets that "
-            "at once, another one after hundreds of steps or never. With 1e-6 the gradient is finite"
+            "square root is NaN where the prediction is exactly flat. A saturated network meets "
+            "that at once, another one after hundreds of steps or never. With 1e-6 the gradient is "
+            "finite"
         )
 
 
