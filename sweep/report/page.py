@@ -58,6 +58,14 @@ class Cell:
     numeric: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Heading and rows of a table."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
 def page(results: Results, *, reload: float | None = None) -> str:
     """The whole page.
 
@@ -81,12 +89,11 @@ def page(results: Results, *, reload: float | None = None) -> str:
             counts=counts(results),
             epochs=sum(part.epochs for part in found),
             time=words.duration(sum(part.seconds for part in found)),
-            head=head,
-            confirmed=[] if confirmed is None else rows[:confirmed],
+            confirmed=None if confirmed is None else _filled(head, rows[:confirmed]),
             confirmed_order=ORDER_CONFIRMED,
             order=_order(results, confirmed),
-            top=others[:TOP],
-            rows=others if len(others) > TOP else [],
+            top=_filled(head, others[:TOP]),
+            all=_filled(head, others) if len(others) > TOP else None,
             unfinished=len(results.records) - len(results.ended),
             causes=[(words.trials(g.records), g.likely_cause, g.advice) for g in _causes(results)],
             diverged=_verdicts(results),
@@ -156,6 +163,14 @@ def _table(results: Results) -> tuple[list[str], list[list[Cell]]]:
         for rank, record in enumerate(results.ended, start=1)
     ]
     return head, rows
+
+
+def _filled(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table | None:
+    """Without the columns that are empty in all of these rows."""
+    if not rows:
+        return None
+    kept = [n for n in range(len(head)) if any(row[n].text != "–" for row in rows)]
+    return Table([head[n] for n in kept], [[row[n] for n in kept] for row in rows])
 
 
 def _row(

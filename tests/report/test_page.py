@@ -139,6 +139,9 @@ def test_confirmed_trials_have_a_table_of_their_own_above_the_others(tmp_path: P
     tables = Table(text).tables
     assert [row[1] for row in tables["confirmed"][1:]] == ["t0001", "t0000"]
     assert [row[1] for row in tables["top"][1:]] == ["t0002", "t0003"]
+    # Each has the columns that say something of its own rows.
+    assert {"P(best)", "group"} <= {*tables["confirmed"][0]}
+    assert not {"P(best)", "group", "mean Dice"} & {*tables["top"][0]}
     assert "whoever stands here is not thereby worse" in text
     assert 'id="confirmed"' not in page(read_results(write_sweep(tmp_path / "y", [drawn(0)])))
     every = page(read_results(write_sweep(tmp_path / "z", CLEAR)))
