@@ -23,7 +23,7 @@ from synthetic import (
 )
 
 from sweep.analysis.budget import budget_by_status, spent
-from sweep.analysis.contour import BANDWIDTH, smoothed
+from sweep.analysis.contour import BANDWIDTH, dice_contour, smoothed
 from sweep.analysis.curves import learning_curves, switch_on_steps
 from sweep.analysis.headline import caveat, counts, headline, state
 from sweep.analysis.importance import (
@@ -48,6 +48,15 @@ def parameters(
     warmup: int = 2, epsilon: float = 1e-6, compactness: float = 0.1, patience: int = 8
 ) -> dict[str, ParameterValue]:
     return {WARMUP: warmup, EPSILON: epsilon, COMPACTNESS: compactness, PATIENCE: patience}
+
+
+NO_SCHEDULER = re.sub("scheduler: .*", "scheduler: none", SWEEP_YAML)
+BY_ACTIVATION = re.sub(
+    "scheduler: .*",
+    "scheduler: {{name: asha, clock: activation, grace_period: 2}}\npresets: [baseline]",
+    SWEEP_YAML,
+)
+"""A sweep in which values of pruned trials are extrapolated, by its baseline."""
 
 
 def late(dice: float) -> tuple[EpochMetrics, ...]:
@@ -188,9 +197,40 @@ def test_step_at_the_switch_on_is_the_difference_of_the_two_epochs_beside_it() -
     assert switch_on_steps(results) == [-0.125, 0.125]
     assert learning_curves(results).finding == (
         "t0000 reached 0.7500 in epoch 3, 1 after its geometric loss switched on. In the epoch of"
-        " the switch-on, Dice changed by +0.0000 in the median of 2 trials (from −0.1250 to"
-        " +0.1250)."
+        " the switch-on, the change of Dice is +0.0000 in the median of 2 trials (from −0.1250 to"
+        " +0.1250); training alone improves it too."
     )
+
+
+def test_step_at_the_switch_on_is_told_less_that_of_the_baseline_in_the_same_epoch() -> None:
+    results = results_of(
+        trial(0, Status.COMPLETED, [0.25, 0.5, 0.625, 0.6875], preset="baseline"),
+        trial(1, Status.COMPLETED, [0.25, 0.5, 0.5, 0.75], parameters(warmup=2)),
+        trial(2, Status.COMPLETED, [0.25, 0.5, 0.625, 0.875], parameters(warmup=3)),
+        trial(3, Status.COMPLETED, [0.5] * 8, parameters(warmup=6)),  # the baseline never got there
+    )
+    # −0.125 in epoch 2 and +0.1875 in epoch 3.
+    assert switch_on_steps(results) == [0.1875, -0.125]
+    assert (
+        "the change of Dice less that of the baseline is +0.0312 in the median of 2 trials"
+        in learning_curves(results).finding
+    )
+    assert "training alone" not in learning_curves(results).finding
+
+
+def test_marks_of_learning_curves_are_explained_only_where_there_are_any() -> None:
+    through = trial(0, Status.COMPLETED, [0.25, 0.5, 0.75], parameters(warmup=2))
+    broken = trial(1, diverged_at(2), [0.25, 0.5], parameters(warmup=2))
+    plain = learning_curves(results_of(through, yaml=NO_SCHEDULER))
+    assert "✕" not in plain.reading
+    assert "Bars" not in plain.reading
+    assert "verticals" not in plain.reading
+    assert "✕" in learning_curves(results_of(through, broken)).reading
+    assert plain.figure is not None
+    # The mark in the caption is the open triangle of the figure.
+    (mark,) = (trace.marker for trace in plain.figure.data if "switches" in trace.name)
+    assert (mark.symbol, mark.color) == ("triangle-up", "#ffffff")
+    assert "△" in plain.reading
 
 
 def test_rungs_of_a_leader_are_marked_where_its_own_clock_has_come_to_them() -> None:
@@ -208,6 +248,21 @@ def test_rungs_of_a_leader_are_marked_where_its_own_clock_has_come_to_them() -> 
     # The first comes to the rung of 2 when it has trained four times as many, with epoch 7; the
     # second acts in full after 5 + 2 epochs, and comes there with epoch 8.
     assert list(rungs.x) == [7, 15, 8, 15]
+    assert (
+        "compares a leader, 2 and 4 epochs after its loss has full weight, and after 8 and 16"
+        in learning_curves(results).reading
+    )
+
+
+def test_bars_of_rungs_are_not_told_of_where_the_baseline_alone_leads() -> None:
+    clock = "scheduler: {{name: asha, clock: activation, grace_period: 2, reduction_factor: 2}}"
+    yaml = re.sub("scheduler: .*", clock, SWEEP_YAML) + "presets: [baseline]\n"
+    exhibit = learning_curves(
+        results_of(trial(0, Status.COMPLETED, [0.5] * 20, preset="baseline"), yaml=yaml)
+    )
+    assert "Bars" not in exhibit.reading
+    assert exhibit.figure is not None
+    assert not [trace for trace in exhibit.figure.data if trace.name == "rung"]
 
 
 # --- stability ------------------------------------------------------------------------------------
@@ -502,9 +557,92 @@ def test_trend_is_spearmans_with_a_correction_for_the_parameters_looked_at() -> 
     assert found[EPSILON] == pytest.approx(tuple(spearmanr(epsilons, dice)))
     assert slices(results).finding == (
         "Strongest trend: Dice rises with loss.warmup_epochs (Spearman's ρ = +1.00 over 10 trials,"
-        " p < 0.001 corrected for 2 parameters): a trend."
+        " p < 0.001 corrected for 2 parameters), more than chance would show."
     )
     assert "Too few" in slices(results_of(*results.records[:9])).finding
+
+
+def extrapolated(count: int = 12) -> Results:
+    """A baseline and trials of one warm-up, of which all but the first two were pruned."""
+    base = trial(0, Status.COMPLETED, [0.25, 0.5, 0.5625, 0.625, 0.75], preset="baseline")
+    trials = [
+        trial(
+            n,
+            Status.COMPLETED if n < 3 else Status.PRUNED,
+            [0.25, 0.5, 0.5, 0.5 + n / 128],
+            parameters(warmup=2 + n % 2, compactness=10 ** (-3 + n / 8)),
+        )
+        for n in range(1, count)
+    ]
+    return results_of(base, *trials, yaml=BY_ACTIVATION)
+
+
+def test_extrapolated_values_are_called_so_and_counted() -> None:
+    results = extrapolated()
+    assert results.extrapolated == {f"t{n:04d}" for n in range(3, 12)}
+    exhibit = slices(results)
+    assert exhibit.finding.endswith(" 9 of 11 values are extrapolated.")
+    assert exhibit.figure is not None
+    assert {trace.name for trace in exhibit.figure.data} == {
+        "completed",
+        "pruned (value extrapolated)",
+    }
+    contour, parallel = dice_contour(results).figure, parallel_coordinates(extrapolated(24)).figure
+    assert contour is not None
+    assert parallel is not None
+    assert "extrapolated" in contour.data[0].colorbar.title.text
+    assert "extrapolated" in parallel.data[0].dimensions[-1].label
+
+
+def test_measured_values_are_nowhere_called_extrapolated() -> None:
+    results = results_of(*(drawn(n) for n in range(60)))  # pruned ones too, but no baseline
+    assert results.extrapolated == frozenset()
+    for show in (slices, dice_contour, parallel_coordinates):
+        exhibit = show(results)
+        assert exhibit.figure is not None
+        assert "extrapolated" not in exhibit.finding + exhibit.reading
+        assert "extrapolated" not in exhibit.figure.to_json()
+
+
+def test_order_of_parameters_is_fanovas_only_where_importances_could_be_computed() -> None:
+    few = extrapolated()
+    assert importance_for_dice(few) is None
+    many = results_of(*(drawn(n) for n in range(80)))
+    for show in (slices, dice_contour):
+        assert "in the order of the sweep file" in show(few).reading
+        assert "important" not in show(few).reading
+        assert "the most important first, by fANOVA" in show(many).reading
+
+
+def test_axes_have_no_place_for_what_did_not_happen() -> None:
+    through = [drawn(n) for n in range(60) if drawn(n).status is Status.COMPLETED]
+    broken = trial(60, diverged_at(2), [0.5, 0.5], parameters(epsilon=0))
+    for show, tick in ((slices, "diverged"), (parallel_coordinates, "none")):
+        without, with_one = (show(results_of(*through, *more)) for more in ((), (broken,)))
+        assert without.figure is not None
+        assert with_one.figure is not None
+        assert f'"{tick}"' not in without.figure.to_json()
+        assert f'"{tick}"' in with_one.figure.to_json()
+        assert ("✕" in without.reading, "“none”" in without.reading) == (False, False)
+    assert "✕" in slices(results_of(*through, broken)).reading
+
+
+def test_peak_beside_which_no_whole_trial_lies_is_called_a_guess() -> None:
+    apart = [
+        trial(n, Status.COMPLETED, [0.0] * 8 + [0.5 + n / 100], parameters(2 + n % 5, 1e-6, c))
+        for n, c in enumerate([0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 0.002])
+    ]
+    corners = [(2, 1e-3), (2, 1.0), (7, 1e-3), (7, 1.0)]
+    middle = [
+        trial(n, Status.COMPLETED, [0.0] * 8 + [dice], parameters(warmup, 1e-6, weight))
+        for n, (dice, warmup, weight) in enumerate(
+            [*((0.5, *corner) for corner in corners), *((0.7, 4 + n % 2, 0.03) for n in range(8))]
+        )
+    ]
+    assert dice_contour(results_of(*apart)).finding.endswith(
+        "less than one trial lies near its highest place: it is a guess."
+    )
+    assert "trials' worth of evidence" in dice_contour(results_of(*middle)).finding
 
 
 def test_smoothed_dice_is_a_weighted_mean_and_unknown_far_from_trials() -> None:
@@ -528,4 +666,6 @@ def test_parallel_coordinates_tell_what_the_best_quarter_shares() -> None:
         "The best 5 of 20 trials (Dice from 0.8200) agree most on loss.weights.compactness:"
         " 0.1 to 0.2, where 3 of the 15 others lie too."
     )
-    assert "too few for a pattern" in parallel_coordinates(results_of(*results.records[1:])).finding
+    few = parallel_coordinates(results_of(*results.records[1:]))
+    assert "too few for a pattern" in few.finding
+    assert few.figure is None
