@@ -146,7 +146,11 @@ def test_confirmed_sweep_leads_with_its_finalists_and_their_test() -> None:
     exhibit = confirmed_finalists(results)
     assert exhibit.figure is not None
     replicates, searched, means = exhibit.figure.data
-    assert sorted(replicates.x) == [0.90, 0.91, 0.92, 0.93]
+    # A line a seed, from one finalist to the other.
+    assert list(replicates.x) == [0.92, 0.90, None, 0.93, 0.91, None]
+    assert "seed" in replicates.name
+    assert replicates.text[0] == "seed 1, fold 0"
+    assert "Rings" in exhibit.reading
     assert list(searched.x) == [0.95, 0.94]
     assert list(means.x) == pytest.approx([0.925, 0.905])
     assert state(results) == "finished"
@@ -165,6 +169,37 @@ def test_pareto_front_stands_out_in_more_than_its_colour() -> None:
     others, best = exhibit.figure.data
     assert (list(others.x), list(best.x)) == ([9.0], [5.0, 2.0])
     assert others.marker.symbol != best.marker.symbol
+    assert list(best.text) == ["t0000", "t0001"]
+    assert "the image's diagonal" in exhibit.reading
+
+
+def with_outlines(*points: tuple[float, float]) -> Results:
+    """Completed trials of one epoch, each with a Dice and an HD95."""
+    epochs = [EpochMetrics(epoch=0, val_dice=d, metrics={"hd95": h}) for d, h in points]
+    return results_of(
+        *(
+            replace(trial(n, Status.COMPLETED, [], drawn(n).parameters), history=(epoch,))  # type: ignore[arg-type]
+            for n, epoch in enumerate(epochs)
+        )
+    )
+
+
+def test_trials_that_coincide_in_the_pareto_front_are_all_named() -> None:
+    exhibit = pareto_front(with_outlines((0.9, 5.0), (0.9, 5.0), (0.8, 2.0), (0.1, 9.0)))
+    assert exhibit.figure is not None
+    _, best = exhibit.figure.data
+    assert list(best.text) == ["t0000<br>t0001", "", "t0002"]
+    many = pareto_front(with_outlines(*[(0.9, 5.0)] * 7, (0.1, 9.0)))
+    assert many.figure is not None
+    assert next(iter(many.figure.data[1].text)) == "t0000<br>and 6 more"
+
+
+def test_front_of_all_trials_is_told_as_no_finding() -> None:
+    told = pareto_front(with_outlines((0.9, 5.0), (0.8, 2.0), (0.85, 3.0))).finding
+    assert told == (
+        "None of the 3 unpruned trials beats another in Dice, HD95 and epochs at once. t0001 has"
+        " the lowest HD95, 2.00 pixels, at Dice 0.8000."
+    )
 
 
 def test_pruned_trials_are_among_those_beside_the_pareto_front() -> None:
@@ -174,7 +209,7 @@ def test_pruned_trials_are_among_those_beside_the_pareto_front() -> None:
 
     pruned = measured(1, Status.PRUNED)  # would beat the other
     exhibit = pareto_front(results_of(measured(0, Status.COMPLETED), pruned))
-    assert "at once (1 of 1): t0000." in exhibit.finding
+    assert exhibit.finding.startswith("t0000 is the only unpruned trial: there is none to compare")
     assert exhibit.figure is not None
     others, best = exhibit.figure.data
     assert (list(others.x), list(best.x)) == ([4.0], [5.0])

@@ -335,12 +335,21 @@ def test_trial_that_ended_before_its_switch_on_says_nothing_about_divergence() -
     }
     assert stability_map(results).finding == (
         "1 of 5 trials at risk diverged; 3 were cut short (33 of 73 epochs at risk were seen). In a"
-        " complete training an estimated 30 % would (90 % interval 4 % to 68 %). Most with"
-        " loss.sqrt_epsilon = 0: 1 of 2, an estimated 55 % (10 % to 100 %); fewest with 1e-6: 0 of"
-        " 3, an estimated 21 % (0 % to 70 %). In brackets 90 % intervals of the"
-        " probability. 1 trial diverged before the geometric loss acted (t0009): none of its"
-        " settings had a part in that, so the maps leave it out."
+        " complete training an estimated 30 % would (90 % interval 4 % to 68 %). 1 trial diverged"
+        " before the geometric loss acted (t0009): none of its settings had a part in that, so the"
+        " maps leave it out."
     )
+
+
+def test_settings_with_most_and_fewest_divergences_are_told_from_three_trials_each_on() -> None:
+    pairs = [(0, n) for n in range(3)] + [(1e-6, n) for n in range(3)]
+    trials = [
+        trial(n, diverged_at(2) if n == 0 else Status.COMPLETED, [0.5] * 20, parameters(2 + w, e))
+        for n, (e, w) in enumerate(pairs)
+    ]
+    told = "Most with loss.sqrt_epsilon = 0: 1 of 3 (6 % to 77 %); fewest with 1e-6: 0 of 3"
+    assert told in stability_map(results_of(*trials)).finding
+    assert "Most with" not in stability_map(results_of(*trials[:-1])).finding
 
 
 def test_settings_that_act_from_the_start_are_judged_from_the_first_epoch() -> None:
@@ -364,8 +373,93 @@ def test_field_of_the_map_without_a_trial_stays_empty() -> None:
     assert figure is not None
     (shades,) = (trace for trace in figure.data if trace.type == "heatmap")  # ε over warm-up
     assert list(shades.text[0]) == ["1/1", "", ""]
-    assert list(shades.z[0]) == [pytest.approx(0.75), None, None]
-    assert list(shades.z[2]) == [None, None, pytest.approx(0.25)]
+    assert list(shades.text[2]) == ["", "", "0/1"]
+
+
+def test_field_of_fewer_than_three_trials_has_counts_and_neither_shade_nor_percentage() -> None:
+    def sweep(of_each: int) -> Results:
+        diverged, through = diverged_at(2), Status.COMPLETED
+        outcomes = [(0, diverged)] * of_each + [(1e-6, through)] * of_each
+        return results_of(
+            *(
+                trial(
+                    n,
+                    outcome,
+                    [0.5] * 20,
+                    parameters(epsilon=epsilon, warmup=(2, 7)[n >= 2 * of_each]),
+                )
+                for n, (epsilon, outcome) in enumerate(outcomes * 2)
+            )
+        )
+
+    for of_each, shown, texts in (
+        (1, [], {"1/1", "0/1"}),
+        (3, [0.875, 0.125], {"87 %<br>3/3", "13 %<br>0/3"}),
+    ):
+        figure = stability_map(sweep(of_each)).figure
+        assert figure is not None
+        (shades,) = (trace for trace in figure.data if trace.type == "heatmap")
+        (counts,) = (trace for trace in figure.data[1:] if trace.mode == "text")
+        assert sorted({z for row in shades.z for z in row if z is not None}, reverse=True) == (
+            pytest.approx(shown)
+        )
+        assert set(counts.text) == texts
+        assert shades.showscale == bool(shown)
+
+
+def test_evidence_of_a_rate_is_the_number_of_trials_seen_to_their_end() -> None:
+    assert rate_of([came_through(9)] * 3).evidence == 3
+    assert not rate_of([came_through(9)] * 3).is_guess
+    assert rate_of([came_through(9)] * 2).is_guess
+    cut_short = rate_of([came_through(9)] + [Exposure(4, 9, diverged=False)] * 3)
+    assert 1 < cut_short.evidence < 4
+
+
+def test_where_nobody_diverged_one_sentence_stands_in_place_of_the_maps() -> None:
+    trials = [
+        trial(n, Status.PRUNED if n else Status.COMPLETED, [0.5] * 20, parameters(2 + n))
+        for n in range(5)
+    ]
+    exhibit = stability_map(results_of(*trials))
+    assert exhibit.figure is None
+    assert exhibit.finding == (
+        "None of 5 trials at risk diverged: in a complete training 0 % to 30 % would"
+        " (90 % interval)."
+    )
+    assert divergence_importance(results_of(*trials)).finding == (
+        "No trial of the 5 at risk diverged: nothing tells them apart."
+    )
+    cut_short = [replace(one, history=one.history[:9]) for one in trials[1:]]
+    assert stability_map(results_of(*cut_short)).finding == (
+        "None of 4 trials at risk diverged; 4 were cut short, 18 of 62 epochs at risk were seen:"
+        " too little to say how many would in a complete training."
+    )
+
+
+def test_marks_of_trials_that_were_cut_short_can_be_seen_on_white() -> None:
+    figure = stability_map(results_of(*(drawn(n) for n in range(40)))).figure
+    assert figure is not None
+    dots = [trace for trace in figure.data if trace.type == "scatter" and trace.mode == "markers"]
+    marks = {trace.name: trace.marker for trace in dots}
+    assert set(marks) == {"diverged", "came through", "cut short"}
+    looks = {(mark.symbol, mark.color) for mark in marks.values()}
+    assert len(looks) == 3
+    assert not any(str(mark.symbol).endswith("-open") for mark in marks.values())  # white on white
+
+
+def test_last_row_of_maps_is_of_the_most_important_weight_only_where_that_is_known() -> None:
+    few = [
+        trial(
+            n,
+            diverged_at(2) if n == 0 else Status.COMPLETED,
+            [0.5] * 20,
+            parameters(epsilon=(0, 1e-6)[n % 2], warmup=2 + n, compactness=10 ** -(n / 2)),
+        )
+        for n in range(6)
+    ]
+    assert "the map of compactness by the length" in stability_map(results_of(*few)).reading
+    many = stability_map(results_of(*(drawn(n) for n in range(80))))
+    assert "compactness, the weight that matters most by fANOVA, by the" in many.reading
 
 
 def test_map_of_three_parameters_shows_each_trial_with_the_warm_ups_of_its_length() -> None:
