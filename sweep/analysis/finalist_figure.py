@@ -25,8 +25,8 @@ def confirmed_finalists(results: Results) -> Exhibit:
         finding=_finding(results),
         reading=(
             f"Rings: best {objective.label} of each replicate; one that diverged has none. "
-            f"Thin lines join those of one {_block_words(found)}: where the lines run side by side, the "
-            "spread of a row is that of its seeds, so finalists are compared pair by pair. "
+            f"Thin lines join those of one {_block_words(found)}: where the lines run side by "
+            "side, seeds explain the spread of a row, and finalists are compared pair by pair. "
             "Diamonds: their mean with its 95 % interval (Student's t, from "
             f"{LEAST_UNITS} seeds or folds on). Crosses: the run of the search, which chose the "
             "finalists and so does not count. A difference of pairs "

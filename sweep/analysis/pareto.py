@@ -38,9 +38,9 @@ def pareto_front(results: Results) -> Exhibit:
         finding=_finding(results, goals, list(found["trial_id"])),
         reading=(
             f"Large, with their names: trials that no other one beats, with {', '.join(aims)} and "
-            "at most their epochs. Pruned trials are among the others: their epochs are few because "
-            "the scheduler stopped them. The darker, the more epochs. Both are of the best epoch of "
-            "one run: differences as small as those between seeds say nothing."
+            "at most their epochs. Pruned trials are among the others: their epochs are few "
+            "because the scheduler stopped them. The darker, the more epochs. Both are of the best "
+            "epoch of one run: differences as small as those between seeds say nothing."
             f"{_distance_words(results, goals)}"
         ),
         figure=_figure(results, goals, set(found["trial_id"]))

@@ -40,7 +40,7 @@ from sweep.analysis.results import Results
 from sweep.analysis.slices import correlations, slices
 from sweep.analysis.stability import stability_map
 from sweep.analysis.timeline import deaths, divergence_timeline
-from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
+from sweep.record import EpochMetrics, Outcome, ParameterValue, Replicate, Status, TrialRecord
 from sweep.spec.trainer import NnunetTrainer
 
 
@@ -519,41 +519,63 @@ def traded(results: Results) -> Tradeoff | None:
 def test_replayed_patience_stops_where_training_would_have_stopped() -> None:
     # No improvement in epochs 5 and 6: patience 2 stops after epoch 6 with 0.5. Patience 3 sees
     # 0.7 in epoch 7 and stops after epoch 10, patience 5 after epoch 12, …
-    records = [trial(n, Status.COMPLETED, CURVE, parameters()) for n in range(3)]
+    records = [trial(n, Status.COMPLETED, CURVE, parameters()) for n in range(6)]
     results = results_of(*records, yaml=DRAWN)
     found = traded(results)
     assert found is not None
-    assert found.curves == 3
+    assert found.curves == 6
     assert [(s.label, s.epochs, round(s.lost, 9), s.best) for s in found.steps] == [
-        ("2", 21, 0.2, 0.5),
-        ("3", 33, 0.0, 0.7),
-        ("5", 39, 0.0, 0.7),
-        ("8", 48, 0.0, 0.7),
-        ("10", 54, 0.0, 0.7),
-        ("15", 60, 0.0, 0.7),
+        ("2", 42, 0.2, 0.5),
+        ("3", 66, 0.0, 0.7),
+        ("5", 78, 0.0, 0.7),
+        ("8", 96, 0.0, 0.7),
+        ("10", 108, 0.0, 0.7),
+        ("15", 120, 0.0, 0.7),
     ]
     assert found.enough.label == "3"
-    assert "Patience 3 is enough: the average of 3 trials loses 0.0000 Dice against 15" in (
+    assert "Patience 3 is enough: the average of 6 trials loses 0.0000 Dice against 15" in (
         patience_tradeoff(results).finding
     )
-    assert "saves 45 % of 60 epochs" in patience_tradeoff(results).finding
+    assert "saves 45 % of 120 epochs" in patience_tradeoff(results).finding
 
 
 def test_replayed_patiences_are_those_of_the_space_and_of_few_curves_none_is_called_enough() -> (
     None
 ):
-    ended = [trial(n, Status.EARLY_STOPPED, CURVE[:16], parameters()) for n in range(3)]
+    ended = [trial(n, Status.EARLY_STOPPED, CURVE[:16], parameters()) for n in range(6)]
     results = results_of(ended[0])
     found = traded(results)
     assert found is not None
     assert [(step.label, step.epochs) for step in found.steps] == [("3", 11), ("5", 13), ("8", 16)]
     assert patience_tradeoff(results).finding == (
-        "Only 1 trial ran on to where each patience ends it: it takes 3 to call one enough."
+        "From patience 3 to 8, the epochs of 1 curve go from 11 to 16, and up to 0.0000 Dice is"
+        " lost on average (0.0000 at most). Too few to say: 1 curve ran on to where each patience"
+        " ends it, and it takes 6 to call one enough."
     )
     assert patience_tradeoff(results_of(*ended)).finding == (
-        "Patience 3 is enough: the average of 3 trials loses 0.0000 Dice against 8 (at most 0.002"
-        " is tolerated; the worst loses 0.0000) and it saves 31 % of 48 epochs."
+        "Patience 3 is enough: the average of 6 trials loses 0.0000 Dice against 8 (at most 0.002"
+        " is tolerated; the worst loses 0.0000) and it saves 31 % of 96 epochs."
     )
+
+
+def test_replicates_of_the_finalists_are_replayed_beside_the_runs_of_the_search() -> None:
+    first = trial(0, Status.EARLY_STOPPED, CURVE[:16], parameters())
+    again = tuple(
+        replace(first, trial_id=f"t0000r{seed}", replicate=Replicate("t0000", seed, 0))
+        for seed in range(1, 6)
+    )
+    alone, confirmed = results_of(first), replace(results_of(first), replicates=again)
+    assert "the average of 1 configuration (6 curves)" in patience_tradeoff(confirmed).finding
+    assert "counts once, with the mean of its curves" in patience_tradeoff(confirmed).reading
+    assert "Only the search's single runs count" in patience_tradeoff(alone).reading
+
+
+def test_patience_that_hardly_matters_is_told_in_a_sentence_without_a_figure() -> None:
+    late = [trial(n, Status.COMPLETED, [0.5] * 20, parameters(warmup=14)) for n in range(6)]
+    exhibit = patience_tradeoff(results_of(*late))
+    assert exhibit.figure is None
+    assert "nearly the same, so nothing is drawn" in exhibit.finding
+    assert "enough" not in exhibit.finding
 
 
 def test_curve_cut_by_its_own_patience_answers_for_no_longer_one() -> None:
@@ -588,9 +610,37 @@ def test_shared_epochs_count_as_saved_and_not_as_trained() -> None:
     assert by_status[Status.DIVERGED].epochs == 1
     assert by_status[Status.DIVERGED].shared_epochs == 3
     assert budget_by_status(results).finding == (
-        "5 epochs in 10 s of training; 20 % of them in diverged trials."
+        "5 epochs in 10 s of training: 20 % in diverged trials."
         " Sharing warm-ups saved 3 epochs (6 s)."
     )
+    figure = budget_by_status(results).figure
+    assert figure is not None
+    assert figure.layout.showlegend
+    assert [trace.name for trace in figure.data if trace.showlegend] == [
+        "saved by sharing warm-ups"
+    ]
+
+
+def test_replicates_of_the_confirmation_are_a_part_of_the_budget_of_their_own() -> None:
+    searched = [trial(0, Status.COMPLETED, [0.5] * 4), trial(1, Status.PRUNED, [0.5])]
+    again = [
+        replace(trial(0, outcome, [0.5] * 4), trial_id=f"t0000r{seed}",
+                replicate=Replicate("t0000", seed, 0))
+        for seed, outcome in ((1, Status.COMPLETED), (2, diverged_at(4)), (3, None))
+    ]  # fmt: skip
+    results = replace(results_of(*searched), replicates=tuple(again))
+    assert [(part.status, part.trials, part.epochs) for part in spent(results)] == [
+        (Status.COMPLETED, 1, 4),
+        (Status.PRUNED, 1, 1),
+        (None, 3, 12),
+    ]
+    exhibit = budget_by_status(results)
+    assert exhibit.finding == (
+        "17 epochs in 34 s of training: 6 % in pruned trials and 71 % in replicates of the"
+        " confirmation."
+    )
+    assert exhibit.figure is not None
+    assert "confirmation (3)" in [bar for trace in exhibit.figure.data for bar in trace.y]
 
 
 # --- importance, slices, contour, parallel --------------------------------------------------------
