@@ -56,11 +56,11 @@ def _finding(results: Results, found: Tradeoff | None) -> str:
             f"No {found.heading} under {longest.label}, the longest that {curves} can answer for, "
             f"stays within {tolerance} {short} of it."
         )
-    saved = 1 - step.epochs / longest.epochs
+    saved = percent(share) if (share := 1 - step.epochs / longest.epochs) else "nothing"
     return (
         f"{found.heading.capitalize()} {step.label} is enough: {found.average} loses "
         f"{text(step.lost)} {short} against {longest.label} (at most {tolerance} is "
-        f"tolerated; the worst loses {text(step.most_lost)}) and it saves {percent(saved)} of "
+        f"tolerated; the worst loses {text(step.most_lost)}) and it saves {saved} of "
         f"{longest.epochs} epochs."
     )
 

@@ -37,10 +37,10 @@ def slices(results: Results) -> Exhibit:
         title=f"{objective.short} over each parameter",
         finding=_finding(results),
         reading=(
-            f"{objective.short} of each trial over one parameter, all others as they came; "
-            f"{order_words(importance_for_dice(results))}. {results.compared_words}{diverged} A "
-            "searcher that learns puts its trials where it has seen good ones, so density is no "
-            "evidence."
+            f"{objective.short} of each trial over one parameter, all others as they came. "
+            f"Panels: {order_words(importance_for_dice(results))}. {results.compared_words}"
+            f"{diverged} A searcher that learns puts its trials where it has seen good ones, so "
+            "density is no evidence."
         ),
         figure=_figure(results, names) if names and results.compared else None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -11,7 +12,7 @@ from plotly.subplots import make_subplots
 from sweep.analysis.axes import Cells, Scale, short_names, words
 from sweep.analysis.rates import Exposure, Rate, rate_of
 from sweep.analysis.results import Results
-from sweep.analysis.style import INK, PALE_TO_ALARM, finished, thinned
+from sweep.analysis.style import FAINT, INK, PALE_TO_ALARM, finished, thinned
 from sweep.analysis.words import percent, status
 from sweep.record import ParameterValue, TrialRecord
 
@@ -93,10 +94,17 @@ def draw_maps(results: Results, maps: Sequence[Map]) -> go.Figure:
                 ticktext=[text for _, text in cells.ticks],
                 tickangle=0,
                 range=[-0.5, len(cells.labels) - 0.5],
+                minor=_borders(cells),
                 automargin=True,
                 **place,
             )
     return finished(figure, height=100 + 290 * slots[-1].row)
+
+
+def _borders(cells: Cells) -> dict[str, Any]:
+    """Faint lines between the fields: not all of them are shaded."""
+    edges = [n - 0.5 for n in range(1, len(cells.labels))]
+    return {"tickvals": edges, "ticklen": 0, "showgrid": True, "gridcolor": FAINT}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from sweep.analysis.exhibits import EXHIBITS
 from sweep.analysis.finalist_figure import confirmed_finalists
 from sweep.analysis.headline import caveat, headline, state
 from sweep.analysis.pareto import pareto_front
+from sweep.analysis.patience import patience_tradeoff
 from sweep.analysis.results import Results
 from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
 
@@ -121,7 +122,8 @@ def test_figures_of_5000_trials_stay_small_enough_for_a_browser() -> None:
     results = results_of(*(drawn(n) for n in range(5000)))
     for show in EXHIBITS:
         figure = show(results).figure
-        if show in (confirmed_finalists, pareto_front):  # no replicates, no HD95
+        # No replicates, no HD95, and patience costs nothing there.
+        if show in (confirmed_finalists, pareto_front, patience_tradeoff):
             assert figure is None
             continue
         assert figure is not None
