@@ -51,16 +51,16 @@ def _finding(results: Results, found: Tradeoff | None) -> str:
         return f"{_figures(found)} {found.too_few}"
     if found.is_flat:
         return f"{_figures(found)} That is nearly the same, so nothing is drawn."
-    if step is longest:
+    if step.epochs == longest.epochs:
         return (
-            f"No {found.heading} under {longest.label}, the longest that {curves} can answer for, "
-            f"stays within {tolerance} {short} of it."
+            f"No {found.heading} that saves an epoch stays within {tolerance} {short} of "
+            f"{longest.label}, the longest that {curves} can answer for."
         )
-    saved = percent(share) if (share := 1 - step.epochs / longest.epochs) else "nothing"
+    saved = 1 - step.epochs / longest.epochs
     return (
         f"{found.heading.capitalize()} {step.label} is enough: {found.average} loses "
         f"{text(step.lost)} {short} against {longest.label} (at most {tolerance} is "
-        f"tolerated; the worst loses {text(step.most_lost)}) and it saves {saved} of "
+        f"tolerated; the worst loses {text(step.most_lost)}) and it saves {percent(saved)} of "
         f"{longest.epochs} epochs."
     )
 

@@ -570,6 +570,15 @@ def test_replicates_of_the_finalists_are_replayed_beside_the_runs_of_the_search(
     assert "Only the search's single runs count" in patience_tradeoff(alone).reading
 
 
+def test_patience_that_saves_nothing_is_not_called_enough() -> None:
+    jump = [*[0.1] * 10, *(0.5 + n / 100 for n in range(10))]  # patience 3 and 5 end before it
+    trials = [trial(n, Status.COMPLETED, jump, parameters()) for n in range(6)]
+    assert patience_tradeoff(results_of(*trials)).finding == (
+        "No patience that saves an epoch stays within 0.002 Dice of 8, the longest that 6 curves"
+        " can answer for."
+    )
+
+
 def test_patience_that_hardly_matters_is_told_in_a_sentence_without_a_figure() -> None:
     late = [trial(n, Status.COMPLETED, [0.5] * 20, parameters(warmup=14)) for n in range(6)]
     exhibit = patience_tradeoff(results_of(*late))
@@ -673,6 +682,13 @@ def test_importance_of_noise_is_called_noise() -> None:
     assert found is not None
     assert found.is_noise
     assert dice_importance(results).finding.startswith("Nothing that 40 trials can tell: ")
+
+
+def test_importance_says_of_trials_that_are_all_alike_that_they_are() -> None:
+    alike = [trial(n, Status.COMPLETED, [0.5] * 9, parameters(compactness=0.1)) for n in range(12)]
+    assert dice_importance(results_of(*alike)).finding == (
+        "12 trials, too much alike: importances have nothing to share out."
+    )
 
 
 def test_trial_outside_the_space_does_not_enter_the_importance() -> None:
@@ -810,6 +826,9 @@ def test_parallel_coordinates_tell_what_the_best_quarter_shares() -> None:
         "The best 5 of 20 trials (Dice from 0.8200) agree most on loss.weights.compactness:"
         " 0.1 to 0.2, where 3 of the 15 others lie too."
     )
+    figure = parallel_coordinates(results).figure
+    assert figure is not None
+    assert "#ffffff" in figure.data[0].tickfont.shadow  # lines would strike the ticks through
     few = parallel_coordinates(results_of(*results.records[1:]))
     assert "too few for a pattern" in few.finding
     assert few.figure is None
