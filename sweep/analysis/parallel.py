@@ -118,14 +118,18 @@ def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]
         }
         for name in names
     ]
-    ticks, without = round_numbers(low, high), edge in values
+    ticks = round_numbers(low, high)
+    # The axis is drawn from the first to the last tick, so its ends have ticks too.
+    marks = {low: "", high: ""} | dict(zip(ticks, even_words(ticks), strict=True))
+    marks |= {edge: "none"} if edge in values else {}
+    places = sorted(marks, key=objective.turned)
     dimensions.append(
         {
             "label": _title(results, shown),
             "values": values,
             "range": [min(low, edge), max(high, edge)],
-            "tickvals": [edge] * without + ticks,
-            "ticktext": ["none"] * without + even_words(ticks),
+            "tickvals": places,
+            "ticktext": [marks[place] for place in places],
         }
     )
     figure = go.Figure(

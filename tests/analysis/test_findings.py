@@ -829,6 +829,8 @@ def test_parallel_coordinates_tell_what_the_best_quarter_shares() -> None:
     figure = parallel_coordinates(results).figure
     assert figure is not None
     assert "#ffffff" in figure.data[0].tickfont.shadow  # lines would strike the ticks through
+    axis = figure.data[0].dimensions[-1]
+    assert (axis.tickvals[0], axis.tickvals[-1]) == (min(axis.values), max(axis.values))
     few = parallel_coordinates(results_of(*results.records[1:]))
     assert "too few for a pattern" in few.finding
     assert few.figure is None
