@@ -1,4 +1,4 @@
-"""Where epochs and time went, by how trials ended."""
+"""Where epochs and time went: the search by how its trials ended, and the confirmation."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from plotly.subplots import make_subplots
 from sweep.analysis import words
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.results import Results
-from sweep.analysis.style import INK, LOOKS, finished
+from sweep.analysis.style import INK, LOOKS, Look, finished
 from sweep.record import Status, TrialRecord
+
+CONFIRMATION = Look("#5c6b78", "circle-open", "\\")
+SAVED = "saved by sharing warm-ups"
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What the trials of one status cost.
+    """What the trials of one status cost, or the replicates.
 
     Args:
-        status: how they ended.
+        status: how they ended; None: replicates of the confirmation, however they ended.
         trials: number of them.
         epochs, seconds: trained by themselves.
         shared_epochs, shared_seconds: taken over from a warm-up that another trial had trained.
     """
 
-    status: Status
+    status: Status | None
     trials: int
     epochs: int
     seconds: float
@@ -36,13 +39,16 @@ class Spent:
 
 
 def spent(results: Results) -> list[Spent]:
-    """One entry a status that occurs."""
-    groups = [(s, [r for r in results.records if r.status is s]) for s in Status]
+    """One entry a status that occurs in the search, and one of the replicates if there are any."""
+    groups: list[tuple[Status | None, Sequence[TrialRecord]]] = [
+        (s, [r for r in results.records if r.status is s]) for s in Status
+    ]
+    groups.append((None, results.replicates))
     return [_of(status, records) for status, records in groups if records]
 
 
 def budget_by_status(results: Results) -> Exhibit:
-    """Epochs and seconds by status, with what sharing saved."""
+    """Epochs and seconds by status and of the confirmation, with what sharing saved."""
     found = spent(results)
     epochs = sum(part.epochs for part in found)
     return Exhibit(
@@ -58,7 +64,7 @@ def budget_by_status(results: Results) -> Exhibit:
     )
 
 
-def _of(status: Status, records: Sequence[TrialRecord]) -> Spent:
+def _of(status: Status | None, records: Sequence[TrialRecord]) -> Spent:
     shared = [epoch for record in records for epoch in record.history if epoch.shared]
     return Spent(
         status=status,
@@ -75,14 +81,14 @@ def _finding(found: Sequence[Spent], epochs: int) -> str:
         return "No epoch has been trained yet."
     seconds = sum(part.seconds for part in found)
     told = f"{epochs} epochs in {words.duration(seconds)} of training"
-    wasted = sum(part.epochs for part in found if part.status is Status.DIVERGED)
-    pruned = sum(part.epochs for part in found if part.status is Status.PRUNED)
+    by_status = {part.status: part.epochs for part in found}
+    kinds = ((Status.DIVERGED, "diverged trials"), (Status.PRUNED, "pruned trials"))
     parts = [
-        f"{words.percent(part / epochs)} of them in {kind} trials"
-        for kind, part in (("diverged", wasted), ("pruned", pruned))
-        if part
+        f"{words.percent(by_status[status] / epochs)} in {kind}"
+        for status, kind in (*kinds, (None, "replicates of the confirmation"))
+        if by_status.get(status)
     ]
-    told += f"; {words.listed(parts)}" if parts else ""
+    told += f": {words.listed(parts)}" if parts else ""
     shared = sum(part.shared_epochs for part in found)
     if shared:
         saved = sum(part.shared_seconds for part in found)
@@ -92,9 +98,12 @@ def _finding(found: Sequence[Spent], epochs: int) -> str:
 
 def _figure(found: Sequence[Spent]) -> go.Figure:
     figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.06)
-    shares = any(part.shared_epochs for part in found)
+    shares = [part for part in found if part.shared_epochs]
     for part in found:
-        row, look = f"{words.status(part.status)} ({part.trials})", LOOKS[part.status]
+        kind, look = "confirmation", CONFIRMATION
+        if part.status is not None:
+            kind, look = words.status(part.status), LOOKS[part.status]
+        row = f"{kind} ({part.trials})"
         own = {
             "color": look.color,
             "pattern": {"shape": look.pattern, "fgcolor": "#ffffff"},
@@ -102,16 +111,17 @@ def _figure(found: Sequence[Spent]) -> go.Figure:
         }
         figure.add_trace(_bar(row, part.epochs, "trained", own), row=1, col=1)
         figure.add_trace(_bar(row, part.seconds / 60, "trained", own), row=1, col=2)
-        if shares:
+        if part in shares:
             saved = {"color": "#ffffff", "line": {"color": INK, "width": 1}}
-            figure.add_trace(_bar(row, part.shared_epochs, "saved", saved), row=1, col=1)
-            figure.add_trace(_bar(row, part.shared_seconds / 60, "saved", saved), row=1, col=2)
+            epochs = _bar(row, part.shared_epochs, SAVED, saved)
+            epochs.update(name=SAVED, showlegend=part is shares[0])
+            figure.add_trace(epochs, row=1, col=1)
+            figure.add_trace(_bar(row, part.shared_seconds / 60, SAVED, saved), row=1, col=2)
     figure.update_layout(barmode="stack")
-    also = ", white: saved by sharing" if shares else ""
-    figure.update_xaxes(title=f"epochs{also}", row=1, col=1)
-    figure.update_xaxes(title=f"minutes of training{also}", row=1, col=2)
+    figure.update_xaxes(title="epochs", row=1, col=1)
+    figure.update_xaxes(title="minutes of training", row=1, col=2)
     figure.update_yaxes(automargin=True, autorange="reversed", row=1, col=1)
-    return finished(figure, height=98 + 40 * len(found), legend=False)
+    return finished(figure, height=(130 if shares else 98) + 40 * len(found), legend=bool(shares))
 
 
 def _bar(row: str, length: float, what: str, marker: dict[str, Any]) -> go.Bar:
@@ -120,5 +130,6 @@ def _bar(row: str, length: float, what: str, marker: dict[str, Any]) -> go.Bar:
         x=[length],
         orientation="h",
         marker=marker,
+        showlegend=False,
         hovertemplate=f"%{{y}}: %{{x:.4~g}} {what}<extra></extra>",
     )

@@ -1,4 +1,4 @@
-"""The objective over the two parameters that matter most for it."""
+"""The objective over two parameters: those that matter most for it, where that is known."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sweep.analysis.axes import short_names
 from sweep.analysis.exhibit import Exhibit
-from sweep.analysis.importance import by_importance
+from sweep.analysis.importance import by_importance, importance_for_dice, order_words
 from sweep.analysis.results import Results
 from sweep.analysis.style import INK, LIGHT_TO_DARK, finished, thinned
 from sweep.objective import Objective
@@ -61,7 +61,7 @@ def smoothed(x: Floats, y: Floats, values: Floats) -> Surface:
 
 
 def dice_contour(results: Results) -> Exhibit:
-    """The objective, smoothed, over the two most important parameters, with its trials."""
+    """The objective, smoothed, over the first two of `by_importance`, with its trials."""
     names = by_importance(results)[:2]
     drawn = results.acting(results.compared, *names)
     drawable = len(names) == 2 and len(drawn) >= LEAST_TRIALS
@@ -71,12 +71,11 @@ def dice_contour(results: Results) -> Exhibit:
         title=f"{results.objective.short} over two parameters",
         finding=finding,
         reading=(
-            "The two that matter most by fANOVA. "
-            + results.compared_words
-            + " Drawn is a mean of the trials around each place, weighted by a Gaussian kernel of "
-            "12 % of each axis; white where less than half a trial's worth of evidence is near. It "
-            "smooths over all other parameters, so a peak between trials is a guess, and the "
-            "ranking, not this map, says what was reached."
+            f"The first two parameters, {order_words(importance_for_dice(results))}. "
+            f"{results.compared_words} Drawn is a mean of the trials around each place, weighted "
+            "by a Gaussian kernel of 12 % of each axis; white where less than half a trial's worth "
+            "of evidence is near. It smooths over all other parameters, so a peak between trials "
+            "is a guess, and the ranking, not this map, says what was reached."
         ),
         figure=figure,
     )
@@ -106,7 +105,7 @@ def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
             colorscale=LIGHT_TO_DARK,
             reversescale=objective.mode == "min",  # the better, the darker
             line={"width": 0.8, "color": INK},
-            colorbar={"title": objective.short, "thickness": 12},
+            colorbar={"title": _title(results), "thickness": 12},
             hovertemplate=f"smoothed {objective.short} %{{z:{objective.d3}}}<extra></extra>",
         )
     )
@@ -132,15 +131,24 @@ def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
     return finished(figure, height=460, legend=False), _finding(surface, names, objective)
 
 
+def _title(results: Results) -> str:
+    extrapolated = ",<br>of pruned trials<br>extrapolated" if results.extrapolated else ""
+    return f"{results.objective.short}{extrapolated}"
+
+
 def _finding(surface: Surface, names: list[str], objective: Objective) -> str:
     if np.isnan(surface.mean).all():
         return "The trials lie too far apart for a smoothed picture."
     high, low = np.nanmax(surface.mean), np.nanmin(surface.mean)
     best = np.nanargmax if objective.mode == "max" else np.nanargmin
     at = np.unravel_index(best(surface.mean), surface.mean.shape)
-    text = objective.text
+    text, weight = objective.text, float(surface.weight[at])
+    rests = (
+        f"at its {objective.highest} it rests on {weight:.1f} trials' worth of evidence"
+        if weight >= 1
+        else f"less than one trial lies near its {objective.highest} place: it is a guess"
+    )
     return (
         f"Over {names[0]} and {names[1]} the smoothed {objective.short} goes from "
-        f"{text(float(low))} to {text(float(high))}; at its {objective.highest} it rests on "
-        f"{surface.weight[at]:.1f} trials' worth of evidence."
+        f"{text(float(low))} to {text(float(high))}; {rests}."
     )

@@ -22,6 +22,7 @@ from sweep.analysis.style import (
 from sweep.analysis.words import listed, median
 from sweep.record import EpochMetrics, Status, TrialRecord, objective_of
 from sweep.spec.strategy import TRAINED_EPOCHS_OF_A_TICK, trained_epochs
+from sweep.spec.wording import counted
 
 MOST_CURVES = 120
 """Curves behind the leaders; of more, these are drawn, evenly spread over the ranking."""
@@ -49,9 +50,9 @@ def learning_curves(results: Results) -> Exhibit:
             + (f", {len(shown)} of {len(others)} of them" if left_out else "")
             + ". "
             + _switch_on_words(results, first=len(shown) > MOST_MARKED)
-            + "✕ the last epoch before a divergence"
-            + _rung_words(results)
-            + ". One seed each: curves that cross again and again are not ranked by their last "
+            + ("✕: the last epoch before a divergence. " if _diverged(shown) else "")
+            + _rung_words(results, leaders)
+            + "One seed each: which curve is on top at the end says nothing where they keep "
             "crossing."
         ),
         figure=_figure(results, leaders, shown) if measured else None,
@@ -61,17 +62,25 @@ def learning_curves(results: Results) -> Exhibit:
 def switch_on_steps(results: Results) -> list[float]:
     """Change of the objective in the epoch of the geometric loss's switch-on, of ranked trials.
 
+    Where there is a baseline, less its change in that same epoch: training alone changes it too.
     Trials without an epoch on both sides of it are passed over.
     """
     steps = []
     for record in results.ranked:
         at = results.switch_on(record)
-        if at is None or at == 0 or at >= len(record.history):
-            continue
-        before, after = map(record.objective.value, record.history[at - 1 : at + 1])
-        if before is not None and after is not None:
-            steps.append(after - before)
+        changes = [_change(one, at) for one in (record, results.baseline) if one is not None]
+        known = [change for change in changes if change is not None]
+        if len(known) == len(changes):
+            steps.append(known[0] - sum(known[1:]))
     return steps
+
+
+def _change(record: TrialRecord, epoch: int | None) -> float | None:
+    """Of the objective from the epoch before; None where one of the two has none."""
+    if epoch is None or not 0 < epoch < len(record.history):
+        return None
+    before, after = _at(record, epoch - 1), _at(record, epoch)
+    return None if before is None or after is None else after - before
 
 
 def _finding(results: Results) -> str:
@@ -90,10 +99,13 @@ def _finding(results: Results) -> str:
     steps = switch_on_steps(results)
     if not steps:
         return f"{told}."
+    less, alone = " less that of the baseline", ""
+    if results.baseline is None:
+        less, alone = "", "; training alone improves it too"
     return (
-        f"{told}. In the epoch of the switch-on, {results.objective.short} changed by "
-        f"{signed(median(steps))} in the median of {len(steps)} trials (from "
-        f"{signed(min(steps))} to {signed(max(steps))})."
+        f"{told}. In the epoch of the switch-on, the change of {results.objective.short}{less} is "
+        f"{signed(median(steps))} in the median of {counted(len(steps), 'trial')} (from "
+        f"{signed(min(steps))} to {signed(max(steps))}){alone}."
     )
 
 
@@ -103,14 +115,18 @@ def _rungs(results: Results) -> list[int]:
     return rungs if len(rungs) <= MOST_RUNGS else []
 
 
-def _rung_words(results: Results) -> str:
-    if results.spec.compares_gains:
-        rungs = listed([str(epochs) for epochs in thinned(results.spec.rungs(), MOST_RUNGS)])
+def _rung_words(results: Results, leaders: Sequence[TrialRecord]) -> str:
+    if _own_rungs(results, leaders):
+        rungs = thinned(results.spec.rungs(), MOST_RUNGS)
+        since = listed([str(epochs) for epochs in rungs])
+        least = listed([str(TRAINED_EPOCHS_OF_A_TICK * epochs) for epochs in rungs])
         return (
-            f"; bars the rungs, {rungs} epochs after each trial's own loss acts in full, and not "
-            f"before {TRAINED_EPOCHS_OF_A_TICK} times as many are trained"
+            f"Bars, the rungs: where the scheduler compares a leader, {since} epochs after its loss"
+            f" has full weight, and after {least} trained ones at the earliest. "
         )
-    return "; dotted verticals the rungs at which the scheduler compares" if _rungs(results) else ""
+    if _rungs(results):
+        return "Dotted verticals, the rungs: where the scheduler compares all. "
+    return ""
 
 
 def _figure(
@@ -118,7 +134,7 @@ def _figure(
 ) -> go.Figure:
     figure = go.Figure()
     longest = max(len(record.history) for record in [*leaders, *others])
-    diverged = [record for record in others if record.status is Status.DIVERGED]
+    diverged = _diverged(others)
     rest = [record for record in others if record.status is not Status.DIVERGED]
     many = len(others) > MOST_MARKED
     if rest:
@@ -131,8 +147,8 @@ def _figure(
         figure.add_trace(_ends(diverged, size=6 if many else 9))
     if results.has_geometry:
         figure.add_trace(_switch_ons(results, leaders if many else [*others, *leaders]))
-    if results.spec.compares_gains:
-        figure.add_trace(_own_rungs(results, leaders))
+    if points := _own_rungs(results, leaders):
+        figure.add_trace(_bars(points))
     for epochs in (rung for rung in _rungs(results) if rung <= longest):
         figure.add_vline(
             x=epochs - 1,
@@ -145,17 +161,23 @@ def _figure(
     return finished(figure, height=480)
 
 
-def _own_rungs(results: Results, leaders: Sequence[TrialRecord]) -> go.Scatter:
-    """Where the scheduler compared the leaders, each by its own clock."""
+def _own_rungs(
+    results: Results, leaders: Sequence[TrialRecord]
+) -> list[tuple[int, float | None, str]]:
+    """Where the scheduler compared the leaders, each by its own clock: epoch, value and words."""
     points = []
     for record in leaders:
-        if results.switch_on(record) is None:
+        if not results.spec.compares_gains or results.switch_on(record) is None:
             continue
         for rung in results.spec.rungs():
             epoch = trained_epochs(rung, results.rampup_end(record)) - 1
             if epoch < len(record.history):
                 text = f"{record.trial_id} rung: {rung} epochs since its loss acts in full"
                 points.append((epoch, _at(record, epoch), text))
+    return points
+
+
+def _bars(points: Sequence[tuple[int, float | None, str]]) -> go.Scatter:
     return go.Scatter(
         x=[epoch for epoch, _, _ in points],
         y=[value for _, value, _ in points],
@@ -202,6 +224,10 @@ def _thin(records: Sequence[TrialRecord], name: str, color: str, dash: str = "so
     )
 
 
+def _diverged(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    return [record for record in records if record.status is Status.DIVERGED]
+
+
 def _ends(diverged: Sequence[TrialRecord], size: int) -> go.Scatter:
     last = [(record, _last_measured(record)) for record in diverged]
     return go.Scatter(
@@ -218,7 +244,7 @@ def _ends(diverged: Sequence[TrialRecord], size: int) -> go.Scatter:
 def _switch_on_words(results: Results, *, first: bool) -> str:
     if not results.has_geometry:
         return ""
-    return f"▲ the epoch in which the geometric loss switches on{', of the first' * first}; "
+    return f"△: the epoch in which the geometric loss switches on{', of the first' * first}. "
 
 
 def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
 from sweep.analysis.confirmation import Confirmation, Finalist
-from sweep.analysis.contest import LEAST_UNITS
+from sweep.analysis.contest import LEAST_UNITS, folds_of
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.results import Results
 from sweep.analysis.style import INK, finished
@@ -23,10 +24,12 @@ def confirmed_finalists(results: Results) -> Exhibit:
         title="The leaders on further seeds",
         finding=_finding(results),
         reading=(
-            f"Dots: best {objective.label} of each replicate; one that diverged has none. "
+            f"Rings: best {objective.label} of each replicate; one that diverged has none. "
+            f"Thin lines join those of one {_block_words(found)}: where the lines run side by "
+            "side, seeds explain the spread of a row, and finalists are compared pair by pair. "
             "Diamonds: their mean with its 95 % interval (Student's t, from "
             f"{LEAST_UNITS} seeds or folds on). Crosses: the run of the search, which chose the "
-            "finalists and so does not count. All ran on the same seeds and folds, so a difference "
+            "finalists and so does not count. A difference of pairs "
             "can be sure although intervals overlap: two finalists share a letter where they "
             "cannot be told apart. Of several folds each counts once, with the mean over its seeds."
         ),
@@ -48,19 +51,7 @@ def _figure(found: Confirmation, objective: Objective) -> go.Figure:
     turned = objective.turned
     names = [_label(one) for one in found.finalists]
     figure = go.Figure()
-    points = [
-        (name, turned(score))
-        for name, one in zip(names, found.finalists, strict=True)
-        for score in one.scores.values()
-    ]
-    figure.add_scatter(
-        x=[value for _, value in points],
-        y=[name for name, _ in points],
-        name="replicate",
-        mode="markers",
-        marker={"symbol": "circle-open", "size": 7, "color": "#5c6b78"},
-        hovertemplate=f"%{{y}}: %{{x:{objective.d3}}}<extra></extra>",
-    )
+    figure.add_trace(_replicates(found, names, objective))
     searched = [one.record.value for one in found.finalists]
     figure.add_scatter(
         x=searched,
@@ -92,6 +83,33 @@ def _figure(found: Confirmation, objective: Objective) -> go.Figure:
     figure.update_xaxes(title=objective.label)
     figure.update_yaxes(autorange="reversed", type="category")
     return finished(figure, height=140 + 44 * len(names))
+
+
+def _block_words(found: Confirmation | None) -> str:
+    folds = folds_of(one.scores for one in found.finalists) if found else set()
+    return "seed and fold" if len(folds) > 1 else "seed"
+
+
+def _replicates(found: Confirmation, names: Sequence[str], objective: Objective) -> go.Scatter:
+    """A ring a replicate, and a line a block through the finalists, broken where one has none."""
+    x: list[float | None] = []
+    y: list[str | None] = []
+    text: list[str] = []
+    for block in sorted({block for one in found.finalists for block in one.scores}):
+        scores = [one.scores.get(block) for one in found.finalists]
+        x += [*(None if score is None else objective.turned(score) for score in scores), None]
+        y += [*names, None]
+        text += ["seed {}, fold {}".format(*block)] * (len(names) + 1)
+    return go.Scatter(
+        x=x,
+        y=y,
+        text=text,
+        name=f"replicate, joined by {_block_words(found)}",
+        mode="lines+markers",
+        line={"width": 1, "color": "#a9b4be"},
+        marker={"symbol": "circle-open", "size": 8, "color": "#5c6b78", "line": {"width": 1.5}},
+        hovertemplate=f"%{{y}} %{{text}}: %{{x:{objective.d3}}}<extra></extra>",
+    )
 
 
 def _label(one: Finalist) -> str:

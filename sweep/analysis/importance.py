@@ -24,6 +24,7 @@ from sweep.analysis.style import FAINT, INK, finished, thinned
 from sweep.analysis.words import percent
 from sweep.record import TrialRecord
 from sweep.search.optuna_study import Translator, make_study
+from sweep.spec.wording import counted
 
 LEAST_TRIALS = 12
 """Trials below which nothing is told: `benchmarks/importance.py` has what that many can tell."""
@@ -105,10 +106,22 @@ def _hazard(exposures: Sequence[Exposure]) -> Floats:
 
 
 def by_importance(results: Results) -> list[str]:
-    """The varied parameters, the one that matters most for the objective first."""
+    """The varied parameters, the one that matters most for the objective first.
+
+    Where importances cannot be computed, in the order of the sweep file: see `order_words`.
+    """
     found = importance_for_dice(results)
     shares = found.shares if found else {}
     return sorted(results.varied, key=lambda name: -shares.get(name, 0.0))
+
+
+def order_words(found: Importance | None) -> str:
+    """What the order of `by_importance` is, or that of divergence: it is no finding everywhere."""
+    if found is None:
+        return "in the order of the sweep file, as importances could not be computed"
+    if found.is_noise:
+        return "in fANOVA's order, which is noise"
+    return "the most important first, by fANOVA"
 
 
 def dice_importance(results: Results) -> Exhibit:
@@ -135,9 +148,9 @@ def divergence_importance(results: Results) -> Exhibit:
     found = importance_for_divergence(results)
     at_risk = len(results.at_risk)
     finding = _finding(found, at_risk, "who diverged")
-    if found is None and at_risk >= LEAST_TRIALS:
-        first = next(iter(results.exposures.values()))
-        share = "Every" if first.diverged else "No"
+    fates = {one.diverged for one in results.exposures.values()}
+    if len(fates) == 1:
+        share = "Every" if fates == {True} else "No"
         finding = f"{share} trial of the {at_risk} at risk diverged: nothing tells them apart."
     return Exhibit(
         name="importance-divergence",
@@ -153,8 +166,10 @@ def divergence_importance(results: Results) -> Exhibit:
 
 
 def _finding(found: Importance | None, trials: int, what: str) -> str:
+    if found is None and trials < LEAST_TRIALS:
+        return f"{counted(trials, 'trial')}; importances need at least {LEAST_TRIALS}."
     if found is None:
-        return f"Too little to tell from: {trials} trials (at least {LEAST_TRIALS} that differ)."
+        return f"{trials} trials, too much alike: importances have nothing to share out."
     (first, share), *rest = found.shares.items()
     unseen = f"{percent(max(0.0, found.explained))} of the variance of trials it has not seen"
     if found.is_noise:

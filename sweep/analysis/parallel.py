@@ -19,6 +19,8 @@ NO_EFFECT = -0.12
 BEST_SHARE = 0.25
 LEAST_TRIALS = 20
 """Trials below which nothing is said of the best quarter: two or three always agree on a value."""
+HALO = ", ".join(["0 0 3px #ffffff"] * 8)
+"""Shadow of the ticks: lines would strike them through."""
 
 
 def parallel_coordinates(results: Results) -> Exhibit:
@@ -32,18 +34,28 @@ def parallel_coordinates(results: Results) -> Exhibit:
         finding=_finding(results),
         reading=(
             f"Each line is a trial: the darker, the {results.objective.better} its "
-            f"{results.objective.short}. {results.compared_words} Those that end at “none” "
-            "diverged, or have no such value. Drag along an axis to keep only the lines that pass "
-            "there."
+            f"{results.objective.short}. {results.compared_words} {_without_words(results, shown)}"
+            "Drag along an axis to keep only the lines that pass there."
             + (f" {len(shown)} of {len(trials)} are drawn." if len(shown) < len(trials) else "")
         ),
-        figure=_figure(results, names, shown) if names and results.compared else None,
+        figure=_figure(results, names, shown) if _is_enough(results) else None,
     )
+
+
+def _is_enough(results: Results) -> bool:
+    """Whether there can be a pattern: of fewer lines a reader sees one that is none."""
+    return len(results.compared) >= LEAST_TRIALS and bool(results.varied)
+
+
+def _without_words(results: Results, shown: Sequence[TrialRecord]) -> str:
+    if all(record.trial_id in results.comparable for record in shown):
+        return ""
+    return "Those that end at “none” diverged, or have no such value. "
 
 
 def _finding(results: Results) -> str:
     best = results.compared[: max(1, round(BEST_SHARE * len(results.compared)))]
-    if len(results.compared) < LEAST_TRIALS or not results.varied:
+    if not _is_enough(results):
         return f"{len(results.compared)} trials with a result: too few for a pattern."
     varied = [name for name in results.varied if len(results.acting(best, name)) == len(best)]
     if not varied:
@@ -107,13 +119,17 @@ def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]
         for name in names
     ]
     ticks = round_numbers(low, high)
+    # The axis is drawn from the first to the last tick, so its ends have ticks too.
+    marks = {low: "", high: ""} | dict(zip(ticks, even_words(ticks), strict=True))
+    marks |= {edge: "none"} if edge in values else {}
+    places = sorted(marks, key=objective.turned)
     dimensions.append(
         {
-            "label": objective.heading,
+            "label": _title(results, shown),
             "values": values,
             "range": [min(low, edge), max(high, edge)],
-            "tickvals": [edge, *ticks],
-            "ticktext": ["none", *even_words(ticks)],
+            "tickvals": places,
+            "ticktext": [marks[place] for place in places],
         }
     )
     figure = go.Figure(
@@ -126,7 +142,14 @@ def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]
                 "cmax": max(map(objective.turned, reached)),
             },
             labelfont={"size": 12},
+            tickfont={"size": 12, "shadow": HALO},
         )
     )
     finished(figure, height=420, legend=False)
-    return figure.update_layout(margin={"t": 64, "l": 64, "r": 64, "b": 32})
+    return figure.update_layout(margin={"t": 80, "l": 64, "r": 96, "b": 32})
+
+
+def _title(results: Results, shown: Sequence[TrialRecord]) -> str:
+    extrapolated = any(record.trial_id in results.extrapolated for record in shown)
+    note = "<br>(pruned: extrapolated)" if extrapolated else ""
+    return f"{results.objective.heading}{note}"

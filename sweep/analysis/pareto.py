@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
@@ -15,8 +15,15 @@ from sweep.analysis.words import listed
 from sweep.objective import Objective
 from sweep.record import Status
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 HD95 = "hd95"
 NAMED = 5
+LABELLED = 3
+"""Trials that one label names; of more it tells the first and the number."""
+NEAR = 0.05
+"""Share of both axes within which one label stands for several trials: theirs would overlap."""
 
 
 def pareto_front(results: Results) -> Exhibit:
@@ -30,14 +37,26 @@ def pareto_front(results: Results) -> Exhibit:
         title=f"{listed([*titles, 'epochs'])} together",
         finding=_finding(results, goals, list(found["trial_id"])),
         reading=(
-            f"Large, outlined: trials that no other one beats, with {', '.join(aims)} and at most "
-            "their epochs. Pruned trials are among the others: their epochs are few because the "
-            "scheduler stopped them. The darker, the more epochs. Both are of the best epoch of "
-            "one run: differences as small as those between seeds say nothing."
+            f"Large, with their names: trials that no other one beats, with {', '.join(aims)} and "
+            "at most their epochs. Pruned trials are among the others: their epochs are few "
+            "because the scheduler stopped them. The darker, the more epochs. Both are of the best "
+            "epoch of one run: differences as small as those between seeds say nothing."
+            f"{_distance_words(results, goals)}"
         ),
         figure=_figure(results, goals, set(found["trial_id"]))
         if goals[1:] and len(found)
         else None,
+    )
+
+
+def _distance_words(results: Results, goals: Sequence[Objective]) -> str:
+    """What our own trainer counts where there is no outline to measure from."""
+    if results.spec.trainer.kind != "monai" or HD95 not in [goal.metric for goal in goals]:
+        return ""
+    return (
+        " HD95: where a structure is present in only one of prediction and reference, the slice "
+        "counts with the image's diagonal, so a large HD95 may come from such slices rather than "
+        "from outlines."
     )
 
 
@@ -59,13 +78,23 @@ def _finding(results: Results, goals: Sequence[Objective], names: list[str]) -> 
     first, second, *_ = goals
     leader = results.frame[results.frame["trial_id"].isin(names)]
     best = leader.sort_values(second.metric, ascending=second.mode == "min").iloc[0]
-    words = f"the best {'outlines: ' if second.metric == HD95 else ''}{second.short}"
-    shown = listed(names) if len(names) <= NAMED else f"{names[0]} and {len(names) - 1} more"
     at_once = listed([*(goal.short for goal in goals), "epochs"])
     return (
-        f"Unpruned trials that no other beats in {at_once} at once ({len(names)} of "
-        f"{eligible}): {shown}. {best['trial_id']} has {words} "
-        f"{_value(results, second, best)} at {first.short} {_value(results, first, best)}."
+        f"{_unbeaten(names, eligible, at_once)} {best['trial_id']} has the {second.highest} "
+        f"{second.short}, {_value(results, second, best)}, at {first.short} "
+        f"{_value(results, first, best)}."
+    )
+
+
+def _unbeaten(names: Sequence[str], eligible: int, at_once: str) -> str:
+    if eligible == 1:
+        return f"{names[0]} is the only unpruned trial: there is none to compare it with."
+    if len(names) == eligible:
+        return f"None of the {eligible} unpruned trials beats another in {at_once} at once."
+    shown = listed(names) if len(names) <= NAMED else f"{names[0]} and {len(names) - 1} more"
+    return (
+        f"Unpruned trials that no other beats in {at_once} at once ({len(names)} of {eligible}):"
+        f" {shown}."
     )
 
 
@@ -92,7 +121,10 @@ def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go
             x=[row[across] for row in part],
             y=[row[up] for row in part],
             name=name,
-            mode="markers",
+            mode="markers+text" if width else "markers",
+            text=_labels(part, rows, (across, up)) if width else None,
+            textposition="bottom center" if first.mode == "max" else "top center",
+            cliponaxis=False,
             marker={
                 "symbol": "diamond" if width else "circle",
                 "size": size,
@@ -104,13 +136,37 @@ def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go
                 "colorbar": {"title": "epochs", "thickness": 12},
                 "line": {"color": INK if width else FAINT, "width": width or 1},
             },
-            text=[f"{row['trial_id']}: {row['epochs']} epochs" for row in part],
-            hovertemplate=f"%{{text}}<br>{second.short} %{{x:.4~g}}, {first.short} "
+            customdata=[f"{row['trial_id']}: {row['epochs']} epochs" for row in part],
+            hovertemplate=f"%{{customdata}}<br>{second.short} %{{x:.4~g}}, {first.short} "
             f"%{{y:{first.d3}}}<extra></extra>",
         )
     figure.update_xaxes(title=_axis(results, second))
     figure.update_yaxes(title=_axis(results, first), tickformatstops=EVEN_DECIMALS)
     return finished(figure, height=420)
+
+
+def _labels(part: Sequence[Any], rows: pd.DataFrame, axes: tuple[str, str]) -> list[str]:
+    """A label a trial: of those that lie close together the first has the names of all."""
+    widths = [NEAR * float(rows[axis].max() - rows[axis].min()) for axis in axes]
+    groups: list[list[Any]] = []
+    for row in part:
+        near = (
+            group
+            for group in groups
+            if all(abs(group[0][a] - row[a]) <= w for a, w in zip(axes, widths, strict=True))
+        )
+        if (group := next(near, None)) is None:
+            groups.append([row])
+        else:
+            group.append(row)
+    found = {group[0]["trial_id"]: [row["trial_id"] for row in group] for group in groups}
+    return [_label(found.get(row["trial_id"], [])) for row in part]
+
+
+def _label(names: Sequence[str]) -> str:
+    if len(names) <= LABELLED:
+        return "<br>".join(names)
+    return f"{names[0]}<br>and {len(names) - 1} more"
 
 
 def _axis(results: Results, goal: Objective) -> str:

@@ -22,6 +22,8 @@ PRIOR = 0.5
 """Jeffreys' prior of a proportion: Beta(½, ½), half a trial that diverges and half one that not."""
 LEVEL = 0.9
 """Of the credible intervals."""
+LEAST_EVIDENCE = 3
+"""Trials' worth of evidence below which an estimate is little but the prior."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Rate:
             that did not diverge.
         mean, interval: of the posterior; the interval is equal-tailed, of 90 %, and goes down to 0
             where nobody diverged and up to 1 where nobody was seen to come through.
+        evidence: how many trials that were seen to their end would tell as much.
     """
 
     diverged: int
@@ -64,6 +67,12 @@ class Rate:
     whole: int
     mean: float
     interval: tuple[float, float]
+    evidence: float
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether ``mean`` is the prior's rather than the trials': then their counts are told."""
+        return self.is_open or self.evidence < LEAST_EVIDENCE
 
     @property
     def is_open(self) -> bool:
@@ -83,7 +92,7 @@ class Rate:
     def under_the_pointer(self) -> str:
         """All that is known of a field."""
         low, high = self.interval
-        share = "?" if self.is_open else percent(self.mean)
+        share = "too few to tell how many" if self.is_guess else percent(self.mean)
         return (
             f"{share} diverge in a complete training ({percent(low)} to"
             f" {percent(high)})<br>{self.diverged} of {self.trials} at risk diverged,"
@@ -123,6 +132,7 @@ def rate_of(exposures: Sequence[Exposure]) -> Rate:
             float(low) if diverged else 0.0,
             float(high) if diverged + cut_short < len(exposures) else 1.0,
         ),
+        evidence=round(size - 2 * PRIOR, 6),  # of a Beta distribution the size counts the prior too
     )
 
 

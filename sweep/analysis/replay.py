@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TypeGuard
 
 from sweep.analysis.axes import is_number
-from sweep.analysis.effective import LARGEST, rampup_end, setting_of
+from sweep.analysis.effective import LARGEST, number_of, rampup_end, setting_of
 from sweep.objective import DICE, Objective
-from sweep.record import ParameterValue, Status, TrialRecord, objective_of, searched
+from sweep.record import ParameterValue, Status, TrialRecord, objective_of
 from sweep.spec.replayed import candidates
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.wording import counted
@@ -28,11 +29,15 @@ COUNTS_FROM = "early_stopping.counts_from"
 LADDER = (2, 3, 5, 8, 10, 15, 20, 30, 50, 75, 100)
 """Candidates where no patience is replayed, beside those that were searched."""
 LEAST_CURVES = 3
-"""Curves that must be known to their end before a candidate is called enough. Where patience is not
-replayed, the longest candidate is the longest that so many are known for."""
+"""Where patience is not replayed, the longest candidate is the longest that so many curves are
+known for."""
+LEAST_TO_JUDGE = 6
+"""Curves that must be known to their end before a candidate is called enough."""
 LEAST_EPOCHS = 10
 """Epochs that the longest of them must have: what comes later is nowhere to be seen in shorter
 ones, and a patience that spares it is not thereby enough."""
+LEAST_SAVED = 0.1
+"""Share of the epochs that candidates must differ by for a figure to show it."""
 
 Setting = Mapping[str, ParameterValue]
 """Some of the settings that end runs, by dotted name; the others are a trial's own."""
@@ -128,8 +133,8 @@ class Replayed:
 
     Args:
         setting: the candidate.
-        lost: mean over the curves of what is lost of the objective against the best that any
-            candidate reaches.
+        lost: mean over the configurations of what is lost of the objective against the best that
+            any candidate reaches; of a configuration with several curves, their mean counts.
         most_lost: the largest such loss of one curve.
         best: value of the objective that the best curve reaches.
         epochs: epochs trained, all curves together.
@@ -149,36 +154,53 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class Tradeoff:
-    """The answer for every candidate, the cheapest first, over the same ``curves`` trials.
+    """The answer for every candidate, the cheapest first, over the same curves.
 
     Args:
         steps: a candidate each.
-        curves: number of trials.
-        longest: epochs of the longest of their curves.
+        curves: number of runs, replicates too.
+        configurations: number of trials of the search that they are runs of.
+        longest: epochs of the longest of the curves.
         objective: what is lost.
     """
 
     steps: tuple[Replayed, ...]
     curves: int
+    configurations: int
     longest: int
     objective: Objective = DICE
 
     @property
     def is_telling(self) -> bool:
         """Whether there are curves enough, and long enough ones, to call a candidate enough."""
-        return self.curves >= LEAST_CURVES and self.longest >= LEAST_EPOCHS
+        return self.curves >= LEAST_TO_JUDGE and self.longest >= LEAST_EPOCHS
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether all candidates come to nearly the same: next to nothing is saved, or lost."""
+        epochs = [step.epochs for step in self.steps]
+        lost = max(step.lost for step in self.steps)
+        return min(epochs) >= (1 - LEAST_SAVED) * max(epochs) and lost <= self.tolerance
+
+    @property
+    def average(self) -> str:
+        """What is averaged over, in words."""
+        if self.curves == self.configurations:
+            return f"the average of {counted(self.curves, 'trial')}"
+        of = counted(self.configurations, "configuration")
+        return f"the average of {of} ({counted(self.curves, 'curve')})"
 
     @property
     def too_few(self) -> str:
         """What is to be said where it is not telling."""
-        if self.curves >= LEAST_CURVES:
+        if self.curves >= LEAST_TO_JUDGE:
             return (
                 f"The curves of these trials end after {counted(self.longest, 'epoch')} at most: it"
                 f" takes {LEAST_EPOCHS} to call a {self.heading} enough."
             )
         return (
-            f"Only {counted(self.curves, 'trial')} ran on to where each {self.heading} ends it: "
-            f"it takes {LEAST_CURVES} to call one enough."
+            f"Too few to say: {counted(self.curves, 'curve')} ran on to where each {self.heading} "
+            f"ends it, and it takes {LEAST_TO_JUDGE} to call one enough."
         )
 
     @property
@@ -223,35 +245,57 @@ def tradeoff(spec: SweepSpec, records: Iterable[TrialRecord]) -> Tradeoff | None
     nothing about a longer one: the longest candidate is then the longest for which at least
     `LEAST_CURVES` curves are known.
 
-    Replicates are left out: they would make the leaders count several times.
+    Replicates are further curves of their configuration. A run that no candidate can end before its
+    last epoch would lose nothing by any of them, whatever its curve: it is left out.
 
     Returns:
         None where there are no such curves.
     """
-    own = (record for record in searched(records) if record.score is not None)
-    ended = sorted(own, key=lambda record: record.number)
+    ended = [record for record in records if record.score is not None]
+    ended.sort(key=lambda record: (record.number, record.trial_id))
     settings = candidates(spec.replayed) if spec.replayed else _ladder(spec, ended)
+    ended = [r for r in ended if any(_can_end(spec, r, setting) for setting in settings)]
     least = 1 if spec.replayed else LEAST_CURVES
     while settings:
         found = [[replay(r, stopping_of(spec, r, setting)) for setting in settings] for r in ended]
-        curves = [known for row in found if len(known := _known(row)) == len(row)]
+        curves = [
+            (_configuration(record), known)
+            for record, row in zip(ended, found, strict=True)
+            if len(known := _known(row)) == len(row)
+        ]
         if len(curves) >= least:
             return _tradeoff(settings, curves, objective_of(ended))
         settings = [] if spec.replayed else settings[:-1]
     return None
 
 
+def _can_end(spec: SweepSpec, record: TrialRecord, setting: Setting) -> bool:
+    """Whether an early stopping could end such a run before its last epoch, whatever its curve."""
+    stopping = stopping_of(spec, record, setting)
+    if stopping.patience is None:
+        return False
+    return stopping.first_epoch + stopping.patience < number_of(spec, record, "trainer.epochs")
+
+
+def _configuration(record: TrialRecord) -> str:
+    """Id of the trial that the run is one of."""
+    return record.replicate.of if record.replicate else record.trial_id
+
+
 def _tradeoff(
-    settings: Sequence[Setting], curves: Sequence[Sequence[Replay]], objective: Objective
+    settings: Sequence[Setting], found: Sequence[tuple[str, list[Replay]]], objective: Objective
 ) -> Tradeoff:
-    """Args: a row a curve with a replay for each setting."""
-    turned = objective.turned
+    """Args: a row a curve: its configuration, and a replay for each setting."""
+    turned, curves = objective.turned, [row for _, row in found]
     reached = [[turned(one.value) for one in row if one.value is not None] for row in curves]
     lost = [[max(row) - score for score in row] for row in reached]
+    own: dict[str, list[list[float]]] = {}
+    for (configuration, _), row in zip(found, lost, strict=True):
+        own.setdefault(configuration, []).append(row)
     steps = [
         Replayed(
             setting=setting,
-            lost=sum(row[n] for row in lost) / len(lost),
+            lost=fmean(fmean(row[n] for row in rows) for rows in own.values()),
             most_lost=max(row[n] for row in lost),
             best=turned(max(row[n] for row in reached)),
             epochs=sum(row[n].epochs for row in curves),
@@ -260,7 +304,7 @@ def _tradeoff(
     ]
     longest = max(replay.epochs for row in curves for replay in row)
     ordered = tuple(sorted(steps, key=lambda step: step.epochs))
-    return Tradeoff(ordered, len(curves), longest, objective)
+    return Tradeoff(ordered, len(curves), len(own), longest, objective)
 
 
 def _ladder(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[Setting]:

@@ -158,22 +158,34 @@ class Results:
     def compared_words(self) -> str:
         """What the reading of a figure says of them."""
         since = " since its geometric loss switched on" if self.has_geometry else ""
-        told = f"{self.objective.short} is the best of a trial{since}"
-        if any(record.status is Status.PRUNED for record in self.ranked_inside):
-            if any(record.preset == BASELINE for record in self.ranked):
-                told += (
-                    "; to that of a pruned trial is added what the baseline still gained after as"
-                    " many epochs"
-                )
-            elif self.spec.compares_gains:
-                told += "; pruned trials are left out, as each was stopped at a time of its own"
-        return f"{told}."
+        told = f"{self.objective.short} is the best of a trial{since}."
+        if self.extrapolated:
+            return (
+                f"{told} A pruned trial's value is extrapolated: plus what the baseline gained from"
+                " that epoch to its end."
+            )
+        pruned = any(record.status is Status.PRUNED for record in self.ranked_inside)
+        if pruned and self.spec.compares_gains:
+            return f"{told} Pruned trials are left out: each was stopped at a time of its own."
+        return told
 
     @cached_property
     def compared(self) -> list[TrialRecord]:
         """The trials with a `comparable` Dice, best first."""
         by_id = {record.trial_id: record for record in self.ranked_inside}
         return [by_id[trial_id] for trial_id in self.comparable]
+
+    @cached_property
+    def baseline(self) -> TrialRecord | None:
+        """The best run of the search without a geometric loss; None where none has a result."""
+        return next((record for record in self.ranked if record.preset == BASELINE), None)
+
+    @cached_property
+    def extrapolated(self) -> frozenset[str]:
+        """Ids of the trials whose `comparable` value nobody measured: the pruned, by a baseline."""
+        if self.baseline is None:
+            return frozenset()
+        return frozenset(r.trial_id for r in self.compared if r.status is Status.PRUNED)
 
     @cached_property
     def exposures(self) -> Mapping[str, Exposure]:

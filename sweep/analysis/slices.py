@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 
 from sweep.analysis.axes import JITTER, Axis, even_words, round_numbers, short_names, words
 from sweep.analysis.exhibit import Exhibit
-from sweep.analysis.importance import by_importance
+from sweep.analysis.importance import by_importance, importance_for_dice, order_words
 from sweep.analysis.results import Results
 from sweep.analysis.style import INK, LOOKS, MOST_POINTS, finished, thinned
 from sweep.analysis.words import status
@@ -31,15 +31,16 @@ def slices(results: Results) -> Exhibit:
     """The best of the objective over each varied parameter; diverged trials at the worse edge."""
     names, objective = by_importance(results)[:MOST_SLICES], results.objective
     foot = "foot" if objective.mode == "max" else "top"
+    diverged = f" ✕ at the {foot}: trials that diverged there." if _shown_diverged(results) else ""
     return Exhibit(
         name="slices",
         title=f"{objective.short} over each parameter",
         finding=_finding(results),
         reading=(
-            f"{objective.short} of each trial over one parameter, all others as they came; the "
-            f"most important first. {results.compared_words} ✕ at the {foot}: trials that "
-            "diverged there. A searcher that learns puts its trials where it has seen good ones, "
-            "so density is no evidence."
+            f"{objective.short} of each trial over one parameter, all others as they came. "
+            f"Panels: {order_words(importance_for_dice(results))}. {results.compared_words}"
+            f"{diverged} A searcher that learns puts its trials where it has seen good ones, so "
+            "density is no evidence."
         ),
         figure=_figure(results, names) if names and results.compared else None,
     )
@@ -73,15 +74,25 @@ def _finding(results: Results) -> str:
     name = max(found, key=lambda key: abs(found[key][0]))
     rho, p = found[name]
     corrected = min(1.0, p * len(found))
-    trials = len(results.acting(results.compared, name))
-    verdict = "a trend" if corrected < 0.05 else "no more than chance would show"
+    trials = results.acting(results.compared, name)
+    verdict = f"{'' if corrected < 0.05 else 'no '}more than chance would show"
     direction = "rises" if rho > 0 else "falls"
     strength = f"{rho:+.2f}".replace("-", "−")
     return (
         f"Strongest trend: {results.objective.short} {direction} with {name} (Spearman's ρ = "
-        f"{strength} over {trials} trials, {_p_words(corrected)} corrected for {len(found)}"
-        f" parameters): {verdict}."
+        f"{strength} over {len(trials)} trials, {_p_words(corrected)} corrected for {len(found)}"
+        f" parameters), {verdict}.{_extrapolated_words(results, trials)}"
     )
+
+
+def _extrapolated_words(results: Results, trials: Sequence[TrialRecord]) -> str:
+    count = sum(record.trial_id in results.extrapolated for record in trials)
+    are = "is" if count == 1 else "are"
+    return f" {count} of {len(trials)} values {are} extrapolated." if count else ""
+
+
+def _shown_diverged(results: Results) -> list[TrialRecord]:
+    return [record for record in results.inside if record.status is Status.DIVERGED]
 
 
 def _p_words(p: float) -> str:
@@ -99,11 +110,7 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
     reached = [results.comparable_values[record.trial_id] for record in results.compared]
     low, high = min(reached), max(reached)
     edge = results.edge(0.12)
-    shown = [
-        record
-        for record in results.inside
-        if record.status is Status.DIVERGED or record.trial_id in results.comparable
-    ]
+    shown = [*results.compared, *_shown_diverged(results)]
     groups = {
         state: thinned([record for record in shown if record.status is state], MOST_POINTS)
         for state in (Status.PRUNED, Status.EARLY_STOPPED, Status.COMPLETED, Status.DIVERGED)
@@ -116,7 +123,10 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
             if records:
                 y = [results.comparable_values.get(record.trial_id, edge) for record in records]
                 dots = _dots(axis, state, records, y, results.objective)
-                figure.add_trace(dots.update(showlegend=n == 0), **place)
+                kind = status(state)
+                if any(record.trial_id in results.extrapolated for record in records):
+                    kind += " (value extrapolated)"
+                figure.add_trace(dots.update(name=kind, showlegend=n == 0), **place)
         figure.update_xaxes(
             title=short[name],
             tickvals=[position for position, _ in axis.ticks],
@@ -124,13 +134,13 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
             range=axis.span,
             **place,
         )
-    ticks = round_numbers(low, high)
+    diverged, ticks = bool(groups[Status.DIVERGED]), round_numbers(low, high)
     ends = min(low, edge), max(high, edge)
     margin = 0.06 * (ends[1] - ends[0])
     figure.update_yaxes(
         range=[ends[0] - margin, ends[1] + margin],
-        tickvals=[edge, *ticks],
-        ticktext=["diverged", *even_words(ticks)],
+        tickvals=[edge] * diverged + ticks,
+        ticktext=["diverged"] * diverged + even_words(ticks),
     )
     for row in range(1, rows + 1):
         figure.update_yaxes(title=results.objective.heading, row=row, col=1)
@@ -159,7 +169,6 @@ def _dots(
         y=y,
         text=[f"{r.trial_id}: {words(v)}" for r, v in zip(records, values, strict=True)],
         mode="markers",
-        name=status(state),
         legendgroup=state.value,
         marker={
             "color": look.color,

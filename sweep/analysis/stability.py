@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sweep.analysis.axes import short_names
 from sweep.analysis.exhibit import Exhibit
 from sweep.analysis.importance import importance_for_divergence
-from sweep.analysis.rates import Rate, rate_of
+from sweep.analysis.rates import LEAST_EVIDENCE, Rate, rate_of
 from sweep.analysis.results import Results
 from sweep.analysis.stability_figure import Map, cell_of, cells_of, draw_maps
 from sweep.analysis.words import percent, trials
@@ -24,9 +25,9 @@ def stability_map(results: Results) -> Exhibit:
     """Probability of divergence over ε, warm-up and weights, with the trials that it rests on."""
     pairs = _pairs(results)
     maps = [*pairs, *_thirds(results, pairs)]
-    geometry, exposures = results.has_geometry, list(results.exposures.values())
+    exposures = list(results.exposures.values())
     overall = rate_of(exposures) if exposures else None
-    has_more_than_question_marks = overall is not None and not overall.is_open
+    any_diverged = overall is not None and overall.diverged > 0  # else maps show only the prior
     return Exhibit(
         name="stability",
         title="Where trials diverge",
@@ -38,21 +39,28 @@ def stability_map(results: Results) -> Exhibit:
             "epochs that it has "
             + ("since its geometric loss switched on" if results.counts_from_switch_on else "")
             + ", not as one that came through; the interval under the pointer tells what "
-            "that leaves open; “?” where nobody diverged and nobody was seen to its end. A field "
-            "without a number has no trial: nothing is known there, and nothing is smoothed into "
-            "it. "
-            + ("Trials that ended before their geometric loss acted and p" if geometry else "P")
-            + "resets from outside the space are left out. The other parameters "
-            "vary within a field"
-            + (
-                "; the last row takes the map of the weight that matters most apart by the "
-                "length of the warm-up."
-                if len(maps) > len(pairs)
-                else "."
-            )
+            f"that leaves open. Counts alone: fewer than {LEAST_EVIDENCE} trials' worth of "
+            "evidence, or nobody diverged and nobody was seen to its end. A field without counts "
+            "has no trial, and nothing is smoothed into it. "
+            + _left_out_words(results)
+            + " The other parameters vary within a field"
+            + (f"; {_thirds_words(results, maps[-1])}." if len(maps) > len(pairs) else ".")
         ),
-        figure=draw_maps(results, maps) if pairs and has_more_than_question_marks else None,
+        figure=draw_maps(results, maps) if pairs and any_diverged else None,
     )
+
+
+def _left_out_words(results: Results) -> str:
+    early = "Trials that ended before their geometric loss acted and p"
+    return f"{early if results.has_geometry else 'P'}resets from outside the space are left out."
+
+
+def _thirds_words(results: Results, last: Map) -> str:
+    weight = short_names(results.parameters)[last.across]
+    found = importance_for_divergence(results)
+    is_known = found is not None and not found.is_noise
+    matters = ", the weight that matters most by fANOVA," if is_known else ""
+    return f"the last row splits the map of {weight}{matters} by the length of the warm-up"
 
 
 def _pairs(results: Results) -> list[Map]:
@@ -67,7 +75,7 @@ def _pairs(results: Results) -> list[Map]:
 
 
 def _thirds(results: Results, pairs: Sequence[Map]) -> list[Map]:
-    """ε against the weight that matters most, for short, middle and long warm-ups."""
+    """ε against the first weight of `_by_importance`, for short, middle and long warm-ups."""
     weights = [name for name in _by_importance(results) if name in WEIGHTS]
     drawn = {name for pair in pairs for name in (pair.across, pair.up)}
     if not weights or not {EPSILON, WARMUP} <= drawn:
@@ -80,7 +88,7 @@ def _thirds(results: Results, pairs: Sequence[Map]) -> list[Map]:
 
 
 def _by_importance(results: Results) -> list[str]:
-    """Varied parameters, the more important for divergence first."""
+    """Varied parameters, the more important for divergence first, or in the file's order."""
     found = importance_for_divergence(results)
     order = list(found.shares) if found else []
     return order + [name for name in results.varied if name not in order]
@@ -90,30 +98,38 @@ def _finding(results: Results, overall: Rate | None, pairs: Sequence[Map]) -> st
     before = _told_apart(results)
     if overall is None:
         return " ".join(["No trial has trained with what the search varies at work yet.", *before])
-    told = f"{overall.diverged} of {overall.trials} trials at risk diverged"
     low, high = overall.interval
     interval = f"{percent(low)} to {percent(high)}"
+    if not overall.diverged:
+        return " ".join([_none_diverged(overall, interval), *before])
+    told = f"{overall.diverged} of {overall.trials} trials at risk diverged"
     if overall.cut_short:
         told += (
             f"; {overall.cut_short} were cut short ({overall.observed} of {overall.whole} epochs at"
-            " risk were seen)."
-        )
-        told += (
-            " That is too little to say how many would in a complete training."
-            if overall.is_open
-            else f" In a complete training an estimated {percent(overall.mean)} would"
+            f" risk were seen). In a complete training an estimated {percent(overall.mean)} would"
             f" (90 % interval {interval})."
         )
-    elif not pairs or overall.diverged in (0, overall.trials):
+    elif not pairs or overall.diverged == overall.trials:
         told += f". 90 % interval of the probability: {interval}."
     else:
         told += "."
     return " ".join([told, *_extremes(results, overall, pairs), *before])
 
 
+def _none_diverged(overall: Rate, interval: str) -> str:
+    """One sentence: an estimate, too, would be the prior's alone."""
+    told = f"None of {counted(overall.trials, 'trial')} at risk diverged"
+    if overall.cut_short:
+        seen = f"{overall.observed} of {overall.whole} epochs at risk"
+        told += f"; {overall.cut_short} were cut short, {seen} were seen"
+    if overall.is_open:
+        return f"{told}: too little to say how many would in a complete training."
+    return f"{told}: in a complete training {interval} would (90 % interval)."
+
+
 def _extremes(results: Results, overall: Rate, pairs: Sequence[Map]) -> list[str]:
     """Where most and where fewest diverge along the first parameter."""
-    if not pairs or overall.diverged in (0, overall.trials):
+    if not pairs or overall.diverged == overall.trials:
         return []
     name = pairs[0].up
     cells = cells_of(results, name, overall.trials)
@@ -123,7 +139,9 @@ def _extremes(results: Results, overall: Rate, pairs: Sequence[Map]) -> list[str
         )
         for cell, label in enumerate(cells.labels)
     }
-    seen = {label: rate for label, rate in rates.items() if not rate.is_open}
+    seen = {label: rate for label, rate in rates.items() if not rate.is_guess}
+    if len(seen) < 2:
+        return []
     worst = max(seen, key=lambda label: seen[label].mean)
     best = min(seen, key=lambda label: seen[label].mean)
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -11,7 +12,7 @@ from plotly.subplots import make_subplots
 from sweep.analysis.axes import Cells, Scale, short_names, words
 from sweep.analysis.rates import Exposure, Rate, rate_of
 from sweep.analysis.results import Results
-from sweep.analysis.style import INK, PALE_TO_ALARM, finished, thinned
+from sweep.analysis.style import FAINT, INK, PALE_TO_ALARM, finished, thinned
 from sweep.analysis.words import percent, status
 from sweep.record import ParameterValue, TrialRecord
 
@@ -69,14 +70,16 @@ def cell_of(cells: Cells, record: TrialRecord) -> int:
 def draw_maps(results: Results, maps: Sequence[Map]) -> go.Figure:
     """Maps of all trials two in a row, below them those of a part of the trials three in a row."""
     short, at_risk = short_names(results.parameters), results.at_risk
-    slots = _slots(maps)
+    slots, has_scale = _slots(maps), False
     figure = _grid(maps, slots)
     for n, (one, slot) in enumerate(zip(maps, slots, strict=True)):
         records = one.of(at_risk)
         place = {"row": slot.row, "col": slot.column}
         x, y = (cells_of(results, name, len(at_risk)) for name in (one.across, one.up))
         rates = _rates(results, x, y, records)
-        figure.add_trace(_shades(rates, first=n == 0), **place)
+        is_shaded = any(not rate.is_guess for row in rates for rate in row)
+        figure.add_trace(_shades(rates, scale=is_shaded and not has_scale), **place)
+        has_scale = has_scale or is_shaded
         for trace in _points(results, x, y, records, many=len(at_risk) >= 100, first=n == 0):
             figure.add_trace(trace, **place)
         figure.add_trace(_counts(rates), **place)
@@ -91,10 +94,17 @@ def draw_maps(results: Results, maps: Sequence[Map]) -> go.Figure:
                 ticktext=[text for _, text in cells.ticks],
                 tickangle=0,
                 range=[-0.5, len(cells.labels) - 0.5],
+                minor=_borders(cells),
                 automargin=True,
                 **place,
             )
     return finished(figure, height=100 + 290 * slots[-1].row)
+
+
+def _borders(cells: Cells) -> dict[str, Any]:
+    """Faint lines between the fields: not all of them are shaded."""
+    edges = [n - 0.5 for n in range(1, len(cells.labels))]
+    return {"tickvals": edges, "ticklen": 0, "showgrid": True, "gridcolor": FAINT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +158,9 @@ def _rates(
     ]
 
 
-def _shades(rates: list[list[Rate]], *, first: bool) -> go.Heatmap:
+def _shades(rates: list[list[Rate]], *, scale: bool) -> go.Heatmap:
     return go.Heatmap(
-        z=[[None if rate.is_open else rate.mean for rate in row] for row in rates],
+        z=[[None if rate.is_guess else rate.mean for rate in row] for row in rates],
         text=[[f"{r.diverged}/{r.trials}" if r.trials else "" for r in row] for row in rates],
         customdata=[[rate.under_the_pointer for rate in row] for row in rates],
         hovertemplate="%{customdata}<extra></extra>",
@@ -158,7 +168,7 @@ def _shades(rates: list[list[Rate]], *, first: bool) -> go.Heatmap:
         zmin=0,
         zmax=1,
         colorscale=PALE_TO_ALARM,
-        showscale=first,
+        showscale=scale,
         colorbar={
             "title": {"text": "probability of divergence", "side": "right"},
             "tickformat": ".0%",
@@ -181,14 +191,14 @@ def _counts(rates: list[list[Rate]]) -> go.Scatter:
         x=[x for x, _, _ in seen],
         y=[y for _, y, _ in seen],
         text=[
-            f"{'?' if rate.is_open else percent(rate.mean)}<br>{rate.diverged}/{rate.trials}"
+            f"{'' if rate.is_guess else f'{percent(rate.mean)}<br>'}{rate.diverged}/{rate.trials}"
             for _, _, rate in seen
         ],
         mode="text",
         textfont={
             "size": 12,
             "color": [
-                "#ffffff" if rate.mean > DARK and not rate.is_open else INK for _, _, rate in seen
+                "#ffffff" if rate.mean > DARK and not rate.is_guess else INK for _, _, rate in seen
             ],
             "shadow": "auto",
         },
@@ -208,11 +218,11 @@ def _points(
 ) -> Iterator[go.Scatter]:
     """The trials in their fields, beside the count in the middle."""
     kinds = (
-        ("diverged", "x", lambda one: one.diverged),
-        ("came through", "circle", lambda one: not one.diverged and not one.is_cut_short),
-        ("cut short", "circle-open", lambda one: one.is_cut_short),
+        ("diverged", "x", "#ffffff", lambda one: one.diverged),
+        ("came through", "circle", "#ffffff", lambda o: not o.diverged and not o.is_cut_short),
+        ("cut short", "circle", "#8794a0", lambda one: one.is_cut_short),
     )
-    for name, symbol, is_of in kinds:
+    for name, symbol, color, is_of in kinds:
         shown = [r for r in records if is_of(results.exposures[r.trial_id])]
         shown = list(thinned(shown, MOST_MARKS))
         yield go.Scatter(
@@ -225,7 +235,7 @@ def _points(
             marker={
                 "symbol": symbol,
                 "size": (5 if many else 7) + (symbol == "x"),
-                "color": "#ffffff",
+                "color": color,
                 "line": {"width": 1, "color": INK},
             },
             cliponaxis=False,

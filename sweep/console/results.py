@@ -63,17 +63,16 @@ def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> Non
     """Print what each replayed patience would have cost, and which is enough if any."""
     console.print(patience_table(found, title=title))
     tolerance = f"{found.tolerance:.3g} {found.objective.short}"
-    average = f"the average of {counted(found.curves, 'trial')}"
     told = (
-        f"{found.heading} {found.enough.label} is enough: the cheapest that costs {average} at most"
-        f" {tolerance}."
+        f"{found.heading} {found.enough.label} is enough: the cheapest that costs"
+        f" {found.average} at most {tolerance}."
     )
     if not found.is_telling:
         told = found.too_few
     elif found.enough is found.steps[-1]:
         told = (
-            f"No {found.heading} under {found.enough.label} is enough: each costs {average} more"
-            f" than {tolerance}."
+            f"No {found.heading} under {found.enough.label} is enough: each costs"
+            f" {found.average} more than {tolerance}."
         )
     console.print(told, soft_wrap=not console.is_terminal, highlight=False, markup=False)
 

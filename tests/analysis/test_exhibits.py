@@ -13,6 +13,7 @@ from sweep.analysis.exhibits import EXHIBITS
 from sweep.analysis.finalist_figure import confirmed_finalists
 from sweep.analysis.headline import caveat, counts, headline, state
 from sweep.analysis.pareto import pareto_front
+from sweep.analysis.patience import patience_tradeoff
 from sweep.analysis.results import Results
 from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
 
@@ -121,7 +122,8 @@ def test_figures_of_5000_trials_stay_small_enough_for_a_browser() -> None:
     results = results_of(*(drawn(n) for n in range(5000)))
     for show in EXHIBITS:
         figure = show(results).figure
-        if show in (confirmed_finalists, pareto_front):  # no replicates, no HD95
+        # No replicates, no HD95, and patience costs nothing there.
+        if show in (confirmed_finalists, pareto_front, patience_tradeoff):
             assert figure is None
             continue
         assert figure is not None
@@ -147,7 +149,11 @@ def test_confirmed_sweep_leads_with_its_finalists_and_their_test() -> None:
     exhibit = confirmed_finalists(results)
     assert exhibit.figure is not None
     replicates, searched, means = exhibit.figure.data
-    assert sorted(replicates.x) == [0.90, 0.91, 0.92, 0.93]
+    # A line a seed, from one finalist to the other.
+    assert list(replicates.x) == [0.92, 0.90, None, 0.93, 0.91, None]
+    assert "seed" in replicates.name
+    assert replicates.text[0] == "seed 1, fold 0"
+    assert "Rings" in exhibit.reading
     assert list(searched.x) == [0.95, 0.94]
     assert list(means.x) == pytest.approx([0.925, 0.905])
     assert state(results) == "finished"
@@ -166,6 +172,37 @@ def test_pareto_front_stands_out_in_more_than_its_colour() -> None:
     others, best = exhibit.figure.data
     assert (list(others.x), list(best.x)) == ([9.0], [5.0, 2.0])
     assert others.marker.symbol != best.marker.symbol
+    assert list(best.text) == ["t0000", "t0001"]
+    assert "the image's diagonal" in exhibit.reading
+
+
+def with_outlines(*points: tuple[float, float]) -> Results:
+    """Completed trials of one epoch, each with a Dice and an HD95."""
+    epochs = [EpochMetrics(epoch=0, val_dice=d, metrics={"hd95": h}) for d, h in points]
+    return results_of(
+        *(
+            replace(trial(n, Status.COMPLETED, [], drawn(n).parameters), history=(epoch,))  # type: ignore[arg-type]
+            for n, epoch in enumerate(epochs)
+        )
+    )
+
+
+def test_trials_that_coincide_in_the_pareto_front_are_all_named() -> None:
+    exhibit = pareto_front(with_outlines((0.9, 5.0), (0.9, 5.0), (0.8, 2.0), (0.1, 9.0)))
+    assert exhibit.figure is not None
+    _, best = exhibit.figure.data
+    assert list(best.text) == ["t0000<br>t0001", "", "t0002"]
+    many = pareto_front(with_outlines(*[(0.9, 5.0)] * 7, (0.1, 9.0)))
+    assert many.figure is not None
+    assert next(iter(many.figure.data[1].text)) == "t0000<br>and 6 more"
+
+
+def test_front_of_all_trials_is_told_as_no_finding() -> None:
+    told = pareto_front(with_outlines((0.9, 5.0), (0.8, 2.0), (0.85, 3.0))).finding
+    assert told == (
+        "None of the 3 unpruned trials beats another in Dice, HD95 and epochs at once. t0001 has"
+        " the lowest HD95, 2.00 pixels, at Dice 0.8000."
+    )
 
 
 def test_pruned_trials_are_among_those_beside_the_pareto_front() -> None:
@@ -175,7 +212,7 @@ def test_pruned_trials_are_among_those_beside_the_pareto_front() -> None:
 
     pruned = measured(1, Status.PRUNED)  # would beat the other
     exhibit = pareto_front(results_of(measured(0, Status.COMPLETED), pruned))
-    assert "at once (1 of 1): t0000." in exhibit.finding
+    assert exhibit.finding.startswith("t0000 is the only unpruned trial: there is none to compare")
     assert exhibit.figure is not None
     others, best = exhibit.figure.data
     assert (list(others.x), list(best.x)) == ([4.0], [5.0])

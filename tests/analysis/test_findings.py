@@ -23,7 +23,7 @@ from synthetic import (
 )
 
 from sweep.analysis.budget import budget_by_status, spent
-from sweep.analysis.contour import BANDWIDTH, smoothed
+from sweep.analysis.contour import BANDWIDTH, dice_contour, smoothed
 from sweep.analysis.curves import learning_curves, switch_on_steps
 from sweep.analysis.headline import caveat, counts, headline, state
 from sweep.analysis.importance import (
@@ -40,7 +40,7 @@ from sweep.analysis.results import Results
 from sweep.analysis.slices import correlations, slices
 from sweep.analysis.stability import stability_map
 from sweep.analysis.timeline import deaths, divergence_timeline
-from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
+from sweep.record import EpochMetrics, Outcome, ParameterValue, Replicate, Status, TrialRecord
 from sweep.spec.trainer import NnunetTrainer
 
 
@@ -48,6 +48,15 @@ def parameters(
     warmup: int = 2, epsilon: float = 1e-6, compactness: float = 0.1, patience: int = 8
 ) -> dict[str, ParameterValue]:
     return {WARMUP: warmup, EPSILON: epsilon, COMPACTNESS: compactness, PATIENCE: patience}
+
+
+NO_SCHEDULER = re.sub("scheduler: .*", "scheduler: none", SWEEP_YAML)
+BY_ACTIVATION = re.sub(
+    "scheduler: .*",
+    "scheduler: {{name: asha, clock: activation, grace_period: 2}}\npresets: [baseline]",
+    SWEEP_YAML,
+)
+"""A sweep in which values of pruned trials are extrapolated, by its baseline."""
 
 
 def late(dice: float) -> tuple[EpochMetrics, ...]:
@@ -197,9 +206,40 @@ def test_step_at_the_switch_on_is_the_difference_of_the_two_epochs_beside_it() -
     assert switch_on_steps(results) == [-0.125, 0.125]
     assert learning_curves(results).finding == (
         "t0000 reached 0.7500 in epoch 3, 1 after its geometric loss switched on. In the epoch of"
-        " the switch-on, Dice changed by +0.0000 in the median of 2 trials (from −0.1250 to"
-        " +0.1250)."
+        " the switch-on, the change of Dice is +0.0000 in the median of 2 trials (from −0.1250 to"
+        " +0.1250); training alone improves it too."
     )
+
+
+def test_step_at_the_switch_on_is_told_less_that_of_the_baseline_in_the_same_epoch() -> None:
+    results = results_of(
+        trial(0, Status.COMPLETED, [0.25, 0.5, 0.625, 0.6875], preset="baseline"),
+        trial(1, Status.COMPLETED, [0.25, 0.5, 0.5, 0.75], parameters(warmup=2)),
+        trial(2, Status.COMPLETED, [0.25, 0.5, 0.625, 0.875], parameters(warmup=3)),
+        trial(3, Status.COMPLETED, [0.5] * 8, parameters(warmup=6)),  # the baseline never got there
+    )
+    # −0.125 in epoch 2 and +0.1875 in epoch 3.
+    assert switch_on_steps(results) == [0.1875, -0.125]
+    assert (
+        "the change of Dice less that of the baseline is +0.0312 in the median of 2 trials"
+        in learning_curves(results).finding
+    )
+    assert "training alone" not in learning_curves(results).finding
+
+
+def test_marks_of_learning_curves_are_explained_only_where_there_are_any() -> None:
+    through = trial(0, Status.COMPLETED, [0.25, 0.5, 0.75], parameters(warmup=2))
+    broken = trial(1, diverged_at(2), [0.25, 0.5], parameters(warmup=2))
+    plain = learning_curves(results_of(through, yaml=NO_SCHEDULER))
+    assert "✕" not in plain.reading
+    assert "Bars" not in plain.reading
+    assert "verticals" not in plain.reading
+    assert "✕" in learning_curves(results_of(through, broken)).reading
+    assert plain.figure is not None
+    # The mark in the caption is the open triangle of the figure.
+    (mark,) = (trace.marker for trace in plain.figure.data if "switches" in trace.name)
+    assert (mark.symbol, mark.color) == ("triangle-up", "#ffffff")
+    assert "△" in plain.reading
 
 
 def test_rungs_of_a_leader_are_marked_where_its_own_clock_has_come_to_them() -> None:
@@ -217,6 +257,21 @@ def test_rungs_of_a_leader_are_marked_where_its_own_clock_has_come_to_them() -> 
     # The first comes to the rung of 2 when it has trained four times as many, with epoch 7; the
     # second acts in full after 5 + 2 epochs, and comes there with epoch 8.
     assert list(rungs.x) == [7, 15, 8, 15]
+    assert (
+        "compares a leader, 2 and 4 epochs after its loss has full weight, and after 8 and 16"
+        in learning_curves(results).reading
+    )
+
+
+def test_bars_of_rungs_are_not_told_of_where_the_baseline_alone_leads() -> None:
+    clock = "scheduler: {{name: asha, clock: activation, grace_period: 2, reduction_factor: 2}}"
+    yaml = re.sub("scheduler: .*", clock, SWEEP_YAML) + "presets: [baseline]\n"
+    exhibit = learning_curves(
+        results_of(trial(0, Status.COMPLETED, [0.5] * 20, preset="baseline"), yaml=yaml)
+    )
+    assert "Bars" not in exhibit.reading
+    assert exhibit.figure is not None
+    assert not [trace for trace in exhibit.figure.data if trace.name == "rung"]
 
 
 # --- stability ------------------------------------------------------------------------------------
@@ -289,12 +344,21 @@ def test_trial_that_ended_before_its_switch_on_says_nothing_about_divergence() -
     }
     assert stability_map(results).finding == (
         "1 of 5 trials at risk diverged; 3 were cut short (33 of 73 epochs at risk were seen). In a"
-        " complete training an estimated 30 % would (90 % interval 4 % to 68 %). Most with"
-        " loss.sqrt_epsilon = 0: 1 of 2, an estimated 55 % (10 % to 100 %); fewest with 1e-6: 0 of"
-        " 3, an estimated 21 % (0 % to 70 %). In brackets 90 % intervals of the"
-        " probability. 1 trial diverged before the geometric loss acted (t0009): none of its"
-        " settings had a part in that, so the maps leave it out."
+        " complete training an estimated 30 % would (90 % interval 4 % to 68 %). 1 trial diverged"
+        " before the geometric loss acted (t0009): none of its settings had a part in that, so the"
+        " maps leave it out."
     )
+
+
+def test_settings_with_most_and_fewest_divergences_are_told_from_three_trials_each_on() -> None:
+    pairs = [(0, n) for n in range(3)] + [(1e-6, n) for n in range(3)]
+    trials = [
+        trial(n, diverged_at(2) if n == 0 else Status.COMPLETED, [0.5] * 20, parameters(2 + w, e))
+        for n, (e, w) in enumerate(pairs)
+    ]
+    told = "Most with loss.sqrt_epsilon = 0: 1 of 3 (6 % to 77 %); fewest with 1e-6: 0 of 3"
+    assert told in stability_map(results_of(*trials)).finding
+    assert "Most with" not in stability_map(results_of(*trials[:-1])).finding
 
 
 def test_settings_that_act_from_the_start_are_judged_from_the_first_epoch() -> None:
@@ -318,8 +382,93 @@ def test_field_of_the_map_without_a_trial_stays_empty() -> None:
     assert figure is not None
     (shades,) = (trace for trace in figure.data if trace.type == "heatmap")  # ε over warm-up
     assert list(shades.text[0]) == ["1/1", "", ""]
-    assert list(shades.z[0]) == [pytest.approx(0.75), None, None]
-    assert list(shades.z[2]) == [None, None, pytest.approx(0.25)]
+    assert list(shades.text[2]) == ["", "", "0/1"]
+
+
+def test_field_of_fewer_than_three_trials_has_counts_and_neither_shade_nor_percentage() -> None:
+    def sweep(of_each: int) -> Results:
+        diverged, through = diverged_at(2), Status.COMPLETED
+        outcomes = [(0, diverged)] * of_each + [(1e-6, through)] * of_each
+        return results_of(
+            *(
+                trial(
+                    n,
+                    outcome,
+                    [0.5] * 20,
+                    parameters(epsilon=epsilon, warmup=(2, 7)[n >= 2 * of_each]),
+                )
+                for n, (epsilon, outcome) in enumerate(outcomes * 2)
+            )
+        )
+
+    for of_each, shown, texts in (
+        (1, [], {"1/1", "0/1"}),
+        (3, [0.875, 0.125], {"87 %<br>3/3", "13 %<br>0/3"}),
+    ):
+        figure = stability_map(sweep(of_each)).figure
+        assert figure is not None
+        (shades,) = (trace for trace in figure.data if trace.type == "heatmap")
+        (counts,) = (trace for trace in figure.data[1:] if trace.mode == "text")
+        assert sorted({z for row in shades.z for z in row if z is not None}, reverse=True) == (
+            pytest.approx(shown)
+        )
+        assert set(counts.text) == texts
+        assert shades.showscale == bool(shown)
+
+
+def test_evidence_of_a_rate_is_the_number_of_trials_seen_to_their_end() -> None:
+    assert rate_of([came_through(9)] * 3).evidence == 3
+    assert not rate_of([came_through(9)] * 3).is_guess
+    assert rate_of([came_through(9)] * 2).is_guess
+    cut_short = rate_of([came_through(9)] + [Exposure(4, 9, diverged=False)] * 3)
+    assert 1 < cut_short.evidence < 4
+
+
+def test_where_nobody_diverged_one_sentence_stands_in_place_of_the_maps() -> None:
+    trials = [
+        trial(n, Status.PRUNED if n else Status.COMPLETED, [0.5] * 20, parameters(2 + n))
+        for n in range(5)
+    ]
+    exhibit = stability_map(results_of(*trials))
+    assert exhibit.figure is None
+    assert exhibit.finding == (
+        "None of 5 trials at risk diverged: in a complete training 0 % to 30 % would"
+        " (90 % interval)."
+    )
+    assert divergence_importance(results_of(*trials)).finding == (
+        "No trial of the 5 at risk diverged: nothing tells them apart."
+    )
+    cut_short = [replace(one, history=one.history[:9]) for one in trials[1:]]
+    assert stability_map(results_of(*cut_short)).finding == (
+        "None of 4 trials at risk diverged; 4 were cut short, 18 of 62 epochs at risk were seen:"
+        " too little to say how many would in a complete training."
+    )
+
+
+def test_marks_of_trials_that_were_cut_short_can_be_seen_on_white() -> None:
+    figure = stability_map(results_of(*(drawn(n) for n in range(40)))).figure
+    assert figure is not None
+    dots = [trace for trace in figure.data if trace.type == "scatter" and trace.mode == "markers"]
+    marks = {trace.name: trace.marker for trace in dots}
+    assert set(marks) == {"diverged", "came through", "cut short"}
+    looks = {(mark.symbol, mark.color) for mark in marks.values()}
+    assert len(looks) == 3
+    assert not any(str(mark.symbol).endswith("-open") for mark in marks.values())  # white on white
+
+
+def test_last_row_of_maps_is_of_the_most_important_weight_only_where_that_is_known() -> None:
+    few = [
+        trial(
+            n,
+            diverged_at(2) if n == 0 else Status.COMPLETED,
+            [0.5] * 20,
+            parameters(epsilon=(0, 1e-6)[n % 2], warmup=2 + n, compactness=10 ** -(n / 2)),
+        )
+        for n in range(6)
+    ]
+    assert "the map of compactness by the length" in stability_map(results_of(*few)).reading
+    many = stability_map(results_of(*(drawn(n) for n in range(80))))
+    assert "compactness, the weight that matters most by fANOVA, by the" in many.reading
 
 
 def test_map_of_three_parameters_shows_each_trial_with_the_warm_ups_of_its_length() -> None:
@@ -379,41 +528,72 @@ def traded(results: Results) -> Tradeoff | None:
 def test_replayed_patience_stops_where_training_would_have_stopped() -> None:
     # No improvement in epochs 5 and 6: patience 2 stops after epoch 6 with 0.5. Patience 3 sees
     # 0.7 in epoch 7 and stops after epoch 10, patience 5 after epoch 12, …
-    records = [trial(n, Status.COMPLETED, CURVE, parameters()) for n in range(3)]
+    records = [trial(n, Status.COMPLETED, CURVE, parameters()) for n in range(6)]
     results = results_of(*records, yaml=DRAWN)
     found = traded(results)
     assert found is not None
-    assert found.curves == 3
+    assert found.curves == 6
     assert [(s.label, s.epochs, round(s.lost, 9), s.best) for s in found.steps] == [
-        ("2", 21, 0.2, 0.5),
-        ("3", 33, 0.0, 0.7),
-        ("5", 39, 0.0, 0.7),
-        ("8", 48, 0.0, 0.7),
-        ("10", 54, 0.0, 0.7),
-        ("15", 60, 0.0, 0.7),
+        ("2", 42, 0.2, 0.5),
+        ("3", 66, 0.0, 0.7),
+        ("5", 78, 0.0, 0.7),
+        ("8", 96, 0.0, 0.7),
+        ("10", 108, 0.0, 0.7),
+        ("15", 120, 0.0, 0.7),
     ]
     assert found.enough.label == "3"
-    assert "Patience 3 is enough: the average of 3 trials loses 0.0000 Dice against 15" in (
+    assert "Patience 3 is enough: the average of 6 trials loses 0.0000 Dice against 15" in (
         patience_tradeoff(results).finding
     )
-    assert "saves 45 % of 60 epochs" in patience_tradeoff(results).finding
+    assert "saves 45 % of 120 epochs" in patience_tradeoff(results).finding
 
 
 def test_replayed_patiences_are_those_of_the_space_and_of_few_curves_none_is_called_enough() -> (
     None
 ):
-    ended = [trial(n, Status.EARLY_STOPPED, CURVE[:16], parameters()) for n in range(3)]
+    ended = [trial(n, Status.EARLY_STOPPED, CURVE[:16], parameters()) for n in range(6)]
     results = results_of(ended[0])
     found = traded(results)
     assert found is not None
     assert [(step.label, step.epochs) for step in found.steps] == [("3", 11), ("5", 13), ("8", 16)]
     assert patience_tradeoff(results).finding == (
-        "Only 1 trial ran on to where each patience ends it: it takes 3 to call one enough."
+        "From patience 3 to 8, the epochs of 1 curve go from 11 to 16, and up to 0.0000 Dice is"
+        " lost on average (0.0000 at most). Too few to say: 1 curve ran on to where each patience"
+        " ends it, and it takes 6 to call one enough."
     )
     assert patience_tradeoff(results_of(*ended)).finding == (
-        "Patience 3 is enough: the average of 3 trials loses 0.0000 Dice against 8 (at most 0.002"
-        " is tolerated; the worst loses 0.0000) and it saves 31 % of 48 epochs."
+        "Patience 3 is enough: the average of 6 trials loses 0.0000 Dice against 8 (at most 0.002"
+        " is tolerated; the worst loses 0.0000) and it saves 31 % of 96 epochs."
     )
+
+
+def test_replicates_of_the_finalists_are_replayed_beside_the_runs_of_the_search() -> None:
+    first = trial(0, Status.EARLY_STOPPED, CURVE[:16], parameters())
+    again = tuple(
+        replace(first, trial_id=f"t0000r{seed}", replicate=Replicate("t0000", seed, 0))
+        for seed in range(1, 6)
+    )
+    alone, confirmed = results_of(first), replace(results_of(first), replicates=again)
+    assert "the average of 1 configuration (6 curves)" in patience_tradeoff(confirmed).finding
+    assert "counts once, with the mean of its curves" in patience_tradeoff(confirmed).reading
+    assert "Only the search's single runs count" in patience_tradeoff(alone).reading
+
+
+def test_patience_that_saves_nothing_is_not_called_enough() -> None:
+    jump = [*[0.1] * 10, *(0.5 + n / 100 for n in range(10))]  # patience 3 and 5 end before it
+    trials = [trial(n, Status.COMPLETED, jump, parameters()) for n in range(6)]
+    assert patience_tradeoff(results_of(*trials)).finding == (
+        "No patience that saves an epoch stays within 0.002 Dice of 8, the longest that 6 curves"
+        " can answer for."
+    )
+
+
+def test_patience_that_hardly_matters_is_told_in_a_sentence_without_a_figure() -> None:
+    late = [trial(n, Status.COMPLETED, [0.5] * 20, parameters(warmup=14)) for n in range(6)]
+    exhibit = patience_tradeoff(results_of(*late))
+    assert exhibit.figure is None
+    assert "nearly the same, so nothing is drawn" in exhibit.finding
+    assert "enough" not in exhibit.finding
 
 
 def test_curve_cut_by_its_own_patience_answers_for_no_longer_one() -> None:
@@ -448,9 +628,37 @@ def test_shared_epochs_count_as_saved_and_not_as_trained() -> None:
     assert by_status[Status.DIVERGED].epochs == 1
     assert by_status[Status.DIVERGED].shared_epochs == 3
     assert budget_by_status(results).finding == (
-        "5 epochs in 10 s of training; 20 % of them in diverged trials."
+        "5 epochs in 10 s of training: 20 % in diverged trials."
         " Sharing warm-ups saved 3 epochs (6 s)."
     )
+    figure = budget_by_status(results).figure
+    assert figure is not None
+    assert figure.layout.showlegend
+    assert [trace.name for trace in figure.data if trace.showlegend] == [
+        "saved by sharing warm-ups"
+    ]
+
+
+def test_replicates_of_the_confirmation_are_a_part_of_the_budget_of_their_own() -> None:
+    searched = [trial(0, Status.COMPLETED, [0.5] * 4), trial(1, Status.PRUNED, [0.5])]
+    again = [
+        replace(trial(0, outcome, [0.5] * 4), trial_id=f"t0000r{seed}",
+                replicate=Replicate("t0000", seed, 0))
+        for seed, outcome in ((1, Status.COMPLETED), (2, diverged_at(4)), (3, None))
+    ]  # fmt: skip
+    results = replace(results_of(*searched), replicates=tuple(again))
+    assert [(part.status, part.trials, part.epochs) for part in spent(results)] == [
+        (Status.COMPLETED, 1, 4),
+        (Status.PRUNED, 1, 1),
+        (None, 3, 12),
+    ]
+    exhibit = budget_by_status(results)
+    assert exhibit.finding == (
+        "17 epochs in 34 s of training: 6 % in pruned trials and 71 % in replicates of the"
+        " confirmation."
+    )
+    assert exhibit.figure is not None
+    assert "confirmation (3)" in [bar for trace in exhibit.figure.data for bar in trace.y]
 
 
 # --- importance, slices, contour, parallel --------------------------------------------------------
@@ -485,6 +693,13 @@ def test_importance_of_noise_is_called_noise() -> None:
     assert dice_importance(results).finding.startswith("Nothing that 40 trials can tell: ")
 
 
+def test_importance_says_of_trials_that_are_all_alike_that_they_are() -> None:
+    alike = [trial(n, Status.COMPLETED, [0.5] * 9, parameters(compactness=0.1)) for n in range(12)]
+    assert dice_importance(results_of(*alike)).finding == (
+        "12 trials, too much alike: importances have nothing to share out."
+    )
+
+
 def test_trial_outside_the_space_does_not_enter_the_importance() -> None:
     inside = [drawn(n) for n in range(40)]
     preset = trial(40, Status.COMPLETED, [0.99], parameters(warmup=20), preset="geometric-v2.3")
@@ -511,9 +726,92 @@ def test_trend_is_spearmans_with_a_correction_for_the_parameters_looked_at() -> 
     assert found[EPSILON] == pytest.approx(tuple(spearmanr(epsilons, dice)))
     assert slices(results).finding == (
         "Strongest trend: Dice rises with loss.warmup_epochs (Spearman's ρ = +1.00 over 10 trials,"
-        " p < 0.001 corrected for 2 parameters): a trend."
+        " p < 0.001 corrected for 2 parameters), more than chance would show."
     )
     assert "Too few" in slices(results_of(*results.records[:9])).finding
+
+
+def extrapolated(count: int = 12) -> Results:
+    """A baseline and trials of one warm-up, of which all but the first two were pruned."""
+    base = trial(0, Status.COMPLETED, [0.25, 0.5, 0.5625, 0.625, 0.75], preset="baseline")
+    trials = [
+        trial(
+            n,
+            Status.COMPLETED if n < 3 else Status.PRUNED,
+            [0.25, 0.5, 0.5, 0.5 + n / 128],
+            parameters(warmup=2 + n % 2, compactness=10 ** (-3 + n / 8)),
+        )
+        for n in range(1, count)
+    ]
+    return results_of(base, *trials, yaml=BY_ACTIVATION)
+
+
+def test_extrapolated_values_are_called_so_and_counted() -> None:
+    results = extrapolated()
+    assert results.extrapolated == {f"t{n:04d}" for n in range(3, 12)}
+    exhibit = slices(results)
+    assert exhibit.finding.endswith(" 9 of 11 values are extrapolated.")
+    assert exhibit.figure is not None
+    assert {trace.name for trace in exhibit.figure.data} == {
+        "completed",
+        "pruned (value extrapolated)",
+    }
+    contour, parallel = dice_contour(results).figure, parallel_coordinates(extrapolated(24)).figure
+    assert contour is not None
+    assert parallel is not None
+    assert "extrapolated" in contour.data[0].colorbar.title.text
+    assert "extrapolated" in parallel.data[0].dimensions[-1].label
+
+
+def test_measured_values_are_nowhere_called_extrapolated() -> None:
+    results = results_of(*(drawn(n) for n in range(60)))  # pruned ones too, but no baseline
+    assert results.extrapolated == frozenset()
+    for show in (slices, dice_contour, parallel_coordinates):
+        exhibit = show(results)
+        assert exhibit.figure is not None
+        assert "extrapolated" not in exhibit.finding + exhibit.reading
+        assert "extrapolated" not in exhibit.figure.to_json()
+
+
+def test_order_of_parameters_is_fanovas_only_where_importances_could_be_computed() -> None:
+    few = extrapolated()
+    assert importance_for_dice(few) is None
+    many = results_of(*(drawn(n) for n in range(80)))
+    for show in (slices, dice_contour):
+        assert "in the order of the sweep file" in show(few).reading
+        assert "important" not in show(few).reading
+        assert "the most important first, by fANOVA" in show(many).reading
+
+
+def test_axes_have_no_place_for_what_did_not_happen() -> None:
+    through = [drawn(n) for n in range(60) if drawn(n).status is Status.COMPLETED]
+    broken = trial(60, diverged_at(2), [0.5, 0.5], parameters(epsilon=0))
+    for show, tick in ((slices, "diverged"), (parallel_coordinates, "none")):
+        without, with_one = (show(results_of(*through, *more)) for more in ((), (broken,)))
+        assert without.figure is not None
+        assert with_one.figure is not None
+        assert f'"{tick}"' not in without.figure.to_json()
+        assert f'"{tick}"' in with_one.figure.to_json()
+        assert ("✕" in without.reading, "“none”" in without.reading) == (False, False)
+    assert "✕" in slices(results_of(*through, broken)).reading
+
+
+def test_peak_beside_which_no_whole_trial_lies_is_called_a_guess() -> None:
+    apart = [
+        trial(n, Status.COMPLETED, [0.0] * 8 + [0.5 + n / 100], parameters(2 + n % 5, 1e-6, c))
+        for n, c in enumerate([0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 0.002])
+    ]
+    corners = [(2, 1e-3), (2, 1.0), (7, 1e-3), (7, 1.0)]
+    middle = [
+        trial(n, Status.COMPLETED, [0.0] * 8 + [dice], parameters(warmup, 1e-6, weight))
+        for n, (dice, warmup, weight) in enumerate(
+            [*((0.5, *corner) for corner in corners), *((0.7, 4 + n % 2, 0.03) for n in range(8))]
+        )
+    ]
+    assert dice_contour(results_of(*apart)).finding.endswith(
+        "less than one trial lies near its highest place: it is a guess."
+    )
+    assert "trials' worth of evidence" in dice_contour(results_of(*middle)).finding
 
 
 def test_smoothed_dice_is_a_weighted_mean_and_unknown_far_from_trials() -> None:
@@ -537,4 +835,11 @@ def test_parallel_coordinates_tell_what_the_best_quarter_shares() -> None:
         "The best 5 of 20 trials (Dice from 0.8200) agree most on loss.weights.compactness:"
         " 0.1 to 0.2, where 3 of the 15 others lie too."
     )
-    assert "too few for a pattern" in parallel_coordinates(results_of(*results.records[1:])).finding
+    figure = parallel_coordinates(results).figure
+    assert figure is not None
+    assert "#ffffff" in figure.data[0].tickfont.shadow  # lines would strike the ticks through
+    axis = figure.data[0].dimensions[-1]
+    assert (axis.tickvals[0], axis.tickvals[-1]) == (min(axis.values), max(axis.values))
+    few = parallel_coordinates(results_of(*results.records[1:]))
+    assert "too few for a pattern" in few.finding
+    assert few.figure is None

@@ -95,7 +95,7 @@ def test_finalists_are_the_same() -> None:
 
 @pytest.mark.parametrize("objective", [UP, DOWN])
 def test_every_figure_is_drawn_in_words_and_signs_of_the_metric(objective: Objective) -> None:
-    found = results(objective)
+    found = results(objective, 60)
     for show in EXHIBITS:
         exhibit = show(found)
         if exhibit.name != "pareto":  # which has Dice beside the objective

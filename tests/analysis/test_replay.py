@@ -221,32 +221,34 @@ def printed(found: Tradeoff) -> list[list[str]]:
 
 
 def test_table_tells_dice_lost_best_dice_and_epochs_of_each_patience(tmp_path: Path) -> None:
-    folder = answered(tmp_path / "x", trained(4, Status.EARLY_STOPPED, CURVE))
+    folder = answered(
+        tmp_path / "x", *(trained(n, Status.EARLY_STOPPED, CURVE) for n in range(4, 8))
+    )
     found = write_ranking(folder).patience
     assert found is not None
     assert found == tradeoff(read_spec(folder), [
         trained(1, Status.EARLY_STOPPED, [d - 0.05 for d in CURVE]),
         trained(0, Status.EARLY_STOPPED, CURVE),
-        trained(4, Status.EARLY_STOPPED, CURVE),
+        *(trained(n, Status.EARLY_STOPPED, CURVE) for n in range(4, 8)),
     ])  # fmt: skip
     head, _, *rows, sentence = printed(found)
     assert " ".join(head) == "patience Dice lost on average at most best Dice epochs spent"
     assert rows == [
-        ["3", "0.3000", "0.3000", "0.4000", "21"],
-        ["5", "0.0000", "0.0000", "0.7000", "42", "enough"],
-        ["8", "0.0000", "0.0000", "0.7000", "51"],
+        ["3", "0.3000", "0.3000", "0.4000", "42"],
+        ["5", "0.0000", "0.0000", "0.7000", "84", "enough"],
+        ["8", "0.0000", "0.0000", "0.7000", "102"],
     ]
     assert " ".join(sentence) == (
-        "patience 5 is enough: the cheapest that costs the average of 3 trials at most 0.002 Dice."
+        "patience 5 is enough: the cheapest that costs the average of 6 trials at most 0.002 Dice."
     )
 
 
 def test_table_says_where_no_shorter_patience_is_enough() -> None:
     late = [0.1, 0.2, 0.3, 0.4, *[0.4] * 7, 0.7, 0.7]  # patience 3 and 5 do not see the 0.7
-    found = tradeoff(spec_of(), [trained(n, Status.COMPLETED, late) for n in range(3)])
+    found = tradeoff(spec_of(), [trained(n, Status.COMPLETED, late) for n in range(6)])
     assert found is not None
     assert " ".join(printed(found)[-1]) == (
-        "No patience under 8 is enough: each costs the average of 3 trials more than 0.002 Dice."
+        "No patience under 8 is enough: each costs the average of 6 trials more than 0.002 Dice."
     )
 
 
@@ -257,7 +259,8 @@ def test_two_curves_are_too_few_to_call_a_patience_enough(tmp_path: Path) -> Non
     assert [row[0] for row in rows] == ["3", "5", "8"]
     assert not [row for row in rows if "enough" in row]
     assert " ".join(sentence) == (
-        "Only 2 trials ran on to where each patience ends it: it takes 3 to call one enough."
+        "Too few to say: 2 curves ran on to where each patience ends it, and it takes 6 to call one"
+        " enough."
     )
 
 
@@ -274,7 +277,49 @@ def test_curves_of_six_epochs_are_too_short_to_call_a_patience_enough() -> None:
     )
 
 
-def test_replicates_make_no_trial_count_twice() -> None:
-    record = trained(0, Status.EARLY_STOPPED, CURVE)
-    again = replace(record, trial_id="t0000r1", replicate=Replicate(of="t0000", seed=1, fold=0))
-    assert tradeoff(spec_of(), [record, again]) == tradeoff(spec_of(), [record])
+def repeated(record: TrialRecord, seed: int, curve: Sequence[float | None]) -> TrialRecord:
+    again = trained(record.number, record.status, curve)
+    return replace(
+        again,
+        trial_id=f"{record.trial_id}r{seed}",
+        replicate=Replicate(of=record.trial_id, seed=seed, fold=0),
+    )
+
+
+def test_replicates_are_further_curves_and_their_configuration_counts_once() -> None:
+    first, second = (trained(n, Status.EARLY_STOPPED, CURVE) for n in range(2))
+    flat = [0.1, 0.2, 0.3, 0.4, *[0.4] * 8]  # patience 3 loses nothing of it
+    again = [repeated(second, seed, flat) for seed in (1, 2)]
+    found = tradeoff(spec_of(), [first, second, *again])
+    assert found is not None
+    assert (found.curves, found.configurations) == (4, 2)
+    # Of the first 0.3 are lost, of the second 0.3, 0 and 0: 0.1 in the mean.
+    assert found.steps[0].lost == pytest.approx((0.3 + 0.1) / 2)
+    assert found.steps[0].most_lost == pytest.approx(0.3)
+    assert found.average == "the average of 2 configurations (4 curves)"
+
+
+def test_run_that_no_patience_can_end_does_not_dilute_what_the_others_lose() -> None:
+    ended = trained(0, Status.EARLY_STOPPED, CURVE)
+    full = [0.1 * n for n in range(1, 4)] + [0.4] * 17
+    late = trained(1, Status.COMPLETED, full)  # patience 3 counts from epoch 15 + 2: up to 20
+    late = replace(late, parameters={**late.parameters, "loss.warmup_epochs": 15})
+    early = replace(late, parameters={**late.parameters, "loss.warmup_epochs": 14})
+    assert tradeoff(spec_of(), [ended, late]) == tradeoff(spec_of(), [ended])
+    assert tradeoff(spec_of(), [late]) is None
+    found = tradeoff(spec_of(), [ended, early])
+    assert found is not None
+    assert found.curves == 2
+
+
+def test_candidates_that_come_to_nearly_the_same_are_told_and_not_drawn() -> None:
+    late = [0.1] * 16 + [0.4] * 4
+    parameters = {**OTHERS, "loss.warmup_epochs": 13, "early_stopping.patience": 8}
+    trials = [trial(n, Status.COMPLETED, late, parameters) for n in range(6)]
+    found = tradeoff(spec_of(), trials)
+    assert found is not None
+    # Patience 3 would end at 18 of 20, if it did not see the rise in epoch 16.
+    assert found.is_flat
+    assert not Tradeoff(found.steps[:1] + tuple(
+        replace(step, lost=0.1) for step in found.steps[1:]
+    ), 6, 6, 20).is_flat  # fmt: skip
