@@ -40,6 +40,8 @@ REQUIREMENTS = {
 }
 """pydantic's error type → what the value must be, with the fields of the error's context."""
 
+DOTTED = "dotted names are for `space` and `--set`"
+
 GROUPS = ("model_type", "model_attributes_type", "dict_type")
 """pydantic's error types of a plain value where there should be a mapping."""
 
@@ -188,6 +190,9 @@ def _unknown_key(spot: Spot, root: type[Settings]) -> Finding:
     group = ".".join(parents)
     owner = f"`{group}`" if parents else "the top level"
     owner += f" with {spot.choice}" if spot.choice else ""
+    if "." in key:
+        hint, meant = _dotted_key(".".join([*parents, key]), root)
+        return Finding(spot.path, f"{quoted(key)} is not a setting of {owner}{hint}", meant)
     here = list(spot.group.model_fields)
     known = [*setting_names(root), *root.model_fields]
     close = near_miss(key, here, 0.9)  # a letter off one of this group
@@ -204,6 +209,25 @@ def _unknown_key(spot: Spot, root: type[Settings]) -> Finding:
         hint = did_you_mean(meant) or _advice(key)
     hint = hint or f"; it has {', '.join(f'`{name}`' for name in here)}"
     return Finding(spot.path, f"{quoted(key)} is not a setting of {owner}{hint}", meant)
+
+
+def _dotted_key(key: str, root: type[Settings]) -> tuple[str, str | None]:
+    """The end of a message on a dotted name where keys are nested, and the setting it means."""
+    own_names = "space" in root.model_fields and key.startswith(("space.", "parameters."))
+    if own_names:
+        return f"; write it nested: `{_nested(key, levels=1)}`", None
+    names = setting_names(root)
+    groups = {name[:place] for name in names for place, dot in enumerate(name) if dot == "."}
+    if key in groups.union(names) or key.startswith("trainer.options."):
+        return f"; write it nested: `{_nested(key)}`; {DOTTED}", key
+    _, meant = unknown_setting(key, root)
+    return (did_you_mean(_nested(meant)), meant) if meant else (_advice(key) or f"; {DOTTED}", None)
+
+
+def _nested(key: str, levels: int = -1) -> str:
+    """``loss: {weights: {aspect: …}}``, as much of a dotted name as is nested."""
+    *groups, last = printable(key).split(".", levels)
+    return "".join(f"{group}: {{" for group in groups) + f"{last}: …" + "}" * len(groups)
 
 
 def _advice(key: str) -> str:
