@@ -109,7 +109,7 @@ def load_checked(
     from sweep.spec.load import load_sweep
     from sweep.spec.machine import Machine
     from sweep.spec.warn import warnings
-    from sweep.trainer.check import Look
+    from sweep.trainer.check import Look, idle_by_look
 
     machine, idle, passed_over = machine or Machine.here(), list[Mistake](), list[str]()
     look = Look(pixels=pixels)
@@ -118,6 +118,7 @@ def load_checked(
         overrides,
         machine=machine,
         check_data=look,
+        look_for_idle=idle_by_look,
         check_earlier=partial(check_warm_start, tell=passed_over.append) if begins else None,
         tell=idle.append,
     )

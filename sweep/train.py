@@ -66,7 +66,7 @@ def command(
         from sweep.spec.load import load_trial
         from sweep.spec.machine import Machine
         from sweep.spec.warn import trial_warnings
-        from sweep.trainer.check import check_trainer
+        from sweep.trainer.check import check_trainer, idle_by_look
 
         if config is None:
             raise InputError.single("name a CONFIG.yaml to train, or a divergence to --replay")
@@ -77,6 +77,7 @@ def command(
             overrides or [],
             machine=Machine.here(),
             check_data=check_trainer,
+            look_for_idle=idle_by_look,
             tell=idle.append,
         )
         shadowing = codebase().shadowing

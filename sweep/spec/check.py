@@ -26,7 +26,14 @@ from sweep.spec.space import (
 from sweep.spec.strategy import CmaesSearcher, HyperbandScheduler, StoppingScheduler
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.trackers import missing
-from sweep.spec.tree import Finding, choosing_keys, names_in, setting_names, types_of
+from sweep.spec.tree import (
+    Finding,
+    choosing_keys,
+    names_in,
+    setting_names,
+    types_of,
+    value_of,
+)
 from sweep.spec.wording import shown
 
 MOST_TOLD = 20
@@ -117,7 +124,10 @@ def _wrong_with(spec: SweepSpec, key: str, distribution: Distribution) -> Iterat
             instead = "`lograndint`" if isinstance(distribution, LogUniform) else "`randint`"
         yield f"`{distribution.name}` draws fractions, which `{key}` does not take; use {instead}"
         return
-    yield from islice(_wrong_values(spec, key, distribution), MOST_TOLD)
+    wrong = list(islice(_wrong_values(spec, key, distribution), MOST_TOLD))
+    yield from wrong
+    if not wrong and isinstance(distribution, Listed):
+        yield from islice(_listed_twice(spec, key, distribution), MOST_TOLD)
 
 
 def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
@@ -230,6 +240,20 @@ def _wrong_values(spec: SweepSpec, key: str, distribution: Distribution) -> Iter
                 beside.insert(0, beside.pop(place))  # likely to let the next value pass, too
                 break
         yield from least or ()
+
+
+def _listed_twice(spec: SweepSpec, key: str, listed: Listed) -> Iterator[str]:
+    """Values that are written differently, and are the same once the setting has read them."""
+    first: dict[tuple[type, ParameterValue], ParameterValue] = {}
+    for value in listed.values:
+        try:
+            read = value_of(spec.trial({key: value}), key)
+        except InputError:  # possible only beside other values of the space
+            continue
+        before = first.setdefault((type(read), read), value)
+        if before is not value:
+            same = f"{shown(before)} and {shown(value)}"
+            yield f"`{listed.name}` lists the same value twice: `{key}` takes {same} alike"
 
 
 def _combinations(spec: SweepSpec, keys: Sequence[str]) -> list[dict[str, ParameterValue]]:

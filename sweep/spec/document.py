@@ -6,6 +6,7 @@ aliases included.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from sweep.errors import InputError, Mistake
 from sweep.spec.strategy import BARE_NAMES
+from sweep.spec.trainer import FROM_ENVIRONMENT
 from sweep.spec.tree import Finding, KeyPath
 from sweep.spec.wording import printable, quoted, shown
 from sweep.spec.yaml_text import MOST_BYTES, compose, text_of
@@ -27,6 +29,7 @@ LARGEST_INTEGER = 2**63 - 1
 
 TAG = "tag:yaml.org,2002:"
 TEXT_TAGS = {TAG + kind for kind in ("str", "timestamp", "value", "merge")}
+MERGE_MESSAGE = "merge keys are not read: write here what the alias stands for"
 PLAIN_TAGS = {TAG + kind for kind in ("null", "bool", "int", "float")}
 
 
@@ -125,6 +128,9 @@ class Document:
         return [self._mistake(finding) for finding in findings]
 
     def _mistake(self, finding: Finding) -> Mistake:
+        variable = FROM_ENVIRONMENT.get(_dotted(finding.path), "")
+        if os.environ.get(variable) and finding.path not in self.places:
+            return Mistake(finding.message, variable)  # which the file does not contain
         around = (finding.path[:length] for length in range(len(finding.path), 0, -1))
         place = next((self.places[p] for p in around if p in self.places), Place(self.file))
         return Mistake(finding.message, _dotted(finding.path), place.file, place.line)
@@ -203,6 +209,10 @@ class _Reader:
                 self._document.wrong(self._place_of(key), path, message)
             elif not _is_unicode(key.value):
                 self._document.wrong(self._place_of(key), path, _surrogate_message(key.value))
+            elif key.tag == TAG + "merge":
+                self._document.wrong(self._place_of(key), (*path, key.value), MERGE_MESSAGE)
+                # What it would have given is not known, so nothing is said of the rest of a group.
+                self._document.unreadable |= {path} if path else set()
             elif key.value in values:
                 first = self._document.places[(*path, key.value)].line
                 message = f"{quoted(key.value)} is given twice, first in line {first or 1}"

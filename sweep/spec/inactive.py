@@ -14,12 +14,14 @@ from typing import Any
 from sweep.spec.augmentation import AugmentationSettings
 from sweep.spec.extents import WEIGHTS
 from sweep.spec.network import NetworkSettings
+from sweep.spec.objective import MEASURED
 from sweep.spec.settings import EvaluationSettings, TrialSettings
 from sweep.spec.space import possible_values
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.tree import (
     Finding,
     after_switch_on_keys,
+    names_in,
     setting_fields,
     setting_names,
     value_of,
@@ -39,12 +41,15 @@ class Rule:
         needs: they act where any of the settings named here has a value that is accepted.
         why: why they do not act otherwise; ends a sentence after a colon.
         refused: whether it is a mistake to set them nevertheless.
+        of_search: whether only a search for them is in vain: a value that is given still decides
+            what is measured, but nothing that trials are compared by.
     """
 
     keys: tuple[str, ...]
     needs: Mapping[str, Callable[[Any], bool]]
     why: str
     refused: bool = False
+    of_search: bool = False
 
     def acts(self, possible: Possible) -> bool:
         """Whether any configuration gives them an effect."""
@@ -65,6 +70,9 @@ def _augmentation(kind: str, *keys: str) -> Rule:
         f"`{probability}` is 0",
     )
 
+
+_OF_THE_SHAPE = dict.fromkeys(set(WEIGHTS) - {"loss.weights.kervadec"}, _above(0))
+"""Terms of the shape alone, without a look at the reference."""
 
 MONAI_ONLY = {
     "data": [name for name in setting_names() if name.startswith("data.")],
@@ -117,7 +125,7 @@ RULES = (
     ),
     Rule(
         ("loss.min_area",),
-        dict.fromkeys(set(WEIGHTS) - {"loss.weights.kervadec"}, _above(0)),
+        _OF_THE_SHAPE,
         "no term of the shape alone has a weight",
     ),
     Rule(
@@ -169,12 +177,52 @@ RULES = (
         {"data.source": lambda source: source != "brain"},
         "the brain has one fixed split",
     ),
+    Rule(
+        ("data.geometric_class",),
+        dict.fromkeys(WEIGHTS, _above(0))
+        | {"evaluation.metrics": lambda metrics: "shape" in metrics},
+        "no geometric term has a weight, and no shape is measured",
+    ),
+    Rule(
+        ("data.geometric_class",),
+        dict.fromkeys(WEIGHTS, _above(0))
+        | {"objective.metric": lambda metric: metric in MEASURED["shape"]},
+        "no geometric term has a weight, so all trials train the same",
+        of_search=True,
+    ),
+    Rule(
+        ("trainer.geometric_class",),
+        dict.fromkeys(WEIGHTS, _above(0)),
+        "no geometric term has a weight",
+    ),
+    Rule(
+        ("trainer.geometry",),
+        _OF_THE_SHAPE,  # Kervadec's term looks at slices in either case
+        "no term of the shape alone has a weight",
+    ),
+    Rule(
+        ("trainer.geometry",),
+        # Its kind comes first: other trainers have no configuration to be asked for.
+        {
+            "trainer.kind": lambda kind: kind != "nnunet",
+            "trainer.configuration": lambda configuration: configuration != "2d",
+        },
+        "the configuration `2d` has no volumes",
+    ),
 )
 
+AFTER_SWITCH_ON = frozenset({"trainer.geometric_class", "trainer.geometry"})
+"""Settings of the geometric loss alone that bear no mark `ActsLate`: trials of different values
+share no warm-up."""
 
-def inactive(possible: Possible) -> Iterator[tuple[str, Rule]]:
-    """Every setting that acts in no configuration, with the rule that says why."""
-    for rule in RULES:
+
+def inactive(possible: Possible, further: Iterable[Rule] = ()) -> Iterator[tuple[str, Rule]]:
+    """Every setting that acts in no configuration, with the rule that says why.
+
+    Args:
+        further: rules beside `RULES`.
+    """
+    for rule in (*RULES, *further):
         if not rule.acts(possible):
             yield from ((key, rule) for key in rule.keys)
 
@@ -203,6 +251,7 @@ def idle_in_trial(value: Callable[[str], Any]) -> frozenset[str]:
         idle |= found
     if value("loss.warmup_epochs") >= value("trainer.epochs"):
         idle |= after_switch_on_keys() - {"loss.warmup_epochs", "loss.rampup_epochs"}
+        idle |= AFTER_SWITCH_ON
     return frozenset(idle)
 
 
@@ -210,6 +259,7 @@ def without_effect(
     settings: TrialSettings,
     written: Callable[[str], Any],
     unsure: Container[str] = (),
+    further: Iterable[Rule] = (),
 ) -> Iterator[tuple[Finding, bool]]:
     """What was asked for and has no effect, and whether that is a mistake.
 
@@ -222,25 +272,34 @@ def without_effect(
             none, as where a preset gave it.
         unsure: dotted names of settings that are not known; of what depends on them nothing is
             said.
+        further: rules beside `RULES`, such as those that a look at the data gives.
     """
+    known = names_in(settings)
+    told = set()
     space = settings.space if isinstance(settings, SweepSpec) else {}
 
     def possible(key: str) -> Iterable[Any]:
         return possible_values(space[key]) if key in space else [value_of(settings, key)]
 
-    for key, rule in inactive(possible):
-        if key in unsure or any(need in unsure for need in rule.needs):
+    for key, rule in inactive(possible, further):
+        if key not in known or key in told or key in unsure:
+            continue
+        if any(need in unsure for need in rule.needs):
             continue
         if key in space:
+            told.add(key)
             yield Finding(("space", key), f"is searched without any effect: {rule.why}"), True
-        elif (value := written(key)) not in (None, _default(key)):
+        elif not rule.of_search and (value := written(key)) not in (None, _default(key)):
+            told.add(key)
             message = f"{shown(value)} has no effect: {rule.why}"
             yield Finding(tuple(key.split(".")), message), rule.refused
 
 
 def inactive_in(settings: TrialSettings) -> dict[str, str]:
     """The settings of one trial that have no effect, and why."""
-    return {key: rule.why for key, rule in inactive(lambda key: [value_of(settings, key)])}
+    known = names_in(settings)
+    found = inactive(lambda key: [value_of(settings, key)])
+    return {key: rule.why for key, rule in found if key in known and not rule.of_search}
 
 
 def _default(key: str) -> Any:

@@ -23,7 +23,7 @@ from sweep.spec.check import (
 from sweep.spec.confirm import confirmed_folds, fold_key, own_fold
 from sweep.spec.despite import Unsure, read_despite
 from sweep.spec.document import Document, read_document
-from sweep.spec.inactive import MONAI_ONLY, without_effect
+from sweep.spec.inactive import MONAI_ONLY, Rule, without_effect
 from sweep.spec.machine import Machine
 from sweep.spec.presets import PRESETS, check_preset
 from sweep.spec.settings import TrialSettings
@@ -47,6 +47,10 @@ CheckData = Callable[[TrialSettings], Sequence[Mistake]]
 """Looks at the data and the trainer that settings name; this package reads no data itself."""
 
 
+LookForIdle = Callable[[TrialSettings], Iterable[Rule]]
+"""Looks at the data and the trainer for what they leave without effect."""
+
+
 CheckEarlier = Callable[[SweepSpec], Iterable[Finding]]
 """Looks at the earlier results that a sweep begins with."""
 
@@ -57,6 +61,7 @@ def load_sweep(
     *,
     machine: Machine | None = None,
     check_data: CheckData | None = None,
+    look_for_idle: LookForIdle | None = None,
     check_earlier: CheckEarlier | None = None,
     tell: Tell | None = None,
 ) -> SweepSpec:
@@ -67,6 +72,7 @@ def load_sweep(
         overrides: ``dotted.key=value`` texts, applied in order before anything is validated.
         machine: where the sweep is to run; what it has is checked when it is given.
         check_data: tells mistakes of the data that only a look at it shows.
+        look_for_idle: tells settings without effect that only such a look shows.
         check_earlier: tells mistakes of the results folders that the sweep begins with.
         tell: see `Tell`.
 
@@ -87,7 +93,8 @@ def load_sweep(
     findings, spec, unsure = reading.findings, reading.settings, reading.unsure
     if spec is not None:
         findings += check_sweep(spec, unsure)
-        idle = list(without_effect(spec, document.written, unsure))
+        further = look_for_idle(spec) if look_for_idle and "trainer" not in unsure else ()
+        idle = list(without_effect(spec, document.written, unsure, further))
         findings += [finding for finding, refused in idle if refused]
         _tell(document, (finding for finding, refused in idle if not refused), tell)
         findings += check_space(spec, unsure)
@@ -109,6 +116,7 @@ def load_trial(
     *,
     machine: Machine | None = None,
     check_data: CheckData | None = None,
+    look_for_idle: LookForIdle | None = None,
     tell: Tell | None = None,
 ) -> TrialSettings:
     """Read and validate the settings of one trial; arguments and errors as of `load_sweep`.
@@ -127,7 +135,8 @@ def load_trial(
     reading = read_despite(document, TrialSettings)
     findings, settings, unsure = reading.findings, reading.settings, reading.unsure
     if settings is not None:
-        idle = without_effect(settings, document.written, unsure)
+        further = look_for_idle(settings) if look_for_idle and "trainer" not in unsure else ()
+        idle = without_effect(settings, document.written, unsure, further)
         _tell(document, (finding for finding, _ in idle), tell)
         findings += check_device(settings, machine, unsure) if machine else []
         findings += _look_at_data(document, settings, check_data, unsure)

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sweep.objective import BETTER, VAL_DICE, Mode, Objective
 from sweep.spec.base import Settings, refusal
+from sweep.spec.synonyms import value_for
 
 MEASURED: dict[str, tuple[str, ...]] = {
     "iou": ("iou",),
@@ -18,6 +19,9 @@ MEASURED: dict[str, tuple[str, ...]] = {
 }
 """What our own trainer measures for each of `evaluation.metrics`. The shapes of the references are
 the same in every trial, so none is judged by them."""
+JUDGED = (VAL_DICE, *(name for names in MEASURED.values() for name in names))
+"""What trials of our own trainer can be judged by."""
+LONGEST_NAME = 60
 OTHER_COLUMNS = frozenset({
     "rank", "trial_id", "sweep", "status", "best_epoch", "epochs", "seconds", "cause", "preset",
     "last_dice", "val_dice_before_end", "val_dice_at_enough", "epochs_at_enough", "mean_dice",
@@ -66,9 +70,9 @@ class ObjectiveSettings(Settings):
     @classmethod
     def _is_a_metric(cls, metric: str) -> str:
         if is_other_column(metric):
-            raise ValueError(
-                f"`{metric}` is another column of the ranking: give the metric another name"
-            )
+            meant = value_for(metric, JUDGED)
+            instead = f"; did you mean `{meant}`?" if meant else ": give the metric another name"
+            raise ValueError(f"`{metric}` is another column of the ranking{instead}")
         return metric
 
     @field_validator("mode")
@@ -108,8 +112,7 @@ class ObjectiveSettings(Settings):
 
         group = group_of(self.metric)
         if group is None:
-            names = [VAL_DICE, *(name for one in MEASURED.values() for name in one)]
-            raise refusal(must_be(one_of(names), self.metric, names), "metric", value=self.metric)
+            raise refusal(must_be(one_of(JUDGED), self.metric, JUDGED), "metric", value=self.metric)
         if group not in metrics:
             raise refusal(
                 f"`{self.metric}` is not measured: add `{group}` to `evaluation.metrics`",
@@ -122,6 +125,14 @@ def _bare_metric(value: Any) -> Any:
     """Reads ``hd95`` as ``{metric: hd95}``."""
     if isinstance(value, str):
         return {"metric": value}
+    if isinstance(value, dict) and len(value) == 1 and not value.keys() & {"metric", "mode"}:
+        [(metric, mode)] = value.items()
+        meant = value_for(str(mode), ("max", "min"))
+        if meant and len(str(metric)) <= LONGEST_NAME:
+            metric = value_for(str(metric), JUDGED) or metric
+            raise ValueError(
+                f"`{metric}` is no setting; write `{{metric: {metric}, mode: {meant}}}`"
+            )
     if not isinstance(value, dict | ObjectiveSettings):
         raise ValueError(
             "must be the name of a metric, or `{metric: NAME, mode: max | min}`, but is "

@@ -282,5 +282,6 @@ def _without_effect() -> Iterator[str]:
     yield "| setting | has no effect where | |"
     yield "|---|---|---|"
     for rule in RULES:
-        yield f"| {_listed(rule.keys)} | {rule.why} | {'refused' if rule.refused else ''} |"
+        grade = "refused" if rule.refused else "refused to be searched" if rule.of_search else ""
+        yield f"| {_listed(rule.keys)} | {rule.why} | {grade} |"
     yield ""

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from sweep.record import ParameterValue
-from sweep.spec.dialects import in_our_words
+from sweep.spec.dialects import in_our_words, not_to_be_had
 from sweep.spec.space import (
     Choice,
     Distribution,
@@ -46,10 +46,12 @@ def parse_distribution(value: Any) -> Distribution:
     except ValueError as error:
         several = isinstance(value, dict) and len(value.keys() & DISTRIBUTIONS.keys()) > 1
         proposed = None if several else in_our_words(value)
-        if proposed is None or not _is_right(proposed) or proposed in str(error):
-            raise
         # What is proposed as a whole need not be hinted at in part.
         wrong = str(error).partition("; ")[0]
+        if not several and (words := not_to_be_had(value)):
+            raise ValueError(f"{wrong}; {words}") from None
+        if proposed is None or not _is_right(proposed) or proposed in str(error):
+            raise
         raise ValueError(f"{wrong}; did you mean `{proposed}`?") from None
 
 
@@ -76,11 +78,8 @@ def _is_right(written: str) -> bool:
 
 
 def _no_distribution(value: Any) -> str:
-    if isinstance(value, list):
-        instead = f"{{choice: {shown(value)}}}"
-        return f"must be a distribution, such as `{instead}`, but is {shown(value)}"
     wrong = f"must be a distribution, such as `{{randint: [0, 20]}}`, but is {shown(value)}"
-    if value is None or (isinstance(value, str) and "(" in value):
+    if value is None or isinstance(value, list) or (isinstance(value, str) and "(" in value):
         return wrong
     return f"{wrong}; a value that all trials have stands outside of `space`"
 

@@ -1,5 +1,6 @@
 """Other words for what the settings and their values are called here: from Ray Tune, Optuna, W&B,
-nnU-Net, MONAI and from habit. They are proposed, never taken: a word may mean something else there.
+NNI, Keras Tuner, nnU-Net, MONAI and from habit. They are proposed, never taken: a word may mean
+something else there.
 """
 
 from __future__ import annotations
@@ -7,29 +8,39 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
+
+def plain(word: str) -> str:
+    """``learning_rate``, ``Learning-Rate`` and ``learningRate`` are one word."""
+    return re.sub(r"[^a-z0-9.+:]", "", word.lower())
+
+
 NAMES: Mapping[str, str] = {
     # The sweep.
-    "name": "project experiment experiment_name run_name study_name sweep_name",
+    "name": "project project_name experiment experiment_name run_name study_name sweep_name",
     "space": "parameters params search_space param_space hyperparameters hyperparams hparams",
-    "trials": "num_samples n_trials num_trials max_trials samples run_cap budget",
+    "trials": "num_samples n_trials num_trials max_trials max_trial_number samples run_cap budget",
     "searcher": "method algorithm algo search_alg search_algorithm sampler tuner",
     "searcher.startup_trials": "n_startup_trials n_initial_points random_state_trials",
-    "scheduler": "pruner early_terminate trial_scheduler",
-    "scheduler.grace_period": "min_iter min_resource min_t warmup_steps n_warmup_steps",
-    "scheduler.reduction_factor": "eta halving_factor",
-    "time_budget": "timeout time_budget_s max_time time_limit walltime time",
-    "max_concurrent": "max_concurrent_trials n_jobs parallel concurrency max_parallel",
+    "scheduler": "pruner early_terminate trial_scheduler assessor",
+    "scheduler.grace_period": "min_iter min_resource min_t warmup_steps n_warmup_steps "
+    "scheduler.warmup scheduler.warmup_epochs",
+    "scheduler.reduction_factor": "eta halving_factor factor",
+    "time_budget": "timeout time_budget_s max_time time_limit walltime time max_duration "
+    "max_experiment_duration",
+    "max_concurrent": "max_concurrent_trials n_jobs parallel concurrency max_parallel "
+    "trial_concurrency",
     "resources": "resources_per_trial",
     "resources.cpu": "cpus num_cpus cpus_per_trial cpu",
-    "resources.gpu": "gpus num_gpus gpus_per_trial gpu",
+    "resources.gpu": "gpus num_gpus gpus_per_trial gpu trial_gpu_number",
     "tracking": "logger loggers logging tensorboard mlflow tracker",
     "confirm": "replicates repeats repetitions",
-    "confirm.seeds": "seeds n_seeds num_seeds",
+    "confirm.seeds": "seeds n_seeds num_seeds executions_per_trial confirm.repeats "
+    "confirm.repetitions confirm.replicates confirm.n",
     "warm_start": "points_to_evaluate initial_points resume_from",
     "seed": "random_seed random_state rng_seed manual_seed",
     # Where a later version has it; see `_known`.
-    "objective.metric": "metric monitor",
-    "objective.mode": "mode goal direction",
+    "objective.metric": "metric monitor metric_name objective.name objective.key",
+    "objective.mode": "mode goal direction optimize_mode",
     # The trial.
     "data.folder": "data_dir data_root root data_path dataset_path dataset_folder dir path",
     "data.source": "source data_source dataset_type",
@@ -45,6 +56,8 @@ NAMES: Mapping[str, str] = {
     "trainer.steps_per_epoch": "iterations_per_epoch num_iterations_per_epoch "
     "num_batches_per_epoch steps iterations",
     "trainer.batch_size": "batch bs train_batch_size batchsize",
+    "trainer.kind": "trainer_class trainer_class_name trainer_name",
+    "trainer.validation_steps": "num_val_iterations_per_epoch val_steps",
     "trainer.amp": "precision mixed_precision fp16 half use_amp",
     "trainer.threads": "num_threads n_threads",
     "trainer.device": "accelerator",
@@ -56,7 +69,7 @@ NAMES: Mapping[str, str] = {
     "network.channels": "features filters feature_maps widths width num_channels base_channels "
     "n_filters",
     "network.dropout": "dropout_rate drop_rate dropout_prob p_drop",
-    "network.deep_supervision": "ds deepsupervision",
+    "network.deep_supervision": "ds deepsupervision enable_deep_supervision",
     "loss.main": "criterion loss_function loss_fn loss_name",
     "loss.dice_weight": "dice weight_dice lambda_dice w_dice loss.weights.dice "
     "loss.weights.dice_weight",
@@ -93,23 +106,55 @@ as it stands, one without as the last part of any name.
 """
 
 ELSEWHERE: Mapping[str, str] = {
-    "program command entity": "a sweep file needs none: leave it out",
+    "program command entity trial_command": "a sweep file needs none: leave it out",
+    "tune_config run_config": (
+        "what Ray's Tuner takes stands at the top level here: `trials`, `objective`, `searcher`,"
+        " `scheduler`, `time_budget`"
+    ),
+    "hydra defaults": (
+        "the file is the whole configuration, without Hydra: searched settings stand in `space`,"
+        " and `--set` overrides any key"
+    ),
+    "in_channels out_channels num_classes n_classes": (
+        "the data say how many channels and classes there are: leave it out"
+    ),
+    "stop": "a trial ends after `trainer.epochs`, or earlier by `early_stopping` or `scheduler`",
+    "max_failures failure_config max_retries max_retries_per_trial": (
+        "faults of the machine are retried twice, mistakes of a configuration never: leave it out"
+    ),
+    "catch raise_on_failed_trial fail_fast max_consecutive_failed_trials": (
+        "a trial that fails is recorded with its cause, and the others go on: leave it out"
+    ),
+    "overwrite": "nothing is overwritten: give another `name`, or go on with a sweep by --resume",
+    "max_trial_duration": "`time_budget` is the whole sweep's, `trainer.epochs` a trial's",
+    "validation_split val_split val_ratio train_ratio": (
+        "`data.folds` says how many parts there are, and `data.fold` which one validates"
+    ),
     "storage": "the study lies in the results folder: leave it out",
-    "storage_path local_dir results results_dir output output_dir save_dir log_dir": (
+    "storage_path local_dir results results_dir output output_dir save_dir log_dir directory"
+    " experiment_working_directory": (
         "where results go is said on the command line: --results FOLDER"
     ),
-    "resume": "it is an option of the command line: --resume",
+    "resume load_if_exists continue_training": "it is an option of the command line: --resume",
     "verbose": "it is an option of the command line: --verbose",
     "address ray_address": "it is an option of the command line: --address",
     "dashboard": "it is an option of the command line: --dashboard",
     "num_workers workers pin_memory": (
         "only `trainer.kind: nnunet` has processes that augment (`trainer.workers`)"
     ),
-    "learning_rate_warmup lr_warmup": "`loss.warmup_epochs` is the geometric loss's, and the"
+    "learning_rate_warmup lr_warmup optimizer.warmup optimizer.warmup_epochs"
+    " optimizer.warmup_steps": "`loss.warmup_epochs` is the geometric loss's, and the"
     " learning rate has no warm-up",
     "wandb use_wandb": "there are `tracking: tensorboard` and `tracking: mlflow`",
 }
-"""Words for what is no setting here → what to do instead."""
+"""Words for what is no setting here → what to do instead. A word with dots counts as it stands."""
+
+OTHERWISE = (
+    "eps", "epsilon", "gamma", "beta", "decay", "scale", "norm", "dir", "path", "task", "c", "d",
+    "p", "dice", "ce", "focal", "params",
+)  # fmt: skip
+"""Words that mean something else in a group that has no such setting: the ε of Adam, the γ of a
+schedule. They stand for a name of their own group, or outside of any."""
 
 VALUES: Mapping[str, str] = {
     "adamw": "adam",
@@ -144,13 +189,21 @@ VALUES: Mapping[str, str] = {
     "shapes": "synthetic circles",
     "terminate": "stop raise",
     "flips": "mirror mirroring true",
+    "val_dice": "dice dsc dice_score mean_dice val_mean_dice pseudo_dice mean_fg_dice ema_fg_dice",
+    "iou": "jaccard jaccard_index jaccard_score mean_iou miou val_iou",
+    "hd95": "hausdorff hausdorff_distance hausdorff95 hausdorff_95 hd val_hd95",
+    "max": "maximize maximise maximum higher greater",
+    "min": "minimize minimise minimum lower less",
 }
 """Value here → words for it elsewhere."""
 
-
-def plain(word: str) -> str:
-    """``learning_rate``, ``Learning-Rate`` and ``learningRate`` are one word."""
-    return re.sub(r"[^a-z0-9.+:]", "", word.lower())
+OTHERS = (
+    "tf32", "fp8", "int8", "16-true", "32-true", "radam", "nadam", "adamax", "adagrad", "adadelta",
+    "rmsprop", "lion", "lamb", "sgdw", "onecycle", "motpe", "nsga", "nsgaii", "unetr",
+    "swin_unetr", "vnet", "resnet", "r2unet", "transunet", "manet", "pspnet", "f1", "f1_score",
+    "hdf5", "tpu", "hpu", "xpu",
+)  # fmt: skip
+"""What there is elsewhere and not here: no slip of a pen, so nothing that looks alike is meant."""
 
 
 def _reversed(table: Mapping[str, str]) -> dict[str, list[str]]:
@@ -164,6 +217,9 @@ def _reversed(table: Mapping[str, str]) -> dict[str, list[str]]:
 _NAMES, _VALUES, _ELSEWHERE = map(_reversed, (NAMES, VALUES, {v: k for k, v in ELSEWHERE.items()}))
 
 
+_KNOWN = {*map(plain, (*OTHERS, *VALUES)), *_VALUES}
+
+
 def name_for(key: str, known: Collection[str]) -> str | None:
     """The name among ``known`` that is meant by ``key``, a dotted name that is none.
 
@@ -171,12 +227,18 @@ def name_for(key: str, known: Collection[str]) -> str | None:
     """
     group, _, last = plain(key).rpartition(".")
     meant = [name for word in (plain(key), last) for name in _candidates(word, known)]
+    if plain(key) in _ELSEWHERE:
+        return None
+    if group and last in OTHERWISE:
+        meant = [name for name in meant if name.partition(".")[0] == group.partition(".")[0]]
+    meant = [name for name in meant if name != group]
     return min(meant, key=lambda name: not name.startswith(f"{group}."), default=None)
 
 
 def advice_for(key: str) -> str | None:
     """What to do instead of setting ``key``, for which there is no setting."""
-    return next(iter(_ELSEWHERE.get(plain(key).rpartition(".")[2], ())), None)
+    words = plain(key), plain(key).rpartition(".")[2]
+    return next((advice for word in words for advice in _ELSEWHERE.get(word, ())), None)
 
 
 def value_for(word: str, known: Collection[str]) -> str | None:
@@ -188,3 +250,8 @@ def value_for(word: str, known: Collection[str]) -> str | None:
 
 def _candidates(word: str, known: Collection[str]) -> Iterator[str]:
     yield from (name for name in _NAMES.get(word, ()) if name in known)
+
+
+def is_another(word: str) -> bool:
+    """Whether the word is known as the name of a value, if not of one that can stand here."""
+    return plain(word) in _KNOWN

@@ -44,9 +44,16 @@ class MonaiTrainer(CommonTrainer):
     """Precision of the network: float32, or mixed with bfloat16 or float16; losses are float32."""
 
 
+FROM_ENVIRONMENT = {
+    "trainer.raw": "nnUNet_raw",
+    "trainer.preprocessed": "nnUNet_preprocessed",
+}
+"""Settings whose default is a folder that nnU-Net takes from the environment → its variable."""
+
+
 def _from_environment(name: str) -> Any:
-    """A folder that nnU-Net takes from the environment, as it is when the settings are read."""
-    return Field(default_factory=lambda: os.environ.get(name) or None)
+    """The default of such a setting, as it is when the settings are read."""
+    return Field(default_factory=lambda: os.environ.get(FROM_ENVIRONMENT[name]) or None)
 
 
 class NnunetTrainer(CommonTrainer):
@@ -83,9 +90,9 @@ class NnunetTrainer(CommonTrainer):
     geometry: Literal["slices", "volume"] = "slices"
     """How the geometric losses look at 3D patches: slice by slice along the coarsest axis, or at
     whole bodies, with the plans' spacing."""
-    raw: Folder | None = _from_environment("nnUNet_raw")
+    raw: Folder | None = _from_environment("trainer.raw")
     """Folder of the raw datasets; default: the environment's nnUNet_raw."""
-    preprocessed: Folder | None = _from_environment("nnUNet_preprocessed")
+    preprocessed: Folder | None = _from_environment("trainer.preprocessed")
     """Folder of the preprocessed datasets; default: the environment's nnUNet_preprocessed."""
     fingerprint: str | None = None
     """What the preprocessed dataset is, as a sweep records it (see `data.fingerprint`)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,7 @@ from pydantic_core import ErrorDetails
 from sweep.errors import one_line
 from sweep.spec.base import Settings
 from sweep.spec.slips import meant_value
-from sweep.spec.synonyms import advice_for, name_for, value_for
+from sweep.spec.synonyms import advice_for, is_another, name_for, value_for
 from sweep.spec.tree import Finding, KeyPath, Spot, locate, setting_names
 
 REQUIREMENTS = {
@@ -40,6 +41,14 @@ REQUIREMENTS = {
 }
 """pydantic's error type → what the value must be, with the fields of the error's context."""
 
+ALMOST = 0.88
+"""How alike two words are that differ by a letter."""
+FEW = 4
+"""Letters with which a word begins that is cut off."""
+LIKENESS = ((3, 0.8), (5, 0.65), (8, 0.7), (math.inf, 0.76))
+"""Letters of a word, at most → how alike a slip of it is at least."""
+DOTTED = "dotted names are for `space` and `--set`"
+
 GROUPS = ("model_type", "model_attributes_type", "dict_type")
 """pydantic's error types of a plain value where there should be a mapping."""
 
@@ -63,14 +72,11 @@ def unknown_setting(key: str, root: type[Settings]) -> tuple[str, str | None]:
     if below:
         return f"{quoted(key)} is a group of settings; name one of them, such as `{below}`", None
     # A shared group makes any two names alike: what counts within a group is the last word.
-    group, dot, last = key.rpartition(".")
+    group = key.rpartition(".")[0]
     beside = [name.rpartition(".")[2] for name in names if name.rpartition(".")[0] == group]
-    close = near_miss(last, beside)
-    meant = (
-        (_elsewhere(last, root) if not close else None)
-        or name_for(key, names)
-        or (f"{group}{dot}{close}" if close else near_miss(key, names, 0.8))
-    )
+    meant = _meant_key(key, beside, names)
+    if meant is None and not advice_for(key):
+        meant = near_miss(key, names, 0.8)
     hint = did_you_mean(meant) or _advice(key)
     return f"{quoted(key)} is not a setting{hint}", meant
 
@@ -99,10 +105,7 @@ def one_of(names: Sequence[str]) -> str:
 
 def must_be(requirement: str, value: Any, names: Iterable[str] = ()) -> str:
     """``must be …, but is …``, with what was likely meant, among ``names`` or as a plain value."""
-    hint = ""
-    if isinstance(value, str):
-        known = list(names)
-        hint = did_you_mean(value_for(value, known) or near_miss(value, known))
+    hint = did_you_mean(_meant_among(value, list(names))) if isinstance(value, str) else ""
     return f"must be {requirement}, but is {shown(value)}{hint}"
 
 
@@ -176,9 +179,7 @@ def _wrong_tag(spot: Spot, report: ErrorDetails) -> Finding:
         told = f"is missing; must be {one_of(names)}{did_you_mean(proposed)}"
         return Finding(path, told, proposed=proposed)
     value = report["input"][discriminator]
-    proposed = None
-    if isinstance(value, str):
-        proposed = value_for(value, names) or near_miss(value, names)
+    proposed = _meant_among(value, names) if isinstance(value, str) else None
     return Finding(path, must_be(one_of(names), value, names), proposed=proposed)
 
 
@@ -188,22 +189,57 @@ def _unknown_key(spot: Spot, root: type[Settings]) -> Finding:
     group = ".".join(parents)
     owner = f"`{group}`" if parents else "the top level"
     owner += f" with {spot.choice}" if spot.choice else ""
+    if "." in key:
+        hint, meant = _dotted_key(".".join([*parents, key]), root)
+        return Finding(spot.path, f"{quoted(key)} is not a setting of {owner}{hint}", meant)
     here = list(spot.group.model_fields)
-    known = [*setting_names(root), *root.model_fields]
-    close = near_miss(key, here, 0.9)  # a letter off one of this group
-    meant = None if close is None else ".".join([*parents, close])
-    meant = meant or name_for(".".join([*parents, key]), known)
-    if meant is None and (close := near_miss(key, here)):
-        meant = ".".join([*parents, close])
-    if meant is None and not spot.choice:
-        meant = _elsewhere(key, root)
+    whole = ".".join([*parents, key])
+    meant = _meant_key(whole, here, [*setting_names(root), *root.model_fields])
     if meant is not None and meant.rpartition(".")[0] == group:
         own = meant.rpartition(".")[2]
         hint = did_you_mean(own) if own in here else f"; `{own}` is a setting of other kinds"
     else:
-        hint = did_you_mean(meant) or _advice(key)
+        hint = did_you_mean(meant) or _advice(whole)
     hint = hint or f"; it has {', '.join(f'`{name}`' for name in here)}"
     return Finding(spot.path, f"{quoted(key)} is not a setting of {owner}{hint}", meant)
+
+
+def _meant_key(whole: str, here: Sequence[str], known: Sequence[str]) -> str | None:
+    """The dotted name that is likely meant by one that there is not: its own group's goes first.
+
+    Args:
+        here: what its group has.
+        known: all dotted names.
+    """
+    group, dot, key = whole.rpartition(".")
+    exact = [name for name in known if name.endswith(f".{key}")]
+    elsewhere = exact[0] if len(exact) == 1 and exact != [whole] else None
+    almost = near_miss(key, here, ALMOST)
+    if almost and (not elsewhere or almost.startswith(key) or key.startswith(almost)):
+        return f"{group}{dot}{almost}"
+    if (meant := name_for(whole, known)) or advice_for(whole):
+        return meant
+    close = None if elsewhere else _close_key(key, here)
+    return f"{group}{dot}{close}" if close else elsewhere
+
+
+def _dotted_key(key: str, root: type[Settings]) -> tuple[str, str | None]:
+    """The end of a message on a dotted name where keys are nested, and the setting it means."""
+    own_names = "space" in root.model_fields and key.startswith(("space.", "parameters."))
+    if own_names:
+        return f"; write it nested: `{_nested(key, levels=1)}`", None
+    names = setting_names(root)
+    groups = {name[:place] for name in names for place, dot in enumerate(name) if dot == "."}
+    if key in groups.union(names) or key.startswith("trainer.options."):
+        return f"; write it nested: `{_nested(key)}`; {DOTTED}", key
+    _, meant = unknown_setting(key, root)
+    return (did_you_mean(_nested(meant)), meant) if meant else (_advice(key) or f"; {DOTTED}", None)
+
+
+def _nested(key: str, levels: int = -1) -> str:
+    """``loss: {weights: {aspect: …}}``, as much of a dotted name as is nested."""
+    *groups, last = printable(key).split(".", levels)
+    return "".join(f"{group}: {{" for group in groups) + f"{last}: …" + "}" * len(groups)
 
 
 def _advice(key: str) -> str:
@@ -220,6 +256,21 @@ def _choosing(spot: Spot) -> str | None:
     )
 
 
-def _elsewhere(key: str, root: type[Settings]) -> str | None:
-    """The dotted name of a setting that is called ``key`` in some group."""
-    return next((name for name in setting_names(root) if name.endswith(f".{key}")), None)
+def _close_key(key: str, names: Sequence[str]) -> str | None:
+    """The name that ``key`` is a slip of; long words have much in common by chance."""
+    likeness = next(least for letters, least in LIKENESS if len(key) <= letters)
+    return _begun(key, names) or near_miss(key, names, likeness)
+
+
+def _meant_among(value: str, names: Sequence[str]) -> str | None:
+    """The name that is meant by ``value``, which may be one elsewhere or a slip of one."""
+    meant = value_for(value, names)
+    if meant or is_another(value):
+        return meant
+    return _begun(value, names) or near_miss(value, names, 0.7)
+
+
+def _begun(word: str, names: Sequence[str]) -> str | None:
+    """The only name that begins with ``word``, if that is no mere letter or two."""
+    found = [name for name in names if name.startswith(word.lower())]
+    return found[0] if len(found) == 1 and len(word) >= FEW else None

@@ -8,7 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sweep.data.check import check_data, check_pixels
+from sweep.data.idle import idle_by_files
 from sweep.errors import Mistake
+from sweep.spec.inactive import Rule
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import CustomTrainer, MonaiTrainer, NnunetTrainer
 from sweep.spec.wording import did_you_mean, near_miss
@@ -28,6 +30,18 @@ def check_trainer(settings: TrialSettings) -> list[Mistake]:
             return check_nnunet(settings)
         case CustomTrainer() as trainer:
             return list(_entry_mistakes(trainer.entry))
+
+
+def idle_by_look(settings: TrialSettings) -> list[Rule]:
+    """What the data and the plans leave without effect, as far as names, plans and headers tell."""
+    match settings.trainer:
+        case MonaiTrainer():
+            return list(idle_by_files(settings))
+        case NnunetTrainer():
+            from sweep.nnunet.idle import idle_by_plans
+
+            return list(idle_by_plans(settings))
+    return []
 
 
 NOT_READ = {

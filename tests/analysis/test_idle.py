@@ -65,6 +65,35 @@ def test_what_acts_on_nothing_follows_from_the_other_settings(
     assert idle(None, record) == set()
 
 
+NO_WEIGHT = {f"loss.weights.{term}": 0.0 for term in ("compactness", "boundary", "aspect")}
+NNUNET = {"trainer": {"kind": "nnunet", "dataset": 1, "epochs": 30, "configuration": "3d_fullres"}}
+RAW = {"data": {"source": "nnunet_raw", "folder": "/x"}}
+SOLIDITY = {"objective": {"metric": "solidity", "mode": "max"}}
+
+
+@pytest.mark.parametrize(
+    ("base", "key", "drawn", "is_idle"),
+    [
+        (RAW, "data.geometric_class", {}, False),
+        (RAW, "data.geometric_class", NO_WEIGHT, True),
+        (RAW | SOLIDITY, "data.geometric_class", NO_WEIGHT, False),
+        (NNUNET, "trainer.geometric_class", {}, False),
+        (NNUNET, "trainer.geometric_class", NO_WEIGHT, True),
+        (NNUNET, "trainer.geometry", {}, False),
+        (NNUNET, "trainer.geometry", NO_WEIGHT, True),
+        (NNUNET, "trainer.geometry", {"trainer.configuration": "2d"}, True),
+        (NNUNET, "trainer.geometry", {"loss.warmup_epochs": 30}, True),
+    ],
+)
+def test_settings_of_the_geometric_losses_act_on_nothing_without_them(
+    base: dict[str, Any], key: str, drawn: dict[str, Any], is_idle: bool
+) -> None:
+    values: list[Any] = ["slices", "volume"] if key == "trainer.geometry" else [1, 2]
+    spec = SweepSpec.model_validate({"name": "x", **base, "space": {key: {"choice": values}}})
+    record = TrialRecord(trial_id="t0000", number=0, parameters={key: values[1], **drawn})
+    assert (key in idle(spec, record)) is is_idle
+
+
 def test_a_warmup_of_nothing_counts_only_where_patience_does() -> None:
     without = SPEC.model_copy(
         update={"early_stopping": SPEC.early_stopping.model_copy(update={"patience": None})}

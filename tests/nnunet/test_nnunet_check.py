@@ -14,7 +14,7 @@ from sweep.errors import InputError
 from sweep.nnunet.check import check_nnunet
 from sweep.spec.load import load_sweep
 from sweep.spec.settings import ShapesData, TrialSettings
-from sweep.trainer.check import check_trainer
+from sweep.trainer.check import check_trainer, idle_by_look
 
 NAME = "Dataset502_Shapes_One"
 
@@ -193,3 +193,25 @@ def test_searched_value_that_the_dataset_does_not_allow_is_told_at_its_line(
         (4, "space.loss.main"),
         (5, "space.trainer.plans"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("configuration", "has_volumes"),
+    [("flat", False), ("flat_again", False), ("deep", True), ("none", True), ("odd", True)],
+)
+def test_how_volumes_are_looked_at_acts_on_nothing_where_the_plans_have_none(
+    tmp_path: Path, configuration: str, has_volumes: bool
+) -> None:
+    (tmp_path / NAME).mkdir()
+    configurations = {
+        "flat": {"patch_size": [32, 32]},
+        "flat_again": {"inherits_from": "flat", "batch_size": 3},
+        "deep": {"patch_size": [8, 32, 32]},
+        "odd": {"patch_size": 32},
+    }
+    plans = {"configurations": configurations}
+    (tmp_path / NAME / "nnUNetPlans.json").write_text(json.dumps(plans))
+    trainer = {"kind": "nnunet", "dataset": 502, "preprocessed": str(tmp_path)}
+    settings = TrialSettings.model_validate({"trainer": trainer | {"configuration": configuration}})
+    keys = [key for rule in idle_by_look(settings) for key in rule.keys]
+    assert keys == ([] if has_volumes else ["trainer.geometry"])

@@ -13,6 +13,10 @@ from sweep.spec.settings import TrialSettings
 from sweep.spec.tree import setting_names
 
 SPACE = "space:\n  seed: {choice: [1, 2]}\n"
+RAW = "data: {source: nnunet_raw, folder: /x}"
+NNUNET = "trainer: {kind: nnunet, dataset: 1}"
+VOLUMES = "trainer: {kind: nnunet, dataset: 1, configuration: 3d_fullres}"
+NO_GEOMETRY = "loss: {weights: {compactness: 0, boundary: 0, aspect: 0}}"
 
 
 def read(tmp_path: Path, text: str) -> tuple[list[str], list[str]]:
@@ -59,6 +63,23 @@ def test_of_the_default_configuration_only_details_have_no_effect() -> None:
          "loss: {weights: {compactness: 0, aspect: 0}}",
          "3: space.loss.sqrt_epsilon: is searched without any effect: no geometric term with a "
          "square root has a weight"),
+        (f"  data.geometric_class: {{choice: [1, 2]}}\n{RAW}\n{NO_GEOMETRY}",
+         "3: space.data.geometric_class: is searched without any effect: no geometric term has a "
+         "weight, so all trials train the same"),
+        (f"  trainer.geometric_class: {{choice: [1, 2]}}\n{NNUNET}\n{NO_GEOMETRY}",
+         "3: space.trainer.geometric_class: is searched without any effect: no geometric term has "
+         "a weight"),
+        (f"  trainer.geometry: {{choice: [slices, volume]}}\n{NNUNET}",
+         "3: space.trainer.geometry: is searched without any effect: the configuration `2d` has no "
+         "volumes"),
+        (f"  trainer.geometry: {{choice: [slices, volume]}}\n{VOLUMES}\n{NO_GEOMETRY}",
+         "3: space.trainer.geometry: is searched without any effect: no term of the shape alone "
+         "has a weight"),
+        # Kervadec's boundary loss looks at slices, whatever is asked for.
+        (f"  trainer.geometry: {{choice: [slices, volume]}}\n{VOLUMES}\n"
+         f"{NO_GEOMETRY[:-2]}, kervadec: 1}}}}",
+         "3: space.trainer.geometry: is searched without any effect: no term of the shape alone "
+         "has a weight"),
     ],
 )  # fmt: skip
 def test_what_was_asked_for_and_cannot_be_applied_is_refused(tmp_path, line, message) -> None:
@@ -78,6 +99,13 @@ def test_what_was_asked_for_and_cannot_be_applied_is_refused(tmp_path, line, mes
          "early-stopped"),
         ("trainer: {epochs: 1}\noptimizer: {poly_exponent: 2}",
          "4: optimizer.poly_exponent: 2 has no effect: a single epoch has a single learning rate"),
+        (f"{RAW[:-1]}, geometric_class: 2}}\n{NO_GEOMETRY}\nevaluation: {{metrics: [iou, hd95]}}",
+         "3: data.geometric_class: 2 has no effect: no geometric term has a weight, and no shape "
+         "is measured"),
+        (f"{NNUNET[:-1]}, geometric_class: 2}}\n{NO_GEOMETRY}",
+         "3: trainer.geometric_class: 2 has no effect: no geometric term has a weight"),
+        (f"{NNUNET[:-1]}, geometry: volume}}",
+         "3: trainer.geometry: \"volume\" has no effect: the configuration `2d` has no volumes"),
     ],
 )  # fmt: skip
 def test_what_idles_since_its_whole_part_is_off_is_told(tmp_path, line, message) -> None:
@@ -91,6 +119,29 @@ def test_a_setting_that_acts_in_some_configurations_is_left_in_peace(tmp_path: P
     searched = f"{SPACE}  loss.weights.aspect: {{uniform: [0, 1]}}\n"
     weights = "loss: {min_area: 20, weights: {compactness: 0, boundary: 0, aspect: 0}}\n"
     assert read(tmp_path, searched + weights) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        # The class decides whose shape is measured, and then what trials are compared by.
+        f"{RAW[:-1]}, geometric_class: 2}}\n{NO_GEOMETRY}",
+        f"  data.geometric_class: {{choice: [1, 2]}}\n{RAW}\n{NO_GEOMETRY}\n"
+        "objective: {metric: solidity, mode: max}",
+        f"  data.geometric_class: {{choice: [1, 2]}}\n{RAW}\n{NO_GEOMETRY[:-2]}, kervadec: 1}}}}",
+        f"  trainer.geometry: {{choice: [slices, volume]}}\n{VOLUMES}",
+        "  trainer.geometry: {choice: [slices, volume]}\n"
+        f"  trainer.configuration: {{choice: [2d, 3d_fullres]}}\n{NNUNET}",
+    ],
+)
+def test_a_geometric_setting_that_acts_is_left_in_peace(tmp_path: Path, lines: str) -> None:
+    assert read(tmp_path, f"{SPACE}{lines}\n") == ([], [])
+
+
+def test_a_setting_of_another_trainer_is_told_once(tmp_path: Path) -> None:
+    text = f"{SPACE}  trainer.geometry: {{choice: [slices, volume]}}\n{NO_GEOMETRY}\n"
+    [message] = read(tmp_path, text)[0]
+    assert "without any effect" not in message
 
 
 def test_a_default_that_is_written_down_asks_for_nothing(tmp_path: Path) -> None:

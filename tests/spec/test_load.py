@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sweep.errors import InputError
+from sweep.spec.document import MERGE_MESSAGE
 from sweep.spec.load import load_sweep, load_trial, to_yaml
 from sweep.spec.machine import Machine
 from sweep.spec.settings import BrainData, TrialSettings
@@ -177,13 +178,43 @@ space:
          "seed: the tag `!!python/object/apply:os.system` is not allowed; write a plain value"),
         ("seed: !!binary MQ==", "seed: the tag `!!binary` is not allowed; write a plain value"),
         ("seed: !!int x", 'seed: "x" cannot be read as a number'),
-        ("trainer: &t {epochs: 2, batch_size: 1}\n<<: *t", "<<: `<<` is not a setting of the top "
-         "level; it has " + TOP_LEVEL),
+        ("trainer: &t {epochs: 2, batch_size: 1}\n<<: *t", f"<<: {MERGE_MESSAGE}"),
+        ("trainer: {<<: {epochs: 2}, batch: 1}", f"trainer.<<: {MERGE_MESSAGE}"),
+        ("space: {<<: {optimizer.lr: {choice: [0.1, 0.2]}}}", f"space.<<: {MERGE_MESSAGE}"),
+        ("space: {optimizer.lr: {<<: {choice: [0.1, 0.2]}}}",
+         f"space.optimizer.lr.<<: {MERGE_MESSAGE}"),
+        ("optimizer.lr: 0.1", "optimizer.lr: `optimizer.lr` is not a setting of the top level; "
+         "write it nested: `optimizer: {lr: …}`; dotted names are for `space` and `--set`"),
+        ("trainer.epochs: 2", "trainer.epochs: `trainer.epochs` is not a setting of the top level; "
+         "write it nested: `trainer: {epochs: …}`; dotted names are for `space` and `--set`"),
+        ("loss.weights.aspect: 2", "loss.weights.aspect: `loss.weights.aspect` is not a setting of "
+         "the top level; write it nested: `loss: {weights: {aspect: …}}`; dotted names are for "
+         "`space` and `--set`"),
+        ("loss: {weights.aspect: 2}", "loss.weights.aspect: `weights.aspect` is not a setting of "
+         "`loss`; write it nested: `loss: {weights: {aspect: …}}`; dotted names are for `space` "
+         "and `--set`"),
+        ("loss.weights: {aspect: 2}", "loss.weights: `loss.weights` is not a setting of the top "
+         "level; write it nested: `loss: {weights: …}`; dotted names are for `space` and `--set`"),
+        ("trainer.max_epochs: 2", "trainer.max_epochs: `trainer.max_epochs` is not a setting of "
+         "the top level; did you mean `trainer: {epochs: …}`?"),
+        ("zzz.qqq: 2", "zzz.qqq: `zzz.qqq` is not a setting of the top level; dotted names are "
+         "for `space` and `--set`"),
+        ("data: {source: zzz.qqq, x.y: 2}", 'data.source: must be `shapes`, `brain` or '
+         '`nnunet_raw`, but is "zzz.qqq"'),
+        ("space.optimizer.lr: {choice: [0.1, 0.2]}\nspace: {seed: {choice: [1]}}",
+         "space.optimizer.lr: `space.optimizer.lr` is not a setting of the top level; write it "
+         "nested: `space: {optimizer.lr: …}`"),
+        ("scheduler.grace_period: 2\nspace: {seed: {choice: [1]}}", "scheduler.grace_period: "
+         "`scheduler.grace_period` is not a setting of the top level; write it nested: "
+         "`scheduler: {grace_period: …}`; dotted names are for `space` and `--set`"),
+        ("trainer: {kind: custom, entry: a.b:c, options.alpha: 1}", "trainer.options.alpha: "
+         "`options.alpha` is not a setting of `trainer` with kind `custom`; write it nested: "
+         "`trainer: {options: {alpha: …}}`; dotted names are for `space` and `--set`"),
         ("loss: &l {weights: *l}", "loss.weights: this alias contains itself"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_told_in_plain_words(write, text: str, message: str) -> None:
-    [line] = told(load_trial, write(text))
+    [line] = told(load_sweep if "space:" in text else load_trial, write(text))
     place, _, rest = line.partition(": ")
     assert rest == message
     assert place.startswith("x.yaml:")

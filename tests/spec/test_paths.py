@@ -9,10 +9,11 @@ from typer.testing import CliRunner
 
 from sweep.cli import app
 from sweep.data.cache import default_cache
-from sweep.errors import InputError
+from sweep.errors import InputError, Mistake
 from sweep.nnunet.folders import Folders
 from sweep.spec.load import load_sweep, load_trial
 from sweep.spec.paths import expanded, results_argument
+from sweep.spec.settings import TrialSettings
 
 SPACE = "space: {seed: {choice: [1, 2]}}\n"
 
@@ -149,3 +150,43 @@ def test_results_are_looked_for_at_home(tmp_path: Path) -> None:
     answer = CliRunner().invoke(app, ["rank", "~/results/none"])
     assert answer.exit_code == 2
     assert str(tmp_path / "home" / "results" / "none") in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "variable"),
+    [
+        ("trainer: {kind: nnunet, dataset: 1}\n", "nnUNet_raw: "),
+        ("trainer: {kind: nnunet, dataset: 1, raw: /x}\n", "nnUNet_preprocessed: "),
+        # What the file itself says is told where it says it.
+        ("trainer: {kind: nnunet, dataset: 1, raw: /x, preprocessed: $UNSET}\n",
+         "x.yaml:1: trainer.preprocessed: "),
+    ],
+)  # fmt: skip
+def test_mistake_of_the_environment_names_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, variable: str
+) -> None:
+    monkeypatch.setenv("nnUNet_raw", "$UNSET")
+    monkeypatch.setenv("nnUNet_preprocessed", "$UNSET")
+    Path("x.yaml").write_text(text + SPACE)
+    with pytest.raises(InputError) as caught:
+        load_sweep("x.yaml")
+    wrong = "the environment variable 'UNSET' is not set, in '$UNSET'"
+    assert str(caught.value.mistakes[0]) == variable + wrong
+
+
+def test_folder_of_the_environment_that_is_none_is_told_by_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path / "none"))
+    Path("x.yaml").write_text("trainer: {kind: nnunet, dataset: 1}\n" + SPACE)
+
+    def look(_: TrialSettings) -> list[Mistake]:
+        return [Mistake("is not a folder", key="trainer.raw")]
+
+    with pytest.raises(InputError) as caught:
+        load_sweep("x.yaml", check_data=look)
+    assert str(caught.value) == "nnUNet_raw: is not a folder"
+    monkeypatch.delenv("nnUNet_raw")
+    with pytest.raises(InputError) as caught:
+        load_sweep("x.yaml", check_data=look)
+    assert str(caught.value) == "x.yaml:1: trainer.raw: is not a folder"

@@ -176,7 +176,8 @@ HINT = "`loguniform`, `quniform`, `randint`, `lograndint`, `choice`, `grid`"
         ({"zipf": [1]}, f"`zipf` is not a distribution; there are `uniform`, {HINT}"),
         ({"patience": {"choice": [1]}}, "`patience` is not a distribution; the settings of a group "
          "are searched by their dotted names, such as `loss.warmup_epochs: {randint: [0, 20]}`"),
-        ([1, 2], "must be a distribution, such as `{choice: [1, 2]}`, but is [1, 2]"),
+        ([1, 2], "must be a distribution, such as `{randint: [0, 20]}`, but is [1, 2]; did you "
+         "mean `{choice: [1, 2]}`?"),
         (3, "must be a distribution, such as `{randint: [0, 20]}`, but is 3; a value that all "
          "trials have stands outside of `space`"),
         ({"value": 3}, "`value` is no distribution: what all trials have stands outside of "

@@ -68,6 +68,12 @@ def test_a_searched_setting_may_be_fixed_as_well_and_the_space_wins(tmp_path) ->
         ("network.channels: {choice: [8]}", "network.channels: must be a list, but is 8"),
         ("loss.weights.aspect: {choice: [true]}", "loss.weights.aspect: must be a number, "
          "but is true"),
+        ("optimizer.lr: {choice: [1, 1.0]}", "optimizer.lr: `choice` lists the same value twice: "
+         "`optimizer.lr` takes 1 and 1.0 alike"),
+        ("loss.weights.aspect: {choice: [0.5, 0, -0.0]}", "loss.weights.aspect: `choice` lists the "
+         "same value twice: `loss.weights.aspect` takes 0 and -0.0 alike"),
+        ("optimizer.gradient_clip: {choice: [null, 12, 12.0]}", "optimizer.gradient_clip: `choice` "
+         "lists the same value twice: `optimizer.gradient_clip` takes 12 and 12.0 alike"),
         ("loss.min_area: {grid: [1, 2]}", "loss.min_area: `grid` needs `searcher: grid`; "
          "for `tpe` use `choice`"),
     ],
@@ -251,3 +257,22 @@ space:
         "7: space.loss.weights.aspect: must be at least 0, but is -1.0",
         "8: space.seed: `unifrom` is not a distribution; did you mean `uniform`?",
     ]
+
+
+def test_folder_that_is_written_in_two_ways_is_listed_twice(tmp_path) -> None:
+    text = (
+        "data: {source: nnunet_raw, folder: /x}\n"
+        "space: {data.folder: {choice: [/x/y, /x/../x/y, /x/z]}}\n"
+    )
+    assert told(tmp_path, text) == [
+        "2: space.data.folder: `choice` lists the same value twice: `data.folder` takes "
+        '"/x/y" and "/x/../x/y" alike'
+    ]
+
+
+def test_options_of_a_custom_trainer_are_as_many_as_are_written(tmp_path) -> None:
+    text = (
+        "trainer: {kind: custom, entry: a.b:c, options: {x: 1}}\n"
+        'space: {trainer.options.x: {choice: [1, 1.0, "1", true]}}\n'
+    )
+    assert told(tmp_path, text) == []

@@ -10,7 +10,15 @@ from sweep.errors import InputError
 from sweep.spec.load import load_sweep
 from sweep.spec.schema import sweep_schema
 from sweep.spec.sweep import SweepSpec
-from sweep.spec.synonyms import ELSEWHERE, NAMES, VALUES, advice_for, name_for, value_for
+from sweep.spec.synonyms import (
+    ELSEWHERE,
+    NAMES,
+    OTHERS,
+    VALUES,
+    advice_for,
+    name_for,
+    value_for,
+)
 from sweep.spec.tree import setting_names
 
 KNOWN = [*setting_names(SweepSpec), *SweepSpec.model_fields]
@@ -32,6 +40,11 @@ def test_every_value_that_is_proposed_is_taken_by_some_setting() -> None:
     assert [value for value in VALUES if f'"{value}"' not in schema] == []
 
 
+def test_what_there_is_elsewhere_alone_is_taken_by_no_setting() -> None:
+    schema = json.dumps(sweep_schema())
+    assert [word for word in OTHERS if f'"{word}"' in schema] == []
+
+
 @pytest.mark.parametrize(
     ("word", "name"),
     [
@@ -51,9 +64,24 @@ def test_every_value_that_is_proposed_is_taken_by_some_setting() -> None:
         ("resources.gpus", "resources.gpu"),
         ("trainer.dataset_id", "trainer.dataset"),
         ("data.patch", "data.patch_size"),
+        ("maxExperimentDuration", "time_budget"),
+        ("maxTrialNumber", "trials"),
+        ("trialConcurrency", "max_concurrent"),
+        ("executions_per_trial", "confirm.seeds"),
+        ("objective.name", "objective.metric"),
+        ("scheduler.warmup_epochs", "scheduler.grace_period"),
+        ("loss.eps", "loss.sqrt_epsilon"),
+        ("eps", "loss.sqrt_epsilon"),
+        # the ε of Adam, the γ of a schedule, the norm of a network
+        ("optimizer.eps", None),
+        ("scheduler.gamma", None),
+        ("network.norm", None),
+        ("optimizer.warmup_epochs", None),
+        ("confirm.repeats", "confirm.seeds"),
+        ("confirm.repetition", None),
     ],
 )
-def test_word_from_elsewhere_has_a_name_here(word: str, name: str) -> None:
+def test_word_from_elsewhere_has_a_name_here(word: str, name: str | None) -> None:
     assert name_for(word, KNOWN) == name
 
 
@@ -77,9 +105,16 @@ def test_what_is_no_setting_has_advice() -> None:
         ("FIFO", ["asha", "none"], "none"),
         ("gpu", ["auto", "cpu", "cuda"], "cuda"),
         ("gpu", ["auto", "cpu"], None),
+        ("mean_dice", ["val_dice", "hd95"], "val_dice"),
+        ("Jaccard", ["val_dice", "iou"], "iou"),
+        ("hausdorff", ["iou", "hd95"], "hd95"),
+        ("maximize", ["max", "min"], "max"),
+        ("minimise", ["max", "min"], "min"),
     ],
 )
-def test_value_from_elsewhere_has_a_name_here(word: str, known: list[str], value: str) -> None:
+def test_value_from_elsewhere_has_a_name_here(
+    word: str, known: list[str], value: str | None
+) -> None:
     assert value_for(word, known) == value
 
 
@@ -105,3 +140,67 @@ def test_file_of_another_tool_is_answered_line_by_line(tmp_path) -> None:
     assert "did you mean `adamw`?" in told[5]
     assert "did you mean `lr`?" in told[6]
     assert "did you mean `trials`?" in told[7]
+
+
+NNUNET = "trainer: {kind: nnunet, dataset: 1"
+LEAVE = "leave it out"
+RESUME = "it is an option of the command line: --resume"
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        # Keys.
+        ("maxExperimentDuration: 1h", "did you mean `time_budget`?"),
+        ("executions_per_trial: 2", "did you mean `confirm.seeds`?"),
+        ("load_if_exists: true", RESUME),
+        ("max_failures: 3", LEAVE),
+        ("directory: out", "where results go is said on the command line: --results FOLDER"),
+        ("overwrite: true", "nothing is overwritten: give another `name`, or go on with a sweep "
+         "by --resume"),
+        ("stop: {training_iteration: 3}", "a trial ends after `trainer.epochs`, or earlier by "
+         "`early_stopping` or `scheduler`"),
+        ("tune_config: {num_samples: 3}", "`scheduler`, `time_budget`"),
+        ("run_config: {}", "`scheduler`, `time_budget`"),
+        ("hydra: {}", "and `--set` overrides any key"),
+        ("defaults: [_self_]", "and `--set` overrides any key"),
+        ("optimizer: {warmup_epochs: 3}", "the learning rate has no warm-up"),
+        ("network: {in_channels: 1}", LEAVE),
+        # Its own group's before others', a name elsewhere before what only looks alike.
+        ("objective: {name: val_dice}", "did you mean `metric`?"),
+        ("searcher: {seeds: 1}", "did you mean `seed`?"),
+        ("evaluation: {metric: [iou]}", "did you mean `metrics`?"),
+        ("data: {source: shapes, batch_size: 4}", "did you mean `trainer.batch_size`?"),
+        # Long words have much in common by chance, and `name` stands in many groups.
+        ("gradient_accumulation: 2", "`time_budget`"),
+        ("trainer: {gradient_accumulation_steps: 2}", "`amp`"),
+        ("trainer: {name: x}", "`amp`"),
+        ("optimizer: {eps: 1.0e-8}", "`gradient_clip`"),
+        # Values.
+        (f"{NNUNET}, amp: bf16}}", 'must be `auto`, `off` or `fp16`, but is "bf16"'),
+        (f"{NNUNET}, amp: float16}}", "did you mean `fp16`?"),
+        ("trainer: {amp: fp61}", "did you mean `fp16`?"),
+        ("trainer: {amp: tf32}", 'but is "tf32"'),
+        ("optimizer: {name: radam}", 'but is "radam"'),
+        ("network: {name: unetr}", 'but is "unetr"'),
+        ("searcher: gpu", 'but is "gpu"'),
+        ("objective: dice", "did you mean `val_dice`?"),
+        ("objective: mean_dice", "did you mean `val_dice`?"),
+        ("objective: jaccard", "did you mean `iou`?"),
+        ("objective: hausdorff", "did you mean `hd95`?"),
+        ("objective: {metric: hd95, mode: minimize}", "did you mean `min`?"),
+        ("objective: {metric: val_dice, mode: maximize}", "did you mean `max`?"),
+        ("objective: {hd95: min}", "write `{metric: hd95, mode: min}`"),
+        ("objective: {hausdorff: minimize}", "write `{metric: hd95, mode: min}`"),
+        ("objective: {my_score: max}", "write `{metric: my_score, mode: max}`"),
+        ("objective: {hd95: 3}", "it has `metric`, `mode`"),
+    ],
+)  # fmt: skip
+def test_hint_is_the_right_one(tmp_path, line: str, hint: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(f"{line}\nspace: {{seed: {{choice: [1, 2]}}}}\n")
+    with pytest.raises(InputError) as caught:
+        load_sweep(path)
+    [mistake] = caught.value.mistakes
+    assert mistake.message.endswith(hint)
+    assert mistake.message.count("did you mean") <= 1
