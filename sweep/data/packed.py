@@ -22,7 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 from sweep.data.samples import CaseArrays
 from sweep.data.splits import Split
 
-FORMAT = 3
+FORMAT = 4
 """Raise it whenever the same settings would no longer give the same files."""
 
 _IMAGES, _LABELS, _INDEX = "images.f32", "labels.u8", "index.json"
