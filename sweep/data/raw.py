@@ -118,7 +118,7 @@ def _open_raw(folder: Path) -> RawDataset:
     file = folder / DESCRIPTION_FILE
     description = read_description(file)
     messages = [*channel_mistakes(description), *label_mistakes(description)]
-    messages += [*count_mistakes(_count(description.get("numTraining")))]
+    messages += [*count_mistakes(whole_number(description.get("numTraining")))]
     messages += _other_mistakes(description)
     mistakes = [*repeated_keys(file), *(Mistake(message, file=str(file)) for message in messages)]
     ending, channel_names = description.get("file_ending"), description.get("channel_names")
@@ -126,7 +126,7 @@ def _open_raw(folder: Path) -> RawDataset:
         raise InputError(mistakes)  # without these two no file name can be judged
     files = RawFiles.under(folder, ending)
     files_per_image = files.per_image(len(channel_names))
-    mistakes += files.mistakes(files_per_image, _count(description.get("numTraining")))
+    mistakes += files.mistakes(files_per_image, whole_number(description.get("numTraining")))
     if mistakes:
         raise InputError(mistakes)
     return RawDataset(
@@ -186,8 +186,8 @@ def _in_order(names: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(names[key] for key in (keys if set(names) == set(keys) else names))
 
 
-def _count(announced: object) -> object:
-    """6.0 is 6."""
+def whole_number(announced: object) -> object:
+    """6 for 6.0, as JSON may write it; anything else as it is."""
     whole = isinstance(announced, float) and announced.is_integer()
     return int(announced) if whole else announced  # type: ignore[call-overload]
 
@@ -269,18 +269,24 @@ class RawFiles:
         """Whether every case has one image file, the first channel's."""
         return all(numbers == {0} for numbers in self.images.values())
 
+    @property
+    def first(self) -> Path:
+        """The first image file, of which there is one."""
+        case, numbers = min(self.images.items())
+        return self.folder / self.images_folder / f"{case}_{min(numbers):04d}{self.ending}"
+
     def per_image(self, channels: int) -> int:
         """Files that an image must have: one a channel, or one RGB(A) picture for all of them."""
         colours = self.ending.lower() in _COLOUR_ENDINGS and channels in (3, 4)
         return 1 if colours and self.single else channels
 
     def mistakes(
-        self, per_image: int, announced: object, *, spare_labels: bool = False
+        self, per_image: int | None, announced: object, *, spare_labels: bool = False
     ) -> Iterator[Mistake]:
         """What is wrong with the files.
 
         Args:
-            per_image: as many as a case must have.
+            per_image: as many as a case must have; None where nobody knows.
             announced: ``numTraining``; None to compare with nothing.
             spare_labels: whether labels without an image are allowed.
         """
@@ -307,7 +313,8 @@ class RawFiles:
         if imageless and not spare_labels:
             message = f"labels without an image; missing here: {enumerated(imageless)}"
             yield Mistake(message, file=str(images))
-        yield from self._channel_mistakes(per_image)
+        if per_image is not None:
+            yield from self._channel_mistakes(per_image)
         if type(announced) is int and announced != len(self.images):
             message = f"`numTraining` is {announced}, but {IMAGES_FOLDER} holds {len(self.images)}"
             yield Mistake(f"{message} cases", file=str(self.folder / DESCRIPTION_FILE))

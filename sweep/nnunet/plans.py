@@ -52,7 +52,7 @@ def patch_mistakes(patch: tuple[int, ...] | None, planned: Mapping[str, Any]) ->
 
     Args:
         patch: as asked for; None for the planned one.
-        planned: the configuration, from `configuration_of`.
+        planned: the configuration, from `configuration_of`; `plans_mistakes` finds none in it.
     """
     axes = len(planned.get("patch_size", ()))
     if patch is None or not axes:

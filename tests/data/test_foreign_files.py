@@ -22,7 +22,6 @@ from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from
 from PIL import Image
 
 from sweep.data.check import check_pixels
-from sweep.data.prepare import prepare
 from sweep.spec.settings import NnunetRawData
 
 RNG = np.random.default_rng(3)
@@ -447,7 +446,8 @@ def test_kind_of_file_is_read_as_nnunet_reads_it(name: str, tmp_path: Path, capf
 
     capfd.readouterr()  # of the oracle
     settings = NnunetRawData(source="nnunet_raw", folder=str(tmp_path / "raw"), folds=2)
-    mistakes, warnings = check_pixels(settings)
+    mistakes, data = check_pixels(settings)
+    warnings = [] if data is None else data.warnings
     said = "\n".join([*map(str, mistakes), *warnings])
     assert capfd.readouterr().err == ""  # nothing is printed without a file's name
     assert bool(mistakes) == (kind.verdict == REFUSED), said
@@ -458,7 +458,7 @@ def test_kind_of_file_is_read_as_nnunet_reads_it(name: str, tmp_path: Path, capf
         assert str(tmp_path / "raw") in said
         assert "the same of 3 more files" in said
         return
-    data = prepare(settings)
+    assert data is not None
     sample = next(iter(data.training))
     if kind.shape is not None:
         slices = len(data.training) // len(data.training.cases)
