@@ -54,7 +54,7 @@ def command(
             + f", judged by {one_line(spec.judged_by.words)}" * (spec.judged_by != DICE)
             + f"; not drawn but read off the curves (replay): {', '.join(spec.replayed)}"
             * bool(spec.replayed)
-            + "".join(f"; {words}" for words in read)
+            + "".join(f"; read {words}" for words in read)
         )
         if told := can_show(spec):
             typer.echo(told)

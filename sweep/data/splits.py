@@ -102,7 +102,7 @@ def unused(one: Split, cases: Sequence[str]) -> Iterator[Mistake]:
     """Cases of the dataset that its own split neither trains nor validates on."""
     left = sorted(set(cases) - {*one[0], *one[1]})
     if left:
-        are = "case is" if len(left) == 1 else "cases are"
+        are = "cases is" if len(left) == 1 else "cases are"
         yield Mistake(
             f"{len(left)} of {len(cases)} {are} on neither side of the split that {SPLITS_FILE}"
             f" gives, and never read: {enumerated(left, most=3)}",
