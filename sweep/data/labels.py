@@ -81,7 +81,7 @@ def _background_mistakes(labels: Mapping[str, Any], values: Mapping[str, int]) -
         yield f'`labels` lacks `{BACKGROUND}`, which must be 0: add "{BACKGROUND}": 0'
     elif BACKGROUND not in labels:
         yield (
-            f"`labels` lacks `{BACKGROUND}`, which must be 0, but is `{zero}`: rename `{zero}` if"
+            f"`labels` lacks `{BACKGROUND}`, which must be 0; 0 is `{zero}`: rename `{zero}` if"
             f" that is the background, else number the classes from 1 and add"
             f' "{BACKGROUND}": 0'
         )

@@ -315,7 +315,7 @@ class RawFiles:
             yield Mistake(message, file=str(images))
         if per_image is not None:
             yield from self._channel_mistakes(per_image)
-        if type(announced) is int and announced != len(self.images):
+        if type(announced) is int and 0 < announced != len(self.images):  # else told as such
             message = f"`numTraining` is {announced}, but {IMAGES_FOLDER} holds {len(self.images)}"
             yield Mistake(f"{message} cases", file=str(self.folder / DESCRIPTION_FILE))
 

@@ -45,7 +45,7 @@ def absolute(path: str) -> str:
     if uri := _URI.match(path):
         meant = path[uri.end() :] if uri["scheme"] == "file" else ""
         hint = f"; did you mean `{meant}`?" if meant.startswith("/") else ""
-        raise ValueError(f"{path!r} is a URI: must be a folder, to read from as any other{hint}")
+        raise ValueError(f"{path!r} is a URI: data must lie in a folder{hint}")
     return os.path.abspath(expanded(path))  # noqa: PTH100 (pathlib's keeps `..`)
 
 

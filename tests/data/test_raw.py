@@ -132,7 +132,7 @@ def test_description_that_is_no_object_is_told(write_grey, content):
         ({"labels": {"dot": 1}}, "`labels` lacks `background`, which must be 0: add"),
         (
             {"labels": {"lesion": 0, "dot": 1}},
-            "must be 0, but is `lesion`: rename `lesion` if that",
+            "must be 0; 0 is `lesion`: rename `lesion` if that",
         ),
         ({"labels": {"background": 1, "dot": 0}}, "must be 0, but is 1: swap it with `dot`, which"),
         ({"labels": {"background": [0], "dot": 1}}, "must be 0, not the list [0]"),

@@ -221,7 +221,7 @@ def refused_by_nnunet(folder: Path) -> bool:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"labels": {"lesion": 0, "circle": 1}}, "lacks `background`, which must be 0, but is `le"),
+        ({"labels": {"lesion": 0, "circle": 1}}, "lacks `background`, which must be 0; 0 is `le"),
         ({"labels": {"0": "background", "1": "circle"}}, "as in nnU-Net v1; turn it round"),
         ({"labels": {}}, "must name the background and at least 1 class"),
         ({"labels": {"background": 0, "circle": 1, "b": 3}}, "without a gap or repeat, not [0, 1,"),

@@ -158,8 +158,7 @@ def test_uri_is_no_folder_of_data(uri: str) -> None:
         load_sweep(Path("space.yaml"))
     hint = "; did you mean `/data/x`?" if uri.startswith("file") else ""
     assert str(caught.value) == (
-        f"space.yaml:1: data.folder: '{uri}' is a URI: must be a folder, to read from as any"
-        f" other{hint}"
+        f"space.yaml:1: data.folder: '{uri}' is a URI: data must lie in a folder{hint}"
     )
 
 
