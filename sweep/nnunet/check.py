@@ -63,6 +63,7 @@ def check_nnunet(settings: TrialSettings) -> list[Mistake]:
         *_told(lambda: _plan_mistakes(asked)),
         *_told(lambda: _dataset_mistakes(settings)),
         *_told(lambda: _fold_mistakes(asked)),
+        *_told(lambda: fold_mistakes(asked)),
     ]
     return list(dict.fromkeys(every))
 
@@ -106,7 +107,7 @@ def _plan_mistakes(asked: NnunetTrainer) -> Iterator[Mistake]:
         file = folder / f"{asked.plans}.json"
         plans = read_plans(file)
         yield from repeated_keys(file)
-        yield from planned_mistakes(asked, folder)
+        yield from _told(lambda: planned_mistakes(asked, folder))
         planned = configuration_of(plans, asked.configuration)
         if not any(plans_mistakes(plans, asked.configuration, file)):
             yield from patch_mistakes(asked.patch_size, planned)
@@ -143,7 +144,8 @@ def _dataset_mistakes(settings: TrialSettings) -> Iterator[Mistake]:
     known = {"labels": labels if isinstance(labels, dict) else {}}
     yield from unsupported(settings.loss, known, str(file))
     wrong = [*repeated_keys(file), *description_mistakes(description, file)]
-    if not any(label_mistakes(description, nnunet=True)):
+    regions = any(isinstance(value, list) and len(value) > 1 for value in known["labels"].values())
+    if not regions and not any(label_mistakes(description, nnunet=True)):
         geometric = asked.geometric_class
         yield from _raised(lambda: geometric_channel(description, geometric, str(file)))
     yield from wrong
@@ -181,7 +183,6 @@ def _fold_mistakes(asked: NnunetTrainer) -> Iterator[Mistake]:
             " says which validate",
             key="trainer.fold",
         )
-    yield from fold_mistakes(asked)
 
 
 def nnunet_doubts(settings: TrialSettings) -> list[Mistake]:

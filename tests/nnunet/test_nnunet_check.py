@@ -27,8 +27,10 @@ from sweep.data.shapes_datasets import write_shapes_dataset
 from sweep.errors import InputError
 from sweep.nnunet.check import check_nnunet, nnunet_doubts
 from sweep.nnunet.limits import geometric_channel
+from sweep.nnunet.plans import planned_as_asked
 from sweep.spec.load import load_sweep
 from sweep.spec.settings import ShapesData, TrialSettings
+from sweep.spec.trainer import NnunetTrainer
 from sweep.trainer.check import check_trainer
 
 NAME = "Dataset502_Shapes_One"
@@ -484,3 +486,22 @@ def test_searched_value_that_the_dataset_does_not_allow_is_told_at_its_line(
         (4, "space.loss.main"),
         (5, "space.trainer.plans"),
     ]
+
+
+def test_no_mistake_of_a_preprocessed_dataset_hides_another(
+    raw: Path, preprocessed: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(preprocessed / NAME, tmp_path / NAME)
+    (tmp_path / NAME / "splits_final.json").write_text("{")
+    (tmp_path / NAME / "dataset.json").write_text("[")
+    found = told(raw, tmp_path, patch_size=[30, 32], loss={"main": "dice_focal"})
+    told_of = {line.partition(": ")[0].removeprefix(f"{tmp_path / NAME}/") for line in found}
+    assert told_of == {"trainer.patch_size", "loss.main", "splits_final.json:1", "dataset.json:1"}
+
+
+def test_plans_are_looked_at_for_nnunets_own_command_too(preprocessed: Path) -> None:
+    plans = json.loads((preprocessed / NAME / "nnUNetPlans.json").read_text())
+    plans["configurations"]["2d"]["architecture"] = None
+    asked = NnunetTrainer(kind="nnunet", dataset=502, patch_size=(32, 32))
+    with pytest.raises(InputError, match=r"nnUNetPlans.json: configuration `2d`: `architecture`"):
+        planned_as_asked(plans, "2d", asked)
