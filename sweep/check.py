@@ -13,6 +13,9 @@ from sweep.console.exits import exit_codes, run_alone
 from sweep.run import Overrides, ResultsRoot, Space
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sweep.data.samples import PreparedData
     from sweep.spec.machine import Machine
     from sweep.spec.sweep import SweepSpec
 
@@ -32,11 +35,12 @@ def command(
         from sweep.errors import one_line
         from sweep.objective import DICE
         from sweep.spec.confirm import most_replicates
-        from sweep.spec.paths import argument
+        from sweep.spec.paths import argument, results_argument
         from sweep.spec.wording import counted
 
-        space = argument(space, "SPACE.yaml")
-        spec, warnings = load_checked(space, overrides or [], pixels=data)
+        space, results = argument(space, "SPACE.yaml"), results_argument(results, "--results")
+        read: list[str] = []
+        spec, warnings = load_checked(space, overrides or [], pixels=data, tell=read.append)
         warnings += about_results(spec, results)
         more = most_replicates(spec)
         confirm = f", and up to {counted(more, 'replicate')} of the leaders" if more else ""
@@ -50,6 +54,7 @@ def command(
             + f", judged by {one_line(spec.judged_by.words)}" * (spec.judged_by != DICE)
             + f"; not drawn but read off the curves (replay): {', '.join(spec.replayed)}"
             * bool(spec.replayed)
+            + "".join(f"; read {words}" for words in read)
         )
         if told := can_show(spec):
             typer.echo(told)
@@ -90,6 +95,7 @@ def load_checked(
     *,
     begins: bool = True,
     pixels: bool = False,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> tuple[SweepSpec, list[str]]:
     """The validated spec and its warnings; the data is looked at but not read.
 
@@ -99,6 +105,7 @@ def load_checked(
         machine: where the sweep is to run; None for here.
         begins: whether the earlier results are looked at, which a sweep that goes on does not need.
         pixels: read the images of our own trainer too.
+        tell: called with what was read, in words.
 
     Raises:
         InputError: with every mistake.
@@ -122,9 +129,23 @@ def load_checked(
         check_earlier=partial(check_warm_start, tell=passed_over.append) if begins else None,
         tell=idle.append,
     )
+    if look.data is not None:
+        tell(read_words(look.data))
     shadowing = codebase().shadowing
     found = [*map(str, idle), *warnings(spec, machine), *passed_over, *look.warnings]
     return spec, [shadowing, *found] if shadowing else found
+
+
+def read_words(data: PreparedData) -> str:
+    """``16 cases of 18×76×78, 1.5×1.5×4 mm; fold 0: 12 train, 4 validate``."""
+    from sweep.spec.wording import counted
+
+    sides = {"train": data.training, "validate": data.validation, "test": data.test}
+    counts = {word: len(samples.cases) for word, samples in sides.items() if samples}
+    return (
+        f"{counted(sum(counts.values()), 'case')} of {data.sizes}; fold {data.origin['fold']}: "
+        + ", ".join(f"{count} {word}" for word, count in counts.items())
+    )
 
 
 def main() -> None:

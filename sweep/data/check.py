@@ -8,9 +8,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sweep.data.bias_field import NO_SIMPLEITK, has_simpleitk
 from sweep.data.brain import NO_NILEARN, has_nilearn, held_out_slab, slabs
+from sweep.data.dealt import deal, doubts
 from sweep.data.raw import RawDataset, open_raw, open_test
 from sweep.data.splits import Split, held, hold_out, read_splits
 from sweep.errors import InputError, Mistake, gathered
@@ -23,6 +25,9 @@ from sweep.spec.settings import (
     ShapesData,
 )
 
+if TYPE_CHECKING:
+    from sweep.data.samples import PreparedData
+
 
 def check_data(settings: DataSettings) -> list[Mistake]:
     """Everything that can be told without reading pixels; empty where nothing is wrong.
@@ -32,8 +37,19 @@ def check_data(settings: DataSettings) -> list[Mistake]:
     return [*_package_mistakes(settings), *_source_mistakes(settings)]
 
 
-def check_pixels(settings: DataSettings) -> tuple[list[Mistake], list[str]]:
-    """Everything that only a look at the pixels shows: mistakes, and warnings where there are none.
+def data_doubts(settings: DataSettings) -> list[Mistake]:
+    """What names alone show that is allowed but hardly meant, of data without a mistake."""
+    if not isinstance(settings, NnunetRawData):
+        return []  # pictures that we draw ourselves
+    dataset = open_raw(settings.folder)
+    splits = read_splits(Path(settings.folder), dataset.cases)
+    test = open_test(dataset).cases if settings.test == TEST_FOLDER else ()
+    dealt = deal(settings, dataset.cases, splits, test)
+    return list(doubts(dealt, dataset.cases, splits, settings.fold))
+
+
+def check_pixels(settings: DataSettings) -> tuple[list[Mistake], PreparedData | None]:
+    """Everything that only a look at the pixels shows: mistakes, or the data where there are none.
 
     Reads and normalises the whole source as a trial does, and leaves it in the machine's cache, so
     that a sweep which follows begins at once.
@@ -44,9 +60,9 @@ def check_pixels(settings: DataSettings) -> tuple[list[Mistake], list[str]]:
     from sweep.data.prepare import prepare  # which looks at what `check_data` tells first
 
     try:
-        return [], list(prepare(settings).warnings)
+        return [], prepare(settings)
     except InputError as error:
-        return gathered(error.mistakes), []
+        return gathered(error.mistakes), None
 
 
 def geometric_label(

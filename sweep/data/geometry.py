@@ -154,11 +154,17 @@ def unlike(
     """Both as text, with as few digits as tell them apart."""
 
     def text(values: Sequence[Any] | Array, digits: int) -> str:
-        return between.join(f"{float(x):.{digits}g}" for x in values)
+        return between.join(_plain(float(x), digits) for x in values)
 
     enough = (digits for digits in range(3, 17) if text(one, digits) != text(other, digits))
     digits = next(enough, 17)
     return text(one, digits), text(other, digits)
+
+
+def _plain(number: float, digits: int) -> str:
+    """1000 and not 1e+03."""
+    text = f"{number:.{digits}g}"
+    return f"{number:.0f}" if "e+" in text and abs(number) < 1e7 else text
 
 
 def size(shape: Sequence[int]) -> str:

@@ -6,6 +6,7 @@ Axes. A PNG is ``[rows, columns]``, as nnU-Net sees it. A NIfTI has the order of
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sweep.data.geometry import Array, Geometry, size, unlike
 from sweep.errors import InputError, Mistake
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _MOST_DEFLATED = 1100  # bytes that one byte of a gzip file can stand for are at most 1032
+_MILLIMETRES = {1: 1000.0, 3: 0.001}  # NIfTI's codes of metres and of micrometres
+_DEEP_COLOURS = {2: "RGB", 4: "grey and alpha", 6: "RGBA"}  # PNG's colour types with several bands
 
 
 def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
@@ -30,39 +34,41 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
     Raises:
         InputError: it cannot be opened, or holds what no network of ours is trained on.
     """
-    if path.suffix == ".png":
-        from PIL import Image
+    return _png_header(path) if path.suffix == ".png" else _nifti_header(path)
 
-        with _decoding(path), Image.open(path) as opened:
-            return Geometry((opened.height, opened.width)), []
+
+def _png_header(path: Path) -> tuple[Geometry, list[Mistake]]:
+    from PIL import Image
+
+    with _decoding(path), Image.open(path) as opened:
+        shape, frames = (opened.height, opened.width), getattr(opened, "n_frames", 1)
+    _require_one_picture(path, frames)
+    return Geometry(shape), []
+
+
+def _nifti_header(path: Path) -> tuple[Geometry, list[Mistake]]:
     import nibabel
 
     with _decoding(path):
         opened = nibabel.load(path)
         header, shape, dtype = opened.header, tuple(opened.shape), opened.get_data_dtype()
         _require_bytes(path, prod(shape) * dtype.itemsize)
-        zooms = tuple(map(float, header.get_zooms()))
+        unit = _MILLIMETRES.get(int(header["xyzt_units"]) & 7, 1.0)
+        zooms = tuple(unit * float(x) for x in header.get_zooms())
         knows = bool(header["sform_code"] or header["qform_code"])
-        affine = np.asarray(opened.affine, dtype=np.float64) if knows else None
-        sform, qform = (header.get_sform(coded=True)[0], header.get_qform(coded=True)[0])
+        affine = _in_millimetres(opened.affine, unit) if knows else None
+        sform, qform = (
+            _in_millimetres(form(coded=True)[0], unit)
+            for form in (header.get_sform, header.get_qform)
+        )
+        written = _written_spacing(path, type(header))
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     _require_numbers(path, dtype)
-    if len(shape) not in (2, 3) or 0 in shape:
-        many = (
-            "; where the last axis holds channels, write one file a channel (CASE_0000, CASE_0001)"
-        )
-        raise InputError(
-            [
-                Mistake(
-                    f"has {len(shape)} axes ({size(shape)}); only 2D images and 3D volumes with at"
-                    f" least one pixel are read{many * (len(shape) > 3)}",
-                    file=str(path),
-                    kind="axes",
-                )
-            ]
-        )
-    doubts = list(_spacing_doubts(path, zooms[: len(shape)], sform))
+    _require_axes(path, shape)
+    zooms = zooms[: len(shape)]
+    spacing = tuple(x if np.isfinite(x) and x > 0 else 1.0 for x in zooms)
+    doubts = list(_spacing_doubts(path, written[: len(shape)], spacing, sform))
     if sform is not None and qform is not None:
         doubts += _orientation_doubts(
             path, Geometry(shape, affine=sform), Geometry(shape, affine=qform)
@@ -71,7 +77,6 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
         affine = None
         message = "has numbers in its orientation that are not finite: it is taken to have none"
         doubts.append(Mistake(message, file=str(path), kind="no orientation"))
-    spacing = tuple(x if np.isfinite(x) and x > 0 else 1.0 for x in zooms[: len(shape)])
     return Geometry(shape, spacing, affine), doubts
 
 
@@ -115,11 +120,12 @@ def _png(path: Path, chosen: Callable[[Image.Image], Image.Image]) -> Array:
 @contextmanager
 def _decoding(path: Path) -> Iterator[None]:
     """Decoders raise whatever they like on a damaged file, and print what nobody asked for."""
-    from nibabel.imageglobals import LoggingOutputSuppressor
-
+    nibabel_says = logging.getLogger("nibabel.global")  # prints header faults without a file's name
+    spoke = not nibabel_says.disabled
     try:
-        with warnings.catch_warnings(), LoggingOutputSuppressor():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            nibabel_says.disabled = True
             yield
     except Exception as error:
         raise InputError(
@@ -131,6 +137,40 @@ def _decoding(path: Path) -> Iterator[None]:
                 )
             ]
         ) from error
+    finally:
+        nibabel_says.disabled = not spoke
+
+
+def _in_millimetres(affine: Array | None, unit: float) -> NDArray[np.float64] | None:
+    """``affine`` of a file whose unit of length has so many millimetres, as ITK scales it."""
+    return None if affine is None else np.diag([unit] * 3 + [1.0]) @ affine
+
+
+def _written_spacing(path: Path, kind: type[Any]) -> tuple[float, ...]:
+    """``pixdim`` as it stands in the file: nibabel repairs the one that it hands out."""
+    from nibabel.openers import ImageOpener
+
+    with ImageOpener(path) as opened:
+        header = kind.from_fileobj(opened, check=False)
+    return tuple(map(float, header["pixdim"][1:8]))
+
+
+def _require_one_picture(path: Path, frames: int) -> None:
+    """Refuses what a PNG may hold and no reader of one picture sees."""
+    if frames > 1:
+        message = (
+            f"holds {frames} pictures (an animation, pages): only the first would be read;"
+            " write one file a case"
+        )
+        raise InputError([Mistake(message, file=str(path), kind="frames")])
+    with path.open("rb") as opened:
+        head = opened.read(26)  # signature, then IHDR, which is always the first chunk
+    if head[12:16] == b"IHDR" and head[24] == 16 and head[25] in _DEEP_COLOURS:
+        message = (
+            f"holds {_DEEP_COLOURS[head[25]]} of 16 bits, of which decoders of PNG keep 8: write"
+            " each colour as a grey image of its own, CASE_0000 and so on, which keeps all 16"
+        )
+        raise InputError([Mistake(message, file=str(path), kind="16-bit colours")])
 
 
 def _require_bytes(path: Path, announced: int) -> None:
@@ -138,6 +178,20 @@ def _require_bytes(path: Path, announced: int) -> None:
     most = path.stat().st_size * (_MOST_DEFLATED if path.suffix == ".gz" else 1)
     if announced > most:
         raise ValueError(f"its header announces {announced} bytes of pixels, more than it holds")
+
+
+def _require_axes(path: Path, shape: tuple[int, ...]) -> None:
+    if len(shape) in (2, 3) and all(side > 0 for side in shape):  # a damaged header has any number
+        return
+    message = (
+        f"has {len(shape)} axes ({size(shape)}); only 2D images and 3D volumes with at least one"
+        " pixel are read"
+    )
+    if len(shape) > 3:
+        message += (
+            "; where the last axis holds channels, write one file a channel (CASE_0000, CASE_0001)"
+        )
+    raise InputError([Mistake(message, file=str(path), kind="axes")])
 
 
 def _require_numbers(path: Path, dtype: np.dtype[Any]) -> None:
@@ -154,10 +208,13 @@ def _require_numbers(path: Path, dtype: np.dtype[Any]) -> None:
     raise InputError([Mistake(message, file=str(path), kind="numbers")])
 
 
-def _spacing_doubts(path: Path, zooms: tuple[float, ...], sform: Array | None) -> Iterator[Mistake]:
-    if not all(np.isfinite(x) and x > 0 for x in zooms):
+def _spacing_doubts(
+    path: Path, written: tuple[float, ...], zooms: tuple[float, ...], sform: Array | None
+) -> Iterator[Mistake]:
+    if not all(np.isfinite(x) and x > 0 for x in written):
         yield Mistake(
-            f"has the spacing {_size_of(zooms)}: what is no positive number is taken as 1 mm",
+            f"has the spacing {_size_of(written)} in its `pixdim`: what is no positive number is"
+            f" mended to {_size_of(zooms)} mm, as nnU-Net does",
             file=str(path),
             kind="no spacing",
         )

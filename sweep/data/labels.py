@@ -5,7 +5,8 @@ Source: nnU-Net 2.8.1, ``utilities/label_handling/label_handling.py`` and ``imag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 MAX_LABELS = 256
 """Labels are kept as 8-bit integers."""
 
+BACKGROUND = "background"
 _EXAMPLE = '{"background": 0, "circle": 1}'
 _IGNORE = "ignore"
 
@@ -24,41 +26,96 @@ def named_labels(description: Mapping[str, Any]) -> dict[str, int]:
     As nnU-Net does, takes an integer as text or alone in a list, an ``ignore`` of null, and a
     ``regions_class_order`` that orders nothing.
 
-    Raises:
-        ValueError: what is wrong with them.
+    Args:
+        description: of which `label_mistakes` finds nothing, with or without ``nnunet``.
+    """
+    labels = description["labels"].items()
+    found = {name: _integer(value) for name, value in labels if name != _IGNORE}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def label_mistakes(description: Mapping[str, Any], *, nnunet: bool = False) -> Iterator[str]:
+    """What is wrong with the labels of ``dataset.json``.
+
+    Args:
+        nnunet: tell what nnU-Net refuses; else what our own trainer refuses, which is also regions,
+            an ignore label, and more than `MAX_LABELS` labels. With it, regions are passed over:
+            the losses refuse them, whatever their numbers.
     """
     labels = description.get("labels")
     if labels is None:
-        raise ValueError(f"`labels` is missing, such as {_EXAMPLE}")
+        yield f"`labels` is missing, such as {_EXAMPLE}"
+        return
     if not isinstance(labels, dict):
-        raise ValueError(f"`labels` must be an object such as {_EXAMPLE}, not {labels!r}")
+        yield f"`labels` must be an object such as {_EXAMPLE}, not {labels!r}"
+        return
+    if labels and all(_integer(k) is not None and isinstance(v, str) for k, v in labels.items()):
+        yield f"`labels` maps integer to name, as in nnU-Net v1; turn it round: {_EXAMPLE}"
+        return
     regions = [name for name, value in labels.items() if isinstance(value, list) and len(value) > 1]
-    if regions:
-        raise ValueError(
+    if regions and not nnunet:
+        yield (
             f"region-based labels are not supported yet ({', '.join(map(str, regions))}); name one"
             f" integer a class, such as {_EXAMPLE}"
         )
-    if labels.get(_IGNORE) is not None:
-        raise ValueError(
-            "the label `ignore` is not supported yet; give those pixels a class of their own"
+    named = {name: v for name, v in labels.items() if name != _IGNORE and name not in regions}
+    wrong = [value for value in named.values() if _integer(value) is None]
+    if wrong:
+        yield f"`labels` must map each name to an integer, not to {[*labels.values()]}"
+    values = {name: whole for name, v in named.items() if (whole := _integer(v)) is not None}
+    yield from _background_mistakes(labels, values)
+    if not wrong and not regions:
+        yield from _number_mistakes(values, math.inf if nnunet else MAX_LABELS)
+        yield from _ignore_mistakes(labels.get(_IGNORE), values, nnunet=nnunet)
+
+
+def _background_mistakes(labels: Mapping[str, Any], values: Mapping[str, int]) -> Iterator[str]:
+    """nnU-Net knows the background by its name, which must stand for 0 and no list."""
+    if not labels:
+        return  # there is nothing at all, as is told elsewhere
+    zero = next((name for name, value in values.items() if value == 0), None)
+    own = labels.get(BACKGROUND)
+    if isinstance(own, list):
+        yield f"`{BACKGROUND}` of `labels` must be 0, not the list {own}"
+    elif BACKGROUND not in labels and zero is None:
+        yield f'`labels` lacks `{BACKGROUND}`, which must be 0: add "{BACKGROUND}": 0'
+    elif BACKGROUND not in labels:
+        yield (
+            f"`labels` lacks `{BACKGROUND}`, which must be 0; 0 is `{zero}`: rename `{zero}` if"
+            f" that is the background, else number the classes from 1 and add"
+            f' "{BACKGROUND}": 0'
         )
-    named = {name: _integer(value) for name, value in labels.items() if name != _IGNORE}
-    values = [value for value in named.values() if value is not None]
-    if len(values) < len(named):
-        if all(isinstance(value, str) for value in labels.values()):
-            raise ValueError(
-                f"`labels` maps integer to name, as in nnU-Net v1; turn it round: {_EXAMPLE}"
-            )
-        raise ValueError(f"`labels` must map each name to an integer, not to {[*labels.values()]}")
-    if sorted(values) != list(range(len(values))):
-        raise ValueError(
-            f"`labels` must be numbered 0, 1, 2, … without a gap or repeat, not {sorted(values)}"
+    elif values.get(BACKGROUND, 0) != 0:
+        swap = f": swap it with `{zero}`, which is 0, if the pixels are numbered so" if zero else ""
+        yield f"`{BACKGROUND}` of `labels` must be 0, but is {values[BACKGROUND]}{swap}"
+
+
+def _number_mistakes(values: Mapping[str, int], most: float) -> Iterator[str]:
+    # A background that is not there has been told.
+    numbers = sorted(
+        [*values.values(), *[0] * (BACKGROUND not in values and 0 not in values.values())]
+    )
+    if numbers != list(range(len(numbers))) and values:
+        yield (
+            "`labels` must be numbered 0, 1, 2, … without a gap or repeat, not"
+            f" {sorted(values.values())}"
         )
-    if not 2 <= len(values) <= MAX_LABELS:
-        raise ValueError(
-            f"`labels` must name the background and 1 to {MAX_LABELS - 1} classes: {_EXAMPLE}"
+    if not 2 <= len(numbers) <= most:
+        limit = "at least 1 class" if most == math.inf else f"1 to {MAX_LABELS - 1} classes"
+        yield f"`labels` must name the background and {limit}: {_EXAMPLE}"
+
+
+def _ignore_mistakes(ignore: Any, values: Mapping[str, int], *, nnunet: bool) -> Iterator[str]:
+    if ignore is None:
+        return
+    if not nnunet:
+        yield "the label `ignore` is not supported yet; give those pixels a class of their own"
+        return
+    highest = max(values.values(), default=0) + 1
+    if type(ignore) is not int or ignore != highest:
+        yield (
+            f"the label `ignore` must be {highest}, the highest one and no list, but is {ignore!r}"
         )
-    return dict(zip(named, values, strict=True))
 
 
 def _integer(value: Any) -> int | None:

@@ -22,7 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 from sweep.data.samples import CaseArrays
 from sweep.data.splits import Split
 
-FORMAT = 3
+FORMAT = 4
 """Raise it whenever the same settings would no longer give the same files."""
 
 _IMAGES, _LABELS, _INDEX = "images.f32", "labels.u8", "index.json"
@@ -40,6 +40,7 @@ class Packed:
         settings: what the folder was built with, as it was recorded then.
         test: cases that the dataset itself keeps for testing; they are in no split.
         warnings: what was found while the cases were read that is allowed but hardly meant.
+        sizes: of the images, in words.
     """
 
     channels: tuple[str, ...]
@@ -49,6 +50,7 @@ class Packed:
     settings: Mapping[str, Any]
     test: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    sizes: str = ""
 
 
 def write_packed(
@@ -61,6 +63,7 @@ def write_packed(
     settings: Mapping[str, Any],
     test: Sequence[str] = (),
     warnings: Callable[[], Sequence[str]] = tuple,
+    sizes: str = "",
 ) -> None:
     """Pack cases ``(name, image [S, C, H, W], label [S, H, W])`` into ``folder``.
 
@@ -82,6 +85,7 @@ def write_packed(
         "settings": dict(settings),
         "test": list(test),
         "warnings": list(warnings()),
+        "sizes": sizes,
         "cases": entries,
     }
     (folder / _INDEX).write_text(json.dumps(index), encoding="utf-8")
@@ -119,6 +123,7 @@ def open_packed(folder: Path) -> Packed | None:
             settings=dict(index["settings"]),
             test=tuple(index.get("test", ())),
             warnings=tuple(map(str, index["warnings"])),
+            sizes=str(index.get("sizes", "")),
         )
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None

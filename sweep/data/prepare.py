@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from sweep.data.bias_field import correct_bias_field, simpleitk_version
 from sweep.data.brain import write_brain
 from sweep.data.cache import cached, default_cache
 from sweep.data.check import check_data, geometric_label
+from sweep.data.classes import class_doubts
+from sweep.data.dealt import deal, is_share
 from sweep.data.fingerprint import fingerprint
 from sweep.data.normalize import normalize
-from sweep.data.packed import FORMAT, Packed, open_packed, write_packed
+from sweep.data.packed import FORMAT, open_packed, write_packed
 from sweep.data.pixels import gathering, load_case
 from sweep.data.raw import (
     RawDataset,
@@ -32,7 +34,7 @@ from sweep.data.raw import (
 )
 from sweep.data.samples import CaseArrays, PreparedData, Samples
 from sweep.data.shapes import write_shapes
-from sweep.data.splits import hold_out, read_splits, split
+from sweep.data.splits import read_splits
 from sweep.data.survey import SliceAxis, Survey, survey
 from sweep.errors import InputError, Mistake, gathered
 from sweep.spec.moved import changed_parts
@@ -58,52 +60,51 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
     if mistakes := check_data(settings):
         raise InputError(mistakes)
     cache = cache or default_cache()
+    foreign = isinstance(settings, NnunetRawData)
     held = _held(settings, cache)
     entry = cache / f"{settings.source}-{_digest(settings, held)}"
     packed = cached(entry, open_packed, lambda folder: _build(settings, folder))
-    share = settings.test if _is_share(settings) and isinstance(settings.test, float) else 0.0
-    rest, test = hold_out([name for name in packed.cases if name not in packed.test], share)
-    if packed.splits is None:
-        folds = settings.folds
-        training, validation = split(rest, folds, settings.fold)
-    else:
-        folds = len(packed.splits)
-        training, validation = (
-            tuple(name for name in side if name not in test)
-            for side in packed.splits[settings.fold]
-        )
-    test = packed.test or test
+    folded = [name for name in packed.cases if name not in packed.test]
+    dealt = deal(settings, folded, packed.splits, packed.test)
+    sides = {
+        side: [packed.cases[name] for name in names] for side, names in dealt._asdict().items()
+    }
+    _require_foreground(sides, packed.classes)
     labels = {name: value for value, name in enumerate(packed.classes)}
     wanted = settings.geometric_class if isinstance(settings, NnunetRawData) else None
     return PreparedData(
         channels=packed.channels,
         classes=packed.classes,
         geometric_class=geometric_label(labels, wanted),
-        training=_samples(packed, training, "training"),
-        validation=_samples(packed, validation, "validation"),
-        test=_samples(packed, test, "test") if test else Samples(()),
+        training=Samples(sides["training"]),
+        validation=Samples(sides["validation"]),
+        test=Samples(sides["test"]),
         origin={
             **packed.settings,
             **_where(settings, held),
-            "folds": folds,
+            "folds": settings.folds if packed.splits is None else len(packed.splits),
             "dealt": packed.splits is None,
             "fold": settings.fold,
             "test": settings.test,
             "geometric_class": wanted,
         },
-        warnings=packed.warnings,
+        warnings=(*packed.warnings, *(class_doubts(sides, packed.classes) if foreign else ())),
+        sizes=packed.sizes,
     )
 
 
-def _samples(packed: Packed, names: tuple[str, ...], side: str) -> Samples:
-    cases: list[CaseArrays] = [packed.cases[name] for name in names]
-    if not any(case.foreground for case in cases):
-        raise InputError.single(
-            f"none of the {len(cases)} {side} cases has a pixel of "
-            f"{' or '.join(packed.classes[1:])}; choose another fold or look at the labels",
+def _require_foreground(sides: Mapping[str, Sequence[CaseArrays]], classes: Sequence[str]) -> None:
+    mistakes = [
+        Mistake(
+            f"none of the {len(cases)} {side} cases has a pixel of {' or '.join(classes[1:])};"
+            " choose another fold or look at the labels",
             key="data.fold",
         )
-    return Samples(cases)
+        for side, cases in sides.items()
+        if not any(case.foreground for case in cases) and (cases or side != "test")
+    ]
+    if mistakes:
+        raise InputError(mistakes)
 
 
 def _build(settings: DataSettings, folder: Path) -> None:
@@ -118,7 +119,7 @@ def _build(settings: DataSettings, folder: Path) -> None:
         case NnunetRawData():
             raw, slice_axis = Path(settings.folder), settings.slice_axis
     dataset = open_raw(raw)
-    held_out = [open_test(dataset)] if settings.test and not _is_share(settings) else []
+    held_out = [open_test(dataset)] if settings.test and not is_share(settings) else []
     found = survey([dataset, *held_out], slice_axis)
     doubts: list[Mistake] = []
     # Of pictures that we draw ourselves there is nothing to doubt.
@@ -131,6 +132,7 @@ def _build(settings: DataSettings, folder: Path) -> None:
         classes=dataset.classes,
         splits=read_splits(raw, dataset.cases),
         settings=_content(settings) | ({"slice_axis": found.slice_axis} if foreign else {}),
+        sizes=found.sizes,
         warnings=lambda: [*found.warnings, *map(str, gathered(doubts))] if foreign else [],
     )
 
@@ -194,14 +196,9 @@ def _constant_channels(
             )
 
 
-def _is_share(settings: DataSettings) -> bool:
-    """Whether the test is some of the cases that are there anyway, as the folds are."""
-    return settings.test != TEST_FOLDER and not isinstance(settings, BrainData)
-
-
 def _content(settings: DataSettings) -> dict[str, Any]:
     """The settings that the packed pixels depend on, beside what a dataset holds."""
-    chosen = {"test"} if _is_share(settings) or not settings.test else set()
+    chosen = {"test"} if is_share(settings) or not settings.test else set()
     return settings.model_dump(mode="json", exclude=NOT_CONTENT | chosen)
 
 

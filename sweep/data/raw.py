@@ -13,14 +13,14 @@ Source: nnU-Net 2.8.1, ``documentation/dataset_format.md``.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sweep.data.labels import named_labels
+from sweep.data.json_file import read_json, repeated_keys
+from sweep.data.labels import label_mistakes, named_labels
 from sweep.data.splits import enumerated
 from sweep.errors import InputError, Mistake
 from sweep.spec.settings import TEST_FOLDER
@@ -31,6 +31,8 @@ LABELS_FOLDER = "labelsTr"
 TEST_LABELS_FOLDER = "labelsTs"
 FILE_ENDINGS = (".png", ".nii", ".nii.gz")
 NNUNET_ENDINGS = (".bmp", ".tif", ".tiff", ".nrrd", ".mha", ".gipl", *FILE_ENDINGS)
+_COLOUR_ENDINGS = (".png", ".bmp", ".tif")
+"""Of files that may hold all channels, the colours, as nnU-Net's reader of pictures takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def open_test(dataset: RawDataset) -> RawDataset:
         InputError: a folder, a label or a channel is missing, or a case is one to train on too.
     """
     folders = TEST_FOLDER, TEST_LABELS_FOLDER
-    files = _Files.under(dataset.folder, dataset.file_ending, *folders)
+    files = RawFiles.under(dataset.folder, dataset.file_ending, *folders)
     mistakes = list(files.mistakes(dataset.files_per_image, None))
     if both := sorted(set(dataset.cases) & set(files.images)):
         message = f"has cases that {dataset.images_folder} has too: {enumerated(both)}"
@@ -110,20 +112,21 @@ def _open_raw(folder: Path) -> RawDataset:
     if not folder.is_dir():
         raise InputError.single(
             f"{folder} is not a folder; it must hold {DESCRIPTION_FILE}, {IMAGES_FOLDER} and "
-            f"{LABELS_FOLDER}",
+            f"{LABELS_FOLDER}{_dataset_near(folder)}",
             key="data.folder",
         )
     file = folder / DESCRIPTION_FILE
-    description = _read_description(file)
-    messages = [*_channel_mistakes(description), *_label_mistakes(description)]
+    description = read_description(file)
+    messages = [*channel_mistakes(description), *label_mistakes(description)]
+    messages += [*count_mistakes(whole_number(description.get("numTraining")))]
     messages += _other_mistakes(description)
-    mistakes = [Mistake(message, file=str(file)) for message in messages]
+    mistakes = [*repeated_keys(file), *(Mistake(message, file=str(file)) for message in messages)]
     ending, channel_names = description.get("file_ending"), description.get("channel_names")
     if ending not in FILE_ENDINGS or not isinstance(channel_names, dict) or not channel_names:
         raise InputError(mistakes)  # without these two no file name can be judged
-    files = _Files.under(folder, ending)
+    files = RawFiles.under(folder, ending)
     files_per_image = files.per_image(len(channel_names))
-    mistakes += files.mistakes(files_per_image, _count(description.get("numTraining")))
+    mistakes += files.mistakes(files_per_image, whole_number(description.get("numTraining")))
     if mistakes:
         raise InputError(mistakes)
     return RawDataset(
@@ -137,23 +140,36 @@ def _open_raw(folder: Path) -> RawDataset:
     )
 
 
-def _read_description(file: Path) -> dict[str, Any]:
-    try:
-        description = json.loads(file.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        message, line = "is missing; nnU-Net's raw layout describes a dataset there", None
-    except json.JSONDecodeError as error:
-        message, line = f"is not valid JSON: {error.msg} (column {error.colno})", error.lineno
-    except (OSError, ValueError, RecursionError) as error:
-        message, line = f"cannot be read as JSON in UTF-8: {error}", None
-    else:
-        if isinstance(description, dict):
-            return description
-        message, line = f"must hold a JSON object, not a {type(description).__name__}", None
-    raise InputError.single(message, file=str(file), line=line)
+def read_description(file: Path) -> dict[str, Any]:
+    """What a ``dataset.json`` holds.
+
+    Raises:
+        InputError: it is not there, or is no JSON object.
+    """
+    near = _dataset_near(file.parent)
+    absent = f"is missing; nnU-Net's raw layout describes a dataset there{near}"
+    description = read_json(file, absent)
+    if isinstance(description, dict):
+        return description
+    message = f"must hold a JSON object, not a {type(description).__name__}"
+    raise InputError.single(message, file=str(file))
 
 
-def _channel_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
+def _dataset_near(folder: Path) -> str:
+    """Says which folder below or above is a dataset, where this one is none."""
+    above = [path for path in (folder.parent, folder.parent.parent) if _is_dataset(path)]
+    below = sorted(filter(_is_dataset, folder.iterdir())) if folder.is_dir() else []
+    if len(below) > 1:
+        return f"; it holds several datasets, name one: {enumerated([p.name for p in below])}"
+    return f"; did you mean {(below or above)[0]}?" if below or above else ""
+
+
+def _is_dataset(folder: Path) -> bool:
+    return (folder / DESCRIPTION_FILE).is_file()
+
+
+def channel_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with ``channel_names`` of ``dataset.json``."""
     names = description.get("channel_names")
     if names is None:
         hint = "; `modality` is its name in nnU-Net v1" if "modality" in description else ""
@@ -170,41 +186,50 @@ def _in_order(names: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(names[key] for key in (keys if set(names) == set(keys) else names))
 
 
-def _label_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
-    try:
-        named_labels(description)
-    except ValueError as error:
-        yield str(error)
-
-
-def _count(announced: object) -> object:
-    """6.0 is 6."""
+def whole_number(announced: object) -> object:
+    """6 for 6.0, as JSON may write it; anything else as it is."""
     whole = isinstance(announced, float) and announced.is_integer()
     return int(announced) if whole else announced  # type: ignore[call-overload]
 
 
-def _other_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
-    count = _count(description.get("numTraining"))
+def count_mistakes(count: object) -> Iterator[str]:
+    """What is wrong with ``numTraining`` of ``dataset.json``."""
     if type(count) is not int or count < 1:
         found = "is missing" if count is None else f"is {count!r}"
         yield f"`numTraining` {found}; it must be the number of training cases"
-    ending = description.get("file_ending")
-    if ending not in FILE_ENDINGS:
-        found = "is missing" if ending is None else f"is {ending!r}"
-        told = f"`file_ending` {found}; it must be one of {', '.join(FILE_ENDINGS)}"
-        if isinstance(ending, str) and ending.lower() in NNUNET_ENDINGS:
-            told += (
-                "; nnU-Net reads it, but our own trainer does not: convert the files, or train with"
-                " `trainer: {kind: nnunet}`"
-            )
-        yield told
+
+
+def ending_mistakes(ending: object, endings: Sequence[str]) -> Iterator[str]:
+    """What is wrong with ``file_ending`` of ``dataset.json``, which must be one of ``endings``."""
+    if ending in endings:
+        return
+    found = "is missing" if ending is None else f"is {ending!r}"
+    meant = f".{ending.strip().lstrip('.').lower()}" if isinstance(ending, str) else ""
+    told = f"`file_ending` {found}; it must be one of {', '.join(endings)}"
+    if isinstance(ending, str) and ending.lower() in NNUNET_ENDINGS:
+        told += (
+            "; nnU-Net reads it, but our own trainer does not: convert the files, or train with"
+            " `trainer: {kind: nnunet}`"
+        )
+    elif meant in endings:
+        told += f"; did you mean `{meant}`?"
+    yield told
+
+
+def _other_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
+    yield from ending_mistakes(description.get("file_ending"), FILE_ENDINGS)
     if "dataset" in description:
         yield f"lists its files under `dataset`, which is not read; put them into {IMAGES_FOLDER}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Files:
-    """What lies in the two folders: case → its channel numbers, and cases with a label."""
+class RawFiles:
+    """What lies in the two folders: case → its channel numbers, and cases with a label.
+
+    Args:
+        unnumbered: names of images without a channel number.
+        dead: links that lead nowhere; they count as the files that they should be.
+    """
 
     folder: Path
     images_folder: str
@@ -213,6 +238,7 @@ class _Files:
     images: Mapping[str, set[int]]
     labels: Collection[str]
     unnumbered: list[str]
+    dead: list[Path]
 
     @classmethod
     def under(
@@ -221,29 +247,56 @@ class _Files:
         ending: str,
         images_folder: str = IMAGES_FOLDER,
         labels_folder: str = LABELS_FOLDER,
-    ) -> _Files:
+    ) -> RawFiles:
         images: dict[str, set[int]] = {}
         unnumbered = []
-        for stem in _stems(folder / images_folder, ending):
+        files = _visible(folder / images_folder, ending)
+        targets = _visible(folder / labels_folder, ending)
+        for stem in (path.name.removesuffix(ending) for path in files):
             if match := re.fullmatch(r"(.+)_(\d{4})", stem, re.DOTALL):
                 images.setdefault(match[1], set()).add(int(match[2]))
             else:
                 unnumbered.append(stem + ending)
-        labels = set(_stems(folder / labels_folder, ending))
-        return cls(folder, images_folder, labels_folder, ending, images, labels, sorted(unnumbered))
+        return cls(
+            folder, images_folder, labels_folder, ending, images,
+            labels={path.name.removesuffix(ending) for path in targets},
+            unnumbered=sorted(unnumbered),
+            dead=sorted(path for path in (*files, *targets) if not path.exists()),
+        )  # fmt: skip
+
+    @property
+    def single(self) -> bool:
+        """Whether every case has one image file, the first channel's."""
+        return all(numbers == {0} for numbers in self.images.values())
+
+    @property
+    def first(self) -> Path:
+        """The first image file, of which there is one."""
+        case, numbers = min(self.images.items())
+        return self.folder / self.images_folder / f"{case}_{min(numbers):04d}{self.ending}"
 
     def per_image(self, channels: int) -> int:
-        """Files that an image must have: one a channel, or one RGB(A) PNG for all of them."""
-        single = all(numbers == {0} for numbers in self.images.values())
-        return 1 if self.ending == ".png" and channels in (3, 4) and single else channels
+        """Files that an image must have: one a channel, or one RGB(A) picture for all of them."""
+        colours = self.ending.lower() in _COLOUR_ENDINGS and channels in (3, 4)
+        return 1 if colours and self.single else channels
 
-    def mistakes(self, per_image: int, announced: object) -> Iterator[Mistake]:
+    def mistakes(
+        self, per_image: int | None, announced: object, *, spare_labels: bool = False
+    ) -> Iterator[Mistake]:
+        """What is wrong with the files.
+
+        Args:
+            per_image: as many as a case must have; None where nobody knows.
+            announced: ``numTraining``; None to compare with nothing.
+            spare_labels: whether labels without an image are allowed.
+        """
         images, labels = self.folder / self.images_folder, self.folder / self.labels_folder
         absent = [folder for folder in (images, labels) if not folder.is_dir()]
         for folder in absent:
             yield Mistake("is missing; nnU-Net's raw layout needs this folder", file=str(folder))
         if absent:
             return
+        yield from self._dead_links()
         if self.unnumbered:
             what = f"files without a channel number: {enumerated(self.unnumbered)}"
             yield Mistake(f"{what}; the first channel is CASE_0000{self.ending}", file=str(images))
@@ -257,13 +310,19 @@ class _Files:
             instead = "" if self.labels else _instead(labels, self.ending)
             yield Mistake(message + instead, file=str(labels))
         imageless = [f"{c}_0000{self.ending}" for c in sorted(set(self.labels) - set(self.images))]
-        if imageless:
+        if imageless and not spare_labels:
             message = f"labels without an image; missing here: {enumerated(imageless)}"
             yield Mistake(message, file=str(images))
-        yield from self._channel_mistakes(per_image)
-        if type(announced) is int and announced != len(self.images):
+        if per_image is not None:
+            yield from self._channel_mistakes(per_image)
+        if type(announced) is int and 0 < announced != len(self.images):  # else told as such
             message = f"`numTraining` is {announced}, but {IMAGES_FOLDER} holds {len(self.images)}"
             yield Mistake(f"{message} cases", file=str(self.folder / DESCRIPTION_FILE))
+
+    def _dead_links(self) -> Iterator[Mistake]:
+        for path in self.dead:
+            message = f"is a link that leads nowhere: to {path.readlink()}"
+            yield Mistake(message, file=str(path), kind="dead link")
 
     def _channel_mistakes(self, per_image: int) -> Iterator[Mistake]:
         folder, wanted = self.folder / self.images_folder, set(range(per_image))
@@ -287,9 +346,14 @@ def _instead(folder: Path, ending: str) -> str:
     return f"; what lies there ends otherwise, such as {other}" if other else ""
 
 
-def _stems(folder: Path, ending: str) -> Iterator[str]:
-    """Names of the visible files of ``folder`` that end in ``ending``, without it."""
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if path.name.endswith(ending) and not path.name.startswith(".") and path.is_file():
-                yield path.name.removesuffix(ending)
+def _visible(folder: Path, ending: str) -> list[Path]:
+    """The visible files of ``folder`` that end in ``ending``, links that lead nowhere too."""
+    if not folder.is_dir():
+        return []
+    named = (path for path in folder.iterdir() if path.name.endswith(ending))
+    return [
+        path
+        for path in named
+        if not path.name.startswith(".")
+        and (path.is_file() or (path.is_symlink() and not path.exists()))
+    ]

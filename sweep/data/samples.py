@@ -56,6 +56,11 @@ class Samples(Sequence[Sample]):
         """Identifiers, in order."""
         return tuple(case.name for case in self._cases)
 
+    @property
+    def case_arrays(self) -> tuple[CaseArrays, ...]:
+        """The whole cases, in order."""
+        return self._cases
+
     def __len__(self) -> int:
         return len(self._places)
 
@@ -93,6 +98,7 @@ class PreparedData:
         origin: the settings of ``data`` that made these samples, as the packed files themselves
             and the split tell them; empty for samples that were made by hand.
         warnings: what was found while the source was read that is allowed but hardly meant.
+        sizes: pixels and spacing of the source's images, in words.
     """
 
     channels: tuple[str, ...]
@@ -103,3 +109,4 @@ class PreparedData:
     test: Samples = field(default_factory=lambda: Samples(()))
     origin: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    sizes: str = ""

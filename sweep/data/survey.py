@@ -36,12 +36,14 @@ class Survey:
         slice_axis: along which volumes are cut.
         mistakes: what no case may have.
         warnings: one sentence for each thing that is allowed but hardly meant.
+        sizes: pixels and spacing of the images in words: ``18×76×78, 1.5×1.5×4 mm``.
     """
 
     grids: Mapping[str, CaseGrid]
     slice_axis: int
     mistakes: Sequence[Mistake] = ()
     warnings: Sequence[str] = ()
+    sizes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def survey(parts: Sequence[RawDataset], slice_axis: SliceAxis) -> Survey:
         *_about_spacing(cases),
         *_about_thin_slices(cases, axis),
     ]
-    return Survey(grids, axis, mistakes, warnings)
+    return Survey(grids, axis, mistakes, warnings, _sizes(cases))
 
 
 def _as_arrays(grids: Mapping[str, CaseGrid]) -> _Cases:
@@ -172,7 +174,6 @@ def _about_spacing(cases: _Cases) -> Iterator[str]:
     if not told.any():
         return
     differs = np.zeros(len(cases.names), dtype=bool)
-    ranges = []
     for axis in range(3):
         own = cases.spacings[told[:, axis], axis]
         if not own.size:
@@ -180,15 +181,36 @@ def _about_spacing(cases: _Cases) -> Iterator[str]:
         usual = float(np.median(own))
         far = np.abs(cases.spacings[:, axis] - usual) > _SAME * usual  # False for NaN
         differs |= far
-        low, high = own.min(), own.max()
-        ranges.append(f"{low:.3g} to {high:.3g}" if high > low * (1 + _SAME) else f"{usual:.3g}")
     if differs.any():
         yield (
-            f"the spacing differs between cases: {' × '.join(ranges)} mm; {cases.counted(differs)}"
+            f"the spacing differs between cases: {_spacings(cases)} mm; {cases.counted(differs)}"
             f" {'is' if differs.sum() == 1 else 'are'} more than 1 % off the median. Nothing is"
             " resampled: a pixel is another length in each of them, and means over cases of what is"
             " measured in pixels (hd95, areas) mix these lengths"
         )
+
+
+def _spacings(cases: _Cases) -> str:
+    """The range along each axis that has a spacing: ``1×1×3``, ``0.5 to 1 × 1 × 3``."""
+    return _ranges(cases.spacings, "{:.3g}", _SAME)
+
+
+def _sizes(cases: _Cases) -> str:
+    """Of all images, axes of length 1 left out: those that are none."""
+    shapes = np.where(cases.shapes > 1, cases.shapes, np.nan)
+    spacings = _spacings(cases)
+    return _ranges(shapes, "{:.0f}", 0.0) + (f", {spacings} mm" if spacings else "")
+
+
+def _ranges(values: NDArray[np.float64], form: str, same: float) -> str:
+    """From the least to the largest number of each column ``[N, 3]`` that is no NaN in a row."""
+    columns = [column[np.isfinite(column)] for column in values.T]
+    texts = []
+    for own in (column for column in columns if column.size):
+        low, high, usual = own.min(), own.max(), float(np.median(own))
+        differ = high > low * (1 + same)
+        texts.append(f"{form} to {form}".format(low, high) if differ else form.format(usual))
+    return (" × " if any(" to " in text for text in texts) else "×").join(texts)
 
 
 def _about_thin_slices(cases: _Cases, axis: int) -> Iterator[str]:

@@ -9,13 +9,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sweep.data.splits import SPLITS_FILE, read_splits
+from sweep.data.dealt import Dealt, doubts
+from sweep.data.json_file import repeated_keys
+from sweep.data.labels import label_mistakes
+from sweep.data.raw import whole_number
+from sweep.data.splits import SPLITS_FILE, read_splits, split
 from sweep.errors import InputError, Mistake
 from sweep.nnunet.asked import nnunet_trainer
 from sweep.nnunet.copies import refuse_other_copies
 from sweep.nnunet.datasets import (
     FOLDS,
     configuration_of,
+    fold_mistakes,
     is_planned,
     named,
     no_plans,
@@ -28,6 +33,8 @@ from sweep.nnunet.folders import Folders
 from sweep.nnunet.limits import geometric_channel, unsupported
 from sweep.nnunet.plans import patch_mistakes
 from sweep.nnunet.preprocess import PLANNERS
+from sweep.nnunet.raw_files import file_mistakes, raw_cases
+from sweep.nnunet.well_formed import description_mistakes, plans_mistakes
 from sweep.spec.installed import how_to_install
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import NnunetTrainer
@@ -36,8 +43,8 @@ from sweep.spec.wording import did_you_mean, near_miss, one_of
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
 """What nnU-Net's planners make and a trial can train by itself."""
 CASCADE = "3d_cascade_fullres"
-REQUIRED = ("channel_names", "labels", "numTraining", "file_ending")
-"""Keys of dataset.json without which nnU-Net plans nothing."""
+REFERENCES = "gt_segmentations"
+"""Folder of a preprocessed dataset with the labels as they were."""
 
 
 def check_nnunet(settings: TrialSettings) -> list[Mistake]:
@@ -56,6 +63,7 @@ def check_nnunet(settings: TrialSettings) -> list[Mistake]:
         *_told(lambda: _plan_mistakes(asked)),
         *_told(lambda: _dataset_mistakes(settings)),
         *_told(lambda: _fold_mistakes(asked)),
+        *_told(lambda: fold_mistakes(asked)),
     ]
     return list(dict.fromkeys(every))
 
@@ -96,10 +104,13 @@ def _cascade_mistakes(asked: NnunetTrainer) -> Iterator[Mistake]:
 def _plan_mistakes(asked: NnunetTrainer) -> Iterator[Mistake]:
     folder = _folder(Folders.of(asked).preprocessed, asked)
     if folder is not None and (folder / f"{asked.plans}.json").is_file():
-        plans = read_plans(folder / f"{asked.plans}.json")
-        yield from planned_mistakes(asked, folder)
+        file = folder / f"{asked.plans}.json"
+        plans = read_plans(file)
+        yield from repeated_keys(file)
+        yield from _told(lambda: planned_mistakes(asked, folder))
         planned = configuration_of(plans, asked.configuration)
-        yield from patch_mistakes(asked.patch_size, planned)
+        if not any(plans_mistakes(plans, asked.configuration, file)):
+            yield from patch_mistakes(asked.patch_size, planned)
         return
     if asked.plans not in PLANNERS:  # whose plans are made when the sweep begins
         where = no_plans(folder, asked.plans) if folder is not None else "they do not exist yet"
@@ -120,20 +131,37 @@ def _plan_mistakes(asked: NnunetTrainer) -> Iterator[Mistake]:
 
 def _dataset_mistakes(settings: TrialSettings) -> Iterator[Mistake]:
     asked = nnunet_trainer(settings)
-    found = _description(asked)
-    if found is None:
+    file = _description_file(asked)
+    if file is None:
         return
-    file, description = found
-    missing = [key for key in REQUIRED if key not in description]
-    if missing:
-        there = " and ".join(f"`{key}`" for key in missing)
-        hint = "; `modality` is of nnU-Net v1" * ("modality" in description)
-        yield Mistake(f"lacks {there}{hint}", file=str(file))
-    yield from unsupported(settings.loss, description, str(file))
-    if all(isinstance(value, int) for value in description["labels"].values()):
-        yield from _raised(lambda: geometric_channel(description, asked.geometric_class))
-    cases, announced = _cases(asked), description.get("numTraining")
-    if cases is not None and isinstance(announced, int) and announced != len(cases):
+    try:
+        description = read_dataset(file)
+    except InputError as error:
+        yield from error.mistakes
+        yield from unsupported(settings.loss, {"labels": {}}, str(file))
+        return
+    labels = description.get("labels")
+    known = {"labels": labels if isinstance(labels, dict) else {}}
+    yield from unsupported(settings.loss, known, str(file))
+    wrong = [*repeated_keys(file), *description_mistakes(description, file)]
+    regions = any(isinstance(value, list) and len(value) > 1 for value in known["labels"].values())
+    if not regions and not any(label_mistakes(description, nnunet=True)):
+        geometric = asked.geometric_class
+        yield from _raised(lambda: geometric_channel(description, geometric, str(file)))
+    yield from wrong
+    yield from _file_mistakes(asked, file, description)
+
+
+def _file_mistakes(
+    asked: NnunetTrainer, file: Path, description: Mapping[str, Any]
+) -> Iterator[Mistake]:
+    """The raw files, where nnU-Net is still to read them; else only whether none was left out."""
+    raw = _folder(Folders.of(asked).raw, asked)
+    if raw is not None and not is_planned(asked):
+        yield from file_mistakes(raw, description, file)
+        return
+    cases, announced = _cases(asked), whole_number(description.get("numTraining"))
+    if cases is not None and type(announced) is int and announced != len(cases):
         yield Mistake(
             f"`numTraining` is {announced}, but the dataset has {len(cases)} training cases",
             file=str(file),
@@ -142,23 +170,31 @@ def _dataset_mistakes(settings: TrialSettings) -> Iterator[Mistake]:
 
 def _fold_mistakes(asked: NnunetTrainer) -> Iterator[Mistake]:
     cases = _cases(asked)
-    if asked.fold == "all" or cases is None:
+    if asked.fold == "all":
         return
     folder = _folder(Folders.of(asked).preprocessed, asked)
     if folder is not None and (folder / SPLITS_FILE).is_file():
-        read_splits(folder, cases)  # which raises what is wrong with them
-    elif len(cases) < FOLDS:
+        if cases:
+            yield from _raised(lambda: read_splits(folder, cases))
+    elif cases and len(cases) < FOLDS:  # without any it is told why there are none
         yield Mistake(
             f"nnU-Net deals the cases to {FOLDS} folds, and the dataset has {len(cases)}: `all`"
             f" trains and validates on every case, or a {SPLITS_FILE} in the preprocessed dataset"
             " says which validate",
             key="trainer.fold",
         )
-    elif folder is None and asked.fold >= FOLDS:
-        yield Mistake(
-            f"must be below {FOLDS}, the number of folds, or `all`, but is {asked.fold}",
-            key="trainer.fold",
-        )
+
+
+def nnunet_doubts(settings: TrialSettings) -> list[Mistake]:
+    """What names alone show that is allowed but hardly meant, of a dataset without a mistake."""
+    asked = nnunet_trainer(settings)
+    cases = _cases(asked)
+    if not cases or asked.fold == "all":
+        return []
+    folder = _folder(Folders.of(asked).preprocessed, asked)
+    splits = None if folder is None else read_splits(folder, cases)
+    sides = split(cases, FOLDS, asked.fold) if splits is None else splits[asked.fold]
+    return list(doubts(Dealt(*sides, ()), cases, splits, asked.fold))
 
 
 def _folder(base: Path | None, asked: NnunetTrainer) -> Path | None:
@@ -169,33 +205,26 @@ def _folder(base: Path | None, asked: NnunetTrainer) -> Path | None:
         return None
 
 
-def _description(asked: NnunetTrainer) -> tuple[Path, Mapping[str, Any]] | None:
-    """The dataset.json that counts: the preprocessed dataset's, else the raw one's."""
+def _description_file(asked: NnunetTrainer) -> Path | None:
+    """The dataset.json that counts: the preprocessed dataset's once it has these plans, else the
+    raw one's, which nnU-Net copies when it plans.
+    """
     folders = Folders.of(asked)
-    for base in (folders.preprocessed, folders.raw):
-        folder = _folder(base, asked)
-        if folder is not None and (base == folders.raw or (folder / "dataset.json").is_file()):
-            return folder / "dataset.json", read_dataset(folder / "dataset.json")
-    return None
+    done, raw = _folder(folders.preprocessed, asked), _folder(folders.raw, asked)
+    planned = done is not None and (done / f"{asked.plans}.json").is_file()
+    folder = done if planned or raw is None else raw
+    return None if folder is None else folder / "dataset.json"
 
 
 def _cases(asked: NnunetTrainer) -> list[str] | None:
     """Identifiers of the training cases, sorted; None where no file tells."""
-    folders = Folders.of(asked)
-    raw = _folder(folders.raw, asked)
-    if raw is None:
-        done = _folder(folders.preprocessed, asked)
-        labels = None if done is None else done / "gt_segmentations"
-        ending = read_dataset(done / "dataset.json").get("file_ending", "") if done else ""
-    else:
-        description = read_dataset(raw / "dataset.json")
-        if isinstance(description.get("dataset"), dict):  # names its files itself
-            return sorted(description["dataset"])
-        labels, ending = raw / "labelsTr", description.get("file_ending", "")
-    if labels is None or not labels.is_dir() or not isinstance(ending, str) or not ending:
+    folders, file = Folders.of(asked), _description_file(asked)
+    description = {} if file is None else read_dataset(file)
+    raw, done = _folder(folders.raw, asked), _folder(folders.preprocessed, asked)
+    if raw is not None:
+        return raw_cases(raw, description)
+    ending = description.get("file_ending")
+    if done is None or not isinstance(ending, str) or not (done / REFERENCES).is_dir():
         return None
-    return sorted(
-        file.name.removesuffix(ending)
-        for file in labels.iterdir()
-        if file.name.endswith(ending) and not file.name.startswith(".")
-    )
+    names = [file.name for file in (done / REFERENCES).iterdir()]
+    return sorted(name.removesuffix(ending) for name in names if name.endswith(ending))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sweep.data.json_file import read_json
+from sweep.data.raw import count_mistakes, whole_number
 from sweep.data.splits import SPLITS_FILE
 from sweep.errors import InputError, Mistake
 from sweep.nnunet.folders import Folders
+from sweep.nnunet.well_formed import plans_mistakes
 from sweep.spec.trainer import NnunetTrainer
 from sweep.spec.wording import did_you_mean, near_miss, one_of
 
@@ -45,10 +47,19 @@ def preprocessed_cases(asked: NnunetTrainer) -> tuple[int, int]:
     """
     folder = preprocessed_folder(asked)
     assert folder is not None
-    total = int(read_dataset(folder / "dataset.json").get("numTraining", 0))
+    total = _announced(folder / "dataset.json")
     # Written last of a case's files.
     done = sum(1 for _ in (folder / data_identifier(folder, asked)).glob("*.pkl"))
     return done, total
+
+
+def _announced(file: Path) -> int:
+    """``numTraining`` of a dataset.json; raises InputError where that is no number of cases."""
+    count = whole_number(read_dataset(file).get("numTraining"))
+    if mistakes := [Mistake(message, file=str(file)) for message in count_mistakes(count)]:
+        raise InputError(mistakes)
+    assert isinstance(count, int)
+    return count
 
 
 def raw_dataset(asked: NnunetTrainer) -> Path:
@@ -84,14 +95,22 @@ def no_plans(folder: Path, plans: str) -> str:
 
 
 def planned_mistakes(asked: NnunetTrainer, folder: Path) -> Iterator[Mistake]:
-    """What does not fit the plans and the splits that a preprocessed dataset has."""
-    known = list(read_plans(folder / f"{asked.plans}.json")["configurations"])
+    """What is wrong with the plans of a preprocessed dataset, and what does not fit them."""
+    file = folder / f"{asked.plans}.json"
+    plans = read_plans(file)
+    yield from plans_mistakes(plans, asked.configuration, file)
+    known = list(plans["configurations"])
     if asked.configuration not in known:
         hint = did_you_mean(near_miss(asked.configuration, known))
         yield Mistake(
             f"must be {one_of(known)}, which are planned, but is `{asked.configuration}`{hint}",
             key="trainer.configuration",
         )
+    yield from fold_mistakes(asked)
+
+
+def fold_mistakes(asked: NnunetTrainer) -> Iterator[Mistake]:
+    """A fold that the dataset's own splits do not have, or nnU-Net where it deals them itself."""
     folds = number_of_folds(asked)
     if asked.fold != "all" and asked.fold >= folds:
         yield Mistake(
@@ -162,26 +181,18 @@ def number_of(name: str) -> int:
 
 def read_plans(file: Path) -> dict[str, Any]:
     """nnU-Net's plans; raises InputError where they are none."""
-    return _object(file, "configurations")
+    found = read_json(file)
+    if not isinstance(found, dict) or not isinstance(found.get("configurations"), dict):
+        message = "must be an object with `configurations`, another object"
+        raise InputError.single(message, file=str(file))
+    return found
 
 
 def read_dataset(file: Path) -> dict[str, Any]:
-    """nnU-Net's dataset.json; raises InputError where it is none."""
-    return _object(file, "labels")
-
-
-def read_json(file: Path) -> Any:
-    """What a JSON file holds; raises InputError where it holds none."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError.single(f"cannot be read: {error}", file=str(file)) from error
-
-
-def _object(file: Path, key: str) -> dict[str, Any]:
+    """nnU-Net's dataset.json; raises InputError where it is no JSON object."""
     found = read_json(file)
-    if not isinstance(found, dict) or not isinstance(found.get(key), dict):
-        raise InputError.single(f"must be an object with `{key}`, another object", file=str(file))
+    if not isinstance(found, dict):
+        raise InputError.single("must be a JSON object", file=str(file))
     return found
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from sweep.data.json_file import read_json
 from sweep.data.splits import SPLITS_FILE, split
 from sweep.errors import InputError
 from sweep.nnunet.datasets import (
@@ -14,7 +15,6 @@ from sweep.nnunet.datasets import (
     data_identifier,
     is_planned,
     preprocessed_folder,
-    read_json,
 )
 from sweep.nnunet.folders import Folders
 from sweep.spec.moved import changed_parts

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sweep.data.check import geometric_label
+from sweep.data.labels import label_mistakes, named_labels
 from sweep.errors import InputError, Mistake
 from sweep.spec.settings import LossSettings
 
@@ -23,14 +24,19 @@ def refuse_unsupported(trainer: nnUNetTrainerGeometric) -> None:
         raise InputError(mistakes)
 
 
-def geometric_channel(dataset_json: Mapping[str, Any], wanted: str | int | None) -> int:
+def geometric_channel(dataset_json: Mapping[str, Any], wanted: str | int | None, name: str) -> int:
     """Channel of the class that the geometric terms act on; nnU-Net numbers channels as labels.
 
+    Args:
+        dataset_json: of the dataset, read from the file ``name``.
+        wanted: the class by name or number; None: the first foreground.
+
     Raises:
-        InputError: the dataset has no such class.
+        InputError: the dataset has no such class, or labels that nnU-Net does not take.
     """
-    labels = {name: n for name, n in dataset_json["labels"].items() if name != "ignore"}
-    return geometric_label(labels, wanted, key="trainer.geometric_class")
+    if messages := list(label_mistakes(dataset_json, nnunet=True)):
+        raise InputError([Mistake(message, file=name) for message in messages])
+    return geometric_label(named_labels(dataset_json), wanted, key="trainer.geometric_class")
 
 
 def unsupported(
@@ -56,7 +62,7 @@ def unsupported(
             f"nnU-Net's own main loss is `dice_ce`: must be that, but is `{loss.main}`",
             key="loss.main",
         )
-    if loss.weights.kervadec > 0 and "ignore" in labels:
+    if loss.weights.kervadec > 0 and labels.get("ignore") is not None:
         yield Mistake(
             "must be 0 where the dataset has an ignore label, to which there is no distance",
             key="loss.weights.kervadec",
@@ -69,5 +75,10 @@ def _mistakes(trainer: nnUNetTrainerGeometric) -> Iterator[Mistake]:
             "the guard judges the steps of one process: train with -num_gpus 1, and several folds"
             " side by side"
         )
-    name = f"{trainer.plans_manager.dataset_name}/dataset.json"
+    name = file_of(trainer.plans_manager.dataset_name)
     yield from unsupported(trainer.asked.settings.loss, trainer.dataset_json, name)
+
+
+def file_of(dataset: str) -> str:
+    """The file of a dataset's labels, for people."""
+    return f"{dataset}/dataset.json"

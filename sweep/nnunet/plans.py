@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from sweep.errors import InputError, Mistake
 from sweep.nnunet.datasets import configuration_of
+from sweep.nnunet.well_formed import plans_mistakes
 from sweep.spec.trainer import NnunetTrainer
 from sweep.spec.wording import did_you_mean, near_miss
 
@@ -21,9 +23,13 @@ def planned_as_asked(
     patches of the same size.
 
     Raises:
-        InputError: no such configuration, or a patch that the planned network cannot halve.
+        InputError: no such configuration, one that nothing can be trained with, or a patch that
+            the planned network cannot halve.
     """
     planned = _configuration(plans, configuration)
+    file = Path(f"{plans.get('plans_name')}.json")
+    if mistakes := list(plans_mistakes(plans, configuration, file)):
+        raise InputError(mistakes)
     if mistakes := list(patch_mistakes(asked.patch_size, planned)):
         raise InputError(mistakes)
     changes: dict[str, Any] = {}
@@ -40,7 +46,7 @@ def _configuration(plans: dict[str, Any], name: str) -> dict[str, Any]:
     known = list(plans["configurations"])
     if name not in known:
         raise InputError.single(
-            f"{plans['plans_name']} has no configuration {name!r}"
+            f"{plans.get('plans_name')} has no configuration {name!r}"
             f"{did_you_mean(near_miss(name, known))} (it has {', '.join(known)})",
             key="trainer.configuration",
         )
@@ -52,7 +58,7 @@ def patch_mistakes(patch: tuple[int, ...] | None, planned: Mapping[str, Any]) ->
 
     Args:
         patch: as asked for; None for the planned one.
-        planned: the configuration, from `configuration_of`.
+        planned: the configuration, from `configuration_of`; `plans_mistakes` finds none in it.
     """
     axes = len(planned.get("patch_size", ()))
     if patch is None or not axes:

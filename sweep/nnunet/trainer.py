@@ -21,7 +21,7 @@ from sweep.nnunet.answers import Answers
 from sweep.nnunet.asked import STEPS, VALIDATION_STEPS, Asked, asked_by_environment, told
 from sweep.nnunet.copies import refuse_other_copies
 from sweep.nnunet.folders import Folders
-from sweep.nnunet.limits import geometric_channel, refuse_unsupported
+from sweep.nnunet.limits import file_of, geometric_channel, refuse_unsupported
 from sweep.nnunet.loss import NnunetLoss
 from sweep.nnunet.plans import planned_as_asked
 from sweep.nnunet.postmortem import explain
@@ -94,7 +94,9 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
             plans = planned_as_asked(deepcopy(plans), configuration, trainer)
             super().__init__(plans, configuration, fold, dataset_json, device)
             refuse_unsupported(self)
-            self.geometric_class = geometric_channel(dataset_json, trainer.geometric_class)
+            self.geometric_class = geometric_channel(
+                dataset_json, trainer.geometric_class, file_of(plans["dataset_name"])
+            )
         self.steps: list[StepValues] = []
         self._taken: deque[Taken] = deque()
         self._alone = False  # whether nnU-Net's own loop runs

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 
 from sweep.errors import InputError
 
+_URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
 _VARIABLE = re.compile(r"\$(?:(?P<bare>[A-Za-z_]\w*)|\{(?P<braced>[^{}]*)\})", re.ASCII)
 
 
@@ -36,7 +37,15 @@ def _value(found: re.Match[str]) -> str:
 
 
 def absolute(path: str) -> str:
-    """As `expanded`, and absolute: a trial may run in another directory, or on another machine."""
+    """As `expanded`, and absolute: a trial may run in another directory, or on another machine.
+
+    Raises:
+        ValueError: as `expanded`, and where it is a URI, which no absolute path is.
+    """
+    if uri := _URI.match(path):
+        meant = path[uri.end() :] if uri["scheme"] == "file" else ""
+        hint = f"; did you mean `{meant}`?" if meant.startswith("/") else ""
+        raise ValueError(f"{path!r} is a URI: data must lie in a folder{hint}")
     return os.path.abspath(expanded(path))  # noqa: PTH100 (pathlib's keeps `..`)
 
 

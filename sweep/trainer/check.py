@@ -6,14 +6,20 @@ import ast
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sweep.data.check import check_data, check_pixels
+from sweep.data.check import check_data, check_pixels, data_doubts
+from sweep.data.classes import class_mistakes
 from sweep.data.idle import idle_by_files
+from sweep.data.sides import side_mistakes
 from sweep.errors import Mistake
 from sweep.spec.inactive import Rule
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import CustomTrainer, MonaiTrainer, NnunetTrainer
 from sweep.spec.wording import did_you_mean, near_miss
+
+if TYPE_CHECKING:
+    from sweep.data.samples import PreparedData
 
 
 def check_trainer(settings: TrialSettings) -> list[Mistake]:
@@ -44,6 +50,19 @@ def idle_by_look(settings: TrialSettings) -> list[Rule]:
     return []
 
 
+def trainer_doubts(settings: TrialSettings) -> list[Mistake]:
+    """What names alone show that is allowed but hardly meant, where nothing is wrong."""
+    match settings.trainer:
+        case MonaiTrainer():
+            return data_doubts(settings.data)
+        case NnunetTrainer():
+            from sweep.nnunet.check import nnunet_doubts
+
+            return nnunet_doubts(settings)
+        case _:
+            return []
+
+
 NOT_READ = {
     "nnunet": "nnU-Net looks at its images itself, when it plans",
     "custom": "only the custom class knows its data",
@@ -58,26 +77,41 @@ class Look:
         pixels: read them, where nothing else is wrong with the data.
 
     Attributes:
-        warnings: what the pixels show that is no mistake.
+        data: the first that were read; None where none were.
     """
 
     def __init__(self, *, pixels: bool) -> None:
         self._pixels = pixels
-        self._seen: dict[str, list[Mistake]] = {}
-        self.warnings: list[str] = []
+        self._read: dict[str, tuple[list[Mistake], PreparedData | None]] = {}
+        self._told: dict[str, str] = {}
+        self.data: PreparedData | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What names and pixels show that is no mistake; of several folds that of the first."""
+        return list(self._told.values())
 
     def __call__(self, settings: TrialSettings) -> list[Mistake]:
         found = check_trainer(settings)
-        if found or not self._pixels:
+        if found:
+            return found
+        for doubt in trainer_doubts(settings):
+            self._told.setdefault(doubt.kind, str(doubt))
+        if not self._pixels:
             return found
         if not isinstance(settings.trainer, MonaiTrainer):
-            self.warnings = [f"--data reads nothing: {NOT_READ[settings.trainer.kind]}"]
+            told = f"--data reads nothing: {NOT_READ[settings.trainer.kind]}"
+            self._told.setdefault(told, told)
             return found
         read = settings.data.model_dump_json()
-        if read not in self._seen:  # a searched fold asks again and again
-            self._seen[read], told = check_pixels(settings.data)
-            self.warnings += [text for text in told if text not in self.warnings]
-        return self._seen[read]
+        if read not in self._read:  # a searched fold asks again and again
+            self._read[read] = check_pixels(settings.data)
+        mistakes, data = self._read[read]
+        if data is None:
+            return mistakes
+        self.data = self.data or data
+        self._told.update({text: text for text in data.warnings})
+        return [*side_mistakes(settings, data), *class_mistakes(settings, data)]
 
 
 def _entry_mistakes(entry: str) -> Iterator[Mistake]:

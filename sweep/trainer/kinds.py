@@ -105,11 +105,12 @@ def validate(settings: TrialSettings, trial: TrialPaths) -> float | None:
 
 
 def _prepare(settings: TrialSettings, _tell: Tell) -> PreparedData:
+    from sweep.data.classes import class_mistakes
     from sweep.data.prepare import prepare
     from sweep.data.sides import side_mistakes
 
     data = prepare(settings.data)
-    if mistakes := side_mistakes(settings, data):
+    if mistakes := [*side_mistakes(settings, data), *class_mistakes(settings, data)]:
         raise InputError(mistakes)
     return data
 

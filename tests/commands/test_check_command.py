@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,3 +198,29 @@ def test_pixels_are_read_where_that_is_asked_for(call: Call, folder: Path) -> No
     assert found[0] == "errors:"
     assert any("one_circle_00003_0000.png" in line for line in found)
     assert any("trials" in line for line in found)
+
+
+def test_what_was_read_is_told_where_pixels_are(call: Call) -> None:
+    told = "; read 15 cases of 32×32; fold 0: 12 train, 3 validate"
+    assert told in call("check", "tiny.yaml", "--data").stdout
+    told = "; read 15 cases of 32×32; fold 1: 9 train, 3 validate, 3 test"
+    assert (
+        told
+        in call(
+            "check", "tiny.yaml", "--data", "--set", "data.fold=1", "--set", "data.test=0.2"
+        ).stdout
+    )
+    assert "cases" not in call("check", "tiny.yaml").stdout
+
+
+def test_case_in_no_split_and_subjects_on_both_sides_are_warnings(call: Call, folder: Path) -> None:
+    write_shapes_dataset(folder, 502, ShapesData(size=32, count=10), test=0)
+    raw = folder / "Dataset502_Shapes_One"
+    for path in raw.glob("*Tr/*.png"):
+        path.rename(path.with_name(path.name.replace("one_circle_0000", "sub-01_ses-")))
+    names = [f"sub-01_ses-{n}" for n in range(10)]
+    (raw / "splits_final.json").write_text(json.dumps([{"train": names[:6], "val": names[6:9]}]))
+    result = call("check", "tiny.yaml", "--set", f"data={{source: nnunet_raw, folder: {raw}}}")
+    assert result.exit_code == 0
+    assert "1 of 10 cases is on neither side of the split that splits_final.json" in result.stderr
+    assert "3 of 3 validation cases have another session of the same subject" in result.stderr

@@ -5,7 +5,10 @@ Each kind is written once a case; nnU-Net's verdict is the oracle of ours, but f
 
 from __future__ import annotations
 
+import gzip
 import json
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +22,6 @@ from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from
 from PIL import Image
 
 from sweep.data.check import check_pixels
-from sweep.data.prepare import prepare
 from sweep.spec.settings import NnunetRawData
 
 RNG = np.random.default_rng(3)
@@ -69,6 +71,68 @@ def png(pixels: Pixels, mode: str | None = None, palette: list[int] | None = Non
         if palette is not None:
             image.putpalette(palette)
         image.save(path)
+
+    return save
+
+
+def with_header(save: Save, offset: int, layout: str, *values: float) -> Save:
+    """The same file with other numbers at a place of its header, as nibabel would not write them.
+
+    Source: the fields of ``nifti1.h``: dim at 40, datatype at 70, pixdim at 76, xyzt_units at 123.
+    """
+
+    def patched(path: Path) -> None:
+        save(path)
+        content = bytearray(gzip.decompress(path.read_bytes()))
+        struct.pack_into(layout, content, offset, *values)
+        path.write_bytes(gzip.compress(bytes(content)))
+
+    return patched
+
+
+def in_unit(pixels: Pixels, affine: Pixels, unit: str) -> Save:
+    """A volume whose header measures in metres or micrometres."""
+
+    def save(path: Path) -> None:
+        image = nibabel.Nifti1Image(pixels, affine)
+        image.header.set_xyzt_units(unit)
+        nibabel.save(image, path)
+
+    return save
+
+
+def animated(pixels: Pixels) -> Save:
+    def save(path: Path) -> None:
+        frames = [Image.fromarray(pixels), Image.fromarray(pixels[::-1])]
+        frames[0].save(path, "PNG", save_all=True, append_images=frames[1:])
+
+    return save
+
+
+def pages(pixels: Pixels) -> Save:
+    """A TIFF of several pages under the name of a PNG, which is opened all the same."""
+
+    def save(path: Path) -> None:
+        Image.fromarray(pixels).save(
+            path, "TIFF", save_all=True, append_images=[Image.fromarray(pixels[::-1])]
+        )
+
+    return save
+
+
+def deep_colours(pixels: Pixels) -> Save:
+    """RGB of 16 bits ``[H, W, 3]``, which Pillow does not write."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + check
+
+    def save(path: Path) -> None:
+        height, width, _ = pixels.shape
+        head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+        rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+        chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
 
     return save
 
@@ -226,7 +290,46 @@ KINDS = {
         [nifti(scan(VOLUME), spacing=(1, 1, 4))], nifti(VOLUME, spacing=(1, 1, 4)),
         TAKEN, "`pixdim` says a spacing of 1×1×4 mm, its `sform` 1×1×1",
     ),
+    "header of a negative size": Kind(
+        [with_header(nifti(scan(VOLUME)), 42, "<h", -24)], nifti(VOLUME),
+        REFUSED, "has 3 axes (-24×28×32); only 2D images and 3D volumes with at least one pixel",
+    ),
+    "size of 0": Kind(
+        [with_header(nifti(scan(VOLUME)), 46, "<h", 0)], nifti(VOLUME), REFUSED, "axes (24×28×0)"
+    ),
+    "image in metres, label in millimetres": Kind(
+        [in_unit(scan(VOLUME), np.diag([0.001, 0.001, 0.003, 1]), "meter")],
+        in_unit(VOLUME, np.diag([1.0, 1, 3, 1]), "mm"),
+        TAKEN,
+    ),
+    "image and label in micrometres": Kind(
+        [in_unit(scan(VOLUME), 1000 * MOVED, "micron")], in_unit(VOLUME, MOVED, "mm"), TAKEN
+    ),
+    "image in metres by mistake": Kind(
+        [in_unit(scan(VOLUME), RAS, "meter")], in_unit(VOLUME, RAS, "mm"),
+        REFUSED, "has a spacing of 1000×1000×1000 mm, but c0.nii.gz of 1×1×1 mm",
+    ),
+    "unit that NIfTI does not have": Kind(
+        [with_header(nifti(scan(VOLUME)), 123, "B", 5)], nifti(VOLUME), TAKEN
+    ),
+    "spacing of 0": Kind(
+        [with_header(nifti(scan(VOLUME)), 88, "<f", 0)], nifti(VOLUME),
+        TAKEN, "has the spacing 1×1×0 in its `pixdim`: what is no positive number is mended to 1×1",
+    ),
+    "negative spacing": Kind(
+        [with_header(nifti(scan(VOLUME), np.diag([1.0, 1, 3, 1])), 88, "<f", -3)],
+        with_header(nifti(VOLUME, np.diag([1.0, 1, 3, 1])), 88, "<f", -3),
+        TAKEN, "is mended to 1×1×3 mm, as nnU-Net does",
+    ),
+    "spacing of NaN": Kind(
+        [with_header(nifti(scan(VOLUME)), 88, "<f", float("nan"))], nifti(VOLUME),
+        TAKEN, "has the spacing 1×1×nan",
+    ),
     # Numbers.
+    "type of numbers that NIfTI does not have": Kind(
+        [with_header(nifti(scan(VOLUME)), 70, "<h", 77)], nifti(VOLUME),
+        REFUSED, "c0_0000.nii.gz: cannot be read as an image",
+    ),
     "float mask under an int16 header": Kind(
         [nifti(scan(VOLUME))], nifti(VOLUME * np.float32(0.9999999997671694), dtype=np.int16), TAKEN
     ),
@@ -272,6 +375,24 @@ KINDS = {
     "PNG with a palette of colours": Kind(
         [png(scan(FLAT, np.uint8), "P", [*range(256)] * 3)], png(FLAT),
         REFUSED, "holds 3 channels", ending=".png",
+    ),
+    "animated PNG": Kind(
+        [animated(scan(FLAT, np.uint8))], png(FLAT), REFUSED, "holds 2 pictures", ending=".png"
+    ),
+    "animated PNG as a label": Kind(
+        [png(scan(FLAT, np.uint8))], animated(FLAT), REFUSED, "holds 2 pictures", ending=".png"
+    ),
+    "pages under the name of a PNG": Kind(
+        [pages(scan(FLAT, np.uint8))], png(FLAT), REFUSED, "holds 2 pictures", ending=".png",
+        nnunet=(TAKEN, "it reads the first page without a word"),
+    ),
+    "PNG of 16 bits": Kind(
+        [png(300 * scan(FLAT, np.uint16))], png(FLAT), TAKEN, ending=".png"
+    ),
+    "PNG of 16-bit colours": Kind(
+        [deep_colours(40000 + np.stack([scan(FLAT, np.uint16)] * 3, -1))], png(FLAT),
+        REFUSED, "holds RGB of 16 bits, of which decoders of PNG keep 8", ending=".png",
+        nnunet=(REFUSED, "for another reason: one name for three channels"),
     ),
     "PNG label with a palette": Kind(
         [png(scan(FLAT, np.uint8))], png(FLAT, "P", [0, 0, 0, 255, 0, 0]), TAKEN, ending=".png",
@@ -323,9 +444,12 @@ def test_kind_of_file_is_read_as_nnunet_reads_it(name: str, tmp_path: Path, capf
     oracle = verdict_of_nnunet(tmp_path / "raw", kind, description, capfd)
     assert oracle == (kind.nnunet[0] if kind.nnunet else kind.verdict)
 
+    capfd.readouterr()  # of the oracle
     settings = NnunetRawData(source="nnunet_raw", folder=str(tmp_path / "raw"), folds=2)
-    mistakes, warnings = check_pixels(settings)
+    mistakes, data = check_pixels(settings)
+    warnings = [] if data is None else data.warnings
     said = "\n".join([*map(str, mistakes), *warnings])
+    assert capfd.readouterr().err == ""  # nothing is printed without a file's name
     assert bool(mistakes) == (kind.verdict == REFUSED), said
     assert kind.words in said
     assert bool(warnings) or kind.verdict != TOLD
@@ -334,7 +458,7 @@ def test_kind_of_file_is_read_as_nnunet_reads_it(name: str, tmp_path: Path, capf
         assert str(tmp_path / "raw") in said
         assert "the same of 3 more files" in said
         return
-    data = prepare(settings)
+    assert data is not None
     sample = next(iter(data.training))
     if kind.shape is not None:
         slices = len(data.training) // len(data.training.cases)

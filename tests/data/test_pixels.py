@@ -31,7 +31,7 @@ def dataset_of(
             nibabel.save(nibabel.Nifti1Image(pixels, np.eye(4)), folder / name)
     description = {
         "channel_names": {str(i): f"channel {i}" for i in range(channels)},
-        "labels": {f"class {i}": i for i in range(classes)},
+        "labels": {"background": 0} | {f"class {i}": i for i in range(1, classes)},
         "numTraining": 1,
         "file_ending": ending,
     }
@@ -128,7 +128,7 @@ def test_label_values_that_nobody_named_are_told_with_the_file(tmp_path):
     mask = np.array([[0, 1], [7, 255]], np.uint8)
     (message,) = mistakes_of(dataset_of(tmp_path, {"c_0000.png": bytes_of(2, 2)}, mask))
     assert message.startswith(f"{tmp_path / 'labelsTr' / 'c.png'}: holds the values 7, 255")
-    assert "names only 0 (class 0), 1 (class 1)" in message
+    assert "names only 0 (background), 1 (class 1)" in message
 
 
 @pytest.mark.parametrize("value", [0.5, -1.0, np.nan, np.inf])

@@ -5,16 +5,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from sweep.data.check import check_data
+from sweep.data.check import check_data, data_doubts
 from sweep.data.pixels import RawCase, write_raw
 from sweep.data.prepare import prepare
 from sweep.data.samples import PreparedData, Samples
 from sweep.errors import InputError
-from sweep.spec.settings import DataSettings, NnunetRawData, ShapesData
+from sweep.spec.settings import DataSettings, NnunetRawData, ShapesData, TrialSettings
+from sweep.trainer.check import Look
+from sweep.trainer.kinds import make_ready
 
 
 def only_mistake(settings: DataSettings) -> str:
@@ -301,3 +304,83 @@ print(sum(float(sample.image.sum()) for sample in data.training))
     assert [process.returncode for process in processes] == [0, 0]
     assert outputs[0] == outputs[1] != ""
     assert len([path for path in (tmp_path / "cache").iterdir() if path.is_dir()]) == 1
+
+
+def write_classes(folder: Path, held: dict[str, set[int]], splits: Any = None) -> Path:
+    """A dataset of which each case holds these classes: 1 `dot`, 2 `rare`."""
+
+    def label(values: set[int]) -> np.ndarray:
+        found = np.zeros((16, 16), np.uint8)
+        for value in values:
+            found[3 * value : 3 * value + 2, 4:9] = value
+        return found
+
+    write_raw(
+        folder,
+        [RawCase(name, label(values)[None] * 90, label(values)) for name, values in held.items()],
+        name="classes",
+        channel_names=["grey"],
+        labels={"background": 0, "dot": 1, "rare": 2},
+        file_ending=".png",
+        splits=splits,
+    )
+    return folder
+
+
+def test_class_that_a_side_never_sees_is_told_with_counts(tmp_path):
+    held = {"a": {1}, "b": {1}, "c": {1, 2}, "d": {1, 2}}
+    folder = write_classes(tmp_path / "set", held, splits=[(("a", "b"), ("c", "d"))])
+    assert prepare(raw(folder), tmp_path / "cache").warnings == (
+        "`rare` is in 0 of 2 training and 2 of 2 validation cases: nothing can be learnt of it in"
+        " this fold",
+    )
+    folder = write_classes(tmp_path / "other", held, splits=[(("c", "d"), ("a", "b"))])
+    assert prepare(raw(folder), tmp_path / "cache").warnings == (
+        "`rare` is in 2 of 2 training and 0 of 2 validation cases: nothing judges it in this fold",
+    )
+    folder = write_classes(tmp_path / "third", held, splits=[(("a", "c"), ("b", "d"))])
+    assert prepare(raw(folder), tmp_path / "cache").warnings == ()
+
+
+def test_geometric_class_that_no_training_case_holds_is_refused_where_a_loss_acts_on_it(tmp_path):
+    held = {"a": {1}, "b": {1}, "c": {1}, "d": {1, 2}}
+    splits = [(("a", "b"), ("c", "d"))]
+    data = raw(write_classes(tmp_path / "set", held, splits), geometric_class="rare")
+    network = {"channels": [4, 8]}
+    acts = TrialSettings.model_validate({"data": data, "network": network | {"name": "unet"}})
+    with pytest.raises(InputError) as caught:
+        make_ready(acts)
+    assert str(caught.value) == (
+        "data.geometric_class: the geometric losses act on `rare`, which is in 0 of 2 training and"
+        " 1 of 2 validation cases: choose another class or fold, or set all of loss.weights to 0"
+    )
+    look = Look(pixels=True)
+    assert [str(mistake) for mistake in look(acts)] == [str(caught.value)]
+    none = acts.loss.weights.model_validate(dict.fromkeys(type(acts.loss.weights).model_fields, 0))
+    rests = acts.model_copy(update={"loss": acts.loss.model_copy(update={"weights": none})})
+    assert look(rests) == []
+    assert make_ready(rests) is not None
+
+
+def test_sides_without_foreground_are_told_together(tmp_path):
+    held = {"a": set[int](), "b": set[int]()}
+    folder = write_classes(tmp_path / "set", held, splits=[(("a",), ("b",))])
+    with pytest.raises(InputError) as caught:
+        prepare(raw(folder), tmp_path / "cache")
+    assert [m.message.partition(" has")[0] for m in caught.value.mistakes] == [
+        "none of the 1 training cases",
+        "none of the 1 validation cases",
+    ]
+
+
+def test_subjects_on_both_sides_are_told_by_names_alone(tmp_path):
+    held = {f"sub-{n}_ses-{m}": {1, 2} for n in (1, 2) for m in (1, 2)}
+    splits = [(tuple(held)[::2], tuple(held)[1::2])]
+    settings = TrialSettings(data=raw(write_classes(tmp_path / "set", held, splits)))
+    look = Look(pixels=False)
+    assert look(settings) == []
+    [told] = look.warnings
+    assert told.startswith("2 of 2 validation cases have another session of the same subject in tr")
+    with_test = settings.model_copy(update={"data": raw(tmp_path / "set", test=0.25)})
+    told = "\n".join(map(str, data_doubts(with_test.data)))
+    assert "1 of 1 test cases has another session" in told

@@ -6,11 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
+from sweep.data.labels import label_mistakes, named_labels
 from sweep.data.raw import open_raw
 from sweep.errors import InputError
 
@@ -127,7 +129,13 @@ def test_description_that_is_no_object_is_told(write_grey, content):
         ({"labels": {"background": 0}}, "must name the background and 1 to 255 classes"),
         ({"labels": {"background": 0, "dot": 2}}, "without a gap or repeat, not [0, 2]"),
         ({"labels": {"background": 0, "dot": 0}}, "without a gap or repeat, not [0, 0]"),
-        ({"labels": {"dot": 1}}, "without a gap or repeat, not [1]"),
+        ({"labels": {"dot": 1}}, "`labels` lacks `background`, which must be 0: add"),
+        (
+            {"labels": {"lesion": 0, "dot": 1}},
+            "must be 0; 0 is `lesion`: rename `lesion` if that",
+        ),
+        ({"labels": {"background": 1, "dot": 0}}, "must be 0, but is 1: swap it with `dot`, which"),
+        ({"labels": {"background": [0], "dot": 1}}, "must be 0, not the list [0]"),
         ({"labels": {"background": 0, "dot": True}}, "must map each name to an integer"),
         ({"labels": {"background": 0, "dot": 1.5}}, "must map each name to an integer"),
         ({"labels": {"background": 0, "dot": []}}, "must map each name to an integer"),
@@ -142,12 +150,14 @@ def test_description_that_is_no_object_is_told(write_grey, content):
             "region-based labels are not supported yet (whole)",
         ),
         ({"labels": {"background": 0, "dot": 1, "ignore": 2}}, "`ignore` is not supported"),
-        ({"labels": {str(n): n for n in range(257)}}, "1 to 255 classes"),
+        ({"labels": {"background": 0} | {str(n): n for n in range(1, 257)}}, "1 to 255 classes"),
         ({"numTraining": None}, "`numTraining` is missing"),
         ({"numTraining": "6"}, "`numTraining` is '6'"),
         ({"numTraining": 5}, "`numTraining` is 5, but imagesTr holds 6 cases"),
         ({"file_ending": None}, "`file_ending` is missing"),
-        ({"file_ending": "png"}, "must be one of .png, .nii, .nii.gz"),
+        ({"file_ending": "png"}, "must be one of .png, .nii, .nii.gz; did you mean `.png`?"),
+        ({"file_ending": ".nii.gz "}, "; did you mean `.nii.gz`?"),
+        ({"file_ending": ".mgz"}, "`file_ending` is '.mgz'; it must be one of .png, .nii, .nii.gz"),
         ({"file_ending": ".nrrd"}, "nnU-Net reads it, but our own trainer does not"),
         ({"file_ending": [".png"]}, "must be one of .png, .nii, .nii.gz"),
         ({"file_ending": ".nii"}, "holds no image named CASE_0000.nii"),
@@ -159,6 +169,88 @@ def test_mistake_in_the_description_is_told(write_grey, changes, expected):
     describe(folder, **changes)
     (message,) = mistakes_of(folder)
     assert expected in message
+
+
+JSON_LABELS = st.dictionaries(
+    st.sampled_from(["background", "ignore", "a", "b", "c"]),
+    st.sampled_from([0, 1, 2, 3, -1, None, "0", "1", "x", 1.0, [0], [1], [2], [1, 2]]),
+)
+
+
+@settings(deadline=None)
+@given(labels=JSON_LABELS)
+@example(labels={"background": 0, "a": 1, "ignore": 2})
+@example(labels={"background": 0, "a": "1"})
+@example(labels={"background": "0", "a": [1]})
+@example(labels={"a": 0, "b": 1})
+def test_labels_without_a_mistake_are_those_that_nnunet_takes(labels):
+    description = {"labels": labels}
+    if any(isinstance(value, list) and len(value) > 1 for value in labels.values()):
+        return  # regions, which the losses refuse
+    try:  # as verify_dataset_integrity does
+        manager = LabelManager(labels, None)
+        ignored = [manager.ignore_label] * manager.has_ignore_label
+        taken = (np.ediff1d(manager.all_labels + ignored) == 1).all() and len(
+            manager.all_labels
+        ) > 1
+        # Two names for one label it counts once; then its trainer cannot tell them apart.
+        taken &= len(manager.all_labels) == len(labels.keys() - {"ignore"})
+        taken &= manager.all_labels[0] == 0
+    except (RuntimeError, AssertionError, TypeError, ValueError):
+        taken = False
+    assert (not list(label_mistakes(description, nnunet=True))) == taken
+    if taken:
+        assert sorted(named_labels(description).values()) == manager.all_labels
+    if not list(label_mistakes(description)):
+        assert taken  # ours are fewer
+
+
+def test_key_that_stands_twice_is_told_by_name_and_line(write_grey):
+    folder = write_grey()
+    text = json.dumps(json.loads((folder / "dataset.json").read_text()), indent=1)
+    twice = text.replace('"dot": 1', '"dot": 2,\n  "dot": 1')
+    (folder / "dataset.json").write_text(twice)
+    (message,) = mistakes_of(folder)
+    line = 1 + twice[: twice.rindex('"dot"')].count("\n")
+    assert message == (
+        f"{folder / 'dataset.json'}:{line}: has the key `dot` twice in one object; only the last"
+        " would count: keep one"
+    )
+    (folder / "dataset.json").write_text(
+        text.replace('"labels"', '"labels": {"background": 0, "other": 1},\n "labels"').replace(
+            '"numTraining": 6', '"numTraining": 7'
+        )
+    )
+    first, second = mistakes_of(folder)
+    assert "has the key `labels` twice" in first
+    assert "`numTraining` is 7, but imagesTr holds 6 cases" in second
+
+
+def test_dataset_above_or_below_the_folder_is_proposed(write_grey, tmp_path):
+    folder = write_grey()
+    for wrong in (folder / "imagesTr", folder / "dataset.json", tmp_path):
+        (message,) = mistakes_of(wrong)
+        assert message.endswith(f"; did you mean {folder}?")
+    write_grey("Dataset002_Grey")
+    (message,) = mistakes_of(tmp_path)
+    assert message.endswith(
+        "; it holds several datasets, name one: Dataset001_Grey, Dataset002_Grey"
+    )
+
+
+def test_links_that_lead_nowhere_are_told_as_such_and_once(write_grey):
+    folder = write_grey()
+    for name in ("imagesTr/case_0_0000.png", "imagesTr/case_1_0000.png", "labelsTr/case_2.png"):
+        (folder / name).unlink()
+        (folder / name).symlink_to("/gone/away.png")
+    (folder / "labelsTr" / "case_3.png").rename(folder / "kept.png")
+    (folder / "labelsTr" / "case_3.png").symlink_to(folder / "kept.png")  # as data lakes do
+    with pytest.raises(InputError) as caught:
+        open_raw(folder)
+    assert str(caught.value) == (
+        f"{folder}/imagesTr/case_0_0000.png: is a link that leads nowhere: to /gone/away.png;"
+        " the same of 2 more files, such as case_1_0000.png"
+    )
 
 
 def test_all_mistakes_are_told_at_once(write_grey):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.data.splits import read_splits, split
+from sweep.data.splits import read_splits, shared_subjects, split, unused
 from sweep.errors import InputError
 
 CASES = st.lists(st.text(min_size=1), min_size=2, max_size=60, unique=True)
@@ -63,10 +63,20 @@ def test_split_file_is_read_in_nnunets_format(tmp_path):
     ("content", "expected"),
     [
         ("[]", "holds no split"),
-        ("{", "must be a list of"),
+        ("{", "is not valid JSON"),
         ("7", "must be a list of"),
-        ("[3]", "must be a list of"),
-        ('[{"train": ["a"]}]', "must be a list of"),
+        ('{"train": ["a"], "val": ["b"]}', "must be a list of .*, but is an object"),
+        ('"a"', "must be a list of .*, but is 'a'"),
+        ("[3]", 'split 0 must be an object {"train": .*, but is 3'),
+        ('[{"train": ["a"]}]', "split 0 lacks `val`, the list of its validation cases"),
+        ('[{"train": "a", "val": ["b"]}]', "split 0 `train` must be a list of names, but has 'a'"),
+        ('[{"train": ["a"], "val": "b"}]', "split 0 `val` must be a list of names, but has 'b'"),
+        ('[{"train": ["a"], "val": {"b": 1}}]', "`val` must be a list of names, but has an object"),
+        ('[{"train": ["a", 1], "val": ["b"]}]', "split 0 `train` must list names alone, but has 1"),
+        ('[{"train": ["a", "a"], "val": ["b"]}]', "split 0 has cases twice in `train`: a"),
+        ('[{"train": ["a_0000"], "val": ["b"]}]', "a_0000; cases are named without .* ending: a"),
+        ('[{"train": ["a"], "val": ["b.nii.gz"]}]', "b.nii.gz; cases are named without .*: b"),
+        ('[{"train": ["a"], "train": ["a"], "val": ["b"]}]', "has the key `train` twice"),
         ('[{"train": [], "val": ["a"]}]', "split 0 has no training cases"),
         ('[{"train": ["a"], "val": []}]', "split 0 has no validation cases"),
         ('[{"train": ["a", "b"], "val": ["b"]}]', "split 0 has the same cases on both sides: b"),
@@ -78,3 +88,56 @@ def test_mistake_in_the_split_file_is_told(tmp_path, content, expected):
     with pytest.raises(InputError, match=expected) as caught:
         read_splits(tmp_path, ["a", "b"])
     assert "splits_final.json" in str(caught.value)
+
+
+def test_all_mistakes_of_a_split_file_are_told_at_once(tmp_path):
+    entries = [{"train": "a", "val": ["b", "b"]}, 7, {"train": ["z"], "val": []}]
+    (tmp_path / "splits_final.json").write_text(json.dumps(entries))
+    with pytest.raises(InputError) as caught:
+        read_splits(tmp_path, ["a", "b"])
+    assert [mistake.message for mistake in caught.value.mistakes] == [
+        "split 0 `train` must be a list of names, but has 'a'",
+        "split 0 has cases twice in `val`: b",
+        'split 1 must be an object {"train": [cases], "val": [cases]}, but is 7',
+        "split 2 has no validation cases",
+        "split 2 names cases that the dataset does not have: z",
+    ]
+
+
+def test_cases_in_no_split_are_counted():
+    [told] = unused((("a",), ("b",)), list("abcdefg"))
+    assert str(told) == (
+        "5 of 7 cases are on neither side of the split that splits_final.json gives, and never"
+        " read: c, d, e and 2 more"
+    )
+    assert not list(unused((("a",), ("b",)), ["b", "a"]))
+
+
+def test_subject_on_both_sides_is_told_with_a_count_and_an_example():
+    [told] = shared_subjects(
+        {
+            "training": ["sub-01.ses-2", "sub-02_ses-1", "other"],
+            "validation": ["sub-01.ses-1", "MSD_sub-02_ses-2", "sub-03", "sub-021"],
+        }
+    )
+    assert str(told) == (
+        "2 of 4 validation cases have another session of the same subject in training, such as"
+        " sub-01.ses-1 and sub-01.ses-2: validation Dice is too high; give splits by subject in"
+        " splits_final.json"
+    )
+
+
+def test_subject_of_a_test_case_is_told_from_either_side():
+    sides = {"training": ["sub-1_a"], "validation": ["sub-2_a"], "test": ["sub-2_b", "sub-3"]}
+    [told] = shared_subjects(sides)
+    assert str(told) == (
+        "1 of 2 test cases has another session of the same subject in validation, such as sub-2_b"
+        " and sub-2_a: test Dice is too high; keep whole subjects for the test"
+    )
+
+
+@pytest.mark.parametrize(
+    "names", [("case_1", "case_1b"), ("resub-1", "resub-1b"), ("sub_1", "sub_1b")]
+)
+def test_no_other_scheme_of_names_is_guessed(names):
+    assert not list(shared_subjects({"training": names[:1], "validation": names[1:]}))

@@ -42,9 +42,10 @@ def settings_of(folder: Path, **changes: Any) -> NnunetRawData:
 
 
 def warnings_of(folder: Path, **changes: Any) -> list[str]:
-    mistakes, warnings = check_pixels(settings_of(folder, **changes))
+    mistakes, data = check_pixels(settings_of(folder, **changes))
     assert mistakes == []
-    return warnings
+    assert data is not None
+    return list(data.warnings)
 
 
 @pytest.mark.parametrize(

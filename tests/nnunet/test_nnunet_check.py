@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from collections.abc import Callable
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import nibabel
+import numpy as np
 import pytest
+from nnunetv2.experiment_planning import verify_dataset_integrity as integrity
+from nnunetv2.imageio.reader_writer_registry import LIST_OF_IO_CLASSES
+from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization import (
+    get_normalization_scheme,
+)
+from nnunetv2.utilities import utils
 
+from sweep.data.pixels import RawCase, write_raw
+from sweep.data.raw import NNUNET_ENDINGS
 from sweep.data.shapes_datasets import write_shapes_dataset
 from sweep.errors import InputError
-from sweep.nnunet.check import check_nnunet
+from sweep.nnunet.check import check_nnunet, nnunet_doubts
+from sweep.nnunet.limits import geometric_channel
+from sweep.nnunet.plans import planned_as_asked
 from sweep.spec.load import load_sweep
 from sweep.spec.settings import ShapesData, TrialSettings
+from sweep.spec.trainer import NnunetTrainer
 from sweep.trainer.check import check_trainer, idle_by_look
 
 NAME = "Dataset502_Shapes_One"
@@ -168,11 +185,287 @@ def test_broken_files_are_named(raw: Path, preprocessed: Path, tmp_path: Path, t
     shutil.copytree(raw / NAME, tmp_path / "raw" / NAME)
     file = tmp_path / "raw" / NAME / "dataset.json"
     file.write_text(text)
-    assert [line.partition(": ")[0] for line in told(tmp_path / "raw", tmp_path)] == [str(file)]
-    (tmp_path / NAME).mkdir()
+    assert {named_in(line) for line in told(tmp_path / "raw", tmp_path)} == {str(file)}
+    shutil.copytree(preprocessed / NAME, tmp_path / NAME)
     plans = tmp_path / NAME / "nnUNetPlans.json"
     plans.write_text(text)
-    assert [line.partition(": ")[0] for line in told(raw, tmp_path)] == [str(plans)]
+    assert {named_in(line) for line in told(raw, tmp_path)} == {str(plans)}
+
+
+def named_in(line: str) -> str:
+    """The file that a mistake names."""
+    return re.sub(r":\d+$", "", line.partition(": ")[0])
+
+
+@pytest.fixture
+def copied(raw: Path, tmp_path: Path) -> Path:
+    """The raw dataset, to be spoilt; its folder."""
+    return Path(shutil.copytree(raw / NAME, tmp_path / "raw" / NAME))
+
+
+def refused_by_nnunet(folder: Path) -> bool:
+    """What nnU-Net itself says of a raw dataset before it plans."""
+    threads = SimpleNamespace(get_context=lambda _: SimpleNamespace(Pool=ThreadPool))
+    try:
+        with pytest.MonkeyPatch.context() as patch:  # processes take seconds to start
+            patch.setattr(integrity, "multiprocessing", threads)
+            patch.setattr(utils, "Pool", ThreadPool)
+            integrity.verify_dataset_integrity(str(folder), 1)
+        # As its planner does next.
+        names = json.loads((folder / "dataset.json").read_text())["channel_names"].values()
+        for name in names:
+            get_normalization_scheme(name)
+    except Exception:  # noqa: BLE001 (it asserts, and raises whatever comes to hand)
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"labels": {"lesion": 0, "circle": 1}}, "lacks `background`, which must be 0; 0 is `le"),
+        ({"labels": {"0": "background", "1": "circle"}}, "as in nnU-Net v1; turn it round"),
+        ({"labels": {}}, "must name the background and at least 1 class"),
+        ({"labels": {"background": 0, "circle": 1, "b": 3}}, "without a gap or repeat, not [0, 1,"),
+        ({"labels": {"background": 0, "circle": -1}}, "without a gap or repeat, not [-1, 0]"),
+        ({"labels": {"background": 0, "circle": None}}, "must map each name to an integer"),
+        ({"labels": {"background": 0, "circle": "x"}}, "must map each name to an integer"),
+        ({"labels": {"background": [0], "circle": 1}}, "must be 0, not the list [0]"),
+        ({"labels": {"background": 1, "circle": 0}}, "must be 0, but is 1: swap it with `circle`"),
+        ({"labels": {"background": 0, "circle": 1, "ignore": 1}}, "`ignore` must be 2, the highes"),
+        ({"labels": {"background": 0, "circle": 1, "ignore": 3}}, "`ignore` must be 2, the highes"),
+        ({"labels": {"background": 0, "circle": 1, "ignore": [2]}}, "no list, but is [2]"),
+        ({"labels": ["background", "circle"]}, "`labels` must be an object"),
+        ({"channel_names": ["grey"]}, "`channel_names` must be an object"),
+        ({"channel_names": {"0": 1}}, "`channel_names` must map to names"),
+        ({"channel_names": {"0": "a", "1": "b"}}, "channels of `channel_names` that are missing:"),
+        ({"numTraining": "six"}, "`numTraining` is 'six'; it must be the number of training cases"),
+        ({"numTraining": None}, "`numTraining` is missing"),
+        ({"numTraining": 6.0}, "`numTraining` must be 6, but is 6.0"),
+        ({"numTraining": 7}, "`numTraining` is 7, but imagesTr holds 6 cases"),
+        ({"file_ending": [".png"]}, "`file_ending` is ['.png']; it must be one of .bmp, "),
+        ({"file_ending": "png"}, "; did you mean `.png`?"),
+        ({"file_ending": ".nrrd"}, "(the `file_ending`); what lies there ends otherwise, such as"),
+        ({"dataset": {}}, "`dataset` must be an object that names the files of each case"),
+        ({"dataset": {"a": {"images": ["x.png"]}}, "numTraining": 1}, "`images`, a list, and a `l"),
+        (
+            {"dataset": {"a": {"images": ["x.png"], "label": "y.png"}}, "numTraining": 1},
+            "`dataset` names files that are not there: ",
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore")  # of what nnU-Net calls
+def test_dataset_json_that_nnunet_refuses_is_refused_before_it_plans(
+    six: Path, tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    file = six / "dataset.json"
+    change(file, **changes)
+    assert refused_by_nnunet(six)
+    found = told(six.parent, tmp_path / "none")
+    assert any(words in line for line in found), found
+    few = {"trainer.fold"} if changes.get("numTraining") == 1 else set()
+    assert {named_in(line) for line in found} <= {str(file), str(six / "imagesTr")} | few
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"labels": {"background": 0, "circle": 1, "ignore": 2}},
+        {"labels": {"background": "0", "circle": "1"}},
+        {"labels": {"background": 0, "circle": [1]}},
+        {"labels": {"background": 0, "circle": 1, "ignore": None}},
+        {"file_ending": ".PNG", "overwrite_image_reader_writer": "NaturalImage2DIO"},
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # of what nnU-Net calls
+def test_forms_that_nnunet_takes_are_taken_before_it_plans(
+    six: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    change(six / "dataset.json", **changes)
+    if "file_ending" in changes:
+        for path in [*six.glob("*Tr/*.png")]:
+            path.rename(path.with_suffix(".PNG"))
+    assert not refused_by_nnunet(six)
+    assert told(six.parent, tmp_path / "none") == []
+    assert told(six.parent, tmp_path / "none", geometric_class=1) == []
+
+
+@pytest.fixture
+def six(tmp_path: Path) -> Path:
+    """A raw dataset of 6 cases, nothing of it planned; its folder."""
+    return write_shapes_dataset(tmp_path / "raw", 502, ShapesData(size=32, count=6), test=0)
+
+
+def test_endings_are_those_of_nnunets_readers() -> None:
+    every = {ending for reader in LIST_OF_IO_CLASSES for ending in reader.supported_file_endings}
+    assert set(NNUNET_ENDINGS) == every
+
+
+def test_file_that_holds_all_channels_in_a_fourth_axis_is_taken(tmp_path: Path) -> None:
+    folder = tmp_path / "raw" / "Dataset502_Volumes"
+    label = np.zeros((8, 8, 8), np.uint8)
+    label[2:5, 2:5, 2:5] = 1
+    write_raw(
+        folder,
+        [RawCase(f"c{n}", label[None] * 9, label) for n in range(5)],
+        name="volumes", channel_names=["a", "b"], labels={"background": 0, "box": 1},
+        file_ending=".nii.gz",
+    )  # fmt: skip
+    [line] = told(tmp_path / "raw", tmp_path / "none")
+    assert "channels of `channel_names` that are missing: c0_0001.nii.gz" in line
+    for path in (folder / "imagesTr").iterdir():
+        nibabel.save(nibabel.Nifti1Image(np.stack([label] * 2, -1), np.eye(4)), path)
+    assert told(tmp_path / "raw", tmp_path / "none") == []
+
+
+def test_hidden_files_and_dead_links_of_a_raw_dataset_are_told(six: Path, tmp_path: Path) -> None:
+    (six / "imagesTr" / "._a_0000.png").touch()
+    link = six / "labelsTr" / "one_circle_00001.png"
+    link.unlink()
+    link.symlink_to("/gone")
+    assert told(six.parent, tmp_path / "none") == [
+        f"{link}: is a link that leads nowhere: to /gone",
+        f"{six / 'imagesTr'}: hidden files, which nnU-Net takes for cases: ._a_0000.png",
+    ]
+
+
+def test_labels_without_an_image_are_spare_for_nnunet(six: Path, tmp_path: Path) -> None:
+    shutil.copy(six / "labelsTr" / "one_circle_00001.png", six / "labelsTr" / "more.png")
+    assert told(six.parent, tmp_path / "none") == []
+
+
+@pytest.mark.parametrize("count", ["six", None, [6], -1, True])
+def test_number_of_cases_of_a_preprocessed_dataset_is_told(
+    raw: Path, preprocessed: Path, tmp_path: Path, count: Any
+) -> None:
+    shutil.copytree(preprocessed / NAME, tmp_path / NAME)
+    file = tmp_path / NAME / "dataset.json"
+    change(file, numTraining=count)
+    [line] = told(raw, tmp_path)
+    assert line.startswith(f"{file}: `numTraining` is ")
+    assert line.endswith("it must be the number of training cases")
+
+
+def planned(change: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, Any]], object]:
+    """Changes the configuration of some plans."""
+    return lambda plans: change(plans["configurations"]["2d"])
+
+
+@pytest.mark.parametrize("patch", [None, [32, 32]])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (planned(lambda c: c.update(architecture=None)), "2d`: `architecture` must be an object"),
+        (planned(lambda c: c["architecture"].pop("arch_kwargs")), "2d`: `arch_kwargs` must be an"),
+        (planned(lambda c: c.update(patch_size=32)), "`patch_size` must be a list of 2 or 3 sizes"),
+        (planned(lambda c: c.update(patch_size=["a", 2])), "`patch_size` must be a list of 2 or 3"),
+        (planned(lambda c: c.pop("patch_size")), "`patch_size` must be a list of 2 or 3 sizes, bu"),
+        (planned(lambda c: c.update(batch_size=0)), "`batch_size` must be a whole number of at le"),
+        (planned(lambda c: c.update(data_identifier=3)), "`data_identifier` must be a text, but i"),
+        (
+            planned(lambda c: c["architecture"]["arch_kwargs"].update(strides=[1, 2])),
+            "strides` must have a list of 2 whole numbers for each level, but has 1",
+        ),
+        (
+            planned(lambda c: c["architecture"]["arch_kwargs"].update(strides=[[1], [2]])),
+            "strides` must have a list of 2 whole numbers for each level, but has [1]",
+        ),
+        (lambda p: p["configurations"].update({"2d": None}), "`2d` must be an object, but is None"),
+        (lambda p: p["configurations"].update({"2d": {"inherits_from": "zz"}}), "inherits from 'z"),
+        (planned(lambda c: c.update(inherits_from="2d")), "inherits from `2d`, and so from itself"),
+        (planned(lambda c: c.update(inherits_from=["2d"])), "inherits from ['2d'], which the plan"),
+        (lambda p: p.pop("plans_name"), "`plans_name` must be a text, but is None"),
+    ],
+)  # fmt: skip
+def test_plans_that_nobody_can_train_with_are_told(
+    raw: Path, preprocessed: Path, tmp_path: Path, change: Any, words: str, patch: Any
+) -> None:
+    shutil.copytree(preprocessed / NAME, tmp_path / NAME)
+    file = tmp_path / NAME / "nnUNetPlans.json"
+    plans = json.loads(file.read_text())
+    change(plans)
+    file.write_text(json.dumps(plans))
+    found = told(raw, tmp_path, patch_size=patch)
+    assert any(words in line for line in found), found
+    assert {named_in(line) for line in found} == {str(file)}
+
+
+def test_configuration_that_inherits_its_network_is_fine(
+    raw: Path, preprocessed: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(preprocessed / NAME, tmp_path / NAME)
+    file = tmp_path / NAME / "nnUNetPlans.json"
+    plans = json.loads(file.read_text())
+    plans["configurations"]["mine"] = {"inherits_from": "2d", "batch_size": 3}
+    file.write_text(json.dumps(plans))
+    assert told(raw, tmp_path, configuration="mine", patch_size=[32, 32]) == []
+
+
+@pytest.mark.parametrize(("wanted", "channel"), [("b", 2), (2, 2), ("a", 1), (None, 1)])
+def test_geometric_class_is_found_whatever_form_the_labels_have(wanted: Any, channel: int) -> None:
+    for labels in ({"background": "0", "a": "1", "b": [2]}, {"background": 0, "b": 2.0, "a": [1]}):
+        found = geometric_channel({"labels": {**labels, "ignore": 3}}, wanted, "dataset.json")
+        assert found == channel
+    with pytest.raises(InputError, match=r"dataset.json: `labels` must be numbered"):
+        geometric_channel({"labels": {"background": 0, "a": 2}}, wanted, "dataset.json")
+
+
+def test_fold_is_told_also_where_the_preprocessed_folder_has_no_plans(
+    six: Path, tmp_path: Path
+) -> None:
+    done = tmp_path / "done" / NAME
+    done.mkdir(parents=True)
+    wanted = "trainer.fold: must be below 5, the number of folds, or `all`, but is 7"
+    assert told(six.parent, tmp_path / "done", fold=7) == [wanted]
+    shutil.copy(six / "dataset.json", done)
+    assert told(six.parent, tmp_path / "done", fold=7) == [wanted]
+    names = [f"one_circle_0000{n}" for n in range(6)]
+    (done / "splits_final.json").write_text(json.dumps([{"train": names[:4], "val": names[4:]}]))
+    assert told(six.parent, tmp_path / "done", fold=0) == []
+    [line] = told(six.parent, tmp_path / "done", fold=1)
+    assert line.startswith("trainer.fold: must be below 1, the number of folds")
+
+
+@pytest.mark.parametrize(
+    "text", ["{", '{"train": ["a"], "val": ["b"]}', '[{"train": ["a"], "train": ["a"], "val": []}]']
+)
+def test_mistake_of_the_splits_is_told_once(
+    raw: Path, preprocessed: Path, tmp_path: Path, text: str
+) -> None:
+    shutil.copytree(preprocessed / NAME, tmp_path / NAME)
+    file = tmp_path / NAME / "splits_final.json"
+    file.write_text(text)
+    found = told(raw, tmp_path)
+    assert len(found) == len(set(found))
+    assert {named_in(line) for line in found} == {str(file)}
+    assert len(found) == (3 if 'train": ["a"], "train' in text else 1), found
+
+
+def test_subjects_and_unused_cases_of_a_dataset_for_nnunet_are_doubted(tmp_path: Path) -> None:
+    label = np.eye(32, dtype=np.uint8)
+    names = [f"sub-0{n}_ses-{session}" for n in range(5) for session in (1, 2)]
+    write_raw(
+        tmp_path / "raw" / NAME, [RawCase(name, label[None], label) for name in names],
+        name="x", channel_names=["grey"], labels={"background": 0, "line": 1}, file_ending=".png",
+    )  # fmt: skip
+    asked = {"kind": "nnunet", "dataset": 502, "raw": str(tmp_path / "raw")}
+    asked["preprocessed"] = str(tmp_path / "done")
+
+    def doubted(**more: Any) -> list[str]:
+        settings = TrialSettings.model_validate({"trainer": asked | more})
+        assert check_nnunet(settings) == []
+        return [str(doubt) for doubt in nnunet_doubts(settings)]
+
+    [line] = doubted(fold=0)
+    assert line.startswith("2 of 2 validation cases have another session of the same subject in tr")
+    assert doubted(fold="all") == []
+    (tmp_path / "done" / NAME).mkdir(parents=True)
+    (tmp_path / "done" / NAME / "splits_final.json").write_text(
+        json.dumps([{"train": names[:4], "val": names[4:6]}])
+    )
+    [line] = doubted(fold=0)
+    assert line.startswith("4 of 10 cases are on neither side of the split")
 
 
 def test_searched_value_that_the_dataset_does_not_allow_is_told_at_its_line(
@@ -215,3 +508,22 @@ def test_how_volumes_are_looked_at_acts_on_nothing_where_the_plans_have_none(
     settings = TrialSettings.model_validate({"trainer": trainer | {"configuration": configuration}})
     keys = [key for rule in idle_by_look(settings) for key in rule.keys]
     assert keys == ([] if has_volumes else ["trainer.geometry"])
+
+
+def test_no_mistake_of_a_preprocessed_dataset_hides_another(
+    raw: Path, preprocessed: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(preprocessed / NAME, tmp_path / NAME)
+    (tmp_path / NAME / "splits_final.json").write_text("{")
+    (tmp_path / NAME / "dataset.json").write_text("[")
+    found = told(raw, tmp_path, patch_size=[30, 32], loss={"main": "dice_focal"})
+    told_of = {line.partition(": ")[0].removeprefix(f"{tmp_path / NAME}/") for line in found}
+    assert told_of == {"trainer.patch_size", "loss.main", "splits_final.json:1", "dataset.json:1"}
+
+
+def test_plans_are_looked_at_for_nnunets_own_command_too(preprocessed: Path) -> None:
+    plans = json.loads((preprocessed / NAME / "nnUNetPlans.json").read_text())
+    plans["configurations"]["2d"]["architecture"] = None
+    asked = NnunetTrainer(kind="nnunet", dataset=502, patch_size=(32, 32))
+    with pytest.raises(InputError, match=r"nnUNetPlans.json: configuration `2d`: `architecture`"):
+        planned_as_asked(plans, "2d", asked)

@@ -190,3 +190,29 @@ def test_folder_of_the_environment_that_is_none_is_told_by_its_variable(
     with pytest.raises(InputError) as caught:
         load_sweep("x.yaml", check_data=look)
     assert str(caught.value) == "x.yaml:1: trainer.raw: is not a folder"
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/x", "gs://b", "https://host/x.zip", "file:///data/x"])
+def test_uri_is_no_folder_of_data(uri: str) -> None:
+    Path("space.yaml").write_text(f"data: {{source: nnunet_raw, folder: '{uri}'}}\n{SPACE}")
+    with pytest.raises(InputError) as caught:
+        load_sweep(Path("space.yaml"))
+    hint = "; did you mean `/data/x`?" if uri.startswith("file") else ""
+    assert str(caught.value) == (
+        f"space.yaml:1: data.folder: '{uri}' is a URI: data must lie in a folder{hint}"
+    )
+
+
+def test_results_of_the_check_are_expanded_as_those_of_the_run(tmp_path: Path) -> None:
+    Path("space.yaml").write_text(SPACE)
+    (tmp_path / "home" / "r" / "space").mkdir(parents=True)
+    (tmp_path / "home" / "r" / "space" / "notes").touch()
+    unset = "error: --results: the environment variable 'UNSET' is not set"
+    for written, told, code in (
+        ("$UNSET/x", unset, 2),
+        ("~/r", f"{tmp_path}/home/r/space exists and holds no sweep", 0),
+        ("s3://$UNSET/x", unset, 2),
+    ):
+        result = CliRunner().invoke(app, ["check", "space.yaml", "--results", written])
+        assert result.exit_code == code, result.output
+        assert told in result.stderr.replace("\n", "")
