@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sweep.engine import cluster, execute
-from sweep.engine.cluster import STOPS
+from sweep.interrupted import STOPS
 
 
 @pytest.fixture(autouse=True)
