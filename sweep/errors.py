@@ -6,6 +6,7 @@ SweepError
 ├── TrainerError        a user's own trainer returned what cannot be used: exit code 2
 ├── NotApplied          the trainer works with other values than were asked for: exit code 1
 └── SweepFailed         the sweep itself failed, nothing can be ranked: exit code 1
+    └── StorageFailed   what a sweep writes cannot be written, or not be read back: exit code 1
 """
 
 from __future__ import annotations
@@ -120,6 +121,14 @@ class SweepFailed(SweepError):
     """The sweep ran but produced nothing that can be ranked, or could not go on."""
 
     exit_code = 1
+
+
+class StorageFailed(SweepFailed):
+    """A folder or an object store does not take what is written, or give it back.
+
+    Alone of all that a trial may raise this is neither its configuration's fault nor its own: the
+    next trial would fare no better.
+    """
 
 
 class NotApplied(SweepError):

@@ -1,14 +1,52 @@
-"""Ctrl-C while a command is still being loaded: a word and the exit code, no traceback."""
+"""Ctrl-C, and what else asks a command to stop: a word and the exit code, no traceback."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections import namedtuple
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any
 
 INTERRUPTED = 130
 """Exit code, the same that a shell gives for a program that dies of Ctrl-C."""
+
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C; `kill`, `timeout`, a batch system; the end of the terminal."""
+
+Handler = Callable[[int, FrameType | None], object]
+
+
+@contextmanager
+def stops_as_ctrl_c() -> Iterator[None]:
+    """Whatever asks for a stop raises KeyboardInterrupt: that is handled already."""
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with handling_stops(receive):
+        yield
+
+
+@contextmanager
+def handling_stops(receive: Handler) -> Iterator[dict[int, Any]]:
+    """``receive`` gets the signals of `STOPS`. Yields what handled them before.
+
+    Of a hangup that `nohup` has us ignore nobody is told.
+    """
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in STOPS}
+    if before[signal.SIGHUP] is signal.SIG_IGN:
+        del before[signal.SIGHUP]
+    for number in before:
+        signal.signal(number, receive)
+    try:
+        yield before
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def expect_interruption() -> None:

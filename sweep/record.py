@@ -309,8 +309,8 @@ def last_line(error: BaseException) -> str:
 
     Of our own errors the message alone: it is a sentence for the user. Notes are left out.
     """
-    if isinstance(error, SweepError):
-        return str(error).strip().splitlines()[0]
+    if isinstance(error, SweepError) and (lines := str(error).strip().splitlines()):
+        return lines[0]
     told = traceback.TracebackException(type(error), error, None)
     told.__notes__ = None
     return list(told.format_exception_only())[-1].strip().splitlines()[0]

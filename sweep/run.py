@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.console.exits import exit_codes, run_alone
-from sweep.interrupted import INTERRUPTED, forget_interruption
+from sweep.interrupted import INTERRUPTED, forget_interruption, stops_as_ctrl_c
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -103,7 +103,8 @@ def command(
         print_warnings(missing)
         show = Show(dashboard=shows, verbose=verbose)
         try:
-            ending = start(spec, site, to_go_on, show, resume=resume, extend=extend or [])
+            with stops_as_ctrl_c():
+                ending = start(spec, site, to_go_on, show, resume=resume, extend=extend or [])
         except KeyboardInterrupt:  # just before its first trial, or while it prints the ranking
             if not Layout(site.folder).sweep_yaml.exists():
                 raise

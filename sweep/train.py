@@ -132,6 +132,7 @@ def _train(settings: TrialSettings, folder: Path, trackers: tuple[TrackerName, .
     from sweep.errors import ResultsError, SweepFailed
     from sweep.record import Status
     from sweep.spec.load import to_yaml
+    from sweep.store.files import make_folder
     from sweep.store.layout import Layout, TrialPaths
     from sweep.store.store import is_used
     from sweep.store.trial import write_start
@@ -139,7 +140,7 @@ def _train(settings: TrialSettings, folder: Path, trackers: tuple[TrackerName, .
 
     if is_used(folder):
         raise ResultsError(f"{folder} exists already: choose another --name, or remove the folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     paths = TrialPaths(folder)
     write_start(paths, {}, to_yaml(settings))
 
@@ -161,7 +162,8 @@ def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tr
     """Train the configuration; every epoch and the end are recorded, printed, then tracked."""
     from sweep.console.words import print_warnings
     from sweep.data.outlines import outline_warnings
-    from sweep.record import Status, TrialRecord
+    from sweep.errors import SweepFailed
+    from sweep.record import Status, TrialRecord, last_line
     from sweep.store.trial import discard, write_end, write_epoch
     from sweep.trainer.checkpoints import Checkpoints
     from sweep.trainer.fit import fit
@@ -205,9 +207,14 @@ def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tr
             data=data,
             provenance=paths.provenance,
         )
-    except (Exception, SystemExit) as error:  # `sys.exit`, in a user's own trainer
-        end(Outcome.failed(error))
+    except KeyboardInterrupt:  # Ctrl-C: no fault of the trial
         raise
+    except BaseException as error:
+        end(Outcome.failed(error))
+        if isinstance(error, Exception):
+            raise
+        # `sys.exit` in a user's own trainer would end this process too, and without a word.
+        raise SweepFailed(f"the trial failed: {last_line(error)}; see {paths.error}") from error
     end(outcome)
     return outcome
 

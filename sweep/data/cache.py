@@ -11,7 +11,7 @@ from typing import TypeVar
 import platformdirs
 from filelock import FileLock
 
-from sweep.errors import SweepFailed
+from sweep.errors import StorageFailed
 from sweep.spec.paths import argument
 
 CACHE_VARIABLE = "MEDICAL_SWEEP_CACHE"
@@ -45,7 +45,7 @@ def cached(
         build: fills the empty folder that it is given.
 
     Raises:
-        SweepFailed: where the cache cannot be written.
+        StorageFailed: where the cache cannot be written.
     """
     found = open_built(folder)
     if found is not None:
@@ -66,11 +66,11 @@ def cached(
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
-        raise SweepFailed(
+        raise StorageFailed(
             f"the data cache {folder.parent} cannot be written: {error}; "
             f"{CACHE_VARIABLE} names another folder"
         ) from error
     built = open_built(folder)
     if built is None:
-        raise SweepFailed(f"the data cache {folder} cannot be read back after it was written")
+        raise StorageFailed(f"the data cache {folder} cannot be read back after it was written")
     return built

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import traceback
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ray import tune
 
-from sweep.engine.faults import is_infrastructure
-from sweep.errors import InputError, SweepFailed
+from sweep.engine.faults import is_infrastructure, is_ordered_end
+from sweep.errors import InputError
 from sweep.objective import Objective
-from sweep.record import EpochMetrics, Outcome
+from sweep.record import EpochMetrics, Outcome, last_line
 from sweep.store.files import to_json
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ Message = Sequence[EpochMetrics] | Outcome
 """Epochs in their order, or at the end how the trial ended."""
 
 
+class WorkerSpoilt(Exception):
+    """The trial before has left in this process what cannot be undone; says what."""
+
+
 class TrialActor(tune.Trainable):  # type: ignore[misc]
     """Trains the ``config.yaml`` of a trial's folder; one Ray step is one epoch.
 
@@ -90,12 +95,13 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         """Take on the next trial in the same process: imports and data are paid once.
 
         Raises:
-            SweepFailed: the trial before has left something that cannot be undone. Ray then tries
-                the next one again, in a fresh process.
+            WorkerSpoilt: this process takes on no further trial. Ray then ends it, and gives up the
+                trial, which the driver hands out once more (`sweep.engine.tuning.Supervision`). Of
+                False, the other way to say so, Ray 2.60 tells nobody.
         """
         self.leave()
-        if self._clean is not None and (left := self._clean.restore()):
-            raise SweepFailed("; ".join(left))
+        if left := self._left_behind():
+            raise WorkerSpoilt("; ".join(left))
         self._begin(new_config)
         return True
 
@@ -108,8 +114,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
                 told = recordable(next(self._run))
             except StopIteration as end:
                 return {MESSAGE: recordable(end.value)}
-        # A trainer that calls `sys.exit` would take the worker down, and be tried again.
-        except (Exception, SystemExit) as error:
+        # What is no `Exception` would take the worker down, and be tried again.
+        except BaseException as error:
             if is_infrastructure(error):
                 raise
             return {MESSAGE: Outcome.failed(error)}
@@ -126,7 +132,9 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         try:
             if run is not None:
                 run.close()
-        except Exception:  # noqa: BLE001 - it has ended already
+        except BaseException as error:
+            if is_ordered_end(error):
+                raise
             traceback.print_exc()
 
     def cleanup(self) -> None:
@@ -135,6 +143,14 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     def __repr__(self) -> str:
         """What the dashboard shows as the actor's name; Ray asks once, after `setup`."""
         return f"{self._name} {self._progress()}".rstrip()
+
+    def _left_behind(self) -> tuple[str, ...]:
+        """What of the trial before cannot be undone."""
+        _end_monitors()
+        try:
+            return () if self._clean is None else self._clean.restore()
+        except Exception as error:  # noqa: BLE001 - whatever it was is there still
+            return (last_line(error),)
 
     def _begin(self, config: dict[str, Any]) -> None:
         folder = Path(config["folder"])
@@ -187,6 +203,17 @@ def _clean_process(kind: str) -> CleanProcess | None:
 
         return CleanProcess.here()
     return None
+
+
+def _end_monitors() -> None:
+    """End the thread that tqdm starts for its bars, and would keep until the process ends.
+
+    It only draws them: no trial's numbers depend on it, and tqdm starts another where it needs one.
+    Of other threads nobody knows what they do; they cost the next trial a fresh process.
+    """
+    for thread in threading.enumerate():
+        if type(thread).__module__ == "tqdm._monitor":
+            thread.exit()  # type: ignore[attr-defined]
 
 
 def _train(

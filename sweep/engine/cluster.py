@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import socket
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sweep.codebase import PACKAGE
 from sweep.engine.refusals import cure_for, with_cure
 from sweep.errors import InputError, SweepFailed
+from sweep.interrupted import STOPS
 from sweep.record import last_line
 from sweep.spec.cpus import usable_cpus
 
@@ -80,12 +83,13 @@ def cluster(
         warnings.filterwarnings("ignore", module=r"ray\..*")
         with _stderr_to(quiet):
             try:
-                context = ray.init(
-                    **(_private(dashboard) if address is None else _existing(address)),
-                    log_to_driver=verbose,
-                    logging_level=logging.INFO if verbose else logging.ERROR,
-                    configure_logging=verbose,
-                )
+                with _signals_are_ours():
+                    context = ray.init(
+                        **(_private(dashboard) if address is None else _existing(address)),
+                        log_to_driver=verbose,
+                        logging_level=logging.INFO if verbose else logging.ERROR,
+                        configure_logging=verbose,
+                    )
             except Exception as error:
                 if address is not None:
                     raise _refused(address, error) from error
@@ -95,6 +99,43 @@ def cluster(
             yield context.dashboard_url or None
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _signals_are_ours() -> Iterator[None]:
+    """Let Ray set no handler of SIGTERM, and start its processes where signals to us end none.
+
+    Ctrl-C, `timeout` and the end of a terminal signal the process group, batch systems and service
+    managers all processes there are. Ray's would end at once, and this one then wait a minute for
+    an answer of the GCS, and be ended by Ray's compiled part in the midst of it.
+    """
+    # No part of Ray's public interface, which has no such switches.
+    from ray._private import services, utils
+
+    usual = services.ConsolePopen, utils.set_sigterm_handler
+    services.ConsolePopen = partial(_start_out_of_reach, usual[0])
+    utils.set_sigterm_handler = lambda _: None
+    try:
+        yield
+    finally:
+        services.ConsolePopen, utils.set_sigterm_handler = usual
+
+
+def _start_out_of_reach(start: Callable[..., Any], command: list[str], **options: Any) -> Any:
+    """A process in a group of its own; in our session, and ended with us (``PR_SET_PDEATHSIG``).
+
+    The GCS, which answers to the very end, takes no signal but SIGKILL. There is no harm in that:
+    it keeps everything in memory.
+    """
+    is_gcs = Path(command[0]).name == "gcs_server"
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS if is_gcs else ())  # is inherited
+    try:
+        process = start(command, process_group=0, **options)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if is_gcs:
+        process.terminate = process.kill
+    return process
 
 
 def _private(dashboard: bool) -> dict[str, Any]:

@@ -179,6 +179,12 @@ class Conductor:
             self._tell_wait(trial_id)
         return standing
 
+    def hand_back(self, trial_id: str) -> None:
+        """Take back a trial that was handed out and nobody has begun: it is the next one again."""
+        if trial_id in self._trials and trial_id not in (*self._waiting, *self._paused):
+            self._waiting.appendleft(trial_id)
+            self._trunks.pause(trial_id)
+
     def end(self, trial_id: str, outcome: Outcome) -> None:
         """Record how a trial ended, tell searcher and scheduler; only the first end counts."""
         trial = self._trials.get(trial_id)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from sweep.engine.cluster import cluster
 from sweep.engine.conductor import Conductor
@@ -20,6 +19,7 @@ from sweep.engine.refusals import with_cure
 from sweep.engine.site import Site
 from sweep.engine.tally import Tally
 from sweep.errors import SweepError, SweepFailed
+from sweep.interrupted import handling_stops
 from sweep.record import last_line
 from sweep.spec.sweep import SweepSpec
 from sweep.spec.trunk import branching_epochs
@@ -55,7 +55,6 @@ def execute(
         return Ending.FINISHED
     shown = monitoring or Monitoring(Tally(spec.trials), dashboard=False)
     ray = cluster(log, verbose=verbose, address=site.address, dashboard=shown.dashboard)
-    # The signals again: Ray's start sets handlers of its own.
     with _raising(acknowledge), ray as dashboard, _signals(acknowledge) as asked:
         if dashboard is not None or (shown.dashboard and site.address is None):
             shown.announce(dashboard)
@@ -136,7 +135,6 @@ def execute(
     return Ending.FINISHED if over else Ending.INTERRUPTED
 
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
 STOPPING = (
     "Stopping: what was reported is kept, and trials under way go on from their last epoch when the"
     " sweep is resumed. Once more ends it at once."
@@ -145,7 +143,9 @@ STOPPING = (
 
 @contextmanager
 def _signals(acknowledge: Callable[[str], object]) -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of dying of them; a second one has its usual effect."""
+    """Collects the signals that ask for a stop instead of dying of them; a second one has the
+    effect that it had before.
+    """
     received: list[int] = []
 
     def receive(number: int, _frame: FrameType | None) -> None:
@@ -153,30 +153,18 @@ def _signals(acknowledge: Callable[[str], object]) -> Iterator[list[int]]:
         signal.signal(number, before[number])
         acknowledge(STOPPING)
 
-    before: dict[int, Any] = {number: signal.getsignal(number) for number in STOPS}
-    for number in before:
-        signal.signal(number, receive)
-    try:
+    with handling_stops(receive) as before:
         yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
 def _raising(acknowledge: Callable[[str], object]) -> Iterator[None]:
-    """Ctrl-C while Ray starts or ends, which takes seconds: a word at once, then as usual."""
-    usual = signal.getsignal(signal.SIGINT)
+    """A stop while Ray starts or ends, which takes seconds: a word at once, then as Ctrl-C is."""
 
-    def receive(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, usual)
+    def receive(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, before[number])
         acknowledge(STOPPING)
-        if callable(usual):
-            usual(number, frame)
+        raise KeyboardInterrupt
 
-    if usual is signal.default_int_handler:
-        signal.signal(signal.SIGINT, receive)
-    try:
+    with handling_stops(receive) as before:
         yield
-    finally:
-        signal.signal(signal.SIGINT, usual)

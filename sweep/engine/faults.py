@@ -11,27 +11,40 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweep.errors import ResultsError, SweepFailed
+from sweep.errors import ResultsError, StorageFailed, SweepFailed
 from sweep.record import Outcome, Status
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial
 
 _FAILURE = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILINE)
-_UNWRITABLE = re.compile(r"^sweep\.errors\.(?:SweepFailed|ResultsError): (.+)", re.MULTILINE)
+_UNWRITABLE = re.compile(r"^sweep\.errors\.(?:StorageFailed|ResultsError): (.+)", re.MULTILINE)
+_REFUSED = re.compile(r"^sweep\.engine\.actor\.WorkerSpoilt: ", re.MULTILINE)
 _TASK = re.compile(r"ray::.+ \(pid=")
 
 
 def is_infrastructure(error: BaseException) -> bool:
     """Whether training the same configuration again may end otherwise.
 
-    True where results cannot be written, a file cannot be read, or the accelerator broke, which
-    leaves the process unusable. False for all else, a lack of memory included: main memory or the
-    GPU's, that configuration does not fit.
+    True where results cannot be written, a file cannot be read, the accelerator broke, which
+    leaves the process unusable, or the worker was told to end. False for all else, a lack of memory
+    included: main memory or the GPU's, that configuration does not fit.
     """
+    if is_ordered_end(error):
+        return True
     # By name: a driver has no use for torch, and it is there from version 2.8 on.
     device_broke = any(kind.__name__ == "AcceleratorError" for kind in type(error).__mro__)
-    return device_broke or isinstance(error, (OSError, SweepFailed, ResultsError))
+    return device_broke or isinstance(error, (OSError, StorageFailed, ResultsError))
+
+
+def is_ordered_end(error: BaseException) -> bool:
+    """Whether it is the SystemExit that Ray raises in a worker on SIGTERM, and no trainer's."""
+    return hasattr(error, "ray_terminate_msg")
+
+
+def was_refused(failures: list[str]) -> bool:
+    """Whether the last failure was none of the trial: a worker would not take it on."""
+    return bool(failures and _REFUSED.search(failures[-1]))
 
 
 def read_failures(trial: Trial) -> list[str]:

@@ -23,7 +23,7 @@ from sweep.engine.actor import MESSAGE, NO_TRIAL, Message
 from sweep.engine.capacity import Capacity
 from sweep.engine.conductor import Conductor
 from sweep.engine.ending import Ending
-from sweep.engine.faults import outcome_of, read_failures, require_nodes
+from sweep.engine.faults import outcome_of, read_failures, require_nodes, was_refused
 from sweep.objective import DICE, Objective
 from sweep.record import Outcome
 from sweep.search.scheduler import Decision
@@ -249,12 +249,17 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """A fault of the machine has hit the trial once more than Ray retries.
+        """A fault of the machine has hit the trial once more than Ray retries; or before it began,
+        which Ray does not retry: a worker that is free would not take it on, and has been ended.
 
         The scheduler's method of this name will not do: Ray calls that one before a retry too.
         """
         with self._door():
-            outcome = outcome_of(read_failures(trial), trial.num_failures)
+            failures = read_failures(trial)
+            if was_refused(failures) or trial.should_recover():
+                self._conductor.hand_back(trial_name(trial))
+                return
+            outcome = outcome_of(failures, trial.num_failures)
             self._conductor.end(trial_name(trial), outcome)
 
 

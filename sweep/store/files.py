@@ -1,6 +1,6 @@
 """Reading and writing that survives a kill, a full disk and a reader in the middle of a write.
 
-Failed reads raise `ResultsError`, failed writes `SweepFailed`, both naming the path. A line of a
+Failed reads raise `ResultsError`, failed writes `StorageFailed`, both naming the path. A line of a
 ``.jsonl`` file counts as written once its newline is there: what follows the last newline is torn.
 """
 
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 
-from sweep.errors import ResultsError, SweepFailed, one_line
+from sweep.errors import ResultsError, StorageFailed, one_line
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -42,13 +42,21 @@ def reading(path: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns what the operating system says about ``path`` into a `SweepFailed`."""
+    """Turns what the operating system says about ``path`` into a `StorageFailed`."""
     try:
         yield
     except OSError as error:
-        raise SweepFailed(
+        raise StorageFailed(
             f"cannot write {path}: {error.strerror or error}; what was there before is unharmed"
         ) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a results folder, and those above it; `ResultsError` where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultsError(f"cannot write to {folder}: {error.strerror or error}") from error
 
 
 def own_file(path: str, flags: int) -> int:

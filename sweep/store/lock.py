@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
-from sweep.errors import ResultsError, SweepFailed
-from sweep.store.files import own_file
+from sweep.errors import ResultsError, StorageFailed
+from sweep.store.files import make_folder, own_file
 from sweep.store.layout import Layout, TrialPaths
 
 PATIENCE = 60.0
@@ -27,8 +27,8 @@ def lock_results(layout: Layout) -> FileLock:
         ResultsError: another process has it, or the folder cannot be written to.
     """
     lock = FileLock(layout.lock, timeout=SECONDS_OF_A_LOOK, thread_local=False)
+    make_folder(layout.folder)
     try:
-        layout.folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
         raise ResultsError(
@@ -63,19 +63,19 @@ def training(paths: TrialPaths, *, wait: float = PATIENCE) -> Iterator[None]:
     a lost node perhaps longer. Whoever goes on with the trial waits here until they are gone.
 
     Raises:
-        SweepFailed: it is still held after ``wait`` seconds, or the folder has gone.
+        StorageFailed: it is still held after ``wait`` seconds, or the folder has gone.
     """
     if not paths.folder.is_dir():  # the lock would make it anew
-        raise SweepFailed(f"{paths.folder} has gone")
+        raise StorageFailed(f"{paths.folder} has gone")
     lock = FileLock(paths.lock, timeout=wait, thread_local=False)
     try:
         lock.acquire()
     except Timeout as error:
-        raise SweepFailed(
+        raise StorageFailed(
             f"another process still trains in {paths.folder}, after {wait:g} s of waiting"
         ) from error
     except OSError as error:
-        raise SweepFailed(f"cannot write to {paths.folder}: {error.strerror or error}") from error
+        raise StorageFailed(f"cannot write to {paths.folder}: {error.strerror or error}") from error
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sweep.errors import InputError, SweepFailed
+from sweep.errors import InputError, StorageFailed
 from sweep.record import last_line
 
 WHOLE_WRITES = ("s3", "gcs")
@@ -28,7 +28,7 @@ class RemoteFolder:
     Credentials and endpoint come from where the store's own tools take them: the environment, its
     configuration files, the machine's role; or out of the URI's query.
 
-    Every method raises `SweepFailed` where the store does not answer or refuses.
+    Every method raises `StorageFailed` where the store does not answer or refuses.
 
     Args:
         uri: for example ``s3://bucket/prefix?region=eu-west-1``.
@@ -134,7 +134,7 @@ class RemoteFolder:
             raise
         except (OSError, ValueError) as error:
             where = posixpath.join(self.uri, name) if name else self.uri
-            raise SweepFailed(f"cannot {what} {where}: {_said(error)}") from error
+            raise StorageFailed(f"cannot {what} {where}: {_said(error)}") from error
 
 
 def _said(error: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sweep.errors import SweepFailed
+from sweep.errors import StorageFailed
 from sweep.store.files import delete, writing
 from sweep.store.layout import CHECKPOINTS, TrialPaths
 from sweep.store.lock import training
@@ -44,7 +44,7 @@ def workplace(folder: Path, remote: RemoteFolder | None = None) -> Iterator[Work
         folder: the trial's own, or where ``remote`` is given one that is emptied on leaving.
         remote: the trial's folder at a URI.
     Raises:
-        SweepFailed: it cannot be read, or another process trains in it.
+        StorageFailed: it cannot be read, or another process trains in it.
     """
     paths = TrialPaths(folder)
     if remote is None:
@@ -66,7 +66,7 @@ def _filled(folder: Path, remote: RemoteFolder, paths: TrialPaths) -> Mirror:
     mirror = Mirror(folder, remote)
     names = mirror.fetch(lambda name: name in ours or name.endswith(CHECKPOINTS))
     if paths.config.name not in names:
-        raise SweepFailed(f"cannot read {remote}: it has no {paths.config.name}")
+        raise StorageFailed(f"cannot read {remote}: it has no {paths.config.name}")
     return mirror
 
 

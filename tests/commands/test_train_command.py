@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from foreign import write_trainer
 
 from sweep.spec.load import load_trial
 from sweep.trainer.checkpoints import Checkpoints
@@ -154,6 +155,36 @@ def test_trial_that_is_not_what_was_asked_for_fails_with_key_and_values(
     trained = folder / "results" / "train-best"
     assert json.loads((trained / "trial.json").read_text())["status"] == "failed"
     assert (trained / "history.jsonl").read_text() == ""
+
+
+@pytest.mark.parametrize("results", ["best.yaml", "dangling", "/dev/null/x"])
+def test_results_that_cannot_be_made_are_refused_in_the_words_of_a_sweep(
+    call: Call, folder: Path, results: str
+) -> None:
+    (folder / "dangling").symlink_to("nowhere")
+    said = {}
+    for command, file, name in (("train", "best.yaml", "train-best"), ("run", "tiny.yaml", "tiny")):
+        result = call(command, file, "--results", results)
+        assert result.exit_code == 2
+        said[command] = result.stderr.splitlines()[-1].replace(name, "NAME")
+    assert said["train"] == said["run"]
+    assert said["train"].startswith(f"error: cannot write to {folder / results}/NAME: ")
+
+
+def test_trainer_that_calls_sys_exit_fails_its_trial_in_words(call: Call, folder: Path) -> None:
+    entry = write_trainer(folder, "def validate(self, epoch):\n    raise SystemExit('no data')\n")
+    weights = "{compactness: 0, boundary: 0, aspect: 0}"
+    (folder / "own.yaml").write_text(
+        f"trainer: {{kind: custom, entry: '{entry}', epochs: 1, device: cpu}}\n"
+        f"loss: {{weights: {weights}}}\n"
+    )
+    result = call("train", "own.yaml")
+    trained = folder / "results" / "train-own"
+    assert result.exit_code == 1
+    told = f"error: the trial failed: SystemExit: no data; see {trained / 'error.txt'}"
+    assert result.stderr.splitlines()[-1] == told
+    assert json.loads((trained / "trial.json").read_text())["status"] == "failed"
+    assert "in validate" in (trained / "error.txt").read_text()
 
 
 def test_sweep_file_is_sent_to_the_right_command(call: Call) -> None:

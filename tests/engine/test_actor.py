@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ import pytest
 import torch
 from foreign import write_trainer
 
-from sweep.engine.actor import MESSAGE, TrialActor
-from sweep.errors import SweepFailed
+from sweep.engine.actor import MESSAGE, TrialActor, WorkerSpoilt
 from sweep.objective import DICE, Objective
 from sweep.record import EpochMetrics, Outcome, Status
 from sweep.trainer import process
+from sweep.trainer.process import CleanProcess
 from sweep.trainer.training import Training
 
 TRIAL = """\
@@ -146,10 +146,21 @@ def test_worker_with_a_thread_that_does_not_end_takes_no_further_trial(
     enough = threading.Event()
     thread = threading.Thread(target=enough.wait, name="prefetch")
     thread.start()
-    with pytest.raises(SweepFailed, match="still runs: prefetch"):
+    with pytest.raises(WorkerSpoilt, match="still runs: prefetch"):
         actor.reset(make("next"), None)
     enough.set()
     thread.join()
+
+
+def test_worker_that_cannot_be_restored_takes_no_further_trial(
+    actor: TrialActor, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def restore(_: CleanProcess) -> None:
+        raise RuntimeError("a stream is lost")
+
+    monkeypatch.setattr(CleanProcess, "restore", restore)
+    with pytest.raises(WorkerSpoilt, match="RuntimeError: a stream is lost"):
+        actor.reset(make("next"), None)
 
 
 # Trainers of somebody else's.
@@ -158,6 +169,9 @@ FOREIGN = """\
 trainer: {{kind: custom, entry: {entry}, epochs: 2, device: cpu}}
 loss: {{weights: {{compactness: 0, boundary: 0, aspect: 0}}}}
 """
+
+
+SIGTERM_AS_RAY_SHOWS_IT = "end = SystemExit(1); end.ray_terminate_msg = 'SIGTERM'; raise end"
 
 
 def foreign(config: dict[str, Any], entry: str) -> dict[str, Any]:
@@ -184,6 +198,10 @@ def test_worker_is_named_after_its_trial_and_where_it_is_by_the_objective(
         ("raise KeyError('mask\\udcff')", "KeyError: 'mask\\udcff'"),
         ("error = KeyError('a'); error.add_note('b'); raise error", "KeyError: 'a'"),
         ("return next(iter(()))", "RuntimeError: generator raised StopIteration"),
+        ("raise KeyboardInterrupt('its own')", "KeyboardInterrupt: its own"),
+        ("raise type('Abort', (BaseException,), {})('own')", "Abort: own"),
+        ("from sweep.errors import SweepFailed; raise SweepFailed('mine')", "mine"),
+        ("from sweep.errors import SweepFailed; raise SweepFailed", "SweepFailed"),
     ],
 )
 def test_whatever_a_foreign_trainer_raises_is_its_trials_outcome(
@@ -193,9 +211,55 @@ def test_whatever_a_foreign_trainer_raises_is_its_trials_outcome(
     actor.reset(foreign(make("foreign"), entry), None)
     [outcome] = told(actor)
     assert isinstance(outcome, Outcome)
-    assert (outcome.status, outcome.cause) == (Status.FAILED, cause)
+    assert outcome.status is Status.FAILED
+    assert outcome.cause.endswith(cause)
     assert outcome.error is not None
     assert "in validate" in outcome.error
+
+
+def test_worker_that_is_told_to_end_ends_and_fails_no_trial(
+    actor: TrialActor, make: Make, tmp_path: Path
+) -> None:
+    entry = write_trainer(tmp_path, f"def validate(self, epoch):\n    {SIGTERM_AS_RAY_SHOWS_IT}\n")
+    actor.reset(foreign(make("foreign"), entry), None)
+    with pytest.raises(SystemExit):
+        actor.train()
+
+
+def test_what_a_pruned_trial_raises_at_its_end_leaves_its_worker_alive(
+    actor: TrialActor, make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(ends: str) -> Generator[list[EpochMetrics], None, Outcome]:
+        try:
+            yield [EpochMetrics(epoch=0, val_dice=0.5)]
+        finally:
+            exec(ends)
+        return Outcome(status=Status.COMPLETED)
+
+    actor._run = run("raise KeyboardInterrupt('its own')")
+    actor.train()
+    actor.reset(make("next"), None)
+    assert "KeyboardInterrupt: its own" in capsys.readouterr().err
+    actor._run = run(SIGTERM_AS_RAY_SHOWS_IT)
+    actor.train()
+    with pytest.raises(SystemExit):
+        actor.leave()
+
+
+def test_bar_of_tqdm_does_not_spoil_its_worker(
+    actor: TrialActor, make: Make, tmp_path: Path
+) -> None:
+    file = tmp_path / "bar.py"
+    file.write_text(
+        "from tqdm import tqdm\ndef train(config, trial):\n"
+        "    for epoch in tqdm(range(trial.epochs)):\n        trial.report(epoch, 0.5)\n"
+    )
+    for name in ("one", "two"):
+        actor.reset(foreign(make(name), f"{file}:train"), None)
+        assert status(actor) is Status.COMPLETED
+        assert "tqdm_monitor" in [thread.name for thread in threading.enumerate()]
+    actor.reset(make("next"), None)
+    assert "tqdm_monitor" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_verdict_that_no_record_can_hold_fails_its_trial(

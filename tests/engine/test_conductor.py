@@ -731,6 +731,22 @@ def test_only_the_first_end_of_a_trial_counts(store: Store) -> None:
     assert store.records()[0].status is Status.DIVERGED
 
 
+def test_trial_that_is_handed_back_is_the_next_one_and_its_trunk_is_free(store: Store) -> None:
+    space = {"loss.weights.boundary": {"choice": [0, 0.1]}}
+    loss = {"warmup_epochs": 2, "weights": {"compactness": 0, "aspect": 0}}
+    conductor = Conductor(spec_of(space=space, loss=loss, trials=3), store)
+    first = begin(conductor)
+    assert conductor.next_trial() is None  # it trains what the others wait for
+    conductor.hand_back(first)
+    assert conductor.executing == 0
+    conductor.hand_back(first)
+    conductor.hand_back("no-trial")
+    assert begin(conductor) == first
+    conductor.end(first, Outcome(status=Status.COMPLETED))
+    conductor.hand_back(first)
+    assert begin(conductor) != first
+
+
 def test_reports_of_a_trial_that_nobody_started_are_answered_with_stop(store: Store) -> None:
     conductor = Conductor(spec_of(), store)
     assert conductor.report("t0007", epoch(0)) is Decision.STOP

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from ray._raylet import (  # type: ignore[attr-defined]
+    raise_sys_exit_with_custom_error_message,
+)
 
-from sweep.engine.faults import is_infrastructure, outcome_of, read_failures
-from sweep.errors import InputError, NotApplied, ResultsError, SweepFailed
+from sweep.engine.faults import is_infrastructure, outcome_of, read_failures, was_refused
+from sweep.errors import InputError, NotApplied, ResultsError, StorageFailed, SweepFailed
 from sweep.record import Status
 
 DIED = """\
@@ -38,7 +42,7 @@ ray::t0001 sqrt_epsilon=1e-6 epoch 3 Dice 0.9512 (pid=1234, ip=192.0.2.2, actor_
     [
         OSError(5, "Input/output error"),
         FileNotFoundError("the data cache"),
-        SweepFailed("cannot write last.pt: No space left on device"),
+        StorageFailed("cannot write last.pt: No space left on device"),
         ResultsError("provenance.json: broken"),
         torch.AcceleratorError("CUDA error: unspecified launch failure"),
     ],
@@ -56,10 +60,20 @@ def test_fault_of_the_machine_is_retried(error: Exception) -> None:
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
         NotApplied({"optimizer.lr": (0.1, 0.2)}),
         InputError.single("no such setting"),
+        SweepFailed("a trainer's own"),
+        KeyboardInterrupt(),
+        SystemExit(1),
+        asyncio.CancelledError(),
     ],
 )
-def test_fault_of_the_configuration_is_not_retried(error: Exception) -> None:
+def test_fault_of_the_configuration_is_not_retried(error: BaseException) -> None:
     assert not is_infrastructure(error)
+
+
+def test_worker_that_is_told_to_end_is_no_fault_of_its_trial() -> None:
+    with pytest.raises(SystemExit) as ended:
+        raise_sys_exit_with_custom_error_message("The process receives a SIGTERM.", exit_code=1)
+    assert is_infrastructure(ended.value)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +90,7 @@ def test_fault_of_the_configuration_is_not_retried(error: Exception) -> None:
             RAISED.format("torch.AcceleratorError: CUDA error: device-side assert triggered"),
             "torch.AcceleratorError: CUDA error: device-side assert triggered",
         ),
+        (RAISED.format("sweep.errors.SweepFailed: mine"), "sweep.errors.SweepFailed: mine"),
     ],
 )
 def test_trial_that_ray_gave_up_fails_with_its_last_cause(last: str, cause: str) -> None:
@@ -89,8 +104,15 @@ def test_trial_that_ray_gave_up_fails_with_its_last_cause(last: str, cause: str)
 def test_results_that_cannot_be_written_end_the_sweep_and_fail_no_trial() -> None:
     told = "cannot write last.pt: No space left on device; what was there before is unharmed"
     with pytest.raises(SweepFailed) as caught:
-        outcome_of([DIED, RAISED.format(f"sweep.errors.SweepFailed: {told}")], 2)
+        outcome_of([DIED, RAISED.format(f"sweep.errors.StorageFailed: {told}")], 2)
     assert str(caught.value) == told
+
+
+def test_worker_that_refuses_a_trial_is_told_from_one_that_died_of_it() -> None:
+    refused = RAISED.format("sweep.engine.actor.WorkerSpoilt: a thread still runs: prefetch")
+    assert was_refused([DIED, refused])
+    assert not was_refused([refused, DIED])
+    assert not was_refused([])
 
 
 @dataclass

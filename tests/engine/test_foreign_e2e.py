@@ -82,6 +82,22 @@ def train(config, trial):
         trial.report(epoch, dice=config["level"] + epoch / 100, drawn=seen[-1], begun=start)
 """
 
+# The first trial leaves a worker that is as good as new, the second one that is not.
+THREADS = """\
+import os, threading, time
+from tqdm import tqdm
+from sweep.trainer import process
+
+process.SECONDS_TO_END = 0.1
+
+
+def train(config, trial):
+    for epoch in tqdm(range(trial.epochs)):
+        trial.report(epoch, dice=0.5, process=os.getpid())
+    if config["level"] == 2:
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+"""
+
 
 def run(folder: Path, space: str, patch: str = "") -> subprocess.CompletedProcess[str]:
     """``sweep.run`` of a space, in a process in which something is broken by ``patch``."""
@@ -154,3 +170,16 @@ def test_function_pauses_at_rungs_and_goes_on_from_what_it_saved(tmp_path: Path)
     assert [epoch["begun"] for epoch in history][:2] == [0, 1]
     random.seed(int(np.random.SeedSequence([0, 0]).generate_state(3, np.uint32)[0]))
     assert [epoch["drawn"] for epoch in history] == [random.random() for _ in range(4)]
+
+
+def test_thread_that_a_trial_leaves_costs_its_worker_and_no_trial(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text(THREADS)
+    space = FUNCTION.replace("[0.5, 0.375, 0.25, 0.125]", "[1, 2, 3]").replace(
+        "epochs: 4", "epochs: 1"
+    )
+    done = run(tmp_path, space)
+    assert done.returncode == 0, done.stderr
+    rows = sorted(ranking(tmp_path / "results" / "plain"), key=lambda row: row["trial_id"])
+    assert [row["status"] for row in rows] == ["completed"] * 3
+    one, two, three = (row["process"] for row in rows)
+    assert one == two != three

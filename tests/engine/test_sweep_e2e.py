@@ -187,16 +187,16 @@ def listening(processes: set[int]) -> set[IPv6Address]:
     return found
 
 
-def living_in_session(session: int) -> list[str]:
-    """Titles of the processes of a session that have not ended."""
+def living_in_session(session: int) -> dict[int, str]:
+    """Process id → title of the processes of a session that have not ended."""
     table = subprocess.run(
         ["ps", "-eo", "pid=,stat=,args="], capture_output=True, text=True, check=True
     ).stdout
-    titles = []
+    titles = {}
     for pid, state, title in (line.split(maxsplit=2) for line in table.splitlines()):
         with suppress(ProcessLookupError):
             if os.getsid(int(pid)) == session and not state.startswith("Z"):
-                titles.append(title)
+                titles[int(pid)] = title
     return titles
 
 
@@ -282,11 +282,15 @@ def test_best_config_trained_alone_gives_the_dice_of_the_ranking(swept: Run) -> 
     assert reported == [line["val_dice"] for line in swept.history(best["trial_id"])]
 
 
-def test_no_process_of_the_sweep_outlives_it(swept: Run) -> None:
+def outliving(run: Run) -> dict[int, str]:
     deadline = time.monotonic() + 5  # the system takes a moment to bury what Ray has killed
-    while (left := living_in_session(swept.pid)) and time.monotonic() < deadline:
+    while (left := living_in_session(run.pid)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert left == []
+    return left
+
+
+def test_no_process_of_the_sweep_outlives_it(swept: Run) -> None:
+    assert outliving(swept) == {}
 
 
 def test_trials_that_wait_at_rungs_end_the_same_on_one_worker_and_on_four(tmp_path: Path) -> None:
@@ -427,12 +431,34 @@ def test_only_the_best_weights_of_a_trial_that_has_ended_are_kept(interrupted: I
         assert not list(trial.glob(".*.tmp"))
 
 
+def test_sweep_whose_processes_are_all_told_to_end_is_ranked_and_can_be_resumed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "tiny.yaml").write_text(SWEEP)
+    changes = ("trainer.epochs=1000", "loss.warmup_epochs=999")  # none of its trials ends
+    options = [part for item in changes for part in ("--set", item)]
+    process = start(tmp_path, "tiny.yaml", *options)
+    folder = tmp_path / "results" / "tiny"
+    wait_for(lambda: len(history(folder / "trials" / "t0000")) >= 2, process)
+    for pid in living_in_session(process.pid):  # as a batch system or a service manager does
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    run = finish(process, folder)
+    assert run.code == 130, run.stderr
+    assert run.stderr.splitlines()[-1].startswith("Stopping: what was reported is kept")
+    assert run.stdout.splitlines()[-1].endswith(shlex.join([*options, "--resume"]))
+    assert (folder / "ranking.csv").exists()
+    states = [json.loads(path.read_text()) for path in folder.glob("trials/*/trial.json")]
+    assert {state["status"] for state in states} == {"running"}
+    assert outliving(run) == {}
+
+
 def test_interruption_while_ray_starts_can_be_resumed_too(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(SWEEP)
     process = start(tmp_path, "tiny.yaml", "--set", "loss.warmup_epochs=2")
     folder = tmp_path / "results" / "tiny"
     wait_for((folder / "journal.jsonl").exists, process)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGTERM)
     run = finish(process, folder)
     assert run.code == 130
     assert "Traceback" not in run.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -104,7 +105,7 @@ class Broken:
     def _raise(self, *_: Any) -> Any:
         raise self.error
 
-    next_trial = report = end = _raise
+    next_trial = report = end = hand_back = _raise
 
 
 @dataclass(eq=False)
@@ -113,6 +114,9 @@ class Reporting(Known):
 
     num_failures: int = 3
     error_file: str | None = None
+
+    def should_recover(self) -> bool:
+        return self.num_failures < 3
 
     @property
     def config(self) -> dict[str, str]:
@@ -131,6 +135,9 @@ ENTRANCES: dict[str, Callable[[Any, Door], object]] = {
     "the next trial is asked for": lambda conductor, door: ConductedSearcher(
         conductor, door, cast(Capacity, Room())
     ).suggest("x"),
+    "a worker refuses a trial": lambda conductor, door: supervision(conductor, door).on_trial_error(
+        0, [], cast(Trial, Reporting(num_failures=1))
+    ),
     "Ray gives a trial up": lambda conductor, door: supervision(conductor, door).on_trial_error(
         0, [], cast(Trial, Reporting())
     ),
@@ -172,3 +179,40 @@ def test_first_of_several_exceptions_is_the_cause() -> None:
             raise KeyError(text)
     with pytest.raises(KeyError, match="first"):
         door.require()
+
+
+class Told:
+    """A conductor that only takes note of how a trial is left."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def hand_back(self, _: str) -> None:
+        self.told.append("handed back")
+
+    def end(self, _: str, outcome: Outcome) -> None:
+        self.told.append(outcome.status)
+
+
+REFUSED = "Failure # {} (occurred at noon)\nsweep.engine.actor.WorkerSpoilt: a thread still runs\n"
+
+
+@pytest.mark.parametrize(
+    ("noted", "failures", "left"),
+    [
+        (REFUSED.format(1), 1, "handed back"),
+        (REFUSED.format(3), 3, "handed back"),  # it has used up its retries, but for faults
+        ("Failure # 1 (occurred at noon)\nThe actor died\n", 1, "handed back"),
+        ("Failure # 3 (occurred at noon)\nThe actor died\n", 3, "failed"),
+    ],
+)
+def test_trial_that_its_worker_did_not_take_on_is_handed_out_again(
+    noted: str, failures: int, left: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "error.txt"
+    file.write_text(noted)
+    conductor, door = Told(), Door()
+    trial = cast(Trial, Reporting(num_failures=failures, error_file=str(file)))
+    supervision(conductor, door).on_trial_error(0, [], trial)
+    door.require()
+    assert conductor.told == [left]

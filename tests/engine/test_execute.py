@@ -1,0 +1,80 @@
+"""Signals that ask for a stop: what we make of them, and who else gets them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from sweep.engine import cluster, execute
+from sweep.interrupted import STOPS
+
+
+@pytest.fixture(autouse=True)
+def _handlers_of_before() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in STOPS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_signal_in_the_midst_of_a_sweep_is_taken_note_of_and_the_next_one_is_as_usual(
+    number: int, said: list[str]
+) -> None:
+    seconds = []
+    signal.signal(number, lambda *_: seconds.append(number))
+    with execute._signals(said.append) as asked:
+        os.kill(os.getpid(), number)
+        assert (asked, said, seconds) == ([number], [execute.STOPPING], [])
+        os.kill(os.getpid(), number)
+    os.kill(os.getpid(), number)
+    assert (asked, said, seconds) == ([number], [execute.STOPPING], [number, number])
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_signal_while_ray_starts_or_ends_is_as_ctrl_c(number: int, said: list[str]) -> None:
+    signal.signal(number, signal.SIG_IGN if number != signal.SIGHUP else signal.SIG_DFL)
+    with pytest.raises(KeyboardInterrupt), execute._raising(said.append):
+        os.kill(os.getpid(), number)
+    assert said == [execute.STOPPING]
+
+
+@pytest.mark.parametrize("manager", [execute._signals, execute._raising])
+def test_end_of_the_terminal_stays_ignored_where_nohup_asked_for_it(
+    manager: Callable[[Callable[[str], object]], AbstractContextManager[object]], said: list[str]
+) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with manager(said.append):
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert said == []
+
+
+def test_processes_of_ray_are_out_of_reach_of_signals_to_us(tmp_path: Path) -> None:
+    gcs = tmp_path / "gcs_server"
+    gcs.symlink_to("/bin/sleep")
+    processes = [
+        cluster._start_out_of_reach(subprocess.Popen, [str(command), "60"])
+        for command in (gcs, "/bin/sleep")
+    ]
+    for process in processes:
+        assert os.getpgid(process.pid) == process.pid
+        assert os.getsid(process.pid) == os.getsid(0)
+        for number in STOPS:
+            os.kill(process.pid, number)
+    answers, ended = processes
+    assert ended.wait(10) < 0
+    assert answers.poll() is None
+    answers.terminate()  # as Ray does at its end: it then waits a second
+    assert answers.wait(10) == -signal.SIGKILL
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(STOPS)
