@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,7 +22,7 @@ from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import CustomTrainer
 from sweep.trainer import schedules
 from sweep.trainer.device import choose_device, make_deterministic, seed_everything
-from sweep.trainer.entry import entry_of
+from sweep.trainer.entry import canonical, entry_of
 from sweep.trainer.guard import Guard
 from sweep.trainer.guarded import GuardedRun
 from sweep.trainer.losses import TrainingLoss
@@ -193,7 +192,10 @@ class CustomTraining(GuardedRun):
         return super().account(loop)
 
     def effective(self) -> dict[str, Any]:
-        found = {"trainer.entry": entry_of(type(self)), "trainer.options": dict(self.options)}
+        found = {
+            "trainer.entry": entry_of(type(self), self.trainer.entry),
+            "trainer.options": dict(self.options),
+        }
         if self._optimizer_is_ours and self.scheduler is None:
             return found
         groups = self.optimizer.param_groups
@@ -215,8 +217,7 @@ class CustomTraining(GuardedRun):
         return super().not_read() | own
 
     def expected(self) -> dict[str, Any]:
-        where, _, name = self.trainer.entry.rpartition(":")
-        return {"trainer.entry": f"{Path(where).resolve()}:{name}"} if where.endswith(".py") else {}
+        return {"trainer.entry": canonical(self.trainer.entry)}
 
     @property
     def _optimizer_is_ours(self) -> bool:

@@ -19,9 +19,17 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import replace
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -33,12 +41,13 @@ from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import CustomTrainer
 from sweep.spec.tree import names_in
 from sweep.trainer.device import choose_device, make_deterministic, seed_everything
-from sweep.trainer.entry import entry_of
+from sweep.trainer.entry import Function, canonical, entry_of
 from sweep.trainer.function_guard import FunctionGuard
 from sweep.trainer.guard import Diverged
 from sweep.trainer.inverted import Inverted
 from sweep.trainer.options import Options, asked_for
 from sweep.trainer.protocol import Account, Ended, Loop
+from sweep.trainer.raised import told_as_an_error
 from sweep.trainer.returned import Method, measured, number, state, validation_dice
 
 
@@ -184,13 +193,15 @@ class FunctionRun:
     shares_warmup = False
     """A function may do anything with any setting: nothing before the switch-on is in common."""
 
-    def __init__(self, settings: TrialSettings, function: FunctionType) -> None:
+    def __init__(self, settings: TrialSettings, function: Function) -> None:
         assert isinstance(settings.trainer, CustomTrainer)
+        asked = settings.trainer.entry
         self.settings = settings
         self.options = Options(settings.trainer.options)
-        self._entry = entry_of(function)
-        self.method = Method(function)
-        self._function = Inverted[EpochMetrics](lambda: function(self.options, self.trial))
+        self._entry, self._asked = entry_of(function, asked), canonical(asked)
+        self.method = Method(function, name=asked.rpartition(":")[2])
+        self._called = function
+        self._function = Inverted[EpochMetrics](self._call)
         self.trial = Trial(settings, self.method, self._function.hand_over)
         self._is_first = True
         make_deterministic(settings)
@@ -246,7 +257,10 @@ class FunctionRun:
         asked = self.settings.trainer.device
         return Account(
             effective=effective,
-            expected={"trainer.device": self.trial.device.type if asked == "auto" else asked},
+            expected={
+                "trainer.device": self.trial.device.type if asked == "auto" else asked,
+                "trainer.entry": self._asked,
+            },
             not_read={
                 key: "a function reads it, or nobody does"
                 for key in names_in(self.settings)
@@ -258,6 +272,18 @@ class FunctionRun:
     def close(self) -> None:
         """Stop the function where it waits, so that it does what it does at its end."""
         self._function.stop()
+
+    def _call(self) -> None:
+        """Run in a thread of its own, where no signal arrives."""
+        with told_as_an_error(self.method):
+            found = self._called(self.options, self.trial)
+        later = (Awaitable, Generator, AsyncGenerator)
+        if isinstance(found, later):
+            if isinstance(found, Coroutine | Generator):
+                found.close()  # nobody waits for it
+            self.method.refuse(
+                found, "must train when it is called: without `async def` and without `yield`"
+            )
 
     @property
     def _guard(self) -> FunctionGuard | None:

@@ -194,7 +194,7 @@ class GuardedRun(ABC):
         return self.model.state_dict()
 
     def weights_are_finite(self) -> bool:
-        return all(bool(torch.isfinite(weight).all()) for weight in self.weights().values())
+        return self.guard.weights_are_finite
 
     def account(self, loop: Loop) -> Account:
         parts = Parts(

@@ -12,6 +12,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -48,20 +49,25 @@ class Method:
     Args:
         called: the method itself.
         whose: the class that the user named, where its own name is not enough.
+        name: what the user calls it, where that may be another name than its own.
     """
 
     called: Callable[..., Any]
     whose: type | None = None
+    name: str = ""
 
     def __str__(self) -> str:
-        """``mine.py:14: Mine.validate``."""
-        called = inspect.unwrap(getattr(self.called, "__func__", self.called))
-        code = getattr(called, "__code__", None)
-        name = getattr(called, "__qualname__", type(called).__qualname__)
+        """``mine.py:14: Mine.validate``; of a method that we wrote, with the place of the class."""
+        called = _written(self.called)
+        name = self.name or getattr(called, "__qualname__", type(called).__qualname__)
         if self.whose is not None:
             name = f"{self.whose.__qualname__}.{name.rpartition('.')[2]}"
         name = name.rpartition("<locals>.")[2]
-        return name if code is None else f"{_near(code.co_filename)}:{code.co_firstlineno}: {name}"
+        code = getattr(called, "__code__", None)
+        place = None if code is None else (code.co_filename, code.co_firstlineno)
+        if self.whose is not None and (place is None or _is_ours(place[0])):
+            place = _place_of(self.whose) or place
+        return name if place is None else f"{near(place[0])}:{place[1]}: {name}"
 
     def refuse(self, returned: object, right: str) -> NoReturn:
         """Raises `TrainerError`: this returned that, but something else would be right."""
@@ -69,6 +75,27 @@ class Method:
 
     def fail(self, what: str) -> NoReturn:
         raise TrainerError(f"{self} {what}")
+
+
+def _written(called: Any) -> Any:
+    """What somebody wrote: the function in a partial, a method, a wrapper or an object."""
+    while isinstance(called, partial):
+        called = called.func
+    called = inspect.unwrap(getattr(called, "__func__", called))
+    by_class = inspect.getattr_static(type(called), "__call__", None)  # of an object
+    return by_class if hasattr(by_class, "__code__") else called
+
+
+def _is_ours(file: str) -> bool:
+    return Path(file).is_relative_to(Path(__file__).parents[1])
+
+
+def _place_of(cls: type) -> tuple[str, int] | None:
+    """File and line of a class; None where nobody knows, as of one that is made by a call."""
+    try:
+        return inspect.getsourcefile(cls) or "", inspect.getsourcelines(cls)[1]
+    except (OSError, TypeError):
+        return None
 
 
 def number(value: object) -> float:
@@ -215,7 +242,7 @@ def _held(value: Any, place: str) -> Any:
     return kind(_held(item, f"{place}[{index}]") for index, item in enumerate(value))
 
 
-def _near(file: str) -> str:
+def near(file: str) -> str:
     """A path as short as it is known: relative to the working directory where it lies there."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

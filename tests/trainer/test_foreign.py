@@ -245,3 +245,34 @@ def test_settings_of_a_loss_that_the_class_does_not_use_are_told(tmp_path: Path)
         (),
     ]
     assert history[0].terms.keys() == {"loss"}
+
+
+MASKED = """\
+def build_model(self):
+    model = nn.Sequential(nn.Conv2d(1, 2, 1))
+    model.register_buffer("mask", torch.full((4, 4), float("-inf")).triu(1), persistent={})
+    return model
+"""
+# What else a network keeps, and a batch that breaks it.
+EXTRA = """\
+def build_model(self):
+    class Extra(nn.Conv2d):
+        def get_extra_state(self):
+            return {"calls": 1}
+        def set_extra_state(self, state):
+            pass
+    return Extra(1, 2, 1)
+def batches(self, epoch):
+    yield torch.full((2, 1, 4, 4), float("nan")), torch.ones(2, 1, 4, 4).long()
+"""
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_network_with_a_mask_of_minus_infinity_trains(tmp_path: Path, persistent: bool) -> None:
+    assert trained(tmp_path, MASKED.format(persistent), epochs=2)[-1].val_dice == 0.5
+
+
+def test_network_with_a_state_of_its_own_that_diverges_is_told_as_diverged(tmp_path: Path) -> None:
+    outcome = fit(trial(write_trainer(tmp_path, EXTRA)), checkpoint=Checkpoints(tmp_path))
+    assert outcome.divergence is not None
+    assert outcome.divergence.weights_finite
