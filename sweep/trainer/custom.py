@@ -26,13 +26,12 @@ from sweep.trainer.entry import canonical, entry_of
 from sweep.trainer.guard import Guard
 from sweep.trainer.guarded import GuardedRun
 from sweep.trainer.losses import TrainingLoss
-from sweep.trainer.networks import as_outputs
 from sweep.trainer.optimizers import build_optimizer, why_not
 from sweep.trainer.options import Options, asked_for
 from sweep.trainer.parts import of_groups, optimizer_name
 from sweep.trainer.protocol import Account, Loop
 from sweep.trainer.returned import Method, described
-from sweep.trainer.supervised import Batch, checked_batch, checked_loss
+from sweep.trainer.supervised import Batch, answers, checked_batch, checked_loss, why_no_network
 
 
 class CustomTraining(GuardedRun):
@@ -106,7 +105,7 @@ class CustomTraining(GuardedRun):
         """A learning-rate schedule of torch instead of that of the settings; None for the latter.
 
         It is stepped after each epoch, unless the class has done that itself in the epoch;
-        `ReduceLROnPlateau`, with ``mode="max"``, by the validation Dice.
+        `ReduceLROnPlateau`, with the mode of the objective, by that.
         """
         return None
 
@@ -117,11 +116,12 @@ class CustomTraining(GuardedRun):
             batch: one of `batches`; here images ``[B, C, H, W]`` and labels ``[B, 1, H, W]``.
             factor: g(epoch), the geometric factor.
         """
-        batch = Batch.of(batch, Method(self.batches, type(self)))
-        distances = self.loss.distances(batch.labels.cpu(), factor)
+        gave, built = Method(self.batches, type(self)), Method(self.build_model, type(self))
+        batch = Batch.of(batch, gave)
         with self.autocast():
-            outputs = as_outputs(self.model(batch.images.to(self.device)))
-        checked_batch(batch, outputs[0], Method(self.batches, type(self)))
+            outputs = answers(self.model, batch.images.to(self.device), gave, built)
+        checked_batch(batch, outputs[0], gave)
+        distances = self.loss.distances(batch.labels.cpu(), factor)
         return self.loss(
             [output.float() for output in outputs],
             batch.labels.to(self.device),
@@ -159,9 +159,9 @@ class CustomTraining(GuardedRun):
     def rate_in_effect(self, epoch: int) -> float | None:
         return self._rate
 
-    def end_epoch(self, epoch: int, dice: float | None) -> None:
+    def end_epoch(self, epoch: int, value: float | None) -> None:
         if self.scheduler is not None and schedules.position(self.scheduler) == self._at:
-            schedules.step(self.scheduler, dice)
+            schedules.step(self.scheduler, value)
 
     def state_dict(self) -> dict[str, Any]:
         own = {} if self.scheduler is None else {"scheduler": self.scheduler.state_dict()}
@@ -233,6 +233,8 @@ class CustomTraining(GuardedRun):
         model, by = self.build_model(), Method(self.build_model, type(self))
         if not isinstance(model, nn.Module):
             by.refuse(model, "must return a torch.nn.Module")
+        if (why := why_no_network(model)) is not None:
+            by.fail(f"returned {described(model)}, which {why}")
         if not any(p.requires_grad for p in model.parameters()):
             by.fail(f"returned {described(model)} without a parameter that requires a gradient")
         return model
@@ -264,7 +266,7 @@ class CustomTraining(GuardedRun):
                 f"{here}: its optimizer holds no parameter of self.model; whoever replaces"
                 " self.model makes self.optimizer anew as well, of self.model.parameters()"
             )
-        schedules.require_known(vars(self), optimizer, here)
+        schedules.require_known(vars(self), optimizer, self.settings.judged_by, here)
         schedules.remember(optimizer)
 
     def _look_at_gradients(self) -> None:

@@ -51,7 +51,9 @@ class ForeignRun:
         except Ended:
             self._require_value()
             raise
-        return returned.epoch_metrics(found, epoch, self._method(self._run.run_epoch))
+        metrics = returned.epoch_metrics(found, epoch, self._method(self._run.run_epoch))
+        assert self._loop is not None
+        return returned.with_train_loss(metrics, self._loop.objective)
 
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
         verdict: Diverged | None = self._ask(self._run.judge, history)

@@ -17,6 +17,7 @@ guard or shared warm-up. See docs/trainers.md and examples/function_trainer.py.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import (
@@ -48,7 +49,7 @@ from sweep.trainer.inverted import Inverted
 from sweep.trainer.options import Options, asked_for
 from sweep.trainer.protocol import Account, Ended, Loop
 from sweep.trainer.raised import told_as_an_error
-from sweep.trainer.returned import Method, measured, number, state, validation_dice
+from sweep.trainer.returned import Method, described, measured, number, state, validation_dice
 
 
 class Checkpoint:
@@ -157,14 +158,14 @@ class Trial:
             TrialStopped: the trial is pruned, pauses, or is out of patience.
             TrainerError: one of these cannot be taken.
         """
-        at, guard = number(epoch), self.checkpoint.guard
+        at, guard = self._whole(epoch), self.checkpoint.guard
         if at < self.reported:
             if guard is not None:
                 guard.begin_epoch(self.reported)
             return
         if at > self.reported:
             self._method.fail(
-                f"reported epoch {at:g} where epoch {self.reported} was to come: epochs count from"
+                f"reported epoch {at} where epoch {self.reported} was to come: epochs count from"
                 " 0, and each is reported"
             )
         values = measured({"train_loss": train_loss, **metrics}, self._method)
@@ -177,6 +178,19 @@ class Trial:
         self._hand_over(told if loss is None else replace(told, train_loss=loss))
         if guard is not None:
             guard.begin_epoch(self.reported)
+
+    def _whole(self, epoch: object) -> int:
+        """The number of an epoch; raises `TrainerError` where it is none."""
+        try:
+            at = number(epoch)
+        except TypeError:
+            at = math.nan
+        if not (math.isfinite(at) and at >= 0 and at == int(at)):
+            self._method.fail(
+                f"reported {described(epoch)} as its epoch, but it must be a whole number from 0:"
+                " trial.report(epoch, dice=…)"
+            )
+        return int(at)
 
 
 class FunctionRun:

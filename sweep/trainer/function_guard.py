@@ -21,7 +21,7 @@ from sweep.trainer.optimizers import why_not
 from sweep.trainer.postmortem import diagnose, had_learnt, last_gradient
 from sweep.trainer.returned import Method, described
 from sweep.trainer.summary import summary
-from sweep.trainer.supervised import checked_loss
+from sweep.trainer.supervised import checked_loss, why_no_network
 
 
 class FunctionGuard:
@@ -46,6 +46,8 @@ class FunctionGuard:
         optimizer: torch.optim.Optimizer,
         method: Method,
     ) -> None:
+        if (why := why_no_network(model)) is not None:
+            raise TrainerError(f"{method}: its network, {described(model)}, {why}")
         if (why := why_not(optimizer)) is not None:
             raise TrainerError(f"{method}: its optimizer, {described(optimizer)}, {why}")
         fp16 = settings.trainer.amp == "fp16"

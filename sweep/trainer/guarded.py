@@ -33,7 +33,7 @@ from sweep.trainer.optimizers import learning_rate
 from sweep.trainer.parts import EXPECTED, PART_READERS, Loss, Parts
 from sweep.trainer.postmortem import blame, diagnose, had_learnt, last_gradient
 from sweep.trainer.protocol import Account, Loop
-from sweep.trainer.returned import Method, count, measured, validation_dice
+from sweep.trainer.returned import Method, count, measured, validation_dice, with_train_loss
 from sweep.trainer.snapshot import Snapshot
 from sweep.trainer.summary import summary
 
@@ -108,19 +108,22 @@ class GuardedRun(ABC):
             raise self._explain_step(stop) from None
         seed_everything(self.settings.seed, 2, epoch)
         found = self._validated(epoch)
-        rate = self.rate_in_effect(epoch)
-        self.end_epoch(epoch, found.dice)
-        return EpochMetrics(
-            epoch=epoch,
-            val_dice=found.dice,
-            metrics=found.metrics,
-            **summary(steps),
-            geometric_factor=self.factor(epoch),
-            learning_rate=rate,
-            predicted_classes=found.predicted_classes,
-            trivial_dice=found.trivial_dice,
-            warnings=self.warnings(epoch),
-            seconds=time.perf_counter() - start,
+        metrics = with_train_loss(
+            EpochMetrics(
+                epoch=epoch,
+                val_dice=found.dice,
+                metrics=found.metrics,
+                **summary(steps),
+                geometric_factor=self.factor(epoch),
+                learning_rate=self.rate_in_effect(epoch),
+                predicted_classes=found.predicted_classes,
+                trivial_dice=found.trivial_dice,
+            ),
+            self.settings.judged_by,
+        )
+        self.end_epoch(epoch, self.settings.judged_by.measured(metrics))
+        return dataclasses.replace(
+            metrics, warnings=self.warnings(epoch), seconds=time.perf_counter() - start
         )
 
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
@@ -166,9 +169,9 @@ class GuardedRun(ABC):
         """Learning rate that the steps of the epoch were taken with."""
         return self.rate(epoch)
 
-    def end_epoch(self, epoch: int, dice: float | None) -> None:  # noqa: B027 - few need it
-        """What follows an epoch's steps and its validation; ``dice`` is None when it is trained
-        again, up to a step.
+    def end_epoch(self, epoch: int, value: float | None) -> None:  # noqa: B027 - few need it
+        """What follows an epoch's steps and its validation; ``value``, of the objective, is None
+        when it is trained again, up to a step.
         """
 
     def autocast(self) -> torch.autocast:

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from sweep.errors import TrainerError
+from sweep.objective import TRAIN_LOSS, Objective
 from sweep.record import EpochMetrics
 
 ROUNDING = 1e-6
@@ -73,8 +75,8 @@ class Method:
         """Raises `TrainerError`: this returned that, but something else would be right."""
         self.fail(f"returned {described(returned)}, but {right}")
 
-    def fail(self, what: str) -> NoReturn:
-        raise TrainerError(f"{self} {what}")
+    def fail(self, what: str, cause: Exception | None = None) -> NoReturn:
+        raise TrainerError(f"{self} {what}") from cause
 
 
 def _written(called: Any) -> Any:
@@ -107,17 +109,23 @@ def number(value: object) -> float:
     Raises:
         TypeError: it is none, as a text, a truth value, an array of several.
     """
-    shape = getattr(value, "shape", None)
-    if shape is not None and callable(item := getattr(value, "item", None)):
-        if math.prod(shape) != 1:
-            raise TypeError(f"{described(value)} is no single number")
-        value = item()
-    if isinstance(value, bool) or not hasattr(type(value), "__float__"):
-        raise TypeError(f"{described(value)} is no number")
     try:
-        return float(value)  # type: ignore[arg-type]
-    except (OverflowError, ValueError) as error:
-        raise TypeError(f"{described(value)} is no number of 64 bits") from error
+        plain = _item(value)
+        if isinstance(plain, bool) or not hasattr(type(plain), "__float__"):
+            raise TypeError("it is of another kind")
+        return float(plain)  # type: ignore[arg-type]
+    except Exception as error:  # whatever an object's own method raises
+        raise TypeError(f"{described(value)} is no single number of 64 bits") from error
+
+
+def _item(value: object) -> object:
+    """The only element of an array or a tensor; anything else itself."""
+    shape = getattr(value, "shape", None)
+    if shape is None or not callable(item := getattr(value, "item", None)):
+        return value
+    if math.prod(shape) != 1:
+        raise TypeError("it has several elements, or none")
+    return item()
 
 
 def validation_dice(value: object, method: Method) -> float | None:
@@ -140,7 +148,14 @@ def measured(values: object, method: Method) -> dict[str, float | None]:
         )
     if unnamed := [name for name in values if not isinstance(name, str)]:
         method.fail(f"names a metric {described(unnamed[0])}, but a name must be a text")
+    if unwritable := [name for name in values if not _is_one_line(name)]:
+        method.fail(f"names a metric {unwritable[0]!r}, but a name must be one line of text")
     return {str(k): _number(v, f"the metric {k!r}", method) for k, v in values.items()}
+
+
+def _is_one_line(name: str) -> bool:
+    """Whether a table, a log and a file can show it: it is not empty, and is Unicode throughout."""
+    return name.splitlines() == [name] and not any("\ud800" <= c <= "\udfff" for c in name)
 
 
 def count(value: object, what: str, method: Method) -> int | None:
@@ -172,6 +187,14 @@ def epoch_metrics(found: object, epoch: int, method: Method) -> EpochMetrics:
     return replace(found, epoch=epoch, warnings=tuple(map(str, found.warnings)), **plain)
 
 
+def with_train_loss(found: EpochMetrics, objective: Objective) -> EpochMetrics:
+    """An epoch whose training loss is one of its metrics, where trials are judged by it."""
+    is_asked = objective.metric == TRAIN_LOSS and TRAIN_LOSS not in found.metrics
+    if not is_asked or found.train_loss is None:
+        return found
+    return replace(found, metrics={**found.metrics, TRAIN_LOSS: found.train_loss})
+
+
 def state(found: object, method: Method) -> dict[str, Any]:
     """A copy, on the CPU, of what a checkpoint can hold and give back.
 
@@ -189,6 +212,8 @@ def state(found: object, method: Method) -> dict[str, Any]:
             f"returned {error}, which a checkpoint cannot hold: it takes tensors, numbers and"
             " texts, and dicts and lists of them (`state_dict()` of a network, not the network)"
         )
+    except RecursionError:
+        method.refuse(found, "it contains itself, or is nested too deep for a checkpoint")
 
 
 def described(value: object) -> str:
@@ -211,7 +236,7 @@ def described(value: object) -> str:
 
 
 def _number(value: object, what: str, method: Method) -> float | None:
-    if value is None:
+    if value is None or (isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)):
         return None
     try:
         return number(value)
@@ -224,6 +249,9 @@ def _held(value: Any, place: str) -> Any:
     if value is None or type(value) in PLAIN:
         return value
     if isinstance(value, Tensor):
+        if value.is_meta or value.layout is not torch.strided:
+            why = "without values" if value.is_meta else f"that is {value.layout}"
+            raise TypeError(f"{described(value)} {why} at {place}")
         return value.detach().as_subclass(Tensor).to("cpu", copy=True)
     if isinstance(value, np.generic):
         return _held(value.item(), place)

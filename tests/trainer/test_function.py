@@ -286,6 +286,19 @@ REFUSED = {
     "trial.report(0, 0.5, hd95=[3.2])\n": "returned a list of 1 as the metric 'hd95', but it",
     "trial.checkpoint.save(trial)\n": "train returned a Trial, but must return a dict",
     "trial.checkpoint.save({'m': torch.nn.ReLU()})\n": "a ReLU at ['m'], which a checkpoint cannot",
+    "trial.report({'dice': 0.5})\n": "train reported a dict of 'dice' as its epoch, but it",
+    "trial.report(None)\n": "train reported None as its epoch, but it must be a whole number",
+    "trial.report('0')\n": "train reported '0', a str as its epoch, but it must be a whole number",
+    "trial.report(True)\n": "train reported True, a bool as its epoch, but it must be a whole",
+    "trial.report(-1)\n": "train reported -1, an int as its epoch, but it must be a whole number",
+    "trial.report(0.5)\n": "train reported 0.5, a float as its epoch, but it must be a",
+    "trial.report(float('nan'))\n": "train reported nan, a float as its epoch, but it must be",
+    "kept = {}\nkept['self'] = kept\ntrial.checkpoint.save(kept)\n": (
+        "train returned a dict of 'self', but it contains itself, or is nested too deep for a"
+    ),
+    "trial.checkpoint.save({'a': torch.eye(2).to_sparse()})\n": (
+        "returned a Tensor of shape [2, 2] that is torch.sparse_coo at ['a'], which a checkpoint"
+    ),
     "pass\n": "train gave no validation Dice in any of the 0 epochs",
     "trial.report(0, hd95=3.2)\ntrial.report(1, float('nan'))\n": "in any of the 2 epochs",
 }
@@ -436,6 +449,28 @@ def test_guard_refuses_an_optimizer_whose_steps_it_cannot_look_at(tmp_path: Path
         history(guarded(tmp_path, optimizer="LBFGS"))
 
 
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("model.parameters()", "its network, a generator, is no torch.nn.Module"),
+        ("torch.nn.LazyLinear(2)", "its network, a LazyLinear, has lazy modules, whose weights"),
+        (
+            "torch.nn.Linear(1, 1, device='meta')",
+            "its network, a Linear, lies on the device `meta`",
+        ),
+    ],
+)
+def test_guard_refuses_a_network_that_it_cannot_watch(
+    tmp_path: Path, model: str, said: str
+) -> None:
+    body = (
+        "model = torch.nn.Linear(1, 1)\noptimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+        f"trial.guard({model}, optimizer)\n"
+    )
+    with pytest.raises(TrainerError, match=rf"plain\.py:10: train: {re.escape(said)}"):
+        history(write_function(tmp_path, body))
+
+
 # What a name may lead to.
 
 DEF = "def {}(config, trial):\n    for epoch in range(2):\n        trial.report(epoch, 0.5)\n"
@@ -547,6 +582,19 @@ def test_function_that_trains_only_when_somebody_waits_for_it_is_refused(
         f"{file}:9: train returned {what}, but must train when it is called: without `async def`"
         " and without `yield`"
     )
+
+
+@pytest.mark.parametrize("value", ["1 / (epoch + 1)", "torch.tensor(1 / (epoch + 1))"])
+def test_function_may_be_judged_by_the_training_loss_that_it_reports(
+    tmp_path: Path, value: str
+) -> None:
+    body = f"for epoch in range(3):\n    trial.report(epoch, train_loss={value})\n"
+    asked = {"objective": {"metric": "train_loss", "mode": "min"}}
+    told: list[EpochMetrics] = []
+    settings = trial(write_function(tmp_path, body), **asked)
+    outcome = fit(settings, report=told.append, checkpoint=Checkpoints(tmp_path))
+    assert outcome.status is Status.COMPLETED
+    assert settings.judged_by.best(told) is told[2]
 
 
 # What means something else to whoever runs it.

@@ -147,6 +147,53 @@ def test_optimizer_that_cannot_be_guarded_is_refused_in_words(tmp_path: Path) ->
     assert "its optimizer, None, is no torch" in refusal(tmp_path, HOOK.format("None"))
 
 
+INCOMPLETE = """\
+class Look(torch.optim.Optimizer):
+    def __init__(self, inner):
+        self.inner, self.param_groups, self.state = inner, inner.param_groups, {}
+
+class Asks(torch.optim.SGD):
+    def step(self, fn, *, more=1, **rest): ...
+
+class Takes(torch.optim.SGD):
+    def step(self, *given, **named):
+        return super().step()
+"""
+
+
+def test_optimizer_that_is_none_without_more_is_refused_in_words(tmp_path: Path) -> None:
+    parameters = "self.model.parameters(), lr=0.1"
+    assert refusal(tmp_path, HOOK.format(f"Look(torch.optim.SGD({parameters}))"), INCOMPLETE) == (
+        "mine.py:Mine: its optimizer, a Look, does not call super().__init__(params, defaults):"
+        " without it, it is no optimizer"
+    )
+    assert refusal(tmp_path, HOOK.format(f"Asks({parameters})"), INCOMPLETE) == (
+        "mine.py:Mine: its optimizer, an Asks, has a `step` that needs `fn`, which nobody gives it:"
+        " use one without"
+    )
+    history(write_trainer(tmp_path, HOOK.format(f"Takes({parameters})"), INCOMPLETE))
+
+
+DISTANCE = """\
+def validate(self, epoch):
+    return Validation(dice=None, metrics={"mm": 3.0 + epoch})
+"""
+
+
+def test_plateau_follows_what_trials_are_judged_by(tmp_path: Path) -> None:
+    asked = {"objective": {"metric": "mm", "mode": "min"}, "epochs": 4}
+    plateau = SCHEDULE.format("s.ReduceLROnPlateau(optimizer, '{}', patience=0, factor=0.5)")
+    entry = write_trainer(tmp_path, plateau.replace("{}", "min") + DISTANCE)
+    rates = [epoch.learning_rate for epoch in history(entry, **asked)]
+    assert rates == [0.05, 0.05, 0.025, 0.0125]  # the first epoch is the best
+    with pytest.raises(TrainerError) as caught:
+        history(write_trainer(tmp_path, plateau.replace("{}", "max") + DISTANCE), **asked)
+    assert str(caught.value).endswith(
+        'its ReduceLROnPlateau has mode="max", but it is stepped by the objective, mm (min): give'
+        ' it mode="min"'
+    )
+
+
 OWN = """\
 class Own(torch.optim.SGD):
     calls = 0
