@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from sweep.diagnosis import StepValues
 from sweep.errors import TrainerError
+from sweep.record import last_line
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import CustomTrainer
 from sweep.trainer import schedules
@@ -25,6 +26,15 @@ from sweep.trainer.device import choose_device, make_deterministic, seed_everyth
 from sweep.trainer.entry import canonical, entry_of
 from sweep.trainer.guard import Guard
 from sweep.trainer.guarded import GuardedRun
+from sweep.trainer.held import (
+    Beginning,
+    add_groups,
+    groups_of,
+    late_groups,
+    load_states,
+    stateful,
+    states,
+)
 from sweep.trainer.losses import TrainingLoss
 from sweep.trainer.optimizers import build_optimizer, why_not
 from sweep.trainer.options import Options, asked_for
@@ -54,6 +64,7 @@ class CustomTraining(GuardedRun):
     scheduler: LRScheduler | None
     geometric_class = 1
     """Channel of the output that the geometric terms act on."""
+    _began: Beginning | None = None
 
     def __init__(self, settings: TrialSettings) -> None:
         assert isinstance(settings.trainer, CustomTrainer)
@@ -164,15 +175,64 @@ class CustomTraining(GuardedRun):
             schedules.step(self.scheduler, value)
 
     def state_dict(self) -> dict[str, Any]:
-        own = {} if self.scheduler is None else {"scheduler": self.scheduler.state_dict()}
+        """With whatever else this object holds that has a state: see `sweep.trainer.held`."""
+        own: dict[str, Any] = {}
+        if self.scheduler is not None:
+            own["scheduler"] = self.scheduler.state_dict()
+        if held := states(self._held()):
+            own["held"] = held
+        if self._began is not None and (added := self._late_groups()):
+            own["added_groups"] = added
         return super().state_dict() | own
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        began = [group.get("initial_lr") for group in self.optimizer.param_groups]
-        super().load_state_dict(state)
-        schedules.remember(self.optimizer, began)  # a checkpoint of version 0.1 has none
+        rates = [group.get("initial_lr") for group in self.optimizer.param_groups]
+        there = len(self.optimizer.param_groups) - len(self._remember_beginning().groups)
+        try:
+            add_groups(self.optimizer, self.model, state.get("added_groups", ())[there:])
+            super().load_state_dict(state)
+        except (RuntimeError, ValueError, KeyError) as error:
+            here, why = entry_of(type(self)), last_line(error)
+            raise TrainerError(
+                f"{here}: the network and the optimizer that it makes are others than those of its"
+                f" checkpoint; what an epoch changes of them is lost: {why}"
+            ) from error
+        schedules.remember(self.optimizer, rates)  # a checkpoint of version 0.1 has none
         if self.scheduler is not None:
             self.scheduler.load_state_dict(dict(state["scheduler"]))
+        load_states(self._held(), state.get("held", {}), entry_of(type(self)))
+
+    def arrangement(self) -> Any:
+        groups = list(self.optimizer.param_groups)
+        return self.optimizer, groups, groups_of(self.optimizer), self.scheduler
+
+    def put_back(self, then: Any) -> None:
+        self.optimizer, groups, parameters, self.scheduler = then
+        self.optimizer.param_groups[:] = groups
+        for group, of_group in zip(groups, parameters, strict=True):
+            group["params"] = list(of_group)
+
+    def require_resumable(self) -> None:
+        """Raises `TrainerError` where an epoch has made what a trial that goes on has not."""
+        if self._began is None or type(self).load_state_dict is not CustomTraining.load_state_dict:
+            return
+        here, began = entry_of(type(self)), self._began
+        if self.optimizer is not began.optimizer:
+            raise TrainerError(
+                f"{here}: has replaced self.optimizer in an epoch, which a trial that goes on does"
+                " not have: make it in build_optimizer, with all its groups"
+            )
+        if self._late_groups() is None:
+            raise TrainerError(
+                f"{here}: has changed the parameters of self.optimizer in an epoch, which a trial"
+                " that goes on does not have: make all groups in build_optimizer, and freeze what"
+                " is to wait with requires_grad_(False)"
+            )
+        if late := sorted(states(self._held()).keys() - began.held):
+            raise TrainerError(
+                f"{here}: has made self.{late[0]} in an epoch, which a trial that goes on does not"
+                " have: make it in __init__, or keep it in state_dict and load_state_dict"
+            )
 
     def warnings(self, epoch: int) -> tuple[str, ...]:
         """By the end of the first epoch: options that nothing has read, settings of a loss and of
@@ -224,6 +284,19 @@ class CustomTraining(GuardedRun):
         kept = type(self).build_optimizer is CustomTraining.build_optimizer
         return kept and self.optimizer is self._made_here
 
+    def _held(self) -> dict[str, Any]:
+        known = [*self.model.modules(), self.optimizer, self._made_here, self.scheduler, self.guard]
+        return stateful(vars(self), known)
+
+    def _remember_beginning(self) -> Beginning:
+        if self._began is None:
+            held = frozenset(states(self._held()))
+            self._began = Beginning(self.optimizer, groups_of(self.optimizer), held)
+        return self._began
+
+    def _late_groups(self) -> list[list[str]] | None:
+        return late_groups(self._remember_beginning().groups, self.optimizer, self.model)
+
     def _unheeded_loss(self) -> Iterator[str]:
         if not self.loss.was_called:
             for key in asked_for(self.settings, "loss"):
@@ -246,6 +319,7 @@ class CustomTraining(GuardedRun):
             schedules.follow(optimizer, self.optimizer, epoch, epochs)
         else:
             self._at = schedules.position(self.scheduler)
+        self._remember_beginning()
         self.guard.watch(self.model, self.optimizer)
         self._recent = deque(self._recent, maxlen=self.guard.interval)
         self.guard.start_epoch(epoch, self.factor(epoch))

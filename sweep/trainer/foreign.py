@@ -69,6 +69,8 @@ class ForeignRun:
         return returned.epoch_metrics(found, metrics.epoch, self._method(self._run.measured))
 
     def state_dict(self) -> dict[str, Any]:
+        if (require := getattr(self._run, "require_resumable", None)) is not None:
+            require()
         return returned.state(self._ask(self._run.state_dict), self._method(self._run.state_dict))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

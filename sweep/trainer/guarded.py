@@ -73,6 +73,7 @@ class GuardedRun(ABC):
     optimizer: torch.optim.Optimizer
     guard: Guard
     _snapshot: Snapshot | None = None
+    _then: Any = None  # see `put_back`
 
     @property
     @abstractmethod
@@ -102,6 +103,7 @@ class GuardedRun(ABC):
         start = time.perf_counter()
         if self._snapshot is None or not self.guard.suspicious:
             self._snapshot = Snapshot.take(epoch, self.state_dict())
+            self._then = self.arrangement()
         try:
             steps = self._train(epoch, None)
         except Diverged as stop:
@@ -173,6 +175,13 @@ class GuardedRun(ABC):
         """What follows an epoch's steps and its validation; ``value``, of the objective, is None
         when it is trained again, up to a step.
         """
+
+    def arrangement(self) -> Any:
+        """What an epoch may exchange of this run's own objects, for `put_back`."""
+        return None
+
+    def put_back(self, then: Any) -> None:  # noqa: B027 - few need it
+        """Go back to the objects of an `arrangement`; their state is loaded after that."""
 
     def autocast(self) -> torch.autocast:
         """The precision of a forward pass."""
@@ -257,6 +266,7 @@ class GuardedRun(ABC):
     def _rewind(self, epoch: int, step: int) -> None:
         """Take the run back to just before a step, as `sweep.trainer.training` does."""
         assert self._snapshot is not None, "a run is rewound to where it was trained"
+        self.put_back(self._then)
         self.load_state_dict(self._snapshot.state)
         for again in range(self._snapshot.epoch, epoch):
             self._train(again, None)

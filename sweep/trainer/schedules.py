@@ -141,10 +141,12 @@ def require_known(
         TrainerError: one would be lost on resuming, or would not act.
     """
     for attribute, value in attributes.items():
-        if attribute != "scheduler" and isinstance(value, LRScheduler):
+        is_other = attribute != "scheduler" and isinstance(value, LRScheduler)
+        if is_other and getattr(value, "optimizer", optimizer) is optimizer:
             raise TrainerError(
-                f"{here}: keeps a learning-rate scheduler as self.{attribute}, where no checkpoint"
-                " finds it: call it self.scheduler, or return it from build_scheduler(optimizer)"
+                f"{here}: keeps a learning-rate scheduler as self.{attribute}, which nobody steps"
+                " after an epoch: call it self.scheduler, or return it from"
+                " build_scheduler(optimizer)"
             )
     scheduler = attributes.get("scheduler")
     if scheduler is None:

@@ -665,3 +665,33 @@ def test_ctrl_c_in_the_middle_of_a_users_method_stays_what_it_is(tmp_path: Path)
     )
     with pytest.raises(KeyboardInterrupt):
         fit(trial(write_trainer(tmp_path, method)))
+
+
+PAIRS = """\
+pairs = []
+for _ in range(2):
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    pairs.append((model, trial.guard(model, optimizer)))
+for epoch in range(3):
+    for model, guard in pairs:
+        broken = float("nan") if (epoch, model) == (1, pairs[{}][0]) else 1.0
+        try:
+            guard.step(model(torch.randn(4, 2)).square().mean() * broken)
+        except Exception:
+            pass
+    trial.checkpoint.save({{"epoch": epoch}})
+    trial.report(epoch, 0.5)
+"""
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_each_of_several_guards_ends_the_trial(tmp_path: Path, which: int) -> None:
+    told: list[EpochMetrics] = []
+    settings = trial(write_function(tmp_path, PAIRS.format(which)))
+    outcome = fit(settings, report=told.append, checkpoint=Checkpoints(tmp_path))
+    assert outcome.status is Status.DIVERGED
+    assert [epoch.steps for epoch in told] == [2]
+    kept = Checkpoints(tmp_path).load_last()
+    assert kept is not None
+    assert len(kept["training"]["checkpoint"]["guard"]) == 2
