@@ -16,6 +16,7 @@ from foreign import trial, write_trainer
 
 from sweep.errors import InputError, SweepError, TrainerError
 from sweep.record import Cause, EpochMetrics, Outcome, Stage, Status
+from sweep.spec.settings import TrialSettings
 from sweep.store.layout import TrialPaths
 from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.entry import load_entry
@@ -695,3 +696,10 @@ def test_each_of_several_guards_ends_the_trial(tmp_path: Path, which: int) -> No
     kept = Checkpoints(tmp_path).load_last()
     assert kept is not None
     assert len(kept["training"]["checkpoint"]["guard"]) == 2
+
+
+@pytest.mark.parametrize("which", ["another name", "a lambda", "a partial"])
+def test_function_by_another_name_has_no_geometric_terms_either(tmp_path: Path, which: str) -> None:
+    (file := tmp_path / "plain.py").write_text(NAMED[which])
+    trainer = {"kind": "custom", "entry": f"{file}:train"}
+    assert not TrialSettings.model_validate({"trainer": trainer}).has_geometry
