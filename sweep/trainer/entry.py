@@ -84,6 +84,10 @@ def _function(found: Function, name: str) -> Function:
     later = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
     if any(kind(found) for kind in later):
         raise _wrong(f"`{name}` must be a plain function: no `async def`, and without `yield`")
+    if hasattr(found, "cache_info"):
+        raise _wrong(
+            f"`{name}` keeps its results (lru_cache), which no trainer may: leave that out"
+        )
     _require_taken(found, name, "config", "trial")
     return found
 
