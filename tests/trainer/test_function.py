@@ -519,8 +519,9 @@ def test_whatever_can_be_called_is_a_function_by_the_name_that_leads_to_it(
 
 def test_class_by_another_name_or_of_another_module_is_what_was_asked_for(tmp_path: Path) -> None:
     entry = write_trainer(tmp_path)
+    (tmp_path / "theirs_alone.py").write_text((tmp_path / "mine.py").read_text())
     other = tmp_path / "other.py"
-    other.write_text("from mine import Mine as Theirs\n")
+    other.write_text("from theirs_alone import Mine as Theirs\n")
     assert fit(trial(f"{other}:Theirs", epochs=1)).status is Status.COMPLETED
     assert fit(trial(entry, epochs=1)).status is Status.COMPLETED
 
