@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Mode = Literal["max", "min"]
 
 VAL_DICE = "val_dice"
+TRAIN_LOSS = "train_loss"
+"""What every trainer may report beside its metrics, and may be judged by as if it were one."""
 BETTER: Mapping[str, Mode] = {VAL_DICE: "max", "iou": "max", "hd95": "min"}
 """Metrics of which everybody knows which way is better."""
 TOLERANCE = 0.002
@@ -71,8 +73,12 @@ class Objective:
 
     def value(self, epoch: EpochMetrics) -> float | None:
         """What the epoch has of the metric; None where it measured none, or no finite one."""
-        found = epoch.val_dice if self.metric == VAL_DICE else epoch.metrics.get(self.metric)
+        found = self.measured(epoch)
         return found if found is not None and math.isfinite(found) else None
+
+    def measured(self, epoch: EpochMetrics) -> float | None:
+        """The same, where it is not finite too."""
+        return epoch.val_dice if self.metric == VAL_DICE else epoch.metrics.get(self.metric)
 
     def score(self, epoch: EpochMetrics) -> float | None:
         """The same as a score, of which more is better."""

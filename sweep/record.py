@@ -6,6 +6,7 @@ Epochs and steps are counted from 0, as in the formulas (the geometric factor is
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -307,10 +308,14 @@ def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 def last_line(error: BaseException) -> str:
     """The line that ends an exception's traceback: its type and the first line of its message.
 
-    Of our own errors the message alone: it is a sentence for the user. Notes are left out.
+    Of our own errors the message alone: it is a sentence for the user. Notes are left out, and so
+    are empty lines at the beginning.
     """
-    if isinstance(error, SweepError) and (lines := str(error).strip().splitlines()):
-        return lines[0]
+    if isinstance(error, SweepError) and (own := str(error).strip()):
+        return own.splitlines()[0]
     told = traceback.TracebackException(type(error), error, None)
     told.__notes__ = None
-    return list(told.format_exception_only())[-1].strip().splitlines()[0]
+    text = list(told.format_exception_only())[-1]
+    first, *rest = [line for line in map(str.strip, text.splitlines()) if line]
+    # The type alone, where the message begins with a new line.
+    return f"{first} {rest[0]}" if rest and re.fullmatch(r"[^\s:]+:", first) else first

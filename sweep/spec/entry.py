@@ -33,12 +33,22 @@ def _with_own_loss(content: bytes) -> frozenset[str]:
         tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset()
-    return frozenset(
-        node.name
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        or (isinstance(node, ast.ClassDef) and _has_own_loss(node))
-    )
+    found: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or (
+            isinstance(node, ast.ClassDef) and _has_own_loss(node)
+        ):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign) and _is_another_name(node.value, found):
+            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return frozenset(found)
+
+
+def _is_another_name(value: ast.expr, found: set[str]) -> bool:
+    """Whether a value is one of these, a `functools.partial` of one, or a function itself."""
+    if isinstance(value, ast.Call) and ast.unparse(value.func).endswith("partial") and value.args:
+        value = value.args[0]
+    return isinstance(value, ast.Lambda) or (isinstance(value, ast.Name) and value.id in found)
 
 
 def _has_own_loss(node: ast.ClassDef) -> bool:

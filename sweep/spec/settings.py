@@ -9,9 +9,9 @@ trials that differ only in those are one and the same run until then.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from sweep.objective import Objective
 from sweep.spec.augmentation import AugmentationSettings
@@ -271,7 +271,8 @@ class EarlyStoppingSettings(Settings):
     min_delta: Annotated[float, EndsRun()] = Field(default=1e-4, ge=0)
     """How much better the objective must become to count as an improvement."""
     counts_from: Annotated[Literal["rampup_end", "start"], EndsRun()] = "rampup_end"
-    """The first epoch that patience counts: after warm-up and ramp-up, or the very first."""
+    """The first epoch that patience counts: after warm-up and ramp-up, or the very first. Where no
+    trial of a custom trainer has a geometric term, and nothing is written here, the very first."""
 
 
 class Expectation(Settings):
@@ -346,6 +347,22 @@ class TrialSettings(Settings):
     @classmethod
     def _loss_is_the_trainers(cls, loss: Any, info: ValidationInfo) -> Any:
         return _without_geometry(loss, info.data.get("trainer"))
+
+    @model_validator(mode="after")
+    def _count_from_the_start_without_geometry(self) -> Self:
+        # As it is written from then on: a trial alone does not know what others are beside it.
+        stopping, loss = self.early_stopping, self.loss
+        if self.trainer.kind != "custom" or "counts_from" in stopping.model_fields_set:
+            return self
+        if not self.has_geometry and loss.warmup_epochs + loss.rampup_epochs > 0:
+            update = {"counts_from": "start"}
+            object.__setattr__(self, "early_stopping", stopping.model_copy(update=update))
+        return self
+
+    @property
+    def has_geometry(self) -> bool:
+        """Whether a geometric term has a weight."""
+        return any(weight > 0 for weight in self.loss.weights.model_dump().values())
 
     @field_validator("expect")
     @classmethod

@@ -19,7 +19,7 @@ from pydantic import (
 from sweep.errors import InputError, Mistake
 from sweep.record import ParameterValue
 from sweep.spec.confirm import ConfirmSettings
-from sweep.spec.extents import Extents
+from sweep.spec.extents import WEIGHTS, Extents
 from sweep.spec.presets import BASELINE, PRESETS, check_preset
 from sweep.spec.replayed import most_patient, split
 from sweep.spec.rhythm import best_clock, with_periods
@@ -241,6 +241,12 @@ class SweepSpec(TrialSettings):
     def given(self) -> int:
         """Most trials before the searcher's own: presets and enqueued ones."""
         return len(self.presets) + (self.warm_start.enqueue if self.warm_start else 0)
+
+    @property
+    def has_geometry(self) -> bool:
+        """Whether a geometric term has a weight in any trial."""
+        given = (PRESETS[name].settings.get(key) for name in self.presets for key in WEIGHTS)
+        return self.extents.uses_geometric_loss or any(given)
 
     @property
     def extents(self) -> Extents:

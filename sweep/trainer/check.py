@@ -154,7 +154,8 @@ def _source_mistakes(source: Path, name: str) -> Iterator[Mistake]:
         return
     names = set(_bound(tree.body))
     if name not in names and "*" not in names:
-        meant = did_you_mean(near_miss(name, sorted(names), 0.6) or _same(name, names))
+        found = names - _modules(tree)
+        meant = did_you_mean(near_miss(name, sorted(found), 0.6) or _same(name, found))
         yield Mistake(f"{source} has no `{name}`{meant}", key="trainer.entry")
 
 
@@ -175,6 +176,12 @@ def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
                 yield below.id
             elif isinstance(below, ast.Call) and getattr(below.func, "id", "") in DYNAMIC:
                 yield "*"
+
+
+def _modules(tree: ast.Module) -> set[str]:
+    """Names that are modules for certain, and so no trainer."""
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.Import))
+    return {(one.asname or one.name).partition(".")[0] for node in imports for one in node.names}
 
 
 def _same(name: str, names: Iterable[str]) -> str | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,21 +18,30 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from sweep.diagnosis import StepValues
 from sweep.errors import TrainerError
+from sweep.record import last_line
 from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import CustomTrainer
 from sweep.trainer import schedules
 from sweep.trainer.device import choose_device, make_deterministic, seed_everything
-from sweep.trainer.entry import entry_of
+from sweep.trainer.entry import canonical, entry_of
 from sweep.trainer.guard import Guard
 from sweep.trainer.guarded import GuardedRun
+from sweep.trainer.held import (
+    Beginning,
+    add_groups,
+    groups_of,
+    late_groups,
+    load_states,
+    stateful,
+    states,
+)
 from sweep.trainer.losses import TrainingLoss
-from sweep.trainer.networks import as_outputs
 from sweep.trainer.optimizers import build_optimizer, why_not
 from sweep.trainer.options import Options, asked_for
 from sweep.trainer.parts import of_groups, optimizer_name
 from sweep.trainer.protocol import Account, Loop
 from sweep.trainer.returned import Method, described
-from sweep.trainer.supervised import Batch, checked_batch, checked_loss
+from sweep.trainer.supervised import Batch, answers, checked_batch, checked_loss, why_no_network
 
 
 class CustomTraining(GuardedRun):
@@ -56,6 +64,7 @@ class CustomTraining(GuardedRun):
     scheduler: LRScheduler | None
     geometric_class = 1
     """Channel of the output that the geometric terms act on."""
+    _began: Beginning | None = None
 
     def __init__(self, settings: TrialSettings) -> None:
         assert isinstance(settings.trainer, CustomTrainer)
@@ -107,7 +116,7 @@ class CustomTraining(GuardedRun):
         """A learning-rate schedule of torch instead of that of the settings; None for the latter.
 
         It is stepped after each epoch, unless the class has done that itself in the epoch;
-        `ReduceLROnPlateau`, with ``mode="max"``, by the validation Dice.
+        `ReduceLROnPlateau`, with the mode of the objective, by that.
         """
         return None
 
@@ -118,11 +127,12 @@ class CustomTraining(GuardedRun):
             batch: one of `batches`; here images ``[B, C, H, W]`` and labels ``[B, 1, H, W]``.
             factor: g(epoch), the geometric factor.
         """
-        batch = Batch.of(batch, Method(self.batches, type(self)))
-        distances = self.loss.distances(batch.labels.cpu(), factor)
+        gave, built = Method(self.batches, type(self)), Method(self.build_model, type(self))
+        batch = Batch.of(batch, gave)
         with self.autocast():
-            outputs = as_outputs(self.model(batch.images.to(self.device)))
-        checked_batch(batch, outputs[0], Method(self.batches, type(self)))
+            outputs = answers(self.model, batch.images.to(self.device), gave, built)
+        checked_batch(batch, outputs[0], gave)
+        distances = self.loss.distances(batch.labels.cpu(), factor)
         return self.loss(
             [output.float() for output in outputs],
             batch.labels.to(self.device),
@@ -160,20 +170,69 @@ class CustomTraining(GuardedRun):
     def rate_in_effect(self, epoch: int) -> float | None:
         return self._rate
 
-    def end_epoch(self, epoch: int, dice: float | None) -> None:
+    def end_epoch(self, epoch: int, value: float | None) -> None:
         if self.scheduler is not None and schedules.position(self.scheduler) == self._at:
-            schedules.step(self.scheduler, dice)
+            schedules.step(self.scheduler, value)
 
     def state_dict(self) -> dict[str, Any]:
-        own = {} if self.scheduler is None else {"scheduler": self.scheduler.state_dict()}
+        """With whatever else this object holds that has a state: see `sweep.trainer.held`."""
+        own: dict[str, Any] = {}
+        if self.scheduler is not None:
+            own["scheduler"] = self.scheduler.state_dict()
+        if held := states(self._held()):
+            own["held"] = held
+        if self._began is not None and (added := self._late_groups()):
+            own["added_groups"] = added
         return super().state_dict() | own
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        began = [group.get("initial_lr") for group in self.optimizer.param_groups]
-        super().load_state_dict(state)
-        schedules.remember(self.optimizer, began)  # a checkpoint of version 0.1 has none
+        rates = [group.get("initial_lr") for group in self.optimizer.param_groups]
+        there = len(self.optimizer.param_groups) - len(self._remember_beginning().groups)
+        try:
+            add_groups(self.optimizer, self.model, state.get("added_groups", ())[there:])
+            super().load_state_dict(state)
+        except (RuntimeError, ValueError, KeyError) as error:
+            here, why = entry_of(type(self)), last_line(error)
+            raise TrainerError(
+                f"{here}: the network and the optimizer that it makes are others than those of its"
+                f" checkpoint; what an epoch changes of them is lost: {why}"
+            ) from error
+        schedules.remember(self.optimizer, rates)  # a checkpoint of version 0.1 has none
         if self.scheduler is not None:
             self.scheduler.load_state_dict(dict(state["scheduler"]))
+        load_states(self._held(), state.get("held", {}), entry_of(type(self)))
+
+    def arrangement(self) -> Any:
+        groups = list(self.optimizer.param_groups)
+        return self.optimizer, groups, groups_of(self.optimizer), self.scheduler
+
+    def put_back(self, then: Any) -> None:
+        self.optimizer, groups, parameters, self.scheduler = then
+        self.optimizer.param_groups[:] = groups
+        for group, of_group in zip(groups, parameters, strict=True):
+            group["params"] = list(of_group)
+
+    def require_resumable(self) -> None:
+        """Raises `TrainerError` where an epoch has made what a trial that goes on has not."""
+        if self._began is None or type(self).load_state_dict is not CustomTraining.load_state_dict:
+            return
+        here, began = entry_of(type(self)), self._began
+        if self.optimizer is not began.optimizer:
+            raise TrainerError(
+                f"{here}: has replaced self.optimizer in an epoch, which a trial that goes on does"
+                " not have: make it in build_optimizer, with all its groups"
+            )
+        if self._late_groups() is None:
+            raise TrainerError(
+                f"{here}: has changed the parameters of self.optimizer in an epoch, which a trial"
+                " that goes on does not have: make all groups in build_optimizer, and freeze what"
+                " is to wait with requires_grad_(False)"
+            )
+        if late := sorted(states(self._held()).keys() - began.held):
+            raise TrainerError(
+                f"{here}: has made self.{late[0]} in an epoch, which a trial that goes on does not"
+                " have: make it in __init__, or keep it in state_dict and load_state_dict"
+            )
 
     def warnings(self, epoch: int) -> tuple[str, ...]:
         """By the end of the first epoch: options that nothing has read, settings of a loss and of
@@ -193,7 +252,10 @@ class CustomTraining(GuardedRun):
         return super().account(loop)
 
     def effective(self) -> dict[str, Any]:
-        found = {"trainer.entry": entry_of(type(self)), "trainer.options": dict(self.options)}
+        found = {
+            "trainer.entry": entry_of(type(self), self.trainer.entry),
+            "trainer.options": dict(self.options),
+        }
         if self._optimizer_is_ours and self.scheduler is None:
             return found
         groups = self.optimizer.param_groups
@@ -215,13 +277,25 @@ class CustomTraining(GuardedRun):
         return super().not_read() | own
 
     def expected(self) -> dict[str, Any]:
-        where, _, name = self.trainer.entry.rpartition(":")
-        return {"trainer.entry": f"{Path(where).resolve()}:{name}"} if where.endswith(".py") else {}
+        return {"trainer.entry": canonical(self.trainer.entry)}
 
     @property
     def _optimizer_is_ours(self) -> bool:
         kept = type(self).build_optimizer is CustomTraining.build_optimizer
         return kept and self.optimizer is self._made_here
+
+    def _held(self) -> dict[str, Any]:
+        known = [*self.model.modules(), self.optimizer, self._made_here, self.scheduler, self.guard]
+        return stateful(vars(self), known)
+
+    def _remember_beginning(self) -> Beginning:
+        if self._began is None:
+            held = frozenset(states(self._held()))
+            self._began = Beginning(self.optimizer, groups_of(self.optimizer), held)
+        return self._began
+
+    def _late_groups(self) -> list[list[str]] | None:
+        return late_groups(self._remember_beginning().groups, self.optimizer, self.model)
 
     def _unheeded_loss(self) -> Iterator[str]:
         if not self.loss.was_called:
@@ -232,6 +306,8 @@ class CustomTraining(GuardedRun):
         model, by = self.build_model(), Method(self.build_model, type(self))
         if not isinstance(model, nn.Module):
             by.refuse(model, "must return a torch.nn.Module")
+        if (why := why_no_network(model)) is not None:
+            by.fail(f"returned {described(model)}, which {why}")
         if not any(p.requires_grad for p in model.parameters()):
             by.fail(f"returned {described(model)} without a parameter that requires a gradient")
         return model
@@ -243,6 +319,7 @@ class CustomTraining(GuardedRun):
             schedules.follow(optimizer, self.optimizer, epoch, epochs)
         else:
             self._at = schedules.position(self.scheduler)
+        self._remember_beginning()
         self.guard.watch(self.model, self.optimizer)
         self._recent = deque(self._recent, maxlen=self.guard.interval)
         self.guard.start_epoch(epoch, self.factor(epoch))
@@ -263,7 +340,7 @@ class CustomTraining(GuardedRun):
                 f"{here}: its optimizer holds no parameter of self.model; whoever replaces"
                 " self.model makes self.optimizer anew as well, of self.model.parameters()"
             )
-        schedules.require_known(vars(self), optimizer, here)
+        schedules.require_known(vars(self), optimizer, self.settings.judged_by, here)
         schedules.remember(optimizer)
 
     def _look_at_gradients(self) -> None:

@@ -13,14 +13,16 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FunctionType, ModuleType
-from typing import cast
+from types import ModuleType
+from typing import Any, cast
 
 from sweep.errors import InputError
 from sweep.record import last_line
 from sweep.spec.settings import TrialSettings
 from sweep.spec.wording import did_you_mean, near_miss
 from sweep.trainer.protocol import Run
+from sweep.trainer.raised import told_as_an_error
+from sweep.trainer.returned import described
 
 NEEDED = tuple(name for name in vars(Run) if not name.startswith("_"))
 """The methods without which a class is no run."""
@@ -28,9 +30,15 @@ NEEDED = tuple(name for name in vars(Run) if not name.startswith("_"))
 Maker = Callable[[TrialSettings], Run]
 """A class of runs."""
 
+Function = Callable[[Any, Any], object]
+"""Of (config, trial)."""
 
-def load_entry(entry: str) -> Maker | FunctionType:
+
+def load_entry(entry: str) -> Maker | Function:
     """The class, or the function, that ``trainer.entry`` names; importing its module runs it.
+
+    Whatever can be called with (config, trial) is a function, also a `functools.partial`, a bound
+    method or an object with ``__call__``.
 
     Raises:
         InputError: there is none, its module cannot be imported, it is no `Run` or no function of
@@ -38,42 +46,86 @@ def load_entry(entry: str) -> Maker | FunctionType:
     """
     where, _, name = entry.rpartition(":")
     try:
-        module = (
-            _from_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
-        )
+        with told_as_an_error("it"):
+            module = (
+                _from_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+            )
     except (Exception, SystemExit) as error:  # whatever a user's module raises
         raise _wrong(f"{where} cannot be imported: {last_line(error)}") from error
     found = getattr(module, name, None)
-    if inspect.isfunction(found):
-        return _function(found, name)
-    if not inspect.isclass(found):
-        known = [n for n, v in vars(module).items() if inspect.isclass(v) or inspect.isfunction(v)]
-        hint = did_you_mean(near_miss(name, known))
-        raise _wrong(f"{where} has no class and no function `{name}`{hint}")
+    if not callable(found):
+        raise _wrong(f"{where} has no class and no function `{name}`{_instead(module, name)}")
+    _LOADED.setdefault(id(found), (found, set()))[1].add(canonical(entry))
+    return _class(found, name) if inspect.isclass(found) else _function(found, name)
+
+
+def _instead(module: ModuleType, name: str) -> str:
+    """What a name is that is no trainer, or which other one was meant."""
+    if hasattr(module, name):
+        return f": it is {described(getattr(module, name))}"
+    known = [n for n, v in vars(module).items() if inspect.isclass(v) or inspect.isfunction(v)]
+    return did_you_mean(near_miss(name, known))
+
+
+def _class(found: type, name: str) -> Maker:
+    """A class that has all methods of a `Run` and is made of the settings alone."""
     missing = [method for method in NEEDED if not callable(getattr(found, method, None))]
     missing += sorted(getattr(found, "__abstractmethods__", ()))
     if missing:
         raise _wrong(
             f"`{name}` lacks {', '.join(f'`{method}`' for method in missing)}; see docs/trainers.md"
         )
+    _require_taken(found, name, "settings")
     return cast(Maker, found)
 
 
-def _function(found: FunctionType, name: str) -> FunctionType:
+def _function(found: Function, name: str) -> Function:
     """A function that can be called with (config, trial) and trains when it is called."""
-    if inspect.iscoroutinefunction(found) or inspect.isgeneratorfunction(found):
+    later = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    if any(kind(found) for kind in later):
         raise _wrong(f"`{name}` must be a plain function: no `async def`, and without `yield`")
-    try:
-        inspect.signature(found).bind({}, None)
-    except TypeError as error:
-        raise _wrong(f"`{name}` must take (config, trial): {error}") from error
+    if hasattr(found, "cache_info"):
+        raise _wrong(
+            f"`{name}` keeps its results (lru_cache), which no trainer may: leave that out"
+        )
+    _require_taken(found, name, "config", "trial")
     return found
 
 
-def entry_of(found: type | FunctionType) -> str:
-    """Where a class or function really comes from, as ``trainer.entry`` names it."""
-    file = getattr(sys.modules[found.__module__], _FILE, None)
-    return f"{file or found.__module__}:{found.__qualname__}"
+def _require_taken(found: Callable[..., Any], name: str, *given: str) -> None:
+    """Raises `InputError` where a call with so many arguments cannot be."""
+    try:
+        inspect.signature(found).bind(*given)
+    except TypeError as error:
+        raise _wrong(f"`{name}` must take ({', '.join(given)}): {error}") from error
+    except ValueError:  # it is written in C: the call will tell
+        pass
+
+
+_LOADED: dict[int, tuple[object, set[str]]] = {}
+"""By its id, what was loaded, and by which entries: an object may be called otherwise than the name
+that leads to it."""
+
+
+def canonical(entry: str) -> str:
+    """An entry with the real path of its file."""
+    where, _, name = entry.rpartition(":")
+    return f"{Path(where).resolve()}:{name}" if where.endswith(".py") else entry
+
+
+def entry_of(found: object, asked: str | None = None) -> str:
+    """Where a class or function really comes from, as ``trainer.entry`` names it.
+
+    Args:
+        asked: an entry; where it has led to this very object, that is the answer.
+    """
+    _, entries = _LOADED.get(id(found), (None, ()))
+    if asked is not None and canonical(asked) in entries:
+        return canonical(asked)
+    named = found if hasattr(found, "__qualname__") else type(found)
+    module = str(named.__module__)
+    file = getattr(sys.modules.get(module), _FILE, None)
+    return f"{file or module}:{named.__qualname__}"
 
 
 _FILE = "__sweep_entry__"

@@ -17,11 +17,20 @@ guard or shared warm-up. See docs/trainers.md and examples/function_trainer.py.
 
 from __future__ import annotations
 
+import math
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import replace
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -33,13 +42,15 @@ from sweep.spec.settings import TrialSettings
 from sweep.spec.trainer import CustomTrainer
 from sweep.spec.tree import names_in
 from sweep.trainer.device import choose_device, make_deterministic, seed_everything
-from sweep.trainer.entry import entry_of
+from sweep.trainer.entry import Function, canonical, entry_of
 from sweep.trainer.function_guard import FunctionGuard
 from sweep.trainer.guard import Diverged
 from sweep.trainer.inverted import Inverted
 from sweep.trainer.options import Options, asked_for
 from sweep.trainer.protocol import Account, Ended, Loop
-from sweep.trainer.returned import Method, measured, number, state, validation_dice
+from sweep.trainer.raised import told_as_an_error
+from sweep.trainer.returned import Method, described, measured, number, state, validation_dice
+from sweep.trainer.summary import summary
 
 
 class Checkpoint:
@@ -52,8 +63,8 @@ class Checkpoint:
     def __init__(self, method: Method) -> None:
         self._method = method
         self.kept: dict[str, Any] | None = None
-        self.guard: FunctionGuard | None = None
-        self._of_guard: Mapping[str, Any] | None = None  # loaded before there was one
+        self.guards: list[FunctionGuard] = []
+        self._of_guards: list[Mapping[str, Any] | None] = []  # loaded, and not yet given back
 
     def save(self, state_: Mapping[str, Any]) -> None:
         """Keep a copy of ``state_``, on the disk with the next report. Save before you report.
@@ -63,11 +74,11 @@ class Checkpoint:
         Raises:
             TrainerError: it holds something else.
         """
-        guard = None if self.guard is None else self.guard.state_dict()
+        guards = [guard.state_dict() for guard in self.guards]
         self.kept = {
             "state": state(state_, self._method),
             "random": _random_state(),
-            "guard": guard,
+            "guard": guards if len(guards) > 1 else next(iter(guards), None),
         }
 
     def load(self) -> dict[str, Any] | None:
@@ -75,15 +86,17 @@ class Checkpoint:
         if self.kept is None:
             return None
         _set_random_state(self.kept["random"])
-        self._of_guard = self.kept["guard"]
-        self.restore_guard()
+        of_guards = self.kept["guard"]
+        self._of_guards = list(of_guards) if isinstance(of_guards, list) else [of_guards]
+        self.restore_guards()
         return state(self.kept["state"], self._method)
 
-    def restore_guard(self) -> None:
-        """Let the guard go on from what was loaded, whichever of the two came first."""
-        if self.guard is not None and self._of_guard is not None:
-            self.guard.load_state_dict(self._of_guard)
-            self._of_guard = None
+    def restore_guards(self) -> None:
+        """Let each guard go on from what was loaded, whichever of the two came first."""
+        for place, (guard, state_) in enumerate(zip(self.guards, self._of_guards, strict=False)):
+            if state_ is not None:
+                guard.load_state_dict(state_)
+                self._of_guards[place] = None
 
 
 class Trial:
@@ -121,14 +134,19 @@ class Trial:
         """The guard, for who asks for it: ``guard.step(loss)`` in place of ``zero_grad``,
         ``backward`` and ``step`` ends the trial in the step whose loss or gradient is not finite.
 
+        A guard is of one network and one optimizer; each further pair has one of its own.
+
         Raises:
             TrainerError: it cannot take the steps of this optimizer.
         """
         self.settings_are_read = True
         guard = FunctionGuard(self._settings, model, optimizer, self._method)
         guard.begin_epoch(self.reported)
-        self.checkpoint.guard = guard
-        self.checkpoint.restore_guard()
+        guards = self.checkpoint.guards
+        places = (place for place, one in enumerate(guards) if one.watches(model, optimizer))
+        place = next(places, len(guards))
+        guards[place : place + 1] = [guard]
+        self.checkpoint.restore_guards()
         return guard
 
     def report(
@@ -148,14 +166,14 @@ class Trial:
             TrialStopped: the trial is pruned, pauses, or is out of patience.
             TrainerError: one of these cannot be taken.
         """
-        at, guard = number(epoch), self.checkpoint.guard
+        at, guards = self._whole(epoch), self.checkpoint.guards
         if at < self.reported:
-            if guard is not None:
+            for guard in guards:
                 guard.begin_epoch(self.reported)
             return
         if at > self.reported:
             self._method.fail(
-                f"reported epoch {at:g} where epoch {self.reported} was to come: epochs count from"
+                f"reported epoch {at} where epoch {self.reported} was to come: epochs count from"
                 " 0, and each is reported"
             )
         values = measured({"train_loss": train_loss, **metrics}, self._method)
@@ -163,11 +181,25 @@ class Trial:
         told = EpochMetrics(
             epoch=self.reported, val_dice=validation_dice(dice, self._method), metrics=values
         )
-        told = replace(told, **({} if guard is None else guard.end_epoch()))
+        steps = [step for guard in guards for step in guard.end_epoch()]
+        told = replace(told, **(summary(steps) if steps else {}))
         self.reported += 1
         self._hand_over(told if loss is None else replace(told, train_loss=loss))
-        if guard is not None:
+        for guard in guards:
             guard.begin_epoch(self.reported)
+
+    def _whole(self, epoch: object) -> int:
+        """The number of an epoch; raises `TrainerError` where it is none."""
+        try:
+            at = number(epoch)
+        except TypeError:
+            at = math.nan
+        if not (math.isfinite(at) and at >= 0 and at == int(at)):
+            self._method.fail(
+                f"reported {described(epoch)} as its epoch, but it must be a whole number from 0:"
+                " trial.report(epoch, dice=…)"
+            )
+        return int(at)
 
 
 class FunctionRun:
@@ -184,13 +216,15 @@ class FunctionRun:
     shares_warmup = False
     """A function may do anything with any setting: nothing before the switch-on is in common."""
 
-    def __init__(self, settings: TrialSettings, function: FunctionType) -> None:
+    def __init__(self, settings: TrialSettings, function: Function) -> None:
         assert isinstance(settings.trainer, CustomTrainer)
+        asked = settings.trainer.entry
         self.settings = settings
         self.options = Options(settings.trainer.options)
-        self._entry = entry_of(function)
-        self.method = Method(function)
-        self._function = Inverted[EpochMetrics](lambda: function(self.options, self.trial))
+        self._entry, self._asked = entry_of(function, asked), canonical(asked)
+        self.method = Method(function, name=asked.rpartition(":")[2])
+        self._called = function
+        self._function = Inverted[EpochMetrics](self._call)
         self.trial = Trial(settings, self.method, self._function.hand_over)
         self._is_first = True
         make_deterministic(settings)
@@ -202,9 +236,10 @@ class FunctionRun:
         try:
             found = self._function.next()
         except Diverged as stop:
-            raise (stop if self._guard is None else self._guard.explained(stop)) from None
-        if self._guard is not None and self._guard.stop is not None:  # the function went on
-            raise self._guard.explained(self._guard.stop)
+            raise self._explained(stop) from None
+        for guard in self._guards:
+            if guard.stop is not None:  # the function went on
+                raise guard.explained(guard.stop)
         if found is None:
             raise Ended
         warnings = tuple(self._warnings()) if self._is_first and epoch == 0 else ()
@@ -212,7 +247,7 @@ class FunctionRun:
         return replace(found, seconds=time.perf_counter() - start, warnings=warnings)
 
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
-        verdict = None if self._guard is None else self._guard.judge(history)
+        verdict = self._guards[0].judge(history) if self._guards else None
         if verdict is None and len(history) >= self.trial.epochs:
             self._function.finish()  # what stands after its loop
         return verdict
@@ -246,7 +281,10 @@ class FunctionRun:
         asked = self.settings.trainer.device
         return Account(
             effective=effective,
-            expected={"trainer.device": self.trial.device.type if asked == "auto" else asked},
+            expected={
+                "trainer.device": self.trial.device.type if asked == "auto" else asked,
+                "trainer.entry": self._asked,
+            },
             not_read={
                 key: "a function reads it, or nobody does"
                 for key in names_in(self.settings)
@@ -259,9 +297,25 @@ class FunctionRun:
         """Stop the function where it waits, so that it does what it does at its end."""
         self._function.stop()
 
+    def _call(self) -> None:
+        """Run in a thread of its own, where no signal arrives."""
+        with told_as_an_error(self.method):
+            found = self._called(self.options, self.trial)
+        later = (Awaitable, Generator, AsyncGenerator)
+        if isinstance(found, later):
+            if isinstance(found, Coroutine | Generator):
+                found.close()  # nobody waits for it
+            self.method.refuse(
+                found, "must train when it is called: without `async def` and without `yield`"
+            )
+
     @property
-    def _guard(self) -> FunctionGuard | None:
-        return self.trial.checkpoint.guard
+    def _guards(self) -> Sequence[FunctionGuard]:
+        return self.trial.checkpoint.guards
+
+    def _explained(self, stop: Diverged) -> Diverged:
+        """With its circumstances, where it is a guard's and not raised by the function itself."""
+        return next((one.explained(stop) for one in self._guards if one.stop is stop), stop)
 
     def _warnings(self) -> Iterator[str]:
         """What was asked for and the function has not looked at in its first epoch."""

@@ -20,8 +20,7 @@ from sweep.trainer.judges import judge_epochs
 from sweep.trainer.optimizers import why_not
 from sweep.trainer.postmortem import diagnose, had_learnt, last_gradient
 from sweep.trainer.returned import Method, described
-from sweep.trainer.summary import summary
-from sweep.trainer.supervised import checked_loss
+from sweep.trainer.supervised import checked_loss, why_no_network
 
 
 class FunctionGuard:
@@ -46,11 +45,14 @@ class FunctionGuard:
         optimizer: torch.optim.Optimizer,
         method: Method,
     ) -> None:
+        if (why := why_no_network(model)) is not None:
+            raise TrainerError(f"{method}: its network, {described(model)}, {why}")
         if (why := why_not(optimizer)) is not None:
             raise TrainerError(f"{method}: its optimizer, {described(optimizer)}, {why}")
         fp16 = settings.trainer.amp == "fp16"
         self._settings = settings
         self._method = method
+        self._model, self._optimizer = model, optimizer
         self._guard = Guard(
             model, optimizer, settings.optimizer.gradient_clip, settings.guard, fp16=fp16
         )
@@ -75,8 +77,8 @@ class FunctionGuard:
         self._done = []
         self._guard.start_epoch(epoch)
 
-    def end_epoch(self) -> dict[str, Any]:
-        """What the steps of the epoch come to, by the names of `EpochMetrics`; empty without any.
+    def end_epoch(self) -> list[StepValues]:
+        """The steps of the epoch.
 
         Raises:
             Diverged: of a step that was not read before, or that the function has swallowed.
@@ -84,7 +86,7 @@ class FunctionGuard:
         if self.stop is not None:
             raise self.stop
         self._take(self._guard.read)
-        return summary(self._done) if self._done else {}
+        return self._done
 
     def state_dict(self) -> dict[str, Any]:
         self._take(self._guard.read)
@@ -121,6 +123,9 @@ class FunctionGuard:
         )
         diagnosis = replace(diagnose(case, len(self._done), None), recent=recent)
         return Diverged(replace(verdict, diagnosis=diagnosis), recent)
+
+    def watches(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
+        return self._model is model and self._optimizer is optimizer
 
     def _take(self, steps: Callable[[], Sequence[StepValues]]) -> None:
         try:

@@ -18,7 +18,8 @@ where a limit is exceeded. With a gradient scaler (fp16) a gradient that overflo
 finds its scale: it skips a step under both policies, a loss that is not finite does not.
 
 Batch-norm statistics have seen the batch before the flag is known; where it is set they are put
-back, on the device too.
+back, on the device too. A buffer that was not finite to begin with, such as a causal mask of -inf,
+is no statistic and is not judged.
 
 A gradient can be finite and the step still overflow the weights. No flag can foresee that, and it
 ends the trial under both policies: a step can be withheld, not undone. The guard keeps no copy of
@@ -90,6 +91,8 @@ class Guard:
     ) -> None:
         self.settings = settings or GuardSettings()
         self.gradient_clip = gradient_clip
+        self._buffers: list[Tensor] = []
+        self._judged: list[Tensor] = []  # of the buffers
         self.watch(model, optimizer)
         device = self._parameters[0].device
         self.fp16 = fp16
@@ -109,11 +112,28 @@ class Guard:
 
         Call it before `start_epoch` where they may be others than before.
         """
-        self._optimizer = optimizer
+        self._model, self._optimizer = model, optimizer
         self._takes_flag = takes_flag(optimizer)
-        self._buffers = list(model.buffers())
+        self._watch_buffers(list(model.buffers()))
         on_cpu = self._parameters[0].device.type == "cpu"
         self.interval = 1 if on_cpu or not self._takes_flag else READ_EVERY_ON_GPU
+
+    def _watch_buffers(self, buffers: list[Tensor]) -> None:
+        """Of each buffer that is new, see whether it is finite: only such a one can diverge."""
+        judged, known = {id(b) for b in self._judged}, {id(b) for b in self._buffers}
+        self._judged = [
+            buffer
+            for buffer in buffers
+            if buffer.is_floating_point()
+            and (id(buffer) in judged if id(buffer) in known else bool(buffer.isfinite().all()))
+        ]
+        self._buffers = buffers
+
+    @property
+    def weights_are_finite(self) -> bool:
+        """Whether the network is, buffers included that were to begin with; asks the device."""
+        weights = (p for p in self._model.parameters() if p.is_floating_point())
+        return all(bool(torch.isfinite(t).all()) for t in (*weights, *self._judged))
 
     @property
     def _parameters(self) -> list[Tensor]:
@@ -165,7 +185,7 @@ class Guard:
         self._take_step(withheld)
         self._scaler.update()
         self._put_back_buffers(withheld)
-        rest = [grad_norm, _norm([*parameters, *self._buffers]), scale, withheld]
+        rest = [grad_norm, _norm([*parameters, *self._judged]), scale, withheld]
         self._unread.append(torch.cat([losses, torch.stack(rest)]))
         return self.read() if len(self._unread) >= self.interval else []
 

@@ -33,7 +33,7 @@ from sweep.trainer.optimizers import learning_rate
 from sweep.trainer.parts import EXPECTED, PART_READERS, Loss, Parts
 from sweep.trainer.postmortem import blame, diagnose, had_learnt, last_gradient
 from sweep.trainer.protocol import Account, Loop
-from sweep.trainer.returned import Method, count, measured, validation_dice
+from sweep.trainer.returned import Method, count, measured, validation_dice, with_train_loss
 from sweep.trainer.snapshot import Snapshot
 from sweep.trainer.summary import summary
 
@@ -73,6 +73,7 @@ class GuardedRun(ABC):
     optimizer: torch.optim.Optimizer
     guard: Guard
     _snapshot: Snapshot | None = None
+    _then: Any = None  # see `put_back`
 
     @property
     @abstractmethod
@@ -102,25 +103,29 @@ class GuardedRun(ABC):
         start = time.perf_counter()
         if self._snapshot is None or not self.guard.suspicious:
             self._snapshot = Snapshot.take(epoch, self.state_dict())
+            self._then = self.arrangement()
         try:
             steps = self._train(epoch, None)
         except Diverged as stop:
             raise self._explain_step(stop) from None
         seed_everything(self.settings.seed, 2, epoch)
         found = self._validated(epoch)
-        rate = self.rate_in_effect(epoch)
-        self.end_epoch(epoch, found.dice)
-        return EpochMetrics(
-            epoch=epoch,
-            val_dice=found.dice,
-            metrics=found.metrics,
-            **summary(steps),
-            geometric_factor=self.factor(epoch),
-            learning_rate=rate,
-            predicted_classes=found.predicted_classes,
-            trivial_dice=found.trivial_dice,
-            warnings=self.warnings(epoch),
-            seconds=time.perf_counter() - start,
+        metrics = with_train_loss(
+            EpochMetrics(
+                epoch=epoch,
+                val_dice=found.dice,
+                metrics=found.metrics,
+                **summary(steps),
+                geometric_factor=self.factor(epoch),
+                learning_rate=self.rate_in_effect(epoch),
+                predicted_classes=found.predicted_classes,
+                trivial_dice=found.trivial_dice,
+            ),
+            self.settings.judged_by,
+        )
+        self.end_epoch(epoch, self.settings.judged_by.measured(metrics))
+        return dataclasses.replace(
+            metrics, warnings=self.warnings(epoch), seconds=time.perf_counter() - start
         )
 
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
@@ -166,10 +171,17 @@ class GuardedRun(ABC):
         """Learning rate that the steps of the epoch were taken with."""
         return self.rate(epoch)
 
-    def end_epoch(self, epoch: int, dice: float | None) -> None:  # noqa: B027 - few need it
-        """What follows an epoch's steps and its validation; ``dice`` is None when it is trained
-        again, up to a step.
+    def end_epoch(self, epoch: int, value: float | None) -> None:  # noqa: B027 - few need it
+        """What follows an epoch's steps and its validation; ``value``, of the objective, is None
+        when it is trained again, up to a step.
         """
+
+    def arrangement(self) -> Any:
+        """What an epoch may exchange of this run's own objects, for `put_back`."""
+        return None
+
+    def put_back(self, then: Any) -> None:  # noqa: B027 - few need it
+        """Go back to the objects of an `arrangement`; their state is loaded after that."""
 
     def autocast(self) -> torch.autocast:
         """The precision of a forward pass."""
@@ -194,7 +206,7 @@ class GuardedRun(ABC):
         return self.model.state_dict()
 
     def weights_are_finite(self) -> bool:
-        return all(bool(torch.isfinite(weight).all()) for weight in self.weights().values())
+        return self.guard.weights_are_finite
 
     def account(self, loop: Loop) -> Account:
         parts = Parts(
@@ -254,6 +266,7 @@ class GuardedRun(ABC):
     def _rewind(self, epoch: int, step: int) -> None:
         """Take the run back to just before a step, as `sweep.trainer.training` does."""
         assert self._snapshot is not None, "a run is rewound to where it was trained"
+        self.put_back(self._then)
         self.load_state_dict(self._snapshot.state)
         for again in range(self._snapshot.epoch, epoch):
             self._train(again, None)

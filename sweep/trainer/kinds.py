@@ -10,8 +10,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FunctionType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sweep.errors import InputError
 from sweep.record import CaseScore
@@ -172,16 +171,16 @@ def _load_entry(settings: TrialSettings, _tell: Tell) -> None:
 
 
 def _custom(settings: TrialSettings, data: PreparedData | None) -> Run:
-    from sweep.trainer.entry import load_entry
-    from sweep.trainer.foreign import ForeignRun
+    from sweep.trainer.entry import Function, load_entry
+    from sweep.trainer.foreign import ForeignRun, made_by
     from sweep.trainer.function import FunctionRun
 
     assert isinstance(settings.trainer, CustomTrainer)
     found = load_entry(settings.trainer.entry)
-    if isinstance(found, FunctionType):
-        run = FunctionRun(settings, found)
-        return ForeignRun(run, run.method)
-    return ForeignRun(found(settings))
+    if isinstance(found, type):
+        return ForeignRun(made_by(found, settings))
+    run = FunctionRun(settings, cast(Function, found))
+    return ForeignRun(run, run.method)
 
 
 KINDS: Mapping[str, Kind] = {

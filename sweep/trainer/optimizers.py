@@ -80,15 +80,25 @@ def why_not(optimizer: Any) -> str | None:
     """Why the guard cannot take the steps of what is to be an optimizer; None where it can."""
     if not isinstance(optimizer, torch.optim.Optimizer):
         return "is no torch.optim.Optimizer: derive its class from that"
-    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
-    if closure is not None and closure.default is inspect.Parameter.empty:
+    if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
+        return "does not call super().__init__(params, defaults): without it, it is no optimizer"
+    if "closure" in (needed := _needed_of_a_step(optimizer)):
         return (
             "evaluates the loss several times in a step (its `step` needs a closure), so that no"
             " step can be looked at before it is taken: use one without"
         )
+    if needed:
+        return f"has a `step` that needs `{needed[0]}`, which nobody gives it: use one without"
     if isinstance(optimizer, torch.optim.SparseAdam):
         return "takes sparse gradients, whose norm the guard cannot watch: use another one"
     return None
+
+
+def _needed_of_a_step(optimizer: torch.optim.Optimizer) -> list[str]:
+    """Names of what `step` cannot be called without, beside the optimizer itself."""
+    _, *parameters = inspect.signature(type(optimizer).step).parameters.values()
+    given = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in given]
 
 
 def learning_rate(settings: OptimizerSettings, epoch: int, epochs: int) -> float:

@@ -152,7 +152,7 @@ def offending_state(training: Training, batch: Batch, values: StepValues) -> dic
 
 def epochs_after_switch_on(settings: TrialSettings, epoch: int) -> int | None:
     """Epochs since the geometric loss switched on; None where no term has a weight."""
-    if not any(weight > 0 for weight in settings.loss.weights.model_dump().values()):
+    if not settings.has_geometry:
         return None
     return epoch - settings.loss.warmup_epochs
 

@@ -12,13 +12,16 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from sweep.errors import TrainerError
+from sweep.objective import TRAIN_LOSS, Objective
 from sweep.record import EpochMetrics
 
 ROUNDING = 1e-6
@@ -48,27 +51,53 @@ class Method:
     Args:
         called: the method itself.
         whose: the class that the user named, where its own name is not enough.
+        name: what the user calls it, where that may be another name than its own.
     """
 
     called: Callable[..., Any]
     whose: type | None = None
+    name: str = ""
 
     def __str__(self) -> str:
-        """``mine.py:14: Mine.validate``."""
-        called = inspect.unwrap(getattr(self.called, "__func__", self.called))
-        code = getattr(called, "__code__", None)
-        name = getattr(called, "__qualname__", type(called).__qualname__)
+        """``mine.py:14: Mine.validate``; of a method that we wrote, with the place of the class."""
+        called = _written(self.called)
+        name = self.name or getattr(called, "__qualname__", type(called).__qualname__)
         if self.whose is not None:
             name = f"{self.whose.__qualname__}.{name.rpartition('.')[2]}"
         name = name.rpartition("<locals>.")[2]
-        return name if code is None else f"{_near(code.co_filename)}:{code.co_firstlineno}: {name}"
+        code = getattr(called, "__code__", None)
+        place = None if code is None else (code.co_filename, code.co_firstlineno)
+        if self.whose is not None and (place is None or _is_ours(place[0])):
+            place = _place_of(self.whose) or place
+        return name if place is None else f"{near(place[0])}:{place[1]}: {name}"
 
     def refuse(self, returned: object, right: str) -> NoReturn:
         """Raises `TrainerError`: this returned that, but something else would be right."""
         self.fail(f"returned {described(returned)}, but {right}")
 
-    def fail(self, what: str) -> NoReturn:
-        raise TrainerError(f"{self} {what}")
+    def fail(self, what: str, cause: Exception | None = None) -> NoReturn:
+        raise TrainerError(f"{self} {what}") from cause
+
+
+def _written(called: Any) -> Any:
+    """What somebody wrote: the function in a partial, a method, a wrapper or an object."""
+    while isinstance(called, partial):
+        called = called.func
+    called = inspect.unwrap(getattr(called, "__func__", called))
+    by_class = inspect.getattr_static(type(called), "__call__", None)  # of an object
+    return by_class if hasattr(by_class, "__code__") else called
+
+
+def _is_ours(file: str) -> bool:
+    return Path(file).is_relative_to(Path(__file__).parents[1])
+
+
+def _place_of(cls: type) -> tuple[str, int] | None:
+    """File and line of a class; None where nobody knows, as of one that is made by a call."""
+    try:
+        return inspect.getsourcefile(cls) or "", inspect.getsourcelines(cls)[1]
+    except (OSError, TypeError):
+        return None
 
 
 def number(value: object) -> float:
@@ -80,17 +109,23 @@ def number(value: object) -> float:
     Raises:
         TypeError: it is none, as a text, a truth value, an array of several.
     """
-    shape = getattr(value, "shape", None)
-    if shape is not None and callable(item := getattr(value, "item", None)):
-        if math.prod(shape) != 1:
-            raise TypeError(f"{described(value)} is no single number")
-        value = item()
-    if isinstance(value, bool) or not hasattr(type(value), "__float__"):
-        raise TypeError(f"{described(value)} is no number")
     try:
-        return float(value)  # type: ignore[arg-type]
-    except (OverflowError, ValueError) as error:
-        raise TypeError(f"{described(value)} is no number of 64 bits") from error
+        plain = _item(value)
+        if isinstance(plain, bool) or not hasattr(type(plain), "__float__"):
+            raise TypeError("it is of another kind")
+        return float(plain)  # type: ignore[arg-type]
+    except Exception as error:  # whatever an object's own method raises
+        raise TypeError(f"{described(value)} is no single number of 64 bits") from error
+
+
+def _item(value: object) -> object:
+    """The only element of an array or a tensor; anything else itself."""
+    shape = getattr(value, "shape", None)
+    if shape is None or not callable(item := getattr(value, "item", None)):
+        return value
+    if math.prod(shape) != 1:
+        raise TypeError("it has several elements, or none")
+    return item()
 
 
 def validation_dice(value: object, method: Method) -> float | None:
@@ -113,7 +148,14 @@ def measured(values: object, method: Method) -> dict[str, float | None]:
         )
     if unnamed := [name for name in values if not isinstance(name, str)]:
         method.fail(f"names a metric {described(unnamed[0])}, but a name must be a text")
+    if unwritable := [name for name in values if not _is_one_line(name)]:
+        method.fail(f"names a metric {unwritable[0]!r}, but a name must be one line of text")
     return {str(k): _number(v, f"the metric {k!r}", method) for k, v in values.items()}
+
+
+def _is_one_line(name: str) -> bool:
+    """Whether a table, a log and a file can show it: it is not empty, and is Unicode throughout."""
+    return name.splitlines() == [name] and not any("\ud800" <= c <= "\udfff" for c in name)
 
 
 def count(value: object, what: str, method: Method) -> int | None:
@@ -145,6 +187,14 @@ def epoch_metrics(found: object, epoch: int, method: Method) -> EpochMetrics:
     return replace(found, epoch=epoch, warnings=tuple(map(str, found.warnings)), **plain)
 
 
+def with_train_loss(found: EpochMetrics, objective: Objective) -> EpochMetrics:
+    """An epoch whose training loss is one of its metrics, where trials are judged by it."""
+    is_asked = objective.metric == TRAIN_LOSS and TRAIN_LOSS not in found.metrics
+    if not is_asked or found.train_loss is None:
+        return found
+    return replace(found, metrics={**found.metrics, TRAIN_LOSS: found.train_loss})
+
+
 def state(found: object, method: Method) -> dict[str, Any]:
     """A copy, on the CPU, of what a checkpoint can hold and give back.
 
@@ -162,6 +212,8 @@ def state(found: object, method: Method) -> dict[str, Any]:
             f"returned {error}, which a checkpoint cannot hold: it takes tensors, numbers and"
             " texts, and dicts and lists of them (`state_dict()` of a network, not the network)"
         )
+    except RecursionError:
+        method.refuse(found, "it contains itself, or is nested too deep for a checkpoint")
 
 
 def described(value: object) -> str:
@@ -184,7 +236,7 @@ def described(value: object) -> str:
 
 
 def _number(value: object, what: str, method: Method) -> float | None:
-    if value is None:
+    if value is None or (isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)):
         return None
     try:
         return number(value)
@@ -197,6 +249,9 @@ def _held(value: Any, place: str) -> Any:
     if value is None or type(value) in PLAIN:
         return value
     if isinstance(value, Tensor):
+        if value.is_meta or value.layout is not torch.strided:
+            why = "without values" if value.is_meta else f"that is {value.layout}"
+            raise TypeError(f"{described(value)} {why} at {place}")
         return value.detach().as_subclass(Tensor).to("cpu", copy=True)
     if isinstance(value, np.generic):
         return _held(value.item(), place)
@@ -215,7 +270,7 @@ def _held(value: Any, place: str) -> Any:
     return kind(_held(item, f"{place}[{index}]") for index, item in enumerate(value))
 
 
-def _near(file: str) -> str:
+def near(file: str) -> str:
     """A path as short as it is known: relative to the working directory where it lies there."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

@@ -16,6 +16,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from sweep.errors import TrainerError
+from sweep.objective import Objective
 from sweep.spec.settings import OptimizerSettings
 from sweep.trainer.optimizers import schedule_share
 from sweep.trainer.parts import of_groups, optimizer_name
@@ -66,16 +67,16 @@ def position(scheduler: LRScheduler) -> int:
     return int(getattr(scheduler, "last_epoch", first.last_epoch))
 
 
-def step(scheduler: LRScheduler, dice: float | None) -> None:
+def step(scheduler: LRScheduler, value: float | None) -> None:
     """Go on to the next epoch.
 
     Args:
-        dice: of the validation; None where nothing was measured, which a plateau is no part of.
+        value: of the objective; None where nothing was measured, which a plateau is no part of.
     """
     if not isinstance(scheduler, ReduceLROnPlateau):
         scheduler.step()
-    elif dice is not None:
-        scheduler.step(dice)
+    elif value is not None:
+        scheduler.step(value)
 
 
 def name(settings: OptimizerSettings, scheduler: LRScheduler | None) -> str:
@@ -128,21 +129,24 @@ def left_out(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[str
 
 
 def require_known(
-    attributes: Mapping[str, Any], optimizer: torch.optim.Optimizer, here: str
+    attributes: Mapping[str, Any], optimizer: torch.optim.Optimizer, objective: Objective, here: str
 ) -> None:
     """Look at the schedulers that a training holds.
 
     Args:
         attributes: of the training.
+        objective: what steps a plateau.
         here: names it, for messages.
     Raises:
         TrainerError: one would be lost on resuming, or would not act.
     """
     for attribute, value in attributes.items():
-        if attribute != "scheduler" and isinstance(value, LRScheduler):
+        is_other = attribute != "scheduler" and isinstance(value, LRScheduler)
+        if is_other and getattr(value, "optimizer", optimizer) is optimizer:
             raise TrainerError(
-                f"{here}: keeps a learning-rate scheduler as self.{attribute}, where no checkpoint"
-                " finds it: call it self.scheduler, or return it from build_scheduler(optimizer)"
+                f"{here}: keeps a learning-rate scheduler as self.{attribute}, which nobody steps"
+                " after an epoch: call it self.scheduler, or return it from"
+                " build_scheduler(optimizer)"
             )
     scheduler = attributes.get("scheduler")
     if scheduler is None:
@@ -154,10 +158,10 @@ def require_known(
         )
     if getattr(scheduler, "optimizer", optimizer) is not optimizer:
         raise TrainerError(f"{here}: its scheduler acts on another optimizer than self.optimizer")
-    if isinstance(scheduler, ReduceLROnPlateau) and scheduler.mode != "max":
+    if isinstance(scheduler, ReduceLROnPlateau) and scheduler.mode != objective.mode:
         raise TrainerError(
             f'{here}: its ReduceLROnPlateau has mode="{scheduler.mode}", but it is stepped by the'
-            ' validation Dice, which rises: give it mode="max"'
+            f' objective, {objective.words}: give it mode="{objective.mode}"'
         )
 
 

@@ -323,7 +323,7 @@ class Training:
         return logits.softmax(dim=1)[:, self.data.geometric_class].sum(dim=(1, 2))
 
     def weights_are_finite(self) -> bool:
-        return all(bool(torch.isfinite(t).all()) for t in self.model.state_dict().values())
+        return self._guard.weights_are_finite
 
     def _look_at_images(self) -> tuple[str, ...]:
         """Warn where the first batches are not what the normalisation promises."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from foreign import trial, write_trainer
 
-from sweep.errors import TrainerError
+from sweep.errors import InputError, TrainerError
 from sweep.record import EpochMetrics, Status
 from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.fit import fit
@@ -180,6 +180,40 @@ TRAINED = {
         "state_dict returned a Sequential at ['mine'], which a checkpoint cannot hold: it takes"
     ),
     "def state_dict(self):\n    return {'a': [{'b': np.ones(2)}]}\n": "at ['a'][0]['b']",
+    BATCHES.format("[(images.double(), labels)]"): (
+        "batches returned images of shape [2, 1, 4, 4] and float64, with which the network, a"
+        " Sequential, fails (its weights are float32: images.to(torch.float32) is like them): "
+    ),
+    BATCHES.format("[((255 * images).byte(), labels)]"): "images.to(torch.float32) is like them",
+    BATCHES.format("[(images.repeat(1, 3, 1, 1), labels)]"): (
+        "batches returned images of shape [2, 3, 4, 4] and float32, with which the network, a"
+        " Sequential, fails: RuntimeError: Given groups=1"
+    ),
+    BATCHES.format("[(images[0, 0], labels)]"): "images of shape [4, 4] and float32, with which",
+    BATCHES.format("[(images[:0], labels[:0])]"): "batches returned a batch of 0 images",
+    BATCHES.format("[(images.to('meta'), labels)]"): "sparse or without values (`meta`)",
+    BATCHES.format("[(images, labels.to('meta'))]"): "sparse or without values (`meta`)",
+    BATCHES.format("[(images, labels.to_sparse())]"): "sparse or without values (`meta`)",
+    BATCHES.format("[(images, labels.cfloat())]"): "returned labels of complex64, but they must be",
+    BATCHES.format(
+        "[(images, 0.5 * labels)]"
+    ): "returned labels such as 0.5, but they must be whole",
+    BATCHES.format("[(images, labels.float() / 0)]"): "returned labels from inf to inf, but the",
+    "def build_model(self):\n    return nn.LazyConv2d(2, 1)\n": (
+        "build_model returned a LazyConv2d, which has lazy modules, whose weights do not exist yet:"
+        " pass it one batch before"
+    ),
+    "def build_model(self):\n    return nn.Conv2d(1, 2, 1, device='meta')\n": (
+        "build_model returned a Conv2d, which lies on the device `meta`"
+    ),
+    "def __init__(self, settings):\n    pass\n": "__init__ does not call super().__init__(",
+    "def validate(self, epoch):\n    return Validation(dice=torch.rand((), device='meta'))\n": (
+        "returned a Tensor of shape [] as a Dice, but it must be one number"
+    ),
+    "class Odd:\n    def __float__(self):\n        raise RuntimeError('no')\n"
+    "def validate(self, epoch):\n    return Validation(dice=self.Odd())\n": (
+        "returned an Odd as a Dice, but it must be one number"
+    ),
     "def weights(self):\n    return self.model\n": "weights returned a Sequential, but must return",
     "def judge(self, history):\n    return True\n": "judge returned True, a bool, but must",
     "def measured(self, metrics, *, best):\n    pass\n": "measured returned None, but must",
@@ -195,6 +229,82 @@ def test_other_answer_that_cannot_be_taken_is_told_likewise(
     sentence = refusal(tmp_path, methods)
     assert re.match(r"mine\.py:\d+: Mine\.\w+ ", sentence)
     assert said in sentence
+
+
+ANSWER = """\
+def build_model(self):
+    class Own(nn.Conv2d):
+        def forward(self, images):
+            logits = super().forward(images)
+            return {}
+    return Own(1, 2, 1)
+"""
+ANSWERS = {
+    "{'out': logits}": "a dict of 'out', but it must answer logits [B, C, H, W] with their graph,"
+    " or a list of them, finest first: its 'out'",
+    "None": "None, but it must answer logits",
+    "[]": "a list of 0, but",
+    "logits.mean()": "a Tensor of shape [] and float32, but",
+    "(logits, None)": "a tuple of 2 with a Tensor of shape [2, 2, 4, 4], None, but",
+    "(logits, {'aux': 1})": "a Tensor of shape [2, 2, 4, 4], a dict of 'aux', but",
+    "[logits, logits[:1]]": "shapes [2, 2, 4, 4] and [1, 2, 4, 4], but all its outputs must be of",
+    "logits.detach().numpy()": "a ndarray of shape [2, 2, 4, 4], but",
+    "logits.argmax(1, keepdim=True)": "a Tensor of shape [2, 1, 4, 4] and int64, but",
+    "logits.detach()": "without a graph: it does not depend on a parameter, or was detached",
+}
+
+
+@pytest.mark.parametrize(("returned", "said"), ANSWERS.items())
+def test_answer_of_a_network_that_is_no_logits_is_told_with_the_network(
+    tmp_path: Path, returned: str, said: str
+) -> None:
+    sentence = refusal(tmp_path, ANSWER.format(returned))
+    start = "Mine.build_model returned a network, an Own, that answers"
+    assert re.match(rf"mine\.py:\d+: {start} ", sentence)
+    assert said in sentence
+
+
+def test_method_that_the_class_inherits_is_named_by_the_place_of_the_class(tmp_path: Path) -> None:
+    own = (
+        "class Tagged(torch.optim.SGD):\n    def state_dict(self):\n        return {1: object()}\n"
+    )
+    methods = "def build_optimizer(self):\n    return Tagged(self.model.parameters(), lr=0.1)\n"
+    with pytest.raises(TrainerError) as caught:
+        fit(trial(write_trainer(tmp_path, methods, own)), checkpoint=Checkpoints(tmp_path))
+    text = (tmp_path / "mine.py").read_text().splitlines()
+    line = text.index("class Mine(CustomTraining):") + 1
+    assert f"mine.py:{line}: Mine.state_dict returned an object at" in str(caught.value)
+
+
+def test_class_that_cannot_be_made_of_the_settings_is_told_before_anything_is_trained(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(InputError, match=r"`Mine` must take \(settings\): too many positional"):
+        trained(tmp_path, "def __init__(self):\n    pass\n")
+
+
+@pytest.mark.parametrize("value", ["np.ma.masked", "np.ma.array([0.7], mask=[True])"])
+def test_number_that_is_masked_was_not_measured(tmp_path: Path, value: str) -> None:
+    values = f"Validation(dice={value} if epoch else 0.5, metrics={{'own': {value}}})"
+    *_, last = trained(tmp_path, VALIDATE.format(values), epochs=2)
+    assert (last.val_dice, last.metrics) == (None, {"own": None})
+
+
+@pytest.mark.parametrize("name", ["", "two\nlines", "\ud800"])
+def test_metric_whose_name_no_table_can_show_is_refused(tmp_path: Path, name: str) -> None:
+    sentence = refusal(
+        tmp_path, VALIDATE.format(f"Validation(dice=0.5, metrics={{{name!r}: 1.0}})")
+    )
+    assert f"names a metric {name!r}, but a name must be one line of text" in sentence
+
+
+def test_training_loss_is_what_trials_are_judged_by_where_it_is_asked_for(tmp_path: Path) -> None:
+    history: list[EpochMetrics] = []
+    asked = trial(write_trainer(tmp_path), objective={"metric": "train_loss", "mode": "min"})
+    assert fit(asked, report=history.append).status is Status.COMPLETED
+    assert [epoch.metrics for epoch in history] == [
+        {"train_loss": epoch.train_loss} for epoch in history
+    ]
 
 
 OWN_STATE = """\
@@ -245,3 +355,34 @@ def test_settings_of_a_loss_that_the_class_does_not_use_are_told(tmp_path: Path)
         (),
     ]
     assert history[0].terms.keys() == {"loss"}
+
+
+MASKED = """\
+def build_model(self):
+    model = nn.Sequential(nn.Conv2d(1, 2, 1))
+    model.register_buffer("mask", torch.full((4, 4), float("-inf")).triu(1), persistent={})
+    return model
+"""
+# What else a network keeps, and a batch that breaks it.
+EXTRA = """\
+def build_model(self):
+    class Extra(nn.Conv2d):
+        def get_extra_state(self):
+            return {"calls": 1}
+        def set_extra_state(self, state):
+            pass
+    return Extra(1, 2, 1)
+def batches(self, epoch):
+    yield torch.full((2, 1, 4, 4), float("nan")), torch.ones(2, 1, 4, 4).long()
+"""
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_network_with_a_mask_of_minus_infinity_trains(tmp_path: Path, persistent: bool) -> None:
+    assert trained(tmp_path, MASKED.format(persistent), epochs=2)[-1].val_dice == 0.5
+
+
+def test_network_with_a_state_of_its_own_that_diverges_is_told_as_diverged(tmp_path: Path) -> None:
+    outcome = fit(trial(write_trainer(tmp_path, EXTRA)), checkpoint=Checkpoints(tmp_path))
+    assert outcome.divergence is not None
+    assert outcome.divergence.weights_finite

@@ -12,10 +12,11 @@ from textwrap import indent
 from typing import Any
 
 import pytest
-from foreign import trial
+from foreign import trial, write_trainer
 
 from sweep.errors import InputError, SweepError, TrainerError
 from sweep.record import Cause, EpochMetrics, Outcome, Stage, Status
+from sweep.spec.settings import TrialSettings
 from sweep.store.layout import TrialPaths
 from sweep.trainer.checkpoints import Checkpoints
 from sweep.trainer.entry import load_entry
@@ -224,11 +225,12 @@ def test_error_after_the_loop_is_the_trials(tmp_path: Path) -> None:
         history(write_function(tmp_path, body))
 
 
-@pytest.mark.parametrize("error", ["KeyError('x')", "SystemExit('x')", "KeyboardInterrupt('x')"])
-def test_exception_of_the_function_is_raised_with_its_line(tmp_path: Path, error: str) -> None:
-    body = f"trial.report(0, 0.5)\nraise {error}\n"
-    kind = {"K": KeyError, "S": SystemExit}[error[0]] if "Int" not in error else KeyboardInterrupt
-    with pytest.raises(kind) as caught:  # type: ignore[call-overload]
+@pytest.mark.parametrize("error", [KeyError, SystemExit])
+def test_exception_of_the_function_is_raised_with_its_line(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    body = f"trial.report(0, 0.5)\nraise {error.__name__}('x')\n"
+    with pytest.raises(error) as caught:
         history(write_function(tmp_path, body))
     assert any(entry.name == "train" and entry.lineno == 10 for entry in caught.traceback[-1:]) or (
         caught.traceback[-1].name == "train"
@@ -285,6 +287,19 @@ REFUSED = {
     "trial.report(0, 0.5, hd95=[3.2])\n": "returned a list of 1 as the metric 'hd95', but it",
     "trial.checkpoint.save(trial)\n": "train returned a Trial, but must return a dict",
     "trial.checkpoint.save({'m': torch.nn.ReLU()})\n": "a ReLU at ['m'], which a checkpoint cannot",
+    "trial.report({'dice': 0.5})\n": "train reported a dict of 'dice' as its epoch, but it",
+    "trial.report(None)\n": "train reported None as its epoch, but it must be a whole number",
+    "trial.report('0')\n": "train reported '0', a str as its epoch, but it must be a whole number",
+    "trial.report(True)\n": "train reported True, a bool as its epoch, but it must be a whole",
+    "trial.report(-1)\n": "train reported -1, an int as its epoch, but it must be a whole number",
+    "trial.report(0.5)\n": "train reported 0.5, a float as its epoch, but it must be a",
+    "trial.report(float('nan'))\n": "train reported nan, a float as its epoch, but it must be",
+    "kept = {}\nkept['self'] = kept\ntrial.checkpoint.save(kept)\n": (
+        "train returned a dict of 'self', but it contains itself, or is nested too deep for a"
+    ),
+    "trial.checkpoint.save({'a': torch.eye(2).to_sparse()})\n": (
+        "returned a Tensor of shape [2, 2] that is torch.sparse_coo at ['a'], which a checkpoint"
+    ),
     "pass\n": "train gave no validation Dice in any of the 0 epochs",
     "trial.report(0, hd95=3.2)\ntrial.report(1, float('nan'))\n": "in any of the 2 epochs",
 }
@@ -433,3 +448,263 @@ def test_guarded_function_that_unlearns_has_collapsed(tmp_path: Path) -> None:
 def test_guard_refuses_an_optimizer_whose_steps_it_cannot_look_at(tmp_path: Path) -> None:
     with pytest.raises(TrainerError, match="train: its optimizer, a LBFGS, evaluates the loss"):
         history(guarded(tmp_path, optimizer="LBFGS"))
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("model.parameters()", "its network, a generator, is no torch.nn.Module"),
+        ("torch.nn.LazyLinear(2)", "its network, a LazyLinear, has lazy modules, whose weights"),
+        (
+            "torch.nn.Linear(1, 1, device='meta')",
+            "its network, a Linear, lies on the device `meta`",
+        ),
+    ],
+)
+def test_guard_refuses_a_network_that_it_cannot_watch(
+    tmp_path: Path, model: str, said: str
+) -> None:
+    body = (
+        "model = torch.nn.Linear(1, 1)\noptimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+        f"trial.guard({model}, optimizer)\n"
+    )
+    with pytest.raises(TrainerError, match=rf"plain\.py:10: train: {re.escape(said)}"):
+        history(write_function(tmp_path, body))
+
+
+# What a name may lead to.
+
+DEF = "def {}(config, trial):\n    for epoch in range(2):\n        trial.report(epoch, 0.5)\n"
+NAMED = {
+    "a decorator without wraps": "def kept(f):\n    return lambda *given: f(*given)\n@kept\n"
+    + DEF.format("train"),
+    "another name": DEF.format("_train") + "train = _train\n",
+    "a lambda": "train = lambda config, trial: [trial.report(epoch, 0.5) for epoch in range(2)]\n",
+    "another module": "from elsewhere import train\n",
+    "a factory": "def made():\n"
+    + indent(DEF.format("run"), "    ")
+    + "    return run\ntrain = made()\n",
+    "a static method": "class A:\n    @staticmethod\n"
+    + indent(DEF.format("run"), "    ")
+    + "train = A.run\n",
+    "a bound method": "class A:\n"
+    + indent(DEF.format("run").replace("(config", "(self, config"), "    ")
+    + "train = A().run\n",
+    "an object": "class A:\n"
+    + indent(DEF.format("__call__").replace("(config", "(self, config"), "    ")
+    + "train = A()\n",
+    "a partial": "from functools import partial\n"
+    + DEF.format("run").replace("trial)", "trial, more)")
+    + "train = partial(run, more=1)\n",
+    "a wrapper in C": "from functools import singledispatch\n@singledispatch\n"
+    + DEF.format("train"),
+}
+
+
+@pytest.mark.parametrize("text", NAMED.values(), ids=NAMED)
+def test_whatever_can_be_called_is_a_function_by_the_name_that_leads_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (tmp_path / "elsewhere.py").write_text(DEF.format("train"))
+    monkeypatch.delitem(sys.modules, "elsewhere", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    (file := tmp_path / "plain.py").write_text(text)
+    paths = TrialPaths(tmp_path)
+    told, outcome = history(f"{file}:train", epochs=2, provenance=paths.provenance)
+    assert outcome.status is Status.COMPLETED
+    assert [epoch["val_dice"] for epoch in told] == [0.5, 0.5]
+    [run] = json.loads(paths.provenance.read_text())["runs"]
+    assert run["effective"]["trainer.entry"] == f"{file}:train"
+
+
+def test_class_by_another_name_or_of_another_module_is_what_was_asked_for(tmp_path: Path) -> None:
+    entry = write_trainer(tmp_path)
+    (tmp_path / "theirs_alone.py").write_text((tmp_path / "mine.py").read_text())
+    other = tmp_path / "other.py"
+    other.write_text("from theirs_alone import Mine as Theirs\n")
+    assert fit(trial(f"{other}:Theirs", epochs=1)).status is Status.COMPLETED
+    assert fit(trial(entry, epochs=1)).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("train = 3\n", "has no class and no function `train`: it is 3, an int"),
+        ("import json as train\n", "has no class and no function `train`: it is a module"),
+        (
+            "from functools import cache\n@cache\ndef train(config, trial): ...\n",
+            "`train` keeps its results (lru_cache), which no trainer may: leave that out",
+        ),
+        ("import trains\n", "has no class and no function `train`"),
+        ("async def train(config, trial):\n    yield 1\n", "must be a plain function"),
+        (
+            "class A:\n    def __call__(self, config): ...\ntrain = A()\n",
+            "must take (config, trial)",
+        ),
+    ],
+)
+def test_name_that_leads_to_no_function_is_told_with_what_it_is(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "trains.py").write_text("")
+    (tmp_path / "plain.py").write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_entry(f"{tmp_path / 'plain.py'}:train")
+    assert said in str(caught.value)
+    assert "did you mean" not in str(caught.value)
+
+
+WRAPPED = """\
+import functools
+
+def kept(f):
+    @functools.wraps(f)
+    def inner(*given):
+        return f(*given)
+    return inner
+
+@kept
+{} train(config, trial):
+    trial.report(0, 0.5)
+    {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "last", "what"),
+    [
+        ("def", "yield", "a generator"),
+        ("async def", "pass", "a coroutine"),
+        ("async def", "yield", "an async_generator"),
+    ],
+)
+def test_function_that_trains_only_when_somebody_waits_for_it_is_refused(
+    tmp_path: Path, how: str, last: str, what: str
+) -> None:
+    (file := tmp_path / "plain.py").write_text(WRAPPED.format(how, last))
+    with pytest.raises(TrainerError) as caught:
+        history(f"{file}:train")
+    assert str(caught.value) == (
+        f"{file}:9: train returned {what}, but must train when it is called: without `async def`"
+        " and without `yield`"
+    )
+
+
+@pytest.mark.parametrize("value", ["1 / (epoch + 1)", "torch.tensor(1 / (epoch + 1))"])
+def test_function_may_be_judged_by_the_training_loss_that_it_reports(
+    tmp_path: Path, value: str
+) -> None:
+    body = f"for epoch in range(3):\n    trial.report(epoch, train_loss={value})\n"
+    asked = {"objective": {"metric": "train_loss", "mode": "min"}}
+    told: list[EpochMetrics] = []
+    settings = trial(write_function(tmp_path, body), **asked)
+    outcome = fit(settings, report=told.append, checkpoint=Checkpoints(tmp_path))
+    assert outcome.status is Status.COMPLETED
+    assert settings.judged_by.best(told) is told[2]
+
+
+# What means something else to whoever runs it.
+
+OWN_ERRORS = (
+    "import asyncio\n"
+    "from sweep.errors import SweepFailed\n"
+    "from sweep.trainer.inverted import TrialStopped\n"
+    "class Own(BaseException): ...\n"
+)
+RAISED = [
+    "KeyboardInterrupt('x')",
+    "GeneratorExit('x')",
+    "StopIteration('x')",
+    "asyncio.CancelledError('x')",
+    "SweepFailed('x')",
+    "TrialStopped('x')",
+    "Own('x')",
+]
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+@pytest.mark.parametrize("error", RAISED)
+def test_error_of_a_function_is_its_own_whatever_it_means_elsewhere(
+    tmp_path: Path, error: str, epoch: int
+) -> None:
+    body = OWN_ERRORS + "trial.report(0, 0.5)\n" * epoch + f"raise {error}\n"
+    with pytest.raises(TrainerError) as caught:
+        history(write_function(tmp_path, body))
+    assert type(caught.value.__cause__).__name__ == error.partition("(")[0].rpartition(".")[2]
+    assert re.match(r"\S*plain\.py:10: train raised .*x at \S*plain\.py:\d+$", str(caught.value))
+
+
+@pytest.mark.parametrize("place", ["__init__", "batches", "validate", "weights"])
+@pytest.mark.parametrize("error", RAISED)
+def test_error_of_a_class_is_its_own_whatever_it_means_elsewhere(
+    tmp_path: Path, error: str, place: str
+) -> None:
+    method = f"def {place}(self, *_):\n    raise {error}\n"
+    with pytest.raises(TrainerError) as caught:
+        fit(trial(write_trainer(tmp_path, method, OWN_ERRORS)), checkpoint=Checkpoints(tmp_path))
+    assert type(caught.value.__cause__).__name__ == error.partition("(")[0].rpartition(".")[2]
+    assert re.match(r"\S*mine\.py:\d+: Mine\.\w+ raised .*x at \S*mine\.py:\d+$", str(caught.value))
+
+
+def test_stop_iteration_within_a_users_generator_is_not_hidden(tmp_path: Path) -> None:
+    method = (
+        "def batches(self, epoch):\n"
+        "    yield torch.randn(2, 1, 4, 4), torch.ones(2, 1, 4, 4).long()\n"
+        "    next(iter(()))\n"
+    )
+    with pytest.raises(TrainerError, match=r"raised StopIteration at \S*mine\.py:\d+$"):
+        fit(trial(write_trainer(tmp_path, method)))
+
+
+def test_module_that_interrupts_itself_is_told(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text("raise KeyboardInterrupt\n")
+    with pytest.raises(
+        InputError, match=r"imported: it raised KeyboardInterrupt at \S*plain\.py:1"
+    ):
+        load_entry(f"{tmp_path / 'plain.py'}:train")
+
+
+def test_ctrl_c_in_the_middle_of_a_users_method_stays_what_it_is(tmp_path: Path) -> None:
+    method = (
+        "def validate(self, epoch):\n    import signal\n"
+        "    signal.raise_signal(signal.SIGINT)\n    return Validation(dice=0.5)\n"
+    )
+    with pytest.raises(KeyboardInterrupt):
+        fit(trial(write_trainer(tmp_path, method)))
+
+
+PAIRS = """\
+pairs = []
+for _ in range(2):
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    pairs.append((model, trial.guard(model, optimizer)))
+for epoch in range(3):
+    for model, guard in pairs:
+        broken = float("nan") if (epoch, model) == (1, pairs[{}][0]) else 1.0
+        try:
+            guard.step(model(torch.randn(4, 2)).square().mean() * broken)
+        except Exception:
+            pass
+    trial.checkpoint.save({{"epoch": epoch}})
+    trial.report(epoch, 0.5)
+"""
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_each_of_several_guards_ends_the_trial(tmp_path: Path, which: int) -> None:
+    told: list[EpochMetrics] = []
+    settings = trial(write_function(tmp_path, PAIRS.format(which)))
+    outcome = fit(settings, report=told.append, checkpoint=Checkpoints(tmp_path))
+    assert outcome.status is Status.DIVERGED
+    assert [epoch.steps for epoch in told] == [2]
+    kept = Checkpoints(tmp_path).load_last()
+    assert kept is not None
+    assert len(kept["training"]["checkpoint"]["guard"]) == 2
+
+
+@pytest.mark.parametrize("which", ["another name", "a lambda", "a partial"])
+def test_function_by_another_name_has_no_geometric_terms_either(tmp_path: Path, which: str) -> None:
+    (file := tmp_path / "plain.py").write_text(NAMED[which])
+    trainer = {"kind": "custom", "entry": f"{file}:train"}
+    assert not TrialSettings.model_validate({"trainer": trainer}).has_geometry

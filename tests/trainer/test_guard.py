@@ -297,3 +297,25 @@ def test_step_asks_the_device_for_nothing(policy: str, fp16: bool) -> None:
     with Questions() as questions:
         float(torch.ones(()))
     assert questions.count == 1  # so it does count
+
+
+def test_buffer_that_was_never_finite_is_not_judged_and_any_other_is() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    model.register_buffer("mask", torch.full((2, 2), -math.inf).triu(1))
+    model.register_buffer("hidden", torch.tensor([0.0, math.nan]), persistent=False)
+    optimizer = build_optimizer(OptimizerSettings(lr=0.1), model.parameters())
+    guard = Guard(model, optimizer, None)
+    for epoch in range(2):
+        guard.watch(model, optimizer)
+        guard.start_epoch(epoch)
+        train(model, guard)
+    assert guard.weights_are_finite
+    statistics = model[1].running_mean
+    assert isinstance(statistics, torch.Tensor)
+    statistics.fill_(math.nan)  # as a validation in training mode does
+    guard.watch(model, optimizer)
+    guard.start_epoch(2)
+    assert not guard.weights_are_finite
+    with pytest.raises(Diverged) as stop:
+        train(model, guard)
+    assert stop.value.divergence.stage is Stage.WEIGHTS

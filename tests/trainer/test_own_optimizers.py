@@ -147,6 +147,53 @@ def test_optimizer_that_cannot_be_guarded_is_refused_in_words(tmp_path: Path) ->
     assert "its optimizer, None, is no torch" in refusal(tmp_path, HOOK.format("None"))
 
 
+INCOMPLETE = """\
+class Look(torch.optim.Optimizer):
+    def __init__(self, inner):
+        self.inner, self.param_groups, self.state = inner, inner.param_groups, {}
+
+class Asks(torch.optim.SGD):
+    def step(self, fn, *, more=1, **rest): ...
+
+class Takes(torch.optim.SGD):
+    def step(self, *given, **named):
+        return super().step()
+"""
+
+
+def test_optimizer_that_is_none_without_more_is_refused_in_words(tmp_path: Path) -> None:
+    parameters = "self.model.parameters(), lr=0.1"
+    assert refusal(tmp_path, HOOK.format(f"Look(torch.optim.SGD({parameters}))"), INCOMPLETE) == (
+        "mine.py:Mine: its optimizer, a Look, does not call super().__init__(params, defaults):"
+        " without it, it is no optimizer"
+    )
+    assert refusal(tmp_path, HOOK.format(f"Asks({parameters})"), INCOMPLETE) == (
+        "mine.py:Mine: its optimizer, an Asks, has a `step` that needs `fn`, which nobody gives it:"
+        " use one without"
+    )
+    history(write_trainer(tmp_path, HOOK.format(f"Takes({parameters})"), INCOMPLETE))
+
+
+DISTANCE = """\
+def validate(self, epoch):
+    return Validation(dice=None, metrics={"mm": 3.0 + epoch})
+"""
+
+
+def test_plateau_follows_what_trials_are_judged_by(tmp_path: Path) -> None:
+    asked = {"objective": {"metric": "mm", "mode": "min"}, "epochs": 4}
+    plateau = SCHEDULE.format("s.ReduceLROnPlateau(optimizer, '{}', patience=0, factor=0.5)")
+    entry = write_trainer(tmp_path, plateau.replace("{}", "min") + DISTANCE)
+    rates = [epoch.learning_rate for epoch in history(entry, **asked)]
+    assert rates == [0.05, 0.05, 0.025, 0.0125]  # the first epoch is the best
+    with pytest.raises(TrainerError) as caught:
+        history(write_trainer(tmp_path, plateau.replace("{}", "max") + DISTANCE), **asked)
+    assert str(caught.value).endswith(
+        'its ReduceLROnPlateau has mode="max", but it is stepped by the objective, mm (min): give'
+        ' it mode="min"'
+    )
+
+
 OWN = """\
 class Own(torch.optim.SGD):
     calls = 0
@@ -407,3 +454,148 @@ def test_checkpoint_without_the_rates_that_groups_began_with_is_gone_on_from(
     resumed: Any = load_entry(entry)(trial(entry))  # type: ignore[call-arg, arg-type]
     resumed.load_state_dict(state)
     assert resumed.run_epoch(1).learning_rate == whole.run_epoch(1).learning_rate
+
+
+# What else the class holds, and what an epoch changes.
+
+HELD = {
+    "a second optimizer and its schedule": """\
+def __init__(self, settings):
+    super().__init__(settings)
+    self.second = torch.optim.SGD([self.model[2].weight], lr=0.1, momentum=0.9)
+    self.others = {"schedules": [torch.optim.lr_scheduler.StepLR(self.second, 1, 0.5)]}
+    rest = [*self.model[0].parameters(), *self.model[1].parameters(), self.model[2].bias]
+    self.optimizer = torch.optim.SGD(rest, lr=0.05, momentum=0.9)
+
+def batches(self, epoch):
+    for _ in range(3):
+        labels = torch.rand(2, 1, 4, 4).round().long()
+        self.second.zero_grad()
+        yield labels + 0.1 * torch.randn(labels.shape), labels
+        self.second.step()
+    self.others["schedules"][0].step()
+""",
+    "an average of the weights": """\
+def __init__(self, settings):
+    super().__init__(settings)
+    self.average = (torch.optim.swa_utils.AveragedModel(self.model),)
+
+def validate(self, epoch):
+    self.average[0].update_parameters(self.model)
+    sums = [float(p.detach().sum()) for p in self.average[0].parameters()]
+    return Validation(dice=0.5, metrics={"n": self.average[0].n_averaged, "sum": sum(sums)})
+""",
+    "a generator": """\
+def __init__(self, settings):
+    super().__init__(settings)
+    self.random = torch.Generator().manual_seed(1)
+
+def batches(self, epoch):
+    labels = torch.rand(2, 1, 4, 4, generator=self.random).round().long()
+    yield labels + 0.1, labels
+""",
+    "a group that is added": """\
+def build_optimizer(self):
+    return torch.optim.Adam(self.model[0].parameters(), lr=0.01)
+
+def batches(self, epoch):
+    if epoch == 1:
+        self.optimizer.add_param_group({"params": self.model[2].parameters(), "lr": 0.5})
+    labels = torch.rand(2, 1, 4, 4).round().long()
+    yield labels + 0.1, labels
+""",
+}
+
+
+@pytest.mark.parametrize("methods", HELD.values(), ids=HELD)
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_resumed_trial_has_whatever_else_the_class_holds(
+    tmp_path: Path, methods: str, last: int
+) -> None:
+    entry = write_trainer(tmp_path, methods)
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    whole, parts = Checkpoints(tmp_path / "whole"), Checkpoints(tmp_path / "parts")
+
+    def stop(metrics: EpochMetrics) -> None:
+        if metrics.epoch == last:
+            raise KeyboardInterrupt
+
+    epochs = history(entry, epochs=4, checkpoint=whole)
+    with pytest.raises(KeyboardInterrupt):
+        fit(trial(entry, epochs=4), report=stop, checkpoint=parts)
+    resumed = history(entry, epochs=4, checkpoint=parts)
+    assert [e.to_json() | {"seconds": 0, "warnings": []} for e in resumed] == [
+        e.to_json() | {"seconds": 0, "warnings": []} for e in epochs
+    ]
+    first, second = whole.load_last(), parts.load_last()
+    assert repr(first and first["training"]) == repr(second and second["training"])
+
+
+def test_explosion_after_a_group_was_added_is_taken_back_to_before_it(tmp_path: Path) -> None:
+    methods = (
+        "def build_optimizer(self):\n"
+        "    return torch.optim.SGD(self.model[0].parameters(), lr=0.01)\n"
+        "def build_scheduler(self, optimizer):\n"
+        "    return torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0, 1)\n"
+        "def batches(self, epoch):\n    if epoch == 1:\n        {}\n"
+        "    return [(100 * torch.randn(2, 1, 4, 4), torch.ones(2, 1, 4, 4).long())] * 3\n"
+    )
+    for change in (
+        "self.optimizer.add_param_group({'params': self.model[2].parameters(), 'lr': 1e38})",
+        "self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e30)\n"
+        "        self.scheduler = None\n        self.guard.watch(self.model, self.optimizer)",
+    ):
+        entry = write_trainer(tmp_path, methods.format(change))
+        outcome = fit(trial(entry))
+        assert outcome.divergence is not None
+        assert outcome.divergence.stage in (Stage.WEIGHTS, Stage.LOSS)
+        assert outcome.divergence.weights_finite
+
+
+ONE = "yield torch.randn(2, 1, 4, 4), torch.ones(2, 1, 4, 4).long()"
+LATE = {
+    "self.optimizer = torch.optim.Adam(self.model.parameters())": (
+        "has replaced self.optimizer in an epoch, which a trial that goes on does not have: make it"
+        " in build_optimizer, with all its groups"
+    ),
+    "del self.optimizer.param_groups[0]['params'][0]": (
+        "has changed the parameters of self.optimizer in an epoch, which a trial that goes on does"
+        " not have: make all groups in build_optimizer, and freeze what is to wait with"
+        " requires_grad_(False)"
+    ),
+    "self.optimizer.add_param_group({'params': [torch.zeros(1, requires_grad=True)]})": (
+        "has changed the parameters of self.optimizer in an epoch"
+    ),
+    "self.average = torch.optim.swa_utils.AveragedModel(self.model)": (
+        "has made self.average in an epoch, which a trial that goes on does not have: make it in"
+        " __init__, or keep it in state_dict and load_state_dict"
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), LATE.items())
+def test_what_only_an_epoch_makes_is_refused_at_its_end(
+    tmp_path: Path, change: str, said: str
+) -> None:
+    methods = f"def batches(self, epoch):\n    if epoch == 1:\n        {change}\n    {ONE}\n"
+    told: list[EpochMetrics] = []
+    with pytest.raises(TrainerError) as caught:
+        fit(
+            trial(write_trainer(tmp_path, methods)),
+            report=told.append,
+            checkpoint=Checkpoints(tmp_path),
+        )
+    assert f"mine.py:Mine: {said}" in str(caught.value)
+    assert len(told) == 1
+
+
+def test_network_that_an_epoch_has_changed_is_told_when_the_trial_goes_on(tmp_path: Path) -> None:
+    methods = (
+        "def batches(self, epoch):\n"
+        f"    self.model.register_buffer('more', torch.ones(1))\n    {ONE}\n"
+    )
+    entry = write_trainer(tmp_path, methods)
+    history(entry, epochs=1, checkpoint=Checkpoints(tmp_path))
+    with pytest.raises(TrainerError, match=r"mine\.py:Mine: the network and the optimizer that it"):
+        history(entry, epochs=2, checkpoint=Checkpoints(tmp_path))

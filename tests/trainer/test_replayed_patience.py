@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from foreign import write_trainer
 from ruamel.yaml import YAML
 
 from sweep.analysis.replay import replay, stopping_of
 from sweep.data.prepare import prepare
-from sweep.record import EpochMetrics, Outcome, TrialRecord
+from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
 from sweep.spec.replayed import candidates
 from sweep.spec.settings import TrialSettings
 from sweep.spec.sweep import SweepSpec
+from sweep.spec.warn import warnings
+from sweep.trainer.ending import early_stopping
 from sweep.trainer.fit import fit
 
 MakeTrial = Callable[..., TrialSettings]
@@ -66,3 +71,44 @@ def test_replaying_a_curve_equals_training_with_each_patience_bit_for_bit(spec: 
         assert [e.val_dice for e in really] == [e.val_dice for e in history[: len(really)]]
         ends.add(told.epochs)
     assert len(ends) > 3  # they end in different epochs, so the test can fail
+
+
+def of_a_class(tmp_path: Path, **changes: Any) -> SweepSpec:
+    """A sweep over a class of somebody's; its warm-up is what a sweep has without a word."""
+    values = {
+        "name": "own",
+        "trainer": {"kind": "custom", "entry": write_trainer(tmp_path), "epochs": 6},
+        "loss": {"weights": dict.fromkeys(("compactness", "boundary", "aspect"), 0.0)},
+        "early_stopping": {"patience": 2},
+        "space": {"optimizer.lr": {"choice": [0.01, 0.1]}},
+    }
+    return SweepSpec.model_validate(values | changes)
+
+
+def test_patience_of_a_class_without_geometric_terms_waits_for_no_ramp_up(tmp_path: Path) -> None:
+    spec = of_a_class(tmp_path)
+    settings = spec.trial({"optimizer.lr": 0.01})
+    told: list[EpochMetrics] = []
+    assert fit(settings, report=told.append).status is Status.EARLY_STOPPED
+    assert len(told) == 3  # the first is the best
+    record = TrialRecord(
+        trial_id="t0", number=0, parameters={"optimizer.lr": 0.01}, history=tuple(told)
+    )
+    assert stopping_of(spec, record, {}) == early_stopping(settings)
+    assert not [said for said in warnings(spec) if "early_stopping" in said]
+
+
+def test_baseline_beside_geometric_trials_counts_as_they_do(tmp_path: Path) -> None:
+    for geometric in (
+        of_a_class(tmp_path, loss={}, presets=["baseline"]),
+        of_a_class(tmp_path, presets=["baseline", "geometric-v2.3"]),
+        of_a_class(
+            tmp_path,
+            presets=["baseline"],
+            space={"loss.weights.boundary": {"choice": [0.0, 0.1]}},
+        ),
+    ):
+        settings, loss = geometric.preset_trial("baseline"), geometric.loss
+        assert early_stopping(settings).first_epoch == loss.warmup_epochs + loss.rampup_epochs > 0
+    written = of_a_class(tmp_path, early_stopping={"patience": 2, "counts_from": "rampup_end"})
+    assert early_stopping(written.trial({})).first_epoch > 0
