@@ -197,11 +197,11 @@ def test_worker_is_named_after_its_trial_and_where_it_is_by_the_objective(
         ("raise SystemExit('no data')", "SystemExit: no data"),
         ("raise KeyError('mask\\udcff')", "KeyError: 'mask\\udcff'"),
         ("error = KeyError('a'); error.add_note('b'); raise error", "KeyError: 'a'"),
-        ("return next(iter(()))", "RuntimeError: generator raised StopIteration"),
+        ("return next(iter(()))", "raised StopIteration"),
         ("raise KeyboardInterrupt('its own')", "KeyboardInterrupt: its own"),
-        ("raise type('Abort', (BaseException,), {})('own')", "Abort: own"),
-        ("from sweep.errors import SweepFailed; raise SweepFailed('mine')", "mine"),
-        ("from sweep.errors import SweepFailed; raise SweepFailed", "SweepFailed"),
+        ("raise type('Abort', (BaseException,), {})('own')", "Abort: own at"),
+        ("from sweep.errors import SweepFailed; raise SweepFailed('mine')", "raised mine at"),
+        ("from sweep.errors import SweepFailed; raise SweepFailed", "raised sweep.errors.SweepFailed at"),
     ],
 )
 def test_whatever_a_foreign_trainer_raises_is_its_trials_outcome(
@@ -212,7 +212,7 @@ def test_whatever_a_foreign_trainer_raises_is_its_trials_outcome(
     [outcome] = told(actor)
     assert isinstance(outcome, Outcome)
     assert outcome.status is Status.FAILED
-    assert outcome.cause.endswith(cause)
+    assert cause in outcome.cause
     assert outcome.error is not None
     assert "in validate" in outcome.error
 

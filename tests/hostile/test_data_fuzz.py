@@ -22,7 +22,7 @@ from sweep.data.survey import survey
 
 SPACE = """\
 name: raw
-data: {source: nnunet_raw, folder: raw, folds: 2}
+data: {source: nnunet_raw, folder: raw}
 space: {optimizer.lr: {choice: [0.01, 0.02]}}
 """
 VALUES = st.sampled_from(
