@@ -201,7 +201,10 @@ def test_worker_is_named_after_its_trial_and_where_it_is_by_the_objective(
         ("raise KeyboardInterrupt('its own')", "KeyboardInterrupt: its own"),
         ("raise type('Abort', (BaseException,), {})('own')", "Abort: own at"),
         ("from sweep.errors import SweepFailed; raise SweepFailed('mine')", "raised mine at"),
-        ("from sweep.errors import SweepFailed; raise SweepFailed", "raised sweep.errors.SweepFailed at"),
+        (
+            "from sweep.errors import SweepFailed; raise SweepFailed",
+            "raised sweep.errors.SweepFailed at",
+        ),
     ],
 )
 def test_whatever_a_foreign_trainer_raises_is_its_trials_outcome(
