@@ -29,10 +29,14 @@ MOST_BYTES_OF_A_SWEEP = 2**20
 """A sweep file is smaller; its effective form has the defaults filled in."""
 
 
-def read_records(folder: Path) -> list[TrialRecord]:
+def read_records(folder: Path, objective: Objective | None = None) -> list[TrialRecord]:
     """All trials that were started, by number, each with its replicates after it.
 
     Of a history the epochs that are complete.
+
+    Args:
+        folder: the results folder.
+        objective: what they are judged by, for who has read it; else that of the sweep.yaml.
 
     Raises:
         ResultsError: ``folder`` is no results folder, or a file in it is broken.
@@ -41,7 +45,7 @@ def read_records(folder: Path) -> list[TrialRecord]:
     require_results(layout)
     # A folder without trial.json was being made when the sweep was killed: nothing ran in it yet.
     started = [name for name in trial_folders(layout) if layout.trial(name).trial.exists()]
-    objective = read_objective(folder)
+    objective = objective or read_objective(folder)
     return [_read_trial(name, layout.trial(name), objective) for name in started]
 
 

@@ -243,7 +243,7 @@ class Store:
 
     def records(self) -> list[TrialRecord]:
         """All trials, by number, read back from their files."""
-        return read_records(self.layout.folder)
+        return read_records(self.layout.folder, self._objective)
 
     def journal(self) -> Iterator[Event]:
         """What was recorded, in that order; replaying it rebuilds a scheduler exactly."""

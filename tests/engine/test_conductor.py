@@ -557,31 +557,32 @@ def four_at_a_time(store: Store, ask: Callable[[Call], object]) -> None:
     ],
 )
 def test_decisions_and_proposals_after_an_interruption_at_any_point_are_those_without_it(
-    searcher: str, scheduler: Any, trials: int, tmp_path: Path
+    searcher: str, scheduler: Any, trials: int
 ) -> None:
     spec = spec_of(searcher=searcher, scheduler=scheduler, trials=trials, presets=["baseline"])
-    folder = tmp_path / "toy"
-    calls, answers, copies = list[Call](), list[object](), list[Path]()
-    with Store.create(folder, to_yaml(spec)) as store:
-        conductor = Conductor(spec, store)
-
-        def ask(call: Call) -> object:
-            copies.append(shutil.copytree(folder, tmp_path / f"before{len(copies)}"))
-            calls.append(call)
-            answers.append(answer(conductor, call))
-            return answers[-1]
-
-        four_at_a_time(store, ask)
-        records = store.records()
-    assert answers.count(Decision.STOP) >= 2
-
-    for at, copied in enumerate(copies):
-        with Store.open(copied) as store:
+    with TemporaryDirectory(dir=MEMORY) as scratch:  # a copy before each event
+        folder = Path(scratch) / "toy"
+        calls, answers, copies = list[Call](), list[object](), list[Path]()
+        with Store.create(folder, to_yaml(spec)) as store:
             conductor = Conductor(spec, store)
-            unfinished = [r.trial_id for r in store.records() if r.outcome is None]
-            assert [begin(conductor) for _ in unfinished] == unfinished
-            assert [answer(conductor, call) for call in calls[at:]] == answers[at:]
-            assert store.records() == records
+
+            def ask(call: Call) -> object:
+                copies.append(shutil.copytree(folder, Path(scratch) / f"before{len(copies)}"))
+                calls.append(call)
+                answers.append(answer(conductor, call))
+                return answers[-1]
+
+            four_at_a_time(store, ask)
+            records = store.records()
+        assert answers.count(Decision.STOP) >= 2
+
+        for at, copied in enumerate(copies):
+            with Store.open(copied) as store:
+                conductor = Conductor(spec, store)
+                unfinished = [r.trial_id for r in store.records() if r.outcome is None]
+                assert [begin(conductor) for _ in unfinished] == unfinished
+                assert [answer(conductor, call) for call in calls[at:]] == answers[at:]
+                assert store.records() == records
 
 
 # One trial, step by step.
