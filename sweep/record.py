@@ -243,6 +243,11 @@ class TrialRecord:
     objective: Objective = DICE
 
     @property
+    def configuration_id(self) -> str:
+        """Id of the trial whose configuration it runs: its own, or the one that it repeats."""
+        return self.replicate.of if self.replicate else self.trial_id
+
+    @property
     def status(self) -> Status:
         return self.outcome.status if self.outcome else Status.RUNNING
 

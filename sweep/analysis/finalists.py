@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sweep.analysis.ranking import best_first, place
+from sweep.analysis.ranking import Place, best_first, place
 from sweep.record import Replicate, TrialRecord, searched
 from sweep.spec.confirm import blocks, most_replicates
 from sweep.spec.presets import BASELINE
 from sweep.spec.sweep import SweepSpec
-
-Place = tuple[int, float, int, int]
-"""See `place`: less is better, and no two are equal."""
 
 WITHOUT_CONFIRM = 5
 """Finalists of a sweep that does not say how many it confirms."""

@@ -104,9 +104,8 @@ def held_out(records: Iterable[TrialRecord], ranked: Sequence[str]) -> HeldOut |
     by_id = {record.trial_id: record for record in searched(records)}
     runs: dict[str, list[TrialRecord]] = {}
     for record in records:
-        of = record.replicate.of if record.replicate else record.trial_id
-        if record.test and of in by_id:
-            runs.setdefault(of, []).append(record)
+        if record.test and record.configuration_id in by_id:
+            runs.setdefault(record.configuration_id, []).append(record)
     found = tuple(_tested(by_id[name], runs[name]) for name in ranked if name in runs)
     found = tuple(one for one in found if one.dice)
     if not found:

@@ -261,7 +261,11 @@ def _tied_words(frame: pd.DataFrame) -> list[str]:
     return [f"cannot be told apart from {listed(tied)}"] if tied else []
 
 
-def place(record: TrialRecord) -> tuple[int, float, int, int]:
+Place = tuple[int, float, int, int]
+"""See `place`: less is better, and no two are equal."""
+
+
+def place(record: TrialRecord) -> Place:
     """Sort key of an ended trial: group, falling score, epochs, number. No two are equal."""
     if record.status.has_result:
         if (score := record.score) is not None:

@@ -259,7 +259,7 @@ def tradeoff(spec: SweepSpec, records: Iterable[TrialRecord]) -> Tradeoff | None
     while settings:
         found = [[replay(r, stopping_of(spec, r, setting)) for setting in settings] for r in ended]
         curves = [
-            (_configuration(record), known)
+            (record.configuration_id, known)
             for record, row in zip(ended, found, strict=True)
             if len(known := _known(row)) == len(row)
         ]
@@ -275,11 +275,6 @@ def _can_end(spec: SweepSpec, record: TrialRecord, setting: Setting) -> bool:
     if stopping.patience is None:
         return False
     return stopping.first_epoch + stopping.patience < number_of(spec, record, "trainer.epochs")
-
-
-def _configuration(record: TrialRecord) -> str:
-    """Id of the trial that the run is one of."""
-    return record.replicate.of if record.replicate else record.trial_id
 
 
 def _tradeoff(

@@ -21,13 +21,10 @@ def class_doubts(sides: Mapping[str, Sequence[CaseArrays]], classes: Sequence[st
     """
     told = []
     for value, name in enumerate(classes[1:], 1):
-        counts = {side: _holding(sides[side], value) for side in LEARNT_FROM}
-        if not all(counts.values()):
-            found = " and ".join(f"{counts[s]} of {len(sides[s])} {s}" for s in LEARNT_FROM)
-            effect = (
-                "nothing can be learnt of it" if not counts["training"] else "nothing judges it"
-            )
-            told.append(f"`{name}` is in {found} cases: {effect} in this fold")
+        if not all(_holding(sides[side], value) for side in LEARNT_FROM):
+            learnt = _holding(sides["training"], value)
+            effect = "nothing judges it" if learnt else "nothing can be learnt of it"
+            told.append(f"`{name}` is in {_counted(sides, value)} cases: {effect} in this fold")
     return told
 
 
@@ -40,9 +37,7 @@ def class_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]
     if _holding(cases["training"], data.geometric_class):
         return []
     name = data.classes[data.geometric_class]
-    found = " and ".join(
-        f"{_holding(own, data.geometric_class)} of {len(own)} {side}" for side, own in cases.items()
-    )
+    found = _counted(cases, data.geometric_class)
     message = (
         f"the geometric losses act on `{name}`, which is in {found} cases: choose another class or"
         " fold, or set all of loss.weights to 0"
@@ -51,10 +46,17 @@ def class_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]
 
 
 def _acts(settings: TrialSettings) -> bool:
-    """Whether a geometric loss has a weight, in some trial of a sweep."""
+    """Whether a geometric loss has a weight; in some trial of a sweep, its presets left out."""
     if isinstance(settings, SweepSpec):
         return settings.extents.uses_geometric_loss
-    return any(weight > 0 for weight in settings.loss.weights.model_dump().values())
+    return settings.has_geometry
+
+
+def _counted(sides: Mapping[str, Sequence[CaseArrays]], value: int) -> str:
+    """``0 of 4 training and 1 of 2 validation``: those that hold a class."""
+    return " and ".join(
+        f"{_holding(sides[side], value)} of {len(sides[side])} {side}" for side in LEARNT_FROM
+    )
 
 
 def _holding(cases: Sequence[CaseArrays], value: int) -> int:

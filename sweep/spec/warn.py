@@ -63,8 +63,7 @@ def trial_warnings(settings: TrialSettings) -> list[str]:
 
 
 def _never_switches_on(settings: TrialSettings) -> bool:
-    weighs = any(weight > 0 for weight in settings.loss.weights.model_dump().values())
-    return weighs and settings.loss.warmup_epochs >= settings.trainer.epochs
+    return settings.has_geometry and settings.loss.warmup_epochs >= settings.trainer.epochs
 
 
 def _about_epsilon(spec: SweepSpec) -> Iterator[str]:
