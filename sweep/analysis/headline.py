@@ -12,7 +12,6 @@ from sweep.analysis.results import Results
 from sweep.analysis.verdict import caution, on_test_split, selection_bias, verdict, warnings
 from sweep.analysis.words import median, status, trials
 from sweep.record import Status, TrialRecord
-from sweep.spec.presets import BASELINE
 from sweep.spec.wording import counted
 
 AROUND = 5
@@ -63,8 +62,8 @@ def caveat(results: Results) -> str:
 def _still_rising(results: Results) -> list[str]:
     """That more epochs might change the order, where most complete runs were best at their end."""
     every = [*results.ended, *results.replicates]
-    whole = [r.best.epoch for r in every if r.status is Status.COMPLETED and r.best]
-    last = sum(epoch == results.spec.trainer.epochs - 1 for epoch in whole)
+    whole = [(r.best, r.history[-1]) for r in every if r.status is Status.COMPLETED and r.best]
+    last = sum(best is end for best, end in whole)
     if len(whole) < LEAST_COMPLETE or 2 * last <= len(whole):
         return []
     return [
@@ -133,13 +132,13 @@ def _not_credited(results: Results, leader: TrialRecord) -> list[str]:
 def _over_baseline(results: Results) -> str:
     """What the leader gains over the trial without a geometric loss, where that is one of them."""
     leader = results.ranked[0]
-    baseline = next((r.trial_id for r in results.ranked if r.preset == BASELINE), None)
-    if baseline in (None, leader.trial_id) or is_before_switch_on(results.spec, leader):
+    baseline = results.baseline
+    if baseline in (None, leader) or is_before_switch_on(results.spec, leader):
         return ""
-    gain = results.scores[leader.trial_id] - results.scores[baseline]
+    gain = results.scores[leader.trial_id] - results.scores[baseline.trial_id]
     objective = results.objective
     where = "above" if objective.mode == "max" else "below"
-    return f" and {objective.text(gain)} {where} the baseline ({baseline})"
+    return f" and {objective.text(gain)} {where} the baseline ({baseline.trial_id})"
 
 
 def _without_winner(results: Results) -> str:
