@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from other_rules import by_blocks, pooled
 from real_trainings import real
 
-from sweep.analysis import paired
-from sweep.analysis.contest import Contest
-from sweep.analysis.paired import mean_interval, probability_best
+from sweep.analysis.confirm import paired_statistics as paired
+from sweep.analysis.confirm.paired_contest import Contest
+from sweep.analysis.confirm.paired_statistics import mean_interval, probability_best
 
 Array = NDArray[np.float64]
 Noise = Callable[[np.random.Generator, tuple[int, ...]], Array]

@@ -21,12 +21,12 @@ from collections.abc import Callable
 
 import torch
 
-from sweep.data.prepare import prepare
-from sweep.data.samples import PreparedData
-from sweep.spec.settings import TrialSettings
-from sweep.trainer.guard import Guard
-from sweep.trainer.optimizers import build_optimizer
-from sweep.trainer.training import Training
+from sweep.data.prepared.prepare import prepare
+from sweep.data.prepared.samples import PreparedData
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trainer.divergence.guard import Guard
+from sweep.trainer.networks.optimizers import build_optimizer
+from sweep.trainer.runs.monai_run import Training
 
 Step = Callable[[int], None]
 

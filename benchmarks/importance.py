@@ -23,10 +23,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.analysis.importance import Importance, importance_for_dice, importance_of
-from sweep.analysis.results import Results
-from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
-from sweep.spec.sweep import SweepSpec
+from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.parameters.importance import Importance, importance_for_dice, importance_of
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Status, TrialRecord
 
 Floats = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from sweep.analysis.paired import holm, paired_p
+from sweep.analysis.confirm.paired_statistics import holm, paired_p
 
 Array = NDArray[np.float64]
 

@@ -38,8 +38,8 @@ import torch
 from monai.networks.nets import UNet
 from torch import Tensor, nn
 
-from sweep.spec.settings import GeometricWeights, LossSettings
-from sweep.trainer.losses import TrainingLoss
+from sweep.spec.settings.trial_settings import GeometricWeights, LossSettings
+from sweep.trainer.losses.training_loss import TrainingLoss
 
 CLIP = 12.0
 LOSS = LossSettings(

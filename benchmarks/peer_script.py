@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 from sweep.spec.load import load_sweep, load_trial, to_yaml
 
 if TYPE_CHECKING:
-    from sweep.spec.settings import TrialSettings
-    from sweep.spec.sweep import SweepSpec
+    from sweep.spec.search.sweep_spec import SweepSpec
+    from sweep.spec.settings.trial_settings import TrialSettings
 
 CLIP_OFF = math.inf
 
@@ -43,10 +43,10 @@ def epochs(settings: TrialSettings) -> Iterator[dict[str, Any]]:
     import numpy as np
     import torch
 
-    from sweep.data.prepare import prepare
-    from sweep.trainer.fit import early_stopping
-    from sweep.trainer.optimizers import learning_rate, set_learning_rate
-    from sweep.trainer.training import Training
+    from sweep.data.prepared.prepare import prepare
+    from sweep.trainer.networks.optimizers import learning_rate, set_learning_rate
+    from sweep.trainer.runs.monai_run import Training
+    from sweep.trial.fit import early_stopping
 
     training = Training(
         settings, prepare(settings.data)
@@ -84,7 +84,7 @@ def epochs(settings: TrialSettings) -> Iterator[dict[str, Any]]:
 
 def configurations(spec: SweepSpec, folder: Path) -> list[str]:
     """A file for each configuration that the project's random search draws, in its order."""
-    from sweep.search.searcher import make_searcher
+    from sweep.search.searchers.searcher import make_searcher
 
     searcher = make_searcher(spec)
     files = []
@@ -109,7 +109,7 @@ def main() -> None:
     spec = load_sweep(arguments.space, arguments.overrides)
     files = configurations(spec, arguments.scratch)
 
-    from sweep.data.prepare import prepare
+    from sweep.data.prepared.prepare import prepare
 
     prepare(spec.data)  # once, as a careful user would
     start = time.perf_counter()

@@ -35,12 +35,12 @@ from typing import Any
 
 from counting.sitecustomize import read_counts
 
-from sweep.analysis.ranking import ranking_frame, winner
-from sweep.record import EpochMetrics
+from sweep.analysis.ranking.ranking_frame import ranking_frame, winner
 from sweep.spec.load import load_sweep, load_trial
-from sweep.spec.strategy import trained_epochs
+from sweep.spec.search.search_strategy import trained_epochs
 from sweep.store.layout import Layout
-from sweep.store.read import read_records
+from sweep.store.read_results import read_records
+from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 HERE = Path(__file__).parent
 PLAIN = "scheduler.clock=epochs"
@@ -164,7 +164,7 @@ def variant(name: str, space: Path, scratch: Path, overrides: list[str]) -> Row:
 
 def trained_on(row: Row) -> float:
     """Best validation Dice of the winner's configuration over all epochs."""
-    from sweep.trainer.fit import fit
+    from sweep.trial.fit import fit
 
     told: list[EpochMetrics] = []
     fit(load_trial(row.config, ["early_stopping.patience=null"]), report=told.append)

@@ -31,13 +31,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from sweep.data.prepare import prepare
-from sweep.record import Outcome, Status
+from sweep.data.prepared.prepare import prepare
 from sweep.spec.load import load_trial
-from sweep.spec.settings import GeometricWeights, OptimizerSettings, TrialSettings
-from sweep.trainer.fit import fit
-from sweep.trainer.optimizers import learning_rate, set_learning_rate
-from sweep.trainer.training import Training
+from sweep.spec.settings.trial_settings import GeometricWeights, OptimizerSettings, TrialSettings
+from sweep.trainer.networks.optimizers import learning_rate, set_learning_rate
+from sweep.trainer.runs.monai_run import Training
+from sweep.trial.fit import fit
+from sweep.vocabulary.record import Outcome, Status
 
 BASE = Path(__file__).with_name("real_runs.yaml")
 Health = Literal["healthy", "hurt", "dead"]

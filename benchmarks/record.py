@@ -20,18 +20,19 @@ from pathlib import Path
 import torch
 from tables import Row, write_table
 
-from sweep.record import EpochMetrics, ParameterValue, Status
-from sweep.search.searcher import make_searcher
+from sweep.search.searchers.searcher import make_searcher
 from sweep.spec.load import load_sweep
-from sweep.spec.presets import PRESETS
-from sweep.spec.settings import TrialSettings
-from sweep.spec.sweep import SweepSpec
-from sweep.spec.trunk import activation
+from sweep.spec.search.shared_warmup import activation
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.space.presets import PRESETS
 from sweep.store.layout import TrialPaths
-from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.fit import fit
-from sweep.trainer.kinds import make_ready
-from sweep.trainer.trunk import Trunk
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.fit import fit
+from sweep.trial.kinds import make_ready
+from sweep.trial.warmup_snapshots import Trunk
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import ParameterValue, Status
 
 
 def parameters(spec: SweepSpec) -> Iterator[dict[str, ParameterValue]]:

@@ -9,12 +9,12 @@ from typing import Literal
 import numpy as np
 from tables import Curve, Table
 
-from sweep.record import Status
-from sweep.search.asha import Asha
-from sweep.search.decision import Decision
-from sweep.search.halving import Halving
-from sweep.search.promise import noise_of, promise
-from sweep.spec.strategy import TRAINED_EPOCHS_OF_A_TICK, activation_time, rung_epochs
+from sweep.search.schedulers.asha import Asha
+from sweep.search.schedulers.decision import Decision
+from sweep.search.schedulers.halving import Halving
+from sweep.search.schedulers.promise import noise_of, promise
+from sweep.spec.search.search_strategy import TRAINED_EPOCHS_OF_A_TICK, activation_time, rung_epochs
+from sweep.vocabulary.record import Status
 
 Score = Literal["dice", "gain", "gain + std", "promise"]
 

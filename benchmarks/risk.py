@@ -3,9 +3,9 @@
     python benchmarks/risk.py
 
 Trials with a known hazard in each epoch since their switch-on are drawn, some are pruned, and
-`sweep.analysis.rates` estimates how many diverge in a complete training. For each number of trials:
-how often the 90 % interval holds the truth, the mean estimate, and in brackets the mean share of
-the diverged, which is what counting says.
+`sweep.analysis.divergence_rates` estimates how many diverge in a complete training. For each number
+of trials: how often the 90 % interval holds the truth, the mean estimate, and in brackets the mean
+share of the diverged, which is what counting says.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.analysis.rates import Exposure, rate_of
+from sweep.analysis.divergence_rates import Exposure, rate_of
 
 Floats = NDArray[np.float64]
 

@@ -42,16 +42,17 @@ from typing import Any, Protocol
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch as RaysOptunaSearch
 
-from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
-from sweep.search.asha import Asha
-from sweep.search.decision import Decision
-from sweep.search.optuna_samplers import tpe
-from sweep.search.optuna_search import OptunaSearch
-from sweep.search.optuna_study import Translator
-from sweep.search.random_search import RandomSearch
-from sweep.search.searcher import Searcher
-from sweep.spec.space import Choice, Distribution, LogUniform, RandInt
-from sweep.spec.strategy import rung_epochs
+from sweep.search.schedulers.asha import Asha
+from sweep.search.schedulers.decision import Decision
+from sweep.search.searchers.optuna_samplers import tpe
+from sweep.search.searchers.optuna_search import OptunaSearch
+from sweep.search.searchers.optuna_study import Translator
+from sweep.search.searchers.random_search import RandomSearch
+from sweep.search.searchers.searcher import Searcher
+from sweep.spec.search.search_strategy import rung_epochs
+from sweep.spec.space.distributions import Choice, Distribution, LogUniform, RandInt
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Status, TrialRecord
 
 EPOCHS, GRACE, FACTOR, AT_A_TIME = 80, 24, 2, 4
 SPACE: dict[str, Distribution] = {

@@ -71,11 +71,11 @@ def memory() -> float:
 
 
 def ours(trials: int, folder: Path) -> None:
-    from sweep.analysis.ranking import write_ranking
-    from sweep.data.prepare import prepare
-    from sweep.engine.conductor import Conductor
-    from sweep.engine.execute import execute
-    from sweep.engine.site import Site
+    from sweep.analysis.ranking.ranking_frame import write_ranking
+    from sweep.data.prepared.prepare import prepare
+    from sweep.engine.decisions.conductor import Conductor
+    from sweep.engine.on_ray.execute import execute
+    from sweep.engine.session.site import Site
     from sweep.spec.load import load_sweep, to_yaml
     from sweep.store.store import Store
 
@@ -91,7 +91,7 @@ def ours(trials: int, folder: Path) -> None:
 
 
 def plain(trials: int, folder: Path) -> None:
-    from sweep.engine.cluster import cluster
+    from sweep.engine.on_ray.ray_cluster import cluster
 
     with cluster(folder / "log", verbose=False):
         from ray import tune

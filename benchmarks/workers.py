@@ -23,7 +23,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from sweep.record import EpochMetrics, ParameterValue, TrialRecord
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 SPACE = """\
 name: workers
@@ -91,10 +92,10 @@ class Watch:
 
 def warm(trials: int, epochs: int, concurrent: int) -> None:
     """The sweep."""
-    from sweep.data.prepare import prepare
-    from sweep.engine.conductor import Conductor
-    from sweep.engine.execute import execute
-    from sweep.engine.site import Site
+    from sweep.data.prepared.prepare import prepare
+    from sweep.engine.decisions.conductor import Conductor
+    from sweep.engine.on_ray.execute import execute
+    from sweep.engine.session.site import Site
     from sweep.spec.load import load_sweep, to_yaml
     from sweep.store.store import Store
 
@@ -132,10 +133,10 @@ def warm(trials: int, epochs: int, concurrent: int) -> None:
 
 def checkpoints(device: str) -> None:
     """An epoch with and without its checkpoint, in this process."""
-    from sweep.data.prepare import prepare
+    from sweep.data.prepared.prepare import prepare
     from sweep.spec.load import load_trial
-    from sweep.trainer.checkpoints import Checkpoints
-    from sweep.trainer.fit import epochs
+    from sweep.trial.checkpoints import Checkpoints
+    from sweep.trial.fit import epochs
 
     class Timed(Checkpoints):
         """Notes how long saving takes, of the last state and the best together."""

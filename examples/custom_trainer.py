@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from sweep.trainer.custom import CustomTraining
-from sweep.trainer.guarded import Validation
+from sweep.trainer.custom.custom_run import CustomTraining
+from sweep.trainer.runs.guarded_run import Validation
 
 
 class DiscTraining(CustomTraining):

@@ -2,7 +2,7 @@
 
 import sys
 
-from sweep.interrupted import expect_interruption
+from sweep.machine.interrupted import expect_interruption
 
 __version__ = "0.1.0"
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.console.exits import exit_codes, run_alone
-from sweep.run import Overrides, ResultsRoot, Space
+from sweep.command_line.command_options import Overrides, ResultsRoot, Space
+from sweep.command_line.exit_codes import exit_codes, run_alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sweep.data.samples import PreparedData
-    from sweep.spec.machine import Machine
-    from sweep.spec.sweep import SweepSpec
+    from sweep.data.prepared.samples import PreparedData
+    from sweep.machine.hardware import Machine
+    from sweep.spec.search.sweep_spec import SweepSpec
 
 
 def command(
@@ -30,13 +30,13 @@ def command(
 ) -> None:
     """Check a sweep file: every mistake with its line, every warning, no trial."""
     with exit_codes():
-        from sweep.analysis.power import can_show
-        from sweep.console.words import print_warnings
-        from sweep.errors import one_line
-        from sweep.objective import DICE
-        from sweep.spec.confirm import most_replicates
-        from sweep.spec.paths import argument, results_argument
-        from sweep.spec.wording import counted
+        from sweep.analysis.confirm.detectable_difference import can_show
+        from sweep.console.console_words import print_warnings
+        from sweep.machine.user_paths import argument, results_argument
+        from sweep.spec.search.replicate_plan import most_replicates
+        from sweep.spec.words.phrases import counted
+        from sweep.vocabulary.errors import one_line
+        from sweep.vocabulary.objective import DICE
 
         space, results = argument(space, "SPACE.yaml"), results_argument(results, "--results")
         read: list[str] = []
@@ -66,10 +66,10 @@ def about_results(spec: SweepSpec, results: str) -> list[str]:
     Raises:
         InputError: nothing can be written there.
     """
-    from sweep.errors import InputError
+    from sweep.store.at_uri.remote_folder import is_uri
     from sweep.store.layout import Layout
-    from sweep.store.remote import is_uri
     from sweep.store.store import is_used
+    from sweep.vocabulary.errors import InputError
 
     if is_uri(results):
         return []
@@ -110,13 +110,13 @@ def load_checked(
     Raises:
         InputError: with every mistake.
     """
-    from sweep.codebase import codebase
-    from sweep.errors import Mistake
-    from sweep.search.warm_start import check_warm_start
+    from sweep.machine.codebase import codebase
+    from sweep.machine.hardware import Machine
+    from sweep.search.searchers.earlier_trials import check_warm_start
+    from sweep.spec.checks.doubtful_settings import warnings
     from sweep.spec.load import load_sweep
-    from sweep.spec.machine import Machine
-    from sweep.spec.warn import warnings
-    from sweep.trainer.check import Look, idle_by_look
+    from sweep.trial.trainer_check import Look, idle_by_look
+    from sweep.vocabulary.errors import Mistake
 
     machine, idle, passed_over = machine or Machine.here(), list[Mistake](), list[str]()
     look = Look(pixels=pixels)
@@ -138,7 +138,7 @@ def load_checked(
 
 def read_words(data: PreparedData) -> str:
     """``16 cases of 18×76×78, 1.5×1.5×4 mm; fold 0: 12 train, 4 validate``."""
-    from sweep.spec.wording import counted
+    from sweep.spec.words.phrases import counted
 
     sides = {"train": data.training, "validate": data.validation, "test": data.test}
     counts = {word: len(samples.cases) for word, samples in sides.items() if samples}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.console.exits import exit_codes, run_alone
+from sweep.command_line.exit_codes import exit_codes, run_alone
 
 if TYPE_CHECKING:
-    from sweep.analysis.results import Results
+    from sweep.analysis.figures.sweep_results import Results
 
 FORMATS = ("html", "ipynb", "yaml")
 
@@ -40,8 +40,8 @@ def command(
 ) -> None:
     """Export a report: a page, an executed notebook, and the best configuration."""
     with exit_codes():
-        from sweep.analysis.results import read_results
-        from sweep.spec.paths import argument
+        from sweep.analysis.figures.sweep_results import read_results
+        from sweep.machine.user_paths import argument
 
         wanted = parse_formats(formats)
         results = argument(results, "RESULTS")
@@ -61,8 +61,8 @@ def parse_formats(text: str) -> list[str]:
     Raises:
         InputError: one is unknown, or there is none.
     """
-    from sweep.errors import InputError, Mistake
-    from sweep.spec.wording import must_be, one_of
+    from sweep.spec.words.phrases import must_be, one_of
+    from sweep.vocabulary.errors import InputError, Mistake
 
     names = [name.strip() for name in text.split(",")]
     wrong = [name for name in names if name not in FORMATS]
@@ -90,7 +90,7 @@ def export(
     Raises:
         SweepFailed: a file cannot be written, or the notebook does not run.
     """
-    from sweep.analysis.ranking import best_yaml
+    from sweep.analysis.ranking.ranking_frame import best_yaml
     from sweep.store.files import atomic_write_text, writing
     from sweep.store.layout import Layout
 

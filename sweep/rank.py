@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweep.console.exits import exit_codes, run_alone
+from sweep.command_line.exit_codes import exit_codes, run_alone
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sweep.analysis.replay import Tradeoff
-    from sweep.objective import Objective
-    from sweep.record import TrialRecord
+    from sweep.analysis.patience.patience_replay import Tradeoff
+    from sweep.vocabulary.objective import Objective
+    from sweep.vocabulary.record import TrialRecord
 
 
 class Format(StrEnum):
@@ -73,10 +73,10 @@ def command(
     the diverged and failed last.
     """
     with exit_codes():
-        from sweep.analysis.select import Condition, only, sorted_by
-        from sweep.analysis.select import pareto as not_beaten
-        from sweep.analysis.select import where as rows_where
-        from sweep.spec.paths import results_argument
+        from sweep.analysis.ranking.row_selection import Condition, only, sorted_by
+        from sweep.analysis.ranking.row_selection import pareto as not_beaten
+        from sweep.analysis.ranking.row_selection import where as rows_where
+        from sweep.machine.user_paths import results_argument
 
         conditions = [Condition.of(text) for text in where or []]  # before what may take long
         found = read([results_argument(one) for one in results])
@@ -115,7 +115,7 @@ class Found:
 
     def narrowed(self, frame: pd.DataFrame) -> Found:
         """What concerns the rows of ``frame``, some of the ranking: no verdict on all trials."""
-        from sweep.record import searched as of_the_search
+        from sweep.vocabulary.record import searched as of_the_search
 
         if len(frame) == len(self.frame):
             return self
@@ -131,12 +131,12 @@ def read(results: Sequence[str]) -> Found:
     Raises:
         ResultsError: one is none, or is broken.
     """
-    from sweep.analysis.columns import own_metrics
-    from sweep.analysis.together import common_objective, incomparable, together
-    from sweep.console.words import print_warnings
-    from sweep.record import searched as of_the_search
-    from sweep.store.mirrored import local_results
-    from sweep.store.read import read_objective, read_sweep
+    from sweep.analysis.ranking.ranking_columns import own_metrics
+    from sweep.analysis.ranking.several_sweeps import common_objective, incomparable, together
+    from sweep.console.console_words import print_warnings
+    from sweep.store.at_uri.mirrored_results import local_results
+    from sweep.store.read_results import read_objective, read_sweep
+    from sweep.vocabulary.record import searched as of_the_search
 
     frames: dict[str, pd.DataFrame] = {}
     specs: dict[str, Any] = {}
@@ -172,10 +172,10 @@ def read(results: Sequence[str]) -> Found:
 def _read_one(
     folder: Path,
 ) -> tuple[pd.DataFrame, list[TrialRecord], list[str], Tradeoff | None]:
-    from sweep.analysis.effective import read_known_spec
-    from sweep.analysis.ranking import ranking_frame
-    from sweep.analysis.replay import tradeoff
-    from sweep.store.read import read_parameter_names, read_records
+    from sweep.analysis.effective_settings import read_known_spec
+    from sweep.analysis.patience.patience_replay import tradeoff
+    from sweep.analysis.ranking.ranking_frame import ranking_frame
+    from sweep.store.read_results import read_parameter_names, read_records
 
     records, parameters = read_records(folder), read_parameter_names(folder)
     spec = read_known_spec(folder)
@@ -194,7 +194,7 @@ def _names(results: Sequence[str]) -> list[str]:
     """The folders' names; where two have the same, the paths as they were given."""
     names = [Path(place).absolute().name for place in results]
     if len(set(names)) < len(names):
-        from sweep.errors import InputError
+        from sweep.vocabulary.errors import InputError
 
         if len(set(results)) < len(results):
             twice = next(place for place in results if list(results).count(place) > 1)
@@ -205,8 +205,8 @@ def _names(results: Sequence[str]) -> list[str]:
 
 def show(found: Found, frame: pd.DataFrame, form: Format) -> None:
     """Print rows on stdout."""
-    from sweep.analysis.columns import COLUMNS
-    from sweep.analysis.ranking import ranking_json, ranking_markdown
+    from sweep.analysis.ranking.ranking_columns import COLUMNS
+    from sweep.analysis.ranking.ranking_frame import ranking_json, ranking_markdown
 
     match form:
         case Format.JSON:
@@ -216,9 +216,9 @@ def show(found: Found, frame: pd.DataFrame, form: Format) -> None:
         case Format.MARKDOWN:
             typer.echo(ranking_markdown(frame))
         case Format.TABLE:
-            from sweep.console.results import print_patience, print_results
-            from sweep.console.tables import plain_table
-            from sweep.console.words import make_console
+            from sweep.console.console_words import make_console
+            from sweep.console.ranking_table import plain_table
+            from sweep.console.sweep_summary import print_patience, print_results
 
             if frame.empty and not found.frame.empty:
                 typer.echo("No trial matches.")

@@ -14,40 +14,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.console.exits import exit_codes, run_alone
-from sweep.interrupted import INTERRUPTED, forget_interruption, stops_as_ctrl_c
+from sweep.command_line.command_options import Address, Overrides, ResultsRoot, Space
+from sweep.command_line.exit_codes import exit_codes, run_alone
+from sweep.machine.interrupted import INTERRUPTED, forget_interruption, stops_as_ctrl_c
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
 
-    from sweep.analysis.ranking import Ranking
-    from sweep.engine.ending import Ending
-    from sweep.engine.monitoring import Monitoring
-    from sweep.engine.site import Site
-    from sweep.spec.machine import Machine
-    from sweep.spec.sweep import SweepSpec
+    from sweep.analysis.ranking.ranking_frame import Ranking
+    from sweep.engine.on_ray.monitoring import Monitoring
+    from sweep.engine.session.ending import Ending
+    from sweep.engine.session.site import Site
+    from sweep.machine.hardware import Machine
+    from sweep.spec.search.sweep_spec import SweepSpec
     from sweep.store.store import Store
-
-Space = Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="The search space.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Override a key of the file, as often as you like."
-    ),
-]
-Results = Annotated[Path, typer.Option("--results", help="Folder that holds all results folders.")]
-ResultsRoot = Annotated[
-    str,
-    typer.Option(
-        "--results", help="Folder, or URI such as s3://bucket/prefix, of all results folders."
-    ),
-]
-Address = Annotated[
-    str | None,
-    typer.Option("--address", help="Run on the Ray cluster there: auto, or HOST:PORT."),
-]
 
 
 def command(
@@ -81,12 +63,12 @@ def command(
 ) -> None:
     """Run a sweep: train its trials, stop the diverging ones, rank the rest by the objective."""
     with exit_codes(goes_on=True):
-        from sweep.console.words import print_warnings
-        from sweep.engine.ending import Ending
-        from sweep.engine.monitoring import wanted
-        from sweep.engine.site import Site
-        from sweep.spec.machine import Machine
-        from sweep.spec.paths import argument, results_argument
+        from sweep.console.console_words import print_warnings
+        from sweep.engine.on_ray.monitoring import wanted
+        from sweep.engine.session.ending import Ending
+        from sweep.engine.session.site import Site
+        from sweep.machine.hardware import Machine
+        from sweep.machine.user_paths import argument, results_argument
         from sweep.store.layout import Layout
 
         space, results = argument(space, "SPACE.yaml"), results_argument(results, "--results")
@@ -137,7 +119,7 @@ def load(space: Path, overrides: list[str], machine: Machine, *, resume: bool = 
         InputError: with every mistake.
     """
     from sweep.check import load_checked
-    from sweep.console.words import print_warnings
+    from sweep.console.console_words import print_warnings
 
     spec, warnings = load_checked(space, overrides, machine, begins=not resume)
     print_warnings(warnings)
@@ -160,12 +142,12 @@ def start(
     Raises:
         SweepFailed: it broke off, or came to its end and no trial has a result.
     """
-    from sweep.analysis.power import can_show
-    from sweep.console.words import make_console
-    from sweep.engine.ending import Ending
-    from sweep.engine.opening import open_store, require_folder
-    from sweep.errors import SweepFailed
-    from sweep.handover import hand_over
+    from sweep.analysis.confirm.detectable_difference import can_show
+    from sweep.api.handover import hand_over
+    from sweep.console.console_words import make_console
+    from sweep.engine.session.ending import Ending
+    from sweep.engine.session.open_store import open_store, require_folder
+    from sweep.vocabulary.errors import SweepFailed
 
     console = make_console()
     resume = resume or bool(extend)
@@ -198,7 +180,7 @@ def run(
     Raises:
         SweepFailed: it broke off.
     """
-    from sweep.engine.ending import Ending
+    from sweep.engine.session.ending import Ending
 
     try:
         ending = _execute(spec, store, site, console, show)
@@ -207,7 +189,7 @@ def run(
     except KeyboardInterrupt:  # of imports, of Ray's start or end, of the test
         forget_interruption()
         ending = Ending.INTERRUPTED
-    from sweep.analysis.ranking import write_ranking
+    from sweep.analysis.ranking.ranking_frame import write_ranking
 
     return ending, write_ranking(store.layout.folder)
 
@@ -244,11 +226,11 @@ def prepare_data(spec: SweepSpec, console: Console) -> SweepSpec:
     Returns:
         the spec with what the data are known by, unless it searches where they are.
     """
-    from sweep.console.words import print_warnings
-    from sweep.data.outlines import outline_warnings
-    from sweep.spec.moved import PLACES
-    from sweep.spec.warn import largest_loss, largest_sizes, size_warnings
-    from sweep.trainer.kinds import make_ready, pinned
+    from sweep.console.console_words import print_warnings
+    from sweep.data.prepared.outline_length import outline_warnings
+    from sweep.spec.checks.doubtful_settings import largest_loss, largest_sizes, size_warnings
+    from sweep.spec.settings.moved_data import PLACES
+    from sweep.trial.kinds import make_ready, pinned
 
     with told_or_shown(console, PREPARING[spec.trainer.kind]) as tell:
         data = make_ready(spec, tell)
@@ -268,8 +250,8 @@ def look_at_nodes(spec: SweepSpec, site: Site, console: Console, *, verbose: boo
     Raises:
         InputError: one cannot; says which and why.
     """
-    from sweep.console.words import print_warnings
-    from sweep.engine.nodes import check_nodes
+    from sweep.console.console_words import print_warnings
+    from sweep.engine.on_ray.node_checks import check_nodes
 
     with console.status("Preparing the data on the cluster's nodes"):
         found = check_nodes(spec, site, verbose=verbose)
@@ -279,9 +261,9 @@ def look_at_nodes(spec: SweepSpec, site: Site, console: Console, *, verbose: boo
 def _monitoring(
     spec: SweepSpec, trials: int, log: Path, console: Console, show: Show
 ) -> Monitoring:
-    from sweep.console.words import dashboard_words
-    from sweep.engine.monitoring import Monitoring
-    from sweep.engine.tally import Tally
+    from sweep.console.console_words import dashboard_words
+    from sweep.engine.decisions.tally import Tally
+    from sweep.engine.on_ray.monitoring import Monitoring
 
     def announce(address: str | None) -> None:
         if address is None:
@@ -295,20 +277,20 @@ def _monitoring(
 
 
 def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: Show) -> Ending:
-    from sweep.analysis.finalists import Planned
-    from sweep.analysis.standings import RankingFile
-    from sweep.console.live import LiveView
-    from sweep.console.plain import PlainView
-    from sweep.console.progress import Progress
-    from sweep.console.words import duration_words, make_console, print_warnings
-    from sweep.engine.conductor import Conductor
-    from sweep.engine.ending import Ending
-    from sweep.engine.execute import execute
-    from sweep.engine.log import note
-    from sweep.errors import SweepFailed
-    from sweep.record import Observer, last_line
-    from sweep.tracking.make import Tracked, tracking
+    from sweep.analysis.ranking.finalists import Planned
+    from sweep.analysis.ranking.live_ranking import RankingFile
+    from sweep.console.console_words import duration_words, make_console, print_warnings
+    from sweep.console.live_view import LiveView
+    from sweep.console.plain_view import PlainView
+    from sweep.console.sweep_progress import Progress
+    from sweep.engine.decisions.conductor import Conductor
+    from sweep.engine.on_ray.execute import execute
+    from sweep.engine.session.ending import Ending
+    from sweep.engine.session.log_file import note
+    from sweep.tracking.make_trackers import Tracked, tracking
     from sweep.tracking.study_file import live_study
+    from sweep.vocabulary.errors import SweepFailed
+    from sweep.vocabulary.record import Observer, last_line
 
     is_live = console.is_terminal and not show.verbose
     # Bound now: while Ray runs, stderr goes to the log. A live view is printed above, not into.
@@ -364,16 +346,16 @@ def _test(spec: SweepSpec, store: Store, console: Console) -> None:
     """Evaluate the finalists on the test split, if there is one."""
     if not spec.data.test:
         return
-    from sweep.console.words import print_warnings
-    from sweep.engine.finals import evaluate_finalists
+    from sweep.console.console_words import print_warnings
+    from sweep.engine.session.test_finalists import evaluate_finalists
 
     with console.status("Evaluating the finalists on the test split"):
         evaluate_finalists(spec, store, lambda text: print_warnings([text]))
 
 
 def _show(spec: SweepSpec, site: Site, ranking: Ranking, console: Console) -> None:
-    from sweep.analysis.columns import own_metrics
-    from sweep.console.results import print_patience, print_results
+    from sweep.analysis.ranking.ranking_columns import own_metrics
+    from sweep.console.sweep_summary import print_patience, print_results
 
     print_results(
         console,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sweep.console.exits import exit_codes, run_alone
+from sweep.command_line.exit_codes import exit_codes, run_alone
 
 
 class What(StrEnum):
@@ -37,7 +37,7 @@ def command(
 ) -> None:
     """Print the JSON Schema of a sweep file, for completion in an editor."""
     with exit_codes():
-        from sweep.spec.paths import argument
+        from sweep.machine.user_paths import argument
         from sweep.store.files import atomic_write_text, writing
 
         if write is None:
@@ -56,8 +56,8 @@ def text_of(what: What) -> str:
     """The whole text of a schema or of the page."""
     import json
 
-    from sweep.spec.reference import reference
-    from sweep.spec.schema import sweep_schema, trial_schema
+    from sweep.spec.reference.json_schema import sweep_schema, trial_schema
+    from sweep.spec.reference.settings_page import reference
 
     if what is What.SETTINGS:
         return reference()

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.console.exits import exit_codes, run_alone
+from sweep.command_line.exit_codes import exit_codes, run_alone
 
 if TYPE_CHECKING:
-    from sweep.spec.settings import ShapesData
+    from sweep.spec.settings.trial_settings import ShapesData
 
 
 def command(
@@ -38,8 +38,8 @@ def command(
     with exit_codes():
         import shlex
 
-        from sweep.data.shapes_datasets import write_shapes_dataset
-        from sweep.spec.paths import argument
+        from sweep.data.sources.shapes_datasets import write_shapes_dataset
+        from sweep.machine.user_paths import argument
 
         raw = argument(raw, "NNUNET_RAW")
         settings = _settings(count=count, size=size, difficulty=difficulty, seed=seed)
@@ -55,9 +55,9 @@ def _settings(**values: float) -> ShapesData:
     """The generator's settings, with every mistake under the option's name."""
     from pydantic import ValidationError
 
-    from sweep.errors import InputError, Mistake
-    from sweep.spec.settings import ShapesData
-    from sweep.spec.wording import findings_of
+    from sweep.spec.settings.trial_settings import ShapesData
+    from sweep.spec.settings.validation_reports import findings_of
+    from sweep.vocabulary.errors import InputError, Mistake
 
     try:
         return ShapesData.model_validate(values)

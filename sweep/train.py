@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.console.exits import exit_codes, run_alone
-from sweep.record import EpochMetrics, Outcome
-from sweep.run import Overrides, Results
+from sweep.command_line.command_options import Overrides, Results
+from sweep.command_line.exit_codes import exit_codes, run_alone
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sweep.record import Divergence
-    from sweep.spec.settings import TrialSettings
-    from sweep.spec.trackers import TrackerName
+    from sweep.spec.search.tracker_names import TrackerName
+    from sweep.spec.settings.trial_settings import TrialSettings
     from sweep.store.layout import TrialPaths
     from sweep.tracking.tracker import Tracker
+    from sweep.vocabulary.record import Divergence
 
 
 def command(
@@ -55,18 +56,18 @@ def command(
 ) -> None:
     """Train one configuration and report each epoch."""
     with exit_codes(goes_on=True):
-        from sweep.spec.paths import argument
+        from sweep.machine.user_paths import argument
 
         if again is not None:
             _replay(argument(again, "--replay"))
             return
-        from sweep.codebase import codebase
-        from sweep.console.words import print_warnings
-        from sweep.errors import InputError, Mistake
+        from sweep.console.console_words import print_warnings
+        from sweep.machine.codebase import codebase
+        from sweep.machine.hardware import Machine
+        from sweep.spec.checks.doubtful_settings import trial_warnings
         from sweep.spec.load import load_trial
-        from sweep.spec.machine import Machine
-        from sweep.spec.warn import trial_warnings
-        from sweep.trainer.check import check_trainer, idle_by_look
+        from sweep.trial.trainer_check import check_trainer, idle_by_look
+        from sweep.vocabulary.errors import InputError, Mistake
 
         if config is None:
             raise InputError.single("name a CONFIG.yaml to train, or a divergence to --replay")
@@ -92,7 +93,7 @@ def _default_name(config: Path) -> str:
 
     So ``best.yaml`` of two sweeps, and ``config.yaml`` of two trials, do not share a folder.
     """
-    from sweep.spec.sweep import check_name
+    from sweep.spec.search.sweep_spec import check_name
     from sweep.store.layout import Layout
 
     plain, folder = f"train-{config.stem}", config.parent.resolve()
@@ -108,8 +109,8 @@ def _default_name(config: Path) -> str:
 
 
 def _folder_name(name: str) -> str:
-    from sweep.errors import InputError
-    from sweep.spec.sweep import check_name
+    from sweep.spec.search.sweep_spec import check_name
+    from sweep.vocabulary.errors import InputError
 
     try:
         return check_name(name)
@@ -118,8 +119,8 @@ def _folder_name(name: str) -> str:
 
 
 def _trackers(names: list[str]) -> tuple[TrackerName, ...]:
-    from sweep.errors import InputError, Mistake
-    from sweep.spec.trackers import chosen
+    from sweep.spec.search.tracker_names import chosen
+    from sweep.vocabulary.errors import InputError, Mistake
 
     known, wrong = chosen(names)
     if wrong:
@@ -128,15 +129,15 @@ def _trackers(names: list[str]) -> tuple[TrackerName, ...]:
 
 
 def _train(settings: TrialSettings, folder: Path, trackers: tuple[TrackerName, ...]) -> None:
-    from sweep.console.words import print_warnings
-    from sweep.errors import ResultsError, SweepFailed
-    from sweep.record import Status
+    from sweep.console.console_words import print_warnings
     from sweep.spec.load import to_yaml
     from sweep.store.files import make_folder
     from sweep.store.layout import Layout, TrialPaths
     from sweep.store.store import is_used
-    from sweep.store.trial import write_start
-    from sweep.tracking.make import Tracked, tracking
+    from sweep.store.trial_files import write_start
+    from sweep.tracking.make_trackers import Tracked, tracking
+    from sweep.vocabulary.errors import ResultsError, SweepFailed
+    from sweep.vocabulary.record import Status
 
     if is_used(folder):
         raise ResultsError(f"{folder} exists already: choose another --name, or remove the folder")
@@ -160,14 +161,14 @@ def _train(settings: TrialSettings, folder: Path, trackers: tuple[TrackerName, .
 
 def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tracker]) -> Outcome:
     """Train the configuration; every epoch and the end are recorded, printed, then tracked."""
-    from sweep.console.words import print_warnings
-    from sweep.data.outlines import outline_warnings
-    from sweep.errors import SweepFailed
-    from sweep.record import Status, TrialRecord, last_line
-    from sweep.store.trial import discard, write_end, write_epoch
-    from sweep.trainer.checkpoints import Checkpoints
-    from sweep.trainer.fit import fit
-    from sweep.trainer.kinds import make_ready
+    from sweep.console.console_words import print_warnings
+    from sweep.data.prepared.outline_length import outline_warnings
+    from sweep.store.trial_files import discard, write_end, write_epoch
+    from sweep.trial.checkpoints import Checkpoints
+    from sweep.trial.fit import fit
+    from sweep.trial.kinds import make_ready
+    from sweep.vocabulary.errors import SweepFailed
+    from sweep.vocabulary.record import Status, TrialRecord, last_line
 
     name, history = paths.folder.name, list[EpochMetrics]()
 
@@ -226,14 +227,14 @@ def _replay(path: Path) -> None:
         ResultsError: there is nothing to replay there.
         SweepFailed: it did not come out the same.
     """
-    from sweep.console.diagnosis import steps_table
-    from sweep.console.words import make_console
-    from sweep.errors import ResultsError, SweepFailed
-    from sweep.record import Divergence
+    from sweep.console.console_words import make_console
+    from sweep.console.divergence_panel import steps_table
     from sweep.spec.load import load_trial
     from sweep.store.files import read_json
     from sweep.store.layout import TrialPaths
-    from sweep.store.parsed import parsed
+    from sweep.store.parsed_records import parsed
+    from sweep.vocabulary.errors import ResultsError, SweepFailed
+    from sweep.vocabulary.record import Divergence
 
     paths = TrialPaths(path if path.is_dir() else path.parent)
     divergence = read_json(paths.divergence, lambda values: parsed(Divergence, values))
@@ -246,8 +247,8 @@ def _replay(path: Path) -> None:
     if not paths.offending.exists():
         raise ResultsError(f"{paths.offending} does not exist: no single step is to blame")
 
-    from sweep.trainer.checkpoints import Checkpoints
-    from sweep.trainer.replay import replay
+    from sweep.trainer.runs.reproduce import replay
+    from sweep.trial.checkpoints import Checkpoints
 
     done = replay(settings, divergence, Checkpoints(paths.folder).load_offending() or {})
     _show(divergence)
@@ -263,8 +264,8 @@ def _replay(path: Path) -> None:
 
 
 def _show(divergence: Divergence) -> None:
-    from sweep.console.diagnosis import diagnosis_panel
-    from sweep.console.words import make_console
+    from sweep.console.console_words import make_console
+    from sweep.console.divergence_panel import diagnosis_panel
 
     make_console().print(diagnosis_panel(divergence))
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.console.exits import exit_codes, run_alone
-from sweep.console.outlet import is_read
-from sweep.interrupted import forget_interruption
+from sweep.command_line.exit_codes import exit_codes, run_alone
+from sweep.command_line.output_stream import is_read
+from sweep.machine.interrupted import forget_interruption
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sweep.console.watching import Watching
+    from sweep.console.watch_view import Watching
 
 INTERVAL = 1.0
 
@@ -29,9 +29,9 @@ def command(
 ) -> None:
     """Watch a sweep until it ends, reading only its results folder; Ctrl-C ends the watching."""
     with exit_codes():
-        from sweep.console.watching import Watching
-        from sweep.console.words import make_console
-        from sweep.spec.paths import results_argument
+        from sweep.console.console_words import make_console
+        from sweep.console.watch_view import Watching
+        from sweep.machine.user_paths import results_argument
 
         try:
             console = make_console()
@@ -55,8 +55,8 @@ def folder_of(results: str) -> Path:
     Raises:
         InputError: ``results`` is a URI.
     """
-    from sweep.errors import InputError
-    from sweep.store.remote import is_uri
+    from sweep.store.at_uri.remote_folder import is_uri
+    from sweep.vocabulary.errors import InputError
 
     if is_uri(results):
         raise InputError.single(

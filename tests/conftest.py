@@ -11,7 +11,7 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from sweep.codebase import PACKAGE
+from sweep.machine.codebase import PACKAGE
 
 # Before anything imports sweep.data: generated datasets are shared by the whole test session, all
 # its processes included, each of which inherits what the first has set.
@@ -68,7 +68,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
 def _imported_from_where_it_is_installed() -> Iterator[None]:
     """Not warned about: tests may run on a second checkout beside the installed one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sweep.codebase._location", lambda _: PACKAGE)
+        patch.setattr("sweep.machine.codebase._location", lambda _: PACKAGE)
         yield
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from synthetic import trial
 
-from sweep.record import CaseScore, Outcome, Replicate, Status, TrialRecord
+from sweep.vocabulary.record import CaseScore, Outcome, Replicate, Status, TrialRecord
 
 
 def replicate(

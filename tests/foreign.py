@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from sweep.spec.settings import TrialSettings
+from sweep.spec.settings.trial_settings import TrialSettings
 
 TRAINER = """\
 from decimal import Decimal
@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from sweep.trainer.custom import CustomTraining
-from sweep.trainer.guarded import Validation
+from sweep.trainer.custom.custom_run import CustomTraining
+from sweep.trainer.runs.guarded_run import Validation
 
 
 class Mine(CustomTraining):

@@ -7,8 +7,8 @@ from textwrap import indent
 
 TRAINER = """\
 import torch
-from sweep.trainer.custom import CustomTraining
-from sweep.trainer.guarded import Validation
+from sweep.trainer.custom.custom_run import CustomTraining
+from sweep.trainer.runs.guarded_run import Validation
 
 
 class Scripted(CustomTraining):

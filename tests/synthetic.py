@@ -9,21 +9,21 @@ from random import Random
 
 from ruamel.yaml import YAML
 
-from sweep.analysis.results import Results
-from sweep.diagnosis import Diagnosis
-from sweep.record import (
+from sweep.analysis.figures.sweep_results import Results
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.store.files import to_json
+from sweep.store.layout import Layout
+from sweep.vocabulary.divergence import Diagnosis
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import (
     Cause,
     Divergence,
-    EpochMetrics,
     Outcome,
     ParameterValue,
     Stage,
     Status,
     TrialRecord,
 )
-from sweep.spec.sweep import SweepSpec
-from sweep.store.files import to_json
-from sweep.store.layout import Layout
 
 WARMUP, COMPACTNESS, EPSILON, PATIENCE = SPACE = (
     "loss.warmup_epochs",

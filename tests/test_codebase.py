@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import sweep
-from sweep.codebase import Codebase, _checkout, codebase, hash_files
+from sweep.machine.codebase import Codebase, _checkout, codebase, hash_files
 
 
 def git(folder: Path, *arguments: str) -> str:

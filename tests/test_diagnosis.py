@@ -8,9 +8,9 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.diagnosis import Diagnosis, EpsilonFacts, StepValues
-from sweep.record import Cause, Divergence, Stage
-from sweep.store.parsed import parsed
+from sweep.store.parsed_records import parsed
+from sweep.vocabulary.divergence import Diagnosis, EpsilonFacts, StepValues
+from sweep.vocabulary.record import Cause, Divergence, Stage
 
 numbers = st.floats(width=32)
 steps = st.builds(

@@ -12,15 +12,16 @@ import pytest
 from rich.console import Console
 from synthetic import trial
 
-from sweep.analysis.ranking import write_ranking
-from sweep.handover import Weights, best_weights, hand_over
-from sweep.objective import Objective
-from sweep.record import EpochMetrics, Outcome, Replicate, Status
+from sweep.analysis.ranking.ranking_frame import write_ranking
+from sweep.api.handover import Weights, best_weights, hand_over
 from sweep.spec.load import to_yaml
-from sweep.spec.sweep import SweepSpec
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import Layout, TrialPaths
 from sweep.store.store import Store
-from sweep.trainer.kinds import KINDS
+from sweep.trial.kinds import KINDS
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.objective import Objective
+from sweep.vocabulary.record import Outcome, Replicate, Status
 
 PRUNED = Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epochs")
 COMPLETED = Outcome(status=Status.COMPLETED)

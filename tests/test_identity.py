@@ -9,7 +9,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from sweep.identity import settle_user
+from sweep.machine.user_identity import settle_user
 
 UNKNOWN = 2**31 - 7
 NAMES = ("LOGNAME", "USER", "LNAME", "USERNAME")

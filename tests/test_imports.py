@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -28,7 +29,13 @@ def loaded(code: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["sweep.record", "sweep.objective", "sweep.errors", "sweep.stopping", "sweep.codebase"],
+    [
+        "sweep.vocabulary.record",
+        "sweep.vocabulary.objective",
+        "sweep.vocabulary.errors",
+        "sweep.vocabulary.early_stopping",
+        "sweep.machine.codebase",
+    ],
 )
 def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
     assert loaded(f"import {module}") - sys.stdlib_module_names == {"sweep"}
@@ -37,25 +44,25 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("sweep.trainer.fit", {"ray"}),  # MONAI itself loads Optuna and pandas
-        ("sweep.analysis.ranking", {"torch", "ray"}),
-        ("sweep.analysis.exhibits", {"torch", "ray", "monai"}),
+        ("sweep.trial.fit", {"ray"}),  # MONAI itself loads Optuna and pandas
+        ("sweep.analysis.ranking.ranking_frame", {"torch", "ray"}),
+        ("sweep.report.report_figures", {"torch", "ray", "monai"}),
         ("sweep.report.notebook", {"torch", "ray", "monai"}),
         ("sweep.report.page", {"torch", "ray", "monai"}),
-        ("sweep.nnunet.trainer", {"ray"}),
-        ("sweep.data.prepare", {"ray"}),
-        ("sweep.search.searcher", {"torch", "ray", "pandas"}),
-        ("sweep.search.optuna_search", {"torch", "ray", "pandas"}),
-        ("sweep.engine.conductor", {"torch", "ray", "pandas"}),
+        ("sweep.nnunet.training.geometric_trainer", {"ray"}),
+        ("sweep.data.prepared.prepare", {"ray"}),
+        ("sweep.search.searchers.searcher", {"torch", "ray", "pandas"}),
+        ("sweep.search.searchers.optuna_search", {"torch", "ray", "pandas"}),
+        ("sweep.engine.decisions.conductor", {"torch", "ray", "pandas"}),
         ("sweep.store.store", HEAVY),
         ("sweep.spec.load", HEAVY),
-        ("sweep.console.live", HEAVY),
-        ("sweep.tracking.make", HEAVY | {"tensorboard", "mlflow"}),
+        ("sweep.console.live_view", HEAVY),
+        ("sweep.tracking.make_trackers", HEAVY | {"tensorboard", "mlflow"}),
         ("sweep.tracking.tensorboard_tracker", HEAVY | {"mlflow"}),
         ("sweep.tracking.study_file", {"torch", "ray", "pandas", "tensorboard", "mlflow"}),
         ("sweep.tracking.mlflow_tracker", {"torch", "ray", "optuna", "tensorboard"}),
-        ("sweep.console.tables", HEAVY),
-        ("sweep.console.watching", HEAVY),
+        ("sweep.console.ranking_table", HEAVY),
+        ("sweep.console.watch_view", HEAVY),
         ("sweep.export", HEAVY | {"numpy", "plotly"}),
         ("sweep.watch", HEAVY | {"numpy"}),
         ("sweep.run", HEAVY | {"numpy"}),
@@ -68,7 +75,7 @@ def test_layer_is_usable_without_what_it_does_not_need(module: str, absent: set[
 
 
 def test_ranking_a_folder_loads_pandas_but_neither_torch_nor_ray() -> None:
-    code = "from sweep.analysis.ranking import ranking_frame; ranking_frame([], [])"
+    code = "from sweep.analysis.ranking.ranking_frame import ranking_frame; ranking_frame([], [])"
     assert loaded(code) & HEAVY == {"pandas"}
 
 
@@ -108,17 +115,6 @@ def imported(nodes: Iterator[ast.AST]) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def at_import_time(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes that run when a module is imported: not in functions, not for type checkers."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            continue
-        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
-            continue
-        yield child
-        yield from at_import_time(child)
-
-
 def names_of(top_level: str, tree: ast.Module) -> set[str]:
     return {name for name in imported(ast.walk(tree)) if name.partition(".")[0] == top_level}
 
@@ -135,44 +131,81 @@ def test_only_trainers_and_data_import_torch_and_monai() -> None:
         for name, tree in modules().items()
         if names_of("torch", tree) or names_of("monai", tree)
     }
-    assert all(
-        name.startswith(("sweep.trainer.", "sweep.data.", "sweep.nnunet.")) for name in users
-    ), users
+    assert {name.split(".")[1] for name in users} <= {"trainer", "data", "nnunet", "trial"}, users
+
+
+def arrows() -> dict[str, set[str]]:
+    """Module → the modules of the package that it imports anywhere: inside functions, and for type
+    checkers alone, too.
+    """
+    trees = modules()
+    return {
+        name: {
+            target for target in imported(ast.walk(tree)) if target in trees and target != "sweep"
+        }
+        - {name}
+        for name, tree in trees.items()
+        if name != "sweep"
+    }
+
+
+def room_of(module: str) -> str:
+    """The folder of a module; a file that lies beside further folders is a room of its own."""
+    folder = module if (PACKAGE.parent / module.replace(".", "/")).is_dir() else ""
+    folder = folder or module.rpartition(".")[0]
+    has_rooms = any(
+        path.is_dir() for path in (PACKAGE.parent / folder.replace(".", "/")).glob("[a-z]*")
+    )
+    return module if has_rooms else folder
 
 
 def test_no_module_takes_part_in_an_import_cycle() -> None:
-    trees = modules()
-    graph = {
-        name: {target for target in imported(at_import_time(tree)) if target in trees} - {name}
-        for name, tree in trees.items()
-    }
-    TopologicalSorter(graph).prepare()  # raises CycleError with the cycle
+    TopologicalSorter(arrows()).prepare()  # raises CycleError with the cycle
 
 
-LAYERS = [
-    {"errors", "record", "objective", "diagnosis", "strict_json", "stopping", "codebase"}
-    | {"interrupted", "identity"},
+def test_no_room_takes_part_in_an_import_cycle() -> None:
+    rooms: dict[str, set[str]] = {}
+    for name, targets in arrows().items():
+        beyond = {room_of(target) for target in targets} - {room_of(name)}
+        rooms.setdefault(room_of(name), set()).update(beyond)
+    TopologicalSorter(rooms).prepare()
+
+
+def test_every_file_name_tells_what_it_is_by_itself() -> None:
+    names = Counter(file.name for file in PACKAGE.rglob("*.py") if file.name != "__init__.py")
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_room_holds_more_than_a_dozen_files() -> None:
+    sizes = Counter(file.parent for file in PACKAGE.rglob("*.py") if file.name != "__init__.py")
+    assert {room: size for room, size in sizes.items() if size > 12} == {}
+
+
+FLOORS = [
+    {"vocabulary"},
+    {"machine"},
     {"spec"},
     {"store", "data", "search"},
-    {"trainer", "nnunet", "analysis"},
-    {"engine", "console", "tracking", "report"},
-    {"handover"},
+    {"trainer"},
+    {"nnunet"},
+    {"trial", "analysis"},
+    {"console", "command_line", "tracking", "report"},
+    {"engine"},
+    {"api"},
     {"run", "check", "rank", "export", "train", "schema", "shapes", "watch", "cli", "__main__"},
 ]
-"""From the bottom up; a layer may import those below and itself."""
+"""From the bottom up; a package may import those below and, in one direction, its neighbours."""
 
 
-def layer_of(module: str) -> int:
-    parts = module.split(".")
-    return next(level for level, names in enumerate(LAYERS) if parts[1] in names)
+def floor_of(module: str) -> int:
+    return next(level for level, names in enumerate(FLOORS) if module.split(".")[1] in names)
 
 
-def test_arrows_between_layers_point_downward_even_inside_functions() -> None:
-    trees = {name: tree for name, tree in modules().items() if name != "sweep"}
+def test_arrows_between_floors_point_downward() -> None:
     upward = {
         (name, target)
-        for name, tree in trees.items()
-        for target in imported(ast.walk(tree))
-        if target in trees and layer_of(target) > layer_of(name)
+        for name, targets in arrows().items()
+        for target in targets
+        if floor_of(target) > floor_of(name)
     }
     assert upward == set()

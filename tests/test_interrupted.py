@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from sweep.codebase import PACKAGE
+from sweep.machine.codebase import PACKAGE
 
 CAUGHT_IN_GENERATED_CODE = """
 import sys, typer
-from sweep.console.exits import exit_codes
+from sweep.command_line.exit_codes import exit_codes
 try:
     with exit_codes():
         exec("raise KeyboardInterrupt")  # as the imports of many libraries run code

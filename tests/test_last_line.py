@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sweep.errors import SweepFailed
-from sweep.record import last_line
+from sweep.vocabulary.errors import SweepFailed
+from sweep.vocabulary.record import last_line
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from sweep.record import last_line
         (ValueError("these:\nsecond"), "ValueError: these:"),
         (ValueError(""), "ValueError"),
         (SweepFailed("\nfirst\nsecond"), "first"),
-        (SweepFailed(""), "sweep.errors.SweepFailed"),
+        (SweepFailed(""), "sweep.vocabulary.errors.SweepFailed"),
     ],
 )
 def test_cause_of_an_error_is_its_first_line_that_says_anything(

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.errors import InputError, ResultsError
-from sweep.objective import DICE, Objective
-from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
-from sweep.spec.changes import continued
+from sweep.spec.checks.doubtful_settings import warnings
 from sweep.spec.load import load_sweep, load_trial, to_yaml
-from sweep.spec.warn import warnings
-from sweep.stopping import EarlyStopping
+from sweep.spec.session_changes import continued
+from sweep.vocabulary.early_stopping import EarlyStopping
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import InputError, ResultsError
+from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.record import Outcome, Status, TrialRecord
 
 HD95 = Objective("hd95", "min")
 UP, DOWN = Objective("up", "max"), Objective("down", "min")

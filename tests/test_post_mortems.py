@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import setting_names
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.setting_tree import setting_names
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "post-mortems.md").read_text(encoding="utf-8")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import InputError
+from sweep.spec.checks.doubtful_settings import warnings
 from sweep.spec.load import load_sweep, load_trial
-from sweep.spec.warn import warnings
-from sweep.trainer.check import check_trainer
+from sweep.trial.trainer_check import check_trainer
+from sweep.vocabulary.errors import InputError
 
 ROOT = Path(__file__).parent.parent
 PAGES = [page for page in ROOT.glob("**/*.md") if ".venv" not in page.parts]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.codebase import PACKAGE
+from sweep.machine.codebase import PACKAGE
 
 MODULES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "code", "runpy"}
 """None is imported: what they read, they run."""

@@ -3,7 +3,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.stopping import EarlyStopping
+from sweep.vocabulary.early_stopping import EarlyStopping
 
 
 def stop_epoch(

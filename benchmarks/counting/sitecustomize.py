@@ -2,7 +2,7 @@
 
 Python imports a module of this name at its start, from the folder that ``PYTHONPATH`` names, so
 each worker of each variant counts, and none of them counts itself. All variants train by the same
-`sweep.trainer.training.Training`, whose `forward` is called once a training step:
+`sweep.trainer.runs.monai_run.Training`, whose `forward` is called once a training step:
 
 - steps: those calls.
 - wasted: steps of a trial after its first one whose loss or gradient was not finite. The gradient
@@ -28,7 +28,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-COUNTED = "sweep.trainer.training"
+COUNTED = "sweep.trainer.runs.monai_run"
 NAMES = ("steps", "wasted", "diagnosis")
 LAYOUT = struct.Struct("<3q")
 

@@ -11,11 +11,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from sweep.analysis.columns import divider
-from sweep.analysis.exhibits import EXHIBITS
-from sweep.analysis.results import Results
-from sweep.codebase import PACKAGE
-from sweep.errors import SweepFailed
+from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.ranking.ranking_columns import divider
+from sweep.machine.codebase import PACKAGE
+from sweep.report.report_figures import EXHIBITS
+from sweep.vocabulary.errors import SweepFailed
 
 TIMEOUT = 600
 """Seconds that one cell may take."""
@@ -34,12 +34,12 @@ warnings.filterwarnings("ignore", message="IProgress")  # of progress bars that 
 
 import plotly.io
 
-from sweep.analysis.diagnoses import explained
-from sweep.analysis.exhibit import say
-from sweep.analysis.exhibits import *
-from sweep.analysis.headline import caveat, headline, state
-from sweep.analysis.results import read_results
-from sweep.analysis.words import trials
+from sweep.analysis.ranking.divergence_causes import explained
+from sweep.analysis.figures.figure import say
+from sweep.report.report_figures import *
+from sweep.report.headline import caveat, headline, state
+from sweep.analysis.figures.sweep_results import read_results
+from sweep.analysis.report_words import trials
 
 plotly.io.renderers.default = "plotly_mimetype+notebook_connected"
 results = read_results(Path({folder!r}))"""

@@ -16,22 +16,22 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 from plotly.utils import PlotlyJSONEncoder
 
-from sweep.analysis import words
-from sweep.analysis.axes import is_number, short_names
-from sweep.analysis.axes import words as value_words
-from sweep.analysis.budget import spent
-from sweep.analysis.columns import divider, own_metrics
-from sweep.analysis.credit import BEFORE_WORDS, MARK, is_before_switch_on
-from sweep.analysis.diagnoses import explained
-from sweep.analysis.exhibit import Exhibit
-from sweep.analysis.exhibits import exhibits_of
-from sweep.analysis.headline import caveat, counts, headline, state
-from sweep.analysis.provenance import last_run
-from sweep.analysis.results import Results
-from sweep.objective import DICE, Objective
-from sweep.record import TrialRecord
+from sweep.analysis import report_words as words
+from sweep.analysis.figures.budget_figure import spent
+from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.parameter_axes import is_number, short_names
+from sweep.analysis.parameter_axes import words as value_words
+from sweep.analysis.ranking.divergence_causes import explained
+from sweep.analysis.ranking.geometric_credit import BEFORE_WORDS, MARK, is_before_switch_on
+from sweep.analysis.ranking.ranking_columns import divider, own_metrics
+from sweep.report.headline import caveat, counts, headline, state
+from sweep.report.report_figures import exhibits_of
+from sweep.report.run_conditions import last_run
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
+from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.record import TrialRecord
 
 ORDER_CONFIRMED = "Leaders that were trained again, by the mean of those runs"
 MEASURED = {"hd95": "HD95", "delta_baseline": "Δ baseline", "test_dice": "test Dice"}

@@ -12,25 +12,25 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import Node
 from ruamel.yaml.representer import SafeRepresenter
 
-from sweep.errors import InputError, Mistake
-from sweep.spec.check import (
+from sweep.machine.hardware import Machine
+from sweep.spec.checks.contradictions import (
     check_device,
     check_installed,
     check_machine,
     check_space,
     check_sweep,
 )
-from sweep.spec.confirm import confirmed_folds, fold_key, own_fold
-from sweep.spec.despite import Unsure, read_despite
-from sweep.spec.document import Document, read_document
-from sweep.spec.inactive import MONAI_ONLY, Rule, without_effect
-from sweep.spec.machine import Machine
-from sweep.spec.presets import PRESETS, check_preset
-from sweep.spec.settings import TrialSettings
-from sweep.spec.space import possible_values
-from sweep.spec.sweep import SweepSpec, check_name
-from sweep.spec.tree import Finding
-from sweep.spec.wording import shown
+from sweep.spec.checks.inactive_settings import MONAI_ONLY, Rule, without_effect
+from sweep.spec.reading.partial_document import Unsure, read_despite
+from sweep.spec.reading.yaml_document import Document, read_document
+from sweep.spec.search.replicate_plan import confirmed_folds, fold_key, own_fold
+from sweep.spec.search.sweep_spec import SweepSpec, check_name
+from sweep.spec.settings.setting_tree import Finding
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.space.distributions import possible_values
+from sweep.spec.space.presets import PRESETS, check_preset
+from sweep.spec.words.phrases import shown
+from sweep.vocabulary.errors import InputError, Mistake
 
 SWEEP_KEYS = [key for key in SweepSpec.model_fields if key not in TrialSettings.model_fields]
 

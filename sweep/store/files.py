@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 
-from sweep.errors import ResultsError, StorageFailed, one_line
+from sweep.vocabulary.errors import ResultsError, StorageFailed, one_line
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweep.objective import Objective
-from sweep.record import EpochMetrics, Status
 from sweep.store.files import append_line, drop_torn_line, read_jsonl, sync, to_json, writing
 from sweep.store.layout import trial_number
-from sweep.store.parsed import parsed
-from sweep.strict_json import finite_or_none
+from sweep.store.parsed_records import parsed
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.objective import Objective
+from sweep.vocabulary.record import Status
+from sweep.vocabulary.strict_json import finite_or_none
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
-from sweep.errors import ResultsError, StorageFailed
 from sweep.store.files import make_folder, own_file
 from sweep.store.layout import Layout, TrialPaths
+from sweep.vocabulary.errors import ResultsError, StorageFailed
 
 PATIENCE = 60.0
 """Seconds to wait for the worker that had the trial before; orphaned ones end within a few."""

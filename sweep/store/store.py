@@ -17,9 +17,6 @@ from typing import Self
 
 from filelock import FileLock
 
-from sweep.errors import ResultsError
-from sweep.record import CaseScore, EpochMetrics, Outcome, ParameterValue, Replicate, TrialRecord
-from sweep.store.earlier import read_earlier, write_earlier
 from sweep.store.files import (
     atomic_write_text,
     drop_temporary,
@@ -42,14 +39,18 @@ from sweep.store.journal import (
 )
 from sweep.store.layout import Layout, TrialPaths, trial_id
 from sweep.store.lock import lock_results
-from sweep.store.read import (
+from sweep.store.read_results import (
     read_objective,
     read_records,
     require_no_link,
     require_results,
     trial_folders,
 )
-from sweep.store.trial import discard, write_end, write_epoch, write_start, write_test
+from sweep.store.trial_files import discard, write_end, write_epoch, write_start, write_test
+from sweep.store.warm_start_file import read_earlier, write_earlier
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import ResultsError
+from sweep.vocabulary.record import CaseScore, Outcome, ParameterValue, Replicate, TrialRecord
 
 
 class Store:

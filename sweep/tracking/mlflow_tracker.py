@@ -20,9 +20,10 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-from sweep.record import EpochMetrics, ParameterValue, Status, TrialRecord
 from sweep.store.layout import Layout, TrialPaths
 from sweep.tracking.tracker import scalars
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 
 TRIAL, FOLDER, STATUS, CAUSE = "sweep.trial", "sweep.folder", "sweep.status", "sweep.cause"
 """Our tags of a run."""

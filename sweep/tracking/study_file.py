@@ -15,18 +15,19 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial
 
-from sweep.objective import Mode
-from sweep.record import EpochMetrics, ParameterValue, TrialRecord, searched
-from sweep.search.optuna_study import (
+from sweep.search.searchers.optuna_study import (
     Translator,
     Worst,
     constraints,
     make_study,
     state_and_value,
 )
-from sweep.spec.sweep import SweepSpec
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import is_replicate, trial_number
 from sweep.tracking.tracker import Forgiving, Tracker
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.objective import Mode
+from sweep.vocabulary.record import ParameterValue, TrialRecord, searched
 
 Records = Callable[[], list[TrialRecord]]
 """Reads all trials of the sweep, by number."""

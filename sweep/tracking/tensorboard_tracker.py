@@ -16,8 +16,9 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from sweep.record import EpochMetrics, ParameterValue, TrialRecord
 from sweep.tracking.tracker import scalars
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 
 class TensorBoardTracker:

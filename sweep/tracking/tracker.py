@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from sweep.record import EpochMetrics, Observer, ParameterValue, TrialRecord
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Observer, ParameterValue, TrialRecord
 
 
 class Tracker(Observer, Protocol):

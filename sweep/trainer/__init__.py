@@ -1,5 +1,5 @@
 """One trial: data → network → losses → guard → early stopping."""
 
-from sweep.identity import settle_user
+from sweep.machine.user_identity import settle_user
 
 settle_user()  # MONAI asks for the user's name when it is imported, in a worker of Ray as well

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sweep.analysis.axes import Axis, make_axis, round_numbers, short_names
-from sweep.spec.searched import parse_distribution
+from sweep.analysis.parameter_axes import Axis, make_axis, round_numbers, short_names
+from sweep.spec.space.distribution_yaml import parse_distribution
 
 
 def axis(form: object) -> Axis:

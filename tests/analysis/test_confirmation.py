@@ -14,9 +14,9 @@ from finalists import CLEAR, TIE, finalist, replicate
 from scipy import stats
 from synthetic import COMPACTNESS, diverged_at, trial, write_sweep
 
-from sweep.analysis.confirmation import confirmation
-from sweep.analysis.ranking import ranking_frame, ranking_json, winner, write_ranking
-from sweep.record import Outcome, Status
+from sweep.analysis.confirm.confirmation import confirmation
+from sweep.analysis.ranking.ranking_frame import ranking_frame, ranking_json, winner, write_ranking
+from sweep.vocabulary.record import Outcome, Status
 
 FAILED = Outcome(status=Status.FAILED, cause="OSError: no")
 

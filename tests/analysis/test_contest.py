@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sweep.analysis.contest import Contest, Scores, interval, mean_of, units
+from sweep.analysis.confirm.paired_contest import Contest, Scores, interval, mean_of, units
 
 
 def on_one_fold(*dice: float) -> Scores:

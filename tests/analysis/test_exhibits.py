@@ -9,13 +9,14 @@ import pytest
 from finalists import confirmed
 from synthetic import EPSILON, diverged_at, drawn, results_of, trial
 
-from sweep.analysis.exhibits import EXHIBITS
-from sweep.analysis.finalist_figure import confirmed_finalists
-from sweep.analysis.headline import caveat, counts, headline, state
-from sweep.analysis.pareto import pareto_front
-from sweep.analysis.patience import patience_tradeoff
-from sweep.analysis.results import Results
-from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
+from sweep.analysis.figures.finalist_intervals import confirmed_finalists
+from sweep.analysis.figures.pareto import pareto_front
+from sweep.analysis.figures.patience_figure import patience_tradeoff
+from sweep.analysis.figures.sweep_results import Results
+from sweep.report.headline import caveat, counts, headline, state
+from sweep.report.report_figures import EXHIBITS
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, ParameterValue, Status, TrialRecord
 
 ALL_TYPES = """\
 name: types

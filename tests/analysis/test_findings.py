@@ -22,26 +22,27 @@ from synthetic import (
     trial,
 )
 
-from sweep.analysis.budget import budget_by_status, spent
-from sweep.analysis.contour import BANDWIDTH, dice_contour, smoothed
-from sweep.analysis.curves import learning_curves, switch_on_steps
-from sweep.analysis.headline import caveat, counts, headline, state
-from sweep.analysis.importance import (
+from sweep.analysis.divergence_rates import Exposure, rate_of
+from sweep.analysis.figures.budget_figure import budget_by_status, spent
+from sweep.analysis.figures.divergence_timeline import deaths, divergence_timeline
+from sweep.analysis.figures.learning_curves import learning_curves, switch_on_steps
+from sweep.analysis.figures.patience_figure import patience_tradeoff
+from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.parameters.contour import BANDWIDTH, dice_contour, smoothed
+from sweep.analysis.parameters.importance import (
     dice_importance,
     divergence_importance,
     importance_for_dice,
     importance_for_divergence,
 )
-from sweep.analysis.parallel import parallel_coordinates
-from sweep.analysis.patience import patience_tradeoff
-from sweep.analysis.rates import Exposure, rate_of
-from sweep.analysis.replay import Replayed, Tradeoff, tradeoff
-from sweep.analysis.results import Results
-from sweep.analysis.slices import correlations, slices
-from sweep.analysis.stability import stability_map
-from sweep.analysis.timeline import deaths, divergence_timeline
-from sweep.record import EpochMetrics, Outcome, ParameterValue, Replicate, Status, TrialRecord
-from sweep.spec.trainer import NnunetTrainer
+from sweep.analysis.parameters.parallel_coordinates import parallel_coordinates
+from sweep.analysis.parameters.slices import correlations, slices
+from sweep.analysis.parameters.stability_maps import stability_map
+from sweep.analysis.patience.patience_replay import Replayed, Tradeoff, tradeoff
+from sweep.report.headline import caveat, counts, headline, state
+from sweep.spec.settings.trainer_settings import NnunetTrainer
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, ParameterValue, Replicate, Status, TrialRecord
 
 
 def parameters(

@@ -13,14 +13,14 @@ from finalists import CASES, confirmed, finalist, scored
 from scipy import stats
 from synthetic import trial, write_sweep
 
-from sweep.analysis.held_out import cases_frame, held_out
-from sweep.analysis.ranking import ranking_frame, winner
-from sweep.analysis.verdict import on_test_split
-from sweep.errors import ResultsError
-from sweep.record import CaseScore, Status, TrialRecord
+from sweep.analysis.confirm.conclusions import on_test_split
+from sweep.analysis.confirm.test_scores import cases_frame, held_out
+from sweep.analysis.ranking.ranking_frame import ranking_frame, winner
 from sweep.store.layout import Layout
-from sweep.store.read import read_records
-from sweep.store.trial import write_test
+from sweep.store.read_results import read_records
+from sweep.store.trial_files import write_test
+from sweep.vocabulary.errors import ResultsError
+from sweep.vocabulary.record import CaseScore, Status, TrialRecord
 
 
 def leader_and_baseline(first: Iterable[float], second: Iterable[float]) -> list[TrialRecord]:

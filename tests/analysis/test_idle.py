@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from sweep.analysis.effective import idle
-from sweep.analysis.parallel import parallel_coordinates
-from sweep.analysis.ranking import ranking_frame
-from sweep.analysis.results import Results
-from sweep.analysis.slices import correlations
-from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
-from sweep.spec.sweep import SweepSpec
+from sweep.analysis.effective_settings import idle
+from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.parameters.parallel_coordinates import parallel_coordinates
+from sweep.analysis.parameters.slices import correlations
+from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Status, TrialRecord
 
 SPEC = SweepSpec.model_validate(
     {

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from sweep.analysis.importance import LEAST_TRIALS, dice_importance, importance_for_dice
+from sweep.analysis.parameters.importance import LEAST_TRIALS, dice_importance, importance_for_dice
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "importance.py"
 

@@ -8,16 +8,16 @@ import pytest
 from finalists import TIE
 from synthetic import SPACE, SWEEP_YAML, drawn, results_of
 
-from sweep.analysis.confirmation import confirmation
-from sweep.analysis.exhibits import EXHIBITS
-from sweep.analysis.headline import headline
-from sweep.analysis.importance import importance_for_dice
-from sweep.analysis.ranking import ranking_frame
-from sweep.analysis.replay import tradeoff
-from sweep.analysis.results import Results
-from sweep.analysis.select import pareto, sorted_by
-from sweep.objective import Mode, Objective
-from sweep.record import TrialRecord
+from sweep.analysis.confirm.confirmation import confirmation
+from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.parameters.importance import importance_for_dice
+from sweep.analysis.patience.patience_replay import tradeoff
+from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.analysis.ranking.row_selection import pareto, sorted_by
+from sweep.report.headline import headline
+from sweep.report.report_figures import EXHIBITS
+from sweep.vocabulary.objective import Mode, Objective
+from sweep.vocabulary.record import TrialRecord
 
 UP, DOWN = Objective("gain", "max"), Objective("loss", "min")
 

@@ -13,14 +13,14 @@ from finalists import confirmed
 from rich.console import Console
 from synthetic import SPACE, SWEEP_YAML, drawn, results_of, write_sweep
 
-from sweep.analysis.columns import own_metrics
-from sweep.analysis.ranking import ranking_frame
-from sweep.analysis.results import read_results
-from sweep.analysis.select import direction
-from sweep.console.tables import ranking_table
-from sweep.objective import DICE, Objective
-from sweep.record import TrialRecord
+from sweep.analysis.figures.sweep_results import read_results
+from sweep.analysis.ranking.ranking_columns import own_metrics
+from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.analysis.ranking.row_selection import direction
+from sweep.console.ranking_table import ranking_table
 from sweep.report.page import page
+from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.record import TrialRecord
 
 CUSTOM = {"trainer": {"kind": "custom"}}
 OWN = {"surface_mm": 3.25, "volume": 12345.0, "epochs": 7.0}

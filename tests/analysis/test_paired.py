@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sweep.analysis.paired import (
+from sweep.analysis.confirm.paired_statistics import (
     groups,
     holm,
     mean_interval,

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import SWEEP_YAML, diverged_at, results_of, trial
 
-from sweep.analysis.finalists import Planned, finalists
-from sweep.record import Status
-from sweep.spec.confirm import blocks, most_replicates
+from sweep.analysis.ranking.finalists import Planned, finalists
+from sweep.spec.search.replicate_plan import blocks, most_replicates
+from sweep.vocabulary.record import Status
 
 CONFIRM = SWEEP_YAML.replace("space:", "confirm: {{top: 2, seeds: 3}}\nspace:")
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweep.analysis.contest import Contest
-from sweep.analysis.power import can_show, detectable
-from sweep.spec.sweep import SweepSpec
+from sweep.analysis.confirm.detectable_difference import can_show, detectable
+from sweep.analysis.confirm.paired_contest import Contest
+from sweep.spec.search.sweep_spec import SweepSpec
 
 
 def spec_of(**changes: Any) -> SweepSpec:

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from sweep.analysis.columns import COLUMNS
-from sweep.analysis.ranking import (
+from sweep.analysis.ranking.ranking_columns import COLUMNS
+from sweep.analysis.ranking.ranking_frame import (
     ranking_frame,
     ranking_json,
     ranking_markdown,
@@ -22,18 +22,18 @@ from sweep.analysis.ranking import (
     winner,
     write_ranking,
 )
-from sweep.errors import ResultsError, SweepFailed
-from sweep.record import (
+from sweep.store.store import Store
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import ResultsError, SweepFailed
+from sweep.vocabulary.record import (
     Cause,
     Divergence,
-    EpochMetrics,
     Outcome,
     ParameterValue,
     Stage,
     Status,
     TrialRecord,
 )
-from sweep.store.store import Store
 
 DIVERGED = Outcome.diverged(
     Divergence(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.analysis.rates import Exposure, hazards, rate_of
+from sweep.analysis.divergence_rates import Exposure, hazards, rate_of
 
 CONSTANT = 0.03
 FIRST = 0.3

@@ -15,10 +15,10 @@ from synthetic import (
     write_sweep,
 )
 
-from sweep.analysis.results import read_results
-from sweep.errors import ResultsError
-from sweep.record import Status
+from sweep.analysis.figures.sweep_results import read_results
 from sweep.store.store import Store
+from sweep.vocabulary.errors import ResultsError
+from sweep.vocabulary.record import Status
 
 
 def test_setting_is_the_searched_one_then_the_presets_then_the_sweeps() -> None:

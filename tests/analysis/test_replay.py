@@ -14,14 +14,21 @@ from hypothesis import strategies as st
 from rich.console import Console
 from synthetic import SWEEP_YAML, diverged_at, trial, write_sweep
 
-from sweep.analysis.effective import read_spec
-from sweep.analysis.ranking import ranking_json, write_ranking
-from sweep.analysis.replay import Replay, Tradeoff, enough, replay, stopping_of, tradeoff
-from sweep.console.results import print_patience
-from sweep.record import ParameterValue, Replicate, Status, TrialRecord
-from sweep.spec.replayed import candidates
-from sweep.spec.sweep import SweepSpec
-from sweep.stopping import EarlyStopping
+from sweep.analysis.effective_settings import read_spec
+from sweep.analysis.patience.patience_replay import (
+    Replay,
+    Tradeoff,
+    enough,
+    replay,
+    stopping_of,
+    tradeoff,
+)
+from sweep.analysis.ranking.ranking_frame import ranking_json, write_ranking
+from sweep.console.sweep_summary import print_patience
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.space.replayed_settings import candidates
+from sweep.vocabulary.early_stopping import EarlyStopping
+from sweep.vocabulary.record import ParameterValue, Replicate, Status, TrialRecord
 
 # Patience counts from epoch 4. Patience 3 stops after epoch 6, 5 after 13, 8 after epoch 16.
 CURVE = [0.1, 0.2, 0.3, 0.4, 0.4, 0.4, 0.4, 0.4, 0.7, *[0.7] * 8]

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import diverged_at, trial
 
-from sweep.analysis.columns import divider
-from sweep.analysis.ranking import ranking_frame
-from sweep.analysis.select import (
+from sweep.analysis.ranking.ranking_columns import divider
+from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.analysis.ranking.row_selection import (
     Condition,
     direction,
     non_dominated,
@@ -21,9 +21,10 @@ from sweep.analysis.select import (
     sorted_by,
     where,
 )
-from sweep.analysis.together import together
-from sweep.errors import InputError
-from sweep.record import EpochMetrics, Status
+from sweep.analysis.ranking.several_sweeps import together
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import InputError
+from sweep.vocabulary.record import Status
 
 
 def frame_of(*rows: tuple[float, float | None, int]) -> pd.DataFrame:

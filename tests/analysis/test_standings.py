@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.analysis.ranking import ranking_frame
-from sweep.analysis.standings import LEAST_SECONDS, RankingFile, Standings
-from sweep.objective import DICE, Objective
-from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
-from sweep.spec.sweep import SweepSpec
+from sweep.analysis.ranking.live_ranking import LEAST_SECONDS, RankingFile, Standings
+from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.record import Outcome, Status, TrialRecord
 
 FINAL = [status for status in Status if status.is_final]
 

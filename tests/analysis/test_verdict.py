@@ -7,9 +7,9 @@ from dataclasses import replace
 from finalists import CLEAR, TIE, finalist, replicate
 from synthetic import diverged_at, trial
 
-from sweep.analysis.confirmation import Confirmation, confirmation
-from sweep.analysis.verdict import selection_bias, verdict, warnings
-from sweep.record import Outcome, Status, TrialRecord
+from sweep.analysis.confirm.conclusions import selection_bias, verdict, warnings
+from sweep.analysis.confirm.confirmation import Confirmation, confirmation
+from sweep.vocabulary.record import Outcome, Status, TrialRecord
 
 
 def found(*records: TrialRecord) -> Confirmation:

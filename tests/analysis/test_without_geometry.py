@@ -9,16 +9,16 @@ import pytest
 from ruamel.yaml import YAML
 from synthetic import trial
 
-from sweep.analysis.exhibits import exhibits_of
-from sweep.analysis.results import Results
-from sweep.console.diagnosis import diagnosis_panel
-from sweep.console.words import make_console
-from sweep.record import Cause, Divergence, Outcome, Stage, Status
-from sweep.spec.settings import TrialSettings
-from sweep.spec.sweep import SweepSpec
-from sweep.spec.warn import trial_warnings, warnings
-from sweep.trainer.advice import Case
-from sweep.trainer.postmortem import diagnose
+from sweep.analysis.figures.sweep_results import Results
+from sweep.console.console_words import make_console
+from sweep.console.divergence_panel import diagnosis_panel
+from sweep.report.report_figures import exhibits_of
+from sweep.spec.checks.doubtful_settings import trial_warnings, warnings
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trainer.divergence.advice import Case
+from sweep.trainer.runs.postmortem import diagnose
+from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status
 
 NONE = "loss: {weights: {compactness: 0, boundary: 0, aspect: 0}}"
 FUNCTION = "trainer: {kind: custom, entry: plain.py:train, epochs: 8, options: {lr: 0.1}}"

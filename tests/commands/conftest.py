@@ -10,8 +10,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from sweep.cli import app
-from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Stage, Status
 from sweep.store.store import Store
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status
 
 TRIAL = """\
 data: {source: shapes, difficulty: 0, size: 32, count: 15}

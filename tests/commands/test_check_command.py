@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from sweep.data.shapes_datasets import write_shapes_dataset
-from sweep.spec.machine import Machine
-from sweep.spec.settings import ShapesData
+from sweep.data.sources.shapes_datasets import write_shapes_dataset
+from sweep.machine.hardware import Machine
+from sweep.spec.settings.trial_settings import ShapesData
 
 Call = Callable[..., Result]
 

@@ -14,9 +14,9 @@ import pytest
 from click.testing import Result
 
 import sweep
-from sweep.record import Outcome, Status
 from sweep.spec.load import load_trial
 from sweep.store.store import Store
+from sweep.vocabulary.record import Outcome, Status
 
 Call = Callable[..., Result]
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from sweep.engine.conductor import Conductor
-from sweep.engine.ending import Ending
-from sweep.errors import SweepFailed
-from sweep.record import EpochMetrics, Outcome, Status
+from sweep.engine.decisions.conductor import Conductor
+from sweep.engine.session.ending import Ending
 from sweep.spec.load import load_sweep, load_trial
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import SweepFailed
+from sweep.vocabulary.record import Outcome, Status
 
 Call = Callable[..., Result]
 
@@ -44,7 +45,7 @@ class Engine:
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     engine = Engine()
-    monkeypatch.setattr("sweep.engine.execute.execute", engine)
+    monkeypatch.setattr("sweep.engine.on_ray.execute.execute", engine)
     return engine
 
 
@@ -218,7 +219,7 @@ def test_sweep_that_breaks_off_says_why_and_how_to_go_on(
         raise SweepFailed("cannot write history.jsonl: No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("sweep.engine.execute.execute", broken)
+        patch.setattr("sweep.engine.on_ray.execute.execute", broken)
         result = call("run", "tiny.yaml")
     assert result.exit_code == 1
     assert result.stderr.startswith("error: cannot write history.jsonl: No space left on device; ")

@@ -10,8 +10,8 @@ from click.testing import Result
 from foreign import write_trainer
 
 from sweep.spec.load import load_trial
-from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.training import Training
+from sweep.trainer.runs.monai_run import Training
+from sweep.trial.checkpoints import Checkpoints
 
 Call = Callable[..., Result]
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from sweep.codebase import PACKAGE
-from sweep.record import EpochMetrics, Outcome, Status
+from sweep.machine.codebase import PACKAGE
 from sweep.store.store import Store
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Status
 
 Call = Callable[..., Result]
 

@@ -7,16 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sweep.console.progress import Progress
-from sweep.record import (
-    Cause,
-    Divergence,
-    EpochMetrics,
-    Outcome,
-    Stage,
-    Status,
-    TrialRecord,
-)
+from sweep.console.sweep_progress import Progress
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status, TrialRecord
 
 DIVERGENCE = Divergence(
     cause=Cause.NONFINITE,

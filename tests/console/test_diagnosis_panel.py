@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
-from sweep.console.diagnosis import diagnosis_panel
-from sweep.diagnosis import Diagnosis, EpsilonFacts, StepValues
-from sweep.record import Cause, Divergence, Stage
+from sweep.console.divergence_panel import diagnosis_panel
+from sweep.vocabulary.divergence import Diagnosis, EpsilonFacts, StepValues
+from sweep.vocabulary.record import Cause, Divergence, Stage
 
 
 def shown(divergence: Divergence, width: int = 120) -> str:

@@ -5,9 +5,9 @@ import io
 import pytest
 import typer
 
-from sweep.console.exits import exit_codes
-from sweep.errors import InputError, Mistake, ResultsError, SweepError, SweepFailed
-from sweep.interrupted import INTERRUPTED
+from sweep.command_line.exit_codes import exit_codes
+from sweep.machine.interrupted import INTERRUPTED
+from sweep.vocabulary.errors import InputError, Mistake, ResultsError, SweepError, SweepFailed
 
 
 @pytest.mark.parametrize(

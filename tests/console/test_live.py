@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sweep.console.live import SHOWN_RUNNING, LiveView
-from sweep.console.progress import Progress
-from sweep.objective import Objective
-from sweep.record import EpochMetrics, Status
+from sweep.console.live_view import SHOWN_RUNNING, LiveView
+from sweep.console.sweep_progress import Progress
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.objective import Objective
+from sweep.vocabulary.record import Status
 
 widths = pytest.mark.parametrize("width", [100, 60])
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from sweep.console.outlet import heard_or_not, is_read
+from sweep.command_line.output_stream import heard_or_not, is_read
 
 PRINTS = """
 import sys
-from sweep.console.exits import exit_codes
-from sweep.console.words import make_console
+from sweep.command_line.exit_codes import exit_codes
+from sweep.console.console_words import make_console
 with exit_codes(goes_on={goes_on}):
     for number in range(3):
         make_console().print("line", number)

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sweep.console.plain import PlainView
-from sweep.console.progress import Progress
-from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
+from sweep.console.plain_view import PlainView
+from sweep.console.sweep_progress import Progress
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Status, TrialRecord
 
 
 @pytest.fixture

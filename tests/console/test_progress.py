@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.console.progress import SHOWN_DIVERGENCES, Best, Progress
-from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
+from sweep.console.sweep_progress import SHOWN_DIVERGENCES, Best, Progress
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Status, TrialRecord
 
 FINAL = [status for status in Status if status.is_final]
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from sweep.analysis.ranking import ranking_frame
-from sweep.console.results import cures, print_results
-from sweep.diagnosis import Diagnosis
-from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Stage, Status, TrialRecord
+from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.console.sweep_summary import cures, print_results
+from sweep.vocabulary.divergence import Diagnosis
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status, TrialRecord
 
 ROOT = Diagnosis(likely_cause="ε is 0.", setting="loss.sqrt_epsilon", advice="Set it to 1e-6.")
 RATE = Diagnosis(likely_cause="The rate is too high.", setting="optimizer.lr", advice="Lower it.")

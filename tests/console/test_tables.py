@@ -12,12 +12,12 @@ from rich.console import Console
 from synthetic import SPACE, drawn
 from synthetic import trial as made_up
 
-from sweep.analysis.ranking import ranking_frame
-from sweep.console.tables import causes, ranking_table
-from sweep.record import (
+from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.console.ranking_table import causes, ranking_table
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import (
     Cause,
     Divergence,
-    EpochMetrics,
     Outcome,
     ParameterValue,
     Stage,

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from sweep.console.followed import Phase
-from sweep.console.watching import Watching
-from sweep.record import EpochMetrics, Outcome, Status
+from sweep.console.followed_sweep import Phase
+from sweep.console.watch_view import Watching
 from sweep.spec.load import to_yaml
-from sweep.spec.sweep import SweepSpec
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Status
 
 DONE = Outcome(status=Status.COMPLETED)
 

@@ -4,9 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.console.words import STYLES, count_words, duration_words, status_words, value_words
-from sweep.objective import DICE
-from sweep.record import Status
+from sweep.console.console_words import (
+    STYLES,
+    count_words,
+    duration_words,
+    status_words,
+    value_words,
+)
+from sweep.vocabulary.objective import DICE
+from sweep.vocabulary.record import Status
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweep.data.pixels import RawCase, write_raw
+from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 
 WriteGrey = Callable[..., Path]
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.data import brain
-from sweep.data.brain import BRAIN_SLICES, slabs, write_brain
-from sweep.data.check import check_data
-from sweep.data.pixels import load_case
-from sweep.data.raw import open_raw
-from sweep.data.splits import read_splits
-from sweep.errors import InputError
-from sweep.spec.settings import BrainData, DataSettings
+from sweep.data.nnunet_raw.pixels import load_case
+from sweep.data.nnunet_raw.raw_dataset import open_raw
+from sweep.data.nnunet_raw.splits import read_splits
+from sweep.data.prepared.source_check import check_data
+from sweep.data.sources import brain
+from sweep.data.sources.brain import BRAIN_SLICES, slabs, write_brain
+from sweep.spec.settings.trial_settings import BrainData, DataSettings
+from sweep.vocabulary.errors import InputError
 
 
 def only_mistake(settings: DataSettings) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.data.fingerprint import fingerprint
-from sweep.data.prepare import prepare
-from sweep.errors import InputError
-from sweep.spec.settings import NnunetRawData
+from sweep.data.nnunet_raw.raw_fingerprint import fingerprint
+from sweep.data.prepared.prepare import prepare
+from sweep.spec.settings.trial_settings import NnunetRawData
+from sweep.vocabulary.errors import InputError
 
 
 def of(folder: Path, tmp_path: Path) -> str:

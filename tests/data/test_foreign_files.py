@@ -21,8 +21,8 @@ from nnunetv2.experiment_planning.verify_dataset_integrity import check_cases, v
 from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 from PIL import Image
 
-from sweep.data.check import check_pixels
-from sweep.spec.settings import NnunetRawData
+from sweep.data.prepared.prepare import check_pixels
+from sweep.spec.settings.trial_settings import NnunetRawData
 
 RNG = np.random.default_rng(3)
 SIDE = 24

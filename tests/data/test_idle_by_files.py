@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.data.pixels import RawCase, write_raw
-from sweep.errors import InputError, Mistake
+from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.spec.load import load_sweep
-from sweep.trainer.check import check_trainer, idle_by_look
+from sweep.trial.trainer_check import check_trainer, idle_by_look
+from sweep.vocabulary.errors import InputError, Mistake
 
 IMAGE, VOLUME = (8, 10), (8, 10, 6)
 SPACE = "space: {optimizer.lr: {uniform: [0.1, 1]}"

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sweep.data import bias_field
-from sweep.data.bias_field import correct_bias_field
-from sweep.data.check import check_data
-from sweep.data.normalize import normalize
-from sweep.data.pixels import RawCase, load_case, write_raw
-from sweep.data.prepare import prepare
-from sweep.data.raw import open_raw
-from sweep.errors import InputError
-from sweep.spec.settings import BrainData, NnunetRawData, ShapesData
+from sweep.data.files import bias_field
+from sweep.data.files.bias_field import correct_bias_field
+from sweep.data.files.normalize import normalize
+from sweep.data.nnunet_raw.pixels import RawCase, load_case, write_raw
+from sweep.data.nnunet_raw.raw_dataset import open_raw
+from sweep.data.prepared.prepare import prepare
+from sweep.data.prepared.source_check import check_data
+from sweep.spec.settings.trial_settings import BrainData, NnunetRawData, ShapesData
+from sweep.vocabulary.errors import InputError
 
 needs_simpleitk = pytest.mark.skipif(
     importlib.util.find_spec("SimpleITK") is None, reason="SimpleITK is not installed"
@@ -135,10 +135,10 @@ def test_corrected_and_uncorrected_pixels_are_cached_apart_and_corrected_once(
     def unwanted(image: object) -> None:
         raise AssertionError("corrected again")
 
-    monkeypatch.setattr("sweep.data.prepare.correct_bias_field", unwanted)
+    monkeypatch.setattr("sweep.data.prepared.prepare.correct_bias_field", unwanted)
     again = prepare(settings_of(folder, n4=True), cache)
     np.testing.assert_array_equal(again.training[0].image, corrected.training[0].image)
-    monkeypatch.setattr("sweep.data.prepare.simpleitk_version", lambda: "another")
+    monkeypatch.setattr("sweep.data.prepared.prepare.simpleitk_version", lambda: "another")
     with pytest.raises(AssertionError, match="corrected again"):
         prepare(settings_of(folder, n4=True), cache)
 
@@ -147,7 +147,7 @@ def test_a_missing_simpleitk_is_told_with_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bias_field, "has_simpleitk", lambda: False)
-    monkeypatch.setattr("sweep.data.check.has_simpleitk", lambda: False)
+    monkeypatch.setattr("sweep.data.prepared.source_check.has_simpleitk", lambda: False)
     expected = "data.n4: N4 needs the package SimpleITK: pip install 'medical-sweep[n4]'"
     for settings in (ShapesData(n4=True), BrainData(source="brain", n4=True)):
         assert expected in [str(mistake) for mistake in check_data(settings)]

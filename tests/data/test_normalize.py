@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sweep.data.normalize import normalize
+from sweep.data.files.normalize import normalize
 
 IMAGES = {
     "usual": np.random.default_rng(0).normal(100, 15, size=(2, 6, 7)),

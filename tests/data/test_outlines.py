@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from sweep.data.outlines import outline_warnings, perimeter, typical_perimeter
-from sweep.data.samples import CaseArrays, PreparedData, Samples
-from sweep.spec.settings import LossSettings
-from sweep.trainer.geometric import soft_perimeter
+from sweep.data.prepared.outline_length import outline_warnings, perimeter, typical_perimeter
+from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
+from sweep.spec.settings.trial_settings import LossSettings
+from sweep.trainer.losses.geometric import soft_perimeter
 
 
 def disc(radius: float, size: int = 64) -> np.ndarray:

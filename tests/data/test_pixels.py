@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sweep.data.pixels import RawCase, load_case, write_raw
-from sweep.data.raw import RawDataset, open_raw
-from sweep.errors import InputError
+from sweep.data.nnunet_raw.pixels import RawCase, load_case, write_raw
+from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw
+from sweep.vocabulary.errors import InputError
 
 RNG = np.random.default_rng(7)
 

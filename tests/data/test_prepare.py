@@ -10,14 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.data.check import check_data, data_doubts
-from sweep.data.pixels import RawCase, write_raw
-from sweep.data.prepare import prepare
-from sweep.data.samples import PreparedData, Samples
-from sweep.errors import InputError
-from sweep.spec.settings import DataSettings, NnunetRawData, ShapesData, TrialSettings
-from sweep.trainer.check import Look
-from sweep.trainer.kinds import make_ready
+from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.prepared.prepare import prepare
+from sweep.data.prepared.samples import PreparedData, Samples
+from sweep.data.prepared.source_check import check_data, data_doubts
+from sweep.spec.settings.trial_settings import (
+    DataSettings,
+    NnunetRawData,
+    ShapesData,
+    TrialSettings,
+)
+from sweep.trial.kinds import make_ready
+from sweep.trial.trainer_check import Look
+from sweep.vocabulary.errors import InputError
 
 
 def only_mistake(settings: DataSettings) -> str:
@@ -276,9 +281,9 @@ def test_checking_and_a_warm_cache_import_neither_torch_nor_monai(tmp_path, writ
     script = """
 import sys
 from pathlib import Path
-from sweep.data.check import check_data
-from sweep.data.prepare import prepare
-from sweep.spec.settings import BrainData, NnunetRawData
+from sweep.data.prepared.source_check import check_data
+from sweep.data.prepared.prepare import prepare
+from sweep.spec.settings.trial_settings import BrainData, NnunetRawData
 settings = NnunetRawData(source="nnunet_raw", folder=sys.argv[1], folds=2)
 check_data(BrainData(source="brain")), check_data(settings), prepare(settings, Path(sys.argv[2]))
 heavy = {"torch", "monai", "ray", "pandas", "nibabel", "nilearn"}
@@ -289,8 +294,8 @@ assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()
 
 def test_two_processes_at_once_prepare_the_same_data(tmp_path):
     script = """
-from sweep.data.prepare import prepare
-from sweep.spec.settings import ShapesData
+from sweep.data.prepared.prepare import prepare
+from sweep.spec.settings.trial_settings import ShapesData
 data = prepare(ShapesData(count=6, size=32, folds=2))
 print(sum(float(sample.image.sum()) for sample in data.training))
 """

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-from sweep.data.labels import label_mistakes, named_labels
-from sweep.data.raw import open_raw
-from sweep.errors import InputError
+from sweep.data.nnunet_raw.labels import label_mistakes, named_labels
+from sweep.data.nnunet_raw.raw_dataset import open_raw
+from sweep.vocabulary.errors import InputError
 
 
 def describe(folder: Path, **changes: Any) -> None:

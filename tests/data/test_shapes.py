@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.data.pixels import load_case
-from sweep.data.raw import open_raw
-from sweep.data.shapes import draw_shapes, write_shapes
-from sweep.spec.settings import ShapesData
+from sweep.data.nnunet_raw.pixels import load_case
+from sweep.data.nnunet_raw.raw_dataset import open_raw
+from sweep.data.sources.shape_images import draw_shapes, write_shapes
+from sweep.spec.settings.trial_settings import ShapesData
 
 KINDS = st.sampled_from(["one_circle", "several_circles"])
 INDICES = st.integers(0, 10_000)

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweep.data.prepare import prepare
-from sweep.data.raw import open_raw
-from sweep.data.shapes import draw_shapes
-from sweep.data.shapes_datasets import write_shapes_dataset
-from sweep.errors import InputError, SweepFailed
-from sweep.spec.settings import NnunetRawData, ShapesData
+from sweep.data.nnunet_raw.raw_dataset import open_raw
+from sweep.data.prepared.prepare import prepare
+from sweep.data.sources.shape_images import draw_shapes
+from sweep.data.sources.shapes_datasets import write_shapes_dataset
+from sweep.spec.settings.trial_settings import NnunetRawData, ShapesData
+from sweep.vocabulary.errors import InputError, SweepFailed
 
 SETTINGS = ShapesData(size=32, count=5, difficulty=0.5, seed=3)
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.data.splits import read_splits, shared_subjects, split, unused
-from sweep.errors import InputError
+from sweep.data.nnunet_raw.splits import read_splits, shared_subjects, split, unused
+from sweep.vocabulary.errors import InputError
 
 CASES = st.lists(st.text(min_size=1), min_size=2, max_size=60, unique=True)
 

@@ -7,12 +7,11 @@ import nibabel
 import numpy as np
 import pytest
 
-from sweep.data.check import check_pixels
-from sweep.data.pixels import RawCase, write_raw
-from sweep.data.prepare import prepare
-from sweep.errors import InputError
-from sweep.spec.settings import NnunetRawData, TrialSettings
-from sweep.trainer.kinds import make_ready
+from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.prepared.prepare import check_pixels, prepare
+from sweep.spec.settings.trial_settings import NnunetRawData, TrialSettings
+from sweep.trial.kinds import make_ready
+from sweep.vocabulary.errors import InputError
 
 Spacing = tuple[float, float, float]
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.data.brain import held_out_slab, slabs
-from sweep.data.check import check_data
-from sweep.data.prepare import prepare
-from sweep.data.shapes import write_shapes
-from sweep.data.splits import hold_out, split
-from sweep.spec.settings import BrainData, NnunetRawData, ShapesData
+from sweep.data.nnunet_raw.splits import hold_out, split
+from sweep.data.prepared.prepare import prepare
+from sweep.data.prepared.source_check import check_data
+from sweep.data.sources.brain import held_out_slab, slabs
+from sweep.data.sources.shape_images import write_shapes
+from sweep.spec.settings.trial_settings import BrainData, NnunetRawData, ShapesData
 
 
 def settings_of(**changes: Any) -> ShapesData:

@@ -14,12 +14,13 @@ import pytest
 import torch
 from foreign import write_trainer
 
-from sweep.engine.actor import MESSAGE, TrialActor, WorkerSpoilt
-from sweep.objective import DICE, Objective
-from sweep.record import EpochMetrics, Outcome, Status
-from sweep.trainer import process
-from sweep.trainer.process import CleanProcess
-from sweep.trainer.training import Training
+from sweep.engine.on_ray.trial_actor import MESSAGE, TrialActor, WorkerSpoilt
+from sweep.trainer.runs.monai_run import Training
+from sweep.trial import process_state as process
+from sweep.trial.process_state import CleanProcess
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.record import Outcome, Status
 
 TRIAL = """\
 data: {{source: shapes, difficulty: 0, size: 32, count: 15}}
@@ -200,10 +201,13 @@ def test_worker_is_named_after_its_trial_and_where_it_is_by_the_objective(
         ("return next(iter(()))", "raised StopIteration"),
         ("raise KeyboardInterrupt('its own')", "KeyboardInterrupt: its own"),
         ("raise type('Abort', (BaseException,), {})('own')", "Abort: own at"),
-        ("from sweep.errors import SweepFailed; raise SweepFailed('mine')", "raised mine at"),
         (
-            "from sweep.errors import SweepFailed; raise SweepFailed",
-            "raised sweep.errors.SweepFailed at",
+            "from sweep.vocabulary.errors import SweepFailed; raise SweepFailed('mine')",
+            "raised mine at",
+        ),
+        (
+            "from sweep.vocabulary.errors import SweepFailed; raise SweepFailed",
+            "raised sweep.vocabulary.errors.SweepFailed at",
         ),
     ],
 )
@@ -274,7 +278,8 @@ def test_verdict_that_no_record_can_hold_fails_its_trial(
         "    step = np.int64(0) if history else None\n"
         "    verdict = Divergence(cause='exploded', epoch=0, step=step, message='x')\n"
         "    return Diverged(verdict) if history else None\n",
-        "from sweep.record import Divergence\nfrom sweep.trainer.guard import Diverged",
+        "from sweep.vocabulary.record import Divergence\n"
+        "from sweep.trainer.divergence.guard import Diverged",
     )
     actor.reset(foreign(make("foreign"), entry), None)
     [_, outcome] = told(actor)

@@ -21,13 +21,13 @@ import pytest
 from typer.testing import CliRunner
 
 from sweep.cli import app
-from sweep.codebase import PACKAGE, codebase
-from sweep.data.shapes import write_shapes
-from sweep.record import EpochMetrics
+from sweep.data.sources.shape_images import write_shapes
+from sweep.machine.codebase import PACKAGE, codebase
 from sweep.spec.load import load_sweep
-from sweep.spec.settings import ShapesData
-from sweep.store.remote import RemoteFolder
-from sweep.trainer.fit import fit
+from sweep.spec.settings.trial_settings import ShapesData
+from sweep.store.at_uri.remote_folder import RemoteFolder
+from sweep.trial.fit import fit
+from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 # Ray forgets to close the sockets that it finds free ports with; they are found at any time.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")

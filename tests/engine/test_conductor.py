@@ -19,27 +19,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep.analysis.ranking import best_first
-from sweep.console.progress import Progress
-from sweep.engine.conductor import Conductor
-from sweep.record import (
+from sweep.analysis.ranking.ranking_frame import best_first
+from sweep.console.sweep_progress import Progress
+from sweep.engine.decisions.conductor import Conductor
+from sweep.search.schedulers.decision import Decision, OnArrival
+from sweep.spec.load import load_trial, to_yaml
+from sweep.spec.search.confirm_settings import ConfirmSettings
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.setting_tree import value_of
+from sweep.store.journal import EpochRecorded
+from sweep.store.layout import trial_id
+from sweep.store.store import Store
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import (
     Cause,
     Divergence,
-    EpochMetrics,
     Outcome,
     ParameterValue,
     Stage,
     Status,
     TrialRecord,
 )
-from sweep.search.decision import Decision, OnArrival
-from sweep.spec.confirm import ConfirmSettings
-from sweep.spec.load import load_trial, to_yaml
-from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import value_of
-from sweep.store.journal import EpochRecorded
-from sweep.store.layout import trial_id
-from sweep.store.store import Store
 
 EPOCHS = 12
 MEMORY = next(filter(os.path.isdir, ["/dev/shm"]), None)
@@ -629,7 +629,7 @@ def test_epoch_is_recorded_before_anything_is_decided_on_it(
             [record] = store.records()
             assert record.status is status
 
-    monkeypatch.setattr("sweep.engine.judge.make_scheduler", lambda spec: Witness())
+    monkeypatch.setattr("sweep.engine.decisions.judge.make_scheduler", lambda spec: Witness())
     conductor = Conductor(spec_of(trials=1), store)
     name = begin(conductor)
     for number in range(3):
@@ -797,7 +797,7 @@ def test_another_version_of_a_scheduler_changes_nothing_that_was_recorded(
         def end(self, trial_id: str, status: Status) -> None:
             pass
 
-    monkeypatch.setattr("sweep.engine.judge.make_scheduler", lambda spec: Strict())
+    monkeypatch.setattr("sweep.engine.decisions.judge.make_scheduler", lambda spec: Strict())
     with Store.open(tmp_path / "toy") as store:
         Conductor(spec, store)
         records = {record.trial_id: record for record in store.records()}

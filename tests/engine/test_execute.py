@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.engine import cluster, execute
-from sweep.interrupted import STOPS
+from sweep.engine.on_ray import execute
+from sweep.engine.on_ray import ray_cluster as cluster
+from sweep.machine.interrupted import STOPS
 
 
 @pytest.fixture(autouse=True)

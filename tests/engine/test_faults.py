@@ -13,9 +13,9 @@ from ray._raylet import (  # type: ignore[attr-defined]
     raise_sys_exit_with_custom_error_message,
 )
 
-from sweep.engine.faults import is_infrastructure, outcome_of, read_failures, was_refused
-from sweep.errors import InputError, NotApplied, ResultsError, StorageFailed, SweepFailed
-from sweep.record import Status
+from sweep.engine.decisions.faults import is_infrastructure, outcome_of, read_failures, was_refused
+from sweep.vocabulary.errors import InputError, NotApplied, ResultsError, StorageFailed, SweepFailed
+from sweep.vocabulary.record import Status
 
 DIED = """\
 The actor died unexpectedly before finishing this task.
@@ -90,7 +90,10 @@ def test_worker_that_is_told_to_end_is_no_fault_of_its_trial() -> None:
             RAISED.format("torch.AcceleratorError: CUDA error: device-side assert triggered"),
             "torch.AcceleratorError: CUDA error: device-side assert triggered",
         ),
-        (RAISED.format("sweep.errors.SweepFailed: mine"), "sweep.errors.SweepFailed: mine"),
+        (
+            RAISED.format("sweep.vocabulary.errors.SweepFailed: mine"),
+            "sweep.vocabulary.errors.SweepFailed: mine",
+        ),
     ],
 )
 def test_trial_that_ray_gave_up_fails_with_its_last_cause(last: str, cause: str) -> None:
@@ -104,12 +107,14 @@ def test_trial_that_ray_gave_up_fails_with_its_last_cause(last: str, cause: str)
 def test_results_that_cannot_be_written_end_the_sweep_and_fail_no_trial() -> None:
     told = "cannot write last.pt: No space left on device; what was there before is unharmed"
     with pytest.raises(SweepFailed) as caught:
-        outcome_of([DIED, RAISED.format(f"sweep.errors.StorageFailed: {told}")], 2)
+        outcome_of([DIED, RAISED.format(f"sweep.vocabulary.errors.StorageFailed: {told}")], 2)
     assert str(caught.value) == told
 
 
 def test_worker_that_refuses_a_trial_is_told_from_one_that_died_of_it() -> None:
-    refused = RAISED.format("sweep.engine.actor.WorkerSpoilt: a thread still runs: prefetch")
+    refused = RAISED.format(
+        "sweep.engine.on_ray.trial_actor.WorkerSpoilt: a thread still runs: prefetch"
+    )
     assert was_refused([DIED, refused])
     assert not was_refused([refused, DIED])
     assert not was_refused([])

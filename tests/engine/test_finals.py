@@ -10,15 +10,16 @@ import pytest
 from finalists import finalist
 from synthetic import diverged_at, trial
 
-from sweep.data.prepare import prepare
-from sweep.engine.finals import evaluate_finalists, untested
-from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
+from sweep.data.prepared.prepare import prepare
+from sweep.engine.session.test_finalists import evaluate_finalists, untested
 from sweep.spec.load import to_yaml
-from sweep.spec.sweep import SweepSpec
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
-from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.evaluate import evaluate
-from sweep.trainer.fit import fit
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.fit import fit
+from sweep.trial.test_evaluation import evaluate
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Status, TrialRecord
 
 SPEC = SweepSpec.model_validate(
     {
@@ -90,7 +91,7 @@ def test_finalists_are_tested_once_and_whoever_has_no_weights_is_told(
         def never(*_: object) -> None:
             raise AssertionError("it was evaluated again")
 
-        monkeypatch.setattr("sweep.trainer.evaluate.evaluate", never)
+        monkeypatch.setattr("sweep.trial.test_evaluation.evaluate", never)
         evaluate_finalists(SPEC, store, warned.append)
     assert warned[0] == "t0001 is not tested: its weights were not kept"
     assert [text.partition("best.pt")[2][:11] for text in warned[1:]] == [" is damaged"]

@@ -51,7 +51,7 @@ CAUSES = {
 
 # What goes wrong in the driver, which no trial is to blame for.
 BROKEN_CONSOLE = """\
-from sweep.console.progress import Progress
+from sweep.console.sweep_progress import Progress
 Progress.epoch_reported = lambda self, trial_id, metrics: 1 / 0
 """
 BROKEN_STORE = """\

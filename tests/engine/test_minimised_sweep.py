@@ -14,22 +14,23 @@ import pytest
 from scripted import write_scripted
 from typer.testing import CliRunner
 
-from sweep.analysis.exhibits import exhibits_of
-from sweep.analysis.headline import headline
-from sweep.analysis.ranking import write_ranking
-from sweep.analysis.results import read_results
+from sweep.analysis.figures.sweep_results import read_results
+from sweep.analysis.ranking.ranking_frame import write_ranking
 from sweep.cli import app
-from sweep.engine.conductor import Conductor
-from sweep.record import EpochMetrics, Outcome, Status
+from sweep.engine.decisions.conductor import Conductor
+from sweep.report.headline import headline
 from sweep.report.page import page
-from sweep.search.decision import Decision
-from sweep.search.warm_start import read_warm_start
+from sweep.report.report_figures import exhibits_of
+from sweep.search.schedulers.decision import Decision
+from sweep.search.searchers.earlier_trials import read_warm_start
 from sweep.spec.load import load_sweep, load_trial, to_yaml
-from sweep.spec.sweep import SweepSpec
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import Layout
 from sweep.store.store import Store
-from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.fit import fit
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.fit import fit
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Status
 
 VALIDATE = """\
 distances = [9.0, 5.0, 2.0, 4.0, 3.0]  # of an epoch, on top of the trial's own level

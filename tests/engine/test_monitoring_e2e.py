@@ -26,8 +26,8 @@ from test_sweep_e2e import descendants, listening
 from typer.testing import CliRunner
 
 from sweep.cli import app
-from sweep.console.words import dashboard_words
-from sweep.engine.tally import COUNTERS, Metric
+from sweep.console.console_words import dashboard_words
+from sweep.engine.decisions.tally import COUNTERS, Metric
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "monitoring"

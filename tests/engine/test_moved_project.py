@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from sweep.data.pixels import RawCase, write_raw
-from sweep.engine.opening import open_store
-from sweep.engine.site import Site
-from sweep.errors import ResultsError
+from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.engine.session.open_store import open_store
+from sweep.engine.session.site import Site
 from sweep.run import prepare_data
 from sweep.spec.load import load_sweep, load_trial, to_yaml
-from sweep.spec.sweep import SweepSpec
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.errors import ResultsError
 
 SPACE = """\
 data: {source: nnunet_raw, folder: data/raw, folds: 2}

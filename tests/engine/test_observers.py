@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sweep.engine.log import note
-from sweep.engine.observers import Observers
-from sweep.record import EpochMetrics, Observer, Outcome, ParameterValue, Status, TrialRecord
+from sweep.engine.decisions.observers import Observers
+from sweep.engine.session.log_file import note
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Observer, Outcome, ParameterValue, Status, TrialRecord
 
 RECORD = TrialRecord(
     trial_id="t0000", number=0, parameters={}, outcome=Outcome(status=Status.COMPLETED)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.engine import refusals
-from sweep.engine.refusals import cure_for, temporary_folder, with_cure
+from sweep.engine.on_ray import ray_refusals as refusals
+from sweep.engine.on_ray.ray_refusals import cure_for, temporary_folder, with_cure
 
 TIMED_OUT = Exception(
     "The current node timed out during startup. This could happen because some of the raylet failed"

@@ -10,18 +10,19 @@ from typing import Any
 import pytest
 from test_conductor import ASHA, DIVERGENCE, Diary, spec_of
 
-from sweep.analysis.finalists import Planned
-from sweep.console.progress import Progress
-from sweep.engine.conductor import Conductor
-from sweep.engine.opening import open_store
-from sweep.engine.site import Site
-from sweep.record import EpochMetrics, Outcome, Status, TrialRecord, searched
-from sweep.search.scheduler import Decision
-from sweep.spec.confirm import most_replicates
+from sweep.analysis.ranking.finalists import Planned
+from sweep.console.sweep_progress import Progress
+from sweep.engine.decisions.conductor import Conductor
+from sweep.engine.session.open_store import open_store
+from sweep.engine.session.site import Site
+from sweep.search.schedulers.scheduler import Decision
 from sweep.spec.load import load_trial, to_yaml
-from sweep.spec.sweep import SweepSpec
+from sweep.spec.search.replicate_plan import most_replicates
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
 from sweep.tracking.study_file import StudyFile
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Status, TrialRecord, searched
 
 CONFIRM = {"top": 2, "seeds": 3}
 EPOCHS = 4

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from sweep.engine.conductor import Conductor
-from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
-from sweep.search.scheduler import Decision
+from sweep.engine.decisions.conductor import Conductor
+from sweep.search.schedulers.scheduler import Decision
 from sweep.spec.load import load_trial, to_yaml
-from sweep.spec.sweep import SweepSpec
-from sweep.spec.trunk import switch_on, trunk_key
+from sweep.spec.search.shared_warmup import switch_on, trunk_key
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Status, TrialRecord
 
 EPOCHS = 9
 

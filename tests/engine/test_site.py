@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from sweep.engine.capacity import fitting
-from sweep.engine.cluster import require_answer
-from sweep.engine.nodes import _look
-from sweep.engine.site import Site
-from sweep.errors import InputError
-from sweep.spec.settings import NnunetRawData, ShapesData, TrialSettings
+from sweep.engine.on_ray.capacity import fitting
+from sweep.engine.on_ray.node_checks import _look
+from sweep.engine.on_ray.ray_cluster import require_answer
+from sweep.engine.session.site import Site
+from sweep.spec.settings.trial_settings import NnunetRawData, ShapesData, TrialSettings
+from sweep.vocabulary.errors import InputError
 
 TRIAL = TrialSettings(data=ShapesData(source="shapes", difficulty=0, size=32, count=15))
 

@@ -21,11 +21,11 @@ from typing import Any
 
 import pytest
 
-from sweep.data.shapes import write_shapes
-from sweep.record import EpochMetrics
+from sweep.data.sources.shape_images import write_shapes
 from sweep.spec.load import load_sweep, load_trial
-from sweep.spec.settings import ShapesData
-from sweep.trainer.fit import fit
+from sweep.spec.settings.trial_settings import ShapesData
+from sweep.trial.fit import fit
+from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 SWEEP = """\
 trials: 6

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.engine.monitoring import wanted
-from sweep.engine.tally import Metric, Tally
-from sweep.objective import Objective
-from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Status, TrialRecord
+from sweep.engine.decisions.tally import Metric, Tally
+from sweep.engine.on_ray.monitoring import wanted
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.objective import Objective
+from sweep.vocabulary.record import Cause, Divergence, Outcome, Status, TrialRecord
 
 
 def epochs(*dice: float | None, shared: int = 0) -> list[EpochMetrics]:
@@ -151,7 +152,7 @@ def test_dashboard_is_started_where_it_is_installed_unless_the_user_says_no() ->
 def test_where_it_is_not_installed_only_who_asks_is_told_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sweep.engine.monitoring.PACKAGE", "no_such_package")
+    monkeypatch.setattr("sweep.engine.on_ray.monitoring.PACKAGE", "no_such_package")
     assert wanted(None) == wanted(False) == (False, [])
     shown, [message] = wanted(True)
     assert not shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweep.engine.trunks import Trunks
+from sweep.engine.decisions.warmup_owners import Trunks
 
 
 def test_second_trial_waits_while_the_first_trains_their_warmup() -> None:

@@ -11,19 +11,20 @@ import pytest
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
-from sweep.engine import tuning
-from sweep.engine.actor import MESSAGE
-from sweep.engine.capacity import Capacity
-from sweep.engine.conductor import Conductor
-from sweep.engine.tuning import (
+from sweep.engine.decisions.conductor import Conductor
+from sweep.engine.on_ray import ray_tune as tuning
+from sweep.engine.on_ray.capacity import Capacity
+from sweep.engine.on_ray.ray_tune import (
     SECONDS_FOR_A_WORKER,
     ConductedScheduler,
     ConductedSearcher,
     Door,
     Supervision,
 )
-from sweep.errors import SweepFailed
-from sweep.record import EpochMetrics, Outcome, Status
+from sweep.engine.on_ray.trial_actor import MESSAGE
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import SweepFailed
+from sweep.vocabulary.record import Outcome, Status
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ from typer.main import get_command
 from watching import WATCH, Answer, Ask
 
 from sweep.cli import app
-from sweep.codebase import codebase
+from sweep.machine.codebase import codebase
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from watching import WATCH, Ask
 
-from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import setting_names
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.setting_tree import setting_names
 
 SHIPPED = {
     path.stem: path.read_text(encoding="utf-8")

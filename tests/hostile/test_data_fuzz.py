@@ -15,10 +15,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from watching import Answer, Ask
 
-from sweep.data.packed import Packed, open_packed, write_packed
-from sweep.data.pixels import RawCase, gathering, load_case, write_raw
-from sweep.data.raw import open_raw
-from sweep.data.survey import survey
+from sweep.data.nnunet_raw.header_survey import survey
+from sweep.data.nnunet_raw.pixels import RawCase, gathering, load_case, write_raw
+from sweep.data.nnunet_raw.raw_dataset import open_raw
+from sweep.data.prepared.packed_cases import Packed, open_packed, write_packed
 
 SPACE = """\
 name: raw

@@ -18,14 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from watching import PRINTABLE, WATCH, Ask, files_under
 
-from sweep.diagnosis import Diagnosis, StepValues
-from sweep.engine.opening import open_store
-from sweep.engine.site import Site
-from sweep.errors import InputError, ResultsError
-from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Stage, Status
+from sweep.engine.session.open_store import open_store
+from sweep.engine.session.site import Site
 from sweep.spec.load import to_yaml
-from sweep.spec.sweep import SweepSpec
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
+from sweep.vocabulary.divergence import Diagnosis, StepValues
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import InputError, ResultsError
+from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status
 
 SPEC = SweepSpec.model_validate(
     {"name": "toy", "space": {"loss.sqrt_epsilon": {"choice": [0, 1e-6]}}, "trials": 3}

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from filelock import FileLock
 
-from sweep.data.shapes_datasets import write_shapes_dataset
-from sweep.nnunet.folders import Folders
-from sweep.nnunet.planning import ensure_preprocessed
-from sweep.spec.settings import ShapesData, TrialSettings
-from sweep.spec.trainer import NnunetTrainer
+from sweep.data.sources.shapes_datasets import write_shapes_dataset
+from sweep.nnunet.dataset.nnunet_folders import Folders
+from sweep.nnunet.dataset.planning import ensure_preprocessed
+from sweep.spec.settings.trainer_settings import NnunetTrainer
+from sweep.spec.settings.trial_settings import ShapesData, TrialSettings
 
 if TYPE_CHECKING:
-    from sweep.nnunet.trainer import nnUNetTrainerGeometric
+    from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
 
 SHARED = Path(os.environ["MEDICAL_SWEEP_CACHE"])
 """A folder of this test session, all its processes included."""
@@ -105,7 +105,7 @@ def trainer(
     """A trainer of such a trial, ready to train an epoch; its results lie in ``tmp_path``."""
 
     def make(start: bool = True, **groups: Any) -> nnUNetTrainerGeometric:
-        from sweep.nnunet.training import made
+        from sweep.nnunet.training.nnunet_run import made
 
         folders = Folders(preprocessed=preprocessed, results=tmp_path / "results")
         trainer = made(trial(**groups), folders)

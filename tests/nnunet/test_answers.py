@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sweep.nnunet.answers import Answers
+from sweep.nnunet.training.pseudo_validation import Answers
 
 
 def output(hits: list[float], extra: list[float], missed: list[float]) -> dict[str, object]:

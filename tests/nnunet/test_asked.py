@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import InputError
-from sweep.nnunet.asked import CONFIG_VARIABLE, asked_by_environment
-from sweep.spec.presets import PRESETS
-from sweep.spec.tree import value_of
+from sweep.nnunet.command.asked_settings import CONFIG_VARIABLE, asked_by_environment
+from sweep.spec.settings.setting_tree import value_of
+from sweep.spec.space.presets import PRESETS
+from sweep.vocabulary.errors import InputError
 
 COMMAND = ("Dataset502_Shapes_One", "nnUNetPlans", "2d")
 

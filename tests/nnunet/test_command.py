@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.codebase import PACKAGE
-from sweep.nnunet.copies import EXT_TRAINER
+from sweep.machine.codebase import PACKAGE
+from sweep.nnunet.command.trainer_copies import EXT_TRAINER
 
 COMMAND = """\
 import sys, torch

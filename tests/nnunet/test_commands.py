@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import InputError
-from sweep.nnunet import importable
-from sweep.nnunet.commands import as_comment, nnunet_commands
-from sweep.nnunet.copies import EXT_TRAINER
-from sweep.spec.machine import Machine
-from sweep.spec.settings import TrialSettings
+from sweep.machine.hardware import Machine
+from sweep.nnunet.command import importable
+from sweep.nnunet.command.nnunet_commands import as_comment, nnunet_commands
+from sweep.nnunet.command.trainer_copies import EXT_TRAINER
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.vocabulary.errors import InputError
 
 TRAINER = {
     "kind": "nnunet",
@@ -38,9 +38,9 @@ def test_commands_train_every_fold_with_our_trainer_and_this_file(
         f"export nnUNet_extTrainer={EXT_TRAINER}",
         "export SWEEP_NNUNET_CONFIG=/x/best.yaml",
     ]
-    assert lines[5] == "python -m sweep.nnunet.copies"
+    assert lines[5] == "python -m sweep.nnunet.command.trainer_copies"
     what = "-tr nnUNetTrainerGeometric -p nnUNetResEncUNetMPlans"
-    assert lines[6] == "python -m sweep.nnunet.importable"
+    assert lines[6] == "python -m sweep.nnunet.command.importable"
     assert lines[7:12] == [
         f"nnUNetv2_train 502 3d_fullres {fold} {what} --npz" for fold in range(5)
     ]

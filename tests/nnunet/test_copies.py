@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.codebase import PACKAGE
-from sweep.nnunet.copies import EXT_TRAINER, OURS
+from sweep.machine.codebase import PACKAGE
+from sweep.nnunet.command.trainer_copies import EXT_TRAINER, OURS
 
 OLD = "class nnUNetTrainerGeometric:\n    warmup_epochs = 5\n"
 
@@ -27,14 +27,14 @@ def site(tmp_path: Path) -> Path:
 
 
 def asked_which(site: Path, *folders: Path) -> tuple[int, str]:
-    """Exit code and words of ``python -m sweep.nnunet.copies``, nnU-Net being that of ``site``."""
+    """Exit code and words of ``python -m …trainer_copies``, nnU-Net being that of ``site``."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(site), str(PACKAGE.parent)]),
         "nnUNet_extTrainer": os.pathsep.join(map(str, folders)),
     }
     done = subprocess.run(
-        [sys.executable, "-m", "sweep.nnunet.copies"],
+        [sys.executable, "-m", "sweep.nnunet.command.trainer_copies"],
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr

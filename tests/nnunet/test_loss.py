@@ -9,10 +9,10 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from torch import Tensor
 
-from sweep.nnunet.loss import NnunetLoss, as_slices
-from sweep.spec.settings import GeometricWeights, LossSettings
-from sweep.trainer import volumetric
-from sweep.trainer.geometric import geometric_terms
+from sweep.nnunet.training.nnunet_loss import NnunetLoss, as_slices
+from sweep.spec.settings.trial_settings import GeometricWeights, LossSettings
+from sweep.trainer.losses import volumetric
+from sweep.trainer.losses.geometric import geometric_terms
 
 SHARES = (4 / 7, 2 / 7, 1 / 7, 0.0)  # nnU-Net's: halved, the coarsest left out
 

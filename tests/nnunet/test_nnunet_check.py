@@ -21,17 +21,17 @@ from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization impo
 )
 from nnunetv2.utilities import utils
 
-from sweep.data.pixels import RawCase, write_raw
-from sweep.data.raw import NNUNET_ENDINGS
-from sweep.data.shapes_datasets import write_shapes_dataset
-from sweep.errors import InputError
-from sweep.nnunet.check import check_nnunet, nnunet_doubts
-from sweep.nnunet.limits import geometric_channel
-from sweep.nnunet.plans import planned_as_asked
+from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.nnunet_raw.raw_dataset import NNUNET_ENDINGS
+from sweep.data.sources.shapes_datasets import write_shapes_dataset
+from sweep.nnunet.dataset.plans import planned_as_asked
+from sweep.nnunet.nnunet_check import check_nnunet, nnunet_doubts
+from sweep.nnunet.training.trainer_limits import geometric_channel
 from sweep.spec.load import load_sweep
-from sweep.spec.settings import ShapesData, TrialSettings
-from sweep.spec.trainer import NnunetTrainer
-from sweep.trainer.check import check_trainer, idle_by_look
+from sweep.spec.settings.trainer_settings import NnunetTrainer
+from sweep.spec.settings.trial_settings import ShapesData, TrialSettings
+from sweep.trial.trainer_check import check_trainer, idle_by_look
+from sweep.vocabulary.errors import InputError
 
 NAME = "Dataset502_Shapes_One"
 

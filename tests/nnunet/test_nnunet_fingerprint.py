@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sweep.data.splits import split
-from sweep.errors import InputError
-from sweep.nnunet.fingerprint import fingerprint
-from sweep.spec.settings import TrialSettings
-from sweep.spec.trainer import NnunetTrainer
-from sweep.trainer.kinds import make_ready, pinned
+from sweep.data.nnunet_raw.splits import split
+from sweep.nnunet.dataset.preprocessed_fingerprint import fingerprint
+from sweep.spec.settings.trainer_settings import NnunetTrainer
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trial.kinds import make_ready, pinned
+from sweep.vocabulary.errors import InputError
 
 
 def of(folder: Path, recorded: str | None = None) -> NnunetTrainer:

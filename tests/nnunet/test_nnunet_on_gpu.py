@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from sweep.nnunet.trainer import nnUNetTrainerGeometric
-from sweep.record import Cause, Stage
-from sweep.trainer.guard import Diverged
+from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
+from sweep.trainer.divergence.guard import Diverged
+from sweep.vocabulary.record import Cause, Stage
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),

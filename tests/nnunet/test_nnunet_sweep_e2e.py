@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sweep.nnunet.copies import EXT_TRAINER
+from sweep.nnunet.command.trainer_copies import EXT_TRAINER
 from sweep.spec.load import load_trial
 from sweep.store.layout import Layout
 

@@ -12,19 +12,20 @@ import pytest
 import torch
 from PIL import Image
 
-from sweep.errors import InputError, NotApplied
-from sweep.nnunet.copies import EXT_TRAINER
-from sweep.nnunet.export import export_model
-from sweep.nnunet.training import NnunetTraining
-from sweep.nnunet.validation import real_validation
-from sweep.record import Cause, EpochMetrics, Stage, Status
+from sweep.nnunet.command.trainer_copies import EXT_TRAINER
+from sweep.nnunet.model_export import export_model
+from sweep.nnunet.real_validation import real_validation
+from sweep.nnunet.training.nnunet_run import NnunetTraining
 from sweep.spec.load import load_sweep, load_trial, to_yaml
-from sweep.spec.settings import TrialSettings
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
-from sweep.trainer.check import check_trainer
-from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.fit import fit
-from sweep.trainer.trunk import Trunk
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.fit import fit
+from sweep.trial.trainer_check import check_trainer
+from sweep.trial.warmup_snapshots import Trunk
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import InputError, NotApplied
+from sweep.vocabulary.record import Cause, Stage, Status
 
 MakeTrial = Callable[..., TrialSettings]
 History = list[dict[str, Any]]
@@ -140,7 +141,8 @@ def test_other_settings_than_asked_for_are_not_trained(
 ) -> None:
     monkeypatch.setattr(NnunetTraining, "factor", lambda self, epoch: 1.0)
     monkeypatch.setattr(
-        "sweep.nnunet.trainer.nnUNetTrainerGeometric.factor", lambda self, epoch: float(epoch >= 5)
+        "sweep.nnunet.training.geometric_trainer.nnUNetTrainerGeometric.factor",
+        lambda self, epoch: float(epoch >= 5),
     )
     with pytest.raises(NotApplied, match=r"loss.warmup_epochs is 1 in the configuration but 5"):
         fit(trial())

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from sweep.data.shapes_datasets import write_shapes_dataset
-from sweep.errors import InputError
-from sweep.nnunet import planning
-from sweep.nnunet.datasets import is_planned
-from sweep.nnunet.planning import ensure_preprocessed
-from sweep.spec.settings import ShapesData
-from sweep.spec.trainer import NnunetTrainer
+from sweep.data.sources.shapes_datasets import write_shapes_dataset
+from sweep.nnunet.dataset import planning
+from sweep.nnunet.dataset.nnunet_datasets import is_planned
+from sweep.nnunet.dataset.planning import ensure_preprocessed
+from sweep.spec.settings.trainer_settings import NnunetTrainer
+from sweep.spec.settings.trial_settings import ShapesData
+from sweep.vocabulary.errors import InputError
 
 
 def asked(raw: Path, preprocessed: Path, **more: object) -> NnunetTrainer:

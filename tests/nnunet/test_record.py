@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from sweep.errors import SweepError
-from sweep.nnunet.trainer import nnUNetTrainerGeometric
+from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
+from sweep.vocabulary.errors import SweepError
 
 MakeTrainer = Callable[..., nnUNetTrainerGeometric]
 SHORT: dict[str, Any] = {"epochs": 1, "steps_per_epoch": 1, "validation_steps": 1}

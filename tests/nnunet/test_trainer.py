@@ -14,13 +14,13 @@ import pytest
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from sweep.errors import InputError, NotApplied
-from sweep.nnunet.effective import account
-from sweep.nnunet.folders import Folders
-from sweep.nnunet.trainer import nnUNetTrainerGeometric
-from sweep.record import Cause, Stage
-from sweep.trainer.guard import Diverged
-from sweep.trainer.verify import verify
+from sweep.nnunet.dataset.nnunet_folders import Folders
+from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
+from sweep.nnunet.training.nnunet_effective import account
+from sweep.trainer.divergence.guard import Diverged
+from sweep.trainer.readback.verify import verify
+from sweep.vocabulary.errors import InputError, NotApplied
+from sweep.vocabulary.record import Cause, Stage
 
 MakeTrainer = Callable[..., nnUNetTrainerGeometric]
 ROOT_OF_ZERO: dict[str, Any] = {

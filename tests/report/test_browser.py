@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.analysis.exhibits import exhibits_of
-from sweep.analysis.results import read_results
+from sweep.analysis.figures.sweep_results import read_results
 from sweep.report.page import page
+from sweep.report.report_figures import exhibits_of
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 

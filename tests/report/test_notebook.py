@@ -9,12 +9,12 @@ from finalists import CLEAR
 from nbclient import NotebookClient
 from synthetic import drawn, trial, write_sweep
 
-from sweep.analysis.exhibits import EXHIBITS
-from sweep.analysis.headline import headline
-from sweep.analysis.results import Results, read_results
-from sweep.errors import SweepFailed
-from sweep.record import Status
+from sweep.analysis.figures.sweep_results import Results, read_results
+from sweep.report.headline import headline
 from sweep.report.notebook import ARGUMENTS, _cells, notebook
+from sweep.report.report_figures import EXHIBITS
+from sweep.vocabulary.errors import SweepFailed
+from sweep.vocabulary.record import Status
 
 
 def said(text: str) -> str:

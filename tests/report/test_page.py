@@ -10,11 +10,12 @@ import pytest
 from finalists import CLEAR
 from synthetic import COMPACTNESS, SWEEP_YAML, WARMUP, drawn, trial, write_sweep
 
-from sweep.analysis.exhibits import exhibits_of
-from sweep.analysis.headline import headline
-from sweep.analysis.results import read_results
-from sweep.record import EpochMetrics, Outcome, Status
+from sweep.analysis.figures.sweep_results import read_results
+from sweep.report.headline import headline
 from sweep.report.page import TOP, page
+from sweep.report.report_figures import exhibits_of
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Status
 
 
 class Table(HTMLParser):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.record import Status
-from sweep.search.asha import Asha
-from sweep.search.decision import Decision
+from sweep.search.schedulers.asha import Asha
+from sweep.search.schedulers.decision import Decision
+from sweep.vocabulary.record import Status
 
 GO, STOP = Decision.CONTINUE, Decision.STOP
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.search.clock import Reading, SinceActivation, TrainedEpochs, make_clock
-from sweep.search.promise import noise_of, promise
-from sweep.spec.check import check_sweep
-from sweep.spec.strategy import AshaScheduler, trained_epochs
-from sweep.spec.sweep import SweepSpec
-from sweep.spec.warn import warnings
+from sweep.search.schedulers.clock import Reading, SinceActivation, TrainedEpochs, make_clock
+from sweep.search.schedulers.promise import noise_of, promise
+from sweep.spec.checks.contradictions import check_sweep
+from sweep.spec.checks.doubtful_settings import warnings
+from sweep.spec.search.search_strategy import AshaScheduler, trained_epochs
+from sweep.spec.search.sweep_spec import SweepSpec
 
 SPACE = {"loss.warmup_epochs": {"randint": [2, 12]}, "loss.sqrt_epsilon": {"choice": [0, 1e-6]}}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sweep.record import Status
-from sweep.search.clock import SinceActivation
-from sweep.search.decision import Decision
-from sweep.search.halving import Halving
+from sweep.search.schedulers.clock import SinceActivation
+from sweep.search.schedulers.decision import Decision
+from sweep.search.schedulers.halving import Halving
+from sweep.vocabulary.record import Status
 
 EPOCHS, TRIALS, NOISE = 50, 20, 0.004
 

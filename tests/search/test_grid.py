@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from sweep.search.grid import GridSearch
-from sweep.spec.space import Choice, Grid, Uniform
+from sweep.search.searchers.grid import GridSearch
+from sweep.spec.space.distributions import Choice, Grid, Uniform
 
 
 def test_grid_walks_the_product_with_the_last_parameter_fastest() -> None:

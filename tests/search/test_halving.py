@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.record import Status
-from sweep.search.decision import Decision
-from sweep.search.halving import Halving, _Rung
+from sweep.search.schedulers.decision import Decision
+from sweep.search.schedulers.halving import Halving, _Rung
+from sweep.vocabulary.record import Status
 
 GO, WAIT, STOP = Decision.CONTINUE, Decision.PAUSE, Decision.STOP
 RUNGS = [1, 2, 4]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.search.asha import Asha
-from sweep.search.decision import Decision
-from sweep.search.hyperband import Hyperband
+from sweep.search.schedulers.asha import Asha
+from sweep.search.schedulers.decision import Decision
+from sweep.search.schedulers.hyperband import Hyperband
 
 IDS = [f"t{number:04d}" for number in range(400)]
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.record import Status
-from sweep.search.decision import Decision
-from sweep.search.median import MedianStopping
+from sweep.search.schedulers.decision import Decision
+from sweep.search.schedulers.median import MedianStopping
+from sweep.vocabulary.record import Status
 
 GO, STOP = Decision.CONTINUE, Decision.STOP
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from sweep.objective import Objective
-from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
-from sweep.search.optuna_samplers import Method, cmaes, gp, qmc, tpe
-from sweep.search.optuna_search import OptunaSearch
-from sweep.search.random_search import RandomSearch
-from sweep.search.searcher import Searcher
-from sweep.spec.space import Choice, Distribution, LogUniform, RandInt, Uniform
+from sweep.search.searchers.optuna_samplers import Method, cmaes, gp, qmc, tpe
+from sweep.search.searchers.optuna_search import OptunaSearch
+from sweep.search.searchers.random_search import RandomSearch
+from sweep.search.searchers.searcher import Searcher
+from sweep.spec.space.distributions import Choice, Distribution, LogUniform, RandInt, Uniform
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.objective import Objective
+from sweep.vocabulary.record import Outcome, ParameterValue, Status, TrialRecord
 
 HD95 = Objective("hd95", "min")
 SPACE: dict[str, Distribution] = {
@@ -200,8 +201,8 @@ def test_preset_takes_no_place_in_a_sobol_sequence() -> None:
 
 
 TWELVE_TRIALS_THEN_ONE = """
-from sweep.search.optuna_samplers import Method, cmaes, gp, qmc, tpe
-from sweep.search.optuna_search import OptunaSearch
+from sweep.search.searchers.optuna_samplers import Method, cmaes, gp, qmc, tpe
+from sweep.search.searchers.optuna_search import OptunaSearch
 import test_optuna_search as toy
 searcher = OptunaSearch(toy.SPACE, 7, tpe(5))
 for number in range(12):
@@ -225,11 +226,11 @@ def test_proposals_are_the_same_in_every_process() -> None:
 def test_searchers_by_name_import_optuna_only_where_it_is_asked_for_and_never_torch() -> None:
     code = """
 import sys
-import sweep.search.searcher, sweep.search.scheduler
+import sweep.search.searchers.searcher, sweep.search.schedulers.scheduler
 assert not {"optuna", "torch", "ray", "pandas"} & set(sys.modules)
-import sweep.search.optuna_search
+import sweep.search.searchers.optuna_search
 assert not {"torch", "ray"} & set(sys.modules)
-from sweep.search.optuna_samplers import cmaes, gp, qmc, tpe
+from sweep.search.searchers.optuna_samplers import cmaes, gp, qmc, tpe
 for method in (cmaes(), gp(10), qmc(1), tpe(10)):
     method.make(0)
 assert not {"torch", "ray", "cmaes", "scipy"} & set(sys.modules)

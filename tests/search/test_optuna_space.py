@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.search.optuna_space import make_codec
-from sweep.spec.space import (
+from sweep.search.searchers.optuna_space import make_codec
+from sweep.spec.space.distributions import (
     Choice,
     Distribution,
     Grid,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sweep.search.promise import noise_of, promise
+from sweep.search.schedulers.promise import noise_of, promise
 
 NAN = math.nan
 curves = st.lists(st.floats(0, 1), min_size=5, max_size=40)

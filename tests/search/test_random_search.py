@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from sweep.search.random_search import RandomSearch
-from sweep.spec.space import Choice, RandInt, Uniform
+from sweep.search.searchers.random_search import RandomSearch
+from sweep.spec.space.distributions import Choice, RandInt, Uniform
 
 A, B = Uniform(0.0, 1.0), RandInt(0, 1000)
 

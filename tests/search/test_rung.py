@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.search.rung import Rung
+from sweep.search.schedulers.rung import Rung
 
 scores = st.floats(allow_nan=False, allow_infinity=False)
 

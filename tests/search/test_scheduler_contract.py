@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.record import Status
-from sweep.search.asha import Asha
-from sweep.search.halving import Halving
-from sweep.search.hyperband import Hyperband
-from sweep.search.median import MedianStopping
-from sweep.search.scheduler import Decision, NoScheduler, Scheduler, make_scheduler
-from sweep.spec.sweep import SweepSpec
+from sweep.search.schedulers.asha import Asha
+from sweep.search.schedulers.halving import Halving
+from sweep.search.schedulers.hyperband import Hyperband
+from sweep.search.schedulers.median import MedianStopping
+from sweep.search.schedulers.scheduler import Decision, NoScheduler, Scheduler, make_scheduler
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.record import Status
 
 EPOCHS = 12
 RULES: dict[str, Callable[[Literal["max", "min"]], Scheduler]] = {

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from sweep.objective import Mode, Objective
-from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
-from sweep.search.searcher import Searcher, make_searcher
-from sweep.spec.sweep import SweepSpec
+from sweep.search.searchers.searcher import Searcher, make_searcher
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.objective import Mode, Objective
+from sweep.vocabulary.record import Outcome, ParameterValue, Status, TrialRecord
 
 LISTED: dict[str, Any] = {
     "loss.sqrt_epsilon": {"choice": [0, 0.0, 1e-8, 1e-4]},

@@ -11,14 +11,20 @@ from typing import Any
 import pytest
 
 from sweep.check import load_checked
-from sweep.engine.conductor import Conductor
-from sweep.errors import InputError, ResultsError
-from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
-from sweep.search.scheduler import Decision
-from sweep.search.warm_start import best_of, check_warm_start, read_lesson, read_warm_start
+from sweep.engine.decisions.conductor import Conductor
+from sweep.search.schedulers.scheduler import Decision
+from sweep.search.searchers.earlier_trials import (
+    best_of,
+    check_warm_start,
+    read_lesson,
+    read_warm_start,
+)
 from sweep.spec.load import load_sweep, to_yaml
-from sweep.spec.sweep import SweepSpec
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import InputError, ResultsError
+from sweep.vocabulary.record import Outcome, ParameterValue, Status, TrialRecord
 
 SPACE: dict[str, Any] = {
     "loss.weights.compactness": {"loguniform": [1e-3, 1]},

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from sweep.errors import InputError, ResultsError
-from sweep.spec.changes import FREE, continued, extended
 from sweep.spec.load import to_yaml
-from sweep.spec.sweep import SweepSpec
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.session_changes import FREE, continued, extended
+from sweep.vocabulary.errors import InputError, ResultsError
 
 
 def spec_of(**changes: Any) -> SweepSpec:

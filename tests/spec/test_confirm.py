@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from sweep.data.shapes import write_shapes
-from sweep.errors import InputError
-from sweep.spec.confirm import blocks, most_replicates
+from sweep.data.sources.shape_images import write_shapes
 from sweep.spec.load import load_sweep
-from sweep.spec.settings import ShapesData
-from sweep.spec.sweep import SweepSpec
-from sweep.trainer.check import check_trainer
+from sweep.spec.search.replicate_plan import blocks, most_replicates
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trial_settings import ShapesData
+from sweep.trial.trainer_check import check_trainer
+from sweep.vocabulary.errors import InputError
 
 SPACE = "space: {optimizer.lr: {uniform: [0.1, 0.2]}}\n"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.spec import cpus
-from sweep.spec.cpus import cpu_quota, usable_cpus
-from sweep.spec.machine import Machine
+from sweep.machine import cpus
+from sweep.machine.cpus import cpu_quota, usable_cpus
+from sweep.machine.hardware import Machine
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import InputError, Mistake
+from sweep.machine.hardware import Machine
 from sweep.spec.load import load_sweep, load_trial
-from sweep.spec.machine import Machine
-from sweep.spec.settings import NnunetRawData, TrialSettings
-from sweep.spec.tree import Finding
+from sweep.spec.settings.setting_tree import Finding
+from sweep.spec.settings.trial_settings import NnunetRawData, TrialSettings
+from sweep.vocabulary.errors import InputError, Mistake
 
 
 def look(settings: TrialSettings) -> list[Mistake]:

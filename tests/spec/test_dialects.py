@@ -8,9 +8,9 @@ from random import Random
 import pytest
 from ruamel.yaml import YAML
 
-from sweep.spec.dialects import in_our_words
-from sweep.spec.searched import parse_distribution
-from sweep.spec.space import Distribution
+from sweep.spec.space.distribution_yaml import parse_distribution
+from sweep.spec.space.distributions import Distribution
+from sweep.spec.words.dialects import in_our_words
 
 
 @pytest.mark.parametrize(

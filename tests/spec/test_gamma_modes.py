@@ -2,8 +2,8 @@
 
 import pytest
 
-from sweep.errors import InputError
 from sweep.spec.load import load_sweep, load_trial
+from sweep.vocabulary.errors import InputError
 
 CORRECT = "use `before_normalization`, `on_minmax` or `shifted_retained`"
 SEARCH = "space:\n  loss.warmup_epochs: {randint: [2, 8]}\n"

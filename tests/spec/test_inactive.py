@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import InputError, Mistake
-from sweep.spec.inactive import RULES, inactive_in
+from sweep.spec.checks.inactive_settings import RULES, inactive_in
 from sweep.spec.load import load_sweep, load_trial, to_yaml
-from sweep.spec.settings import TrialSettings
-from sweep.spec.tree import setting_names
+from sweep.spec.settings.setting_tree import setting_names
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.vocabulary.errors import InputError, Mistake
 
 SPACE = "space:\n  seed: {choice: [1, 2]}\n"
 RAW = "data: {source: nnunet_raw, folder: /x}"

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import InputError
-from sweep.spec.document import MERGE_MESSAGE
+from sweep.machine.hardware import Machine
 from sweep.spec.load import load_sweep, load_trial, to_yaml
-from sweep.spec.machine import Machine
-from sweep.spec.settings import BrainData, TrialSettings
+from sweep.spec.reading.yaml_document import MERGE_MESSAGE
+from sweep.spec.settings.trial_settings import BrainData, TrialSettings
+from sweep.vocabulary.errors import InputError
 
 TOP_LEVEL = ", ".join(f"`{name}`" for name in TrialSettings.model_fields)
 TOO_MUCH = (

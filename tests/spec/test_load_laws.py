@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sweep.errors import InputError
 from sweep.spec.load import load_sweep, load_trial, to_yaml
-from sweep.spec.settings import TrialSettings
-from sweep.spec.sweep import SweepSpec
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.vocabulary.errors import InputError
 
 GOOD = """\
 name: quickstart   # a comment

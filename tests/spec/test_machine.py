@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweep.spec.machine import Machine, visible_gpus
+from sweep.machine.hardware import Machine, visible_gpus
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sweep.record import ParameterValue, Replicate
-from sweep.spec.naming import label, words
+from sweep.spec.words.short_names import label, words
+from sweep.vocabulary.record import ParameterValue, Replicate
 
 
 def test_label_is_every_parameter_by_its_last_name_unless_two_share_it() -> None:

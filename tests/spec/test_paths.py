@@ -8,12 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 from sweep.cli import app
-from sweep.data.cache import default_cache
-from sweep.errors import InputError, Mistake
-from sweep.nnunet.folders import Folders
+from sweep.data.prepared.machine_cache import default_cache
+from sweep.machine.user_paths import expanded, results_argument
+from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.spec.load import load_sweep, load_trial
-from sweep.spec.paths import expanded, results_argument
-from sweep.spec.settings import TrialSettings
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.vocabulary.errors import InputError, Mistake
 
 SPACE = "space: {seed: {choice: [1, 2]}}\n"
 

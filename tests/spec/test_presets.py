@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import InputError
+from sweep.spec.checks.doubtful_settings import warnings
 from sweep.spec.load import load_sweep, load_trial, to_yaml
-from sweep.spec.presets import PRESETS
-from sweep.spec.settings import TrialSettings
-from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import names_in, value_of
-from sweep.spec.warn import warnings
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.setting_tree import names_in, value_of
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.space.presets import PRESETS
+from sweep.vocabulary.errors import InputError
 
 SPACE = "space: {loss.warmup_epochs: {randint: [0, 5]}}\n"
 NAMES = "`baseline`, `geometric-v2.3`, `geometric-v2.4`, `geometric-recommended` or `logcosh-2024`"

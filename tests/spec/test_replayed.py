@@ -6,12 +6,17 @@ from typing import Any
 
 import pytest
 
-from sweep.spec.check import check_sweep
-from sweep.spec.replayed import MOST_PATIENT, candidate_values, candidates, most_patient
-from sweep.spec.searched import parse_distribution
-from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import run_ending_keys
-from sweep.spec.warn import warnings
+from sweep.spec.checks.contradictions import check_sweep
+from sweep.spec.checks.doubtful_settings import warnings
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.setting_tree import run_ending_keys
+from sweep.spec.space.distribution_yaml import parse_distribution
+from sweep.spec.space.replayed_settings import (
+    MOST_PATIENT,
+    candidate_values,
+    candidates,
+    most_patient,
+)
 
 PATIENCE = "early_stopping.patience"
 MIN_DELTA = "early_stopping.min_delta"

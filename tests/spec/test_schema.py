@@ -13,15 +13,15 @@ from jsonschema import Draft7Validator
 from ruamel.yaml import YAML
 from test_load_laws import LOSS, SWEEP, TRIAL
 
-from sweep.errors import InputError
 from sweep.schema import FILES, What, text_of
-from sweep.spec.check import check_space
+from sweep.spec.checks.contradictions import check_space
 from sweep.spec.load import load_sweep, load_trial
-from sweep.spec.reference import reference
-from sweep.spec.schema import sweep_schema, trial_schema
-from sweep.spec.settings import TrialSettings
-from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import choosing_keys, setting_names, unsearched_keys
+from sweep.spec.reference.json_schema import sweep_schema, trial_schema
+from sweep.spec.reference.settings_page import reference
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.setting_tree import choosing_keys, setting_names, unsearched_keys
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.vocabulary.errors import InputError
 
 ROOT = Path(__file__).parent.parent.parent
 SPACE = "space: {loss.warmup_epochs: {randint: [0, 5]}}\n"

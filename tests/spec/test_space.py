@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.spec.searched import DISTRIBUTIONS, as_yaml, parse_distribution
-from sweep.spec.space import (
+from sweep.spec.space.distribution_yaml import DISTRIBUTIONS, as_yaml, parse_distribution
+from sweep.spec.space.distributions import (
     Choice,
     Distribution,
     Grid,

@@ -2,10 +2,10 @@
 
 import pytest
 
-from sweep.errors import InputError
-from sweep.spec.check import MOST_TOLD
+from sweep.machine.hardware import Machine
+from sweep.spec.checks.contradictions import MOST_TOLD
 from sweep.spec.load import load_sweep
-from sweep.spec.machine import Machine
+from sweep.vocabulary.errors import InputError
 
 BASE = """\
 trainer: {epochs: 24}

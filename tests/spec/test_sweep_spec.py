@@ -3,11 +3,11 @@
 import pytest
 from pydantic import ValidationError
 
-from sweep.errors import InputError
 from sweep.spec.load import to_yaml
-from sweep.spec.settings import TrialSettings
-from sweep.spec.strategy import AshaScheduler, NoScheduler, rung_epochs
-from sweep.spec.sweep import SweepSpec
+from sweep.spec.search.search_strategy import AshaScheduler, NoScheduler, rung_epochs
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.vocabulary.errors import InputError
 
 
 def sweep(**values) -> SweepSpec:

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from sweep.errors import InputError
 from sweep.spec.load import load_sweep
-from sweep.spec.schema import sweep_schema
-from sweep.spec.sweep import SweepSpec
-from sweep.spec.synonyms import (
+from sweep.spec.reference.json_schema import sweep_schema
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.setting_tree import setting_names
+from sweep.spec.words.synonyms import (
     ELSEWHERE,
     NAMES,
     OTHERS,
@@ -19,7 +19,7 @@ from sweep.spec.synonyms import (
     name_for,
     value_for,
 )
-from sweep.spec.tree import setting_names
+from sweep.vocabulary.errors import InputError
 
 KNOWN = [*setting_names(SweepSpec), *SweepSpec.model_fields]
 LATER = {"objective.metric", "objective.mode"}

@@ -2,9 +2,8 @@
 
 import pytest
 
-from sweep.spec.settings import GeometricWeights, NnunetRawData, TrialSettings
-from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import (
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.setting_tree import (
     after_switch_on_keys,
     choosing_keys,
     locate,
@@ -13,6 +12,7 @@ from sweep.spec.tree import (
     types_of,
     value_of,
 )
+from sweep.spec.settings.trial_settings import GeometricWeights, NnunetRawData, TrialSettings
 
 
 def test_the_missions_parameters_are_settings() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from sweep.spec.settings import TrialSettings
-from sweep.spec.sweep import SweepSpec
-from sweep.spec.tree import after_switch_on_keys, run_ending_keys, setting_names
-from sweep.spec.trunk import MOST_SNAPSHOTS, branching_epochs, switch_on, trunk_key
+from sweep.spec.search.shared_warmup import MOST_SNAPSHOTS, branching_epochs, switch_on, trunk_key
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.setting_tree import after_switch_on_keys, run_ending_keys, setting_names
+from sweep.spec.settings.trial_settings import TrialSettings
 
 LATE: dict[str, Any] = {
     "loss.warmup_epochs": 3,

@@ -2,10 +2,10 @@
 
 import pytest
 
-from sweep.spec.machine import Machine
-from sweep.spec.settings import TrialSettings
-from sweep.spec.sweep import SweepSpec
-from sweep.spec.warn import trial_warnings, warnings
+from sweep.machine.hardware import Machine
+from sweep.spec.checks.doubtful_settings import trial_warnings, warnings
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trial_settings import TrialSettings
 
 QUIET = {
     "name": "x",

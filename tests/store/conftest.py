@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.record import EpochMetrics, Outcome, Status
 from sweep.store.store import Store
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Status
 
 SWEEP_YAML = """\
 name: example

@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from sweep.errors import ResultsError, SweepFailed
-from sweep.record import EpochMetrics
-from sweep.store.read import read_records
+from sweep.store.read_results import read_records
 from sweep.store.store import Store
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import ResultsError, SweepFailed
 
 MakeSweep = Callable[[Path], Path]
 
@@ -54,7 +54,7 @@ def test_journal_cut_at_any_byte_of_its_last_line_is_made_whole_from_the_trials(
 WRITE_FOR_EVER = """
 import itertools, sys
 from pathlib import Path
-from sweep.record import EpochMetrics
+from sweep.vocabulary.record import EpochMetrics
 from sweep.store.store import Store
 
 with Store.open(Path(sys.argv[1])) as store:
@@ -157,8 +157,8 @@ def test_folder_that_vanishes_under_a_sweep_fails_it_and_is_not_made_anew(
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from sweep.errors import SweepFailed
-from sweep.record import EpochMetrics
+from sweep.vocabulary.errors import SweepFailed
+from sweep.vocabulary.record import EpochMetrics
 from sweep.store.store import Store
 
 with Store.open(Path(sys.argv[1])) as store:
@@ -198,7 +198,7 @@ def test_full_disk_loses_nothing_and_the_sweep_goes_on_once_there_is_room(
 KILLED_AT_EACH_WRITE = """
 import itertools, os, signal, sys
 from pathlib import Path
-from sweep.record import EpochMetrics, Outcome, Status
+from sweep.vocabulary.record import EpochMetrics, Outcome, Status
 from sweep.store.store import Store
 
 left = 0  # writes until the kill
@@ -290,8 +290,8 @@ def test_what_killed_writers_left_is_cleared_away(make_sweep: MakeSweep, tmp_pat
 READ_ONLY = """
 import os, sys
 from pathlib import Path
-from sweep.errors import ResultsError, SweepFailed
-from sweep.record import EpochMetrics
+from sweep.vocabulary.errors import ResultsError, SweepFailed
+from sweep.vocabulary.record import EpochMetrics
 from sweep.store.store import Store
 
 folder, writable, closed = Path(sys.argv[1]), 0o755, 0o555

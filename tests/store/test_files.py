@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import ResultsError, SweepFailed
 from sweep.store import files
+from sweep.vocabulary.errors import ResultsError, SweepFailed
 
 
 def names(folder: Path) -> list[str]:
@@ -86,7 +86,7 @@ def test_missing_file_is_a_results_error_that_names_it(tmp_path: Path) -> None:
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from sweep.errors import SweepFailed
+from sweep.vocabulary.errors import SweepFailed
 from sweep.store import files
 
 # A file size limit fails as a full disk does: what still fits is written, then comes an error.

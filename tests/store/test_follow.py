@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.errors import ResultsError
-from sweep.record import EpochMetrics, Outcome, ParameterValue, Status, TrialRecord
-from sweep.store.follow import Follower, Tail
+from sweep.store.follow_events import Follower, Tail
 from sweep.store.lock import is_locked, lock_results
 from sweep.store.store import Store
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import ResultsError
+from sweep.vocabulary.record import Outcome, ParameterValue, Status, TrialRecord
 
 
 @dataclass

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import ResultsError
-from sweep.record import Status
 from sweep.store.journal import (
     EpochRecorded,
     Event,
@@ -14,6 +12,8 @@ from sweep.store.journal import (
     TrialStarted,
     read_journal,
 )
+from sweep.vocabulary.errors import ResultsError
+from sweep.vocabulary.record import Status
 
 EVENTS: list[Event] = [
     TrialStarted("t0000"),

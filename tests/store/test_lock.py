@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import SweepFailed
 from sweep.store.layout import TrialPaths
 from sweep.store.lock import training
+from sweep.vocabulary.errors import SweepFailed
 
 TRAIN = """
 import sys

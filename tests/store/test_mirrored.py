@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import ResultsError, SweepFailed
-from sweep.record import EpochMetrics, Outcome, Status
+from sweep.store.at_uri.mirrored_results import MirroredStore, local_results
+from sweep.store.at_uri.remote_folder import RemoteFolder
 from sweep.store.layout import TrialPaths
-from sweep.store.mirrored import MirroredStore, local_results
-from sweep.store.read import read_records
-from sweep.store.remote import RemoteFolder
+from sweep.store.read_results import read_records
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import ResultsError, SweepFailed
+from sweep.vocabulary.record import Outcome, Status
 
 SWEEP_YAML = "name: example\nspace:\n  seed: {choice: [1, 2]}\n"
 DONE = Outcome(status=Status.COMPLETED)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import ResultsError
-from sweep.store.read import read_parameter_names, read_records
+from sweep.store.read_results import read_parameter_names, read_records
 from sweep.store.store import Store
+from sweep.vocabulary.errors import ResultsError
 
 MakeSweep = Callable[[Path], Path]
 

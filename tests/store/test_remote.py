@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import InputError, SweepFailed
-from sweep.store.remote import RemoteFolder, is_uri
+from sweep.store.at_uri.remote_folder import RemoteFolder, is_uri
+from sweep.vocabulary.errors import InputError, SweepFailed
 
 
 @pytest.fixture(params=["{s3}/{name}", "{s3}/{name}?region=us-east-1", "{files}/{name}"])

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import ResultsError
-from sweep.store.read import read_parameter_names, read_records
+from sweep.store.read_results import read_parameter_names, read_records
 from sweep.store.store import Store
+from sweep.vocabulary.errors import ResultsError
 
 MakeSweep = Callable[[Path], Path]
 
@@ -82,7 +82,7 @@ def test_second_store_on_a_folder_is_refused_until_the_first_closes(
 START = """
 import sys
 from pathlib import Path
-from sweep.errors import ResultsError
+from sweep.vocabulary.errors import ResultsError
 from sweep.store.store import Store
 
 print("ready", flush=True)

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Stage, Status
 from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted
-from sweep.store.read import read_parameter_names, read_records
+from sweep.store.read_results import read_parameter_names, read_records
 from sweep.store.store import Store
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status
 
 MakeSweep = Callable[[Path], Path]
 

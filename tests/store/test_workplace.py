@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import SweepFailed
-from sweep.store.remote import RemoteFolder
-from sweep.store.workplace import workplace
+from sweep.store.at_uri.remote_folder import RemoteFolder
+from sweep.store.at_uri.worker_folder import workplace
+from sweep.vocabulary.errors import SweepFailed
 
 
 @pytest.fixture

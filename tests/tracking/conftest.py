@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sweep.spec.load import to_yaml
-from sweep.spec.sweep import SweepSpec
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Stage, Status
 from sweep.store.layout import Layout
 from sweep.store.store import Store
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status
 
 pytest.importorskip("mlflow")
 # SQLAlchemy leaves connections of a store to the garbage collector, and MLflow warns of itself.
@@ -19,8 +20,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::Depr
 from mlflow.entities import Run  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 
-from sweep.engine.conductor import Conductor  # noqa: E402
-from sweep.spec.sweep import SweepSpec  # noqa: E402
+from sweep.engine.decisions.conductor import Conductor  # noqa: E402
+from sweep.spec.search.sweep_spec import SweepSpec  # noqa: E402
 from sweep.tracking.mlflow_tracker import MlflowTracker  # noqa: E402
 
 DIVERGED = Outcome.diverged(

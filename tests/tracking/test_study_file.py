@@ -14,12 +14,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.engine.conductor import Conductor
-from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Status, TrialRecord
+from sweep.engine.decisions.conductor import Conductor
 from sweep.spec.load import to_yaml
-from sweep.spec.sweep import SweepSpec
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
 from sweep.tracking.study_file import live_study
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Cause, Divergence, Outcome, Status, TrialRecord
 
 DIVERGED = Outcome.diverged(Divergence(cause=Cause.NONFINITE, epoch=1, step=2, message="NaN."))
 ENDS: list[tuple[list[float | None], Outcome | None]] = [

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
 from sweep.store.store import Store
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Status, TrialRecord
 
 EventAccumulator = pytest.importorskip(
     "tensorboard.backend.event_processing.event_accumulator"
 ).EventAccumulator
 
-from sweep.engine.conductor import Conductor  # noqa: E402
-from sweep.spec.sweep import SweepSpec  # noqa: E402
+from sweep.engine.decisions.conductor import Conductor  # noqa: E402
+from sweep.spec.search.sweep_spec import SweepSpec  # noqa: E402
 from sweep.tracking.tensorboard_tracker import TensorBoardTracker  # noqa: E402
 
 

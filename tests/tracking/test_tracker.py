@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import InputError, ResultsError
-from sweep.record import EpochMetrics, Status, TrialRecord
-from sweep.spec import trackers
+from sweep.machine.hardware import Machine
 from sweep.spec.load import load_sweep
-from sweep.spec.machine import Machine
-from sweep.spec.trackers import chosen
+from sweep.spec.search import tracker_names as trackers
+from sweep.spec.search.tracker_names import chosen
 from sweep.store.layout import Layout
-from sweep.tracking import make
-from sweep.tracking.make import Tracked, tracking
+from sweep.tracking import make_trackers as make
+from sweep.tracking.make_trackers import Tracked, tracking
 from sweep.tracking.tracker import Forgiving, scalars
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import InputError, ResultsError
+from sweep.vocabulary.record import Status, TrialRecord
 
 SPACE = "space: {loss.warmup_epochs: {randint: [0, 5]}}\n"
 

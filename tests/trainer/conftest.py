@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sweep.spec.load import load_trial
-from sweep.spec.settings import TrialSettings
+from sweep.spec.settings.trial_settings import TrialSettings
 
 TINY = """\
 data: {source: shapes, difficulty: 0, size: 32, count: 15}

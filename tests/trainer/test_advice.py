@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sweep.record import Cause, Divergence, Stage
-from sweep.spec.settings import TrialSettings
-from sweep.trainer.advice import RULES, Case, advise
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trainer.divergence.advice import RULES, Case, advise
+from sweep.vocabulary.record import Cause, Divergence, Stage
 
 NONFINITE, EXPLODED, COLLAPSED, ZOMBIE = (
     Cause.NONFINITE,

@@ -11,10 +11,10 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep.data.normalize import Normalization
-from sweep.data.samples import CaseArrays, Sample, Samples
-from sweep.spec.augmentation import AugmentationSettings
-from sweep.trainer.augmentation import Augmentation, turned_and_zoomed
+from sweep.data.files.normalize import Normalization
+from sweep.data.prepared.samples import CaseArrays, Sample, Samples
+from sweep.spec.settings.augmentation_settings import AugmentationSettings
+from sweep.trainer.batches.augmentation import Augmentation, turned_and_zoomed
 
 ALWAYS = {
     "flips": {"probability": 0.5},

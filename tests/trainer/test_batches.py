@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sweep.data.samples import CaseArrays, Samples
-from sweep.spec.augmentation import AugmentationSettings
-from sweep.spec.trainer import MonaiTrainer
-from sweep.trainer.augmentation import Augmentation
-from sweep.trainer.batches import TrainingBatches
+from sweep.data.prepared.samples import CaseArrays, Samples
+from sweep.spec.settings.augmentation_settings import AugmentationSettings
+from sweep.spec.settings.trainer_settings import MonaiTrainer
+from sweep.trainer.batches.augmentation import Augmentation
+from sweep.trainer.batches.training_batches import TrainingBatches
 
 
 def samples_of(shapes: Sequence[tuple[int, int]]) -> Samples:

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import directed_hausdorff
 
-from sweep.data.prepare import prepare
-from sweep.record import EpochMetrics
-from sweep.spec.settings import TrialSettings
-from sweep.trainer.case_metrics import CaseMetrics, Shapes, hausdorff95
-from sweep.trainer.fit import fit
-from sweep.trainer.shape import shape_of
-from sweep.trainer.training import Training
+from sweep.data.prepared.prepare import prepare
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trainer.evaluation.case_metrics import CaseMetrics, Shapes, hausdorff95
+from sweep.trainer.evaluation.mask_shape import shape_of
+from sweep.trainer.runs.monai_run import Training
+from sweep.trial.fit import fit
+from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 MakeTrial = Callable[..., TrialSettings]
 

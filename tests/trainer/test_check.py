@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.spec.settings import TrialSettings
-from sweep.trainer.check import Look, check_trainer
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trial.trainer_check import Look, check_trainer
 
 SOURCE = """\
 raise SystemExit("it was run")
@@ -51,11 +51,11 @@ def test_file_that_is_no_python_is_told_with_its_line(tmp_path: Path) -> None:
 
 
 def test_module_of_a_package_is_looked_at_too() -> None:
-    assert told("sweep.trainer.training:Training") == []
+    assert told("sweep.trainer.runs.monai_run:Training") == []
     assert told("no_such_package.x:A") == [
         "trainer.entry: the package no_such_package is not installed"
     ]
-    [line] = told("sweep.trainer.training:Trainin")
+    [line] = told("sweep.trainer.runs.monai_run:Trainin")
     assert line.endswith("has no `Trainin`; did you mean `Training`?")
 
 

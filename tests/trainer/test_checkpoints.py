@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from sweep.errors import ResultsError, SweepFailed
-from sweep.trainer.checkpoints import Checkpoints
+from sweep.trial.checkpoints import Checkpoints
+from sweep.vocabulary.errors import ResultsError, SweepFailed
 
 STATE = {"model": {"weight": torch.arange(6.0).view(2, 3)}, "history": [{"epoch": 0, "dice": None}]}
 
@@ -48,9 +48,9 @@ def test_folder_that_has_vanished_is_told_and_not_made_anew(tmp_path: Path) -> N
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from sweep.errors import SweepFailed
-from sweep.errors import ResultsError, SweepFailed
-from sweep.trainer.checkpoints import Checkpoints
+from sweep.vocabulary.errors import SweepFailed
+from sweep.vocabulary.errors import ResultsError, SweepFailed
+from sweep.trial.checkpoints import Checkpoints
 
 checkpoints = Checkpoints(Path(sys.argv[1]))
 checkpoints.save_last({"epoch": 0})

@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from sweep.errors import InputError, NotApplied
-from sweep.record import Cause, EpochMetrics, Stage, Status
 from sweep.spec.load import load_sweep, load_trial, to_yaml
-from sweep.spec.settings import TrialSettings
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
-from sweep.trainer.check import check_trainer
-from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.custom import CustomTraining
-from sweep.trainer.entry import load_entry
-from sweep.trainer.fit import fit
-from sweep.trainer.trunk import Trunk
+from sweep.trainer.custom.custom_run import CustomTraining
+from sweep.trainer.custom.entry_point import load_entry
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.fit import fit
+from sweep.trial.trainer_check import check_trainer
+from sweep.trial.warmup_snapshots import Trunk
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import InputError, NotApplied
+from sweep.vocabulary.record import Cause, Stage, Status
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DISCS = f"{EXAMPLES / 'custom_trainer.py'}:DiscTraining"

@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from sweep.data.prepare import prepare
-from sweep.data.samples import CaseArrays, PreparedData, Samples
-from sweep.record import Cause, Divergence, EpochMetrics, Outcome, Stage, Status
-from sweep.spec.settings import TrialSettings
-from sweep.store.parsed import parsed
-from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.fit import fit
-from sweep.trainer.judges import RECENT
-from sweep.trainer.replay import Replayed, replay
-from sweep.trainer.training import Training
+from sweep.data.prepared.prepare import prepare
+from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.store.parsed_records import parsed
+from sweep.trainer.divergence.verdicts import RECENT
+from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.reproduce import Replayed, replay
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.fit import fit
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status
 
 MakeTrial = Callable[..., TrialSettings]
 ROOT_OF_ZERO = ("loss.sqrt_epsilon=0", "loss.warmup_epochs=3", "trainer.epochs=8")
@@ -243,7 +244,7 @@ def test_replay_needs_neither_the_data_nor_what_else_the_process_draws(
 ) -> None:
     config = trial(*ROOT_OF_ZERO, "network.dropout=0.3")
     verdict = verdict_of(config, tmp_path)
-    monkeypatch.delattr("sweep.data.prepare.prepare")
+    monkeypatch.delattr("sweep.data.prepared.prepare.prepare")
     torch.rand(7)
     done = replayed(config, tmp_path, verdict)
     assert done.is_exact

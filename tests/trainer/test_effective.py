@@ -16,21 +16,33 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from sweep.data.check import check_data
-from sweep.data.pixels import RawCase, write_raw
-from sweep.data.prepare import prepare
-from sweep.errors import NotApplied
-from sweep.record import EpochMetrics
-from sweep.spec.base import Settings
-from sweep.spec.inactive import inactive_in
-from sweep.spec.settings import BrainData, GuardSettings, NnunetRawData, TrialSettings
-from sweep.spec.trainer import MonaiTrainer
-from sweep.spec.tree import choosing_keys, setting_fields, value_of
-from sweep.trainer.effective import NOT_READ, READERS, RESOLVED, Live, account, effective
-from sweep.trainer.fit import early_stopping, fit
-from sweep.trainer.protocol import Loop
-from sweep.trainer.training import Training
-from sweep.trainer.verify import verify
+from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.prepared.prepare import prepare
+from sweep.data.prepared.source_check import check_data
+from sweep.spec.checks.inactive_settings import inactive_in
+from sweep.spec.settings.setting_tree import choosing_keys, setting_fields, value_of
+from sweep.spec.settings.settings_base import Settings
+from sweep.spec.settings.trainer_settings import MonaiTrainer
+from sweep.spec.settings.trial_settings import (
+    BrainData,
+    GuardSettings,
+    NnunetRawData,
+    TrialSettings,
+)
+from sweep.trainer.readback.verify import verify
+from sweep.trainer.runs.effective_configuration import (
+    NOT_READ,
+    READERS,
+    RESOLVED,
+    Live,
+    account,
+    effective,
+)
+from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.run_protocol import Loop
+from sweep.trial.fit import early_stopping, fit
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import NotApplied
 
 BASE: dict[str, Any] = {
     "data": {"source": "shapes", "difficulty": 0.5, "size": 32, "count": 15},
@@ -203,7 +215,9 @@ def test_setting_that_is_changed_is_found_changed_in_the_trainer(
     for neighbour, value in BESIDE.get(key, {}).items():
         base = replaced(base, neighbour, value)
     before = effective(live(TrialSettings.model_validate(base)))
-    assert key in before, f"say in sweep/trainer/effective.py where {key} can be read back"
+    assert key in before, (
+        f"say in sweep/trainer/runs/effective_configuration.py where {key} can be read back"
+    )
     if key == "data.folder":
         GIVEN[key] = [str(shutil.copytree(raw, raw.with_name("copy")))]
     for settings in others(key, field, base, before[key]):
@@ -261,7 +275,9 @@ def test_every_setting_has_one_place_where_it_is_read_back_and_no_other() -> Non
     assert not READERS.keys() & NOT_READ.keys()
     assert READERS.keys() | NOT_READ.keys() | RESOLVED.keys() <= names
     unknown = {n for n in names - READERS.keys() - NOT_READ.keys() if not n.startswith("data.")}
-    assert not unknown, "say in sweep/trainer/effective.py where these can be read back"
+    assert not unknown, (
+        "say in sweep/trainer/runs/effective_configuration.py where these can be read back"
+    )
 
 
 # What is not applied.

@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
-from sweep.record import Cause, EpochMetrics, Outcome, Status
-from sweep.spec.settings import TrialSettings
-from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.fit import fit
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.fit import fit
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Cause, Outcome, Status
 
 SCRIPTED = """
 import torch
 from torch import nn
-from sweep.trainer.custom import CustomTraining
-from sweep.trainer.guarded import Validation
+from sweep.trainer.custom.custom_run import CustomTraining
+from sweep.trainer.runs.guarded_run import Validation
 
 class Mine(CustomTraining):
     def build_model(self):

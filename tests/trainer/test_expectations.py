@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from sweep.errors import InputError
-from sweep.record import EpochMetrics
-from sweep.spec.settings import Expectation, TrialSettings
-from sweep.trainer.expectations import training_dice, unmet
-from sweep.trainer.fit import fit
+from sweep.spec.settings.trial_settings import Expectation, TrialSettings
+from sweep.trial.expectations import training_dice, unmet
+from sweep.trial.fit import fit
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import InputError
 
 MakeTrial = Callable[..., TrialSettings]
 

@@ -13,16 +13,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from sweep.data.pixels import RawCase, write_raw
-from sweep.data.prepare import prepare
-from sweep.data.samples import CaseArrays, Samples
-from sweep.record import Cause, EpochMetrics, Outcome, Stage, Status
-from sweep.spec.settings import TrialSettings
+from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.prepared.prepare import prepare
+from sweep.data.prepared.samples import CaseArrays, Samples
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
-from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.fit import fit
-from sweep.trainer.guard import Guard
-from sweep.trainer.training import Training
+from sweep.trainer.divergence.guard import Guard
+from sweep.trainer.runs.monai_run import Training
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.fit import fit
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Cause, Outcome, Stage, Status
 
 MakeTrial = Callable[..., TrialSettings]
 
@@ -305,7 +306,7 @@ def test_report_that_raises_ends_the_trial_with_its_error(trial: MakeTrial) -> N
 
 def test_prepared_data_is_not_read_again(trial: MakeTrial, monkeypatch: pytest.MonkeyPatch) -> None:
     data = prepare(trial().data)
-    monkeypatch.delattr("sweep.data.prepare.prepare")
+    monkeypatch.delattr("sweep.data.prepared.prepare.prepare")
     assert fit(trial("trainer.epochs=1"), data=data).status is Status.COMPLETED
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from foreign import trial, write_trainer
 
-from sweep.errors import InputError, TrainerError
-from sweep.record import EpochMetrics, Status
-from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.fit import fit
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.fit import fit
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import InputError, TrainerError
+from sweep.vocabulary.record import Status
 
 VALIDATE = "def validate(self, epoch):\n    return {}\n"
 LOSS = """\
@@ -86,7 +87,7 @@ def test_dice_that_is_no_number_in_some_epochs_hides_none(tmp_path: Path) -> Non
 
 
 RETURNED = {
-    "0.83": "returned 0.83, a float, but must return Validation(dice=…), of sweep.trainer.guarded",
+    "0.83": "returned 0.83, a float, but must return Validation(dice=…), of sweep",
     "None": "returned None, but must return",
     "(0.8, {})": "returned a tuple of 2, but must return",
     "{'dice': 0.8}": "returned a dict of 'dice', but must return",

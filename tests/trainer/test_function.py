@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 from foreign import trial, write_trainer
 
-from sweep.errors import InputError, SweepError, TrainerError
-from sweep.record import Cause, EpochMetrics, Outcome, Stage, Status
-from sweep.spec.settings import TrialSettings
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
-from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.entry import load_entry
-from sweep.trainer.fit import epochs as trained
-from sweep.trainer.fit import fit
-from sweep.trainer.inverted import Inverted, TrialStopped
-from sweep.trainer.trunk import Trunk
+from sweep.trainer.custom.entry_point import load_entry
+from sweep.trainer.custom.inverted_function import Inverted, TrialStopped
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.fit import epochs as trained
+from sweep.trial.fit import fit
+from sweep.trial.warmup_snapshots import Trunk
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import InputError, SweepError, TrainerError
+from sweep.vocabulary.record import Cause, Outcome, Stage, Status
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "function_trainer.py"
 
@@ -607,8 +608,8 @@ def test_function_may_be_judged_by_the_training_loss_that_it_reports(
 
 OWN_ERRORS = (
     "import asyncio\n"
-    "from sweep.errors import SweepFailed\n"
-    "from sweep.trainer.inverted import TrialStopped\n"
+    "from sweep.vocabulary.errors import SweepFailed\n"
+    "from sweep.trainer.custom.inverted_function import TrialStopped\n"
     "class Own(BaseException): ...\n"
 )
 RAISED = [

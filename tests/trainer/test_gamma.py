@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from monai.transforms import AdjustContrast
 from numpy.typing import NDArray
 
-from sweep.data.normalize import Normalization, normalize
-from sweep.data.samples import CaseArrays, Samples
-from sweep.spec.augmentation import GammaMode
-from sweep.trainer.gamma import Gamma
+from sweep.data.files.normalize import Normalization, normalize
+from sweep.data.prepared.samples import CaseArrays, Samples
+from sweep.spec.settings.augmentation_settings import GammaMode
+from sweep.trainer.batches.gamma import Gamma
 
 Array = NDArray[np.float32]
 GAMMAS = [0.25, 1 / 1.5, 1.0, 1.5, 4.0]

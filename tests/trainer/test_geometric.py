@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from sweep.trainer.geometric import (
+from sweep.trainer.losses.geometric import (
     TERMS,
     SqrtMode,
     aspect,

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sweep.record import Cause, Stage
-from sweep.spec.settings import GuardSettings, OptimizerSettings
-from sweep.trainer.guard import Diverged, Guard
-from sweep.trainer.optimizers import build_optimizer
+from sweep.spec.settings.trial_settings import GuardSettings, OptimizerSettings
+from sweep.trainer.divergence.guard import Diverged, Guard
+from sweep.trainer.networks.optimizers import build_optimizer
+from sweep.vocabulary.record import Cause, Stage
 
 
 def make(

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from sweep.record import EpochMetrics, Outcome, Stage, Status
-from sweep.spec.settings import TrialSettings
-from sweep.trainer.fit import fit
-from sweep.trainer.geometric import guarded_sqrt
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trainer.losses.geometric import guarded_sqrt
+from sweep.trial.fit import fit
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Stage, Status
 
 ACCIDENT = ("preset=geometric-v2.3", "loss.warmup_epochs=5", "trainer.epochs=8")
 """Warm-up 5 instead of 20, because another file was installed."""

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from scripted import write_scripted
 
-from sweep.errors import InputError
-from sweep.record import EpochMetrics, Status
-from sweep.spec.settings import TrialSettings
-from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.fit import fit
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.fit import fit
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import InputError
+from sweep.vocabulary.record import Status
 
 
 def scripted(

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.diagnosis import StepValues
-from sweep.record import Cause, Divergence, EpochMetrics, Stage
-from sweep.spec.settings import GuardSettings
-from sweep.trainer.judges import RECENT, StepJudge, judge_epochs
+from sweep.spec.settings.trial_settings import GuardSettings
+from sweep.trainer.divergence.verdicts import RECENT, StepJudge, judge_epochs
+from sweep.vocabulary.divergence import StepValues
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Cause, Divergence, Stage
 
 NAN = math.nan
 
@@ -385,6 +386,9 @@ def test_epoch_in_which_one_step_was_skipped_is_healthy() -> None:
 
 
 def test_judging_needs_no_torch() -> None:
-    code = "import sys, sweep.trainer.judges, sweep.trainer.advice; print('torch' in sys.modules)"
+    code = (
+        "import sys, sweep.trainer.divergence.verdicts, sweep.trainer.divergence.advice;"
+        "print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

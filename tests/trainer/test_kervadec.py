@@ -2,7 +2,7 @@ import pytest
 import torch
 from monai.losses import BoundaryLoss
 
-from sweep.trainer.kervadec import kervadec, signed_distances
+from sweep.trainer.losses.kervadec import kervadec, signed_distances
 
 
 def disc(size: int, radius: float) -> torch.Tensor:

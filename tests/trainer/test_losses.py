@@ -2,8 +2,8 @@ import pytest
 import torch
 from monai.losses import DiceCELoss
 
-from sweep.spec.settings import GeometricWeights, LossSettings
-from sweep.trainer.losses import TrainingLoss, geometric_factor
+from sweep.spec.settings.trial_settings import GeometricWeights, LossSettings
+from sweep.trainer.losses.training_loss import TrainingLoss, geometric_factor
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor]:

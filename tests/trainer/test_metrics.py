@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from monai.metrics import compute_dice
 
-from sweep.trainer.metrics import DicePerCase
+from sweep.trainer.evaluation.validation_dice import DicePerCase
 
 
 def labels(*rows: list[int]) -> torch.Tensor:

@@ -6,14 +6,14 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from sweep.spec.network import (
+from sweep.spec.settings.network_settings import (
     WITHOUT_DEEP_SUPERVISION,
     WITHOUT_DROPOUT,
     NetworkName,
     NetworkSettings,
 )
-from sweep.trainer.attention import SupervisedAttentionUnet
-from sweep.trainer.networks import BUILDERS, as_outputs, build_network, size_divisor
+from sweep.trainer.networks.attention_unet import SupervisedAttentionUnet
+from sweep.trainer.networks.networks import BUILDERS, as_outputs, build_network, size_divisor
 
 CHANNELS = dict.fromkeys(get_args(NetworkName), (4, 8, 16)) | {
     "segresnet": (8, 16, 32),

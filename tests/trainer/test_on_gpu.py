@@ -12,12 +12,13 @@ import torch
 from foreign import trial as foreign_trial
 from foreign import write_trainer
 
-from sweep.record import Cause, EpochMetrics, Outcome, Stage, Status
-from sweep.spec.settings import TrialSettings
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
-from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.fit import epochs, fit
-from sweep.trainer.trunk import Trunk
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.fit import epochs, fit
+from sweep.trial.warmup_snapshots import Trunk
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Cause, Outcome, Stage, Status
 
 MakeTrial = Callable[..., TrialSettings]
 GPU = "trainer.device=cuda"

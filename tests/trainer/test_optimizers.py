@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from sweep.spec.settings import OptimizerSettings
-from sweep.trainer.optimizers import build_optimizer, learning_rate, set_learning_rate
+from sweep.spec.settings.trial_settings import OptimizerSettings
+from sweep.trainer.networks.optimizers import build_optimizer, learning_rate, set_learning_rate
 
 PLAIN: dict[str, Any] = {
     "sgd": lambda parameters: torch.optim.SGD(

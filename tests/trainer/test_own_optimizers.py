@@ -16,13 +16,14 @@ import pytest
 import torch
 from foreign import trial, write_trainer
 
-from sweep.errors import TrainerError
-from sweep.record import Cause, EpochMetrics, Stage, Status
 from sweep.store.layout import TrialPaths
-from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.entry import load_entry
-from sweep.trainer.fit import fit
-from sweep.trainer.optimizers import takes_flag
+from sweep.trainer.custom.entry_point import load_entry
+from sweep.trainer.networks.optimizers import takes_flag
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.fit import fit
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import TrainerError
+from sweep.vocabulary.record import Cause, Stage, Status
 
 AFTER = "def __init__(self, settings):\n    super().__init__(settings)\n    {}\n"
 HOOK = "def build_optimizer(self):\n    return {}\n"

@@ -22,8 +22,8 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from sweep.trainer import process
-from sweep.trainer.process import GENERATORS, SETTINGS, CleanProcess
+from sweep.trial import process_state as process
+from sweep.trial.process_state import GENERATORS, SETTINGS, CleanProcess
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 import sweep
-from sweep.errors import NotApplied
-from sweep.record import EpochMetrics
-from sweep.spec.settings import TrialSettings
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
-from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.fit import fit
-from sweep.trainer.provenance import PACKAGES
-from sweep.trainer.training import Training
+from sweep.trainer.readback.provenance import PACKAGES
+from sweep.trainer.runs.monai_run import Training
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.fit import fit
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import NotApplied
 
 MakeTrial = Callable[..., TrialSettings]
 

@@ -10,15 +10,16 @@ import pytest
 from foreign import write_trainer
 from ruamel.yaml import YAML
 
-from sweep.analysis.replay import replay, stopping_of
-from sweep.data.prepare import prepare
-from sweep.record import EpochMetrics, Outcome, Status, TrialRecord
-from sweep.spec.replayed import candidates
-from sweep.spec.settings import TrialSettings
-from sweep.spec.sweep import SweepSpec
-from sweep.spec.warn import warnings
-from sweep.trainer.ending import early_stopping
-from sweep.trainer.fit import fit
+from sweep.analysis.patience.patience_replay import replay, stopping_of
+from sweep.data.prepared.prepare import prepare
+from sweep.spec.checks.doubtful_settings import warnings
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.space.replayed_settings import candidates
+from sweep.trainer.runs.end_of_run import early_stopping
+from sweep.trial.fit import fit
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Outcome, Status, TrialRecord
 
 MakeTrial = Callable[..., TrialSettings]
 

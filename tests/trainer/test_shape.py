@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.trainer.shape import MEASURES, shape_of
+from sweep.trainer.evaluation.mask_shape import MEASURES, shape_of
 
 
 def ellipse(a: float, b: float, size: int = 256) -> np.ndarray:
@@ -84,7 +84,7 @@ def test_specks_that_look_alike_have_the_shape_that_each_has(pixels: list[bool])
     mask = np.array(pixels).reshape(20, 20)
     shape = shape_of(mask)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sweep.trainer.shape.FEW_PIXELS", 0)
+        patch.setattr("sweep.trainer.evaluation.mask_shape.FEW_PIXELS", 0)
         assert shape_of(mask) == shape
 
 

@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from sweep.data.prepare import prepare
-from sweep.record import EpochMetrics
+from sweep.data.prepared.prepare import prepare
 from sweep.spec.load import to_yaml
-from sweep.spec.settings import TrialSettings
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.train import command
-from sweep.trainer.augmentation import Augmentation
-from sweep.trainer.statistics import check_statistics
-from sweep.trainer.training import Training
+from sweep.trainer.batches.augmentation import Augmentation
+from sweep.trainer.batches.intensity_statistics import check_statistics
+from sweep.trainer.runs.monai_run import Training
+from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 MakeTrial = Callable[..., TrialSettings]
 EVERYTHING = [

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from sweep.data.prepare import PreparedData, prepare
-from sweep.data.samples import CaseArrays, Samples
-from sweep.spec.network import NetworkName
-from sweep.spec.settings import TrialSettings
-from sweep.trainer.networks import as_outputs
-from sweep.trainer.training import Training
+from sweep.data.prepared.prepare import PreparedData, prepare
+from sweep.data.prepared.samples import CaseArrays, Samples
+from sweep.spec.settings.network_settings import NetworkName
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trainer.networks.networks import as_outputs
+from sweep.trainer.runs.monai_run import Training
 
 MakeTrial = Callable[..., TrialSettings]
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sweep.trainer.metrics import DicePerCase
+from sweep.trainer.evaluation.validation_dice import DicePerCase
 
 
 def scored(references: list[Tensor], answers: list[Tensor], classes: int) -> DicePerCase:

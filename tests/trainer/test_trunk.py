@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import torch
 
-from sweep.record import Cause, EpochMetrics, Outcome, Status
-from sweep.spec.settings import TrialSettings
-from sweep.spec.tree import after_switch_on_keys, run_ending_keys
+from sweep.spec.settings.setting_tree import after_switch_on_keys, run_ending_keys
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
-from sweep.trainer.checkpoints import Checkpoints
-from sweep.trainer.fit import fit
-from sweep.trainer.trunk import Trunk
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.fit import fit
+from sweep.trial.warmup_snapshots import Trunk
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Cause, Outcome, Status
 
 MakeTrial = Callable[..., TrialSettings]
 EVERY_EPOCH = range(1, 10)

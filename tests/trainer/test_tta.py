@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sweep.data.prepare import prepare
-from sweep.spec.settings import TrialSettings
-from sweep.trainer.training import Training
-from sweep.trainer.tta import mean_over_flips
+from sweep.data.prepared.prepare import prepare
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trainer.evaluation.mirroring import mean_over_flips
+from sweep.trainer.runs.monai_run import Training
 
 MakeTrial = Callable[..., TrialSettings]
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sweep.trainer import geometric, volumetric
-from sweep.trainer.volumetric import (
+from sweep.trainer.losses import geometric, volumetric
+from sweep.trainer.losses.volumetric import (
     aspect,
     boundary,
     compactness,

@@ -1,0 +1,207 @@
+"""What may be said of the finalists, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from sweep.analysis.confirm.confirmation import Confirmation, Finalist
+from sweep.analysis.confirm.detectable_difference import POWER, detectable
+from sweep.analysis.confirm.paired_contest import LEAST_UNITS, LEVEL, Contest
+from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut, Tested
+from sweep.analysis.report_words import dice, listed, percent, signed_dice, trials
+from sweep.spec.words.phrases import counted
+from sweep.vocabulary.objective import Objective
+from sweep.vocabulary.record import Status
+
+
+def verdict(found: Confirmation) -> str:
+    """Who is best, where somebody is; else who cannot be told apart, and which of them is cheap."""
+    first, *others = found.compared or found.finalists
+    contest, objective = found.contest, first.record.objective
+    if contest is None:
+        return f"No replicate of {_named(found.finalists)} has a result: all that ended diverged."
+    mean = f"mean {objective.label} {_mean(first)} over {_replicates(first, contest)}"
+    if found.unfinished:
+        still = counted(found.unfinished, "replicate")
+        return f"{first.trial_id} has {mean} so far; {still} still to end, so no winner is named."
+    if not others:
+        return f"{first.trial_id} has {mean}; {_alone(found)}."
+    if not contest.is_telling:
+        return f"{first.trial_id} has the {objective.highest} {mean}; {_too_few(contest)}."
+    if found.winner is not None:
+        return (
+            f"{first.trial_id} is best {_where(contest)}: {mean}, and it beats"
+            f" {_each(len(others))} (two-sided paired t-tests, all p < {LEVEL:g})."
+        )
+    if len(found.tied) == 1:  # a pair differs, and not in favour of the first
+        return (
+            f"{first.trial_id} has the {objective.highest} {mean}, but not on the replicates that"
+            " it shares with another finalist; no winner is named."
+        )
+    return _tie(found, contest, mean)
+
+
+def selection_bias(found: Confirmation) -> str:
+    """How the first's replicates compare with its run of the search, and those of the others with
+    theirs; empty where that is not known.
+
+    It may be selection, the seed or the fold. Where the others fall as far, it is not selection.
+    """
+    first, *others = found.finalists
+    fallen = [lost for one in others if (lost := _lost(one)) is not None]
+    own = _lost(first)
+    if own is None:
+        return ""
+    words = partial(_less, first.record.objective)
+    by_fold = found.contest is not None and found.contest.by_fold
+    where = "Over all folds" if by_fold else "On further seeds"
+    told = f"{where} {first.trial_id} averages {words(own)} than in its run of the search"
+    if not fallen:
+        return f"{told}."
+    whose = "the other finalist" if len(fallen) == 1 else "the other finalists"
+    return f"{told}, {whose} {words(sum(fallen) / len(fallen))}."
+
+
+def _lost(one: Finalist) -> float | None:
+    """Value of the objective in the search minus the mean of its replicates."""
+    objective, reached = one.record.objective, one.record.value
+    return None if reached is None or not one.scores else reached - objective.turned(one.mean)
+
+
+def _less(objective: Objective, lost: float) -> str:
+    return f"{objective.text(abs(lost))} {'less' if lost >= 0 else 'more'}"
+
+
+def warnings(found: Confirmation) -> list[str]:
+    """Of replicates that diverged or failed, and of configurations that lack some."""
+    told = []
+    for one in found.finalists:
+        total = counted(len(one.replicates), "replicate")
+        if one.diverged:
+            mean = "its mean is that of the others" if one.scores else "it has no mean"
+            told.append(f"{one.trial_id}: {one.diverged} of {total} diverged; {mean}.")
+        if failed := one.count(Status.FAILED):
+            told.append(f"{one.trial_id}: {failed} of {total} failed and is not counted.")
+    first = found.finalists[0]
+    lost = [one for one in found.behind if one.scores and one.diverged > first.diverged]
+    if lost:
+        told.append(
+            f"{_named(lost)} {'ranks' if len(lost) == 1 else 'rank'} behind, whatever the mean:"
+            f" more replicates diverged than of {first.trial_id}."
+        )
+    return told
+
+
+def caution(kinds: Iterable[str]) -> str:
+    """What is to be kept in mind of the Dice that trainers of these kinds are ranked by; or empty.
+
+    Source: 150 pairs of trainings that AutoML Hannover published (github.com/automl/AutoNNUnet),
+    three architectures on five folds of ten datasets, 1,000 epochs each; mean of the last 20.
+    """
+    if "nnunet" not in kinds:
+        return ""
+    return (
+        "Ranked by nnU-Net's pseudo Dice, which on one fold ordered two published trainings like"
+        " the real validation of that fold in 65 % of 150 pairs, and on five folds together in 83 %"
+        " (docs/nnunet.md): the first is a candidate, its real validation tells."
+    )
+
+
+def on_test_split(found: HeldOut) -> str:
+    """What the first of the ranking reaches on the test split, and against whom."""
+    first = found.tested[0]
+    one_run = first.runs == 1
+    reached = " reaches" if one_run else f"'s {first.runs} replicates average"
+    told = (
+        f"On {counted(len(first.dice), 'test case')} that were used for nothing else,"
+        f" {first.trial_id}{reached} Dice {dice(first.mean)}{_interval(first.low, first.high)}"
+    )
+    if first.validation is not None:
+        whose = "that run" if one_run else "the same runs"
+        told += f"; in validation {whose} had {dice(first.validation)}"
+    if (control := found.over_baseline) is not None:
+        gain = signed_dice(control.gain)
+        told += f"; {gain} against the baseline{_interval(control.low, control.high)}"
+    return f"{told}.{_few_cases(first)}"
+
+
+def _few_cases(first: Tested) -> str:
+    if len(first.dice) >= LEAST_CASES:
+        return ""
+    return f" No interval: that takes at least {LEAST_CASES} cases."
+
+
+def _tie(found: Confirmation, contest: Contest, mean: str) -> str:
+    first, cheapest = found.finalists[0], found.cheapest
+    objective = first.record.objective
+    names = listed([one.trial_id for one in found.tied])
+    told = (
+        f"{names} cannot be told apart {_where(contest)}: {first.trial_id} has the"
+        f" {objective.highest} {mean}{_chance(first)}; "
+    )
+    spent = f"{cheapest.epochs:.0f} epochs on average"
+    if all(round(one.epochs) == round(cheapest.epochs) for one in found.tied):
+        told += f"all of them take {spent}."
+    else:
+        told += f"the cheapest of them is {cheapest.trial_id}, with {spent}."
+    far = detectable(contest.count, len(found.compared) - 1) * (contest.spread or 0.0)
+    lead = first.mean - max(one.mean for one in found.compared if one is not first)
+    return (
+        f"{told} With the spread seen here, {_units(contest)} name a winner in {percent(POWER)} of"
+        f" cases if it leads by about {objective.text(far)}; the lead is {objective.text(lead)}."
+    )
+
+
+def _alone(found: Confirmation) -> str:
+    if not found.behind:
+        return "no other finalist has replicates to compare with"
+    others = found.behind
+    return f"of {_named(others)} more replicates diverged, so there is nobody to compare it with"
+
+
+def _too_few(contest: Contest) -> str:
+    return (
+        f"{_units(contest)} cannot tell which finalist is best: it takes {LEAST_UNITS} that all of"
+        " them were trained on"
+    )
+
+
+def _units(contest: Contest) -> str:
+    return counted(contest.count, "fold" if contest.by_fold else "seed")
+
+
+def _where(contest: Contest) -> str:
+    """For which folds a statement holds."""
+    if contest.by_fold:
+        return f"over {_units(contest)}"
+    return f"on fold {next(fold for _, fold in contest.scores[0])}"
+
+
+def _each(others: int) -> str:
+    return "the other finalist" if others == 1 else f"each of the other {others} finalists"
+
+
+def _named(finalists: Sequence[Finalist]) -> str:
+    return trials([one.record for one in finalists])
+
+
+def _interval(low: float, high: float, text: Callable[[float], str] = dice) -> str:
+    if low != low:  # NaN: of too few
+        return ""
+    return f" (95 %: {text(low)} to {text(high)})".replace("-", "−")
+
+
+def _mean(one: Finalist) -> str:
+    objective = one.record.objective
+    ends = objective.interval(one.low, one.high)
+    return objective.text(objective.turned(one.mean)) + _interval(*ends, objective.text)
+
+
+def _replicates(one: Finalist, contest: Contest) -> str:
+    count = counted(len(one.scores), "replicate")
+    return f"{count} on {_units(contest)}" if contest.by_fold else count
+
+
+def _chance(one: Finalist) -> str:
+    return "" if one.p_best is None else f", and is best with probability {percent(one.p_best)}"

@@ -1,0 +1,197 @@
+"""What the replicates of the leaders say: who is best, how sure that is, who cannot be told apart.
+
+Everything stands on the replicates alone. The run of the search is left out: it was chosen for its
+Dice, and so is an optimistic draw.
+
+Divergence is a gate of its own. A diverged replicate has no Dice: any number in its place would
+drown the others. Instead a finalist ranks behind those of which fewer replicates diverged, whatever
+its mean over the others is, and only those with the fewest are compared. One exception: what
+reaches less than `WORTH` of the best mean is put before nobody in this way, since a network that
+has learnt nothing diverges least of all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sweep.analysis.confirm.paired_contest import Block, Contest, folds_of, interval, mean_of
+from sweep.vocabulary.record import Status, TrialRecord
+
+WORTH = 0.5
+"""Share of the way from the worst Dice to the highest mean, below which a finalist gains nothing by
+not having diverged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finalist:
+    """A configuration and its replicates.
+
+    Args:
+        record: the trial of the search.
+        replicates: all that were started, by seed and fold.
+        scores: (seed, fold) → best value of the objective as a score, of which more is better
+            (`sweep.vocabulary.objective`). Those that diverged, failed or have not ended have none.
+        mean: of the scores, each fold counting the same; NaN where there is none.
+        low, high: 95 % interval of the mean, see `sweep.analysis.confirm.paired_contest.interval`.
+        p_best: probability that its mean is the highest of all that are compared; None where
+            nothing can be said.
+        group: letters; finalists that share one cannot be told apart. None likewise.
+    """
+
+    record: TrialRecord
+    replicates: tuple[TrialRecord, ...]
+    scores: Mapping[Block, float]
+    mean: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    p_best: float | None = None
+    group: str | None = None
+
+    @property
+    def trial_id(self) -> str:
+        return self.record.trial_id
+
+    @property
+    def diverged(self) -> int:
+        """How many of its replicates did."""
+        return self.count(Status.DIVERGED)
+
+    @property
+    def epochs(self) -> float:
+        """Mean number of epochs of the replicates with a result; infinite where none has one."""
+        lengths = [len(r.history) for r in self.replicates if r.status.has_result]
+        return sum(lengths) / len(lengths) if lengths else math.inf
+
+    def count(self, status: Status) -> int:
+        return sum(replicate.status is status for replicate in self.replicates)
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """All finalists in the order of the ranking.
+
+    Args:
+        finalists: those of which a replicate has ended, with a score or diverged.
+        contest: of the first of them, of which the fewest diverged; None where none has a score.
+        unfinished: number of replicates that run or were interrupted.
+    """
+
+    finalists: tuple[Finalist, ...]
+    contest: Contest | None
+    unfinished: int
+
+    @property
+    def compared(self) -> Sequence[Finalist]:
+        """Those that passed the gate."""
+        return self.finalists[: len(self.contest.scores)] if self.contest else ()
+
+    @property
+    def behind(self) -> Sequence[Finalist]:
+        """Those that lost because more of their replicates diverged, or all did."""
+        return self.finalists[len(self.compared) :]
+
+    @property
+    def winner(self) -> Finalist | None:
+        """The first, where it beats all that it is compared with and all replicates have ended."""
+        if self.contest is None or self.contest.winner is None or self.unfinished:
+            return None
+        return self.finalists[0]
+
+    @property
+    def tied(self) -> list[Finalist]:
+        """Of those that are compared the first, and whoever cannot be told apart from it."""
+        if self.contest is None:
+            return []
+        apart = self.contest.apart
+        return [one for n, one in enumerate(self.compared) if (0, n) not in apart]
+
+    @property
+    def cheapest(self) -> Finalist:
+        """Of these the one with the fewest epochs."""
+        return min(self.tied, key=lambda finalist: finalist.epochs)
+
+    def of(self, trial_id: str) -> Finalist | None:
+        return next((one for one in self.finalists if one.trial_id == trial_id), None)
+
+
+def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
+    """The finalists of a sweep; None where no replicate has ended with a score, or diverged.
+
+    Args:
+        records: of all trials of the sweep.
+    """
+    records = list(records)
+    replicates = [record for record in records if record.replicate is not None]
+    by_id = {record.trial_id: record for record in records}
+    of: dict[str, list[TrialRecord]] = {}
+    for record in replicates:
+        assert record.replicate is not None
+        if record.replicate.of in by_id:
+            of.setdefault(record.replicate.of, []).append(record)
+    found = [one for name in of if (one := _finalist(by_id[name], of[name])) is not None]
+    if not found:
+        return None
+    by_fold = len(folds_of(one.scores for one in found)) > 1
+    measured = [_measured(one, by_fold) for one in found]
+    unfinished = sum(not record.status.is_final for record in replicates)
+    return _compared(measured, by_fold, unfinished)
+
+
+def score(replicate: TrialRecord) -> float | None:
+    """Score that a replicate counts with; None where it diverged, failed or has not ended."""
+    return replicate.score
+
+
+def _finalist(record: TrialRecord, replicates: Sequence[TrialRecord]) -> Finalist | None:
+    ordered = sorted(replicates, key=_block)
+    scores = {_block(r): value for r in ordered if (value := score(r)) is not None}
+    found = Finalist(record=record, replicates=tuple(ordered), scores=scores)
+    return found if scores or found.diverged else None
+
+
+def _measured(one: Finalist, by_fold: bool) -> Finalist:
+    low, high = interval(one.scores, by_fold=by_fold)
+    least, greatest = one.record.objective.bounds  # no mean lies outside
+    return replace(
+        one,
+        mean=mean_of(one.scores, by_fold=by_fold),
+        low=low if math.isnan(low) else max(least, low),
+        high=high if math.isnan(high) else min(greatest, high),
+    )
+
+
+def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> Confirmation:
+    worth, worst = -math.inf, measured[0].record.objective.worst
+    if worst is not None:  # of a metric without a worst value there is no share
+        best = max((one.mean for one in measured if one.scores), default=worst)
+        worth = worst + WORTH * (best - worst)
+    least = min((o.diverged for o in measured if o.scores and o.mean >= worth), default=0)
+    ranked = sorted(measured, key=lambda one: _place(one, least))
+    first = [one for one in ranked if one.scores and one.diverged <= least]
+    if not first:
+        return Confirmation(tuple(ranked), None, unfinished)
+    contest = Contest(tuple(one.scores for one in first), by_fold)
+    chances: Sequence[float | None] = contest.p_best() or [None] * len(first)
+    letters: Sequence[str | None] = contest.letters or [None] * len(first)
+    told = [
+        replace(one, p_best=chance, group=letter)
+        for one, chance, letter in zip(first, chances, letters, strict=True)
+    ]
+    return Confirmation((*told, *ranked[len(first) :]), contest, unfinished)
+
+
+def _place(one: Finalist, least: int) -> tuple[bool, int, float, float, int]:
+    """Sort key: those without any score last, then by the gate, mean, epochs and number.
+
+    Args:
+        least: divergences that pass the gate.
+    """
+    falling = -one.mean if one.scores else 0.0
+    return not one.scores, max(one.diverged, least), falling, one.epochs, one.record.number
+
+
+def _block(record: TrialRecord) -> Block:
+    assert record.replicate is not None
+    return record.replicate.block

@@ -1,0 +1,97 @@
+"""What a sweep and each of its trials was run with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from sweep.analysis.parameter_axes import is_number
+from sweep.spec.checks.inactive_settings import idle_in_trial
+from sweep.spec.search.setting_ranges import WEIGHTS
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.setting_tree import run_ending_keys, value_of
+from sweep.spec.settings.validation_reports import findings_of
+from sweep.spec.space.presets import PRESETS
+from sweep.store.layout import Layout
+from sweep.store.read_results import read_sweep
+from sweep.vocabulary.errors import ResultsError
+from sweep.vocabulary.record import ParameterValue, TrialRecord
+
+LARGEST = 1e300
+"""Beyond it a file from elsewhere may hold whole numbers, but no setting is meant."""
+
+
+def read_spec(folder: Path) -> SweepSpec:
+    """The effective spec; only its form is looked at, since the sweep has run with it.
+
+    Raises:
+        ResultsError: ``folder`` is no results folder, or its sweep.yaml is broken.
+    """
+    try:
+        return SweepSpec.model_validate(read_sweep(folder))
+    except ValidationError as error:
+        first = findings_of(error, SweepSpec)[0]
+        key = ".".join(map(str, first.path))
+        raise ResultsError(f"{Layout(folder).sweep_yaml}: {key}: {first.message}") from error
+
+
+def read_known_spec(folder: Path) -> SweepSpec | None:
+    """The same for a ranking, which needs it for some columns alone.
+
+    None where another version wrote it, with settings that this one does not know.
+
+    Raises:
+        ResultsError: as `read_spec`, where the sweep answers by replay.
+    """
+    space = read_sweep(folder).get("space")
+    try:
+        return read_spec(folder)
+    except ResultsError:
+        if isinstance(space, dict) and run_ending_keys() & space.keys():
+            raise
+        return None
+
+
+def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
+    """The searched parameters that act on nothing in a trial: momentum beside AdamW.
+
+    Those that are replayed do not count: what they would have done is told elsewhere.
+    """
+    if spec is None:
+        return frozenset()
+    try:
+        names = idle_in_trial(lambda key: setting_of(spec, record, key))
+    except (LookupError, AttributeError, TypeError):  # a setting of another kind of trainer or old
+        return frozenset()
+    return names & spec.drawn.keys()
+
+
+def setting_of(spec: SweepSpec, record: TrialRecord, key: str) -> ParameterValue:
+    """What a trial had for the setting ``key``: searched, of its preset, or the sweep's."""
+    if key in record.parameters:
+        return record.parameters[key]
+    preset = PRESETS.get(record.preset or "")
+    if preset is not None and key in preset.settings:
+        return preset.settings[key]
+    value: ParameterValue = value_of(spec, key)
+    return value
+
+
+def number_of(spec: SweepSpec, record: TrialRecord, key: str) -> float:
+    """The same as a number; 0 where it is none, or more than a float holds."""
+    value = setting_of(spec, record, key)
+    return float(value) if is_number(value) and abs(value) < LARGEST else 0.0
+
+
+def switch_on(spec: SweepSpec, record: TrialRecord) -> int | None:
+    """Epoch in which a trial's geometric loss first acts; None where no term has a weight."""
+    if any(number_of(spec, record, key) for key in WEIGHTS):
+        return int(number_of(spec, record, "loss.warmup_epochs"))
+    return None
+
+
+def rampup_end(spec: SweepSpec, record: TrialRecord) -> int:
+    """Epoch from which a trial's geometric loss acts in full."""
+    keys = ("loss.warmup_epochs", "loss.rampup_epochs")
+    return int(sum(number_of(spec, record, key) for key in keys))

@@ -1,0 +1,135 @@
+"""Where epochs and time went: the search by how its trials ended, and the confirmation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from sweep.analysis import report_words as words
+from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure_style import INK, LOOKS, Look, finished
+from sweep.analysis.figures.sweep_results import Results
+from sweep.vocabulary.record import Status, TrialRecord
+
+CONFIRMATION = Look("#5c6b78", "circle-open", "\\")
+SAVED = "saved by sharing warm-ups"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What the trials of one status cost, or the replicates.
+
+    Args:
+        status: how they ended; None: replicates of the confirmation, however they ended.
+        trials: number of them.
+        epochs, seconds: trained by themselves.
+        shared_epochs, shared_seconds: taken over from a warm-up that another trial had trained.
+    """
+
+    status: Status | None
+    trials: int
+    epochs: int
+    seconds: float
+    shared_epochs: int
+    shared_seconds: float
+
+
+def spent(results: Results) -> list[Spent]:
+    """One entry a status that occurs in the search, and one of the replicates if there are any."""
+    groups: list[tuple[Status | None, Sequence[TrialRecord]]] = [
+        (s, [r for r in results.records if r.status is s]) for s in Status
+    ]
+    groups.append((None, results.replicates))
+    return [_of(status, records) for status, records in groups if records]
+
+
+def budget_by_status(results: Results) -> Exhibit:
+    """Epochs and seconds by status and of the confirmation, with what sharing saved."""
+    found = spent(results)
+    epochs = sum(part.epochs for part in found)
+    return Exhibit(
+        name="budget",
+        title="Where the budget went",
+        finding=_finding(found, epochs),
+        reading=(
+            "Wall time of the trials' own epochs, training and validation; the start of "
+            "processes is not in it. Shared epochs were trained once, by another trial, and "
+            "count as saved. An epoch in which a trial diverged is not finished and not counted."
+        ),
+        figure=_figure(found) if epochs else None,
+    )
+
+
+def _of(status: Status | None, records: Sequence[TrialRecord]) -> Spent:
+    shared = [epoch for record in records for epoch in record.history if epoch.shared]
+    return Spent(
+        status=status,
+        trials=len(records),
+        epochs=sum(len(record.trained) for record in records),
+        seconds=sum(record.seconds for record in records),
+        shared_epochs=len(shared),
+        shared_seconds=sum(epoch.seconds for epoch in shared),
+    )
+
+
+def _finding(found: Sequence[Spent], epochs: int) -> str:
+    if not epochs:
+        return "No epoch has been trained yet."
+    seconds = sum(part.seconds for part in found)
+    told = f"{epochs} epochs in {words.duration(seconds)} of training"
+    by_status = {part.status: part.epochs for part in found}
+    kinds = ((Status.DIVERGED, "diverged trials"), (Status.PRUNED, "pruned trials"))
+    parts = [
+        f"{words.percent(by_status[status] / epochs)} in {kind}"
+        for status, kind in (*kinds, (None, "replicates of the confirmation"))
+        if by_status.get(status)
+    ]
+    told += f": {words.listed(parts)}" if parts else ""
+    shared = sum(part.shared_epochs for part in found)
+    if shared:
+        saved = sum(part.shared_seconds for part in found)
+        told += f". Sharing warm-ups saved {shared} epochs ({words.duration(saved)})"
+    return f"{told}."
+
+
+def _figure(found: Sequence[Spent]) -> go.Figure:
+    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.06)
+    shares = [part for part in found if part.shared_epochs]
+    for part in found:
+        kind, look = "confirmation", CONFIRMATION
+        if part.status is not None:
+            kind, look = words.status(part.status), LOOKS[part.status]
+        row = f"{kind} ({part.trials})"
+        own = {
+            "color": look.color,
+            "pattern": {"shape": look.pattern, "fgcolor": "#ffffff"},
+            "line": {"color": INK, "width": 1},
+        }
+        figure.add_trace(_bar(row, part.epochs, "trained", own), row=1, col=1)
+        figure.add_trace(_bar(row, part.seconds / 60, "trained", own), row=1, col=2)
+        if part in shares:
+            saved = {"color": "#ffffff", "line": {"color": INK, "width": 1}}
+            epochs = _bar(row, part.shared_epochs, SAVED, saved)
+            epochs.update(name=SAVED, showlegend=part is shares[0])
+            figure.add_trace(epochs, row=1, col=1)
+            figure.add_trace(_bar(row, part.shared_seconds / 60, SAVED, saved), row=1, col=2)
+    figure.update_layout(barmode="stack")
+    figure.update_xaxes(title="epochs", row=1, col=1)
+    figure.update_xaxes(title="minutes of training", row=1, col=2)
+    figure.update_yaxes(automargin=True, autorange="reversed", row=1, col=1)
+    return finished(figure, height=(130 if shares else 98) + 40 * len(found), legend=bool(shares))
+
+
+def _bar(row: str, length: float, what: str, marker: dict[str, Any]) -> go.Bar:
+    return go.Bar(
+        y=[row],
+        x=[length],
+        orientation="h",
+        marker=marker,
+        showlegend=False,
+        hovertemplate=f"%{{y}}: %{{x:.4~g}} {what}<extra></extra>",
+    )

@@ -1,0 +1,76 @@
+"""How figures look: readable in grey, so shape, dash and lightness differ wherever hue does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import plotly.graph_objects as go
+
+from sweep.vocabulary.record import Status
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Colour, marker and filling of what stands for one status."""
+
+    color: str
+    symbol: str
+    pattern: str = ""
+
+
+LOOKS: Mapping[Status, Look] = {
+    Status.COMPLETED: Look("#08306b", "circle"),
+    Status.EARLY_STOPPED: Look("#3f8fc5", "square"),
+    Status.PRUNED: Look("#a3b8c9", "diamond", "/"),
+    Status.DIVERGED: Look("#b3261e", "x-thin-open", "x"),
+    Status.FAILED: Look("#000000", "cross-thin-open", "+"),
+    Status.RUNNING: Look("#767676", "circle-open", "."),
+}
+INK = "#1f2933"
+FAINT = "#c4cad0"
+LEADERS = ("#08306b", "#c05621", "#3f8fc5", "#5b7553", "#8e6c8a")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
+LIGHT_TO_DARK = [[0.0, "#d7e4ef"], [0.35, "#9cc0dd"], [0.7, "#3f8fc5"], [1.0, "#08306b"]]
+PALE_TO_ALARM = [[0.0, "#fdf6f0"], [0.35, "#f6c9a4"], [0.7, "#d9663c"], [1.0, "#7f1d1d"]]
+EVEN_DECIMALS = [
+    {"dtickrange": [0.95, None], "value": ".0f"},
+    {"dtickrange": [0.0095, 0.95], "value": ".2f"},
+    {"dtickrange": [0.00095, 0.0095], "value": ".3f"},
+    {"dtickrange": [0.000095, 0.00095], "value": ".4f"},
+    {"dtickrange": [None, 0.000095], "value": ".3~g"},
+]
+"""Decimals of the ticks of an axis of values by their distance; plotly writes 0.9 beside 0.95."""
+MOST_POINTS = 1000
+"""Points of one trace above which a browser gets slow and a reader sees no more."""
+
+
+def finished(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figure:
+    """The figure with the report's fonts and margins; as wide as its page."""
+    figure.update_layout(
+        template="simple_white",
+        height=height,
+        margin={"l": 64, "r": 24, "t": 48 if legend else 16, "b": 56},
+        font={
+            "family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
+            "size": 13,
+            "color": INK,
+        },
+        showlegend=legend,
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
+        hoverlabel={"align": "left"},
+        paper_bgcolor="#ffffff",
+        plot_bgcolor="#ffffff",
+    )
+    return figure
+
+
+def thinned(items: Sequence[T], most: int = MOST_POINTS) -> Sequence[T]:
+    """At most so many of the items, evenly spread over their order."""
+    if len(items) <= most:
+        return items
+    return [items[n * len(items) // most] for n in range(most)]

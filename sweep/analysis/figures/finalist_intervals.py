@@ -1,0 +1,133 @@
+"""The finalists with the intervals of their means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from sweep.analysis.confirm.conclusions import on_test_split, selection_bias, verdict, warnings
+from sweep.analysis.confirm.confirmation import Confirmation, Finalist
+from sweep.analysis.confirm.paired_contest import LEAST_UNITS, folds_of
+from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure_style import INK, finished
+from sweep.analysis.figures.sweep_results import Results
+from sweep.vocabulary.objective import Objective
+
+
+def confirmed_finalists(results: Results) -> Exhibit:
+    """The leaders on further seeds."""
+    found, objective = results.confirmation, results.objective
+    return Exhibit(
+        name="finalists",
+        title="The leaders on further seeds",
+        finding=_finding(results),
+        reading=(
+            f"Rings: best {objective.label} of each replicate; one that diverged has none. "
+            f"Thin lines join those of one {_block_words(found)}: where the lines run side by "
+            "side, seeds explain the spread of a row, and finalists are compared pair by pair. "
+            "Diamonds: their mean with its 95 % interval (Student's t, from "
+            f"{LEAST_UNITS} seeds or folds on). Crosses: the run of the search, which chose the "
+            "finalists and so does not count. A difference of pairs "
+            "can be sure although intervals overlap: two finalists share a letter where they "
+            "cannot be told apart. Of several folds each counts once, with the mean over its seeds."
+        ),
+        figure=_figure(found, objective) if found else None,
+    )
+
+
+def _finding(results: Results) -> str:
+    found, tested = results.confirmation, results.held_out
+    told = (
+        "No leader was trained on further seeds, which confirm: {top: 5, seeds: 5} does."
+        if found is None
+        else " ".join([verdict(found), selection_bias(found), *warnings(found)])
+    )
+    return f"{told} {on_test_split(tested)}" if tested is not None else told
+
+
+def _figure(found: Confirmation, objective: Objective) -> go.Figure:
+    turned = objective.turned
+    names = [_label(one) for one in found.finalists]
+    figure = go.Figure()
+    figure.add_trace(_replicates(found, names, objective))
+    searched = [one.record.value for one in found.finalists]
+    figure.add_scatter(
+        x=searched,
+        y=names,
+        name="in the search",
+        mode="markers",
+        marker={"symbol": "x-thin-open", "size": 9, "color": "#767676", "line": {"width": 2}},
+        hovertemplate=f"%{{y}}: %{{x:{objective.d3}}} in the search<extra></extra>",
+    )
+    means = [turned(one.mean) if one.scores else None for one in found.finalists]
+    ends = [objective.interval(one.low, one.high) for one in found.finalists]
+    figure.add_scatter(
+        x=means,
+        y=names,
+        name="mean, 95 %",
+        mode="markers",
+        marker={"symbol": "diamond", "size": 11, "color": INK},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [_length(mean, high) for mean, (_, high) in zip(means, ends, strict=True)],
+            "arrayminus": [_length(low, mean) for mean, (low, _) in zip(means, ends, strict=True)],
+            "color": INK,
+            "thickness": 2,
+        },
+        text=[_interval(*end, objective) for end in ends],
+        hovertemplate=f"%{{y}}: mean %{{x:{objective.d3}}}, %{{text}}<extra></extra>",
+    )
+    figure.update_xaxes(title=objective.label)
+    figure.update_yaxes(autorange="reversed", type="category")
+    return finished(figure, height=140 + 44 * len(names))
+
+
+def _block_words(found: Confirmation | None) -> str:
+    folds = folds_of(one.scores for one in found.finalists) if found else set()
+    return "seed and fold" if len(folds) > 1 else "seed"
+
+
+def _replicates(found: Confirmation, names: Sequence[str], objective: Objective) -> go.Scatter:
+    """A ring a replicate, and a line a block through the finalists, broken where one has none."""
+    x: list[float | None] = []
+    y: list[str | None] = []
+    text: list[str] = []
+    for block in sorted({block for one in found.finalists for block in one.scores}):
+        scores = [one.scores.get(block) for one in found.finalists]
+        x += [*(None if score is None else objective.turned(score) for score in scores), None]
+        y += [*names, None]
+        text += ["seed {}, fold {}".format(*block)] * (len(names) + 1)
+    return go.Scatter(
+        x=x,
+        y=y,
+        text=text,
+        name=f"replicate, joined by {_block_words(found)}",
+        mode="lines+markers",
+        line={"width": 1, "color": "#a9b4be"},
+        marker={"symbol": "circle-open", "size": 8, "color": "#5c6b78", "line": {"width": 1.5}},
+        hovertemplate=f"%{{y}} %{{text}}: %{{x:{objective.d3}}}<extra></extra>",
+    )
+
+
+def _label(one: Finalist) -> str:
+    known = [
+        *([one.group] if one.group else []),
+        *([f"{one.diverged} diverged"] if one.diverged else []),
+    ]
+    return f"{one.trial_id} ({', '.join(known)})" if known else one.trial_id
+
+
+def _interval(low: float, high: float, objective: Objective) -> str:
+    if low != low:  # NaN
+        return "too few for an interval"
+    return f"{objective.text(low)} to {objective.text(high)}"
+
+
+def _length(low: float | None, high: float | None) -> float:
+    """0 where there is no mean, or no interval."""
+    if low is None or high is None or math.isnan(high - low):
+        return 0.0
+    return high - low

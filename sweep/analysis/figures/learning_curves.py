@@ -1,0 +1,281 @@
+"""The objective over the epochs: the leaders, the others behind them, rungs and switch-ons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import plotly.graph_objects as go
+
+from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure_style import (
+    DASHES,
+    EVEN_DECIMALS,
+    FAINT,
+    INK,
+    LEADERS,
+    LOOKS,
+    SYMBOLS,
+    finished,
+    thinned,
+)
+from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.report_words import listed, median
+from sweep.spec.search.search_strategy import TRAINED_EPOCHS_OF_A_TICK, trained_epochs
+from sweep.spec.words.phrases import counted
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Status, TrialRecord, objective_of
+
+MOST_CURVES = 120
+"""Curves behind the leaders; of more, these are drawn, evenly spread over the ranking."""
+LEADING = len(LEADERS)
+LAST = 2000
+"""Rank of what the legend names last; plotly's default is 1000."""
+MOST_RUNGS = 8
+MOST_MARKED = 40
+"""Curves behind the leaders above which their switch-ons would cover what is to be seen."""
+
+
+def learning_curves(results: Results) -> Exhibit:
+    """The objective over epochs, with the switch-on of the geometric loss and the rungs."""
+    measured = [record for record in results.records if record.best is not None]
+    leaders = results.ranked[:LEADING]
+    others = [record for record in measured if record not in leaders]
+    shown = thinned(others, MOST_CURVES)
+    left_out = len(others) - len(shown)
+    return Exhibit(
+        name="learning-curves",
+        title="Learning curves",
+        finding=_finding(results),
+        reading=(
+            "Thick lines: the first of the ranking. Thin: all others"
+            + (f", {len(shown)} of {len(others)} of them" if left_out else "")
+            + ". "
+            + _switch_on_words(results, first=len(shown) > MOST_MARKED)
+            + ("✕: the last epoch before a divergence. " if _diverged(shown) else "")
+            + _rung_words(results, leaders)
+            + "One seed each: which curve is on top at the end says nothing where they keep "
+            "crossing."
+        ),
+        figure=_figure(results, leaders, shown) if measured else None,
+    )
+
+
+def switch_on_steps(results: Results) -> list[float]:
+    """Change of the objective in the epoch of the geometric loss's switch-on, of ranked trials.
+
+    Where there is a baseline, less its change in that same epoch: training alone changes it too.
+    Trials without an epoch on both sides of it are passed over.
+    """
+    steps = []
+    for record in results.ranked:
+        at = results.switch_on(record)
+        changes = [_change(one, at) for one in (record, results.baseline) if one is not None]
+        known = [change for change in changes if change is not None]
+        if len(known) == len(changes):
+            steps.append(known[0] - sum(known[1:]))
+    return steps
+
+
+def _change(record: TrialRecord, epoch: int | None) -> float | None:
+    """Of the objective from the epoch before; None where one of the two has none."""
+    if epoch is None or not 0 < epoch < len(record.history):
+        return None
+    before, after = _at(record, epoch - 1), _at(record, epoch)
+    return None if before is None or after is None else after - before
+
+
+def _finding(results: Results) -> str:
+    if not results.ranked:
+        return f"No trial has a {results.objective.label} that may be compared."
+    leader = results.ranked[0]
+    assert leader.best is not None
+    at = leader.best.epoch
+    text, signed = results.objective.text, results.objective.signed
+    told = f"{leader.trial_id} reached {text(results.values[leader.trial_id])} in epoch {at}"
+    switch_on = results.switch_on(leader)
+    if switch_on is not None and at >= switch_on:
+        told += f", {at - switch_on} after its geometric loss switched on"
+    elif switch_on is not None:
+        told += f", {switch_on - at} before its geometric loss switched on or would have"
+    steps = switch_on_steps(results)
+    if not steps:
+        return f"{told}."
+    less, alone = " less that of the baseline", ""
+    if results.baseline is None:
+        less, alone = "", "; training alone improves it too"
+    return (
+        f"{told}. In the epoch of the switch-on, the change of {results.objective.short}{less} is "
+        f"{signed(median(steps))} in the median of {counted(len(steps), 'trial')} (from "
+        f"{signed(min(steps))} to {signed(max(steps))}){alone}."
+    )
+
+
+def _rungs(results: Results) -> list[int]:
+    """Trained epochs at which every trial is compared, where these are the same for all."""
+    rungs = [] if results.spec.compares_gains else results.spec.rungs()
+    return rungs if len(rungs) <= MOST_RUNGS else []
+
+
+def _rung_words(results: Results, leaders: Sequence[TrialRecord]) -> str:
+    if _own_rungs(results, leaders):
+        rungs = thinned(results.spec.rungs(), MOST_RUNGS)
+        since = listed([str(epochs) for epochs in rungs])
+        least = listed([str(TRAINED_EPOCHS_OF_A_TICK * epochs) for epochs in rungs])
+        return (
+            f"Bars, the rungs: where the scheduler compares a leader, {since} epochs after its loss"
+            f" has full weight, and after {least} trained ones at the earliest. "
+        )
+    if _rungs(results):
+        return "Dotted verticals, the rungs: where the scheduler compares all. "
+    return ""
+
+
+def _figure(
+    results: Results, leaders: Sequence[TrialRecord], others: Sequence[TrialRecord]
+) -> go.Figure:
+    figure = go.Figure()
+    longest = max(len(record.history) for record in [*leaders, *others])
+    diverged = _diverged(others)
+    rest = [record for record in others if record.status is not Status.DIVERGED]
+    many = len(others) > MOST_MARKED
+    if rest:
+        figure.add_trace(_thin(rest, "others", FAINT))
+    if diverged:
+        figure.add_trace(_thin(diverged, "diverged", "#dca7a3", dash="dot"))
+    for place, record in enumerate(leaders):
+        figure.add_trace(_leader(record, place))
+    if diverged:
+        figure.add_trace(_ends(diverged, size=6 if many else 9))
+    if results.has_geometry:
+        figure.add_trace(_switch_ons(results, leaders if many else [*others, *leaders]))
+    if points := _own_rungs(results, leaders):
+        figure.add_trace(_bars(points))
+    for epochs in (rung for rung in _rungs(results) if rung <= longest):
+        figure.add_vline(
+            x=epochs - 1,
+            line={"color": INK, "width": 1, "dash": "dot"},
+            annotation={"text": f"rung: {epochs} epochs", "font": {"size": 11}, "textangle": -90},
+            annotation_position="bottom left",
+        )
+    figure.update_xaxes(title="epoch (from 0)", range=[-0.5, longest - 0.5])
+    figure.update_yaxes(title=results.objective.label, tickformatstops=EVEN_DECIMALS)
+    return finished(figure, height=480)
+
+
+def _own_rungs(
+    results: Results, leaders: Sequence[TrialRecord]
+) -> list[tuple[int, float | None, str]]:
+    """Where the scheduler compared the leaders, each by its own clock: epoch, value and words."""
+    points = []
+    for record in leaders:
+        if not results.spec.compares_gains or results.switch_on(record) is None:
+            continue
+        for rung in results.spec.rungs():
+            epoch = trained_epochs(rung, results.rampup_end(record)) - 1
+            if epoch < len(record.history):
+                text = f"{record.trial_id} rung: {rung} epochs since its loss acts in full"
+                points.append((epoch, _at(record, epoch), text))
+    return points
+
+
+def _bars(points: Sequence[tuple[int, float | None, str]]) -> go.Scatter:
+    return go.Scatter(
+        x=[epoch for epoch, _, _ in points],
+        y=[value for _, value, _ in points],
+        text=[text for _, _, text in points],
+        mode="markers",
+        name="rung",
+        legendrank=LAST,
+        marker={"symbol": "line-ns", "size": 12, "line": {"color": INK, "width": 2}},
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _leader(record: TrialRecord, place: int) -> go.Scatter:
+    d3 = record.objective.d3
+    return go.Scatter(
+        x=[epoch.epoch for epoch in record.history],
+        y=[*map(record.objective.value, record.history)],
+        mode="lines+markers",
+        name=f"{place + 1}. {record.trial_id}",
+        legendrank=place + 1,
+        line={"color": LEADERS[place], "width": 2.2, "dash": DASHES[place]},
+        marker={"symbol": SYMBOLS[place], "size": 5},
+        hovertemplate=f"{record.trial_id} epoch %{{x}}: %{{y:{d3}}}<extra></extra>",
+    )
+
+
+def _thin(records: Sequence[TrialRecord], name: str, color: str, dash: str = "solid") -> go.Scatter:
+    """Many curves as one trace, with a gap after each."""
+    x: list[int | None] = []
+    y: list[float | None] = []
+    text: list[str] = []
+    for record in records:
+        x += [*(epoch.epoch for epoch in record.history), None]
+        y += [*map(record.objective.value, record.history), None]
+        text += [record.trial_id] * (len(record.history) + 1)
+    return go.Scatter(
+        x=x,
+        y=y,
+        text=text,
+        mode="lines",
+        name=name,
+        line={"color": color, "width": 1, "dash": dash},
+        hovertemplate=f"%{{text}} epoch %{{x}}: %{{y:{objective_of(records).d3}}}<extra></extra>",
+    )
+
+
+def _diverged(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    return [record for record in records if record.status is Status.DIVERGED]
+
+
+def _ends(diverged: Sequence[TrialRecord], size: int) -> go.Scatter:
+    last = [(record, _last_measured(record)) for record in diverged]
+    return go.Scatter(
+        x=[epoch.epoch for _, epoch in last],
+        y=[record.objective.value(epoch) for record, epoch in last],
+        text=[f"{r.trial_id}: {r.outcome.cause if r.outcome else ''}" for r, _ in last],
+        mode="markers",
+        name="last epoch before divergence",
+        marker={"symbol": "x", "size": size, "color": LOOKS[Status.DIVERGED].color},
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _switch_on_words(results: Results, *, first: bool) -> str:
+    if not results.has_geometry:
+        return ""
+    return f"△: the epoch in which the geometric loss switches on{', of the first' * first}. "
+
+
+def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
+    points = []
+    for record in records:
+        at = results.switch_on(record)
+        if at is not None and at < len(record.history):
+            points.append((at, _at(record, at), record.trial_id))
+    return go.Scatter(
+        x=[epoch for epoch, _, _ in points],
+        y=[value for _, value, _ in points],
+        text=[trial_id for _, _, trial_id in points],
+        mode="markers",
+        name="geometric loss switches on",
+        legendrank=LAST,
+        marker={
+            "symbol": "triangle-up",
+            "size": 9,
+            "color": "#ffffff",
+            "line": {"color": INK, "width": 1.2},
+        },
+        hovertemplate="%{text} switches on in epoch %{x}<extra></extra>",
+    )
+
+
+def _last_measured(record: TrialRecord) -> EpochMetrics:
+    value = record.objective.value
+    return next(epoch for epoch in reversed(record.history) if value(epoch) is not None)
+
+
+def _at(record: TrialRecord, epoch: int) -> float | None:
+    """The objective of one epoch of a trial."""
+    return record.objective.value(record.history[epoch])

@@ -1,0 +1,180 @@
+"""Who is good at what: the objective, Dice or outlines, and epochs together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import plotly.graph_objects as go
+
+from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure_style import (
+    EVEN_DECIMALS,
+    FAINT,
+    INK,
+    LIGHT_TO_DARK,
+    finished,
+    thinned,
+)
+from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.ranking.row_selection import goals_of, pareto, unpruned
+from sweep.analysis.report_words import listed
+from sweep.vocabulary.objective import Objective
+from sweep.vocabulary.record import Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HD95 = "hd95"
+NAMED = 5
+LABELLED = 3
+"""Trials that one label names; of more it tells the first and the number."""
+NEAR = 0.05
+"""Share of both axes within which one label stands for several trials: theirs would overlap."""
+
+
+def pareto_front(results: Results) -> Exhibit:
+    """The objective, Dice or HD95, and epochs together."""
+    found = pareto(results.frame, results.objective)
+    goals = _goals(results)
+    aims = [f"at {'least' if goal.mode == 'max' else 'most'} their {goal.short}" for goal in goals]
+    titles = ["outlines" if goal.metric == HD95 else goal.short for goal in goals]
+    return Exhibit(
+        name="pareto",
+        title=f"{listed([*titles, 'epochs'])} together",
+        finding=_finding(results, goals, list(found["trial_id"])),
+        reading=(
+            f"Large, with their names: trials that no other one beats, with {', '.join(aims)} and "
+            "at most their epochs. Pruned trials are among the others: their epochs are few "
+            "because the scheduler stopped them. The darker, the more epochs. Both are of the best "
+            "epoch of one run: differences as small as those between seeds say nothing."
+            f"{_distance_words(results, goals)}"
+        ),
+        figure=_figure(results, goals, set(found["trial_id"]))
+        if goals[1:] and len(found)
+        else None,
+    )
+
+
+def _distance_words(results: Results, goals: Sequence[Objective]) -> str:
+    """What our own trainer counts where there is no outline to measure from."""
+    if results.spec.trainer.kind != "monai" or HD95 not in [goal.metric for goal in goals]:
+        return ""
+    return (
+        " HD95: where a structure is present in only one of prediction and reference, the slice "
+        "counts with the image's diagonal, so a large HD95 may come from such slices rather than "
+        "from outlines."
+    )
+
+
+def _goals(results: Results) -> list[Objective]:
+    """What trials are to be good at beside few epochs, the sweep's own objective first."""
+    measured = goals_of(unpruned(results.frame), results.objective)
+    return [Objective(n, "max" if more else "min") for n, more in measured.items() if n != "epochs"]
+
+
+def _finding(results: Results, goals: Sequence[Objective], names: list[str]) -> str:
+    if not results.ranked:
+        return "No trial has a result."
+    eligible = sum(record.status is not Status.PRUNED for record in results.ranked)
+    if not eligible:
+        return "Every trial with a result was pruned: none trained as long as it would have."
+    if len(goals) < 2:
+        short = results.objective.short
+        return f"HD95 was not measured: {short} and epochs alone are in the ranking."
+    first, second, *_ = goals
+    leader = results.frame[results.frame["trial_id"].isin(names)]
+    best = leader.sort_values(second.metric, ascending=second.mode == "min").iloc[0]
+    at_once = listed([*(goal.short for goal in goals), "epochs"])
+    return (
+        f"{_unbeaten(names, eligible, at_once)} {best['trial_id']} has the {second.highest} "
+        f"{second.short}, {_value(results, second, best)}, at {first.short} "
+        f"{_value(results, first, best)}."
+    )
+
+
+def _unbeaten(names: Sequence[str], eligible: int, at_once: str) -> str:
+    if eligible == 1:
+        return f"{names[0]} is the only unpruned trial: there is none to compare it with."
+    if len(names) == eligible:
+        return f"None of the {eligible} unpruned trials beats another in {at_once} at once."
+    shown = listed(names) if len(names) <= NAMED else f"{names[0]} and {len(names) - 1} more"
+    return (
+        f"Unpruned trials that no other beats in {at_once} at once ({len(names)} of {eligible}):"
+        f" {shown}."
+    )
+
+
+def _value(results: Results, goal: Objective, row: Any) -> str:
+    value = float(row[goal.metric])
+    return f"{value:.2f}{_unit(results, ' pixels')}" if goal.metric == HD95 else goal.text(value)
+
+
+def _unit(results: Results, words: str) -> str:
+    """In which our own trainer measures distances; of another one nobody knows."""
+    return words if results.spec.trainer.kind == "monai" else ""
+
+
+def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go.Figure:
+    first, second, *_ = goals
+    up, across = first.metric, second.metric
+    rows = results.frame[results.frame[up].notna() & results.frame[across].notna()]
+    others = thinned([row for row in rows.to_dict("records") if row["trial_id"] not in front])
+    best = [row for row in rows.to_dict("records") if row["trial_id"] in front]
+    epochs = [int(row["epochs"]) for row in rows.to_dict("records")]
+    figure = go.Figure()
+    for name, part, size, width in (("others", others, 7, 0), ("not beaten", best, 13, 2)):
+        figure.add_scatter(
+            x=[row[across] for row in part],
+            y=[row[up] for row in part],
+            name=name,
+            mode="markers+text" if width else "markers",
+            text=_labels(part, rows, (across, up)) if width else None,
+            textposition="bottom center" if first.mode == "max" else "top center",
+            cliponaxis=False,
+            marker={
+                "symbol": "diamond" if width else "circle",
+                "size": size,
+                "color": [row["epochs"] for row in part],
+                "colorscale": LIGHT_TO_DARK,
+                "cmin": min(epochs),
+                "cmax": max(epochs),
+                "showscale": bool(width),
+                "colorbar": {"title": "epochs", "thickness": 12},
+                "line": {"color": INK if width else FAINT, "width": width or 1},
+            },
+            customdata=[f"{row['trial_id']}: {row['epochs']} epochs" for row in part],
+            hovertemplate=f"%{{customdata}}<br>{second.short} %{{x:.4~g}}, {first.short} "
+            f"%{{y:{first.d3}}}<extra></extra>",
+        )
+    figure.update_xaxes(title=_axis(results, second))
+    figure.update_yaxes(title=_axis(results, first), tickformatstops=EVEN_DECIMALS)
+    return finished(figure, height=420)
+
+
+def _labels(part: Sequence[Any], rows: pd.DataFrame, axes: tuple[str, str]) -> list[str]:
+    """A label a trial: of those that lie close together the first has the names of all."""
+    widths = [NEAR * float(rows[axis].max() - rows[axis].min()) for axis in axes]
+    groups: list[list[Any]] = []
+    for row in part:
+        near = (
+            group
+            for group in groups
+            if all(abs(group[0][a] - row[a]) <= w for a, w in zip(axes, widths, strict=True))
+        )
+        if (group := next(near, None)) is None:
+            groups.append([row])
+        else:
+            group.append(row)
+    found = {group[0]["trial_id"]: [row["trial_id"] for row in group] for group in groups}
+    return [_label(found.get(row["trial_id"], [])) for row in part]
+
+
+def _label(names: Sequence[str]) -> str:
+    if len(names) <= LABELLED:
+        return "<br>".join(names)
+    return f"{names[0]}<br>and {len(names) - 1} more"
+
+
+def _axis(results: Results, goal: Objective) -> str:
+    return f"HD95{_unit(results, ' (pixels)')}" if goal.metric == HD95 else goal.label

@@ -1,0 +1,303 @@
+"""A results folder as the figures read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep.analysis.confirm.confirmation import Confirmation, confirmation
+from sweep.analysis.confirm.test_scores import HeldOut, held_out
+from sweep.analysis.divergence_rates import Exposure
+from sweep.analysis.effective_settings import (
+    idle,
+    number_of,
+    rampup_end,
+    read_spec,
+    setting_of,
+    switch_on,
+)
+from sweep.analysis.parameter_axes import Axis, make_axis
+from sweep.analysis.ranking.comparable_value import comparable_scores
+from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.setting_tree import late_keys
+from sweep.spec.space.presets import BASELINE
+from sweep.store.layout import Layout
+from sweep.store.lock import is_locked
+from sweep.store.read_results import read_records
+from sweep.vocabulary.objective import Objective
+from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, searched
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A sweep at one moment, read once.
+
+    Args:
+        folder: the results folder.
+        spec: the effective spec.
+        records: all trials of the search, by number, the unfinished included.
+        in_use: whether a process writes to the folder: the sweep runs.
+        replicates: those of the finalists, by the trial that they repeat.
+    """
+
+    folder: Path
+    spec: SweepSpec
+    records: tuple[TrialRecord, ...]
+    in_use: bool = False
+    replicates: tuple[TrialRecord, ...] = ()
+
+    @property
+    def parameters(self) -> list[str]:
+        """Dotted names of the searched parameters, in the order of the sweep file."""
+        return list(self.spec.space)
+
+    @property
+    def objective(self) -> Objective:
+        """What the trials are judged by."""
+        return self.spec.judged_by
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The rows of ranking.csv."""
+        return ranking_frame((*self.records, *self.replicates), self.parameters, self.spec)
+
+    @cached_property
+    def confirmation(self) -> Confirmation | None:
+        """What the replicates say of the finalists; None where there are none."""
+        return confirmation((*self.records, *self.replicates))
+
+    @cached_property
+    def held_out(self) -> HeldOut | None:
+        """The finalists on the test split; None where there is none, or nobody was tested yet."""
+        return held_out((*self.records, *self.replicates), list(self.frame["trial_id"]))
+
+    @cached_property
+    def ended(self) -> list[TrialRecord]:
+        """Trials with a final status, in the order of the ranking."""
+        by_id = {record.trial_id: record for record in self.records}
+        return [by_id[str(trial_id)] for trial_id in self.frame["trial_id"]]
+
+    @cached_property
+    def ranked(self) -> list[TrialRecord]:
+        """Trials with a value that may be compared, by that of the search, best first."""
+        found = [(score, record) for record in self.ended if (score := record.score) is not None]
+        found.sort(key=lambda pair: -pair[0])  # equals stay as they are ranked
+        return [record for _, record in found]
+
+    @cached_property
+    def values(self) -> Mapping[str, float]:
+        """Best value of the objective of each ranked trial in the search by its id, best first."""
+        return {r.trial_id: value for r in self.ranked if (value := r.value) is not None}
+
+    @cached_property
+    def scores(self) -> Mapping[str, float]:
+        """The same turned so that more is better (`sweep.vocabulary.objective`)."""
+        return {trial_id: self.objective.turned(value) for trial_id, value in self.values.items()}
+
+    def edge(self, margin: float) -> float:
+        """A value beyond the worst that was reached, where figures mark who has none.
+
+        Args:
+            margin: how far, as a share of the range of what was reached.
+        """
+        low, high = min(self.comparable.values()), max(self.comparable.values())
+        spread = max(high - low, 0.01 * max(abs(low), abs(high)), 1e-9)
+        return self.objective.turned(low - margin * spread)
+
+    @property
+    def diverged(self) -> list[TrialRecord]:
+        return [record for record in self.ended if record.status is Status.DIVERGED]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will be added: every trial has ended, or nobody writes any more."""
+        all_ended = len(self.ended) >= self.spec.trials and self.spec.confirm is None
+        return not self.in_use or all_ended
+
+    @cached_property
+    def axes(self) -> Mapping[str, Axis]:
+        """The axis of each searched parameter that trials differ in."""
+        return {name: make_axis(name, kind) for name, kind in self.spec.drawn.items()}
+
+    @cached_property
+    def inside(self) -> list[TrialRecord]:
+        """Ended trials whose parameters lie in the space, in the order of the ranking.
+
+        What is drawn over parameters is drawn of these: a preset from elsewhere would stretch the
+        axes for one point, and differ in more than the parameters.
+        """
+        return [record for record in self.ended if self._lies_inside(record)]
+
+    @cached_property
+    def ranked_inside(self) -> list[TrialRecord]:
+        """Those of them with a value that may be compared."""
+        return [record for record in self.inside if record.trial_id in self.values]
+
+    @cached_property
+    def comparable(self) -> Mapping[str, float]:
+        """The scores by which trials inside the space are compared, best first.
+
+        See `sweep.analysis.ranking.comparable_value`.
+        """
+        found = comparable_scores(self.spec, self.ranked, self.ranked_inside)
+        return dict(sorted(found.items(), key=lambda pair: -pair[1]))
+
+    @cached_property
+    def comparable_values(self) -> Mapping[str, float]:
+        """The same as values of the objective."""
+        return {one: self.objective.turned(score) for one, score in self.comparable.items()}
+
+    @property
+    def compared_words(self) -> str:
+        """What the reading of a figure says of them."""
+        since = " since its geometric loss switched on" if self.has_geometry else ""
+        told = f"{self.objective.short} is the best of a trial{since}."
+        if self.extrapolated:
+            return (
+                f"{told} A pruned trial's value is extrapolated: plus what the baseline gained from"
+                " that epoch to its end."
+            )
+        pruned = any(record.status is Status.PRUNED for record in self.ranked_inside)
+        if pruned and self.spec.compares_gains:
+            return f"{told} Pruned trials are left out: each was stopped at a time of its own."
+        return told
+
+    @cached_property
+    def compared(self) -> list[TrialRecord]:
+        """The trials with a `comparable` Dice, best first."""
+        by_id = {record.trial_id: record for record in self.ranked_inside}
+        return [by_id[trial_id] for trial_id in self.comparable]
+
+    @cached_property
+    def baseline(self) -> TrialRecord | None:
+        """The best run of the search without a geometric loss; None where none has a result."""
+        return next((record for record in self.ranked if record.preset == BASELINE), None)
+
+    @cached_property
+    def extrapolated(self) -> frozenset[str]:
+        """Ids of the trials whose `comparable` value nobody measured: the pruned, by a baseline."""
+        if self.baseline is None:
+            return frozenset()
+        return frozenset(r.trial_id for r in self.compared if r.status is Status.PRUNED)
+
+    @cached_property
+    def exposures(self) -> Mapping[str, Exposure]:
+        """How long each trial inside the space was at risk of what the search varies, by its id.
+
+        Where it varies settings of the geometric loss, that is from the switch-on: a trial that
+        ended before it, by whatever, says nothing about them and is left out, and so is one without
+        a geometric loss in a sweep with one. Unfinished trials count with the epochs that they
+        have: those that diverge end early, so without them the first hours of a sweep would look
+        worse than it is.
+        """
+        found = {record.trial_id: self._exposure(record) for record in self.records}
+        return {trial_id: one for trial_id, one in found.items() if one is not None}
+
+    @cached_property
+    def at_risk(self) -> list[TrialRecord]:
+        """The trials with an `exposures`, by number."""
+        return [record for record in self.records if record.trial_id in self.exposures]
+
+    @cached_property
+    def counts_from_switch_on(self) -> bool:
+        """Whether a setting is varied that acts no earlier than the geometric loss."""
+        return any(name in late_keys() for name in self.varied)
+
+    @cached_property
+    def diverged_before(self) -> list[TrialRecord]:
+        """Trials with a geometric loss that diverged before it acted: it had no part in that."""
+        return [
+            record
+            for record in self.diverged
+            if (start := self.switch_on(record)) is not None and divergence_epoch(record) < start
+        ]
+
+    @cached_property
+    def varied(self) -> list[str]:
+        """Searched parameters of which trials inside the space have tried more than one value."""
+        return [
+            name
+            for name in self.spec.drawn
+            if len({repr(record.parameters[name]) for record in self.inside}) > 1
+        ]
+
+    @cached_property
+    def _idle(self) -> Mapping[str, frozenset[str]]:
+        return {record.trial_id: idle(self.spec, record) for record in self.records}
+
+    def acting(self, records: Sequence[TrialRecord], *names: str) -> list[TrialRecord]:
+        """Those of ``records`` in which each of these parameters acts on something."""
+        return [record for record in records if not self._idle[record.trial_id] & {*names}]
+
+    def setting(self, record: TrialRecord, key: str) -> ParameterValue:
+        """What a trial had for the setting ``key``: searched, of its preset, or the sweep's."""
+        return setting_of(self.spec, record, key)
+
+    def switch_on(self, record: TrialRecord) -> int | None:
+        """Epoch in which the trial's geometric loss first acts; None where no term has a weight."""
+        return switch_on(self.spec, record)
+
+    @property
+    def has_geometry(self) -> bool:
+        """Whether any trial has a geometric loss: without one, nothing is said of it."""
+        return any(self.switch_on(record) is not None for record in self.records)
+
+    def rampup_end(self, record: TrialRecord) -> int:
+        """Epoch from which the geometric loss acts in full."""
+        return rampup_end(self.spec, record)
+
+    def _lies_inside(self, record: TrialRecord) -> bool:
+        space = self.spec.drawn.items()
+        return all(kind.contains(record.parameters.get(name)) for name, kind in space)
+
+    def _exposure(self, record: TrialRecord) -> Exposure | None:
+        """See `exposures`."""
+        start = self.switch_on(record)
+        if not self._lies_inside(record) or (
+            start is None and self.spec.extents.uses_geometric_loss
+        ):
+            return None
+        if start is None or not self.counts_from_switch_on:
+            start = 0
+        diverged = record.status is Status.DIVERGED
+        last = divergence_epoch(record) + 1 if diverged else len(record.history)
+        if last <= start:
+            return None
+        is_whole = record.status is Status.COMPLETED
+        whole = last if is_whole else max(last, int(self.number(record, "trainer.epochs")))
+        return Exposure(epochs=last - start, whole=whole - start, diverged=diverged)
+
+    def number(self, record: TrialRecord, key: str) -> float:
+        """The same as a number; 0 where it is none, or more than a float holds."""
+        return number_of(self.spec, record, key)
+
+
+def divergence_epoch(record: TrialRecord) -> int:
+    """Epoch, from 0, in which a diverged trial did so; after its last where nothing tells."""
+    verdict = record.outcome.divergence if record.outcome else None
+    return len(record.history) if verdict is None else verdict.epoch
+
+
+def read_results(folder: Path | str) -> Results:
+    """Read a results folder, running or not.
+
+    Raises:
+        ResultsError: ``folder`` is no results folder, or a file in it is broken.
+    """
+    layout = Layout(Path(folder))
+    in_use = is_locked(layout)  # before the records: what ends in between is then seen next time
+    spec, records = read_spec(layout.folder), read_records(layout.folder)
+    return Results(
+        folder=layout.folder,
+        spec=spec,
+        records=tuple(searched(records)),
+        in_use=in_use,
+        replicates=tuple(record for record in records if record.replicate is not None),
+    )

@@ -1,0 +1,162 @@
+"""Where trials diverge: which maps are drawn, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sweep.analysis.divergence_rates import LEAST_EVIDENCE, Rate, rate_of
+from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.parameter_axes import short_names
+from sweep.analysis.parameters.importance import importance_for_divergence
+from sweep.analysis.parameters.stability_figure import Map, cell_of, cells_of, draw_maps
+from sweep.analysis.report_words import percent, trials
+from sweep.spec.search.setting_ranges import WEIGHTS
+from sweep.spec.words.phrases import counted
+
+EPSILON = "loss.sqrt_epsilon"
+WARMUP = "loss.warmup_epochs"
+FIRST_COLUMNS = (WARMUP, *WEIGHTS)
+MOST_MAPS = 4
+THIRDS = 3
+
+
+def stability_map(results: Results) -> Exhibit:
+    """Probability of divergence over ε, warm-up and weights, with the trials that it rests on."""
+    pairs = _pairs(results)
+    maps = [*pairs, *_thirds(results, pairs)]
+    exposures = list(results.exposures.values())
+    overall = rate_of(exposures) if exposures else None
+    any_diverged = overall is not None and overall.diverged > 0  # else maps show only the prior
+    return Exhibit(
+        name="stability",
+        title="Where trials diverge",
+        finding=_finding(results, overall, pairs),
+        reading=(
+            "Each field tells how probable it is that one of its trials diverges in a complete "
+            "training, estimated from the epochs for which they were at risk, and how many of "
+            "them did. A trial that was pruned, stopped early or still trains counts for the "
+            "epochs that it has "
+            + ("since its geometric loss switched on" if results.counts_from_switch_on else "")
+            + ", not as one that came through; the interval under the pointer tells what "
+            f"that leaves open. Counts alone: fewer than {LEAST_EVIDENCE} trials' worth of "
+            "evidence, or nobody diverged and nobody was seen to its end. A field without counts "
+            "has no trial, and nothing is smoothed into it. "
+            + _left_out_words(results)
+            + " The other parameters vary within a field"
+            + (f"; {_thirds_words(results, maps[-1])}." if len(maps) > len(pairs) else ".")
+        ),
+        figure=draw_maps(results, maps) if pairs and any_diverged else None,
+    )
+
+
+def _left_out_words(results: Results) -> str:
+    early = "Trials that ended before their geometric loss acted and p"
+    return f"{early if results.has_geometry else 'P'}resets from outside the space are left out."
+
+
+def _thirds_words(results: Results, last: Map) -> str:
+    weight = short_names(results.parameters)[last.across]
+    found = importance_for_divergence(results)
+    is_known = found is not None and not found.is_noise
+    matters = ", the weight that matters most by fANOVA," if is_known else ""
+    return f"the last row splits the map of {weight}{matters} by the length of the warm-up"
+
+
+def _pairs(results: Results) -> list[Map]:
+    """The maps over two parameters: ε against warm-up and weights where these vary."""
+    order = _by_importance(results)
+    if len(order) < 2:
+        return [Map(name, name) for name in order]
+    row = EPSILON if EPSILON in order else order[0]
+    columns = [name for name in FIRST_COLUMNS if name in order and name != row]
+    columns = columns or [name for name in order if name != row][:2]
+    return [Map(column, row) for column in columns[:MOST_MAPS]]
+
+
+def _thirds(results: Results, pairs: Sequence[Map]) -> list[Map]:
+    """ε against the first weight of `_by_importance`, for short, middle and long warm-ups."""
+    weights = [name for name in _by_importance(results) if name in WEIGHTS]
+    drawn = {name for pair in pairs for name in (pair.across, pair.up)}
+    if not weights or not {EPSILON, WARMUP} <= drawn:
+        return []
+    warmups = results.axes[WARMUP].cells(THIRDS)
+    count = len(warmups.labels)
+    if not 1 < count <= THIRDS:
+        return []
+    return [Map(weights[0], EPSILON, (warmups, cell)) for cell in range(count)]
+
+
+def _by_importance(results: Results) -> list[str]:
+    """Varied parameters, the more important for divergence first, or in the file's order."""
+    found = importance_for_divergence(results)
+    order = list(found.shares) if found else []
+    return order + [name for name in results.varied if name not in order]
+
+
+def _finding(results: Results, overall: Rate | None, pairs: Sequence[Map]) -> str:
+    before = _told_apart(results)
+    if overall is None:
+        return " ".join(["No trial has trained with what the search varies at work yet.", *before])
+    low, high = overall.interval
+    interval = f"{percent(low)} to {percent(high)}"
+    if not overall.diverged:
+        return " ".join([_none_diverged(overall, interval), *before])
+    told = f"{overall.diverged} of {overall.trials} trials at risk diverged"
+    if overall.cut_short:
+        told += (
+            f"; {overall.cut_short} were cut short ({overall.observed} of {overall.whole} epochs at"
+            f" risk were seen). In a complete training an estimated {percent(overall.mean)} would"
+            f" (90 % interval {interval})."
+        )
+    elif not pairs or overall.diverged == overall.trials:
+        told += f". 90 % interval of the probability: {interval}."
+    else:
+        told += "."
+    return " ".join([told, *_extremes(results, overall, pairs), *before])
+
+
+def _none_diverged(overall: Rate, interval: str) -> str:
+    """One sentence: an estimate, too, would be the prior's alone."""
+    told = f"None of {counted(overall.trials, 'trial')} at risk diverged"
+    if overall.cut_short:
+        seen = f"{overall.observed} of {overall.whole} epochs at risk"
+        told += f"; {overall.cut_short} were cut short, {seen} were seen"
+    if overall.is_open:
+        return f"{told}: too little to say how many would in a complete training."
+    return f"{told}: in a complete training {interval} would (90 % interval)."
+
+
+def _extremes(results: Results, overall: Rate, pairs: Sequence[Map]) -> list[str]:
+    """Where most and where fewest diverge along the first parameter."""
+    if not pairs or overall.diverged == overall.trials:
+        return []
+    name = pairs[0].up
+    cells = cells_of(results, name, overall.trials)
+    rates = {
+        label: rate_of(
+            [results.exposures[r.trial_id] for r in results.at_risk if cell_of(cells, r) == cell]
+        )
+        for cell, label in enumerate(cells.labels)
+    }
+    seen = {label: rate for label, rate in rates.items() if not rate.is_guess}
+    if len(seen) < 2:
+        return []
+    worst = max(seen, key=lambda label: seen[label].mean)
+    best = min(seen, key=lambda label: seen[label].mean)
+    return [
+        f"Most with {name} = {worst}: {seen[worst].words}; fewest with {best}: {seen[best].words}."
+        " In brackets 90 % intervals of the probability."
+    ]
+
+
+def _told_apart(results: Results) -> list[str]:
+    """Those that no setting of the geometric loss can have to do with."""
+    early = results.diverged_before if results.counts_from_switch_on else []
+    if not early:
+        return []
+    return [
+        f"{counted(len(early), 'trial')} diverged before the geometric loss acted"
+        f" ({trials(early)}): none of its settings had a part in that, so the maps leave"
+        f" {'it' if len(early) == 1 else 'them'} out."
+    ]

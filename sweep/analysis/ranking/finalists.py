@@ -1,0 +1,144 @@
+"""Which trials of a search are looked at once more: its leaders, and the baseline beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sweep.analysis.ranking.ranking_frame import Place, best_first, place
+from sweep.spec.search.replicate_plan import blocks, most_replicates
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.space.presets import BASELINE
+from sweep.vocabulary.record import Replicate, TrialRecord, searched
+
+WITHOUT_CONFIRM = 5
+"""Finalists of a sweep that does not say how many it confirms."""
+
+
+def finalists(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The first of the search by its objective, then the baseline where it is not there.
+
+    Of several trials with one and the same configuration only the first is one. The baseline is
+    the control: whatever is gained is gained over it.
+
+    Args:
+        spec: of the sweep.
+        records: of all its trials.
+    """
+    every = [record for record in best_first(searched(records)) if record.score is not None]
+    found: dict[str, TrialRecord] = {}
+    for record in every:
+        if len(found) == _places(spec):
+            break
+        found.setdefault(_configuration(record), record)
+    leaders = list(found.values())
+    controls = [r for r in every if r.preset == BASELINE and r not in leaders]
+    return [*leaders, *controls]
+
+
+class Podium:
+    """Who of a search may be a finalist, told as its trials end: only their weights are kept.
+
+    Args:
+        spec: of the sweep.
+    """
+
+    def __init__(self, spec: SweepSpec) -> None:
+        self._places = _places(spec)
+        self._best: dict[str, Place] = {}
+        self._baseline: Place | None = None
+
+    def admits(self, record: TrialRecord) -> bool:
+        """Take in a trial that has ended with a score; False where it can be no finalist any more.
+
+        Those that end later can only push it back. Nobody pushes the baseline.
+        """
+        assert record.score is not None
+        own, found = _configuration(record), place(record)
+        self._best[own] = min(found, self._best.get(own, found))
+        if record.preset == BASELINE:
+            self._baseline = found
+        return self._leads(found) or record.preset == BASELINE
+
+    def __len__(self) -> int:
+        """How many there are, if no further trial ends."""
+        is_apart = self._baseline is not None and not self._leads(self._baseline)
+        return min(self._places, len(self._best)) + is_apart
+
+    def _leads(self, found: Place) -> bool:
+        return sum(other < found for other in self._best.values()) < self._places
+
+
+class Planned:
+    """How many trials a sweep is to have, replicates included.
+
+    Until its search has ended the baseline counts beside the leaders. Only then is it known whether
+    it is one of them.
+
+    Args:
+        spec: of the sweep.
+    """
+
+    def __init__(self, spec: SweepSpec) -> None:
+        self.spec = spec
+        self._podium = Podium(spec)
+        self._searched = 0
+
+    def add(self, record: TrialRecord) -> None:
+        """Take in a trial that has ended."""
+        if record.replicate is None:
+            self._searched += 1
+            if record.score is not None:
+                self._podium.admits(record)
+
+    @property
+    def total(self) -> int:
+        if self.spec.confirm is None or self._searched < self.spec.trials:
+            return self.spec.trials + most_replicates(self.spec)
+        return self.spec.trials + len(self._podium) * len(blocks(self.spec))
+
+
+def runs_of(records: Iterable[TrialRecord], trial_id: str) -> list[TrialRecord]:
+    """The runs whose weights may stand for a configuration, in the order in which to take them.
+
+    Its replicates with a result, the best of the objective first, then the run of the search,
+    whose value is the reason why it was chosen.
+    """
+    records = list(records)
+    own = [record for record in records if record.trial_id == trial_id and record.score is not None]
+    of = [
+        record
+        for record in records
+        if record.replicate and record.replicate.of == trial_id and record.score is not None
+    ]
+    return [*sorted(of, key=place), *own]
+
+
+def missing_replicates(
+    spec: SweepSpec, records: Iterable[TrialRecord]
+) -> list[tuple[Replicate, TrialRecord]]:
+    """The replicates that `confirm` asks for and that were never started, each with its trial.
+
+    Block by block: all finalists on the first seed, then all on the second. So what an interrupted
+    sweep has can be compared, and the warm-up of a seed is shared.
+
+    Args:
+        spec: of the sweep, whose search has ended.
+        records: of all its trials.
+    """
+    records = list(records)
+    started = {record.replicate for record in records if record.replicate is not None}
+    chosen = finalists(spec, records)
+    wanted = (
+        (Replicate(record.trial_id, seed, fold), record)
+        for seed, fold in blocks(spec)
+        for record in chosen
+    )
+    return [(replicate, record) for replicate, record in wanted if replicate not in started]
+
+
+def _places(spec: SweepSpec) -> int:
+    return spec.confirm.top if spec.confirm else WITHOUT_CONFIRM
+
+
+def _configuration(record: TrialRecord) -> str:
+    return repr((record.preset, sorted(record.parameters.items())))

@@ -1,0 +1,73 @@
+"""What of a trial's Dice its geometric loss can have a part in.
+
+The best epoch of a run may lie before its geometric loss acted: then its Dice is that of
+the warm-up, whatever the loss did to the run afterwards. Such a trial keeps its rank, for these are
+the weights that it leaves; it is marked, and nothing is credited to its loss but what came after.
+The line is drawn at the switch-on: in a ramp-up the loss acts already, if not in full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sweep.analysis.effective_settings import switch_on
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.objective import Objective
+from sweep.vocabulary.record import ParameterValue, TrialRecord, objective_of
+
+BEFORE = "best_before_switch_on"
+MARK = "*"
+"""Behind such an epoch in a table."""
+BEFORE_WORDS = "lies before its geometric loss switched on: the loss had no part in it"
+"""What is to be said of such a best epoch."""
+
+
+def credited_score(spec: SweepSpec, record: TrialRecord) -> float | None:
+    """Best score with the geometric loss at work; of a trial without one simply its best."""
+    since = record.history[switch_on(spec, record) or 0 :]
+    best = record.objective.best(since)
+    return None if best is None else record.objective.score(best)
+
+
+def credited_value(spec: SweepSpec, record: TrialRecord) -> float | None:
+    """The same as a value of the objective."""
+    score = credited_score(spec, record)
+    return None if score is None else record.objective.turned(score)
+
+
+def since_column(objective: Objective) -> str:
+    """Column of what a trial reached since the switch-on: ``dice_since_switch_on``."""
+    return f"{objective.stem}_since_switch_on"
+
+
+def is_before_switch_on(spec: SweepSpec, record: TrialRecord) -> bool | None:
+    """Whether the best epoch lies before the switch-on; None without a loss or a result."""
+    start, best = switch_on(spec, record), record.best
+    if start is None or best is None or not record.status.has_result:
+        return None
+    return best.epoch < start
+
+
+def is_marked(row: Mapping[Any, Any]) -> bool:
+    """Whether a row of a ranking says that its best epoch lies before the switch-on."""
+    mark = row.get(BEFORE)
+    return isinstance(mark, bool | np.bool_) and bool(mark)
+
+
+def credit_columns(
+    ranked: Sequence[TrialRecord], spec: SweepSpec | None
+) -> dict[str, list[ParameterValue]]:
+    """Columns, a value a record; none where no trial with a result has a geometric loss."""
+    if spec is None:
+        return {}
+    marks = [is_before_switch_on(spec, record) for record in ranked]
+    if all(mark is None for mark in marks):
+        return {}
+    values = [
+        None if mark is None else credited_value(spec, record)
+        for record, mark in zip(ranked, marks, strict=True)
+    ]
+    return {BEFORE: list(marks), since_column(objective_of(ranked)): list(values)}

@@ -1,0 +1,125 @@
+"""The ranking of a sweep while it runs, kept in order as its trials end."""
+
+from __future__ import annotations
+
+import time
+from bisect import insort
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from sweep.analysis.ranking.ranking_frame import place, ranking_frame
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.store.files import atomic_write_text
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import ParameterValue, TrialRecord
+
+LEAST_SECONDS = 3.0
+"""Between two times of writing; more where writing takes longer than a twentieth of that."""
+
+_NOTHING: Mapping[str, float | None] = MappingProxyType({})
+
+
+class Standings:
+    """The trials that have ended, in the order of `ranking_frame`.
+
+    One that ends is put into its place among the others: nobody sorts, or looks at, all of them.
+    """
+
+    def __init__(self) -> None:
+        self._ranked: list[TrialRecord] = []
+
+    def add(self, record: TrialRecord) -> None:
+        """Take in a trial that has ended; each once."""
+        insort(self._ranked, _light(record), key=place)
+
+    @property
+    def ranked(self) -> Sequence[TrialRecord]:
+        """Best first; of an epoch that is not a trial's best no more is known than its Dice and
+        what it is judged by.
+        """
+        return self._ranked
+
+    @property
+    def leader(self) -> TrialRecord | None:
+        """The best trial with a result, None where there is none."""
+        first = self._ranked[0] if self._ranked else None
+        return first if first and first.status.has_result and first.best else None
+
+
+class RankingFile:
+    """An observer that keeps ``ranking.csv`` up to date while the sweep runs.
+
+    It writes every few seconds at most, and only where a trial has ended since. What it writes is
+    what `sweep.analysis.ranking.ranking_frame.write_ranking` would; that one has the last word when
+    the sweep ends.
+
+    Args:
+        path: of the file.
+        spec: of the sweep.
+        clock: seconds; monotonic.
+    """
+
+    def __init__(
+        self, path: Path, spec: SweepSpec, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._path = path
+        self._spec = spec
+        self._clock = clock
+        self._standings = Standings()
+        self._replicates: list[TrialRecord] = []
+        self._is_behind = False
+        self._due = clock() + LEAST_SECONDS  # not for each trial that an earlier session ended
+
+    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
+        self._write_when_due()
+
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
+        self._write_when_due()
+
+    def trial_waits(self, trial_id: str) -> None: ...
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        if record.replicate is None:
+            self._standings.add(record)
+        else:
+            self._replicates.append(record)
+        self._is_behind = True
+        self._write_when_due()
+
+    def _write_when_due(self) -> None:
+        """Raises `SweepFailed` where it cannot."""
+        started = self._clock()
+        if not self._is_behind or started < self._due:
+            return
+        records = [*self._standings.ranked, *self._replicates]
+        frame = ranking_frame(records, list(self._spec.space), self._spec)
+        atomic_write_text(self._path, frame.to_csv(index=False, lineterminator="\n"))
+        self._is_behind = False
+        now = self._clock()
+        self._due = now + max(LEAST_SECONDS, 19 * (now - started))
+
+
+def _judged(record: TrialRecord, epoch: EpochMetrics) -> Mapping[str, float | None]:
+    """Of the metrics of an epoch the one that its trial is judged by."""
+    name = record.objective.metric
+    return {name: epoch.metrics[name]} if name in epoch.metrics else _NOTHING
+
+
+def _light(record: TrialRecord) -> TrialRecord:
+    """What a ranking shows of a trial: whole histories of a thousand would fill the memory.
+
+    An epoch with all that it measured takes 1.5 kB, without it a quarter of that.
+    """
+    best, outcome = record.best, record.outcome
+    return replace(
+        record,
+        history=tuple(
+            epoch
+            if epoch is best
+            else replace(epoch, terms=_NOTHING, metrics=_judged(record, epoch), warnings=())
+            for epoch in record.history
+        ),
+        outcome=outcome and replace(outcome, divergence=None, error=None),
+    )

@@ -1,0 +1,292 @@
+"""The ranking of a sweep: by the best of its objective, with the diverged and the failed last."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.analysis.confirm.confirmation import confirmation
+from sweep.analysis.confirm.test_scores import cases_frame, held_out
+from sweep.analysis.effective_settings import idle, read_known_spec
+from sweep.analysis.patience.patience_replay import Tradeoff, tradeoff
+from sweep.analysis.patience.sufficient_patience import enough_columns, enough_words
+from sweep.analysis.ranking.geometric_credit import BEFORE_WORDS, credit_columns, is_marked
+from sweep.analysis.ranking.ranking_columns import (
+    cells,
+    columns_of,
+    confirmed_columns,
+    confirmed_names,
+    deltas,
+    metrics,
+    parameter_column,
+    test_columns,
+)
+from sweep.analysis.ranking.replicate_frame import replicates_frame
+from sweep.analysis.report_words import listed
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.store.files import atomic_write_text, read_text
+from sweep.store.layout import Layout
+from sweep.store.read_results import (
+    read_objective,
+    read_parameter_names,
+    read_records,
+    read_sweep,
+)
+from sweep.vocabulary.errors import InputError, one_line
+from sweep.vocabulary.objective import Objective
+from sweep.vocabulary.record import Status, TrialRecord, objective_of, searched
+from sweep.vocabulary.strict_json import finite_or_none
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What `write_ranking` wrote.
+
+    Args:
+        frame: the rows of ranking.csv.
+        winner: trial whose configuration stands in best.yaml; None where no trial has a result.
+        records: of all trials, the unfinished included.
+        patience: what each replayed patience costs; None where none was, or no curve tells.
+    """
+
+    frame: pd.DataFrame
+    winner: str | None
+    records: list[TrialRecord]
+    patience: Tradeoff | None
+
+
+def ranking_frame(
+    records: Iterable[TrialRecord], parameters: Sequence[str], spec: SweepSpec | None = None
+) -> pd.DataFrame:
+    """One row a finished trial of the search, best first, in whatever order ``records`` are.
+
+    Where the leaders were confirmed, they come first, by their replicates, and the column
+    ``confirmed`` divides them from the others: a mean over further seeds and the best of one run,
+    which the search chose, are not compared. Trials with a result come by the best of the
+    objective, validation Dice unless the sweep says otherwise (of equals the one with fewer epochs,
+    then the earlier), after them those that never measured one, then the diverged, then the failed.
+
+    Args:
+        records: of one sweep; unfinished trials are passed over.
+        parameters: dotted names of the searched parameters, in the order of their columns.
+        spec: of the sweep, if it is known: which parameters act on nothing in a trial, and are
+            empty there, what is answered for by replay, and what a geometric loss can be credited
+            with.
+
+    Returns:
+        Columns `columns_of`; ``preset`` where any trial is one; those of
+        `sweep.analysis.ranking.geometric_credit` where any has a geometric loss; ``delta_PRESET``,
+        the objective minus that of the preset (of a pruned trial: minus what the preset had reached
+        after as many epochs), for each preset with a result; the metrics that were measured beside
+        Dice, at the best epoch; of finalists what `sweep.analysis.confirm.confirmation` says where
+        there are replicates, and what they reach on the test split; then one a parameter, then
+        those of `enough_columns` where there is a ``spec`` that asks for them.
+
+        ``val_dice``, the objective and all that belongs to it are empty for diverged and failed
+        trials, so that no sort surfaces them; what they had reached is in ``val_dice_before_end``.
+        ``best_epoch`` counts from 0, ``epochs`` is a number of them.
+    """
+    import pandas as pd
+
+    records = list(records)
+    ranked, confirmed = best_first(searched(records)), confirmation(records)
+    if confirmed is not None:
+        means = {one.trial_id: n for n, one in enumerate(confirmed.finalists)}
+        ranked.sort(key=lambda record: means.get(record.trial_id, len(means)))
+    objective = objective_of(records)
+    rows = [{"rank": rank, **cells(record)} for rank, record in enumerate(ranked, start=1)]
+    columns: dict[str, Any] = {
+        name: pd.array([row[name] for row in rows], dtype=dtype)  # type: ignore[call-overload]
+        for name, dtype in columns_of(objective).items()
+    }
+    presets = [record.preset for record in ranked]
+    if any(presets):
+        columns["preset"] = pd.array(presets, dtype="string")
+    columns |= {name: parameter_column(own) for name, own in credit_columns(ranked, spec).items()}
+    for name, numbers in (deltas(ranked, spec) | metrics(ranked)).items():
+        columns.setdefault(name, pd.array(numbers, dtype="Float64"))
+    if confirmed is not None:
+        columns |= confirmed_columns(ranked, confirmed)
+    if (tested := held_out(records, [record.trial_id for record in ranked])) is not None:
+        columns |= test_columns(ranked, tested)
+    without = [idle(spec, record) for record in ranked]
+    own = {
+        name: [
+            None if name in idle_ones else record.parameters.get(name)
+            for record, idle_ones in zip(ranked, without, strict=True)
+        ]
+        for name in parameters
+    }
+    for name, values in (own | enough_columns(ranked, spec)).items():
+        columns.setdefault(name, parameter_column(values))
+    return pd.DataFrame(columns)
+
+
+def best_first(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The finished trials, best first: see `ranking_frame`."""
+    return sorted((record for record in records if record.status.is_final), key=place)
+
+
+def unfinished(records: Iterable[TrialRecord]) -> int:
+    """Number of trials that a ranking passes over: they run, or were interrupted."""
+    return sum(not record.status.is_final for record in searched(records))
+
+
+def winner(frame: pd.DataFrame) -> str | None:
+    """The first trial of a ranking as `ranking_frame` sorts it, where it has a result."""
+    first = frame[frame["best_epoch"].notna()].head(1)
+    return None if first.empty else str(first["trial_id"].item())
+
+
+def ranking_json(frame: pd.DataFrame) -> str:
+    """The rows of ranking.csv as strict JSON; what is empty there is null here."""
+    return json.dumps(finite_or_none(_rows(frame)), indent=2, allow_nan=False)
+
+
+def ranking_markdown(frame: pd.DataFrame) -> str:
+    """The ranking as a Markdown table, numbers rounded for reading."""
+    header = [str(name) for name in frame.columns]
+    body = [[_short(cell) for cell in row.values()] for row in _rows(frame)]
+    lines = [header, ["---"] * len(header), *body]
+    return "\n".join(f"| {' | '.join(_escape(cell) for cell in line)} |" for line in lines)
+
+
+def write_ranking(folder: Path) -> Ranking:
+    """Writes ranking.csv and, where a trial has a result, best.yaml into a results folder.
+
+    Raises:
+        ResultsError: ``folder`` is no results folder, or a file in it is broken.
+        SweepFailed: the files cannot be written.
+    """
+    layout = Layout(folder)
+    records = read_records(folder)
+    spec = read_known_spec(folder)
+    frame = ranking_frame(records, read_parameter_names(folder), spec)
+    atomic_write_text(layout.ranking_csv, frame.to_csv(index=False, lineterminator="\n"))
+    repeated = replicates_frame(records, list(frame["trial_id"]))
+    if len(repeated):
+        rows = repeated.to_csv(index=False, lineterminator="\n")
+        atomic_write_text(layout.replicates_csv, rows)
+    if (tested := held_out(records, list(frame["trial_id"]))) is not None:
+        cases = cases_frame(tested).to_csv(index=False, lineterminator="\n")
+        atomic_write_text(layout.test_csv, cases)
+    text = best_yaml(folder, frame, layout.best_yaml)
+    if text is not None:
+        atomic_write_text(layout.best_yaml, text)
+    patience = tradeoff(spec, records) if spec and spec.replayed else None
+    return Ranking(frame, winner(frame), records, patience)
+
+
+def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
+    """The winner's configuration under a comment that says where it comes from.
+
+    Args:
+        folder: the results folder.
+        frame: its ranking.
+        path: where the text will stand; named in the comment.
+
+    Returns:
+        None where no trial has a result.
+    """
+    best = winner(frame)
+    if best is None:
+        return None
+    row, name = frame.iloc[0], read_sweep(folder).get("name", folder.name)
+    objective = read_objective(folder)
+    header = [
+        f"Best of the sweep {name}: {best} ({row['status']})",
+        f"{objective.label} {row[objective.metric]} at epoch {row['best_epoch']}",
+        *([f"that epoch {BEFORE_WORDS}"] if is_marked(row.to_dict()) else []),
+        *enough_words(_rows(frame.head(1))[0], objective),
+        *_mean_words(row, objective),
+        *_tied_words(frame),
+        f"python -m sweep.train {shlex.quote(str(path))}",
+    ]
+    config = Layout(folder).trial(best).config
+    # A name with a line break in it must not end the comment.
+    comment = "".join(f"# {one_line(line)}\n" for line in header)
+    return comment + _nnunet_commands(folder, config, path) + read_text(config)
+
+
+def _nnunet_commands(folder: Path, config: Path, path: Path) -> str:
+    """nnU-Net's commands for the winner, as the comment of a best.yaml; empty for other trainers.
+
+    Args:
+        folder: the results folder.
+        config: of the winner.
+        path: where the best.yaml will stand.
+    """
+    trainer = read_sweep(folder).get("trainer")
+    if not isinstance(trainer, dict) or trainer.get("kind") != "nnunet":
+        return ""
+    from sweep.nnunet.command.nnunet_commands import as_comment, nnunet_commands
+    from sweep.spec.load import load_trial
+
+    try:
+        settings = load_trial(config)
+    except InputError:  # written by a version with other settings
+        return ""
+    return as_comment([one_line(line) for line in nnunet_commands(settings, path)])
+
+
+def _mean_words(row: pd.Series[Any], objective: Objective) -> list[str]:
+    """The mean over replicates, for the comment of a best.yaml; nothing where there are none."""
+    import pandas as pd
+
+    mean, low, high = (row.get(name) for name in confirmed_names(objective))
+    if mean is None or pd.isna(mean):
+        return []
+    text = objective.text
+    told = f"mean over {row['replicates']} replicates {text(float(mean))}"
+    if row["replicates_diverged"]:
+        told += f" ({row['replicates_diverged']} diverged)"
+    if low is not None and high is not None and pd.notna(low):
+        told += f" (95 %: {text(float(low))} to {text(float(high))})"
+    return [told]
+
+
+def _tied_words(frame: pd.DataFrame) -> list[str]:
+    """Whom the first of the ranking cannot be told apart from, for the comment of a best.yaml."""
+    if "group" not in frame:
+        return []
+    groups = [set(letters) for letters in frame["group"].fillna("")]
+    tied = [frame["trial_id"].iloc[n] for n, group in enumerate(groups) if n and group & groups[0]]
+    return [f"cannot be told apart from {listed(tied)}"] if tied else []
+
+
+Place = tuple[int, float, int, int]
+"""See `place`: less is better, and no two are equal."""
+
+
+def place(record: TrialRecord) -> Place:
+    """Sort key of an ended trial: group, falling score, epochs, number. No two are equal."""
+    if record.status.has_result:
+        if (score := record.score) is not None:
+            return 0, -score, len(record.history), record.number
+        return 1, 0.0, len(record.history), record.number
+    return 2 if record.status is Status.DIVERGED else 3, 0.0, 0, record.number
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    plain = frame.astype(object)
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in plain.where(frame.notna(), None).to_dict("records")
+    ]
+
+
+def _short(cell: object) -> str:
+    if cell is None:
+        return ""
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
+def _escape(cell: str) -> str:
+    return one_line(" ".join(cell.replace("|", "\\|").split()))

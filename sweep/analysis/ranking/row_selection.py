@@ -1,0 +1,223 @@
+"""Which rows of a ranking are shown, in which order, with which columns. Nothing is evaluated."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sweep.spec.words.phrases import did_you_mean, near_miss, one_of, quoted, shown
+from sweep.vocabulary.errors import InputError
+from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.record import Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RISING = re.compile(r"iou|p_best|(.+_)?dice(_(low|high|at_enough|before_end))?")
+"""Names of columns of which more is better; of all others but the objective's less comes first."""
+OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+_CONDITION = re.compile(r"\s*(?P<key>[^\s=!<>]+)\s*(?P<sign>==|!=|>=|<=|>|<)\s*(?P<value>.*?)\s*")
+NOTHING = "null"
+"""Value of a condition on what is empty."""
+PARETO: Mapping[str, bool] = {"val_dice": True, "hd95": False, "epochs": False}
+"""What a trial is to be good at beside the objective, and whether more of it is better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """``KEY OP VALUE``, such as ``val_dice > 0.9``.
+
+    Args:
+        key: name of a column.
+        sign: one of `OPERATORS`.
+        value: a number, a truth value, a text, or None for what is empty.
+    """
+
+    key: str
+    sign: str
+    value: float | bool | str | None
+
+    @classmethod
+    def of(cls, text: str) -> Condition:
+        """Raises `InputError` with the form that is expected."""
+        match = _CONDITION.fullmatch(text)
+        if match is None or not match["value"]:
+            signs = " ".join(OPERATORS)
+            message = f"must read like `val_dice > 0.9`, with one of {signs}, but is {shown(text)}"
+            raise InputError.single(message, file="--where")
+        value = _value(match["value"])
+        if match["sign"] not in ("==", "!=") and (isinstance(value, bool | str) or value is None):
+            message = f"only numbers can be compared by `{match['sign']}`, not {match['value']}"
+            raise InputError.single(message, file="--where")
+        if match["key"] == "status" and value is not None:
+            value = _status(match["value"])
+        return cls(match["key"], match["sign"], value)
+
+    def holds(self, cell: object) -> bool:
+        """Whether a cell fulfils it; what is empty is neither less nor more than anything."""
+        alike = isinstance(cell, str) == isinstance(self.value, str)
+        if cell is None or self.value is None or not alike:
+            same = cell is None and self.value is None
+            return {"==": same, "!=": not same}.get(self.sign, False)
+        return OPERATORS[self.sign](cell, self.value)
+
+
+def where(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFrame:
+    """The rows that fulfil all conditions; `InputError` where a column is unknown."""
+    for condition in conditions:
+        require_column(frame, condition.key, "--where")
+        cells = _cells(frame, condition.key)
+        frame = frame.iloc[[place for place, cell in enumerate(cells) if condition.holds(cell)]]
+    return frame
+
+
+def sorted_by(
+    frame: pd.DataFrame, keys: Sequence[str], objective: Objective = DICE
+) -> pd.DataFrame:
+    """The rows in another order: by the first key, of equals by the next, and as they were.
+
+    Diverged and failed trials stay last whatever is sorted by, and of the others those whose cell
+    is empty.
+
+    Args:
+        frame: a ranking.
+        keys: names of columns, each with ``:asc`` or ``:desc`` where its own direction will not do.
+        objective: what the trials are ranked by.
+    """
+    for text in reversed(keys):
+        key, rises = direction(text, objective)
+        require_column(frame, key, "--sort")
+        cells = _cells(frame, key)
+        comparable = _comparable(cells)
+        filled = [n for n, cell in enumerate(cells) if cell is not None]
+        filled.sort(key=lambda n: comparable[n], reverse=rises)  # equals stay as they were
+        empty = [n for n, cell in enumerate(cells) if cell is None]
+        frame = frame.iloc[[*filled, *empty]]
+    has_result = [Status(status).has_result for status in frame["status"]]
+    return frame.iloc[sorted(range(len(frame)), key=lambda n: not has_result[n])]
+
+
+def direction(key: str, objective: Objective = DICE) -> tuple[str, bool]:
+    """Column of a sort key, and whether the largest comes first."""
+    name, _, asked = key.rpartition(":")
+    if asked in ("asc", "desc"):
+        return name, asked == "desc"
+    of_it = (objective.metric, f"last_{objective.metric}", f"mean_{objective.metric}")
+    derived = (
+        f"{objective.metric}_low",
+        f"{objective.metric}_high",
+        f"{objective.metric}_at_enough",
+    )
+    if key in (*of_it, *derived) or key.startswith("delta_"):
+        return key, objective.mode == "max"
+    return key, RISING.fullmatch(key) is not None
+
+
+def goals_of(frame: pd.DataFrame, objective: Objective = DICE) -> dict[str, bool]:
+    """What trials are to be good at, as far as it was measured: the objective first, then `PARETO`;
+    and whether more of it is better.
+    """
+    goals = {objective.metric: objective.mode == "max"}
+    goals |= {name: more for name, more in PARETO.items() if name not in goals}
+    return {n: more for n, more in goals.items() if n in frame and frame[n].notna().any()}
+
+
+def pareto(frame: pd.DataFrame, objective: Objective = DICE) -> pd.DataFrame:
+    """The rows that no other beats: none has more Dice, less HD95 and fewer epochs at once.
+
+    A row is beaten by one that is at least as good in all of them and better in one; in the
+    objective too, where that is another metric. Where HD95 was not measured, Dice and epochs
+    decide. Rows that lack one of them are left out, and so are pruned trials: they trained few
+    epochs because they were stopped, not because few were enough.
+    """
+    frame = unpruned(frame)
+    goals = list(goals_of(frame, objective).items())
+    complete = frame[frame[[name for name, _ in goals]].notna().all(axis=1)] if goals else frame
+    points = [
+        tuple(float(cell) * (-1 if more else 1) for cell, (_, more) in zip(row, goals, strict=True))
+        for row in complete[[name for name, _ in goals]].itertuples(index=False)
+    ]
+    kept = non_dominated(points) if goals else []
+    return complete.iloc[[place for place, stays in enumerate(kept) if stays]]
+
+
+def unpruned(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose trials no scheduler stopped."""
+    return frame[frame["status"] != Status.PRUNED.value]
+
+
+def non_dominated(points: Sequence[tuple[float, ...]]) -> list[bool]:
+    """For each point whether no other is at most as large everywhere and smaller somewhere."""
+    front: list[tuple[float, ...]] = []
+    for point in sorted(set(points)):  # whoever beats a point comes before it in this order
+        if not any(all(a <= b for a, b in zip(other, point, strict=True)) for other in front):
+            front.append(point)
+    kept = set(front)
+    return [point in kept for point in points]
+
+
+def only(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Some columns, in the order in which they are asked for."""
+    for name in columns:
+        require_column(frame, name, "--columns")
+    return frame[list(dict.fromkeys(columns))]
+
+
+def require_column(frame: pd.DataFrame, name: str, option: str) -> None:
+    """Raises `InputError`, with the near miss, where there is no such column."""
+    names = [str(column) for column in frame.columns]
+    if name not in names:
+        # What is searched may be named without its group.
+        last = next((full for full in names if full.rpartition(".")[2] == name), None)
+        hint = did_you_mean(last or near_miss(name, names))
+        message = f"{quoted(name)} is no column of this ranking{hint}"
+        if not hint:
+            message += f"; there are {', '.join(names)}"
+        raise InputError.single(message, file=option)
+
+
+def _value(text: str) -> float | bool | str | None:
+    if text[:1] == text[-1:] and text[:1] in ("'", '"') and len(text) > 1:
+        return text[1:-1]
+    if text in ("true", "false", NOTHING):
+        return {"true": True, "false": False, NOTHING: None}[text]
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _status(text: str) -> str:
+    """A status as it stands in a ranking, of either spelling: ``early-stopped``, as people read it.
+
+    Raises:
+        InputError: there is no such status.
+    """
+    status = text.strip("'\"").replace("-", "_")
+    names = [one.value for one in Status if one.is_final]
+    if status not in names:
+        hint = did_you_mean(near_miss(status, names))
+        message = f"{quoted(text)} is no status of a trial{hint or f'; it is {one_of(names)}'}"
+        raise InputError.single(message, file="--where")
+    return status
+
+
+def _cells(frame: pd.DataFrame, name: str) -> list[Any]:
+    column = frame[name]
+    return list(column.astype(object).where(column.notna(), None))
+
+
+def _comparable(cells: Sequence[Any]) -> list[Any]:
+    """The cells as they are, or as text where a column mixes numbers and words."""
+    kinds = {isinstance(cell, str) for cell in cells if cell is not None}
+    return [str(cell) for cell in cells] if len(kinds) > 1 else list(cells)

@@ -1,0 +1,61 @@
+"""Numbers and lists in the sentences of a report."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+from sweep.vocabulary.record import Status, TrialRecord
+
+NAMED = 5
+"""Trials that a sentence names; of more it tells the number."""
+
+
+def dice(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def signed_dice(value: float) -> str:
+    return f"{value:+.4f}".replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """Whole percents; what is not quite 0 or 1 is not rounded to it."""
+    if 0 < share < 0.005:
+        return "<1 %"
+    if 0.995 < share < 1:
+        return ">99 %"
+    return f"{100 * share:.0f} %"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def trials(records: Iterable[TrialRecord]) -> str:
+    """``t0001, t0004 and t0009``; of more than `NAMED`, ``t0001 and 11 more``."""
+    names = [record.trial_id for record in records]
+    if len(names) > NAMED:
+        return f"{names[0]} and {len(names) - 1} more"
+    return listed(names)
+
+
+def status(value: Status) -> str:
+    """``early_stopped`` is a key; people read ``early-stopped``."""
+    return value.value.replace("_", "-")
+
+
+def duration(seconds: float) -> str:
+    """``42 s``, ``3 min``, ``2.1 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def median(values: Iterable[float]) -> float:
+    return statistics.median(values)

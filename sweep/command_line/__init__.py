@@ -1,0 +1,1 @@
+"""What the commands share: options, exit codes, and output that nobody may be reading."""

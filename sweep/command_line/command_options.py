@@ -1,0 +1,27 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Space = Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="The search space.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override a key of the file, as often as you like."
+    ),
+]
+Results = Annotated[Path, typer.Option("--results", help="Folder that holds all results folders.")]
+ResultsRoot = Annotated[
+    str,
+    typer.Option(
+        "--results", help="Folder, or URI such as s3://bucket/prefix, of all results folders."
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", help="Run on the Ray cluster there: auto, or HOST:PORT."),
+]

@@ -1,0 +1,53 @@
+"""What the user sees when something is wrong: a message and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+
+from sweep.command_line.output_stream import heard_or_not
+from sweep.machine.interrupted import INTERRUPTED, forget_interruption
+from sweep.machine.user_identity import settle_user
+from sweep.vocabulary.errors import SweepError, one_line
+
+
+def run_alone(command: Callable[..., None]) -> None:
+    """Run one command as its own program (``python -m sweep.run``)."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+    app()
+
+
+@contextmanager
+def exit_codes(*, goes_on: bool = False) -> Iterator[None]:
+    """Turn the package's own errors into messages and exit codes (see `sweep.vocabulary.errors`).
+
+    Args:
+        goes_on: whether what is done is worth doing where nobody reads what is printed.
+    """
+    settle_user()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As stderr does by itself: a name that the terminal cannot show is no reason to fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    with heard_or_not(tell=goes_on), _in_words():
+        yield
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except SweepError as error:
+        lines = [one_line(line) for line in str(error).split("\n")]
+        typer.echo(
+            "\n".join(["errors:", *lines] if lines[1:] else [f"error: {lines[0]}"]), err=True
+        )
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        forget_interruption()
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(INTERRUPTED) from None

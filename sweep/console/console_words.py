@@ -1,0 +1,114 @@
+"""How numbers and statuses are written, the same in every view."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Mapping
+
+from rich.console import Console
+from rich.text import Text
+
+from sweep.vocabulary.objective import Objective
+from sweep.vocabulary.record import Status
+
+STYLES: Mapping[Status, str] = {
+    Status.RUNNING: "cyan",
+    Status.COMPLETED: "green",
+    Status.EARLY_STOPPED: "green",
+    Status.PRUNED: "yellow",
+    Status.DIVERGED: "red",
+    Status.FAILED: "bold red",
+}
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A console on stdout or stderr; where that is no terminal, wide enough for a whole table."""
+    # Bound to the stream of this moment: what is printed elsewhere while Ray runs goes to a file.
+    stream = sys.stderr if stderr else sys.stdout
+    console = Console(file=stream)
+    return console if console.is_terminal else Console(file=stream, width=160)
+
+
+def print_warnings(warnings: Iterable[str], console: Console | None = None) -> None:
+    """Print to stderr, wrapped at words on a terminal, one line each where there is none.
+
+    Args:
+        console: print there instead, as while stderr goes to a file.
+    """
+    console = console or make_console(stderr=True)
+    for warning in warnings:
+        line = Text.assemble(("warning: ", "yellow"), warning)
+        console.print(line, soft_wrap=not console.is_terminal)
+
+
+def dashboard_words(address: str, host: str, *, asks_for_token: bool) -> str:
+    """Where Ray's dashboard is and how to get in.
+
+    Args:
+        address: HOST:PORT, as seen from this machine.
+        host: name of this machine.
+        asks_for_token: whether Ray authenticates those who connect.
+    """
+    _, _, port = address.rpartition(":")
+    token = "its token: cat ~/.ray/auth_token; " if asks_for_token else ""
+    return f"Dashboard: http://{address}  ({token}over ssh: ssh -L {port}:{address} {host})"
+
+
+def status_words(status: Status) -> str:
+    """``early_stopped`` is a key; people read ``early-stopped``."""
+    return status.value.replace("_", "-")
+
+
+def count_words(
+    counts: Mapping[Status, int],
+    width: int | None = None,
+    *,
+    running: str = "running",
+    waiting: int = 0,
+) -> Text:
+    """``3 running · 5 completed · 2 pruned · …``, those at zero dimmed.
+
+    Args:
+        counts: number of trials in each status.
+        width: columns; where there are too few for all, those at zero are left out.
+        running: word for the trials without an end.
+        waiting: number of those that no worker has; they are not among the counts.
+    """
+    parts = {
+        status: Text(f"{count} {word}", style=STYLES[status] if count else "dim")
+        for status, count in counts.items()
+        for word in [running if status is Status.RUNNING else status_words(status)]
+    }
+    if waiting:
+        word = Text(f"{waiting} waiting", style=STYLES[Status.RUNNING])
+        parts[Status.RUNNING] = Text(" · ").join([parts[Status.RUNNING], word])
+    dot = Text(" · ")
+    every = dot.join(parts.values())
+    if width is None or every.cell_len <= width:
+        return every
+    shown = {status for status, count in counts.items() if count}
+    shown |= {Status.RUNNING} if waiting else set()
+    return dot.join(part for status, part in parts.items() if status in shown) or every
+
+
+def value_words(value: float | None, objective: Objective) -> str:
+    """A value of the objective; a dash where there is none."""
+    return "–" if value is None else objective.text(value)
+
+
+def duration_words(seconds: float) -> str:
+    """``42 s``, ``3 min 05 s``, ``2 h 07 min``, ``3 d 04 h``."""
+    if not math.isfinite(seconds):
+        return "∞"
+    whole = round(seconds)
+    minutes, s = divmod(whole, 60)
+    hours, m = divmod(minutes, 60)
+    days, h = divmod(hours, 24)
+    if days:
+        return f"{days} d {h:02d} h"
+    if hours:
+        return f"{hours} h {m:02d} min"
+    if minutes:
+        return f"{minutes} min {s:02d} s"
+    return f"{s} s"

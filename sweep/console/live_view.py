@@ -1,0 +1,158 @@
+"""The live view of a running sweep: one screen that is redrawn in place."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sweep.console.console_words import STYLES, count_words, value_words
+from sweep.console.sweep_progress import Progress, Running
+from sweep.vocabulary.errors import one_line
+from sweep.vocabulary.record import Status
+
+SHOWN_RUNNING = 8
+SHOWN_WARNINGS = 2
+REDRAWS_A_SECOND = 4
+GAP = 2
+"""Columns between two parts of a row."""
+NARROWEST_BAR = 6
+
+
+class LiveView:
+    """Shows `Progress` while it is entered; on a narrow screen with shorter rows."""
+
+    def __init__(self, name: str, progress: Progress, console: Console) -> None:
+        self._name = name
+        self._progress = progress
+        # Redrawn by rich's own thread: a busy driver does not freeze the clock.
+        self._live = Live(self, console=console, refresh_per_second=REDRAWS_A_SECOND)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Group(*self._lines(options.max_width))
+
+    def _lines(self, width: int) -> list[RenderableType]:
+        progress = self._progress
+        words, waiting = progress.running_word, progress.waiting
+        counts = count_words(progress.counts, width, running=words, waiting=waiting)
+        lines = [*self._head(width), counts, self._best()]
+        if progress.counts[Status.RUNNING]:
+            lines.append(self._running(width))
+        lines.append(self._divergences())
+        return [*lines, *self._warnings()]
+
+    def _head(self, width: int) -> list[RenderableType]:
+        progress = self._progress
+        name = Text(one_line(self._name), style="bold")
+        facts = [
+            f"{progress.finished_trials}/{progress.trials} trials",
+            progress.time_words,
+            progress.left_words,
+        ]
+        rest = sum(cell_len(fact) + GAP for fact in facts) + GAP
+        in_one = min(30, width - name.cell_len - rest)
+        bar = ProgressBar(
+            total=1,
+            completed=progress.done,
+            width=in_one if in_one >= NARROWEST_BAR else max(1, width - name.cell_len - GAP),
+            complete_style="cyan",
+        )
+        if in_one >= NARROWEST_BAR:
+            return [_row(name, bar, *facts)]
+        return [_row(name, bar), Text(" · ".join(facts))]
+
+    def _best(self) -> Text:
+        best, objective = self._progress.best, self._progress.objective
+        if best is None:
+            return Text("best so far: none yet", style="dim")
+        return Text.assemble(
+            "best so far: ",
+            (one_line(f"{objective.label} {objective.text(best.value)}"), "bold green"),
+            f"  {best.trial_id} at epoch {best.epoch}",
+        )
+
+    def _running(self, width: int) -> RenderableType:
+        running = [trial for trial in list(self._progress.running.values()) if not trial.waits]
+        shown, short = running[:SHOWN_RUNNING], one_line(self._progress.objective.short)
+        cells = [self._cells(trial, "{} epochs", f"{short} {{}}") for trial in shown]
+        if _widest(cells) + GAP + NARROWEST_BAR > width:
+            cells = [self._cells(trial, "{}", "{}") for trial in shown]
+        bar = min(16, width - _widest(cells) - GAP)
+        room = width - _widest(cells) - (16 + GAP) - GAP  # beside the widest bar
+        table = Table.grid(padding=(0, GAP, 0, 0))
+        for trial, (name, *facts) in zip(shown, cells, strict=True):
+            row: list[RenderableType] = [name]
+            if bar >= NARROWEST_BAR:
+                row.append(self._bar(trial.epochs, bar))
+            row += facts
+            if room >= 16:
+                label = Text(one_line(trial.label), style="dim")
+                label.truncate(room, overflow="ellipsis")
+                row.append(label)
+            table.add_row(*row)
+        if len(running) == len(shown):
+            return table
+        return Group(table, Text(f"  … {len(running) - len(shown)} more", style="dim"))
+
+    def _cells(self, trial: Running, epochs: str, value: str) -> list[Text]:
+        words = partial(value_words, objective=self._progress.objective)
+        of_all = f"{trial.epochs}/{self._progress.max_epochs}"
+        return [
+            Text(f"  ▸ {trial.trial_id}", style=STYLES[Status.RUNNING]),
+            Text(epochs.format(of_all)),
+            Text(value.format(words(trial.value))),
+            Text(f"best {words(trial.best)}", style="dim"),
+        ]
+
+    def _bar(self, epochs: int, width: int) -> ProgressBar:
+        total = self._progress.max_epochs
+        return ProgressBar(total=total, completed=epochs, width=width, complete_style="cyan")
+
+    def _divergences(self) -> RenderableType:
+        table = Table.grid(padding=(0, GAP, 0, 0))
+        table.add_column(no_wrap=True)
+        table.add_column()  # a long cause goes on below its beginning
+        for record in list(self._progress.divergences):  # the driver may add one meanwhile
+            assert record.outcome is not None
+            name = Text.assemble(("  ✗ ", STYLES[Status.DIVERGED]), record.trial_id)
+            table.add_row(name, Text(one_line(record.outcome.cause)))
+        return table
+
+    def _warnings(self) -> list[Text]:
+        """The last ones, each in one line; in full they are told at the end."""
+        return [
+            Text.assemble(("  ! ", "yellow"), one_line(text), no_wrap=True, overflow="ellipsis")
+            for text in self._progress.warning_words[-SHOWN_WARNINGS:]
+        ]
+
+
+def _row(*parts: RenderableType) -> Table:
+    row = Table.grid(padding=(0, GAP, 0, 0))
+    row.add_row(*parts)
+    return row
+
+
+def _widest(rows: list[list[Text]]) -> int:
+    """Columns of a table of these rows."""
+    columns = list(zip(*rows, strict=True))
+    widths: list[int] = [max(cell.cell_len for cell in column) for column in columns]
+    return sum(widths) + GAP * (len(widths) - 1)

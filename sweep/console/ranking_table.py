@@ -1,0 +1,247 @@
+"""The ranking as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from sweep.analysis.patience.patience_replay import Tradeoff
+from sweep.analysis.ranking.geometric_credit import BEFORE_WORDS, MARK, is_marked
+from sweep.analysis.ranking.ranking_columns import confirmed_names, divider
+from sweep.analysis.report_words import percent
+from sweep.console.console_words import STYLES, status_words, value_words
+from sweep.console.fitting_columns import Column, fitted
+from sweep.spec.words.short_names import short_names
+from sweep.vocabulary.errors import one_line
+from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
+from sweep.vocabulary.record import Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.align import VerticalAlignMethod
+
+OBJECTIVE = "objective"
+"""Column of what the trials are ranked by."""
+MEASURED = {
+    "hd95": "HD95",
+    "delta_baseline": "Δ baseline",
+    "mean_dice": "mean",
+    "dice_low": "from",
+    "dice_high": "to",
+    "p_best": "P(best)",
+    "group": "group",
+    "test_dice": "test Dice",
+}
+"""What a table shows beside the objective, where a ranking has it and there is room; means are of
+the objective."""
+
+DIVIDED = (
+    "Above the line: leaders that were trained again, by the mean of those runs. Below: one run"
+    " each, by its best value. Who stands above is not thereby better than who stands below."
+)
+
+
+def ranking_table(
+    frame: pd.DataFrame,
+    parameters: list[str],
+    *,
+    title: str = "",
+    width: int = 160,
+    objective: Objective = DICE,
+    own: Sequence[str] = (),
+) -> Table:
+    """The rows of a ranking, for a console of ``width`` columns.
+
+    Where not all columns fit, the less important ones are left out (see
+    `sweep.console.fitting_columns`); what can be said of them in a line is said below the table.
+
+    Args:
+        frame: from `sweep.analysis.ranking.ranking_frame.ranking_frame`, all rows or some.
+        parameters: names of its parameter columns; shown without their group.
+        title: above the table.
+        objective: what the trials are ranked by.
+        own: further columns that are shown where there is room, the first rather than the last.
+    """
+    # The trials of several sweeps have the same ids: a line below could not tell whose is meant.
+    kept = ("preset",) if "sweep" in frame else ()
+    found = fitted(_columns(frame, parameters, objective, own), width, kept=kept)
+    table = Table(
+        title=Text(one_line(title)) if title else None,
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        caption=_caption(frame, found.left_out),
+        caption_justify="left",
+    )
+    apart = [column for column in found.columns if column.short is None or not found.gathered]
+    side: VerticalAlignMethod = "top" if found.gathered else "bottom"  # of cells beside longer ones
+    for column in apart:
+        heading = Text(column.heading)
+        table.add_column(heading, justify=column.justify, vertical=side, no_wrap=True)
+    cells = [column.cells for column in apart]
+    if found.gathered:
+        # A value is rather broken than cut.
+        table.add_column("parameters", ratio=1, overflow="fold")
+        cells.append(_gathered([column for column in found.columns if column.short is not None]))
+    last_confirmed = divider(frame)
+    for number, row in enumerate(zip(*cells, strict=True)):
+        if number == last_confirmed:
+            table.add_row(*(Rule(style="default") for _ in row))
+        table.add_row(*row)
+    return table
+
+
+def _columns(
+    frame: pd.DataFrame, parameters: list[str], objective: Objective, own: Sequence[str]
+) -> list[Column]:
+    """All columns that a ranking can show, in their order."""
+    rows = frame.to_dict("records")
+    fixed = [_fixed_cells(row, objective) for row in rows]
+    left = {"rank": "#", "trial_id": "trial"}
+    left |= {name: name for name in ("sweep", "preset") if name in frame} | {"status": "status"}
+    right = {OBJECTIVE: one_line(objective.heading)}
+    if objective.metric != VAL_DICE and frame[VAL_DICE].notna().any():
+        right[VAL_DICE] = DICE.heading
+    right |= {"best_epoch": "best at", "epochs": "epochs"}
+    columns = [
+        Column(
+            name, heading, tuple(row[name] for row in fixed), "left" if name in left else "right"
+        )
+        for name, heading in (left | right).items()
+    ]
+    means = dict(zip(confirmed_names(DICE), confirmed_names(objective), strict=True))
+    shown = {name: (means.get(name, name), heading) for name, heading in MEASURED.items()}
+    for name, (source, heading) in shown.items():
+        if source in frame and source != objective.metric:
+            text = _chance if name == "p_best" else _parameter
+            columns.append(Column(name, heading, tuple(text(row[source]) for row in rows)))
+    for name in own:
+        if name in frame and name not in (*MEASURED, objective.metric):
+            cells = tuple(_parameter(row[name]) for row in rows)
+            columns.append(Column(name, one_line(name).replace("_", "\n"), cells, spare=True))
+    for name, short in short_names(parameters).items():
+        heading = one_line(short).replace("_", "\n")
+        values = tuple(_parameter(row[name]) for row in rows)
+        columns.append(Column(name, heading, values, short=short))
+    return columns
+
+
+def _gathered(columns: list[Column]) -> tuple[Text, ...]:
+    """``name=value name=value …`` for each row."""
+    return tuple(
+        Text(" ").join(
+            Text.assemble(f"{column.short}=", value)
+            for column, value in zip(columns, row, strict=True)
+        )
+        for row in zip(*(column.cells for column in columns), strict=True)
+    )
+
+
+def _caption(frame: pd.DataFrame, left_out: Iterable[Column]) -> Text | None:
+    """What a line can say of columns that are left out: what all rows share, who is a preset."""
+    same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
+    lines = [] if divider(frame) is None else [DIVIDED]
+    lines += [f"In every row: {' '.join(same)}"] if same else []
+    if any(is_marked(row) for row in frame.to_dict("records")):
+        lines.append(f"{MARK} This epoch {BEFORE_WORDS}.")
+    if any(column.name == "preset" for column in left_out):
+        trained = frame[frame["preset"].notna()]
+        pairs = zip(trained["trial_id"], trained["preset"], strict=True)
+        presets = [f"{trial} is {one_line(preset)}" for trial, preset in pairs]
+        lines += [f"Presets: {', '.join(presets)}"] if presets else []
+    return Text("\n".join(lines)) if lines else None
+
+
+def plain_table(frame: pd.DataFrame, *, title: str = "") -> Table:
+    """Any rows and columns of a ranking, under the columns' own names."""
+    table = Table(
+        title=Text(one_line(title)) if title else None,
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for name, kind in frame.dtypes.items():
+        is_text = str(kind) in ("string", "object")
+        table.add_column(Text(one_line(str(name))), justify="left" if is_text else "right")
+    for row in frame.to_dict("records"):
+        table.add_row(*(_parameter(cell) for cell in row.values()))
+    return table
+
+
+def patience_table(found: Tradeoff, *, title: str = "") -> Table:
+    """What each replayed early stopping would have cost, the cheapest first."""
+    table = Table(
+        title=Text(one_line(title)) if title else None,
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    short = one_line(found.objective.short)
+    headings = (f"{short} lost on average", "at most", f"best {short}", "epochs spent")
+    for heading in (found.heading, *headings):
+        table.add_column(Text(heading), justify="right")
+    table.add_column()
+    for step in found.front:
+        chosen = found.is_telling and step is found.enough
+        table.add_row(
+            step.label,
+            found.objective.text(step.lost),
+            found.objective.text(step.most_lost),
+            value_words(step.best, found.objective),
+            str(step.epochs),
+            "enough" if chosen else "",
+            style="bold" if chosen else None,
+        )
+    return table
+
+
+def causes(frame: pd.DataFrame) -> list[Text]:
+    """One line for each trial whose end needs explaining: the diverged and the failed."""
+    rows = [row for row in frame.to_dict("records") if not Status(row["status"]).has_result]
+    return [
+        Text.assemble(
+            (f"{row['trial_id']} {status_words(Status(row['status']))}", STYLES[row["status"]]),
+            f": {one_line(row['cause'])}",
+        )
+        for row in rows
+    ]
+
+
+def _fixed_cells(row: dict[Any, Any], objective: Objective) -> dict[str, Text]:
+    """Cells by the names of their columns."""
+    import pandas as pd
+
+    status = Status(row["status"])
+    judged = {OBJECTIVE: objective, VAL_DICE: DICE}
+    values = {name: row[one.metric] for name, one in judged.items()}
+    known = {name: None if pd.isna(value) else float(value) for name, value in values.items()}
+    named = [name for name in ("sweep", "preset") if name in row]
+    mark = MARK if is_marked(row) else ""
+    return {
+        "rank": Text(str(row["rank"])),
+        "trial_id": Text(str(row["trial_id"])),
+        **{n: Text("–" if pd.isna(row[n]) else one_line(row[n])) for n in named},
+        "status": Text(status_words(status), style=STYLES[status]),
+        **{name: Text(value_words(known[name], one)) for name, one in judged.items()},
+        "best_epoch": Text("–" if pd.isna(row["best_epoch"]) else f"{row['best_epoch']}{mark}"),
+        "epochs": Text(str(row["epochs"])),
+    }
+
+
+def _chance(value: Any) -> Text:
+    import pandas as pd
+
+    return Text("–" if pd.isna(value) else percent(value))
+
+
+def _parameter(value: Any) -> Text:
+    import pandas as pd
+
+    if pd.isna(value):
+        return Text("–")
+    return Text(f"{value:.3g}" if isinstance(value, float) else one_line(str(value)))

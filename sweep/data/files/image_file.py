@@ -1,0 +1,244 @@
+"""One image file, PNG or NIfTI: what its header says, and its pixels.
+
+Axes. A PNG is ``[rows, columns]``, as nnU-Net sees it. A NIfTI has the order of its file
+(``[x, y, z]`` for most), where nnU-Net's SimpleITK reader has ``[z, y, x]``.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.data.files.image_geometry import Array, Geometry, size, unlike
+from sweep.vocabulary.errors import InputError, Mistake
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_MOST_DEFLATED = 1100  # bytes that one byte of a gzip file can stand for are at most 1032
+_MILLIMETRES = {1: 1000.0, 3: 0.001}  # NIfTI's codes of metres and of micrometres
+_DEEP_COLOURS = {2: "RGB", 4: "grey and alpha", 6: "RGBA"}  # PNG's colour types with several bands
+
+
+def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
+    """Where the pixels of a file lie, and what is doubtful about what its header says of that.
+
+    Raises:
+        InputError: it cannot be opened, or holds what no network of ours is trained on.
+    """
+    return _png_header(path) if path.suffix == ".png" else _nifti_header(path)
+
+
+def _png_header(path: Path) -> tuple[Geometry, list[Mistake]]:
+    from PIL import Image
+
+    with _decoding(path), Image.open(path) as opened:
+        shape, frames = (opened.height, opened.width), getattr(opened, "n_frames", 1)
+    _require_one_picture(path, frames)
+    return Geometry(shape), []
+
+
+def _nifti_header(path: Path) -> tuple[Geometry, list[Mistake]]:
+    import nibabel
+
+    with _decoding(path):
+        opened = nibabel.load(path)
+        header, shape, dtype = opened.header, tuple(opened.shape), opened.get_data_dtype()
+        _require_bytes(path, prod(shape) * dtype.itemsize)
+        unit = _MILLIMETRES.get(int(header["xyzt_units"]) & 7, 1.0)
+        zooms = tuple(unit * float(x) for x in header.get_zooms())
+        knows = bool(header["sform_code"] or header["qform_code"])
+        affine = _in_millimetres(opened.affine, unit) if knows else None
+        sform, qform = (
+            _in_millimetres(form(coded=True)[0], unit)
+            for form in (header.get_sform, header.get_qform)
+        )
+        written = _written_spacing(path, type(header))
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    _require_numbers(path, dtype)
+    _require_axes(path, shape)
+    zooms = zooms[: len(shape)]
+    spacing = tuple(x if np.isfinite(x) and x > 0 else 1.0 for x in zooms)
+    doubts = list(_spacing_doubts(path, written[: len(shape)], spacing, sform))
+    if sform is not None and qform is not None:
+        doubts += _orientation_doubts(
+            path, Geometry(shape, affine=sform), Geometry(shape, affine=qform)
+        )
+    if affine is not None and not np.isfinite(affine).all():
+        affine = None
+        message = "has numbers in its orientation that are not finite: it is taken to have none"
+        doubts.append(Mistake(message, file=str(path), kind="no orientation"))
+    return Geometry(shape, spacing, affine), doubts
+
+
+def read_pixels(path: Path) -> Array:
+    """All numbers of a file, in its own units (``scl_slope``): ``[…spatial]``, a PNG's bands last.
+
+    The colours of a PNG with a palette are looked up, as nnU-Net's reader does; see `read_indices`.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    if path.suffix != ".png":
+        import nibabel
+
+        with _decoding(path):
+            return np.asanyarray(nibabel.load(path).dataobj)
+
+    def looked_up(opened: Image.Image) -> Image.Image:
+        if opened.mode != "P":
+            return opened
+        colours = opened.convert("RGBA" if "transparency" in opened.info else "RGB")
+        bands = np.asarray(colours)
+        grey = opened.info.get("transparency") is None and (bands == bands[..., :1]).all()
+        return colours.getchannel(0) if grey else colours
+
+    return _png(path, looked_up)
+
+
+def read_indices(path: Path) -> Array:
+    """As `read_pixels`, but a palette is passed over: of a label its numbers are the classes."""
+    return _png(path, lambda opened: opened) if path.suffix == ".png" else read_pixels(path)
+
+
+def _png(path: Path, chosen: Callable[[Image.Image], Image.Image]) -> Array:
+    from PIL import Image
+
+    with _decoding(path), Image.open(path) as opened:
+        return np.asarray(chosen(opened))
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Decoders raise whatever they like on a damaged file, and print what nobody asked for."""
+    nibabel_says = logging.getLogger("nibabel.global")  # prints header faults without a file's name
+    spoke = not nibabel_says.disabled
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            nibabel_says.disabled = True
+            yield
+    except Exception as error:
+        raise InputError(
+            [
+                Mistake(
+                    f"cannot be read as an image: {type(error).__name__}: {error}",
+                    file=str(path),
+                    kind="unreadable",
+                )
+            ]
+        ) from error
+    finally:
+        nibabel_says.disabled = not spoke
+
+
+def _in_millimetres(affine: Array | None, unit: float) -> NDArray[np.float64] | None:
+    """``affine`` of a file whose unit of length has so many millimetres, as ITK scales it."""
+    return None if affine is None else np.diag([unit] * 3 + [1.0]) @ affine
+
+
+def _written_spacing(path: Path, kind: type[Any]) -> tuple[float, ...]:
+    """``pixdim`` as it stands in the file: nibabel repairs the one that it hands out."""
+    from nibabel.openers import ImageOpener
+
+    with ImageOpener(path) as opened:
+        header = kind.from_fileobj(opened, check=False)
+    return tuple(map(float, header["pixdim"][1:8]))
+
+
+def _require_one_picture(path: Path, frames: int) -> None:
+    """Refuses what a PNG may hold and no reader of one picture sees."""
+    if frames > 1:
+        message = (
+            f"holds {frames} pictures (an animation, pages): only the first would be read;"
+            " write one file a case"
+        )
+        raise InputError([Mistake(message, file=str(path), kind="frames")])
+    with path.open("rb") as opened:
+        head = opened.read(26)  # signature, then IHDR, which is always the first chunk
+    if head[12:16] == b"IHDR" and head[24] == 16 and head[25] in _DEEP_COLOURS:
+        message = (
+            f"holds {_DEEP_COLOURS[head[25]]} of 16 bits, of which decoders of PNG keep 8: write"
+            " each colour as a grey image of its own, CASE_0000 and so on, which keeps all 16"
+        )
+        raise InputError([Mistake(message, file=str(path), kind="16-bit colours")])
+
+
+def _require_bytes(path: Path, announced: int) -> None:
+    """Before anybody makes room for pixels that a damaged header announces."""
+    most = path.stat().st_size * (_MOST_DEFLATED if path.suffix == ".gz" else 1)
+    if announced > most:
+        raise ValueError(f"its header announces {announced} bytes of pixels, more than it holds")
+
+
+def _require_axes(path: Path, shape: tuple[int, ...]) -> None:
+    if len(shape) in (2, 3) and all(side > 0 for side in shape):  # a damaged header has any number
+        return
+    message = (
+        f"has {len(shape)} axes ({size(shape)}); only 2D images and 3D volumes with at least one"
+        " pixel are read"
+    )
+    if len(shape) > 3:
+        message += (
+            "; where the last axis holds channels, write one file a channel (CASE_0000, CASE_0001)"
+        )
+    raise InputError([Mistake(message, file=str(path), kind="axes")])
+
+
+def _require_numbers(path: Path, dtype: np.dtype[Any]) -> None:
+    if dtype.names:
+        message = (
+            f"holds colours ({', '.join(dtype.names)}), which neither this trainer nor nnU-Net"
+            " reads from NIfTI; write each colour as a grey image of its own, CASE_0000"
+            " and so on"
+        )
+    elif dtype.kind == "c":
+        message = "holds complex numbers; write magnitude and phase as two channels"
+    else:
+        return
+    raise InputError([Mistake(message, file=str(path), kind="numbers")])
+
+
+def _spacing_doubts(
+    path: Path, written: tuple[float, ...], zooms: tuple[float, ...], sform: Array | None
+) -> Iterator[Mistake]:
+    if not all(np.isfinite(x) and x > 0 for x in written):
+        yield Mistake(
+            f"has the spacing {_size_of(written)} in its `pixdim`: what is no positive number is"
+            f" mended to {_size_of(zooms)} mm, as nnU-Net does",
+            file=str(path),
+            kind="no spacing",
+        )
+    elif sform is not None:
+        lengths = np.linalg.norm(sform[:3, : len(zooms)], axis=0)
+        if not np.allclose(lengths, zooms, rtol=1e-3):
+            one, other = unlike(zooms, lengths, "×")
+            yield Mistake(
+                f"is at odds with itself: `pixdim` says a spacing of {one} mm, its `sform` {other};"
+                " `pixdim` is taken, as nnU-Net does",
+                file=str(path),
+                kind="pixdim and sform",
+            )
+
+
+def _orientation_doubts(path: Path, sform: Geometry, qform: Geometry) -> Iterator[Mistake]:
+    if sform.codes != qform.codes:
+        yield Mistake(
+            f"is at odds with itself: its `qform` leads to {qform.codes or 'nowhere'}, its `sform`"
+            f" to {sform.codes or 'nowhere'}; the `sform` is taken",
+            file=str(path),
+            kind="qform and sform",
+        )
+
+
+def _size_of(numbers: tuple[float, ...]) -> str:
+    return "×".join(f"{number:g}" for number in numbers)

@@ -1,0 +1,63 @@
+"""JSON as people write it: what is no JSON is told with its line, and a key that stands twice."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sweep.vocabulary.errors import InputError, Mistake
+
+
+def read_json(file: Path, absent: str = "is missing") -> Any:
+    """What a JSON file holds.
+
+    Args:
+        absent: what is said where there is no such file.
+
+    Raises:
+        InputError: it is not there, or holds no JSON in UTF-8.
+    """
+    line = None
+    try:
+        return json.loads(_text(file))
+    except FileNotFoundError:
+        message = absent
+    except json.JSONDecodeError as error:
+        message, line = f"is not valid JSON: {error.msg} (column {error.colno})", error.lineno
+    except (OSError, ValueError, RecursionError) as error:
+        message = f"cannot be read as JSON in UTF-8: {error}"
+    raise InputError.single(message, file=str(file), line=line)
+
+
+def repeated_keys(file: Path) -> Iterator[Mistake]:
+    """Keys that an object of a JSON file has twice: of those only the last would count.
+
+    The file is one that `read_json` reads.
+    """
+    text = _text(file)
+    repeated: dict[str, None] = {}
+
+    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        counts = Counter(key for key, _ in pairs)
+        repeated.update({key: None for key, count in counts.items() if count > 1})
+        return dict(pairs)
+
+    json.loads(text, object_pairs_hook=look)
+    for key in repeated:
+        places = [
+            found.start() for found in re.finditer(re.escape(json.dumps(key)) + r"\s*:", text)
+        ]
+        yield Mistake(
+            f"has the key `{key}` twice in one object; only the last would count: keep one",
+            file=str(file),
+            # With more of them, some stand in other objects.
+            line=text.count("\n", 0, places[1]) + 1 if len(places) == 2 else None,
+        )
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8-sig")

@@ -1,0 +1,243 @@
+"""A look at the headers of a whole dataset: along which axis its volumes are cut into slices, and
+what its cases do not have in common.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.data.files.image_geometry import PLANES
+from sweep.data.nnunet_raw.case_grid import CaseGrid, look_at
+from sweep.data.nnunet_raw.pixels import gathering
+from sweep.data.nnunet_raw.raw_dataset import RawDataset
+from sweep.data.nnunet_raw.splits import enumerated
+from sweep.vocabulary.errors import Mistake, gathered
+
+SliceAxis = int | Literal["auto"]
+
+_SAME = 0.01  # spacings that differ by less count as equal
+_OBLONG = 1.5  # sides of a pixel from which its shape is told
+_THIN = 16  # pixels: the smallest patch that may be asked for
+_AXIAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the headers of all cases say.
+
+    Args:
+        grids: by case; those with a mistake are left out.
+        slice_axis: along which volumes are cut.
+        mistakes: what no case may have.
+        warnings: one sentence for each thing that is allowed but hardly meant.
+        sizes: pixels and spacing of the images in words: ``18×76×78, 1.5×1.5×4 mm``.
+    """
+
+    grids: Mapping[str, CaseGrid]
+    slice_axis: int
+    mistakes: Sequence[Mistake] = ()
+    warnings: Sequence[str] = ()
+    sizes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cases:
+    """All cases as arrays, in one order.
+
+    Args:
+        names: of the cases.
+        shapes: ``[N, 3]`` pixels; 1 along an axis that is none.
+        spacings: ``[N, 3]`` mm; NaN along an axis of length 1.
+    """
+
+    names: Sequence[str]
+    shapes: NDArray[np.int64]
+    spacings: NDArray[np.float64]
+    volumes: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "volumes", (self.shapes > 1).all(axis=1))
+
+    def counted(self, which: NDArray[np.bool_]) -> str:
+        """``3 of 40 cases (a, b, c)``."""
+        total, names = len(self.names), [self.names[n] for n in np.flatnonzero(which).tolist()]
+        if len(names) == total:
+            return "every case" if total > 1 else f"the only case ({names[0]})"
+        return f"{len(names)} of {total} cases ({enumerated(names, most=3)})"
+
+
+def survey(parts: Sequence[RawDataset], slice_axis: SliceAxis) -> Survey:
+    """Look at the headers of every case of a dataset and of its own test cases.
+
+    Args:
+        parts: the dataset, and its test cases where they are read too.
+        slice_axis: the one that is asked for; auto: the one of the coarsest spacing.
+    """
+    grids: dict[str, CaseGrid] = {}
+    mistakes: list[Mistake] = []
+    for part in parts:
+        for case in part.cases:
+            with gathering(mistakes):
+                grids[case] = look_at(part, case)
+    cases = _as_arrays(grids)
+    axis = _coarsest(cases) if slice_axis == "auto" else slice_axis
+    doubts = gathered(doubt for grid in grids.values() for doubt in grid.doubts)
+    warnings = [
+        *map(str, doubts),
+        *_about_orientation(grids),
+        *_about_axis(cases, axis, asked=slice_axis != "auto"),
+        *_about_spacing(cases),
+        *_about_thin_slices(cases, axis),
+    ]
+    return Survey(grids, axis, mistakes, warnings, _sizes(cases))
+
+
+def _as_arrays(grids: Mapping[str, CaseGrid]) -> _Cases:
+    shapes = np.ones((len(grids), 3), dtype=np.int64)
+    spacings = np.full((len(grids), 3), np.nan)
+    for row, grid in enumerate(grids.values()):
+        geometry = grid.geometry
+        for axis in grid.axes:
+            shapes[row, axis] = geometry.shape[axis]
+            if geometry.spacing is not None and axis < len(geometry.spacing):
+                spacings[row, axis] = geometry.spacing[axis]
+    return _Cases(list(grids), shapes, spacings)
+
+
+def _coarsest(cases: _Cases) -> int:
+    """The axis of the largest median spacing over all volumes; of equal ones the last, axial."""
+    if not cases.volumes.any():
+        return _AXIAL
+    median = np.median(cases.spacings[cases.volumes], axis=0)
+    return int(np.flatnonzero(median >= median.max() / (1 + _SAME))[-1])
+
+
+def _about_orientation(grids: Mapping[str, CaseGrid]) -> Iterator[str]:
+    stored = Counter(grid.codes for grid in grids.values() if grid.geometry.spacing is not None)
+    if len(stored) < 2:
+        return
+    usual = stored.most_common(1)[0][0]
+    for codes, count in stored.items():
+        if codes != usual:
+            names = enumerated([case for case, grid in grids.items() if grid.codes == codes], 3)
+            how = f"stored as {codes}" if codes else "without an orientation in the header"
+            rest = f"as {usual}" if usual else "without one"
+            yield (
+                f"{count} of {len(grids)} cases ({names}) {'is' if count == 1 else 'are'} {how},"
+                f" most {rest}: "
+                + ("all are turned to RAS" if codes else "taken as they are, since nobody knows")
+            )
+
+
+def _about_axis(cases: _Cases, axis: int, *, asked: bool) -> Iterator[str]:
+    if not cases.volumes.any():
+        return
+    spacings = cases.spacings[cases.volumes]
+    if not asked and axis != _AXIAL:  # which is what everybody expects
+        median = "×".join(f"{x:.3g}" for x in np.median(spacings, axis=0))
+        yield (
+            f"`data.slice_axis: auto` cuts volumes into {PLANES[axis]} slices, along axis {axis}:"
+            f" the median spacing is {median} mm (axes to right, anterior, superior)"
+        )
+    finer = cases.volumes & (cases.spacings[:, axis] * _OBLONG <= _widest(cases.spacings))
+    if finer.any():
+        first = np.flatnonzero(finer)[0]
+        coarsest = int(np.nanargmax(cases.spacings[first]))
+        own = cases.spacings[first]
+        yield (
+            f"slices are cut along axis {axis}, but the coarsest spacing lies along another in"
+            f" {cases.counted(finer)}: {cases.names[first]} has {_lengths(own)} mm, so its slices"
+            f" have pixels of {_lengths(np.delete(own, axis))} mm; `data.slice_axis: {coarsest}`"
+            f" cuts it into {PLANES[coarsest]} slices"
+        )
+    flat = cases.spacings.copy()
+    flat[cases.volumes, axis] = np.nan
+    oblong = ~finer & (_widest(flat) >= _OBLONG * -_widest(-flat))
+    if oblong.any():
+        first = np.flatnonzero(oblong)[0]
+        yield (
+            f"pixels are no squares in {cases.counted(oblong)}: {cases.names[first]} has"
+            f" {_lengths(flat[first][np.isfinite(flat[first])])} mm; the geometric losses and all"
+            " metrics in pixels see its shapes stretched"
+        )
+
+
+def _about_spacing(cases: _Cases) -> Iterator[str]:
+    """Cases of several spacings, which nothing brings to one."""
+    told = np.isfinite(cases.spacings)
+    if not told.any():
+        return
+    differs = np.zeros(len(cases.names), dtype=bool)
+    for axis in range(3):
+        own = cases.spacings[told[:, axis], axis]
+        if not own.size:
+            continue
+        usual = float(np.median(own))
+        far = np.abs(cases.spacings[:, axis] - usual) > _SAME * usual  # False for NaN
+        differs |= far
+    if differs.any():
+        yield (
+            f"the spacing differs between cases: {_spacings(cases)} mm; {cases.counted(differs)}"
+            f" {'is' if differs.sum() == 1 else 'are'} more than 1 % off the median. Nothing is"
+            " resampled: a pixel is another length in each of them, and means over cases of what is"
+            " measured in pixels (hd95, areas) mix these lengths"
+        )
+
+
+def _spacings(cases: _Cases) -> str:
+    """The range along each axis that has a spacing: ``1×1×3``, ``0.5 to 1 × 1 × 3``."""
+    return _ranges(cases.spacings, "{:.3g}", _SAME)
+
+
+def _sizes(cases: _Cases) -> str:
+    """Of all images, axes of length 1 left out: those that are none."""
+    shapes = np.where(cases.shapes > 1, cases.shapes, np.nan)
+    spacings = _spacings(cases)
+    return _ranges(shapes, "{:.0f}", 0.0) + (f", {spacings} mm" if spacings else "")
+
+
+def _ranges(values: NDArray[np.float64], form: str, same: float) -> str:
+    """From the least to the largest number of each column ``[N, 3]`` that is no NaN in a row."""
+    columns = [column[np.isfinite(column)] for column in values.T]
+    texts = []
+    for own in (column for column in columns if column.size):
+        low, high, usual = own.min(), own.max(), float(np.median(own))
+        differ = high > low * (1 + same)
+        texts.append(f"{form} to {form}".format(low, high) if differ else form.format(usual))
+    return (" × " if any(" to " in text for text in texts) else "×").join(texts)
+
+
+def _about_thin_slices(cases: _Cases, axis: int) -> Iterator[str]:
+    sides = cases.shapes.astype(float)
+    sides[cases.volumes, axis] = np.nan
+    # The one axis too many of an image has length 1.
+    for row in np.flatnonzero(~cases.volumes):
+        flat = np.flatnonzero(cases.shapes[row] == 1)
+        sides[row, flat[-1]] = np.nan
+    shortest = -_widest(-sides)
+    thin = shortest < _THIN
+    if thin.any():
+        worst = int(np.argmin(shortest))
+        size = "×".join(f"{int(side)}" for side in sides[worst][np.isfinite(sides[worst])])
+        whose = cases.counted(thin)
+        yield (
+            f"slices are thin in {whose}: those of {cases.names[worst]} have {size} pixels, which"
+            " a network of several levels sees mostly as padding"
+        )
+
+
+def _widest(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Largest of each row ``[N, 3]``, NaN passed over; NaN where all are."""
+    filled = np.where(np.isfinite(values), values, -np.inf)
+    largest: NDArray[np.float64] = filled.max(axis=1)
+    return np.where(np.isfinite(largest), largest, np.nan)
+
+
+def _lengths(spacings: NDArray[np.float64]) -> str:
+    return "×".join(f"{x:.3g}" for x in spacings)

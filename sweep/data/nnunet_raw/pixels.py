@@ -1,0 +1,203 @@
+"""Reading and writing the pixels of a dataset in nnU-Net's raw layout.
+
+Axes. A PNG is ``[rows, columns]``, as nnU-Net sees it. A NIfTI volume is ``[x, y, z]``, turned so
+that they lead to right, anterior and superior, where nnU-Net's SimpleITK reader has ``[z, y, x]``
+as it is stored: image and label agree, a 2D sample may be the transpose of nnU-Net's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.data.files.image_file import read_indices, read_pixels
+from sweep.data.files.image_geometry import Array, size
+from sweep.data.nnunet_raw.case_grid import CaseGrid, look_at
+from sweep.data.nnunet_raw.labels import as_classes, unnamed_values
+from sweep.data.nnunet_raw.raw_dataset import (
+    DESCRIPTION_FILE,
+    IMAGES_FOLDER,
+    LABELS_FOLDER,
+    RawDataset,
+)
+from sweep.data.nnunet_raw.splits import SPLITS_FILE, Split
+from sweep.vocabulary.errors import InputError, Mistake
+
+_LARGEST_PIXEL = 1e12  # sums of squares over a volume still fit 32-bit floats
+_FINEST_STEP = 0.1  # of the standard deviation: rounding to it adds an error of 3 %
+
+
+@dataclass(frozen=True, slots=True)
+class RawCase:
+    """One case to write.
+
+    Args:
+        name: its identifier.
+        image: ``[C, …spatial]``; 8-bit for PNG.
+        label: ``[…spatial]``, 8-bit.
+        affine: voxel → millimetres, ``[4, 4]``; NIfTI only.
+    """
+
+    name: str
+    image: Array
+    label: NDArray[np.uint8]
+    affine: NDArray[np.float64] = field(default_factory=lambda: np.eye(4))
+
+
+def write_raw(
+    folder: Path,
+    cases: Iterable[RawCase],
+    *,
+    name: str,
+    channel_names: Sequence[str],
+    labels: Mapping[str, int],
+    file_ending: str,
+    splits: Sequence[Split] | None = None,
+) -> None:
+    """Write a dataset in nnU-Net's raw layout; one case at a time is held in memory.
+
+    Args:
+        folder: created; must not hold images or labels yet.
+        cases: in any order.
+        name: of the dataset, for people.
+        channel_names, labels, file_ending: as in ``dataset.json``.
+        splits: written as ``splits_final.json`` where given.
+    """
+    images_folder, labels_folder = folder / IMAGES_FOLDER, folder / LABELS_FOLDER
+    images_folder.mkdir(parents=True)
+    labels_folder.mkdir()
+    count = write_cases(images_folder, labels_folder, cases, file_ending)
+    description = {
+        "name": name,
+        "channel_names": {str(i): channel for i, channel in enumerate(channel_names)},
+        "labels": dict(labels),
+        "numTraining": count,
+        "file_ending": file_ending,
+    }
+    _write_json(folder / DESCRIPTION_FILE, description)
+    if splits is not None:
+        entries = [{"train": training, "val": validation} for training, validation in splits]
+        _write_json(folder / SPLITS_FILE, entries)
+
+
+def write_cases(images: Path, labels: Path, cases: Iterable[RawCase], file_ending: str) -> int:
+    """Write the files of ``cases`` into two folders that exist, and say how many cases they are."""
+    count = 0
+    for case in cases:
+        for channel, pixels in enumerate(case.image):
+            path = images / f"{case.name}_{channel:04d}{file_ending}"
+            _write_pixels(path, pixels, case.affine)
+        _write_pixels(labels / f"{case.name}{file_ending}", case.label, case.affine)
+        count += 1
+    return count
+
+
+def load_case(
+    dataset: RawDataset, case: str, grid: CaseGrid | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Read one case; every file is laid on the case's one grid, axes of length 1 are dropped.
+
+    Args:
+        grid: how the files lie to each other; None to look at them first.
+
+    Returns:
+        The image ``[C, …spatial]`` and the label ``[…spatial]``, 2D or 3D.
+
+    Raises:
+        InputError: where a file cannot be read, geometries differ, pixels are not finite or too
+            alike for 32-bit floats, or the label holds values that ``dataset.json`` does not name.
+    """
+    grid = grid or look_at(dataset, case)
+    label_path, image_paths = dataset.label_path(case), dataset.image_paths(case)
+    mistakes: list[Mistake] = []
+    channels: list[NDArray[np.float32]] = []
+    for file, path in enumerate(image_paths):
+        with gathering(mistakes):
+            for pixels in _bands(read_pixels(path), path, grid, file):
+                mistakes += _pixel_mistakes(pixels, path)
+                with np.errstate(over="ignore"):  # told just now
+                    channels.append(pixels.astype(np.float32))
+    label: Array | None = None
+    with gathering(mistakes):
+        label = as_classes(grid.laid(read_indices(label_path), len(image_paths)))
+        if channels and label.ndim > len(grid.axes):
+            message = (
+                f"is {size(channels[0].shape)} pixels, but {label_path.name} {size(label.shape)}"
+            )
+            mistakes.append(Mistake(message, file=str(image_paths[0]), kind="colour label"))
+        elif values := unnamed_values(label, dataset.labels):
+            mistakes.append(_unnamed(values, dataset, label_path))
+    if channels and len(channels) != len(dataset.channel_names):
+        message = (
+            f"holds {len(channels)} channels, but `channel_names` of {DESCRIPTION_FILE} names "
+            f"{len(dataset.channel_names)}"
+        )
+        mistakes.append(Mistake(message, file=str(image_paths[0]), kind="channels"))
+    if mistakes or label is None:
+        raise InputError(mistakes)
+    return np.stack(channels), label.astype(np.uint8)
+
+
+@contextmanager
+def gathering(mistakes: list[Mistake]) -> Iterator[None]:
+    """Adds the mistakes of an `InputError` to ``mistakes`` and goes on."""
+    try:
+        yield
+    except InputError as error:
+        mistakes += error.mistakes
+
+
+def _bands(pixels: Array, path: Path, grid: CaseGrid, file: int) -> Iterable[Array]:
+    """The channels in one file: the bands of a colour PNG, or one."""
+    if path.suffix == ".png" and pixels.ndim == 3:
+        return np.moveaxis(pixels, -1, 0)  # RGB(A)
+    return [grid.laid(pixels, file)]
+
+
+def _pixel_mistakes(pixels: Array, path: Path) -> Iterator[Mistake]:
+    if pixels.dtype.itemsize <= 2 and pixels.dtype.kind in "biu":
+        return  # neither NaN nor more digits than a 32-bit float has
+    if not (np.abs(pixels) <= _LARGEST_PIXEL).all():  # NaN is not ≤ anything
+        message = f"holds pixels that are NaN, infinite or beyond ±{_LARGEST_PIXEL:g}"
+        yield Mistake(message, file=str(path), kind="not finite")
+        return
+    low, high = float(pixels.min()), float(pixels.max())
+    largest = max(abs(low), abs(high))
+    if low == high or high - low >= largest / 2:  # the usual case, told without a second pass
+        return
+    step, contrast = float(np.spacing(np.float32(largest))), float(pixels.std(dtype=np.float64))
+    if step > _FINEST_STEP * contrast:
+        yield Mistake(
+            f"holds pixels from {low:.12g} to {high:.12g}, with a standard deviation of"
+            f" {contrast:.3g}: 32-bit floats are {step:g} apart there, so the contrast is lost;"
+            " subtract an offset from all pixels",
+            file=str(path),
+            kind="contrast",
+        )
+
+
+def _unnamed(values: str, dataset: RawDataset, path: Path) -> Mistake:
+    named = ", ".join(f"{value} ({name})" for name, value in dataset.labels.items())
+    message = f"holds the values {values}, but `labels` of {DESCRIPTION_FILE} names only {named}"
+    return Mistake(message, file=str(path), kind="label values")
+
+
+def _write_pixels(path: Path, pixels: Array, affine: NDArray[np.float64]) -> None:
+    if path.suffix == ".png":
+        from PIL import Image
+
+        Image.fromarray(pixels).save(path)
+    else:
+        import nibabel
+
+        nibabel.save(nibabel.Nifti1Image(pixels, affine), path)
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

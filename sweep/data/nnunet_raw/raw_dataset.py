@@ -1,0 +1,359 @@
+"""nnU-Net's raw dataset layout: what lies where, and everything that can be wrong with it.
+
+    folder/
+      dataset.json            channel_names, labels, numTraining, file_ending
+      imagesTr/CASE_0000.png  one file a channel: _0000, _0001, …
+      labelsTr/CASE.png       integers, as named by ``labels``
+      splits_final.json       optional: the split to use instead of k-fold
+      imagesTs, labelsTs      optional: cases to test on, as imagesTr and labelsTr
+
+Only names are looked at here; `sweep.data.nnunet_raw.pixels` reads and writes the files themselves.
+Source: nnU-Net 2.8.1, ``documentation/dataset_format.md``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sweep.data.files.json_file import read_json, repeated_keys
+from sweep.data.nnunet_raw.labels import label_mistakes, named_labels
+from sweep.data.nnunet_raw.splits import enumerated
+from sweep.spec.settings.trial_settings import TEST_FOLDER
+from sweep.vocabulary.errors import InputError, Mistake
+
+DESCRIPTION_FILE = "dataset.json"
+IMAGES_FOLDER = "imagesTr"
+LABELS_FOLDER = "labelsTr"
+TEST_LABELS_FOLDER = "labelsTs"
+FILE_ENDINGS = (".png", ".nii", ".nii.gz")
+NNUNET_ENDINGS = (".bmp", ".tif", ".tiff", ".nrrd", ".mha", ".gipl", *FILE_ENDINGS)
+_COLOUR_ENDINGS = (".png", ".bmp", ".tif")
+"""Of files that may hold all channels, the colours, as nnU-Net's reader of pictures takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawDataset:
+    """A dataset in nnU-Net's raw layout whose files are all there.
+
+    Args:
+        folder: where ``dataset.json`` lies.
+        name: the dataset's name, for people.
+        channel_names: one name an image channel.
+        labels: name → integer, consecutive from 0, the background.
+        file_ending: one of `FILE_ENDINGS`.
+        cases: sorted identifiers.
+        files_per_image: as many as channels; 1 where one PNG holds them all (RGB, RGBA).
+        images_folder, labels_folder: names of the two folders with the cases.
+    """
+
+    folder: Path
+    name: str
+    channel_names: tuple[str, ...]
+    labels: Mapping[str, int]
+    file_ending: str
+    cases: tuple[str, ...]
+    files_per_image: int
+    images_folder: str = IMAGES_FOLDER
+    labels_folder: str = LABELS_FOLDER
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the labels; the index is the label's integer."""
+        return tuple(sorted(self.labels, key=self.labels.__getitem__))
+
+    def image_paths(self, case: str) -> tuple[Path, ...]:
+        """The image files of a case, in order of channels."""
+        return tuple(
+            self.folder / self.images_folder / f"{case}_{channel:04d}{self.file_ending}"
+            for channel in range(self.files_per_image)
+        )
+
+    def label_path(self, case: str) -> Path:
+        """The label file of a case."""
+        return self.folder / self.labels_folder / f"{case}{self.file_ending}"
+
+
+def open_raw(folder: Path | str) -> RawDataset:
+    """Look through a raw dataset's description and file names; no pixel is read.
+
+    Raises:
+        InputError: with all mistakes at once.
+    """
+    folder = Path(folder)
+    try:
+        return _open_raw(folder)
+    except OSError as error:
+        raise InputError.single(f"cannot be looked through: {error}", key="data.folder") from error
+
+
+def open_test(dataset: RawDataset) -> RawDataset:
+    """The cases in ``imagesTs`` and ``labelsTs``; of nnU-Net's layout, which wants no labels there.
+
+    Raises:
+        InputError: a folder, a label or a channel is missing, or a case is one to train on too.
+    """
+    folders = TEST_FOLDER, TEST_LABELS_FOLDER
+    files = RawFiles.under(dataset.folder, dataset.file_ending, *folders)
+    mistakes = list(files.mistakes(dataset.files_per_image, None))
+    if both := sorted(set(dataset.cases) & set(files.images)):
+        message = f"has cases that {dataset.images_folder} has too: {enumerated(both)}"
+        mistakes.append(Mistake(message, file=str(dataset.folder / TEST_FOLDER)))
+    if mistakes:
+        raise InputError(mistakes)
+    cases = tuple(sorted(files.images))
+    return replace(dataset, cases=cases, images_folder=folders[0], labels_folder=folders[1])
+
+
+def _open_raw(folder: Path) -> RawDataset:
+    if not folder.is_dir():
+        raise InputError.single(
+            f"{folder} is not a folder; it must hold {DESCRIPTION_FILE}, {IMAGES_FOLDER} and "
+            f"{LABELS_FOLDER}{_dataset_near(folder)}",
+            key="data.folder",
+        )
+    file = folder / DESCRIPTION_FILE
+    description = read_description(file)
+    messages = [*channel_mistakes(description), *label_mistakes(description)]
+    messages += [*count_mistakes(whole_number(description.get("numTraining")))]
+    messages += _other_mistakes(description)
+    mistakes = [*repeated_keys(file), *(Mistake(message, file=str(file)) for message in messages)]
+    ending, channel_names = description.get("file_ending"), description.get("channel_names")
+    if ending not in FILE_ENDINGS or not isinstance(channel_names, dict) or not channel_names:
+        raise InputError(mistakes)  # without these two no file name can be judged
+    files = RawFiles.under(folder, ending)
+    files_per_image = files.per_image(len(channel_names))
+    mistakes += files.mistakes(files_per_image, whole_number(description.get("numTraining")))
+    if mistakes:
+        raise InputError(mistakes)
+    return RawDataset(
+        folder=folder,
+        name=str(description.get("name") or folder.resolve().name),
+        channel_names=_in_order(channel_names),
+        labels=named_labels(description),
+        file_ending=ending,
+        cases=tuple(sorted(files.images)),
+        files_per_image=files_per_image,
+    )
+
+
+def read_description(file: Path) -> dict[str, Any]:
+    """What a ``dataset.json`` holds.
+
+    Raises:
+        InputError: it is not there, or is no JSON object.
+    """
+    near = _dataset_near(file.parent)
+    absent = f"is missing; nnU-Net's raw layout describes a dataset there{near}"
+    description = read_json(file, absent)
+    if isinstance(description, dict):
+        return description
+    message = f"must hold a JSON object, not a {type(description).__name__}"
+    raise InputError.single(message, file=str(file))
+
+
+def _dataset_near(folder: Path) -> str:
+    """Says which folder below or above is a dataset, where this one is none."""
+    above = [path for path in (folder.parent, folder.parent.parent) if _is_dataset(path)]
+    below = sorted(filter(_is_dataset, folder.iterdir())) if folder.is_dir() else []
+    if len(below) > 1:
+        return f"; it holds several datasets, name one: {enumerated([p.name for p in below])}"
+    return f"; did you mean {(below or above)[0]}?" if below or above else ""
+
+
+def _is_dataset(folder: Path) -> bool:
+    return (folder / DESCRIPTION_FILE).is_file()
+
+
+def channel_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with ``channel_names`` of ``dataset.json``."""
+    names = description.get("channel_names")
+    if names is None:
+        hint = "; `modality` is its name in nnU-Net v1" if "modality" in description else ""
+        yield f'`channel_names` is missing, such as {{"0": "T1"}}{hint}'
+    elif not isinstance(names, dict) or not names:
+        yield f'`channel_names` must be an object such as {{"0": "T1"}}, not {names!r}'
+    elif not all(isinstance(name, str) for name in names.values()):
+        yield f"`channel_names` must map to names, not {list(names.values())}"
+
+
+def _in_order(names: Mapping[str, str]) -> tuple[str, ...]:
+    """By their keys "0", "1", …; with other keys, which nnU-Net takes too, as they stand there."""
+    keys = [str(index) for index in range(len(names))]
+    return tuple(names[key] for key in (keys if set(names) == set(keys) else names))
+
+
+def whole_number(announced: object) -> object:
+    """6 for 6.0, as JSON may write it; anything else as it is."""
+    whole = isinstance(announced, float) and announced.is_integer()
+    return int(announced) if whole else announced  # type: ignore[call-overload]
+
+
+def count_mistakes(count: object) -> Iterator[str]:
+    """What is wrong with ``numTraining`` of ``dataset.json``."""
+    if type(count) is not int or count < 1:
+        found = "is missing" if count is None else f"is {count!r}"
+        yield f"`numTraining` {found}; it must be the number of training cases"
+
+
+def ending_mistakes(ending: object, endings: Sequence[str]) -> Iterator[str]:
+    """What is wrong with ``file_ending`` of ``dataset.json``, which must be one of ``endings``."""
+    if ending in endings:
+        return
+    found = "is missing" if ending is None else f"is {ending!r}"
+    meant = f".{ending.strip().lstrip('.').lower()}" if isinstance(ending, str) else ""
+    told = f"`file_ending` {found}; it must be one of {', '.join(endings)}"
+    if isinstance(ending, str) and ending.lower() in NNUNET_ENDINGS:
+        told += (
+            "; nnU-Net reads it, but our own trainer does not: convert the files, or train with"
+            " `trainer: {kind: nnunet}`"
+        )
+    elif meant in endings:
+        told += f"; did you mean `{meant}`?"
+    yield told
+
+
+def _other_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
+    yield from ending_mistakes(description.get("file_ending"), FILE_ENDINGS)
+    if "dataset" in description:
+        yield f"lists its files under `dataset`, which is not read; put them into {IMAGES_FOLDER}"
+
+
+@dataclass(frozen=True, slots=True)
+class RawFiles:
+    """What lies in the two folders: case → its channel numbers, and cases with a label.
+
+    Args:
+        unnumbered: names of images without a channel number.
+        dead: links that lead nowhere; they count as the files that they should be.
+    """
+
+    folder: Path
+    images_folder: str
+    labels_folder: str
+    ending: str
+    images: Mapping[str, set[int]]
+    labels: Collection[str]
+    unnumbered: list[str]
+    dead: list[Path]
+
+    @classmethod
+    def under(
+        cls,
+        folder: Path,
+        ending: str,
+        images_folder: str = IMAGES_FOLDER,
+        labels_folder: str = LABELS_FOLDER,
+    ) -> RawFiles:
+        images: dict[str, set[int]] = {}
+        unnumbered = []
+        files = _visible(folder / images_folder, ending)
+        targets = _visible(folder / labels_folder, ending)
+        for stem in (path.name.removesuffix(ending) for path in files):
+            if match := re.fullmatch(r"(.+)_(\d{4})", stem, re.DOTALL):
+                images.setdefault(match[1], set()).add(int(match[2]))
+            else:
+                unnumbered.append(stem + ending)
+        return cls(
+            folder, images_folder, labels_folder, ending, images,
+            labels={path.name.removesuffix(ending) for path in targets},
+            unnumbered=sorted(unnumbered),
+            dead=sorted(path for path in (*files, *targets) if not path.exists()),
+        )  # fmt: skip
+
+    @property
+    def single(self) -> bool:
+        """Whether every case has one image file, the first channel's."""
+        return all(numbers == {0} for numbers in self.images.values())
+
+    @property
+    def first(self) -> Path:
+        """The first image file, of which there is one."""
+        case, numbers = min(self.images.items())
+        return self.folder / self.images_folder / f"{case}_{min(numbers):04d}{self.ending}"
+
+    def per_image(self, channels: int) -> int:
+        """Files that an image must have: one a channel, or one RGB(A) picture for all of them."""
+        colours = self.ending.lower() in _COLOUR_ENDINGS and channels in (3, 4)
+        return 1 if colours and self.single else channels
+
+    def mistakes(
+        self, per_image: int | None, announced: object, *, spare_labels: bool = False
+    ) -> Iterator[Mistake]:
+        """What is wrong with the files.
+
+        Args:
+            per_image: as many as a case must have; None where nobody knows.
+            announced: ``numTraining``; None to compare with nothing.
+            spare_labels: whether labels without an image are allowed.
+        """
+        images, labels = self.folder / self.images_folder, self.folder / self.labels_folder
+        absent = [folder for folder in (images, labels) if not folder.is_dir()]
+        for folder in absent:
+            yield Mistake("is missing; nnU-Net's raw layout needs this folder", file=str(folder))
+        if absent:
+            return
+        yield from self._dead_links()
+        if self.unnumbered:
+            what = f"files without a channel number: {enumerated(self.unnumbered)}"
+            yield Mistake(f"{what}; the first channel is CASE_0000{self.ending}", file=str(images))
+        if not self.images:
+            message = f"holds no image named CASE_0000{self.ending} (the `file_ending`)"
+            yield Mistake(message + _instead(images, self.ending), file=str(images))
+            return
+        unlabelled = [case + self.ending for case in sorted(self.images.keys() - self.labels)]
+        if unlabelled:
+            message = f"images without a label; missing here: {enumerated(unlabelled)}"
+            instead = "" if self.labels else _instead(labels, self.ending)
+            yield Mistake(message + instead, file=str(labels))
+        imageless = [f"{c}_0000{self.ending}" for c in sorted(set(self.labels) - set(self.images))]
+        if imageless and not spare_labels:
+            message = f"labels without an image; missing here: {enumerated(imageless)}"
+            yield Mistake(message, file=str(images))
+        if per_image is not None:
+            yield from self._channel_mistakes(per_image)
+        if type(announced) is int and 0 < announced != len(self.images):  # else told as such
+            message = f"`numTraining` is {announced}, but {IMAGES_FOLDER} holds {len(self.images)}"
+            yield Mistake(f"{message} cases", file=str(self.folder / DESCRIPTION_FILE))
+
+    def _dead_links(self) -> Iterator[Mistake]:
+        for path in self.dead:
+            message = f"is a link that leads nowhere: to {path.readlink()}"
+            yield Mistake(message, file=str(path), kind="dead link")
+
+    def _channel_mistakes(self, per_image: int) -> Iterator[Mistake]:
+        folder, wanted = self.folder / self.images_folder, set(range(per_image))
+        for what, difference in (
+            ("channels of `channel_names` that are missing", wanted.difference),
+            ("channels that `channel_names` does not name", lambda has: has - wanted),
+        ):
+            names = [
+                f"{case}_{channel:04d}{self.ending}"
+                for case, has in sorted(self.images.items())
+                for channel in sorted(difference(has))
+            ]
+            if names:
+                yield Mistake(f"{what}: {enumerated(names)}", file=str(folder))
+
+
+def _instead(folder: Path, ending: str) -> str:
+    """What lies there in place of files that end in ``ending``."""
+    names = (path.name for path in folder.iterdir() if not path.name.startswith("."))
+    other = min((name for name in names if not name.endswith(ending)), default="")
+    return f"; what lies there ends otherwise, such as {other}" if other else ""
+
+
+def _visible(folder: Path, ending: str) -> list[Path]:
+    """The visible files of ``folder`` that end in ``ending``, links that lead nowhere too."""
+    if not folder.is_dir():
+        return []
+    named = (path for path in folder.iterdir() if path.name.endswith(ending))
+    return [
+        path
+        for path in named
+        if not path.name.startswith(".")
+        and (path.is_file() or (path.is_symlink() and not path.exists()))
+    ]

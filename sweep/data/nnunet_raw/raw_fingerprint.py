@@ -1,0 +1,79 @@
+"""What a raw dataset holds, as a text that is the same wherever it lies.
+
+Content decides, so a dataset that was moved or copied is still the same, and another one at the
+same place is not. All bytes are read once; from then on a file that has the size and the times that
+it had is taken to be the file that it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from sweep.data.nnunet_raw.raw_dataset import DESCRIPTION_FILE, open_raw, open_test
+from sweep.data.nnunet_raw.splits import SPLITS_FILE
+from sweep.store.files import atomic_write_text
+from sweep.vocabulary.errors import InputError, SweepFailed
+
+_DIGITS = 12
+
+
+def fingerprint(folder: Path, *, test: bool, cache: Path) -> str:
+    """A digest of each part of a dataset: ``dataset.json:3f2a… imagesTr:… labelsTr:…``.
+
+    Args:
+        folder: of the dataset, which `sweep.data.prepared.source_check.check_data` finds nothing
+        wrong with. test: whether its own test cases belong to it.
+        cache: where the answer is kept.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    parts = _parts(folder, test=test)
+    kept = cache / f"fingerprint-{_as_they_lie(parts)}.txt"
+    with suppress(OSError, ValueError):
+        return kept.read_text(encoding="ascii")
+    found = " ".join(f"{name}:{_digest(files)}" for name, files in parts.items() if files)
+    with suppress(OSError, SweepFailed):  # whoever needs the cache itself will tell
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(kept, found)
+    return found
+
+
+def _parts(folder: Path, *, test: bool) -> Mapping[str, Sequence[Path]]:
+    """The files that matter, by where they lie."""
+    dataset = open_raw(folder)
+    parts: dict[str, list[Path]] = {
+        name: [folder / name]
+        for name in (DESCRIPTION_FILE, SPLITS_FILE)
+        if (folder / name).exists()
+    }
+    for part in [dataset, *([open_test(dataset)] if test else [])]:
+        parts[part.images_folder] = [p for case in part.cases for p in part.image_paths(case)]
+        parts[part.labels_folder] = [part.label_path(case) for case in part.cases]
+    return parts
+
+
+def _as_they_lie(parts: Mapping[str, Sequence[Path]]) -> str:
+    """Name of what is known of these files: where they are, their sizes and times."""
+    known = []
+    for path in (path.resolve() for files in parts.values() for path in files):
+        found = path.stat()
+        known.append((str(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+    return hashlib.sha256(json.dumps(known).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _digest(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        try:
+            with path.open("rb") as opened:
+                content = hashlib.file_digest(opened, "sha256")
+        except OSError as error:
+            raise InputError.single(f"cannot be read: {error.strerror}", file=str(path)) from error
+        name = path.name.encode("utf-8", "surrogateescape")
+        digest.update(name + b"\0" + content.digest())
+    return digest.hexdigest()[:_DIGITS]

@@ -1,0 +1,209 @@
+"""Which cases train and which validate."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sweep.data.files.json_file import read_json, repeated_keys
+from sweep.vocabulary.errors import InputError, Mistake
+
+Split = tuple[tuple[str, ...], tuple[str, ...]]
+"""Cases to train on, cases to validate on."""
+
+SPLITS_FILE = "splits_final.json"
+_NNUNET_SEED = 12345
+_TEST_SEED = 54321
+
+
+def split(cases: Sequence[str], folds: int, fold: int) -> Split:
+    """Training and validation cases of one fold, dealt exactly as nnU-Net deals them.
+
+    The same as ``KFold(folds, shuffle=True, random_state=12345)`` of scikit-learn over the sorted
+    identifiers; `numpy.random.RandomState` never changes its streams (NEP 19), so neither do folds.
+
+    Args:
+        cases: identifiers in any order.
+        folds: number of folds, at most the number of cases.
+        fold: the one that validates, from 0.
+
+    Raises:
+        ValueError: where ``folds`` or ``fold`` is out of range.
+
+    Source: nnU-Net 2.8.1, ``nnunetv2/utilities/crossval_split.py``.
+    """
+    if not 2 <= folds <= len(cases) or not 0 <= fold < folds:
+        raise ValueError(f"no fold {fold} of {folds} over {len(cases)} cases")
+    names = sorted(cases)
+    order = np.arange(len(names))
+    np.random.RandomState(_NNUNET_SEED).shuffle(order)
+    held_out = set(np.array_split(order, folds)[fold].tolist())
+    training = tuple(name for index, name in enumerate(names) if index not in held_out)
+    validation = tuple(name for index, name in enumerate(names) if index in held_out)
+    return training, validation
+
+
+def hold_out(cases: Sequence[str], share: float) -> Split:
+    """Cases for the folds, and cases for the test that no fold may have.
+
+    Depends on the names alone, not on fold, seed or order: every trial leaves out the same.
+
+    Args:
+        cases: identifiers in any order.
+        share: of the cases that are for the test; 0 for none, else at least one is.
+    """
+    names = sorted(cases)
+    chosen = set(np.random.RandomState(_TEST_SEED).permutation(len(names))[: held(names, share)])
+    rest = tuple(name for index, name in enumerate(names) if index not in chosen)
+    return rest, tuple(name for index, name in enumerate(names) if index in chosen)
+
+
+def held(cases: Sequence[str] | range, share: float) -> int:
+    """How many of the cases `hold_out` keeps for the test."""
+    return max(1, round(share * len(cases))) if share else 0
+
+
+def read_splits(folder: Path, cases: Sequence[str]) -> tuple[Split, ...] | None:
+    """The splits of ``splits_final.json``, nnU-Net's own format; None where there is no such file.
+
+    Args:
+        folder: the dataset's folder.
+        cases: every case of the dataset.
+
+    Raises:
+        InputError: with everything that is wrong in the file.
+    """
+    file = folder / SPLITS_FILE
+    if not file.exists():
+        return None
+    entries = read_json(file)
+    mistakes = list(repeated_keys(file))
+    if not isinstance(entries, list):
+        messages = [f"must be {_FORM}, but is {_a(entries)}"]
+    elif not entries:
+        messages = ["holds no split"]
+    else:
+        messages = [
+            f"split {number} {message}"
+            for number, one in enumerate(entries)
+            for message in _split_mistakes(one, cases)
+        ]
+    if mistakes := [*mistakes, *(Mistake(message, file=str(file)) for message in messages)]:
+        raise InputError(mistakes)
+    return tuple((tuple(entry["train"]), tuple(entry["val"])) for entry in entries)
+
+
+def unused(one: Split, cases: Sequence[str]) -> Iterator[Mistake]:
+    """Cases of the dataset that its own split neither trains nor validates on."""
+    left = sorted(set(cases) - {*one[0], *one[1]})
+    if left:
+        are = "cases is" if len(left) == 1 else "cases are"
+        yield Mistake(
+            f"{len(left)} of {len(cases)} {are} on neither side of the split that {SPLITS_FILE}"
+            f" gives, and never read: {enumerated(left, most=3)}",
+            kind="cases in no split",
+        )
+
+
+_FORM = 'a list of {"train": [cases], "val": [cases]}, as nnU-Net writes it'
+_SIDES = {"train": "training", "val": "validation"}
+
+
+def _split_mistakes(one: Any, cases: Sequence[str]) -> Iterator[str]:
+    if not isinstance(one, dict):
+        yield f'must be an object {{"train": [cases], "val": [cases]}}, but is {_a(one)}'
+        return
+    sides: dict[str, list[str]] = {}
+    for key, side in _SIDES.items():
+        names = one.get(key)
+        if key not in one:
+            yield f"lacks `{key}`, the list of its {side} cases"
+        elif not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            wrong = (
+                [names] if not isinstance(names, list) else [n for n in names if type(n) is not str]
+            )
+            what = "be a list of names" if not isinstance(names, list) else "list names alone"
+            yield f"`{key}` must {what}, but has {_a(wrong[0])}"
+        else:
+            sides[key] = names
+            if not names:
+                yield f"has no {side} cases"
+            if twice := sorted(name for name, count in Counter(names).items() if count > 1):
+                yield f"has cases twice in `{key}`: {enumerated(twice)}"
+    named = [set(names) for names in sides.values()]
+    if len(named) == 2 and (both := sorted(named[0] & named[1])):
+        yield f"has the same cases on both sides: {enumerated(both)}"
+    if unknown := sorted(set().union(*named) - set(cases)):
+        meant = _as_case(unknown[0], cases)
+        hint = f"; cases are named without channel and ending: {meant}" if meant else ""
+        yield f"names cases that the dataset does not have: {enumerated(unknown)}{hint}"
+
+
+def _as_case(name: str, cases: Sequence[str]) -> str:
+    """The case whose file ``name`` is, as the file of a channel or of a label; empty for none."""
+    known = set(cases)
+    for end in (r"_\d{4}\..+", r"_\d{4}", r"\.[^.]+(\.gz)?", r"\..+"):
+        if (short := re.sub(f"{end}$", "", name)) != name and short in known:
+            return short
+    return ""
+
+
+def _a(value: Any) -> str:
+    """The value, or what it is, where it is long."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    return repr(value[:40] if isinstance(value, str) else value)
+
+
+_SUBJECT = re.compile(r"(?<![A-Za-z0-9])sub-([A-Za-z0-9]+)")
+"""BIDS's entity of a subject, wherever it stands in the name of a case."""
+
+
+def shared_subjects(sides: Mapping[str, Sequence[str]]) -> Iterator[Mistake]:
+    """Cases that are judged although another case of the same subject is trained on.
+
+    Args:
+        sides: ``training``, ``validation`` and ``test`` → their cases.
+    """
+    trained = list(sides["training"])
+    for judged, seen in (
+        ("validation", {"training": trained}),
+        ("test", {"training": trained, "validation": sides["validation"]}),
+    ):
+        known: dict[str, tuple[str, str]] = {}
+        for side, names in seen.items():
+            for name in names:
+                known.setdefault(subject(name), (side, name))
+        known.pop("", None)
+        also = [name for name in sides.get(judged, ()) if subject(name) in known]
+        if also:
+            side, other = known[subject(also[0])]
+            count = f"{len(also)} of {len(sides[judged])} {judged} cases"
+            have = "has" if len(also) == 1 else "have"
+            cure = (
+                f"give splits by subject in {SPLITS_FILE}"
+                if judged == "validation"
+                else "keep whole subjects for the test"
+            )
+            yield Mistake(
+                f"{count} {have} another session of the same subject in {side}, such as"
+                f" {also[0]} and {other}: {judged} Dice is too high; {cure}",
+                kind=f"subjects of {judged}",
+            )
+
+
+def subject(case: str) -> str:
+    """The subject that a case's name gives as BIDS does, ``sub-01``; empty where it gives none."""
+    found = _SUBJECT.search(case)
+    return found[0] if found else ""
+
+
+def enumerated(names: Sequence[str], most: int = 5) -> str:
+    """``a, b, c and 7 more``: a list of names that stays readable for any length."""
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,0 +1,64 @@
+"""Which classes the cases of each side hold at all, once the pixels are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sweep.data.prepared.samples import CaseArrays, PreparedData
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.vocabulary.errors import Mistake
+
+LEARNT_FROM = ("training", "validation")
+
+
+def class_doubts(sides: Mapping[str, Sequence[CaseArrays]], classes: Sequence[str]) -> list[str]:
+    """Classes that a side never sees: they are not learnt, or not judged.
+
+    Args:
+        sides: ``training`` and ``validation`` → their cases.
+        classes: by label value, the background first.
+    """
+    told = []
+    for value, name in enumerate(classes[1:], 1):
+        if not all(_holding(sides[side], value) for side in LEARNT_FROM):
+            learnt = _holding(sides["training"], value)
+            effect = "nothing judges it" if learnt else "nothing can be learnt of it"
+            told.append(f"`{name}` is in {_counted(sides, value)} cases: {effect} in this fold")
+    return told
+
+
+def class_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
+    """A geometric class that no training case holds, where a geometric loss is to act on it."""
+    searches = settings.space.keys() if isinstance(settings, SweepSpec) else ()
+    if "data.geometric_class" in searches or not _acts(settings):
+        return []
+    cases = {side: getattr(data, side).case_arrays for side in LEARNT_FROM}
+    if _holding(cases["training"], data.geometric_class):
+        return []
+    name = data.classes[data.geometric_class]
+    found = _counted(cases, data.geometric_class)
+    message = (
+        f"the geometric losses act on `{name}`, which is in {found} cases: choose another class or"
+        " fold, or set all of loss.weights to 0"
+    )
+    return [Mistake(message, key="data.geometric_class")]
+
+
+def _acts(settings: TrialSettings) -> bool:
+    """Whether a geometric loss has a weight; in some trial of a sweep, its presets left out."""
+    if isinstance(settings, SweepSpec):
+        return settings.extents.uses_geometric_loss
+    return settings.has_geometry
+
+
+def _counted(sides: Mapping[str, Sequence[CaseArrays]], value: int) -> str:
+    """``0 of 4 training and 1 of 2 validation``: those that hold a class."""
+    return " and ".join(
+        f"{_holding(sides[side], value)} of {len(sides[side])} {side}" for side in LEARNT_FROM
+    )
+
+
+def _holding(cases: Sequence[CaseArrays], value: int) -> int:
+    """How many of the cases have a pixel of a class."""
+    return sum(value in case.foreground for case in cases)

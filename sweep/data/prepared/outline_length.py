@@ -1,0 +1,52 @@
+"""How long the outlines of the masks are, in pixels: the scale for everything that blurs them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.data.prepared.samples import PreparedData, Sample
+from sweep.spec.checks.doubtful_settings import bias_warning
+from sweep.spec.settings.trial_settings import LossSettings
+
+LOOKED_AT = 200
+"""Masks from which a typical perimeter is taken, evenly over the samples."""
+
+
+def outline_warnings(loss: LossSettings, data: PreparedData, patch_size: int | None) -> list[str]:
+    """What is to be told of ε once the masks are known; empty where nothing is.
+
+    Args:
+        loss: of the trial.
+        data: whose training masks are looked at.
+        patch_size: side of the training patch in pixels; None for whole images.
+    """
+    typical = typical_perimeter(data.training, data.geometric_class)
+    if typical is None:
+        return []
+    pixels = patch_size**2 if patch_size else max(sample.label.size for sample in data.training)
+    told = bias_warning(loss, pixels, typical, "the typical mask")
+    return [told] if told else []
+
+
+def typical_perimeter(samples: Sequence[Sample], label: int) -> float | None:
+    """Median perimeter in pixels of the masks of ``label`` that are not empty; None without any."""
+    step = max(1, len(samples) // LOOKED_AT)
+    perimeters = [perimeter(samples[n].label == label) for n in range(0, len(samples), step)]
+    outlined = [value for value in perimeters if value > 0]
+    return float(np.median(outlined)) if outlined else None
+
+
+def perimeter(mask: NDArray[Any]) -> float:
+    """``Σ |∇m|`` of a mask ``[H, W]``, slopes by Sobel over 8, the image's border no edge.
+
+    The same measure as `sweep.trainer.losses.geometric.soft_perimeter` with ε = 0.
+    """
+    q = np.pad(mask.astype(np.float64), 1, mode="edge")  # [H + 2, W + 2]
+    dx, dy = q[:, 2:] - q[:, :-2], q[2:] - q[:-2]
+    slope_x = (dx[:-2] + 2 * dx[1:-1] + dx[2:]) / 8
+    slope_y = (dy[:, :-2] + 2 * dy[:, 1:-1] + dy[:, 2:]) / 8
+    return float(np.hypot(slope_x, slope_y).sum())

@@ -1,0 +1,260 @@
+"""From a data source to training and validation samples, read and normalised once a machine.
+
+source → raw folder → reader → bias field correction → normalisation → packed arrays in the cache
+→ samples
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.data.files.bias_field import correct_bias_field, simpleitk_version
+from sweep.data.files.normalize import normalize
+from sweep.data.nnunet_raw.dealt_cases import deal, is_share
+from sweep.data.nnunet_raw.header_survey import SliceAxis, Survey, survey
+from sweep.data.nnunet_raw.pixels import gathering, load_case
+from sweep.data.nnunet_raw.raw_dataset import (
+    RawDataset,
+    open_raw,
+    open_test,
+)
+from sweep.data.nnunet_raw.raw_fingerprint import fingerprint
+from sweep.data.nnunet_raw.splits import read_splits
+from sweep.data.prepared.class_presence import class_doubts
+from sweep.data.prepared.machine_cache import cached, default_cache
+from sweep.data.prepared.packed_cases import FORMAT, open_packed, write_packed
+from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
+from sweep.data.prepared.source_check import check_data, geometric_label
+from sweep.data.sources.brain import write_brain
+from sweep.data.sources.shape_images import write_shapes
+from sweep.spec.settings.moved_data import changed_parts
+from sweep.spec.settings.trial_settings import (
+    TEST_FOLDER,
+    BrainData,
+    DataSettings,
+    NnunetRawData,
+    ShapesData,
+)
+from sweep.vocabulary.errors import InputError, Mistake, gathered
+
+# All that the other packages need of this one.
+NOT_CONTENT = {"fold", "folds", "patch_size", "geometric_class", "folder", "fingerprint"}
+"""Settings that choose among the packed cases, or are the trainer's, and never change a pixel; and
+where a dataset lies, which its content stands for."""
+
+
+def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
+    """Samples of a data source, mapped from the cache; the first call of a machine fills it.
+
+    Args:
+        settings: the trial's ``data``.
+        cache: folder to keep packed data in; None for `default_cache`.
+
+    Raises:
+        InputError: with every mistake in the settings or, failing that, in the dataset's files.
+        SweepFailed: where the cache cannot be written.
+    """
+    if mistakes := check_data(settings):
+        raise InputError(mistakes)
+    cache = cache or default_cache()
+    foreign = isinstance(settings, NnunetRawData)
+    held = _held(settings, cache)
+    entry = cache / f"{settings.source}-{_digest(settings, held)}"
+    packed = cached(entry, open_packed, lambda folder: _build(settings, folder))
+    folded = [name for name in packed.cases if name not in packed.test]
+    dealt = deal(settings, folded, packed.splits, packed.test)
+    sides = {
+        side: [packed.cases[name] for name in names] for side, names in dealt._asdict().items()
+    }
+    _require_foreground(sides, packed.classes)
+    labels = {name: value for value, name in enumerate(packed.classes)}
+    wanted = settings.geometric_class if isinstance(settings, NnunetRawData) else None
+    return PreparedData(
+        channels=packed.channels,
+        classes=packed.classes,
+        geometric_class=geometric_label(labels, wanted),
+        training=Samples(sides["training"]),
+        validation=Samples(sides["validation"]),
+        test=Samples(sides["test"]),
+        origin={
+            **packed.settings,
+            **_where(settings, held),
+            "folds": settings.folds if packed.splits is None else len(packed.splits),
+            "dealt": packed.splits is None,
+            "fold": settings.fold,
+            "test": settings.test,
+            "geometric_class": wanted,
+        },
+        warnings=(*packed.warnings, *(class_doubts(sides, packed.classes) if foreign else ())),
+        sizes=packed.sizes,
+    )
+
+
+def check_pixels(settings: DataSettings) -> tuple[list[Mistake], PreparedData | None]:
+    """Everything that only a look at the pixels shows: mistakes, or the data where there are none.
+
+    Reads and normalises the whole source as a trial does, and leaves it in the machine's cache, so
+    that a sweep which follows begins at once.
+
+    Raises:
+        SweepFailed: the cache cannot be written.
+    """
+    try:
+        return [], prepare(settings)
+    except InputError as error:
+        return gathered(error.mistakes), None
+
+
+def _require_foreground(sides: Mapping[str, Sequence[CaseArrays]], classes: Sequence[str]) -> None:
+    mistakes = [
+        Mistake(
+            f"none of the {len(cases)} {side} cases has a pixel of {' or '.join(classes[1:])};"
+            " choose another fold or look at the labels",
+            key="data.fold",
+        )
+        for side, cases in sides.items()
+        if not any(case.foreground for case in cases) and (cases or side != "test")
+    ]
+    if mistakes:
+        raise InputError(mistakes)
+
+
+def _build(settings: DataSettings, folder: Path) -> None:
+    """Fill a cache entry; a source that is generated leaves its raw dataset there to be seen."""
+    raw: Path = folder / "raw"
+    slice_axis: SliceAxis = "auto"
+    match settings:
+        case ShapesData():
+            write_shapes(raw, settings)
+        case BrainData():
+            write_brain(raw, settings)
+        case NnunetRawData():
+            raw, slice_axis = Path(settings.folder), settings.slice_axis
+    dataset = open_raw(raw)
+    held_out = [open_test(dataset)] if settings.test and not is_share(settings) else []
+    found = survey([dataset, *held_out], slice_axis)
+    doubts: list[Mistake] = []
+    # Of pictures that we draw ourselves there is nothing to doubt.
+    foreign = isinstance(settings, NnunetRawData)
+    write_packed(
+        folder,
+        _normalised_cases([dataset, *held_out], settings, found, doubts),
+        test=[case for part in held_out for case in part.cases],
+        channels=dataset.channel_names,
+        classes=dataset.classes,
+        splits=read_splits(raw, dataset.cases),
+        settings=_content(settings) | ({"slice_axis": found.slice_axis} if foreign else {}),
+        sizes=found.sizes,
+        warnings=lambda: [*found.warnings, *map(str, gathered(doubts))] if foreign else [],
+    )
+
+
+def _normalised_cases(
+    parts: Sequence[RawDataset], settings: DataSettings, found: Survey, doubts: list[Mistake]
+) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.uint8]]]:
+    """Cases as ``(name, image [S, C, H, W], label [S, H, W])``, one at a time in memory.
+
+    Mistakes of all cases are told at the end; from the first on, the rest is only read.
+
+    Args:
+        doubts: gets what is allowed but hardly meant.
+    """
+    mistakes = [*found.mistakes]
+    for dataset, case in ((part, name) for part in parts for name in part.cases):
+        if case not in found.grids:  # as its mistake says
+            continue
+        with gathering(mistakes):
+            image, label = load_case(dataset, case, found.grids[case])
+            doubts += _constant_channels(dataset, case, image)
+            if mistakes:
+                continue
+            if settings.n4:
+                image = _corrected(dataset, case, image)
+            image = normalize(image, settings.normalization)
+            if label.ndim == 2:
+                image, label = image[:, None], label[None]  # [C, 1, H, W], [1, H, W]
+            else:
+                image = np.moveaxis(image, found.slice_axis + 1, 1)  # [C, S, H, W]
+                label = np.moveaxis(label, found.slice_axis, 0)  # [S, H, W]
+            yield case, image.swapaxes(0, 1), label
+    if mistakes:
+        raise InputError(mistakes)
+
+
+def _corrected(dataset: RawDataset, case: str, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    try:
+        return correct_bias_field(image)
+    except InputError as error:
+        file = str(dataset.image_paths(case)[0])
+        every = [replace(mistake, file=file, kind="n4") for mistake in error.mistakes]
+        raise InputError(every) from error
+
+
+def _constant_channels(
+    dataset: RawDataset, case: str, image: NDArray[np.float32]
+) -> Iterator[Mistake]:
+    """Channels that say nothing of their case: missing sequences are filled with 0, and all there.
+
+    No mistake: such a channel becomes 0, and the others of the case, and other cases, teach.
+    """
+    for index, channel in enumerate(image):
+        if channel.min() == channel.max():
+            paths, name = dataset.image_paths(case), dataset.channel_names[index]
+            yield Mistake(
+                f"the channel `{name}` is {channel.flat[0]:g} everywhere: nothing can be learnt"
+                " from it in this case",
+                file=str(paths[min(index, len(paths) - 1)].relative_to(dataset.folder)),
+                kind=f"constant channel {index}",
+            )
+
+
+def _content(settings: DataSettings) -> dict[str, Any]:
+    """The settings that the packed pixels depend on, beside what a dataset holds."""
+    chosen = {"test"} if is_share(settings) or not settings.test else set()
+    return settings.model_dump(mode="json", exclude=NOT_CONTENT | chosen)
+
+
+def _held(settings: DataSettings, cache: Path) -> str:
+    """Fingerprint of a dataset, which is the one that is asked for; empty where we draw it.
+
+    Raises:
+        InputError: other data than those that were recorded.
+    """
+    if not isinstance(settings, NnunetRawData):
+        return ""
+    found = fingerprint(Path(settings.folder), test=settings.test == TEST_FOLDER, cache=cache)
+    if settings.fingerprint not in (None, found):
+        parts = ", ".join(changed_parts(settings.fingerprint or "", found))
+        raise InputError.single(
+            f"{settings.folder} holds other data than these settings were recorded with ({parts}"
+            " differ); put those back, or set it to null to train on what is there",
+            key="data.fingerprint",
+        )
+    return found
+
+
+def _where(settings: DataSettings, held: str) -> dict[str, Any]:
+    if not isinstance(settings, NnunetRawData):
+        return {}
+    return {"folder": str(Path(settings.folder).resolve()), "fingerprint": held}
+
+
+def _digest(settings: DataSettings, held: str) -> str:
+    """Name of all that the packed pixels depend on."""
+    content = _content(settings) | {"format": FORMAT}
+    if held:
+        content["holds"] = held
+    if settings.n4:
+        content["simpleitk"] = simpleitk_version()
+    if isinstance(settings, BrainData):
+        content["nilearn"] = importlib.metadata.version("nilearn")
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]

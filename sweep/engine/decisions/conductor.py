@@ -1,0 +1,407 @@
+"""The sweep as a state machine: record, decide, tell. It knows no Ray and no torch.
+
+Whoever executes trials (Ray Tune, or a plain loop) asks for the next one, passes on each epoch that
+is reported and each end. Every fact is recorded before anything is decided on it, and decisions
+depend on nothing else: so a sweep that was interrupted is rebuilt by replaying its records.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sweep.analysis.ranking.finalists import Podium
+from sweep.engine.decisions.judge import Judge
+from sweep.engine.decisions.observers import Failed, Observers, raised
+from sweep.engine.decisions.proposals import Proposals
+from sweep.engine.decisions.replicates_to_start import Replicates
+from sweep.engine.decisions.warmup_owners import Trunks
+from sweep.search.schedulers.decision import Decision
+from sweep.spec.load import to_yaml
+from sweep.spec.search.replicate_plan import replicate_settings
+from sweep.spec.search.shared_warmup import branching_epochs, switch_on, trunk_key
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.words.short_names import label
+from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted, TrialWaits
+from sweep.store.layout import trial_number
+from sweep.store.store import Store
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.record import (
+    Observer,
+    Outcome,
+    ParameterValue,
+    Replicate,
+    Status,
+    TrialRecord,
+)
+
+MOST_WAITING = 32
+"""Trials that may wait for their warm-up while further ones are proposed."""
+
+
+@dataclass(slots=True)
+class _Trial:
+    """A trial under way: `TrialRecord` with a history that grows."""
+
+    trial_id: str
+    parameters: Mapping[str, ParameterValue]
+    preset: str | None
+    replicate: Replicate | None = None
+    objective: Objective = DICE
+    history: list[EpochMetrics] = field(default_factory=list)
+
+    def record(self, outcome: Outcome | None) -> TrialRecord:
+        return TrialRecord(
+            trial_id=self.trial_id,
+            number=trial_number(self.trial_id),
+            parameters=self.parameters,
+            history=tuple(self.history),
+            outcome=outcome,
+            preset=self.preset,
+            replicate=self.replicate,
+            objective=self.objective,
+        )
+
+
+class Conductor:
+    """Runs one sweep.
+
+    Args:
+        spec: the effective spec.
+        store: its results folder, new or with what an interrupted sweep recorded.
+        observers: told of everything, what was recorded before included (see `subscribe`).
+        failed: is told of an observer that raises; by default that ends the sweep.
+    """
+
+    def __init__(
+        self,
+        spec: SweepSpec,
+        store: Store,
+        observers: Iterable[Observer] = (),
+        failed: Failed = raised,
+    ) -> None:
+        self._spec = spec
+        self._store = store
+        self._observers = Observers(observers, failed)
+        self._proposals = Proposals(spec, store)
+        self._judge = Judge(spec)
+        self._trials: dict[str, _Trial] = {}  # those without an end
+        self._waiting: deque[str] = deque()  # of these, the ones that are to be executed
+        self._paused: set[str] = set()  # of these, the ones that are held at a rung
+        self._trunks = Trunks()
+        self._shares = bool(branching_epochs(spec))
+        self._proposed = 0
+        self._podium = Podium(spec)
+        self._replaying = True
+        self._given_up: set[str] = set()  # found out in the replay
+        self._replicates = Replicates(spec, store)
+        self._replay()
+        self._replicates = Replicates(spec, store)  # the replay may have asked in its midst
+        self._replaying = False
+        for trial_id in sorted(self._given_up & self._paused):  # a crash came before their end
+            self._prune(self._trials[trial_id])
+        for trial_id in sorted(self._paused):  # or before somebody was told
+            self._tell_wait(trial_id)
+        self._discard_trunks(search_has_ended=False)
+
+    def subscribe(self, observer: Observer) -> None:
+        """Tell ``observer`` of what happens from now on."""
+        self._observers.add(observer)
+
+    @property
+    def executing(self) -> int:
+        """Number of trials that were handed out and have not ended."""
+        return len(self._trials) - len(self._waiting) - len(self._paused)
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a trial is to be executed as soon as it may start."""
+        return bool(self._waiting)
+
+    @property
+    def finished(self) -> bool:
+        """True when every trial has ended: one that executes may pause, and be handed out again."""
+        return not self._trials and self._all_proposed and not self._confirms
+
+    def next_trial(self) -> Path | None:
+        """Folder of the next trial to execute, with its ``config.yaml``; None for now, or for good
+        when `finished`.
+
+        Trials that have been started come first: those that an interruption left unfinished, or
+        that the scheduler lets go on from where they paused. Then the presets, each a trial, then
+        the enqueued configurations of earlier sweeps, then what the searcher proposes; when all of
+        these have ended, the replicates of the leaders. One whose warm-up another trial is training
+        waits for it.
+        """
+        trial_id = self._first_that_may_start()
+        while trial_id is None and self._may_propose:
+            self._start_next()
+            trial_id = self._first_that_may_start()
+        while trial_id is None and self._search_is_over and self._confirms:
+            self._start_replicate(*self._replicates.take())
+            trial_id = self._first_that_may_start()
+        if trial_id is not None:
+            self._waiting.remove(trial_id)
+            self._trunks.start(trial_id)
+        for other in self._waiting:
+            self._tell_wait(other)
+        return None if trial_id is None else self._folder(trial_id)
+
+    def label(self, trial_id: str) -> str:
+        """What sets a trial that has not ended apart from the others, in one line."""
+        trial = self._trials[trial_id]
+        return label(trial.parameters, trial.preset, trial.replicate)
+
+    def report(self, trial_id: str, metrics: EpochMetrics) -> Decision:
+        """Record an epoch and decide whether the trial goes on.
+
+        An epoch that is known already, from a worker that went on from its checkpoint, changes
+        nothing. A trial that is told to stop has thereby ended, as pruned. One that is told to
+        pause leaves its worker; it is handed out again, to go on from its checkpoint, or pruned.
+        """
+        trial = self._trials.get(trial_id)
+        if trial is None:
+            return Decision.STOP
+        if not self._store.append_epoch(trial_id, metrics):
+            return Decision.CONTINUE
+        decision = self._take(trial, metrics)
+        if decision is Decision.STOP:
+            self._prune(trial)
+        elif decision is Decision.PAUSE:
+            self._hold(trial_id)
+        self._settle()
+        standing = self._standing(trial_id)
+        if standing is Decision.PAUSE:
+            self._tell_wait(trial_id)
+        return standing
+
+    def hand_back(self, trial_id: str) -> None:
+        """Take back a trial that was handed out and nobody has begun: it is the next one again."""
+        if trial_id in self._trials and trial_id not in (*self._waiting, *self._paused):
+            self._waiting.appendleft(trial_id)
+            self._trunks.pause(trial_id)
+
+    def end(self, trial_id: str, outcome: Outcome) -> None:
+        """Record how a trial ended, tell searcher and scheduler; only the first end counts."""
+        trial = self._trials.get(trial_id)
+        if trial is None:
+            return
+        self._store.end_trial(trial_id, outcome)
+        self._close(trial, outcome)
+        self._settle()
+
+    @property
+    def _may_propose(self) -> bool:
+        """Whether the next trial may be proposed before those that wait have started.
+
+        One of them may wait long for its warm-up, another have but a short one. A searcher that
+        learns would have to propose it without knowing how the ones before it end.
+        """
+        most = 1 if self._spec.searcher.learns else MOST_WAITING
+        return not self._all_proposed and len(self._waiting) < most
+
+    @property
+    def _all_proposed(self) -> bool:
+        return self._proposed >= self._proposals.most
+
+    @property
+    def _confirms(self) -> bool:
+        """Whether replicates are to be started, now or when the search has ended."""
+        return self._replicates.left(search_is_over=self._search_is_over)
+
+    @property
+    def _search_is_over(self) -> bool:
+        return self._all_proposed and all(trial.replicate for trial in self._trials.values())
+
+    def _first_that_may_start(self) -> str | None:
+        return next(filter(self._trunks.may_start, self._waiting), None)
+
+    def _start_replicate(self, replicate: Replicate, of: TrialRecord) -> None:
+        settings = self._settings_of(of, replicate)
+        trial_id = self._store.start_trial(
+            of.number, of.parameters, to_yaml(settings), of.preset, replicate
+        )
+        self._open(self._trial(trial_id, of.parameters, of.preset, replicate), settings)
+
+    def _start_next(self) -> None:
+        proposal = self._proposals.ask(self._proposed)
+        parameters, preset = proposal.parameters, proposal.preset
+        known = self._spec.preset_trial(preset) if preset is not None else None
+        settings = known or self._spec.trial(parameters)
+        config = to_yaml(settings)
+        trial_id = self._store.start_trial(self._proposed, parameters, config, preset)
+        trial = self._trial(trial_id, parameters, preset)
+        self._open(trial, settings)
+        if proposal.given:
+            self._proposals.tell(trial.record(None))
+
+    def _trial(
+        self,
+        trial_id: str,
+        parameters: Mapping[str, ParameterValue],
+        preset: str | None,
+        replicate: Replicate | None = None,
+    ) -> _Trial:
+        return _Trial(trial_id, parameters, preset, replicate, self._spec.judged_by)
+
+    def _open(self, trial: _Trial, settings: TrialSettings) -> None:
+        self._trials[trial.trial_id] = trial
+        self._waiting.append(trial.trial_id)
+        length = switch_on(settings)
+        self._trunks.add(trial.trial_id, trunk_key(settings), length if self._shares else 0)
+        if trial.replicate is None:
+            self._proposed += 1
+            self._judge.expect(max(0, self._proposals.most - self._proposed))
+            self._judge.start(trial.trial_id, settings, trial.preset)
+        self._observers.trial_started(trial.trial_id, trial.parameters)
+
+    def _take(self, trial: _Trial, metrics: EpochMetrics) -> Decision:
+        """Decide on an epoch that is recorded, now or in an earlier session."""
+        trial.history.append(metrics)
+        self._trunks.report(trial.trial_id, len(trial.history))
+        self._observers.epoch_reported(trial.trial_id, metrics)
+        if trial.replicate is not None:  # it is compared with its like at its end, and only then
+            return Decision.CONTINUE
+        # A value that is not finite is none: a NaN of this session is None when it is replayed.
+        score = trial.objective.score(metrics)
+        return self._judge.report(trial.trial_id, metrics.epoch + 1, score)
+
+    def _tell_wait(self, trial_id: str) -> None:
+        if self._store.note_wait(trial_id):
+            self._observers.trial_waits(trial_id)
+
+    def _hold(self, trial_id: str) -> None:
+        if trial_id in self._waiting:  # it was handed out in an earlier session
+            self._waiting.remove(trial_id)
+        self._paused.add(trial_id)
+        self._trunks.pause(trial_id)
+
+    def _let_on(self, trial_id: str) -> None:
+        """Of a trial that pauses an earlier session has recorded an epoch more: it was let on."""
+        self._paused.remove(trial_id)
+        self._given_up.discard(trial_id)
+        self._waiting.append(trial_id)
+        self._judge.let_on(trial_id)
+
+    def _settle(self) -> None:
+        """Let go on, or end, what pauses and is decided by now.
+
+        While records are replayed nothing is ended here: it is recorded how each trial ended.
+        """
+        for trial_id, decision in self._judge.decided():
+            if trial_id not in self._paused:  # at its last epoch, where it need not wait
+                continue
+            if decision is Decision.CONTINUE:
+                self._paused.remove(trial_id)
+                self._waiting.append(trial_id)
+            elif self._replaying:
+                self._given_up.add(trial_id)
+            else:
+                self._prune(self._trials[trial_id])
+
+    def _standing(self, trial_id: str) -> Decision:
+        """What the trial that has just reported is to do."""
+        if trial_id not in self._trials:
+            return Decision.STOP
+        if trial_id in self._paused:
+            return Decision.PAUSE
+        if trial_id in self._waiting:  # it paused, and may go on at once
+            self._waiting.remove(trial_id)
+            self._trunks.start(trial_id)
+        return Decision.CONTINUE
+
+    def _prune(self, trial: _Trial) -> None:
+        cause = f"stopped by {self._spec.scheduler.name} after {len(trial.history)} epochs"
+        self.end(trial.trial_id, Outcome(status=Status.PRUNED, cause=cause))
+
+    def _close(self, trial: _Trial, outcome: Outcome) -> None:
+        del self._trials[trial.trial_id]
+        if trial.trial_id in self._waiting:  # it ended in an earlier session
+            self._waiting.remove(trial.trial_id)
+        self._paused.discard(trial.trial_id)
+        record = trial.record(outcome)
+        self._trunks.end(trial.trial_id)
+        if trial.replicate is None:
+            self._judge.end(trial.trial_id, outcome.status)
+            self._proposals.tell(record)
+        self._observers.trial_ended(record)
+        self._store.discard_checkpoints(trial.trial_id, best=not self._keeps_best(record))
+        self._discard_trunks(search_has_ended=trial.replicate is None and self._search_is_over)
+
+    def _discard_trunks(self, *, search_has_ended: bool) -> None:
+        """Where nobody will start from one any more. Replicates have trunks of their own seeds."""
+        if not self._replaying and not self._trials and (search_has_ended or self.finished):
+            self._store.discard_trunks()
+
+    def _keeps_best(self, record: TrialRecord) -> bool:
+        """Whether the weights of the best epoch stay: those of a diverged trial do not, and those
+        of a pruned one only where it may be a finalist: those are tested, and one is handed over.
+        """
+        if record.score is None:
+            return record.status is Status.FAILED
+        if record.replicate is not None:
+            return True
+        return self._podium.admits(record) or record.status is not Status.PRUNED
+
+    def _replay(self) -> None:
+        """Repeat what was recorded: searcher, scheduler and observers end as they were."""
+        records = {record.trial_id: record for record in self._store.records()}
+        events = list(self._store.journal())
+        last = {e.trial_id: e for e in events if not isinstance(e, TrialWaits)}
+        for event in events:
+            record = records[event.trial_id]
+            match event:
+                case TrialStarted():
+                    trial = self._trial(
+                        event.trial_id, record.parameters, record.preset, record.replicate
+                    )
+                    self._open(trial, self._settings_of(record, record.replicate))
+                    if record.replicate is None:
+                        self._proposals.tell(trial.record(None))
+                case EpochRecorded():
+                    is_last = event is last[event.trial_id]
+                    self._replay_epoch(
+                        self._trials[event.trial_id], _metrics(event, record), is_last
+                    )
+                case TrialWaits():
+                    self._observers.trial_waits(event.trial_id)
+                case TrialEnded():
+                    assert record.outcome is not None
+                    self.end(event.trial_id, record.outcome)
+
+    def _replay_epoch(self, trial: _Trial, metrics: EpochMetrics, is_last: bool) -> None:
+        if trial.trial_id in self._paused:
+            self._let_on(trial.trial_id)
+        decision = self._take(trial, metrics)
+        # What was recorded stands, whatever this version of a scheduler would decide; but a trial
+        # may still be to stop, where a crash came before its end.
+        if decision is Decision.STOP and is_last:
+            self._prune(trial)
+        elif decision is Decision.PAUSE:
+            self._hold(trial.trial_id)
+        self._settle()
+
+    def _settings_of(self, record: TrialRecord, replicate: Replicate | None) -> TrialSettings:
+        """Of a trial of the search, or of a replicate of it."""
+        parameters, preset = record.parameters, record.preset
+        if replicate is not None:
+            return replicate_settings(self._spec, parameters, preset, replicate)
+        return self._spec.trial(parameters) if preset is None else self._spec.preset_trial(preset)
+
+    def _folder(self, trial_id: str) -> Path:
+        return self._store.layout.trial(trial_id).folder
+
+
+def _metrics(event: EpochRecorded, record: TrialRecord) -> EpochMetrics:
+    """All that is known of an epoch of the journal.
+
+    After a power cut the disk may have the journal's line and not that of the history. The worker
+    then reports the epoch again, out of its checkpoint.
+    """
+    if event.epoch < len(record.history):
+        return record.history[event.epoch]
+    return event.known

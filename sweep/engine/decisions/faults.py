@@ -1,0 +1,85 @@
+"""Whose fault it was: the configuration's, which fails its trial, or the machine's.
+
+A fault of the machine is retried, each time in a fresh process and from the last checkpoint. Where
+it persists, a trial that took its worker down has failed; one whose results cannot be written ends
+the sweep instead: the next trial would fare no better, and once there is room it can go on.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep.vocabulary.errors import ResultsError, StorageFailed, SweepFailed
+from sweep.vocabulary.record import Outcome, Status
+
+if TYPE_CHECKING:
+    from ray.tune.experiment import Trial
+
+_FAILURE = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILINE)
+_UNWRITABLE = re.compile(r"^sweep\.errors\.(?:StorageFailed|ResultsError): (.+)", re.MULTILINE)
+_REFUSED = re.compile(r"^sweep\.engine\.actor\.WorkerSpoilt: ", re.MULTILINE)
+_TASK = re.compile(r"ray::.+ \(pid=")
+
+
+def is_infrastructure(error: BaseException) -> bool:
+    """Whether training the same configuration again may end otherwise.
+
+    True where results cannot be written, a file cannot be read, the accelerator broke, which
+    leaves the process unusable, or the worker was told to end. False for all else, a lack of memory
+    included: main memory or the GPU's, that configuration does not fit.
+    """
+    if is_ordered_end(error):
+        return True
+    # By name: a driver has no use for torch, and it is there from version 2.8 on.
+    device_broke = any(kind.__name__ == "AcceleratorError" for kind in type(error).__mro__)
+    return device_broke or isinstance(error, (OSError, StorageFailed, ResultsError))
+
+
+def is_ordered_end(error: BaseException) -> bool:
+    """Whether it is the SystemExit that Ray raises in a worker on SIGTERM, and no trainer's."""
+    return hasattr(error, "ray_terminate_msg")
+
+
+def was_refused(failures: list[str]) -> bool:
+    """Whether the last failure was none of the trial: a worker would not take it on."""
+    return bool(failures and _REFUSED.search(failures[-1]))
+
+
+def read_failures(trial: Trial) -> list[str]:
+    """What Ray noted of each failure of a trial, the last one last; empty where it could not."""
+    try:
+        text = Path(trial.error_file or "").read_text(encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return []
+    return [part.strip() for part in _FAILURE.split(text)[1:]]
+
+
+def outcome_of(failures: list[str], count: int) -> Outcome:
+    """The outcome of a trial that Ray gave up.
+
+    Args:
+        failures: what Ray noted of each.
+        count: how many there were.
+    Raises:
+        SweepFailed: the last one was that results cannot be written; says which.
+    """
+    last = failures[-1] if failures else ""
+    if unwritable := _UNWRITABLE.search(last):
+        raise SweepFailed(unwritable[1])
+    if _TASK.search(last):  # the trainer raised; the traceback ends with its exception
+        cause = last.splitlines()[-1]
+    elif "low on memory" in last:
+        cause = f"out of memory: Ray killed its worker {count} times, for the node ran low"
+    else:
+        cause = f"its worker died {count} times: it was killed, crashed, or its node was lost"
+    return Outcome(status=Status.FAILED, cause=cause, error="\n\n".join(failures) or cause)
+
+
+def require_nodes() -> None:
+    """Raises `SweepFailed` where Ray has no node left: it would wait for one for ever."""
+    import ray
+
+    if not any(node["Alive"] for node in ray.nodes()):
+        raise SweepFailed("Ray has lost its last node: its process on this machine was killed")

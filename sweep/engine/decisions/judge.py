@@ -1,0 +1,72 @@
+"""Clock and scheduler together: what is to become of the trials of the search, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sweep.search.schedulers.clock import make_clock
+from sweep.search.schedulers.scheduler import Decision, make_scheduler
+from sweep.spec.search.shared_warmup import activation
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.vocabulary.record import Status
+
+
+class Judge:
+    """Decides; its state is a function of the calls, so repeating them restores it.
+
+    Args:
+        spec: the effective spec.
+    """
+
+    def __init__(self, spec: SweepSpec) -> None:
+        self._clock = make_clock(spec)
+        self._scheduler = make_scheduler(spec)
+        self._spares_the_inactive = spec.compares_gains
+        self._last_epoch: dict[str, int] = {}
+
+    def expect(self, to_come: int) -> None:
+        """Take note of how many trials have not been started yet."""
+        self._scheduler.expect(to_come)
+
+    def start(self, trial_id: str, settings: TrialSettings, preset: str | None) -> None:
+        """Take note of a trial. One that the clock never comes to is never judged."""
+        active = activation(settings)
+        self._last_epoch[trial_id] = settings.trainer.epochs
+        self._clock.start(trial_id, active, preset)
+        if active < settings.trainer.epochs or not self._spares_the_inactive:
+            self._scheduler.start(trial_id)
+
+    def report(self, trial_id: str, epochs: int, score: float | None) -> Decision:
+        """Judge a trial that has trained ``epochs`` epochs, the last with this score of the
+        objective, of which more is better.
+
+        Where these are all that it has to train, what it reached is evidence, and it goes on to its
+        end.
+        """
+        reading = self._clock.read(trial_id, epochs, score)
+        self._report_late()
+        if reading.time < 1:
+            return Decision.CONTINUE
+        decision = self._scheduler.report(*reading)
+        return decision if epochs < self._last_epoch[trial_id] else Decision.CONTINUE
+
+    def let_on(self, trial_id: str) -> None:
+        """Take note that a trial that pauses went on, whatever would be decided now."""
+        self._scheduler.let_on(trial_id)
+
+    def end(self, trial_id: str, status: Status) -> None:
+        """Take note that the trial has ended with this final status."""
+        self._clock.end(trial_id)
+        del self._last_epoch[trial_id]
+        self._report_late()
+        self._scheduler.end(trial_id, status)
+
+    def decided(self) -> Iterable[tuple[str, Decision]]:
+        """Trials that pause and need not any more, once each: CONTINUE or STOP."""
+        return list(self._scheduler.decided())
+
+    def _report_late(self) -> None:
+        """What a trial is worth may be known only when the baseline has come as far."""
+        for reading in self._clock.late():
+            self._scheduler.report(*reading)

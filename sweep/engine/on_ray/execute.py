@@ -1,0 +1,170 @@
+"""Execute a conductor's trials with Ray Tune, on this machine or on a cluster."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from sweep.engine.decisions.conductor import Conductor
+from sweep.engine.decisions.tally import Tally
+from sweep.engine.on_ray.monitoring import Monitoring
+from sweep.engine.on_ray.ray_cluster import cluster
+from sweep.engine.on_ray.ray_refusals import with_cure
+from sweep.engine.session.ending import Ending
+from sweep.engine.session.log_file import note
+from sweep.engine.session.site import Site
+from sweep.machine.interrupted import handling_stops
+from sweep.spec.search.shared_warmup import branching_epochs
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.errors import SweepError, SweepFailed
+from sweep.vocabulary.record import last_line
+
+RETRIES = 2
+"""How often a trial goes on from its checkpoint after a fault of the machine."""
+
+
+def execute(
+    conductor: Conductor,
+    spec: SweepSpec,
+    log: Path,
+    site: Site,
+    monitoring: Monitoring | None = None,
+    *,
+    verbose: bool = False,
+    acknowledge: Callable[[str], object] = lambda _: None,
+) -> Ending:
+    """Run every trial that the conductor hands out, until a signal or the time budget ends it.
+
+    Args:
+        conductor: decides and records.
+        spec: resources, concurrency and time budget.
+        log: where Ray's own messages go.
+        site: the cluster, and where the results lie.
+        monitoring: what is shown of the sweep while it runs; None for nothing.
+        verbose: show Ray's own messages on the screen instead.
+        acknowledge: is told, from within the handler, that a signal has arrived.
+    Raises:
+        SweepFailed: results cannot be written, something in here or Ray itself broke down.
+    """
+    if conductor.finished:
+        return Ending.FINISHED
+    shown = monitoring or Monitoring(Tally(spec.trials), dashboard=False)
+    ray = cluster(log, verbose=verbose, address=site.address, dashboard=shown.dashboard)
+    with _raising(acknowledge), ray as dashboard, _signals(acknowledge) as asked:
+        if dashboard is not None or (shown.dashboard and site.address is None):
+            shown.announce(dashboard)
+        from ray import tune
+
+        from sweep.engine.on_ray.capacity import Capacity
+        from sweep.engine.on_ray.node_checks import clean_nodes
+        from sweep.engine.on_ray.prometheus_metrics import Exporter
+        from sweep.engine.on_ray.ray_tune import (
+            ConductedScheduler,
+            ConductedSearcher,
+            Door,
+            Stopped,
+            Supervision,
+            trial_name,
+        )
+        from sweep.engine.on_ray.trial_actor import TrialActor
+
+        deadline = None if spec.time_budget is None else time.monotonic() + spec.time_budget
+        capacity = Capacity(spec, grows=site.address is not None)
+        door = Door()
+        # An actor's name is fixed when it starts. Where somebody looks at names, each trial gets an
+        # actor of its own: a few seconds for the imports.
+        reuse = dashboard is None or not shown.dashboard
+        with tempfile.TemporaryDirectory(prefix="sweep-ray-") as scratch:
+            tuner = tune.Tuner(
+                TrialActor,
+                tune_config=tune.TuneConfig(
+                    search_alg=ConductedSearcher(
+                        conductor,
+                        door,
+                        capacity,
+                        site.uri,
+                        branching_epochs(spec),
+                        spec.trainer.kind,
+                        spec.judged_by,
+                        reuse=reuse,
+                    ),
+                    scheduler=ConductedScheduler(conductor, door),
+                    num_samples=-1,  # the searcher says when it is finished
+                    reuse_actors=reuse,
+                    trial_name_creator=trial_name,
+                    trial_dirname_creator=trial_name,
+                ),
+                run_config=tune.RunConfig(
+                    storage_path=scratch,
+                    name="ray",
+                    verbose=1 if verbose else 0,
+                    callbacks=[
+                        Supervision(
+                            conductor,
+                            door,
+                            lambda: bool(asked),
+                            deadline,
+                            Exporter(spec.name, shown.tally) if monitoring else lambda: None,
+                        )
+                    ],
+                    failure_config=tune.FailureConfig(max_failures=RETRIES),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                ),
+            )
+            try:
+                tuner.fit()
+                door.require()  # of Ray's last step
+            except Stopped as stop:
+                return stop.ending
+            except SweepError:
+                raise
+            except Exception as error:
+                note(log, error)
+                whose = "The sweep broke off" if error is door.failure else "Ray broke down"
+                told = with_cure(f"{whose}: {last_line(error)}", error)
+                raise SweepFailed(f"{told} (more in {log})") from error
+        # Ray ends by itself on a SIGUSR1, as some clusters send before they take a machine back.
+        over = conductor.finished
+        if over and site.uri is not None:
+            clean_nodes(site.uri)
+    return Ending.FINISHED if over else Ending.INTERRUPTED
+
+
+STOPPING = (
+    "Stopping: what was reported is kept, and trials under way go on from their last epoch when the"
+    " sweep is resumed. Once more ends it at once."
+)
+
+
+@contextmanager
+def _signals(acknowledge: Callable[[str], object]) -> Iterator[list[int]]:
+    """Collects the signals that ask for a stop instead of dying of them; a second one has the
+    effect that it had before.
+    """
+    received: list[int] = []
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        signal.signal(number, before[number])
+        acknowledge(STOPPING)
+
+    with handling_stops(receive) as before:
+        yield received
+
+
+@contextmanager
+def _raising(acknowledge: Callable[[str], object]) -> Iterator[None]:
+    """A stop while Ray starts or ends, which takes seconds: a word at once, then as Ctrl-C is."""
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, before[number])
+        acknowledge(STOPPING)
+        raise KeyboardInterrupt
+
+    with handling_stops(receive) as before:
+        yield

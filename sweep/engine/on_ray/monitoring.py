@@ -1,0 +1,40 @@
+"""What is shown of a sweep beside the screen: Ray's dashboard, and metrics for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sweep.engine.decisions.tally import Tally
+from sweep.machine.installed_packages import how_to_install
+
+PACKAGE = "aiohttp_cors"
+"""Of those that the dashboard needs, one that nothing else brings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Monitoring:
+    """How a sweep is watched from outside.
+
+    Args:
+        tally: what the metrics tell; hears of everything that the conductor does.
+        dashboard: start Ray's, where Ray is started, and give each trial an actor of its name.
+        announce: is told the HOST:PORT of the dashboard, that of a cluster too; None if it should
+            have been started and was not.
+    """
+
+    tally: Tally
+    dashboard: bool
+    announce: Callable[[str | None], None] = lambda address: None
+
+
+def wanted(asked: bool | None) -> tuple[bool, list[str]]:
+    """Whether to start the dashboard, and what to tell the user.
+
+    Args:
+        asked: what the user said; None leaves it to what is installed.
+    """
+    missing = how_to_install("dashboard", PACKAGE)
+    if missing is None:
+        return asked is not False, []
+    return False, [f"{missing}; the sweep runs without it"] if asked else []

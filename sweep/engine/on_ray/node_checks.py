@@ -1,0 +1,135 @@
+"""Look at the nodes of a cluster before the first trial: what they lack would fail trial by trial.
+
+The same look prepares the data, once a node: trials find it in their node's cache.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from sweep.engine.on_ray.capacity import fitting, living_nodes, trial_resources
+from sweep.engine.on_ray.ray_cluster import cluster
+from sweep.engine.session.site import Site, scratch
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.store.at_uri.remote_folder import RemoteFolder
+from sweep.vocabulary.errors import InputError, Mistake, SweepError
+from sweep.vocabulary.record import last_line
+
+NEEDED = ("torch", "monai", "scipy", "skimage", "nibabel", "ruamel.yaml", "pydantic", "filelock")
+"""What a worker imports beside this package, which is sent along."""
+
+
+def check_nodes(spec: SweepSpec, site: Site, *, verbose: bool) -> list[str]:
+    """Let each node of a cluster read and write where the results will lie, and prepare the data.
+
+    Args:
+        spec: whose data and resources count.
+        site: where it runs and writes.
+        verbose: show Ray's own messages.
+    Returns:
+        warnings.
+    Raises:
+        InputError: a node lacks something; names each such node and what it lacks.
+        SweepFailed: we cannot write there ourselves.
+    """
+    where = site.uri or site.folder.parent.as_uri()
+    ours, probe = RemoteFolder(where), f".probe-{secrets.token_hex(8)}"
+    with cluster(Path(os.devnull), verbose=verbose, address=site.address):
+        needs = trial_resources(spec)
+        nodes = {
+            node["NodeID"]: f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+            for node in living_nodes()
+            if fitting(node["Resources"], needs)
+        }
+        answers = {node: f"{probe}-{node}" for node in nodes}
+        try:
+            ours.write(probe, b"")
+            found = on_each(nodes, _look, where, probe, spec)
+            lacking = {node: _mistakes(answer) for node, answer in found.items()}
+            for node, every in lacking.items():
+                if not every and ours.read(answers[node]) is None:
+                    every.append(_not_shared(f"what it writes to {where} is not seen here"))
+        finally:
+            for name in (probe, *answers.values()):
+                ours.delete(name)
+    mistakes = [mistake.on(nodes[node]) for node, every in lacking.items() for mistake in every]
+    if mistakes:
+        raise InputError(mistakes)
+    if not nodes:
+        return ["no node of the cluster has room for a trial: the sweep waits until one joins"]
+    return []
+
+
+def clean_nodes(uri: str) -> None:
+    """Remove what workers of a sweep that is over have left on the nodes; needs `cluster`."""
+    on_each((node["NodeID"] for node in living_nodes()), _clean, uri)
+
+
+def on_each(nodes: Iterable[str], do: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    """Call ``do(node, *arguments)`` on all nodes at the same time.
+
+    Returns:
+        node → what it returned, or Ray's error; a node that was lost meanwhile is left out.
+    """
+    import ray
+    from ray.exceptions import NodeDiedError, RayError, TaskUnschedulableError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    task = ray.remote(num_cpus=0, max_retries=0)(do)
+    asked = {
+        node: task.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
+        ).remote(node, *arguments)
+        for node in nodes
+    }
+    answers: dict[str, Any] = {}
+    for node, answer in asked.items():
+        try:
+            answers[node] = ray.get(answer)
+        except (NodeDiedError, TaskUnschedulableError):
+            continue
+        except RayError as error:
+            answers[node] = error
+    return answers
+
+
+def _look(node: str, where: str, probe: str, settings: TrialSettings) -> list[Mistake]:
+    """On a node: whatever keeps it from training trials."""
+    needed = [*NEEDED, *(["nnunetv2"] if settings.trainer.kind == "nnunet" else [])]
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        return [Mistake(f"cannot train a trial: {', '.join(missing)} is not installed")]
+    from sweep.trial.kinds import make_ready
+
+    try:
+        shared = RemoteFolder(where)
+        if shared.read(probe) is None:
+            return [_not_shared(f"{where} is not seen")]
+        shared.write(f"{probe}-{node}", b"")
+        make_ready(settings)
+    except InputError as error:
+        return list(error.mistakes)
+    except SweepError as error:
+        return [Mistake(str(error))]
+    return []
+
+
+def _clean(_node: str, uri: str) -> None:
+    shutil.rmtree(scratch(uri), ignore_errors=True)
+
+
+def _not_shared(what: str) -> Mistake:
+    return Mistake(
+        f"{what}: results must lie in storage that all nodes share, or at a URI", key="--results"
+    )
+
+
+def _mistakes(answer: Any) -> list[Mistake]:
+    return answer if isinstance(answer, list) else [Mistake(f"cannot run: {last_line(answer)}")]

@@ -1,0 +1,261 @@
+"""Ray, quiet: a private one on this machine for as long as one sweep runs, or a cluster's."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sweep.engine.on_ray.ray_refusals import cure_for, with_cure
+from sweep.machine.codebase import PACKAGE
+from sweep.machine.cpus import usable_cpus
+from sweep.machine.interrupted import STOPS
+from sweep.vocabulary.errors import InputError, SweepFailed
+from sweep.vocabulary.record import last_line
+
+ONLY_LOCAL = ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+"""Ray's switch between one machine and a cluster, named after where it is off by default.
+
+On, GCS, raylet and every worker listen on all interfaces of the machine; off, on loopback
+(Ray 2.60: `ray._private.services.get_node_ip_address`, and `listen_to_localhost_only` in C++).
+"""
+
+RAY_LOGGERS = ("ray", "ray.tune", "ray.data", "ray.train")
+
+# Ray reads these when it is imported or started; what the user has set stays.
+ENVIRONMENT = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a worker that changes folder breaks relative paths
+    "RAY_AUTH_MODE": "token",  # the default, but unset it is announced at every start
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our store records; CSV, JSON and TB copies cost
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: see `sweep.engine.on_ray.execute`
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Ray's snapshots are never read
+    "TUNE_MAX_PENDING_TRIALS_PG": "200",  # we propose no more than there is room for
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+OF_WORKERS = ("RAY_CHDIR_TO_TRIAL_DIR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO")
+"""Of these, what workers read. The rest is the driver's, or (RAY_AUTH_MODE) the cluster's own."""
+
+SECONDS_TO_ANSWER = 5.0
+"""After which an address counts as wrong; Ray itself would try for two minutes."""
+
+
+@contextmanager
+def cluster(
+    log: Path, *, verbose: bool, address: str | None = None, dashboard: bool = False
+) -> Iterator[str | None]:
+    """Connect to Ray, and leave nothing of this process there on leaving.
+
+    Nobody reaches it from another machine, unless Ray was imported before. Yields the address of
+    its dashboard, None where it has none.
+
+    Args:
+        log: where the messages of Ray and its libraries go when they are not wanted on screen.
+        verbose: let Ray and the workers write to the screen.
+        address: of a cluster, ``auto`` for the one that this machine belongs to; None starts Ray
+            on this machine and ends it, with all its processes, on leaving.
+        dashboard: start one, where Ray is started here.
+    Raises:
+        SweepFailed: Ray did not start.
+        InputError: there is no cluster at ``address``, or it refuses us.
+    """
+    prepare_environment()
+    if address is None:
+        os.environ.setdefault(*ONLY_LOCAL)
+    else:
+        require_answer(address)  # its nodes have to reach this process: not on loopback alone
+    # Imported here: more than a second, and only a sweep needs it.
+    import ray
+
+    quiet = None if verbose else log
+    with _messages_to(quiet), _prints_to(quiet), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"ray\..*")
+        with _stderr_to(quiet):
+            try:
+                with _signals_are_ours():
+                    context = ray.init(
+                        **(_private(dashboard) if address is None else _existing(address)),
+                        log_to_driver=verbose,
+                        logging_level=logging.INFO if verbose else logging.ERROR,
+                        configure_logging=verbose,
+                    )
+            except Exception as error:
+                if address is not None:
+                    raise _refused(address, error) from error
+                told = with_cure(f"Ray did not start: {last_line(error)}", error)
+                raise SweepFailed(f"{told} (more in {log})") from error
+        try:
+            yield context.dashboard_url or None
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _signals_are_ours() -> Iterator[None]:
+    """Let Ray set no handler of SIGTERM, and start its processes where signals to us end none.
+
+    Ctrl-C, `timeout` and the end of a terminal signal the process group, batch systems and service
+    managers all processes there are. Ray's would end at once, and this one then wait a minute for
+    an answer of the GCS, and be ended by Ray's compiled part in the midst of it.
+    """
+    # No part of Ray's public interface, which has no such switches.
+    from ray._private import services, utils
+
+    usual = services.ConsolePopen, utils.set_sigterm_handler
+    services.ConsolePopen = partial(_start_out_of_reach, usual[0])
+    utils.set_sigterm_handler = lambda _: None
+    try:
+        yield
+    finally:
+        services.ConsolePopen, utils.set_sigterm_handler = usual
+
+
+def _start_out_of_reach(start: Callable[..., Any], command: list[str], **options: Any) -> Any:
+    """A process in a group of its own; in our session, and ended with us (``PR_SET_PDEATHSIG``).
+
+    The GCS, which answers to the very end, takes no signal but SIGKILL. There is no harm in that:
+    it keeps everything in memory.
+    """
+    is_gcs = Path(command[0]).name == "gcs_server"
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS if is_gcs else ())  # is inherited
+    try:
+        process = start(command, process_group=0, **options)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if is_gcs:
+        process.terminate = process.kill
+    return process
+
+
+def _private(dashboard: bool) -> dict[str, Any]:
+    return {
+        "address": "local",
+        "num_cpus": usable_cpus(),  # Ray sees no affinity, and of a quota below 1 no core at all
+        # None starts one, and where that fails goes on without; True would fail.
+        "include_dashboard": None if dashboard else False,
+        "dashboard_host": "127.0.0.1",  # it lets whoever reaches it run code
+    }
+
+
+def _existing(address: str) -> dict[str, Any]:
+    """Every node imports exactly the driver's code, whether or not the package is installed there:
+    a provenance that names one hash of the sources for all trials depends on it.
+    """
+    return {
+        "address": address,
+        "runtime_env": {
+            "py_modules": [str(PACKAGE)],
+            "env_vars": {name: os.environ[name] for name in OF_WORKERS},
+        },
+    }
+
+
+def require_answer(address: str) -> None:
+    """Refuse what cannot be the address of a cluster, and one at which nothing listens.
+
+    Raises:
+        InputError: with what to do instead.
+    """
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or address  # as Ray itself does
+        if address == "auto":
+            return  # Ray looks for a cluster on this machine, and says at once if there is none
+    if address.startswith("ray://"):
+        # Ray Tune moves its whole loop, and with it the writer of the results, to the head node.
+        raise InputError.single(
+            "Ray Client cannot drive a sweep: run this command on a node of the cluster with"
+            " --address auto, or let `ray job submit` run it there",
+            key="--address",
+        )
+    found = re.fullmatch(r"(.+):([0-9]{1,5})", address)
+    if found is None:
+        raise InputError.single(
+            f"must be auto or HOST:PORT (6379 unless the cluster says otherwise), but is {address}",
+            key="--address",
+        )
+    try:
+        with socket.create_connection((found[1], int(found[2])), timeout=SECONDS_TO_ANSWER):
+            pass
+    except (OSError, OverflowError) as error:
+        raise _refused(address, error) from error
+
+
+def _refused(address: str, error: Exception) -> InputError:
+    usual = (
+        "`ray status` on its head node tells whether it is up, and it must have our auth token"
+        " (~/.ray/auth_token)"
+    )
+    listens = not isinstance(error, ConnectionRefusedError | TimeoutError)
+    cure = (cure_for(error) if listens else None) or usual
+    return InputError.single(
+        f"cannot join the Ray cluster at {address}: {last_line(error)}; {cure}", key="--address"
+    )
+
+
+@contextmanager
+def _messages_to(log: Path | None) -> Iterator[None]:
+    """Send what Ray's loggers say to a file; None leaves them as they are."""
+    if log is None:
+        yield
+        return
+    handler = logging.FileHandler(log, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    loggers = [logging.getLogger(name) for name in RAY_LOGGERS]
+    # It misses, trial by trial, the copies of our history that Ray was told not to make.
+    logging.getLogger("ray.tune.analysis").setLevel(logging.ERROR)
+    before = [(logger, logger.handlers[:], logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.handlers, logger.propagate = [handler], False
+    try:
+        yield
+    finally:
+        for logger, handlers, propagate in before:
+            logger.handlers, logger.propagate = handlers, propagate
+        handler.close()
+
+
+@contextmanager
+def _prints_to(log: Path | None) -> Iterator[None]:
+    """Send what Python code prints to a file: a thread of Ray tells there of workers that died.
+
+    Our own console was bound to the true stdout before.
+    """
+    if log is None:
+        yield
+        return
+    with log.open("a") as file, redirect_stdout(file), redirect_stderr(file):
+        yield
+
+
+@contextmanager
+def _stderr_to(log: Path | None) -> Iterator[None]:
+    """Send the process's stderr to a file: Ray's compiled part writes there past any logger."""
+    if log is None:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def prepare_environment() -> None:
+    """Set what Ray reads from the environment when it is imported."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,269 @@
+"""Ray Tune executes what the conductor decides.
+
+Ray's searcher and scheduler interfaces are two thin doors to the conductor. Ray's own snapshots are
+written (it insists) but never read: they forget rungs and finished trials, our records do not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from sweep.engine.decisions.conductor import Conductor
+from sweep.engine.decisions.faults import outcome_of, read_failures, require_nodes, was_refused
+from sweep.engine.on_ray.capacity import Capacity
+from sweep.engine.on_ray.trial_actor import MESSAGE, NO_TRIAL, Message
+from sweep.engine.session.ending import Ending
+from sweep.search.schedulers.scheduler import Decision
+from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.record import Outcome
+
+SECONDS_BETWEEN_LOOKS = 5.0
+"""Between two looks at whether Ray still has a node."""
+SECONDS_FOR_A_WORKER = 60.0
+"""After which a trial no longer waits for the worker that was asked for on its behalf."""
+
+
+class Stopped(Exception):
+    """Ends Ray's loop before its end; carries why."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.value)
+        self.ending = ending
+
+
+class _NotPickled:
+    """Ray pickles searcher and scheduler into snapshots that nobody reads: they hold nothing."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class Door(_NotPickled):
+    """Keeps exceptions of ours from Ray, which takes one for a fault of a trial and retries that.
+
+    The first one, whatever it is (the disk is full, an error in our own code), is kept and ends the
+    sweep at the next step of Ray's loop.
+
+    Attributes:
+        failure: that exception.
+    """
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - raised again by `require`
+            self.failure = self.failure or error
+
+    def require(self) -> None:
+        """Raise what was kept, if anything was."""
+        if self.failure is not None:
+            raise self.failure
+
+
+class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
+    """Hands the conductor's trials to Ray, at most ``capacity()`` at a time.
+
+    A trial is proposed only when a slot is free for it, so that a searcher that learns knows all
+    results before it proposes.
+
+    Args:
+        conductor: has the trials.
+        door: to it.
+        capacity: how many there is room for now, and what each needs.
+        uri: where the results lie, if that is no folder that the workers see.
+        branching: numbers of epochs after which trials may leave a trunk
+            (`sweep.spec.search.shared_warmup`).
+        kind: of their trainer.
+        objective: what they are judged by.
+        reuse: whether a worker goes on with the next trial.
+    """
+
+    def __init__(
+        self,
+        conductor: Conductor,
+        door: Door,
+        capacity: Capacity,
+        uri: str | None = None,
+        branching: Sequence[int] = (),
+        kind: str = "monai",
+        objective: Objective = DICE,
+        *,
+        reuse: bool = False,
+    ) -> None:
+        super().__init__()
+        self._may_start_ahead = reuse
+        self._conductor = conductor
+        self._door = door
+        self._capacity = capacity
+        self._of_all = {
+            "uri": uri,
+            "branching": list(branching),
+            "kind": kind,
+            "objective": asdict(objective),
+            "resources": dict(capacity.resources),
+        }
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        with self._door():
+            return self._next()
+        return None
+
+    def _next(self) -> dict[str, Any] | str | None:
+        if self._conductor.executing >= self._capacity():
+            return None
+        folder = self._conductor.next_trial()
+        if folder is None:
+            return str(Searcher.FINISHED) if self._conductor.finished else self._worker_ahead()
+        label = self._conductor.label(folder.name)
+        return {"folder": str(folder), "label": label} | self._of_all
+
+    def _worker_ahead(self) -> dict[str, Any] | None:
+        """Once, a trial that trains nothing: while all wait for the warm-up that the first one
+        trains, a second worker starts, which takes seconds. Ray keeps one for the next trial.
+        """
+        if not self._may_start_ahead or not self._conductor.has_waiting:
+            return None
+        self._may_start_ahead = False
+        return {"folder": NO_TRIAL, "label": ""} | self._of_all
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Ends reach the conductor through the scheduler, which knows why."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the results folder is the only record."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Never called: see `save`."""
+
+
+class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
+    """Passes results to the conductor and its decisions back to Ray.
+
+    A worker takes seconds to start, a trial that is pruned early takes less. Ray gives the worker
+    of a trial that has ended to the first pending one, and calls off the worker that is being
+    started for it: where trials are short, the second worker never comes to be, and all of them
+    run one after the other. Here it goes to the next trial, for which no worker is started yet.
+    """
+
+    def __init__(self, conductor: Conductor, door: Door) -> None:
+        super().__init__()
+        self._conductor = conductor
+        self._door = door
+        self._chosen: dict[Trial, float] = {}
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        now = time.monotonic()
+        live = tune_controller.get_live_trials()  # of all trials, a look at each would be quadratic
+        waiting = (trial for trial in live if trial.status == Trial.PENDING)
+        pending = sorted(waiting, key=lambda trial: str(trial.trial_id))  # in Ray's order of them
+        self._chosen = {trial: self._chosen.get(trial, -math.inf) for trial in pending}
+        for trial in pending:
+            if now - self._chosen[trial] > SECONDS_FOR_A_WORKER:
+                self._chosen[trial] = now
+                return trial
+        return None
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        decision = Decision.CONTINUE
+        with self._door():
+            decision = self._pass_on(trial_name(trial), result[MESSAGE])
+        if decision is Decision.PAUSE:
+            # A trial of ours that pauses has ended for Ray: it goes on as another one of Ray's. Its
+            # actor is to let go of its folder, which the next worker waits for.
+            trial.temporary_state.ray_actor.leave.remote()
+        go_on = decision is Decision.CONTINUE
+        return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)
+
+    def _pass_on(self, trial_id: str, message: Message) -> Decision:
+        if isinstance(message, Outcome):
+            self._conductor.end(trial_id, message)
+            return Decision.STOP
+        if not message:  # of a worker that was started ahead
+            return Decision.STOP
+        for metrics in message:
+            decision = self._conductor.report(trial_id, metrics)
+            if decision is not Decision.CONTINUE:
+                return decision
+        return Decision.CONTINUE
+
+
+class Supervision(_NotPickled, Callback):  # type: ignore[misc]
+    """Ends Ray's loop between two of its steps, and trials that Ray has given up.
+
+    Args:
+        conductor: told of the trials that Ray has given up.
+        door: to it; what it keeps ends the sweep.
+        asked: whether an interruption was asked for (a signal).
+        deadline: of `time.monotonic`; None for no time budget.
+        export: tells the metrics, where that is due.
+    """
+
+    def __init__(
+        self,
+        conductor: Conductor,
+        door: Door,
+        asked: Callable[[], bool],
+        deadline: float | None,
+        export: Callable[[], None],
+    ) -> None:
+        self._conductor = conductor
+        self._door = door
+        self._asked = asked
+        self._deadline = deadline
+        self._export = export
+        self._look_again = -math.inf
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Called where nothing is half-recorded."""
+        self._door.require()
+        if self._asked():
+            raise Stopped(Ending.INTERRUPTED)
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise Stopped(Ending.OUT_OF_TIME)
+        self._export()
+        if time.monotonic() >= self._look_again:
+            self._look_again = time.monotonic() + SECONDS_BETWEEN_LOOKS
+            require_nodes()
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Ray keeps every trial to its end. Two thirds of one is statistics that nobody reads."""
+        trial.metric_analysis.clear()
+        trial.metric_n_steps.clear()
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """A fault of the machine has hit the trial once more than Ray retries; or before it began,
+        which Ray does not retry: a worker that is free would not take it on, and has been ended.
+
+        The scheduler's method of this name will not do: Ray calls that one before a retry too.
+        """
+        with self._door():
+            failures = read_failures(trial)
+            if was_refused(failures) or trial.should_recover():
+                self._conductor.hand_back(trial_name(trial))
+                return
+            outcome = outcome_of(failures, trial.num_failures)
+            self._conductor.end(trial_name(trial), outcome)
+
+
+def trial_name(trial: Trial) -> str:
+    """Our id of one of Ray's trials: the name of its folder."""
+    return Path(trial.config["folder"]).name

@@ -1,0 +1,90 @@
+"""The results folder of a session: a new one, or the one that an earlier session left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from sweep.engine.session.site import Site
+from sweep.spec.load import load_sweep, load_trial, to_yaml
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.session_changes import continued, extended
+from sweep.spec.settings.moved_data import with_places_of
+from sweep.store.at_uri.mirrored_results import MirroredStore, require_results_at, require_unused_at
+from sweep.store.layout import Layout
+from sweep.store.read_results import require_results
+from sweep.store.store import Store, require_unused
+from sweep.vocabulary.errors import InputError, ResultsError
+
+
+def require_folder(site: Site, *, resume: bool) -> None:
+    """Refuse a folder that is there already, or with ``resume`` one that is not.
+
+    Raises:
+        ResultsError: with what to do instead.
+    """
+    folder, remote = site.folder, site.remote
+    if remote is not None:
+        (require_results_at if resume else require_unused_at)(remote)
+    elif not resume:
+        require_unused(Layout(folder))
+    elif folder.exists():
+        require_results(Layout(folder))
+    else:
+        raise ResultsError(
+            f"{folder} does not exist, so there is nothing to resume: start the sweep without"
+            " --resume, or say with --results where it is"
+        )
+
+
+def open_store(
+    asked: SweepSpec, site: Site, *, resume: bool, extend: Sequence[str] = ()
+) -> tuple[SweepSpec, Store]:
+    """The spec that the session runs with, and the folder that it writes to.
+
+    Args:
+        asked: what the sweep file says now.
+        site: of the sweep.
+        resume: go on with the sweep that is there; without it, start one.
+        extend: what is to be added, see `extended`.
+    Raises:
+        ResultsError: it is there already (or is not), is in use, or belongs to another spec.
+        InputError: a wrong extension.
+    """
+    require_folder(site, resume=resume)
+    if not resume:
+        return asked, _create(site, to_yaml(asked))
+    store = _open(site)
+    try:
+        recorded = [load_sweep(path) for path in store.spec_files()]
+        spec = extended(continued(recorded, asked), extend)
+        if with_places_of(recorded[-1], spec) != recorded[-1]:
+            store.rewrite_configs(partial(_elsewhere, spec))
+        store.change_spec(to_yaml(spec))
+    except BaseException:
+        store.close()
+        raise
+    return spec, store
+
+
+def _elsewhere(spec: SweepSpec, config: Path) -> str | None:
+    """A trial's configuration with the folders as they are now; None where it needs no other."""
+    try:
+        settings = load_trial(config)
+    except InputError:  # written by a version with other settings
+        return None
+    moved = with_places_of(settings, spec)
+    return None if moved == settings else to_yaml(moved)
+
+
+def _create(site: Site, sweep_yaml: str) -> Store:
+    if (remote := site.remote) is not None:
+        return MirroredStore.create_at(remote, site.folder, sweep_yaml)
+    return Store.create(site.folder, sweep_yaml)
+
+
+def _open(site: Site) -> Store:
+    if (remote := site.remote) is not None:
+        return MirroredStore.open_at(remote, site.folder)
+    return Store.open(site.folder)

@@ -1,0 +1,74 @@
+"""Paths as people write them: ``~/data``, ``$SCRATCH/raw``, ``${nnUNet_raw}/Dataset502_Shapes``."""
+
+from __future__ import annotations
+
+import os.path
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from sweep.vocabulary.errors import InputError
+
+_URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
+_VARIABLE = re.compile(r"\$(?:(?P<bare>[A-Za-z_]\w*)|\{(?P<braced>[^{}]*)\})", re.ASCII)
+
+
+def expanded(path: str) -> str:
+    """``path`` with its variables and its ``~`` replaced; a dollar in the name of a file stays.
+
+    Raises:
+        ValueError: a variable is not set or empty, or there is no such home folder.
+    """
+    text = path if os.path.lexists(path) else _VARIABLE.sub(_value, path)
+    home = os.path.expanduser(text)  # noqa: PTH111 (pathlib's raises where there is no home)
+    if text.startswith("~") and home == text:
+        raise ValueError(f"there is no home folder {text.partition('/')[0]!r}, in {path!r}")
+    return home
+
+
+def _value(found: re.Match[str]) -> str:
+    name = found["bare"] or found["braced"] or ""
+    value = os.environ.get(name)
+    if not value:
+        raise ValueError(f"the environment variable {name!r} is not set, in {found.string!r}")
+    return value
+
+
+def absolute(path: str) -> str:
+    """As `expanded`, and absolute: a trial may run in another directory, or on another machine.
+
+    Raises:
+        ValueError: as `expanded`, and where it is a URI, which no absolute path is.
+    """
+    if uri := _URI.match(path):
+        meant = path[uri.end() :] if uri["scheme"] == "file" else ""
+        hint = f"; did you mean `{meant}`?" if meant.startswith("/") else ""
+        raise ValueError(f"{path!r} is a URI: data must lie in a folder{hint}")
+    return os.path.abspath(expanded(path))  # noqa: PTH100 (pathlib's keeps `..`)
+
+
+Folder = Annotated[str, Field(min_length=1), AfterValidator(absolute)]
+"""A setting that names a folder."""
+
+
+def argument(path: Path, name: str) -> Path:
+    """A path of the command line, where the shell has not expanded it (``--results=~/x``).
+
+    Raises:
+        InputError: what is wrong with it, under the argument's ``name``.
+    """
+    return Path(_argument(str(path), name))
+
+
+def results_argument(results: str, name: str = "RESULTS") -> str:
+    """As `argument`, for what may be a URI, of which the variables are expanded."""
+    return _argument(results, name) if "://" in results else str(argument(Path(results), name))
+
+
+def _argument(written: str, name: str) -> str:
+    try:
+        return expanded(written)
+    except ValueError as error:
+        raise InputError.single(str(error), key=name) from None

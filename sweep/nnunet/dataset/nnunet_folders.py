@@ -1,0 +1,90 @@
+"""nnU-Net's three folders, which it takes from the environment: set in one place, here.
+
+nnU-Net (2.8) looks the variables up whenever it needs a folder, so they may be set at any time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sweep.machine.user_paths import argument
+from sweep.spec.settings.trainer_settings import NnunetTrainer
+from sweep.vocabulary.errors import InputError
+
+FolderName = Literal["raw", "preprocessed", "results"]
+
+_HOLDS: Mapping[FolderName, str] = {
+    "raw": "the raw datasets (Dataset502_…)",
+    "preprocessed": "what nnU-Net plans and preprocesses",
+    "results": "what nnU-Net trains",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where nnU-Net reads and writes; None where nobody has said."""
+
+    raw: Path | None = None
+    preprocessed: Path | None = None
+    results: Path | None = None
+
+    @classmethod
+    def of(cls, trainer: NnunetTrainer, results: Path | None = None) -> Folders:
+        """Those of a trial's settings, which default to the environment's."""
+        return cls(_path(trainer.raw), _path(trainer.preprocessed), results or _variable("results"))
+
+    @classmethod
+    def here(cls) -> Folders:
+        """Those of the environment."""
+        return cls(_variable("raw"), _variable("preprocessed"), _variable("results"))
+
+    def need(self, name: FolderName) -> Path:
+        """One of them.
+
+        Raises:
+            InputError: nobody has said where it is.
+        """
+        folder: Path | None = getattr(self, name)
+        if folder is None:
+            setting = "" if name == "results" else f"set trainer.{name}, or "
+            raise InputError.single(
+                f"nnU-Net needs the folder of {_HOLDS[name]}: {setting}set the environment variable"
+                f" nnUNet_{name}",
+                key=f"nnUNet_{name}" if name == "results" else f"trainer.{name}",
+            )
+        return folder
+
+    @contextmanager
+    def in_effect(self, **more: str) -> Iterator[None]:
+        """nnU-Net's environment while the context is open; after it the process has its own again.
+
+        Args:
+            more: further variables, such as nnUNet_n_proc_DA.
+        """
+        wanted = {f"nnUNet_{name}": getattr(self, name) for name in _HOLDS}
+        values = {name: str(path) for name, path in wanted.items() if path is not None} | more
+        before = {name: os.environ.get(name) for name in values}
+        os.environ.update(values)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+
+def _path(folder: str | None) -> Path | None:
+    return None if folder is None else Path(folder)
+
+
+def _variable(name: FolderName) -> Path | None:
+    variable = f"nnUNet_{name}"
+    folder = os.environ.get(variable)
+    return argument(Path(folder), variable) if folder else None

@@ -1,0 +1,77 @@
+"""What a preprocessed dataset of nnU-Net's is, whatever its path: its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from sweep.data.files.json_file import read_json
+from sweep.data.nnunet_raw.splits import SPLITS_FILE, split
+from sweep.nnunet.dataset.nnunet_datasets import (
+    FOLDS,
+    data_identifier,
+    is_planned,
+    preprocessed_folder,
+)
+from sweep.nnunet.dataset.nnunet_folders import Folders
+from sweep.spec.settings.moved_data import changed_parts
+from sweep.spec.settings.trainer_settings import NnunetTrainer
+from sweep.vocabulary.errors import InputError
+
+
+def fingerprint(asked: NnunetTrainer) -> str | None:
+    """What the preprocessed dataset is; None where there is none.
+
+    The content of its plans, ``dataset.json`` and splits; of its cases, which nnU-Net made of these
+    and the raw data, names and sizes. Splits that nnU-Net deals itself count as none, for it may
+    write them down later.
+    """
+    folder = preprocessed_folder(asked)
+    if folder is None or not is_planned(asked):
+        return None
+    cases = folder / data_identifier(folder, asked)
+    # Not what nnU-Net unpacks beside them while it trains.
+    made = sorted(path for path in cases.glob("*") if path.suffix in (".b2nd", ".npz", ".pkl"))
+    listed = [(path.name, path.stat().st_size) for path in made]
+    references = sorted((folder / "gt_segmentations").glob("*"))
+    parts = {
+        f"{asked.plans}.json": _text(folder / f"{asked.plans}.json"),
+        "dataset.json": _text(folder / "dataset.json"),
+        SPLITS_FILE: _own_splits(folder / SPLITS_FILE, [path.name for path in references]),
+        cases.name: json.dumps(listed),
+        "gt_segmentations": json.dumps([(path.name, path.stat().st_size) for path in references]),
+    }
+    return " ".join(
+        f"{name}:{hashlib.sha256(text.encode()).hexdigest()[:12]}" for name, text in parts.items()
+    )
+
+
+def require_fingerprint(asked: NnunetTrainer) -> None:
+    """Raises `InputError` where the preprocessed dataset is another than the recorded one."""
+    found = fingerprint(asked) if asked.fingerprint is not None else None
+    if asked.fingerprint is not None and found != asked.fingerprint:
+        parts = ", ".join(changed_parts(asked.fingerprint, found or ""))
+        raise InputError.single(
+            f"dataset {asked.dataset} in {Folders.of(asked).preprocessed} is not the one that these"
+            f" settings were recorded with ({parts} differ); put that back, or set it to null",
+            key="trainer.fingerprint",
+        )
+
+
+def _own_splits(file: Path, references: Sequence[str]) -> str:
+    if not file.is_file():
+        return ""
+    ending = str(read_json(file.with_name("dataset.json"))["file_ending"])
+    cases = [name.removesuffix(ending) for name in references]
+    dealt = [split(cases, FOLDS, n) for n in range(FOLDS)] if len(cases) >= FOLDS else []
+    found = [(tuple(entry["train"]), tuple(entry["val"])) for entry in read_json(file)]
+    return "" if found == dealt else json.dumps(found)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError.single(f"cannot be read: {error}", file=str(file)) from error

@@ -1,0 +1,71 @@
+"""A trial's weights as nnU-Net reads them: a model folder for its predictor and its commands.
+
+    nnunet_model/
+      plans.json  dataset.json
+      fold_0/checkpoint_best.pth
+
+Source of the layout: nnU-Net 2.8.1, ``nnUNetPredictor.initialize_from_trained_model_folder`` and
+``nnUNetTrainer.save_checkpoint``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sweep.nnunet.command.asked_settings import nnunet_trainer
+from sweep.nnunet.command.trainer_copies import TRAINER
+from sweep.nnunet.dataset.nnunet_folders import Folders
+from sweep.nnunet.training.nnunet_run import made
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.store.files import atomic_write_bytes, atomic_write_text, to_json
+
+CHECKPOINT = "checkpoint_best.pth"
+
+
+def export_model(settings: TrialSettings, best: Mapping[str, Any], folder: Path) -> Path:
+    """Write a model folder of nnU-Net.
+
+    Args:
+        settings: of the trial.
+        best: what its ``best.pt`` holds: weights and epoch.
+        folder: of the model; what it held of the same fold is replaced.
+    Returns:
+        the checkpoint.
+    Raises:
+        InputError: the dataset that it was trained on is gone.
+    """
+    asked = nnunet_trainer(settings)
+    with tempfile.TemporaryDirectory(prefix="nnunet-") as scratch:
+        folders = Folders.of(asked, Path(scratch))
+        trainer = made(settings, folders)
+        with folders.in_effect(), contextlib.redirect_stdout(io.StringIO()):
+            # Mirroring, which prediction averages over, is decided with the augmentation.
+            trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        arguments = trainer.my_init_kwargs | {"device": torch.device("cpu")}
+        checkpoint = {
+            "network_weights": best["model"],
+            "optimizer_state": None,
+            "grad_scaler_state": None,
+            "logging": {},
+            "_best_ema": None,
+            "current_epoch": best["epoch"] + 1,
+            "init_args": arguments,
+            "trainer_name": TRAINER,
+            "inference_allowed_mirroring_axes": trainer.inference_allowed_mirroring_axes,
+        }
+        plans, dataset = trainer.plans_manager.plans, trainer.dataset_json
+    file = folder / f"fold_{asked.fold}" / CHECKPOINT
+    file.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(folder / "plans.json", to_json(plans, indent=2) + "\n")
+    atomic_write_text(folder / "dataset.json", to_json(dataset, indent=2) + "\n")
+    content = io.BytesIO()
+    torch.save(checkpoint, content)
+    atomic_write_bytes(file, content.getbuffer())
+    return file

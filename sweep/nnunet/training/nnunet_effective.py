@@ -1,0 +1,134 @@
+"""The configuration as nnU-Net's live objects have it, for `verify` and ``provenance.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
+from torch._dynamo import OptimizedModule
+
+from sweep.nnunet.command.asked_settings import STEPS, VALIDATION_STEPS
+from sweep.spec.settings.setting_tree import value_of
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trainer.runs.run_parts import EXPECTED, PART_READERS, Parts
+from sweep.trainer.runs.run_protocol import Account, Loop
+from sweep.vocabulary.early_stopping import EarlyStopping
+
+if TYPE_CHECKING:
+    from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
+
+NNUNETS_LOOP = "nnU-Net's own loop trains every epoch and judges none"
+NOT_READ: Mapping[str, str] = {
+    "trainer.kind": "this is the trainer of that kind",
+    "trainer.raw": "training reads what was preprocessed",
+    "trainer.fingerprint": "it is compared before a trial starts",
+    "early_stopping.patience": NNUNETS_LOOP,
+    "early_stopping.min_delta": NNUNETS_LOOP,
+    "early_stopping.counts_from": NNUNETS_LOOP,
+    "expect": NNUNETS_LOOP,
+    "objective.metric": NNUNETS_LOOP,
+    "objective.mode": NNUNETS_LOOP,
+    "guard.collapsed_epochs": NNUNETS_LOOP,
+    "guard.learnt_dice": NNUNETS_LOOP,
+    "guard.learnt_by": NNUNETS_LOOP,
+}
+"""Settings that no object of nnU-Net's own loop holds, and why."""
+
+
+def account(trainer: nnUNetTrainerGeometric, loop: Loop | None = None) -> Account:
+    """Every setting that can be read back, once the trainer has its network and loaders.
+
+    Args:
+        loop: what decides where the run ends; None for nnU-Net's own loop.
+    """
+    settings = trainer.asked.settings
+    parts = _parts(trainer, loop)
+    loops = NOT_READ.keys() if loop is None else ()
+    not_read = {
+        key: why for key, why in NOT_READ.items() if key in loops or why is not NNUNETS_LOOP
+    }
+    effective = {key: read(parts) for key, read in PART_READERS.items() if key not in not_read} | {
+        key: read(trainer) for key, read in READERS.items()
+    }
+    training, validation = trainer.do_split()
+    return Account(
+        effective=effective,
+        expected=_expected(settings, parts, trainer),
+        not_read=not_read,
+        model=trainer.model,
+        cases={"training": len(training), "validation": len(validation)},
+    )
+
+
+def _parts(trainer: nnUNetTrainerGeometric, loop: Loop | None) -> Parts:
+    return Parts(
+        seed=trainer.asked.settings.seed,
+        steps=trainer.num_iterations_per_epoch,
+        model=trainer.model,
+        loss=trainer.loss,
+        optimizer=trainer.optimizer,
+        guard=trainer.guard,
+        autocast=trainer.autocast,
+        factor=trainer.factor,
+        rate=trainer.lr_scheduler,
+        loop=loop or Loop(EarlyStopping(patience=None, min_delta=0), trainer.num_epochs),
+    )
+
+
+def _geometric_class(trainer: nnUNetTrainerGeometric) -> Any:
+    """As it was asked for, where the loss acts on that class; else the one it acts on."""
+    acts_on = trainer.loss.geometric_class
+    if acts_on == trainer.geometric_class:
+        return trainer.asked.trainer.geometric_class
+    return acts_on
+
+
+def _dataset(trainer: nnUNetTrainerGeometric) -> int | str:
+    """Number or name, as it was asked for, of the dataset that is trained on."""
+    name: str = trainer.plans_manager.dataset_name
+    if isinstance(trainer.asked.trainer.dataset, int):
+        return int(name.removeprefix("Dataset").partition("_")[0])
+    return name
+
+
+def _workers(trainer: nnUNetTrainerGeometric) -> int:
+    loader = trainer.dataloader_train
+    return 0 if isinstance(loader, SingleThreadedAugmenter) else int(loader.num_processes)
+
+
+READERS: Mapping[str, Callable[[nnUNetTrainerGeometric], Any]] = {
+    "trainer.dataset": _dataset,
+    "trainer.configuration": lambda trainer: trainer.configuration_name,
+    "trainer.fold": lambda trainer: trainer.fold,
+    "trainer.plans": lambda trainer: trainer.plans_manager.plans_name,
+    "trainer.batch_size": lambda trainer: trainer.batch_size,
+    "trainer.patch_size": lambda trainer: list(trainer.configuration_manager.patch_size),
+    "trainer.validation_steps": lambda trainer: trainer.num_val_iterations_per_epoch,
+    "trainer.workers": _workers,
+    "trainer.compile": lambda trainer: isinstance(trainer.network, OptimizedModule),
+    "trainer.geometric_class": _geometric_class,
+    "trainer.geometry": lambda trainer: trainer.loss.geometry,
+    "trainer.preprocessed": lambda trainer: str(
+        Path(trainer.preprocessed_dataset_folder_base).parent.absolute()
+    ),
+}
+"""Dotted name → where nnU-Net has the value."""
+
+
+def _expected(
+    settings: TrialSettings, parts: Parts, trainer: nnUNetTrainerGeometric
+) -> dict[str, Any]:
+    """What a setting comes to that leaves a part of the choice to plans or machine."""
+    own = trainer.asked.trainer
+    common = {key: rule(value_of(settings, key), parts) for key, rule in EXPECTED.items()}
+    return common | {
+        "trainer.steps_per_epoch": own.steps_per_epoch or STEPS,
+        "trainer.validation_steps": own.validation_steps or VALIDATION_STEPS,
+        "trainer.amp": trainer.amp,
+        "trainer.batch_size": own.batch_size or trainer.configuration_manager.batch_size,
+        "trainer.patch_size": own.patch_size or list(trainer.configuration_manager.patch_size),
+        # nnU-Net compiles on a GPU alone.
+        "trainer.compile": own.compile and trainer.device.type == "cuda",
+    }

@@ -1,0 +1,171 @@
+"""nnU-Net's own loss plus our geometric terms, as one module that nnU-Net calls as its loss.
+
+``L = Σᵢ vᵢ (Dice + CE)(outputᵢ) + g · Σ weight · term(output₀)``
+
+The first part is the very object that nnU-Net builds: its batch Dice, its weights of deep
+supervision, its ignore label. Its Dice and cross-entropy are noted on the way, so that a guard can
+name the one that broke. The geometric part sees the main output alone, in float32.
+
+Volumes. A 3D patch ``[B, C, D, H, W]`` is by default looked at slice by slice, as ``B · D`` images
+``[H, W]``: D is the axis of the coarsest spacing (nnU-Net turns it there), within a slice pixels
+are close to square, and the weights and ``min_area`` mean what they mean in 2D. ``volume`` looks at
+whole bodies, with nnU-Net's spacing: what a slice cannot see, and only as good as that spacing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from sweep.spec.settings.trial_settings import LossSettings
+from sweep.trainer.losses import geometric, volumetric
+from sweep.trainer.losses.kervadec import kervadec, signed_distances
+
+Geometry = Literal["slices", "volume"]
+
+
+@dataclass(frozen=True, slots=True)
+class MainTerm:
+    """A term of nnU-Net's own loss."""
+
+    weight: float
+
+
+class NnunetLoss(nn.Module):
+    """Main and geometric loss of a batch of patches.
+
+    Args:
+        own: what nnU-Net's ``_build_loss`` made: a ``DC_and_CE_loss``, in a wrapper for deep
+            supervision or not. Its weights are set to those of ``settings``.
+        settings: weights, ε and the rest.
+        geometric_class: channel of the output that the geometric terms act on.
+        geometry: how 3D patches are looked at; without effect in 2D.
+        spacing: of a voxel along D, H, W, for ``volume``.
+
+    ``factor`` is g: set it before each epoch. ``terms`` holds the terms of the last call before
+    their weights, with their graph; Dice as ``1 − Dice``, where nnU-Net has ``−Dice``.
+    """
+
+    def __init__(
+        self,
+        own: nn.Module,
+        settings: LossSettings,
+        geometric_class: int,
+        *,
+        geometry: Geometry = "slices",
+        spacing: Sequence[float] = (1.0, 1.0, 1.0),
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.geometric_class = geometric_class
+        self.geometry = geometry
+        self.spacing = tuple(spacing)
+        self.factor = 0.0
+        self.terms: dict[str, Tensor] = {}
+        self.own = own
+        self._shares: tuple[float, ...] = getattr(own, "weight_factors", (1.0,))
+        pair: Any = own.loss if hasattr(own, "weight_factors") else own
+        pair.weight_dice, pair.weight_ce = settings.dice_weight, settings.pixel_weight
+        pair.dc, pair.ce = _Noted(pair.dc), _Noted(pair.ce)
+        self._pair: Any = pair
+        self._weights = settings.weights.model_dump()
+
+    @property
+    def main(self) -> Mapping[str, MainTerm]:
+        """The terms that are on from the first step, those of weight 0 left out."""
+        weights = {"dice": self._pair.weight_dice, "ce": self._pair.weight_ce}
+        return {name: MainTerm(float(w)) for name, w in weights.items() if w != 0}
+
+    @property
+    def batch_dice(self) -> bool:
+        """Whether Dice is of the batch as a whole, as the plans have it, or of each sample."""
+        inner = self._pair.dc.inner
+        return bool(getattr(inner, "_orig_mod", inner).batch_dice)
+
+    def forward(
+        self, output: Tensor | Sequence[Tensor], target: Tensor | Sequence[Tensor]
+    ) -> Tensor:
+        """The total (scalar).
+
+        Args:
+            output: logits ``[B, C, (D,) H, W]``; with deep supervision several, the finest first.
+            target: class indices ``[B, 1, (D,) H, W]``, one for each output.
+        """
+        outputs = [output] if isinstance(output, Tensor) else list(output)
+        targets = [target] if isinstance(target, Tensor) else list(target)
+        device = outputs[0].device.type
+        with torch.autocast(device_type=device, enabled=False):
+            outputs = [logits.float() for logits in outputs]
+            total, self.terms = self._main(outputs, targets)
+            if self.factor > 0:
+                late = self._geometric(outputs[0], targets[0])
+                parts = [self._weights[name] * value for name, value in late.items()]
+                total = total + self.factor * torch.stack(parts).sum() if parts else total
+                self.terms |= late
+        return total
+
+    def soft_mask(self, logits: Tensor) -> Tensor:
+        """Probability of the geometric class, ``[B, C, …] -> [B, …]``."""
+        return logits.float().softmax(dim=1)[:, self.geometric_class]
+
+    def _main(
+        self, outputs: list[Tensor], targets: list[Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        noted: tuple[_Noted, _Noted] = (self._pair.dc, self._pair.ce)
+        for part in noted:
+            part.values.clear()
+        supervised = self._pair is not self.own
+        total: Tensor = self.own(*((outputs, targets) if supervised else (outputs[0], targets[0])))
+        shares = [share for share in self._shares if share != 0]  # nnU-Net skips the others
+        sums = {
+            name: torch.stack([s * v for s, v in zip(shares, part.values, strict=True)]).sum()
+            for name, part in zip(("dice", "ce"), noted, strict=True)
+            if name in self.main
+        }
+        if "dice" in sums:
+            sums["dice"] = sums["dice"] + sum(shares)
+        return total, sums
+
+    def _geometric(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
+        p = self.soft_mask(logits)  # [B, (D,) H, W]
+        wanted = {name: self._weights[name] for name in geometric.TERMS}
+        settings = self.settings
+        if p.ndim == 4 and self.geometry == "volume":
+            terms_of = partial(volumetric.geometric_terms, p, spacing=self.spacing)
+        else:
+            terms_of = partial(geometric.geometric_terms, as_slices(p))
+        terms = terms_of(
+            wanted=wanted,
+            epsilon=settings.sqrt_epsilon,
+            mode=settings.sqrt_mode,
+            min_area=settings.min_area,
+        )
+        if self._weights["kervadec"] > 0:
+            labels = as_slices(target[:, 0]).cpu()  # [N, H, W]; SciPy computes the distances
+            distances = signed_distances(labels[:, None], self.geometric_class)
+            terms["kervadec"] = kervadec(as_slices(p), distances.to(p.device))
+        return terms
+
+
+def as_slices(values: Tensor) -> Tensor:
+    """``[B, D, H, W] -> [B · D, H, W]``; what is 2D already stays as it is."""
+    return values.flatten(0, 1) if values.ndim == 4 else values
+
+
+class _Noted(nn.Module):
+    """A part of a loss that notes what it returned, call by call."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.values: list[Tensor] = []
+
+    def forward(self, *arguments: Any, **named: Any) -> Tensor:
+        value: Tensor = self.inner(*arguments, **named)
+        self.values.append(value)
+        return value

@@ -1,0 +1,164 @@
+"""nnU-Net as a trial of a sweep (``trainer.kind: nnunet``): an epoch at a time, and nothing more.
+
+What a trial leaves is the trial's: nnU-Net's own folder of results is one of a process, and is
+thrown away with it. `sweep.nnunet.model_export` writes a trial's weights as nnU-Net reads them.
+
+An epoch is a function of (seed, epoch) and the state before it, as long as ``trainer.workers`` is
+0: processes that load batches side by side hand them over in the order in which they are done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from sweep.nnunet.command.asked_settings import nnunet_trainer
+from sweep.nnunet.dataset.nnunet_datasets import preprocessed_files
+from sweep.nnunet.dataset.nnunet_folders import Folders
+from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
+from sweep.nnunet.training.nnunet_effective import account
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trainer.divergence.guard import Diverged
+from sweep.trainer.networks.device import choose_device
+from sweep.trainer.runs.guarded_run import GuardedRun, Validation
+from sweep.trainer.runs.run_protocol import Account, Loop
+from sweep.vocabulary.divergence import StepValues
+
+
+class NnunetTraining(GuardedRun):
+    """A run of ``nnUNetTrainerGeometric``.
+
+    Validation Dice is nnU-Net's pseudo Dice: over random patches of the validation cases, all of
+    them together, mean over the foreground classes. `sweep.nnunet.real_validation` has the real
+    one.
+
+    Args:
+        settings: the whole configuration; its dataset is planned and preprocessed.
+    Raises:
+        InputError: the dataset, the plans or what is asked of them is wrong.
+    """
+
+    def __init__(self, settings: TrialSettings) -> None:
+        self.settings = settings
+        asked = nnunet_trainer(settings)
+        # nnU-Net makes its results folder when a trainer is made; it is gone with this object.
+        folder = tempfile.TemporaryDirectory(prefix="nnunet-", ignore_cleanup_errors=True)
+        self._folders = Folders.of(asked, Path(folder.name))
+        self.trainer = made(settings, self._folders)
+        self._end = weakref.finalize(self, _close, self.trainer, folder)
+        with self._quiet():
+            self.trainer.on_train_start()
+        self.trainer.logger = LatestValues()
+        self.model, self.loss = self.trainer.model, self.trainer.loss
+        self.optimizer, self.guard = self.trainer.optimizer, self.trainer.guard
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return int(self.trainer.num_iterations_per_epoch)
+
+    def train_steps(self, epoch: int, stop: int | None) -> list[StepValues]:
+        trainer = self.trainer
+        trainer.current_epoch = epoch
+        with self._quiet():
+            trainer.on_epoch_start()
+            trainer.on_train_epoch_start()
+            outputs = [
+                trainer.train_step(next(trainer.dataloader_train))
+                for _ in range(self.steps_per_epoch if stop is None else stop)
+            ]
+            trainer.on_train_epoch_end(outputs)
+        return list(trainer.steps)
+
+    def validate(self, epoch: int) -> Validation:
+        with self._quiet():
+            found = [dice for dice in self.trainer.validate_epoch() if dice is not None]
+        answers = self.trainer.answers
+        return Validation(
+            dice=float(np.mean(found)) if found else None,
+            predicted_classes=answers.predicted_classes(),
+            trivial_dice=answers.trivial(),
+        )
+
+    def terms_again(self, epoch: int, step: int) -> Mapping[str, Tensor] | None:
+        return None  # the trainer has explained the step by then
+
+    def account(self, loop: Loop) -> Account:
+        with self._quiet():
+            return account(self.trainer, loop)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.trainer.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.trainer.load_state_dict(state)
+
+    def factor(self, epoch: int) -> float:
+        return self.trainer.factor(epoch)
+
+    def _explained(self, stop: Diverged) -> Diverged:
+        if stop.divergence.diagnosis is None:
+            return super()._explained(stop)
+        # The trainer has explained the step before the weights were taken back, if they were.
+        finite = self.weights_are_finite()
+        return Diverged(replace(stop.divergence, weights_finite=finite), stop.recent)
+
+    @contextlib.contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """nnU-Net's environment, and its prints to nobody."""
+        with self._folders.in_effect(), contextlib.redirect_stdout(io.StringIO()):
+            yield
+
+
+class LatestValues:
+    """nnU-Net's logger, as far as an epoch at a time needs one: its own insists on every epoch."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+
+    def log(self, key: str, value: Any, step: int) -> None:
+        self._values[key] = value
+
+    def log_summary(self, key: str, value: Any) -> None:
+        self._values[key] = value
+
+    def update_config(self, config: Mapping[str, Any]) -> None:
+        """Nobody asks for it."""
+
+    def get_value(self, key: str, step: int | None) -> Any:
+        return self._values[key]
+
+
+def made(settings: TrialSettings, folders: Folders) -> nnUNetTrainerGeometric:
+    """The trainer of these settings, without network and data.
+
+    Raises:
+        InputError: as of `NnunetTraining`.
+    """
+    asked = nnunet_trainer(settings)
+    plans, dataset = (
+        json.loads(file.read_text(encoding="utf-8")) for file in preprocessed_files(asked)
+    )
+    cls = nnUNetTrainerGeometric.configured(settings, "the trial's configuration")
+    with folders.in_effect(), contextlib.redirect_stdout(io.StringIO()):
+        return cls(
+            plans | {"continue_training": False},
+            asked.configuration,
+            asked.fold,
+            dataset,
+            choose_device(settings),
+        )
+
+
+def _close(trainer: nnUNetTrainerGeometric, folder: tempfile.TemporaryDirectory[str]) -> None:
+    trainer.close()
+    folder.cleanup()

@@ -1,0 +1,40 @@
+"""The figures of a report, in their order. A page and a notebook show the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sweep.analysis.figures.budget_figure import budget_by_status
+from sweep.analysis.figures.divergence_timeline import divergence_timeline
+from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.finalist_intervals import confirmed_finalists
+from sweep.analysis.figures.learning_curves import learning_curves
+from sweep.analysis.figures.pareto import pareto_front
+from sweep.analysis.figures.patience_figure import patience_tradeoff
+from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.parameters.contour import dice_contour
+from sweep.analysis.parameters.importance import dice_importance, divergence_importance
+from sweep.analysis.parameters.parallel_coordinates import parallel_coordinates
+from sweep.analysis.parameters.slices import slices
+from sweep.analysis.parameters.stability_maps import stability_map
+
+EXHIBITS: tuple[Callable[[Results], Exhibit], ...] = (
+    confirmed_finalists,
+    learning_curves,
+    stability_map,
+    divergence_timeline,
+    divergence_importance,
+    dice_importance,
+    slices,
+    dice_contour,
+    parallel_coordinates,
+    patience_tradeoff,
+    pareto_front,
+    budget_by_status,
+)
+
+
+def exhibits_of(results: Results) -> list[Exhibit]:
+    """What concerns a sweep: no finalists where none were trained again or tested."""
+    has_finalists = results.confirmation is not None or results.held_out is not None
+    return [show(results) for show in EXHIBITS if has_finalists or show is not confirmed_finalists]

@@ -1,0 +1,54 @@
+"""What a report tells of how a sweep was run: versions, code, machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sweep.analysis.figures.sweep_results import Results
+from sweep.store.files import read_json
+from sweep.store.layout import Layout
+from sweep.store.parsed_records import parsed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """Of this package."""
+
+    version: str | None = None
+    commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One start of a trial, as far as a report tells of it."""
+
+    versions: Mapping[str, str | None] = field(default_factory=dict)
+    code: Code = Code()
+    machine: Machine = Machine()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """What stands in provenance.json."""
+
+    runs: tuple[Run, ...] = ()
+
+
+def last_run(results: Results) -> Run:
+    """How the first trial that says so was last started; an empty one where none does.
+
+    Raises:
+        ResultsError: its provenance.json is broken.
+    """
+    for record in results.records:
+        path = Layout(results.folder).trial(record.trial_id).provenance
+        if path.exists():
+            runs = read_json(path, lambda values: parsed(_File, values)).runs
+            return runs[-1] if runs else Run()
+    return Run()

@@ -1,0 +1,90 @@
+"""What stops a trial that is not worth its epochs: the protocol, and the schedulers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol, assert_never
+
+from sweep.search.schedulers.asha import Asha
+from sweep.search.schedulers.decision import Decision, OnArrival
+from sweep.search.schedulers.halving import Halving
+from sweep.search.schedulers.hyperband import Hyperband
+from sweep.search.schedulers.median import MedianStopping
+from sweep.spec.search import search_strategy as strategy
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.record import Status
+
+__all__ = ["Decision", "NoScheduler", "Scheduler", "make_scheduler"]
+
+
+class Scheduler(Protocol):
+    """Judges the reports of all trials, in the order in which they come.
+
+    Its decisions depend on nothing but the sequence of calls, so a resumed sweep restores it by
+    repeating them.
+    """
+
+    def expect(self, to_come: int) -> None:
+        """Take note of how many trials have not been started yet, which may be judged."""
+        ...
+
+    def start(self, trial_id: str) -> None:
+        """Take note of a trial that will be judged."""
+        ...
+
+    def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
+        """Judge a trial after an epoch.
+
+        Args:
+            epochs: how far the trial is, by the sweep's clock.
+            value: what it is judged by then; None where that is not known yet. Once it is, a
+                trial may be reported again with it, however far it has come by then.
+        """
+        ...
+
+    def end(self, trial_id: str, status: Status) -> None:
+        """Take note that the trial has ended with this final status."""
+        ...
+
+    def let_on(self, trial_id: str) -> None:
+        """Take note that a trial that pauses went on, as an earlier session had decided."""
+        ...
+
+    def decided(self) -> Iterable[tuple[str, Decision]]:
+        """Trials that pause and need not any more, once each: CONTINUE or STOP."""
+        ...
+
+
+class NoScheduler(OnArrival):
+    """Lets every trial train to its own end."""
+
+    def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
+        return Decision.CONTINUE
+
+    def end(self, trial_id: str, status: Status) -> None:
+        pass
+
+
+def make_scheduler(spec: SweepSpec) -> Scheduler:
+    """The scheduler that the sweep asks for, without any report yet."""
+    match spec.scheduler:
+        case strategy.AshaScheduler(reduction_factor=reduction_factor, pause=True):
+            return Halving(rungs=spec.rungs(), reduction_factor=reduction_factor)
+        case strategy.AshaScheduler(reduction_factor=reduction_factor):
+            return Asha(rungs=spec.rungs(), reduction_factor=reduction_factor)
+        case strategy.HyperbandScheduler(reduction_factor=reduction_factor, brackets=brackets):
+            assert brackets is not None  # the spec fills it in
+            return Hyperband(
+                rungs=spec.rungs(), reduction_factor=reduction_factor, brackets=brackets
+            )
+        case strategy.MedianScheduler(grace_period=grace_period, min_trials=min_trials):
+            assert grace_period is not None
+            return MedianStopping(
+                grace_period=grace_period,
+                max_epochs=spec.most_epochs_by_clock,
+                min_trials=min_trials,
+            )
+        case strategy.NoScheduler():
+            return NoScheduler()
+        case unknown:
+            assert_never(unknown)

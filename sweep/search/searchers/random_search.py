@@ -1,0 +1,37 @@
+"""Random search."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+from sweep.spec.space.distributions import Distribution
+from sweep.vocabulary.record import ParameterValue, TrialRecord
+
+
+class RandomSearch:
+    """Draws every parameter independently from its distribution.
+
+    Each value has its own random stream, seeded by text (hashed with SHA-512 by `random.Random`,
+    so the same on every machine): adding a parameter leaves the values of the others as they are.
+
+    Args:
+        space: distribution of each searched parameter under its dotted name.
+        seed: of the searcher.
+    """
+
+    def __init__(self, space: Mapping[str, Distribution], seed: int) -> None:
+        self._space = space
+        self._seed = seed
+
+    def ask(self, number: int) -> dict[str, ParameterValue]:
+        return {
+            name: distribution.sample(random.Random(f"{self._seed}-{number}-{name}"))
+            for name, distribution in self._space.items()
+        }
+
+    def tell(self, record: TrialRecord) -> None:
+        """Results change nothing."""
+
+    def learn(self, record: TrialRecord) -> None:
+        """Results change nothing."""

@@ -1,0 +1,91 @@
+"""What proposes configurations: the protocol, and the searchers by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, assert_never
+
+from sweep.search.searchers.grid import GridSearch
+from sweep.search.searchers.random_search import RandomSearch
+from sweep.spec.search import search_strategy as strategy
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.record import ParameterValue, TrialRecord
+
+if TYPE_CHECKING:
+    from sweep.search.searchers.optuna_samplers import Method
+
+OptunaSettings = (
+    strategy.TpeSearcher | strategy.GpSearcher | strategy.CmaesSearcher | strategy.QmcSearcher
+)
+
+
+class Searcher(Protocol):
+    """Proposes the searched parameters of one trial after the other.
+
+    A proposal depends on nothing but the searcher's seed, the trial's number and what was asked
+    and told before; a searcher has no random state that a resumed sweep would have to restore.
+    """
+
+    def ask(self, number: int) -> dict[str, ParameterValue] | None:
+        """Parameters of the trial with this number under their dotted names.
+
+        Numbers are asked for in ascending order, those of given trials (see `tell`) left out;
+        asking again before the trial is told repeats the answer. None: the space has no more
+        configurations.
+        """
+        ...
+
+    def tell(self, record: TrialRecord) -> None:
+        """Learn how a trial ended, or that one runs which was not asked for here.
+
+        A given trial (a preset, an enqueued one), which no searcher proposed, is told when it
+        starts and when it ends. Its parameters may lie outside the space; a searcher that cannot
+        learn from it passes it over.
+
+        A resumed sweep, before it asks, tells every start and every end in the order in which they
+        happened. Telling an ended trial again is harmless.
+        """
+        ...
+
+    def learn(self, record: TrialRecord) -> None:
+        """Learn from a trial of an earlier sweep, inside the space, before anything else."""
+        ...
+
+
+def make_searcher(spec: SweepSpec, first: int = 0) -> Searcher:
+    """The searcher that the sweep asks for, without any trial yet.
+
+    Args:
+        spec: the effective spec.
+        first: number of the first trial that it will be asked for.
+    """
+    seed = spec.seed if spec.searcher.seed is None else spec.searcher.seed
+    if not spec.drawn:
+        return GridSearch({}, first)  # of one configuration
+    match spec.searcher:
+        case strategy.RandomSearcher():
+            return RandomSearch(spec.drawn, seed)
+        case strategy.GridSearcher():
+            return GridSearch(spec.drawn, first)
+        case settings:
+            # Here, so that a sweep without Optuna does not wait for its import.
+            from sweep.search.searchers.optuna_search import OptunaSearch
+
+            method = make_method(settings, seed)
+            return OptunaSearch(spec.drawn, seed, method, first, spec.judged_by)
+
+
+def make_method(settings: OptunaSettings, seed: int) -> Method:
+    """The method of Optuna that the settings name."""
+    from sweep.search.searchers import optuna_samplers
+
+    match settings:
+        case strategy.TpeSearcher(startup_trials=startup_trials):
+            return optuna_samplers.tpe(startup_trials)
+        case strategy.GpSearcher(startup_trials=startup_trials):
+            return optuna_samplers.gp(startup_trials)
+        case strategy.CmaesSearcher():
+            return optuna_samplers.cmaes()
+        case strategy.QmcSearcher():
+            return optuna_samplers.qmc(sequence=seed)
+        case unknown:
+            assert_never(unknown)

@@ -1,0 +1,295 @@
+"""What pydantic cannot see: settings that are each possible, but not together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, product
+
+from sweep.machine.hardware import Machine
+from sweep.machine.installed_packages import how_to_install
+from sweep.spec.reading.partial_document import ENTANGLED, Unsure
+from sweep.spec.search.replicate_plan import check_confirm, check_test
+from sweep.spec.search.search_strategy import CmaesSearcher, HyperbandScheduler, StoppingScheduler
+from sweep.spec.search.setting_ranges import WEIGHTS
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.search.tracker_names import missing
+from sweep.spec.settings.setting_tree import (
+    Finding,
+    choosing_keys,
+    names_in,
+    setting_names,
+    types_of,
+    value_of,
+)
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.space.distributions import (
+    Distribution,
+    Grid,
+    Listed,
+    LogUniform,
+    RandInt,
+    grid_size,
+    possible_values,
+)
+from sweep.spec.space.presets import BASELINE
+from sweep.spec.words.phrases import shown
+from sweep.vocabulary.errors import InputError
+from sweep.vocabulary.record import ParameterValue
+
+MOST_TOLD = 20
+"""Wrong values of one searched setting after which the rest is not looked at."""
+
+
+def check_space(spec: SweepSpec, unsure: Unsure | None = None) -> Iterator[Finding]:
+    """Searched settings that there are not, and values that they cannot take.
+
+    Args:
+        unsure: settings that are not known; what they limit is not looked at.
+    """
+    unsure = unsure or Unsure()
+    wrong = set()
+    for key, distribution in spec.space.items():
+        of_some_kind = key in setting_names() or key.startswith("trainer.options.")
+        if key.partition(".")[0] in unsure and of_some_kind and key not in names_in(spec):
+            wrong.add(key)  # of another kind than the one that was put back
+        elif not unsure.limits(key):
+            for message in dict.fromkeys(_wrong_with(spec, key, distribution)):
+                wrong.add(key)
+                yield Finding(("space", key), message)
+    for group in ENTANGLED:
+        searched = [key for key in group if key in spec.space and key not in wrong]
+        if len(searched) > 1 and not unsure.any_of(group):
+            yield from _check_together(spec, searched)
+
+
+def check_sweep(spec: SweepSpec, unsure: Unsure | None = None) -> Iterator[Finding]:
+    """Settings of a valid sweep that contradict each other.
+
+    Args:
+        unsure: settings that are not known; what reads them is not asked.
+    """
+    for reads, check in CHECKS:
+        if unsure is None or not unsure.any_of(reads):
+            yield from check(spec)
+
+
+def check_machine(spec: SweepSpec, machine: Machine, unsure: Unsure) -> Iterator[Finding]:
+    """Resources that no trial would ever get on this machine, and devices that it has not."""
+    resources = spec.resources
+    if resources.cpu > machine.cpus:
+        message = f"must be at most {machine.cpus}, the CPU cores of this machine, but is "
+        yield Finding(("resources", "cpu"), f"{message}{resources.cpu:g}")
+    if resources.gpu != "auto" and resources.gpu > machine.gpus:
+        message = f"must be at most {machine.gpus}, the GPUs of this machine, but is "
+        yield Finding(("resources", "gpu"), f"{message}{resources.gpu:g}")
+    yield from check_device(spec, machine, unsure)
+
+
+def check_device(
+    settings: TrialSettings, machine: Machine, unsure: Unsure | None = None
+) -> Iterator[Finding]:
+    """A GPU that is asked for and that there is not."""
+    key = "trainer.device"
+    searched = isinstance(settings, SweepSpec) and key in settings.space
+    possible = settings.values_of(key) if isinstance(settings, SweepSpec) else ()
+    wanted = "cuda" in possible or (settings.trainer.device == "cuda" and not searched)
+    if wanted and machine.no_cuda is not None and (unsure is None or key not in unsure):
+        message = f"is `cuda`, but {machine.no_cuda}: must be `auto` or `cpu`"
+        yield Finding(("space", key) if searched else ("trainer", "device"), message)
+
+
+def check_installed(spec: SweepSpec) -> Iterator[Finding]:
+    """Searchers and trackers whose package is not there."""
+    if isinstance(spec.searcher, CmaesSearcher):
+        absent = how_to_install("cmaes", "cmaes")
+        if absent is not None:
+            yield Finding(("searcher",), absent)
+    for name in dict.fromkeys(spec.tracking):
+        if (message := missing(name)) is not None:
+            yield Finding(("tracking",), message)
+
+
+def _wrong_with(spec: SweepSpec, key: str, distribution: Distribution) -> Iterator[str]:
+    if key in choosing_keys():
+        yield f"`{key}` cannot be searched: it decides which other settings there are"
+        return
+    if key.startswith("objective."):
+        yield "cannot be searched: what trials are compared by must be the same for all of them"
+        return
+    kinds = types_of(key)
+    draws_fractions = not isinstance(distribution, Listed | RandInt)
+    if kinds and draws_fractions and float not in kinds:
+        instead = "a `choice`"
+        if int in kinds:
+            instead = "`lograndint`" if isinstance(distribution, LogUniform) else "`randint`"
+        yield f"`{distribution.name}` draws fractions, which `{key}` does not take; use {instead}"
+        return
+    wrong = list(islice(_wrong_values(spec, key, distribution), MOST_TOLD))
+    yield from wrong
+    if not wrong and isinstance(distribution, Listed):
+        yield from islice(_listed_twice(spec, key, distribution), MOST_TOLD)
+
+
+def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
+    if spec.searcher.name != "grid":
+        for key, distribution in spec.space.items():
+            if isinstance(distribution, Grid):
+                message = f"`grid` needs `searcher: grid`; for `{spec.searcher.name}` use `choice`"
+                yield Finding(("space", key), message)
+        return
+    intervals = [key for key, kind in spec.drawn.items() if not isinstance(kind, Listed)]
+    for key in intervals:
+        message = "the searcher `grid` needs listed values: use `grid` or `choice` here"
+        yield Finding(("space", key), message)
+    size = grid_size(spec.drawn) + spec.given
+    if spec.drawn and not intervals and spec.trials > size:
+        what = "the size of the grid" + " plus the presets" * bool(spec.presets)
+        what += " plus the enqueued" * (spec.given > len(spec.presets))
+        message = f"must be at most {size}, {what}, but is {spec.trials}"
+        yield Finding(("trials",), message)
+
+
+def _check_replayed(spec: SweepSpec) -> Iterator[Finding]:
+    most = 1 + spec.given
+    if not spec.drawn and spec.trials > most:
+        message = (
+            f"must be at most {most}{', with the presets' * bool(spec.presets)}, but is "
+            f"{spec.trials}: nothing is searched but when to stop, and replaying one curve answers "
+            "for all of that; `replay_patience: false` trains a trial for each"
+        )
+        yield Finding(("trials",), message)
+
+
+def _check_clock(spec: SweepSpec) -> Iterator[Finding]:
+    if spec.compares_gains and BASELINE not in spec.presets:
+        message = "`activation` compares with the preset `baseline`: add `presets: [baseline]`"
+        yield Finding(("scheduler", "clock"), message)
+
+
+def _check_rungs(spec: SweepSpec) -> Iterator[Finding]:
+    scheduler, most = spec.scheduler, spec.extents.most_epochs
+    if isinstance(scheduler, StoppingScheduler) and (scheduler.grace_period or 0) > most:
+        message = f"must be at most {most}, the epochs of a trial, but is {scheduler.grace_period}"
+        yield Finding(("scheduler", "grace_period"), message)
+    elif isinstance(scheduler, HyperbandScheduler):
+        largest = max(1, len(spec.rungs()))
+        if (scheduler.brackets or 0) > largest:
+            message = f"must be at most {largest}, the rungs there are, but is {scheduler.brackets}"
+            yield Finding(("scheduler", "brackets"), message)
+
+
+def _check_warmup(spec: SweepSpec) -> Iterator[Finding]:
+    extents, most = spec.extents, spec.extents.most_epochs
+    shortest = int(extents.smallest("loss.warmup_epochs"))
+    if shortest >= most and any(key in spec.space for key in WEIGHTS):
+        key = "loss.warmup_epochs"
+        message = (
+            f"the shortest warm-up is {shortest} of {most} epochs: the geometric loss never "
+            "switches on, so its searched weights have no effect"
+        )
+        yield Finding(spec.place_of(key), message)
+
+
+def _check_presets(spec: SweepSpec) -> Iterator[Finding]:
+    for index, name in enumerate(spec.presets):
+        try:
+            spec.preset_trial(name)
+        except InputError as error:
+            for mistake in error.mistakes:
+                message = f"`{name}` does not fit this sweep: {mistake.key}: {mistake.message}"
+                yield Finding(("presets", index), message)
+
+
+def _check_room(spec: SweepSpec) -> Iterator[Finding]:
+    if spec.given > spec.trials:
+        each = "one for each preset" + " and enqueued one" * (spec.given > len(spec.presets))
+        yield Finding(("trials",), f"must be at least {spec.given}, {each}, but is {spec.trials}")
+
+
+def _check_warm_start(spec: SweepSpec) -> Iterator[Finding]:
+    name = spec.searcher.name
+    if spec.warm_start and not spec.warm_start.enqueue and name in ("random", "grid", "qmc"):
+        message = (
+            f"`searcher: {name}` learns from no trial, so this has no effect; use `tpe` or `gp`, or"
+            " `enqueue` the best earlier configurations"
+        )
+        yield Finding(("warm_start",), message)
+
+
+def _check_together(spec: SweepSpec, keys: Sequence[str]) -> Iterator[Finding]:
+    """Each may be possible with some values of the others, but they are drawn independently."""
+    told = set()
+    for drawn in _combinations(spec, keys):
+        for message in _mistakes_of(spec, drawn):
+            if message not in told:
+                told.add(message)
+                where = " with ".join(f"`{key}` {shown(value)}" for key, value in drawn.items())
+                yield Finding(("space", keys[-1]), f"{where}: {message}")
+
+
+def _wrong_values(spec: SweepSpec, key: str, distribution: Distribution) -> Iterator[str]:
+    """What is wrong with a value whatever is drawn for the settings that limit it."""
+    group = next((group for group in ENTANGLED if key in group), ())
+    beside = _combinations(spec, [other for other in group if other != key and other in spec.space])
+    for value in possible_values(distribution):
+        least: list[str] | None = None
+        for place, others in enumerate(beside):
+            mistakes = _mistakes_of(spec, {key: value, **others})
+            least = mistakes if least is None else min(least, mistakes, key=len)
+            if not mistakes:
+                beside.insert(0, beside.pop(place))  # likely to let the next value pass, too
+                break
+        yield from least or ()
+
+
+def _listed_twice(spec: SweepSpec, key: str, listed: Listed) -> Iterator[str]:
+    """Values that are written differently, and are the same once the setting has read them."""
+    first: dict[tuple[type, ParameterValue], ParameterValue] = {}
+    for value in listed.values:
+        try:
+            read = value_of(spec.trial({key: value}), key)
+        except InputError:  # possible only beside other values of the space
+            continue
+        before = first.setdefault((type(read), read), value)
+        if before is not value:
+            same = f"{shown(before)} and {shown(value)}"
+            yield f"`{listed.name}` lists the same value twice: `{key}` takes {same} alike"
+
+
+def _combinations(spec: SweepSpec, keys: Sequence[str]) -> list[dict[str, ParameterValue]]:
+    """Every combination of the bounds of some searched settings; one, empty, of none."""
+    bounds = (_bounds(spec.space[key]) for key in keys)
+    return [dict(zip(keys, values, strict=True)) for values in product(*bounds)]
+
+
+def _mistakes_of(spec: SweepSpec, parameters: dict[str, ParameterValue]) -> list[str]:
+    try:
+        spec.trial(parameters)
+    except InputError as error:
+        return [mistake.message for mistake in error.mistakes]
+    return []
+
+
+def _bounds(distribution: Distribution) -> tuple[ParameterValue, ...]:
+    """Smallest and largest number, and all listed values that are none."""
+    listed = distribution.values if isinstance(distribution, Listed) else ()
+    others = (value for value in listed if isinstance(value, bool | str | None))
+    return (*dict.fromkeys(distribution.extent or ()), *others)
+
+
+COUNTED = ("trials", "space", "searcher", "presets", "warm_start", "replay_patience", "scheduler")
+"""What decides how many trials there are."""
+LENGTHS = ("trainer.epochs", "loss.warmup_epochs", "loss.rampup_epochs")
+CHECKS: tuple[tuple[tuple[str, ...], Callable[[SweepSpec], Iterator[Finding]]], ...] = (
+    (COUNTED, _check_grid),
+    (COUNTED, _check_replayed),
+    (("scheduler", "presets", "space"), _check_clock),
+    (("scheduler", "loss.weights", "space", *LENGTHS), _check_rungs),
+    (LENGTHS, _check_warmup),
+    (("presets", "data", "trainer", "network", "loss", "early_stopping"), _check_presets),
+    (COUNTED, _check_room),
+    (("searcher", "warm_start"), _check_warm_start),
+    (("confirm", "data", "trainer.kind", "trainer.fold"), check_confirm),
+    (("data", "trainer.kind"), check_test),
+)
+"""The settings that a check reads, and the check."""

@@ -1,0 +1,341 @@
+"""What will run but is hardly meant: told before the sweep starts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from sweep.machine.hardware import Machine
+from sweep.spec.checks.lucky_settings import LUCK, REPEATED
+from sweep.spec.search.search_strategy import (
+    CmaesSearcher,
+    GpSearcher,
+    MedianScheduler,
+    StoppingScheduler,
+    TpeSearcher,
+)
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trial_settings import LossSettings, ShapesData, TrialSettings
+from sweep.spec.space.distributions import Listed
+from sweep.spec.words.phrases import counted
+from sweep.vocabulary.objective import BETTER
+
+WITH_ROOT = ("loss.weights.compactness", "loss.weights.aspect")
+"""Weights of the loss terms in which a square root stands."""
+
+SMALL_BIAS = 0.1
+"""Share of a mask's perimeter that ε may add to it without a word."""
+
+
+def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
+    """One sentence for each thing that is allowed but likely not meant.
+
+    Args:
+        spec: a sweep without mistakes.
+        machine: also looks at its resources.
+    """
+    found = [
+        *_about_epsilon(spec),
+        *_about_bias(spec),
+        *_about_warmup(spec),
+        *_about_rungs(spec),
+        *_about_patience(spec),
+        *_about_expectations(spec),
+        *_about_trials(spec),
+        *_about_searcher(spec),
+        *_about_presets(spec),
+        *_about_luck(spec),
+        *_about_sizes(spec),
+        *_about_objective(spec),
+    ]
+    return found + (list(_about_machine(spec, machine)) if machine else [])
+
+
+def trial_warnings(settings: TrialSettings) -> list[str]:
+    """`warnings` of a single trial: what is allowed but likely not meant."""
+    warmup, epochs = settings.loss.warmup_epochs, settings.trainer.epochs
+    if not _never_switches_on(settings):
+        return []
+    return [
+        f"`loss.warmup_epochs` reaches {warmup} of {epochs} epochs: the geometric loss never "
+        "switches on"
+    ]
+
+
+def _never_switches_on(settings: TrialSettings) -> bool:
+    return settings.has_geometry and settings.loss.warmup_epochs >= settings.trainer.epochs
+
+
+def _about_epsilon(spec: SweepSpec) -> Iterator[str]:
+    has_root = any(spec.extents.largest(key) > 0 for key in WITH_ROOT)
+    if has_root and spec.extents.smallest("loss.sqrt_epsilon") == 0:
+        yield (
+            "`loss.sqrt_epsilon` 0 can diverge in any step after the warm-up: the gradient of a "
+            "square root is NaN where the prediction is exactly flat. A saturated network meets "
+            "that at once, another one after hundreds of steps or never. With 1e-6 the gradient is "
+            "finite"
+        )
+
+
+def bias_warning(loss: LossSettings, pixels: int, perimeter: float, whose: str) -> str | None:
+    """What ε adds to every perimeter, where that is not small; None where it is.
+
+    Args:
+        loss: of the trial, or with the largest ε of a sweep.
+        pixels: H·W of a training image.
+        perimeter: of a mask, in pixels.
+        whose: the mask, in words.
+    """
+    if loss.sqrt_mode == "centered" or loss.weights.compactness == 0:
+        return None
+    bias = pixels * math.sqrt(loss.sqrt_epsilon)
+    if bias <= SMALL_BIAS * perimeter:
+        return None
+    return (
+        f"`loss.sqrt_epsilon` {loss.sqrt_epsilon:g} with `loss.sqrt_mode` {loss.sqrt_mode} adds up"
+        f" to {bias:.0f} pixels to a perimeter, where {whose} has {perimeter:.0f}: the compactness"
+        " term hardly sees the mask; `loss.sqrt_mode: centered` adds none"
+    )
+
+
+def largest_loss(spec: SweepSpec) -> LossSettings:
+    """The loss of a sweep with the largest ε and the largest weight of compactness."""
+    weight = spec.extents.largest("loss.weights.compactness")
+    weights = spec.loss.weights.model_copy(update={"compactness": weight})
+    epsilon = spec.extents.largest("loss.sqrt_epsilon")
+    return spec.loss.model_copy(update={"sqrt_epsilon": epsilon, "weights": weights})
+
+
+def _about_bias(spec: SweepSpec) -> Iterator[str]:
+    """Before any mask is known: the largest disc that an image can hold has a perimeter of π·side.
+
+    Images of other sources are looked at when their masks are
+    (`sweep.data.prepared.outline_length`).
+    """
+    side = spec.data.size if isinstance(spec.data, ShapesData) else spec.data.patch_size
+    if side is None or spec.trainer.kind != "monai":
+        return
+    told = bias_warning(largest_loss(spec), side * side, math.pi * side, "even the largest disc")
+    if told is not None:
+        yield told
+
+
+def _about_warmup(spec: SweepSpec) -> Iterator[str]:
+    extents = spec.extents
+    shortest, longest = int(extents.smallest("loss.warmup_epochs")), extents.longest_warmup
+    most = extents.most_epochs
+    if not extents.uses_geometric_loss or longest < most:
+        return
+    who = "no configuration" if shortest >= most else "not every configuration"
+    yield (
+        f"`loss.warmup_epochs` reaches {longest} of {most} epochs: the geometric loss switches on "
+        f"in {who}"
+    )
+
+
+def _about_rungs(spec: SweepSpec) -> Iterator[str]:
+    if not isinstance(spec.scheduler, StoppingScheduler):
+        return
+    extents, rungs = spec.extents, spec.rungs()
+    most, warmup = extents.most_epochs, extents.longest_warmup
+    if not rungs:
+        first = f"is first judged after {spec.scheduler.grace_period} (`scheduler.grace_period`)"
+        told = (
+            f"is at {extents.most_epochs_since_activation} by `scheduler.clock: activation` at its "
+            f"end, but {first}"
+            if spec.compares_gains
+            else f"{first}, at its end"
+        )
+        yield f"a trial of {counted(most, 'epoch')} {told}: the scheduler prunes no trial"
+    if rungs and spec.time_budget and spec.pauses:
+        yield (
+            "the scheduler first trains most trials up to the first rung (`scheduler.pause`). If "
+            "`time_budget` ends the sweep then, no trial has trained to its end; `pause: false` "
+            "judges each at once"
+        )
+    inside = [] if spec.compares_gains else [rung for rung in rungs if rung <= warmup]
+    if extents.uses_geometric_loss and inside:
+        right = extents.default_grace_period
+        cure = f"`scheduler.grace_period: {right}` lies past it"
+        every = isinstance(spec.scheduler, MedianScheduler)  # which judges after each epoch
+        which = f"{inside[0]} to {inside[-1]}" if every else ", ".join(map(str, inside))
+        yield (
+            f"{counted(len(inside), 'rung')} ({which} trained epochs) inside "
+            f"the longest warm-up of {warmup} epochs, where trials are one and the same run; "
+            + (cure if right < most else f"train for more than {right} epochs, or warm up less")
+        )
+
+
+def _about_patience(spec: SweepSpec) -> Iterator[str]:
+    patience = spec.extents.of("early_stopping.patience")
+    if patience is None:
+        return
+    smallest, largest = int(patience[0]), int(patience[1])
+    most = spec.extents.most_epochs
+    starts_late = spec.early_stopping.counts_from == "rampup_end"
+    first = spec.extents.shortest_rampup_end if starts_late else 0
+    if first + smallest >= most:
+        after = f", counted from epoch {first}," if first else ""
+        yield f"`early_stopping.patience` {smallest}{after} never stops a trial of {most} epochs"
+    elif largest >= most:
+        yield f"`early_stopping.patience` {largest} never stops a trial of {most} epochs"
+
+
+def _about_expectations(spec: SweepSpec) -> Iterator[str]:
+    most = spec.extents.most_epochs
+    for expected in spec.expect:
+        if expected.epoch >= most:
+            yield (
+                f"`expect` looks at epoch {expected.epoch}, which no trial of {most} epochs,"
+                " counted from 0, reaches"
+            )
+
+
+def _about_trials(spec: SweepSpec) -> Iterator[str]:
+    searcher = spec.searcher
+    if spec.given >= spec.trials:
+        yield (
+            f"{counted(spec.trials, 'trial')}: all for presets and enqueued configurations, none "
+            "for what is searched"
+        )
+    startup = searcher.startup_trials if isinstance(searcher, TpeSearcher | GpSearcher) else 0
+    if spec.drawn and spec.trials <= startup:
+        yield (
+            f"`searcher: {searcher.name}` learns from trial {startup} on, but there are "
+            f"{spec.trials} trials: all are random"
+        )
+
+
+def _about_searcher(spec: SweepSpec) -> Iterator[str]:
+    if isinstance(spec.searcher, GpSearcher) and spec.rungs():
+        yield (
+            f"`searcher: gp` learns nothing from the trials that `{spec.scheduler.name}` prunes, "
+            "only from completed, early-stopped and diverged ones; `tpe` learns from all"
+        )
+    if spec.searcher.learns and spec.pauses:
+        yield (
+            f"`scheduler.pause` with `searcher: {spec.searcher.name}`: most trials are proposed "
+            "before any has ended that it could learn from"
+        )
+    listed = [f"`{key}`" for key, kind in spec.drawn.items() if isinstance(kind, Listed)]
+    if isinstance(spec.searcher, CmaesSearcher) and listed:
+        yield (
+            f"`searcher: cmaes` searches numbers; the listed values of {', '.join(listed)} are "
+            "left to a TPE for each"
+        )
+    if isinstance(spec.searcher, CmaesSearcher) and spec.warm_start:
+        yield (
+            "`searcher: cmaes` learns where to look for numbers from this sweep alone, not from "
+            "`warm_start`; `tpe` and `gp` do"
+        )
+
+
+def _about_presets(spec: SweepSpec) -> Iterator[str]:
+    for name in spec.presets:
+        trial = spec.preset_trial(name)
+        if _never_switches_on(trial):
+            yield (
+                f"the preset `{name}` warms up for {trial.loss.warmup_epochs} of "
+                f"{trial.trainer.epochs} epochs: its geometric loss never switches on"
+            )
+
+
+def _about_luck(spec: SweepSpec) -> Iterator[str]:
+    for key in spec.drawn:
+        if key in LUCK:
+            cure = (
+                "; `confirm: {top: 5, seeds: 5, folds: 1}` trains the leaders with several of them"
+            )
+            yield f"`{key}` is searched: {LUCK[key]}" + cure * (key in REPEATED)
+
+
+def size_warnings(batch: int, images: int, patch: int | None, side: int) -> Iterator[str]:
+    """Sizes that are cut down or filled up.
+
+    Args:
+        batch: images a step, as asked for.
+        images: those to train on.
+        patch: side of a training patch in pixels; None for whole images.
+        side: the longer one of the largest image.
+    """
+    if batch > images:
+        yield (
+            f"`trainer.batch_size` is {batch}, but there are {counted(images, 'training image')}:"
+            " a step takes all of them"
+        )
+    if patch is not None and patch > side:
+        yield (
+            f"`data.patch_size` is {patch}, but the largest image has {side} pixels a side: what is"
+            " missing is filled with zeros"
+        )
+
+
+def largest_sizes(spec: SweepSpec) -> tuple[int, int | None]:
+    """Largest batch and patch of a sweep that our own trainer trains; 0 of another's."""
+    if spec.trainer.kind != "monai":
+        return 0, None
+    return int(spec.extents.largest("trainer.batch_size")), (
+        int(spec.extents.largest("data.patch_size")) or None
+    )
+
+
+def _about_sizes(spec: SweepSpec) -> Iterator[str]:
+    """Before any image is there: what the settings of drawn ones tell."""
+    data = spec.data
+    if isinstance(data, ShapesData):
+        folds = int(spec.extents.largest("data.folds"))
+        count = int(spec.extents.smallest("data.count"))
+        test = round(data.test * count) if isinstance(data.test, float) else 0
+        images = count - test - -(-(count - test) // folds)
+        batch, patch = largest_sizes(spec)
+        yield from size_warnings(batch, images, patch, int(spec.extents.smallest("data.size")))
+
+
+def _about_objective(spec: SweepSpec) -> Iterator[str]:
+    objective = spec.judged_by
+    if BETTER.get(objective.metric, objective.mode) != objective.mode:
+        yield (
+            f"`objective.mode: {objective.mode}` makes the trial with the worst {objective.short} "
+            "the best"
+        )
+
+
+def _about_machine(spec: SweepSpec, machine: Machine) -> Iterator[str]:
+    yield from _about_device(spec, machine)
+    if spec.max_concurrent is None:
+        return
+    fitting = int(machine.cpus / spec.resources.cpu)
+    if spec.resources.gpu != "auto" and spec.resources.gpu > 0:
+        fitting = min(fitting, int(machine.gpus / spec.resources.gpu))
+    if fitting < spec.max_concurrent:
+        yield (
+            f"`max_concurrent` is {spec.max_concurrent}, but this machine has room for "
+            f"{counted(fitting, 'trial')} at a time"
+        )
+
+
+def _about_device(spec: SweepSpec, machine: Machine) -> Iterator[str]:
+    devices, gpu = spec.values_of("trainer.device"), spec.resources.gpu
+    on_cpu = machine.no_cuda is not None or set(devices) == {"cpu"}
+    if "fp16" in spec.values_of("trainer.amp") and on_cpu:
+        yield "`trainer.amp` fp16 is for GPUs: on a CPU it is slower than `off`, and less precise"
+    if machine.gpus and not machine.cuda and set(devices) != {"cpu"}:
+        yield (
+            f"this machine has {counted(machine.gpus, 'GPU')}, but the installed torch is built"
+            " without CUDA: trials train on the CPU"
+        )
+    if machine.gpus and gpu == 0 and set(devices) != {"cpu"}:
+        yield (
+            "`resources.gpu` 0 reserves no GPU and hides none: trials train on it side by side;"
+            " `trainer.device: cpu` keeps them off"
+        )
+    if gpu != "auto" and gpu > 0 and set(devices) == {"cpu"}:
+        yield f"`resources.gpu` {gpu:g} with `trainer.device` cpu: the GPU that is reserved idles"
+    threads = int(spec.extents.largest("trainer.threads"))
+    if spec.trainer.kind == "nnunet":
+        threads += int(spec.extents.largest("trainer.workers"))
+    if threads > max(1.0, spec.resources.cpu) and (devices != ("cuda",) or threads > machine.cpus):
+        yield (
+            f"a trial computes with {counted(threads, 'thread')}, but reserves"
+            f" `resources.cpu` {spec.resources.cpu:g}: trials that run at once slow one another"
+        )

@@ -1,0 +1,306 @@
+"""Settings that have no effect beside certain others, in one table.
+
+Two grades. *Refused*: whoever writes ``optimizer.momentum`` beside AdamW expects something that
+will not happen. *Told*: what switches a whole part off (weights of 0, no patience) leaves the rest
+of that part standing without effect, and whoever compares with and without it means just that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.spec.search.setting_ranges import WEIGHTS
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.augmentation_settings import AugmentationSettings
+from sweep.spec.settings.network_settings import NetworkSettings
+from sweep.spec.settings.objective_settings import MEASURED
+from sweep.spec.settings.setting_tree import (
+    Finding,
+    after_switch_on_keys,
+    names_in,
+    setting_fields,
+    setting_names,
+    value_of,
+)
+from sweep.spec.settings.trial_settings import EvaluationSettings, TrialSettings
+from sweep.spec.space.distributions import possible_values
+from sweep.spec.words.phrases import shown
+
+Possible = Callable[[str], Iterable[Any]]
+"""The values that the setting of a dotted name can take: one in a trial, several in a sweep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Settings that act only beside certain values of others.
+
+    Args:
+        keys: dotted names of these settings.
+        needs: they act where any of the settings named here has a value that is accepted.
+        why: why they do not act otherwise; ends a sentence after a colon.
+        refused: whether it is a mistake to set them nevertheless.
+        of_search: whether only a search for them is in vain: a value that is given still decides
+            what is measured, but nothing that trials are compared by.
+    """
+
+    keys: tuple[str, ...]
+    needs: Mapping[str, Callable[[Any], bool]]
+    why: str
+    refused: bool = False
+    of_search: bool = False
+
+    def acts(self, possible: Possible) -> bool:
+        """Whether any configuration gives them an effect."""
+        return any(
+            accepted(value) for key, accepted in self.needs.items() for value in possible(key)
+        )
+
+
+def _above(least: float) -> Callable[[Any], bool]:
+    return lambda value: value > least
+
+
+def _augmentation(kind: str, *keys: str) -> Rule:
+    probability = f"augmentation.{kind}.probability"
+    return Rule(
+        tuple(f"augmentation.{kind}.{key}" for key in keys),
+        {probability: _above(0)},
+        f"`{probability}` is 0",
+    )
+
+
+_OF_THE_SHAPE = dict.fromkeys(set(WEIGHTS) - {"loss.weights.kervadec"}, _above(0))
+"""Terms of the shape alone, without a look at the reference."""
+
+MONAI_ONLY = {
+    "data": [name for name in setting_names() if name.startswith("data.")],
+    "network": [f"network.{name}" for name in setting_names(NetworkSettings)],
+    "augmentation": [f"augmentation.{name}" for name in setting_names(AugmentationSettings)],
+    "evaluation": [f"evaluation.{name}" for name in setting_names(EvaluationSettings)],
+}
+"""Groups that only our own trainer reads, with their settings."""
+
+
+def _of_monai(group: str, instead: str) -> Rule:
+    return Rule(
+        tuple(MONAI_ONLY[group]),
+        {"trainer.kind": lambda kind: kind == "monai"},
+        f"with another trainer than `monai` {instead}",
+        refused=True,
+    )
+
+
+RULES = (
+    _of_monai("data", "the data is its own: nnU-Net's dataset, or what a custom class reads"),
+    _of_monai("network", "the network is its own: of nnU-Net's plans, or of a custom class"),
+    _of_monai("augmentation", "the augmentation is its own, nnU-Net's or a custom class's"),
+    _of_monai("evaluation", "the validation is its own, nnU-Net's or a custom class's"),
+    _augmentation("rotation", "degrees"),
+    _augmentation("scaling", "largest"),
+    _augmentation("noise", "std"),
+    _augmentation("gamma", "mode", "largest"),
+    Rule(
+        ("optimizer.momentum",),
+        {"optimizer.name": lambda name: name == "sgd"},
+        "AdamW has no momentum",
+        refused=True,
+    ),
+    Rule(
+        ("optimizer.poly_exponent",),
+        {"optimizer.schedule": lambda schedule: schedule == "poly"},
+        "the learning rate is constant",
+        refused=True,
+    ),
+    Rule(
+        ("optimizer.schedule", "optimizer.poly_exponent"),
+        {"trainer.epochs": _above(1)},
+        "a single epoch has a single learning rate",
+    ),
+    Rule(
+        ("loss.sqrt_epsilon", "loss.sqrt_mode"),
+        dict.fromkeys(("loss.weights.compactness", "loss.weights.aspect"), _above(0)),
+        "no geometric term with a square root has a weight",
+    ),
+    Rule(
+        ("loss.min_area",),
+        _OF_THE_SHAPE,
+        "no term of the shape alone has a weight",
+    ),
+    Rule(
+        ("loss.focal_gamma",),
+        {"loss.pixel_weight": _above(0)},
+        "the focal term has no weight",
+    ),
+    Rule(
+        ("loss.warmup_epochs", "loss.rampup_epochs"),
+        dict.fromkeys(WEIGHTS, _above(0))
+        | {"early_stopping.counts_from": lambda start: start == "rampup_end"},
+        "no geometric term has a weight, and patience counts from the start",
+    ),
+    Rule(
+        ("evaluation.every",),
+        {"evaluation.metrics": lambda metrics: bool(set(metrics) - {"iou"})},
+        "Dice and IoU are measured in every epoch",
+    ),
+    Rule(
+        ("guard.skipped_in_a_row", "guard.skipped_per_epoch"),
+        {
+            "guard.on_nonfinite": lambda policy: policy == "skip",
+            "trainer.amp": lambda amp: amp in ("fp16", "auto"),
+        },
+        "no step is skipped",
+    ),
+    Rule(
+        ("guard.exploded_steps",),
+        {"guard.exploded_factor": lambda factor: factor is not None},
+        "nothing counts as far out",
+    ),
+    Rule(
+        ("guard.learnt_dice",),
+        dict.fromkeys(("guard.collapsed_epochs", "guard.learnt_by"), lambda n: n is not None),
+        "no trial is judged by what it has learnt",
+    ),
+    Rule(
+        ("early_stopping.min_delta", "early_stopping.counts_from"),
+        {"early_stopping.patience": lambda patience: patience is not None},
+        "without a patience no trial is early-stopped",
+    ),
+    Rule(
+        ("early_stopping.counts_from",),
+        dict.fromkeys(("loss.warmup_epochs", "loss.rampup_epochs"), _above(0)),
+        "without warm-up and ramp-up both choices mean epoch 0",
+    ),
+    Rule(
+        ("data.folds",),
+        {"data.source": lambda source: source != "brain"},
+        "the brain has one fixed split",
+    ),
+    Rule(
+        ("data.geometric_class",),
+        dict.fromkeys(WEIGHTS, _above(0))
+        | {"evaluation.metrics": lambda metrics: "shape" in metrics},
+        "no geometric term has a weight, and no shape is measured",
+    ),
+    Rule(
+        ("data.geometric_class",),
+        dict.fromkeys(WEIGHTS, _above(0))
+        | {"objective.metric": lambda metric: metric in MEASURED["shape"]},
+        "no geometric term has a weight, so all trials train the same",
+        of_search=True,
+    ),
+    Rule(
+        ("trainer.geometric_class",),
+        dict.fromkeys(WEIGHTS, _above(0)),
+        "no geometric term has a weight",
+    ),
+    Rule(
+        ("trainer.geometry",),
+        _OF_THE_SHAPE,  # Kervadec's term looks at slices in either case
+        "no term of the shape alone has a weight",
+    ),
+    Rule(
+        ("trainer.geometry",),
+        # Its kind comes first: other trainers have no configuration to be asked for.
+        {
+            "trainer.kind": lambda kind: kind != "nnunet",
+            "trainer.configuration": lambda configuration: configuration != "2d",
+        },
+        "the configuration `2d` has no volumes",
+    ),
+)
+
+AFTER_SWITCH_ON = frozenset({"trainer.geometric_class", "trainer.geometry"})
+"""Settings of the geometric loss alone that bear no mark `ActsLate`: trials of different values
+share no warm-up."""
+
+
+def inactive(possible: Possible, further: Iterable[Rule] = ()) -> Iterator[tuple[str, Rule]]:
+    """Every setting that acts in no configuration, with the rule that says why.
+
+    Args:
+        further: rules beside `RULES`.
+    """
+    for rule in (*RULES, *further):
+        if not rule.acts(possible):
+            yield from ((key, rule) for key in rule.keys)
+
+
+def idle_in_trial(value: Callable[[str], Any]) -> frozenset[str]:
+    """The settings that act on nothing in one trial, by their dotted names.
+
+    A setting that makes others act counts only where it acts itself: without a patience it does not
+    matter where patience counts from, and then a warm-up of nothing does not either. Where the
+    warm-up lasts to the end, nothing of the geometric loss acts.
+
+    Args:
+        value: of the setting with a dotted name, in this trial.
+    """
+    idle = set[str]()
+    while True:
+        alive = [key for rule in RULES for key in rule.needs if key not in idle]
+        found = {
+            key
+            for rule in RULES
+            if not any(accepted(value(key)) for key, accepted in rule.needs.items() if key in alive)
+            for key in rule.keys
+        }
+        if found <= idle:
+            break
+        idle |= found
+    if value("loss.warmup_epochs") >= value("trainer.epochs"):
+        idle |= after_switch_on_keys() - {"loss.warmup_epochs", "loss.rampup_epochs"}
+        idle |= AFTER_SWITCH_ON
+    return frozenset(idle)
+
+
+def without_effect(
+    settings: TrialSettings,
+    written: Callable[[str], Any],
+    unsure: Container[str] = (),
+    further: Iterable[Rule] = (),
+) -> Iterator[tuple[Finding, bool]]:
+    """What was asked for and has no effect, and whether that is a mistake.
+
+    Searching such a setting always is: its trials would be the same run over and over. A value that
+    is the default asks for nothing, so that an effective configuration can be read back.
+
+    Args:
+        settings: of a trial, or of a sweep.
+        written: the value that the user gave a setting, by its dotted name; None where there is
+            none, as where a preset gave it.
+        unsure: dotted names of settings that are not known; of what depends on them nothing is
+            said.
+        further: rules beside `RULES`, such as those that a look at the data gives.
+    """
+    known = names_in(settings)
+    told = set()
+    space = settings.space if isinstance(settings, SweepSpec) else {}
+
+    def possible(key: str) -> Iterable[Any]:
+        return possible_values(space[key]) if key in space else [value_of(settings, key)]
+
+    for key, rule in inactive(possible, further):
+        if key not in known or key in told or key in unsure:
+            continue
+        if any(need in unsure for need in rule.needs):
+            continue
+        if key in space:
+            told.add(key)
+            yield Finding(("space", key), f"is searched without any effect: {rule.why}"), True
+        elif not rule.of_search and (value := written(key)) not in (None, _default(key)):
+            told.add(key)
+            message = f"{shown(value)} has no effect: {rule.why}"
+            yield Finding(tuple(key.split(".")), message), rule.refused
+
+
+def inactive_in(settings: TrialSettings) -> dict[str, str]:
+    """The settings of one trial that have no effect, and why."""
+    known = names_in(settings)
+    found = inactive(lambda key: [value_of(settings, key)])
+    return {key: rule.why for key, rule in found if key in known and not rule.of_search}
+
+
+def _default(key: str) -> Any:
+    return next(field.default for name, field in setting_fields() if name == key)

@@ -1,0 +1,281 @@
+"""One YAML document: its plain values, where each stands, and what is wrong with them.
+
+Read without constructing any object; what a text can do is bounded in depth and number of values,
+aliases included.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from sweep.spec.reading.yaml_text import MOST_BYTES, compose, text_of
+from sweep.spec.search.search_strategy import BARE_NAMES
+from sweep.spec.settings.setting_tree import Finding, KeyPath
+from sweep.spec.settings.trainer_settings import FROM_ENVIRONMENT
+from sweep.spec.words.phrases import printable, quoted, shown
+from sweep.vocabulary.errors import InputError, Mistake
+
+MOST_VALUES = 20_000
+MOST_LEVELS = 20
+LARGEST_INTEGER = 2**63 - 1
+
+TAG = "tag:yaml.org,2002:"
+TEXT_TAGS = {TAG + kind for kind in ("str", "timestamp", "value", "merge")}
+MERGE_MESSAGE = "merge keys are not read: write here what the alias stands for"
+PLAIN_TAGS = {TAG + kind for kind in ("null", "bool", "int", "float")}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file with a line, or a ``--set`` argument, which has none."""
+
+    file: str
+    line: int | None = None
+
+
+@dataclass
+class Document:
+    """The values of a settings file, not validated yet.
+
+    Args:
+        file: the file as the user named it.
+        values: the top-level mapping.
+        places: where each value stands; one without a place stands where its parent does.
+        mistakes: what is wrong with the text itself.
+        unreadable: paths of values that could not be understood, told in ``mistakes``.
+        filled: paths of values that neither the file nor an override gives (see `fill`).
+    """
+
+    file: str
+    values: dict[str, Any]
+    places: dict[KeyPath, Place] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+    unreadable: set[KeyPath] = field(default_factory=set)
+    filled: set[KeyPath] = field(default_factory=set)
+
+    def override(self, assignment: str) -> None:
+        """Apply one ``dotted.key=value``, whose value is YAML."""
+        place = Place(f"--set {printable(assignment)}")
+        key, equals, text = assignment.partition("=")
+        path = _path_of(key.strip())
+        if not equals or not all(path) or not _is_unicode(key):
+            self.wrong(place, path, "must read `dotted.key=value`, such as `trainer.epochs=10`")
+            return
+        *groups, last = path
+        target: Any = self.values
+        for depth, group in enumerate(groups, start=1):
+            if group not in target:
+                target[group] = {}
+                self.places[path[:depth]] = place
+            below = target[group]
+            if isinstance(below, str) and depth == 1 and group in BARE_NAMES:
+                below = target[group] = {"name": below}
+            if not isinstance(below, dict):
+                message = f"cannot reach into `{_dotted(path[:depth])}`, which is {shown(below)}"
+                self.wrong(place, path, message)
+                return
+            target = below
+        self._forget(path)
+        try:
+            node = compose(text, place.file)
+            target[last] = _Reader(self, lambda _: place).value(node, path) if node else None
+        except InputError as error:
+            self.unreadable.add(path)
+            for mistake in error.mistakes:
+                self.wrong(place, path, mistake.message)
+        self.places[path] = place
+
+    def fill(self, key: str, value: Any, place: Place) -> None:
+        """Give the setting with this dotted name a value, unless the file gives it one itself."""
+        *groups, last = key.split(".")
+        target = self.values
+        for depth, group in enumerate(groups, start=1):
+            if group not in target:
+                target[group] = {}
+                self.places[tuple(groups[:depth])] = place
+            target = target[group]
+            if not isinstance(target, dict):
+                return  # what stands there is wrong, and told as such
+        if last not in target:
+            path = (*groups, last)
+            target[last] = value
+            self.places[path] = place
+            self.filled.add(path)
+
+    def written(self, key: str) -> Any:
+        """What the user gave the setting with this dotted name; None where nothing was given."""
+        path = tuple(key.split("."))
+        value: Any = None if path in self.filled else self.values
+        for part in path:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
+    def mistakes_from(self, findings: Iterable[Finding]) -> list[Mistake]:
+        """All mistakes of the text and, with their places, of its values, in the file's order."""
+        told = [self._mistake(one) for one in findings if not self._is_unreadable(one.path)]
+        return sorted(self.mistakes + told, key=lambda m: (m.file != self.file, m.line or 0))
+
+    def placed(self, findings: Iterable[Finding]) -> list[Mistake]:
+        """Findings with their file and line."""
+        return [self._mistake(finding) for finding in findings]
+
+    def _mistake(self, finding: Finding) -> Mistake:
+        variable = FROM_ENVIRONMENT.get(_dotted(finding.path), "")
+        if os.environ.get(variable) and finding.path not in self.places:
+            return Mistake(finding.message, variable)  # which the file does not contain
+        around = (finding.path[:length] for length in range(len(finding.path), 0, -1))
+        place = next((self.places[p] for p in around if p in self.places), Place(self.file))
+        return Mistake(finding.message, _dotted(finding.path), place.file, place.line)
+
+    def wrong(self, place: Place, path: KeyPath, message: str) -> None:
+        """Note a mistake of the text itself."""
+        self.mistakes.append(Mistake(message, _dotted(path), place.file, place.line))
+
+    def _is_unreadable(self, path: KeyPath) -> bool:
+        """Whether the value at ``path``, or one that holds it, could not be understood."""
+        return any(path[:length] in self.unreadable for length in range(len(path) + 1))
+
+    def _forget(self, path: KeyPath) -> None:
+        """A value is replaced: drop what is known of the old one."""
+        self.places = {p: at for p, at in self.places.items() if p[: len(path)] != path}
+        self.unreadable = {p for p in self.unreadable if p[: len(path)] != path}
+
+
+def read_document(path: str | Path) -> Document:
+    """Read a settings file.
+
+    Raises:
+        InputError: it cannot be read at all, or is no YAML mapping. What is wrong with single
+            values is gathered in `Document.mistakes`.
+    """
+    return parse_document(text_of(Path(path), str(path)), str(path))
+
+
+def parse_document(text: str, file: str) -> Document:
+    """The document of a text that is called ``file`` in messages; raises as `read_document`."""
+    node = compose(text, file)
+    if not isinstance(node, MappingNode):
+        what = "is empty" if node is None else "is not a mapping"
+        raise InputError.single(f"the file {what}; it must hold `key: value` lines", file=file)
+    document = Document(file, {})
+    values = _Reader(document, lambda at: Place(file, at.start_mark.line + 1)).value(node, ())
+    if values is None:
+        raise InputError(document.mistakes)
+    document.values = values
+    return document
+
+
+class _Reader:
+    """Turns nodes into plain values, and notes in the document where they stand."""
+
+    def __init__(self, document: Document, place_of: Callable[[Node], Place]) -> None:
+        self._document = document
+        self._place_of = place_of
+        self._constructor = YAML(typ="safe", pure=True).constructor
+        self._values = self._characters = 0
+
+    def value(self, node: Node, path: KeyPath, above: tuple[Node, ...] = ()) -> Any:
+        """The value of ``node``; None, with a mistake told, where it has none."""
+        self._count(node)
+        if any(node is parent for parent in above):
+            return self._unreadable(node, path, "this alias contains itself")
+        if len(path) > MOST_LEVELS:
+            return self._unreadable(node, path, f"nested more than {MOST_LEVELS} levels deep")
+        if isinstance(node, ScalarNode):
+            return self._scalar(node, path)
+        if isinstance(node, MappingNode) and node.tag == TAG + "map":
+            return self._mapping(node, path, (*above, node))
+        if isinstance(node, SequenceNode) and node.tag == TAG + "seq":
+            inside = (*above, node)
+            return [self._at((*path, i), item, item, inside) for i, item in enumerate(node.value)]
+        return self._unreadable(node, path, _tag_message(node))
+
+    def _mapping(
+        self, node: MappingNode, path: KeyPath, inside: tuple[Node, ...]
+    ) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key, value in node.value:
+            self._count(key)
+            if not isinstance(key, ScalarNode):
+                message = "a key must be a text, not a list or a mapping"
+                self._document.wrong(self._place_of(key), path, message)
+            elif not _is_unicode(key.value):
+                self._document.wrong(self._place_of(key), path, _surrogate_message(key.value))
+            elif key.tag == TAG + "merge":
+                self._document.wrong(self._place_of(key), (*path, key.value), MERGE_MESSAGE)
+                # What it would have given is not known, so nothing is said of the rest of a group.
+                self._document.unreadable |= {path} if path else set()
+            elif key.value in values:
+                first = self._document.places[(*path, key.value)].line
+                message = f"{quoted(key.value)} is given twice, first in line {first or 1}"
+                self._document.wrong(self._place_of(key), (*path, key.value), message)
+            else:
+                values[key.value] = self._at((*path, key.value), key, value, inside)
+        return values
+
+    def _count(self, node: Node) -> None:
+        """Ends reading where aliases make more of a text than anybody writes."""
+        self._values += 1
+        self._characters += len(node.value) if isinstance(node, ScalarNode) else 0
+        if self._values > MOST_VALUES or self._characters > MOST_BYTES:
+            raise InputError.single(
+                f"the text holds more than {MOST_VALUES} keys and values, or {MOST_BYTES // 1024} "
+                "KiB of them, counting what aliases repeat",
+                file=self._document.file,
+            )
+
+    def _at(self, path: KeyPath, start: Node, node: Node, inside: tuple[Node, ...]) -> Any:
+        self._document.places[path] = self._place_of(start)
+        return self.value(node, path, inside)
+
+    def _scalar(self, node: ScalarNode, path: KeyPath) -> Any:
+        text: str = node.value
+        if not _is_unicode(text):
+            return self._unreadable(node, path, _surrogate_message(text))
+        if node.tag in TEXT_TAGS:
+            return text
+        if node.tag not in PLAIN_TAGS:
+            return self._unreadable(node, path, _tag_message(node))
+        try:
+            value = self._constructor.construct_object(node)
+        except (ValueError, LookupError, YAMLError):
+            return self._unreadable(node, path, f"{shown(text)} cannot be read as a number")
+        if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+            message = f"whole numbers go up to {LARGEST_INTEGER}, but this is {shown(text)}"
+            return self._unreadable(node, path, message)
+        return value
+
+    def _unreadable(self, node: Node, path: KeyPath, message: str) -> None:
+        self._document.unreadable.add(path)
+        self._document.wrong(self._place_of(node), path, message)
+
+
+def _tag_message(node: Node) -> str:
+    return f"the tag {quoted(str(node.tag).replace(TAG, '!!'))} is not allowed; write a plain value"
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written at all; half of a surrogate pair cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _surrogate_message(text: str) -> str:
+    return f"{shown(text)} has half of a surrogate pair, which is not a character"
+
+
+def _path_of(key: str) -> KeyPath:
+    """Settings of the space are one dotted key below ``space``."""
+    group, dot, rest = key.partition(".")
+    return (group, rest) if group == "space" and dot else tuple(key.split("."))
+
+
+def _dotted(path: KeyPath) -> str:
+    return ".".join(printable(str(part)) for part in path)

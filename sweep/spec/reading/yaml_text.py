@@ -1,0 +1,89 @@
+"""From a file to the nodes of its YAML: everything that can be wrong with bytes and syntax.
+
+YAML 1.2: ``1e-4`` is a number, ``off`` a text.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import Node
+from ruamel.yaml.reader import ReaderError
+
+from sweep.spec.words.phrases import printable
+from sweep.vocabulary.errors import InputError
+
+MOST_BYTES = 256 * 1024
+
+SYNTAX = (
+    ("another document", "a second document starts here (`---`); a file holds one"),
+    ("undefined alias", "an alias (`*name`) whose anchor (`&name`) does not come before it"),
+    ("'\\t' that cannot start", "a tab; YAML is indented with spaces"),
+    ("cannot start any token", "a value cannot start with this character; put it in quotes"),
+    ("mapping values are not allowed", "a `:` too many, or a line indented too far; "
+     "a text that contains `: ` needs quotes"),
+    ("unexpected end of stream", "a quote is opened here and never closed"),
+    ("expected ',' or ']'", "a `[` is not closed, or a comma is missing"),
+    ("expected ',' or '}'", "a `{` is not closed, or a comma is missing"),
+    ("expected <block end>", "the indentation does not match the lines above"),
+    ("expected the node content", "a value is missing, or a bracket is not closed"),
+    ("expected '<document start>'", "this is not part of a `key: value` line"),
+    ("could not find expected ':'", "a key without a `: ` after it"),
+)  # fmt: skip
+"""Part of the parser's words → what is wrong, as a user would say it."""
+
+
+def text_of(path: Path, file: str) -> str:
+    """The text of a file that is called ``file`` in messages; raises InputError if it has none."""
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        raise InputError.single("there is no such file", file=file) from None
+    except IsADirectoryError:
+        raise InputError.single("is a folder; name a YAML file in it", file=file) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError.single(f"cannot be read: {reason}", file=file) from None
+    if len(content) > MOST_BYTES:
+        message = f"the file is larger than {MOST_BYTES // 1024} KiB, so it holds no settings"
+        raise InputError.single(message, file=file)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError.single("the text is not UTF-8", file=file, line=line) from None
+
+
+def compose(text: str, file: str) -> Node | None:
+    """The nodes of a YAML text, None where it is empty; raises InputError for broken syntax."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # reused anchors, which YAML allows
+            node: Node | None = YAML(typ="safe", pure=True).compose(text)
+            return node
+    except RecursionError:
+        problem, line = "brackets or lines are nested too deep", None
+    except ReaderError as error:
+        problem = f"the character U+{error.character:04X} is not allowed in YAML"
+        line = text.count("\n", 0, error.position) + 1
+    except MarkedYAMLError as error:
+        problem, line = _in_plain_words(error)
+    except (YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
+        # ruamel's scanner stumbles over some broken texts with an error of its own code.
+        problem, line = f"the text is not YAML ({printable(str(error))})", None
+    raise InputError.single(problem, file=file, line=line)
+
+
+def _in_plain_words(error: MarkedYAMLError) -> tuple[str, int | None]:
+    said = str(error.problem)
+    words = next(
+        (ours for theirs, ours in SYNTAX if theirs in said), f"not YAML: {printable(said)}"
+    )
+    # A quote that is never closed is noticed at the end of the file, but to blame is its start.
+    opened = error.context_mark if "end of stream" in said else None
+    mark = opened or error.problem_mark or error.context_mark
+    return words, mark.line + 1 if mark else None

@@ -1,0 +1,217 @@
+"""JSON Schemas of the YAML files, for editors: as a user writes them, short forms included.
+
+What a schema cannot say (settings that limit each other, bounds in their order) is left to
+`sweep.check`: a schema accepts whatever that accepts, and some more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sweep.spec.reference.suggested_distributions import suggestion
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.setting_tree import choosing_keys, unsearched_keys
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.space.distribution_yaml import DISTRIBUTIONS, SYNONYMS
+from sweep.spec.space.presets import PRESETS
+
+Schema = dict[str, Any]
+"""A JSON Schema, or a part of one."""
+
+DIALECT = "http://json-schema.org/draft-07/schema#"
+"""What yaml-language-server understands; nothing that is used here means another thing later."""
+NUMBERS = {"number", "integer"}
+SCALARS = NUMBERS | {"string", "boolean", "null"}
+
+
+def trial_schema() -> Schema:
+    """The schema of a trial's file (``config.yaml``, ``best.yaml``)."""
+    schema = _cleaned(TrialSettings.model_json_schema())
+    schema["properties"]["preset"] = {
+        "enum": list(PRESETS),
+        "description": "Named settings, a preset; what the file gives itself wins.",
+    }
+    return {"$schema": DIALECT, **schema}
+
+
+def sweep_schema() -> Schema:
+    """The schema of a sweep's file."""
+    schema = _cleaned(SweepSpec.model_json_schema())
+    own = trial_schema()
+    schema["properties"]["preset"] = own["properties"]["preset"]
+    schema["properties"]["space"] = {
+        "type": "object",
+        "description": schema["properties"]["space"]["description"],
+        "minProperties": 1,
+        "additionalProperties": False,
+        "properties": dict(_space(own)),
+        "patternProperties": dict(_open_space(own)),
+    }
+    schema["required"].remove("name")  # the file's own, unless it says otherwise
+    return {"$schema": DIALECT, **schema}
+
+
+def single_settings(
+    root: Schema, group: Schema | None = None, prefix: str = ""
+) -> Iterator[tuple[str, Schema]]:
+    """Dotted name and schema of each single setting; a name comes once an alternative.
+
+    Args:
+        root: a whole schema.
+        group: the part of it to look at; None: all.
+        prefix: of the names.
+    """
+    for name, below in (root if group is None else group)["properties"].items():
+        groups = groups_of(below, root)
+        for one in groups:
+            yield from single_settings(root, one, f"{prefix}{name}.")
+        if not groups:
+            yield prefix + name, below
+
+
+def groups_of(schema: Schema, root: Schema) -> list[Schema]:
+    """The alternative groups of settings that a key takes; empty where it takes anything else."""
+    found = [root["$defs"][one["$ref"].rpartition("/")[2]] for one in options(schema) if _ref(one)]
+    return found if len(found) == len(options(schema)) else []
+
+
+def options(schema: Schema) -> list[Schema]:
+    """The alternatives of a key, without what is said about the key as a whole."""
+    if "$ref" in schema:
+        return [schema]
+    for union in ("anyOf", "oneOf"):
+        if union in schema:
+            return [part for one in schema[union] for part in options(one)]
+    return [{key: value for key, value in schema.items() if key not in ("description", "default")}]
+
+
+def _ref(schema: Schema) -> bool:
+    return "$ref" in schema
+
+
+def _cleaned(schema: Schema) -> Schema:
+    """pydantic's schema without what only repeats names, with paragraphs as lines of their own."""
+    schema.pop("title")
+    for part in _parts(schema):
+        if "description" in part:
+            paragraphs = part["description"].split("\n\n")
+            part["description"] = "\n\n".join(" ".join(text.split()) for text in paragraphs)
+        part.pop("title", None)
+        _require_the_choice(part, schema)
+        part.pop("discriminator", None)
+        if isinstance(part.get("default"), dict):  # of a group: its settings say the same
+            del part["default"]
+    return schema
+
+
+def _parts(schema: Schema) -> Iterator[Schema]:
+    yield schema
+    below = [*schema.get("properties", {}).values(), *schema.get("$defs", {}).values()]
+    below += [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    for part in [*below, *([schema["items"]] if "items" in schema else [])]:
+        yield from _parts(part)
+
+
+def _require_the_choice(schema: Schema, root: Schema) -> None:
+    """Of alternative groups each is known by a word (``source: brain``), which cannot be missing.
+
+    Where a validator puts the default's word in its place (``searcher``), that can be left out; it
+    then gives pydantic a plain union to describe, without a discriminator.
+    """
+    groups = [root["$defs"][one["$ref"].rpartition("/")[2]] for one in options(schema) if _ref(one)]
+    if len(groups) < 2:
+        return
+    [key] = [
+        name
+        for name in groups[0]["properties"]
+        if all("const" in group["properties"].get(name, {}) for group in groups)
+    ]
+    default = None if "discriminator" in schema else schema.get("default", {}).get(key)
+    for group in groups:
+        if group["properties"][key]["const"] != default:
+            group["required"] = list(dict.fromkeys([key, *group.get("required", ())]))
+
+
+def _space(trial: Schema) -> Iterator[tuple[str, Schema]]:
+    """What each setting that can be searched may be drawn from."""
+    alternatives: dict[str, list[Schema]] = {}
+    for name, schema in single_settings(trial):
+        alternatives.setdefault(name, []).append(schema)
+    for key in choosing_keys() | unsearched_keys() | {"preset"}:
+        for name in (key, key.partition(".")[0]):  # a group that has a short form is one setting
+            alternatives.pop(name, None)
+    for name, schemas in alternatives.items():
+        scalars = _unique(option for schema in schemas for option in scalars_of(schema))
+        if scalars:
+            yield name, _searched(name, schemas[0], scalars)
+
+
+def _open_space(trial: Schema) -> Iterator[tuple[str, Schema]]:
+    """The same for mappings with keys of the user's own (``trainer.options``), by their pattern."""
+    for name, schema in single_settings(trial):
+        for option in options(schema):
+            own = option.get("additionalProperties")
+            if option.get("type") == "object" and own:
+                pattern = f"^{re.escape(name)}[.][A-Za-z_][A-Za-z0-9_]*$"
+                yield pattern, _searched(name, schema, options(own), synonyms=False)
+
+
+def _searched(
+    name: str, setting: Schema, scalars: list[Schema], *, synonyms: bool = True
+) -> Schema:
+    """The distributions of one setting, each with what may stand in its list."""
+    numbers = [option for option in scalars if option.get("type") in NUMBERS]
+    fractions = [option for option in numbers if option["type"] == "number"]
+    lows = [option["minimum"] for option in numbers if "minimum" in option]
+    whole = [{"type": "integer", **({"minimum": min(lows)} if lows else {})}] * bool(numbers)
+    takes: dict[str, list[Schema]] = {
+        "uniform": fractions,
+        "loguniform": [{"exclusiveMinimum": 0, **option} for option in fractions],
+        "quniform": fractions,
+        "randint": whole,
+        "lograndint": [{**option, "minimum": max(1, *lows, 1)} for option in whole],
+        "choice": scalars,
+        "grid": scalars,
+    }
+    properties = {word: _list_of(word, takes[word]) for word in DISTRIBUTIONS if takes[word]}
+    here = f"#/properties/space/properties/{name}/properties"
+    if synonyms:
+        properties |= {word: {"$ref": f"{here}/{meant}"} for word, meant in SYNONYMS.items()}
+    example = suggestion(name, scalars_of(setting), setting.get("default"))
+    return {
+        "type": "object",
+        "description": setting.get("description", ""),
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": False,
+        "properties": properties,
+        **({"examples": [example]} if example else {}),
+    }
+
+
+def _list_of(word: str, items: list[Schema]) -> Schema:
+    kind = DISTRIBUTIONS[word]
+    count = kind.takes.count(",") + 1
+    size = {"minItems": count, "maxItems": count} if "…" not in kind.takes else {"minItems": 1}
+    about = f"`{word}: {kind.takes}`. {kind.__doc__}"
+    item = items[0] if len(items) == 1 else {"anyOf": items}
+    return {"type": "array", "description": about, **size, "items": item}
+
+
+def scalars_of(setting: Schema) -> list[Schema]:
+    """The kinds of single values that a setting takes; lists and mappings cannot be drawn."""
+    return [option for option in options(setting) if _is_scalar(option)]
+
+
+def _is_scalar(option: Schema) -> bool:
+    return option.get("type") in SCALARS or ("enum" in option and "type" not in option)
+
+
+def _unique(schemas: Iterable[Schema]) -> list[Schema]:
+    found: list[Schema] = []
+    for schema in schemas:
+        if schema not in found:
+            found.append(schema)
+    return found

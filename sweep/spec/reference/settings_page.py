@@ -1,0 +1,292 @@
+"""The reference of all settings as a Markdown page, from the same schemas that editors read."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+from sweep.spec.checks.inactive_settings import RULES
+from sweep.spec.reference.json_schema import (
+    Schema,
+    groups_of,
+    options,
+    scalars_of,
+    sweep_schema,
+    trial_schema,
+)
+from sweep.spec.reference.suggested_distributions import suggestion
+from sweep.spec.settings.setting_tree import (
+    after_switch_on_keys,
+    choosing_keys,
+    run_ending_keys,
+    unsearched_keys,
+)
+from sweep.spec.space.distribution_yaml import DISTRIBUTIONS
+from sweep.spec.space.presets import PRESETS
+
+LATE, ENDS = "▲", "■"
+
+HEAD = f"""\
+<!-- Written by `python -m sweep.schema --write docs`; a test holds it current. -->
+
+# All settings
+
+A trial's file (`best.yaml`, `config.yaml`) holds the
+[settings of a trial](#settings-of-a-trial); a sweep's file holds the same, and what is
+[searched and how](#settings-of-a-sweep). Every key can be left out but `space`, and every setting
+of a trial can be searched by its dotted name, `loss.warmup_epochs` for instance. The last column
+proposes a distribution to begin with; it follows from type and default alone.
+
+{LATE} acts only from the moment on at which the geometric loss switches on: until then trials that
+differ in nothing else are [one and the same run](sharing.md), trained once. {ENDS} decides where a
+run ends, and nothing of what it trains before.
+
+## Completion in an editor
+
+Editors that speak to
+[yaml-language-server](https://github.com/redhat-developer/yaml-language-server), VS Code with the
+YAML extension for instance, complete keys and values, show these explanations and underline
+mistakes, once the first line of the file names the schema:
+
+```yaml
+# yaml-language-server: $schema=../docs/schema/sweep.schema.json
+```
+
+[sweep.schema.json](schema/sweep.schema.json) is for sweeps,
+[trial.schema.json](schema/trial.schema.json) for single trials;
+`python -m sweep.schema > sweep.schema.json` writes that of the installed version. What a schema
+cannot say, such as settings that limit each other, `python -m sweep.check` does.
+"""
+
+
+def reference() -> str:
+    """The whole page."""
+    trial, sweep = trial_schema(), sweep_schema()
+    own = {name: part for name, part in sweep["properties"].items() if _is_new(name, trial)}
+    space = own.pop("space")
+    lines = [
+        HEAD,
+        "## Settings of a trial\n",
+        *_group("", trial, trial, space["properties"], level=3),
+        "## Settings of a sweep\n",
+        "`space` maps the dotted name of a setting to its [distribution](#distributions).\n",
+        *_group("", {"properties": own}, sweep, {}, level=3),
+        *_distributions(),
+        *_presets(),
+        *_without_effect(),
+    ]
+    return "\n".join(lines)
+
+
+def _is_new(name: str, trial: Schema) -> bool:
+    return name not in trial["properties"]
+
+
+def _group(prefix: str, group: Schema, root: Schema, space: Schema, *, level: int) -> Iterator[str]:
+    """A table of the group's own settings, then the groups below it.
+
+    Args:
+        prefix: dotted name of the group with a dot at its end; empty for the top level.
+        group: its schema.
+        root: the schema that holds it.
+        space: what each setting may be searched with, by dotted name.
+        level: of the headings below.
+    """
+    below = {name: _alternatives(part, root) for name, part in group["properties"].items()}
+    single = {name: group["properties"][name] for name, groups in below.items() if not groups}
+    if single:
+        yield from _table(prefix, {**group, "properties": single}, root, space)
+        for name, schema in single.items():
+            yield from _mapping(prefix + name, schema, root)
+    for name, groups in below.items():
+        if groups:
+            yield f"{'#' * level} `{prefix}{name}`\n"
+            yield from _bare_words(prefix + name, group["properties"][name], groups)
+            yield from _union(f"{prefix}{name}.", groups, root, space, level=level)
+
+
+def _union(
+    prefix: str, groups: list[Schema], root: Schema, space: Schema, *, level: int
+) -> Iterator[str]:
+    """One group, or alternatives: what all of them have, then what each has of its own."""
+    if len(groups) == 1:
+        yield f"{_sentence(groups[0]['description'])}\n"
+        yield from _group(prefix, groups[0], root, space, level=level + 1)
+        return
+    [key] = [name for name, part in groups[0]["properties"].items() if "const" in part]
+    parts = [group["properties"] for group in groups]
+    common = {
+        name: schema
+        for part in parts
+        for name, schema in part.items()
+        if [other.get(name, schema) for other in parts].count(schema) == len(parts)
+        and sum(name in other for other in parts) > 1
+    }
+    if common:
+        yield from _table(prefix, {"properties": common}, root, space)
+    for group in groups:
+        word = group["properties"][key]["const"]
+        yield f"**`{prefix}{key}: {word}`** {_sentence(group['description'])}\n"
+        own = {n: p for n, p in group["properties"].items() if n not in common and n != key}
+        yield from _group(prefix, {**group, "properties": own}, root, space, level=level + 1)
+
+
+def _bare_words(name: str, schema: Schema, groups: list[Schema]) -> Iterator[str]:
+    """That ``searcher: tpe`` will do, and which it is by default."""
+    if len(groups) == 1 and len(options(schema)) > 1:
+        first = next(iter(groups[0]["properties"]))
+        yield f"`{name}: NAME` is short for `{name}: {{{first}: NAME}}`.\n"
+    elif len(groups) < len(options(schema)):
+        [default] = [g for g in groups if "name" not in g.get("required", ())]
+        word = default["properties"]["name"]["const"]
+        yield f"By default `{word}`; `{name}: {word}` is short for `{name}: {{name: {word}}}`.\n"
+
+
+def _mapping(name: str, schema: Schema, root: Schema) -> Iterator[str]:
+    """The keys of a setting that is a mapping, or a list of such."""
+    for option in options(schema):
+        if "$ref" in option:
+            group = _resolved(option, root)
+            yield f"**`{name}`** {_sentence(group['description'])}\n"
+            yield from _table(f"{name}: ", group, root, {})
+
+
+def _resolved(reference: Schema, root: Schema) -> Schema:
+    found: Schema = root["$defs"][reference["$ref"].rpartition("/")[2]]
+    return found
+
+
+def _alternatives(schema: Schema, root: Schema) -> list[Schema]:
+    """The groups that a key takes, also where a bare word or null will do; none if it is single."""
+    if groups := groups_of(schema, root):
+        return groups
+    found = [_resolved(one, root) for one in options(schema) if "$ref" in one]
+    has_word = (
+        len(found) == 1 and len(options(schema)) == 2 and {"type": "string"} in options(schema)
+    )
+    return found if len(found) > 1 or has_word else []
+
+
+def _table(prefix: str, group: Schema, root: Schema, space: Schema) -> Iterator[str]:
+    settings, needed = group["properties"], group.get("required", ())
+    searchable = bool(space)
+    yield "| setting | takes | default | meaning |" + " to search it |" * searchable
+    yield "|---|---|---|---|" + "---|" * searchable
+    for name, schema in settings.items():
+        key = prefix + name
+        cells = [f"`{key}`{_mark(key)}", _takes(schema, root), _default(name, schema, needed)]
+        cells.append(_meaning(schema))
+        if searchable:
+            cells.append(_example(key, schema) if key in space else "–")
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    yield ""
+
+
+def _mark(key: str) -> str:
+    return f" {LATE}" * (key in after_switch_on_keys()) + f" {ENDS}" * (key in run_ending_keys())
+
+
+def _takes(schema: Schema, root: Schema) -> str:
+    kinds = options(schema)
+    words = ["a list of them" if one.get("items") in kinds else _option(one, root) for one in kinds]
+    return ", ".join(dict.fromkeys(words))
+
+
+def _option(option: Schema, root: Schema) -> str:
+    """What one alternative is, in words."""
+    if "$ref" in option:
+        return f"a mapping of {_listed(_resolved(option, root)['properties'])}"
+    if "const" in option or "enum" in option:
+        return _listed(option.get("enum") or [option["const"]])
+    match option["type"]:
+        case "array":
+            return f"a list of {_takes(option['items'], root)}"
+        case "boolean":
+            return "`true`, `false`"
+        case "object":
+            return "a mapping of names to values"
+        case "null":
+            return "`null`"
+        case "string":
+            return "text"
+        case kind:
+            return ("whole number" if kind == "integer" else "number") + _range(option)
+
+
+def _range(option: Schema) -> str:
+    limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    found = [f" {sign} {option[name]}" for name, sign in limits.items() if name in option]
+    return ",".join(found)
+
+
+def _default(name: str, schema: Schema, needed: Collection[str]) -> str:
+    if "default" in schema:
+        return f"`{_yaml(schema['default'])}`"
+    derived = {"name": "the file's name", "trials": "20, or the grid"}
+    return "must be given" if name in needed else derived.get(name, "–")
+
+
+def _meaning(schema: Schema) -> str:
+    return str(schema.get("description", "")).replace("\n\n", " ")
+
+
+def _example(key: str, schema: Schema) -> str:
+    found = suggestion(key, scalars_of(schema), schema.get("default"))
+    return f"`{_yaml(found)}`" if found else "–"
+
+
+def _yaml(value: Any) -> str:
+    """A value on one line, as YAML has it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_yaml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_yaml, value))}]"
+    if isinstance(value, float):
+        return f"{value:g}".replace("e-0", "e-")
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _listed(values: Iterable[Any]) -> str:
+    return ", ".join(f"`{_yaml(value)}`" for value in values)
+
+
+def _sentence(text: str) -> str:
+    return text.replace("``", "`")
+
+
+def _distributions() -> Iterator[str]:
+    yield "## Distributions\n"
+    yield "| in the YAML | draws |"
+    yield "|---|---|"
+    for word, kind in DISTRIBUTIONS.items():
+        yield f"| `{{{word}: {kind.takes}}}` | {inspect.getdoc(kind)} |"
+    yield ""
+    never = _listed(sorted(choosing_keys()))
+    same = _listed(sorted(unsearched_keys()))
+    yield f"Not searched: {never}, on which it depends which other settings there are, and {same},"
+    yield "which are the same for all trials. No proposal has what deals out cases and luck:"
+    yield "seeds and folds, which [`confirm`](ranking.md#confirm) varies for the leaders.\n"
+
+
+def _presets() -> Iterator[str]:
+    yield "## Presets\n"
+    yield "`preset: NAME` stands for these settings, and the file's own keys win; `presets: [NAME]`"
+    yield "of a sweep are trials of their own.\n"
+    for name, preset in PRESETS.items():
+        yield f"**`{name}`** {preset.about}\n"
+        values = ", ".join(f"`{key}: {_yaml(value)}`" for key, value in preset.settings.items())
+        yield f"{values}\n"
+
+
+def _without_effect() -> Iterator[str]:
+    yield "## Without effect beside others\n"
+    yield "`sweep.check` tells a value that has no effect, refuses the marked ones in a sweep, and"
+    yield "refuses to search any of them: all its trials would be the same.\n"
+    yield "| setting | has no effect where | |"
+    yield "|---|---|---|"
+    for rule in RULES:
+        grade = "refused" if rule.refused else "refused to be searched" if rule.of_search else ""
+        yield f"| {_listed(rule.keys)} | {rule.why} | {grade} |"
+    yield ""

@@ -1,0 +1,51 @@
+"""When a scheduler judges, where the sweep file does not say: its clock, its first judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeVar
+
+from sweep.spec.search.search_strategy import (
+    AnySearcherSettings,
+    AshaScheduler,
+    HyperbandScheduler,
+    StoppingScheduler,
+)
+from sweep.spec.search.setting_ranges import Extents
+from sweep.spec.settings.setting_tree import late_keys
+from sweep.spec.space.distributions import Distribution
+
+S = TypeVar("S", bound=StoppingScheduler)
+
+RUNG_FACTOR_SINCE_ACTIVATION = 2
+"""Trials that are looked at more often train fewer epochs, and the leaders are kept as often."""
+
+
+def best_clock(space: Mapping[str, Distribution]) -> Literal["epochs", "activation"]:
+    """``activation`` where the warm-up is searched, and one baseline is everybody's trunk."""
+    has_one_trunk = space.keys() <= late_keys()
+    return "activation" if has_one_trunk and "loss.warmup_epochs" in space else "epochs"
+
+
+def with_periods(
+    scheduler: StoppingScheduler, extents: Extents, searcher: AnySearcherSettings
+) -> StoppingScheduler:
+    """The scheduler with what clock, space and searcher suggest, where it says nothing itself."""
+    since = scheduler.clock == "activation"
+    if scheduler.grace_period is None:
+        default = extents.default_grace_period
+        grace = extents.default_grace_since_activation if since else default
+        scheduler = with_(scheduler, grace_period=grace)
+    if isinstance(scheduler, AshaScheduler) and scheduler.rung_factor is None:
+        factor = RUNG_FACTOR_SINCE_ACTIVATION if since else scheduler.reduction_factor
+        scheduler = with_(scheduler, rung_factor=factor)
+    if isinstance(scheduler, AshaScheduler) and scheduler.pause is None:
+        scheduler = with_(scheduler, pause=not searcher.learns)
+    if isinstance(scheduler, HyperbandScheduler) and scheduler.brackets is None:
+        most = extents.most_epochs_since_activation if since else extents.most_epochs
+        scheduler = with_(scheduler, brackets=max(1, len(scheduler.rungs(most))))
+    return scheduler
+
+
+def with_(scheduler: S, **changes: object) -> S:
+    return scheduler.model_copy(update=changes)

@@ -1,0 +1,102 @@
+"""Which replicates a sweep's confirmation trains: seeds and folds, and the settings of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.setting_tree import Finding, value_of
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.space.presets import BASELINE, PRESETS
+from sweep.vocabulary.record import ParameterValue, Replicate
+
+SEEDS = 2**31
+NNUNET_FOLDS = 5
+
+
+def blocks(spec: SweepSpec) -> list[tuple[int, int]]:
+    """Seed and fold of every replicate of one finalist, in the order in which they are trained."""
+    if spec.confirm is None:
+        return []
+    return [
+        ((spec.seed + step) % SEEDS, fold)
+        for step in range(1, spec.confirm.seeds + 1)
+        for fold in confirmed_folds(spec)
+    ]
+
+
+def confirmed_folds(spec: SweepSpec) -> list[int]:
+    """The folds that replicates validate on, the sweep's own first."""
+    count = spec.confirm.folds if spec.confirm else 0
+    own = own_fold(spec)
+    return [((own or 0) + step) % most_folds(spec) for step in range(count)]
+
+
+def fold_key(spec: SweepSpec) -> str:
+    """Dotted name of the setting that chooses the fold: nnU-Net deals its cases itself."""
+    return "trainer.fold" if spec.trainer.kind == "nnunet" else "data.fold"
+
+
+def own_fold(spec: SweepSpec) -> int | None:
+    """The fold of the search's trials; None where nnU-Net validates on all cases."""
+    fold = value_of(spec, fold_key(spec))
+    return fold if isinstance(fold, int) else None
+
+
+def most_folds(spec: SweepSpec) -> int:
+    """How many folds there are to validate on, as far as the settings tell."""
+    if spec.trainer.kind == "nnunet":
+        return NNUNET_FOLDS if own_fold(spec) is not None else 1
+    return 1 if spec.data.source == "brain" else spec.data.folds
+
+
+def most_replicates(spec: SweepSpec) -> int:
+    """How many replicates there can be in all."""
+    if spec.confirm is None:
+        return 0
+    return most_finalists(spec) * len(blocks(spec))
+
+
+def most_finalists(spec: SweepSpec) -> int:
+    """How many trials are trained again at most: the leaders, and the baseline beside them."""
+    top = spec.confirm.top if spec.confirm else 0
+    return min(spec.trials, top + (BASELINE in spec.presets))
+
+
+def replicate_settings(
+    spec: SweepSpec,
+    parameters: Mapping[str, ParameterValue],
+    preset: str | None,
+    replicate: Replicate,
+) -> TrialSettings:
+    """The settings of a trial's replicate: all of its own, but for seed and fold."""
+    own: Mapping[str, Any] = parameters if preset is None else PRESETS[preset].settings
+    changed: dict[str, Any] = {"seed": replicate.seed}
+    if own_fold(spec) is not None:
+        changed[fold_key(spec)] = replicate.fold
+    return spec.trial({**own, **changed})
+
+
+def check_test(spec: SweepSpec) -> Iterator[Finding]:
+    """What contradicts a test split in a valid sweep."""
+    if "data.test" in spec.space:
+        message = "cannot be searched: what is tested on must be the same for all trials"
+        yield Finding(("space", "data.test"), message)
+    if spec.data.test and spec.trainer.kind != "monai":
+        message = f"`trainer.kind: {spec.trainer.kind}` has no test split; leave it out"
+        yield Finding(("data", "test"), message)
+
+
+def check_confirm(spec: SweepSpec) -> Iterator[Finding]:
+    """What contradicts `confirm` in a valid sweep."""
+    if spec.confirm is None:
+        return
+    for key in dict.fromkeys(("seed", fold_key(spec), "data.folds")):
+        if key in spec.space:
+            message = f"replicates differ in seed and fold alone, so `{key}` cannot be searched too"
+            yield Finding(("confirm",), message)
+    folds = most_folds(spec)
+    if spec.confirm.folds > folds:
+        message = f"must be at most {folds}, the folds of the data, but is {spec.confirm.folds}"
+        yield Finding(("confirm", "folds"), message)

@@ -1,0 +1,85 @@
+"""The range that each setting takes over the configurations of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sweep.spec.search.search_strategy import activation_time
+from sweep.spec.settings.trial_settings import GeometricWeights
+from sweep.spec.space.distributions import Distribution
+
+WEIGHTS = tuple(f"loss.weights.{term}" for term in GeometricWeights.model_fields)
+
+
+class Extents:
+    """Smallest and largest values of the settings: of the space, else of the base settings.
+
+    Args:
+        base: the groups of settings by name; may lack groups that nobody asks for.
+        space: the searched settings by dotted name.
+    """
+
+    def __init__(self, base: Mapping[str, Any], space: Mapping[str, Distribution]) -> None:
+        self._base = base
+        self._space = space
+
+    def of(self, key: str) -> tuple[float, float] | None:
+        """Smallest and largest number of the setting ``key``; None where it takes none."""
+        if key in self._space:
+            return self._space[key].extent
+        group, *rest = key.split(".")
+        value = self._base[group]
+        for part in rest:
+            value = getattr(value, part)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return (value, value) if is_number else None
+
+    def smallest(self, key: str) -> float:
+        """Smallest number of a setting; 0 where it takes none."""
+        return (self.of(key) or (0, 0))[0]
+
+    def largest(self, key: str) -> float:
+        """Largest number of a setting; 0 where it takes none."""
+        return (self.of(key) or (0, 0))[1]
+
+    @property
+    def most_epochs(self) -> int:
+        """Epochs of the longest configuration."""
+        return int(self.largest("trainer.epochs"))
+
+    @property
+    def longest_warmup(self) -> int:
+        """Epochs of the longest warm-up, without its ramp-up."""
+        return int(self.largest("loss.warmup_epochs"))
+
+    @property
+    def longest_rampup_end(self) -> int:
+        """Epochs until the geometric loss acts in full in the slowest configuration."""
+        return int(self.largest("loss.warmup_epochs") + self.largest("loss.rampup_epochs"))
+
+    @property
+    def shortest_rampup_end(self) -> int:
+        """Epochs until the geometric loss acts in full in the fastest configuration."""
+        return int(self.smallest("loss.warmup_epochs") + self.smallest("loss.rampup_epochs"))
+
+    @property
+    def uses_geometric_loss(self) -> bool:
+        """Whether any configuration gives a geometric term a weight."""
+        return any(self.largest(key) > 0 for key in WEIGHTS)
+
+    @property
+    def default_grace_period(self) -> int:
+        """One epoch past the longest ramp-up, at least 1 and at most the epochs trained."""
+        past = self.longest_rampup_end + 1 if self.uses_geometric_loss else 1
+        return max(1, min(past, self.most_epochs))
+
+    @property
+    def default_grace_since_activation(self) -> int:
+        """A 25th of the epochs, at least 2, for one difference has no spread."""
+        return min(max(2, round(self.most_epochs / 25)), self.most_epochs)
+
+    @property
+    def most_epochs_since_activation(self) -> int:
+        """Most that the clock `activation` can show, of the configuration that activates first."""
+        return max(1, activation_time(self.most_epochs, self.shortest_rampup_end))

@@ -1,0 +1,320 @@
+"""The whole of a sweep: the settings of a trial, the space over them, and how it is searched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from sweep.spec.search.confirm_settings import ConfirmSettings
+from sweep.spec.search.judging_rhythm import best_clock, with_periods
+from sweep.spec.search.search_strategy import (
+    AshaScheduler,
+    Resources,
+    SchedulerSettings,
+    SearcherSettings,
+    StoppingScheduler,
+    TimeBudget,
+    TpeSearcher,
+)
+from sweep.spec.search.setting_ranges import WEIGHTS, Extents
+from sweep.spec.search.tracker_names import Tracking
+from sweep.spec.search.warm_start_settings import WarmStartSettings
+from sweep.spec.settings.setting_tree import setting_names, value_of
+from sweep.spec.settings.trainer_settings import CustomTrainer
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.settings.validation_reports import findings_of, unknown_setting
+from sweep.spec.space.distribution_yaml import Searched
+from sweep.spec.space.distributions import Distribution, grid_size, possible_values
+from sweep.spec.space.presets import BASELINE, PRESETS, check_preset
+from sweep.spec.space.replayed_settings import most_patient, split
+from sweep.spec.words.phrases import quoted, shown
+from sweep.vocabulary.errors import InputError, Mistake
+from sweep.vocabulary.record import ParameterValue
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+DEVICE_NAMES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+"""Names that Windows keeps for devices, whatever extension follows."""
+NAME_SCHEMA = {"type": "string", "pattern": f"^{NAME.pattern}$"}
+MOST_TRIALS = 1_000_000
+
+
+def check_name(name: str) -> str:
+    """``name`` as it is, where it is fit to be a folder under the results root.
+
+    Raises:
+        ValueError: with what is allowed.
+    """
+    if not NAME.fullmatch(name) or name.endswith(".") or DEVICE_NAMES.fullmatch(name):
+        raise ValueError(
+            "must be 1 to 100 letters (a-z), digits, `.`, `_` or `-`, start with a letter or "
+            f"digit, not end with `.` and not be a device name such as `con`, but is {shown(name)}"
+        )
+    return name
+
+
+def _default_trials(values: dict[str, Any]) -> int:
+    drawn, _ = split(values["space"], replay=values["replay_patience"])
+    if drawn and values["searcher"].name != "grid":
+        return 20
+    warm_start = values["warm_start"]
+    return grid_size(drawn) + len(values["presets"]) + (warm_start.enqueue if warm_start else 0)
+
+
+def _no_preset_twice(presets: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((name for name in presets if presets.count(name) > 1), None)
+    if twice:
+        raise ValueError(f"{quoted(twice)} is listed twice")
+    return presets
+
+
+PRESETS_SCHEMA = {"anyOf": [{"type": "array", "items": {"enum": [*PRESETS]}}, {"type": "null"}]}
+Presets = Annotated[
+    tuple[Annotated[str, AfterValidator(check_preset)], ...],
+    Field(strict=False),
+    AfterValidator(_no_preset_twice),
+    WithJsonSchema(PRESETS_SCHEMA),
+]
+
+
+class ChangesNoResult:
+    """Mark of a key that a sweep may be resumed with another value of: no trial's result, and no
+    decision on one, depends on it, but for the order in which trials that run at once report.
+    """
+
+
+class SweepSpec(TrialSettings):
+    """A sweep: what every trial has in common, and what is searched."""
+
+    name: Annotated[str, AfterValidator(check_name), WithJsonSchema(NAME_SCHEMA)]
+    """Folder of the results; default: the sweep file's name without its ending."""
+    space: dict[str, Searched]
+    """Distribution of each searched setting, by its dotted name."""
+    replay_patience: bool = True
+    """Draw no searched patience, min_delta and counts_from: train each trial under the most patient
+    of them, and answer for every other one by replaying its curve."""
+    searcher: SearcherSettings = TpeSearcher()
+    scheduler: SchedulerSettings = AshaScheduler()
+    presets: Presets = Field(default=None)  # type: ignore[arg-type]  # filled in below
+    """Named configurations that are trials of their own, before those of the searcher.
+
+    null: the baseline, where the scheduler can compare with it (see its `clock`), else none.
+    """
+    warm_start: WarmStartSettings = None
+    """Earlier results to learn from: a folder, several, or {results: …, enqueue: 3}."""
+    trials: int = Field(default_factory=_default_trials, ge=1, le=MOST_TRIALS)
+    """Number of trials with presets and enqueued ones; default: 20, or with a grid all of them."""
+    confirm: Annotated[ConfirmSettings | None, ChangesNoResult()] = None
+    """Train the leaders again with other seeds once the search has ended: {top: 5, seeds: 5}."""
+    resources: Annotated[Resources, ChangesNoResult()] = Resources()
+    max_concurrent: Annotated[int | None, ChangesNoResult()] = Field(default=None, ge=1)
+    """Most trials that run at a time; null: as many as the machine has resources for."""
+    share_warmup: bool = True
+    """Train the warm-up that trials have in common once, and start them from its snapshots."""
+    tracking: Annotated[Tracking, ChangesNoResult()] = ()
+    """Where trials are logged beside the results folder: tensorboard, mlflow, both."""
+    time_budget: Annotated[TimeBudget, ChangesNoResult()] = None
+    """Time after which no trial goes on: 90s, 10m, 2h, 1d, seconds; null: no limit.
+
+    Each session has it anew: the first, and every one that resumes the sweep.
+    """
+
+    @field_validator("space")
+    @classmethod
+    def _space_is_not_empty(cls, space: dict[str, Distribution]) -> dict[str, Distribution]:
+        if not space:
+            raise ValueError(
+                "must name a setting, such as `loss.warmup_epochs: {randint: [0, 20]}`"
+            )
+        return space
+
+    # What is derived is filled in at once, so that the written spec is the effective one. A field
+    # that is missing in `info.data` is wrong itself, and there is no spec then.
+
+    @field_validator("searcher")
+    @classmethod
+    def _fill_seed(cls, searcher: SearcherSettings, info: ValidationInfo) -> SearcherSettings:
+        if searcher.seed is None and "seed" in info.data:
+            return searcher.model_copy(update={"seed": info.data["seed"]})
+        return searcher
+
+    @field_validator("presets", mode="before")
+    @classmethod
+    def _fill_presets(cls, presets: Any, info: ValidationInfo) -> Any:
+        if presets is not None:
+            return presets
+        scheduler = info.data.get("scheduler")
+        if not isinstance(scheduler, StoppingScheduler) or "space" not in info.data:
+            return ()
+        clock = scheduler.clock or best_clock(info.data["space"])
+        return (BASELINE,) if clock == "activation" else ()
+
+    @model_validator(mode="after")
+    def _fill_scheduler(self) -> Self:
+        # Last, for its clock depends on the presets, whose default depends on what it could be.
+        scheduler = self.scheduler
+        if isinstance(scheduler, StoppingScheduler):
+            if scheduler.clock is None:
+                clock = best_clock(self.space) if BASELINE in self.presets else "epochs"
+                scheduler = scheduler.model_copy(update={"clock": clock})
+            # A spec is frozen for those who use it; here it is being made.
+            object.__setattr__(
+                self, "scheduler", with_periods(scheduler, self.extents, self.searcher)
+            )
+        return self
+
+    def trial(self, parameters: Mapping[str, ParameterValue]) -> TrialSettings:
+        """The settings of one trial: those of the sweep with ``parameters`` in their places.
+
+        Args:
+            parameters: values by dotted name, such as ``{"loss.warmup_epochs": 5}``.
+
+        Raises:
+            InputError: a name is unknown, or a value is not possible for its setting.
+        """
+        values = self.model_dump(include=set(TrialSettings.model_fields))
+        mistakes = [
+            Mistake(self._unknown(key), key=key)
+            for key, value in parameters.items()
+            if not _replace(values, key, value)
+        ]
+        if mistakes:
+            raise InputError(mistakes)
+        try:
+            return TrialSettings.model_validate(values)
+        except ValidationError as error:
+            raise InputError(
+                [
+                    Mistake(finding.message, key=".".join(map(str, finding.path)))
+                    for finding in findings_of(error, TrialSettings)
+                ]
+            ) from None
+
+    def preset_trial(self, name: str) -> TrialSettings:
+        """The settings of a preset's trial: those of the sweep, where the preset has no others.
+
+        Where patience is replayed, that of the sweep is the most patient one. A preset that has
+        one of its own keeps it, for that is part of what it is.
+
+        Raises:
+            InputError: the sweep's settings and the preset's are not possible together.
+        """
+        return self.trial({**most_patient(self.replayed), **PRESETS[name].settings})
+
+    def parameters_of(self, settings: TrialSettings) -> dict[str, ParameterValue]:
+        """The searched parameters that a trial of these settings has, in the space or out of it."""
+        return self.as_drawn({key: value_of(settings, key) for key in self.space})
+
+    def as_drawn(self, parameters: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
+        """The searched ones of these, as the space would draw them (0 for 0.0) or as they are."""
+        return {
+            key: _as_drawn(parameters[key], kind)
+            for key, kind in self.space.items()
+            if key in parameters
+        }
+
+    @property
+    def drawn(self) -> dict[str, Distribution]:
+        """The part of the space that a searcher draws from, by dotted name."""
+        return split(self.space, replay=self.replay_patience)[0]
+
+    @property
+    def replayed(self) -> dict[str, Distribution]:
+        """The rest of it: what recorded curves are replayed under (`replayed_settings`)."""
+        return split(self.space, replay=self.replay_patience)[1]
+
+    def to_train(self, drawn: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
+        """All searched parameters of a trial for which a searcher drew ``drawn``."""
+        parameters = {**drawn, **most_patient(self.replayed)}
+        return {key: parameters[key] for key in self.space}
+
+    @property
+    def given(self) -> int:
+        """Most trials before the searcher's own: presets and enqueued ones."""
+        return len(self.presets) + (self.warm_start.enqueue if self.warm_start else 0)
+
+    @property
+    def has_geometry(self) -> bool:
+        """Whether a geometric term has a weight in any trial."""
+        given = (PRESETS[name].settings.get(key) for name in self.presets for key in WEIGHTS)
+        return self.extents.uses_geometric_loss or any(given)
+
+    @property
+    def extents(self) -> Extents:
+        """The range of each setting over all configurations."""
+        return Extents(dict(self), self.space)
+
+    def longest_warmup(self) -> int:
+        """Longest warm-up of the sweep's configurations, in epochs, without the ramp-up."""
+        return self.extents.longest_warmup
+
+    def rungs(self) -> list[int]:
+        """Epochs of each rung, by the scheduler's clock; empty without a scheduler."""
+        if not isinstance(self.scheduler, StoppingScheduler):
+            return []
+        return self.scheduler.rungs(self.most_epochs_by_clock)
+
+    @property
+    def most_epochs_by_clock(self) -> int:
+        """Epochs that a trial can train, counted as the scheduler counts them."""
+        if self.compares_gains:
+            return self.extents.most_epochs_since_activation
+        return self.extents.most_epochs
+
+    @property
+    def compares_gains(self) -> bool:
+        """Whether trials are compared by what they promise over the baseline, since activation."""
+        scheduler = self.scheduler
+        return isinstance(scheduler, StoppingScheduler) and scheduler.clock == "activation"
+
+    @property
+    def pauses(self) -> bool:
+        """Whether trials wait at rungs."""
+        return isinstance(self.scheduler, AshaScheduler) and bool(self.scheduler.pause)
+
+    def values_of(self, key: str) -> Sequence[ParameterValue]:
+        """What the setting of this dotted name can be: its value, all that a list of the space has,
+        or the bounds of an interval.
+        """
+        return possible_values(self.space[key]) if key in self.space else (value_of(self, key),)
+
+    def place_of(self, key: str) -> tuple[str, ...]:
+        """Where the setting of this dotted name gets its values from, as keys of the YAML."""
+        return ("space", key) if key in self.space else tuple(key.split("."))
+
+    def _unknown(self, key: str) -> str:
+        group, _, option = key.rpartition(".")
+        if group == "trainer.options" and isinstance(self.trainer, CustomTrainer):
+            return f"`trainer.options` has no {quoted(option)}: give it a value there to search it"
+        if group == "trainer.options" or (key in setting_names() and group == "trainer"):
+            return f"{quoted(key)} is not a setting of `trainer` with kind `{self.trainer.kind}`"
+        if key in setting_names() and group == "data":  # of another source
+            return f"{quoted(key)} is not a setting of `{group}` with source `{self.data.source}`"
+        return unknown_setting(key, TrialSettings)[0]
+
+
+def _as_drawn(value: ParameterValue, distribution: Distribution) -> ParameterValue:
+    """The value as the distribution would draw it (0 for 0.0); as it is where it never would."""
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    return next((same for same in (value, whole) if distribution.contains(same)), value)
+
+
+def _replace(tree: Any, key: str, value: ParameterValue) -> bool:
+    """Put ``value`` at the dotted ``key``; False, and nothing done, where no setting is there."""
+    *groups, last = key.split(".")
+    for group in groups:
+        tree = tree.get(group) if isinstance(tree, dict) else None
+    if not isinstance(tree, dict) or last not in tree or isinstance(tree[last], dict):
+        return False
+    tree[last] = value
+    return True

@@ -1,0 +1,158 @@
+"""What of a sweep may change between two of its sessions, and what may not."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from sweep.spec.checks.contradictions import check_sweep
+from sweep.spec.load import to_yaml
+from sweep.spec.search.search_strategy import seconds
+from sweep.spec.search.sweep_spec import ChangesNoResult, SweepSpec
+from sweep.spec.settings.moved_data import changed_parts, with_places_of
+from sweep.spec.settings.trial_settings import NnunetRawData
+from sweep.spec.settings.validation_reports import findings_of
+from sweep.spec.words.phrases import quoted, shown
+from sweep.vocabulary.errors import InputError, Mistake, ResultsError
+
+FREE = tuple(
+    name
+    for name, field in SweepSpec.model_fields.items()
+    if any(isinstance(mark, ChangesNoResult) for mark in field.metadata)
+)
+EXTENDABLE = ("trials", "time_budget")
+
+
+def continued(recorded: Sequence[SweepSpec], asked: SweepSpec) -> SweepSpec:
+    """The spec with which a sweep goes on: the recorded one, with what is free as it is asked for.
+
+    What is asked for may also be what was recorded before an extension: the file from which the
+    sweep was started still resumes it.
+
+    Args:
+        recorded: the specs that the sweep has had, the present one last.
+        asked: the spec of the session that is to begin.
+    Raises:
+        ResultsError: more than what is free is asked to change; with the difference.
+    """
+    present = recorded[-1]
+    if not any(_is_the_same(one, asked) for one in recorded):
+        raise ResultsError(_refusal(present, asked))
+    free = present.model_copy(update={key: getattr(asked, key) for key in FREE})
+    return with_places_of(_pinned(free, asked), asked)
+
+
+def extended(spec: SweepSpec, assignments: Sequence[str]) -> SweepSpec:
+    """A spec with more trials or time.
+
+    Args:
+        assignments: such as ``trials=+20``, ``trials=60``, ``time_budget=4h``, ``time_budget=+2h``.
+    Raises:
+        InputError: with every mistake.
+    """
+    mistakes = []
+    changes: dict[str, int | float] = {}
+    for assignment in assignments:
+        try:
+            key, value = _read(assignment, spec)
+            changes[key] = value
+        except ValueError as error:
+            mistakes.append(Mistake(str(error), file=f"--extend {assignment}"))
+    if mistakes:
+        raise InputError(mistakes)
+    try:
+        more = SweepSpec.model_validate(spec.model_dump(mode="json") | changes)
+    except ValidationError as error:
+        findings = findings_of(error, SweepSpec)
+    else:
+        findings = list(check_sweep(more))
+        if not findings:
+            return more
+    raise InputError(
+        [Mistake(f.message, key=".".join(map(str, f.path)), file="--extend") for f in findings]
+    )
+
+
+def _read(assignment: str, spec: SweepSpec) -> tuple[str, int | float]:
+    """Key and new value of one assignment; ValueError says what is wrong with it."""
+    key, _, text = assignment.partition("=")
+    sign, amount = text[:1], text.removeprefix("+")
+    match key:
+        case "trials":
+            if not (amount.isascii() and amount.isdigit() and len(amount) < 10):
+                raise ValueError(f"`trials` must read like `trials=+20`, but is {shown(text)}")
+            total = int(amount) + (spec.trials if sign == "+" else 0)
+            if total < spec.trials:
+                raise ValueError(f"the sweep has {spec.trials} trials already, not {total}")
+            return key, total
+        case "time_budget":
+            time = float(amount if amount.isascii() and amount.isdigit() else seconds(amount))
+            return key, time + ((spec.time_budget or 0.0) if sign == "+" else 0.0)
+        case _:
+            known = " and ".join(f"`{name}`" for name in EXTENDABLE)
+            raise ValueError(f"only {known} can be extended, but not {quoted(key)}")
+
+
+def _fixed(spec: SweepSpec) -> str:
+    """The spec as text, with what is free at its default."""
+    defaults = {key: SweepSpec.model_fields[key].get_default() for key in FREE}
+    return to_yaml(spec.model_copy(update=defaults))
+
+
+def _is_the_same(recorded: SweepSpec, asked: SweepSpec) -> bool:
+    """Whether they differ in nothing but what is free, and in where the same data lie."""
+    asked = _as_before_fingerprints(recorded, asked)
+    return _fixed(with_places_of(recorded, asked)) == _fixed(asked)
+
+
+def _as_before_fingerprints(recorded: SweepSpec, asked: SweepSpec) -> SweepSpec:
+    """What is asked for, as a version without fingerprints would have recorded it."""
+    updates: dict[str, Any] = {}
+    for group in ("data", "trainer"):
+        then, now = getattr(recorded, group), getattr(asked, group)
+        if getattr(then, "fingerprint", None) is None and hasattr(now, "fingerprint"):
+            updates[group] = now.model_copy(update={"fingerprint": None})
+    data = updates.get("data")
+    if data is not None and data.slice_axis == "auto" and isinstance(recorded.data, NnunetRawData):
+        updates["data"] = data.model_copy(update={"slice_axis": recorded.data.slice_axis})
+    return asked.model_copy(update=updates)
+
+
+def _pinned(recorded: SweepSpec, asked: SweepSpec) -> SweepSpec:
+    """A spec without fingerprints with those of the data that it goes on with."""
+    updates = {
+        group: now.model_copy(update={"fingerprint": getattr(asked, group).fingerprint})
+        for group, now in (("data", recorded.data), ("trainer", recorded.trainer))
+        if getattr(now, "fingerprint", "") is None and hasattr(getattr(asked, group), "fingerprint")
+    }
+    return recorded.model_copy(update=updates)
+
+
+def _refusal(present: SweepSpec, asked_for: SweepSpec) -> str:
+    name, recorded = asked_for.name, _fixed(present)
+    asked = _fixed(_as_before_fingerprints(present, asked_for))
+    for group in ("data", "trainer"):
+        then = getattr(getattr(present, group), "fingerprint", None)
+        now = getattr(getattr(asked_for, group), "fingerprint", None)
+        if then and now and then != now:
+            parts = ", ".join(changed_parts(then, now))
+            return (
+                f"{name} holds a sweep over other data: {parts} of the dataset differ from what it"
+                " was started with; put those back, or choose another `name:` for the changed data"
+            )
+    judged = ""
+    if present.judged_by != asked_for.judged_by:
+        was, now = present.judged_by.words, asked_for.judged_by.words
+        judged = f"{name}: its trials were judged by {was}, not by {now}. "
+    lines = difflib.unified_diff(
+        recorded.splitlines(), asked.splitlines(), "recorded", "asked for", lineterm="", n=0
+    )
+    free = ", ".join(f"`{key}`" for key in FREE)
+    return (
+        f"{judged}{name} holds a sweep with another spec; go on with that one, or choose another"
+        f" `name:` for the changed one. Free to change are {free}; for more trials,"
+        " --extend trials=+20.\n" + "\n".join(lines)
+    )

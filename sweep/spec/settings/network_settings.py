@@ -1,0 +1,108 @@
+"""Which 2D network is trained, and what each of them can and cannot do."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from sweep.spec.settings.settings_base import Settings, refusal
+
+NetworkName = Literal[
+    "dynunet",
+    "residual_dynunet",
+    "unet",
+    "attention_unet",
+    "basic_unet_plus_plus",
+    "segresnet",
+    "segresnet_ds",
+]
+WITHOUT_DEEP_SUPERVISION = ("unet", "segresnet")
+WITHOUT_DROPOUT = ("segresnet_ds",)
+DOUBLING = ("segresnet", "segresnet_ds")
+"""Networks that double their feature maps at each level by themselves."""
+NORMALISES_GROUPS = ("segresnet",)
+"""Networks whose normalisation a single pixel is enough for."""
+NORMALISES_BATCHES = ("attention_unet",)
+"""Networks whose normalisation takes the pixels of a whole batch together."""
+
+
+class NetworkSettings(Settings):
+    """The 2D network, by name, from MONAI."""
+
+    name: NetworkName = "dynunet"
+    """Architecture."""
+    channels: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=2, max_length=8)
+    ] = (16, 32, 64, 128)
+    """Feature maps of each resolution level; the image is halved between two levels."""
+    deep_supervision: bool | None = None
+    """Let the decoder's lower levels predict too; null: where the network can."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout rate."""
+
+    @field_validator("channels")
+    @classmethod
+    def _network_has_such_levels(
+        cls, channels: tuple[int, ...], info: ValidationInfo
+    ) -> tuple[int, ...]:
+        name = info.data.get("name")
+        if name == "basic_unet_plus_plus" and len(channels) != 5:
+            raise ValueError(f"`{name}` has 5 levels: must be a list of 5, but is {[*channels]}")
+        if name in ("dynunet", "residual_dynunet") and len(channels) < 3:
+            raise ValueError(f"`{name}` has at least 3 levels, but is {[*channels]}")
+        if name == "segresnet" and channels[0] % 8:
+            raise ValueError(
+                f"`{name}` normalises 8 groups of feature maps: must start with a multiple of 8, "
+                f"but is {[*channels]}"
+            )
+        doubled = [channels[0] * 2**level for level in range(len(channels))]
+        if name in DOUBLING and [*channels] != doubled:
+            raise ValueError(
+                f"`{name}` doubles its feature maps at each level: must be {doubled}, "
+                f"but is {[*channels]}"
+            )
+        return channels
+
+    @field_validator("deep_supervision")
+    @classmethod
+    def _network_has_deep_supervision(
+        cls, deep_supervision: bool | None, info: ValidationInfo
+    ) -> bool | None:
+        name = info.data.get("name")
+        if deep_supervision and name in WITHOUT_DEEP_SUPERVISION:
+            raise ValueError(
+                f"`{name}` has no deep supervision: must be false or null, but is true"
+            )
+        if deep_supervision and len(info.data.get("channels", ())) == 2:
+            raise ValueError("2 levels leave none to supervise: must be false or null, but is true")
+        return deep_supervision
+
+    @field_validator("dropout")
+    @classmethod
+    def _network_has_dropout(cls, dropout: float, info: ValidationInfo) -> float:
+        name = info.data.get("name")
+        if dropout and name in WITHOUT_DROPOUT:
+            raise ValueError(f"`{name}` has no dropout: must be 0, but is {dropout:g}")
+        return dropout
+
+    def must_fit(self, side: int, batch_size: int) -> None:
+        """Raise the refusal of more levels than images can be halved, ``side`` pixels wide.
+
+        A side is rounded up to what the network can halve; over the single pixel that is then left
+        at the coarsest level most normalisations are not defined, and raise.
+        """
+        levels = len(self.channels)
+        whole_batch = self.name in NORMALISES_BATCHES
+        too_few = not whole_batch or batch_size == 1
+        if self.name in NORMALISES_GROUPS or side > 2 ** (levels - 1) or not too_few:
+            return
+        raise refusal(
+            f"{levels} levels leave a single pixel of {side}, too few for `{self.name}` to "
+            f"normalise: must be at most {(side - 1).bit_length()} levels, or images and patches "
+            f"of more than {2 ** (levels - 1)} pixels"
+            + ", or a `trainer.batch_size` above 1"
+            * whole_batch,
+            "channels",
+            value=self.channels,
+        )

@@ -1,0 +1,146 @@
+"""What the trials of a sweep are judged by, as the YAML says it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+
+from sweep.spec.settings.settings_base import Settings, refusal
+from sweep.spec.words.phrases import must_be, one_of
+from sweep.spec.words.synonyms import value_for
+from sweep.vocabulary.objective import BETTER, VAL_DICE, Mode, Objective
+
+MEASURED: dict[str, tuple[str, ...]] = {
+    "iou": ("iou",),
+    "hd95": ("hd95",),
+    "shape": ("compactness", "solidity", "eccentricity"),
+}
+"""What our own trainer measures for each of `evaluation.metrics`. The shapes of the references are
+the same in every trial, so none is judged by them."""
+JUDGED = (VAL_DICE, *(name for names in MEASURED.values() for name in names))
+"""What trials of our own trainer can be judged by."""
+LONGEST_NAME = 60
+OTHER_COLUMNS = frozenset({
+    "rank", "trial_id", "sweep", "status", "best_epoch", "epochs", "seconds", "cause", "preset",
+    "last_dice", "val_dice_before_end", "val_dice_at_enough", "epochs_at_enough", "mean_dice",
+    "dice_low", "dice_high", "p_best", "group", "replicates", "replicates_diverged", "test_dice",
+    "test_hd95", "replicate_of", "seed", "fold",
+    "confirmed", "best_before_switch_on",
+})  # fmt: skip
+"""Columns of a ranking that mean something else than a metric of this name would."""
+_OF_THE_OBJECTIVE = (
+    "last_{}", "{}_before_end", "mean_{}", "{}_low", "{}_high", "{}_since_switch_on",
+    "{}_at_enough",
+)  # fmt: skip
+_PREFIXES = ("delta_", "enough_")
+"""Of the columns that stand for a preset, and for a setting that is replayed."""
+
+
+def is_other_column(metric: str, objective: Objective | None = None) -> bool:
+    """Whether a ranking has a column of this name that means something else.
+
+    Args:
+        objective: what its trials are judged by, which has columns of its own.
+    """
+    names = {objective.metric, objective.stem} if objective else set()
+    derived = {form.format(name) for form in _OF_THE_OBJECTIVE for name in names}
+    return metric in OTHER_COLUMNS | derived or metric.startswith(_PREFIXES)
+
+
+def group_of(metric: str) -> str | None:
+    """The one of `evaluation.metrics` by which our own trainer measures a metric."""
+    return next((group for group, names in MEASURED.items() if metric in names), None)
+
+
+class ObjectiveSettings(Settings):
+    """What trials are compared by: the best epoch, early stopping, scheduler, searcher, ranking."""
+
+    metric: Annotated[str, Field(min_length=1)] = VAL_DICE
+    """val_dice; of our own trainer also iou, hd95, compactness, solidity or eccentricity; of a
+    custom one any metric that it returns."""
+    mode: Mode | None = None
+    """Whether more or less of it is better; null: max for val_dice and iou, min for hd95.
+
+    Any other metric needs it said.
+    """
+
+    @field_validator("metric")
+    @classmethod
+    def _is_a_metric(cls, metric: str) -> str:
+        if is_other_column(metric):
+            meant = value_for(metric, JUDGED)
+            instead = f"; did you mean `{meant}`?" if meant else ": give the metric another name"
+            raise ValueError(f"`{metric}` is another column of the ranking{instead}")
+        return metric
+
+    @field_validator("mode")
+    @classmethod
+    def _fill_mode(cls, mode: Mode | None, info: ValidationInfo) -> Mode | None:
+        return mode or BETTER.get(info.data.get("metric", ""))
+
+    @property
+    def plain(self) -> Objective:
+        """For whoever compares."""
+        assert self.mode is not None, "it is filled in"
+        return Objective(self.metric, self.mode)
+
+    def must_fit(self, kind: str, metrics: Sequence[str]) -> None:
+        """Raise the refusal of a metric that no epoch of such a trainer measures, or whose better
+        end is not known.
+
+        Args:
+            kind: ``trainer.kind``; a custom trainer is asked when it has validated.
+            metrics: ``evaluation.metrics``.
+        """
+        if kind != "custom" and self.metric != VAL_DICE:
+            self._must_be_measured(kind, metrics)
+        if self.mode is None:
+            raise refusal(
+                f"must be `max` or `min`: nobody can tell by its name whether more of "
+                f"`{self.metric}` is better; write `objective: {{metric: {self.metric}, mode: …}}`",
+                "mode",
+                value=None,
+            )
+
+    def _must_be_measured(self, kind: str, metrics: Sequence[str]) -> None:
+        if kind == "nnunet":
+            message = "nnU-Net measures no other metric in an epoch than its pseudo Dice: must be"
+            raise refusal(f"{message} `val_dice`", "metric", value=self.metric)
+        group = group_of(self.metric)
+        if group is None:
+            raise refusal(must_be(one_of(JUDGED), self.metric, JUDGED), "metric", value=self.metric)
+        if group not in metrics:
+            raise refusal(
+                f"`{self.metric}` is not measured: add `{group}` to `evaluation.metrics`",
+                "metric",
+                value=self.metric,
+            )
+
+
+def _bare_metric(value: Any) -> Any:
+    """Reads ``hd95`` as ``{metric: hd95}``."""
+    if isinstance(value, str):
+        return {"metric": value}
+    if isinstance(value, dict) and len(value) == 1 and not value.keys() & {"metric", "mode"}:
+        [(metric, mode)] = value.items()
+        meant = value_for(str(mode), ("max", "min"))
+        if meant and len(str(metric)) <= LONGEST_NAME:
+            metric = value_for(str(metric), JUDGED) or metric
+            raise ValueError(
+                f"`{metric}` is no setting; write `{{metric: {metric}, mode: {meant}}}`"
+            )
+    if not isinstance(value, dict | ObjectiveSettings):
+        raise ValueError(
+            "must be the name of a metric, or `{metric: NAME, mode: max | min}`, but is "
+            f"{json.dumps(value, default=str)}"
+        )
+    return value
+
+
+ObjectiveChoice = Annotated[
+    ObjectiveSettings,
+    BeforeValidator(_bare_metric, json_schema_input_type=str | ObjectiveSettings),
+]

@@ -1,0 +1,221 @@
+"""The tree of settings: its dotted names, and where in the YAML a report of pydantic belongs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from sweep.spec.settings.settings_base import Settings
+from sweep.spec.settings.trial_settings import ActsLate, EndsRun, TrialSettings
+
+KeyPath = tuple[str | int, ...]
+"""Way to a value in the YAML: a key for each mapping, an index for each list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong with the values at ``path``; who knows the file makes it a `Mistake`.
+
+    Args:
+        path: where it stands.
+        message: what is wrong.
+        meant: of a key that there is not, the dotted name of the one that was likely meant.
+        proposed: the value that was likely meant, where all else in its group depends on that.
+    """
+
+    path: KeyPath
+    message: str
+    meant: str | None = None
+    proposed: str | None = None
+
+
+def setting_names(group: type[Settings] = TrialSettings) -> list[str]:
+    """Dotted names of all single settings below ``group``, whichever alternatives are chosen."""
+    return list(dict.fromkeys(name for name, _ in setting_fields(group)))
+
+
+def names_in(settings: TrialSettings) -> list[str]:
+    """Dotted names of the settings that this configuration has; of alternatives, the chosen one's.
+
+    Args:
+        settings: of a trial, or of a sweep.
+    """
+    chosen = {
+        f"{name}.": type(getattr(settings, name)).model_fields
+        for name, field in TrialSettings.model_fields.items()
+        if field.discriminator
+    }
+    return [
+        name
+        for name in setting_names()
+        if all(
+            name.removeprefix(group) in own or not name.startswith(group)
+            for group, own in chosen.items()
+        )
+    ]
+
+
+def value_of(settings: Settings, key: str) -> Any:
+    """The value of the setting with this dotted name."""
+    value: Any = settings
+    for part in key.split("."):
+        value = value[part] if isinstance(value, Mapping) else getattr(value, part)
+    return value
+
+
+def after_switch_on_keys() -> frozenset[str]:
+    """Dotted names of the settings without effect before the geometric loss switches on."""
+    return _marked(ActsLate)
+
+
+def run_ending_keys() -> frozenset[str]:
+    """Dotted names of the settings that decide where a run ends, and nothing else of it."""
+    return _marked(EndsRun)
+
+
+@functools.cache
+def late_keys() -> frozenset[str]:
+    """Dotted names of the settings that have no say in a trial before its switch-on."""
+    return after_switch_on_keys() | run_ending_keys()
+
+
+def choosing_keys() -> frozenset[str]:
+    """Dotted names of the settings that decide which others there are (``data.source``)."""
+    return frozenset(
+        f"{name}.{field.discriminator}"
+        for name, field in TrialSettings.model_fields.items()
+        if field.discriminator
+    )
+
+
+def unsearched_keys() -> frozenset[str]:
+    """Dotted names of other settings that must be the same for all trials of a sweep."""
+    return frozenset(
+        {
+            "data.test",
+            "data.fingerprint",
+            "trainer.fingerprint",
+            "objective.metric",
+            "objective.mode",
+        }
+    )
+
+
+def types_of(key: str) -> frozenset[type]:
+    """Types of the values that the setting with this dotted name takes; empty if there is none."""
+    fields = (field for name, field in setting_fields() if name == key)
+    return frozenset(kind for field in fields for kind in _plain_types(field.annotation))
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a report of pydantic belongs.
+
+    Args:
+        path: its place in the YAML.
+        group: the innermost group of settings on the way there.
+        choice: which of several alternatives ``group`` is (by its source, its name), or ``""``.
+        annotation: what is allowed there; None where nothing is known.
+    """
+
+    path: KeyPath
+    group: type[Settings]
+    choice: str
+    annotation: Any
+
+    @property
+    def nullable(self) -> bool:
+        return type(None) in get_args(self.annotation)
+
+    @property
+    def groups(self) -> list[type[Settings]]:
+        """The groups of settings that may stand there."""
+        return _groups(self.annotation)
+
+    def alternatives(self, discriminator: str) -> list[str]:
+        """The names to choose from, where alternative groups of settings are allowed."""
+        return [tag for group in _groups(self.annotation) for tag in _tags(group, discriminator)]
+
+
+def locate(root: type[Settings], location: KeyPath) -> Spot:
+    """Translate pydantic's ``loc``, which also holds the tags of unions, to a place in the YAML."""
+    path: list[str | int] = []
+    group, choice = root, ""
+    annotation: Any = root
+    discriminator = ""
+    for part in location:
+        groups = _groups(annotation)
+        if discriminator and len(groups) > 1:
+            group = next((g for g in groups if part in _tags(g, discriminator)), groups[0])
+            choice = f"{discriminator} `{part}`"
+            annotation, discriminator = group, ""
+        elif groups:
+            if annotation is not group:
+                group, choice = groups[0], ""
+            path.append(part)
+            field = group.model_fields.get(str(part))
+            annotation = field.annotation if field else None
+            discriminator = str(field.discriminator or "") if field else ""
+        elif not _is_union(annotation):
+            path.append(part)
+            annotation = _item(annotation)
+        # else: the label of a branch of a plain union ("int"), which the YAML does not have
+    return Spot(tuple(path), group, choice, annotation)
+
+
+def setting_fields(
+    group: type[Settings] = TrialSettings, prefix: str = ""
+) -> Iterator[tuple[str, FieldInfo]]:
+    """Dotted name and declaration of every single setting; a name comes once an alternative."""
+    for name, field in group.model_fields.items():
+        groups = _groups(field.annotation)
+        for below in groups:
+            yield from setting_fields(below, f"{prefix}{name}.")
+        if not groups:
+            yield prefix + name, field
+
+
+def _groups(annotation: Any) -> list[type[Settings]]:
+    """Groups of settings that an annotation allows; several where the settings are a union."""
+    options = get_args(annotation) if _is_union(annotation) else (annotation,)
+    return [one for one in options if isinstance(one, type) and issubclass(one, Settings)]
+
+
+def _item(annotation: Any) -> Any:
+    """What a list of any length holds; None where the annotation is no such list."""
+    arguments = get_args(annotation)
+    return arguments[0] if get_origin(annotation) is tuple and arguments[1:] == (...,) else None
+
+
+def _tags(group: type[Settings], discriminator: str) -> tuple[Any, ...]:
+    return get_args(group.model_fields[discriminator].annotation)
+
+
+@functools.cache
+def _marked(mark: type) -> frozenset[str]:
+    return frozenset(
+        name
+        for name, field in setting_fields()
+        if any(isinstance(item, mark) for item in field.metadata)
+    )
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, UnionType)
+
+
+def _plain_types(annotation: Any) -> Iterator[type]:
+    if _is_union(annotation):
+        for option in get_args(annotation):
+            yield from _plain_types(option)
+    elif get_origin(annotation) is Annotated:
+        yield from _plain_types(get_args(annotation)[0])
+    elif get_origin(annotation) is Literal:
+        yield from (type(value) for value in get_args(annotation))
+    else:
+        yield get_origin(annotation) or annotation

@@ -1,0 +1,223 @@
+"""What is wrong, in plain words: pydantic's reports, unknown keys, near misses."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import get_args
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from sweep.spec.settings.setting_tree import Finding, KeyPath, Spot, locate, setting_names
+from sweep.spec.settings.settings_base import Settings
+from sweep.spec.words.phrases import (
+    begun_with,
+    did_you_mean,
+    meant_among,
+    must_be,
+    near_miss,
+    one_of,
+    printable,
+    quoted,
+)
+from sweep.spec.words.slips import meant_value
+from sweep.spec.words.synonyms import advice_for, name_for
+
+REQUIREMENTS = {
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "greater_than": "greater than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "int_type": "a whole number",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "list_type": "a list",
+    "literal_error": "{expected}",
+    "model_attributes_type": "a mapping of settings",
+    "model_type": "a mapping of settings",
+    "string_too_short": "text of at least {min_length} character(s)",
+    "string_type": "text",
+    "too_long": "a list of at most {max_length}",
+    "too_short": "a list of at least {min_length}",
+    "tuple_type": "a list",
+}
+"""pydantic's error type → what the value must be, with the fields of the error's context."""
+
+ALMOST = 0.88
+"""How alike two words are that differ by a letter."""
+LIKENESS = ((3, 0.8), (5, 0.65), (8, 0.7), (math.inf, 0.76))
+"""Letters of a word, at most → how alike a slip of it is at least."""
+DOTTED = "dotted names are for `space` and `--set`"
+
+GROUPS = ("model_type", "model_attributes_type", "dict_type")
+"""pydantic's error types of a plain value where there should be a mapping."""
+
+
+def findings_of(error: ValidationError, root: type[Settings]) -> list[Finding]:
+    """Every report in a failed validation of ``root``, at its place in the YAML."""
+    reports: dict[KeyPath, list[ErrorDetails]] = defaultdict(list)
+    spots: dict[KeyPath, Spot] = {}
+    for report in error.errors(include_url=False):
+        if not _is_consequence(report):
+            spot = locate(root, report["loc"])
+            spots[spot.path] = spot
+            reports[spot.path].append(report)
+    return [_finding(spots[path], reports[path], root) for path in spots]
+
+
+def unknown_setting(key: str, root: type[Settings]) -> tuple[str, str | None]:
+    """Says that no setting below ``root`` has this dotted name, and which one is likely meant."""
+    names = setting_names(root)
+    below = next((name for name in names if name.startswith(f"{key}.")), None)
+    if below:
+        return f"{quoted(key)} is a group of settings; name one of them, such as `{below}`", None
+    # A shared group makes any two names alike: what counts within a group is the last word.
+    group = key.rpartition(".")[0]
+    beside = [name.rpartition(".")[2] for name in names if name.rpartition(".")[0] == group]
+    meant = _meant_key(key, beside, names)
+    if meant is None and not advice_for(key):
+        meant = near_miss(key, names, 0.8)
+    hint = did_you_mean(meant) or _advice(key)
+    return f"{quoted(key)} is not a setting{hint}", meant
+
+
+def _finding(spot: Spot, reports: list[ErrorDetails], root: type[Settings]) -> Finding:
+    """One finding from all that is said about one place: one report for each branch of a union."""
+    first = reports[0]
+    match first["type"]:
+        case "extra_forbidden":
+            return _unknown_key(spot, root)
+        case "missing":
+            return Finding(spot.path, "is missing")
+        case "value_error":
+            return Finding(spot.path, str(first["ctx"]["error"]))
+        case "union_tag_invalid" | "union_tag_not_found":
+            return _wrong_tag(spot, first)
+    wants = [_requirement(report) for report in reports] + ["null"] * spot.nullable
+    names = re.findall(r"`([^`]*)`", " ".join(wants))
+    told = must_be(" or ".join(dict.fromkeys(wants)), first["input"], names)
+    meant = meant_value(first["input"], {report["type"] for report in reports}, spot.nullable)
+    choosing = _choosing(spot) if isinstance(first["input"], str) else None
+    if meant is None and first["type"] in GROUPS and choosing:
+        meant = f"{{{choosing}: {printable(first['input'])}}}"
+    return Finding(spot.path, told if meant is None else f"{told}; write {meant}")
+
+
+def _is_consequence(report: ErrorDetails) -> bool:
+    """Whether the report says nothing new: what it follows from is reported as well."""
+    match report["type"]:
+        case "default_factory_not_called":  # the default derives from other, wrong settings
+            return True
+        case "too_short":  # wrong items were not counted
+            return bool(len(report["input"]) >= report["ctx"]["min_length"])
+    return False
+
+
+def _requirement(report: ErrorDetails) -> str:
+    template = REQUIREMENTS.get(report["type"])
+    if template is None:  # a kind of check that the settings did not use before
+        return f"valid ({report['msg']})"
+    context = report.get("ctx", {}).items()
+    # Limits of numbers are told as they are written in the settings: 0, not 0.0.
+    plain = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in context}
+    return template.format(**plain).replace("'", "`")
+
+
+def _wrong_tag(spot: Spot, report: ErrorDetails) -> Finding:
+    discriminator = report["ctx"]["discriminator"].strip("'")
+    names = spot.alternatives(discriminator)
+    path = (*spot.path, discriminator)
+    if report["type"] == "union_tag_not_found":
+        given = set(report["input"])
+        fitting = [g for g in spot.groups if given <= g.model_fields.keys()]
+        only = fitting[0].model_fields[discriminator] if len(fitting) == 1 and given else None
+        proposed = str(get_args(only.annotation)[0]) if only is not None else None
+        told = f"is missing; must be {one_of(names)}{did_you_mean(proposed)}"
+        return Finding(path, told, proposed=proposed)
+    value = report["input"][discriminator]
+    proposed = meant_among(value, names) if isinstance(value, str) else None
+    return Finding(path, must_be(one_of(names), value, names), proposed=proposed)
+
+
+def _unknown_key(spot: Spot, root: type[Settings]) -> Finding:
+    """``x`` is not a setting of ``group``, with what was likely meant, here or elsewhere."""
+    *parents, key = (str(part) for part in spot.path)
+    group = ".".join(parents)
+    owner = f"`{group}`" if parents else "the top level"
+    owner += f" with {spot.choice}" if spot.choice else ""
+    if "." in key:
+        hint, meant = _dotted_key(".".join([*parents, key]), root)
+        return Finding(spot.path, f"{quoted(key)} is not a setting of {owner}{hint}", meant)
+    here = list(spot.group.model_fields)
+    whole = ".".join([*parents, key])
+    meant = _meant_key(whole, here, [*setting_names(root), *root.model_fields])
+    if meant is not None and meant.rpartition(".")[0] == group:
+        own = meant.rpartition(".")[2]
+        hint = did_you_mean(own) if own in here else f"; `{own}` is a setting of other kinds"
+    else:
+        hint = did_you_mean(meant) or _advice(whole)
+    hint = hint or f"; it has {', '.join(f'`{name}`' for name in here)}"
+    return Finding(spot.path, f"{quoted(key)} is not a setting of {owner}{hint}", meant)
+
+
+def _meant_key(whole: str, here: Sequence[str], known: Sequence[str]) -> str | None:
+    """The dotted name that is likely meant by one that there is not: its own group's goes first.
+
+    Args:
+        here: what its group has.
+        known: all dotted names.
+    """
+    group, dot, key = whole.rpartition(".")
+    exact = [name for name in known if name.endswith(f".{key}")]
+    elsewhere = exact[0] if len(exact) == 1 and exact != [whole] else None
+    almost = near_miss(key, here, ALMOST)
+    if almost and (not elsewhere or almost.startswith(key) or key.startswith(almost)):
+        return f"{group}{dot}{almost}"
+    if (meant := name_for(whole, known)) or advice_for(whole):
+        return meant
+    close = None if elsewhere else _close_key(key, here)
+    return f"{group}{dot}{close}" if close else elsewhere
+
+
+def _dotted_key(key: str, root: type[Settings]) -> tuple[str, str | None]:
+    """The end of a message on a dotted name where keys are nested, and the setting it means."""
+    own_names = "space" in root.model_fields and key.startswith(("space.", "parameters."))
+    if own_names:
+        return f"; write it nested: `{_nested(key, levels=1)}`", None
+    names = setting_names(root)
+    groups = {name[:place] for name in names for place, dot in enumerate(name) if dot == "."}
+    if key in groups.union(names) or key.startswith("trainer.options."):
+        return f"; write it nested: `{_nested(key)}`; {DOTTED}", key
+    _, meant = unknown_setting(key, root)
+    return (did_you_mean(_nested(meant)), meant) if meant else (_advice(key) or f"; {DOTTED}", None)
+
+
+def _nested(key: str, levels: int = -1) -> str:
+    """``loss: {weights: {aspect: …}}``, as much of a dotted name as is nested."""
+    *groups, last = printable(key).split(".", levels)
+    return "".join(f"{group}: {{" for group in groups) + f"{last}: …" + "}" * len(groups)
+
+
+def _advice(key: str) -> str:
+    """The end of a message on a key for which there is no setting, where something can be said."""
+    advice = advice_for(key)
+    return f"; {advice}" if advice else ""
+
+
+def _choosing(spot: Spot) -> str | None:
+    """Of a group of settings the one that its bare name most likely stands for."""
+    fields = {name for group in spot.groups for name in group.model_fields}
+    return next(
+        (name for name in ("source", "kind", "name", "main", "cpu") if name in fields), None
+    )
+
+
+def _close_key(key: str, names: Sequence[str]) -> str | None:
+    """The name that ``key`` is a slip of; long words have much in common by chance."""
+    likeness = next(least for letters, least in LIKENESS if len(key) <= letters)
+    return begun_with(key, names) or near_miss(key, names, likeness)

@@ -1,0 +1,106 @@
+"""A searched setting as the YAML has it: ``{randint: [0, 20]}`` to its distribution, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer, PlainValidator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from sweep.spec.space.distributions import (
+    Choice,
+    Distribution,
+    Grid,
+    LogRandInt,
+    LogUniform,
+    QUniform,
+    RandInt,
+    Uniform,
+)
+from sweep.spec.words.dialects import in_our_words, not_to_be_had
+from sweep.spec.words.phrases import did_you_mean, near_miss, quoted, shown
+from sweep.spec.words.synonyms import plain
+from sweep.vocabulary.record import ParameterValue
+
+DISTRIBUTIONS: Mapping[str, type[Distribution]] = {
+    kind.name: kind for kind in (Uniform, LogUniform, QUniform, RandInt, LogRandInt, Choice, Grid)
+}
+SYNONYMS = {"grid_search": "grid", "categorical": "choice"}
+"""Other words for the same distribution, understood as they are (Ray Tune, Optuna)."""
+NEAR_MISSES = {"int": "randint", "float": "uniform", "log_int": "lograndint"}
+"""Words known from elsewhere whose meaning differs: proposed, not taken."""
+
+
+def parse_distribution(value: Any) -> Distribution:
+    """A distribution from its form in the YAML, such as ``{randint: [0, 20]}``.
+
+    Raises:
+        ValueError: with what is wrong and what would be right.
+    """
+    if isinstance(value, Distribution):
+        return value
+    try:
+        return _parse(value)
+    except ValueError as error:
+        several = isinstance(value, dict) and len(value.keys() & DISTRIBUTIONS.keys()) > 1
+        proposed = None if several else in_our_words(value)
+        # What is proposed as a whole need not be hinted at in part.
+        wrong = str(error).partition("; ")[0]
+        if not several and (words := not_to_be_had(value)):
+            raise ValueError(f"{wrong}; {words}") from None
+        if proposed is None or not _is_right(proposed) or proposed in str(error):
+            raise
+        raise ValueError(f"{wrong}; did you mean `{proposed}`?") from None
+
+
+def _parse(value: Any) -> Distribution:
+    if not isinstance(value, dict):
+        raise ValueError(_no_distribution(value))
+    if len(value) != 1:
+        raise ValueError(f"must be one distribution, but is {shown(value)}")
+    [(word, arguments)] = value.items()
+    kind = DISTRIBUTIONS.get(SYNONYMS.get(word) or word)
+    if kind is None:
+        raise ValueError(_unknown_distribution(word, arguments))
+    if not isinstance(arguments, list):
+        raise ValueError(f"`{kind.name}` takes {kind.takes}, but has {shown(arguments)}")
+    return kind.parse(arguments)
+
+
+def _is_right(written: str) -> bool:
+    try:
+        _parse(YAML(typ="safe", pure=True).load(written))
+    except (ValueError, YAMLError):
+        return False
+    return True
+
+
+def _no_distribution(value: Any) -> str:
+    wrong = f"must be a distribution, such as `{{randint: [0, 20]}}`, but is {shown(value)}"
+    if value is None or isinstance(value, list) or (isinstance(value, str) and "(" in value):
+        return wrong
+    return f"{wrong}; a value that all trials have stands outside of `space`"
+
+
+def _unknown_distribution(word: str, arguments: Any) -> str:
+    name = quoted(str(word))
+    if plain(str(word)) in ("value", "fixed", "constant"):
+        return f"{name} is no distribution: what all trials have stands outside of `space`"
+    if isinstance(arguments, dict):
+        return (
+            f"{name} is not a distribution; the settings of a group are searched by their "
+            "dotted names, such as `loss.warmup_epochs: {randint: [0, 20]}`"
+        )
+    meant = NEAR_MISSES.get(word) or near_miss(str(word), DISTRIBUTIONS)
+    hint = did_you_mean(meant) or f"; there are {', '.join(f'`{name}`' for name in DISTRIBUTIONS)}"
+    return f"{name} is not a distribution{hint}"
+
+
+def as_yaml(distribution: Distribution) -> dict[str, list[ParameterValue]]:
+    """The form in the YAML; `parse_distribution` reads it back."""
+    return {distribution.name: distribution.arguments}
+
+
+Searched = Annotated[Distribution, PlainValidator(parse_distribution), PlainSerializer(as_yaml)]

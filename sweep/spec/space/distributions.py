@@ -1,0 +1,329 @@
+"""The distributions of a search space, in the words known from Ray Tune and Optuna.
+
+    loss.weights.compactness: {loguniform: [1e-3, 1]}
+
+| in YAML                  | draws                                                             |
+|--------------------------|-------------------------------------------------------------------|
+| `uniform: [low, high]`   | a number between low and high                                     |
+| `loguniform: [low, high]`| the same, evenly over the orders of magnitude; low > 0            |
+| `quniform: [low, high, q]` | a multiple of q; low and high are multiples of q and included   |
+| `randint: [low, high]`   | a whole number; **high is excluded**, as in Ray Tune and numpy    |
+| `lograndint: [low, high]`| the same, evenly over the orders of magnitude; low ≥ 1            |
+| `choice: [a, b, …]`      | one of the values                                                 |
+| `grid: [a, b, …]`        | each of the values in turn (searcher `grid`)                      |
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from fractions import Fraction
+from random import Random
+from typing import Any, ClassVar, Self, TypeGuard
+
+from sweep.spec.words.phrases import shown
+from sweep.vocabulary.record import ParameterValue
+
+
+class Distribution(ABC):
+    """What one searched setting is drawn from."""
+
+    name: ClassVar[str]
+    """Its word in the YAML."""
+    takes: ClassVar[str]
+    """The form of its list in the YAML."""
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, arguments: list[Any]) -> Self:
+        """From the list in the YAML; raises ValueError with what would be right."""
+
+    @property
+    @abstractmethod
+    def arguments(self) -> list[ParameterValue]:
+        """The list in the YAML."""
+
+    @property
+    @abstractmethod
+    def extent(self) -> tuple[float, float] | None:
+        """Smallest and largest number that can be drawn; None where none can."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int | None:
+        """How many values can be drawn; None for a continuum."""
+
+    @abstractmethod
+    def sample(self, rng: Random) -> ParameterValue:
+        """One value."""
+
+    @abstractmethod
+    def contains(self, value: ParameterValue) -> bool:
+        """Whether the value could have been drawn."""
+
+
+@dataclass(frozen=True)
+class Interval(Distribution):
+    """Base of the distributions between two numbers."""
+
+    low: float
+    high: float
+
+    takes = "[low, high]"
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"`{self.name}` needs low < high, but has {shown(self.arguments)}")
+
+    @classmethod
+    def parse(cls, arguments: list[Any]) -> Self:
+        if len(arguments) != cls.takes.count(",") + 1:
+            raise ValueError(f"`{cls.name}` takes {cls.takes}, but has {shown(arguments)}")
+        return cls(*(cls.parse_number(value) for value in arguments))
+
+    @classmethod
+    def parse_number(cls, value: Any) -> float:
+        if not _is_number(value) or not math.isfinite(value):
+            raise ValueError(f"`{cls.name}` takes numbers, but has {shown(value)}")
+        return float(value)
+
+    @property
+    def arguments(self) -> list[ParameterValue]:
+        return list(astuple(self))
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        return self.low, self.high
+
+    @property
+    def size(self) -> int | None:
+        return None
+
+    def contains(self, value: ParameterValue) -> bool:
+        return _is_number(value) and self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Uniform(Interval):
+    """A number between low and high."""
+
+    name = "uniform"
+
+    def sample(self, rng: Random) -> float:
+        return _between(self.low, self.high, rng)
+
+
+@dataclass(frozen=True)
+class LogUniform(Interval):
+    """A number between low and high whose logarithm is uniform."""
+
+    name = "loguniform"
+
+    def __post_init__(self) -> None:
+        if self.low <= 0:
+            raise ValueError(
+                f"`loguniform` needs low > 0, but has {shown(self.arguments)}; "
+                "give a small positive bound, or list the values with 0 in a `choice`"
+            )
+        super().__post_init__()
+
+    def sample(self, rng: Random) -> float:
+        value = math.exp(_between(math.log(self.low), math.log(self.high), rng))
+        return min(max(value, self.low), self.high)
+
+
+@dataclass(frozen=True)
+class QUniform(Interval):
+    """A multiple of q from low to high, both included; each is equally likely, as in Optuna."""
+
+    q: float
+
+    name = "quniform"
+    takes = "[low, high, q]"
+
+    def __post_init__(self) -> None:
+        if self.q <= 0:
+            raise ValueError(f"`quniform` needs q > 0, but has {shown(self.arguments)}")
+        super().__post_init__()
+        steps = [_exact(bound) / _exact(self.q) for bound in (self.low, self.high)]
+        if any(count.denominator != 1 for count in steps):
+            raise ValueError(
+                f"`quniform` needs bounds that are multiples of q, but has {shown(self.arguments)}"
+            )
+
+    @property
+    def size(self) -> int:
+        return int((_exact(self.high) - _exact(self.low)) / _exact(self.q)) + 1
+
+    def sample(self, rng: Random) -> float:
+        return self._point(rng.randrange(self.size))
+
+    def nearest(self, value: float) -> float:
+        """The value of the distribution that is nearest to ``value``."""
+        steps = round((_exact(value) - _exact(self.low)) / _exact(self.q))
+        return self._point(min(max(steps, 0), self.size - 1))
+
+    def contains(self, value: ParameterValue) -> bool:
+        return super().contains(value) and _is_number(value) and self.nearest(value) == value
+
+    def _point(self, steps: int) -> float:
+        # In fractions of the written decimals: 0.1 · 3 is 0.3, not 0.30000000000000004.
+        return float(_exact(self.low) + steps * _exact(self.q))
+
+
+@dataclass(frozen=True)
+class RandInt(Interval):
+    """A whole number from low to high - 1: the upper bound is excluded."""
+
+    low: int
+    high: int
+
+    name = "randint"
+
+    def __post_init__(self) -> None:
+        if self.low == self.high:
+            raise ValueError(
+                f"`{self.name}` excludes its upper bound, so {shown(self.arguments)} is empty; "
+                f"did you mean [{self.low}, {self.high + 1}]?"
+            )
+        super().__post_init__()
+
+    @classmethod
+    def parse_number(cls, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"`{cls.name}` takes whole numbers, but has {shown(value)}")
+        return value
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        return self.low, self.high - 1
+
+    @property
+    def size(self) -> int:
+        return self.high - self.low
+
+    def sample(self, rng: Random) -> int:
+        return rng.randrange(self.low, self.high)
+
+    def contains(self, value: ParameterValue) -> bool:
+        return isinstance(value, int) and super().contains(value) and value < self.high
+
+
+@dataclass(frozen=True)
+class LogRandInt(RandInt):
+    """A whole number from low to high - 1 whose logarithm is about uniform."""
+
+    name = "lograndint"
+
+    def __post_init__(self) -> None:
+        if self.low < 1:
+            raise ValueError(
+                f"`lograndint` needs low >= 1, but has {shown(self.arguments)}; "
+                "list the values with 0 in a `choice`"
+            )
+        super().__post_init__()
+
+    def sample(self, rng: Random) -> int:
+        value = int(math.exp(_between(math.log(self.low), math.log(self.high), rng)))
+        return min(max(value, self.low), self.high - 1)
+
+
+@dataclass(frozen=True)
+class Listed(Distribution):
+    """Base of the distributions over listed values. 0, 0.0, "0" and false are four values."""
+
+    values: tuple[ParameterValue, ...]
+
+    takes = "[a, b, …]"
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError(f"`{self.name}` is empty; list the values to try")
+        seen = set()
+        for value in self.values:
+            if _distinct(value) in seen:
+                raise ValueError(f"`{self.name}` lists {shown(value)} twice")
+            seen.add(_distinct(value))
+
+    @classmethod
+    def parse(cls, arguments: list[Any]) -> Self:
+        for value in arguments:
+            if isinstance(value, dict):
+                raise ValueError(
+                    f"`{cls.name}` lists single values, but has {shown(value)}; "
+                    "search the settings of a group one by one, by their dotted names"
+                )
+            if isinstance(value, list):
+                raise ValueError(
+                    f"`{cls.name}` lists single values, but has the list {shown(value)}; "
+                    "a setting that is a list cannot be searched: run a sweep for each, by `--set`"
+                )
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"`{cls.name}` takes finite numbers, but has {shown(value)}")
+        return cls(tuple(arguments))
+
+    @property
+    def arguments(self) -> list[ParameterValue]:
+        return list(self.values)
+
+    @property
+    def extent(self) -> tuple[float, float] | None:
+        numbers = [value for value in self.values if _is_number(value)]
+        return (min(numbers), max(numbers)) if numbers else None
+
+    @property
+    def size(self) -> int:
+        return len(self.values)
+
+    def sample(self, rng: Random) -> ParameterValue:
+        return rng.choice(self.values)
+
+    def contains(self, value: ParameterValue) -> bool:
+        return _distinct(value) in map(_distinct, self.values)
+
+
+@dataclass(frozen=True)
+class Choice(Listed):
+    """One of the values, each equally likely."""
+
+    name = "choice"
+
+
+@dataclass(frozen=True)
+class Grid(Listed):
+    """Each of the values in turn, in every combination with the other settings of the space."""
+
+    name = "grid"
+
+
+def possible_values(distribution: Distribution) -> tuple[ParameterValue, ...]:
+    """All values of a list, the bounds of an interval."""
+    if isinstance(distribution, Listed):
+        return distribution.values
+    return distribution.extent or ()
+
+
+def grid_size(space: Mapping[str, Distribution]) -> int:
+    """Number of combinations of all listed values; intervals, which have none, are left out."""
+    return math.prod(kind.size for kind in space.values() if isinstance(kind, Listed))
+
+
+def _between(low: float, high: float, rng: Random) -> float:
+    """Uniform in [low, high], also where high - low is beyond the largest float."""
+    share = rng.random()
+    return min(max(low * (1 - share) + high * share, low), high)
+
+
+def _exact(value: float) -> Fraction:
+    """The decimal number that a user wrote: 1/10 for 0.1."""
+    return Fraction(str(float(value)))
+
+
+def _is_number(value: ParameterValue) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _distinct(value: ParameterValue) -> tuple[type, ParameterValue]:
+    return type(value), value

@@ -1,0 +1,72 @@
+"""Phrases of messages: what must be, what is, what was likely meant. They know no settings."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sweep.spec.words.synonyms import is_another, value_for
+from sweep.vocabulary.errors import one_line
+
+FEW = 4
+"""Letters with which a word begins that is cut off."""
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def near_miss(word: str, names: Iterable[str], likeness: float = 0.6) -> str | None:
+    """The name that ``word`` is most like, if it is like any (0: not at all, 1: the same)."""
+    close = difflib.get_close_matches(word.lower(), list(names), n=1, cutoff=likeness)
+    return close[0] if close else None
+
+
+def did_you_mean(name: str | None) -> str:
+    """The end of a message that proposes ``name``; empty where there is none to propose."""
+    return f"; did you mean `{name}`?" if name else ""
+
+
+def one_of(names: Sequence[str]) -> str:
+    """``a``, ``b`` or ``c``, as a text with backticks."""
+    ticked = [f"`{name}`" for name in names]
+    return " or ".join(part for part in (", ".join(ticked[:-1]), ticked[-1]) if part)
+
+
+def must_be(requirement: str, value: Any, names: Iterable[str] = ()) -> str:
+    """``must be …, but is …``, with what was likely meant, among ``names`` or as a plain value."""
+    hint = did_you_mean(meant_among(value, list(names))) if isinstance(value, str) else ""
+    return f"must be {requirement}, but is {shown(value)}{hint}"
+
+
+def shown(value: Any, limit: int = 60) -> str:
+    """A value as a user would write it, on one short line."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return printable(text, limit)
+
+
+def quoted(name: str) -> str:
+    """A name in backticks, on one short line."""
+    return f"`{printable(name)}`"
+
+
+def printable(text: str, limit: int = 60) -> str:
+    """``text`` cut to ``limit`` characters, with control characters written out."""
+    return one_line(text if len(text) <= limit else text[:limit] + "…")
+
+
+def meant_among(value: str, names: Sequence[str]) -> str | None:
+    """The name that is meant by ``value``, which may be one elsewhere or a slip of one."""
+    meant = value_for(value, names)
+    if meant or is_another(value):
+        return meant
+    return begun_with(value, names) or near_miss(value, names, 0.7)
+
+
+def begun_with(word: str, names: Sequence[str]) -> str | None:
+    """The only name that begins with ``word``, if that is no mere letter or two."""
+    found = [name for name in names if name.startswith(word.lower())]
+    return found[0] if len(found) == 1 and len(word) >= FEW else None

@@ -1,0 +1,233 @@
+"""A results folder at a URI. The sweep works on a copy on this machine, the only one it writes to.
+
+An object store can neither append nor lock, and a journal grows by a line an epoch: so the copy is
+sent from time to time. It may lag behind the local one by what was recorded since; the checkpoints
+of the trials, which their workers send themselves before they report an epoch, hold those epochs.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from filelock import FileLock
+
+from sweep.store.at_uri.mirror import Mirror
+from sweep.store.at_uri.remote_folder import RemoteFolder, is_uri
+from sweep.store.files import atomic_write_bytes
+from sweep.store.layout import CHECKPOINTS, Layout, TrialPaths
+from sweep.store.lock import lock_results
+from sweep.store.store import Store
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import ResultsError, SweepFailed
+from sweep.vocabulary.record import CaseScore, Outcome, ParameterValue, Replicate
+
+WRITER = ".writer"
+"""File at the URI that names the one sweep that writes there."""
+LEAST_SECONDS = 5.0
+"""Between two times of sending; more where sending takes longer than a twentieth of that."""
+
+
+class MirroredStore(Store):
+    """`Store` that keeps a copy of its folder at a URI.
+
+    A trial's start is sent at once: its worker, anywhere, reads it there. All else is sent in one
+    thread, in an order in which the copy can be gone on with at any moment: the trials' files
+    before the journal that tells of them, and only then are the checkpoints deleted that nobody
+    needs any more.
+    """
+
+    def __init__(self, layout: Layout, lock: FileLock) -> None:
+        super().__init__(layout, lock)
+        self._ended_before = frozenset(self._journal.progress.ended)
+        self._changed: set[str] = set()
+        self._deletable: list[str] = []
+        self._due = 0.0
+
+    @classmethod
+    def create_at(cls, remote: RemoteFolder, folder: Path, sweep_yaml: str) -> Self:
+        """Starts a results folder at ``remote``; ``folder`` becomes its local copy.
+
+        Raises:
+            ResultsError: something is there already, or a sweep of this machine writes to it.
+        """
+        require_unused_at(remote)
+        _clear(folder)
+        return cls.create(folder, sweep_yaml)._begin(Mirror(folder, remote))
+
+    @classmethod
+    def open_at(cls, remote: RemoteFolder, folder: Path) -> Self:
+        """Goes on with the results folder at ``remote``, of which a copy is made in ``folder``.
+
+        What an earlier session left in ``folder`` is replaced: another machine may have gone on.
+
+        Raises:
+            ResultsError: it is no results folder, or a sweep of this machine writes to it.
+        """
+        require_results_at(remote)
+        _clear(folder)
+        mirror = Mirror(folder, remote)
+        names = mirror.fetch(lambda name: not name.endswith(CHECKPOINTS) and name != WRITER)
+        return cls.open(folder)._begin(mirror, names)
+
+    def _begin(self, mirror: Mirror, found: Set[str] = frozenset()) -> Self:
+        """Become the one who writes; ``found`` are the names of the files that were there."""
+        self._mirror = mirror
+        self._found = found
+        self._me = f"{socket.gethostname()}, process {os.getpid()}, {secrets.token_hex(8)}"
+        try:
+            mirror.remote.write(WRITER, self._me.encode())
+            self._send()
+        except BaseException:
+            super().close()
+            raise
+        return self
+
+    def start_trial(
+        self,
+        number: int,
+        parameters: Mapping[str, ParameterValue],
+        config_yaml: str,
+        preset: str | None = None,
+        replicate: Replicate | None = None,
+    ) -> str:
+        trial_id = super().start_trial(number, parameters, config_yaml, preset, replicate)
+        self._mirror.send(_files(self.layout.trial(trial_id).folder))
+        return trial_id
+
+    def _rewrote(self, paths: TrialPaths) -> None:
+        self._mirror.send([paths.config])
+
+    def append_epoch(self, trial_id: str, metrics: EpochMetrics) -> bool:
+        news = super().append_epoch(trial_id, metrics)
+        self._changed.add(trial_id)
+        self._send_when_due()
+        return news
+
+    def end_trial(self, trial_id: str, outcome: Outcome) -> None:
+        super().end_trial(trial_id, outcome)
+        self._changed.add(trial_id)
+        if trial_id not in self._ended_before:
+            self._due = 0.0  # nobody shall take it up again, whatever happens to this machine
+
+    def record_test(self, trial_id: str, scores: Iterable[CaseScore]) -> None:
+        super().record_test(trial_id, scores)
+        self._mirror.send([self.layout.trial(trial_id).test])
+
+    def with_best_weights(self, trial_id: str) -> TrialPaths:
+        paths = super().with_best_weights(trial_id)
+        name = paths.best_checkpoint.relative_to(self.layout.folder).as_posix()
+        if (content := self._mirror.remote.read(name)) is not None:
+            atomic_write_bytes(paths.best_checkpoint, content)
+        return paths
+
+    def discard_checkpoints(self, trial_id: str, *, best: bool) -> None:
+        super().discard_checkpoints(trial_id, best=best)
+        paths = self.layout.trial(trial_id)
+        files = [paths.last_checkpoint] + ([paths.best_checkpoint] if best else [])
+        names = [file.relative_to(self.layout.folder).as_posix() for file in files]
+        if trial_id in self._ended_before:  # in an earlier session, which has likely deleted them
+            names = [name for name in names if name in self._found]
+        self._deletable += names
+        self._send_when_due()
+
+    def close(self) -> None:
+        """Sends what is left, the ranking included, and lets other processes write."""
+        try:
+            self._send()
+        finally:
+            super().close()
+
+    def _send_when_due(self) -> None:
+        if time.monotonic() >= self._due:
+            self._send()
+
+    def _send(self) -> None:
+        started = time.monotonic()
+        self._require_writer()
+        for trial_id in self._changed:
+            self._mirror.send(_files(self.layout.trial(trial_id).folder))
+        self._changed.clear()
+        self._mirror.send(_files(self.layout.folder, but=self.layout.trials.name))
+        while self._deletable:
+            self._mirror.remote.delete(self._deletable[-1])
+            self._deletable.pop()
+        now = time.monotonic()
+        self._due = now + max(LEAST_SECONDS, 19 * (now - started))
+
+    def _require_writer(self) -> None:
+        """Another machine may have resumed the sweep while we were thought dead: it has it then."""
+        remote = self._mirror.remote
+        found = (remote.read(WRITER) or b"").decode(errors="replace")
+        if found != self._me:
+            raise SweepFailed(
+                f"{remote} is no longer ours: "
+                + (f"another sweep.run has it, {found}" if found else "its files have gone")
+            )
+
+
+def require_unused_at(remote: RemoteFolder) -> None:
+    """Refuse a URI below which there is anything.
+
+    Raises:
+        ResultsError: with what to do instead.
+    """
+    if names := {name for name in remote.files() if not name.startswith(".")}:
+        resume = "go on with it by --resume, " if Layout(Path()).sweep_yaml.name in names else ""
+        raise ResultsError(
+            f"{remote} exists already and is not empty: {resume}choose another `name:`"
+            " (or --set name=...), or remove what is there"
+        )
+
+
+def require_results_at(remote: RemoteFolder) -> None:
+    """Raises `ResultsError` where there is no results folder at a URI."""
+    if remote.read(Layout(Path()).sweep_yaml.name) is None:
+        raise ResultsError(f"{remote} is not a results folder: it has no sweep.yaml")
+
+
+@contextmanager
+def local_results(results: str) -> Iterator[Path]:
+    """A results folder for reading: the one of this path, or for now a copy of the one at a URI.
+
+    Raises:
+        ResultsError: there is none at the URI.
+    """
+    if not is_uri(results):
+        yield Path(results)
+        return
+    remote = RemoteFolder(results)
+    require_results_at(remote)
+    with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
+        Mirror(Path(folder), remote).fetch(lambda name: not name.endswith(CHECKPOINTS))
+        yield Path(folder)
+
+
+def _files(folder: Path, *, but: str = "") -> list[Path]:
+    """All files below a folder, but not those in ``but``, nor locks and what is half written."""
+    found = []
+    for path, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != but and name[0] != "."]
+        found += [Path(path, name) for name in names if name[0] != "."]
+    return found
+
+
+def _clear(folder: Path) -> None:
+    """Empty a copy, unless a sweep works on it."""
+    lock = lock_results(Layout(folder))
+    try:
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry != Layout(folder).lock:
+                entry.unlink()
+    finally:
+        lock.release()

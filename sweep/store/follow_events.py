@@ -1,0 +1,142 @@
+"""Following a results folder while it grows: every event once, no line read twice, no lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from sweep.store.files import own_file, parse_lines, reading
+from sweep.store.journal import (
+    EpochRecorded,
+    Event,
+    Progress,
+    TrialEnded,
+    TrialStarted,
+    TrialWaits,
+    event_of,
+)
+from sweep.store.layout import Layout
+from sweep.store.parsed_records import parsed
+from sweep.store.read_results import read_facts, read_objective, require_results
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import ResultsError
+from sweep.vocabulary.record import Observer, Outcome, TrialRecord
+
+T = TypeVar("T")
+
+
+class Tail(Generic[T]):
+    """The complete lines of a growing ``.jsonl`` file, each once.
+
+    Args:
+        path: the file; may come later.
+        parse: of the object in a line; raises as for `read_jsonl`.
+    """
+
+    def __init__(self, path: Path, parse: Callable[[Mapping[str, Any]], T]) -> None:
+        self._path = path
+        self._parse = parse
+        self._file: tuple[int, int] | None = None
+        self._offset = 0
+        self._lines = 0
+
+    def news(self) -> list[T]:
+        """What was added since the last call.
+
+        Raises:
+            ResultsError: it cannot be read, a line is broken, or it is not the file that it was.
+        """
+        if not os.path.lexists(self._path) and self._file is None:
+            return []
+        with reading(self._path), open(self._path, "rb", opener=own_file) as file:
+            status = os.fstat(file.fileno())
+            known, self._file = self._file, (status.st_dev, status.st_ino)
+            if known not in (None, self._file) or status.st_size < self._offset:
+                raise ResultsError(f"{self._path} was replaced meanwhile: look at it anew")
+            file.seek(self._offset)
+            found = []
+            for line, value in parse_lines(file, self._path, self._parse, after=self._lines):
+                found.append(value)
+                self._offset += len(line)
+                self._lines += 1
+        return found
+
+
+class Follower:
+    """Tells an observer what a conductor would, from the files that it leaves.
+
+    Args:
+        folder: the results folder of a sweep that runs, has ended or was interrupted.
+    Raises:
+        ResultsError: it is none.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._layout = Layout(folder)
+        require_results(self._layout)
+        self._objective = read_objective(folder)
+        self._journal = Tail(self._layout.journal, event_of)
+        self._progress = Progress()
+        self._histories: dict[str, Tail[EpochMetrics]] = {}
+        self._records: dict[str, TrialRecord] = {}  # of the trials without an end
+
+    def tell(self, *observers: Observer) -> bool:
+        """Tell them what has happened since the last call, and say whether anything has.
+
+        Raises:
+            ResultsError: a file is broken, or the folder holds other results now.
+        """
+        events = [event for event in self._journal.news() if self._is_news(event)]
+        for event in events:
+            for told in self._told(event):
+                for observer in observers:
+                    told(observer)
+        return bool(events)
+
+    def _is_news(self, event: Event) -> bool:
+        """A worker that went on from its checkpoint repeats itself."""
+        try:
+            news = self._progress.is_news(event)
+        except ValueError as error:
+            raise ResultsError(f"{self._layout.journal}: broken, {error}") from error
+        if news:
+            self._progress.add(event)
+        return news
+
+    def _told(self, event: Event) -> list[Callable[[Observer], None]]:
+        name = event.trial_id
+        paths = self._layout.trial(name)
+        match event:
+            case TrialStarted():
+                record = replace(read_facts(name, paths, self._objective), outcome=None)
+                self._records[name] = record
+                self._histories[name] = Tail(paths.history, lambda line: parsed(EpochMetrics, line))
+                return [lambda observer: observer.trial_started(name, record.parameters)]
+            case EpochRecorded():
+                metrics = self._metrics(event)
+                return [lambda observer: observer.epoch_reported(name, metrics)]
+            case TrialWaits():
+                return [lambda observer: observer.trial_waits(name)]
+            case TrialEnded():
+                history = self._records.pop(name).history
+                del self._histories[name]
+                facts = read_facts(name, paths, self._objective)
+                outcome = facts.outcome or Outcome(status=event.status)
+                ended = replace(facts, history=history, outcome=outcome)
+                return [lambda observer: observer.trial_ended(ended)]
+
+    def _metrics(self, event: EpochRecorded) -> EpochMetrics:
+        """All that is known of an epoch; its line in the history is written before the event."""
+        record = self._records[event.trial_id]
+        if event.epoch >= len(record.history):
+            history = list(record.history)
+            for metrics in self._histories[event.trial_id].news():
+                if metrics.epoch == len(history):  # else it was written twice around a crash
+                    history.append(metrics)
+            record = self._records[event.trial_id] = replace(record, history=tuple(history))
+        if event.epoch < len(record.history):
+            return record.history[event.epoch]
+        return event.known

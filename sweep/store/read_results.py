@@ -1,0 +1,218 @@
+"""Reading a results folder: without a lock, while a sweep runs, after a crash, when it is empty."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sweep.spec.reading.yaml_document import parse_document
+from sweep.store.files import read_json, read_jsonl, read_text, reading
+from sweep.store.layout import Layout, TrialPaths, trial_id, trial_number, trial_place
+from sweep.store.parsed_records import parsed
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import InputError, ResultsError
+from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.record import (
+    CaseScore,
+    Divergence,
+    Outcome,
+    ParameterValue,
+    Replicate,
+    Status,
+    TrialRecord,
+)
+
+MOST_BYTES_OF_A_SWEEP = 2**20
+"""A sweep file is smaller; its effective form has the defaults filled in."""
+
+
+def read_records(folder: Path, objective: Objective | None = None) -> list[TrialRecord]:
+    """All trials that were started, by number, each with its replicates after it.
+
+    Of a history the epochs that are complete.
+
+    Args:
+        folder: the results folder.
+        objective: what they are judged by, for who has read it; else that of the sweep.yaml.
+
+    Raises:
+        ResultsError: ``folder`` is no results folder, or a file in it is broken.
+    """
+    layout = Layout(folder)
+    require_results(layout)
+    # A folder without trial.json was being made when the sweep was killed: nothing ran in it yet.
+    started = [name for name in trial_folders(layout) if layout.trial(name).trial.exists()]
+    objective = objective or read_objective(folder)
+    return [_read_trial(name, layout.trial(name), objective) for name in started]
+
+
+def trial_folders(layout: Layout) -> list[str]:
+    """Ids of the trials that have a folder, by number.
+
+    Raises:
+        ResultsError: it cannot be looked through, or one of them is a link and no folder.
+    """
+    if not os.path.lexists(layout.trials):
+        return []
+    with reading(layout.trials), os.scandir(layout.trials) as entries:
+        found = [entry for entry in entries if _is_trial_id(entry.name)]
+    require_no_link(layout.trials, *(Path(entry.path) for entry in found if entry.is_symlink()))
+    return sorted((entry.name for entry in found if entry.is_dir()), key=trial_place)
+
+
+def require_no_link(*paths: Path) -> None:
+    """Raises `ResultsError` where one of them may lead out of the results folder."""
+    for path in paths:
+        if path.is_symlink():
+            raise ResultsError(f"{path}: broken, it is a link and may lead out of the folder")
+
+
+def read_sweep(folder: Path) -> Mapping[str, Any]:
+    """The effective spec as plain values.
+
+    Raises:
+        ResultsError: ``folder`` is no results folder, or its sweep.yaml is broken.
+    """
+    layout = Layout(folder)
+    require_results(layout)
+    file = str(layout.sweep_yaml)
+    try:
+        document = parse_document(read_text(layout.sweep_yaml, MOST_BYTES_OF_A_SWEEP), file)
+        if document.mistakes:
+            raise InputError(document.mistakes)
+    except InputError as error:
+        first = error.mistakes[0]
+        place = f"{file}:{first.line}" if first.line else file
+        raise ResultsError(f"{place}: broken, {first.message}") from error
+    return document.values
+
+
+def read_parameter_names(folder: Path) -> list[str]:
+    """Dotted names of the searched parameters, in the order of the sweep file; raises as above."""
+    space = read_sweep(folder).get("space") or {}
+    if not isinstance(space, dict):
+        raise ResultsError(f"{Layout(folder).sweep_yaml}: broken, `space` must be a mapping")
+    return list(space)
+
+
+def read_objective(folder: Path) -> Objective:
+    """What the sweep's trials are judged by.
+
+    A sweep.yaml that cannot be read at all is told by whoever needs more of it than this.
+
+    Raises:
+        ResultsError: it names no metric and mode.
+    """
+    try:
+        values = read_sweep(folder)
+    except ResultsError:
+        return DICE
+    try:
+        return Objective.of(values.get("objective"))
+    except ValueError as error:
+        raise ResultsError(f"{Layout(folder).sweep_yaml}: broken, {error}") from error
+
+
+def require_results(layout: Layout) -> None:
+    """Raises `ResultsError` where the folder is not a results folder."""
+    folder = layout.folder
+    if layout.sweep_yaml.is_file():
+        return
+    if not folder.exists():
+        raise ResultsError(f"{folder} does not exist")
+    what = f"it has no {layout.sweep_yaml.name}" if folder.is_dir() else "it is a file"
+    raise ResultsError(f"{folder} is not a results folder: {what}")
+
+
+def _is_trial_id(name: str) -> bool:
+    try:
+        trial_number(name)
+    except ValueError:
+        return False
+    return True
+
+
+def read_facts(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialRecord:
+    """All that is recorded of a trial but its history; raises as above.
+
+    Args:
+        objective: what its sweep judges by.
+    """
+    record = read_json(paths.trial, lambda values: _parse_trial(trial_id, values, paths))
+    return replace(record, objective=objective)
+
+
+def _read_trial(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialRecord:
+    # trial.json before the history: a trial that has ended then shows every epoch it had.
+    record = read_facts(trial_id, paths, objective)
+    return replace(record, history=_read_history(paths.history), test=_read_test(paths.test))
+
+
+def _read_test(path: Path) -> tuple[CaseScore, ...]:
+    if not path.exists():
+        return ()
+    return read_json(path, lambda values: tuple(parsed(CaseScore, c) for c in values["cases"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TrialFile:
+    """What stands in trial.json."""
+
+    parameters: Mapping[str, ParameterValue]
+    status: Status
+    cause: str = ""
+    preset: str | None = None
+    seed: int | None = None
+    fold: int | None = None
+
+
+def _parse_trial(name: str, values: Mapping[str, Any], paths: TrialPaths) -> TrialRecord:
+    """All but the history."""
+    file = parsed(_TrialFile, values)
+    return TrialRecord(
+        trial_id=name,
+        number=trial_number(name),
+        parameters=dict(file.parameters),
+        outcome=_outcome(file, paths) if file.status.is_final else None,
+        preset=file.preset,
+        replicate=_replicate(name, file),
+    )
+
+
+def _replicate(name: str, file: _TrialFile) -> Replicate | None:
+    """What the folder's name says that it repeats; ValueError where the file does not tell how."""
+    number, replicate = trial_place(name)
+    if not replicate:
+        return None
+    if file.seed is None or file.fold is None:
+        raise ValueError("a replicate needs its `seed` and `fold`")
+    return Replicate(trial_id(number), file.seed, file.fold)
+
+
+def _outcome(file: _TrialFile, paths: TrialPaths) -> Outcome:
+    return Outcome(
+        status=file.status,
+        cause=file.cause,
+        divergence=read_json(paths.divergence, lambda values: parsed(Divergence, values))
+        if file.status is Status.DIVERGED and paths.divergence.exists()
+        else None,
+        error=read_text(paths.error) if paths.error.exists() else None,
+    )
+
+
+def _read_history(path: Path) -> tuple[EpochMetrics, ...]:
+    history: list[EpochMetrics] = []
+
+    def parse(line: Mapping[str, Any]) -> EpochMetrics:
+        metrics = parsed(EpochMetrics, line)
+        if metrics.epoch > len(history):
+            raise ValueError(f"epoch {len(history)} is missing")
+        return metrics
+
+    for metrics in read_jsonl(path, parse):
+        if metrics.epoch == len(history):  # else it was written twice around a crash
+            history.append(metrics)
+    return tuple(history)

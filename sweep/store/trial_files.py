@@ -1,0 +1,97 @@
+"""Writing the files of one trial; a sweep has many such folders, ``sweep.train`` has one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sweep.store.files import (
+    append_line,
+    atomic_write_text,
+    delete,
+    drop_temporary,
+    read_json,
+    sync,
+    sync_folder,
+    to_json,
+    writing,
+)
+from sweep.store.layout import TrialPaths
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import CaseScore, Outcome, ParameterValue, Replicate, Status
+from sweep.vocabulary.strict_json import finite_fields
+
+
+def write_start(
+    paths: TrialPaths,
+    parameters: Mapping[str, ParameterValue],
+    config_yaml: str,
+    preset: str | None = None,
+    replicate: Replicate | None = None,
+) -> None:
+    """Make the folder of a trial; the presence of its trial.json says that it has started.
+
+    Args:
+        paths: of the trial; the folder above must be there.
+        parameters: the searched parameters under their dotted names.
+        config_yaml: the effective configuration.
+        preset: name of the preset that it is, if it is one.
+        replicate: which trial it repeats, if it is a replicate.
+    Raises:
+        SweepFailed: the disk is full or the folder above has gone.
+    """
+    with writing(paths.folder):
+        paths.folder.mkdir(exist_ok=True)  # a results folder that has vanished is noticed
+        paths.history.write_bytes(b"")
+    atomic_write_text(paths.config, config_yaml)
+    start: dict[str, Any] = {"parameters": dict(parameters), "status": Status.RUNNING, "cause": ""}
+    if preset:
+        start["preset"] = preset
+    if replicate:
+        start |= {
+            "replicate_of": replicate.of,
+            "seed": replicate.seed,
+            "fold": replicate.fold,
+        }
+    _write_json(paths.trial, start)
+    sync_folder(paths.folder)
+    sync_folder(paths.folder.parent)
+
+
+def write_epoch(paths: TrialPaths, metrics: EpochMetrics) -> None:
+    """Append one line to the history."""
+    append_line(paths.history, to_json(metrics.to_json()))
+
+
+def write_end(paths: TrialPaths, outcome: Outcome) -> None:
+    """The disk has all of the trial's files before trial.json says that it has ended."""
+    sync(paths.history)
+    if outcome.divergence is not None:
+        _write_json(paths.divergence, outcome.divergence.to_json())
+    if outcome.error is not None:
+        atomic_write_text(paths.error, outcome.error)
+    end = {"status": outcome.status, "cause": outcome.cause}
+    _write_json(paths.trial, read_json(paths.trial, dict) | end)
+    sync_folder(paths.folder)
+
+
+def write_test(paths: TrialPaths, scores: Iterable[CaseScore]) -> None:
+    """Record what the trial's best weights reach on the test split."""
+    _write_json(paths.test, {"cases": [finite_fields(score) for score in scores]})
+
+
+def discard(paths: TrialPaths, *, best: bool) -> None:
+    """Delete of a trial that has ended what only going on with it needed.
+
+    What the diagnosis of a divergence needs stays, and so does ``best.pt`` unless ``best``.
+    """
+    delete(paths.last_checkpoint)
+    delete(paths.previous_checkpoint)
+    if best:
+        delete(paths.best_checkpoint)
+    drop_temporary(paths.folder)
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    atomic_write_text(path, to_json(values, indent=2) + "\n")

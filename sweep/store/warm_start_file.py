@@ -1,0 +1,63 @@
+"""What a sweep was told of earlier sweeps when it began: ``warm_start.jsonl``.
+
+A copy, so that the sweep goes on the same though the earlier results have changed or gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sweep.store.files import atomic_write_text, read_jsonl, to_json
+from sweep.store.layout import trial_number
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
+from sweep.vocabulary.record import Outcome, Status, TrialRecord
+from sweep.vocabulary.strict_json import finite_or_none
+
+
+def write_earlier(path: Path, trials: Iterable[TrialRecord], objective: Objective = DICE) -> None:
+    """Write what a searcher learns from ended trials: parameters, status, the objective's curve."""
+    lines = (finite_or_none(_line(trial, objective)) for trial in trials)
+    atomic_write_text(path, "".join(f"{to_json(line)}\n" for line in lines))
+
+
+def read_earlier(path: Path, objective: Objective = DICE) -> list[TrialRecord]:
+    """Inverse of `write_earlier`.
+
+    Raises:
+        ResultsError: the file is missing or broken.
+    """
+    return list(read_jsonl(path, lambda line: _trial(line, objective)))
+
+
+def _line(trial: TrialRecord, objective: Objective) -> dict[str, Any]:
+    curves = {} if objective.metric == VAL_DICE else {objective.metric: _curve(trial, objective)}
+    return {
+        "trial_id": trial.trial_id,
+        "parameters": trial.parameters,
+        "status": trial.status,
+        "val_dice": _curve(trial, DICE),
+    } | ({"metrics": curves} if curves else {})
+
+
+def _curve(trial: TrialRecord, objective: Objective) -> list[float | None]:
+    return [objective.value(epoch) for epoch in trial.history]
+
+
+def _trial(line: Mapping[str, Any], objective: Objective) -> TrialRecord:
+    curves = line.get("metrics", {})
+    return TrialRecord(
+        trial_id=line["trial_id"],
+        number=trial_number(line["trial_id"]),
+        parameters=dict(line["parameters"]),
+        history=tuple(
+            EpochMetrics(
+                epoch=n, val_dice=dice, metrics={name: curve[n] for name, curve in curves.items()}
+            )
+            for n, dice in enumerate(line["val_dice"])
+        ),
+        outcome=Outcome(status=Status(line["status"])),
+        objective=objective,
+    )

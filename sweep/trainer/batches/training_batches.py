@@ -1,0 +1,107 @@
+"""Training batches as a pure function of (seed, epoch, step).
+
+No generator carries state from one batch to the next: a run that was resumed, or that continues
+from another's snapshot, sees the same data, and a single step can be looked at again afterwards.
+What a sample looks like, its crop included, depends on the epoch and not on its place in a batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from monai.transforms import RandSpatialCropd, SpatialPadd
+from torch import Tensor
+
+from sweep.data.prepared.samples import Sample, Samples
+from sweep.spec.settings.trainer_settings import MonaiTrainer
+from sweep.trainer.batches.augmentation import Augmentation
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One training batch: images ``[B, C, H, W]``, labels ``[B, 1, H, W]``, and their cases."""
+
+    images: Tensor
+    labels: Tensor
+    cases: tuple[str, ...]
+
+
+class TrainingBatches:
+    """The batches of a run.
+
+    An epoch is a fresh permutation of the samples (several, one after the other, where
+    ``steps_per_epoch`` asks for more than one pass); what does not fill a batch is left out.
+    Images are zero-padded and randomly cropped to a common size: the patch, or else the largest
+    training image, rounded up to what the network can halve.
+
+    Args:
+        samples: the training samples.
+        settings: batch size and steps an epoch.
+        augmentation: of the same samples.
+        seed: of the trial.
+        patch_size: side in pixels, or None for whole images.
+        divisor: what the sides must be a multiple of.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        settings: MonaiTrainer,
+        augmentation: Augmentation,
+        *,
+        seed: int,
+        patch_size: int | None,
+        divisor: int,
+    ) -> None:
+        self._samples = samples
+        self.augmentation = augmentation
+        self.seed = seed
+        self.patch_size = patch_size
+        self.batch_size = min(settings.batch_size, len(samples))
+        self.steps = settings.steps_per_epoch or len(samples) // self.batch_size
+        shapes = np.array([sample.label.shape for sample in samples])  # [N, 2]
+        largest = np.array([patch_size] * 2) if patch_size else shapes.max(axis=0)
+        size = [int(-(-side // divisor) * divisor) for side in largest]
+        self._same_size = bool((shapes == size).all())
+        self._pad = SpatialPadd(("image", "label"), size)
+        self._crop = RandSpatialCropd(("image", "label"), size, random_size=False)
+
+    def indices(self, epoch: int, step: int) -> list[int]:
+        """Which samples make up a batch."""
+        return [index for _, index in self._drawn(epoch, step)]
+
+    def batch(self, epoch: int, step: int, *, augmented: bool = True) -> Batch:
+        """The batch of one step; both counted from 0."""
+        shown = [
+            self._shown(epoch, turn, index, augmented=augmented)
+            for turn, index in self._drawn(epoch, step)
+        ]
+        return Batch(
+            images=torch.from_numpy(np.stack([sample.image for sample in shown])),
+            labels=torch.from_numpy(np.stack([sample.label for sample in shown]))[:, None],
+            cases=tuple(sample.case for sample in shown),
+        )
+
+    def _drawn(self, epoch: int, step: int) -> list[tuple[int, int]]:
+        """A batch as (turn, index): which pass over the samples, and which sample."""
+        drawn = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        turns, places = np.divmod(drawn, len(self._samples))
+        orders = {n: self._rng(epoch, 1, n).permutation(len(self._samples)) for n in set(turns)}
+        return [(int(n), int(orders[n][place])) for n, place in zip(turns, places, strict=True)]
+
+    def _shown(self, epoch: int, turn: int, index: int, *, augmented: bool) -> Sample:
+        """A sample augmented, padded and cropped to the common size."""
+        sample = self._samples[index]
+        if augmented:
+            sample = self.augmentation.sample(index, epoch, turn)
+        if self._same_size:
+            return sample
+        self._crop.set_random_state(seed=int(self._rng(epoch, 2, turn, index).integers(2**31)))
+        pair = {"image": np.array(sample.image), "label": np.array(sample.label[None])}
+        fitted = self._crop(self._pad(pair))
+        return Sample(sample.case, fitted["image"].numpy(), fitted["label"].numpy()[0])
+
+    def _rng(self, *key: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, *key])

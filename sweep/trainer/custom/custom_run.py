@@ -1,0 +1,380 @@
+"""``trainer.kind: custom``: a user's own PyTorch loop in a sweep.
+
+A class that says what the network, the batches and the validation are is enough; see
+`CustomTraining`, docs/trainers.md and examples/custom_trainer.py. For a plain loop there is the
+function of `sweep.trainer.custom.function_run`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+
+import sweep.trainer.custom.own_schedules as schedules
+from sweep.spec.settings.trainer_settings import CustomTrainer
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trainer.custom.entry_point import canonical, entry_of
+from sweep.trainer.custom.held_state import (
+    Beginning,
+    add_groups,
+    groups_of,
+    late_groups,
+    load_states,
+    stateful,
+    states,
+)
+from sweep.trainer.custom.supervised import (
+    Batch,
+    answers,
+    checked_batch,
+    checked_loss,
+    why_no_network,
+)
+from sweep.trainer.custom.trainer_options import Options, asked_for
+from sweep.trainer.divergence.guard import Guard
+from sweep.trainer.losses.training_loss import TrainingLoss
+from sweep.trainer.networks.device import choose_device, make_deterministic, seed_everything
+from sweep.trainer.networks.optimizers import build_optimizer, why_not
+from sweep.trainer.runs.guarded_run import GuardedRun
+from sweep.trainer.runs.returned_values import Method, described
+from sweep.trainer.runs.run_parts import of_groups, optimizer_name
+from sweep.trainer.runs.run_protocol import Account, Loop
+from sweep.vocabulary.divergence import StepValues
+from sweep.vocabulary.errors import TrainerError
+from sweep.vocabulary.record import last_line
+
+
+class CustomTraining(GuardedRun):
+    """A run of a user's own loop, complete but for three methods.
+
+    `build_model`, `batches` and `validate` have to be there. Loss with its geometric terms,
+    optimizer, schedule, gradient clip, guard, precision and seeds are those of the settings, as
+    with our own trainer. `compute_loss`, `build_optimizer` and `build_scheduler` may be replaced; a
+    subclass that sets ``self.optimizer`` or ``self.scheduler`` itself may do so too: what these
+    two are at an epoch's start is what trains it.
+
+    What a method draws at random it takes from Python's, NumPy's or torch's global generators:
+    they are seeded before each call, with (seed, epoch).
+
+    Args:
+        settings: the whole configuration; `options` are ``trainer.options``.
+    """
+
+    loss: TrainingLoss
+    scheduler: LRScheduler | None
+    geometric_class = 1
+    """Channel of the output that the geometric terms act on."""
+    _began: Beginning | None = None
+
+    def __init__(self, settings: TrialSettings) -> None:
+        assert isinstance(settings.trainer, CustomTrainer)
+        self.settings = settings
+        self.trainer = settings.trainer
+        self.options = Options(settings.trainer.options)
+        self.device = choose_device(settings)
+        make_deterministic(settings)
+        seed_everything(settings.seed, 0)
+        self.model = self._built_model().to(self.device)
+        self.loss = TrainingLoss(settings.loss, self.geometric_class)
+        if "optimizer" not in vars(self):  # else `build_model` has made it
+            self.optimizer = self.build_optimizer()
+        if "scheduler" not in vars(self):
+            self.scheduler = self.build_scheduler(self.optimizer)
+        self._made_here = self.optimizer
+        self._look_at_optimizer()
+        self.guard = Guard(
+            self.model,
+            self.optimizer,
+            settings.optimizer.gradient_clip,
+            settings.guard,
+            fp16=settings.trainer.amp == "fp16",
+        )
+        self._steps = 0
+        self._rate: float | None = None
+        self._at = 0  # of the scheduler
+        self._recent: deque[tuple[int, int, Any]] = deque(maxlen=self.guard.interval)
+
+    @abstractmethod
+    def build_model(self) -> nn.Module:
+        """The network, with its first weights; called once, by ``__init__``."""
+
+    @abstractmethod
+    def batches(self, epoch: int) -> Iterable[Any]:
+        """The batches of an epoch, in their order: ``(images, labels)``, or what `compute_loss`
+        takes. With ``trainer.steps_per_epoch`` as many as that, again from the first if need be.
+        """
+
+    def build_optimizer(self) -> torch.optim.Optimizer:
+        """What steps ``self.model``: any optimizer of torch, or a subclass, without a closure.
+
+        Several parameter groups may have learning rates of their own; the schedule of the settings
+        scales each. Parameters that it does not hold stay as they are.
+        """
+        return build_optimizer(self.settings.optimizer, self.model.parameters())
+
+    def build_scheduler(self, optimizer: torch.optim.Optimizer) -> LRScheduler | None:
+        """A learning-rate schedule of torch instead of that of the settings; None for the latter.
+
+        It is stepped after each epoch, unless the class has done that itself in the epoch;
+        `ReduceLROnPlateau`, with the mode of the objective, by that.
+        """
+        return None
+
+    def compute_loss(self, batch: Any, factor: float) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The loss of a batch (scalar), and its terms before their weights, by name.
+
+        Args:
+            batch: one of `batches`; here images ``[B, C, H, W]`` and labels ``[B, 1, H, W]``.
+            factor: g(epoch), the geometric factor.
+        """
+        gave, built = Method(self.batches, type(self)), Method(self.build_model, type(self))
+        batch = Batch.of(batch, gave)
+        with self.autocast():
+            outputs = answers(self.model, batch.images.to(self.device), gave, built)
+        checked_batch(batch, outputs[0], gave)
+        distances = self.loss.distances(batch.labels.cpu(), factor)
+        return self.loss(
+            [output.float() for output in outputs],
+            batch.labels.to(self.device),
+            factor,
+            None if distances is None else distances.to(self.device),
+        )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """As many as are asked for, or as the last epoch had: 0 before the first."""
+        return self.trainer.steps_per_epoch or self._steps
+
+    def train_steps(self, epoch: int, stop: int | None) -> list[StepValues]:
+        self._begin_epoch(epoch)
+        done: list[StepValues] = []
+        count = 0
+        for step, batch in enumerate(self._epoch(epoch)):
+            if step == stop:
+                break
+            self._recent.append((epoch, step, batch))
+            done += self.guard.step(*self._loss_of(batch, epoch))
+            if step == 0:
+                self._look_at_gradients()
+            count += 1
+        if stop is None:
+            self._steps = count
+        self._rate = schedules.rate(self.optimizer)
+        return done + self.guard.read()
+
+    def terms_again(self, epoch: int, step: int) -> Mapping[str, Tensor] | None:
+        kept = (batch for *place, batch in self._recent if place == [epoch, step])
+        batch = next(kept, None)
+        return None if batch is None else self._loss_of(batch, epoch)[1]
+
+    def rate_in_effect(self, epoch: int) -> float | None:
+        return self._rate
+
+    def end_epoch(self, epoch: int, value: float | None) -> None:
+        if self.scheduler is not None and schedules.position(self.scheduler) == self._at:
+            schedules.step(self.scheduler, value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """With whatever else this object holds that has a state: see `held_state`."""
+        own: dict[str, Any] = {}
+        if self.scheduler is not None:
+            own["scheduler"] = self.scheduler.state_dict()
+        if held := states(self._held()):
+            own["held"] = held
+        if self._began is not None and (added := self._late_groups()):
+            own["added_groups"] = added
+        return super().state_dict() | own
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        rates = [group.get("initial_lr") for group in self.optimizer.param_groups]
+        there = len(self.optimizer.param_groups) - len(self._remember_beginning().groups)
+        try:
+            add_groups(self.optimizer, self.model, state.get("added_groups", ())[there:])
+            super().load_state_dict(state)
+        except (RuntimeError, ValueError, KeyError) as error:
+            here, why = entry_of(type(self)), last_line(error)
+            raise TrainerError(
+                f"{here}: the network and the optimizer that it makes are others than those of its"
+                f" checkpoint; what an epoch changes of them is lost: {why}"
+            ) from error
+        schedules.remember(self.optimizer, rates)  # a checkpoint of version 0.1 has none
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(dict(state["scheduler"]))
+        load_states(self._held(), state.get("held", {}), entry_of(type(self)))
+
+    def arrangement(self) -> Any:
+        groups = list(self.optimizer.param_groups)
+        return self.optimizer, groups, groups_of(self.optimizer), self.scheduler
+
+    def put_back(self, then: Any) -> None:
+        self.optimizer, groups, parameters, self.scheduler = then
+        self.optimizer.param_groups[:] = groups
+        for group, of_group in zip(groups, parameters, strict=True):
+            group["params"] = list(of_group)
+
+    def require_resumable(self) -> None:
+        """Raises `TrainerError` where an epoch has made what a trial that goes on has not."""
+        if self._began is None or type(self).load_state_dict is not CustomTraining.load_state_dict:
+            return
+        here, began = entry_of(type(self)), self._began
+        if self.optimizer is not began.optimizer:
+            raise TrainerError(
+                f"{here}: has replaced self.optimizer in an epoch, which a trial that goes on does"
+                " not have: make it in build_optimizer, with all its groups"
+            )
+        if self._late_groups() is None:
+            raise TrainerError(
+                f"{here}: has changed the parameters of self.optimizer in an epoch, which a trial"
+                " that goes on does not have: make all groups in build_optimizer, and freeze what"
+                " is to wait with requires_grad_(False)"
+            )
+        if late := sorted(states(self._held()).keys() - began.held):
+            raise TrainerError(
+                f"{here}: has made self.{late[0]} in an epoch, which a trial that goes on does not"
+                " have: make it in __init__, or keep it in state_dict and load_state_dict"
+            )
+
+    def warnings(self, epoch: int) -> tuple[str, ...]:
+        """By the end of the first epoch: options that nothing has read, settings of a loss and of
+        an optimizer that the class has replaced, parameters that the optimizer does not hold.
+        """
+        if epoch > 0:
+            return ()
+        return (
+            *self.options.unread(),
+            *self._unheeded_loss(),
+            *sorted(schedules.unheeded(self.settings.optimizer, self.optimizer, self.scheduler)),
+            *schedules.left_out(self.model, self.optimizer),
+        )
+
+    def account(self, loop: Loop) -> Account:
+        self._look_at_optimizer()  # a subclass has set its own since
+        return super().account(loop)
+
+    def effective(self) -> dict[str, Any]:
+        found = {
+            "trainer.entry": entry_of(type(self), self.trainer.entry),
+            "trainer.options": dict(self.options),
+        }
+        if self._optimizer_is_ours and self.scheduler is None:
+            return found
+        groups = self.optimizer.param_groups
+        return found | {
+            "optimizer.name": optimizer_name(self.optimizer),
+            "optimizer.lr": of_groups(self.optimizer, "initial_lr"),
+            "optimizer.groups": [schedules.group_words(group) for group in groups],
+            "optimizer.schedule": schedules.name(self.settings.optimizer, self.scheduler),
+        }
+
+    def not_read(self) -> dict[str, str]:
+        own: dict[str, str] = {}
+        if not self._optimizer_is_ours:
+            why = "the class makes its own optimizer"
+            own |= dict.fromkeys((f"optimizer.{key}" for key in schedules.OF_OPTIMIZER), why)
+        if self.scheduler is not None:
+            why = "the class has a learning-rate scheduler of its own"
+            own |= dict.fromkeys((f"optimizer.{key}" for key in schedules.OF_SCHEDULE), why)
+        return super().not_read() | own
+
+    def expected(self) -> dict[str, Any]:
+        return {"trainer.entry": canonical(self.trainer.entry)}
+
+    @property
+    def _optimizer_is_ours(self) -> bool:
+        kept = type(self).build_optimizer is CustomTraining.build_optimizer
+        return kept and self.optimizer is self._made_here
+
+    def _held(self) -> dict[str, Any]:
+        known = [*self.model.modules(), self.optimizer, self._made_here, self.scheduler, self.guard]
+        return stateful(vars(self), known)
+
+    def _remember_beginning(self) -> Beginning:
+        if self._began is None:
+            held = frozenset(states(self._held()))
+            self._began = Beginning(self.optimizer, groups_of(self.optimizer), held)
+        return self._began
+
+    def _late_groups(self) -> list[list[str]] | None:
+        return late_groups(self._remember_beginning().groups, self.optimizer, self.model)
+
+    def _unheeded_loss(self) -> Iterator[str]:
+        if not self.loss.was_called:
+            for key in asked_for(self.settings, "loss"):
+                yield f"`{key}` has no effect: compute_loss does not call self.loss"
+
+    def _built_model(self) -> nn.Module:
+        model, by = self.build_model(), Method(self.build_model, type(self))
+        if not isinstance(model, nn.Module):
+            by.refuse(model, "must return a torch.nn.Module")
+        if (why := why_no_network(model)) is not None:
+            by.fail(f"returned {described(model)}, which {why}")
+        if not any(p.requires_grad for p in model.parameters()):
+            by.fail(f"returned {described(model)} without a parameter that requires a gradient")
+        return model
+
+    def _begin_epoch(self, epoch: int) -> None:
+        self._look_at_optimizer()
+        if self.scheduler is None:
+            optimizer, epochs = self.settings.optimizer, self.trainer.epochs
+            schedules.follow(optimizer, self.optimizer, epoch, epochs)
+        else:
+            self._at = schedules.position(self.scheduler)
+        self._remember_beginning()
+        self.guard.watch(self.model, self.optimizer)
+        self._recent = deque(self._recent, maxlen=self.guard.interval)
+        self.guard.start_epoch(epoch, self.factor(epoch))
+        self.model.train()
+
+    def _look_at_optimizer(self) -> None:
+        """Refuse, in words, what the guard cannot step and what trains nothing.
+
+        Raises:
+            TrainerError: as said.
+        """
+        optimizer, here = self.optimizer, entry_of(type(self))
+        if (why := why_not(optimizer)) is not None:
+            raise TrainerError(f"{here}: its optimizer, {described(optimizer)}, {why}")
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        if held.isdisjoint(map(id, self.model.parameters())):
+            raise TrainerError(
+                f"{here}: its optimizer holds no parameter of self.model; whoever replaces"
+                " self.model makes self.optimizer anew as well, of self.model.parameters()"
+            )
+        schedules.require_known(vars(self), optimizer, self.settings.judged_by, here)
+        schedules.remember(optimizer)
+
+    def _look_at_gradients(self) -> None:
+        """Raises `TrainerError` where the first step of an epoch could move nothing."""
+        groups = self.optimizer.param_groups
+        if all(p.grad is None for group in groups for p in group["params"]):
+            raise TrainerError(
+                f"{entry_of(type(self))}: no parameter that its optimizer holds has a gradient: the"
+                " loss does not depend on any of them"
+            )
+
+    def _loss_of(self, batch: Any, epoch: int) -> tuple[Tensor, Mapping[str, Tensor]]:
+        found = self.compute_loss(batch, self.factor(epoch))
+        return checked_loss(found, Method(self.compute_loss, type(self)))
+
+    def _epoch(self, epoch: int) -> Iterator[Any]:
+        """The batches of an epoch, as many as are asked for."""
+        wanted, count, by = self.trainer.steps_per_epoch, 0, Method(self.batches, type(self))
+        while True:
+            before, found = count, self.batches(epoch)
+            if not isinstance(found, Iterable):
+                by.refuse(found, "must return the batches of the epoch, such as a DataLoader")
+            for batch in found:
+                yield batch
+                count += 1
+                if count == wanted:
+                    return
+            if count == before:
+                by.fail(f"returned no batch for epoch {epoch}")
+            if wanted is None:
+                return

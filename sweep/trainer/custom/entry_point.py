@@ -1,0 +1,159 @@
+"""What ``trainer.entry`` names: a class or a function in a user's own file or module.
+
+Naming one in a sweep file runs that file, as every command does that trains; `sweep.check` and
+`sweep.rank` never do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.words.phrases import did_you_mean, near_miss
+from sweep.trainer.custom.raised_errors import told_as_an_error
+from sweep.trainer.runs.returned_values import described
+from sweep.trainer.runs.run_protocol import Run
+from sweep.vocabulary.errors import InputError
+from sweep.vocabulary.record import last_line
+
+NEEDED = tuple(name for name in vars(Run) if not name.startswith("_"))
+"""The methods without which a class is no run."""
+
+Maker = Callable[[TrialSettings], Run]
+"""A class of runs."""
+
+Function = Callable[[Any, Any], object]
+"""Of (config, trial)."""
+
+
+def load_entry(entry: str) -> Maker | Function:
+    """The class, or the function, that ``trainer.entry`` names; importing its module runs it.
+
+    Whatever can be called with (config, trial) is a function, also a `functools.partial`, a bound
+    method or an object with ``__call__``.
+
+    Raises:
+        InputError: there is none, its module cannot be imported, it is no `Run` or no function of
+            (config, trial).
+    """
+    where, _, name = entry.rpartition(":")
+    try:
+        with told_as_an_error("it"):
+            module = (
+                _from_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+            )
+    except (Exception, SystemExit) as error:  # whatever a user's module raises
+        raise _wrong(f"{where} cannot be imported: {last_line(error)}") from error
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise _wrong(f"{where} has no class and no function `{name}`{_instead(module, name)}")
+    _LOADED.setdefault(id(found), (found, set()))[1].add(canonical(entry))
+    return _class(found, name) if inspect.isclass(found) else _function(found, name)
+
+
+def _instead(module: ModuleType, name: str) -> str:
+    """What a name is that is no trainer, or which other one was meant."""
+    if hasattr(module, name):
+        return f": it is {described(getattr(module, name))}"
+    known = [n for n, v in vars(module).items() if inspect.isclass(v) or inspect.isfunction(v)]
+    return did_you_mean(near_miss(name, known))
+
+
+def _class(found: type, name: str) -> Maker:
+    """A class that has all methods of a `Run` and is made of the settings alone."""
+    missing = [method for method in NEEDED if not callable(getattr(found, method, None))]
+    missing += sorted(getattr(found, "__abstractmethods__", ()))
+    if missing:
+        raise _wrong(
+            f"`{name}` lacks {', '.join(f'`{method}`' for method in missing)}; see docs/trainers.md"
+        )
+    _require_taken(found, name, "settings")
+    return cast(Maker, found)
+
+
+def _function(found: Function, name: str) -> Function:
+    """A function that can be called with (config, trial) and trains when it is called."""
+    later = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    if any(kind(found) for kind in later):
+        raise _wrong(f"`{name}` must be a plain function: no `async def`, and without `yield`")
+    if hasattr(found, "cache_info"):
+        raise _wrong(
+            f"`{name}` keeps its results (lru_cache), which no trainer may: leave that out"
+        )
+    _require_taken(found, name, "config", "trial")
+    return found
+
+
+def _require_taken(found: Callable[..., Any], name: str, *given: str) -> None:
+    """Raises `InputError` where a call with so many arguments cannot be."""
+    try:
+        inspect.signature(found).bind(*given)
+    except TypeError as error:
+        raise _wrong(f"`{name}` must take ({', '.join(given)}): {error}") from error
+    except ValueError:  # it is written in C: the call will tell
+        pass
+
+
+_LOADED: dict[int, tuple[object, set[str]]] = {}
+"""By its id, what was loaded, and by which entries: an object may be called otherwise than the name
+that leads to it."""
+
+
+def canonical(entry: str) -> str:
+    """An entry with the real path of its file."""
+    where, _, name = entry.rpartition(":")
+    return f"{Path(where).resolve()}:{name}" if where.endswith(".py") else entry
+
+
+def entry_of(found: object, asked: str | None = None) -> str:
+    """Where a class or function really comes from, as ``trainer.entry`` names it.
+
+    Args:
+        asked: an entry; where it has led to this very object, that is the answer.
+    """
+    _, entries = _LOADED.get(id(found), (None, ()))
+    if asked is not None and canonical(asked) in entries:
+        return canonical(asked)
+    named = found if hasattr(found, "__qualname__") else type(found)
+    module = str(named.__module__)
+    file = getattr(sys.modules.get(module), _FILE, None)
+    return f"{file or module}:{named.__qualname__}"
+
+
+_FILE = "__sweep_entry__"
+"""Marks a module that was imported because a sweep names its file."""
+
+
+def _from_file(path: Path) -> ModuleType:
+    path = path.resolve()
+    # By content: a worker that outlives an edit of the file trains with what stands in it now.
+    digest = hashlib.sha256(bytes(path) + path.read_bytes()).hexdigest()[:12]
+    name = f"sweep_custom_{path.stem}_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # what it imports may lie beside it
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    setattr(module, _FILE, str(path))
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _wrong(message: str) -> InputError:
+    return InputError.single(message, key="trainer.entry")

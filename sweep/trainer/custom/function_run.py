@@ -1,0 +1,360 @@
+"""A user's plain loop as a trainer: a function ``train(config, trial)`` that reports its epochs.
+
+    def train(config, trial):
+        model, optimizer, start = ..., ..., 0
+        if (state := trial.checkpoint.load()) is not None:  # it goes on
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            start = state["epoch"] + 1
+        for epoch in range(start, trial.epochs):
+            ...
+            trial.checkpoint.save({"model": model.state_dict(), ..., "epoch": epoch})
+            trial.report(epoch, dice=dice)
+
+It needs nothing of this package, and gets nothing of it but what it asks for: no loss, optimizer,
+guard or shared warm-up. See docs/trainers.md and examples/function_trainer.py.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sweep.spec.settings.setting_tree import names_in
+from sweep.spec.settings.trainer_settings import CustomTrainer
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trainer.custom.entry_point import Function, canonical, entry_of
+from sweep.trainer.custom.function_guard import FunctionGuard
+from sweep.trainer.custom.inverted_function import Inverted
+from sweep.trainer.custom.raised_errors import told_as_an_error
+from sweep.trainer.custom.trainer_options import Options, asked_for
+from sweep.trainer.divergence.guard import Diverged
+from sweep.trainer.networks.device import choose_device, make_deterministic, seed_everything
+from sweep.trainer.runs.epoch_summary import summary
+from sweep.trainer.runs.returned_values import (
+    Method,
+    described,
+    measured,
+    number,
+    state,
+    validation_dice,
+)
+from sweep.trainer.runs.run_protocol import Account, Ended, Loop
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+
+
+class Checkpoint:
+    """What a function keeps to go on from, after a pause, an interruption or a lost worker.
+
+    With it goes the state of Python's, NumPy's and torch's generators: a function that loads it
+    before its loop draws what it would have drawn.
+    """
+
+    def __init__(self, method: Method) -> None:
+        self._method = method
+        self.kept: dict[str, Any] | None = None
+        self.guards: list[FunctionGuard] = []
+        self._of_guards: list[Mapping[str, Any] | None] = []  # loaded, and not yet given back
+
+    def save(self, state_: Mapping[str, Any]) -> None:
+        """Keep a copy of ``state_``, on the disk with the next report. Save before you report.
+
+        Args:
+            state_: tensors, numbers and texts, and dicts and lists of them.
+        Raises:
+            TrainerError: it holds something else.
+        """
+        guards = [guard.state_dict() for guard in self.guards]
+        self.kept = {
+            "state": state(state_, self._method),
+            "random": _random_state(),
+            "guard": guards if len(guards) > 1 else next(iter(guards), None),
+        }
+
+    def load(self) -> dict[str, Any] | None:
+        """A copy of what was kept with the last report, on the CPU; None in a new trial."""
+        if self.kept is None:
+            return None
+        _set_random_state(self.kept["random"])
+        of_guards = self.kept["guard"]
+        self._of_guards = list(of_guards) if isinstance(of_guards, list) else [of_guards]
+        self.restore_guards()
+        return state(self.kept["state"], self._method)
+
+    def restore_guards(self) -> None:
+        """Let each guard go on from what was loaded, whichever of the two came first."""
+        for place, (guard, state_) in enumerate(zip(self.guards, self._of_guards, strict=False)):
+            if state_ is not None:
+                guard.load_state_dict(state_)
+                self._of_guards[place] = None
+
+
+class Trial:
+    """What a function is given beside its options.
+
+    Attributes:
+        epochs: as many as are trained at most: ``trainer.epochs``.
+        seed: of the trial; the generators are seeded with it.
+        device: what ``trainer.device`` comes to.
+        checkpoint: see `Checkpoint`.
+        reported: how many epochs were reported so far, before an interruption too.
+        settings_are_read: whether anybody has looked at `settings`.
+    """
+
+    def __init__(
+        self, settings: TrialSettings, method: Method, hand_over: Callable[[EpochMetrics], None]
+    ) -> None:
+        self.epochs = settings.trainer.epochs
+        self.seed = settings.seed
+        self.device = choose_device(settings)
+        self.checkpoint = Checkpoint(method)
+        self.reported = 0
+        self.settings_are_read = False
+        self._settings = settings
+        self._method = method
+        self._hand_over = hand_over
+
+    @property
+    def settings(self) -> TrialSettings:
+        """The whole configuration: ``trial.settings.optimizer.lr``."""
+        self.settings_are_read = True
+        return self._settings
+
+    def guard(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> FunctionGuard:
+        """The guard, for who asks for it: ``guard.step(loss)`` in place of ``zero_grad``,
+        ``backward`` and ``step`` ends the trial in the step whose loss or gradient is not finite.
+
+        A guard is of one network and one optimizer; each further pair has one of its own.
+
+        Raises:
+            TrainerError: it cannot take the steps of this optimizer.
+        """
+        self.settings_are_read = True
+        guard = FunctionGuard(self._settings, model, optimizer, self._method)
+        guard.begin_epoch(self.reported)
+        guards = self.checkpoint.guards
+        places = (place for place, one in enumerate(guards) if one.watches(model, optimizer))
+        place = next(places, len(guards))
+        guards[place : place + 1] = [guard]
+        self.checkpoint.restore_guards()
+        return guard
+
+    def report(
+        self, epoch: int, dice: Any = None, *, train_loss: Any = None, **metrics: Any
+    ) -> None:
+        """Tell an epoch, from 0, each once and in their order.
+
+        An epoch that was reported before, as by a function that goes on from an older checkpoint or
+        begins again, is passed over.
+
+        Args:
+            epoch: index from 0.
+            dice: validation Dice in [0, 1]; None where it was not measured.
+            train_loss: mean over the epoch.
+            metrics: further numbers by name.
+        Raises:
+            TrialStopped: the trial is pruned, pauses, or is out of patience.
+            TrainerError: one of these cannot be taken.
+        """
+        at, guards = self._whole(epoch), self.checkpoint.guards
+        if at < self.reported:
+            for guard in guards:
+                guard.begin_epoch(self.reported)
+            return
+        if at > self.reported:
+            self._method.fail(
+                f"reported epoch {at} where epoch {self.reported} was to come: epochs count from"
+                " 0, and each is reported"
+            )
+        values = measured({"train_loss": train_loss, **metrics}, self._method)
+        loss = values.pop("train_loss")
+        told = EpochMetrics(
+            epoch=self.reported, val_dice=validation_dice(dice, self._method), metrics=values
+        )
+        steps = [step for guard in guards for step in guard.end_epoch()]
+        told = replace(told, **(summary(steps) if steps else {}))
+        self.reported += 1
+        self._hand_over(told if loss is None else replace(told, train_loss=loss))
+        for guard in guards:
+            guard.begin_epoch(self.reported)
+
+    def _whole(self, epoch: object) -> int:
+        """The number of an epoch; raises `TrainerError` where it is none."""
+        try:
+            at = number(epoch)
+        except TypeError:
+            at = math.nan
+        if not (math.isfinite(at) and at >= 0 and at == int(at)):
+            self._method.fail(
+                f"reported {described(epoch)} as its epoch, but it must be a whole number from 0:"
+                " trial.report(epoch, dice=…)"
+            )
+        return int(at)
+
+
+class FunctionRun:
+    """Implements `sweep.trainer.runs.run_protocol.Run` on a function.
+
+    Args:
+        settings: the whole configuration; its ``trainer.options`` are the function's ``config``.
+        function: of (config, trial).
+
+    Attributes:
+        method: the function, for messages.
+    """
+
+    shares_warmup = False
+    """A function may do anything with any setting: nothing before the switch-on is in common."""
+
+    def __init__(self, settings: TrialSettings, function: Function) -> None:
+        assert isinstance(settings.trainer, CustomTrainer)
+        asked = settings.trainer.entry
+        self.settings = settings
+        self.options = Options(settings.trainer.options)
+        self._entry, self._asked = entry_of(function, asked), canonical(asked)
+        self.method = Method(function, name=asked.rpartition(":")[2])
+        self._called = function
+        self._function = Inverted[EpochMetrics](self._call)
+        self.trial = Trial(settings, self.method, self._function.hand_over)
+        self._is_first = True
+        make_deterministic(settings)
+        seed_everything(settings.seed, 0)
+
+    def run_epoch(self, epoch: int) -> EpochMetrics:
+        start = time.perf_counter()
+        self.trial.reported = epoch
+        try:
+            found = self._function.next()
+        except Diverged as stop:
+            raise self._explained(stop) from None
+        for guard in self._guards:
+            if guard.stop is not None:  # the function went on
+                raise guard.explained(guard.stop)
+        if found is None:
+            raise Ended
+        warnings = tuple(self._warnings()) if self._is_first and epoch == 0 else ()
+        self._is_first = False
+        return replace(found, seconds=time.perf_counter() - start, warnings=warnings)
+
+    def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
+        verdict = self._guards[0].judge(history) if self._guards else None
+        if verdict is None and len(history) >= self.trial.epochs:
+            self._function.finish()  # what stands after its loop
+        return verdict
+
+    def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"checkpoint": self.trial.checkpoint.kept}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.trial.checkpoint.kept = state["checkpoint"]
+
+    def weights(self) -> dict[str, Any]:
+        """What the function has saved; empty where it saves nothing."""
+        kept = self.trial.checkpoint.kept
+        return {} if kept is None else dict(kept["state"])
+
+    def account(self, loop: Loop) -> Account:
+        effective = {
+            "seed": self.trial.seed,
+            "trainer.epochs": loop.epochs,
+            "trainer.device": self.trial.device.type,
+            "trainer.threads": torch.get_num_threads(),
+            "trainer.deterministic": torch.are_deterministic_algorithms_enabled(),
+            "trainer.entry": self._entry,
+            "trainer.options": dict(self.options),
+            "early_stopping.patience": loop.stopping.patience,
+            "early_stopping.min_delta": loop.stopping.min_delta,
+        }
+        asked = self.settings.trainer.device
+        return Account(
+            effective=effective,
+            expected={
+                "trainer.device": self.trial.device.type if asked == "auto" else asked,
+                "trainer.entry": self._asked,
+            },
+            not_read={
+                key: "a function reads it, or nobody does"
+                for key in names_in(self.settings)
+                if key not in effective
+            },
+            model=None,
+        )
+
+    def close(self) -> None:
+        """Stop the function where it waits, so that it does what it does at its end."""
+        self._function.stop()
+
+    def _call(self) -> None:
+        """Run in a thread of its own, where no signal arrives."""
+        with told_as_an_error(self.method):
+            found = self._called(self.options, self.trial)
+        later = (Awaitable, Generator, AsyncGenerator)
+        if isinstance(found, later):
+            if isinstance(found, Coroutine | Generator):
+                found.close()  # nobody waits for it
+            self.method.refuse(
+                found, "must train when it is called: without `async def` and without `yield`"
+            )
+
+    @property
+    def _guards(self) -> Sequence[FunctionGuard]:
+        return self.trial.checkpoint.guards
+
+    def _explained(self, stop: Diverged) -> Diverged:
+        """With its circumstances, where it is a guard's and not raised by the function itself."""
+        return next((one.explained(stop) for one in self._guards if one.stop is stop), stop)
+
+    def _warnings(self) -> Iterator[str]:
+        """What was asked for and the function has not looked at in its first epoch."""
+        yield from self.options.unread()
+        if self.trial.settings_are_read:
+            return
+        for group in ("loss", "optimizer", "guard"):
+            for key in asked_for(self.settings, group):
+                yield (
+                    f"`{key}` has no effect: the trainer is a function, which has not looked at"
+                    " trial.settings"
+                )
+
+
+def _random_state() -> dict[str, Any]:
+    """Of the generators, as plain values and tensors."""
+    numpy_state: dict[str, Any] = np.random.get_state(legacy=False)
+    words = numpy_state["state"]
+    return {
+        "python": random.getstate(),
+        "numpy": numpy_state | {"state": words | {"key": words["key"].tolist()}},
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def _set_random_state(state_: Mapping[str, Any]) -> None:
+    random.setstate(state_["python"])
+    words = state_["numpy"]["state"]
+    np.random.set_state(
+        state_["numpy"] | {"state": words | {"key": np.array(words["key"], np.uint32)}}
+    )
+    torch.set_rng_state(state_["torch"])
+    if state_["cuda"]:
+        torch.cuda.set_rng_state_all(state_["cuda"])

@@ -1,0 +1,49 @@
+"""What a user's own trainer is set by, and what of it has no effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sweep.spec.settings.setting_tree import names_in, value_of
+from sweep.spec.settings.trial_settings import NO_GEOMETRY, LossSettings, TrialSettings
+from sweep.vocabulary.record import ParameterValue
+
+
+class Options(dict[str, ParameterValue]):
+    """``trainer.options``, which remember what was read of them."""
+
+    def __init__(self, options: Mapping[str, ParameterValue]) -> None:
+        super().__init__(options)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> ParameterValue:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.read.add(name)
+        return super().get(name, default)
+
+    def number(self, name: str, default: float | None = None) -> float:
+        """An option that is a number; KeyError without one and without a default."""
+        value = self[name] if default is None or name in self else default
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"trainer.options.{name} must be a number, but is {value!r}")
+        return value
+
+    def unread(self) -> Iterator[str]:
+        """A sentence for each that nothing has read."""
+        for name in sorted(self.keys() - self.read):
+            yield f"`trainer.options.{name}` has no effect: nothing reads it"
+
+
+def asked_for(settings: TrialSettings, group: str) -> Iterator[str]:
+    """Dotted names of the settings below a group whose value is none that nobody asked for."""
+    kind = type(getattr(settings, group))
+    unasked = [kind(), LossSettings.model_validate(NO_GEOMETRY)] if group == "loss" else [kind()]
+    for name in names_in(settings):
+        key = name.removeprefix(f"{group}.")
+        values = [value_of(default, key) for default in unasked if key != name]
+        if values and value_of(settings, name) not in values:
+            yield name

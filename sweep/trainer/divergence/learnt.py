@@ -1,0 +1,75 @@
+"""What a validation says of a network: that it has learnt, or that it answers nothing.
+
+Both are relative to what an answer scores that never looked at the image
+(`sweep.trainer.evaluation.trivial_predictions`, `EpochMetrics.trivial_dice`): foreground everywhere
+may have a Dice of 0.002 or of 0.9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sweep.spec.settings.trial_settings import GuardSettings
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+
+LOST = 0.1
+"""Share of its best validation Dice, or of the trivial one, below which a network knows nothing."""
+
+
+def has_learnt(history: Sequence[EpochMetrics], settings: GuardSettings) -> bool:
+    """Whether some epoch lies ``learnt_dice`` of the way from the trivial Dice to 1."""
+    return any(
+        epoch.val_dice is not None
+        and epoch.predicted_classes != 1
+        and epoch.val_dice >= bar(epoch, history, settings)
+        for epoch in history
+    )
+
+
+def bar(epoch: EpochMetrics, history: Sequence[EpochMetrics], settings: GuardSettings) -> float:
+    """Validation Dice from which an epoch of a history shows that the network has learnt."""
+    known_by_classes = epoch.predicted_classes is not None
+    trivial = epoch.trivial_dice
+    if trivial is None:
+        # Nobody has told what needs no network. The first validation may be just that, unless it
+        # is seen to tell classes apart; taking it for trivial can only make a verdict come later.
+        trivial = 0.0 if known_by_classes else best_dice(history[:1])
+    return trivial + settings.learnt_dice * (1 - trivial)
+
+
+def was_above_trivial(history: Sequence[EpochMetrics]) -> bool:
+    """Whether some epoch told classes apart and scored more than an answer without a network."""
+    return any(
+        epoch.val_dice is not None
+        and epoch.predicted_classes != 1
+        and epoch.val_dice > (epoch.trivial_dice or 0.0)
+        for epoch in history
+    )
+
+
+def lost_since(history: Sequence[EpochMetrics]) -> int | None:
+    """Place in the history of the first of the last epochs in a row that answer nothing.
+
+    None where the last epoch answers something.
+    """
+    best = best_dice(history)
+    since = None
+    for place in reversed(range(len(history))):
+        if not _answers_nothing(history[place], best):
+            break
+        since = place
+    return since
+
+
+def best_dice(history: Sequence[EpochMetrics]) -> float:
+    """Best validation Dice; 0 where none was measured."""
+    return max((e.val_dice for e in history if e.val_dice is not None), default=0.0)
+
+
+def _answers_nothing(epoch: EpochMetrics, best: float) -> bool:
+    """One class everywhere, or next to nothing right; a perfect Dice is always an answer."""
+    dice = epoch.val_dice
+    if dice is None or dice == 1:
+        return False
+    level = max(best, epoch.trivial_dice or 0.0)
+    return epoch.predicted_classes == 1 or dice == 0 or dice < LOST * level

@@ -1,0 +1,135 @@
+"""The main loss: a Dice term and a pixel-wise term, on from the first step, by name.
+
+| ``loss.main``         | Dice term                     | pixel-wise term  |
+|-----------------------|-------------------------------|------------------|
+| `dice_ce`             | ``D = 1 − Dice``              | cross-entropy    |
+| `dice_focal`          | ``D``                         | focal loss       |
+| `focal_logcosh_dice`  | ``log cosh D`` (Jadon 2020)   | focal loss       |
+
+Every term is a function of logits ``[B, C, H, W]`` and class indices ``[B, 1, H, W]``, a scalar.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from monai.losses import DiceLoss, FocalLoss
+from torch import Tensor
+
+from sweep.spec.settings.trial_settings import LossSettings, MainLoss
+
+Term = Callable[[Tensor, Tensor], Tensor]
+
+DEFAULT_FOCAL_GAMMA = 2.0
+"""The best of those that Lin et al. 2017, "Focal Loss for Dense Object Detection", compare."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedTerm:
+    """One term of the main loss and its weight."""
+
+    weight: float
+    value: Term
+
+
+def build_main_loss(settings: LossSettings) -> dict[str, WeightedTerm]:
+    """The terms of ``settings.main`` by name; one whose weight is 0 is left out."""
+    dice, pixel = MAIN_LOSSES[settings.main]
+    weights = {dice: settings.dice_weight, pixel: settings.pixel_weight}
+    return {
+        name: WeightedTerm(weight, TERMS[name](settings))
+        for name, weight in weights.items()
+        if weight > 0
+    }
+
+
+def log_cosh(x: Tensor) -> Tensor:
+    """``log cosh x``, finite for every finite ``x`` and right to 3e-7 of its value; any shape.
+
+    The definition overflows from |x| = 89 on (float32). ``|x| + log(1 + e^(−2|x|)) − log 2`` never
+    does, but cancels near 0 (nothing is left of it at 1e-4); ``log(1 + 2 sinh²(x/2))`` is right
+    there. Each element takes the form that suits it, and the other form an argument of 0 or 1, so
+    that no gradient but ``tanh x`` ever flows.
+
+    Args:
+        x: half precisions are computed, and returned, in float32.
+    """
+    x = _at_least_float32(x)
+    small = x.abs() < 1
+    near = torch.where(small, x, 0)
+    far = torch.where(small, 1, x).abs()
+    return torch.where(
+        small,
+        torch.log1p(2 * torch.sinh(near / 2).square()),
+        far + F.softplus(-2 * far) - math.log(2),
+    )
+
+
+def _dice(_settings: LossSettings) -> Term:
+    """``1 − Dice`` of the foreground classes over the whole batch, as in nnU-Net."""
+    loss = DiceLoss(
+        include_background=False, to_onehot_y=True, softmax=True, batch=True, smooth_nr=1e-5
+    )
+    return lambda logits, target: loss(_at_least_float32(logits), target)
+
+
+def _logcosh_dice(settings: LossSettings) -> Term:
+    """``log cosh (1 − Dice)``: Jadon 2020, "A survey of loss functions for semantic segmentation".
+
+    Its slope is tanh(1 − Dice): it lets go as Dice nears 1, where the Dice loss pulls on.
+    """
+    dice = _dice(settings)
+    return lambda logits, target: log_cosh(dice(logits, target))
+
+
+def _cross_entropy(_settings: LossSettings) -> Term:
+    return lambda logits, target: cross_entropy(_at_least_float32(logits), target[:, 0].long())
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy over all pixels, the same in every run.
+
+    CUDA adds up that of class indices in whatever order its threads come (torch warns of
+    ``nll_loss2d``). Of the same labels as probabilities it is a product and a plain sum.
+
+    Args:
+        logits: ``[B, C, H, W]``, or with one axis more.
+        labels: class indices, ``[B, H, W]`` likewise.
+    """
+    if not logits.is_cuda:
+        return F.cross_entropy(logits, labels)
+    classes = F.one_hot(labels, logits.shape[1]).movedim(-1, 1)  # [B, C, H, W]
+    return F.cross_entropy(logits, classes.to(logits.dtype))
+
+
+def _focal(settings: LossSettings) -> Term:
+    """``−(1 − p_t)^γ log p_t`` (Lin et al. 2017, equation 4), by MONAI, in float32.
+
+    MONAI's mean runs over the classes too: at γ = 0 this is the cross-entropy over C.
+    """
+    gamma = DEFAULT_FOCAL_GAMMA if settings.focal_gamma is None else settings.focal_gamma
+    loss = FocalLoss(to_onehot_y=True, use_softmax=True, gamma=gamma)
+    return lambda logits, target: loss(logits, target)
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+TERMS: Mapping[str, Callable[[LossSettings], Term]] = {
+    "dice": _dice,
+    "logcosh_dice": _logcosh_dice,
+    "ce": _cross_entropy,
+    "focal": _focal,
+}
+
+MAIN_LOSSES: Mapping[MainLoss, tuple[str, str]] = {
+    "dice_ce": ("dice", "ce"),
+    "dice_focal": ("dice", "focal"),
+    "focal_logcosh_dice": ("logcosh_dice", "focal"),
+}
+"""Dice term and pixel-wise term of each main loss."""

@@ -1,0 +1,125 @@
+"""The training loss: main loss plus ``g(epoch)`` times the weighted geometric terms.
+
+``L = Σᵢ vᵢ main(outputᵢ) + g · Σ weight · term(output₀)``, where main is Dice + CE or another of
+`main_losses`, and the terms are compactness, boundary, aspect and Kervadec's boundary loss.
+
+With deep supervision the network gives a list of outputs, finest first: the main loss is summed
+over all of them with weights 1, 1/2, 1/4, … normalised to 1 (as nnU-Net does), the geometric part
+sees the first alone. All is computed in float32, whatever the precision of the outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sweep.spec.settings.trial_settings import LossSettings
+from sweep.trainer.losses import geometric
+from sweep.trainer.losses.kervadec import kervadec, signed_distances
+from sweep.trainer.losses.main_losses import build_main_loss
+
+
+def geometric_factor(epoch: int, warmup_epochs: int, rampup_epochs: int) -> float:
+    """``g(epoch)``: 0 in the warm-up, then a linear rise that is above 0 at once and ends at 1.
+
+    The factor is 0 while ``epoch < warmup_epochs`` and 1 from ``warmup_epochs + rampup_epochs`` on;
+    the ramp's k-th epoch (from 0) has ``(k + 1) / (rampup_epochs + 1)``.
+    """
+    if epoch < warmup_epochs:
+        return 0.0
+    return min(1.0, (epoch - warmup_epochs + 1) / (rampup_epochs + 1))
+
+
+class TrainingLoss:
+    """Computes the total and its terms, so that a guard can name the one that broke.
+
+    Args:
+        settings: which terms, with which weights.
+        geometric_class: channel of the output that the geometric terms act on.
+
+    Attributes:
+        was_called: whether any loss was computed by it.
+    """
+
+    def __init__(self, settings: LossSettings, geometric_class: int) -> None:
+        self.settings = settings
+        self.geometric_class = geometric_class
+        self.main = build_main_loss(settings)
+        self._weights = settings.weights.model_dump()
+        self.was_called = False
+
+    def __call__(
+        self,
+        outputs: Sequence[Tensor],
+        target: Tensor,
+        factor: float,
+        distances: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of one batch.
+
+        Args:
+            outputs: logits ``[B, C, H, W]``, finest first; the finest of the target's size, the
+                others of that or a lower resolution.
+            target: class indices ``[B, 1, H, W]``.
+            factor: g(epoch); at 0 the geometric terms are not computed at all.
+            distances: what `distances` made of the target.
+        Returns:
+            the total (scalar) and the terms before weight and factor (scalars by name).
+        """
+        self.was_called = True
+        with torch.autocast(device_type=target.device.type, enabled=False):
+            weights = {name: term.weight for name, term in self.main.items()}
+            terms = self._main_terms(outputs, target)
+            if factor > 0:
+                late = self._geometric_terms(outputs[0], distances)
+                weights |= {name: factor * self._weights[name] for name in late}
+                terms |= late
+            total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
+        return total, terms
+
+    def distances(self, target: Tensor, factor: float) -> Tensor | None:
+        """The distance maps ``[B, H, W]`` of the target that this factor's loss needs, if any.
+
+        Args:
+            target: class indices ``[B, 1, H, W]``, on the CPU: see `signed_distances`.
+        """
+        if factor > 0 and self._weights["kervadec"] > 0:
+            return signed_distances(target, self.geometric_class)
+        return None
+
+    def _main_terms(self, outputs: Sequence[Tensor], target: Tensor) -> dict[str, Tensor]:
+        shares = [0.5**level for level in range(len(outputs))]
+        targets = [_resized(target, output) for output in outputs]
+        return {
+            name: torch.stack(
+                [
+                    share / sum(shares) * term.value(output, at_its_size)
+                    for share, output, at_its_size in zip(shares, outputs, targets, strict=True)
+                ]
+            ).sum()
+            for name, term in self.main.items()
+        }
+
+    def _geometric_terms(self, logits: Tensor, distances: Tensor | None) -> dict[str, Tensor]:
+        p = logits.float().softmax(dim=1)[:, self.geometric_class]  # [B, H, W]
+        terms = geometric.geometric_terms(
+            p,
+            {name: self._weights[name] for name in geometric.TERMS},
+            epsilon=self.settings.sqrt_epsilon,
+            mode=self.settings.sqrt_mode,
+            min_area=self.settings.min_area,
+        )
+        # Not subject to min_area: it is safe on small masks, and an empty prediction of a large
+        # reference is what it is there to mend.
+        return terms if distances is None else terms | {"kervadec": kervadec(p, distances)}
+
+
+def _resized(target: Tensor, output: Tensor) -> Tensor:
+    """The target ``[B, 1, H, W]`` at the resolution of an output, by its nearest pixels."""
+    size = output.shape[-2:]
+    if target.shape[-2:] == size:
+        return target
+    return F.interpolate(target.float(), size, mode="nearest-exact")

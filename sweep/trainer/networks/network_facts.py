@@ -1,0 +1,70 @@
+"""What a network is, told by its own modules and not by the settings that it was built from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from monai.networks.blocks import UnetResBlock
+from monai.networks.nets import (
+    AttentionUnet,
+    BasicUNetPlusPlus,
+    DynUNet,
+    SegResNet,
+    SegResNetDS,
+    UNet,
+)
+from torch import nn
+
+from sweep.trainer.networks.attention_unet import SupervisedAttentionUnet
+from sweep.trainer.networks.networks import FinestFirst
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """The settings of a network, read back.
+
+    Args:
+        name: as in ``network.name``.
+        channels: feature maps of each level, finest first.
+        deep_supervision: whether lower levels of the decoder predict in training.
+    """
+
+    name: str
+    channels: list[int]
+    deep_supervision: bool
+
+
+def network_facts(model: nn.Module) -> NetworkFacts:
+    """Read a network of `sweep.trainer.networks.networks` back.
+
+    Raises:
+        TypeError: it is none of them.
+    """
+    match model:
+        case DynUNet():
+            name = "residual_dynunet" if model.conv_block is UnetResBlock else "dynunet"
+            return NetworkFacts(name, list(model.filters), model.deep_supervision)
+        case UNet():
+            return NetworkFacts("unet", list(model.channels), False)
+        case SupervisedAttentionUnet():
+            return NetworkFacts("attention_unet", list(model.network.channels), True)
+        case AttentionUnet():
+            return NetworkFacts("attention_unet", list(model.channels), False)
+        case FinestFirst(network=BasicUNetPlusPlus() as inner):
+            widths = [_width(getattr(inner, f"conv_{level}_0")) for level in range(5)]
+            return NetworkFacts("basic_unet_plus_plus", widths, inner.deep_supervision)
+        case SegResNet():
+            return NetworkFacts("segresnet", _doubled(model), False)
+        case SegResNetDS():
+            return NetworkFacts("segresnet_ds", _doubled(model), model.dsdepth > 1)
+        case _:
+            raise TypeError(f"not a network of this package: {type(model).__name__}")
+
+
+def _width(block: nn.Module) -> int:
+    return next(block.parameters()).shape[0]
+
+
+def _doubled(model: Any) -> list[int]:
+    return [model.init_filters * 2**level for level in range(len(model.blocks_down))]

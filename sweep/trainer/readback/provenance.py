@@ -1,0 +1,115 @@
+"""``provenance.json``: with what a trial was really trained.
+
+One entry for each time that a process took the trial up: a trial that was resumed may have gone on
+with other code or on another machine, and that must not be lost.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sweep.machine.codebase import codebase
+from sweep.machine.cpus import usable_cpus
+from sweep.spec.checks.inactive_settings import inactive_in
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.store.files import atomic_write_text, read_json, to_json
+from sweep.trainer.runs.run_protocol import Account
+from sweep.vocabulary.strict_json import finite_or_none
+
+PACKAGES = ("torch", "monai", "nnunetv2", "ray", "optuna", "numpy")
+
+
+def record(
+    path: Path,
+    settings: TrialSettings,
+    account: Account,
+    first_epoch: int,
+    damaged: tuple[str, ...] = (),
+) -> tuple[str, ...]:
+    """Add what this process trains with to ``path``.
+
+    Args:
+        path: the trial's ``provenance.json``; made where it is missing.
+        settings: what was asked for.
+        account: what it trains with, read back.
+        first_epoch: the first epoch, from 0, that this process trains.
+        damaged: the checkpoints that it could not go on from, each in a sentence.
+    Returns:
+        warnings: what differs from the process that trained the epochs before.
+    """
+    runs = read_json(path, lambda values: list(values["runs"])) if path.exists() else []
+    entry = _entry(settings, account, first_epoch) | {"damaged": damaged}
+    atomic_write_text(path, to_json(finite_or_none({"runs": [*runs, entry]}), indent=2) + "\n")
+    return tuple(_differences(runs[-1], entry)) if runs else ()
+
+
+def _entry(settings: TrialSettings, account: Account, first_epoch: int) -> dict[str, Any]:
+    model = account.model
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "first_epoch": first_epoch,
+        "effective": dict(account.effective),
+        "without_effect": inactive_in(settings),
+        "not_read_back": dict(account.not_read),
+        "network": None if model is None else _network(model),
+        "cases": dict(account.cases),
+        "code": asdict(codebase()),
+        "versions": {"python": platform.python_version()} | {n: _version(n) for n in PACKAGES},
+        "machine": {
+            "hostname": socket.gethostname(),
+            "platform": platform.platform(),
+            "device": device_name(account.device),
+            "cpus": usable_cpus(),
+            "threads": torch.get_num_threads(),
+            "cuda": torch.version.cuda,
+        },
+        "process": {"executable": sys.executable, "pid": os.getpid()},
+    }
+
+
+def _network(model: nn.Module) -> dict[str, Any]:
+    return {
+        "class": f"{type(model).__module__}.{type(model).__qualname__}",
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    since = f"from epoch {now['first_epoch']} on the trial trains"
+    if before["code"]["sources"] != now["code"]["sources"]:
+        yield f"{since} with other code of this package than before"
+    for name, version_ in now["versions"].items():
+        if version_ != before["versions"].get(name):
+            yield f"{since} with {name} {version_}, before with {before['versions'].get(name)}"
+    if before["machine"]["device"] != now["machine"]["device"]:
+        yield f"{since} on {now['machine']['device']}, before on {before['machine']['device']}"
+
+
+def device_name(device: torch.device) -> str:
+    """As the maker calls it: ``NVIDIA H100 80GB HBM3``; of a CPU its model."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

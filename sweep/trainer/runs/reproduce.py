@@ -1,0 +1,88 @@
+"""Take the step at which a trial diverged once more, from what the trial has kept of it.
+
+Neither the data set nor the machine is needed: ``offending.pt`` holds the batch as the network saw
+it, and weights, optimizer and scaler as they were before. The rest of a step is a function of
+(seed, epoch, step). On a CPU, with the same versions and threads, it is the same bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trainer.batches.training_batches import Batch
+from sweep.trainer.divergence.verdicts import broken_part
+from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.postmortem import examine
+from sweep.vocabulary.divergence import StepValues
+from sweep.vocabulary.errors import ResultsError
+from sweep.vocabulary.record import Divergence
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A step as it was recorded, and as it came out again.
+
+    Args:
+        recorded, again: what the step measured.
+        blamed: term and parameter whose gradient was found broken this time, if any was.
+    """
+
+    recorded: StepValues
+    again: StepValues
+    blamed: tuple[str | None, str | None]
+
+    @property
+    def is_exact(self) -> bool:
+        """Equal bit for bit, the values that are not finite included."""
+        return self.recorded == self.again
+
+    @property
+    def is_alike(self) -> bool:
+        """The same part broke, or none did, though the last bits may differ: another device."""
+        return broken_part(self.recorded) == broken_part(self.again)
+
+
+def replay(
+    settings: TrialSettings, divergence: Divergence, offending: Mapping[str, Any]
+) -> Replayed:
+    """Take the diverging step again.
+
+    Args:
+        settings: of the trial.
+        divergence: its verdict with the diagnosis.
+        offending: what its ``offending.pt`` holds.
+    Raises:
+        ResultsError: the three do not belong together.
+    """
+    epoch, step = offending["epoch"], offending["step"]
+    recent = divergence.diagnosis.recent if divergence.diagnosis else ()
+    if not recent or recent[-1].place != (epoch, step):
+        raise ResultsError(
+            f"offending.pt holds step {step} of epoch {epoch}, divergence.json is about step"
+            f" {divergence.step} of epoch {divergence.epoch}: they are not of the same run"
+        )
+    batch = Batch(offending["images"], offending["labels"], tuple(offending["cases"]))
+    training = Training(settings, _only(batch, offending))
+    training.load_before_step(offending)
+    verdict, _ = examine(training, batch, divergence)
+    again = training.take_step(batch, epoch, step)
+    return Replayed(recent[-1], again, (verdict.term, verdict.parameter))
+
+
+def _only(batch: Batch, offending: Mapping[str, Any]) -> PreparedData:
+    """Data that consist of one batch."""
+    cases = [
+        CaseArrays(case, image.numpy()[None], label.numpy(), ())
+        for case, image, label in zip(batch.cases, batch.images, batch.labels, strict=True)
+    ]
+    return PreparedData(
+        channels=tuple(offending["channels"]),
+        classes=tuple(offending["classes"]),
+        geometric_class=offending["geometric_class"],
+        training=Samples(cases),
+        validation=Samples([]),
+    )

@@ -1,0 +1,277 @@
+"""What the methods of somebody else's trainer return: taken as plain values, or told in a sentence.
+
+Whoever writes a trainer returns what his libraries give him: NumPy's scalars, tensors on a GPU.
+They become Python's own numbers here, once, before anybody compares, records or sends them. What
+cannot be taken is told with the file, the line and the name of the method that returned it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sweep.machine.codebase import PACKAGE
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import TrainerError
+from sweep.vocabulary.objective import TRAIN_LOSS, Objective
+
+ROUNDING = 1e-6
+"""How far a Dice may lie outside [0, 1]: sums of a million pixels in float32."""
+
+NUMBERS = (
+    "train_loss",
+    "geometric_factor",
+    "grad_norm",
+    "learning_rate",
+    "weight_norm",
+    "scale",
+    "seconds",
+)
+COUNTS = ("steps", "skipped_steps", "predicted_classes")
+MAPPINGS = ("terms", "metrics")
+"""Fields of `EpochMetrics` by what they hold."""
+
+PLAIN = (bool, int, float, complex, str, bytes)
+"""What a checkpoint holds beside tensors, None, and dicts, lists, tuples and sets of all these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """Somebody's method, or function, that returned something.
+
+    Args:
+        called: the method itself.
+        whose: the class that the user named, where its own name is not enough.
+        name: what the user calls it, where that may be another name than its own.
+    """
+
+    called: Callable[..., Any]
+    whose: type | None = None
+    name: str = ""
+
+    def __str__(self) -> str:
+        """``mine.py:14: Mine.validate``; of a method that we wrote, with the place of the class."""
+        called = _written(self.called)
+        name = self.name or getattr(called, "__qualname__", type(called).__qualname__)
+        if self.whose is not None:
+            name = f"{self.whose.__qualname__}.{name.rpartition('.')[2]}"
+        name = name.rpartition("<locals>.")[2]
+        code = getattr(called, "__code__", None)
+        place = None if code is None else (code.co_filename, code.co_firstlineno)
+        if self.whose is not None and (place is None or _is_ours(place[0])):
+            place = _place_of(self.whose) or place
+        return name if place is None else f"{near(place[0])}:{place[1]}: {name}"
+
+    def refuse(self, returned: object, right: str) -> NoReturn:
+        """Raises `TrainerError`: this returned that, but something else would be right."""
+        self.fail(f"returned {described(returned)}, but {right}")
+
+    def fail(self, what: str, cause: Exception | None = None) -> NoReturn:
+        raise TrainerError(f"{self} {what}") from cause
+
+
+def _written(called: Any) -> Any:
+    """What somebody wrote: the function in a partial, a method, a wrapper or an object."""
+    while isinstance(called, partial):
+        called = called.func
+    called = inspect.unwrap(getattr(called, "__func__", called))
+    by_class = inspect.getattr_static(type(called), "__call__", None)  # of an object
+    return by_class if hasattr(by_class, "__code__") else called
+
+
+def _is_ours(file: str) -> bool:
+    return Path(file).is_relative_to(PACKAGE)
+
+
+def _place_of(cls: type) -> tuple[str, int] | None:
+    """File and line of a class; None where nobody knows, as of one that is made by a call."""
+    try:
+        return inspect.getsourcefile(cls) or "", inspect.getsourcelines(cls)[1]
+    except (OSError, TypeError):
+        return None
+
+
+def number(value: object) -> float:
+    """A number of any library as Python's own.
+
+    Python's, NumPy's and those of `decimal` and `fractions`; tensors and arrays of one element, on
+    any device.
+
+    Raises:
+        TypeError: it is none, as a text, a truth value, an array of several.
+    """
+    try:
+        plain = _item(value)
+        if isinstance(plain, bool) or not hasattr(type(plain), "__float__"):
+            raise TypeError("it is of another kind")
+        return float(plain)  # type: ignore[arg-type]
+    except Exception as error:  # whatever an object's own method raises
+        raise TypeError(f"{described(value)} is no single number of 64 bits") from error
+
+
+def _item(value: object) -> object:
+    """The only element of an array or a tensor; anything else itself."""
+    shape = getattr(value, "shape", None)
+    if shape is None or not callable(item := getattr(value, "item", None)):
+        return value
+    if math.prod(shape) != 1:
+        raise TypeError("it has several elements, or none")
+    return item()
+
+
+def validation_dice(value: object, method: Method) -> float | None:
+    """A validation Dice: a number in [0, 1], NaN, or None."""
+    dice = _number(value, "a Dice", method)
+    if dice is None or math.isnan(dice):
+        return dice
+    if not -ROUNDING <= dice <= 1 + ROUNDING:
+        percent = f": {dice / 100:.6g}, if it is in percent" if 1 < dice <= 100 else ""
+        method.fail(f"returned a Dice of {dice:.6g}, but it must lie in [0, 1]{percent}")
+    return min(1.0, max(0.0, dice))
+
+
+def measured(values: object, method: Method) -> dict[str, float | None]:
+    """Numbers by name; None, and NaN, where there was nothing to measure."""
+    if not isinstance(values, Mapping):
+        method.fail(
+            f"returned {described(values)} as metrics, but they must be numbers by name, such as"
+            ' {"hd95": 3.2}'
+        )
+    if unnamed := [name for name in values if not isinstance(name, str)]:
+        method.fail(f"names a metric {described(unnamed[0])}, but a name must be a text")
+    if unwritable := [name for name in values if not _is_one_line(name)]:
+        method.fail(f"names a metric {unwritable[0]!r}, but a name must be one line of text")
+    return {str(k): _number(v, f"the metric {k!r}", method) for k, v in values.items()}
+
+
+def _is_one_line(name: str) -> bool:
+    """Whether a table, a log and a file can show it: it is not empty, and is Unicode throughout."""
+    return name.splitlines() == [name] and not any("\ud800" <= c <= "\udfff" for c in name)
+
+
+def count(value: object, what: str, method: Method) -> int | None:
+    """A whole number from 0; None is passed on."""
+    found = _number(value, what, method)
+    if found is None:
+        return None
+    if not (math.isfinite(found) and found >= 0 and found == int(found)):
+        method.fail(f"returned {described(value)} as {what}, but it must be a number of things")
+    return int(found)
+
+
+def epoch_metrics(found: object, epoch: int, method: Method) -> EpochMetrics:
+    """What an epoch reports, with plain values alone.
+
+    Raises:
+        TrainerError: it is none, or of another epoch.
+    """
+    if not isinstance(found, EpochMetrics):
+        method.refuse(found, "must return sweep.EpochMetrics(epoch=epoch, val_dice=…)")
+    if found.epoch != epoch:
+        method.fail(f"returned metrics of epoch {found.epoch}, but was asked for epoch {epoch}")
+    plain: dict[str, Any] = {name: getattr(found, name) for name in (*NUMBERS, *COUNTS, *MAPPINGS)}
+    plain |= {name: _number(plain[name], f"`{name}`", method) for name in NUMBERS}
+    plain |= {name: count(plain[name], f"`{name}`", method) for name in COUNTS}
+    plain |= {name: measured(plain[name], method) for name in MAPPINGS}
+    dice, trivial = (validation_dice(d, method) for d in (found.val_dice, found.trivial_dice))
+    plain |= {"val_dice": dice, "trivial_dice": trivial}
+    return replace(found, epoch=epoch, warnings=tuple(map(str, found.warnings)), **plain)
+
+
+def with_train_loss(found: EpochMetrics, objective: Objective) -> EpochMetrics:
+    """An epoch whose training loss is one of its metrics, where trials are judged by it."""
+    is_asked = objective.metric == TRAIN_LOSS and TRAIN_LOSS not in found.metrics
+    if not is_asked or found.train_loss is None:
+        return found
+    return replace(found, metrics={**found.metrics, TRAIN_LOSS: found.train_loss})
+
+
+def state(found: object, method: Method) -> dict[str, Any]:
+    """A copy, on the CPU, of what a checkpoint can hold and give back.
+
+    Nothing in a results folder is ever unpickled, so objects of other classes cannot be in there.
+
+    Raises:
+        TrainerError: with the place of the first thing that it cannot hold.
+    """
+    if not isinstance(found, Mapping):
+        method.refuse(found, "must return a dict, as that of a network")
+    try:
+        return {name: _held(item, f"[{name!r}]") for name, item in found.items()}
+    except TypeError as error:
+        method.fail(
+            f"returned {error}, which a checkpoint cannot hold: it takes tensors, numbers and"
+            " texts, and dicts and lists of them (`state_dict()` of a network, not the network)"
+        )
+    except RecursionError:
+        method.refuse(found, "it contains itself, or is nested too deep for a checkpoint")
+
+
+def described(value: object) -> str:
+    """A value in a few words: ``0.83, a float``, ``a Tensor of shape [4, 32]``, ``None``."""
+    kind = type(value).__name__
+    a = "an" if kind[:1].lower() in "aeiou" else "a"
+    if value is None:
+        return "None"
+    if (shape := getattr(value, "shape", None)) is not None and not callable(shape):
+        return f"{a} {kind} of shape {list(shape)}"
+    if isinstance(value, bool | int | float | complex | str | bytes):
+        text = repr(value)
+        return f"{text if len(text) <= 60 else f'{text[:60]}…'}, {a} {kind}"
+    if isinstance(value, Mapping):
+        names = ", ".join(repr(name) for name in list(value)[:4])
+        return f"{a} {kind}" + (f" of {names}" if names else " that is empty")
+    if isinstance(value, list | tuple | set | frozenset):
+        return f"{a} {kind} of {len(value)}"
+    return f"the class {value.__name__}" if isinstance(value, type) else f"{a} {kind}"
+
+
+def _number(value: object, what: str, method: Method) -> float | None:
+    if value is None or (isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)):
+        return None
+    try:
+        return number(value)
+    except TypeError:
+        method.fail(f"returned {described(value)} as {what}, but it must be one number")
+
+
+def _held(value: Any, place: str) -> Any:
+    """See `state`; TypeError with value and place where it cannot be held."""
+    if value is None or type(value) in PLAIN:
+        return value
+    if isinstance(value, Tensor):
+        if value.is_meta or value.layout is not torch.strided:
+            why = "without values" if value.is_meta else f"that is {value.layout}"
+            raise TypeError(f"{described(value)} {why} at {place}")
+        return value.detach().as_subclass(Tensor).to("cpu", copy=True)
+    if isinstance(value, np.generic):
+        return _held(value.item(), place)
+    if isinstance(value, PLAIN):  # a subclass of them
+        kinds: Iterator[Any] = iter(PLAIN)
+        return next(kind(value) for kind in kinds if isinstance(value, kind))
+    if isinstance(value, Mapping):
+        held: dict[Any, Any] = OrderedDict() if hasattr(value, "_metadata") else {}
+        held |= {_held(k, f"{place}, a key"): _held(v, f"{place}[{k!r}]") for k, v in value.items()}
+        if isinstance(held, OrderedDict):  # the versions of a network's modules
+            held._metadata = value._metadata  # type: ignore[attr-defined]
+        return held
+    kind = next((k for k in (list, tuple, set) if isinstance(value, k)), None)
+    if kind is None:
+        raise TypeError(f"{described(value)} at {place}")
+    return kind(_held(item, f"{place}[{index}]") for index, item in enumerate(value))
+
+
+def near(file: str) -> str:
+    """A path as short as it is known: relative to the working directory where it lies there."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

@@ -1,0 +1,91 @@
+"""Checkpoints of one trial, under the names of `TrialPaths`."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sweep.store.files import atomic_write_bytes, reading, sync_folder
+from sweep.store.layout import TrialPaths
+from sweep.vocabulary.errors import ResultsError
+from sweep.vocabulary.record import last_line
+
+
+class Checkpoints:
+    """A trial's folder, as far as weights are concerned.
+
+    Writes are atomic and on the disk when they return; they raise `SweepFailed` where it is full or
+    the folder has gone. The last state but one is kept: should the last one be damaged, the trial
+    goes on from there, and from the beginning where both are. As a run is a function of its
+    configuration and the epoch, that costs time and changes nothing.
+
+    Attributes:
+        damaged: a sentence for each checkpoint that could not be loaded by `load_last`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = TrialPaths(folder)
+        self.damaged: tuple[str, ...] = ()
+
+    def save_best(self, state: dict[str, Any]) -> None:
+        self._save(self._paths.best_checkpoint, state)
+
+    def save_last(self, state: dict[str, Any]) -> None:
+        self._save(self._paths.last_checkpoint, state, keep=self._paths.previous_checkpoint)
+
+    def save_healthy(self, state: dict[str, Any]) -> None:
+        self._save(self._paths.healthy_checkpoint, state)
+
+    def save_offending(self, state: dict[str, Any]) -> None:
+        self._save(self._paths.offending, state)
+
+    def load_last(self) -> dict[str, Any] | None:
+        """The latest state to go on from, on the CPU; None where no whole one is there."""
+        self.damaged = ()
+        for path in (self._paths.last_checkpoint, self._paths.previous_checkpoint):
+            try:
+                if (state := _load(path)) is not None:
+                    return state
+            except ResultsError as error:
+                self.damaged += (str(error),)
+        return None
+
+    def load_best(self) -> dict[str, Any] | None:
+        """Weights of the best epoch; None where there are none. Raises as `load_offending`."""
+        return _load(self._paths.best_checkpoint)
+
+    def load_offending(self) -> dict[str, Any] | None:
+        """What `sweep.trainer.runs.reproduce` needs; None where the trial has kept none.
+
+        Raises:
+            ResultsError: the file is damaged.
+        """
+        return _load(self._paths.offending)
+
+    def _save(self, path: Path, state: dict[str, Any], *, keep: Path | None = None) -> None:
+        # In memory first: torch tells of a full disk in a RuntimeError of its own.
+        content = io.BytesIO()
+        torch.save(state, content)
+        atomic_write_bytes(path, content.getbuffer(), keep=keep)
+        sync_folder(self._paths.folder)
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    """None where there is no file; ResultsError where it is not as it was written."""
+    if not path.exists():
+        return None
+    try:
+        with reading(path), zipfile.ZipFile(path) as archive:
+            if (part := archive.testzip()) is not None:  # torch itself checks no sums
+                raise zipfile.BadZipFile(f"the checksum of {part} is wrong")
+        # weights_only: a results folder may come from anywhere; nothing in it is unpickled.
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (ResultsError, MemoryError):
+        raise
+    except Exception as error:  # whatever torch makes of what somebody else has written there
+        raise ResultsError(f"{path} is damaged: {last_line(error)}") from error
+    return state

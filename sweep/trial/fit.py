@@ -1,0 +1,212 @@
+"""One trial from first to last epoch, without Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sweep.data.prepared.samples import PreparedData
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.words.phrases import did_you_mean, near_miss
+from sweep.trainer.divergence.guard import Diverged
+from sweep.trainer.readback.provenance import record
+from sweep.trainer.readback.verify import verify
+from sweep.trainer.runs.end_of_run import early_stopping
+from sweep.trainer.runs.run_protocol import Ended, Loop, Run
+from sweep.trial.checkpoints import Checkpoints
+from sweep.trial.expectations import unmet
+from sweep.trial.kinds import make_run
+from sweep.trial.warmup_snapshots import Trunk
+from sweep.vocabulary.early_stopping import EarlyStopping
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import InputError
+from sweep.vocabulary.objective import VAL_DICE, Objective
+from sweep.vocabulary.record import Divergence, Outcome, Status
+
+
+def fit(
+    config: TrialSettings,
+    *,
+    report: Callable[[EpochMetrics], None] | None = None,
+    checkpoint: Checkpoints | None = None,
+    data: PreparedData | None = None,
+    provenance: Path | None = None,
+    trunk: Trunk | None = None,
+) -> Outcome:
+    """Train one configuration and say how it ended.
+
+    Args:
+        config: the trial's whole configuration.
+        report: called with each epoch's metrics, in order; it may raise to stop the trial.
+        checkpoint: where the best and the last state are kept; where it holds a last state, the
+            trial goes on from there and reports the epochs before it again. None keeps nothing.
+        data: prepared data to share between trials; None prepares ``config.data``, where the kind
+            of the trainer has any.
+        provenance: file that records what the trial is really trained with; None records nothing.
+        trunk: where the warm-up is shared with other trials; needs a ``checkpoint``. Epochs that
+            come from there are reported as shared.
+    Returns:
+        completed, early stopped, or diverged with the guard's verdict.
+    Raises:
+        NotApplied: what would be trained is not what ``config`` asks for.
+    """
+    run = epochs(config, checkpoint=checkpoint, data=data, provenance=provenance, trunk=trunk)
+    while True:
+        try:
+            told = next(run)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+        if report is not None:
+            for metrics in told:
+                report(metrics)
+
+
+def epochs(
+    config: TrialSettings,
+    *,
+    checkpoint: Checkpoints | None = None,
+    data: PreparedData | None = None,
+    provenance: Path | None = None,
+    trunk: Trunk | None = None,
+) -> Generator[Sequence[EpochMetrics], None, Outcome]:
+    """`fit` as a generator, which returns the outcome.
+
+    Yields the epochs that were trained before, all at once, and then each when it is trained and
+    saved. A run that has something to leave behind, such as a function that waits, leaves it on
+    the way out, whichever that is.
+    """
+    run = make_run(config, data)
+    with _left(run):
+        return (yield from _epochs(run, config, checkpoint, provenance, trunk))
+
+
+def _epochs(
+    run: Run,
+    config: TrialSettings,
+    checkpoint: Checkpoints | None,
+    provenance: Path | None,
+    trunk: Trunk | None,
+) -> Generator[Sequence[EpochMetrics], None, Outcome]:
+    if not getattr(run, "shares_warmup", True):
+        trunk = None
+    loop = Loop(early_stopping(config), config.trainer.epochs, config.expect, config.judged_by)
+    files, stopping = _Files(checkpoint, trunk), loop.stopping
+    history, verdict = files.take_up(run, stopping)
+    objective = loop.objective
+    best = max((s for _, s in objective.curve(history) if s is not None), default=None)
+    stop = stopping.replay(objective.curve(history)) is not None
+    account = run.account(loop)
+    told: tuple[str, ...] = ()
+    if provenance is not None:
+        damaged = () if checkpoint is None else checkpoint.damaged
+        told = record(provenance, config, account, first_epoch=len(history), damaged=damaged)
+    verify(config, account)
+    if history:
+        yield tuple(history)
+    if verdict is not None and not stop:
+        return Outcome.diverged(verdict)
+    while (judged := run.judge(history)) is None:
+        if stop or len(history) >= loop.epochs:
+            finished = len(history) >= loop.epochs
+            return Outcome(status=Status.COMPLETED if finished else Status.EARLY_STOPPED)
+        try:
+            metrics = run.run_epoch(len(history))
+        except Diverged as end:
+            return files.diverged(run, end, in_epoch=len(history))
+        except Ended:
+            cause = f"it ended by itself after {len(history)} of {loop.epochs} epochs"
+            return Outcome(status=Status.EARLY_STOPPED, cause=cause)
+        if not history:
+            require_measured(objective, metrics)
+        score = objective.score(metrics)
+        improved = score is not None and (best is None or score > best)
+        metrics = run.measured(metrics, best=improved)
+        told += metrics.warnings + unmet(loop.expect, [*history, metrics])
+        metrics, told = replace(metrics, warnings=told), ()
+        history.append(metrics)
+        stop = stopping.update(metrics.epoch, score)
+        best = score if improved else best
+        files.keep(run, history, improved=improved)
+        yield (metrics,)
+    return files.diverged(run, judged)
+
+
+@contextmanager
+def _left(run: Run) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if (close := getattr(run, "close", None)) is not None:
+            close()
+
+
+def require_measured(objective: Objective, first: EpochMetrics) -> None:
+    """Refuse a run whose first epoch does not name what it is to be judged by.
+
+    An epoch may have no value of it: it is then the metric's name with None.
+
+    Raises:
+        InputError: with what there is, and the near miss.
+    """
+    if objective.metric == VAL_DICE or objective.metric in first.metrics:
+        return
+    names = [VAL_DICE, *first.metrics]
+    hint = did_you_mean(near_miss(objective.metric, names))
+    raise InputError.single(
+        f"the first validation returned no `{objective.metric}`, only {', '.join(names)}{hint}"
+        f" (a metric that only some epochs measure is returned in the others as None)",
+        key="objective.metric",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Where a trial's states are kept and taken from, if anywhere."""
+
+    checkpoint: Checkpoints | None
+    trunk: Trunk | None
+
+    def take_up(
+        self, run: Run, stopping: EarlyStopping
+    ) -> tuple[list[EpochMetrics], Divergence | None]:
+        """Go on from the trial's own last state, or start from its trunk.
+
+        Returns:
+            what was trained before, and how the trunk ended, where it diverged there.
+        """
+        if self.checkpoint is not None and (state := self.checkpoint.load_last()) is not None:
+            run.load_state_dict(state["training"])
+            return [EpochMetrics.from_json(line) for line in state["history"]], None
+        if self.trunk is not None and (snapshot := self.trunk.start(stopping)) is not None:
+            if snapshot.state is not None:
+                run.load_state_dict(snapshot.state)
+            return snapshot.history, snapshot.verdict
+        return [], None
+
+    def keep(self, run: Run, history: list[EpochMetrics], *, improved: bool) -> None:
+        """Save the state after an epoch."""
+        if self.checkpoint is not None:
+            if improved:
+                best = {"model": run.weights(), "epoch": history[-1].epoch}
+                self.checkpoint.save_best(best)
+            lines = [epoch.to_json() for epoch in history]
+            self.checkpoint.save_last({"training": run.state_dict(), "history": lines})
+        if self.trunk is not None:
+            self.trunk.save(len(history))
+
+    def diverged(self, run: Run, end: Diverged, in_epoch: int | None = None) -> Outcome:
+        """The outcome, its weights and what its step can be reproduced from saved.
+
+        Args:
+            in_epoch: the epoch, from 0, that was not finished; None for a verdict after one.
+        """
+        if self.checkpoint is not None:
+            self.checkpoint.save_healthy({"model": run.weights()})
+            if end.offending is not None:
+                self.checkpoint.save_offending(end.offending)
+        if self.trunk is not None and in_epoch is not None:
+            self.trunk.save_end(in_epoch, end.divergence)
+        return Outcome.diverged(end.divergence)

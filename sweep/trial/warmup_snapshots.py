@@ -1,0 +1,166 @@
+"""Snapshots of a warm-up that several trials have in common.
+
+A run is a function of its settings and its state at the start of an epoch (see
+`sweep.trainer.runs.monai_run`), and until the geometric loss switches on, no setting that is marked
+`ActsLate` has any effect. So a trial that starts from the snapshot of another is bit for bit the
+trial that trained everything itself.
+
+A snapshot is a folder of links to the checkpoints of the trial that trained it: it costs no time,
+and it appears at once or not at all. Whoever finds none, or a broken one, trains those epochs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from sweep.machine.codebase import codebase
+from sweep.spec.search.shared_warmup import switch_on, trunk_key
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.store.files import atomic_write_text, read_json, to_json
+from sweep.store.layout import TrialPaths
+from sweep.store.parsed_records import parsed
+from sweep.trial.checkpoints import Checkpoints
+from sweep.vocabulary.early_stopping import EarlyStopping
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.record import Divergence
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A run after some epochs.
+
+    Args:
+        state: of the training; None at the very start, where only a verdict is of use.
+        history: of its epochs, marked as shared.
+        verdict: how the trunk ended at this place, where it did: by diverging.
+    """
+
+    state: dict[str, Any] | None
+    history: list[EpochMetrics]
+    verdict: Divergence | None
+
+
+class Trunk:
+    """The trunk of one trial.
+
+    Args:
+        folder: its snapshots, one folder each, named by the number of epochs.
+        trial: the trial's own files.
+        length: number of epochs before the trial's switch-on.
+        kept: numbers of epochs after which a snapshot is kept.
+        objective: what its early stopping looks at.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        trial: TrialPaths,
+        length: int,
+        kept: Collection[int],
+        objective: Objective = DICE,
+    ) -> None:
+        self._folder = folder
+        self._trial = trial
+        self._length = length
+        self._kept = frozenset(kept)
+        self._objective = objective
+
+    @classmethod
+    def of(
+        cls, settings: TrialSettings, trial: TrialPaths, trunks: Path, kept: Collection[int]
+    ) -> Self:
+        """The trunk of these settings, as this version of the code trains it, below ``trunks``."""
+        name = f"{trunk_key(settings)}-{codebase().sources[:8]}"
+        return cls(trunks / name, trial, switch_on(settings), kept, settings.judged_by)
+
+    def save(self, epochs: int) -> None:
+        """Keep the trial's last state, after so many epochs, where others may start from it."""
+        if epochs <= self._length and epochs in self._kept:
+            self._save(epochs, None)
+
+    def save_end(self, epochs: int, verdict: Divergence) -> None:
+        """Keep that the trunk diverged after so many epochs: every longer trial would, likewise."""
+        if epochs < self._length:
+            self._save(epochs, verdict)
+
+    def start(self, stopping: EarlyStopping) -> Snapshot | None:
+        """Take the snapshot that saves the trial most epochs; None where there is none.
+
+        The trial then has the files that it would have written itself, but for its last state.
+
+        Args:
+            stopping: the trial's own, unused so far: a trial whose patience ends in the warm-up
+                starts no later than there.
+        """
+        most = self._length
+        for epochs in sorted(self._epochs(), reverse=True):
+            snapshot = self._load(epochs) if epochs <= most else None
+            if snapshot is None:
+                continue
+            curve = self._objective.curve(snapshot.history)
+            most = min(most, replace(stopping).replay(curve) or len(snapshot.history))
+            if epochs <= most:
+                self._hand_over(epochs, snapshot)
+                return snapshot
+        return None
+
+    def _epochs(self) -> list[int]:
+        if not self._folder.is_dir():
+            return []
+        return [int(entry.name) for entry in self._folder.iterdir() if entry.name.isdecimal()]
+
+    def _load(self, epochs: int) -> Snapshot | None:
+        paths = TrialPaths(self._folder / str(epochs))
+        verdict = None
+        if paths.divergence.exists() and epochs < self._length:
+            verdict = read_json(paths.divergence, lambda values: parsed(Divergence, values))
+        state = Checkpoints(paths.folder).load_last()
+        if state is None:
+            return None if verdict is None or epochs else Snapshot(None, [], verdict)
+        history = [replace(EpochMetrics.from_json(e), shared=True) for e in state["history"]]
+        return Snapshot(state["training"], history, verdict)
+
+    def _hand_over(self, epochs: int, snapshot: Snapshot) -> None:
+        source, trial = TrialPaths(self._folder / str(epochs)), self._trial
+        _link(source.best_checkpoint, trial.best_checkpoint)
+        if snapshot.verdict is not None:
+            _link(source.healthy_checkpoint, trial.healthy_checkpoint)
+            _link(source.offending, trial.offending)
+
+    def _save(self, epochs: int, verdict: Divergence | None) -> None:
+        final = self._folder / str(epochs)
+        new, trial = TrialPaths(self._folder / f".{epochs}.{os.getpid()}"), self._trial
+        try:
+            new.folder.mkdir(parents=True, exist_ok=True)
+            _link(trial.last_checkpoint, new.last_checkpoint)
+            _link(trial.best_checkpoint, new.best_checkpoint)
+            if verdict is not None:
+                _link(trial.healthy_checkpoint, new.healthy_checkpoint)
+                _link(trial.offending, new.offending)
+                text = to_json(verdict.to_json(), indent=2) + "\n"
+                atomic_write_text(new.divergence, text)
+                shutil.rmtree(final, ignore_errors=True)
+            if not final.exists():
+                new.folder.rename(final)
+        except OSError:
+            # Another trial was first, or the disk is full: others train these epochs themselves.
+            pass
+        finally:
+            shutil.rmtree(new.folder, ignore_errors=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name for a file that is only ever replaced; a copy where the disk knows no links."""
+    if not source.exists():
+        return
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

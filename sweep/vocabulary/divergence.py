@@ -1,0 +1,116 @@
+"""What is told about a divergence beside its verdict: the steps before it, and the likely cure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sweep.vocabulary.strict_json import finite_fields, known_fields, number_or_word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StepValues:
+    """What one training step measured. Equal means equal bit for bit, a NaN equal to a NaN.
+
+    Args:
+        epoch, step: from 0; ``step`` counts within the epoch.
+        terms: each loss term before its weight, by name.
+        loss: the total.
+        grad_norm: Euclidean norm of the whole gradient before clipping.
+        weight_norm: Euclidean norm of all weights and running statistics after the step.
+        scale: of the loss, by the gradient scaler; None where there is none.
+        skipped: whether the optimizer step was withheld.
+    """
+
+    epoch: int
+    step: int
+    terms: Mapping[str, float]
+    loss: float
+    grad_norm: float
+    weight_norm: float
+    scale: float | None = None
+    skipped: bool = False
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.epoch, self.step
+
+    def to_json(self) -> dict[str, Any]:
+        """Every number without loss, those that are not finite as words."""
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "terms": {name: number_or_word(value) for name, value in self.terms.items()},
+            "loss": number_or_word(self.loss),
+            "grad_norm": number_or_word(self.grad_norm),
+            "weight_norm": number_or_word(self.weight_norm),
+            "scale": self.scale,
+            "skipped": self.skipped,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> StepValues:
+        known = known_fields(cls, values)
+        known["terms"] = {name: float(value) for name, value in known["terms"].items()}
+        for name in ("loss", "grad_norm", "weight_norm"):
+            known[name] = float(known[name])
+        return cls(**known)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StepValues) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        return hash(self.place)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpsilonFacts:
+    """What the guard ε of the square roots does to the masks at hand.
+
+    Args:
+        value: ε.
+        mode: ``loss.sqrt_mode``.
+        gradient_bound: largest slope of the square root, 1 / (2√ε); None where ε = 0: unbounded.
+        bias: pixels that ε adds to the perimeter of an image that is flat everywhere.
+        perimeter: median perimeter of the training masks in pixels; None where there is none.
+    """
+
+    value: float
+    mode: str
+    gradient_bound: float | None
+    bias: float
+    perimeter: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """The circumstances of a divergence.
+
+    Args:
+        likely_cause: one sentence.
+        setting: dotted name of the setting that most often cures it.
+        advice: what to set it to, one sentence.
+        epochs_after_switch_on, steps_after_switch_on: from the first step with the geometric loss,
+            negative before it; None where no geometric term has a weight.
+        recent: the last steps before the divergence and the diverging one, oldest first.
+        cases: cases of the offending batch.
+        soft_areas: of each of its samples, in pixels; None where not finite.
+        epsilon: None where no square root is in the loss.
+        replayable: whether the offending batch and the state before it were kept.
+    """
+
+    likely_cause: str
+    setting: str
+    advice: str
+    epochs_after_switch_on: int | None = None
+    steps_after_switch_on: int | None = None
+    recent: tuple[StepValues, ...] = ()
+    cases: tuple[str, ...] = ()
+    soft_areas: tuple[float | None, ...] = ()
+    epsilon: EpsilonFacts | None = None
+    replayable: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        plain = finite_fields(replace(self, recent=()))
+        return plain | {"recent": [values.to_json() for values in self.recent]}

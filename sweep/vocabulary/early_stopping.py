@@ -1,0 +1,54 @@
+"""Early stopping as a plain state machine, so that a recorded curve can be replayed through it.
+
+Standard library only: the trainer steps it live, the analysis replays histories through it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, kw_only=True)
+class EarlyStopping:
+    """Stops after ``patience`` epochs in a row that do not improve the score.
+
+    A score is the objective turned so that more is better (`sweep.vocabulary.objective`). An epoch
+    improves when its score exceeds that of the last improvement by more than ``min_delta``. Epochs
+    before ``first_epoch`` may improve but are never counted against patience: a network that has
+    not started to learn, or whose geometric loss is still rising, is not stuck.
+
+    Args:
+        patience: epochs; None never stops.
+        min_delta: of the score.
+        first_epoch: the first epoch, from 0, that can count against patience.
+    """
+
+    patience: int | None
+    min_delta: float
+    first_epoch: int = 0
+    reference: float = -math.inf
+    waited: int = 0
+
+    def update(self, epoch: int, value: float | None) -> bool:
+        """Take one epoch's score (None: not measured); True when it is time to stop."""
+        if value is not None and value > self.reference + self.min_delta:
+            self.reference = value
+            self.waited = 0
+        elif epoch >= self.first_epoch:
+            self.waited += 1
+        return self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is time to stop."""
+        return self.patience is not None and self.waited >= self.patience
+
+    def replay(self, curve: Iterable[tuple[int, float | None]]) -> int | None:
+        """Take a recorded curve of (epoch, score) up to where it stops.
+
+        Returns:
+            the number of epochs that are trained then; None where it does not stop.
+        """
+        return next((epoch + 1 for epoch, value in curve if self.update(epoch, value)), None)

@@ -1,0 +1,65 @@
+"""What one epoch of a trial reports. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sweep.vocabulary.strict_json import finite_fields, known_fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochMetrics:
+    """What one epoch reports: one line of ``history.jsonl``.
+
+    Args:
+        epoch: index of the epoch, from 0.
+        val_dice: validation Dice in [0, 1], mean over cases; None where no case had a foreground.
+        train_loss: mean over the epoch's steps of the total loss; skipped steps are left out of all
+            means, so that one NaN batch does not hide the epoch.
+        terms: mean over the epoch's steps of each loss term, before its weight.
+        geometric_factor: g(epoch) in [0, 1].
+        grad_norm: mean over the epoch's steps of the gradient norm before clipping.
+        learning_rate: of the epoch's steps.
+        steps: optimizer steps taken in the epoch.
+        skipped_steps: steps that were withheld, because a value was not finite.
+        weight_norm: Euclidean norm of all weights after the epoch: that it is a number says that
+            no skipped step has harmed them.
+        scale: of the loss after the epoch, by the gradient scaler; None where there is none.
+        predicted_classes: how many classes the network predicts anywhere in the validation.
+        trivial_dice: validation Dice of the best answer that does not look at the images, such as
+            foreground everywhere; None where nobody has told it.
+        seconds: wall time of the epoch, training and validation.
+        metrics: further metrics of the validation by name, those that this epoch measured; None
+            where no case says anything.
+        warnings: sentences for the user on what is likely not meant.
+        shared: whether the epoch was trained by another trial, which this one went on from.
+    """
+
+    epoch: int
+    val_dice: float | None
+    train_loss: float | None = None
+    terms: Mapping[str, float | None] = field(default_factory=dict)
+    geometric_factor: float = 0.0
+    grad_norm: float | None = None
+    learning_rate: float | None = None
+    steps: int = 0
+    skipped_steps: int = 0
+    weight_norm: float | None = None
+    scale: float | None = None
+    predicted_classes: int | None = None
+    trivial_dice: float | None = None
+    seconds: float = 0.0
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    shared: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return finite_fields(self)
+
+    @classmethod
+    def from_json(cls, line: Mapping[str, Any]) -> EpochMetrics:
+        """Keys of a newer version are ignored, so that old code reads new histories."""
+        known = known_fields(cls, line)
+        return cls(**known | {"warnings": tuple(known.get("warnings", ()))})

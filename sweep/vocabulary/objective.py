@@ -1,0 +1,193 @@
+"""What trials are judged by: one number of their validation, and which way is better.
+
+Standard library only. Whoever compares trials or epochs asks an `Objective`, and compares *scores*,
+of which a higher one is always better: a metric that is to be small is turned round here and
+nowhere else. What people are shown is the metric's own value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+
+Mode = Literal["max", "min"]
+
+VAL_DICE = "val_dice"
+TRAIN_LOSS = "train_loss"
+"""What every trainer may report beside its metrics, and may be judged by as if it were one."""
+BETTER: Mapping[str, Mode] = {VAL_DICE: "max", "iou": "max", "hd95": "min"}
+"""Metrics of which everybody knows which way is better."""
+TOLERANCE = 0.002
+"""Difference that counts for nothing: of a Dice less than seeds differ by; of others a share."""
+
+
+class _Names(NamedTuple):
+    """In a sentence, over a column or beside an axis, and where there is little room."""
+
+    label: str
+    heading: str
+    short: str
+
+
+NAMES: Mapping[str, _Names] = {
+    VAL_DICE: _Names("validation Dice", "val Dice", "Dice"),
+    "iou": _Names("validation IoU", "val IoU", "IoU"),
+    "hd95": _Names("HD95", "HD95", "HD95"),
+}
+"""What people call a metric; any other is called by its own name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A metric and its direction.
+
+    Args:
+        metric: ``val_dice``, or the name of one of `EpochMetrics.metrics`.
+        mode: whether the largest or the smallest value is the best.
+    """
+
+    metric: str = VAL_DICE
+    mode: Mode = "max"
+
+    @classmethod
+    def of(cls, values: Any) -> Objective:
+        """From the ``objective`` of a spec, its short form too; the default of one that has none.
+
+        Raises:
+            ValueError: it is not a metric and a mode.
+        """
+        if values is None:
+            return DICE
+        written = {"metric": values} if isinstance(values, str) else values
+        metric = written.get("metric", VAL_DICE) if isinstance(written, Mapping) else None
+        if isinstance(metric, str):
+            match written.get("mode") or BETTER.get(metric):
+                case "max" | "min" as mode:
+                    return cls(metric, mode)
+        raise ValueError("`objective` must be a metric and a mode")
+
+    def value(self, epoch: EpochMetrics) -> float | None:
+        """What the epoch has of the metric; None where it measured none, or no finite one."""
+        found = self.measured(epoch)
+        return found if found is not None and math.isfinite(found) else None
+
+    def measured(self, epoch: EpochMetrics) -> float | None:
+        """The same, where it is not finite too."""
+        return epoch.val_dice if self.metric == VAL_DICE else epoch.metrics.get(self.metric)
+
+    def score(self, epoch: EpochMetrics) -> float | None:
+        """The same as a score, of which more is better."""
+        value = self.value(epoch)
+        return None if value is None else self.turned(value)
+
+    def turned(self, number: float) -> float:
+        """A value as a score, or a score as a value: the metric as it is, or with the other sign.
+
+        Of differences too.
+        """
+        return number if self.mode == "max" else -number
+
+    def interval(self, low: float, high: float) -> tuple[float, float]:
+        """An interval of scores as one of values, its smaller end first."""
+        return (low, high) if self.mode == "max" else (-high, -low)
+
+    def curve(self, history: Iterable[EpochMetrics]) -> Iterator[tuple[int, float | None]]:
+        """Epoch and score of each epoch, as early stopping takes them."""
+        return ((epoch.epoch, self.score(epoch)) for epoch in history)
+
+    def best(self, history: Iterable[EpochMetrics]) -> EpochMetrics | None:
+        """The epoch of the best value, the earliest of equals; None where none has any."""
+        found: EpochMetrics | None = None
+        highest = -math.inf
+        for epoch in history:
+            score = self.score(epoch)
+            if score is not None and (score > highest or found is None):
+                found, highest = epoch, score
+        return found
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Least and greatest score that there can be: a Dice lies in [0, 1], all else anywhere."""
+        if self.metric != VAL_DICE:
+            return -math.inf, math.inf
+        low, high = sorted((self.turned(0.0), self.turned(1.0)))
+        return low, high
+
+    @property
+    def worst(self) -> float | None:
+        """The least score that there can be; None where there is none."""
+        low, _ = self.bounds
+        return low if math.isfinite(low) else None
+
+    def tolerance(self, best: float) -> float:
+        """Difference that counts for nothing beside a value of this size; see `TOLERANCE`."""
+        return TOLERANCE if self.metric == VAL_DICE else TOLERANCE * abs(best)
+
+    @property
+    def tolerance_words(self) -> str:
+        """``up to 0.002 less is tolerated``."""
+        size = f"{TOLERANCE:g}" if self.metric == VAL_DICE else f"{100 * TOLERANCE:g} %"
+        return f"up to {size} {'less' if self.mode == 'max' else 'more'} is tolerated"
+
+    @property
+    def label(self) -> str:
+        """The metric in a sentence: ``validation Dice``."""
+        return self._names.label
+
+    @property
+    def heading(self) -> str:
+        """The metric over a column: ``val Dice``."""
+        return self._names.heading
+
+    @property
+    def short(self) -> str:
+        """The metric where there is little room: ``Dice``."""
+        return self._names.short
+
+    @property
+    def stem(self) -> str:
+        """The metric within the names of columns: ``dice``, as in ``mean_dice``, or its own."""
+        return "dice" if self.metric == VAL_DICE else self.metric
+
+    @property
+    def highest(self) -> str:
+        """What the best value is: ``highest`` or ``lowest``."""
+        return "highest" if self.mode == "max" else "lowest"
+
+    @property
+    def better(self) -> str:
+        """What a better value is: ``higher`` or ``lower``."""
+        return "higher" if self.mode == "max" else "lower"
+
+    @property
+    def words(self) -> str:
+        """Metric and direction: ``val_dice (max)``."""
+        return f"{self.metric} ({self.mode})"
+
+    def text(self, value: float) -> str:
+        """A value, or a difference of two, as people read it."""
+        size = abs(value)
+        decimals = self.metric == VAL_DICE or size == 0 or 1e-2 <= size < 100
+        text = f"{size:.4f}" if decimals else f"{size:.5g}"
+        return f"−{text}" if value < 0 else text
+
+    @property
+    def d3(self) -> str:
+        """The same as a number format of D3, for what stands under the pointer in a figure."""
+        return ".4f" if self.metric == VAL_DICE else ".5~g"
+
+    def signed(self, value: float) -> str:
+        """The same with its sign."""
+        return self.text(value) if value < 0 else f"+{self.text(value)}"
+
+    @property
+    def _names(self) -> _Names:
+        return NAMES.get(self.metric) or _Names(self.metric, self.metric, self.metric)
+
+
+DICE = Objective()
+"""What trials are judged by unless a sweep says otherwise."""

@@ -1,0 +1,271 @@
+"""The vocabulary that trainer, engine, store and analysis share. Standard library only.
+
+Epochs and steps are counted from 0, as in the formulas (the geometric factor is 0 while
+``epoch < warmup_epochs``) and in nnU-Net's logs. Counts (``epochs`` of a ranking) are counts.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Protocol
+
+from sweep.vocabulary.divergence import Diagnosis
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import SweepError
+from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.strict_json import finite_fields
+
+ParameterValue = bool | int | float | str | None
+
+
+class Status(StrEnum):
+    """Where a trial stands. All but ``RUNNING`` are final and may stand in a ranking."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    EARLY_STOPPED = "early_stopped"
+    PRUNED = "pruned"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        return self is not Status.RUNNING
+
+    @property
+    def has_result(self) -> bool:
+        """True where what it reached may be compared with other trials."""
+        return self in (Status.COMPLETED, Status.EARLY_STOPPED, Status.PRUNED)
+
+
+class Cause(StrEnum):
+    """Why a trial counts as diverged."""
+
+    NONFINITE = "nonfinite"
+    EXPLODED = "exploded"
+    COLLAPSED = "collapsed"
+    ZOMBIE = "zombie"
+
+
+class Stage(StrEnum):
+    """Where in a training step the first value that is not finite was seen."""
+
+    LOSS = "loss"
+    GRADIENT = "gradient"
+    WEIGHTS = "weights"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """The guard's verdict: what happened, where first, and how to name it to a user.
+
+    Args:
+        cause: one of `Cause`.
+        epoch, step: where it was first seen, both from 0; ``step`` counts within the epoch.
+        stage: where in the step (loss, gradient, weights); None where the cause has none.
+        term: the loss term that was first not finite, where one is to blame.
+        parameter: the first parameter tensor, in the order of the forward pass, whose gradient was
+            not finite.
+        terms: value of each loss term at that step, as text ("nan", "inf", "0.5124").
+        weights_finite: whether the kept weights (the last healthy ones) are finite.
+        message: one sentence for the user.
+        diagnosis: the circumstances; None where nobody looked into them.
+    """
+
+    cause: Cause
+    epoch: int
+    step: int
+    message: str
+    stage: Stage | None = None
+    term: str | None = None
+    parameter: str | None = None
+    terms: Mapping[str, str] = field(default_factory=dict)
+    weights_finite: bool = True
+    diagnosis: Diagnosis | None = None
+
+    @property
+    def summary(self) -> str:
+        """One short line, as in the ``cause`` column of a ranking."""
+        where = f"epoch {self.epoch} step {self.step}"
+        what = " ".join(str(part) for part in (self.cause, self.stage) if part)
+        return f"{what} ({self.term}) at {where}" if self.term else f"{what} at {where}"
+
+    def to_json(self) -> dict[str, Any]:
+        diagnosis = self.diagnosis.to_json() if self.diagnosis else None
+        return finite_fields(replace(self, diagnosis=None)) | {"diagnosis": diagnosis}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a trial ended.
+
+    Args:
+        status: a final status.
+        cause: one line for the ranking; empty where nothing needs explaining.
+        divergence: the verdict of the guard, for ``Status.DIVERGED``.
+        error: the traceback, for ``Status.FAILED``.
+    """
+
+    status: Status
+    cause: str = ""
+    divergence: Divergence | None = None
+    error: str | None = None
+
+    @classmethod
+    def diverged(cls, divergence: Divergence) -> Outcome:
+        return cls(status=Status.DIVERGED, cause=divergence.summary, divergence=divergence)
+
+    @classmethod
+    def failed(cls, error: BaseException) -> Outcome:
+        """The trainer raised: the exception's own line as cause, the traceback as ``error``."""
+        text = "".join(traceback.format_exception(error))
+        return cls(status=Status.FAILED, cause=last_line(error), error=text)
+
+
+@dataclass(frozen=True, slots=True)
+class Replicate:
+    """What makes a trial the replicate of another: the same configuration, with other chance.
+
+    Args:
+        of: id of the trial that it repeats.
+        seed: of weights, data order and augmentation.
+        fold: the fold that validates.
+    """
+
+    of: str
+    seed: int
+    fold: int
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """Seed and fold: replicates that share them are compared as a pair."""
+        return self.seed, self.fold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseScore:
+    """What a run's best weights reach on one case of the test split.
+
+    Args:
+        case: its identifier.
+        dice: in [0, 1]; None where the case says nothing.
+        hd95: in pixels; None where the case says nothing.
+    """
+
+    case: str
+    dice: float | None
+    hd95: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecord:
+    """All that is recorded of one trial.
+
+    Args:
+        trial_id: name of its folder under ``trials/``.
+        number: order in which it was started, from 0; of a replicate, that of the one it repeats.
+        parameters: the searched parameters under their dotted names.
+        history: its epochs, in order, without gaps.
+        outcome: how it ended; None while it runs or after an interruption.
+        preset: name of the preset that it trains; None where the searcher proposed it.
+        replicate: of which trial it is one; None for the trials of the search itself.
+        test: its scores on the test split, a case each; empty where it was not evaluated there.
+        objective: what it is judged by, as all trials of its sweep.
+    """
+
+    trial_id: str
+    number: int
+    parameters: Mapping[str, ParameterValue]
+    history: tuple[EpochMetrics, ...] = ()
+    outcome: Outcome | None = None
+    preset: str | None = None
+    replicate: Replicate | None = None
+    test: tuple[CaseScore, ...] = ()
+    objective: Objective = DICE
+
+    @property
+    def configuration_id(self) -> str:
+        """Id of the trial whose configuration it runs: its own, or the one that it repeats."""
+        return self.replicate.of if self.replicate else self.trial_id
+
+    @property
+    def status(self) -> Status:
+        return self.outcome.status if self.outcome else Status.RUNNING
+
+    @property
+    def best(self) -> EpochMetrics | None:
+        """The epoch of the best value of the objective, the earliest of equals; None without any.
+
+        Epochs without a finite value are passed over: a NaN never hides a value.
+        """
+        return self.objective.best(self.history)
+
+    @property
+    def value(self) -> float | None:
+        """What the objective is in the best epoch, by which a trial with a result is ranked."""
+        best = self.best
+        return None if best is None else self.objective.value(best)
+
+    @property
+    def score(self) -> float | None:
+        """The same as a score, of which more is better; None for a trial that has no result."""
+        best = self.best if self.status.has_result else None
+        return None if best is None else self.objective.score(best)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its epochs warned of, each sentence once."""
+        return tuple(dict.fromkeys(text for epoch in self.history for text in epoch.warnings))
+
+    @property
+    def trained(self) -> tuple[EpochMetrics, ...]:
+        """The epochs that it trained itself."""
+        return tuple(epoch for epoch in self.history if not epoch.shared)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the epochs that it trained itself."""
+        return sum(epoch.seconds for epoch in self.trained)
+
+
+class Observer(Protocol):
+    """Is told what happens in a sweep, after it was recorded: consoles, trackers, metrics."""
+
+    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None: ...
+
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None: ...
+
+    def trial_waits(self, trial_id: str) -> None:
+        """The trial waits for a worker; it has gone on when it reports its next epoch."""
+
+    def trial_ended(self, record: TrialRecord) -> None: ...
+
+
+def objective_of(records: Iterable[TrialRecord]) -> Objective:
+    """What the trials of a sweep are judged by; the default where there is no trial."""
+    return next((record.objective for record in records), DICE)
+
+
+def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The trials of the search itself, without the replicates of them."""
+    return [record for record in records if record.replicate is None]
+
+
+def last_line(error: BaseException) -> str:
+    """The line that ends an exception's traceback: its type and the first line of its message.
+
+    Of our own errors the message alone: it is a sentence for the user. Notes are left out, and so
+    are empty lines at the beginning.
+    """
+    if isinstance(error, SweepError) and (own := str(error).strip()):
+        return own.splitlines()[0]
+    told = traceback.TracebackException(type(error), error, None)
+    told.__notes__ = None
+    text = list(told.format_exception_only())[-1]
+    first, *rest = [line for line in map(str.strip, text.splitlines()) if line]
+    # The type alone, where the message begins with a new line.
+    return f"{first} {rest[0]}" if rest and re.fullmatch(r"[^\s:]+:", first) else first
