@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from ray.tune.experiment import Trial
 
 _FAILURE = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILINE)
-_UNWRITABLE = re.compile(r"^sweep\.errors\.(?:StorageFailed|ResultsError): (.+)", re.MULTILINE)
-_REFUSED = re.compile(r"^sweep\.engine\.actor\.WorkerSpoilt: ", re.MULTILINE)
+_UNWRITABLE = re.compile(
+    rf"^{re.escape(StorageFailed.__module__)}\.(?:StorageFailed|ResultsError): (.+)", re.MULTILINE
+)
+_REFUSED = re.compile(r"^sweep\.[\w.]+\.WorkerSpoilt: ", re.MULTILINE)
 _TASK = re.compile(r"ray::.+ \(pid=")
 
 
