@@ -22,8 +22,9 @@ from ray.tune.search import Searcher
 from sweep.engine.decisions.conductor import Conductor
 from sweep.engine.decisions.faults import outcome_of, read_failures, require_nodes, was_refused
 from sweep.engine.on_ray.capacity import Capacity
-from sweep.engine.on_ray.trial_actor import MESSAGE, NO_TRIAL, Message
+from sweep.engine.on_ray.trial_actor import MESSAGE, NO_TRIAL
 from sweep.engine.session.ending import Ending
+from sweep.engine.session.train_trial import Message
 from sweep.search.schedulers.scheduler import Decision
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import Outcome

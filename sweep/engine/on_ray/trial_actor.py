@@ -2,58 +2,34 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 import traceback
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from sweep.engine.decisions.faults import is_infrastructure, is_ordered_end
-from sweep.store.files import to_json
+from sweep.engine.decisions.faults import is_ordered_end
+from sweep.engine.session.train_trial import (
+    Training,
+    clean_process,
+    left_behind,
+    next_message,
+    train_trial,
+)
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.objective import Objective
-from sweep.vocabulary.record import Outcome, last_line
+from sweep.vocabulary.record import Outcome
 
 if TYPE_CHECKING:
-    from sweep.store.at_uri.worker_folder import Workplace
     from sweep.trial.process_state import CleanProcess
 
-OF_EVERY_TRIAL = (
-    "sweep.engine.session.site",
-    "sweep.spec.load",
-    "sweep.store.at_uri.remote_folder",
-    "sweep.store.at_uri.worker_folder",
-    "sweep.trial.fit",
-    "torch._dynamo",  # torch's optimizers do that in their first step
-)
-OF_A_KIND = {
-    "monai": (
-        "monai.metrics",
-        "skimage.measure",
-        "sweep.data.prepared.prepare",
-        "sweep.trainer.runs.monai_run",
-    ),
-    "nnunet": ("sweep.nnunet.training.nnunet_run",),
-    "custom": ("sweep.trainer.custom.custom_run", "sweep.trainer.custom.foreign_run"),
-}
-"""What trials import, of every kind of trainer and of each: seconds, which a worker pays once, and
-before its first trial."""
-
 MESSAGE = "message"
-"""Key of a Ray result that holds a `Message`."""
+"""Key of a Ray result that holds a `Message` of `train_trial`."""
 
 NO_TRIAL = "no-trial"
 """Folder of what only starts a worker, and trains nothing."""
-
-M = TypeVar("M", Sequence[EpochMetrics], Outcome)
-Message = Sequence[EpochMetrics] | Outcome
-"""Epochs in their order, or at the end how the trial ended."""
 
 
 class WorkerSpoilt(Exception):
@@ -78,7 +54,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
 
     _name: str
     _judged_by: Objective
-    _run: Generator[Sequence[EpochMetrics], None, Outcome] | None = None
+    _run: Training | None = None
     _last: EpochMetrics | None = None
     _clean: CleanProcess | None = None
 
@@ -89,7 +65,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         return tune.PlacementGroupFactory([{kind.upper(): n for kind, n in resources.items()}])
 
     def setup(self, config: dict[str, Any]) -> None:
-        self._clean = _clean_process(config["kind"])
+        self._clean = clean_process(config["kind"])
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -102,7 +78,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
                 2.60 tells nobody.
         """
         self.leave()
-        if left := self._left_behind():
+        if left := left_behind(self._clean):
             raise WorkerSpoilt("; ".join(left))
         self._begin(new_config)
         return True
@@ -111,18 +87,10 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         self._tell_system()
         if self._run is None:
             return {MESSAGE: ()}
-        try:
-            try:
-                told = recordable(next(self._run))
-            except StopIteration as end:
-                return {MESSAGE: recordable(end.value)}
-        # What is no `Exception` would take the worker down, and be tried again.
-        except BaseException as error:
-            if is_infrastructure(error):
-                raise
-            return {MESSAGE: Outcome.failed(error)}
-        self._last = told[-1]
-        return {MESSAGE: told}
+        message = next_message(self._run)
+        if not isinstance(message, Outcome):
+            self._last = message[-1]
+        return {MESSAGE: message}
 
     def leave(self) -> None:
         """Leave the trial, which one that pauses or was pruned has not done yet, and its folder.
@@ -146,21 +114,13 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         """What the dashboard shows as the actor's name; Ray asks once, after `setup`."""
         return f"{self._name} {self._progress()}".rstrip()
 
-    def _left_behind(self) -> tuple[str, ...]:
-        """What of the trial before cannot be undone."""
-        _end_monitors()
-        try:
-            return () if self._clean is None else self._clean.restore()
-        except Exception as error:  # noqa: BLE001 - whatever it was is there still
-            return (last_line(error),)
-
     def _begin(self, config: dict[str, Any]) -> None:
         folder = Path(config["folder"])
         self._name = f"{folder.name} {config['label']}".rstrip()
         self._judged_by = Objective(**config["objective"])
         self._last = None
         if config["folder"] != NO_TRIAL:
-            self._run = _train(folder, config["uri"], config["branching"])
+            self._run = train_trial(folder, config["uri"], config["branching"])
 
     def _progress(self) -> str:
         if self._last is None:
@@ -177,94 +137,3 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
             from ray._raylet import setproctitle  # type: ignore[attr-defined]
 
             setproctitle(f"ray::{' '.join(filter(None, [self._name, self._progress()]))}")
-
-
-def recordable(message: M) -> M:
-    """``message`` itself, which the driver can record.
-
-    Raises:
-        TypeError, ValueError: it holds what no record can, and so is the trial's own fault.
-    """
-    if isinstance(message, Outcome):
-        to_json(message.divergence and message.divergence.to_json())
-    else:
-        for metrics in message:
-            to_json(metrics.to_json())
-    return message
-
-
-def _clean_process(kind: str) -> CleanProcess | None:
-    """Import all that trials import, before the first one's turn, and see what is there then.
-
-    What cannot be imported is told by the trial that needs it.
-    """
-    with suppress(Exception):
-        for module in (*OF_EVERY_TRIAL, *OF_A_KIND[kind]):
-            import_module(module)
-        from sweep.trial.process_state import CleanProcess
-
-        return CleanProcess.here()
-    return None
-
-
-def _end_monitors() -> None:
-    """End the thread that tqdm starts for its bars, and would keep until the process ends.
-
-    It only draws them: no trial's numbers depend on it, and tqdm starts another where it needs one.
-    Of other threads nobody knows what they do; they cost the next trial a fresh process.
-    """
-    for thread in threading.enumerate():
-        if type(thread).__module__ == "tqdm._monitor":
-            thread.exit()  # type: ignore[attr-defined]
-
-
-def _train(
-    folder: Path, uri: str | None, branching: Sequence[int]
-) -> Generator[Sequence[EpochMetrics], None, Outcome]:
-    # Inside the generator, so that a failing import or file is the trial's outcome too.
-    from sweep.engine.session.site import scratch
-    from sweep.spec.load import load_trial
-    from sweep.store.at_uri.remote_folder import RemoteFolder
-    from sweep.store.at_uri.worker_folder import workplace
-    from sweep.store.layout import Layout
-    from sweep.trial.checkpoints import Checkpoints
-    from sweep.trial.fit import epochs
-    from sweep.trial.kinds import make_ready
-    from sweep.trial.warmup_snapshots import Trunk
-
-    remote = None
-    if uri is not None:
-        trial = Layout(Path()).trial(folder.name).folder.as_posix()
-        folder, remote = scratch(uri) / trial, RemoteFolder(uri).below(trial)
-    # A trial's folder lies in `trials` of the sweep's; at a URI a trunk is shared on each node.
-    trunks = Layout(folder.parent.parent).trunks
-    with workplace(folder, remote) as place:
-        config = load_trial(place.paths.config)
-        try:
-            data = make_ready(config)
-        except InputError as error:
-            here = socket.gethostname()
-            raise InputError([mistake.on(here) for mistake in error.mistakes]) from error
-        run = epochs(
-            config,
-            checkpoint=Checkpoints(folder),
-            data=data,
-            provenance=place.paths.provenance,
-            trunk=Trunk.of(config, place.paths, trunks, branching) if branching else None,
-        )
-        return (yield from _saved(run, place))
-
-
-def _saved(
-    run: Generator[Sequence[EpochMetrics], None, Outcome], place: Workplace
-) -> Generator[Sequence[EpochMetrics], None, Outcome]:
-    """``run``, but what it wrote survives the node before its epochs and its end are told."""
-    while True:
-        try:
-            told = next(run)
-        except StopIteration as end:
-            place.save()
-            outcome: Outcome = end.value
-            return outcome
-        place.save()
-        yield told

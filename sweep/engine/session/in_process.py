@@ -1,0 +1,151 @@
+"""Execute a conductor's trials one after the other in this process: to debug, and without Ray.
+
+A breakpoint in a trainer works, and a profiler sees the training. Trials are the same as on Ray's
+workers, one at a time; what is decided is decided by the same conductor.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from bdb import BdbQuit
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from sweep.engine.decisions.conductor import Conductor
+from sweep.engine.decisions.faults import is_infrastructure
+from sweep.engine.session.ending import Ending
+from sweep.engine.session.log_file import note
+from sweep.engine.session.site import Site
+from sweep.engine.session.train_trial import (
+    Message,
+    Training,
+    clean_process,
+    left_behind,
+    next_message,
+    train_trial,
+)
+from sweep.machine.interrupted import forget_interruption, handling_stops
+from sweep.search.schedulers.decision import Decision
+from sweep.spec.search.shared_warmup import branching_epochs
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.errors import ResultsError, StorageFailed, SweepError, SweepFailed
+from sweep.vocabulary.record import Outcome, last_line
+
+STOPPING = (
+    "Stopping: what was reported is kept, and the trial under way goes on from its last epoch when"
+    " the sweep is resumed."
+)
+
+
+def execute_here(
+    conductor: Conductor,
+    spec: SweepSpec,
+    log: Path,
+    site: Site,
+    *,
+    acknowledge: Callable[[str], object] = lambda _: None,
+) -> Ending:
+    """Run every trial that the conductor hands out, until a signal or the time budget ends it.
+
+    A signal interrupts the epoch that is trained, and never the writing of a record. To quit a
+    debugger counts as a signal. A fault of the machine fails its trial at once: there is no fresh
+    process to try it again in.
+
+    Args:
+        conductor: decides and records.
+        spec: the time budget, and what may be shared.
+        log: where the traceback goes of what ends the sweep.
+        site: where the results lie.
+        acknowledge: is called from within the handler when a signal has arrived.
+    Raises:
+        SweepFailed: results cannot be written, or something in here broke down.
+    """
+    deadline = math.inf if spec.time_budget is None else time.monotonic() + spec.time_budget
+    with _interruptible(acknowledge) as stop:
+        try:
+            while not conductor.finished:
+                if stop.asked:
+                    return Ending.INTERRUPTED
+                if time.monotonic() >= deadline:
+                    return Ending.OUT_OF_TIME
+                folder = conductor.next_trial()
+                assert folder is not None, "every trial waits for another one"
+                _train(conductor, folder, spec, site, stop, deadline)
+        except (KeyboardInterrupt, BdbQuit):
+            forget_interruption()
+            return Ending.INTERRUPTED
+        except (StorageFailed, ResultsError) as error:
+            raise SweepFailed(str(error)) from error
+        except SweepError:
+            raise
+        except Exception as error:
+            note(log, error)
+            told = f"The sweep broke off: {last_line(error)} (more in {log})"
+            raise SweepFailed(told) from error
+    return Ending.FINISHED
+
+
+@dataclass
+class _Stop:
+    """Whether a stop was asked for, and whether an epoch is being trained that it may interrupt."""
+
+    asked: bool = False
+    may_interrupt: bool = False
+
+
+def _train(
+    conductor: Conductor, folder: Path, spec: SweepSpec, site: Site, stop: _Stop, deadline: float
+) -> None:
+    """Train one trial until it ends, waits, or the sweep is to stop."""
+    clean = clean_process(spec.trainer.kind)
+    training = train_trial(folder, site.uri, branching_epochs(spec))
+    try:
+        while not stop.asked and time.monotonic() < deadline:
+            message = _next_message(training, stop)
+            if isinstance(message, Outcome):
+                conductor.end(folder.name, message)
+                return
+            for metrics in message:
+                if conductor.report(folder.name, metrics) is not Decision.CONTINUE:
+                    return
+    finally:
+        training.close()
+        left_behind(clean)
+
+
+def _next_message(training: Training, stop: _Stop) -> Message:
+    """`next_message`, which a signal may interrupt."""
+    stop.may_interrupt = True
+    try:
+        return next_message(training, _is_no_trainers)
+    except Exception as error:
+        if isinstance(error, (StorageFailed, ResultsError, BdbQuit)):
+            raise
+        return Outcome.failed(error)
+    finally:
+        stop.may_interrupt = False
+
+
+def _is_no_trainers(error: BaseException) -> bool:
+    return isinstance(error, (KeyboardInterrupt, BdbQuit)) or is_infrastructure(error)
+
+
+@contextmanager
+def _interruptible(acknowledge: Callable[[str], object]) -> Iterator[_Stop]:
+    """Notes signals that ask for a stop; one that comes during an epoch interrupts it."""
+    stop = _Stop()
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, before[number])
+        stop.asked = True
+        acknowledge(STOPPING)
+        if stop.may_interrupt:
+            raise KeyboardInterrupt
+
+    with handling_stops(receive) as before:
+        yield stop
