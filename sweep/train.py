@@ -13,17 +13,10 @@ import typer
 
 from sweep.command_line.command_options import Overrides, Results
 from sweep.command_line.exit_codes import exit_codes, run_alone
-from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sweep.spec.search.tracker_names import TrackerName
-    from sweep.spec.settings.trial_settings import TrialSettings
-    from sweep.store.layout import TrialPaths
-    from sweep.tracking.tracker import Tracker
-    from sweep.vocabulary.record import Divergence
+    from sweep.vocabulary.record import Divergence, Outcome
 
 
 def command(
@@ -61,7 +54,9 @@ def command(
         if again is not None:
             _replay(argument(again, "--replay"))
             return
+        from sweep.api.train_one import train_one
         from sweep.console.console_words import print_warnings
+        from sweep.console.training_lines import TrainingLines
         from sweep.machine.codebase import codebase
         from sweep.machine.hardware import Machine
         from sweep.spec.checks.doubtful_settings import trial_warnings
@@ -84,8 +79,32 @@ def command(
         shadowing = codebase().shadowing
         told = [*map(str, idle), *trial_warnings(settings)]
         print_warnings([*([shadowing] if shadowing else []), *told])
-        folder = _folder_name(_default_name(config) if name is None else name)
-        _train(settings, results.absolute() / folder, _trackers(track or []))
+        folder_name = _folder_name(_default_name(config) if name is None else name)
+        folder = results.absolute() / folder_name
+        outcome = train_one(settings, folder, TrainingLines(), _trackers(track or []))
+        _say_end(outcome, folder)
+
+
+def _say_end(outcome: Outcome, folder: Path) -> None:
+    """Say how the training ended and where its files are.
+
+    Raises:
+        SweepFailed: it diverged.
+    """
+    from sweep.store.layout import TrialPaths
+    from sweep.vocabulary.errors import SweepFailed
+    from sweep.vocabulary.record import Status
+
+    paths = TrialPaths(folder)
+    if outcome.divergence is not None:
+        _show(outcome.divergence)
+    typer.echo(f"{outcome.status}: {outcome.cause}" if outcome.cause else str(outcome.status))
+    typer.echo(f"Results: {folder}")
+    if outcome.status is Status.DIVERGED:
+        if paths.offending.exists():
+            command = shlex.join(["python", "-m", "sweep.train", "--replay", str(folder)])
+            typer.echo(f"Take that step again: {command}")
+        raise SweepFailed(f"the trial diverged; see {paths.divergence}")
 
 
 def _default_name(config: Path) -> str:
@@ -126,98 +145,6 @@ def _trackers(names: list[str]) -> tuple[TrackerName, ...]:
     if wrong:
         raise InputError([Mistake(message, key="--track") for message in wrong])
     return known
-
-
-def _train(settings: TrialSettings, folder: Path, trackers: tuple[TrackerName, ...]) -> None:
-    from sweep.console.console_words import print_warnings
-    from sweep.spec.load import to_yaml
-    from sweep.store.files import make_folder
-    from sweep.store.layout import Layout, TrialPaths
-    from sweep.store.store import is_used
-    from sweep.store.trial_files import write_start
-    from sweep.tracking.make_trackers import Tracked, tracking
-    from sweep.vocabulary.errors import ResultsError, SweepFailed
-    from sweep.vocabulary.record import Status
-
-    if is_used(folder):
-        raise ResultsError(f"{folder} exists already: choose another --name, or remove the folder")
-    make_folder(folder)
-    paths = TrialPaths(folder)
-    write_start(paths, {}, to_yaml(settings))
-
-    tracked = Tracked(folder.name, Layout(folder), lambda _: paths, nested=False)
-    with tracking(trackers, tracked, lambda text: print_warnings([text])) as observers:
-        outcome = _observed(settings, paths, observers)
-    if outcome.divergence is not None:
-        _show(outcome.divergence)
-    typer.echo(f"{outcome.status}: {outcome.cause}" if outcome.cause else str(outcome.status))
-    typer.echo(f"Results: {folder}")
-    if outcome.status is Status.DIVERGED:
-        if paths.offending.exists():
-            command = shlex.join(["python", "-m", "sweep.train", "--replay", str(folder)])
-            typer.echo(f"Take that step again: {command}")
-        raise SweepFailed(f"the trial diverged; see {paths.divergence}")
-
-
-def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tracker]) -> Outcome:
-    """Train the configuration; every epoch and the end are recorded, printed, then tracked."""
-    from sweep.console.console_words import print_warnings
-    from sweep.data.prepared.outline_length import outline_warnings
-    from sweep.store.trial_files import discard, write_end, write_epoch
-    from sweep.trial.checkpoints import Checkpoints
-    from sweep.trial.fit import fit
-    from sweep.trial.kinds import make_ready
-    from sweep.vocabulary.errors import SweepFailed
-    from sweep.vocabulary.record import Status, TrialRecord, last_line
-
-    name, history = paths.folder.name, list[EpochMetrics]()
-
-    def report(metrics: EpochMetrics) -> None:
-        write_epoch(paths, metrics)
-        history.append(metrics)
-        typer.echo(_line(metrics))
-        print_warnings(metrics.warnings)
-        for observer in observers:
-            observer.epoch_reported(name, metrics)
-
-    def end(outcome: Outcome) -> None:
-        write_end(paths, outcome)
-        discard(paths, best=outcome.status is Status.DIVERGED)
-        record = TrialRecord(
-            trial_id=name,
-            number=0,
-            parameters={},
-            history=tuple(history),
-            outcome=outcome,
-            objective=settings.judged_by,
-        )
-        for observer in observers:
-            observer.trial_ended(record)
-
-    for observer in observers:
-        observer.trial_started(name, {})
-    try:
-        data = make_ready(settings)
-        if data is not None:
-            print_warnings(data.warnings)
-            print_warnings(outline_warnings(settings.loss, data, settings.data.patch_size))
-        outcome = fit(
-            settings,
-            report=report,
-            checkpoint=Checkpoints(paths.folder),
-            data=data,
-            provenance=paths.provenance,
-        )
-    except KeyboardInterrupt:  # Ctrl-C: no fault of the trial
-        raise
-    except BaseException as error:
-        end(Outcome.failed(error))
-        if isinstance(error, Exception):
-            raise
-        # `sys.exit` in a user's own trainer would end this process too, and without a word.
-        raise SweepFailed(f"the trial failed: {last_line(error)}; see {paths.error}") from error
-    end(outcome)
-    return outcome
 
 
 def _replay(path: Path) -> None:
@@ -268,28 +195,6 @@ def _show(divergence: Divergence) -> None:
     from sweep.console.divergence_panel import diagnosis_panel
 
     make_console().print(diagnosis_panel(divergence))
-
-
-def _line(metrics: EpochMetrics) -> str:
-    dice = "none" if metrics.val_dice is None else f"{metrics.val_dice:.4f}"
-    loss = "none" if metrics.train_loss is None else f"{metrics.train_loss:.4f}"
-    terms = "  ".join(f"{name} {value:.4f}" for name, value in metrics.terms.items())
-    skipped = (
-        f"  {metrics.skipped_steps} steps skipped, weights finite" if metrics.skipped_steps else ""
-    )
-    return (
-        f"epoch {metrics.epoch:4d}  val Dice {dice}  loss {loss}  ({terms}){_measured(metrics)}"
-        f"  {metrics.seconds:.1f} s{skipped}"
-    )
-
-
-def _measured(metrics: EpochMetrics) -> str:
-    """What this epoch measured beside Dice; the references' shapes are the same in every epoch."""
-    return "".join(
-        f"  {name} {value:.4g}"
-        for name, value in metrics.metrics.items()
-        if value is not None and not name.startswith("reference_")
-    )
 
 
 def main() -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from synthetic import trial
 
 from sweep.analysis.ranking.ranking_frame import write_ranking
 from sweep.api.handover import Weights, best_weights, hand_over
+from sweep.console.console_words import print_warnings
+from sweep.console.sweep_view import Silent
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import Layout, TrialPaths
@@ -75,9 +76,22 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
+class Lines(Silent):
+    """Keeps what is said; warnings go to stderr."""
+
+    def __init__(self, out: io.StringIO) -> None:
+        self.out = out
+
+    def say(self, line: str, *, wrap: bool = False) -> None:
+        self.out.write(f"{line}\n")
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        print_warnings(warnings)
+
+
 def told(store: Store, spec: SweepSpec, uri: str | None = None) -> str:
     out = io.StringIO()
-    hand_over(spec, store, write_ranking(store.layout.folder), Console(file=out), uri=uri)
+    hand_over(spec, store, write_ranking(store.layout.folder), Lines(out), uri=uri)
     return out.getvalue()
 
 

@@ -12,9 +12,8 @@ from sweep.vocabulary.errors import SweepError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from rich.console import Console
-
     from sweep.analysis.ranking.ranking_frame import Ranking
+    from sweep.console.sweep_view import View
     from sweep.spec.search.sweep_spec import SweepSpec
     from sweep.store.layout import TrialPaths
     from sweep.store.store import Store
@@ -68,7 +67,7 @@ def best_weights(store: Store, records: Iterable[TrialRecord], trial_id: str) ->
 
 
 def hand_over(
-    spec: SweepSpec, store: Store, ranking: Ranking, console: Console, *, uri: str | None = None
+    spec: SweepSpec, store: Store, ranking: Ranking, view: View, *, uri: str | None = None
 ) -> None:
     """Say where the winner's weights are; of nnU-Net write them as it reads them, and validate.
 
@@ -80,7 +79,6 @@ def hand_over(
         uri: where the results lie, where that is not on this machine; then no finalist is
             validated here: that takes a GPU's time, and this machine may have none.
     """
-    from sweep.console.console_words import print_warnings
     from sweep.spec.load import load_trial
     from sweep.trial.kinds import hand_over
 
@@ -89,23 +87,23 @@ def hand_over(
     try:
         weights = best_weights(store, ranking.records, ranking.winner)
         if weights is None:
-            _print(console, f"Weights: none of {ranking.winner} were kept")
+            view.say(f"Weights: none of {ranking.winner} were kept")
             return
         file = weights.paths.best_checkpoint
         where = f"{uri}/{file.relative_to(store.layout.folder).as_posix()}" if uri else file
-        _print(console, f"Weights: {where}  ({weights})")
+        view.say(f"Weights: {where}  ({weights})")
         if spec.trainer.kind != "nnunet":
             return
-        with console.status("Handing the winner over to nnU-Net"):
+        with view.working("Handing the winner over to nnU-Net"):
             model = hand_over(load_trial(weights.paths.config), weights.paths, store.layout)
-        _print(console, f"Model:   {f'{uri}/{model.name}' if uri and model else model}")
-        for line in _validated(spec, store, ranking, console) if uri is None else ():
-            _print(console, line)
+        view.say(f"Model:   {f'{uri}/{model.name}' if uri and model else model}")
+        for line in _validated(spec, store, ranking, view) if uri is None else ():
+            view.say(line)
     except SweepError as error:
-        print_warnings([str(error)])
+        view.warn([str(error)])
 
 
-def _validated(spec: SweepSpec, store: Store, ranking: Ranking, console: Console) -> Iterator[str]:
+def _validated(spec: SweepSpec, store: Store, ranking: Ranking, view: View) -> Iterator[str]:
     """Validate the finalists by nnU-Net's real validation, into ``nnunet_validation.csv``."""
     from sweep.spec.load import load_trial
     from sweep.store.files import atomic_write_text
@@ -124,7 +122,7 @@ def _validated(spec: SweepSpec, store: Store, ranking: Ranking, console: Console
         if weights is None:
             yield f"{name} is not validated: its weights were not kept"
             continue
-        with console.status(f"nnU-Net validates {weights.run.trial_id} on whole cases"):
+        with view.working(f"nnU-Net validates {weights.run.trial_id} on whole cases"):
             dice = validate(load_trial(weights.paths.config), weights.paths)
         table.writerow([row["rank"], name, weights.dice, dice, weights.run.trial_id])
         atomic_write_text(store.layout.nnunet_validation, text.getvalue())
@@ -133,7 +131,3 @@ def _validated(spec: SweepSpec, store: Store, ranking: Ranking, console: Console
             f"Real validation Dice of {weights.run.trial_id}: {found}"
             f" (pseudo Dice {weights.dice:.4f})"
         )
-
-
-def _print(console: Console, line: str) -> None:
-    console.print(line, soft_wrap=True, highlight=False, markup=False)

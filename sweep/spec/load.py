@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -22,7 +22,7 @@ from sweep.spec.checks.contradictions import (
 )
 from sweep.spec.checks.inactive_settings import MONAI_ONLY, Rule, without_effect
 from sweep.spec.reading.partial_document import Unsure, read_despite
-from sweep.spec.reading.yaml_document import Document, read_document
+from sweep.spec.reading.yaml_document import Document, plain_document, read_document
 from sweep.spec.search.replicate_plan import confirmed_folds, fold_key, own_fold
 from sweep.spec.search.sweep_spec import SweepSpec, check_name
 from sweep.spec.settings.setting_tree import Finding
@@ -40,6 +40,9 @@ LOOKED_AT = {"monai": ("data",), "nnunet": ("trainer", "loss"), "custom": ("trai
 MOST_LOOKS = 10
 """Values of one searched setting that are looked at with the data, which takes a moment each."""
 
+Source = str | Path | Mapping[str, Any]
+"""A YAML file, or the values that one would hold, as Python has them."""
+
 Tell = Callable[[Mistake], None]
 """Is told, with file, line and key, what was asked for and has no effect but is no mistake."""
 
@@ -56,7 +59,7 @@ CheckEarlier = Callable[[SweepSpec], Iterable[Finding]]
 
 
 def load_sweep(
-    path: str | Path,
+    source: Source,
     overrides: Sequence[str] = (),
     *,
     machine: Machine | None = None,
@@ -68,7 +71,7 @@ def load_sweep(
     """Read and validate a sweep file.
 
     Args:
-        path: the YAML file.
+        source: the YAML file, or its values; of these a mistake names no line.
         overrides: ``dotted.key=value`` texts, applied in order before anything is validated.
         machine: where the sweep is to run; what it has is checked when it is given.
         check_data: tells mistakes of the data that only a look at it shows.
@@ -79,16 +82,16 @@ def load_sweep(
     Raises:
         InputError: with every mistake, its file, line and key.
     """
-    document = _read(path, overrides)
+    document = _read(source, overrides)
     if document.values.keys() <= TrialSettings.model_fields.keys():
         trial = Mistake(
             "this file has no `space`, so it describes a single trial; "
-            f"run it with `python -m sweep.train {quote(document.file)}`",
+            f"{_run_with(document, 'train')}",
             file=document.file,
         )
         findings = read_despite(document, TrialSettings).findings
         raise InputError([trial, *document.mistakes_from(findings)])
-    mistaken_name = _fill_name(document, Path(path).stem)
+    mistaken_name = _fill_name(document)
     reading = read_despite(document, SweepSpec)
     findings, spec, unsure = reading.findings, reading.settings, reading.unsure
     if spec is not None:
@@ -111,7 +114,7 @@ def load_sweep(
 
 
 def load_trial(
-    path: str | Path,
+    source: Source,
     overrides: Sequence[str] = (),
     *,
     machine: Machine | None = None,
@@ -124,12 +127,12 @@ def load_trial(
     What has no effect is told and never refused: the trials of one sweep share a base, so what is
     written in a ``best.yaml`` may have acted in others of them only.
     """
-    document = _read(path, overrides)
+    document = _read(source, overrides)
     belongs_to_sweep = next((key for key in SWEEP_KEYS if key in document.values), None)
     if belongs_to_sweep:
         raise InputError.single(
             f"this file has `{belongs_to_sweep}`, so it describes a sweep; "
-            f"run it with `python -m sweep.run {quote(document.file)}`",
+            f"{_run_with(document, 'run')}",
             file=document.file,
         )
     reading = read_despite(document, TrialSettings)
@@ -216,14 +219,20 @@ def _look_at_searched(
     return list(findings)
 
 
+def _run_with(document: Document, command: str) -> str:
+    if not document.file:
+        return f"give it to `sweep.{command}`"
+    return f"run it with `python -m sweep.{command} {quote(document.file)}`"
+
+
 def _tell(document: Document, findings: Iterable[Finding], tell: Tell | None) -> None:
     if tell:
         for mistake in document.placed(findings):
             tell(mistake)
 
 
-def _read(path: str | Path, overrides: Sequence[str]) -> Document:
-    document = read_document(path)
+def _read(source: Source, overrides: Sequence[str]) -> Document:
+    document = plain_document(source) if isinstance(source, Mapping) else read_document(source)
     for override in overrides:
         document.override(override)
     _expand_preset(document)
@@ -247,16 +256,17 @@ def _expand_preset(document: Document) -> None:
         document.fill(key, value, place)
 
 
-def _fill_name(document: Document, stem: str) -> list[Finding]:
+def _fill_name(document: Document) -> list[Finding]:
     """Name the sweep after its file, where the file does not say otherwise and its name is fit."""
     if "name" in document.values:
         return []
+    stem = Path(document.file).stem
     try:
         document.values["name"] = check_name(stem)
     except ValueError:
         document.values["name"] = "unnamed"
         message = f"the file name {shown(stem)} cannot name a sweep; give a `name:`"
-        return [Finding(("name",), message)]
+        return [Finding(("name",), message if stem else "is missing")]
     return []
 
 

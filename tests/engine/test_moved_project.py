@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
+from sweep.api.run_sweep import prepare_data
+from sweep.console.sweep_view import Silent
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.engine.session.open_store import open_store
 from sweep.engine.session.site import Site
-from sweep.run import prepare_data
 from sweep.spec.load import load_sweep, load_trial, to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.errors import ResultsError
@@ -45,7 +45,7 @@ def project(tmp_path: Path) -> Path:
 def asked(project: Path, monkeypatch: pytest.MonkeyPatch) -> SweepSpec:
     """What ``sweep.run sweep.yaml`` asks for in that folder, its data prepared."""
     monkeypatch.chdir(project)
-    return prepare_data(load_sweep("sweep.yaml"), Console(quiet=True))
+    return prepare_data(load_sweep("sweep.yaml"), Silent())
 
 
 def begin(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sweep.check import load_checked
+from sweep.api.checked_spec import load_checked
 from sweep.engine.decisions.conductor import Conductor
 from sweep.search.schedulers.scheduler import Decision
 from sweep.search.searchers.earlier_trials import (

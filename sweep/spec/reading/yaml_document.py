@@ -7,7 +7,7 @@ aliases included.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -171,6 +171,34 @@ def parse_document(text: str, file: str) -> Document:
         raise InputError(document.mistakes)
     document.values = values
     return document
+
+
+def plain_document(values: Mapping[Any, Any]) -> Document:
+    """The document of values that Python has already: they stand in no file and in no line.
+
+    What no settings file could hold is noted in `Document.mistakes`.
+    """
+    document = Document("", {})
+    document.values = _plain(values, (), document)
+    return document
+
+
+def _plain(value: Any, path: KeyPath, document: Document) -> Any:
+    """A copy of ``value``, numbers of NumPy as Python's; None, with a mistake told, of others."""
+    if isinstance(value, Mapping) and len(path) <= MOST_LEVELS:
+        return {str(key): _plain(v, (*path, str(key)), document) for key, v in value.items()}
+    if isinstance(value, list | tuple) and len(path) <= MOST_LEVELS:
+        return [_plain(item, (*path, index), document) for index, item in enumerate(value)]
+    if hasattr(value, "item") and not getattr(value, "shape", ()):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    document.unreadable.add(path)
+    message = f"a setting is a plain value, but this is a {type(value).__name__}: {shown(value)}"
+    document.wrong(Place(""), path, message)
+    return None
 
 
 class _Reader:

@@ -1,0 +1,227 @@
+"""Run a sweep from its beginning, or from where it stopped, and rank its trials."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from sweep.console.sweep_view import View
+from sweep.engine.session.ending import Ending
+from sweep.engine.session.site import Site
+from sweep.machine.interrupted import forget_interruption
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.store.store import Store
+from sweep.vocabulary.errors import InputError, SweepFailed
+
+if TYPE_CHECKING:
+    from sweep.analysis.ranking.ranking_frame import Ranking
+    from sweep.engine.decisions.tally import Tally
+
+Executor = Literal["ray", "local"]
+"""Ray's workers, on this machine or a cluster; or this process, one trial after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How a sweep is run this time.
+
+    Args:
+        site: where it runs, and where its results lie.
+        resume_with: what resumes it, for the user to copy.
+        resume: go on with the sweep that is there.
+        extend: what is added to it first, such as ``trials=+20``.
+        executor: what trains its trials.
+        dashboard: start Ray's dashboard.
+        verbose: show what Ray and the libraries print.
+    """
+
+    site: Site
+    resume_with: str
+    resume: bool = False
+    extend: Sequence[str] = ()
+    executor: Executor = "ray"
+    dashboard: bool = False
+    verbose: bool = False
+
+    def __post_init__(self) -> None:
+        if self.executor == "local" and self.site.address is not None:
+            message = "trials are trained in this process, not on a cluster: leave it out"
+            raise InputError.single(message, key="--address")
+
+
+def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, Ranking]:
+    """Run the sweep that is ``asked`` for, and write its ranking.
+
+    Raises:
+        ResultsError: its folder exists already, does not, or belongs to another sweep.
+        InputError: data, trainer or cluster are not as the spec needs them.
+        SweepFailed: it broke off; what was reported is not lost.
+    """
+    from sweep.analysis.confirm.detectable_difference import can_show
+    from sweep.api.handover import hand_over
+    from sweep.engine.session.open_store import open_store, require_folder
+
+    site, resume = session.site, session.resume or bool(session.extend)
+    require_folder(site, resume=resume)  # before the data is read, which may take long
+    asked = prepare_data(asked, view)
+    if site.address is not None:
+        _look_at_nodes(asked, session, view)
+    spec, store = open_store(asked, site, resume=resume, extend=session.extend)
+    if told := can_show(spec):
+        view.say(told, wrap=True)
+    try:
+        with store:
+            ending, ranking = _run(spec, store, session, view)
+            view.ranked(spec, ranking, site.folder, site.uri)
+            if ending is not Ending.INTERRUPTED:  # who pressed Ctrl-C will not wait
+                hand_over(spec, store, ranking, view, uri=site.uri)
+    except SweepFailed as error:
+        after = "nothing that was reported is lost; once that is mended, go on with"
+        raise SweepFailed(f"{error}; {after}: {session.resume_with}") from error
+    return ending, ranking
+
+
+def _run(spec: SweepSpec, store: Store, session: Session, view: View) -> tuple[Ending, Ranking]:
+    """Execute what is left of the sweep, and rank all of it."""
+    from sweep.analysis.ranking.ranking_frame import write_ranking
+
+    try:
+        ending = _execute(spec, store, session, view)
+        if ending is Ending.FINISHED:
+            _test(spec, store, view)
+    except KeyboardInterrupt:  # of imports, of Ray's start or end, of the test
+        forget_interruption()
+        ending = Ending.INTERRUPTED
+    return ending, write_ranking(store.layout.folder)
+
+
+PREPARING = {
+    "monai": "Reading and normalising the data",
+    "nnunet": "Looking for what nnU-Net has planned and preprocessed",
+    "custom": "Loading the trainer's class",
+}
+"""Kind of trainer → what is done before the first trial."""
+
+
+def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
+    """Read and normalise the data once, before any trial asks for it; warn of what it shows.
+
+    Returns:
+        the spec with what the data are known by, unless it searches where they are.
+    """
+    from sweep.data.prepared.outline_length import outline_warnings
+    from sweep.spec.checks.doubtful_settings import largest_loss, largest_sizes, size_warnings
+    from sweep.spec.settings.moved_data import PLACES
+    from sweep.trial.kinds import make_ready, pinned
+
+    with view.working(PREPARING[spec.trainer.kind]) as tell:
+        data = make_ready(spec, tell)
+    if data is not None:
+        view.warn(data.warnings)
+        view.warn(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
+        if spec.data.source != "shapes":  # of which the settings told it
+            side = max(max(sample.label.shape) for sample in data.training)
+            batch, patch = largest_sizes(spec)
+            view.warn(size_warnings(batch, len(data.training), patch, side))
+    return spec if spec.space.keys() & PLACES else pinned(spec, data)
+
+
+def _look_at_nodes(spec: SweepSpec, session: Session, view: View) -> None:
+    """Have every node of the cluster prepare the data, and show that it can work with us.
+
+    Raises:
+        InputError: one cannot; says which and why.
+    """
+    from sweep.engine.on_ray.node_checks import check_nodes
+
+    with view.working("Preparing the data on the cluster's nodes"):
+        found = check_nodes(spec, session.site, verbose=session.verbose)
+    view.warn(found)
+
+
+def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> Ending:
+    """Execute what is left of the search and of the confirmation."""
+    from sweep.analysis.ranking.finalists import Planned
+    from sweep.analysis.ranking.live_ranking import RankingFile
+    from sweep.console.console_words import duration_words
+    from sweep.console.sweep_progress import Progress
+    from sweep.engine.decisions.conductor import Conductor
+    from sweep.engine.decisions.tally import Tally
+    from sweep.engine.session.log_file import note
+    from sweep.tracking.make_trackers import Tracked, tracking
+    from sweep.tracking.study_file import live_study
+    from sweep.vocabulary.record import Observer, last_line
+
+    log = store.layout.log
+
+    def warn(text: str) -> None:
+        view.warn([text])
+
+    def failed(observer: str, error: Exception) -> None:
+        note(log, error)
+        warn(f"{observer} failed: {last_line(error)}; the sweep goes on, more in {log}")
+
+    planned = Planned(spec)
+    progress = Progress(
+        planned.total, spec.extents.most_epochs, objective=spec.judged_by, planned=planned
+    )
+    tally = Tally(planned.total, spec.judged_by)
+    tracked = Tracked(spec.name, store.layout, store.layout.trial)
+    with ExitStack() as stack:
+        trackers = stack.enter_context(tracking(spec.tracking, tracked, warn))
+        study = stack.enter_context(live_study(store.layout.study, spec, store.records, warn))
+        ranking = RankingFile(store.layout.ranking_csv, spec)
+        observers: list[Observer] = [progress, ranking, tally, *trackers]
+        conductor = Conductor(spec, store, observers, failed)
+        conductor.subscribe(study)
+        progress.start_clock()
+        watch = stack.enter_context(view.watching(spec.name, progress))
+        if watch.observer is not None:
+            conductor.subscribe(watch.observer)
+        execute = _executor(spec, store, session, view, tally)
+        ending = execute(conductor, spec, log, session.site, acknowledge=watch.acknowledge)
+    if ending is Ending.OUT_OF_TIME and not progress.epochs_reported:
+        raise SweepFailed(
+            f"the time budget of {duration_words(spec.time_budget or 0)} was spent before any"
+            " trial had reported an epoch: starting workers and the first epoch took longer;"
+            " give it more by --extend time_budget=+10m"
+        )
+    return ending
+
+
+def _executor(
+    spec: SweepSpec, store: Store, session: Session, view: View, tally: Tally
+) -> Callable[..., Ending]:
+    """What trains the trials that a conductor hands out."""
+    if session.executor == "local":
+        from sweep.engine.session.in_process import execute_here
+
+        return execute_here
+    from sweep.console.console_words import dashboard_words
+    from sweep.engine.on_ray.execute import execute
+    from sweep.engine.on_ray.monitoring import Monitoring
+
+    def announce(address: str | None) -> None:
+        if address is None:
+            view.say(f"warning: Ray's dashboard did not start; more in {store.layout.log}")
+            return
+        asks = os.environ.get("RAY_AUTH_MODE") == "token"
+        view.say(dashboard_words(address, socket.gethostname(), asks_for_token=asks))
+
+    monitoring = Monitoring(tally, session.dashboard, announce)
+    return partial(execute, monitoring=monitoring, verbose=session.verbose)
+
+
+def _test(spec: SweepSpec, store: Store, view: View) -> None:
+    """Evaluate the finalists on the test split, if there is one."""
+    if not spec.data.test:
+        return
+    from sweep.engine.session.test_finalists import evaluate_finalists
+
+    with view.working("Evaluating the finalists on the test split"):
+        evaluate_finalists(spec, store, lambda text: view.warn([text]))

@@ -1,0 +1,122 @@
+"""Train one configuration in this process, with the files that a trial of a sweep has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from sweep.spec.load import to_yaml
+from sweep.spec.search.tracker_names import TrackerName
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.store.files import make_folder
+from sweep.store.layout import Layout, TrialPaths
+from sweep.store.store import is_used
+from sweep.store.trial_files import discard, write_end, write_epoch, write_start
+from sweep.tracking.make_trackers import Tracked, tracking
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import ResultsError, SweepFailed
+from sweep.vocabulary.record import Outcome, Status, TrialRecord, last_line
+
+if TYPE_CHECKING:
+    from sweep.tracking.tracker import Tracker
+
+
+class EpochView(Protocol):
+    """Shows a training."""
+
+    def warn(self, warnings: Iterable[str]) -> None: ...
+
+    def epoch(self, metrics: EpochMetrics) -> None: ...
+
+
+def train_one(
+    settings: TrialSettings,
+    folder: Path,
+    view: EpochView,
+    trackers: Sequence[TrackerName] = (),
+) -> Outcome:
+    """Train ``settings``; every epoch and the end are recorded, shown, then tracked.
+
+    Args:
+        folder: where its files go; must not exist.
+
+    Raises:
+        ResultsError: it exists.
+        SweepFailed: results cannot be written, or the trainer ended the process (`sys.exit`).
+        Exception: whatever the trainer raised; it is recorded, too.
+    """
+    if is_used(folder):
+        raise ResultsError(f"{folder} exists already: choose another --name, or remove the folder")
+    make_folder(folder)
+    paths = TrialPaths(folder)
+    write_start(paths, {}, to_yaml(settings))
+    tracked = Tracked(folder.name, Layout(folder), lambda _: paths, nested=False)
+    with tracking(trackers, tracked, lambda text: view.warn([text])) as observers:
+        return _observed(settings, paths, view, observers)
+
+
+def _observed(
+    settings: TrialSettings, paths: TrialPaths, view: EpochView, observers: Sequence[Tracker]
+) -> Outcome:
+    name, history = paths.folder.name, list[EpochMetrics]()
+
+    def report(metrics: EpochMetrics) -> None:
+        write_epoch(paths, metrics)
+        history.append(metrics)
+        view.epoch(metrics)
+        for observer in observers:
+            observer.epoch_reported(name, metrics)
+
+    def end(outcome: Outcome) -> None:
+        write_end(paths, outcome)
+        discard(paths, best=outcome.status is Status.DIVERGED)
+        record = TrialRecord(
+            trial_id=name,
+            number=0,
+            parameters={},
+            history=tuple(history),
+            outcome=outcome,
+            objective=settings.judged_by,
+        )
+        for observer in observers:
+            observer.trial_ended(record)
+
+    for observer in observers:
+        observer.trial_started(name, {})
+    try:
+        outcome = _fit(settings, paths, view, report)
+    except KeyboardInterrupt:  # Ctrl-C: no fault of the trial
+        raise
+    except BaseException as error:
+        end(Outcome.failed(error))
+        if isinstance(error, Exception):
+            raise
+        # `sys.exit` in a user's own trainer would end this process too, and without a word.
+        raise SweepFailed(f"the trial failed: {last_line(error)}; see {paths.error}") from error
+    end(outcome)
+    return outcome
+
+
+def _fit(
+    settings: TrialSettings,
+    paths: TrialPaths,
+    view: EpochView,
+    report: Callable[[EpochMetrics], None],
+) -> Outcome:
+    from sweep.data.prepared.outline_length import outline_warnings
+    from sweep.trial.checkpoints import Checkpoints
+    from sweep.trial.fit import fit
+    from sweep.trial.kinds import make_ready
+
+    data = make_ready(settings)
+    if data is not None:
+        view.warn(data.warnings)
+        view.warn(outline_warnings(settings.loss, data, settings.data.patch_size))
+    return fit(
+        settings,
+        report=report,
+        checkpoint=Checkpoints(paths.folder),
+        data=data,
+        provenance=paths.provenance,
+    )
