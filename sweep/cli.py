@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from sweep import check, export, rank, run, schema, shapes, train, watch
+from sweep.check import command as check
+from sweep.export import command as export
+from sweep.rank import command as rank
+from sweep.run import command as run
+from sweep.schema import command as schema
+from sweep.shapes import command as shapes
+from sweep.train import command as train
+from sweep.watch import command as watch
 
 app = typer.Typer(
     help="Hyperparameter sweeps for medical segmentation that know what divergence is.",
@@ -12,8 +19,14 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for module in (run, check, rank, export, train, schema, shapes, watch):
-    app.command(name=module.__name__.rpartition(".")[2])(module.command)
+app.command("run")(run)
+app.command("check")(check)
+app.command("rank")(rank)
+app.command("export")(export)
+app.command("train")(train)
+app.command("schema")(schema)
+app.command("shapes")(shapes)
+app.command("watch")(watch)
 
 
 def main() -> None:

@@ -15,7 +15,6 @@ from sweep.command_line.command_options import Overrides, Results
 from sweep.command_line.exit_codes import exit_codes, run_alone
 
 if TYPE_CHECKING:
-    from sweep.spec.search.tracker_names import TrackerName
     from sweep.vocabulary.record import Divergence, Outcome
 
 
@@ -54,35 +53,22 @@ def command(
         if again is not None:
             _replay(argument(again, "--replay"))
             return
-        from sweep.api.train_one import train_one
+        from sweep.api.checked_spec import load_checked_trial
+        from sweep.api.train_one import chosen_trackers, default_name, folder_name, train_one
         from sweep.console.console_words import print_warnings
         from sweep.console.training_lines import TrainingLines
-        from sweep.machine.codebase import codebase
-        from sweep.machine.hardware import Machine
-        from sweep.spec.checks.doubtful_settings import trial_warnings
-        from sweep.spec.load import load_trial
-        from sweep.trial.trainer_check import check_trainer, idle_by_look
-        from sweep.vocabulary.errors import InputError, Mistake
+        from sweep.vocabulary.errors import InputError
 
         if config is None:
             raise InputError.single("name a CONFIG.yaml to train, or a divergence to --replay")
         config, results = argument(config, "CONFIG.yaml"), argument(results, "--results")
-        idle: list[Mistake] = []
-        settings = load_trial(
-            config,
-            overrides or [],
-            machine=Machine.here(),
-            check_data=check_trainer,
-            look_for_idle=idle_by_look,
-            tell=idle.append,
-        )
-        shadowing = codebase().shadowing
-        told = [*map(str, idle), *trial_warnings(settings)]
-        print_warnings([*([shadowing] if shadowing else []), *told])
-        folder_name = _folder_name(_default_name(config) if name is None else name)
-        folder = results.absolute() / folder_name
-        outcome = train_one(settings, folder, TrainingLines(), _trackers(track or []))
-        _say_end(outcome, folder)
+        settings, warnings = load_checked_trial(config, overrides or [])
+        print_warnings(warnings)
+        folder = results.absolute() / folder_name(default_name(config) if name is None else name)
+        trackers = chosen_trackers(track or [])
+        record = train_one(settings, folder, TrainingLines(), trackers)
+        assert record.outcome is not None
+        _say_end(record.outcome, folder)
 
 
 def _say_end(outcome: Outcome, folder: Path) -> None:
@@ -105,46 +91,6 @@ def _say_end(outcome: Outcome, folder: Path) -> None:
             command = shlex.join(["python", "-m", "sweep.train", "--replay", str(folder)])
             typer.echo(f"Take that step again: {command}")
         raise SweepFailed(f"the trial diverged; see {paths.divergence}")
-
-
-def _default_name(config: Path) -> str:
-    """Named after the file, and after the sweep that left it where one did.
-
-    So ``best.yaml`` of two sweeps, and ``config.yaml`` of two trials, do not share a folder.
-    """
-    from sweep.spec.search.sweep_spec import check_name
-    from sweep.store.layout import Layout
-
-    plain, folder = f"train-{config.stem}", config.parent.resolve()
-    name, sweep = plain, Layout(folder.parent.parent)
-    if Layout(folder).sweep_yaml.exists():
-        name = f"train-{folder.name}-{config.stem}"
-    elif folder.parent == sweep.trials and sweep.sweep_yaml.exists():
-        name = f"train-{sweep.folder.name}-{folder.name}"
-    try:
-        return check_name(name)
-    except ValueError:  # a folder that was renamed to what no sweep may be called
-        return plain
-
-
-def _folder_name(name: str) -> str:
-    from sweep.spec.search.sweep_spec import check_name
-    from sweep.vocabulary.errors import InputError
-
-    try:
-        return check_name(name)
-    except ValueError as error:
-        raise InputError.single(str(error), key="--name") from None
-
-
-def _trackers(names: list[str]) -> tuple[TrackerName, ...]:
-    from sweep.spec.search.tracker_names import chosen
-    from sweep.vocabulary.errors import InputError, Mistake
-
-    known, wrong = chosen(names)
-    if wrong:
-        raise InputError([Mistake(message, key="--track") for message in wrong])
-    return known
 
 
 def _replay(path: Path) -> None:

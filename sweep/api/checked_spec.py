@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.machine.codebase import codebase
 from sweep.machine.hardware import Machine
-from sweep.spec.load import Source, load_sweep
+from sweep.spec.load import Source, load_sweep, load_trial
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import counted
@@ -78,6 +78,31 @@ def load_checked(
     shadowing = codebase().shadowing
     found = [*map(str, idle), *warnings(spec, machine), *passed_over, *look.warnings]
     return spec, [shadowing, *found] if shadowing else found
+
+
+def load_checked_trial(
+    source: Source, overrides: Sequence[str] = ()
+) -> tuple[TrialSettings, list[str]]:
+    """The validated settings of one trial and their warnings, data and trainer looked at.
+
+    Raises:
+        InputError: with every mistake.
+    """
+    from sweep.spec.checks.doubtful_settings import trial_warnings
+    from sweep.trial.trainer_check import check_trainer, idle_by_look
+
+    idle = list[Mistake]()
+    settings = load_trial(
+        source,
+        overrides,
+        machine=Machine.here(),
+        check_data=check_trainer,
+        look_for_idle=idle_by_look,
+        tell=idle.append,
+    )
+    shadowing = codebase().shadowing
+    found = [*map(str, idle), *trial_warnings(settings)]
+    return settings, [shadowing, *found] if shadowing else found
 
 
 def read_words(data: PreparedData) -> str:

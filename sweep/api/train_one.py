@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sweep.spec.load import to_yaml
-from sweep.spec.search.tracker_names import TrackerName
+from sweep.spec.search.sweep_spec import check_name
+from sweep.spec.search.tracker_names import TrackerName, chosen
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.files import make_folder
 from sweep.store.layout import Layout, TrialPaths
@@ -15,7 +16,7 @@ from sweep.store.store import is_used
 from sweep.store.trial_files import discard, write_end, write_epoch, write_start
 from sweep.tracking.make_trackers import Tracked, tracking
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.errors import ResultsError, SweepFailed
+from sweep.vocabulary.errors import InputError, Mistake, ResultsError, SweepFailed
 from sweep.vocabulary.record import Outcome, Status, TrialRecord, last_line
 
 if TYPE_CHECKING:
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
 
 class EpochView(Protocol):
     """Shows a training."""
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Each is one sentence."""
+
+    def epoch(self, metrics: EpochMetrics) -> None:
+        """An epoch has been trained and recorded."""
+
+
+class Unseen:
+    """Shows nothing."""
 
     def warn(self, warnings: Iterable[str]) -> None: ...
 
@@ -35,7 +46,7 @@ def train_one(
     folder: Path,
     view: EpochView,
     trackers: Sequence[TrackerName] = (),
-) -> Outcome:
+) -> TrialRecord:
     """Train ``settings``; every epoch and the end are recorded, shown, then tracked.
 
     Args:
@@ -58,7 +69,7 @@ def train_one(
 
 def _observed(
     settings: TrialSettings, paths: TrialPaths, view: EpochView, observers: Sequence[Tracker]
-) -> Outcome:
+) -> TrialRecord:
     name, history = paths.folder.name, list[EpochMetrics]()
 
     def report(metrics: EpochMetrics) -> None:
@@ -68,7 +79,7 @@ def _observed(
         for observer in observers:
             observer.epoch_reported(name, metrics)
 
-    def end(outcome: Outcome) -> None:
+    def end(outcome: Outcome) -> TrialRecord:
         write_end(paths, outcome)
         discard(paths, best=outcome.status is Status.DIVERGED)
         record = TrialRecord(
@@ -81,6 +92,7 @@ def _observed(
         )
         for observer in observers:
             observer.trial_ended(record)
+        return record
 
     for observer in observers:
         observer.trial_started(name, {})
@@ -94,8 +106,7 @@ def _observed(
             raise
         # `sys.exit` in a user's own trainer would end this process too, and without a word.
         raise SweepFailed(f"the trial failed: {last_line(error)}; see {paths.error}") from error
-    end(outcome)
-    return outcome
+    return end(outcome)
 
 
 def _fit(
@@ -120,3 +131,36 @@ def _fit(
         data=data,
         provenance=paths.provenance,
     )
+
+
+def default_name(config: Path) -> str:
+    """Named after the file, and after the sweep that left it where one did.
+
+    So ``best.yaml`` of two sweeps, and ``config.yaml`` of two trials, do not share a folder.
+    """
+    plain, folder = f"train-{config.stem}", config.parent.resolve()
+    name, sweep = plain, Layout(folder.parent.parent)
+    if Layout(folder).sweep_yaml.exists():
+        name = f"train-{folder.name}-{config.stem}"
+    elif folder.parent == sweep.trials and sweep.sweep_yaml.exists():
+        name = f"train-{sweep.folder.name}-{folder.name}"
+    try:
+        return check_name(name)
+    except ValueError:  # a folder that was renamed to what no sweep may be called
+        return plain
+
+
+def folder_name(name: str) -> str:
+    """``name`` itself, where it can be that of a folder; raises InputError."""
+    try:
+        return check_name(name)
+    except ValueError as error:
+        raise InputError.single(str(error), key="--name") from None
+
+
+def chosen_trackers(names: Sequence[str]) -> tuple[TrackerName, ...]:
+    """Trackers by name; raises InputError of those that there are not."""
+    known, wrong = chosen(names)
+    if wrong:
+        raise InputError([Mistake(message, key="--track") for message in wrong])
+    return known

@@ -35,6 +35,10 @@ class EpochMetrics:
             where no case says anything.
         warnings: sentences for the user on what is likely not meant.
         shared: whether the epoch was trained by another trial, which this one went on from.
+
+    >>> import sweep
+    >>> sweep.EpochMetrics(epoch=0, val_dice=0.81, train_loss=0.4).to_json()["val_dice"]
+    0.81
     """
 
     epoch: int

@@ -22,7 +22,12 @@ def one_line(text: str) -> str:
 
 
 class SweepError(Exception):
-    """Base of all errors of this package; its text is meant for the user."""
+    """Base of all errors of this package; its text is meant for the user.
+
+    >>> import sweep
+    >>> issubclass(sweep.SweepFailed, sweep.SweepError)
+    True
+    """
 
     exit_code = 1
 
@@ -85,6 +90,13 @@ class InputError(SweepError):
     """The user's input is wrong; carries every mistake found, not only the first.
 
     Its text tells once what several files have in common (`gathered`).
+
+    >>> import sweep
+    >>> try:
+    ...     sweep.load({"name": "toy", "trails": 5, "space": {"seed": {"choice": [0, 1]}}})
+    ... except sweep.InputError as error:
+    ...     print(error.mistakes[0].key)
+    trails
     """
 
     exit_code = 2
@@ -104,7 +116,15 @@ class InputError(SweepError):
 
 
 class ResultsError(SweepError):
-    """A results folder cannot be used as asked; the text says what to do instead."""
+    """A results folder cannot be used as asked; the text says what to do instead.
+
+    >>> import sweep
+    >>> try:
+    ...     sweep.open("results/no-such-sweep")
+    ... except sweep.ResultsError as error:
+    ...     print(error)
+    results/no-such-sweep ...
+    """
 
     exit_code = 2
 
@@ -118,7 +138,12 @@ class TrainerError(SweepError):
 
 
 class SweepFailed(SweepError):
-    """The sweep ran but produced nothing that can be ranked, or could not go on."""
+    """The sweep ran but produced nothing that can be ranked, or could not go on.
+
+    >>> import sweep
+    >>> sweep.SweepFailed("the disk is full").exit_code
+    1
+    """
 
     exit_code = 1
 

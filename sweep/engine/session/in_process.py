@@ -107,6 +107,8 @@ def _train(
     try:
         while not stop.asked and time.monotonic() < deadline:
             message = _next_message(training, stop)
+            if stop.asked:  # whatever the trainer made of it: this epoch is trained again
+                return
             if isinstance(message, Outcome):
                 conductor.end(folder.name, message)
                 return

@@ -97,6 +97,7 @@ def _cleaned(schema: Schema) -> Schema:
     for part in _parts(schema):
         if "description" in part:
             paragraphs = part["description"].split("\n\n")
+            paragraphs = [text for text in paragraphs if not text.lstrip().startswith(">>>")]
             part["description"] = "\n\n".join(" ".join(text.split()) for text in paragraphs)
         part.pop("title", None)
         _require_the_choice(part, schema)

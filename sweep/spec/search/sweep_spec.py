@@ -94,7 +94,13 @@ class ChangesNoResult:
 
 
 class SweepSpec(TrialSettings):
-    """A sweep: what every trial has in common, and what is searched."""
+    """A sweep: what every trial has in common, and what is searched.
+
+    >>> import sweep
+    >>> spec = sweep.SweepSpec(name="toy", space={"optimizer.lr": {"choice": [0.1, 0.2]}})
+    >>> spec.trial({"optimizer.lr": 0.2}).optimizer.lr
+    0.2
+    """
 
     name: Annotated[str, AfterValidator(check_name), WithJsonSchema(NAME_SCHEMA)]
     """Folder of the results; default: the sweep file's name without its ending."""

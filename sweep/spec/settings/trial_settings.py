@@ -322,7 +322,12 @@ def _one_or_several(value: Any) -> Any:
 
 
 class TrialSettings(Settings):
-    """The whole configuration of one trial."""
+    """The whole configuration of one trial.
+
+    >>> import sweep
+    >>> sweep.TrialSettings(seed=3).loss.warmup_epochs
+    20
+    """
 
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of weights, data order and augmentation."""

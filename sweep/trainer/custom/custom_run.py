@@ -64,6 +64,17 @@ class CustomTraining(GuardedRun):
 
     Args:
         settings: the whole configuration; `options` are ``trainer.options``.
+
+    >>> import sweep, torch
+    >>> class Mine(sweep.CustomTraining):
+    ...     def build_model(self):
+    ...         return torch.nn.Conv2d(1, 2, 3, padding=1)
+    ...
+    ...     def batches(self, epoch):
+    ...         yield torch.rand(4, 1, 32, 32), torch.randint(0, 2, (4, 32, 32))
+    ...
+    ...     def validate(self, epoch):
+    ...         return sweep.Validation(dice=0.5)
     """
 
     loss: TrainingLoss

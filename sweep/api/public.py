@@ -1,0 +1,235 @@
+"""The functions of `import sweep`: define, check, run, open, train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import finalize
+
+from sweep.api.checked_spec import Overrides, as_overrides, load_checked, source_of
+from sweep.spec.load import Source, load_sweep
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trial_settings import TrialSettings
+
+if TYPE_CHECKING:
+    from sweep.api.results import SweepResults, TrialResult
+    from sweep.api.run_sweep import Executor
+
+
+def load(source: Source, overrides: Overrides | None = None) -> SweepSpec:
+    """The validated settings of a sweep.
+
+    Args:
+        source: a YAML file, or a mapping of what one would hold.
+        overrides: dotted names with their values, in place of what ``source`` has.
+
+    Raises:
+        InputError: with every mistake, its file, line and key.
+
+    >>> import sweep
+    >>> spec = sweep.load(
+    ...     {
+    ...         "name": "doctest",
+    ...         "trials": 2,
+    ...         "data": {"source": "shapes", "count": 12, "size": 32},
+    ...         "network": {"name": "unet", "channels": [4, 8, 16]},
+    ...         "space": {"loss.weights.boundary": {"loguniform": [0.001, 1.0]}},
+    ...     },
+    ...     {"trainer.epochs": 3, "loss.warmup_epochs": 1},
+    ... )
+    >>> spec.trials, spec.trainer.epochs
+    (2, 3)
+    """
+    return load_sweep(source, as_overrides(overrides))
+
+
+def check(spec: SweepSpec | Source, overrides: Overrides | None = None) -> list[str]:
+    """Look at a sweep together with its data and this machine, and train nothing.
+
+    Args:
+        spec: from `load`, or what `load` takes.
+        overrides: as of `load`.
+
+    Returns:
+        warnings: what will run but is hardly meant.
+
+    Raises:
+        InputError: with every mistake.
+
+    >>> import sweep
+    >>> sweep.check(sweep.load({"name": "typo", "spaec": {}}))
+    Traceback (most recent call last):
+    ...
+    sweep.vocabulary.errors.InputError: ...did you mean `space`?...
+    """
+    return _checked(spec, overrides)[1]
+
+
+def run(
+    spec: SweepSpec | Source,
+    overrides: Overrides | None = None,
+    *,
+    results: str | Path = "results",
+    executor: Executor = "ray",
+    resume: bool = False,
+    extend: Mapping[str, Any] | None = None,
+    address: str | None = None,
+    dashboard: bool | None = None,
+    progress: bool = True,
+    verbose: bool = False,
+) -> SweepResults:
+    """Run a sweep: train its trials, stop the diverging ones, rank the rest.
+
+    A Ctrl-C stops it as it stops the command: what was reported is kept, this function returns what
+    there is, and ``resume=True`` goes on. The command ``sweep.run --resume`` does, too.
+
+    Args:
+        spec: from `load`, or what `load` takes.
+        overrides: as of `load`.
+        results: folder or URI of all results folders.
+        executor: ``ray``, or ``local`` for one trial after the other in this process.
+        resume: go on with a sweep that was interrupted.
+        extend: go on with more: ``{"trials": "+20"}``.
+        address: of a Ray cluster: ``auto``, or HOST:PORT.
+        dashboard: start Ray's; None: where the extra ``dashboard`` is installed.
+        progress: show it, in a terminal or a notebook.
+        verbose: show what Ray and the libraries print.
+
+    Returns:
+        the results, also of a sweep of which no trial has a result.
+
+    Raises:
+        InputError: with every mistake of the settings or the data.
+        ResultsError: the results folder exists already; or ``resume``, and there is none.
+        SweepFailed: it broke off; what was reported is not lost.
+
+    >>> import sweep
+    >>> spec = sweep.load("doctest.yaml")
+    >>> results = sweep.run(spec, executor="local", progress=False)
+    >>> results
+    <SweepResults 'doctest': 2 trials, finished, ...>
+    """
+    from sweep.api.results import SweepResults
+    from sweep.api.run_sweep import Session, run_sweep
+    from sweep.console.sweep_view import Silent, View
+    from sweep.console.terminal_view import TerminalView
+    from sweep.engine.on_ray.monitoring import wanted
+    from sweep.engine.session.ending import Ending
+    from sweep.engine.session.site import Site
+    from sweep.machine.user_identity import settle_user
+    from sweep.machine.user_paths import results_argument
+
+    settle_user()
+    is_local = executor == "local"
+    view: View = Silent()
+    if progress:
+        view = TerminalView(live=not (verbose or is_local), table=False)
+    begins = not resume
+    checked, warnings = _checked(spec, overrides, anywhere=address is not None, begins=begins)
+    site = Site.of(checked.name, results_argument(str(results), "results"), address)
+    shows, missing = wanted(dashboard)
+    view.warn([*warnings, *missing])
+    session = Session(
+        site=site,
+        resume_with="sweep.run(…, resume=True)",
+        resume=resume,
+        extend=[f"{key}={value}" for key, value in (extend or {}).items()],
+        executor=executor,
+        dashboard=shows,
+        verbose=verbose,
+    )
+    ending, _ = run_sweep(checked, session, view)
+    if ending is not Ending.FINISHED:
+        view.say(f"Stopped: {ending.value}. Nothing that was reported is lost. Resume it with:")
+        view.say(f"  {session.resume_with}")
+    return SweepResults(site.folder)
+
+
+def open(folder: str | Path) -> SweepResults:  # noqa: A001 - as `sweep.open`
+    """The results of a sweep, finished, interrupted or running.
+
+    Args:
+        folder: its results folder, or a URI of one.
+
+    Raises:
+        ResultsError: it is none, or a file in it is broken.
+
+    >>> import sweep
+    >>> sweep.open("results/doctest").best.status.has_result
+    True
+    """
+    from sweep.api.results import SweepResults
+    from sweep.machine.user_paths import results_argument
+    from sweep.store.at_uri.mirrored_results import local_results
+
+    stack = ExitStack()  # where there is a URI, of the folder that holds a copy
+    results = SweepResults(stack.enter_context(local_results(results_argument(str(folder)))))
+    finalize(results, stack.close)
+    return results
+
+
+def train(
+    config: TrialSettings | Source,
+    overrides: Overrides | None = None,
+    *,
+    name: str | None = None,
+    results: str | Path = "results",
+    track: Sequence[str] = (),
+    progress: bool = True,
+) -> TrialResult:
+    """Train one configuration in this process, without Ray.
+
+    Args:
+        config: of a trial (``results.best.config``), a YAML file, or a mapping.
+        overrides: as of `load`.
+        name: folder of the results; None: ``train-CONFIG`` after the file, else ``train``.
+        results: folder of all results folders.
+        track: trackers, ``tensorboard`` or ``mlflow``.
+        progress: print a line an epoch.
+
+    Returns:
+        the training, also one that diverged: its ``divergence`` says why.
+
+    Raises:
+        InputError: with every mistake.
+        ResultsError: the folder exists already.
+
+    >>> import sweep
+    >>> best = sweep.open("results/doctest").best
+    >>> again = sweep.train(best.config, name="again", progress=False)
+    >>> again.value == best.value
+    True
+    """
+    from sweep.api.checked_spec import load_checked_trial
+    from sweep.api.results import TrialResult
+    from sweep.api.train_one import Unseen, chosen_trackers, default_name, folder_name, train_one
+    from sweep.console.training_lines import TrainingLines
+    from sweep.machine.user_identity import settle_user
+
+    settle_user()
+    source = source_of(config) if isinstance(config, TrialSettings) else config
+    settings, warnings = load_checked_trial(source, as_overrides(overrides))
+    view = TrainingLines() if progress else Unseen()
+    view.warn(warnings)
+    if name is None:
+        name = "train" if isinstance(source, Mapping) else default_name(Path(source))
+    folder = Path(results).absolute() / folder_name(name)
+    record = train_one(settings, folder, view, chosen_trackers(track))
+    return TrialResult(record, folder)
+
+
+def _checked(
+    spec: SweepSpec | Source,
+    overrides: Overrides | None,
+    *,
+    anywhere: bool = False,
+    begins: bool = True,
+) -> tuple[SweepSpec, list[str]]:
+    """The spec as it is to be run, and its warnings."""
+    from sweep.machine.hardware import Machine
+
+    source = source_of(spec) if isinstance(spec, SweepSpec) else spec
+    machine = Machine.any() if anywhere else Machine.here()
+    return load_checked(source, as_overrides(overrides), machine, begins=begins)

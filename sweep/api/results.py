@@ -1,0 +1,245 @@
+"""The results of a sweep as Python has them: tables, trials, weights, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.analysis.figures.sweep_results import Results, read_results
+from sweep.spec.load import load_trial
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.words.phrases import did_you_mean, near_miss
+from sweep.store.layout import Layout, TrialPaths
+from sweep.vocabulary.errors import ResultsError
+from sweep.vocabulary.record import Divergence, ParameterValue, Status, TrialRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """One trial of a sweep, or one training of `sweep.train`.
+
+    Args:
+        record: everything that was recorded of it.
+        folder: its files.
+        runs: folders whose weights may stand for it, best first: those of its replicates, its own.
+
+    >>> import sweep
+    >>> results = sweep.open("results/doctest")
+    >>> trial = results["t0000"]
+    >>> trial.status.value, len(trial.history), trial.divergence
+    ('completed', 3, None)
+    >>> trial.config.trainer.epochs
+    3
+    >>> sorted(trial.weights())[0]
+    'model.0.conv.unit0.adn.A.weight'
+    """
+
+    record: TrialRecord
+    folder: Path
+    runs: tuple[Path, ...] = ()
+
+    @property
+    def trial_id(self) -> str:
+        return self.record.trial_id
+
+    @property
+    def status(self) -> Status:
+        return self.record.status
+
+    @property
+    def parameters(self) -> Mapping[str, ParameterValue]:
+        """What was searched, under dotted names."""
+        return self.record.parameters
+
+    @property
+    def value(self) -> float | None:
+        """The objective at the best epoch; None where no epoch has one."""
+        return self.record.value
+
+    @property
+    def divergence(self) -> Divergence | None:
+        """The guard's verdict with its diagnosis; None where the trial did not diverge."""
+        return self.record.outcome.divergence if self.record.outcome else None
+
+    @property
+    def config(self) -> TrialSettings:
+        """All of its settings; `sweep.train` trains them again.
+
+        Raises:
+            InputError: this version does not know a setting in it.
+        """
+        return load_trial(TrialPaths(self.folder).config)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """A row an epoch, as ``history.jsonl``; ``terms.…`` and ``metrics.…`` have columns."""
+        import pandas as pd
+
+        return pd.json_normalize([epoch.to_json() for epoch in self.record.history])
+
+    def weights(self) -> dict[str, Any]:
+        """The network's state at the best epoch, tensors on the CPU; of a trial that was confirmed
+        that of its best replicate.
+
+        Raises:
+            ResultsError: none were kept.
+        """
+        from sweep.trial.checkpoints import Checkpoints
+
+        for run in self.runs or (self.folder,):
+            if (state := Checkpoints(run).load_best()) is not None:
+                return dict(state["model"])
+        raise ResultsError(f"no weights of {self.trial_id} were kept in {self.folder}")
+
+
+class Figures:
+    """The figures of the report, one by one: each is a method that returns a plotly figure.
+
+    `iter` gives their names.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+
+    def __iter__(self) -> Iterator[str]:
+        from sweep.report.report_figures import EXHIBITS
+
+        return (make.__name__ for make in EXHIBITS)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self]
+
+    def __getattr__(self, name: str) -> Callable[[], go.Figure]:
+        from sweep.report.report_figures import EXHIBITS
+
+        make = next((make for make in EXHIBITS if make.__name__ == name), None)
+        if make is None:
+            hint = did_you_mean(near_miss(name, self))
+            raise AttributeError(f"there is no figure {name!r}{hint}")
+        return lambda: self._drawn(name, make(self._results))
+
+    def _drawn(self, name: str, exhibit: Any) -> go.Figure:
+        if exhibit.figure is None:
+            raise ResultsError(f"{name}: {exhibit.finding}")
+        figure: go.Figure = exhibit.figure
+        return figure
+
+
+class SweepResults:
+    """A sweep, running or not, as it stood when this was made.
+
+    Args:
+        folder: the results folder.
+
+    Raises:
+        ResultsError: ``folder`` is no results folder, or a file in it is broken.
+
+    >>> import sweep
+    >>> results = sweep.open("results/doctest")
+    >>> list(results.frame.columns[:4])
+    ['rank', 'trial_id', 'status', 'val_dice']
+    >>> results.best.trial_id == results.frame["trial_id"].iloc[0]
+    True
+    >>> len(results), "t0000" in results
+    (2, True)
+    >>> results.figures.learning_curves().data[0].type
+    'scatter'
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._read = read_results(folder)
+
+    @property
+    def folder(self) -> Path:
+        return self._read.folder
+
+    @property
+    def spec(self) -> SweepSpec:
+        """What the sweep was run with."""
+        return self._read.spec
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every trial has ended; else `sweep.run` goes on with it by ``resume=True``."""
+        records = self._all
+        started = sum(record.replicate is None for record in records)
+        return started >= self.spec.trials and all(r.status.is_final for r in records)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The ranking, best first, diverged and failed last: the rows of ``ranking.csv``."""
+        return self._read.frame
+
+    @cached_property
+    def replicates(self) -> pd.DataFrame:
+        """The finalists' replicates, a row each: as ``replicates.csv``."""
+        from sweep.analysis.ranking.replicate_frame import replicates_frame
+
+        return replicates_frame(self._all, list(self.frame["trial_id"]))
+
+    @cached_property
+    def test(self) -> pd.DataFrame | None:
+        """The finalists on the test split, a row a case, as ``test.csv``; None without a test."""
+        from sweep.analysis.confirm.test_scores import cases_frame
+
+        return None if self._read.held_out is None else cases_frame(self._read.held_out)
+
+    @property
+    def best(self) -> TrialResult:
+        """The first of the ranking.
+
+        Raises:
+            ResultsError: no trial has a result.
+        """
+        from sweep.analysis.ranking.ranking_frame import winner
+
+        if (best := winner(self.frame)) is None:
+            raise ResultsError(f"no trial of {self.spec.name} has a result yet")
+        return self[best]
+
+    @property
+    def figures(self) -> Figures:
+        """The figures of the report: ``results.figures.learning_curves()``."""
+        return Figures(self._read)
+
+    def __getitem__(self, trial_id: str) -> TrialResult:
+        from sweep.analysis.ranking.finalists import runs_of
+
+        record = next((record for record in self._all if record.trial_id == trial_id), None)
+        if record is None:
+            hint = did_you_mean(near_miss(trial_id, self))
+            raise KeyError(f"no trial {trial_id!r} in {self.folder}{hint}")
+        layout = Layout(self.folder)
+        runs = [] if record.replicate else runs_of(self._all, trial_id)
+        folders = tuple(layout.trial(run.trial_id).folder for run in runs)
+        return TrialResult(record, layout.trial(trial_id).folder, folders)
+
+    def __iter__(self) -> Iterator[str]:
+        """Ids of all trials, replicates included."""
+        return (record.trial_id for record in self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __contains__(self, trial_id: object) -> bool:
+        return trial_id in set(self)
+
+    def __repr__(self) -> str:
+        state = "finished" if self.is_finished else "unfinished"
+        return f"<SweepResults {self.spec.name!r}: {len(self)} trials, {state}, {self.folder}>"
+
+    def _repr_html_(self) -> str:
+        """The ranking, where a notebook shows a result."""
+        return str(self.frame.to_html(max_rows=20))
+
+    @property
+    def _all(self) -> tuple[TrialRecord, ...]:
+        return (*self._read.records, *self._read.replicates)

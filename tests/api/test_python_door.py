@@ -1,0 +1,85 @@
+"""`import sweep`: its names, its examples, and what loading it costs."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sweep
+
+DOOR = {
+    "CustomTraining",
+    "EpochMetrics",
+    "InputError",
+    "ResultsError",
+    "SweepError",
+    "SweepFailed",
+    "SweepResults",
+    "SweepSpec",
+    "TrialResult",
+    "TrialSettings",
+    "Validation",
+    "check",
+    "load",
+    "open",
+    "run",
+    "train",
+}
+EXAMPLES = ("load", "check", "run", "open", "train", "TrialResult", "SweepResults")
+"""In this order: the second half looks at what the first half has run."""
+SWEEP = """\
+trials: 2
+searcher: {name: random, seed: 0}
+data: {source: shapes, count: 12, size: 32}
+trainer: {epochs: 3, batch_size: 4, device: cpu}
+network: {name: unet, channels: [4, 8, 16]}
+loss: {warmup_epochs: 1}
+space: {loss.weights.boundary: {loguniform: [0.001, 1.0]}}
+"""
+
+
+def test_public_names_are_these() -> None:
+    assert set(sweep.__all__) == DOOR
+    assert set(sweep.__all__) <= set(dir(sweep))
+    assert all(getattr(sweep, name).__module__.startswith("sweep.") for name in sweep.__all__)
+
+
+def test_name_that_there_is_not_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'sweep' has no attribute 'lode'"):
+        sweep.lode  # noqa: B018
+
+
+@pytest.mark.parametrize("name", sorted(DOOR))
+def test_public_name_has_a_docstring_with_an_example(name: str) -> None:
+    examples = doctest.DocTestParser().get_examples(getattr(sweep, name).__doc__ or "")
+    assert any("sweep." in example.source for example in examples)
+
+
+def test_examples_do_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "doctest.yaml").write_text(SWEEP)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    runner = doctest.DocTestRunner(optionflags=flags)
+    for name in (*EXAMPLES, *sorted(DOOR - set(EXAMPLES))):
+        text = getattr(sweep, name).__doc__ or ""
+        test = doctest.DocTestParser().get_doctest(text, {}, name, None, None)
+        assert runner.run(test).failed == 0, name
+
+
+def test_importing_the_package_loads_nothing_that_it_does_not_need() -> None:
+    code = "import sys, sweep; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert loaded & {"torch", "ray", "pandas", "numpy", "pydantic", "ruamel", "rich"} == set()
+
+
+@pytest.mark.parametrize("name", ["run", "train", "check"])
+def test_importing_a_command_leaves_the_function_of_its_name_in_place(name: str) -> None:
+    module = importlib.import_module(f"sweep.{name}")
+    assert getattr(sweep, name) is not module
+    assert getattr(sweep, name).__module__ == "sweep.api.public"
