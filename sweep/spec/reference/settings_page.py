@@ -40,8 +40,8 @@ of a trial can be searched by its dotted name, `loss.warmup_epochs` for instance
 proposes a distribution to begin with; it follows from type and default alone.
 
 {LATE} acts only from the moment on at which the geometric loss switches on: until then trials that
-differ in nothing else are [one and the same run](../explanation/shared-warm-ups.md), trained once. {ENDS} decides where a
-run ends, and nothing of what it trains before.
+differ in nothing else are [one and the same run](../explanation/shared-warm-ups.md), trained once.
+{ENDS} decides where a run ends, and nothing of what it trains before.
 
 ## Completion in an editor
 
