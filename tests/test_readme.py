@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_imports import FLOORS
 
 from sweep.spec.checks.doubtful_settings import warnings
 from sweep.spec.load import load_sweep, load_trial
@@ -58,6 +59,37 @@ def test_index_lists_every_page_of_the_documentation() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     pages = {str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/**/*.md")}
     assert pages - {"README.md"} - set(re.findall(r"\]\(([^)#]+)", index)) == set()
+
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+UNDER_WAY = "<!-- check"
+"""Marks what the page says ahead of the code."""
+
+
+def rows_below(heading: str) -> list[str]:
+    section = ARCHITECTURE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"^\| (?=[`\d]).+$", section, re.MULTILINE)
+
+
+def test_architecture_names_the_floors_from_the_bottom_up() -> None:
+    assert [set(re.findall(r"`(\w+)`", row)) for row in rows_below("Floors")] == FLOORS
+
+
+def test_architecture_names_every_room_and_none_that_there_is_not() -> None:
+    rooms = {row.split("`")[1]: UNDER_WAY in row for row in rows_below("Rooms")}
+    there = {
+        str(file.parent.relative_to(ROOT / "sweep"))
+        for file in ROOT.glob("sweep/*/**/*.py")
+        if file.name != "__init__.py"
+    }
+    assert there - set(rooms) == set()
+    assert {room for room, under_way in rooms.items() if not under_way} - there == set()
+
+
+def test_every_file_that_the_architecture_names_exists() -> None:
+    named = re.findall(r"`(sweep/[\w/.]+)`(?! <!-- check)", ARCHITECTURE)
+    assert len(named) > 10
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 def test_the_example_of_a_sweep_file_is_the_quickstart(tmp_path: Path) -> None:
