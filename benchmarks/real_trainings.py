@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 LAST = 20
-"""Epochs whose pseudo Dice is averaged, as the figure in ``docs/nnunet.md``."""
+"""Epochs whose pseudo Dice is averaged, as the figure in ``docs/reference/nnunet.md``."""
 
 
 def real(

@@ -1,10 +1,9 @@
-"""A user's own trainer in a sweep: noisy discs, a small network of three convolutions.
+"""A trainer class of your own in a sweep: noisy discs, a small network of three convolutions.
 
     python -m sweep.run examples/custom.yaml
 
-Everything that a sweep does to MONAI's and nnU-Net's trainers it does to this one: the guard ends
-a diverging trial in its step and names the loss term, warm-ups are shared, trials are pruned,
-resumed, ranked.
+The sweep treats it as it treats the trainers of MONAI and nnU-Net. The guard ends a diverging trial
+in its step and names the loss term. Warm-ups are shared. Trials are pruned, resumed and ranked.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class DiscTraining(CustomTraining):
             yield discs(4, self.options.number("noise", 0.3))
 
     def validate(self, epoch: int) -> Validation:
-        torch.manual_seed(0)  # the same images in every epoch and trial
+        torch.manual_seed(0)  # the same images in every epoch and every trial
         images, labels = discs(16, self.options.number("noise", 0.3))
         self.model.eval()
         with torch.inference_mode():

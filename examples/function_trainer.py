@@ -2,8 +2,8 @@
 
     python -m sweep.run examples/function.yaml
 
-It is searched, pruned, paused, resumed and ranked like any trainer. What it does not have is said
-in docs/trainers.md: the guard, the geometric losses, a warm-up shared with other trials.
+It is searched, pruned, paused, resumed and ranked like any trainer. It has no guard, no geometric
+losses and no shared warm-up: see docs/how-to/own-trainer.md.
 """
 
 from __future__ import annotations

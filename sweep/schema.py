@@ -20,7 +20,7 @@ class What(StrEnum):
 FILES = {
     What.SWEEP: Path("schema", "sweep.schema.json"),
     What.TRIAL: Path("schema", "trial.schema.json"),
-    What.SETTINGS: Path("settings.md"),
+    What.SETTINGS: Path("reference", "settings.md"),
 }
 """Where each lies below the folder of the documentation."""
 

@@ -94,7 +94,7 @@ def test_grafana_dashboard_shows_every_metric_and_none_that_there_is_not() -> No
 
 
 def test_page_on_monitoring_names_every_metric_and_none_that_there_is_not() -> None:
-    page = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "prometheus.md").read_text(encoding="utf-8")
     assert set(re.findall(r"ray_sweep_\w+", page)) == exported()
 
 

@@ -12,7 +12,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.setting_tree import setting_names
 
 TESTS = Path(__file__).parent
-PAGE = (TESTS.parent / "docs" / "post-mortems.md").read_text(encoding="utf-8")
+PAGE = (TESTS.parent / "docs" / "explanation" / "post-mortems.md").read_text(encoding="utf-8")
 ROWS = [
     [cell.strip() for cell in line.split(" | ")]
     for line in PAGE.splitlines()

@@ -40,8 +40,8 @@ of a trial can be searched by its dotted name, `loss.warmup_epochs` for instance
 proposes a distribution to begin with; it follows from type and default alone.
 
 {LATE} acts only from the moment on at which the geometric loss switches on: until then trials that
-differ in nothing else are [one and the same run](sharing.md), trained once. {ENDS} decides where a
-run ends, and nothing of what it trains before.
+differ in nothing else are [one and the same run](../explanation/shared-warm-ups.md), trained once.
+{ENDS} decides where a run ends, and nothing of what it trains before.
 
 ## Completion in an editor
 
@@ -54,8 +54,8 @@ mistakes, once the first line of the file names the schema:
 # yaml-language-server: $schema=../docs/schema/sweep.schema.json
 ```
 
-[sweep.schema.json](schema/sweep.schema.json) is for sweeps,
-[trial.schema.json](schema/trial.schema.json) for single trials;
+[sweep.schema.json](../schema/sweep.schema.json) is for sweeps,
+[trial.schema.json](../schema/trial.schema.json) for single trials;
 `python -m sweep.schema > sweep.schema.json` writes that of the installed version. What a schema
 cannot say, such as settings that limit each other, `python -m sweep.check` does.
 """
@@ -267,7 +267,7 @@ def _distributions() -> Iterator[str]:
     same = _listed(sorted(unsearched_keys()))
     yield f"Not searched: {never}, on which it depends which other settings there are, and {same},"
     yield "which are the same for all trials. No proposal has what deals out cases and luck:"
-    yield "seeds and folds, which [`confirm`](ranking.md#confirm) varies for the leaders.\n"
+    yield "seeds and folds, which [`confirm`](../how-to/confirm.md) varies for the leaders.\n"
 
 
 def _presets() -> Iterator[str]:

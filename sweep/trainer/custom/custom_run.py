@@ -1,8 +1,8 @@
 """``trainer.kind: custom``: a user's own PyTorch loop in a sweep.
 
 A class that says what the network, the batches and the validation are is enough; see
-`CustomTraining`, docs/trainers.md and examples/custom_trainer.py. For a plain loop there is the
-function of `sweep.trainer.custom.function_run`.
+`CustomTraining`, docs/how-to/own-trainer.md and examples/custom_trainer.py. For a plain loop there
+is the function of `sweep.trainer.custom.function_run`.
 """
 
 from __future__ import annotations

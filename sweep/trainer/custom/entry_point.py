@@ -73,7 +73,8 @@ def _class(found: type, name: str) -> Maker:
     missing += sorted(getattr(found, "__abstractmethods__", ()))
     if missing:
         raise _wrong(
-            f"`{name}` lacks {', '.join(f'`{method}`' for method in missing)}; see docs/trainers.md"
+            f"`{name}` lacks {', '.join(f'`{method}`' for method in missing)};"
+            " see docs/how-to/own-trainer.md"
         )
     _require_taken(found, name, "settings")
     return cast(Maker, found)

@@ -12,7 +12,7 @@
             trial.report(epoch, dice=dice)
 
 It needs nothing of this package, and gets nothing of it but what it asks for: no loss, optimizer,
-guard or shared warm-up. See docs/trainers.md and examples/function_trainer.py.
+guard or shared warm-up. See docs/how-to/own-trainer.md and examples/function_trainer.py.
 """
 
 from __future__ import annotations
