@@ -12,7 +12,7 @@ from sweep.analysis.figures.sweep_results import Results, read_results
 from sweep.spec.load import load_trial
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.spec.words.phrases import did_you_mean, near_miss
+from sweep.spec.words.phrases import counted, did_you_mean, near_miss
 from sweep.store.layout import Layout, TrialPaths
 from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.record import Divergence, ParameterValue, Status, TrialRecord
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TrialResult:
     """One trial of a sweep, or one training of `sweep.train`.
 
@@ -85,6 +85,13 @@ class TrialResult:
 
         return pd.json_normalize([epoch.to_json() for epoch in self.record.history])
 
+    def __repr__(self) -> str:
+        value = "no value" if self.value is None else self.record.objective.text(self.value)
+        cause = f", {self.record.outcome.cause}" if self.record.outcome else ""
+        epochs = counted(len(self.record.history), "epoch")
+        end = f"{self.status}{cause}".rstrip(", ")
+        return f"<TrialResult {self.trial_id}: {end}, {epochs}, {value}>"
+
     def weights(self) -> dict[str, Any]:
         """The network's state at the best epoch, tensors on the CPU; of a trial that was confirmed
         that of its best replicate.
@@ -124,13 +131,25 @@ class Figures:
         if make is None:
             hint = did_you_mean(near_miss(name, self))
             raise AttributeError(f"there is no figure {name!r}{hint}")
-        return lambda: self._drawn(name, make(self._results))
+        return lambda: self._drawn(make(self._results))
 
-    def _drawn(self, name: str, exhibit: Any) -> go.Figure:
-        if exhibit.figure is None:
-            raise ResultsError(f"{name}: {exhibit.finding}")
-        figure: go.Figure = exhibit.figure
-        return figure
+    @staticmethod
+    def _drawn(exhibit: Any) -> go.Figure:
+        """The figure; where there is nothing to draw, one that says why."""
+        import plotly.graph_objects as go
+
+        found: go.Figure | None = exhibit.figure
+        if found is not None:
+            return found
+        return go.Figure(
+            layout={
+                "height": 120,
+                "title": {"text": exhibit.finding, "font": {"size": 14}},
+                "xaxis": {"visible": False},
+                "yaxis": {"visible": False},
+                "plot_bgcolor": "white",
+            }
+        )
 
 
 class SweepResults:

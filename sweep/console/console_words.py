@@ -23,11 +23,16 @@ STYLES: Mapping[Status, str] = {
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """A console on stdout or stderr; where that is no terminal, wide enough for a whole table."""
+    """A console on stdout or stderr; where that is no terminal, wide enough for a whole table.
+
+    A notebook is none: lines of text stay in it, and can be read wherever it is shown.
+    """
     # Bound to the stream of this moment: what is printed elsewhere while Ray runs goes to a file.
     stream = sys.stderr if stderr else sys.stdout
     console = Console(file=stream)
-    return console if console.is_terminal else Console(file=stream, width=160)
+    if console.is_terminal and not console.is_jupyter:
+        return console
+    return Console(file=stream, width=160, force_terminal=False, force_jupyter=False)
 
 
 def print_warnings(warnings: Iterable[str], console: Console | None = None) -> None:
