@@ -43,4 +43,4 @@ def test_cells_of_the_notebook_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     names: dict[str, Any] = {}
     exec(compile(text, "notebook", "exec"), names)
     assert len(names["results"]) == 4
-    assert sweep.open("results/notebook").best.trial_id == names["best"].trial_id
+    assert sweep.open("results/notebook").best.trial_id == names["results"].best.trial_id
