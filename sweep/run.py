@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sweep.analysis.ranking.ranking_frame import Ranking
+    from sweep.analysis.ranking.sweep_state import SweepState
     from sweep.engine.on_ray.monitoring import Monitoring
     from sweep.engine.session.ending import Ending
     from sweep.engine.session.site import Site
@@ -258,11 +259,8 @@ def look_at_nodes(spec: SweepSpec, site: Site, console: Console, *, verbose: boo
     print_warnings(found)
 
 
-def _monitoring(
-    spec: SweepSpec, trials: int, log: Path, console: Console, show: Show
-) -> Monitoring:
+def _monitoring(state: SweepState, log: Path, console: Console, show: Show) -> Monitoring:
     from sweep.console.console_words import dashboard_words
-    from sweep.engine.decisions.tally import Tally
     from sweep.engine.on_ray.monitoring import Monitoring
 
     def announce(address: str | None) -> None:
@@ -273,7 +271,7 @@ def _monitoring(
             words = dashboard_words(address, socket.gethostname(), asks_for_token=asks)
         console.print(words, soft_wrap=True, highlight=False, markup=False)
 
-    return Monitoring(Tally(trials, spec.judged_by), show.dashboard, announce)
+    return Monitoring(state, show.dashboard, announce)
 
 
 def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: Show) -> Ending:
@@ -304,18 +302,16 @@ def _execute(spec: SweepSpec, store: Store, site: Site, console: Console, show: 
         note(log, error)
         warn(f"{observer} failed: {last_line(error)}; the sweep goes on, more in {log}")
 
-    planned = Planned(spec)
-    trials = planned.total
-    monitoring = _monitoring(spec, trials, store.layout.log, console, show)
-    epochs = spec.extents.most_epochs
-    progress = Progress(trials, epochs, objective=spec.judged_by, planned=planned)
+    planned, epochs = Planned(spec), spec.extents.most_epochs
+    progress = Progress(planned.total, spec.judged_by, planned, max_epochs=epochs)
+    monitoring = _monitoring(progress, store.layout.log, console, show)
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
     with (
         tracking(spec.tracking, tracked, warn) as trackers,
         live_study(store.layout.study, spec, store.records, warn) as study,
     ):
         ranking = RankingFile(store.layout.ranking_csv, spec)
-        observers: list[Observer] = [progress, ranking, monitoring.tally, *trackers]
+        observers: list[Observer] = [progress, ranking, *trackers]
         conductor = Conductor(spec, store, observers, failed)
         conductor.subscribe(study)
         progress.start_clock()

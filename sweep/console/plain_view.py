@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from rich.console import Console
 
 from sweep.console.console_words import count_words, status_words, value_words
 from sweep.console.sweep_progress import Progress
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import ParameterValue, TrialRecord
+from sweep.vocabulary.record import Observer, TrialRecord
 
 
-class PlainView:
+class PlainView(Observer):
     """An observer that prints a line when a trial ends or warns: logs of a job stay readable."""
 
     def __init__(self, progress: Progress, console: Console) -> None:
         self._progress = progress
         self._console = console
 
-    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None: ...
-
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         for warning in metrics.warnings:
             line = f"warning: {trial_id}: {warning}"
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-    def trial_waits(self, trial_id: str) -> None: ...
 
     def trial_ended(self, record: TrialRecord) -> None:
         progress = self._progress

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 from sweep.vocabulary.divergence import Diagnosis
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -232,17 +232,23 @@ class TrialRecord:
         return sum(epoch.seconds for epoch in self.trained)
 
 
-class Observer(Protocol):
-    """Is told what happens in a sweep, after it was recorded: consoles, trackers, metrics."""
+class Observer:
+    """Is told what happens in a sweep, after it was recorded: consoles, trackers, metrics.
 
-    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None: ...
+    One that an event does not concern leaves its method out.
+    """
 
-    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None: ...
+    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
+        """The trial has a folder and goes to a worker."""
+
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
+        """The trial has finished an epoch, or taken one over from a shared warm-up."""
 
     def trial_waits(self, trial_id: str) -> None:
         """The trial waits for a worker; it has gone on when it reports its next epoch."""
 
-    def trial_ended(self, record: TrialRecord) -> None: ...
+    def trial_ended(self, record: TrialRecord) -> None:
+        """The trial has ended, with its whole history."""
 
 
 def objective_of(records: Iterable[TrialRecord]) -> Objective:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sweep.engine.decisions.tally import Tally
+from sweep.analysis.ranking.sweep_state import SweepState
 from sweep.machine.installed_packages import how_to_install
 
 PACKAGE = "aiohttp_cors"
@@ -17,13 +17,13 @@ class Monitoring:
     """How a sweep is watched from outside.
 
     Args:
-        tally: what the metrics tell; hears of everything that the conductor does.
+        state: of which the metrics are; None for no metrics. It observes the conductor.
         dashboard: start Ray's, where Ray is started, and give each trial an actor of its name.
         announce: is told the HOST:PORT of the dashboard, that of a cluster too; None if it should
             have been started and was not.
     """
 
-    tally: Tally
+    state: SweepState | None
     dashboard: bool
     announce: Callable[[str | None], None] = lambda address: None
 
