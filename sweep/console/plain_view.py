@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from sweep.console.console_words import count_words, status_words, value_words
+from sweep.analysis.report_words import status as status_words
+from sweep.console.console_words import count_words, value_words
 from sweep.console.sweep_progress import Progress
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Observer, TrialRecord

@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.analysis.patience.patience_replay import Tradeoff
-from sweep.analysis.ranking.geometric_credit import BEFORE_WORDS, MARK, is_marked
 from sweep.analysis.ranking.ranking_columns import confirmed_names, divider
+from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, MARK, is_marked
 from sweep.analysis.report_words import percent
-from sweep.console.console_words import STYLES, status_words, value_words
+from sweep.analysis.report_words import status as status_words
+from sweep.console.console_words import STYLES, value_words
 from sweep.console.fitting_columns import Column, fitted
 from sweep.spec.words.short_names import short_names
 from sweep.vocabulary.errors import one_line

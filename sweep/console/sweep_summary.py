@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from sweep.analysis.confirm.conclusions import (
-    caution,
-    on_test_split,
-    selection_bias,
-    verdict,
-    warnings,
-)
+from sweep.analysis.confirm.conclusions import caution, on_test_split, reservations, verdict
 from sweep.analysis.confirm.confirmation import confirmation
 from sweep.analysis.confirm.test_scores import held_out
 from sweep.analysis.patience.patience_replay import Tradeoff
@@ -87,8 +81,7 @@ def confirmed(frame: pd.DataFrame, records: Sequence[TrialRecord]) -> list[Text]
     """What replicates and test say of the finalists; nothing where there are none."""
     told = []
     if (found := confirmation(records)) is not None:
-        more = " ".join([selection_bias(found), *warnings(found)])
-        told.append(Text.assemble((f"{verdict(found)} ", "bold"), more))
+        told.append(Text.assemble((f"{verdict(found)} ", "bold"), reservations(found)))
     ranked = list(frame["trial_id"]) if "trial_id" in frame else []
     if (on_test := held_out(records, ranked)) is not None:
         told.append(Text(on_test_split(on_test)))

@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import median
 
-from sweep.analysis.confirm.conclusions import (
-    caution,
-    on_test_split,
-    selection_bias,
-    verdict,
-    warnings,
-)
+from sweep.analysis.confirm.conclusions import caution, on_test_split, reservations, verdict
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.divergence_causes import explained
-from sweep.analysis.ranking.geometric_credit import (
+from sweep.analysis.ranking.since_switch_on import (
     BEFORE_WORDS,
-    credited_value,
     is_before_switch_on,
+    value_since_switch_on,
 )
-from sweep.analysis.report_words import median, status, trials
+from sweep.analysis.report_words import status, trials
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.record import Status, TrialRecord
 
@@ -54,7 +49,7 @@ def headline(results: Results) -> str:
     second, next_best = others[0]
     lead = objective.text(reached - next_best)
     ahead = f"{told}, {lead} ahead of {second}{_over_baseline(results)}."
-    return " ".join([ahead, *_not_credited(results, first)])
+    return " ".join([ahead, *_before_switch_on(results, first)])
 
 
 def caveat(results: Results) -> str:
@@ -62,8 +57,7 @@ def caveat(results: Results) -> str:
     kind = caution([results.spec.trainer.kind])
     told = [kind] if kind else []
     if (found := results.confirmation) is not None:
-        end = [*_tested(results), *_still_rising(results), *told]
-        return " ".join([selection_bias(found), *warnings(found), *end])
+        return " ".join([reservations(found), *_tested(results), *_still_rising(results), *told])
     if len(results.ranked) < 2:
         return ""
     return " ".join([*_tested(results), _one_seed(results), *_still_rising(results), *told])
@@ -130,11 +124,11 @@ def _tested(results: Results) -> list[str]:
     return [on_test_split(results.held_out)] if results.held_out is not None else []
 
 
-def _not_credited(results: Results, leader: TrialRecord) -> list[str]:
+def _before_switch_on(results: Results, leader: TrialRecord) -> list[str]:
     """That the leader's value is that of its warm-up, where it is."""
     if not is_before_switch_on(results.spec, leader):
         return []
-    since = credited_value(results.spec, leader)
+    since = value_since_switch_on(results.spec, leader)
     reached = "" if since is None else f"; since then it reached {results.objective.text(since)}"
     return [f"The leader's best epoch {BEFORE_WORDS}{reached}."]
 

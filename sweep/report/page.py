@@ -18,15 +18,15 @@ from plotly.utils import PlotlyJSONEncoder
 
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.budget_figure import spent
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import is_number, short_names
 from sweep.analysis.parameter_axes import words as value_words
 from sweep.analysis.ranking.divergence_causes import explained
-from sweep.analysis.ranking.geometric_credit import BEFORE_WORDS, MARK, is_before_switch_on
 from sweep.analysis.ranking.ranking_columns import divider, own_metrics
+from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, MARK, is_before_switch_on
 from sweep.report.headline import caveat, counts, headline, state
-from sweep.report.report_figures import exhibits_of
+from sweep.report.report_figures import figures_of
 from sweep.report.run_conditions import last_run
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
@@ -73,7 +73,7 @@ def page(results: Results, *, reload: float | None = None) -> str:
         results: the sweep.
         reload: seconds after which a browser loads the page anew; None: never.
     """
-    exhibits = exhibits_of(results)
+    shown_figures = figures_of(results)
     head, rows = _table(results)
     confirmed = divider(results.frame)
     others = rows if confirmed is None else rows[confirmed:]
@@ -97,8 +97,8 @@ def page(results: Results, *, reload: float | None = None) -> str:
             unfinished=len(results.records) - len(results.ended),
             causes=[(words.trials(g.records), g.likely_cause, g.advice) for g in _causes(results)],
             diverged=_verdicts(results),
-            exhibits=exhibits,
-            figures=_figures(exhibits),
+            shown_figures=shown_figures,
+            figures=_figures(shown_figures),
             spec=read_text(Layout(results.folder).sweep_yaml),
             versions=_versions(results),
             plotly=Markup(get_plotlyjs()),
@@ -118,9 +118,9 @@ def _asset(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _figures(exhibits: Sequence[Exhibit]) -> Markup:
+def _figures(shown_figures: Sequence[ReportFigure]) -> Markup:
     """Name → figure as JSON that may stand in a script element."""
-    drawn = {e.name: e.figure.to_plotly_json() for e in exhibits if e.figure is not None}
+    drawn = {e.name: e.figure.to_plotly_json() for e in shown_figures if e.figure is not None}
     text = json.dumps(drawn, cls=PlotlyJSONEncoder, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from sweep.analysis import report_words as words
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.figure_style import INK, LOOKS, Look, finished
 from sweep.analysis.figures.sweep_results import Results
 from sweep.vocabulary.record import Status, TrialRecord
@@ -47,11 +47,11 @@ def spent(results: Results) -> list[Spent]:
     return [_of(status, records) for status, records in groups if records]
 
 
-def budget_by_status(results: Results) -> Exhibit:
+def budget_by_status(results: Results) -> ReportFigure:
     """Epochs and seconds by status and of the confirmation, with what sharing saved."""
     found = spent(results)
     epochs = sum(part.epochs for part in found)
-    return Exhibit(
+    return ReportFigure(
         name="budget",
         title="Where the budget went",
         finding=_finding(found, epochs),

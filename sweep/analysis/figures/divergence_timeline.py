@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import plotly.graph_objects as go
 
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.figure_style import FAINT, INK, finished
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.report_words import listed, median
+from sweep.analysis.report_words import listed
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.record import TrialRecord
 
@@ -59,10 +60,10 @@ def deaths(results: Results) -> tuple[list[Death], list[TrialRecord]]:
     return sorted(found, key=lambda death: death.epochs), without
 
 
-def divergence_timeline(results: Results) -> Exhibit:
+def divergence_timeline(results: Results) -> ReportFigure:
     """When each trial diverged relative to the switch-on, by cause."""
     found, without = deaths(results)
-    return Exhibit(
+    return ReportFigure(
         name="timeline",
         title="When trials diverged",
         finding=_finding(results, found, without),

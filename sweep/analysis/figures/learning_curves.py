@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from statistics import median
 
 import plotly.graph_objects as go
 
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.figure_style import (
     DASHES,
     EVEN_DECIMALS,
@@ -19,7 +20,7 @@ from sweep.analysis.figures.figure_style import (
     thinned,
 )
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.report_words import listed, median
+from sweep.analysis.report_words import listed
 from sweep.spec.search.search_strategy import TRAINED_EPOCHS_OF_A_TICK, trained_epochs
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -35,14 +36,14 @@ MOST_MARKED = 40
 """Curves behind the leaders above which their switch-ons would cover what is to be seen."""
 
 
-def learning_curves(results: Results) -> Exhibit:
+def learning_curves(results: Results) -> ReportFigure:
     """The objective over epochs, with the switch-on of the geometric loss and the rungs."""
     measured = [record for record in results.records if record.best is not None]
     leaders = results.ranked[:LEADING]
     others = [record for record in measured if record not in leaders]
     shown = thinned(others, MOST_CURVES)
     left_out = len(others) - len(shown)
-    return Exhibit(
+    return ReportFigure(
         name="learning-curves",
         title="Learning curves",
         finding=_finding(results),

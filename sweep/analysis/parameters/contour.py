@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.figure_style import INK, LIGHT_TO_DARK, finished, thinned
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import short_names
@@ -60,13 +60,13 @@ def smoothed(x: Floats, y: Floats, values: Floats) -> Surface:
     return Surface(grid, grid, mean, weight)
 
 
-def dice_contour(results: Results) -> Exhibit:
+def dice_contour(results: Results) -> ReportFigure:
     """The objective, smoothed, over the first two of `by_importance`, with its trials."""
     names = by_importance(results)[:2]
     drawn = results.acting(results.compared, *names)
     drawable = len(names) == 2 and len(drawn) >= LEAST_TRIALS
     figure, finding = _figure(results, names) if drawable else (None, _too_little(results))
-    return Exhibit(
+    return ReportFigure(
         name="contour",
         title=f"{results.objective.short} over two parameters",
         finding=finding,

@@ -17,7 +17,7 @@ from optuna.importance import (
 )
 
 from sweep.analysis.divergence_rates import Exposure, Floats, hazards
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.figure_style import FAINT, INK, finished, thinned
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import short_names
@@ -126,10 +126,10 @@ def order_words(found: Importance | None) -> str:
     return "the most important first, by fANOVA"
 
 
-def dice_importance(results: Results) -> Exhibit:
+def dice_importance(results: Results) -> ReportFigure:
     """Which parameters decide about the objective."""
     found, objective = importance_for_dice(results), results.objective
-    return Exhibit(
+    return ReportFigure(
         name="importance-dice",
         title=f"What decides about {objective.label}",
         finding=_finding(found, len(results.compared), f"the differences in {objective.short}"),
@@ -145,7 +145,7 @@ def dice_importance(results: Results) -> Exhibit:
     )
 
 
-def divergence_importance(results: Results) -> Exhibit:
+def divergence_importance(results: Results) -> ReportFigure:
     """Which parameters decide about divergence."""
     found = importance_for_divergence(results)
     at_risk = len(results.at_risk)
@@ -154,7 +154,7 @@ def divergence_importance(results: Results) -> Exhibit:
     if len(fates) == 1:
         share = "Every" if fates == {True} else "No"
         finding = f"{share} trial of the {at_risk} at risk diverged: nothing tells them apart."
-    return Exhibit(
+    return ReportFigure(
         name="importance-divergence",
         title="What decides about divergence",
         finding=finding,

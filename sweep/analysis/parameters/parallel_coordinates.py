@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.figure_style import LIGHT_TO_DARK, finished, thinned
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import even_words, round_numbers, short_names, words
@@ -23,12 +23,12 @@ HALO = ", ".join(["0 0 3px #ffffff"] * 8)
 """Shadow of the ticks: lines would strike them through."""
 
 
-def parallel_coordinates(results: Results) -> Exhibit:
+def parallel_coordinates(results: Results) -> ReportFigure:
     """One line a trial through the axes of all varied parameters and what it reached."""
     names = results.varied
     trials = [record for record in results.inside if record.status is not Status.FAILED]
     shown = thinned(trials, MOST_LINES)
-    return Exhibit(
+    return ReportFigure(
         name="parallel",
         title="All parameters at once",
         finding=_finding(results),

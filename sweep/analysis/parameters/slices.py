@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy.stats import spearmanr
 
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.figure_style import INK, LOOKS, MOST_POINTS, finished, thinned
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import (
@@ -34,12 +34,12 @@ LEAST_TRIALS = 10
 0.04 of a ρ = 0.9 that chance brings in 8 % of cases."""
 
 
-def slices(results: Results) -> Exhibit:
+def slices(results: Results) -> ReportFigure:
     """The best of the objective over each varied parameter; diverged trials at the worse edge."""
     names, objective = by_importance(results)[:MOST_SLICES], results.objective
     foot = "foot" if objective.mode == "max" else "top"
     diverged = f" ✕ at the {foot}: trials that diverged there." if _shown_diverged(results) else ""
-    return Exhibit(
+    return ReportFigure(
         name="slices",
         title=f"{objective.short} over each parameter",
         finding=_finding(results),

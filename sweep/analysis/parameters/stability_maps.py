@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sweep.analysis.divergence_rates import LEAST_EVIDENCE, Rate, rate_of
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import short_names
 from sweep.analysis.parameters.importance import importance_for_divergence
@@ -21,14 +21,14 @@ MOST_MAPS = 4
 THIRDS = 3
 
 
-def stability_map(results: Results) -> Exhibit:
+def stability_map(results: Results) -> ReportFigure:
     """Probability of divergence over ε, warm-up and weights, with the trials that it rests on."""
     pairs = _pairs(results)
     maps = [*pairs, *_thirds(results, pairs)]
     exposures = list(results.exposures.values())
     overall = rate_of(exposures) if exposures else None
     any_diverged = overall is not None and overall.diverged > 0  # else maps show only the prior
-    return Exhibit(
+    return ReportFigure(
         name="stability",
         title="Where trials diverge",
         finding=_finding(results, overall, pairs),

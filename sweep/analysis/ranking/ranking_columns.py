@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.confirm.confirmation import Confirmation
 from sweep.analysis.confirm.test_scores import HeldOut
-from sweep.analysis.ranking.geometric_credit import credited_value
+from sweep.analysis.ranking.since_switch_on import value_since_switch_on
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.objective_settings import is_other_column
 from sweep.spec.space.presets import BASELINE
@@ -96,8 +96,8 @@ def deltas(
     With a ``spec``: what it reached since its geometric loss switched on, if it has one.
     """
     values = [_value(record) for record in ranked]
-    credited = [
-        v if v is None or spec is None else credited_value(spec, record)
+    since = [
+        v if v is None or spec is None else value_since_switch_on(spec, record)
         for record, v in zip(ranked, values, strict=True)
     ]
     presets = {
@@ -106,7 +106,7 @@ def deltas(
     return {
         f"delta_{name}": [
             _difference(record, one, presets[name])
-            for record, one in zip(ranked, credited, strict=True)
+            for record, one in zip(ranked, since, strict=True)
         ]
         for name in sorted(presets, key=lambda name: (name != BASELINE, name))
     }

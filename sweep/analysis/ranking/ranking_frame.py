@@ -14,7 +14,6 @@ from sweep.analysis.confirm.test_scores import cases_frame, held_out
 from sweep.analysis.effective_settings import idle, read_known_spec
 from sweep.analysis.patience.patience_replay import Tradeoff, tradeoff
 from sweep.analysis.patience.sufficient_patience import enough_columns, enough_words
-from sweep.analysis.ranking.geometric_credit import BEFORE_WORDS, credit_columns, is_marked
 from sweep.analysis.ranking.ranking_columns import (
     cells,
     columns_of,
@@ -26,6 +25,7 @@ from sweep.analysis.ranking.ranking_columns import (
     test_columns,
 )
 from sweep.analysis.ranking.replicate_frame import replicates_frame
+from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, is_marked, switch_on_columns
 from sweep.analysis.report_words import listed
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.files import atomic_write_text, read_text
@@ -77,12 +77,12 @@ def ranking_frame(
         records: of one sweep; unfinished trials are passed over.
         parameters: dotted names of the searched parameters, in the order of their columns.
         spec: of the sweep, if it is known: which parameters act on nothing in a trial, and are
-            empty there, what is answered for by replay, and what a geometric loss can be credited
-            with.
+            empty there, what is answered for by replay, and what was
+            reached since the geometric loss switched on.
 
     Returns:
         Columns `columns_of`; ``preset`` where any trial is one; those of
-        `sweep.analysis.ranking.geometric_credit` where any has a geometric loss; ``delta_PRESET``,
+        `sweep.analysis.ranking.since_switch_on` where any has a geometric loss; ``delta_PRESET``,
         the objective minus that of the preset (of a pruned trial: minus what the preset had reached
         after as many epochs), for each preset with a result; the metrics that were measured beside
         Dice, at the best epoch; of finalists what `sweep.analysis.confirm.confirmation` says where
@@ -109,7 +109,9 @@ def ranking_frame(
     presets = [record.preset for record in ranked]
     if any(presets):
         columns["preset"] = pd.array(presets, dtype="string")
-    columns |= {name: parameter_column(own) for name, own in credit_columns(ranked, spec).items()}
+    columns |= {
+        name: parameter_column(own) for name, own in switch_on_columns(ranked, spec).items()
+    }
     for name, numbers in (deltas(ranked, spec) | metrics(ranked)).items():
         columns.setdefault(name, pd.array(numbers, dtype="Float64"))
     if confirmed is not None:
