@@ -17,6 +17,7 @@ from sweep.analysis.figures.figure_style import (
     LOOKS,
     SYMBOLS,
     finished,
+    marks,
     thinned,
 )
 from sweep.analysis.figures.sweep_results import Results
@@ -180,16 +181,8 @@ def _own_rungs(
 
 
 def _bars(points: Sequence[tuple[int, float | None, str]]) -> go.Scatter:
-    return go.Scatter(
-        x=[epoch for epoch, _, _ in points],
-        y=[value for _, value, _ in points],
-        text=[text for _, _, text in points],
-        mode="markers",
-        name="rung",
-        legendrank=LAST,
-        marker={"symbol": "line-ns", "size": 12, "line": {"color": INK, "width": 2}},
-        hovertemplate="%{text}<extra></extra>",
-    )
+    look = {"symbol": "line-ns", "size": 12, "line": {"color": INK, "width": 2}}
+    return marks(points, look, name="rung", legendrank=LAST)
 
 
 def _leader(record: TrialRecord, place: int) -> go.Scatter:
@@ -231,16 +224,12 @@ def _diverged(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 
 
 def _ends(diverged: Sequence[TrialRecord], size: int) -> go.Scatter:
-    last = [(record, _last_measured(record)) for record in diverged]
-    return go.Scatter(
-        x=[epoch.epoch for _, epoch in last],
-        y=[record.objective.value(epoch) for record, epoch in last],
-        text=[f"{r.trial_id}: {r.outcome.cause if r.outcome else ''}" for r, _ in last],
-        mode="markers",
-        name="last epoch before divergence",
-        marker={"symbol": "x", "size": size, "color": LOOKS[Status.DIVERGED].color},
-        hovertemplate="%{text}<extra></extra>",
-    )
+    points = []
+    for record in diverged:
+        last, cause = _last_measured(record), record.outcome.cause if record.outcome else ""
+        points.append((last.epoch, record.objective.value(last), f"{record.trial_id}: {cause}"))
+    look = {"symbol": "x", "size": size, "color": LOOKS[Status.DIVERGED].color}
+    return marks(points, look, name="last epoch before divergence")
 
 
 def _switch_on_words(results: Results, *, first: bool) -> str:
@@ -255,20 +244,13 @@ def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
         at = results.switch_on(record)
         if at is not None and at < len(record.history):
             points.append((at, _at(record, at), record.trial_id))
-    return go.Scatter(
-        x=[epoch for epoch, _, _ in points],
-        y=[value for _, value, _ in points],
-        text=[trial_id for _, _, trial_id in points],
-        mode="markers",
+    look = {"symbol": "triangle-up", "size": 9, "color": "#ffffff"}
+    return marks(
+        points,
+        look | {"line": {"color": INK, "width": 1.2}},
+        under=" switches on in epoch %{x}",
         name="geometric loss switches on",
         legendrank=LAST,
-        marker={
-            "symbol": "triangle-up",
-            "size": 9,
-            "color": "#ffffff",
-            "line": {"color": INK, "width": 1.2},
-        },
-        hovertemplate="%{text} switches on in epoch %{x}<extra></extra>",
     )
 
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import INK, LIGHT_TO_DARK, finished, thinned
+from sweep.analysis.figures.figure_style import INK, LIGHT_TO_DARK, finished, marks, thinned, ticks
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import short_names
 from sweep.analysis.parameters.importance import by_importance, importance_for_dice, order_words
@@ -109,25 +109,16 @@ def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
             hovertemplate=f"smoothed {objective.short} %{{z:{objective.d3}}}<extra></extra>",
         )
     )
-    shown = list(thinned(range(len(values)), 300))
-    figure.add_scatter(
-        x=[x[n] for n in shown],
-        y=[y[n] for n in shown],
-        text=[
-            f"{records[n].trial_id}: {objective.short} {objective.text(values[n])}" for n in shown
-        ],
-        mode="markers",
-        marker={"size": 7, "color": "#ffffff", "line": {"color": INK, "width": 1}},
-        hovertemplate="%{text}<extra></extra>",
-    )
+    texts = [
+        f"{record.trial_id}: {objective.short} {objective.text(value)}"
+        for record, value in zip(records, values, strict=True)
+    ]
+    shown = thinned(list(zip(x, y, texts, strict=True)), 300)
+    look = {"size": 7, "color": "#ffffff", "line": {"color": INK, "width": 1}}
+    figure.add_trace(marks(shown, look))
     short = short_names(results.parameters)
     for update, axis in ((figure.update_xaxes, x_axis), (figure.update_yaxes, y_axis)):
-        update(
-            title=short[axis.name],
-            tickvals=[position for position, _ in axis.ticks],
-            ticktext=[text for _, text in axis.ticks],
-            range=axis.span,
-        )
+        update(title=short[axis.name], **ticks(axis.ticks), range=axis.span)
     return finished(figure, height=460, legend=False), _finding(surface, names, objective)
 
 

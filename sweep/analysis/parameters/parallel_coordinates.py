@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import LIGHT_TO_DARK, finished, thinned
+from sweep.analysis.figures.figure_style import LIGHT_TO_DARK, finished, thinned, ticks
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import even_words, round_numbers, short_names, words
 from sweep.vocabulary.record import Status, TrialRecord
@@ -109,8 +109,7 @@ def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]
         {
             "label": short[name],
             "values": [_place(results, name, record) for record in shown],
-            "tickvals": [position for position, _ in ticks_of(results, name, shown)],
-            "ticktext": [text for _, text in ticks_of(results, name, shown)],
+            **ticks(ticks_of(results, name, shown)),
             "range": [
                 min(results.axes[name].span[0], *(_place(results, name, r) for r in shown)),
                 results.axes[name].span[1],
@@ -118,18 +117,17 @@ def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]
         }
         for name in names
     ]
-    ticks = round_numbers(low, high)
+    numbers = round_numbers(low, high)
     # The axis is drawn from the first to the last tick, so its ends have ticks too.
-    marks = {low: "", high: ""} | dict(zip(ticks, even_words(ticks), strict=True))
+    marks = {low: "", high: ""} | dict(zip(numbers, even_words(numbers), strict=True))
     marks |= {edge: "none"} if edge in values else {}
-    places = sorted(marks, key=objective.turned)
+    in_order = sorted(marks.items(), key=lambda mark: objective.turned(mark[0]))
     dimensions.append(
         {
             "label": _title(results, shown),
             "values": values,
             "range": [min(low, edge), max(high, edge)],
-            "tickvals": places,
-            "ticktext": [marks[place] for place in places],
+            **ticks(in_order),
         }
     )
     figure = go.Figure(

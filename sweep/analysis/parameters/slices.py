@@ -10,7 +10,15 @@ from plotly.subplots import make_subplots
 from scipy.stats import spearmanr
 
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import INK, LOOKS, MOST_POINTS, finished, thinned
+from sweep.analysis.figures.figure_style import (
+    INK,
+    LOOKS,
+    MOST_POINTS,
+    finished,
+    marks,
+    thinned,
+    ticks,
+)
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import (
     JITTER,
@@ -134,20 +142,14 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
                 if any(record.trial_id in results.extrapolated for record in records):
                     kind += " (value extrapolated)"
                 figure.add_trace(dots.update(name=kind, showlegend=n == 0), **place)
-        figure.update_xaxes(
-            title=short[name],
-            tickvals=[position for position, _ in axis.ticks],
-            ticktext=[text for _, text in axis.ticks],
-            range=axis.span,
-            **place,
-        )
-    diverged, ticks = bool(groups[Status.DIVERGED]), round_numbers(low, high)
+        figure.update_xaxes(title=short[name], **ticks(axis.ticks), range=axis.span, **place)
+    numbers = round_numbers(low, high)
+    marked = [(edge, "diverged")] * bool(groups[Status.DIVERGED])
     ends = min(low, edge), max(high, edge)
     margin = 0.06 * (ends[1] - ends[0])
     figure.update_yaxes(
         range=[ends[0] - margin, ends[1] + margin],
-        tickvals=[edge] * diverged + ticks,
-        ticktext=["diverged"] * diverged + even_words(ticks),
+        **ticks([*marked, *zip(numbers, even_words(numbers), strict=True)]),
     )
     for row in range(1, rows + 1):
         figure.update_yaxes(title=results.objective.heading, row=row, col=1)
@@ -171,20 +173,14 @@ def _dots(
     look = LOOKS[state]
     diverged = state is Status.DIVERGED
     values = [record.parameters[axis.name] for record in records]
-    return go.Scatter(
-        x=_places(axis, values),
-        y=y,
-        text=[f"{r.trial_id}: {words(v)}" for r, v in zip(records, values, strict=True)],
-        mode="markers",
-        legendgroup=state.value,
-        marker={
-            "color": look.color,
-            "symbol": look.symbol,
-            "size": 7 if len(records) < 200 else 4,
-            "opacity": 0.9 if len(records) < 200 else 0.5,
-            "line": {"width": 1.5 if diverged else 0.5, "color": look.color if diverged else INK},
-        },
-        hovertemplate="%{text}"
-        + ("" if diverged else f", {objective.short} %{{y:{objective.d3}}}")
-        + "<extra></extra>",
-    )
+    texts = [f"{r.trial_id}: {words(v)}" for r, v in zip(records, values, strict=True)]
+    marker = {
+        "color": look.color,
+        "symbol": look.symbol,
+        "size": 7 if len(records) < 200 else 4,
+        "opacity": 0.9 if len(records) < 200 else 0.5,
+        "line": {"width": 1.5 if diverged else 0.5, "color": look.color if diverged else INK},
+    }
+    under = "" if diverged else f", {objective.short} %{{y:{objective.d3}}}"
+    points = zip(_places(axis, values), y, texts, strict=True)
+    return marks(points, marker, under=under, legendgroup=state.value)
