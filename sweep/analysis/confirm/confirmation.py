@@ -145,14 +145,9 @@ def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
     return _compared(measured, by_fold, unfinished)
 
 
-def score(replicate: TrialRecord) -> float | None:
-    """Score that a replicate counts with; None where it diverged, failed or has not ended."""
-    return replicate.score
-
-
 def _finalist(record: TrialRecord, replicates: Sequence[TrialRecord]) -> Finalist | None:
     ordered = sorted(replicates, key=_block)
-    scores = {_block(r): value for r in ordered if (value := score(r)) is not None}
+    scores = {_block(r): value for r in ordered if (value := r.score) is not None}
     found = Finalist(record=record, replicates=tuple(ordered), scores=scores)
     return found if scores or found.diverged else None
 

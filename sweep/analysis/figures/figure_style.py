@@ -76,7 +76,7 @@ def marks(
     under: str = "",
     **more: Any,
 ) -> go.Scatter:
-    """Marks of one kind: x, y, and the text that is shown under the pointer, ``under`` behind it."""
+    """Marks of one kind: x, y and the text under the pointer, to which ``under`` is added."""
     x, y, text = [list(column) for column in zip(*points, strict=True)] or ([], [], [])
     hover = f"%{{text}}{under}<extra></extra>"
     return go.Scatter(

@@ -32,6 +32,17 @@ COLUMNS = {
 }
 """Columns of every ranking with their pandas types; what only some have follows."""
 
+HEADINGS = {
+    "rank": "#",
+    "trial_id": "trial",
+    "best_epoch": "best at",
+    "hd95": "HD95",
+    "delta_baseline": "Δ baseline",
+    "p_best": "P(best)",
+    "test_dice": "test Dice",
+}
+"""What people read over columns, on the screen and in the report; others have their own name."""
+
 CONFIRMED = "confirmed"
 """Column that divides a ranking, where leaders were trained again: those first, by the mean of
 their replicates, then the others by the Dice of their single run. The two are not compared."""
@@ -190,6 +201,15 @@ def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) ->
         "group": pd.array([one.group if one else None for one in found], dtype="string"),
         **{name: pd.array(cells, dtype="Int64") for name, cells in counts.items()},
     }
+
+
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a ranking as plain values; what is empty is None."""
+    plain = frame.astype(object)
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in plain.where(frame.notna(), None).to_dict("records")
+    ]
 
 
 def divider(frame: pd.DataFrame) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from sweep.analysis.ranking.ranking_columns import (
     deltas,
     metrics,
     parameter_column,
+    rows_of,
     test_columns,
 )
 from sweep.analysis.ranking.replicate_frame import replicates_frame
@@ -149,13 +150,13 @@ def winner(frame: pd.DataFrame) -> str | None:
 
 def ranking_json(frame: pd.DataFrame) -> str:
     """The rows of ranking.csv as strict JSON; what is empty there is null here."""
-    return json.dumps(finite_or_none(_rows(frame)), indent=2, allow_nan=False)
+    return json.dumps(finite_or_none(rows_of(frame)), indent=2, allow_nan=False)
 
 
 def ranking_markdown(frame: pd.DataFrame) -> str:
     """The ranking as a Markdown table, numbers rounded for reading."""
     header = [str(name) for name in frame.columns]
-    body = [[_short(cell) for cell in row.values()] for row in _rows(frame)]
+    body = [[_short(cell) for cell in row.values()] for row in rows_of(frame)]
     lines = [header, ["---"] * len(header), *body]
     return "\n".join(f"| {' | '.join(_escape(cell) for cell in line)} |" for line in lines)
 
@@ -200,13 +201,13 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
     best = winner(frame)
     if best is None:
         return None
-    row, name = frame.iloc[0], read_sweep(folder).get("name", folder.name)
+    row, name = rows_of(frame.head(1))[0], read_sweep(folder).get("name", folder.name)
     objective = read_objective(folder)
     header = [
         f"Best of the sweep {name}: {best} ({row['status']})",
         f"{objective.label} {row[objective.metric]} at epoch {row['best_epoch']}",
-        *([f"that epoch {BEFORE_WORDS}"] if is_marked(row.to_dict()) else []),
-        *enough_words(_rows(frame.head(1))[0], objective),
+        *([f"that epoch {BEFORE_WORDS}"] if is_marked(row) else []),
+        *enough_words(row, objective),
         *_mean_words(row, objective),
         *_tied_words(frame),
         f"python -m sweep.train {shlex.quote(str(path))}",
@@ -238,19 +239,17 @@ def _nnunet_commands(folder: Path, config: Path, path: Path) -> str:
     return as_comment([one_line(line) for line in nnunet_commands(settings, path)])
 
 
-def _mean_words(row: pd.Series[Any], objective: Objective) -> list[str]:
+def _mean_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
     """The mean over replicates, for the comment of a best.yaml; nothing where there are none."""
-    import pandas as pd
-
     mean, low, high = (row.get(name) for name in confirmed_names(objective))
-    if mean is None or pd.isna(mean):
+    if mean is None:
         return []
     text = objective.text
-    told = f"mean over {row['replicates']} replicates {text(float(mean))}"
+    told = f"mean over {row['replicates']} replicates {text(mean)}"
     if row["replicates_diverged"]:
         told += f" ({row['replicates_diverged']} diverged)"
-    if low is not None and high is not None and pd.notna(low):
-        told += f" (95 %: {text(float(low))} to {text(float(high))})"
+    if low is not None and high is not None:
+        told += f" (95 %: {text(low)} to {text(high)})"
     return [told]
 
 
@@ -274,14 +273,6 @@ def place(record: TrialRecord) -> Place:
             return 0, -score, len(record.history), record.number
         return 1, 0.0, len(record.history), record.number
     return 2 if record.status is Status.DIVERGED else 3, 0.0, 0, record.number
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    plain = frame.astype(object)
-    return [
-        {str(name): value for name, value in row.items()}
-        for row in plain.where(frame.notna(), None).to_dict("records")
-    ]
 
 
 def _short(cell: object) -> str:

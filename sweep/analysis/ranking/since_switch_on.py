@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from sweep.analysis.effective_settings import switch_on
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.objective import Objective
@@ -22,7 +20,7 @@ BEFORE = "best_before_switch_on"
 MARK = "*"
 """Behind such an epoch in a table."""
 BEFORE_WORDS = "lies before its geometric loss switched on: the loss had no part in it"
-"""What is to be said of such a best epoch."""
+"""What such a best epoch means."""
 
 
 def score_since_switch_on(spec: SweepSpec, record: TrialRecord) -> float | None:
@@ -51,10 +49,9 @@ def is_before_switch_on(spec: SweepSpec, record: TrialRecord) -> bool | None:
     return best.epoch < start
 
 
-def is_marked(row: Mapping[Any, Any]) -> bool:
+def is_marked(row: Mapping[str, Any]) -> bool:
     """Whether a row of a ranking says that its best epoch lies before the switch-on."""
-    mark = row.get(BEFORE)
-    return isinstance(mark, bool | np.bool_) and bool(mark)
+    return row.get(BEFORE) is True
 
 
 def switch_on_columns(
