@@ -56,7 +56,7 @@ def read_known_spec(folder: Path) -> SweepSpec | None:
 def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
     """The searched parameters that act on nothing in a trial: momentum beside AdamW.
 
-    Those that are replayed do not count: what they would have done is told elsewhere.
+    Those that are replayed do not count: `enough_columns` has what they would have done.
     """
     if spec is None:
         return frozenset()

@@ -12,7 +12,7 @@ from sweep.console.console_words import duration_words
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 ENDED_FOR_A_PACE, DONE_FOR_A_PACE = 2, 0.1
-"""Trials that have ended, or share of the sweep's rest that is done, from which a pace can be told:
+"""Trials that have ended, or share of the sweep's rest that is done, from which a pace is shown:
 most trials end long before their last epoch, which the epochs of the first ones cannot know."""
 
 
@@ -79,7 +79,7 @@ class Progress(SweepState):
         if left is None:
             return "time left not known yet" if self.epochs_reported else "starting"
         if round(left) == 0 and self.finished_trials < self.trials:
-            return "finishing"  # a pace tells nothing of what comes after the last epoch
+            return "finishing"  # a pace says nothing of what comes after the last epoch
         return f"about {duration_words(left)} left"
 
     @property

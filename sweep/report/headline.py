@@ -20,12 +20,10 @@ from sweep.spec.words.phrases import counted
 from sweep.vocabulary.record import Status, TrialRecord
 
 AROUND = 5
-"""Epochs on each side of the best that tell how much a curve moves by itself, and how many changes
-from one epoch to the next it takes to say so."""
-
-
+"""Epochs on each side of the best that show how much a curve moves by itself, and least number of
+changes from one epoch to the next to say so."""
 LEAST_COMPLETE = 3
-"""Runs that trained to their end from which something is said of where they are best."""
+"""Runs that trained to their end, below which nothing is said of where they are best."""
 
 
 def headline(results: Results) -> str:
@@ -43,24 +41,24 @@ def headline(results: Results) -> str:
     objective = results.objective
     (leader, reached), *others = results.scores.items()
     value = objective.text(objective.turned(reached))
-    told = f"{leader} leads with {objective.label} {value} (epoch {first.best.epoch})"
+    sentence = f"{leader} leads with {objective.label} {value} (epoch {first.best.epoch})"
     if not others:
-        return f"{told}; no other trial has a result."
+        return f"{sentence}; no other trial has a result."
     second, next_best = others[0]
     lead = objective.text(reached - next_best)
-    ahead = f"{told}, {lead} ahead of {second}{_over_baseline(results)}."
+    ahead = f"{sentence}, {lead} ahead of {second}{_over_baseline(results)}."
     return " ".join([ahead, *_before_switch_on(results, first)])
 
 
 def caveat(results: Results) -> str:
     """How far to trust the order at the top; empty where there is no order."""
     kind = caution([results.spec.trainer.kind])
-    told = [kind] if kind else []
+    kinds = [kind] if kind else []
     if (found := results.confirmation) is not None:
-        return " ".join([reservations(found), *_tested(results), *_still_rising(results), *told])
+        return " ".join([reservations(found), *_tested(results), *_still_rising(results), *kinds])
     if len(results.ranked) < 2:
         return ""
-    return " ".join([*_tested(results), _one_seed(results), *_still_rising(results), *told])
+    return " ".join([*_tested(results), _one_seed(results), *_still_rising(results), *kinds])
 
 
 def _still_rising(results: Results) -> list[str]:
@@ -78,14 +76,16 @@ def _still_rising(results: Results) -> list[str]:
 
 def _one_seed(results: Results) -> str:
     wobble = _wobble(results.ranked[0])
-    told = "One seed each: differences between configurations and between seeds are not told apart."
+    sentence = (
+        "One seed each: differences between configurations and between seeds are not told apart."
+    )
     if wobble is None:
-        return told
+        return sentence
     reached, *others = results.scores.values()
     close = sum(reached - other <= wobble for other in others)
     objective = results.objective
     return (
-        f"{told} Around its best epoch the leader's own {objective.short} moves by "
+        f"{sentence} Around its best epoch the leader's own {objective.short} moves by "
         f"{objective.text(wobble)} from one epoch to the next, and {counted(close, 'other trial')} "
         f"{'is' if close == 1 else 'are'} within that of it."
     )
@@ -148,13 +148,13 @@ def _over_baseline(results: Results) -> str:
 def _without_winner(results: Results) -> str:
     diverged = len(results.diverged)
     silent = sum(record.status.has_result for record in results.ended)
-    told = f"None of {len(results.ended)} ended trials has a result: {diverged} diverged" + (
+    sentence = f"None of {len(results.ended)} ended trials has a result: {diverged} diverged" + (
         f", {silent} never measured {results.objective.label}." if silent else "."
     )
     causes = sorted(explained(results.diverged), key=lambda group: -len(group.records))
     if not causes:
-        return told
-    return f"{told} The likeliest cure, for {trials(causes[0].records)}: {causes[0].advice}"
+        return sentence
+    return f"{sentence} The likeliest cure, for {trials(causes[0].records)}: {causes[0].advice}"
 
 
 def _wobble(record: TrialRecord) -> float | None:

@@ -90,9 +90,17 @@ class Divergence:
     @property
     def summary(self) -> str:
         """One short line, as in the ``cause`` column of a ranking."""
-        where = f"epoch {self.epoch} step {self.step}"
+        return f"{self.what} at {self.where}"
+
+    @property
+    def what(self) -> str:
+        """Cause, stage and loss term: ``nonfinite gradient (compactness)``."""
         what = " ".join(str(part) for part in (self.cause, self.stage) if part)
-        return f"{what} ({self.term}) at {where}" if self.term else f"{what} at {where}"
+        return f"{what} ({self.term})" if self.term else what
+
+    @property
+    def where(self) -> str:
+        return f"epoch {self.epoch} step {self.step}"
 
     def to_json(self) -> dict[str, Any]:
         diagnosis = self.diagnosis.to_json() if self.diagnosis else None

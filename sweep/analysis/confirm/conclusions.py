@@ -61,11 +61,11 @@ def selection_bias(found: Confirmation) -> str:
     words = partial(_less, first.record.objective)
     by_fold = found.comparison is not None and found.comparison.by_fold
     where = "Over all folds" if by_fold else "On further seeds"
-    told = f"{where} {first.trial_id} averages {words(own)} than in its run of the search"
+    sentence = f"{where} {first.trial_id} averages {words(own)} than in its run of the search"
     if not fallen:
-        return f"{told}."
+        return f"{sentence}."
     whose = "the other finalist" if len(fallen) == 1 else "the other finalists"
-    return f"{told}, {whose} {words(sum(fallen) / len(fallen))}."
+    return f"{sentence}, {whose} {words(sum(fallen) / len(fallen))}."
 
 
 def _lost(one: Finalist) -> float | None:
@@ -80,22 +80,22 @@ def _less(objective: Objective, lost: float) -> str:
 
 def warnings(found: Confirmation) -> list[str]:
     """Of replicates that diverged or failed, and of configurations that lack some."""
-    told = []
+    sentences = []
     for one in found.finalists:
         total = counted(len(one.replicates), "replicate")
         if one.diverged:
             mean = "its mean is that of the others" if one.scores else "it has no mean"
-            told.append(f"{one.trial_id}: {one.diverged} of {total} diverged; {mean}.")
+            sentences.append(f"{one.trial_id}: {one.diverged} of {total} diverged; {mean}.")
         if failed := one.count(Status.FAILED):
-            told.append(f"{one.trial_id}: {failed} of {total} failed and is not counted.")
+            sentences.append(f"{one.trial_id}: {failed} of {total} failed and is not counted.")
     first = found.finalists[0]
     lost = [one for one in found.behind if one.scores and one.diverged > first.diverged]
     if lost:
-        told.append(
+        sentences.append(
             f"{_named(lost)} {'ranks' if len(lost) == 1 else 'rank'} behind, whatever the mean:"
             f" more replicates diverged than of {first.trial_id}."
         )
-    return told
+    return sentences
 
 
 def caution(kinds: Iterable[str]) -> str:
@@ -118,17 +118,17 @@ def on_test_split(found: HeldOut) -> str:
     first = found.tested[0]
     one_run = first.runs == 1
     reached = " reaches" if one_run else f"'s {first.runs} replicates average"
-    told = (
+    sentence = (
         f"On {counted(len(first.dice), 'test case')} that were used for nothing else,"
         f" {first.trial_id}{reached} Dice {DICE.text(first.mean)}{_interval(first.low, first.high)}"
     )
     if first.validation is not None:
         whose = "that run" if one_run else "the same runs"
-        told += f"; in validation {whose} had {DICE.text(first.validation)}"
+        sentence += f"; in validation {whose} had {DICE.text(first.validation)}"
     if (control := found.over_baseline) is not None:
         gain = DICE.signed(control.gain)
-        told += f"; {gain} against the baseline{_interval(control.low, control.high)}"
-    return f"{told}.{_few_cases(first)}"
+        sentence += f"; {gain} against the baseline{_interval(control.low, control.high)}"
+    return f"{sentence}.{_few_cases(first)}"
 
 
 def _few_cases(first: Tested) -> str:
@@ -141,19 +141,19 @@ def _tie(found: Confirmation, comparison: PairedComparison, mean: str) -> str:
     first, cheapest = found.finalists[0], found.cheapest
     objective = first.record.objective
     names = listed([one.trial_id for one in found.tied])
-    told = (
+    sentence = (
         f"{names} cannot be told apart {_where(comparison)}: {first.trial_id} has the"
         f" {objective.highest} {mean}{_chance(first)}; "
     )
     spent = f"{cheapest.epochs:.0f} epochs on average"
     if all(round(one.epochs) == round(cheapest.epochs) for one in found.tied):
-        told += f"all of them take {spent}."
+        sentence += f"all of them take {spent}."
     else:
-        told += f"the cheapest of them is {cheapest.trial_id}, with {spent}."
+        sentence += f"the cheapest of them is {cheapest.trial_id}, with {spent}."
     far = detectable(comparison.count, len(found.compared) - 1) * (comparison.spread or 0.0)
     lead = first.mean - max(one.mean for one in found.compared if one is not first)
     return (
-        f"{told} With the spread seen here, {_units(comparison)} name a winner in"
+        f"{sentence} With the spread seen here, {_units(comparison)} name a winner in"
         f" {percent(POWER)} of cases if it leads by about {objective.text(far)}; the lead is"
         f" {objective.text(lead)}."
     )

@@ -176,11 +176,11 @@ def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> C
     comparison = PairedComparison(tuple(one.scores for one in first), by_fold)
     chances: Sequence[float | None] = comparison.p_best() or [None] * len(first)
     letters: Sequence[str | None] = comparison.letters or [None] * len(first)
-    told = [
+    known = [
         replace(one, p_best=chance, group=letter)
         for one, chance, letter in zip(first, chances, letters, strict=True)
     ]
-    return Confirmation((*told, *ranked[len(first) :]), comparison, unfinished)
+    return Confirmation((*known, *ranked[len(first) :]), comparison, unfinished)
 
 
 def _place(one: Finalist, least: int) -> tuple[bool, int, float, float, int]:

@@ -48,13 +48,12 @@ def deaths(results: Results) -> tuple[list[Death], list[TrialRecord]]:
             without.append(record)
             continue
         steps = max([epoch.steps for epoch in record.history] + [verdict.step + 1])
-        what = " ".join(str(part) for part in (verdict.cause, verdict.stage) if part)
         found.append(
             Death(
                 trial_id=record.trial_id,
-                what=f"{what} ({verdict.term})" if verdict.term else what,
+                what=verdict.what,
                 epochs=verdict.epoch - switch_on + verdict.step / steps,
-                place=f"epoch {verdict.epoch} step {verdict.step}",
+                place=verdict.where,
             )
         )
     return sorted(found, key=lambda death: death.epochs), without

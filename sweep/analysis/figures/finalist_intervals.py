@@ -39,12 +39,12 @@ def confirmed_finalists(results: Results) -> ReportFigure:
 
 def _finding(results: Results) -> str:
     found, tested = results.confirmation, results.held_out
-    told = (
+    sentence = (
         "No leader was trained on further seeds, which confirm: {top: 5, seeds: 5} does."
         if found is None
         else f"{verdict(found)} {reservations(found)}"
     )
-    return f"{told} {on_test_split(tested)}" if tested is not None else told
+    return f"{sentence} {on_test_split(tested)}" if tested is not None else sentence
 
 
 def _figure(found: Confirmation, objective: Objective) -> go.Figure:

@@ -93,21 +93,21 @@ def _finding(results: Results) -> str:
     assert leader.best is not None
     at = leader.best.epoch
     text, signed = results.objective.text, results.objective.signed
-    told = f"{leader.trial_id} reached {text(results.values[leader.trial_id])} in epoch {at}"
+    sentence = f"{leader.trial_id} reached {text(results.values[leader.trial_id])} in epoch {at}"
     switch_on = results.switch_on(leader)
     if switch_on is not None and at >= switch_on:
-        told += f", {at - switch_on} after its geometric loss switched on"
+        sentence += f", {at - switch_on} after its geometric loss switched on"
     elif switch_on is not None:
-        told += f", {switch_on - at} before its geometric loss switched on or would have"
+        sentence += f", {switch_on - at} before its geometric loss switched on or would have"
     steps = switch_on_steps(results)
     if not steps:
-        return f"{told}."
+        return f"{sentence}."
     less, alone = " less that of the baseline", ""
     if results.baseline is None:
         less, alone = "", "; training alone improves it too"
     return (
-        f"{told}. In the epoch of the switch-on, the change of {results.objective.short}{less} is "
-        f"{signed(median(steps))} in the median of {counted(len(steps), 'trial')} (from "
+        f"{sentence}. In the epoch of the switch-on, the change of {results.objective.short}{less}"
+        f" is {signed(median(steps))} in the median of {counted(len(steps), 'trial')} (from "
         f"{signed(min(steps))} to {signed(max(steps))}){alone}."
     )
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 HD95 = "hd95"
 NAMED = 5
 LABELLED = 3
-"""Trials that one label names; of more it tells the first and the number."""
+"""Trials that one label names; of more it has the first and the number."""
 NEAR = 0.05
 """Share of both axes within which one label stands for several trials: theirs would overlap."""
 

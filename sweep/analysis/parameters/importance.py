@@ -27,7 +27,7 @@ from sweep.spec.words.phrases import counted
 from sweep.vocabulary.record import TrialRecord
 
 LEAST_TRIALS = 12
-"""Trials below which nothing is told: `benchmarks/importance.py` has what that many can tell."""
+"""Fewer trials show nothing: `benchmarks/importance.py` has what this many can show."""
 MOST_TRIALS = 200
 """Trials that a forest is grown from; more of them change little and cost seconds."""
 SEED = 0

@@ -38,7 +38,7 @@ COLUMNS = 3
 ROW, GAP, HEAD_AND_FOOT = 260, 88, 104
 """Pixels of a row of panels with the gap below it, of that gap, and of the figure's margins."""
 LEAST_TRIALS = 10
-"""Ranked trials below which no correlation is told: p is that of Student's t, which for five says
+"""Ranked trials below which no correlation is given: p is that of Student's t, which for five says
 0.04 of a ρ = 0.9 that chance brings in 8 % of cases."""
 
 

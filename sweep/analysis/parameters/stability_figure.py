@@ -253,7 +253,7 @@ def _spread(cells: Cells, record: TrialRecord, n: int) -> float:
 
 def _hover(results: Results, record: TrialRecord, names: tuple[str, ...]) -> str:
     values: list[ParameterValue] = [record.parameters[name] for name in names]
-    told = ", ".join(f"{n} = {words(v)}" for n, v in zip(names, values, strict=True))
+    sentence = ", ".join(f"{n} = {words(v)}" for n, v in zip(names, values, strict=True))
     seen = results.exposures[record.trial_id]
     at_risk = f"at risk for {seen.epochs} of {seen.whole} epochs"
-    return f"{record.trial_id} {status(record.status)}, {at_risk}: {told}"
+    return f"{record.trial_id} {status(record.status)}, {at_risk}: {sentence}"

@@ -102,29 +102,29 @@ def _finding(results: Results, overall: Rate | None, pairs: Sequence[Map]) -> st
     interval = f"{percent(low)} to {percent(high)}"
     if not overall.diverged:
         return " ".join([_none_diverged(overall, interval), *before])
-    told = f"{overall.diverged} of {overall.trials} trials at risk diverged"
+    sentence = f"{overall.diverged} of {overall.trials} trials at risk diverged"
     if overall.cut_short:
-        told += (
+        sentence += (
             f"; {overall.cut_short} were cut short ({overall.observed} of {overall.whole} epochs at"
             f" risk were seen). In a complete training an estimated {percent(overall.mean)} would"
             f" (90 % interval {interval})."
         )
     elif not pairs or overall.diverged == overall.trials:
-        told += f". 90 % interval of the probability: {interval}."
+        sentence += f". 90 % interval of the probability: {interval}."
     else:
-        told += "."
-    return " ".join([told, *_extremes(results, overall, pairs), *before])
+        sentence += "."
+    return " ".join([sentence, *_extremes(results, overall, pairs), *before])
 
 
 def _none_diverged(overall: Rate, interval: str) -> str:
     """One sentence: an estimate, too, would be the prior's alone."""
-    told = f"None of {counted(overall.trials, 'trial')} at risk diverged"
+    sentence = f"None of {counted(overall.trials, 'trial')} at risk diverged"
     if overall.cut_short:
         seen = f"{overall.observed} of {overall.whole} epochs at risk"
-        told += f"; {overall.cut_short} were cut short, {seen} were seen"
+        sentence += f"; {overall.cut_short} were cut short, {seen} were seen"
     if overall.is_open:
-        return f"{told}: too little to say how many would in a complete training."
-    return f"{told}: in a complete training {interval} would (90 % interval)."
+        return f"{sentence}: too little to say how many would in a complete training."
+    return f"{sentence}: in a complete training {interval} would (90 % interval)."
 
 
 def _extremes(results: Results, overall: Rate, pairs: Sequence[Map]) -> list[str]:

@@ -2,7 +2,7 @@
 
 Their best Dice is not it, for two reasons. It may lie before the geometric loss acted
 (`sweep.analysis.ranking.since_switch_on`). And a pruned trial was trained for fewer epochs: by the
-clock `activation` it stops a fixed number of epochs after its own warm-up, so its Dice tells how
+clock `activation` it stops a fixed number of epochs after its own warm-up, so its Dice shows how
 long it warmed up and little else.
 
 So: the best since the switch-on, and for a pruned trial what the baseline still gained after

@@ -36,7 +36,7 @@ def finalists(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialReco
 
 
 class Podium:
-    """Who of a search may be a finalist, told as its trials end: only their weights are kept.
+    """Which trials may be finalists, kept up to date as trials end: only their weights are kept.
 
     Args:
         spec: of the sweep.

@@ -54,7 +54,7 @@ class Ranking:
         frame: the rows of ranking.csv.
         winner: trial whose configuration stands in best.yaml; None where no trial has a result.
         records: of all trials, the unfinished included.
-        patience: what each replayed patience costs; None where none was, or no curve tells.
+        patience: what each replayed patience costs; None where none was, or no curve allows it.
     """
 
     frame: pd.DataFrame
@@ -245,12 +245,12 @@ def _mean_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
     if mean is None:
         return []
     text = objective.text
-    told = f"mean over {row['replicates']} replicates {text(mean)}"
+    sentence = f"mean over {row['replicates']} replicates {text(mean)}"
     if row["replicates_diverged"]:
-        told += f" ({row['replicates_diverged']} diverged)"
+        sentence += f" ({row['replicates_diverged']} diverged)"
     if low is not None and high is not None:
-        told += f" (95 %: {text(low)} to {text(high)})"
-    return [told]
+        sentence += f" (95 %: {text(low)} to {text(high)})"
+    return [sentence]
 
 
 def _tied_words(frame: pd.DataFrame) -> list[str]:

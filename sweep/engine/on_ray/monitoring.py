@@ -19,7 +19,7 @@ class Monitoring:
     Args:
         state: of which the metrics are; None for no metrics. It observes the conductor.
         dashboard: start Ray's, where Ray is started, and give each trial an actor of its name.
-        announce: is told the HOST:PORT of the dashboard, that of a cluster too; None if it should
+        announce: gets the HOST:PORT of the dashboard, that of a cluster too; None if it should
             have been started and was not.
     """
 
@@ -29,7 +29,7 @@ class Monitoring:
 
 
 def wanted(asked: bool | None) -> tuple[bool, list[str]]:
-    """Whether to start the dashboard, and what to tell the user.
+    """Whether to start the dashboard, and what to print.
 
     Args:
         asked: what the user said; None leaves it to what is installed.
