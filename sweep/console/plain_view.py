@@ -20,8 +20,7 @@ class PlainView(Observer):
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         for warning in metrics.warnings:
-            line = f"warning: {trial_id}: {warning}"
-            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+            self._print(f"warning: {trial_id}: {warning}")
 
     def trial_ended(self, record: TrialRecord) -> None:
         progress = self._progress
@@ -29,15 +28,14 @@ class PlainView(Observer):
         best = value_words(record.value, record.objective)
         cause = f": {record.outcome.cause}" if record.outcome.cause else ""
         left = "" if progress.remaining is None else f"; {progress.left_words}"
-        self._console.print(
+        self._print(
             f"[{progress.finished_trials}/{progress.trials}] {record.trial_id}"
             f" {status_words(record.status)}{cause}; {len(record.history)} epochs,"
             f" best {record.objective.short} {best}"
-            f" ({count_words(progress.counts, waiting=progress.waiting)}{left})",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
+            f" ({count_words(progress.counts, waiting=progress.waiting)}{left})"
         )
         for warning in record.warnings:
-            text = f"    warning: {warning}"
-            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self._print(f"    warning: {warning}")
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -1,4 +1,8 @@
-"""The objective over two parameters: those that matter most for it, where that is known."""
+"""The objective over two parameters: those that matter most for it, where that is known.
+
+`optuna.visualization.plot_contour` interpolates between the trials: noise becomes a landscape, and
+nothing stays white where there is no trial.
+"""
 
 from __future__ import annotations
 

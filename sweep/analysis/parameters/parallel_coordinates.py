@@ -1,4 +1,8 @@
-"""All parameters of all trials at once."""
+"""All parameters of all trials at once.
+
+`optuna.visualization.plot_parallel_coordinate` leaves out diverged trials, and those that lack a
+parameter: here both have a place of their own on the axis.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The objective over each parameter alone."""
+"""The objective over each parameter alone.
+
+`optuna.visualization.plot_slice` leaves out diverged trials, colours by number alone and names no
+trial under the pointer.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from sweep.analysis.ranking.since_switch_on import value_since_switch_on
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.objective_settings import is_other_column
 from sweep.spec.space.presets import BASELINE
-from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
+from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, objective_of
 from sweep.vocabulary.strict_json import finite_or_none
 
@@ -50,24 +50,17 @@ their replicates, then the others by the Dice of their single run. The two are n
 
 def columns_of(objective: Objective) -> dict[str, str]:
     """`COLUMNS`; where trials are judged by another metric than Dice, with its own before Dice."""
-    if objective.metric == VAL_DICE:
-        return COLUMNS
-    found: dict[str, str] = {}
-    for name, kind in COLUMNS.items():
-        if (own := _like(name, objective)) != name:
-            found[own] = "Float64"
-        found[name] = kind
-    return found
+    return {
+        column: kind for name, kind in COLUMNS.items() for column in (_like(name, objective), name)
+    }
 
 
 def _like(name: str, objective: Objective) -> str:
     """The column of the objective that says of it what this one says of Dice."""
-    if objective.metric == VAL_DICE:
-        return name
     return {
         "val_dice": objective.metric,
         "val_dice_before_end": f"{objective.metric}_before_end",
-        "last_dice": f"last_{objective.metric}",
+        "last_dice": f"last_{objective.stem}",
     }.get(name, name)
 
 
