@@ -19,7 +19,7 @@ from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 LARGEST = 1e300
-"""Beyond it a file from elsewhere may hold whole numbers, but no setting is meant."""
+"""Larger whole numbers may stand in a file from elsewhere, but are no sensible setting."""
 
 
 def read_spec(folder: Path) -> SweepSpec:

@@ -78,7 +78,7 @@ def ranking_table(
         table.add_column(heading, justify=column.justify, vertical=side, no_wrap=True)
     cells = [column.cells for column in apart]
     if found.gathered:
-        # A value is rather broken than cut.
+        # A value is broken over lines rather than cut.
         table.add_column("parameters", ratio=1, overflow="fold")
         cells.append(_gathered([column for column in found.columns if column.short is not None]))
     last_confirmed = divider(frame)

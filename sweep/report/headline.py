@@ -151,10 +151,11 @@ def _without_winner(results: Results) -> str:
     sentence = f"None of {len(results.ended)} ended trials has a result: {diverged} diverged" + (
         f", {silent} never measured {results.objective.label}." if silent else "."
     )
-    causes = sorted(explained(results.diverged), key=lambda group: -len(group.records))
+    causes = explained(results.diverged)
     if not causes:
         return sentence
-    return f"{sentence} The likeliest cure, for {trials(causes[0].records)}: {causes[0].advice}"
+    first = max(causes, key=lambda group: len(group.records))
+    return f"{sentence} The likeliest cure, for {trials(first.records)}: {first.advice}"
 
 
 def _wobble(record: TrialRecord) -> float | None:

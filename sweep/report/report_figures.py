@@ -35,7 +35,7 @@ REPORT_FIGURES: tuple[Callable[[Results], ReportFigure], ...] = (
 
 
 def figures_of(results: Results) -> list[ReportFigure]:
-    """What concerns a sweep: no finalists where none were trained again or tested."""
+    """Those that apply to a sweep: no finalists where none were trained again or tested."""
     has_finalists = results.confirmation is not None or results.held_out is not None
     return [
         show(results) for show in REPORT_FIGURES if has_finalists or show is not confirmed_finalists

@@ -43,7 +43,8 @@ class Finalist:
         low, high: 95 % interval of the mean (`sweep.analysis.confirm.paired_comparison.interval`).
         p_best: probability that its mean is the highest of all that are compared; None where
             nothing can be said.
-        group: letters; finalists that share one cannot be told apart. None likewise.
+        group: letters; finalists that share one cannot be told apart. None where
+            nothing can be said.
     """
 
     record: TrialRecord

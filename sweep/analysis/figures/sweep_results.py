@@ -185,7 +185,7 @@ class Results:
         """How long each trial inside the space was at risk of what the search varies, by its id.
 
         Where it varies settings of the geometric loss, that is from the switch-on: a trial that
-        ended before it, by whatever, says nothing about them and is left out, and so is one without
+        ended before it, for any reason, says nothing about them and is left out. So is one without
         a geometric loss in a sweep with one. Unfinished trials count with the epochs that they
         have: those that diverge end early, so without them the first hours of a sweep would look
         worse than it is.
@@ -228,6 +228,10 @@ class Results:
     def acting(self, records: Sequence[TrialRecord], *names: str) -> list[TrialRecord]:
         """Those of ``records`` in which each of these parameters acts on something."""
         return [record for record in records if not self._idle[record.trial_id] & {*names}]
+
+    def position(self, name: str, record: TrialRecord) -> float:
+        """Where a trial lies on the axis of a parameter, in [0, 1]."""
+        return self.axes[name].position(record.parameters[name])
 
     def switch_on(self, record: TrialRecord) -> int | None:
         """Epoch in which the trial's geometric loss first acts; None where no term has a weight."""

@@ -95,10 +95,7 @@ def _too_little(results: Results) -> str:
 def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
     x_axis, y_axis = (results.axes[name] for name in names)
     records = results.acting(results.compared, *names)
-    x, y = (
-        np.array([axis.position(record.parameters[axis.name]) for record in records])
-        for axis in (x_axis, y_axis)
-    )
+    x, y = (np.array([results.position(name, record) for record in records]) for name in names)
     values = np.array([results.comparable_values[record.trial_id] for record in records])
     surface, objective = smoothed(x, y, values), results.objective
     figure = go.Figure(

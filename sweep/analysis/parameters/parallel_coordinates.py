@@ -71,8 +71,7 @@ def _finding(results: Results) -> str:
     where = f"{low} in all of them" if low == high else f"{low} to {high}"
     places = [results.axes[name].position(value) for value in values]
     others = [
-        results.axes[name].position(record.parameters[name])
-        for record in results.acting(results.compared[len(best) :], name)
+        results.position(name, r) for r in results.acting(results.compared[len(best) :], name)
     ]
     inside = sum(places[0] <= place <= places[-1] for place in others)
     return (
@@ -84,7 +83,7 @@ def _finding(results: Results) -> str:
 
 
 def _span(results: Results, name: str, records: Sequence[TrialRecord]) -> float:
-    places = [results.axes[name].position(record.parameters[name]) for record in records]
+    places = [results.position(name, record) for record in records]
     return max(places) - min(places)
 
 
@@ -92,7 +91,7 @@ def _place(results: Results, name: str, record: TrialRecord) -> float:
     """Where a line crosses an axis: below it where the parameter acts on nothing in the trial."""
     if not results.acting([record], name):
         return NO_EFFECT
-    return results.axes[name].position(record.parameters[name])
+    return results.position(name, record)
 
 
 def ticks_of(results: Results, name: str, shown: Sequence[TrialRecord]) -> list[tuple[float, str]]:
@@ -109,18 +108,11 @@ def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]
     edge = results.edge(0.15)
     values = [results.comparable_values.get(record.trial_id, edge) for record in shown]
     scores = [objective.turned(value) for value in values]
-    dimensions: list[dict[str, Any]] = [
-        {
-            "label": short[name],
-            "values": [_place(results, name, record) for record in shown],
-            **ticks(ticks_of(results, name, shown)),
-            "range": [
-                min(results.axes[name].span[0], *(_place(results, name, r) for r in shown)),
-                results.axes[name].span[1],
-            ],
-        }
-        for name in names
-    ]
+    dimensions: list[dict[str, Any]] = []
+    for name in names:
+        at, (first, last) = [_place(results, name, r) for r in shown], results.axes[name].span
+        own = {"label": short[name], "values": at, "range": [min(first, *at), last]}
+        dimensions.append(own | ticks(ticks_of(results, name, shown)))
     numbers = round_numbers(low, high)
     # The axis is drawn from the first to the last tick, so its ends have ticks too.
     marks = {low: "", high: ""} | dict(zip(numbers, even_words(numbers), strict=True))

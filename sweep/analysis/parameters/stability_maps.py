@@ -95,7 +95,7 @@ def _by_importance(results: Results) -> list[str]:
 
 
 def _finding(results: Results, overall: Rate | None, pairs: Sequence[Map]) -> str:
-    before = _told_apart(results)
+    before = _diverged_before_words(results)
     if overall is None:
         return " ".join(["No trial has trained with what the search varies at work yet.", *before])
     low, high = overall.interval
@@ -150,8 +150,8 @@ def _extremes(results: Results, overall: Rate, pairs: Sequence[Map]) -> list[str
     ]
 
 
-def _told_apart(results: Results) -> list[str]:
-    """Those that no setting of the geometric loss can have to do with."""
+def _diverged_before_words(results: Results) -> list[str]:
+    """The divergences that no setting of the geometric loss can have caused."""
     early = results.diverged_before if results.counts_from_switch_on else []
     if not early:
         return []

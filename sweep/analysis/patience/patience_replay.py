@@ -61,8 +61,8 @@ class Replay:
 def replay(record: TrialRecord, stopping: EarlyStopping) -> Replay | None:
     """The trial under ``stopping``, fresh; None where its record ends before it would have.
 
-    A record that its own patience ended, a scheduler or a divergence, answers only for what would
-    have stopped within it; one that came to its last epoch for everything.
+    A trial that its own patience, a scheduler or a divergence ended can only answer for settings
+    that would have stopped it sooner. One that came to its last epoch answers for all.
     """
     objective = record.objective
     epochs = stopping.replay(objective.curve(record.history))

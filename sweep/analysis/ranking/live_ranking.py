@@ -24,7 +24,7 @@ _NOTHING: Mapping[str, float | None] = MappingProxyType({})
 class LiveRanking:
     """The trials that have ended, in the order of `ranking_frame`.
 
-    One that ends is put into its place among the others: nobody sorts, or looks at, all of them.
+    A trial that ends is inserted at its place: the others are not sorted again.
     """
 
     def __init__(self) -> None:
@@ -36,9 +36,7 @@ class LiveRanking:
 
     @property
     def ranked(self) -> Sequence[TrialRecord]:
-        """Best first; of an epoch that is not a trial's best no more is known than its Dice and
-        what it is judged by.
-        """
+        """Best first; of a trial's other epochs only the Dice and the objective are kept."""
         return self._ranked
 
     @property
@@ -52,7 +50,7 @@ class RankingFile(Observer):
     """An observer that keeps ``ranking.csv`` up to date while the sweep runs.
 
     It writes every few seconds at most, and only where a trial has ended since. What it writes is
-    what `sweep.analysis.ranking.ranking_frame.write_ranking` would; that one has the last word when
+    what `sweep.analysis.ranking.ranking_frame.write_ranking` would; that one writes the file when
     the sweep ends.
 
     Args:

@@ -78,7 +78,7 @@ def ranking_frame(
         records: of one sweep; unfinished trials are passed over.
         parameters: dotted names of the searched parameters, in the order of their columns.
         spec: of the sweep, if it is known: which parameters act on nothing in a trial, and are
-            empty there, what is answered for by replay, and what was
+            empty there, which settings are replayed, and what was
             reached since the geometric loss switched on.
 
     Returns:

@@ -9,7 +9,7 @@ from sweep.analysis.ranking.sweep_state import SweepState
 from sweep.machine.installed_packages import how_to_install
 
 PACKAGE = "aiohttp_cors"
-"""Of those that the dashboard needs, one that nothing else brings."""
+"""A package that the dashboard needs and that nothing else installs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def wanted(asked: bool | None) -> tuple[bool, list[str]]:
     """Whether to start the dashboard, and what to print.
 
     Args:
-        asked: what the user said; None leaves it to what is installed.
+        asked: what the user asked for; None: wherever it is installed.
     """
     missing = how_to_install("dashboard", PACKAGE)
     if missing is None:
