@@ -126,12 +126,7 @@ def cases_frame(found: HeldOut) -> pd.DataFrame:
     ]
     kinds = {"trial_id": "string", "case": "string", "dice": "Float64", "hd95": "Float64"}
     kinds |= {"runs": "Int64"}
-    return pd.DataFrame(
-        {
-            name: pd.Series([row[n] for row in rows], dtype=kind)
-            for n, (name, kind) in enumerate(kinds.items())
-        }
-    )
+    return pd.DataFrame(rows, columns=list(kinds), dtype=object).astype(kinds)
 
 
 def mean(values: Iterable[float]) -> float | None:
