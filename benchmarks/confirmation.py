@@ -27,7 +27,7 @@ from other_rules import by_blocks, pooled
 from real_trainings import real
 
 from sweep.analysis.confirm import paired_statistics as paired
-from sweep.analysis.confirm.paired_contest import Contest
+from sweep.analysis.confirm.paired_comparison import PairedComparison
 from sweep.analysis.confirm.paired_statistics import mean_interval, probability_best
 
 Array = NDArray[np.float64]
@@ -46,13 +46,13 @@ NOISES: dict[str, Noise] = {
 }
 
 
-def contest(values: Array) -> Contest:
+def compared(values: Array) -> PairedComparison:
     """Of ``values`` ``[seeds, folds, configurations]``, the highest mean first."""
     order = np.argsort(-values.mean(axis=(0, 1)), kind="stable")
     seeds, folds, _ = values.shape
     blocks = list(product(range(seeds), range(folds)))
     rows = values.reshape(len(blocks), -1).T[order]
-    return Contest(
+    return PairedComparison(
         tuple(dict(zip(blocks, row.tolist(), strict=True)) for row in rows), by_fold=folds > 1
     )
 
@@ -89,7 +89,7 @@ def winners() -> None:
         for seeds in SEEDS:
             rates = [
                 max(
-                    _rate(rng, lambda v: contest(v).winner is not None, null, seeds, folds, spread)
+                    _rate(rng, lambda v: compared(v).winner is not None, null, seeds, folds, spread)
                     for null in nulls(finalists)
                 )
                 for spread in (SPREADS if folds > 1 else SPREADS[:1])
@@ -108,7 +108,7 @@ def winners() -> None:
         means, deviations = [0.0, 0.0] + [-5 * FAR] * 4, [*own, 1, 1, 1, 1]
         rates = [
             _rate(rng, rule, means, 5, 1, 0.0, noise, deviations)
-            for rule in (lambda v: contest(v).winner is not None, pooled)
+            for rule in (lambda v: compared(v).winner is not None, pooled)
         ]
         print(f"| {name} | {own[0]}, {own[1]} | {rates[0]:.3f} | {rates[1]:.3f} |", flush=True)
 
@@ -123,7 +123,7 @@ def letters() -> None:
 
         def differ(values: Array, means: Array = means) -> bool:
             order = np.argsort(-values.mean(axis=(0, 1)), kind="stable")
-            apart = contest(values).apart
+            apart = compared(values).apart
             return any(means[order[i]] == means[order[j]] for i, j in apart)
 
         rates = [_rate(rng, differ, list(means), seeds, 1, 0.0, tries=3000) for seeds in (5, 10)]
@@ -135,7 +135,7 @@ def power() -> None:
     print("| seeds | d | all pairs by Holm (before) | first against each | one pooled variance |")
     print("|---|---|---|---|---|")
     rng = np.random.default_rng(0)
-    rules = (by_blocks, lambda v: contest(v).winner == 0, pooled)
+    rules = (by_blocks, lambda v: compared(v).winner == 0, pooled)
     for seeds, far in product((3, 5, 10), (1, 2, 3, 4, 6)):
         means = [float(far)] + [0.0] * 5
         rates = [_rate(rng, rule, means, seeds, 1, 0.0, tries=2000) for rule in rules]
@@ -284,7 +284,7 @@ def main() -> None:
         SECTIONS[name]()
         print()
     if arguments.real:
-        real(arguments.real, lambda values: contest(values).winner, covered)
+        real(arguments.real, lambda values: compared(values).winner, covered)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from sweep.vocabulary.record import Observer
+
 MARKS = (0.1, 0.25, 0.5, 0.75, 1.0)
 SPACE = """\
 name: thousand
@@ -35,7 +37,7 @@ space:
 """
 
 
-class Meter:
+class Meter(Observer):
     """Prints the driver's memory, and what a trial takes since the last mark, at each mark."""
 
     def __init__(self, trials: int) -> None:
@@ -53,15 +55,6 @@ class Meter:
             line = f"{self._ended:>7} {memory():>12.1f} {wall:>17.3f} {1000 * own:>15.1f}"
             print(line, file=sys.__stdout__, flush=True)  # sys.stdout is a log while Ray runs
             self._since, self._busy, self._before = now, busy, self._ended
-
-    def trial_started(self, *_: Any) -> None:
-        pass
-
-    def trial_waits(self, *_: Any) -> None:
-        pass
-
-    def epoch_reported(self, *_: Any) -> None:
-        pass
 
 
 def memory() -> float:

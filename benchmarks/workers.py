@@ -24,7 +24,7 @@ from statistics import median
 from typing import Any
 
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import ParameterValue, TrialRecord
+from sweep.vocabulary.record import Observer, ParameterValue, TrialRecord
 
 SPACE = """\
 name: workers
@@ -58,7 +58,7 @@ NETWORKS = (  # image side, images, network, channels
 
 
 @dataclass
-class Watch:
+class Watch(Observer):
     """An observer that notes when it was told of what."""
 
     started: dict[str, float] = field(default_factory=dict)
@@ -73,9 +73,6 @@ class Watch:
         if self.ended:
             self.between.append(now - self.ended[-1])
         self.started[trial_id] = self._last[trial_id] = now
-
-    def trial_waits(self, trial_id: str) -> None:
-        pass
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         now = time.perf_counter()

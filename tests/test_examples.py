@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from ruamel.yaml import YAML
 
-from sweep.engine.decisions.tally import COUNTERS, Metric
+from sweep.engine.decisions.sweep_metrics import COUNTERS, Metric
 from sweep.spec.load import load_sweep
 
 ROOT = Path(__file__).parent.parent

@@ -57,7 +57,7 @@ class Rate:
             that did not diverge.
         mean, interval: of the posterior; the interval is equal-tailed, of 90 %, and goes down to 0
             where nobody diverged and up to 1 where nobody was seen to come through.
-        evidence: how many trials that were seen to their end would tell as much.
+        evidence: how many trials seen to their end would be as much evidence.
     """
 
     diverged: int
@@ -71,7 +71,7 @@ class Rate:
 
     @property
     def is_guess(self) -> bool:
-        """Whether ``mean`` is the prior's rather than the trials': then their counts are told."""
+        """Whether ``mean`` is the prior's rather than the trials': only counts are shown."""
         return self.is_open or self.evidence < LEAST_EVIDENCE
 
     @property
@@ -83,10 +83,10 @@ class Rate:
     def words(self) -> str:
         """``3 of 8 (11 % to 65 %)``, with the estimate where it is not simply the share."""
         low, high = self.interval
-        told = f", an estimated {percent(self.mean)}" if self.cut_short else ""
+        sentence = f", an estimated {percent(self.mean)}" if self.cut_short else ""
         if self.is_open:
-            told = ", none seen to its end"
-        return f"{self.diverged} of {self.trials}{told} ({percent(low)} to {percent(high)})"
+            sentence = ", none seen to its end"
+        return f"{self.diverged} of {self.trials}{sentence} ({percent(low)} to {percent(high)})"
 
     @property
     def under_the_pointer(self) -> str:

@@ -19,7 +19,7 @@ from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 LARGEST = 1e300
-"""Beyond it a file from elsewhere may hold whole numbers, but no setting is meant."""
+"""Larger whole numbers may stand in a file from elsewhere, but are no sensible setting."""
 
 
 def read_spec(folder: Path) -> SweepSpec:
@@ -56,7 +56,7 @@ def read_known_spec(folder: Path) -> SweepSpec | None:
 def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
     """The searched parameters that act on nothing in a trial: momentum beside AdamW.
 
-    Those that are replayed do not count: what they would have done is told elsewhere.
+    Those that are replayed do not count: `enough_columns` has what they would have done.
     """
     if spec is None:
         return frozenset()

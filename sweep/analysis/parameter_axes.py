@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol, TypeGuard
+from typing import TypeGuard
 
 from sweep.spec.space.distributions import Distribution, Listed, LogRandInt, LogUniform, RandInt
 from sweep.spec.words.short_names import rounded
@@ -19,29 +19,6 @@ JITTER = 0.04
 """Most that a point is moved aside where many share its place."""
 MOST_CATEGORIES = 8
 """Listed values that get a cell each; of more, neighbours share one."""
-
-
-class Axis(Protocol):
-    """Where the values of one parameter lie, those of its space.
-
-    Attributes:
-        name: dotted name of the parameter.
-        ticks: position in [0, 1] and text of each.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def ticks(self) -> list[tuple[float, str]]: ...
-    @property
-    def span(self) -> list[float]:
-        """Positions between which everything lies, with a margin."""
-
-    def position(self, value: ParameterValue) -> float:
-        """In [0, 1]."""
-
-    def cells(self, most: int) -> Cells:
-        """The axis cut into at most so many cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +102,7 @@ class Scale:
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
+        """Position and text of each."""
         values = self._decades() if self.log else round_numbers(self.low, self.high, self.whole)
         if len(values) < 2:
             values = [self.value(n / 4) for n in range(5)]
@@ -133,14 +111,17 @@ class Scale:
 
     @property
     def span(self) -> list[float]:
+        """Positions between which everything lies, with a margin."""
         return [-MARGIN, 1.0 + MARGIN]
 
     def position(self, value: ParameterValue) -> float:
+        """In [0, 1]."""
         assert is_number(value)
         low, high = self._map(self.low), self._map(self.high)
         return (self._map(value) - low) / (high - low)
 
     def cells(self, most: int) -> Cells:
+        """The axis cut into at most so many cells."""
         count = max(1, min(most, int(self.high - self.low) + 1)) if self.whole else most
         edges = [n / count for n in range(count + 1)]
         if self.whole and not self.log:  # each whole number in the middle of its share
@@ -172,6 +153,10 @@ class Scale:
         first = max(math.ceil(self._between(low)), int(self.low))
         last = int(self.high) if high >= 1 else math.ceil(self._between(high)) - 1
         return _range_words(str(first), str(last)) if first <= last else "–"
+
+
+Axis = Categories | Scale
+"""Where the values of one parameter lie, those of its space."""
 
 
 def make_axis(name: str, distribution: Distribution) -> Axis:

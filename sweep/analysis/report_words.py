@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Sequence
 
 from sweep.vocabulary.record import Status, TrialRecord
 
 NAMED = 5
-"""Trials that a sentence names; of more it tells the number."""
-
-
-def dice(value: float) -> str:
-    return f"{value:.4f}"
-
-
-def signed_dice(value: float) -> str:
-    return f"{value:+.4f}".replace("-", "−")
+"""Trials that a sentence names; of more it gives the number."""
 
 
 def percent(share: float) -> str:
@@ -55,7 +46,3 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
-
-
-def median(values: Iterable[float]) -> float:
-    return statistics.median(values)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+    from sweep.analysis.figures.figure import ReportFigure
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TrialResult:
@@ -117,34 +119,34 @@ class Figures:
         self._results = results
 
     def __iter__(self) -> Iterator[str]:
-        from sweep.report.report_figures import EXHIBITS
+        from sweep.report.report_figures import REPORT_FIGURES
 
-        return (make.__name__ for make in EXHIBITS)
+        return (make.__name__ for make in REPORT_FIGURES)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self]
 
     def __getattr__(self, name: str) -> Callable[[], go.Figure]:
-        from sweep.report.report_figures import EXHIBITS
+        from sweep.report.report_figures import REPORT_FIGURES
 
-        make = next((make for make in EXHIBITS if make.__name__ == name), None)
+        make = next((make for make in REPORT_FIGURES if make.__name__ == name), None)
         if make is None:
             hint = did_you_mean(near_miss(name, self))
             raise AttributeError(f"there is no figure {name!r}{hint}")
         return lambda: self._drawn(make(self._results))
 
     @staticmethod
-    def _drawn(exhibit: Any) -> go.Figure:
+    def _drawn(drawn: ReportFigure) -> go.Figure:
         """The figure; where there is nothing to draw, one that says why."""
         import plotly.graph_objects as go
 
-        found: go.Figure | None = exhibit.figure
+        found: go.Figure | None = drawn.figure
         if found is not None:
             return found
         return go.Figure(
             layout={
                 "height": 120,
-                "title": {"text": exhibit.finding, "font": {"size": 14}},
+                "title": {"text": drawn.finding, "font": {"size": 14}},
                 "xaxis": {"visible": False},
                 "yaxis": {"visible": False},
                 "plot_bgcolor": "white",

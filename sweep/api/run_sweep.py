@@ -20,7 +20,7 @@ from sweep.vocabulary.errors import InputError, SweepFailed
 
 if TYPE_CHECKING:
     from sweep.analysis.ranking.ranking_frame import Ranking
-    from sweep.engine.decisions.tally import Tally
+    from sweep.analysis.ranking.sweep_state import SweepState
 
 Executor = Literal["ray", "local"]
 """Ray's workers, on this machine or a cluster; or this process, one trial after the other."""
@@ -151,7 +151,6 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
     from sweep.console.console_words import duration_words
     from sweep.console.sweep_progress import Progress
     from sweep.engine.decisions.conductor import Conductor
-    from sweep.engine.decisions.tally import Tally
     from sweep.engine.session.log_file import note
     from sweep.tracking.make_trackers import Tracked, tracking
     from sweep.tracking.study_file import live_study
@@ -166,24 +165,21 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
         note(log, error)
         warn(f"{observer} failed: {last_line(error)}; the sweep goes on, more in {log}")
 
-    planned = Planned(spec)
-    progress = Progress(
-        planned.total, spec.extents.most_epochs, objective=spec.judged_by, planned=planned
-    )
-    tally = Tally(planned.total, spec.judged_by)
+    planned, epochs = Planned(spec), spec.extents.most_epochs
+    progress = Progress(planned.total, spec.judged_by, planned, max_epochs=epochs)
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
     with ExitStack() as stack:
         trackers = stack.enter_context(tracking(spec.tracking, tracked, warn))
         study = stack.enter_context(live_study(store.layout.study, spec, store.records, warn))
         ranking = RankingFile(store.layout.ranking_csv, spec)
-        observers: list[Observer] = [progress, ranking, tally, *trackers]
+        observers: list[Observer] = [progress, ranking, *trackers]
         conductor = Conductor(spec, store, observers, failed)
         conductor.subscribe(study)
         progress.start_clock()
         watch = stack.enter_context(view.watching(spec.name, progress))
         if watch.observer is not None:
             conductor.subscribe(watch.observer)
-        execute = _executor(spec, store, session, view, tally)
+        execute = _executor(store, session, view, progress)
         ending = execute(conductor, spec, log, session.site, acknowledge=watch.acknowledge)
     if ending is Ending.OUT_OF_TIME and not progress.epochs_reported:
         raise SweepFailed(
@@ -195,7 +191,7 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
 
 
 def _executor(
-    spec: SweepSpec, store: Store, session: Session, view: View, tally: Tally
+    store: Store, session: Session, view: View, state: SweepState
 ) -> Callable[..., Ending]:
     """What trains the trials that a conductor hands out."""
     if session.executor == "local":
@@ -213,7 +209,7 @@ def _executor(
         asks = os.environ.get("RAY_AUTH_MODE") == "token"
         view.say(dashboard_words(address, socket.gethostname(), asks_for_token=asks))
 
-    monitoring = Monitoring(tally, session.dashboard, announce)
+    monitoring = Monitoring(state, session.dashboard, announce)
     return partial(execute, monitoring=monitoring, verbose=session.verbose)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from rich.console import Console
 from rich.text import Text
 
+from sweep.analysis.report_words import status as status_words
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Status
 
@@ -58,11 +59,6 @@ def dashboard_words(address: str, host: str, *, asks_for_token: bool) -> str:
     _, _, port = address.rpartition(":")
     token = "its token: cat ~/.ray/auth_token; " if asks_for_token else ""
     return f"Dashboard: http://{address}  ({token}over ssh: ssh -L {port}:{address} {host})"
-
-
-def status_words(status: Status) -> str:
-    """``early_stopped`` is a key; people read ``early-stopped``."""
-    return status.value.replace("_", "-")
 
 
 def count_words(

@@ -25,8 +25,8 @@ DROPPED = (
     "epochs",
     "mean_dice",
 )
-"""What a table leaves out where there is no room, the first first; before them come parameters that
-are the same in all rows. What is not named here is always shown."""
+"""What a table leaves out where there is no room, in this order, after the parameters that are the
+same in all rows. What is not named here is always shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Fitted:
     """Args:
     columns: those that are shown.
     left_out: the others.
-    gathered: whether the parameters share one column, for not even alone do they fit.
+    gathered: whether the parameters share one column, because they do not fit even alone.
     """
 
     columns: tuple[Column, ...]

@@ -13,8 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sweep.analysis.ranking.sweep_state import Running
 from sweep.console.console_words import STYLES, count_words, value_words
-from sweep.console.sweep_progress import Progress, Running
+from sweep.console.sweep_progress import Progress
 from sweep.vocabulary.errors import one_line
 from sweep.vocabulary.record import Status
 
@@ -138,7 +139,7 @@ class LiveView:
         return table
 
     def _warnings(self) -> list[Text]:
-        """The last ones, each in one line; in full they are told at the end."""
+        """The last ones, each in one line; in full they are printed at the end."""
         return [
             Text.assemble(("  ! ", "yellow"), one_line(text), no_wrap=True, overflow="ellipsis")
             for text in self._progress.warning_words[-SHOWN_WARNINGS:]

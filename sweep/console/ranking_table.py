@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -11,10 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.analysis.patience.patience_replay import Tradeoff
-from sweep.analysis.ranking.geometric_credit import BEFORE_WORDS, MARK, is_marked
-from sweep.analysis.ranking.ranking_columns import confirmed_names, divider
+from sweep.analysis.ranking.ranking_columns import HEADINGS, confirmed_names, divider, rows_of
+from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, MARK, is_marked
 from sweep.analysis.report_words import percent
-from sweep.console.console_words import STYLES, status_words, value_words
+from sweep.analysis.report_words import status as status_words
+from sweep.console.console_words import STYLES, value_words
 from sweep.console.fitting_columns import Column, fitted
 from sweep.spec.words.short_names import short_names
 from sweep.vocabulary.errors import one_line
@@ -27,15 +29,13 @@ if TYPE_CHECKING:
 
 OBJECTIVE = "objective"
 """Column of what the trials are ranked by."""
-MEASURED = {
-    "hd95": "HD95",
-    "delta_baseline": "Δ baseline",
+MEASURED = {name: HEADINGS[name] for name in ("hd95", "delta_baseline")} | {
     "mean_dice": "mean",
     "dice_low": "from",
     "dice_high": "to",
-    "p_best": "P(best)",
+    "p_best": HEADINGS["p_best"],
     "group": "group",
-    "test_dice": "test Dice",
+    "test_dice": HEADINGS["test_dice"],
 }
 """What a table shows beside the objective, where a ranking has it and there is room; means are of
 the objective."""
@@ -70,14 +70,7 @@ def ranking_table(
     # The trials of several sweeps have the same ids: a line below could not tell whose is meant.
     kept = ("preset",) if "sweep" in frame else ()
     found = fitted(_columns(frame, parameters, objective, own), width, kept=kept)
-    table = Table(
-        title=Text(one_line(title)) if title else None,
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        caption=_caption(frame, found.left_out),
-        caption_justify="left",
-    )
+    table = _table(title, caption=_caption(frame, found.left_out), caption_justify="left")
     apart = [column for column in found.columns if column.short is None or not found.gathered]
     side: VerticalAlignMethod = "top" if found.gathered else "bottom"  # of cells beside longer ones
     for column in apart:
@@ -85,7 +78,7 @@ def ranking_table(
         table.add_column(heading, justify=column.justify, vertical=side, no_wrap=True)
     cells = [column.cells for column in apart]
     if found.gathered:
-        # A value is rather broken than cut.
+        # A value is broken over lines rather than cut.
         table.add_column("parameters", ratio=1, overflow="fold")
         cells.append(_gathered([column for column in found.columns if column.short is not None]))
     last_confirmed = divider(frame)
@@ -100,35 +93,36 @@ def _columns(
     frame: pd.DataFrame, parameters: list[str], objective: Objective, own: Sequence[str]
 ) -> list[Column]:
     """All columns that a ranking can show, in their order."""
-    rows = frame.to_dict("records")
-    fixed = [_fixed_cells(row, objective) for row in rows]
-    left = {"rank": "#", "trial_id": "trial"}
-    left |= {name: name for name in ("sweep", "preset") if name in frame} | {"status": "status"}
-    right = {OBJECTIVE: one_line(objective.heading)}
+    rows = rows_of(frame)
+
+    def column(name: str, heading: str, text: Callable[[Any], Text], source: str = "") -> Column:
+        return Column(name, heading, tuple(text(row[source or name]) for row in rows))
+
+    def judged(name: str, one: Objective) -> Column:
+        return column(name, one_line(one.heading), lambda v: Text(value_words(v, one)), one.metric)
+
+    found = [column(name, HEADINGS[name], _value) for name in ("rank", "trial_id")]
+    found += [column(name, name, _value) for name in ("sweep", "preset") if name in frame]
+    found = [replace(one, justify="left") for one in [*found, column("status", "status", _status)]]
+    found.append(judged(OBJECTIVE, objective))
     if objective.metric != VAL_DICE and frame[VAL_DICE].notna().any():
-        right[VAL_DICE] = DICE.heading
-    right |= {"best_epoch": "best at", "epochs": "epochs"}
-    columns = [
-        Column(
-            name, heading, tuple(row[name] for row in fixed), "left" if name in left else "right"
-        )
-        for name, heading in (left | right).items()
-    ]
+        found.append(judged(VAL_DICE, DICE))
+    best = column("best_epoch", HEADINGS["best_epoch"], _value)
+    marked = [cell + MARK * is_marked(row) for cell, row in zip(best.cells, rows, strict=True)]
+    found += [replace(best, cells=tuple(marked)), column("epochs", "epochs", _value)]
     means = dict(zip(confirmed_names(DICE), confirmed_names(objective), strict=True))
-    shown = {name: (means.get(name, name), heading) for name, heading in MEASURED.items()}
-    for name, (source, heading) in shown.items():
+    for name, heading in MEASURED.items():
+        source = means.get(name, name)
         if source in frame and source != objective.metric:
-            text = _chance if name == "p_best" else _parameter
-            columns.append(Column(name, heading, tuple(text(row[source]) for row in rows)))
+            found.append(column(name, heading, _chance if name == "p_best" else _value, source))
     for name in own:
         if name in frame and name not in (*MEASURED, objective.metric):
-            cells = tuple(_parameter(row[name]) for row in rows)
-            columns.append(Column(name, one_line(name).replace("_", "\n"), cells, spare=True))
+            heading = one_line(name).replace("_", "\n")
+            found.append(replace(column(name, heading, _value), spare=True))
     for name, short in short_names(parameters).items():
         heading = one_line(short).replace("_", "\n")
-        values = tuple(_parameter(row[name]) for row in rows)
-        columns.append(Column(name, heading, values, short=short))
-    return columns
+        found.append(replace(column(name, heading, _value), short=short))
+    return found
 
 
 def _gathered(columns: list[Column]) -> tuple[Text, ...]:
@@ -147,7 +141,7 @@ def _caption(frame: pd.DataFrame, left_out: Iterable[Column]) -> Text | None:
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
     lines = [] if divider(frame) is None else [DIVIDED]
     lines += [f"In every row: {' '.join(same)}"] if same else []
-    if any(is_marked(row) for row in frame.to_dict("records")):
+    if any(is_marked(row) for row in rows_of(frame)):
         lines.append(f"{MARK} This epoch {BEFORE_WORDS}.")
     if any(column.name == "preset" for column in left_out):
         trained = frame[frame["preset"].notna()]
@@ -159,28 +153,18 @@ def _caption(frame: pd.DataFrame, left_out: Iterable[Column]) -> Text | None:
 
 def plain_table(frame: pd.DataFrame, *, title: str = "") -> Table:
     """Any rows and columns of a ranking, under the columns' own names."""
-    table = Table(
-        title=Text(one_line(title)) if title else None,
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
+    table = _table(title)
     for name, kind in frame.dtypes.items():
         is_text = str(kind) in ("string", "object")
         table.add_column(Text(one_line(str(name))), justify="left" if is_text else "right")
-    for row in frame.to_dict("records"):
-        table.add_row(*(_parameter(cell) for cell in row.values()))
+    for row in rows_of(frame):
+        table.add_row(*(_value(cell) for cell in row.values()))
     return table
 
 
 def patience_table(found: Tradeoff, *, title: str = "") -> Table:
     """What each replayed early stopping would have cost, the cheapest first."""
-    table = Table(
-        title=Text(one_line(title)) if title else None,
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
+    table = _table(title)
     short = one_line(found.objective.short)
     headings = (f"{short} lost on average", "at most", f"best {short}", "epochs spent")
     for heading in (found.heading, *headings):
@@ -202,7 +186,7 @@ def patience_table(found: Tradeoff, *, title: str = "") -> Table:
 
 def causes(frame: pd.DataFrame) -> list[Text]:
     """One line for each trial whose end needs explaining: the diverged and the failed."""
-    rows = [row for row in frame.to_dict("records") if not Status(row["status"]).has_result]
+    rows = [row for row in rows_of(frame) if not Status(row["status"]).has_result]
     return [
         Text.assemble(
             (f"{row['trial_id']} {status_words(Status(row['status']))}", STYLES[row["status"]]),
@@ -212,36 +196,21 @@ def causes(frame: pd.DataFrame) -> list[Text]:
     ]
 
 
-def _fixed_cells(row: dict[Any, Any], objective: Objective) -> dict[str, Text]:
-    """Cells by the names of their columns."""
-    import pandas as pd
-
-    status = Status(row["status"])
-    judged = {OBJECTIVE: objective, VAL_DICE: DICE}
-    values = {name: row[one.metric] for name, one in judged.items()}
-    known = {name: None if pd.isna(value) else float(value) for name, value in values.items()}
-    named = [name for name in ("sweep", "preset") if name in row]
-    mark = MARK if is_marked(row) else ""
-    return {
-        "rank": Text(str(row["rank"])),
-        "trial_id": Text(str(row["trial_id"])),
-        **{n: Text("–" if pd.isna(row[n]) else one_line(row[n])) for n in named},
-        "status": Text(status_words(status), style=STYLES[status]),
-        **{name: Text(value_words(known[name], one)) for name, one in judged.items()},
-        "best_epoch": Text("–" if pd.isna(row["best_epoch"]) else f"{row['best_epoch']}{mark}"),
-        "epochs": Text(str(row["epochs"])),
-    }
+def _status(value: str) -> Text:
+    status = Status(value)
+    return Text(status_words(status), style=STYLES[status])
 
 
-def _chance(value: Any) -> Text:
-    import pandas as pd
-
-    return Text("–" if pd.isna(value) else percent(value))
+def _chance(value: float | None) -> Text:
+    return Text("–" if value is None else percent(value))
 
 
-def _parameter(value: Any) -> Text:
-    import pandas as pd
-
-    if pd.isna(value):
+def _value(value: Any) -> Text:
+    if value is None:
         return Text("–")
     return Text(f"{value:.3g}" if isinstance(value, float) else one_line(str(value)))
+
+
+def _table(title: str, **more: Any) -> Table:
+    name = Text(one_line(title)) if title else None
+    return Table(title=name, title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), **more)

@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from sweep.analysis.confirm.conclusions import (
-    caution,
-    on_test_split,
-    selection_bias,
-    verdict,
-    warnings,
-)
+from sweep.analysis.confirm.conclusions import caution, on_test_split, reservations, verdict
 from sweep.analysis.confirm.confirmation import confirmation
 from sweep.analysis.confirm.test_scores import held_out
 from sweep.analysis.patience.patience_replay import Tradeoff
@@ -58,7 +52,7 @@ def print_results(
         frame, parameters, title=title, width=console.width, objective=objective, own=own
     )
     console.print(table)
-    narrow = [Text(told)] if (told := caution(kinds)) else []
+    narrow = [Text(sentence)] if (sentence := caution(kinds)) else []
     for line in [*causes(frame), *cures(searched(records)), *confirmed(frame, records), *narrow]:
         console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
     if left_out := unfinished(records):
@@ -69,30 +63,29 @@ def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> Non
     """Print what each replayed patience would have cost, and which is enough if any."""
     console.print(patience_table(found, title=title))
     tolerance = f"{found.tolerance:.3g} {found.objective.short}"
-    told = (
+    sentence = (
         f"{found.heading} {found.enough.label} is enough: the cheapest that costs"
         f" {found.average} at most {tolerance}."
     )
     if not found.is_telling:
-        told = found.too_few
+        sentence = found.too_few
     elif found.enough is found.steps[-1]:
-        told = (
+        sentence = (
             f"No {found.heading} under {found.enough.label} is enough: each costs"
             f" {found.average} more than {tolerance}."
         )
-    console.print(told, soft_wrap=not console.is_terminal, highlight=False, markup=False)
+    console.print(sentence, soft_wrap=not console.is_terminal, highlight=False, markup=False)
 
 
 def confirmed(frame: pd.DataFrame, records: Sequence[TrialRecord]) -> list[Text]:
     """What replicates and test say of the finalists; nothing where there are none."""
-    told = []
+    sentences = []
     if (found := confirmation(records)) is not None:
-        more = " ".join([selection_bias(found), *warnings(found)])
-        told.append(Text.assemble((f"{verdict(found)} ", "bold"), more))
+        sentences.append(Text.assemble((f"{verdict(found)} ", "bold"), reservations(found)))
     ranked = list(frame["trial_id"]) if "trial_id" in frame else []
     if (on_test := held_out(records, ranked)) is not None:
-        told.append(Text(on_test_split(on_test)))
-    return told
+        sentences.append(Text(on_test_split(on_test)))
+    return sentences
 
 
 def cures(records: Iterable[TrialRecord]) -> list[Text]:

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from sweep.analysis.effective_settings import read_spec
 from sweep.analysis.ranking.finalists import Planned
-from sweep.console.followed_sweep import FollowedProgress, Phase
 from sweep.console.live_view import LiveView
 from sweep.console.plain_view import PlainView
+from sweep.console.sweep_progress import FollowedProgress, Phase
 from sweep.store.follow_events import Follower
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
@@ -31,11 +31,11 @@ class Watching:
         self._layout = Layout(folder)
         self._follower = Follower(folder)
         self._spec_stamp: tuple[int, int] | None = None
-        self.progress = FollowedProgress(0, 1)
+        self.progress = FollowedProgress(trials=0)
         self._read_spec()
 
     def look(self, console: Console | None = None) -> None:
-        """Take in what has happened since the last look, and tell ``console`` of it."""
+        """Take in what has happened since the last look, and print it to ``console``."""
         # Before the records: what ends in between is then seen, and nothing comes after it.
         in_use = is_locked(self._layout)
         self._read_spec()
@@ -66,7 +66,7 @@ class Watching:
             yield f"warning: {text}"
         folder = shlex.quote(str(self._layout.folder))
         if self.progress.phase is Phase.STOPPED:
-            yield "Nobody writes to it: sweep.run with --resume goes on with it."
+            yield "Not running. Resume it with `sweep.run … --resume`."
         if self.over and self.progress.finished_trials:
             yield f"Ranking: python -m sweep.rank {folder}"
 

@@ -5,32 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import median
 
-from sweep.analysis.confirm.conclusions import (
-    caution,
-    on_test_split,
-    selection_bias,
-    verdict,
-    warnings,
-)
+from sweep.analysis.confirm.conclusions import caution, on_test_split, reservations, verdict
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.divergence_causes import explained
-from sweep.analysis.ranking.geometric_credit import (
+from sweep.analysis.ranking.since_switch_on import (
     BEFORE_WORDS,
-    credited_value,
     is_before_switch_on,
+    value_since_switch_on,
 )
-from sweep.analysis.report_words import median, status, trials
+from sweep.analysis.report_words import status, trials
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.record import Status, TrialRecord
 
 AROUND = 5
-"""Epochs on each side of the best that tell how much a curve moves by itself, and how many changes
-from one epoch to the next it takes to say so."""
-
-
+"""Epochs on each side of the best that show how much a curve moves by itself, and least number of
+changes from one epoch to the next to say so."""
 LEAST_COMPLETE = 3
-"""Runs that trained to their end from which something is said of where they are best."""
+"""Runs that trained to their end, below which nothing is said of where they are best."""
 
 
 def headline(results: Results) -> str:
@@ -48,25 +41,24 @@ def headline(results: Results) -> str:
     objective = results.objective
     (leader, reached), *others = results.scores.items()
     value = objective.text(objective.turned(reached))
-    told = f"{leader} leads with {objective.label} {value} (epoch {first.best.epoch})"
+    sentence = f"{leader} leads with {objective.label} {value} (epoch {first.best.epoch})"
     if not others:
-        return f"{told}; no other trial has a result."
+        return f"{sentence}; no other trial has a result."
     second, next_best = others[0]
     lead = objective.text(reached - next_best)
-    ahead = f"{told}, {lead} ahead of {second}{_over_baseline(results)}."
-    return " ".join([ahead, *_not_credited(results, first)])
+    ahead = f"{sentence}, {lead} ahead of {second}{_over_baseline(results)}."
+    return " ".join([ahead, *_before_switch_on(results, first)])
 
 
 def caveat(results: Results) -> str:
     """How far to trust the order at the top; empty where there is no order."""
     kind = caution([results.spec.trainer.kind])
-    told = [kind] if kind else []
+    kinds = [kind] if kind else []
     if (found := results.confirmation) is not None:
-        end = [*_tested(results), *_still_rising(results), *told]
-        return " ".join([selection_bias(found), *warnings(found), *end])
+        return " ".join([reservations(found), *_tested(results), *_still_rising(results), *kinds])
     if len(results.ranked) < 2:
         return ""
-    return " ".join([*_tested(results), _one_seed(results), *_still_rising(results), *told])
+    return " ".join([*_tested(results), _one_seed(results), *_still_rising(results), *kinds])
 
 
 def _still_rising(results: Results) -> list[str]:
@@ -84,14 +76,16 @@ def _still_rising(results: Results) -> list[str]:
 
 def _one_seed(results: Results) -> str:
     wobble = _wobble(results.ranked[0])
-    told = "One seed each: differences between configurations and between seeds are not told apart."
+    sentence = (
+        "One seed each: differences between configurations and between seeds are not told apart."
+    )
     if wobble is None:
-        return told
+        return sentence
     reached, *others = results.scores.values()
     close = sum(reached - other <= wobble for other in others)
     objective = results.objective
     return (
-        f"{told} Around its best epoch the leader's own {objective.short} moves by "
+        f"{sentence} Around its best epoch the leader's own {objective.short} moves by "
         f"{objective.text(wobble)} from one epoch to the next, and {counted(close, 'other trial')} "
         f"{'is' if close == 1 else 'are'} within that of it."
     )
@@ -130,11 +124,11 @@ def _tested(results: Results) -> list[str]:
     return [on_test_split(results.held_out)] if results.held_out is not None else []
 
 
-def _not_credited(results: Results, leader: TrialRecord) -> list[str]:
+def _before_switch_on(results: Results, leader: TrialRecord) -> list[str]:
     """That the leader's value is that of its warm-up, where it is."""
     if not is_before_switch_on(results.spec, leader):
         return []
-    since = credited_value(results.spec, leader)
+    since = value_since_switch_on(results.spec, leader)
     reached = "" if since is None else f"; since then it reached {results.objective.text(since)}"
     return [f"The leader's best epoch {BEFORE_WORDS}{reached}."]
 
@@ -154,13 +148,14 @@ def _over_baseline(results: Results) -> str:
 def _without_winner(results: Results) -> str:
     diverged = len(results.diverged)
     silent = sum(record.status.has_result for record in results.ended)
-    told = f"None of {len(results.ended)} ended trials has a result: {diverged} diverged" + (
+    sentence = f"None of {len(results.ended)} ended trials has a result: {diverged} diverged" + (
         f", {silent} never measured {results.objective.label}." if silent else "."
     )
-    causes = sorted(explained(results.diverged), key=lambda group: -len(group.records))
+    causes = explained(results.diverged)
     if not causes:
-        return told
-    return f"{told} The likeliest cure, for {trials(causes[0].records)}: {causes[0].advice}"
+        return sentence
+    first = max(causes, key=lambda group: len(group.records))
+    return f"{sentence} The likeliest cure, for {trials(first.records)}: {first.advice}"
 
 
 def _wobble(record: TrialRecord) -> float | None:

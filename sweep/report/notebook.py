@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.ranking_columns import divider
 from sweep.machine.codebase import PACKAGE
-from sweep.report.report_figures import EXHIBITS
+from sweep.report.report_figures import REPORT_FIGURES
 from sweep.vocabulary.errors import SweepFailed
 
 TIMEOUT = 600
@@ -109,7 +109,7 @@ def _cells(results: Results, folder: str) -> list[Any]:
         new_markdown_cell("## Trials without a result"),
         new_code_cell(CAUSES),
     ]
-    for show in EXHIBITS:
+    for show in REPORT_FIGURES:
         title = (show.__doc__ or "").rstrip(".")
         cells += [new_markdown_cell(f"## {title}"), new_code_cell(f"{show.__name__}(results)")]
     for number, cell in enumerate(cells):

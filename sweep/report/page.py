@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,23 +17,34 @@ from plotly.utils import PlotlyJSONEncoder
 
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.budget_figure import spent
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import is_number, short_names
 from sweep.analysis.parameter_axes import words as value_words
 from sweep.analysis.ranking.divergence_causes import explained
-from sweep.analysis.ranking.geometric_credit import BEFORE_WORDS, MARK, is_before_switch_on
-from sweep.analysis.ranking.ranking_columns import divider, own_metrics
+from sweep.analysis.ranking.ranking_columns import (
+    HEADINGS,
+    confirmed_names,
+    divider,
+    own_metrics,
+    rows_of,
+)
+from sweep.analysis.ranking.since_switch_on import (
+    BEFORE_WORDS,
+    MARK,
+    is_before_switch_on,
+    is_marked,
+)
 from sweep.report.headline import caveat, counts, headline, state
-from sweep.report.report_figures import exhibits_of
+from sweep.report.report_figures import figures_of
 from sweep.report.run_conditions import last_run
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
 from sweep.vocabulary.objective import DICE, Objective
-from sweep.vocabulary.record import TrialRecord
+from sweep.vocabulary.record import Status, TrialRecord
 
 ORDER_CONFIRMED = "Leaders that were trained again, by the mean of those runs"
-MEASURED = {"hd95": "HD95", "delta_baseline": "Δ baseline", "test_dice": "test Dice"}
+MEASURED = ("hd95", "delta_baseline", "test_dice")
 """Columns of the ranking that the table has where they were measured, as in the terminal; it has
 Dice beside another objective too, and all that a custom trainer measures."""
 NOTHING = -1e308
@@ -73,7 +83,7 @@ def page(results: Results, *, reload: float | None = None) -> str:
         results: the sweep.
         reload: seconds after which a browser loads the page anew; None: never.
     """
-    exhibits = exhibits_of(results)
+    shown_figures = figures_of(results)
     head, rows = _table(results)
     confirmed = divider(results.frame)
     others = rows if confirmed is None else rows[confirmed:]
@@ -97,8 +107,8 @@ def page(results: Results, *, reload: float | None = None) -> str:
             unfinished=len(results.records) - len(results.ended),
             causes=[(words.trials(g.records), g.likely_cause, g.advice) for g in _causes(results)],
             diverged=_verdicts(results),
-            exhibits=exhibits,
-            figures=_figures(exhibits),
+            shown_figures=shown_figures,
+            figures=_figures(shown_figures),
             spec=read_text(Layout(results.folder).sweep_yaml),
             versions=_versions(results),
             plotly=Markup(get_plotlyjs()),
@@ -118,9 +128,9 @@ def _asset(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _figures(exhibits: Sequence[Exhibit]) -> Markup:
+def _figures(shown_figures: Sequence[ReportFigure]) -> Markup:
     """Name → figure as JSON that may stand in a script element."""
-    drawn = {e.name: e.figure.to_plotly_json() for e in exhibits if e.figure is not None}
+    drawn = {e.name: e.figure.to_plotly_json() for e in shown_figures if e.figure is not None}
     text = json.dumps(drawn, cls=PlotlyJSONEncoder, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))
 
@@ -138,31 +148,71 @@ def _order(results: Results, confirmed: int | None) -> str:
     return f"{order}. {MARK} This epoch {BEFORE_WORDS}" if marked else order
 
 
-def _measured_columns(results: Results) -> list[str]:
-    """The further columns of numbers that the table has."""
+Text = Callable[[Any], str]
+
+
+def _columns(results: Results) -> dict[str, tuple[str, Text]]:
+    """Column of the ranking → heading, and how a value of it is written."""
+    objective, frame = results.objective, results.frame
+    judged, mean = objective.metric, confirmed_names(objective)[0]
     own = own_metrics(results.spec.model_dump(include={"trainer"}), results.ended)
-    names = dict.fromkeys([DICE.metric, *MEASURED, *own])
-    frame, judged = results.frame, results.objective.metric
-    return [n for n in names if n != judged and n in frame and frame[n].notna().any()]
+    measured = [n for n in dict.fromkeys([DICE.metric, *MEASURED, *own]) if n != judged]
+    names = {DICE.metric: DICE.heading, **HEADINGS}
+    found: dict[str, tuple[str, Text]] = {
+        name: (HEADINGS.get(name, name), str) for name in ("rank", "trial_id", "preset")
+    }
+    found |= {"status": ("status", lambda value: words.status(Status(value)))}
+    found |= {judged: (objective.heading, objective.text)}
+    if results.confirmation is not None:
+        found |= {mean: (f"mean {objective.short}", objective.text)}
+        found |= {"p_best": (HEADINGS["p_best"], words.percent), "group": ("group", str)}
+    found |= {"best_epoch": (HEADINGS["best_epoch"], str), "epochs": ("epochs", str)}
+    special: dict[str, Text] = {"hd95": "{:.2f}".format, "delta_baseline": objective.signed}
+    found |= {
+        name: (names.get(name, name), special.get(name, Objective(name).text))
+        for name in measured
+        if name in frame and frame[name].notna().any()
+    }
+    found |= {"seconds": ("time", words.duration)}
+    return {name: column for name, column in found.items() if name in frame}
 
 
 def _table(results: Results) -> tuple[list[str], list[list[Cell]]]:
     """Heading and rows of the ranking."""
-    presets = any(record.preset for record in results.ended)
-    short, objective = short_names(results.parameters), results.objective
-    head = ["#", "trial", *(["preset"] if presets else []), "status", objective.heading]
-    confirmed = results.confirmation
-    head += [f"mean {objective.short}", "P(best)", "group"] if confirmed is not None else []
-    measured = _measured_columns(results)
-    titles = {DICE.metric: DICE.heading, **MEASURED}
-    head += ["best at", "epochs", *(titles.get(name, name) for name in measured), "time"]
-    head += [short[name] for name in results.parameters]
-    numbers = results.frame[measured].to_numpy(dtype=float, na_value=math.nan).tolist()
+    columns, short = _columns(results), short_names(results.parameters)
+    head = [heading for heading, _ in columns.values()] + [short[n] for n in results.parameters]
     rows = [
-        _row(results, rank, record, dict(zip(measured, numbers[rank - 1], strict=True)), presets)
-        for rank, record in enumerate(results.ended, start=1)
+        [_cell(name, row, text, record) for name, (_, text) in columns.items()]
+        + [_parameter(results, name, record) for name in results.parameters]
+        for row, record in zip(rows_of(results.frame), results.ended, strict=True)
     ]
     return head, rows
+
+
+def _cell(name: str, row: Mapping[str, Any], text: Text, record: TrialRecord) -> Cell:
+    value = row[name]
+    shown = "–" if value is None else text(value)
+    match name:
+        case "trial_id":
+            return Cell(shown, record.number)
+        case "preset" | "status":
+            return Cell(shown, "" if value is None else shown)
+        case "group":
+            return Cell(shown, value or "~")
+        case "best_epoch":
+            shown += MARK if is_marked(row) else ""
+        case "seconds":
+            value = round(record.seconds, 1)
+    return Cell(shown, NOTHING if value is None else value, numeric=True)
+
+
+def _parameter(results: Results, name: str, record: TrialRecord) -> Cell:
+    """Empty, as in ranking.csv, where it acts on nothing in the trial."""
+    if not results.acting([record], name):
+        return Cell("–", NOTHING, numeric=True)
+    value = record.parameters.get(name)
+    text = value_words(value)
+    return Cell(text, value if is_number(value) else text, numeric=True)
 
 
 def _filled(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table | None:
@@ -171,63 +221,6 @@ def _filled(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table | None
         return None
     kept = [n for n in range(len(head)) if any(row[n].text != "–" for row in rows)]
     return Table([head[n] for n in kept], [[row[n] for n in kept] for row in rows])
-
-
-def _row(
-    results: Results, rank: int, record: TrialRecord, numbers: Mapping[str, float], presets: bool
-) -> list[Cell]:
-    best = record.best if record.status.has_result else None
-    cells = [Cell(str(rank), rank, numeric=True), Cell(record.trial_id, record.number)]
-    if presets:
-        cells.append(Cell(record.preset or "–", record.preset or ""))
-    cells += [
-        Cell(words.status(record.status), words.status(record.status)),
-        _number(record.value if best else None, results.objective.text),
-        *_confirmed(results, record),
-        Cell(_best_at(results, record), best.epoch if best else NOTHING, numeric=True),
-        Cell(str(len(record.history)), len(record.history), numeric=True),
-        *(_measured(name, number, results.objective) for name, number in numbers.items()),
-        Cell(words.duration(record.seconds), round(record.seconds, 1), numeric=True),
-    ]
-    for name in results.parameters:
-        value = record.parameters.get(name)
-        key = value if is_number(value) else value_words(value)
-        acts = results.acting([record], name)  # else empty, as in ranking.csv
-        text = value_words(value) if acts else "–"
-        cells.append(Cell(text, key if acts else NOTHING, numeric=True))
-    return cells
-
-
-def _best_at(results: Results, record: TrialRecord) -> str:
-    if record.best is None or not record.status.has_result:
-        return "–"
-    mark = MARK if is_before_switch_on(results.spec, record) else ""
-    return f"{record.best.epoch}{mark}"
-
-
-def _measured(name: str, number: float, objective: Objective) -> Cell:
-    """One of `_measured_columns`."""
-    texts = {"hd95": "{:.2f}".format, "delta_baseline": objective.signed}
-    return _number(None if math.isnan(number) else number, texts.get(name, Objective(name).text))
-
-
-def _number(value: float | None, text: Callable[[Any], str]) -> Cell:
-    return Cell("–" if value is None else text(value), NOTHING if value is None else value, True)
-
-
-def _confirmed(results: Results, record: TrialRecord) -> list[Cell]:
-    """Mean over the replicates, probability of being best, group: where there are replicates."""
-    if results.confirmation is None:
-        return []
-    found = results.confirmation.of(record.trial_id)
-    objective = results.objective
-    mean = objective.turned(found.mean) if found and found.scores else None
-    group = (found.group if found else None) or None
-    return [
-        _number(mean, objective.text),
-        _number(found.p_best if found else None, words.percent),
-        Cell(group or "–", group or "~"),
-    ]
 
 
 def _causes(results: Results) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sweep.analysis.figures.budget_figure import budget_by_status
 from sweep.analysis.figures.divergence_timeline import divergence_timeline
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.finalist_intervals import confirmed_finalists
 from sweep.analysis.figures.learning_curves import learning_curves
 from sweep.analysis.figures.pareto import pareto_front
@@ -18,7 +18,7 @@ from sweep.analysis.parameters.parallel_coordinates import parallel_coordinates
 from sweep.analysis.parameters.slices import slices
 from sweep.analysis.parameters.stability_maps import stability_map
 
-EXHIBITS: tuple[Callable[[Results], Exhibit], ...] = (
+REPORT_FIGURES: tuple[Callable[[Results], ReportFigure], ...] = (
     confirmed_finalists,
     learning_curves,
     stability_map,
@@ -34,7 +34,9 @@ EXHIBITS: tuple[Callable[[Results], Exhibit], ...] = (
 )
 
 
-def exhibits_of(results: Results) -> list[Exhibit]:
-    """What concerns a sweep: no finalists where none were trained again or tested."""
+def figures_of(results: Results) -> list[ReportFigure]:
+    """Those that apply to a sweep: no finalists where none were trained again or tested."""
     has_finalists = results.confirmation is not None or results.held_out is not None
-    return [show(results) for show in EXHIBITS if has_finalists or show is not confirmed_finalists]
+    return [
+        show(results) for show in REPORT_FIGURES if has_finalists or show is not confirmed_finalists
+    ]

@@ -1,4 +1,4 @@
-"""What a report tells of how a sweep was run: versions, code, machine."""
+"""How a sweep was run, as far as the report shows it: versions, code, machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One start of a trial, as far as a report tells of it."""
+    """One start of a trial, as far as the report shows it."""
 
     versions: Mapping[str, str | None] = field(default_factory=dict)
     code: Code = Code()

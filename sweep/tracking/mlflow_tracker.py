@@ -21,7 +21,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from sweep.store.layout import Layout, TrialPaths
-from sweep.tracking.tracker import scalars
+from sweep.tracking.tracker import Tracker, scalars
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 
@@ -49,7 +49,7 @@ class _Known:
     ended: bool = False
 
 
-class MlflowTracker:
+class MlflowTracker(Tracker):
     """Parameters, metrics of each epoch, status and cause as tags, configuration and diagnosis.
 
     What the store has already is not logged again, so a sweep that goes on appends.
@@ -103,9 +103,6 @@ class MlflowTracker:
             metrics=[Metric(name, value, now, metrics.epoch) for name, value in values.items()],
         )
         run.epoch = metrics.epoch
-
-    def trial_waits(self, trial_id: str) -> None:
-        """Nothing was measured."""
 
     def trial_ended(self, record: TrialRecord) -> None:
         run = self._runs[record.trial_id]

@@ -52,7 +52,7 @@ def live_study(
         study.close()
 
 
-class StudyFile:
+class StudyFile(Tracker):
     """Keeps the file up to date, from the first thing that it is told; arguments as above.
 
     Replicates are no trials of the study: no searcher proposed them.
@@ -83,9 +83,6 @@ class StudyFile:
         if value is not None and not is_replicate(trial_id):
             number = trial_number(trial_id)
             self._update(lambda study: study.running(number).report(value, metrics.epoch))
-
-    def trial_waits(self, trial_id: str) -> None:
-        """Nothing was measured."""
 
     def trial_ended(self, record: TrialRecord) -> None:
         if record.replicate is None:

@@ -16,12 +16,12 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from sweep.tracking.tracker import scalars
+from sweep.tracking.tracker import Tracker, scalars
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 
-class TensorBoardTracker:
+class TensorBoardTracker(Tracker):
     """One run a trial, in a folder of its name; an epoch is one event with all its values.
 
     A trial that is told from its beginning replaces what was there of it: a sweep that goes on has
@@ -49,9 +49,6 @@ class TensorBoardTracker:
         ]
         self._write(trial_id, Summary(value=values), metrics.epoch)
         self._writers[trial_id].flush()  # so that it is seen while the trial runs
-
-    def trial_waits(self, trial_id: str) -> None:
-        """Nothing was measured."""
 
     def trial_ended(self, record: TrialRecord) -> None:
         self._writers.pop(record.trial_id).close()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Observer, ParameterValue, TrialRecord
 
 
-class Tracker(Observer, Protocol):
+class Tracker(Observer):
     """An observer of the conductor that has to be closed.
 
     A sweep that goes on after an interruption tells everything again from its beginning: a tracker
     must not log it twice.
     """
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """The sweep has ended."""
 
 
 def scalars(metrics: EpochMetrics) -> dict[str, float]:
@@ -35,7 +35,7 @@ def _is_mapping(value: object) -> bool:
     return isinstance(value, Mapping)
 
 
-class Forgiving:
+class Forgiving(Tracker):
     """A tracker that never ends a sweep: at its first failure it is told of, and left alone after.
 
     Args:

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 from sweep.vocabulary.divergence import Diagnosis
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -90,9 +90,17 @@ class Divergence:
     @property
     def summary(self) -> str:
         """One short line, as in the ``cause`` column of a ranking."""
-        where = f"epoch {self.epoch} step {self.step}"
+        return f"{self.what} at {self.where}"
+
+    @property
+    def what(self) -> str:
+        """Cause, stage and loss term: ``nonfinite gradient (compactness)``."""
         what = " ".join(str(part) for part in (self.cause, self.stage) if part)
-        return f"{what} ({self.term}) at {where}" if self.term else f"{what} at {where}"
+        return f"{what} ({self.term})" if self.term else what
+
+    @property
+    def where(self) -> str:
+        return f"epoch {self.epoch} step {self.step}"
 
     def to_json(self) -> dict[str, Any]:
         diagnosis = self.diagnosis.to_json() if self.diagnosis else None
@@ -232,17 +240,23 @@ class TrialRecord:
         return sum(epoch.seconds for epoch in self.trained)
 
 
-class Observer(Protocol):
-    """Is told what happens in a sweep, after it was recorded: consoles, trackers, metrics."""
+class Observer:
+    """Is told what happens in a sweep, after it was recorded: consoles, trackers, metrics.
 
-    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None: ...
+    One that an event does not concern leaves its method out.
+    """
 
-    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None: ...
+    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
+        """The trial has a folder and goes to a worker."""
+
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
+        """The trial has finished an epoch, or taken one over from a shared warm-up."""
 
     def trial_waits(self, trial_id: str) -> None:
         """The trial waits for a worker; it has gone on when it reports its next epoch."""
 
-    def trial_ended(self, record: TrialRecord) -> None: ...
+    def trial_ended(self, record: TrialRecord) -> None:
+        """The trial has ended, with its whole history."""
 
 
 def objective_of(records: Iterable[TrialRecord]) -> Objective:

@@ -113,8 +113,8 @@ def test_failed_replicate_is_not_counted_and_the_others_are_compared() -> None:
     found = confirmation([*CLEAR, replicate(0, 5, 0.9, FAILED), replicate(1, 5, 0.93)])
     assert found is not None
     assert found.winner is found.finalists[0]
-    assert found.contest is not None
-    assert found.contest.count == 4  # seeds that both have a score of
+    assert found.comparison is not None
+    assert found.comparison.count == 4  # seeds that both have a score of
 
 
 def test_folds_are_the_unit_where_there_are_several() -> None:
@@ -134,8 +134,8 @@ def test_folds_are_the_unit_where_there_are_several() -> None:
     ]
     found = confirmation(records)
     assert found is not None
-    assert found.contest is not None
-    assert (found.contest.by_fold, found.contest.count, found.winner) == (True, 3, None)
+    assert found.comparison is not None
+    assert (found.comparison.by_fold, found.comparison.count, found.winner) == (True, 3, None)
     first, second = found.finalists
     assert (first.group, second.group) == ("a", "a")
     means = [0.803 + gain for gain in gains]

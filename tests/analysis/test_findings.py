@@ -23,6 +23,7 @@ from synthetic import (
 )
 
 from sweep.analysis.divergence_rates import Exposure, rate_of
+from sweep.analysis.effective_settings import setting_of
 from sweep.analysis.figures.budget_figure import budget_by_status, spent
 from sweep.analysis.figures.divergence_timeline import deaths, divergence_timeline
 from sweep.analysis.figures.learning_curves import learning_curves, switch_on_steps
@@ -369,7 +370,7 @@ def test_settings_that_act_from_the_start_are_judged_from_the_first_epoch() -> N
         trial(1, Status.COMPLETED, [0.5] * 20, {"optimizer.lr": 0.01}),
         yaml=yaml,
     )
-    assert results.setting(results.records[0], WARMUP) == 20
+    assert setting_of(results.spec, results.records[0], WARMUP) == 20
     assert results.exposures["t0000"] == Exposure(2, 20, diverged=True)
     assert "before the geometric loss" not in stability_map(results).finding
 

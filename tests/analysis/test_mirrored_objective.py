@@ -15,7 +15,7 @@ from sweep.analysis.patience.patience_replay import tradeoff
 from sweep.analysis.ranking.ranking_frame import ranking_frame
 from sweep.analysis.ranking.row_selection import pareto, sorted_by
 from sweep.report.headline import headline
-from sweep.report.report_figures import EXHIBITS
+from sweep.report.report_figures import REPORT_FIGURES
 from sweep.vocabulary.objective import Mode, Objective
 from sweep.vocabulary.record import TrialRecord
 
@@ -83,8 +83,8 @@ def test_finalists_are_the_same() -> None:
     up, down = (confirmation(judged(record, one) for record in TIE) for one in (UP, DOWN))
     assert up is not None
     assert down is not None
-    assert up.contest is not None
-    assert up.contest == down.contest
+    assert up.comparison is not None
+    assert up.comparison == down.comparison
     facts = [
         [(f.trial_id, f.mean, f.low, f.high, f.p_best, f.group) for f in found.finalists]
         for found in (up, down)
@@ -96,12 +96,12 @@ def test_finalists_are_the_same() -> None:
 @pytest.mark.parametrize("objective", [UP, DOWN])
 def test_every_figure_is_drawn_in_words_and_signs_of_the_metric(objective: Objective) -> None:
     found = results(objective, 60)
-    for show in EXHIBITS:
+    for show in REPORT_FIGURES:
         exhibit = show(found)
         if exhibit.name != "pareto":  # which has Dice beside the objective
             assert "Dice" not in exhibit.title + exhibit.finding
             assert "Dice" not in exhibit.reading
-    parallel = next(e for e in (show(found) for show in EXHIBITS) if e.name == "parallel")
+    parallel = next(e for e in (show(found) for show in REPORT_FIGURES) if e.name == "parallel")
     assert parallel.figure is not None
     last = parallel.figure.data[0].dimensions[-1]
     assert last.label == objective.metric

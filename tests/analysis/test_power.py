@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from sweep.analysis.confirm.detectable_difference import can_show, detectable
-from sweep.analysis.confirm.paired_contest import Contest
+from sweep.analysis.confirm.paired_comparison import PairedComparison
 from sweep.spec.search.sweep_spec import SweepSpec
 
 
@@ -33,7 +33,7 @@ def test_a_leader_that_far_ahead_of_all_others_is_named_in_80_percent() -> None:
         table[:, 0] += far
         order = np.argsort(-table.mean(axis=0))
         scores = tuple({(s, 0): float(table[s, i]) for s in range(5)} for i in order)
-        named += order[0] == 0 and Contest(scores, by_fold=False).winner == 0
+        named += order[0] == 0 and PairedComparison(scores, by_fold=False).winner == 0
     assert named / tries == pytest.approx(0.8, abs=0.04)
 
 

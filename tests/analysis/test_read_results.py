@@ -15,6 +15,7 @@ from synthetic import (
     write_sweep,
 )
 
+from sweep.analysis.effective_settings import setting_of
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.store.store import Store
 from sweep.vocabulary.errors import ResultsError
@@ -25,10 +26,10 @@ def test_setting_is_the_searched_one_then_the_presets_then_the_sweeps() -> None:
     results = results_of()
     searched = trial(0, Status.COMPLETED, [], {WARMUP: 3})
     preset = trial(1, Status.COMPLETED, [], {WARMUP: 3}, preset="geometric-v2.3")
-    assert results.setting(searched, WARMUP) == 3
-    assert results.setting(searched, "loss.rampup_epochs") == 2  # of SWEEP_YAML
-    assert results.setting(preset, WARMUP) == 3
-    assert results.setting(preset, "loss.rampup_epochs") == 0  # of V2.3
+    assert setting_of(results.spec, searched, WARMUP) == 3
+    assert setting_of(results.spec, searched, "loss.rampup_epochs") == 2  # of SWEEP_YAML
+    assert setting_of(results.spec, preset, WARMUP) == 3
+    assert setting_of(results.spec, preset, "loss.rampup_epochs") == 0  # of V2.3
 
 
 def test_trial_without_a_geometric_weight_has_no_switch_on() -> None:

@@ -78,13 +78,13 @@ def test_status_is_found_in_either_spelling(status: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("status == complete", "`complete` is no status of a trial; did you mean `completed`?"),
+        ("status == complete", "`complete` is not a status of a trial; did you mean `completed`?"),
         (
             "status != early",
-            "`early` is no status of a trial; it is `completed`, `early_stopped`, ",
+            "`early` is not a status of a trial; it is `completed`, `early_stopped`, ",
         ),
-        ("status == 3", "`3` is no status of a trial; it is `completed`, `early_stopped`, "),
-        ("status == running", "`running` is no status of a trial; it is `completed`, "),
+        ("status == 3", "`3` is not a status of a trial; it is `completed`, `early_stopped`, "),
+        ("status == running", "`running` is not a status of a trial; it is `completed`, "),
     ],
 )
 def test_unknown_status_is_refused_with_the_one_that_is_meant(text: str, told: str) -> None:

@@ -12,7 +12,7 @@ from synthetic import trial
 from sweep.analysis.figures.sweep_results import Results
 from sweep.console.console_words import make_console
 from sweep.console.divergence_panel import diagnosis_panel
-from sweep.report.report_figures import exhibits_of
+from sweep.report.report_figures import figures_of
 from sweep.spec.checks.doubtful_settings import trial_warnings, warnings
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -95,7 +95,7 @@ def speaks_of_geometry(text: str) -> bool:
 def test_report_of_a_sweep_without_geometry_says_nothing_of_one(
     spec: SweepSpec, diverged: Iterable[int]
 ) -> None:
-    for exhibit in exhibits_of(results(spec, diverged)):
+    for exhibit in figures_of(results(spec, diverged)):
         texts = [exhibit.title, exhibit.finding]
         if exhibit.figure is not None:  # else nothing is read of how it was made
             texts += [exhibit.reading, str(exhibit.figure.to_json())]
@@ -136,5 +136,5 @@ def test_class_that_uses_our_loss_keeps_its_geometric_terms(
 
 def test_curves_of_a_sweep_with_geometry_still_show_where_it_switches_on() -> None:
     spec = spec_of("trainer: {epochs: 8}\nloss: {warmup_epochs: 1}")
-    readings = [exhibit.reading for exhibit in exhibits_of(results(spec, ()))]
+    readings = [exhibit.reading for exhibit in figures_of(results(spec, ()))]
     assert any("geometric loss switches on" in text for text in readings)

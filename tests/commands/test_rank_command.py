@@ -172,11 +172,14 @@ def test_some_columns_are_printed_in_the_order_asked_for(call: Call, results: Pa
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--sort", "val_dise"), "--sort: `val_dise` is no column of this ranking; did you mean"),
+        (
+            ("--sort", "val_dise"),
+            "--sort: `val_dise` is not a column of this ranking; did you mean",
+        ),
         (("--columns", "sqrt_epsilon"), "did you mean `loss.sqrt_epsilon`?"),
         (("--where", "epocs > 3"), "did you mean `epochs`?"),
         (("--where", "epochs is 3"), "must read like `val_dice > 0.9`, with one of == != >="),
-        (("--where", "status == complete"), "`complete` is no status of a trial; did you mean"),
+        (("--where", "status == complete"), "`complete` is not a status of a trial; did you mean"),
         (("--where", "status > x"), "only numbers can be compared by `>`, not x"),
     ],
 )
@@ -202,7 +205,7 @@ def test_several_sweeps_are_ranked_together_and_other_data_is_warned_of(
         (1, "toy", "t0000"), (2, "other", "t0000"), (3, "toy", "t0001"), (4, "other", "t0001")
     ]  # fmt: skip
     assert result.stderr == (
-        "warning: toy and other are measured on other data (`data.fold` 0 and 1): their Dice is"
-        " not comparable\n"
+        "warning: toy and other were measured on different data (`data.fold` 0 and 1): their Dice"
+        " is not comparable\n"
     )
     assert call("rank", "results/toy", "results/toy").exit_code == 2

@@ -41,7 +41,7 @@ def test_interrupted_sweep_is_shown_once_with_what_to_do(call: Call, results: Pa
     assert "best so far: validation Dice 0.7500 t0000 at epoch 1" in text
     assert "▸ t0002" in text
     assert "✗ t0001 nonfinite gradient (compactness) at epoch 2 step 0" in text
-    assert "sweep.run with --resume" in text
+    assert "Not running. Resume it with `sweep.run … --resume`." in text
     assert text.endswith("Ranking: python -m sweep.rank results/toy")
     assert files(results) == before
 

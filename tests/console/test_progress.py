@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.console.sweep_progress import SHOWN_DIVERGENCES, Best, Progress
+from sweep.analysis.ranking.sweep_state import SHOWN_DIVERGENCES, Best
+from sweep.console.sweep_progress import Progress
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, Status, TrialRecord
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.console.followed_sweep import Phase
+from sweep.console.sweep_progress import Phase
 from sweep.console.watch_view import Watching
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.analysis.report_words import status as status_words
 from sweep.console.console_words import (
     STYLES,
     count_words,
     duration_words,
-    status_words,
     value_words,
 )
 from sweep.vocabulary.objective import DICE

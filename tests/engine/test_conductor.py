@@ -919,14 +919,14 @@ def test_progress_after_a_restart_knows_what_was_there_before(tmp_path: Path) ->
     spec = SWEEPS["random_asha"]
     folder = tmp_path / "toy"
     with Store.create(folder, to_yaml(spec)) as store:
-        live = Progress(spec.trials, EPOCHS)
+        live = Progress(spec.trials, max_epochs=EPOCHS)
         execute(Conductor(spec, store, [live]))
     shutil.rmtree(folder / "trials" / "t0008")
     journal = folder / "journal.jsonl"
     lines = [line for line in journal.read_text().splitlines(True) if "t0008" not in line]
     journal.write_text("".join(lines))
     with Store.open(folder) as store:
-        again = Progress(spec.trials, EPOCHS)
+        again = Progress(spec.trials, max_epochs=EPOCHS)
         conductor = Conductor(spec, store, [again])
         assert again.finished_trials == 8
         execute(conductor)

@@ -20,7 +20,7 @@ from sweep.cli import app
 from sweep.engine.decisions.conductor import Conductor
 from sweep.report.headline import headline
 from sweep.report.page import page
-from sweep.report.report_figures import exhibits_of
+from sweep.report.report_figures import figures_of
 from sweep.search.schedulers.decision import Decision
 from sweep.search.searchers.earlier_trials import read_warm_start
 from sweep.spec.load import load_sweep, load_trial, to_yaml
@@ -154,11 +154,11 @@ def test_report_speaks_of_the_metric_and_shows_those_of_the_trainers_own(done: D
     assert "by its best distance" in text
     for heading in ("distance", "mean distance", "val Dice", "spread"):
         assert f">{heading}</button>" in text
-    titles = [exhibit.title for exhibit in exhibits_of(results)]
+    titles = [exhibit.title for exhibit in figures_of(results)]
     assert "What decides about distance" in titles
     assert "distance over each parameter" in titles
     assert "distance, Dice and epochs together" in titles
-    curves = next(e for e in exhibits_of(results) if e.name == "learning-curves")
+    curves = next(e for e in figures_of(results) if e.name == "learning-curves")
     assert curves.finding.startswith("t0001 reached 2.0000 in epoch 2")
     assert curves.figure is not None
     assert curves.figure.layout.yaxis.title.text == "distance"

@@ -27,7 +27,7 @@ from typer.testing import CliRunner
 
 from sweep.cli import app
 from sweep.console.console_words import dashboard_words
-from sweep.engine.decisions.tally import COUNTERS, Metric
+from sweep.engine.decisions.sweep_metrics import COUNTERS, Metric
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "monitoring"

@@ -13,6 +13,7 @@ from test_conductor import ASHA, DIVERGENCE, Diary, spec_of
 from sweep.analysis.ranking.finalists import Planned
 from sweep.console.sweep_progress import Progress
 from sweep.engine.decisions.conductor import Conductor
+from sweep.engine.decisions.sweep_metrics import Metric, samples
 from sweep.engine.session.open_store import open_store
 from sweep.engine.session.site import Site
 from sweep.search.schedulers.scheduler import Decision
@@ -165,7 +166,7 @@ def test_killed_sweep_confirms_what_an_undisturbed_one_does(
 def test_observers_tell_replicates_from_trials_of_the_search(tmp_path: Path) -> None:
     spec = confirmed(scheduler="none")
     diary, planned = Diary(), Planned(spec)
-    progress = Progress(planned.total, EPOCHS, planned=planned)
+    progress = Progress(planned.total, planned=planned, max_epochs=EPOCHS)
     assert progress.trials == spec.trials + most_replicates(spec)
     with Store.create(tmp_path / "x", to_yaml(spec)) as store:
         study = StudyFile(tmp_path / "study.journal", spec, store.records)
@@ -175,6 +176,8 @@ def test_observers_tell_replicates_from_trials_of_the_search(tmp_path: Path) -> 
     assert progress.best is not None
     assert progress.best.trial_id in {record.trial_id for record in searched(records)}
     assert progress.finished_trials == progress.trials == len(records)
+    [exported] = [s.value for s in samples(progress) if s.metric is Metric.PLANNED]
+    assert exported == progress.trials
     started = [told[1] for told in diary.told if isinstance(told, tuple) and told[0] == "start"]
     # The first seed of all finalists, then the next.
     assert [name[-2:] for name in started[5:]] == ["r1"] * 3 + ["r2"] * 3 + ["r3"] * 3

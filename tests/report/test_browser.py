@@ -11,7 +11,7 @@ import pytest
 
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.report.page import page
-from sweep.report.report_figures import exhibits_of
+from sweep.report.report_figures import figures_of
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 
@@ -45,4 +45,4 @@ def test_page_opens_offline_without_an_error_and_draws_every_figure(
     assert [line for line in told if "GL Driver Message" not in line] == []
     assert 'data-drawn="true"' in done.stdout
     drawn = re.findall(r'data-figure="([\w-]+)"[^>]*>\s*<div class="plot-container', done.stdout)
-    assert drawn == [one.name for one in exhibits_of(results) if one.figure is not None]
+    assert drawn == [one.name for one in figures_of(results) if one.figure is not None]

@@ -12,7 +12,7 @@ from synthetic import drawn, trial, write_sweep
 from sweep.analysis.figures.sweep_results import Results, read_results
 from sweep.report.headline import headline
 from sweep.report.notebook import ARGUMENTS, _cells, notebook
-from sweep.report.report_figures import EXHIBITS
+from sweep.report.report_figures import REPORT_FIGURES
 from sweep.vocabulary.errors import SweepFailed
 from sweep.vocabulary.record import Status
 
@@ -32,7 +32,7 @@ def test_notebook_says_what_the_page_says_and_runs_again_elsewhere(tmp_path: Pat
     folder = write_sweep(tmp_path / "results", [drawn(n) for n in range(20)])
     results = read_results(folder)
     text = notebook(results, folder)
-    for sentence in (headline(results), *(show(results).finding for show in EXHIBITS)):
+    for sentence in (headline(results), *(show(results).finding for show in REPORT_FIGURES)):
         assert sentence in said(text)
 
     copy = tmp_path / "somewhere" / "else"

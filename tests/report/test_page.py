@@ -13,7 +13,7 @@ from synthetic import COMPACTNESS, SWEEP_YAML, WARMUP, drawn, trial, write_sweep
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.report.headline import headline
 from sweep.report.page import TOP, page
-from sweep.report.report_figures import exhibits_of
+from sweep.report.report_figures import figures_of
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, Status
 
@@ -49,7 +49,7 @@ def test_page_shows_the_headline_and_what_each_figure_finds(sweep_folder: Path) 
     results = read_results(sweep_folder)
     text = page(results)
     assert headline(results) in text
-    for exhibit in exhibits_of(results):
+    for exhibit in figures_of(results):
         assert f'id="{exhibit.name}"' in text
     assert "30 of 31 trials have ended" in text
 

@@ -16,7 +16,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sweep.analysis.confirm.paired_contest import Block, Contest, folds_of, interval, mean_of
+from sweep.analysis.confirm.paired_comparison import (
+    Block,
+    PairedComparison,
+    folds_of,
+    interval,
+    mean_of,
+)
 from sweep.vocabulary.record import Status, TrialRecord
 
 WORTH = 0.5
@@ -34,10 +40,11 @@ class Finalist:
         scores: (seed, fold) → best value of the objective as a score, of which more is better
             (`sweep.vocabulary.objective`). Those that diverged, failed or have not ended have none.
         mean: of the scores, each fold counting the same; NaN where there is none.
-        low, high: 95 % interval of the mean, see `sweep.analysis.confirm.paired_contest.interval`.
+        low, high: 95 % interval of the mean (`sweep.analysis.confirm.paired_comparison.interval`).
         p_best: probability that its mean is the highest of all that are compared; None where
             nothing can be said.
-        group: letters; finalists that share one cannot be told apart. None likewise.
+        group: letters; finalists that share one cannot be told apart. None where
+            nothing can be said.
     """
 
     record: TrialRecord
@@ -74,18 +81,18 @@ class Confirmation:
 
     Args:
         finalists: those of which a replicate has ended, with a score or diverged.
-        contest: of the first of them, of which the fewest diverged; None where none has a score.
+        comparison: of the first of them, of which the fewest diverged; None where none has a score.
         unfinished: number of replicates that run or were interrupted.
     """
 
     finalists: tuple[Finalist, ...]
-    contest: Contest | None
+    comparison: PairedComparison | None
     unfinished: int
 
     @property
     def compared(self) -> Sequence[Finalist]:
         """Those that passed the gate."""
-        return self.finalists[: len(self.contest.scores)] if self.contest else ()
+        return self.finalists[: len(self.comparison.scores)] if self.comparison else ()
 
     @property
     def behind(self) -> Sequence[Finalist]:
@@ -95,16 +102,16 @@ class Confirmation:
     @property
     def winner(self) -> Finalist | None:
         """The first, where it beats all that it is compared with and all replicates have ended."""
-        if self.contest is None or self.contest.winner is None or self.unfinished:
+        if self.comparison is None or self.comparison.winner is None or self.unfinished:
             return None
         return self.finalists[0]
 
     @property
     def tied(self) -> list[Finalist]:
         """Of those that are compared the first, and whoever cannot be told apart from it."""
-        if self.contest is None:
+        if self.comparison is None:
             return []
-        apart = self.contest.apart
+        apart = self.comparison.apart
         return [one for n, one in enumerate(self.compared) if (0, n) not in apart]
 
     @property
@@ -139,14 +146,9 @@ def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
     return _compared(measured, by_fold, unfinished)
 
 
-def score(replicate: TrialRecord) -> float | None:
-    """Score that a replicate counts with; None where it diverged, failed or has not ended."""
-    return replicate.score
-
-
 def _finalist(record: TrialRecord, replicates: Sequence[TrialRecord]) -> Finalist | None:
     ordered = sorted(replicates, key=_block)
-    scores = {_block(r): value for r in ordered if (value := score(r)) is not None}
+    scores = {_block(r): value for r in ordered if (value := r.score) is not None}
     found = Finalist(record=record, replicates=tuple(ordered), scores=scores)
     return found if scores or found.diverged else None
 
@@ -172,14 +174,14 @@ def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> C
     first = [one for one in ranked if one.scores and one.diverged <= least]
     if not first:
         return Confirmation(tuple(ranked), None, unfinished)
-    contest = Contest(tuple(one.scores for one in first), by_fold)
-    chances: Sequence[float | None] = contest.p_best() or [None] * len(first)
-    letters: Sequence[str | None] = contest.letters or [None] * len(first)
-    told = [
+    comparison = PairedComparison(tuple(one.scores for one in first), by_fold)
+    chances: Sequence[float | None] = comparison.p_best() or [None] * len(first)
+    letters: Sequence[str | None] = comparison.letters or [None] * len(first)
+    known = [
         replace(one, p_best=chance, group=letter)
         for one, chance, letter in zip(first, chances, letters, strict=True)
     ]
-    return Confirmation((*told, *ranked[len(first) :]), contest, unfinished)
+    return Confirmation((*known, *ranked[len(first) :]), comparison, unfinished)
 
 
 def _place(one: Finalist, least: int) -> tuple[bool, int, float, float, int]:

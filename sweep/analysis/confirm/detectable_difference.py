@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from sweep.analysis.confirm.paired_contest import LEAST_UNITS, LEVEL
+from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, LEVEL
 from sweep.spec.search.replicate_plan import confirmed_folds, most_finalists
 from sweep.spec.words.phrases import counted
 

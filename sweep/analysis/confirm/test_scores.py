@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sweep.analysis.confirm.paired_statistics import mean_interval
 from sweep.spec.space.presets import BASELINE
-from sweep.vocabulary.record import CaseScore, TrialRecord, searched
+from sweep.vocabulary.record import TrialRecord, searched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,19 +124,9 @@ def cases_frame(found: HeldOut) -> pd.DataFrame:
         for one in found.tested
         for case in sorted({*one.dice, *one.hd95})
     ]
-    kinds = {
-        "trial_id": "string",
-        "case": "string",
-        "dice": "Float64",
-        "hd95": "Float64",
-        "runs": "Int64",
-    }
-    return pd.DataFrame(
-        {
-            name: pd.Series([row[n] for row in rows], dtype=kind)
-            for n, (name, kind) in enumerate(kinds.items())
-        }
-    )
+    kinds = {"trial_id": "string", "case": "string", "dice": "Float64", "hd95": "Float64"}
+    kinds |= {"runs": "Int64"}
+    return pd.DataFrame(rows, columns=list(kinds), dtype=object).astype(kinds)
 
 
 def mean(values: Iterable[float]) -> float | None:
@@ -157,14 +147,10 @@ def _per_case(runs: Iterable[TrialRecord], name: str) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for run in runs:
         for score in run.test:
-            value: float | None = _value(score, name)
+            value: float | None = getattr(score, name)
             if value is not None and math.isfinite(value):
                 values.setdefault(score.case, []).append(value)
     return {case: mean(found) or 0.0 for case, found in sorted(values.items())}
-
-
-def _value(score: CaseScore, name: str) -> float | None:
-    return score.dice if name == "dice" else score.hd95
 
 
 def _gain(first: Tested, other: Tested) -> Gain:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from sweep.analysis import report_words as words
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.figure_style import INK, LOOKS, Look, finished
 from sweep.analysis.figures.sweep_results import Results
 from sweep.vocabulary.record import Status, TrialRecord
@@ -47,11 +47,11 @@ def spent(results: Results) -> list[Spent]:
     return [_of(status, records) for status, records in groups if records]
 
 
-def budget_by_status(results: Results) -> Exhibit:
+def budget_by_status(results: Results) -> ReportFigure:
     """Epochs and seconds by status and of the confirmation, with what sharing saved."""
     found = spent(results)
     epochs = sum(part.epochs for part in found)
-    return Exhibit(
+    return ReportFigure(
         name="budget",
         title="Where the budget went",
         finding=_finding(found, epochs),
@@ -80,7 +80,7 @@ def _finding(found: Sequence[Spent], epochs: int) -> str:
     if not epochs:
         return "No epoch has been trained yet."
     seconds = sum(part.seconds for part in found)
-    told = f"{epochs} epochs in {words.duration(seconds)} of training"
+    sentence = f"{epochs} epochs in {words.duration(seconds)} of training"
     by_status = {part.status: part.epochs for part in found}
     kinds = ((Status.DIVERGED, "diverged trials"), (Status.PRUNED, "pruned trials"))
     parts = [
@@ -88,12 +88,12 @@ def _finding(found: Sequence[Spent], epochs: int) -> str:
         for status, kind in (*kinds, (None, "replicates of the confirmation"))
         if by_status.get(status)
     ]
-    told += f": {words.listed(parts)}" if parts else ""
+    sentence += f": {words.listed(parts)}" if parts else ""
     shared = sum(part.shared_epochs for part in found)
     if shared:
         saved = sum(part.shared_seconds for part in found)
-        told += f". Sharing warm-ups saved {shared} epochs ({words.duration(saved)})"
-    return f"{told}."
+        sentence += f". Sharing warm-ups saved {shared} epochs ({words.duration(saved)})"
+    return f"{sentence}."
 
 
 def _figure(found: Sequence[Spent]) -> go.Figure:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import plotly.graph_objects as go
 
-from sweep.analysis.figures.figure import Exhibit
-from sweep.analysis.figures.figure_style import FAINT, INK, finished
+from sweep.analysis.figures.figure import ReportFigure
+from sweep.analysis.figures.figure_style import FAINT, INK, finished, marks, ticks
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.report_words import listed, median
+from sweep.analysis.report_words import listed
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.record import TrialRecord
 
@@ -47,22 +48,21 @@ def deaths(results: Results) -> tuple[list[Death], list[TrialRecord]]:
             without.append(record)
             continue
         steps = max([epoch.steps for epoch in record.history] + [verdict.step + 1])
-        what = " ".join(str(part) for part in (verdict.cause, verdict.stage) if part)
         found.append(
             Death(
                 trial_id=record.trial_id,
-                what=f"{what} ({verdict.term})" if verdict.term else what,
+                what=verdict.what,
                 epochs=verdict.epoch - switch_on + verdict.step / steps,
-                place=f"epoch {verdict.epoch} step {verdict.step}",
+                place=verdict.where,
             )
         )
     return sorted(found, key=lambda death: death.epochs), without
 
 
-def divergence_timeline(results: Results) -> Exhibit:
+def divergence_timeline(results: Results) -> ReportFigure:
     """When each trial diverged relative to the switch-on, by cause."""
     found, without = deaths(results)
-    return Exhibit(
+    return ReportFigure(
         name="timeline",
         title="When trials diverged",
         finding=_finding(results, found, without),
@@ -101,21 +101,17 @@ def _figure(found: Sequence[Death]) -> go.Figure:
     figure = go.Figure()
     for row, what in enumerate(kinds):
         group = [death for death in found if death.what == what]
-        figure.add_scatter(
-            x=[death.epochs for death in group],
-            y=[row + 0.7 * ((n * 0.618034) % 1.0 - 0.5) for n in range(len(group))],
-            text=[f"{death.trial_id}: {death.what} at {death.place}" for death in group],
-            mode="markers",
-            name=what,
-            marker={
-                "symbol": SYMBOLS[row % len(SYMBOLS)],
-                "color": SHADES[row % len(SHADES)],
-                "size": 9 if len(group) < 200 else 5,
-                "opacity": 1.0 if len(group) < 200 else 0.5,
-                "line": {"width": 0.5, "color": INK},
-            },
-            hovertemplate="%{text}<extra></extra>",
-        )
+        places = [row + 0.7 * ((n * 0.618034) % 1.0 - 0.5) for n in range(len(group))]
+        texts = [f"{death.trial_id}: {death.what} at {death.place}" for death in group]
+        look = {
+            "symbol": SYMBOLS[row % len(SYMBOLS)],
+            "color": SHADES[row % len(SHADES)],
+            "size": 9 if len(group) < 200 else 5,
+            "opacity": 1.0 if len(group) < 200 else 0.5,
+            "line": {"width": 0.5, "color": INK},
+        }
+        epochs = [death.epochs for death in group]
+        figure.add_trace(marks(zip(epochs, places, texts, strict=True), look, name=what))
     figure.add_vline(x=0, line={"color": INK, "width": 1.5})
     figure.add_vrect(x0=0, x1=1, fillcolor=FAINT, opacity=0.25, line_width=0, layer="below")
     last = max(1.0, *(death.epochs for death in found))
@@ -125,8 +121,7 @@ def _figure(found: Sequence[Death]) -> go.Figure:
         title="epochs since the geometric loss switched on", range=[first - margin, last + margin]
     )
     figure.update_yaxes(
-        tickvals=list(range(len(kinds))),
-        ticktext=kinds,
+        **ticks(enumerate(kinds)),
         range=[-0.7, len(kinds) - 0.3],
         automargin=True,
     )

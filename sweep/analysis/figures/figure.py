@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exhibit:
+class ReportFigure:
     """One figure with its words. Shows itself in a notebook.
 
     Args:

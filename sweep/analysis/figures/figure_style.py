@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 
@@ -67,6 +67,27 @@ def finished(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figur
         plot_bgcolor="#ffffff",
     )
     return figure
+
+
+def marks(
+    points: Iterable[tuple[Any, Any, str]],
+    marker: Mapping[str, Any],
+    *,
+    under: str = "",
+    **more: Any,
+) -> go.Scatter:
+    """Marks of one kind: x, y and the text under the pointer, to which ``under`` is added."""
+    x, y, text = [list(column) for column in zip(*points, strict=True)] or ([], [], [])
+    hover = f"%{{text}}{under}<extra></extra>"
+    return go.Scatter(
+        x=x, y=y, text=text, mode="markers", marker=marker, hovertemplate=hover, **more
+    )
+
+
+def ticks(found: Iterable[tuple[float, str]]) -> dict[str, list[Any]]:
+    """The settings of an axis for ticks at these places with these texts."""
+    places, texts = zip(*found, strict=True)
+    return {"tickvals": list(places), "ticktext": list(texts)}
 
 
 def thinned(items: Sequence[T], most: int = MOST_POINTS) -> Sequence[T]:

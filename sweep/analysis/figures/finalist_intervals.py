@@ -7,19 +7,19 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from sweep.analysis.confirm.conclusions import on_test_split, selection_bias, verdict, warnings
+from sweep.analysis.confirm.conclusions import on_test_split, reservations, verdict
 from sweep.analysis.confirm.confirmation import Confirmation, Finalist
-from sweep.analysis.confirm.paired_contest import LEAST_UNITS, folds_of
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, folds_of
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.figure_style import INK, finished
 from sweep.analysis.figures.sweep_results import Results
 from sweep.vocabulary.objective import Objective
 
 
-def confirmed_finalists(results: Results) -> Exhibit:
+def confirmed_finalists(results: Results) -> ReportFigure:
     """The leaders on further seeds."""
     found, objective = results.confirmation, results.objective
-    return Exhibit(
+    return ReportFigure(
         name="finalists",
         title="The leaders on further seeds",
         finding=_finding(results),
@@ -39,12 +39,12 @@ def confirmed_finalists(results: Results) -> Exhibit:
 
 def _finding(results: Results) -> str:
     found, tested = results.confirmation, results.held_out
-    told = (
+    sentence = (
         "No leader was trained on further seeds, which confirm: {top: 5, seeds: 5} does."
         if found is None
-        else " ".join([verdict(found), selection_bias(found), *warnings(found)])
+        else f"{verdict(found)} {reservations(found)}"
     )
-    return f"{told} {on_test_split(tested)}" if tested is not None else told
+    return f"{sentence} {on_test_split(tested)}" if tested is not None else sentence
 
 
 def _figure(found: Confirmation, objective: Objective) -> go.Figure:

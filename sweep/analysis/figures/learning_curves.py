@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from statistics import median
 
 import plotly.graph_objects as go
 
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.figure_style import (
     DASHES,
     EVEN_DECIMALS,
@@ -16,10 +17,11 @@ from sweep.analysis.figures.figure_style import (
     LOOKS,
     SYMBOLS,
     finished,
+    marks,
     thinned,
 )
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.report_words import listed, median
+from sweep.analysis.report_words import listed
 from sweep.spec.search.search_strategy import TRAINED_EPOCHS_OF_A_TICK, trained_epochs
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -35,14 +37,14 @@ MOST_MARKED = 40
 """Curves behind the leaders above which their switch-ons would cover what is to be seen."""
 
 
-def learning_curves(results: Results) -> Exhibit:
+def learning_curves(results: Results) -> ReportFigure:
     """The objective over epochs, with the switch-on of the geometric loss and the rungs."""
     measured = [record for record in results.records if record.best is not None]
     leaders = results.ranked[:LEADING]
     others = [record for record in measured if record not in leaders]
     shown = thinned(others, MOST_CURVES)
     left_out = len(others) - len(shown)
-    return Exhibit(
+    return ReportFigure(
         name="learning-curves",
         title="Learning curves",
         finding=_finding(results),
@@ -91,21 +93,21 @@ def _finding(results: Results) -> str:
     assert leader.best is not None
     at = leader.best.epoch
     text, signed = results.objective.text, results.objective.signed
-    told = f"{leader.trial_id} reached {text(results.values[leader.trial_id])} in epoch {at}"
+    sentence = f"{leader.trial_id} reached {text(results.values[leader.trial_id])} in epoch {at}"
     switch_on = results.switch_on(leader)
     if switch_on is not None and at >= switch_on:
-        told += f", {at - switch_on} after its geometric loss switched on"
+        sentence += f", {at - switch_on} after its geometric loss switched on"
     elif switch_on is not None:
-        told += f", {switch_on - at} before its geometric loss switched on or would have"
+        sentence += f", {switch_on - at} before its geometric loss switched on or would have"
     steps = switch_on_steps(results)
     if not steps:
-        return f"{told}."
+        return f"{sentence}."
     less, alone = " less that of the baseline", ""
     if results.baseline is None:
         less, alone = "", "; training alone improves it too"
     return (
-        f"{told}. In the epoch of the switch-on, the change of {results.objective.short}{less} is "
-        f"{signed(median(steps))} in the median of {counted(len(steps), 'trial')} (from "
+        f"{sentence}. In the epoch of the switch-on, the change of {results.objective.short}{less}"
+        f" is {signed(median(steps))} in the median of {counted(len(steps), 'trial')} (from "
         f"{signed(min(steps))} to {signed(max(steps))}){alone}."
     )
 
@@ -179,16 +181,8 @@ def _own_rungs(
 
 
 def _bars(points: Sequence[tuple[int, float | None, str]]) -> go.Scatter:
-    return go.Scatter(
-        x=[epoch for epoch, _, _ in points],
-        y=[value for _, value, _ in points],
-        text=[text for _, _, text in points],
-        mode="markers",
-        name="rung",
-        legendrank=LAST,
-        marker={"symbol": "line-ns", "size": 12, "line": {"color": INK, "width": 2}},
-        hovertemplate="%{text}<extra></extra>",
-    )
+    look = {"symbol": "line-ns", "size": 12, "line": {"color": INK, "width": 2}}
+    return marks(points, look, name="rung", legendrank=LAST)
 
 
 def _leader(record: TrialRecord, place: int) -> go.Scatter:
@@ -230,16 +224,12 @@ def _diverged(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 
 
 def _ends(diverged: Sequence[TrialRecord], size: int) -> go.Scatter:
-    last = [(record, _last_measured(record)) for record in diverged]
-    return go.Scatter(
-        x=[epoch.epoch for _, epoch in last],
-        y=[record.objective.value(epoch) for record, epoch in last],
-        text=[f"{r.trial_id}: {r.outcome.cause if r.outcome else ''}" for r, _ in last],
-        mode="markers",
-        name="last epoch before divergence",
-        marker={"symbol": "x", "size": size, "color": LOOKS[Status.DIVERGED].color},
-        hovertemplate="%{text}<extra></extra>",
-    )
+    points = []
+    for record in diverged:
+        last, cause = _last_measured(record), record.outcome.cause if record.outcome else ""
+        points.append((last.epoch, record.objective.value(last), f"{record.trial_id}: {cause}"))
+    look = {"symbol": "x", "size": size, "color": LOOKS[Status.DIVERGED].color}
+    return marks(points, look, name="last epoch before divergence")
 
 
 def _switch_on_words(results: Results, *, first: bool) -> str:
@@ -254,20 +244,13 @@ def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
         at = results.switch_on(record)
         if at is not None and at < len(record.history):
             points.append((at, _at(record, at), record.trial_id))
-    return go.Scatter(
-        x=[epoch for epoch, _, _ in points],
-        y=[value for _, value, _ in points],
-        text=[trial_id for _, _, trial_id in points],
-        mode="markers",
+    look = {"symbol": "triangle-up", "size": 9, "color": "#ffffff"}
+    return marks(
+        points,
+        look | {"line": {"color": INK, "width": 1.2}},
+        under=" switches on in epoch %{x}",
         name="geometric loss switches on",
         legendrank=LAST,
-        marker={
-            "symbol": "triangle-up",
-            "size": 9,
-            "color": "#ffffff",
-            "line": {"color": INK, "width": 1.2},
-        },
-        hovertemplate="%{text} switches on in epoch %{x}<extra></extra>",
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.figure_style import (
     EVEN_DECIMALS,
     FAINT,
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 HD95 = "hd95"
 NAMED = 5
 LABELLED = 3
-"""Trials that one label names; of more it tells the first and the number."""
+"""Trials that one label names; of more it has the first and the number."""
 NEAR = 0.05
 """Share of both axes within which one label stands for several trials: theirs would overlap."""
 
 
-def pareto_front(results: Results) -> Exhibit:
+def pareto_front(results: Results) -> ReportFigure:
     """The objective, Dice or HD95, and epochs together."""
     found = pareto(results.frame, results.objective)
     goals = _goals(results)
     aims = [f"at {'least' if goal.mode == 'max' else 'most'} their {goal.short}" for goal in goals]
     titles = ["outlines" if goal.metric == HD95 else goal.short for goal in goals]
-    return Exhibit(
+    return ReportFigure(
         name="pareto",
         title=f"{listed([*titles, 'epochs'])} together",
         finding=_finding(results, goals, list(found["trial_id"])),

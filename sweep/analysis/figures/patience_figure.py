@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.figure_style import INK, finished
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.patience.patience_replay import LEAST_CURVES, Tradeoff, tradeoff
@@ -15,10 +15,10 @@ from sweep.analysis.report_words import percent
 from sweep.spec.words.phrases import counted
 
 
-def patience_tradeoff(results: Results) -> Exhibit:
+def patience_tradeoff(results: Results) -> ReportFigure:
     """For each patience what is lost and the epochs spent."""
     found = tradeoff(results.spec, (*results.records, *results.replicates))
-    return Exhibit(
+    return ReportFigure(
         name="patience",
         title="What patience costs",
         finding=_finding(results, found),

@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING
 from sweep.analysis.confirm.confirmation import Confirmation, confirmation
 from sweep.analysis.confirm.test_scores import HeldOut, held_out
 from sweep.analysis.divergence_rates import Exposure
-from sweep.analysis.effective_settings import (
-    idle,
-    number_of,
-    rampup_end,
-    read_spec,
-    setting_of,
-    switch_on,
-)
+from sweep.analysis.effective_settings import idle, number_of, rampup_end, read_spec, switch_on
 from sweep.analysis.parameter_axes import Axis, make_axis
 from sweep.analysis.ranking.comparable_value import comparable_scores
 from sweep.analysis.ranking.ranking_frame import ranking_frame
@@ -29,7 +22,7 @@ from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
 from sweep.store.read_results import read_records
 from sweep.vocabulary.objective import Objective
-from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, searched
+from sweep.vocabulary.record import Status, TrialRecord, searched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,16 +151,16 @@ class Results:
     def compared_words(self) -> str:
         """What the reading of a figure says of them."""
         since = " since its geometric loss switched on" if self.has_geometry else ""
-        told = f"{self.objective.short} is the best of a trial{since}."
+        sentence = f"{self.objective.short} is the best of a trial{since}."
         if self.extrapolated:
             return (
-                f"{told} A pruned trial's value is extrapolated: plus what the baseline gained from"
-                " that epoch to its end."
+                f"{sentence} A pruned trial's value is extrapolated: plus what the baseline gained"
+                " from that epoch to its end."
             )
         pruned = any(record.status is Status.PRUNED for record in self.ranked_inside)
         if pruned and self.spec.compares_gains:
-            return f"{told} Pruned trials are left out: each was stopped at a time of its own."
-        return told
+            return f"{sentence} Pruned trials are left out: each was stopped at a time of its own."
+        return sentence
 
     @cached_property
     def compared(self) -> list[TrialRecord]:
@@ -192,7 +185,7 @@ class Results:
         """How long each trial inside the space was at risk of what the search varies, by its id.
 
         Where it varies settings of the geometric loss, that is from the switch-on: a trial that
-        ended before it, by whatever, says nothing about them and is left out, and so is one without
+        ended before it, for any reason, says nothing about them and is left out. So is one without
         a geometric loss in a sweep with one. Unfinished trials count with the epochs that they
         have: those that diverge end early, so without them the first hours of a sweep would look
         worse than it is.
@@ -236,9 +229,9 @@ class Results:
         """Those of ``records`` in which each of these parameters acts on something."""
         return [record for record in records if not self._idle[record.trial_id] & {*names}]
 
-    def setting(self, record: TrialRecord, key: str) -> ParameterValue:
-        """What a trial had for the setting ``key``: searched, of its preset, or the sweep's."""
-        return setting_of(self.spec, record, key)
+    def position(self, name: str, record: TrialRecord) -> float:
+        """Where a trial lies on the axis of a parameter, in [0, 1]."""
+        return self.axes[name].position(record.parameters[name])
 
     def switch_on(self, record: TrialRecord) -> int | None:
         """Epoch in which the trial's geometric loss first acts; None where no term has a weight."""
@@ -271,16 +264,12 @@ class Results:
         if last <= start:
             return None
         is_whole = record.status is Status.COMPLETED
-        whole = last if is_whole else max(last, int(self.number(record, "trainer.epochs")))
+        whole = last if is_whole else max(last, int(number_of(self.spec, record, "trainer.epochs")))
         return Exposure(epochs=last - start, whole=whole - start, diverged=diverged)
-
-    def number(self, record: TrialRecord, key: str) -> float:
-        """The same as a number; 0 where it is none, or more than a float holds."""
-        return number_of(self.spec, record, key)
 
 
 def divergence_epoch(record: TrialRecord) -> int:
-    """Epoch, from 0, in which a diverged trial did so; after its last where nothing tells."""
+    """Epoch, from 0, in which a diverged trial did so; after its last where it is not recorded."""
     verdict = record.outcome.divergence if record.outcome else None
     return len(record.history) if verdict is None else verdict.epoch
 

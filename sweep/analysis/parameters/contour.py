@@ -1,4 +1,8 @@
-"""The objective over two parameters: those that matter most for it, where that is known."""
+"""The objective over two parameters: those that matter most for it, where that is known.
+
+`optuna.visualization.plot_contour` interpolates between the trials: noise becomes a landscape, and
+nothing stays white where there is no trial.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from sweep.analysis.figures.figure import Exhibit
-from sweep.analysis.figures.figure_style import INK, LIGHT_TO_DARK, finished, thinned
+from sweep.analysis.figures.figure import ReportFigure
+from sweep.analysis.figures.figure_style import INK, LIGHT_TO_DARK, finished, marks, thinned, ticks
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import short_names
 from sweep.analysis.parameters.importance import by_importance, importance_for_dice, order_words
@@ -60,13 +64,13 @@ def smoothed(x: Floats, y: Floats, values: Floats) -> Surface:
     return Surface(grid, grid, mean, weight)
 
 
-def dice_contour(results: Results) -> Exhibit:
+def dice_contour(results: Results) -> ReportFigure:
     """The objective, smoothed, over the first two of `by_importance`, with its trials."""
     names = by_importance(results)[:2]
     drawn = results.acting(results.compared, *names)
     drawable = len(names) == 2 and len(drawn) >= LEAST_TRIALS
     figure, finding = _figure(results, names) if drawable else (None, _too_little(results))
-    return Exhibit(
+    return ReportFigure(
         name="contour",
         title=f"{results.objective.short} over two parameters",
         finding=finding,
@@ -91,10 +95,7 @@ def _too_little(results: Results) -> str:
 def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
     x_axis, y_axis = (results.axes[name] for name in names)
     records = results.acting(results.compared, *names)
-    x, y = (
-        np.array([axis.position(record.parameters[axis.name]) for record in records])
-        for axis in (x_axis, y_axis)
-    )
+    x, y = (np.array([results.position(name, record) for record in records]) for name in names)
     values = np.array([results.comparable_values[record.trial_id] for record in records])
     surface, objective = smoothed(x, y, values), results.objective
     figure = go.Figure(
@@ -109,25 +110,16 @@ def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
             hovertemplate=f"smoothed {objective.short} %{{z:{objective.d3}}}<extra></extra>",
         )
     )
-    shown = list(thinned(range(len(values)), 300))
-    figure.add_scatter(
-        x=[x[n] for n in shown],
-        y=[y[n] for n in shown],
-        text=[
-            f"{records[n].trial_id}: {objective.short} {objective.text(values[n])}" for n in shown
-        ],
-        mode="markers",
-        marker={"size": 7, "color": "#ffffff", "line": {"color": INK, "width": 1}},
-        hovertemplate="%{text}<extra></extra>",
-    )
+    texts = [
+        f"{record.trial_id}: {objective.short} {objective.text(value)}"
+        for record, value in zip(records, values, strict=True)
+    ]
+    shown = thinned(list(zip(x, y, texts, strict=True)), 300)
+    look = {"size": 7, "color": "#ffffff", "line": {"color": INK, "width": 1}}
+    figure.add_trace(marks(shown, look))
     short = short_names(results.parameters)
     for update, axis in ((figure.update_xaxes, x_axis), (figure.update_yaxes, y_axis)):
-        update(
-            title=short[axis.name],
-            tickvals=[position for position, _ in axis.ticks],
-            ticktext=[text for _, text in axis.ticks],
-            range=axis.span,
-        )
+        update(title=short[axis.name], **ticks(axis.ticks), range=axis.span)
     return finished(figure, height=460, legend=False), _finding(surface, names, objective)
 
 

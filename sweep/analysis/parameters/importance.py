@@ -17,7 +17,7 @@ from optuna.importance import (
 )
 
 from sweep.analysis.divergence_rates import Exposure, Floats, hazards
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.figure_style import FAINT, INK, finished, thinned
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import short_names
@@ -27,7 +27,7 @@ from sweep.spec.words.phrases import counted
 from sweep.vocabulary.record import TrialRecord
 
 LEAST_TRIALS = 12
-"""Trials below which nothing is told: `benchmarks/importance.py` has what that many can tell."""
+"""Fewer trials show nothing: `benchmarks/importance.py` has what this many can show."""
 MOST_TRIALS = 200
 """Trials that a forest is grown from; more of them change little and cost seconds."""
 SEED = 0
@@ -126,10 +126,10 @@ def order_words(found: Importance | None) -> str:
     return "the most important first, by fANOVA"
 
 
-def dice_importance(results: Results) -> Exhibit:
+def dice_importance(results: Results) -> ReportFigure:
     """Which parameters decide about the objective."""
     found, objective = importance_for_dice(results), results.objective
-    return Exhibit(
+    return ReportFigure(
         name="importance-dice",
         title=f"What decides about {objective.label}",
         finding=_finding(found, len(results.compared), f"the differences in {objective.short}"),
@@ -145,7 +145,7 @@ def dice_importance(results: Results) -> Exhibit:
     )
 
 
-def divergence_importance(results: Results) -> Exhibit:
+def divergence_importance(results: Results) -> ReportFigure:
     """Which parameters decide about divergence."""
     found = importance_for_divergence(results)
     at_risk = len(results.at_risk)
@@ -154,7 +154,7 @@ def divergence_importance(results: Results) -> Exhibit:
     if len(fates) == 1:
         share = "Every" if fates == {True} else "No"
         finding = f"{share} trial of the {at_risk} at risk diverged: nothing tells them apart."
-    return Exhibit(
+    return ReportFigure(
         name="importance-divergence",
         title="What decides about divergence",
         finding=finding,
@@ -253,7 +253,7 @@ def _explained(
     """R² of a random forest on the trials that each of its trees has not seen."""
     from sklearn.ensemble import RandomForestRegressor
 
-    places = [[results.axes[n].position(r.parameters[n]) for n in names] for r in records]
+    places = [[results.position(name, record) for name in names] for record in records]
     # Of 200 trees, one in 10^37 trials is in none's unseen part: no warning about that.
     forest = RandomForestRegressor(n_estimators=200, oob_score=True, random_state=SEED)
     forest.fit(np.array(places), np.array(targets))

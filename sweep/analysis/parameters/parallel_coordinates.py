@@ -1,4 +1,8 @@
-"""All parameters of all trials at once."""
+"""All parameters of all trials at once.
+
+`optuna.visualization.plot_parallel_coordinate` leaves out diverged trials, and those that lack a
+parameter: here both have a place of their own on the axis.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from sweep.analysis.figures.figure import Exhibit
-from sweep.analysis.figures.figure_style import LIGHT_TO_DARK, finished, thinned
+from sweep.analysis.figures.figure import ReportFigure
+from sweep.analysis.figures.figure_style import LIGHT_TO_DARK, finished, thinned, ticks
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import even_words, round_numbers, short_names, words
 from sweep.vocabulary.record import Status, TrialRecord
@@ -23,12 +27,12 @@ HALO = ", ".join(["0 0 3px #ffffff"] * 8)
 """Shadow of the ticks: lines would strike them through."""
 
 
-def parallel_coordinates(results: Results) -> Exhibit:
+def parallel_coordinates(results: Results) -> ReportFigure:
     """One line a trial through the axes of all varied parameters and what it reached."""
     names = results.varied
     trials = [record for record in results.inside if record.status is not Status.FAILED]
     shown = thinned(trials, MOST_LINES)
-    return Exhibit(
+    return ReportFigure(
         name="parallel",
         title="All parameters at once",
         finding=_finding(results),
@@ -67,8 +71,7 @@ def _finding(results: Results) -> str:
     where = f"{low} in all of them" if low == high else f"{low} to {high}"
     places = [results.axes[name].position(value) for value in values]
     others = [
-        results.axes[name].position(record.parameters[name])
-        for record in results.acting(results.compared[len(best) :], name)
+        results.position(name, r) for r in results.acting(results.compared[len(best) :], name)
     ]
     inside = sum(places[0] <= place <= places[-1] for place in others)
     return (
@@ -80,7 +83,7 @@ def _finding(results: Results) -> str:
 
 
 def _span(results: Results, name: str, records: Sequence[TrialRecord]) -> float:
-    places = [results.axes[name].position(record.parameters[name]) for record in records]
+    places = [results.position(name, record) for record in records]
     return max(places) - min(places)
 
 
@@ -88,7 +91,7 @@ def _place(results: Results, name: str, record: TrialRecord) -> float:
     """Where a line crosses an axis: below it where the parameter acts on nothing in the trial."""
     if not results.acting([record], name):
         return NO_EFFECT
-    return results.axes[name].position(record.parameters[name])
+    return results.position(name, record)
 
 
 def ticks_of(results: Results, name: str, shown: Sequence[TrialRecord]) -> list[tuple[float, str]]:
@@ -105,31 +108,22 @@ def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]
     edge = results.edge(0.15)
     values = [results.comparable_values.get(record.trial_id, edge) for record in shown]
     scores = [objective.turned(value) for value in values]
-    dimensions: list[dict[str, Any]] = [
-        {
-            "label": short[name],
-            "values": [_place(results, name, record) for record in shown],
-            "tickvals": [position for position, _ in ticks_of(results, name, shown)],
-            "ticktext": [text for _, text in ticks_of(results, name, shown)],
-            "range": [
-                min(results.axes[name].span[0], *(_place(results, name, r) for r in shown)),
-                results.axes[name].span[1],
-            ],
-        }
-        for name in names
-    ]
-    ticks = round_numbers(low, high)
+    dimensions: list[dict[str, Any]] = []
+    for name in names:
+        at, (first, last) = [_place(results, name, r) for r in shown], results.axes[name].span
+        own = {"label": short[name], "values": at, "range": [min(first, *at), last]}
+        dimensions.append(own | ticks(ticks_of(results, name, shown)))
+    numbers = round_numbers(low, high)
     # The axis is drawn from the first to the last tick, so its ends have ticks too.
-    marks = {low: "", high: ""} | dict(zip(ticks, even_words(ticks), strict=True))
+    marks = {low: "", high: ""} | dict(zip(numbers, even_words(numbers), strict=True))
     marks |= {edge: "none"} if edge in values else {}
-    places = sorted(marks, key=objective.turned)
+    in_order = sorted(marks.items(), key=lambda mark: objective.turned(mark[0]))
     dimensions.append(
         {
             "label": _title(results, shown),
             "values": values,
             "range": [min(low, edge), max(high, edge)],
-            "tickvals": places,
-            "ticktext": [marks[place] for place in places],
+            **ticks(in_order),
         }
     )
     figure = go.Figure(

@@ -1,4 +1,8 @@
-"""The objective over each parameter alone."""
+"""The objective over each parameter alone.
+
+`optuna.visualization.plot_slice` leaves out diverged trials, colours by number alone and names no
+trial under the pointer.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,16 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy.stats import spearmanr
 
-from sweep.analysis.figures.figure import Exhibit
-from sweep.analysis.figures.figure_style import INK, LOOKS, MOST_POINTS, finished, thinned
+from sweep.analysis.figures.figure import ReportFigure
+from sweep.analysis.figures.figure_style import (
+    INK,
+    LOOKS,
+    MOST_POINTS,
+    finished,
+    marks,
+    thinned,
+    ticks,
+)
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import (
     JITTER,
@@ -30,16 +42,16 @@ COLUMNS = 3
 ROW, GAP, HEAD_AND_FOOT = 260, 88, 104
 """Pixels of a row of panels with the gap below it, of that gap, and of the figure's margins."""
 LEAST_TRIALS = 10
-"""Ranked trials below which no correlation is told: p is that of Student's t, which for five says
+"""Ranked trials below which no correlation is given: p is that of Student's t, which for five says
 0.04 of a ρ = 0.9 that chance brings in 8 % of cases."""
 
 
-def slices(results: Results) -> Exhibit:
+def slices(results: Results) -> ReportFigure:
     """The best of the objective over each varied parameter; diverged trials at the worse edge."""
     names, objective = by_importance(results)[:MOST_SLICES], results.objective
     foot = "foot" if objective.mode == "max" else "top"
     diverged = f" ✕ at the {foot}: trials that diverged there." if _shown_diverged(results) else ""
-    return Exhibit(
+    return ReportFigure(
         name="slices",
         title=f"{objective.short} over each parameter",
         finding=_finding(results),
@@ -134,20 +146,14 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
                 if any(record.trial_id in results.extrapolated for record in records):
                     kind += " (value extrapolated)"
                 figure.add_trace(dots.update(name=kind, showlegend=n == 0), **place)
-        figure.update_xaxes(
-            title=short[name],
-            tickvals=[position for position, _ in axis.ticks],
-            ticktext=[text for _, text in axis.ticks],
-            range=axis.span,
-            **place,
-        )
-    diverged, ticks = bool(groups[Status.DIVERGED]), round_numbers(low, high)
+        figure.update_xaxes(title=short[name], **ticks(axis.ticks), range=axis.span, **place)
+    numbers = round_numbers(low, high)
+    marked = [(edge, "diverged")] * bool(groups[Status.DIVERGED])
     ends = min(low, edge), max(high, edge)
     margin = 0.06 * (ends[1] - ends[0])
     figure.update_yaxes(
         range=[ends[0] - margin, ends[1] + margin],
-        tickvals=[edge] * diverged + ticks,
-        ticktext=["diverged"] * diverged + even_words(ticks),
+        **ticks([*marked, *zip(numbers, even_words(numbers), strict=True)]),
     )
     for row in range(1, rows + 1):
         figure.update_yaxes(title=results.objective.heading, row=row, col=1)
@@ -171,20 +177,14 @@ def _dots(
     look = LOOKS[state]
     diverged = state is Status.DIVERGED
     values = [record.parameters[axis.name] for record in records]
-    return go.Scatter(
-        x=_places(axis, values),
-        y=y,
-        text=[f"{r.trial_id}: {words(v)}" for r, v in zip(records, values, strict=True)],
-        mode="markers",
-        legendgroup=state.value,
-        marker={
-            "color": look.color,
-            "symbol": look.symbol,
-            "size": 7 if len(records) < 200 else 4,
-            "opacity": 0.9 if len(records) < 200 else 0.5,
-            "line": {"width": 1.5 if diverged else 0.5, "color": look.color if diverged else INK},
-        },
-        hovertemplate="%{text}"
-        + ("" if diverged else f", {objective.short} %{{y:{objective.d3}}}")
-        + "<extra></extra>",
-    )
+    texts = [f"{r.trial_id}: {words(v)}" for r, v in zip(records, values, strict=True)]
+    marker = {
+        "color": look.color,
+        "symbol": look.symbol,
+        "size": 7 if len(records) < 200 else 4,
+        "opacity": 0.9 if len(records) < 200 else 0.5,
+        "line": {"width": 1.5 if diverged else 0.5, "color": look.color if diverged else INK},
+    }
+    under = "" if diverged else f", {objective.short} %{{y:{objective.d3}}}"
+    points = zip(_places(axis, values), y, texts, strict=True)
+    return marks(points, marker, under=under, legendgroup=state.value)

@@ -10,7 +10,15 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from sweep.analysis.divergence_rates import Exposure, Rate, rate_of
-from sweep.analysis.figures.figure_style import FAINT, INK, PALE_TO_ALARM, finished, thinned
+from sweep.analysis.figures.figure_style import (
+    FAINT,
+    INK,
+    PALE_TO_ALARM,
+    finished,
+    marks,
+    thinned,
+    ticks,
+)
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import Cells, Scale, short_names, words
 from sweep.analysis.report_words import percent, status
@@ -90,8 +98,7 @@ def draw_maps(results: Results, maps: Sequence[Map]) -> go.Figure:
             is_told = cells is y and slot.column > 1  # all maps of a row have the same parameter up
             update(
                 title="" if is_told else short[name],
-                tickvals=[at for at, _ in cells.ticks],
-                ticktext=[text for _, text in cells.ticks],
+                **ticks(cells.ticks),
                 tickangle=0,
                 range=[-0.5, len(cells.labels) - 0.5],
                 minor=_borders(cells),
@@ -225,23 +232,15 @@ def _points(
     for name, symbol, color, is_of in kinds:
         shown = [r for r in records if is_of(results.exposures[r.trial_id])]
         shown = list(thinned(shown, MOST_MARKS))
-        yield go.Scatter(
-            x=[_spread(x, r, n) for n, r in enumerate(shown)],
-            y=[_spread(y, r, 3 * n + 1) for n, r in enumerate(shown)],
-            mode="markers",
-            name=name,
-            legendgroup=name,
-            showlegend=first,
-            marker={
-                "symbol": symbol,
-                "size": (5 if many else 7) + (symbol == "x"),
-                "color": color,
-                "line": {"width": 1, "color": INK},
-            },
-            cliponaxis=False,
-            text=[_hover(results, r, (x.axis.name, y.axis.name)) for r in shown],
-            hovertemplate="%{text}<extra></extra>",
-        )
+        names = x.axis.name, y.axis.name
+        points = [
+            (_spread(x, r, n), _spread(y, r, 3 * n + 1), _hover(results, r, names))
+            for n, r in enumerate(shown)
+        ]
+        size = (5 if many else 7) + (symbol == "x")
+        look = {"symbol": symbol, "size": size, "color": color, "line": {"width": 1, "color": INK}}
+        group = marks(points, look, name=name, legendgroup=name, showlegend=first)
+        yield group.update(cliponaxis=False)
 
 
 def _spread(cells: Cells, record: TrialRecord, n: int) -> float:
@@ -254,7 +253,7 @@ def _spread(cells: Cells, record: TrialRecord, n: int) -> float:
 
 def _hover(results: Results, record: TrialRecord, names: tuple[str, ...]) -> str:
     values: list[ParameterValue] = [record.parameters[name] for name in names]
-    told = ", ".join(f"{n} = {words(v)}" for n, v in zip(names, values, strict=True))
+    sentence = ", ".join(f"{n} = {words(v)}" for n, v in zip(names, values, strict=True))
     seen = results.exposures[record.trial_id]
     at_risk = f"at risk for {seen.epochs} of {seen.whole} epochs"
-    return f"{record.trial_id} {status(record.status)}, {at_risk}: {told}"
+    return f"{record.trial_id} {status(record.status)}, {at_risk}: {sentence}"

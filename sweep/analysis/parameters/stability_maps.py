@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sweep.analysis.divergence_rates import LEAST_EVIDENCE, Rate, rate_of
-from sweep.analysis.figures.figure import Exhibit
+from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import short_names
 from sweep.analysis.parameters.importance import importance_for_divergence
@@ -21,14 +21,14 @@ MOST_MAPS = 4
 THIRDS = 3
 
 
-def stability_map(results: Results) -> Exhibit:
+def stability_map(results: Results) -> ReportFigure:
     """Probability of divergence over ε, warm-up and weights, with the trials that it rests on."""
     pairs = _pairs(results)
     maps = [*pairs, *_thirds(results, pairs)]
     exposures = list(results.exposures.values())
     overall = rate_of(exposures) if exposures else None
     any_diverged = overall is not None and overall.diverged > 0  # else maps show only the prior
-    return Exhibit(
+    return ReportFigure(
         name="stability",
         title="Where trials diverge",
         finding=_finding(results, overall, pairs),
@@ -95,36 +95,36 @@ def _by_importance(results: Results) -> list[str]:
 
 
 def _finding(results: Results, overall: Rate | None, pairs: Sequence[Map]) -> str:
-    before = _told_apart(results)
+    before = _diverged_before_words(results)
     if overall is None:
         return " ".join(["No trial has trained with what the search varies at work yet.", *before])
     low, high = overall.interval
     interval = f"{percent(low)} to {percent(high)}"
     if not overall.diverged:
         return " ".join([_none_diverged(overall, interval), *before])
-    told = f"{overall.diverged} of {overall.trials} trials at risk diverged"
+    sentence = f"{overall.diverged} of {overall.trials} trials at risk diverged"
     if overall.cut_short:
-        told += (
+        sentence += (
             f"; {overall.cut_short} were cut short ({overall.observed} of {overall.whole} epochs at"
             f" risk were seen). In a complete training an estimated {percent(overall.mean)} would"
             f" (90 % interval {interval})."
         )
     elif not pairs or overall.diverged == overall.trials:
-        told += f". 90 % interval of the probability: {interval}."
+        sentence += f". 90 % interval of the probability: {interval}."
     else:
-        told += "."
-    return " ".join([told, *_extremes(results, overall, pairs), *before])
+        sentence += "."
+    return " ".join([sentence, *_extremes(results, overall, pairs), *before])
 
 
 def _none_diverged(overall: Rate, interval: str) -> str:
     """One sentence: an estimate, too, would be the prior's alone."""
-    told = f"None of {counted(overall.trials, 'trial')} at risk diverged"
+    sentence = f"None of {counted(overall.trials, 'trial')} at risk diverged"
     if overall.cut_short:
         seen = f"{overall.observed} of {overall.whole} epochs at risk"
-        told += f"; {overall.cut_short} were cut short, {seen} were seen"
+        sentence += f"; {overall.cut_short} were cut short, {seen} were seen"
     if overall.is_open:
-        return f"{told}: too little to say how many would in a complete training."
-    return f"{told}: in a complete training {interval} would (90 % interval)."
+        return f"{sentence}: too little to say how many would in a complete training."
+    return f"{sentence}: in a complete training {interval} would (90 % interval)."
 
 
 def _extremes(results: Results, overall: Rate, pairs: Sequence[Map]) -> list[str]:
@@ -150,8 +150,8 @@ def _extremes(results: Results, overall: Rate, pairs: Sequence[Map]) -> list[str
     ]
 
 
-def _told_apart(results: Results) -> list[str]:
-    """Those that no setting of the geometric loss can have to do with."""
+def _diverged_before_words(results: Results) -> list[str]:
+    """The divergences that no setting of the geometric loss can have caused."""
     early = results.diverged_before if results.counts_from_switch_on else []
     if not early:
         return []

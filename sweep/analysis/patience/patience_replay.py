@@ -1,7 +1,7 @@
 """What a trial would have come to under another early stopping, by replaying its recorded curve.
 
 Early stopping decides where a run ends and nothing of what it trains before, so a curve that was
-recorded under a more patient setting begins with the curve under a less patient one: a replay tells
+recorded under a more patient setting begins with the curve under a less patient one: a replay has
 the same epochs and the same values, bit for bit, as training with it would.
 """
 
@@ -61,8 +61,8 @@ class Replay:
 def replay(record: TrialRecord, stopping: EarlyStopping) -> Replay | None:
     """The trial under ``stopping``, fresh; None where its record ends before it would have.
 
-    A record that its own patience ended, a scheduler or a divergence, answers only for what would
-    have stopped within it; one that came to its last epoch for everything.
+    A trial that its own patience, a scheduler or a divergence ended can only answer for settings
+    that would have stopped it sooner. One that came to its last epoch answers for all.
     """
     objective = record.objective
     epochs = stopping.replay(objective.curve(record.history))
@@ -192,7 +192,7 @@ class Tradeoff:
 
     @property
     def too_few(self) -> str:
-        """What is to be said where it is not telling."""
+        """The sentence where it is not telling."""
         if self.curves >= LEAST_TO_JUDGE:
             return (
                 f"The curves of these trials end after {counted(self.longest, 'epoch')} at most: it"

@@ -1,8 +1,8 @@
 """The value by which trials are compared where the question is what their settings did.
 
 Their best Dice is not it, for two reasons. It may lie before the geometric loss acted
-(`sweep.analysis.ranking.geometric_credit`). And a pruned trial was trained for fewer epochs: by the
-clock `activation` it stops a fixed number of epochs after its own warm-up, so its Dice tells how
+(`sweep.analysis.ranking.since_switch_on`). And a pruned trial was trained for fewer epochs: by the
+clock `activation` it stops a fixed number of epochs after its own warm-up, so its Dice shows how
 long it warmed up and little else.
 
 So: the best since the switch-on, and for a pruned trial what the baseline still gained after
@@ -17,7 +17,7 @@ import math
 from collections.abc import Sequence
 from itertools import accumulate
 
-from sweep.analysis.ranking.geometric_credit import credited_score
+from sweep.analysis.ranking.since_switch_on import score_since_switch_on
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.presets import BASELINE
 from sweep.vocabulary.record import Status, TrialRecord
@@ -36,7 +36,7 @@ def comparable_scores(
     reference = best_so_far(baseline) if baseline else []
     found = {}
     for record in inside:
-        score, pruned = credited_score(spec, record), record.status is Status.PRUNED
+        score, pruned = score_since_switch_on(spec, record), record.status is Status.PRUNED
         if score is None or (pruned and not reference and spec.compares_gains):
             continue
         left = still_gained(reference, record) if pruned and reference else 0.0

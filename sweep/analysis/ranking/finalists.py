@@ -1,4 +1,4 @@
-"""Which trials of a search are looked at once more: its leaders, and the baseline beside them."""
+"""Which trials of a search are trained again or tested: its leaders, and the baseline."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def finalists(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialReco
     """The first of the search by its objective, then the baseline where it is not there.
 
     Of several trials with one and the same configuration only the first is one. The baseline is
-    the control: whatever is gained is gained over it.
+    the control: gains are measured over it.
 
     Args:
         spec: of the sweep.
@@ -36,7 +36,7 @@ def finalists(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialReco
 
 
 class Podium:
-    """Who of a search may be a finalist, told as its trials end: only their weights are kept.
+    """Which trials may be finalists, kept up to date as trials end: only their weights are kept.
 
     Args:
         spec: of the sweep.

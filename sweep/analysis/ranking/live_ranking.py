@@ -13,7 +13,7 @@ from sweep.analysis.ranking.ranking_frame import place, ranking_frame
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.files import atomic_write_text
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import ParameterValue, TrialRecord
+from sweep.vocabulary.record import Observer, ParameterValue, TrialRecord
 
 LEAST_SECONDS = 3.0
 """Between two times of writing; more where writing takes longer than a twentieth of that."""
@@ -21,10 +21,10 @@ LEAST_SECONDS = 3.0
 _NOTHING: Mapping[str, float | None] = MappingProxyType({})
 
 
-class Standings:
+class LiveRanking:
     """The trials that have ended, in the order of `ranking_frame`.
 
-    One that ends is put into its place among the others: nobody sorts, or looks at, all of them.
+    A trial that ends is inserted at its place: the others are not sorted again.
     """
 
     def __init__(self) -> None:
@@ -36,9 +36,7 @@ class Standings:
 
     @property
     def ranked(self) -> Sequence[TrialRecord]:
-        """Best first; of an epoch that is not a trial's best no more is known than its Dice and
-        what it is judged by.
-        """
+        """Best first; of a trial's other epochs only the Dice and the objective are kept."""
         return self._ranked
 
     @property
@@ -48,11 +46,11 @@ class Standings:
         return first if first and first.status.has_result and first.best else None
 
 
-class RankingFile:
+class RankingFile(Observer):
     """An observer that keeps ``ranking.csv`` up to date while the sweep runs.
 
     It writes every few seconds at most, and only where a trial has ended since. What it writes is
-    what `sweep.analysis.ranking.ranking_frame.write_ranking` would; that one has the last word when
+    what `sweep.analysis.ranking.ranking_frame.write_ranking` would; that one writes the file when
     the sweep ends.
 
     Args:
@@ -67,7 +65,7 @@ class RankingFile:
         self._path = path
         self._spec = spec
         self._clock = clock
-        self._standings = Standings()
+        self._ranking = LiveRanking()
         self._replicates: list[TrialRecord] = []
         self._is_behind = False
         self._due = clock() + LEAST_SECONDS  # not for each trial that an earlier session ended
@@ -78,11 +76,9 @@ class RankingFile:
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         self._write_when_due()
 
-    def trial_waits(self, trial_id: str) -> None: ...
-
     def trial_ended(self, record: TrialRecord) -> None:
         if record.replicate is None:
-            self._standings.add(record)
+            self._ranking.add(record)
         else:
             self._replicates.append(record)
         self._is_behind = True
@@ -93,7 +89,7 @@ class RankingFile:
         started = self._clock()
         if not self._is_behind or started < self._due:
             return
-        records = [*self._standings.ranked, *self._replicates]
+        records = [*self._ranking.ranked, *self._replicates]
         frame = ranking_frame(records, list(self._spec.space), self._spec)
         atomic_write_text(self._path, frame.to_csv(index=False, lineterminator="\n"))
         self._is_behind = False

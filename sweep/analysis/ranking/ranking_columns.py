@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.confirm.confirmation import Confirmation
 from sweep.analysis.confirm.test_scores import HeldOut
-from sweep.analysis.ranking.geometric_credit import credited_value
+from sweep.analysis.ranking.since_switch_on import value_since_switch_on
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.objective_settings import is_other_column
 from sweep.spec.space.presets import BASELINE
-from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
+from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, objective_of
 from sweep.vocabulary.strict_json import finite_or_none
 
@@ -32,6 +32,17 @@ COLUMNS = {
 }
 """Columns of every ranking with their pandas types; what only some have follows."""
 
+HEADINGS = {
+    "rank": "#",
+    "trial_id": "trial",
+    "best_epoch": "best at",
+    "hd95": "HD95",
+    "delta_baseline": "Δ baseline",
+    "p_best": "P(best)",
+    "test_dice": "test Dice",
+}
+"""What people read over columns, on the screen and in the report; others have their own name."""
+
 CONFIRMED = "confirmed"
 """Column that divides a ranking, where leaders were trained again: those first, by the mean of
 their replicates, then the others by the Dice of their single run. The two are not compared."""
@@ -39,24 +50,17 @@ their replicates, then the others by the Dice of their single run. The two are n
 
 def columns_of(objective: Objective) -> dict[str, str]:
     """`COLUMNS`; where trials are judged by another metric than Dice, with its own before Dice."""
-    if objective.metric == VAL_DICE:
-        return COLUMNS
-    found: dict[str, str] = {}
-    for name, kind in COLUMNS.items():
-        if (own := _like(name, objective)) != name:
-            found[own] = "Float64"
-        found[name] = kind
-    return found
+    return {
+        column: kind for name, kind in COLUMNS.items() for column in (_like(name, objective), name)
+    }
 
 
 def _like(name: str, objective: Objective) -> str:
     """The column of the objective that says of it what this one says of Dice."""
-    if objective.metric == VAL_DICE:
-        return name
     return {
         "val_dice": objective.metric,
         "val_dice_before_end": f"{objective.metric}_before_end",
-        "last_dice": f"last_{objective.metric}",
+        "last_dice": f"last_{objective.stem}",
     }.get(name, name)
 
 
@@ -96,8 +100,8 @@ def deltas(
     With a ``spec``: what it reached since its geometric loss switched on, if it has one.
     """
     values = [_value(record) for record in ranked]
-    credited = [
-        v if v is None or spec is None else credited_value(spec, record)
+    since = [
+        v if v is None or spec is None else value_since_switch_on(spec, record)
         for record, v in zip(ranked, values, strict=True)
     ]
     presets = {
@@ -106,7 +110,7 @@ def deltas(
     return {
         f"delta_{name}": [
             _difference(record, one, presets[name])
-            for record, one in zip(ranked, credited, strict=True)
+            for record, one in zip(ranked, since, strict=True)
         ]
         for name in sorted(presets, key=lambda name: (name != BASELINE, name))
     }
@@ -190,6 +194,15 @@ def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) ->
         "group": pd.array([one.group if one else None for one in found], dtype="string"),
         **{name: pd.array(cells, dtype="Int64") for name, cells in counts.items()},
     }
+
+
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a ranking as plain values; what is empty is None."""
+    plain = frame.astype(object)
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in plain.where(frame.notna(), None).to_dict("records")
+    ]
 
 
 def divider(frame: pd.DataFrame) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from sweep.analysis.confirm.test_scores import cases_frame, held_out
 from sweep.analysis.effective_settings import idle, read_known_spec
 from sweep.analysis.patience.patience_replay import Tradeoff, tradeoff
 from sweep.analysis.patience.sufficient_patience import enough_columns, enough_words
-from sweep.analysis.ranking.geometric_credit import BEFORE_WORDS, credit_columns, is_marked
 from sweep.analysis.ranking.ranking_columns import (
     cells,
     columns_of,
@@ -23,9 +22,11 @@ from sweep.analysis.ranking.ranking_columns import (
     deltas,
     metrics,
     parameter_column,
+    rows_of,
     test_columns,
 )
 from sweep.analysis.ranking.replicate_frame import replicates_frame
+from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, is_marked, switch_on_columns
 from sweep.analysis.report_words import listed
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.files import atomic_write_text, read_text
@@ -53,7 +54,7 @@ class Ranking:
         frame: the rows of ranking.csv.
         winner: trial whose configuration stands in best.yaml; None where no trial has a result.
         records: of all trials, the unfinished included.
-        patience: what each replayed patience costs; None where none was, or no curve tells.
+        patience: what each replayed patience costs; None where none was, or no curve allows it.
     """
 
     frame: pd.DataFrame
@@ -77,12 +78,12 @@ def ranking_frame(
         records: of one sweep; unfinished trials are passed over.
         parameters: dotted names of the searched parameters, in the order of their columns.
         spec: of the sweep, if it is known: which parameters act on nothing in a trial, and are
-            empty there, what is answered for by replay, and what a geometric loss can be credited
-            with.
+            empty there, which settings are replayed, and what was
+            reached since the geometric loss switched on.
 
     Returns:
         Columns `columns_of`; ``preset`` where any trial is one; those of
-        `sweep.analysis.ranking.geometric_credit` where any has a geometric loss; ``delta_PRESET``,
+        `sweep.analysis.ranking.since_switch_on` where any has a geometric loss; ``delta_PRESET``,
         the objective minus that of the preset (of a pruned trial: minus what the preset had reached
         after as many epochs), for each preset with a result; the metrics that were measured beside
         Dice, at the best epoch; of finalists what `sweep.analysis.confirm.confirmation` says where
@@ -109,7 +110,9 @@ def ranking_frame(
     presets = [record.preset for record in ranked]
     if any(presets):
         columns["preset"] = pd.array(presets, dtype="string")
-    columns |= {name: parameter_column(own) for name, own in credit_columns(ranked, spec).items()}
+    columns |= {
+        name: parameter_column(own) for name, own in switch_on_columns(ranked, spec).items()
+    }
     for name, numbers in (deltas(ranked, spec) | metrics(ranked)).items():
         columns.setdefault(name, pd.array(numbers, dtype="Float64"))
     if confirmed is not None:
@@ -147,13 +150,13 @@ def winner(frame: pd.DataFrame) -> str | None:
 
 def ranking_json(frame: pd.DataFrame) -> str:
     """The rows of ranking.csv as strict JSON; what is empty there is null here."""
-    return json.dumps(finite_or_none(_rows(frame)), indent=2, allow_nan=False)
+    return json.dumps(finite_or_none(rows_of(frame)), indent=2, allow_nan=False)
 
 
 def ranking_markdown(frame: pd.DataFrame) -> str:
     """The ranking as a Markdown table, numbers rounded for reading."""
     header = [str(name) for name in frame.columns]
-    body = [[_short(cell) for cell in row.values()] for row in _rows(frame)]
+    body = [[_short(cell) for cell in row.values()] for row in rows_of(frame)]
     lines = [header, ["---"] * len(header), *body]
     return "\n".join(f"| {' | '.join(_escape(cell) for cell in line)} |" for line in lines)
 
@@ -198,13 +201,13 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
     best = winner(frame)
     if best is None:
         return None
-    row, name = frame.iloc[0], read_sweep(folder).get("name", folder.name)
+    row, name = rows_of(frame.head(1))[0], read_sweep(folder).get("name", folder.name)
     objective = read_objective(folder)
     header = [
         f"Best of the sweep {name}: {best} ({row['status']})",
         f"{objective.label} {row[objective.metric]} at epoch {row['best_epoch']}",
-        *([f"that epoch {BEFORE_WORDS}"] if is_marked(row.to_dict()) else []),
-        *enough_words(_rows(frame.head(1))[0], objective),
+        *([f"that epoch {BEFORE_WORDS}"] if is_marked(row) else []),
+        *enough_words(row, objective),
         *_mean_words(row, objective),
         *_tied_words(frame),
         f"python -m sweep.train {shlex.quote(str(path))}",
@@ -236,20 +239,18 @@ def _nnunet_commands(folder: Path, config: Path, path: Path) -> str:
     return as_comment([one_line(line) for line in nnunet_commands(settings, path)])
 
 
-def _mean_words(row: pd.Series[Any], objective: Objective) -> list[str]:
+def _mean_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
     """The mean over replicates, for the comment of a best.yaml; nothing where there are none."""
-    import pandas as pd
-
     mean, low, high = (row.get(name) for name in confirmed_names(objective))
-    if mean is None or pd.isna(mean):
+    if mean is None:
         return []
     text = objective.text
-    told = f"mean over {row['replicates']} replicates {text(float(mean))}"
+    sentence = f"mean over {row['replicates']} replicates {text(mean)}"
     if row["replicates_diverged"]:
-        told += f" ({row['replicates_diverged']} diverged)"
-    if low is not None and high is not None and pd.notna(low):
-        told += f" (95 %: {text(float(low))} to {text(float(high))})"
-    return [told]
+        sentence += f" ({row['replicates_diverged']} diverged)"
+    if low is not None and high is not None:
+        sentence += f" (95 %: {text(low)} to {text(high)})"
+    return [sentence]
 
 
 def _tied_words(frame: pd.DataFrame) -> list[str]:
@@ -272,14 +273,6 @@ def place(record: TrialRecord) -> Place:
             return 0, -score, len(record.history), record.number
         return 1, 0.0, len(record.history), record.number
     return 2 if record.status is Status.DIVERGED else 3, 0.0, 0, record.number
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    plain = frame.astype(object)
-    return [
-        {str(name): value for name, value in row.items()}
-        for row in plain.where(frame.notna(), None).to_dict("records")
-    ]
 
 
 def _short(cell: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sweep.analysis.ranking.ranking_columns import cells, columns_of, metrics
 from sweep.vocabulary.record import TrialRecord, objective_of
@@ -30,16 +30,16 @@ def replicates_frame(records: Iterable[TrialRecord], ranked: Sequence[str] = ())
         key=lambda pair: (places.get(pair[1].of, len(places)), pair[0].number, pair[1].block)
     )
     records = [record for record, _ in found]
-    rows = [cells(record) for record in records]
-    columns: dict[str, Any] = {
-        "trial_id": pd.array([record.trial_id for record, _ in found], dtype="string"),
-        "replicate_of": pd.array([replicate.of for _, replicate in found], dtype="string"),
-        "seed": pd.array([replicate.seed for _, replicate in found], dtype="Int64"),
-        "fold": pd.array([replicate.fold for _, replicate in found], dtype="Int64"),
-    }
-    for name, dtype in list(columns_of(objective_of(records)).items())[1:]:
-        values = [row[name] for row in rows]
-        columns.setdefault(name, pd.array(values, dtype=dtype))  # type: ignore[call-overload]
+    rows = [
+        {"replicate_of": replicate.of, "seed": replicate.seed, "fold": replicate.fold}
+        | cells(record)
+        for record, replicate in found
+    ]
+    kinds = {"trial_id": "string", "replicate_of": "string", "seed": "Int64", "fold": "Int64"}
+    kinds |= columns_of(objective_of(records))
+    del kinds["rank"]
+    frame = pd.DataFrame(rows, columns=list(kinds), dtype=object).astype(kinds)
     for name, numbers in metrics(records).items():
-        columns.setdefault(name, pd.array(numbers, dtype="Float64"))
-    return pd.DataFrame(columns)
+        if name not in frame:
+            frame[name] = pd.array(numbers, dtype="Float64")
+    return frame

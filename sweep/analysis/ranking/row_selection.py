@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sweep.analysis.ranking.ranking_columns import rows_of
 from sweep.spec.words.phrases import did_you_mean, near_miss, one_of, quoted, shown
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.objective import DICE, Objective
@@ -112,13 +113,9 @@ def direction(key: str, objective: Objective = DICE) -> tuple[str, bool]:
     name, _, asked = key.rpartition(":")
     if asked in ("asc", "desc"):
         return name, asked == "desc"
-    of_it = (objective.metric, f"last_{objective.metric}", f"mean_{objective.metric}")
-    derived = (
-        f"{objective.metric}_low",
-        f"{objective.metric}_high",
-        f"{objective.metric}_at_enough",
-    )
-    if key in (*of_it, *derived) or key.startswith("delta_"):
+    of_it = re.fullmatch(rf"(last_|mean_)?{re.escape(objective.metric)}", key)
+    derived = re.fullmatch(rf"{re.escape(objective.metric)}_(low|high|at_enough)", key)
+    if of_it or derived or key.startswith("delta_"):
         return key, objective.mode == "max"
     return key, RISING.fullmatch(key) is not None
 
@@ -180,7 +177,7 @@ def require_column(frame: pd.DataFrame, name: str, option: str) -> None:
         # What is searched may be named without its group.
         last = next((full for full in names if full.rpartition(".")[2] == name), None)
         hint = did_you_mean(last or near_miss(name, names))
-        message = f"{quoted(name)} is no column of this ranking{hint}"
+        message = f"{quoted(name)} is not a column of this ranking{hint}"
         if not hint:
             message += f"; there are {', '.join(names)}"
         raise InputError.single(message, file=option)
@@ -207,14 +204,13 @@ def _status(text: str) -> str:
     names = [one.value for one in Status if one.is_final]
     if status not in names:
         hint = did_you_mean(near_miss(status, names))
-        message = f"{quoted(text)} is no status of a trial{hint or f'; it is {one_of(names)}'}"
+        message = f"{quoted(text)} is not a status of a trial{hint or f'; it is {one_of(names)}'}"
         raise InputError.single(message, file="--where")
     return status
 
 
 def _cells(frame: pd.DataFrame, name: str) -> list[Any]:
-    column = frame[name]
-    return list(column.astype(object).where(column.notna(), None))
+    return [row[name] for row in rows_of(frame[[name]])]
 
 
 def _comparable(cells: Sequence[Any]) -> list[Any]:

@@ -98,7 +98,7 @@ def incomparable(
         ]
         if differences:
             yield (
-                f"{a} and {b} are measured on other data ({', '.join(differences)}): their "
+                f"{a} and {b} were measured on different data ({', '.join(differences)}): their "
                 f"{objective.short} is not comparable"
             )
 

@@ -17,7 +17,7 @@ def raised(_name: str, error: Exception) -> NoReturn:
     raise error
 
 
-class Observers:
+class Observers(Observer):
     """An observer that passes on to others.
 
     One that raises is told the rest nevertheless: a console that stumbled over one epoch shows the

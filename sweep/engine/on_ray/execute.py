@@ -11,7 +11,6 @@ from pathlib import Path
 from types import FrameType
 
 from sweep.engine.decisions.conductor import Conductor
-from sweep.engine.decisions.tally import Tally
 from sweep.engine.on_ray.monitoring import Monitoring
 from sweep.engine.on_ray.ray_cluster import cluster
 from sweep.engine.on_ray.ray_refusals import with_cure
@@ -53,7 +52,7 @@ def execute(
     """
     if conductor.finished:
         return Ending.FINISHED
-    shown = monitoring or Monitoring(Tally(spec.trials), dashboard=False)
+    shown = monitoring or Monitoring(state=None, dashboard=False)
     ray = cluster(log, verbose=verbose, address=site.address, dashboard=shown.dashboard)
     with _raising(acknowledge), ray as dashboard, _signals(acknowledge) as asked:
         if dashboard is not None or (shown.dashboard and site.address is None):
@@ -109,7 +108,7 @@ def execute(
                             door,
                             lambda: bool(asked),
                             deadline,
-                            Exporter(spec.name, shown.tally) if monitoring else lambda: None,
+                            Exporter(spec.name, shown.state) if shown.state else lambda: None,
                         )
                     ],
                     failure_config=tune.FailureConfig(max_failures=RETRIES),

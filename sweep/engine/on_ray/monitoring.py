@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sweep.engine.decisions.tally import Tally
+from sweep.analysis.ranking.sweep_state import SweepState
 from sweep.machine.installed_packages import how_to_install
 
 PACKAGE = "aiohttp_cors"
-"""Of those that the dashboard needs, one that nothing else brings."""
+"""A package that the dashboard needs and that nothing else installs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,22 +17,22 @@ class Monitoring:
     """How a sweep is watched from outside.
 
     Args:
-        tally: what the metrics tell; hears of everything that the conductor does.
+        state: of which the metrics are; None for no metrics. It observes the conductor.
         dashboard: start Ray's, where Ray is started, and give each trial an actor of its name.
-        announce: is told the HOST:PORT of the dashboard, that of a cluster too; None if it should
+        announce: gets the HOST:PORT of the dashboard, that of a cluster too; None if it should
             have been started and was not.
     """
 
-    tally: Tally
+    state: SweepState | None
     dashboard: bool
     announce: Callable[[str | None], None] = lambda address: None
 
 
 def wanted(asked: bool | None) -> tuple[bool, list[str]]:
-    """Whether to start the dashboard, and what to tell the user.
+    """Whether to start the dashboard, and what to print.
 
     Args:
-        asked: what the user said; None leaves it to what is installed.
+        asked: what the user asked for; None: wherever it is installed.
     """
     missing = how_to_install("dashboard", PACKAGE)
     if missing is None:

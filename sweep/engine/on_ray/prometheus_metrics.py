@@ -1,4 +1,4 @@
-"""The numbers of `sweep.engine.decisions.tally` on Ray's Prometheus endpoints."""
+"""The numbers of `sweep.engine.decisions.sweep_metrics` on Ray's Prometheus endpoints."""
 
 from __future__ import annotations
 
@@ -9,42 +9,43 @@ from contextlib import suppress
 
 from ray.util.metrics import Counter, Gauge
 
-from sweep.engine.decisions.tally import COUNTERS, Metric, Sample, Tally
+from sweep.analysis.ranking.sweep_state import SweepState
+from sweep.engine.decisions.sweep_metrics import COUNTERS, Metric, Sample, samples
 
 SECONDS_BETWEEN = 2.0
-"""Ray drops what is not told again, after half a minute: so the trials that have ended vanish."""
+"""Ray drops a number that is not set again for half a minute: so trials that have ended vanish."""
 
 
 class Exporter:
-    """Tells Ray the numbers of a sweep; needs a connection to Ray.
+    """Hands the numbers of a sweep to Ray; needs a connection to Ray.
 
     Args:
         sweep: name of the sweep, the tag of every number.
-        tally: has them.
+        state: has them.
         clock: seconds; monotonic.
     """
 
     def __init__(
-        self, sweep: str, tally: Tally, clock: Callable[[], float] = time.monotonic
+        self, sweep: str, state: SweepState, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._sweep = sweep
-        self._tally = tally
+        self._state = state
         self._clock = clock
         self._next = -math.inf
-        self._told: dict[Metric, float] = {}
+        self._counted: dict[Metric, float] = {}
         self._gauges = {m: Gauge(*_described(m)) for m in Metric if m not in COUNTERS}
         self._counters = {m: Counter(*_described(m)) for m in COUNTERS}
 
     def __call__(self) -> None:
-        """Tell them, where the last time was long enough ago."""
+        """Export them, where the last time was long enough ago."""
         if self._clock() < self._next:
             return
         self._next = self._clock() + SECONDS_BETWEEN
-        with suppress(Exception):  # nobody's sweep ends for want of a curve
-            self._tell()
+        with suppress(Exception):  # a missing curve must not end the sweep
+            self._export()
 
-    def _tell(self) -> None:
-        for sample in self._tally.samples():
+    def _export(self) -> None:
+        for sample in samples(self._state):
             tags = {"sweep": self._sweep}
             if sample.tag is not None:
                 tags[sample.metric.tags[0]] = sample.tag
@@ -54,11 +55,11 @@ class Exporter:
                 self._gauges[sample.metric].set(sample.value, tags)
 
     def _count(self, sample: Sample, tags: dict[str, str]) -> None:
-        """Ray's counters take differences. What earlier sessions counted is the first."""
-        news = sample.value - self._told.get(sample.metric, 0)
+        """Ray's counters take differences; the first is what earlier sessions counted."""
+        news = sample.value - self._counted.get(sample.metric, 0)
         if news > 0:
             self._counters[sample.metric].inc(news, tags)
-            self._told[sample.metric] = sample.value
+            self._counted[sample.metric] = sample.value
 
 
 def _described(metric: Metric) -> tuple[str, str, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from sweep.analysis.figures.pareto import pareto_front
 from sweep.analysis.figures.patience_figure import patience_tradeoff
 from sweep.analysis.figures.sweep_results import Results
 from sweep.report.headline import caveat, counts, headline, state
-from sweep.report.report_figures import EXHIBITS
+from sweep.report.report_figures import REPORT_FIGURES
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, ParameterValue, Status, TrialRecord
 
@@ -111,7 +111,7 @@ def test_every_figure_speaks_of_every_kind_of_sweep(kind: str) -> None:
     results = sweeps()[kind]
     assert headline(results)
     assert "nan" not in caveat(results)
-    for show in EXHIBITS:
+    for show in REPORT_FIGURES:
         exhibit = show(results)
         assert exhibit.finding.endswith(".")
         assert "nan" not in exhibit.finding
@@ -121,7 +121,7 @@ def test_every_figure_speaks_of_every_kind_of_sweep(kind: str) -> None:
 
 def test_figures_of_5000_trials_stay_small_enough_for_a_browser() -> None:
     results = results_of(*(drawn(n) for n in range(5000)))
-    for show in EXHIBITS:
+    for show in REPORT_FIGURES:
         figure = show(results).figure
         # No replicates, no HD95, and patience costs nothing there.
         if show in (confirmed_finalists, pareto_front, patience_tradeoff):
@@ -131,8 +131,8 @@ def test_figures_of_5000_trials_stay_small_enough_for_a_browser() -> None:
         assert len(figure.to_json()) < 700_000
 
 
-def test_names_of_exhibits_are_fit_for_a_link_and_each_is_its_own() -> None:
-    names = [show(results_of()).name for show in EXHIBITS]
+def test_names_of_figures_are_fit_for_a_link_and_each_is_its_own() -> None:
+    names = [show(results_of()).name for show in REPORT_FIGURES]
     assert len(set(names)) == len(names)
     assert all(name.replace("-", "").isalpha() for name in names)
 

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sweep.analysis.confirm.paired_contest import Contest, Scores, interval, mean_of, units
+from sweep.analysis.confirm.paired_comparison import (
+    PairedComparison,
+    Scores,
+    interval,
+    mean_of,
+    units,
+)
 
 
 def on_one_fold(*dice: float) -> Scores:
@@ -39,13 +45,13 @@ def test_difference_that_only_some_folds_have_is_no_difference_whatever_the_seed
     gains = (0.05, 0.04, 0.03, 0.0, -0.01)
     second = on_folds(*(tuple(0.8 + rng.normal(0, 0.004, 4)) for _ in gains))
     first = {(seed, fold): value + gains[fold] for (seed, fold), value in second.items()}
-    contest = Contest((first, second), by_fold=True)
-    assert contest.count == 5
+    comparison = PairedComparison((first, second), by_fold=True)
+    assert comparison.count == 5
     assert stats.ttest_1samp([gains[fold] for _, fold in first], 0).pvalue < 1e-3
     assert stats.ttest_1samp(gains, 0).pvalue == pytest.approx(0.130, abs=0.001)
-    assert contest.winner is None
-    assert contest.letters == ["a", "a"]
-    assert Contest((first, second), by_fold=False).winner == 0  # on these folds it is
+    assert comparison.winner is None
+    assert comparison.letters == ["a", "a"]
+    assert PairedComparison((first, second), by_fold=False).winner == 0  # on these folds it is
 
 
 def test_winner_has_to_beat_each_of_the_others_and_needs_no_correction_for_their_number() -> None:
@@ -55,9 +61,11 @@ def test_winner_has_to_beat_each_of_the_others_and_needs_no_correction_for_their
     first = tuple(value + gain for value, gain in zip(second, gains, strict=True))
     p = stats.ttest_rel(first, second).pvalue
     assert 0.05 / 2 < p < 0.05  # as one of two comparisons it would not be enough
-    contest = Contest(tuple(on_one_fold(*dice) for dice in (first, second, third)), by_fold=False)
-    assert contest.winner == 0
-    assert contest.letters == ["a", "b", "c"]
+    comparison = PairedComparison(
+        tuple(on_one_fold(*dice) for dice in (first, second, third)), by_fold=False
+    )
+    assert comparison.winner == 0
+    assert comparison.letters == ["a", "b", "c"]
 
 
 def test_one_that_lies_behind_on_the_blocks_that_both_have_is_not_beaten_by_it() -> None:
@@ -65,10 +73,10 @@ def test_one_that_lies_behind_on_the_blocks_that_both_have_is_not_beaten_by_it()
     first = {(1, 0): 0.90, (2, 0): 0.90, (3, 0): 0.91}
     second = {(1, 0): 0.95, (2, 0): 0.95, (3, 0): 0.96, (4, 0): 0.1, (5, 0): 0.1}
     assert mean_of(first, by_fold=False) > mean_of(second, by_fold=False)
-    contest = Contest((first, second), by_fold=False)
-    assert not contest.beats(0, 1)
-    assert contest.beats(1, 0)
-    assert contest.winner is None
+    comparison = PairedComparison((first, second), by_fold=False)
+    assert not comparison.beats(0, 1)
+    assert comparison.beats(1, 0)
+    assert comparison.winner is None
 
 
 @pytest.mark.parametrize("by_fold", [False, True])
@@ -77,9 +85,9 @@ def test_two_units_say_nothing_however_far_apart_two_configurations_are(by_fold:
         first, second = on_folds((0.9,) * 9, (0.9,) * 9), on_folds((0.1,) * 9, (0.1,) * 9)
     else:
         first, second = on_one_fold(0.9, 0.9), on_one_fold(0.1, 0.1)
-    contest = Contest((first, second), by_fold)
-    assert (contest.count, contest.is_telling, contest.winner) == (2, False, None)
-    assert (contest.letters, contest.p_best()) == (None, None)
+    comparison = PairedComparison((first, second), by_fold)
+    assert (comparison.count, comparison.is_telling, comparison.winner) == (2, False, None)
+    assert (comparison.letters, comparison.p_best()) == (None, None)
     assert all(math.isnan(bound) for bound in interval(first, by_fold=by_fold))
 
 
@@ -87,14 +95,14 @@ def test_where_all_share_too_few_seeds_nobody_wins_whatever_the_pairs_say() -> N
     first = on_one_fold(0.9, 0.91, 0.9, 0.91, 0.9, 0.91)
     second = {(seed, 0): 0.5 + 0.001 * seed for seed in (1, 2, 3)}
     third = {(seed, 0): 0.4 + 0.001 * seed for seed in (4, 5, 6)}
-    contest = Contest((first, second, third), by_fold=False)
-    assert contest.beats(0, 1)
-    assert contest.beats(0, 2)
-    assert (contest.count, contest.winner, contest.letters) == (0, None, None)
+    comparison = PairedComparison((first, second, third), by_fold=False)
+    assert comparison.beats(0, 1)
+    assert comparison.beats(0, 2)
+    assert (comparison.count, comparison.winner, comparison.letters) == (0, None, None)
 
 
 def test_one_alone_has_neither_letter_nor_probability_nor_is_it_the_winner() -> None:
-    alone = Contest((on_one_fold(0.8, 0.81, 0.82),), by_fold=False)
+    alone = PairedComparison((on_one_fold(0.8, 0.81, 0.82),), by_fold=False)
     assert (alone.winner, alone.letters, alone.p_best()) == (None, None, None)
 
 
@@ -108,18 +116,18 @@ def test_winner_alone_has_its_letter_and_no_winner_means_that_another_has_it_or_
         for _ in range(count)
     ]
     tables.sort(key=lambda scores: -mean_of(scores, by_fold=False))
-    contest = Contest(tuple(tables), by_fold=False)
-    letters = contest.letters
+    comparison = PairedComparison(tuple(tables), by_fold=False)
+    letters = comparison.letters
     assert letters is not None
     shares = [bool(set(letters[0]) & set(other)) for other in letters[1:]]
-    assert (contest.winner is not None) == (not any(shares))
+    assert (comparison.winner is not None) == (not any(shares))
 
 
 def test_spread_is_that_of_a_configuration_from_seed_to_seed_without_what_all_share() -> None:
     rng = np.random.default_rng(0)
     shared = rng.normal(0, 0.1, 4000)
     tables = [on_one_fold(*(0.5 + shared + rng.normal(0, 0.01, 4000))) for _ in range(3)]
-    assert Contest(tuple(tables), by_fold=False).spread == pytest.approx(0.01, rel=0.03)
+    assert PairedComparison(tuple(tables), by_fold=False).spread == pytest.approx(0.01, rel=0.03)
 
 
 def test_false_winners_stay_below_the_level_where_folds_differ_as_much_as_seeds() -> None:
@@ -129,5 +137,5 @@ def test_false_winners_stay_below_the_level_where_folds_differ_as_much_as_seeds(
         noise = rng.normal(0, 1, (2, 5, 1)) + rng.normal(0, 1, (2, 5, 5))  # [which, fold, seed]
         first, second = sorted((table.mean(), table) for table in noise)[::-1]
         tables = tuple(on_folds(*map(tuple, table)) for _, table in (first, second))
-        named += Contest(tables, by_fold=True).winner is not None
+        named += PairedComparison(tables, by_fold=True).winner is not None
     assert named / draws == pytest.approx(0.05, abs=0.02)

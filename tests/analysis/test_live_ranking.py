@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.analysis.ranking.live_ranking import LEAST_SECONDS, RankingFile, Standings
+from sweep.analysis.ranking.live_ranking import LEAST_SECONDS, LiveRanking, RankingFile
 from sweep.analysis.ranking.ranking_frame import ranking_frame
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -53,32 +53,32 @@ def ended(draw: st.DrawFn) -> list[TrialRecord]:
 def test_ranking_kept_as_trials_end_is_the_one_from_scratch(
     objective: Objective, records: list[TrialRecord]
 ) -> None:
-    standings = Standings()
+    ranking = LiveRanking()
     records = [replace(record, objective=objective) for record in records]
     for count, record in enumerate(records, start=1):
-        standings.add(record)
+        ranking.add(record)
         scratch = ranking_frame(records[:count], ["a"])
-        assert [one.trial_id for one in standings.ranked] == list(scratch["trial_id"])
+        assert [one.trial_id for one in ranking.ranked] == list(scratch["trial_id"])
     pd.testing.assert_frame_equal(
-        ranking_frame(standings.ranked, ["a"]), ranking_frame(records, ["a"])
+        ranking_frame(ranking.ranked, ["a"]), ranking_frame(records, ["a"])
     )
 
 
 @given(records=ended())
 def test_leader_is_the_first_row_with_a_dice(records: list[TrialRecord]) -> None:
-    standings = Standings()
+    ranking = LiveRanking()
     for record in records:
-        standings.add(record)
+        ranking.add(record)
     frame = ranking_frame(records, [])
     with_dice = list(frame[frame["val_dice"].notna()]["trial_id"])
-    leader = standings.leader
+    leader = ranking.leader
     assert (leader.trial_id if leader else None) == (with_dice[0] if with_dice else None)
 
 
-def test_standings_keep_little_of_an_epoch_that_is_not_the_best() -> None:
-    standings = Standings()
-    standings.add(trial(0, Status.COMPLETED, 0.25, 0.5, 0.25))
-    [record] = standings.ranked
+def test_live_ranking_keeps_little_of_an_epoch_that_is_not_the_best() -> None:
+    ranking = LiveRanking()
+    ranking.add(trial(0, Status.COMPLETED, 0.25, 0.5, 0.25))
+    [record] = ranking.ranked
     assert [dict(epoch.metrics) for epoch in record.history] == [{}, {"hd95": 0.5}, {}]
     assert sys.getsizeof(record.history[0]) < 400
 

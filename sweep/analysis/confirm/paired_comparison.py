@@ -48,7 +48,7 @@ def units(scores: Scores, *, by_fold: bool) -> dict[int, float]:
 
 
 @dataclass(frozen=True)
-class Contest:
+class PairedComparison:
     """Configurations on the same seeds and folds, the one with the highest mean first.
 
     The first is the winner if it beats each of the others in a two-sided paired t-test at `LEVEL`.
