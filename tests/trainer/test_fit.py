@@ -214,7 +214,7 @@ def test_best_checkpoint_holds_the_weights_of_the_best_epoch(
     assert best["epoch"] == dice.index(max(filter(None, dice)))
     training = Training(config, prepare(config.data))
     training.model.load_state_dict(best["model"])
-    assert training.validate().mean() == dice[best["epoch"]]
+    assert training.dice_per_case().mean() == dice[best["epoch"]]
 
 
 # Divergence.
