@@ -32,7 +32,6 @@ from sweep.nnunet.training.trainer_limits import file_of, geometric_channel, ref
 from sweep.nnunet.training.transforms import repeatable
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.divergence.guard import Diverged, Guard
-from sweep.trainer.losses.training_loss import geometric_factor
 from sweep.trainer.networks.device import make_deterministic, seed_torch
 from sweep.trainer.networks.optimizers import build_optimizer
 from sweep.trainer.runs.explain import epsilon_of, explain
@@ -259,11 +258,6 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=torch.float16, enabled=self.amp == "fp16")
-
-    def factor(self, epoch: int) -> float:
-        """g(epoch)."""
-        loss = self.settings.loss
-        return geometric_factor(epoch, loss.warmup_epochs, loss.rampup_epochs)
 
     def rate(self, epoch: int) -> float:
         """Learning rate of an epoch."""

@@ -11,7 +11,7 @@ from torch._dynamo import OptimizedModule
 
 from sweep.nnunet.command.asked_settings import STEPS, VALIDATION_STEPS
 from sweep.nnunet.training.guarded_trainer import GuardedTrainer
-from sweep.trainer.runs.readers import expected, read_back
+from sweep.trainer.runs.readers import LOOP_READERS, expected, read_back
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop
 from sweep.vocabulary.early_stopping import EarlyStopping
 
@@ -20,15 +20,12 @@ NOT_READ: Mapping[str, str] = {
     "trainer.kind": "this is the trainer of that kind",
     "trainer.raw": "training reads what was preprocessed",
     "trainer.fingerprint": "it is compared before a trial starts",
-    "early_stopping.patience": NNUNETS_LOOP,
-    "early_stopping.min_delta": NNUNETS_LOOP,
-    "early_stopping.counts_from": NNUNETS_LOOP,
-    "expect": NNUNETS_LOOP,
-    "objective.metric": NNUNETS_LOOP,
-    "objective.mode": NNUNETS_LOOP,
-    "guard.collapsed_epochs": NNUNETS_LOOP,
-    "guard.learnt_dice": NNUNETS_LOOP,
-    "guard.learnt_by": NNUNETS_LOOP,
+    **{
+        key: NNUNETS_LOOP
+        for key in LOOP_READERS
+        if key.startswith(("early_stopping.", "expect", "objective."))
+    },
+    **{f"guard.{key}": NNUNETS_LOOP for key in ("collapsed_epochs", "learnt_dice", "learnt_by")},
 }
 """Settings that no object of nnU-Net's own loop holds, and why."""
 

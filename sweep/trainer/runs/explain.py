@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import torch
 
-from sweep.spec.settings.trial_settings import LossSettings, TrialSettings
+from sweep.spec.settings.trial_settings import LossSettings
 from sweep.trainer.divergence.advice import SQRT_TERMS, Case, advise, slope
 from sweep.trainer.divergence.blame import first_broken_gradient, forward_order, unchanged_buffers
 from sweep.trainer.divergence.guard import Diverged
@@ -93,7 +93,8 @@ def judge(run: UnderGuard, history: Sequence[EpochMetrics]) -> Diverged | None:
 def diagnose(case: Case, steps_per_epoch: int, epsilon: EpsilonFacts | None) -> Diagnosis:
     """Advice, distances and ε of a case."""
     advice = advise(case)
-    epochs = epochs_after_switch_on(case.settings, case.verdict.epoch)
+    since = case.verdict.epoch - case.settings.loss.warmup_epochs
+    epochs = since if case.settings.has_geometry else None
     unknown = epochs is None or (epochs != 0 and steps_per_epoch == 0)
     return Diagnosis(
         likely_cause=advice.cause,
@@ -136,13 +137,6 @@ def _blame(verdict: Divergence, term: str, parameter: str) -> Divergence:
             " taken."
         )
     return replace(verdict, term=term, parameter=parameter, message=message)
-
-
-def epochs_after_switch_on(settings: TrialSettings, epoch: int) -> int | None:
-    """Epochs since the geometric loss switched on; None where no term has a weight."""
-    if not settings.has_geometry:
-        return None
-    return epoch - settings.loss.warmup_epochs
 
 
 def last_gradient(verdict: Divergence, recent: Sequence[StepValues]) -> float | None:

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from sweep.trainer.divergence.guard import Diverged
-from sweep.trainer.losses.training_loss import geometric_factor
 from sweep.trainer.networks.device import seed_everything
 from sweep.trainer.networks.optimizers import learning_rate
 from sweep.trainer.runs.epoch_summary import summary
@@ -32,7 +31,7 @@ from sweep.trainer.runs.returned_values import (
     validation_dice,
     with_train_loss,
 )
-from sweep.trainer.runs.rewind_snapshot import Snapshot
+from sweep.trainer.runs.rewind_snapshot import Snapshot, copy_to_cpu
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop, Run
 from sweep.trainer.runs.under_guard import UnderGuard
 from sweep.vocabulary.divergence import StepValues
@@ -141,11 +140,6 @@ class GuardedRun(UnderGuard, Run):
         """Sentences for the user on what is likely not meant, told with this epoch."""
         return ()
 
-    def factor(self, epoch: int) -> float:
-        """g(epoch), the geometric factor."""
-        loss = self.settings.loss
-        return geometric_factor(epoch, loss.warmup_epochs, loss.rampup_epochs)
-
     def rate(self, epoch: int) -> float:
         """Learning rate of an epoch."""
         return learning_rate(self.settings.optimizer, epoch, self.settings.trainer.epochs)
@@ -176,7 +170,7 @@ class GuardedRun(UnderGuard, Run):
         """
         assert self._snapshot is not None, "a run is rewound to where it was trained"
         self.put_back(self._then)
-        self.load_state_dict(self._snapshot.state)
+        self.load_state_dict(copy_to_cpu(self._snapshot.state))  # torch keeps what it is given
         if epoch < self._snapshot.epoch:
             return False
         for again in range(self._snapshot.epoch, epoch):
