@@ -200,7 +200,7 @@ def test_finished_trial_is_not_trained_any_further_when_it_is_resumed(
     trial: MakeTrial, tmp_path: Path, overrides: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = train(trial(*overrides), tmp_path)
-    monkeypatch.delattr(Training, "run_epoch")
+    monkeypatch.delattr(GuardedRun, "run_epoch")
     assert train(trial(*overrides), tmp_path) == ended
 
 

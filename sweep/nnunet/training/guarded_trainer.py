@@ -31,7 +31,7 @@ from sweep.nnunet.training.pseudo_validation import Answers
 from sweep.nnunet.training.trainer_limits import file_of, geometric_channel, refuse_unsupported
 from sweep.nnunet.training.transforms import repeatable
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trainer.divergence.guard import Diverged, Guard
+from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.networks.device import make_deterministic, seed_torch
 from sweep.trainer.networks.optimizers import build_optimizer
 from sweep.trainer.runs.explain import epsilon_of, explain
@@ -128,13 +128,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         # Where nnU-Net has compiled it, what lies below.
         network: nn.Module = self.network
         self.model = getattr(network, "_orig_mod", network)
-        self.guard = Guard(
-            self.network,
-            self.optimizer,
-            self.settings.optimizer.gradient_clip,
-            self.settings.guard,
-            fp16=self.amp == "fp16",
-        )
+        self.begin_guard(fp16=self.amp == "fp16")
         # The guard scales; nnU-Net's checkpoints keep the scale.
         self.grad_scaler = self.guard.scaler if self.guard.fp16 else None
 

@@ -36,7 +36,6 @@ from sweep.trainer.custom.supervised import (
     why_no_network,
 )
 from sweep.trainer.custom.trainer_options import Options, asked_for
-from sweep.trainer.divergence.guard import Guard
 from sweep.trainer.losses.training_loss import TrainingLoss
 from sweep.trainer.networks.device import choose_device, make_deterministic, seed_everything
 from sweep.trainer.networks.optimizers import build_optimizer, why_not
@@ -87,13 +86,7 @@ class CustomTraining(GuardedRun):
             self.scheduler = self.build_scheduler(self.optimizer)
         self._made_here = self.optimizer
         self._look_at_optimizer()
-        self.guard = Guard(
-            self.model,
-            self.optimizer,
-            settings.optimizer.gradient_clip,
-            settings.guard,
-            fp16=settings.trainer.amp == "fp16",
-        )
+        self.begin_guard(fp16=settings.trainer.amp == "fp16")
         self._steps = 0
         self._rate: float | None = None
         self._at = 0  # of the scheduler

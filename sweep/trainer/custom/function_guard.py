@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.custom.supervised import checked_loss, why_no_network
-from sweep.trainer.divergence.guard import Diverged, Guard
+from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.networks.optimizers import why_not
 from sweep.trainer.runs.returned_values import Method, described
 from sweep.trainer.runs.under_guard import UnderGuard
@@ -46,13 +46,10 @@ class FunctionGuard(UnderGuard):
             raise TrainerError(f"{method}: its network, {described(model)}, {why}")
         if (why := why_not(optimizer)) is not None:
             raise TrainerError(f"{method}: its optimizer, {described(optimizer)}, {why}")
-        fp16 = settings.trainer.amp == "fp16"
         self.settings = settings
         self._method = method
         self.model, self.optimizer = model, optimizer
-        self.guard = Guard(
-            model, optimizer, settings.optimizer.gradient_clip, settings.guard, fp16=fp16
-        )
+        self.begin_guard(fp16=settings.trainer.amp == "fp16")
         self._done: list[StepValues] = []
         self._steps = 0  # of the last whole epoch
         self.stop: Diverged | None = None

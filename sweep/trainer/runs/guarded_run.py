@@ -31,7 +31,6 @@ from sweep.trainer.runs.returned_values import (
     validation_dice,
     with_train_loss,
 )
-from sweep.trainer.runs.rewind_snapshot import Snapshot, copy_to_cpu
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop, Run
 from sweep.trainer.runs.under_guard import UnderGuard
 from sweep.vocabulary.divergence import StepValues
@@ -57,6 +56,14 @@ class Validation:
     predicted_classes: int | None = None
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     trivial_dice: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of a run at the start of an epoch, to train again from."""
+
+    epoch: int
+    state: Mapping[str, Any]
 
 
 class GuardedRun(UnderGuard, Run):
@@ -90,7 +97,7 @@ class GuardedRun(UnderGuard, Run):
         """Train one epoch, then validate. See `sweep.trainer.runs.run_protocol.Run`."""
         start = time.perf_counter()
         if self._snapshot is None or not self.guard.suspicious:
-            self._snapshot = Snapshot.take(epoch, self.state_dict())
+            self._snapshot = Snapshot(epoch, copy_to_cpu(self.state_dict()))
             self._then = self.arrangement()
         try:
             steps = self.train_steps(epoch)
@@ -225,3 +232,17 @@ class GuardedRun(UnderGuard, Run):
             metrics=measured(found.metrics, by),
             trivial_dice=validation_dice(found.trivial_dice, by),
         )
+
+
+def copy_to_cpu(value: Any) -> Any:
+    """A deep copy of nested dicts and lists whose tensors are on the CPU.
+
+    One an epoch costs nothing, one a step would.
+    """
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {key: copy_to_cpu(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [copy_to_cpu(item) for item in value]
+    return value

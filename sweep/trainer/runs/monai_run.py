@@ -29,7 +29,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.batches.augmentation import Augmentation
 from sweep.trainer.batches.intensity_statistics import check_statistics
 from sweep.trainer.batches.training_batches import Batch, TrainingBatches
-from sweep.trainer.divergence.guard import Diverged, Guard
+from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.evaluation.case_metrics import CaseMetrics, Shapes
 from sweep.trainer.evaluation.mirroring import mean_over_flips
 from sweep.trainer.evaluation.validation_dice import DicePerCase
@@ -98,13 +98,7 @@ class Training(GuardedRun):
         self.model.to(self.device)
         self.loss = TrainingLoss(settings.loss, data.geometric_class)
         self.optimizer = build_optimizer(settings.optimizer, self.model.parameters())
-        self.guard = Guard(
-            self.model,
-            self.optimizer,
-            settings.optimizer.gradient_clip,
-            settings.guard,
-            fp16=settings.trainer.amp == "fp16",
-        )
+        self.begin_guard(fp16=settings.trainer.amp == "fp16")
 
     @property
     def steps_per_epoch(self) -> int:
@@ -153,12 +147,6 @@ class Training(GuardedRun):
         return self.predict(images)
 
     def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
-        """``metrics`` with the costly ones added, where this epoch is one that measures them.
-
-        Args:
-            metrics: of the epoch that was just run.
-            best: whether its objective is the best so far, which is known only after it.
-        """
         names, every = self._costly - self._always, self.evaluation.every
         due = best or (every is not None and (metrics.epoch + 1) % every == 0)
         if not due or not names:

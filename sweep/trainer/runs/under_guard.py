@@ -48,7 +48,7 @@ class UnderGuard(ABC):
         settings: the whole configuration.
         model: the network, on its device.
         optimizer: see `sweep.trainer.divergence.guard`.
-        guard: takes its steps.
+        guard: takes its steps; made by `begin_guard`.
         keeps: where a step that overflowed the weights is not taken back, what is from before it;
             a clause.
     """
@@ -59,6 +59,15 @@ class UnderGuard(ABC):
     guard: Guard
     keeps: ClassVar[str] = "nothing is kept from before it"
     _batches_kept: Iterable[tuple[int, int, Any]] = ()
+
+    def begin_guard(self, *, fp16: bool) -> None:
+        """Have a new guard take the steps of ``model`` and ``optimizer``, as the settings say.
+
+        Args:
+            fp16: scale the loss, as gradients in float16 need.
+        """
+        clip = self.settings.optimizer.gradient_clip
+        self.guard = Guard(self.model, self.optimizer, clip, self.settings.guard, fp16=fp16)
 
     @property
     @abstractmethod
