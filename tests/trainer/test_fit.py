@@ -19,6 +19,7 @@ from sweep.data.prepared.samples import CaseArrays, Samples
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
 from sweep.trainer.divergence.guard import Guard
+from sweep.trainer.runs.guarded_run import GuardedRun
 from sweep.trainer.runs.monai_run import Training
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
