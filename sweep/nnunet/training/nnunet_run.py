@@ -68,11 +68,11 @@ class NnunetTraining(GuardedRun):
         with self._quiet():
             return super().train_steps(epoch, stop)
 
-    def begin_epoch(self, epoch: int) -> None:
+    def _begin_epoch(self, epoch: int) -> None:
         self.trainer.current_epoch = epoch
         self.trainer.on_train_epoch_start()
 
-    def losses(self, epoch: int, stop: int | None) -> Iterator[StepLoss]:
+    def _step_losses(self, epoch: int, stop: int | None) -> Iterator[StepLoss]:
         for _ in range(self.steps_per_epoch if stop is None else stop):
             yield self.trainer.loss_of(next(self.trainer.dataloader_train))
 

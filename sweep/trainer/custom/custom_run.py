@@ -142,7 +142,7 @@ class CustomTraining(GuardedRun):
         """As many as are asked for, or as the last epoch had: 0 before the first."""
         return self.trainer.steps_per_epoch or self._steps
 
-    def begin_epoch(self, epoch: int) -> None:
+    def _begin_epoch(self, epoch: int) -> None:
         self._look_at_optimizer()
         if self.scheduler is None:
             optimizer, epochs = self.settings.optimizer, self.trainer.epochs
@@ -154,7 +154,7 @@ class CustomTraining(GuardedRun):
         self.guard.start_epoch(epoch, self.factor(epoch))
         self.model.train()
 
-    def losses(self, epoch: int, stop: int | None) -> Iterator[StepLoss]:
+    def _step_losses(self, epoch: int, stop: int | None) -> Iterator[StepLoss]:
         count = 0
         for step, batch in enumerate(self._epoch(epoch)):
             if step == stop:

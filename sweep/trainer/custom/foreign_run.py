@@ -44,6 +44,7 @@ class ForeignRun(Run):
         self._function = function
         self._loop: Loop | None = None
         self._history: Sequence[EpochMetrics] = ()
+        self.shares_warmup = bool(getattr(run, "shares_warmup", True))
 
     def run_epoch(self, epoch: int) -> EpochMetrics:
         try:
@@ -90,11 +91,6 @@ class ForeignRun(Run):
     def close(self) -> None:
         if (close := getattr(self._run, "close", None)) is not None:
             self._ask(close)
-
-    @property
-    def shares_warmup(self) -> bool:
-        """Whether its warm-up may be that of another trial."""
-        return bool(getattr(self._run, "shares_warmup", True))
 
     def _require_value(self) -> None:
         """Raises `TrainerError` where no epoch was measured: nothing ranks such a trial."""

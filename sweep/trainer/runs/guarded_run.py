@@ -78,11 +78,11 @@ class GuardedRun(UnderGuard, Run):
     _then: Any = None  # see `put_back`
 
     @abstractmethod
-    def begin_epoch(self, epoch: int) -> None:
+    def _begin_epoch(self, epoch: int) -> None:
         """Get ready for the steps of an epoch: rates, network, ``self.guard.start_epoch``."""
 
     @abstractmethod
-    def losses(self, epoch: int, stop: int | None) -> Iterator[StepLoss]:
+    def _step_losses(self, epoch: int, stop: int | None) -> Iterator[StepLoss]:
         """The loss of each step of an epoch, of those before ``stop`` alone where it is given.
 
         A step is taken before the next loss is asked for. The global generators have been seeded:
@@ -130,9 +130,9 @@ class GuardedRun(UnderGuard, Run):
             Diverged: as the guard does, without a diagnosis.
         """
         seed_everything(self.settings.seed, 1, epoch)
-        self.begin_epoch(epoch)
+        self._begin_epoch(epoch)
         done: list[StepValues] = []
-        for loss, terms in self.losses(epoch, stop):
+        for loss, terms in self._step_losses(epoch, stop):
             done += self.guard.step(loss, terms)
         return done + self.guard.read()
 

@@ -107,12 +107,12 @@ class Training(GuardedRun):
     def warnings(self, epoch: int) -> tuple[str, ...]:
         return self._look_at_images() if epoch == 0 else ()
 
-    def begin_epoch(self, epoch: int) -> None:
+    def _begin_epoch(self, epoch: int) -> None:
         set_learning_rate(self.optimizer, self.rate(epoch))
         self.model.train()
         self.guard.start_epoch(epoch, self.factor(epoch))
 
-    def losses(self, epoch: int, stop: int | None) -> Iterator[StepLoss]:
+    def _step_losses(self, epoch: int, stop: int | None) -> Iterator[StepLoss]:
         for step in range(self.steps_per_epoch if stop is None else stop):
             passed = self.forward(self.batch(epoch, step), epoch, step)
             yield passed.loss, passed.terms

@@ -112,10 +112,8 @@ class Run(Protocol):
 
     # What a class of somebody else's may leave out.
 
-    @property
-    def shares_warmup(self) -> bool:
-        """Whether its warm-up may be that of another trial."""
-        return True
+    shares_warmup: bool = True
+    """Whether its warm-up may be that of another trial."""
 
     def close(self) -> None:
         """Leave whatever is not to outlive the run; it trains no more."""
