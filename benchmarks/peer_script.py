@@ -74,7 +74,7 @@ def epochs(settings: TrialSettings) -> Iterator[dict[str, Any]]:
             )
             optimizer.step()
             losses.append(passed.loss.item())
-        dice = training.validate().mean() or 0.0
+        dice = training.dice_per_case().mean() or 0.0
         best = max(best, dice)
         loss = float(np.mean(losses))
         yield {"epoch": epoch + 1, "val_dice": dice, "best_dice": best, "loss": loss}

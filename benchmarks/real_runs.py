@@ -135,7 +135,7 @@ def train_plainly(settings: TrialSettings) -> PlainRun:
             optimizer.step()
             main = [v for n, v in passed.terms.items() if n not in GeometricWeights.model_fields]
             losses[-1].append(float(sum(value.item() for value in main)))
-        dice.append(training.validate().mean() or 0.0)
+        dice.append(training.dice_per_case().mean() or 0.0)
     means = [float(np.mean(values)) for values in losses]
     return PlainRun(losses[0][0], means, dice, training.weights_are_finite())
 

@@ -7,7 +7,7 @@ each worker of each variant counts, and none of them counts itself. All variants
 - steps: those calls.
 - wasted: steps of a trial after its first one whose loss or gradient was not finite. The gradient
   is looked at before the next step, where it still stands.
-- diagnosis: calls within `explain_step`, which takes the step that broke once more, and where it
+- diagnosis: calls within `explain`, which takes the step that broke once more, and where it
   needs to trains up to it again.
 
 A process writes its counts into a file of its own in ``$PEERS_COUNTS``, at each step: workers are
@@ -29,6 +29,7 @@ from types import ModuleType
 from typing import Any
 
 COUNTED = "sweep.trainer.runs.monai_run"
+EXPLAINS = "sweep.trainer.runs.guarded_run"
 NAMES = ("steps", "wasted", "diagnosis")
 LAYOUT = struct.Struct("<3q")
 
@@ -49,7 +50,8 @@ def count(module: ModuleType, folder: Path) -> None:
         memory = mmap(handle.fileno(), LAYOUT.size)
     counts = dict.fromkeys(NAMES, 0)
     diagnosing: list[bool] = []
-    forward, explain = module.Training.forward, module.explain_step
+    base = sys.modules[EXPLAINS]
+    forward, explain = module.Training.forward, base.explain
 
     def told(name: str) -> None:
         counts[name] += 1
@@ -76,7 +78,7 @@ def count(module: ModuleType, folder: Path) -> None:
         finally:
             diagnosing.pop()
 
-    module.Training.forward, module.explain_step = counted, explained
+    module.Training.forward, base.explain = counted, explained
 
 
 class Finder(importlib.abc.MetaPathFinder):

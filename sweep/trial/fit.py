@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def epochs(
     the way out, whichever that is.
     """
     run = make_run(config, data)
-    with _left(run):
+    with closing(run):
         return (yield from _epochs(run, config, checkpoint, provenance, trunk))
 
 
@@ -90,7 +90,7 @@ def _epochs(
     provenance: Path | None,
     trunk: Trunk | None,
 ) -> Generator[Sequence[EpochMetrics], None, Outcome]:
-    if not getattr(run, "shares_warmup", True):
+    if not run.shares_warmup:
         trunk = None
     loop = Loop(early_stopping(config), config.trainer.epochs, config.expect, config.judged_by)
     files, stopping = _Files(checkpoint, trunk), loop.stopping
@@ -98,12 +98,12 @@ def _epochs(
     objective = loop.objective
     best = max((s for _, s in objective.curve(history) if s is not None), default=None)
     stop = stopping.replay(objective.curve(history)) is not None
-    account = run.account(loop)
+    found = run.effective_configuration(loop)
     told: tuple[str, ...] = ()
     if provenance is not None:
         damaged = () if checkpoint is None else checkpoint.damaged
-        told = record(provenance, config, account, first_epoch=len(history), damaged=damaged)
-    verify(config, account)
+        told = record(provenance, config, found, first_epoch=len(history), damaged=damaged)
+    verify(config, found)
     if history:
         yield tuple(history)
     if verdict is not None and not stop:
@@ -132,15 +132,6 @@ def _epochs(
         files.keep(run, history, improved=improved)
         yield (metrics,)
     return files.diverged(run, judged)
-
-
-@contextmanager
-def _left(run: Run) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        if (close := getattr(run, "close", None)) is not None:
-            close()
 
 
 def require_measured(objective: Objective, first: EpochMetrics) -> None:

@@ -30,7 +30,7 @@ def evaluate(
     """
     run = Training(config, replace(data, validation=data.test))
     run.model.load_state_dict(weights["model"])
-    found = run.validate().per_case()
+    found = run.dice_per_case().per_case()
     distances = CaseMetrics(["hd95"], len(data.classes), data.geometric_class, {})
     for index, (sample, prediction) in enumerate(run.predictions()):
         distances.add(index, sample.case, prediction, sample.label)

@@ -92,7 +92,8 @@ class Diagnosis:
         setting: dotted name of the setting that most often cures it.
         advice: what to set it to, one sentence.
         epochs_after_switch_on, steps_after_switch_on: from the first step with the geometric loss,
-            negative before it; None where no geometric term has a weight.
+            negative before it; None where no geometric term has a weight, of the steps also where
+            no whole epoch has told yet how many it has.
         recent: the last steps before the divergence and the diverging one, oldest first.
         cases: cases of the offending batch.
         soft_areas: of each of its samples, in pixels; None where not finite.

@@ -17,7 +17,7 @@ from sweep.spec.checks.doubtful_settings import trial_warnings, warnings
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.divergence.advice import Case
-from sweep.trainer.runs.postmortem import diagnose
+from sweep.trainer.runs.explain import diagnose
 from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status
 
 NONE = "loss: {weights: {compactness: 0, boundary: 0, aspect: 0}}"

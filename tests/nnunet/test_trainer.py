@@ -16,7 +16,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
-from sweep.nnunet.training.nnunet_effective import account
+from sweep.nnunet.training.nnunet_effective import effective_configuration
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.readback.verify import verify
 from sweep.vocabulary.errors import InputError, NotApplied
@@ -161,7 +161,7 @@ def test_what_is_in_effect_is_what_was_asked_for(trainer: MakeTrainer) -> None:
         optimizer={"lr": 0.02, "momentum": 0.9, "gradient_clip": 5.0},
         guard={"exploded_steps": 7},
     )
-    found = account(made)
+    found = effective_configuration(made)
     verify(made.asked.settings, found)
     assert found.cases == {"training": 16, "validation": 4}
     batch = next(made.dataloader_train)
@@ -184,7 +184,7 @@ def test_trainer_that_works_with_something_else_is_told_of(
     made = trainer()
     change(made)
     with pytest.raises(NotApplied) as error:
-        verify(made.asked.settings, account(made))
+        verify(made.asked.settings, effective_configuration(made))
     assert key in error.value.differences
 
 

@@ -34,12 +34,11 @@ from sweep.trainer.runs.effective_configuration import (
     NOT_READ,
     READERS,
     RESOLVED,
-    Live,
-    account,
-    effective,
 )
 from sweep.trainer.runs.monai_run import Training
-from sweep.trainer.runs.run_protocol import Loop
+from sweep.trainer.runs.readers import EXPECTED, LOOP_READERS
+from sweep.trainer.runs.readers import READERS as COMMON
+from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop
 from sweep.trial.fit import early_stopping, fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import NotApplied
@@ -146,16 +145,16 @@ def suggestions(annotation: Any, near: Any) -> Iterator[Any]:
         yield None
 
 
-def live(settings: TrialSettings) -> Live:
-    training = Training(settings, prepare(settings.data))
-    return training.live(
-        Loop(
-            early_stopping(settings),
-            settings.trainer.epochs,
-            settings.expect,
-            settings.judged_by,
-        )
+def live(settings: TrialSettings) -> Training:
+    return Training(settings, prepare(settings.data))
+
+
+def found_in(run: Training) -> EffectiveConfiguration:
+    settings = run.settings
+    loop = Loop(
+        early_stopping(settings), settings.trainer.epochs, settings.expect, settings.judged_by
     )
+    return run.effective_configuration(loop)
 
 
 def setting_fields_of_monai() -> list[tuple[str, Any]]:
@@ -214,7 +213,7 @@ def test_setting_that_is_changed_is_found_changed_in_the_trainer(
     base = base_for(group, raw)
     for neighbour, value in BESIDE.get(key, {}).items():
         base = replaced(base, neighbour, value)
-    before = effective(live(TrialSettings.model_validate(base)))
+    before = found_in(live(TrialSettings.model_validate(base))).effective
     assert key in before, (
         f"say in sweep/trainer/runs/effective_configuration.py where {key} can be read back"
     )
@@ -222,9 +221,9 @@ def test_setting_that_is_changed_is_found_changed_in_the_trainer(
         GIVEN[key] = [str(shutil.copytree(raw, raw.with_name("copy")))]
     for settings in others(key, field, base, before[key]):
         assert key not in inactive_in(settings)
-        run = live(settings)
-        verify(settings, account(run, settings))  # what was asked for is what is found
-        if effective(run)[key] != before[key]:
+        found = found_in(live(settings))
+        verify(settings, found)  # what was asked for is what is found
+        if found.effective[key] != before[key]:
             return
     pytest.fail(f"{key} is {before[key]!r} in the trainer, whatever is asked for")
 
@@ -272,9 +271,10 @@ def test_setting_that_is_changed_changes_the_run(
 
 def test_every_setting_has_one_place_where_it_is_read_back_and_no_other() -> None:
     names = {name for name, _ in setting_fields_of_monai()}
-    assert not READERS.keys() & NOT_READ.keys()
-    assert READERS.keys() | NOT_READ.keys() | RESOLVED.keys() <= names
-    unknown = {n for n in names - READERS.keys() - NOT_READ.keys() if not n.startswith("data.")}
+    readers = COMMON.keys() | LOOP_READERS.keys() | READERS.keys()
+    assert not readers & NOT_READ.keys()
+    assert readers | NOT_READ.keys() | RESOLVED.keys() | EXPECTED.keys() <= names
+    unknown = {n for n in names - readers - NOT_READ.keys() if not n.startswith("data.")}
     assert not unknown, (
         "say in sweep/trainer/runs/effective_configuration.py where these can be read back"
     )
@@ -283,15 +283,18 @@ def test_every_setting_has_one_place_where_it_is_read_back_and_no_other() -> Non
 # What is not applied.
 
 
-def asked_and_live(**changes: Any) -> tuple[TrialSettings, Live]:
+def asked_and_live(**changes: Any) -> tuple[TrialSettings, Training]:
     settings = TrialSettings.model_validate(BASE)
-    return settings, dataclasses.replace(live(settings), **changes)
+    run = live(settings)
+    for name, value in changes.items():
+        setattr(run, name, value)
+    return settings, run
 
 
 def test_warmup_of_other_code_than_was_meant_is_found_by_what_it_does() -> None:
     settings, run = asked_and_live(factor=lambda epoch: float(epoch >= 5))
     with pytest.raises(NotApplied) as error:
-        verify(settings, account(run, settings))
+        verify(settings, found_in(run))
     assert error.value.differences == {
         "loss.warmup_epochs": (2, 5),
         "loss.rampup_epochs": (1, 0),
@@ -306,14 +309,14 @@ def test_warmup_of_other_code_than_was_meant_is_found_by_what_it_does() -> None:
 def test_learning_rate_and_its_schedule_are_measured_not_believed() -> None:
     settings, run = asked_and_live(rate=lambda epoch: 0.2 * (1 - epoch / 6) ** 2)
     with pytest.raises(NotApplied) as error:
-        verify(settings, account(run, settings))
+        verify(settings, found_in(run))
     assert error.value.differences == {
         "optimizer.lr": (0.1, 0.2),
         "optimizer.poly_exponent": (0.9, pytest.approx(2)),
     }
     settings, run = asked_and_live(rate=lambda epoch: 0.1)
     with pytest.raises(NotApplied, match=r"optimizer.schedule is 'poly' .* but 'constant'"):
-        verify(settings, account(run, settings))
+        verify(settings, found_in(run))
 
 
 def test_optimizer_that_somebody_changed_is_found() -> None:
@@ -321,7 +324,7 @@ def test_optimizer_that_somebody_changed_is_found() -> None:
     run.optimizer.param_groups[0]["momentum"] = 0.5
     run.guard.gradient_clip = None
     with pytest.raises(NotApplied) as error:
-        verify(settings, account(run, settings))
+        verify(settings, found_in(run))
     assert error.value.differences == {
         "optimizer.momentum": (0.9, 0.5),
         "optimizer.gradient_clip": (12.0, None),
@@ -338,7 +341,7 @@ def test_data_of_other_settings_than_asked_for_is_found() -> None:
 def test_trial_that_is_not_what_was_asked_for_is_not_trained(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(Training, "_rate", lambda self, epoch: 0.5)
+    monkeypatch.setattr(Training, "rate", lambda self, epoch: 0.5)
     epochs: list[Any] = []
     with pytest.raises(NotApplied):
         fit(TrialSettings.model_validate(BASE), report=epochs.append)
@@ -348,5 +351,5 @@ def test_trial_that_is_not_what_was_asked_for_is_not_trained(
 def test_fewer_images_than_a_batch_is_no_difference() -> None:
     settings = TrialSettings.model_validate(replaced(BASE, "trainer.batch_size", 64))
     run = live(settings)
-    verify(settings, account(run, settings))
-    assert effective(run)["trainer.batch_size"] == 12  # of 15 cases 3 validate
+    verify(settings, found_in(run))
+    assert found_in(run).effective["trainer.batch_size"] == 12  # of 15 cases 3 validate

@@ -19,6 +19,7 @@ from sweep.data.prepared.samples import CaseArrays, Samples
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
 from sweep.trainer.divergence.guard import Guard
+from sweep.trainer.runs.guarded_run import GuardedRun
 from sweep.trainer.runs.monai_run import Training
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
@@ -200,7 +201,7 @@ def test_finished_trial_is_not_trained_any_further_when_it_is_resumed(
     trial: MakeTrial, tmp_path: Path, overrides: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = train(trial(*overrides), tmp_path)
-    monkeypatch.delattr(Training, "run_epoch")
+    monkeypatch.delattr(GuardedRun, "run_epoch")
     assert train(trial(*overrides), tmp_path) == ended
 
 
@@ -214,7 +215,7 @@ def test_best_checkpoint_holds_the_weights_of_the_best_epoch(
     assert best["epoch"] == dice.index(max(filter(None, dice)))
     training = Training(config, prepare(config.data))
     training.model.load_state_dict(best["model"])
-    assert training.validate().mean() == dice[best["epoch"]]
+    assert training.dice_per_case().mean() == dice[best["epoch"]]
 
 
 # Divergence.

@@ -218,7 +218,9 @@ TRAINED = {
     "def weights(self):\n    return self.model\n": "weights returned a Sequential, but must return",
     "def judge(self, history):\n    return True\n": "judge returned True, a bool, but must",
     "def measured(self, metrics, *, best):\n    pass\n": "measured returned None, but must",
-    "def account(self, loop):\n    pass\n": "account returned None, but must return an Account",
+    "def effective_configuration(self, loop):\n    pass\n": (
+        "effective_configuration returned None, but must return an EffectiveConfiguration"
+    ),
     "def run_epoch(self, epoch):\n    return {'dice': 0.5}\n": "run_epoch returned a dict of",
 }
 

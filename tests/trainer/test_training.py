@@ -83,7 +83,7 @@ def test_image_that_needs_no_padding_is_predicted_by_the_network_itself(trial: M
 def test_validation_dice_is_that_of_the_predicted_masks(trial: MakeTrial) -> None:
     training = Training(trial(), odd_data())
     training.run_epoch(0)
-    dice = training.validate().per_case()
+    dice = training.dice_per_case().per_case()
     training.model.eval()
     for sample in training.data.validation:
         with torch.no_grad():
@@ -100,9 +100,9 @@ def test_validation_changes_nothing_of_the_run(trial: MakeTrial) -> None:
     undisturbed = [once.run_epoch(epoch).train_loss for epoch in range(2)]
     disturbed = []
     for epoch in range(2):
-        again.validate()
+        again.dice_per_case()
         disturbed.append(again.run_epoch(epoch).train_loss)
-        again.validate()
+        again.dice_per_case()
     assert disturbed == undisturbed
 
 

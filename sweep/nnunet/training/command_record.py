@@ -10,20 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweep.machine.codebase import codebase
-from sweep.nnunet.training.nnunet_effective import account
+from sweep.nnunet.training.guarded_trainer import GuardedTrainer
+from sweep.nnunet.training.nnunet_effective import effective_configuration
 from sweep.store.files import atomic_write_text, read_json, to_json
 from sweep.trainer.readback.provenance import record
 from sweep.trainer.readback.verify import verify
-from sweep.trainer.runs.run_protocol import Account
+from sweep.trainer.runs.run_protocol import EffectiveConfiguration
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import Cause, Divergence, Stage
 from sweep.vocabulary.strict_json import finite_or_none
-
-if TYPE_CHECKING:
-    from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
 
 PROVENANCE, DIVERGENCE, HEALTHY = "provenance.json", "divergence.json", "checkpoint_healthy.pth"
 
@@ -31,14 +29,14 @@ SHAPES_THE_RUN = ("loss.", "optimizer.", "trainer.geometr", "trainer.patch_size"
 """Beginnings of the settings that may not change when a training is continued."""
 
 
-def begin(trainer: nnUNetTrainerGeometric) -> None:
+def begin(trainer: GuardedTrainer) -> None:
     """Print and record what is in effect; return only where that is what was asked for.
 
     Raises:
         NotApplied: something else is in effect.
         InputError: the epochs before were trained with other settings.
     """
-    found = account(trainer)
+    found = effective_configuration(trainer)
     _print(trainer, found)
     verify(trainer.asked.settings, found)
     file = Path(trainer.output_folder) / PROVENANCE
@@ -51,7 +49,7 @@ def begin(trainer: nnUNetTrainerGeometric) -> None:
         trainer.print_to_log_file(f"WARNING: {warning}")
 
 
-def write_divergence(trainer: nnUNetTrainerGeometric, divergence: Divergence) -> None:
+def write_divergence(trainer: GuardedTrainer, divergence: Divergence) -> None:
     """Print and record the verdict; keep the weights where they are healthy."""
     folder = Path(trainer.output_folder)
     text = to_json(finite_or_none(divergence.to_json()), indent=2)
@@ -70,7 +68,7 @@ def write_divergence(trainer: nnUNetTrainerGeometric, divergence: Divergence) ->
         say(f"Weights from before that step: {folder / HEALTHY}")
 
 
-def _print(trainer: nnUNetTrainerGeometric, found: Account) -> None:
+def _print(trainer: GuardedTrainer, found: EffectiveConfiguration) -> None:
     code = codebase()
     lines = [
         f"Trained by {code.path} (sources {code.sources[:12]}) with {trainer.asked.source}.",

@@ -4,80 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
 from torch._dynamo import OptimizedModule
 
 from sweep.nnunet.command.asked_settings import STEPS, VALIDATION_STEPS
-from sweep.spec.settings.setting_tree import value_of
-from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trainer.runs.run_parts import EXPECTED, PART_READERS, Parts
-from sweep.trainer.runs.run_protocol import Account, Loop
+from sweep.nnunet.training.guarded_trainer import GuardedTrainer
+from sweep.trainer.runs.readers import LOOP_READERS, expected, read_back
+from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop
 from sweep.vocabulary.early_stopping import EarlyStopping
-
-if TYPE_CHECKING:
-    from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
 
 NNUNETS_LOOP = "nnU-Net's own loop trains every epoch and judges none"
 NOT_READ: Mapping[str, str] = {
     "trainer.kind": "this is the trainer of that kind",
     "trainer.raw": "training reads what was preprocessed",
     "trainer.fingerprint": "it is compared before a trial starts",
-    "early_stopping.patience": NNUNETS_LOOP,
-    "early_stopping.min_delta": NNUNETS_LOOP,
-    "early_stopping.counts_from": NNUNETS_LOOP,
-    "expect": NNUNETS_LOOP,
-    "objective.metric": NNUNETS_LOOP,
-    "objective.mode": NNUNETS_LOOP,
-    "guard.collapsed_epochs": NNUNETS_LOOP,
-    "guard.learnt_dice": NNUNETS_LOOP,
-    "guard.learnt_by": NNUNETS_LOOP,
+    **{
+        key: NNUNETS_LOOP
+        for key in LOOP_READERS
+        if key.startswith(("early_stopping.", "expect", "objective."))
+    },
+    **{f"guard.{key}": NNUNETS_LOOP for key in ("collapsed_epochs", "learnt_dice", "learnt_by")},
 }
 """Settings that no object of nnU-Net's own loop holds, and why."""
 
 
-def account(trainer: nnUNetTrainerGeometric, loop: Loop | None = None) -> Account:
+def effective_configuration(
+    trainer: GuardedTrainer, loop: Loop | None = None
+) -> EffectiveConfiguration:
     """Every setting that can be read back, once the trainer has its network and loaders.
 
     Args:
         loop: what decides where the run ends; None for nnU-Net's own loop.
     """
-    settings = trainer.asked.settings
-    parts = _parts(trainer, loop)
-    loops = NOT_READ.keys() if loop is None else ()
-    not_read = {
-        key: why for key, why in NOT_READ.items() if key in loops or why is not NNUNETS_LOOP
-    }
-    effective = {key: read(parts) for key, read in PART_READERS.items() if key not in not_read} | {
-        key: read(trainer) for key, read in READERS.items()
-    }
+    not_read = {k: w for k, w in NOT_READ.items() if loop is None or w is not NNUNETS_LOOP}
+    ends = loop or Loop(EarlyStopping(patience=None, min_delta=0), trainer.num_epochs)
+    found = read_back(trainer, ends) | {key: read(trainer) for key, read in READERS.items()}
     training, validation = trainer.do_split()
-    return Account(
-        effective=effective,
-        expected=_expected(settings, parts, trainer),
+    return EffectiveConfiguration(
+        effective={key: value for key, value in found.items() if key not in not_read},
+        expected=expected(trainer) | _expected(trainer),
         not_read=not_read,
         model=trainer.model,
         cases={"training": len(training), "validation": len(validation)},
     )
 
 
-def _parts(trainer: nnUNetTrainerGeometric, loop: Loop | None) -> Parts:
-    return Parts(
-        seed=trainer.asked.settings.seed,
-        steps=trainer.num_iterations_per_epoch,
-        model=trainer.model,
-        loss=trainer.loss,
-        optimizer=trainer.optimizer,
-        guard=trainer.guard,
-        autocast=trainer.autocast,
-        factor=trainer.factor,
-        rate=trainer.lr_scheduler,
-        loop=loop or Loop(EarlyStopping(patience=None, min_delta=0), trainer.num_epochs),
-    )
-
-
-def _geometric_class(trainer: nnUNetTrainerGeometric) -> Any:
+def _geometric_class(trainer: GuardedTrainer) -> Any:
     """As it was asked for, where the loss acts on that class; else the one it acts on."""
     acts_on = trainer.loss.geometric_class
     if acts_on == trainer.geometric_class:
@@ -85,7 +59,7 @@ def _geometric_class(trainer: nnUNetTrainerGeometric) -> Any:
     return acts_on
 
 
-def _dataset(trainer: nnUNetTrainerGeometric) -> int | str:
+def _dataset(trainer: GuardedTrainer) -> int | str:
     """Number or name, as it was asked for, of the dataset that is trained on."""
     name: str = trainer.plans_manager.dataset_name
     if isinstance(trainer.asked.trainer.dataset, int):
@@ -93,12 +67,12 @@ def _dataset(trainer: nnUNetTrainerGeometric) -> int | str:
     return name
 
 
-def _workers(trainer: nnUNetTrainerGeometric) -> int:
+def _workers(trainer: GuardedTrainer) -> int:
     loader = trainer.dataloader_train
     return 0 if isinstance(loader, SingleThreadedAugmenter) else int(loader.num_processes)
 
 
-READERS: Mapping[str, Callable[[nnUNetTrainerGeometric], Any]] = {
+READERS: Mapping[str, Callable[[GuardedTrainer], Any]] = {
     "trainer.dataset": _dataset,
     "trainer.configuration": lambda trainer: trainer.configuration_name,
     "trainer.fold": lambda trainer: trainer.fold,
@@ -117,13 +91,10 @@ READERS: Mapping[str, Callable[[nnUNetTrainerGeometric], Any]] = {
 """Dotted name → where nnU-Net has the value."""
 
 
-def _expected(
-    settings: TrialSettings, parts: Parts, trainer: nnUNetTrainerGeometric
-) -> dict[str, Any]:
+def _expected(trainer: GuardedTrainer) -> dict[str, Any]:
     """What a setting comes to that leaves a part of the choice to plans or machine."""
     own = trainer.asked.trainer
-    common = {key: rule(value_of(settings, key), parts) for key, rule in EXPECTED.items()}
-    return common | {
+    return {
         "trainer.steps_per_epoch": own.steps_per_epoch or STEPS,
         "trainer.validation_steps": own.validation_steps or VALIDATION_STEPS,
         "trainer.amp": trainer.amp,

@@ -15,24 +15,22 @@ import json
 import tempfile
 import weakref
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from sweep.nnunet.command.asked_settings import nnunet_trainer
 from sweep.nnunet.dataset.nnunet_datasets import preprocessed_files
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
-from sweep.nnunet.training.nnunet_effective import account
+from sweep.nnunet.training.nnunet_effective import effective_configuration
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.networks.device import choose_device
-from sweep.trainer.runs.guarded_run import GuardedRun, Validation
-from sweep.trainer.runs.run_protocol import Account, Loop
-from sweep.vocabulary.divergence import StepValues
+from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss, Validation
+from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop
+from sweep.trainer.runs.under_guard import StepAgain
+from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 
 
 class NnunetTraining(GuardedRun):
@@ -64,20 +62,19 @@ class NnunetTraining(GuardedRun):
 
     @property
     def steps_per_epoch(self) -> int:
-        return int(self.trainer.num_iterations_per_epoch)
+        return self.trainer.steps_per_epoch
 
-    def train_steps(self, epoch: int, stop: int | None) -> list[StepValues]:
-        trainer = self.trainer
-        trainer.current_epoch = epoch
+    def train_steps(self, epoch: int, stop: int | None = None) -> list[StepValues]:
         with self._quiet():
-            trainer.on_epoch_start()
-            trainer.on_train_epoch_start()
-            outputs = [
-                trainer.train_step(next(trainer.dataloader_train))
-                for _ in range(self.steps_per_epoch if stop is None else stop)
-            ]
-            trainer.on_train_epoch_end(outputs)
-        return list(trainer.steps)
+            return super().train_steps(epoch, stop)
+
+    def _begin_epoch(self, epoch: int) -> None:
+        self.trainer.current_epoch = epoch
+        self.trainer.on_train_epoch_start()
+
+    def _step_losses(self, epoch: int, stop: int | None) -> Iterator[StepLoss]:
+        for _ in range(self.steps_per_epoch if stop is None else stop):
+            yield self.trainer.loss_of(next(self.trainer.dataloader_train))
 
     def validate(self, epoch: int) -> Validation:
         with self._quiet():
@@ -89,28 +86,21 @@ class NnunetTraining(GuardedRun):
             trivial_dice=answers.trivial(),
         )
 
-    def terms_again(self, epoch: int, step: int) -> Mapping[str, Tensor] | None:
-        return None  # the trainer has explained the step by then
+    def step_again(self, epoch: int, step: int) -> StepAgain | None:
+        return self.trainer.step_again(epoch, step)
 
-    def account(self, loop: Loop) -> Account:
+    def epsilon_facts(self) -> EpsilonFacts | None:
+        return self.trainer.epsilon_facts()
+
+    def effective_configuration(self, loop: Loop) -> EffectiveConfiguration:
         with self._quiet():
-            return account(self.trainer, loop)
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.trainer.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.trainer.load_state_dict(state)
+            return effective_configuration(self.trainer, loop)
 
     def factor(self, epoch: int) -> float:
         return self.trainer.factor(epoch)
 
-    def _explained(self, stop: Diverged) -> Diverged:
-        if stop.divergence.diagnosis is None:
-            return super()._explained(stop)
-        # The trainer has explained the step before the weights were taken back, if they were.
-        finite = self.weights_are_finite()
-        return Diverged(replace(stop.divergence, weights_finite=finite), stop.recent)
+    def close(self) -> None:
+        self._end()
 
     @contextlib.contextmanager
     def _quiet(self) -> Iterator[None]:

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweep.data.nnunet_raw.labels import label_mistakes, named_labels
 from sweep.data.prepared.source_check import geometric_label
 from sweep.spec.settings.trial_settings import LossSettings
 from sweep.vocabulary.errors import InputError, Mistake
 
-if TYPE_CHECKING:
-    from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
 
-
-def refuse_unsupported(trainer: nnUNetTrainerGeometric) -> None:
+def refuse_unsupported(
+    loss: LossSettings, dataset_json: Mapping[str, Any], dataset: str, is_ddp: bool
+) -> None:
     """Return only where the trainer can do what it is asked for.
+
+    Args:
+        loss, dataset_json: as of `unsupported`.
+        dataset: its name.
+        is_ddp: whether several processes are to train together.
 
     Raises:
         InputError: with every reason why not.
     """
-    if mistakes := list(_mistakes(trainer)):
+    mistakes = list(unsupported(loss, dataset_json, file_of(dataset)))
+    if is_ddp:
+        alone = (
+            "the guard judges the steps of one process: train with -num_gpus 1, and several folds"
+            " side by side"
+        )
+        mistakes.insert(0, Mistake(alone))
+    if mistakes:
         raise InputError(mistakes)
 
 
@@ -67,16 +78,6 @@ def unsupported(
             "must be 0 where the dataset has an ignore label, to which there is no distance",
             key="loss.weights.kervadec",
         )
-
-
-def _mistakes(trainer: nnUNetTrainerGeometric) -> Iterator[Mistake]:
-    if trainer.is_ddp:
-        yield Mistake(
-            "the guard judges the steps of one process: train with -num_gpus 1, and several folds"
-            " side by side"
-        )
-    name = file_of(trainer.plans_manager.dataset_name)
-    yield from unsupported(trainer.asked.settings.loss, trainer.dataset_json, name)
 
 
 def file_of(dataset: str) -> str:

@@ -8,7 +8,6 @@ is the function of `sweep.trainer.custom.function_run`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -37,15 +36,14 @@ from sweep.trainer.custom.supervised import (
     why_no_network,
 )
 from sweep.trainer.custom.trainer_options import Options, asked_for
-from sweep.trainer.divergence.guard import Guard
 from sweep.trainer.losses.training_loss import TrainingLoss
 from sweep.trainer.networks.device import choose_device, make_deterministic, seed_everything
 from sweep.trainer.networks.optimizers import build_optimizer, why_not
-from sweep.trainer.runs.guarded_run import GuardedRun
+from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss
+from sweep.trainer.runs.readers import of_groups, optimizer_name
 from sweep.trainer.runs.returned_values import Method, described
-from sweep.trainer.runs.run_parts import of_groups, optimizer_name
-from sweep.trainer.runs.run_protocol import Account, Loop
-from sweep.vocabulary.divergence import StepValues
+from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop
+from sweep.trainer.runs.under_guard import StepAgain
 from sweep.vocabulary.errors import TrainerError
 from sweep.vocabulary.record import last_line
 
@@ -99,17 +97,10 @@ class CustomTraining(GuardedRun):
             self.scheduler = self.build_scheduler(self.optimizer)
         self._made_here = self.optimizer
         self._look_at_optimizer()
-        self.guard = Guard(
-            self.model,
-            self.optimizer,
-            settings.optimizer.gradient_clip,
-            settings.guard,
-            fp16=settings.trainer.amp == "fp16",
-        )
+        self.begin_guard(fp16=settings.trainer.amp == "fp16")
         self._steps = 0
         self._rate: float | None = None
         self._at = 0  # of the scheduler
-        self._recent: deque[tuple[int, int, Any]] = deque(maxlen=self.guard.interval)
 
     @abstractmethod
     def build_model(self) -> nn.Module:
@@ -162,27 +153,37 @@ class CustomTraining(GuardedRun):
         """As many as are asked for, or as the last epoch had: 0 before the first."""
         return self.trainer.steps_per_epoch or self._steps
 
-    def train_steps(self, epoch: int, stop: int | None) -> list[StepValues]:
-        self._begin_epoch(epoch)
-        done: list[StepValues] = []
+    def _begin_epoch(self, epoch: int) -> None:
+        self._look_at_optimizer()
+        if self.scheduler is None:
+            optimizer, epochs = self.settings.optimizer, self.trainer.epochs
+            schedules.follow(optimizer, self.optimizer, epoch, epochs)
+        else:
+            self._at = schedules.position(self.scheduler)
+        self._remember_beginning()
+        self.guard.watch(self.model, self.optimizer)
+        self.guard.start_epoch(epoch, self.factor(epoch))
+        self.model.train()
+
+    def _step_losses(self, epoch: int, stop: int | None) -> Iterator[StepLoss]:
         count = 0
         for step, batch in enumerate(self._epoch(epoch)):
             if step == stop:
                 break
-            self._recent.append((epoch, step, batch))
-            done += self.guard.step(*self._loss_of(batch, epoch))
+            self.keep_batch(epoch, step, batch)
+            yield self._loss_of(batch, epoch)
             if step == 0:
                 self._look_at_gradients()
             count += 1
         if stop is None:
             self._steps = count
         self._rate = schedules.rate(self.optimizer)
-        return done + self.guard.read()
 
-    def terms_again(self, epoch: int, step: int) -> Mapping[str, Tensor] | None:
-        kept = (batch for *place, batch in self._recent if place == [epoch, step])
-        batch = next(kept, None)
-        return None if batch is None else self._loss_of(batch, epoch)[1]
+    def step_again(self, epoch: int, step: int) -> StepAgain | None:
+        batch = self.kept_batch(epoch, step)
+        if batch is None:
+            return None
+        return StepAgain(forward=lambda: (None, self._loss_of(batch, epoch)[1]))
 
     def rate_in_effect(self, epoch: int) -> float | None:
         return self._rate
@@ -264,9 +265,9 @@ class CustomTraining(GuardedRun):
             *schedules.left_out(self.model, self.optimizer),
         )
 
-    def account(self, loop: Loop) -> Account:
+    def effective_configuration(self, loop: Loop) -> EffectiveConfiguration:
         self._look_at_optimizer()  # a subclass has set its own since
-        return super().account(loop)
+        return super().effective_configuration(loop)
 
     def effective(self) -> dict[str, Any]:
         found = {
@@ -328,19 +329,6 @@ class CustomTraining(GuardedRun):
         if not any(p.requires_grad for p in model.parameters()):
             by.fail(f"returned {described(model)} without a parameter that requires a gradient")
         return model
-
-    def _begin_epoch(self, epoch: int) -> None:
-        self._look_at_optimizer()
-        if self.scheduler is None:
-            optimizer, epochs = self.settings.optimizer, self.trainer.epochs
-            schedules.follow(optimizer, self.optimizer, epoch, epochs)
-        else:
-            self._at = schedules.position(self.scheduler)
-        self._remember_beginning()
-        self.guard.watch(self.model, self.optimizer)
-        self._recent = deque(self._recent, maxlen=self.guard.interval)
-        self.guard.start_epoch(epoch, self.factor(epoch))
-        self.model.train()
 
     def _look_at_optimizer(self) -> None:
         """Refuse, in words, what the guard cannot step and what trains nothing.

@@ -24,7 +24,7 @@ from sweep.trainer.runs.run_protocol import Run
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import last_line
 
-NEEDED = tuple(name for name in vars(Run) if not name.startswith("_"))
+NEEDED = tuple(name for name in vars(Run) if name in Run.__abstractmethods__)
 """The methods without which a class is no run."""
 
 Maker = Callable[[TrialSettings], Run]

@@ -11,7 +11,7 @@ from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.runs import returned_values as returned
 from sweep.trainer.runs.guarded_run import GuardedRun
 from sweep.trainer.runs.returned_values import Method
-from sweep.trainer.runs.run_protocol import Account, Ended, Loop, Run
+from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Ended, Loop, Run
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 
@@ -29,8 +29,8 @@ def made_by(maker: type[Run], settings: TrialSettings) -> Run:
     return run
 
 
-class ForeignRun:
-    """Implements `sweep.trainer.runs.run_protocol.Run` by asking a run of somebody else's.
+class ForeignRun(Run):
+    """A `Run` that asks a run of somebody else's, which need not derive from that class.
 
     Args:
         run: that run.
@@ -44,6 +44,7 @@ class ForeignRun:
         self._function = function
         self._loop: Loop | None = None
         self._history: Sequence[EpochMetrics] = ()
+        self.shares_warmup = bool(getattr(run, "shares_warmup", True))
 
     def run_epoch(self, epoch: int) -> EpochMetrics:
         try:
@@ -79,21 +80,17 @@ class ForeignRun:
     def weights(self) -> dict[str, Any]:
         return returned.state(self._ask(self._run.weights), self._method(self._run.weights))
 
-    def account(self, loop: Loop) -> Account:
+    def effective_configuration(self, loop: Loop) -> EffectiveConfiguration:
         self._loop = loop
-        account = self._ask(self._run.account, loop)
-        if not isinstance(account, Account):
-            self._method(self._run.account).refuse(account, "must return an Account")
-        return account
+        found = self._ask(self._run.effective_configuration, loop)
+        if not isinstance(found, EffectiveConfiguration):
+            by = self._method(self._run.effective_configuration)
+            by.refuse(found, "must return an EffectiveConfiguration")
+        return found
 
     def close(self) -> None:
         if (close := getattr(self._run, "close", None)) is not None:
             self._ask(close)
-
-    @property
-    def shares_warmup(self) -> bool:
-        """Whether its warm-up may be that of another trial."""
-        return bool(getattr(self._run, "shares_warmup", True))
 
     def _require_value(self) -> None:
         """Raises `TrainerError` where no epoch was measured: nothing ranks such a trial."""

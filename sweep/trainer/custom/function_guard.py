@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,20 +10,15 @@ from torch import Tensor, nn
 
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.custom.supervised import checked_loss, why_no_network
-from sweep.trainer.divergence.advice import Case
-from sweep.trainer.divergence.guard import Diverged, Guard
-from sweep.trainer.divergence.verdicts import judge_epochs
+from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.networks.optimizers import why_not
-from sweep.trainer.runs.end_of_run import is_over
-from sweep.trainer.runs.postmortem import diagnose, had_learnt, last_gradient
 from sweep.trainer.runs.returned_values import Method, described
+from sweep.trainer.runs.under_guard import UnderGuard
 from sweep.vocabulary.divergence import StepValues
-from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import TrainerError
-from sweep.vocabulary.record import Cause, Stage
 
 
-class FunctionGuard:
+class FunctionGuard(UnderGuard):
     """Takes the optimizer's steps in a function: no step whose loss or gradient is not finite.
 
     Gradient clip, policy and limits are those of the settings; with ``trainer.amp: fp16`` it scales
@@ -39,6 +33,8 @@ class FunctionGuard:
         stop: what ends the trial, once anything has.
     """
 
+    keeps = "what the function saved last is from before it"
+
     def __init__(
         self,
         settings: TrialSettings,
@@ -50,14 +46,12 @@ class FunctionGuard:
             raise TrainerError(f"{method}: its network, {described(model)}, {why}")
         if (why := why_not(optimizer)) is not None:
             raise TrainerError(f"{method}: its optimizer, {described(optimizer)}, {why}")
-        fp16 = settings.trainer.amp == "fp16"
-        self._settings = settings
+        self.settings = settings
         self._method = method
-        self._model, self._optimizer = model, optimizer
-        self._guard = Guard(
-            model, optimizer, settings.optimizer.gradient_clip, settings.guard, fp16=fp16
-        )
+        self.model, self.optimizer = model, optimizer
+        self.begin_guard(fp16=settings.trainer.amp == "fp16")
         self._done: list[StepValues] = []
+        self._steps = 0  # of the last whole epoch
         self.stop: Diverged | None = None
 
     def step(self, loss: Tensor, terms: Mapping[str, Tensor] | None = None) -> None:
@@ -71,12 +65,12 @@ class FunctionGuard:
             Diverged: ends the trial; need not be caught.
         """
         checked = checked_loss((loss, terms or {}), self._method)
-        self._take(lambda: self._guard.step(*checked))
+        self._take(lambda: self.guard.step(*checked))
 
     def begin_epoch(self, epoch: int) -> None:
         """Called for the function, when an epoch begins."""
         self._done = []
-        self._guard.start_epoch(epoch)
+        self.guard.start_epoch(epoch)
 
     def end_epoch(self) -> list[StepValues]:
         """The steps of the epoch.
@@ -86,47 +80,26 @@ class FunctionGuard:
         """
         if self.stop is not None:
             raise self.stop
-        self._take(self._guard.read)
+        self._take(self.guard.read)
+        self._steps = len(self._done)
         return self._done
 
+    @property
+    def steps_per_epoch(self) -> int:
+        return self._steps
+
+    def weights_are_finite(self) -> bool:
+        return True  # those that are kept were saved, and before that the guard has read its steps
+
     def state_dict(self) -> dict[str, Any]:
-        self._take(self._guard.read)
-        return self._guard.state_dict()
+        self._take(self.guard.read)
+        return self.guard.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._guard.load_state_dict(state)
-
-    def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
-        """The verdict on the last epoch of a history, if there is one, with the diagnosis."""
-        verdict = judge_epochs(
-            history,
-            self._guard.settings,
-            scaled=self._guard.fp16,
-            over=is_over(history, self._settings),
-        )
-        if verdict is None:
-            return None
-        learnt = had_learnt(history, self._settings)
-        return self.explained(Diverged(verdict, self._guard.recent()), learnt=learnt)
-
-    def explained(self, stop: Diverged, *, learnt: bool = True) -> Diverged:
-        """The same divergence with its likely cause; the weights that are kept are those that the
-        function saved last.
-        """
-        verdict, recent = stop.divergence, stop.recent
-        if verdict.stage is Stage.WEIGHTS:
-            verdict = replace(verdict, message=_OVERFLOW)
-        case = Case(
-            verdict=verdict,
-            settings=self._settings,
-            had_learnt=learnt,
-            gradient=None if verdict.cause is Cause.COLLAPSED else last_gradient(verdict, recent),
-        )
-        diagnosis = replace(diagnose(case, len(self._done), None), recent=recent)
-        return Diverged(replace(verdict, diagnosis=diagnosis), recent)
+        self.guard.load_state_dict(state)
 
     def watches(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
-        return self._model is model and self._optimizer is optimizer
+        return self.model is model and self.optimizer is optimizer
 
     def _take(self, steps: Callable[[], Sequence[StepValues]]) -> None:
         try:
@@ -134,6 +107,3 @@ class FunctionGuard:
         except Diverged as stop:
             self.stop = stop
             raise
-
-
-_OVERFLOW = "The step overflowed the weights; what the function saved last is from before it."

@@ -48,6 +48,7 @@ from sweep.trainer.custom.trainer_options import Options, asked_for
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.networks.device import choose_device, make_deterministic, seed_everything
 from sweep.trainer.runs.epoch_summary import summary
+from sweep.trainer.runs.explain import explain, judge
 from sweep.trainer.runs.returned_values import (
     Method,
     described,
@@ -56,7 +57,7 @@ from sweep.trainer.runs.returned_values import (
     state,
     validation_dice,
 )
-from sweep.trainer.runs.run_protocol import Account, Ended, Loop
+from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Ended, Loop, Run
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 
@@ -209,8 +210,8 @@ class Trial:
         return int(at)
 
 
-class FunctionRun:
-    """Implements `sweep.trainer.runs.run_protocol.Run` on a function.
+class FunctionRun(Run):
+    """A `Run` on a function.
 
     Args:
         settings: the whole configuration; its ``trainer.options`` are the function's ``config``.
@@ -246,7 +247,7 @@ class FunctionRun:
             raise self._explained(stop) from None
         for guard in self._guards:
             if guard.stop is not None:  # the function went on
-                raise guard.explained(guard.stop)
+                raise explain(guard, guard.stop)
         if found is None:
             raise Ended
         warnings = tuple(self._warnings()) if self._is_first and epoch == 0 else ()
@@ -254,7 +255,7 @@ class FunctionRun:
         return replace(found, seconds=time.perf_counter() - start, warnings=warnings)
 
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
-        verdict = self._guards[0].judge(history) if self._guards else None
+        verdict = judge(self._guards[0], history) if self._guards else None
         if verdict is None and len(history) >= self.trial.epochs:
             self._function.finish()  # what stands after its loop
         return verdict
@@ -273,7 +274,7 @@ class FunctionRun:
         kept = self.trial.checkpoint.kept
         return {} if kept is None else dict(kept["state"])
 
-    def account(self, loop: Loop) -> Account:
+    def effective_configuration(self, loop: Loop) -> EffectiveConfiguration:
         effective = {
             "seed": self.trial.seed,
             "trainer.epochs": loop.epochs,
@@ -286,7 +287,7 @@ class FunctionRun:
             "early_stopping.min_delta": loop.stopping.min_delta,
         }
         asked = self.settings.trainer.device
-        return Account(
+        return EffectiveConfiguration(
             effective=effective,
             expected={
                 "trainer.device": self.trial.device.type if asked == "auto" else asked,
@@ -322,7 +323,7 @@ class FunctionRun:
 
     def _explained(self, stop: Diverged) -> Diverged:
         """With its circumstances, where it is a guard's and not raised by the function itself."""
-        return next((one.explained(stop) for one in self._guards if one.stop is stop), stop)
+        return next((explain(one, stop) for one in self._guards if one.stop is stop), stop)
 
     def _warnings(self) -> Iterator[str]:
         """What was asked for and the function has not looked at in its first epoch."""

@@ -17,8 +17,8 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from sweep.spec.settings.trial_settings import OptimizerSettings
 from sweep.trainer.networks.optimizers import schedule_share
+from sweep.trainer.runs.readers import of_groups, optimizer_name
 from sweep.trainer.runs.returned_values import described, number
-from sweep.trainer.runs.run_parts import of_groups, optimizer_name
 from sweep.vocabulary.errors import TrainerError
 from sweep.vocabulary.objective import Objective
 

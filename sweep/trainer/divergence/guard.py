@@ -24,7 +24,7 @@ is no statistic and is not judged.
 A gradient can be finite and the step still overflow the weights. No flag can foresee that, and it
 ends the trial under both policies: a step can be withheld, not undone. The guard keeps no copy of
 the weights for it: a run is a function of its state at the start of an epoch, so whoever wants the
-weights before that step trains up to it again (`sweep.trainer.rewind`).
+weights before that step trains up to it again (`GuardedRun.rewind`).
 
 On the CPU a reading costs nothing and happens in every step: the trial ends in the very step.
 """

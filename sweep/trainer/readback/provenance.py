@@ -25,7 +25,7 @@ from sweep.machine.cpus import usable_cpus
 from sweep.spec.checks.inactive_settings import inactive_in
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.files import atomic_write_text, read_json, to_json
-from sweep.trainer.runs.run_protocol import Account
+from sweep.trainer.runs.run_protocol import EffectiveConfiguration
 from sweep.vocabulary.strict_json import finite_or_none
 
 PACKAGES = ("torch", "monai", "nnunetv2", "ray", "optuna", "numpy")
@@ -34,7 +34,7 @@ PACKAGES = ("torch", "monai", "nnunetv2", "ray", "optuna", "numpy")
 def record(
     path: Path,
     settings: TrialSettings,
-    account: Account,
+    found: EffectiveConfiguration,
     first_epoch: int,
     damaged: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
@@ -43,34 +43,36 @@ def record(
     Args:
         path: the trial's ``provenance.json``; made where it is missing.
         settings: what was asked for.
-        account: what it trains with, read back.
+        found: what it trains with, read back.
         first_epoch: the first epoch, from 0, that this process trains.
         damaged: the checkpoints that it could not go on from, each in a sentence.
     Returns:
         warnings: what differs from the process that trained the epochs before.
     """
     runs = read_json(path, lambda values: list(values["runs"])) if path.exists() else []
-    entry = _entry(settings, account, first_epoch) | {"damaged": damaged}
+    entry = _entry(settings, found, first_epoch) | {"damaged": damaged}
     atomic_write_text(path, to_json(finite_or_none({"runs": [*runs, entry]}), indent=2) + "\n")
     return tuple(_differences(runs[-1], entry)) if runs else ()
 
 
-def _entry(settings: TrialSettings, account: Account, first_epoch: int) -> dict[str, Any]:
-    model = account.model
+def _entry(
+    settings: TrialSettings, found: EffectiveConfiguration, first_epoch: int
+) -> dict[str, Any]:
+    model = found.model
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "first_epoch": first_epoch,
-        "effective": dict(account.effective),
+        "effective": dict(found.effective),
         "without_effect": inactive_in(settings),
-        "not_read_back": dict(account.not_read),
+        "not_read_back": dict(found.not_read),
         "network": None if model is None else _network(model),
-        "cases": dict(account.cases),
+        "cases": dict(found.cases),
         "code": asdict(codebase()),
         "versions": {"python": platform.python_version()} | {n: _version(n) for n in PACKAGES},
         "machine": {
             "hostname": socket.gethostname(),
             "platform": platform.platform(),
-            "device": device_name(account.device),
+            "device": device_name(found.device),
             "cpus": usable_cpus(),
             "threads": torch.get_num_threads(),
             "cuda": torch.version.cuda,

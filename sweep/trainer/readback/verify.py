@@ -9,11 +9,11 @@ from typing import Any
 from sweep.spec.checks.inactive_settings import inactive_in
 from sweep.spec.settings.setting_tree import names_in, value_of
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trainer.runs.run_protocol import Account
+from sweep.trainer.runs.run_protocol import EffectiveConfiguration
 from sweep.vocabulary.errors import NotApplied
 
 
-def verify(settings: TrialSettings, found: Account) -> None:
+def verify(settings: TrialSettings, found: EffectiveConfiguration) -> None:
     """Compare what was asked for with what the live objects have.
 
     Settings without effect beside the others are passed over.

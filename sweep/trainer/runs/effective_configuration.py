@@ -2,64 +2,41 @@
 
 Nothing here looks at the settings that the run was built from: a value comes from a module of the
 network, from the batches, from the data; what every trainer has, from
-`sweep.trainer.runs.run_parts`. A setting that is added to the schema needs a line in `READERS`, or
-a reason in `NOT_READ`.
+`sweep.trainer.runs.readers`. A setting that is added to the schema needs a line in `READERS`, or a
+reason in `NOT_READ`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from torch import nn
 
 from sweep.data.prepared.samples import PreparedData
 from sweep.spec.settings.augmentation_settings import AugmentationSettings
 from sweep.spec.settings.network_settings import WITHOUT_DEEP_SUPERVISION
-from sweep.spec.settings.setting_tree import names_in, setting_names, value_of
-from sweep.spec.settings.trial_settings import EvaluationSettings, TrialSettings
+from sweep.spec.settings.setting_tree import setting_names
+from sweep.spec.settings.trial_settings import EvaluationSettings
 from sweep.trainer.batches.training_batches import TrainingBatches
 from sweep.trainer.losses.training_loss import TrainingLoss
 from sweep.trainer.networks.network_facts import NetworkFacts, network_facts
-from sweep.trainer.runs.run_parts import EXPECTED, PART_READERS, Parts
-from sweep.trainer.runs.run_protocol import Account
+from sweep.trainer.runs.readers import held
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Live(Parts):
-    """The objects that train one trial of our own trainer."""
+class Live(Protocol):
+    """The objects that train one trial of our own trainer, beside those that every run has."""
 
+    model: nn.Module
     loss: TrainingLoss
     data: PreparedData
     batches: TrainingBatches
     evaluation: EvaluationSettings
 
 
-def account(live: Live, settings: TrialSettings) -> Account:
-    """Every setting of our own trainer that can be read back; of ``data``, those that it has."""
-    asked = set(names_in(settings))
-    by_hand = {} if live.data.origin else dict.fromkeys(_of_data(asked), "the data are no source's")
-    resolved = {key: RESOLVED[key] for key in (RESOLVED.keys() & asked) - by_hand.keys()}
-    return Account(
-        effective=effective(live),
-        expected={key: rule(value_of(settings, key), live) for key, rule in resolved.items()},
-        not_read=NOT_READ | by_hand,
-        model=live.model,
-        cases={
-            "training": len(live.data.training.cases),
-            "validation": len(live.data.validation.cases),
-        },
-    )
-
-
-def _of_data(names: Iterable[str]) -> list[str]:
-    return [name for name in names if name.startswith("data.")]
-
-
 def effective(live: Live) -> dict[str, Any]:
-    """Every setting that can be read back, by its dotted name; those of ``data`` that it has."""
+    """Every setting of our own trainer that can be read back; of ``data``, those that it has."""
     data = {f"data.{name}": value for name, value in live.data.origin.items() if name != "dealt"}
     return data | {key: read(live) for key, read in READERS.items()}
 
@@ -77,12 +54,8 @@ def _geometric_class(live: Live) -> Any:
     return live.data.classes[live.loss.geometric_class]
 
 
-def _augmentation(key: str) -> Callable[[Live], Any]:
-    return lambda live: value_of(live.batches.augmentation.settings, key)
-
-
 READERS: Mapping[str, Callable[[Live], Any]] = {
-    **PART_READERS,
+    "seed": lambda live: live.batches.seed,
     "data.patch_size": lambda live: live.batches.patch_size,
     "data.geometric_class": _geometric_class,
     "trainer.batch_size": lambda live: len(live.batches.indices(0, 0)),
@@ -90,14 +63,15 @@ READERS: Mapping[str, Callable[[Live], Any]] = {
     "network.channels": lambda live: network_facts(live.model).channels,
     "network.deep_supervision": lambda live: network_facts(live.model).deep_supervision,
     "network.dropout": _dropout,
-    **{f"augmentation.{key}": _augmentation(key) for key in setting_names(AugmentationSettings)},
-    "evaluation.tta": lambda live: live.evaluation.tta,
-    "evaluation.metrics": lambda live: list(live.evaluation.metrics),
-    "evaluation.every": lambda live: live.evaluation.every,
+    **{
+        f"augmentation.{key}": held("batches.augmentation.settings", key)
+        for key in setting_names(AugmentationSettings)
+    },
+    **{f"evaluation.{key}": held("evaluation", key) for key in setting_names(EvaluationSettings)},
 }
 """Dotted name → where the run itself has the value.
 
-Augmentation reads the settings that it holds at every call: those are what acts.
+Augmentation and evaluation read the settings that they hold at every call: those are what acts.
 """
 
 
@@ -106,7 +80,6 @@ def _can_supervise(network: NetworkFacts) -> bool:
 
 
 RESOLVED: Mapping[str, Callable[[Any, Live], Any]] = {
-    **EXPECTED,
     "data.folder": lambda asked, _: str(Path(asked).resolve()),
     "data.fingerprint": lambda _, live: live.data.origin.get("fingerprint"),
     "data.slice_axis": lambda asked, live: (
@@ -120,7 +93,7 @@ RESOLVED: Mapping[str, Callable[[Any, Live], Any]] = {
         _can_supervise(network_facts(live.model)) if asked is None else asked
     ),
 }
-"""What a setting comes to that leaves a part of the choice to the data or the machine."""
+"""What a setting comes to that leaves a part of the choice to the data."""
 
 NOT_READ = {
     "trainer.kind": "it decides who trains, and so who reads the settings back",

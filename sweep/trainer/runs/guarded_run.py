@@ -1,4 +1,4 @@
-"""A run that lacks only its steps and its validation: base of every trainer but our own.
+"""A run that lacks only its steps and its validation: base of all trainers but plain functions.
 
 Two things make it one and the same run whether it is trained in one go, goes on from a checkpoint,
 or starts from another trial's warm-up: its state at an epoch's start is all that it goes on from,
@@ -10,26 +10,20 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sweep.spec.settings.setting_tree import names_in, value_of
-from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trainer.divergence.advice import Case
-from sweep.trainer.divergence.blame import first_broken_gradient, forward_order, unchanged_buffers
-from sweep.trainer.divergence.guard import Diverged, Guard
-from sweep.trainer.divergence.verdicts import broken_part, judge_epochs
-from sweep.trainer.losses.training_loss import geometric_factor
+from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.networks.device import seed_everything
 from sweep.trainer.networks.optimizers import learning_rate
-from sweep.trainer.runs.end_of_run import is_over
 from sweep.trainer.runs.epoch_summary import summary
-from sweep.trainer.runs.postmortem import blame, diagnose, had_learnt, last_gradient
+from sweep.trainer.runs.explain import explain, judge
+from sweep.trainer.runs.readers import Loss, expected, read_back
 from sweep.trainer.runs.returned_values import (
     Method,
     count,
@@ -37,12 +31,13 @@ from sweep.trainer.runs.returned_values import (
     validation_dice,
     with_train_loss,
 )
-from sweep.trainer.runs.rewind_snapshot import Snapshot
-from sweep.trainer.runs.run_parts import EXPECTED, PART_READERS, Loss, Parts
-from sweep.trainer.runs.run_protocol import Account, Loop
+from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop, Run
+from sweep.trainer.runs.under_guard import UnderGuard
 from sweep.vocabulary.divergence import StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Cause, Stage
+
+StepLoss = tuple[Tensor, Mapping[str, Tensor]]
+"""The total of a step (scalar), and its terms before their weights, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,43 +62,36 @@ class Validation:
     trivial_dice: float | None = None
 
 
-class GuardedRun(ABC):
-    """Implements `sweep.trainer.runs.run_protocol.Run` on what a subclass builds and does.
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of a run at the start of an epoch, to train again from."""
 
-    Attributes, which the subclass's ``__init__`` sets:
-        settings: the whole configuration.
-        model: the network, on its device.
+    epoch: int
+    state: Mapping[str, Any]
+
+
+class GuardedRun(UnderGuard, Run):
+    """A `Run` on what a subclass builds and does.
+
+    Attributes, beside those of `UnderGuard`, which the subclass's ``__init__`` sets:
         loss: holds the settings of the loss that it computes.
-        optimizer: see `sweep.trainer.divergence.guard`.
-        guard: takes its steps.
     """
 
-    settings: TrialSettings
-    model: nn.Module
     loss: Loss
-    optimizer: torch.optim.Optimizer
-    guard: Guard
     _snapshot: Snapshot | None = None
     _then: Any = None  # see `put_back`
 
-    @property
     @abstractmethod
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps an epoch."""
+    def _begin_epoch(self, epoch: int) -> None:
+        """Get ready for the steps of an epoch: rates, network, ``self.guard.start_epoch``."""
 
     @abstractmethod
-    def train_steps(self, epoch: int, stop: int | None) -> list[StepValues]:
-        """Take the steps of an epoch, those before ``stop`` alone where it is given.
+    def _step_losses(self, epoch: int, stop: int | None) -> Iterator[StepLoss]:
+        """The loss of each step of an epoch, of those before ``stop`` alone where it is given.
 
-        The global generators have been seeded: what is drawn is a function of (seed, epoch).
-
-        Raises:
-            Diverged: as the guard does.
+        A step is taken before the next loss is asked for. The global generators have been seeded:
+        what is drawn is a function of (seed, epoch).
         """
-
-    @abstractmethod
-    def terms_again(self, epoch: int, step: int) -> Mapping[str, Tensor] | None:
-        """The loss terms of a step that was just withheld, with their graph; None if it is gone."""
 
     @abstractmethod
     def validate(self, epoch: int) -> Validation:
@@ -113,12 +101,12 @@ class GuardedRun(ABC):
         """Train one epoch, then validate. See `sweep.trainer.runs.run_protocol.Run`."""
         start = time.perf_counter()
         if self._snapshot is None or not self.guard.suspicious:
-            self._snapshot = Snapshot.take(epoch, self.state_dict())
+            self._snapshot = Snapshot(epoch, copy_to_cpu(self.state_dict()))
             self._then = self.arrangement()
         try:
-            steps = self._train(epoch, None)
+            steps = self.train_steps(epoch)
         except Diverged as stop:
-            raise self._explain_step(stop) from None
+            raise explain(self, stop) from None
         seed_everything(self.settings.seed, 2, epoch)
         found = self._validated(epoch)
         metrics = with_train_loss(
@@ -139,28 +127,22 @@ class GuardedRun(ABC):
             metrics, warnings=self.warnings(epoch), seconds=time.perf_counter() - start
         )
 
+    def train_steps(self, epoch: int, stop: int | None = None) -> list[StepValues]:
+        """Take the steps of an epoch, those before ``stop`` alone where it is given.
+
+        Raises:
+            Diverged: as the guard does, without a diagnosis.
+        """
+        seed_everything(self.settings.seed, 1, epoch)
+        self._begin_epoch(epoch)
+        done: list[StepValues] = []
+        for loss, terms in self._step_losses(epoch, stop):
+            done += self.guard.step(loss, terms)
+        return done + self.guard.read()
+
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
         """The verdict on the last epoch of a history, if there is one, with the diagnosis."""
-        verdict = judge_epochs(
-            history,
-            self.guard.settings,
-            scaled=self.guard.fp16,
-            over=is_over(history, self.settings),
-        )
-        if verdict is None:
-            return None
-        recent = self.guard.recent()
-        if verdict.cause is Cause.ZOMBIE:  # explained by its first step
-            recent = self.guard.recent((verdict.epoch, 0))
-            stage, term = broken_part(recent[-1]) or (None, None)
-            verdict = dataclasses.replace(verdict, step=0, stage=stage, term=term)
-            return self._explain_step(Diverged(verdict, recent))
-        case = Case(
-            verdict=verdict,
-            settings=self.settings,
-            had_learnt=had_learnt(history, self.settings),
-        )
-        return self._diagnosed(case, recent)
+        return judge(self, history)
 
     def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
         return metrics
@@ -168,11 +150,6 @@ class GuardedRun(ABC):
     def warnings(self, epoch: int) -> tuple[str, ...]:
         """Sentences for the user on what is likely not meant, told with this epoch."""
         return ()
-
-    def factor(self, epoch: int) -> float:
-        """g(epoch), the geometric factor."""
-        loss = self.settings.loss
-        return geometric_factor(epoch, loss.warmup_epochs, loss.rampup_epochs)
 
     def rate(self, epoch: int) -> float:
         """Learning rate of an epoch."""
@@ -182,7 +159,7 @@ class GuardedRun(ABC):
         """Learning rate that the steps of the epoch were taken with."""
         return self.rate(epoch)
 
-    def end_epoch(self, epoch: int, value: float | None) -> None:  # noqa: B027 - few need it
+    def end_epoch(self, epoch: int, value: float | None) -> None:
         """What follows an epoch's steps and its validation; ``value``, of the objective, is None
         when it is trained again, up to a step.
         """
@@ -191,52 +168,42 @@ class GuardedRun(ABC):
         """What an epoch may exchange of this run's own objects, for `put_back`."""
         return None
 
-    def put_back(self, then: Any) -> None:  # noqa: B027 - few need it
+    def put_back(self, then: Any) -> None:
         """Go back to the objects of an `arrangement`; their state is loaded after that."""
 
+    def rewind(self, epoch: int, step: int) -> bool:
+        """Take the run back to just before a step, by training up to it once more.
+
+        A run is a function of its state at the start of an epoch: nothing need be kept in between.
+
+        Returns:
+            False where the step lies before the state that was kept: the run is then taken to it.
+        """
+        assert self._snapshot is not None, "a run is rewound to where it was trained"
+        self.put_back(self._then)
+        self.load_state_dict(copy_to_cpu(self._snapshot.state))  # torch keeps what it is given
+        if epoch < self._snapshot.epoch:
+            return False
+        for again in range(self._snapshot.epoch, epoch):
+            self.train_steps(again)
+            self.end_epoch(again, None)
+        self.train_steps(epoch, step)
+        return True
+
     def autocast(self) -> torch.autocast:
-        """The precision of a forward pass."""
+        """The precision of a forward pass; off is float32."""
         amp = self.settings.trainer.amp
         device = next(self.model.parameters()).device.type
-        kind = torch.bfloat16 if amp == "bf16" else torch.float16
+        kind = torch.float16 if amp == "fp16" else torch.bfloat16
         return torch.autocast(device, dtype=kind, enabled=amp in ("bf16", "fp16"))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "guard": self.guard.state_dict(),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.guard.load_state_dict(state["guard"])
 
     def weights(self) -> dict[str, Any]:
         return self.model.state_dict()
 
-    def weights_are_finite(self) -> bool:
-        return self.guard.weights_are_finite
-
-    def account(self, loop: Loop) -> Account:
-        parts = Parts(
-            seed=self.settings.seed,
-            steps=self.steps_per_epoch,
-            model=self.model,
-            loss=self.loss,
-            optimizer=self.optimizer,
-            guard=self.guard,
-            autocast=self.autocast,
-            factor=self.factor,
-            rate=self.rate,
-            loop=loop,
-        )
-        asked = EXPECTED.keys() & set(names_in(self.settings))
-        return Account(
-            effective={key: read(parts) for key, read in PART_READERS.items()} | self.effective(),
-            expected={key: EXPECTED[key](value_of(self.settings, key), parts) for key in asked}
-            | self.expected(),
+    def effective_configuration(self, loop: Loop) -> EffectiveConfiguration:
+        return EffectiveConfiguration(
+            effective=read_back(self, loop) | self.effective(),
+            expected=expected(self) | self.expected(),
             not_read=self.not_read(),
             model=self.model,
             cases=self.cases(),
@@ -270,45 +237,16 @@ class GuardedRun(ABC):
             trivial_dice=validation_dice(found.trivial_dice, by),
         )
 
-    def _train(self, epoch: int, stop: int | None) -> list[StepValues]:
-        seed_everything(self.settings.seed, 1, epoch)
-        return self.train_steps(epoch, stop)
 
-    def _rewind(self, epoch: int, step: int) -> None:
-        """Take the run back to just before a step, as `sweep.trainer.runs.monai_run` does."""
-        assert self._snapshot is not None, "a run is rewound to where it was trained"
-        self.put_back(self._then)
-        self.load_state_dict(self._snapshot.state)
-        for again in range(self._snapshot.epoch, epoch):
-            self._train(again, None)
-            self.end_epoch(again, None)
-        self._train(epoch, step)
+def copy_to_cpu(value: Any) -> Any:
+    """A deep copy of nested dicts and lists whose tensors are on the CPU.
 
-    def _explain_step(self, stop: Diverged) -> Diverged:
-        """The same divergence with its circumstances; the weights are those before that step."""
-        verdict = stop.divergence
-        if verdict.stage is Stage.WEIGHTS or verdict.cause is Cause.EXPLODED:
-            self._rewind(verdict.epoch, verdict.step)
-        return self._explained(stop)
-
-    def _explained(self, stop: Diverged) -> Diverged:
-        """What the step and those before it tell; the weights are those before it."""
-        verdict = stop.divergence
-        if verdict.stage is Stage.GRADIENT and verdict.cause is not Cause.EXPLODED:
-            with unchanged_buffers(self.model), forward_order(self.model) as order:
-                terms = self.terms_again(verdict.epoch, verdict.step)
-                found = terms and first_broken_gradient(self.model, terms, order)
-            verdict = blame(verdict, *found) if found else verdict
-        gradient = last_gradient(verdict, stop.recent)
-        case = Case(verdict=verdict, settings=self.settings, gradient=gradient)
-        return self._diagnosed(case, stop.recent)
-
-    def _diagnosed(self, case: Case, recent: tuple[StepValues, ...]) -> Diverged:
-        verdict = dataclasses.replace(
-            case.verdict,
-            weights_finite=self.weights_are_finite(),
-            diagnosis=dataclasses.replace(
-                diagnose(case, self.steps_per_epoch, None), recent=recent
-            ),
-        )
-        return Diverged(verdict, recent)
+    One an epoch costs nothing, one a step would.
+    """
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {key: copy_to_cpu(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [copy_to_cpu(item) for item in value]
+    return value

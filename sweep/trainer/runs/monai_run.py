@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,29 +20,28 @@ from monai.inferers import SlidingWindowInferer
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sweep.data.prepared.outline_length import typical_perimeter
 from sweep.data.prepared.samples import PreparedData, Sample
 from sweep.spec.settings.objective_settings import group_of
+from sweep.spec.settings.setting_tree import names_in, value_of
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.batches.augmentation import Augmentation
 from sweep.trainer.batches.intensity_statistics import check_statistics
 from sweep.trainer.batches.training_batches import Batch, TrainingBatches
-from sweep.trainer.divergence.guard import Diverged, Guard
-from sweep.trainer.divergence.verdicts import judge_epochs
+from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.evaluation.case_metrics import CaseMetrics, Shapes
 from sweep.trainer.evaluation.mirroring import mean_over_flips
 from sweep.trainer.evaluation.validation_dice import DicePerCase
-from sweep.trainer.losses.training_loss import TrainingLoss, geometric_factor
+from sweep.trainer.losses.training_loss import TrainingLoss
 from sweep.trainer.networks.device import choose_device, make_deterministic, seed_torch
 from sweep.trainer.networks.networks import as_outputs, build_network, size_divisor
-from sweep.trainer.networks.optimizers import build_optimizer, learning_rate, set_learning_rate
-from sweep.trainer.runs.effective_configuration import Live, account
-from sweep.trainer.runs.end_of_run import is_over
-from sweep.trainer.runs.epoch_summary import summary
-from sweep.trainer.runs.postmortem import explain_epoch, explain_step
-from sweep.trainer.runs.rewind_snapshot import Snapshot
-from sweep.trainer.runs.run_protocol import Account, Loop
-from sweep.vocabulary.divergence import StepValues
+from sweep.trainer.networks.optimizers import build_optimizer, set_learning_rate
+from sweep.trainer.runs.effective_configuration import NOT_READ, RESOLVED, effective
+from sweep.trainer.runs.explain import epsilon_of, has_root
+from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss, Validation
+from sweep.trainer.runs.under_guard import StepAgain
+from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 CHECKED_IMAGES = 32
@@ -57,13 +56,15 @@ class Passed(NamedTuple):
     terms: dict[str, Tensor]
 
 
-class Training:
+class Training(GuardedRun):
     """Network, loss, optimizer and guard of one trial.
 
     Args:
         settings: the whole configuration.
         data: what `sweep.data.prepared.prepare` made of ``settings.data``.
     """
+
+    loss: TrainingLoss
 
     def __init__(self, settings: TrialSettings, data: PreparedData) -> None:
         assert isinstance(settings.trainer, MonaiTrainer), "other kinds are made by `kinds`"
@@ -79,7 +80,7 @@ class Training:
         self.device = choose_device(settings)
         make_deterministic(settings)
         self._divisor = size_divisor(settings.network)
-        self._batches = TrainingBatches(
+        self.batches = TrainingBatches(
             data.training,
             settings.trainer,
             Augmentation(
@@ -95,89 +96,38 @@ class Training:
         seed_torch(settings.seed, 0)
         self.model = build_network(settings.network, len(data.channels), len(data.classes))
         self.model.to(self.device)
-        self._loss = TrainingLoss(settings.loss, data.geometric_class)
-        self._optimizer = build_optimizer(settings.optimizer, self.model.parameters())
-        self._guard = Guard(
-            self.model,
-            self._optimizer,
-            settings.optimizer.gradient_clip,
-            settings.guard,
-            fp16=settings.trainer.amp == "fp16",
-        )
-        self._snapshot: Snapshot | None = None
+        self.loss = TrainingLoss(settings.loss, data.geometric_class)
+        self.optimizer = build_optimizer(settings.optimizer, self.model.parameters())
+        self.begin_guard(fp16=settings.trainer.amp == "fp16")
 
-    def run_epoch(self, epoch: int) -> EpochMetrics:
-        """Train one epoch, then validate.
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.batches.steps
 
-        Args:
-            epoch: index from 0.
-        Raises:
-            Diverged: at the first step that the guard condemns, with the diagnosis; the model then
-                holds the weights from before that step.
-        """
-        start = time.perf_counter()
-        warnings = self._look_at_images() if epoch == 0 else ()
-        if self._snapshot is None or not self._guard.suspicious:
-            self._snapshot = Snapshot.take(epoch, self.state_dict())
-        try:
-            steps = self.train_steps(epoch, self.steps_per_epoch)
-        except Diverged as stop:
-            raise explain_step(self, stop) from None
-        dice = self.validate()
+    def warnings(self, epoch: int) -> tuple[str, ...]:
+        return self._look_at_images() if epoch == 0 else ()
+
+    def _begin_epoch(self, epoch: int) -> None:
+        set_learning_rate(self.optimizer, self.rate(epoch))
+        self.model.train()
+        self.guard.start_epoch(epoch, self.factor(epoch))
+
+    def _step_losses(self, epoch: int, stop: int | None) -> Iterator[StepLoss]:
+        for step in range(self.steps_per_epoch if stop is None else stop):
+            passed = self.forward(self.batch(epoch, step), epoch, step)
+            yield passed.loss, passed.terms
+
+    def validate(self, epoch: int) -> Validation:
+        dice = self.dice_per_case()
         measured = {"iou": dice.mean_iou()} if "iou" in self.evaluation.metrics else {}
-        return EpochMetrics(
-            epoch=epoch,
-            val_dice=dice.mean(),
+        return Validation(
+            dice=dice.mean(),
             metrics=measured | self._case_metrics(self._always),
-            **summary(steps),
-            geometric_factor=self._factor(epoch),
-            learning_rate=self._rate(epoch),
             predicted_classes=dice.predicted_classes(),
             trivial_dice=dice.trivial(),
-            warnings=warnings,
-            seconds=time.perf_counter() - start,
         )
 
-    def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
-        """The verdict on the last epoch of a history, if there is one, with the diagnosis."""
-        verdict = judge_epochs(
-            history,
-            self._guard.settings,
-            scaled=self._guard.fp16,
-            over=is_over(history, self.settings),
-        )
-        return None if verdict is None else explain_epoch(self, verdict, history)
-
-    def train_steps(self, epoch: int, stop: int) -> list[StepValues]:
-        """The steps of an epoch before ``stop``.
-
-        Raises:
-            Diverged: as the guard does, without a diagnosis.
-        """
-        set_learning_rate(self._optimizer, self._rate(epoch))
-        self.model.train()
-        self._guard.start_epoch(epoch, self._factor(epoch))
-        done: list[StepValues] = []
-        for step in range(stop):
-            passed = self.forward(self.batch(epoch, step), epoch, step)
-            done += self._guard.step(passed.loss, passed.terms)
-        return done + self._guard.read()
-
-    def rewind(self, epoch: int, step: int) -> bool:
-        """Take the run back to just before a step, by training up to it once more.
-
-        A run is a function of its state at the start of an epoch: nothing need be kept in between.
-        Returns:
-            False where the step lies before the state that was kept: the run is then taken to it.
-        """
-        assert self._snapshot is not None, "a run is rewound to where it was trained"
-        self.load_state_dict(self._snapshot.state)
-        first = self._snapshot.epoch
-        for again in range(first, epoch + 1):
-            self.train_steps(again, self.steps_per_epoch if again < epoch else step)
-        return epoch >= first
-
-    def validate(self) -> DicePerCase:
+    def dice_per_case(self) -> DicePerCase:
         """Dice of the validation cases over whole images, in the network's evaluation mode."""
         dice = DicePerCase(len(self.data.classes))
         self._predicted.clear()
@@ -197,12 +147,6 @@ class Training:
         return self.predict(images)
 
     def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
-        """``metrics`` with the costly ones added, where this epoch is one that measures them.
-
-        Args:
-            metrics: of the epoch that was just run.
-            best: whether its objective is the best so far, which is known only after it.
-        """
         names, every = self._costly - self._always, self.evaluation.every
         due = best or (every is not None and (metrics.epoch + 1) % every == 0)
         if not due or not names:
@@ -238,119 +182,129 @@ class Training:
         padded = F.pad(images, padding)
         return self._infer(padded)[..., :height, :width]
 
-    def state_dict(self) -> dict[str, Any]:
-        """Weights, optimizer and guard: with the epoch's number, all that going on needs."""
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "guard": self._guard.state_dict(),
-        }
+    def effective(self) -> dict[str, Any]:
+        return effective(self)
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._guard.load_state_dict(state["guard"])
+    def expected(self) -> dict[str, Any]:
+        asked = RESOLVED.keys() & set(names_in(self.settings)) - self._data_of_no_source.keys()
+        return {key: RESOLVED[key](value_of(self.settings, key), self) for key in asked}
 
-    def weights(self) -> dict[str, Any]:
-        return self.model.state_dict()
+    def not_read(self) -> dict[str, str]:
+        return NOT_READ | self._data_of_no_source
 
-    def account(self, loop: Loop) -> Account:
-        return account(self.live(loop), self.settings)
+    def cases(self) -> dict[str, int]:
+        data = self.data
+        return {"training": len(data.training.cases), "validation": len(data.validation.cases)}
 
-    def live(self, loop: Loop) -> Live:
-        """The objects that train, for whoever reads back what is in effect."""
-        return Live(
-            seed=self._batches.seed,
-            steps=self._batches.steps,
-            data=self.data,
-            batches=self._batches,
-            model=self.model,
-            loss=self._loss,
-            optimizer=self._optimizer,
-            guard=self._guard,
-            autocast=self._autocast,
-            factor=self._factor,
-            rate=self._rate,
-            loop=loop,
-            evaluation=self.evaluation,
-        )
+    @property
+    def _data_of_no_source(self) -> dict[str, str]:
+        """Settings of data that were made by hand, and why nobody reads them."""
+        names = [] if self.data.origin else names_in(self.settings)
+        own = (name for name in names if name.startswith("data."))
+        return dict.fromkeys(own, "the data are no source's")
 
     def load_before_step(self, state: Mapping[str, Any]) -> None:
         """Weights, optimizer and scaler as they were before a step that was kept."""
         self.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._guard.scaler.load_state_dict(dict(state["scaler"]))
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.guard.scaler.load_state_dict(dict(state["scaler"]))
 
     def take_step(self, batch: Batch, epoch: int, step: int) -> StepValues:
         """One step on its own, with a batch that is given; also where the guard condemns it."""
         self.model.train()
-        self._guard.start_epoch(epoch, self._factor(epoch), step=step)
+        self.guard.start_epoch(epoch, self.factor(epoch), step=step)
         passed = self.forward(batch, epoch, step)
         try:
-            done = self._guard.step(passed.loss, passed.terms) or self._guard.read()
+            done = self.guard.step(passed.loss, passed.terms) or self.guard.read()
         except Diverged as stop:
             done = list(stop.recent)
         return done[-1]
 
     def batch(self, epoch: int, step: int) -> Batch:
         """The batch of a step, on the CPU."""
-        return self._batches.batch(epoch, step)
+        return self.batches.batch(epoch, step)
 
     def forward(self, batch: Batch, epoch: int, step: int) -> Passed:
         """One forward pass, a function of the batch, (seed, epoch, step) and the weights."""
         seed_torch(self.settings.seed, 1, epoch, step)
-        factor = self._factor(epoch)
-        distances = self._loss.distances(batch.labels, factor)  # while the labels are on the CPU
+        factor = self.factor(epoch)
+        distances = self.loss.distances(batch.labels, factor)  # while the labels are on the CPU
         if distances is not None:
             distances = distances.to(self.device)
         images, labels = batch.images.to(self.device), batch.labels.to(self.device)
-        with self._autocast():
+        with self.autocast():
             outputs = as_outputs(self.model(images))
         outputs = [output.float() for output in outputs]
-        loss, terms = self._loss(outputs, labels, factor, distances)
+        loss, terms = self.loss(outputs, labels, factor, distances)
         return Passed(outputs, loss, terms)
 
-    @property
-    def steps_per_epoch(self) -> int:
-        return self._batches.steps
+    def step_again(self, epoch: int, step: int) -> StepAgain:
+        return self.given_again(self.batch(epoch, step), epoch, step)
 
-    def recent_steps(self, until: tuple[int, int] | None = None) -> tuple[StepValues, ...]:
-        """The last steps that were trained, or those up to a place (epoch, step), oldest first."""
-        return self._guard.recent(until)
+    def given_again(self, batch: Batch, epoch: int, step: int) -> StepAgain:
+        """A step with a batch that is given, to be looked at again."""
+
+        def forward() -> tuple[Tensor, Mapping[str, Tensor]]:
+            passed = self.forward(batch, epoch, step)
+            return passed.outputs[0].detach(), passed.terms
+
+        return StepAgain(
+            forward=forward,
+            soft_areas=self.soft_areas,
+            images=batch.images,
+            cases=batch.cases,
+            state=lambda values: self._offending(batch, values),
+        )
+
+    def epsilon_facts(self) -> EpsilonFacts | None:
+        loss = self.settings.loss
+        if not has_root(loss):  # what no one will read is not measured
+            return None
+        height, width = self.batch(0, 0).labels.shape[-2:]
+        typical = typical_perimeter(self.data.training, self.data.geometric_class)
+        return epsilon_of(loss, height * width, typical)
 
     def soft_areas(self, logits: Tensor) -> Tensor:
         """Soft area in pixels of the geometric class, ``[B, C, H, W] -> [B]``."""
         return logits.softmax(dim=1)[:, self.data.geometric_class].sum(dim=(1, 2))
 
-    def weights_are_finite(self) -> bool:
-        return self._guard.weights_are_finite
+    def _offending(self, batch: Batch, values: StepValues) -> dict[str, Any]:
+        """All that a step can be reproduced from, without the data set: tensors and plain values.
+
+        Args:
+            batch: of the step, before which weights and optimizer are.
+            values: what the step measured.
+        """
+        state = self.state_dict()
+        scaler = state["guard"]["scaler"]
+        return {
+            "epoch": values.epoch,
+            "step": values.step,
+            "images": batch.images,
+            "labels": batch.labels,
+            "cases": list(batch.cases),
+            "channels": list(self.data.channels),
+            "classes": list(self.data.classes),
+            "geometric_class": self.data.geometric_class,
+            "model": state["model"],
+            "optimizer": state["optimizer"],
+            # The scaler has backed off since.
+            "scaler": scaler | {"scale": values.scale} if scaler else scaler,
+        }
 
     def _look_at_images(self) -> tuple[str, ...]:
         """Warn where the first batches are not what the normalisation promises."""
-        first = range(min(self._batches.steps, -(-CHECKED_IMAGES // self._batches.batch_size)))
+        first = range(min(self.batches.steps, -(-CHECKED_IMAGES // self.batches.batch_size)))
         images, plain = (
-            torch.cat([self._batches.batch(0, n, augmented=augmented).images for n in first])
+            torch.cat([self.batches.batch(0, n, augmented=augmented).images for n in first])
             for augmented in (True, False)
         )
         message = check_statistics(images, plain, self.settings.data.normalization)
         return (message,) if message else ()
 
-    def _autocast(self) -> torch.autocast:
-        """The precision of ``trainer.amp``; off is float32."""
-        amp = self.settings.trainer.amp
-        dtype = torch.float16 if amp == "fp16" else torch.bfloat16
-        return torch.autocast(self.device.type, dtype=dtype, enabled=amp != "off")
-
-    def _factor(self, epoch: int) -> float:
-        loss = self.settings.loss
-        return geometric_factor(epoch, loss.warmup_epochs, loss.rampup_epochs)
-
-    def _rate(self, epoch: int) -> float:
-        return learning_rate(self.settings.optimizer, epoch, self.settings.trainer.epochs)
-
     def _infer(self, images: Tensor) -> Tensor:
         def network(batch: Tensor) -> Tensor:
-            with self._autocast():
+            with self.autocast():
                 output = as_outputs(self.model(batch))[0]
             return output.float()
 

@@ -15,8 +15,8 @@ from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.batches.training_batches import Batch
 from sweep.trainer.divergence.verdicts import broken_part
+from sweep.trainer.runs.explain import examine
 from sweep.trainer.runs.monai_run import Training
-from sweep.trainer.runs.postmortem import examine
 from sweep.vocabulary.divergence import StepValues
 from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.record import Divergence
@@ -68,7 +68,7 @@ def replay(
     batch = Batch(offending["images"], offending["labels"], tuple(offending["cases"]))
     training = Training(settings, _only(batch, offending))
     training.load_before_step(offending)
-    verdict, _ = examine(training, batch, divergence)
+    verdict, _ = examine(training, training.given_again(batch, epoch, step), divergence)
     again = training.take_step(batch, epoch, step)
     return Replayed(recent[-1], again, (verdict.term, verdict.parameter))
 

@@ -7,6 +7,7 @@ warm-ups, early stopping, the decisions of searcher and scheduler, ranking and r
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -37,7 +38,7 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class EffectiveConfiguration:
     """What a run really trains with, read from what trains: for ``provenance.json`` and `verify`.
 
     Args:
@@ -69,6 +70,7 @@ class Ended(Exception):
 class Run(Protocol):
     """One training run of one configuration, an epoch at a time."""
 
+    @abstractmethod
     def run_epoch(self, epoch: int) -> EpochMetrics:
         """Train and validate one epoch.
 
@@ -79,9 +81,11 @@ class Run(Protocol):
             Ended: it trains no further epoch.
         """
 
+    @abstractmethod
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
         """The verdict on the last epoch of a history, if there is one."""
 
+    @abstractmethod
     def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
         """``metrics`` with the costly ones added, where this epoch is one that measures them.
 
@@ -90,14 +94,27 @@ class Run(Protocol):
             best: whether its objective is the best so far, which is known only after it.
         """
 
+    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """With the epoch's number, all that going on needs: tensors and plain values."""
 
+    @abstractmethod
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
 
+    @abstractmethod
     def weights(self) -> dict[str, Any]:
         """Of the network, as its best epoch and its last healthy step are kept."""
 
-    def account(self, loop: Loop) -> Account:
+    @abstractmethod
+    def effective_configuration(self, loop: Loop) -> EffectiveConfiguration:
         """What trains, read back."""
+
+    # What a class of somebody else's may leave out.
+
+    shares_warmup: bool = True
+    """Whether its warm-up may be that of another trial."""
+
+    def close(self) -> None:
+        """Leave whatever is not to outlive the run; it trains no more."""
+        return

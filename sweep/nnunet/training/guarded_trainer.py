@@ -1,0 +1,298 @@
+"""nnU-Net's trainer on our losses and our guard, an epoch at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import torch
+from batchgenerators.dataloading.multi_threaded_augmenter import MultiThreadedAugmenter
+from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import Tensor, nn
+
+from sweep.nnunet.command.asked_settings import (
+    STEPS,
+    VALIDATION_STEPS,
+    Asked,
+    asked_by_environment,
+    told,
+)
+from sweep.nnunet.command.trainer_copies import refuse_other_copies
+from sweep.nnunet.dataset.nnunet_folders import Folders
+from sweep.nnunet.dataset.plans import planned_as_asked
+from sweep.nnunet.training.nnunet_loss import NnunetLoss
+from sweep.nnunet.training.nnunet_rate import Rate
+from sweep.nnunet.training.pseudo_validation import Answers
+from sweep.nnunet.training.trainer_limits import file_of, geometric_channel, refuse_unsupported
+from sweep.nnunet.training.transforms import repeatable
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trainer.divergence.guard import Diverged
+from sweep.trainer.networks.device import make_deterministic, seed_torch
+from sweep.trainer.networks.optimizers import build_optimizer
+from sweep.trainer.runs.explain import epsilon_of, explain
+from sweep.trainer.runs.guarded_run import StepLoss
+from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
+from sweep.vocabulary.divergence import EpsilonFacts, StepValues
+
+CUDA = torch.device("cuda")
+
+
+class Passed(NamedTuple):
+    """A forward pass: logits ``[B, C, (D,) H, W]`` of the main output, and the total loss."""
+
+    logits: Tensor
+    loss: Tensor
+
+
+class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
+    """nnU-Net, plus ``g(epoch) · Σ weight · geometric term`` on the main output, and a guard.
+
+    Planning, data, augmentation, network, deep supervision, Dice + CE with the plans' batch Dice,
+    checkpoints and validation are nnU-Net's. Ours are the geometric terms, optimizer and schedule
+    (whose defaults are nnU-Net's), and the guard that takes the steps.
+
+    How it is told what to train with. nnU-Net fixes the constructor's parameters, so either the
+    class carries the settings, `configured`, or it reads the file that SWEEP_NNUNET_CONFIG names
+    (`sweep.nnunet.command.asked_settings`). `asked` holds them, `source` says where they come from.
+
+    An epoch at a time, for whoever runs the loop himself::
+
+        trainer.on_train_start()                       # once; makes network and loaders
+        steps = trainer.train_epoch(epoch)             # raises Diverged at the condemned step
+        dice = trainer.validate_epoch()                # pseudo Dice by class
+        trainer.state_dict(), trainer.load_state_dict(state)   # weights, optimizer, guard
+        trainer.close()                                # ends the loaders' processes
+
+    With ``trainer.workers`` 0 an epoch is a function of (seed, epoch) and the state before it.
+    """
+
+    keeps = "nnU-Net's checkpoints are from before it"
+    configured_as: ClassVar[Asked | None] = None
+    """Set by `configured`; None: the environment decides."""
+
+    # nnU-Net reads the names of these parameters by `inspect`.
+    def __init__(
+        self,
+        plans: dict[str, Any],
+        configuration: str,
+        fold: int | str,
+        dataset_json: dict[str, Any],
+        device: torch.device = CUDA,
+    ) -> None:
+        with told(alone=self.configured_as is None):
+            refuse_other_copies()
+            self.asked = self.configured_as or asked_by_environment(
+                plans["dataset_name"], plans["plans_name"], configuration, fold
+            )
+            self.settings, trainer = self.asked.settings, self.asked.trainer
+            plans = planned_as_asked(deepcopy(plans), configuration, trainer)
+            super().__init__(plans, configuration, fold, dataset_json, device)
+            refuse_unsupported(self.settings.loss, dataset_json, plans["dataset_name"], self.is_ddp)
+            self.geometric_class = geometric_channel(
+                dataset_json, trainer.geometric_class, file_of(plans["dataset_name"])
+            )
+        self.steps: list[StepValues] = []
+        self._begun = 0  # steps of the epoch that the guard was given
+        self.num_epochs = trainer.epochs
+        self.num_iterations_per_epoch = trainer.steps_per_epoch or STEPS
+        self.num_val_iterations_per_epoch: int = trainer.validation_steps or VALIDATION_STEPS
+        self.initial_lr = self.settings.optimizer.lr
+        self.weight_decay = self.settings.optimizer.weight_decay
+        make_deterministic(self.settings)
+
+    @classmethod
+    def configured(cls, settings: TrialSettings, source: str) -> type[Self]:
+        """This class with settings of its own, which then ask no environment.
+
+        Args:
+            source: where the settings come from, as a clause.
+        """
+        # Of the same name: nnU-Net calls folders after it, and looks it up for a prediction.
+        return type(cls.__name__, (cls,), {"configured_as": Asked(settings, source)})
+
+    # What nnU-Net calls while it sets up.
+
+    def on_train_start(self) -> None:
+        with Folders().in_effect(nnUNet_n_proc_DA=str(self.asked.trainer.workers)):
+            super().on_train_start()
+        make_deterministic(self.settings)  # nnU-Net's command has set its own since
+
+    def initialize(self) -> None:
+        seed_torch(self.settings.seed, 0)
+        super().initialize()
+        # Where nnU-Net has compiled it, what lies below.
+        network: nn.Module = self.network
+        self.model = getattr(network, "_orig_mod", network)
+        self.begin_guard(fp16=self.amp == "fp16")
+        # The guard scales; nnU-Net's checkpoints keep the scale.
+        self.grad_scaler = self.guard.scaler if self.guard.fp16 else None
+
+    def _build_loss(self) -> nn.Module:
+        return NnunetLoss(
+            super()._build_loss(),
+            self.settings.loss,
+            self.geometric_class,
+            geometry=self.asked.trainer.geometry,
+            spacing=self.configuration_manager.spacing,
+        )
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Rate]:
+        settings = self.settings.optimizer
+        optimizer = build_optimizer(settings, self.network.parameters())
+        return optimizer, Rate(optimizer, settings, self.num_epochs)
+
+    def _do_i_compile(self) -> bool:
+        return self.asked.trainer.compile and bool(super()._do_i_compile())
+
+    @staticmethod
+    def get_training_transforms(*arguments: Any, **named: Any) -> BasicTransform:
+        """nnU-Net's own, but for a blur that would time itself and take what is faster today."""
+        return repeatable(nnUNetTrainer.get_training_transforms(*arguments, **named))
+
+    # An epoch.
+
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
+        self.loss.factor = self.factor(self.current_epoch)
+        self.guard.start_epoch(self.current_epoch, self.loss.factor)
+        self.steps, self._begun = [], 0
+        self._seed(1)
+
+    def train_step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Forward, backward and optimizer step of one batch.
+
+        Raises:
+            Diverged: the guard condemns this step, or on a GPU one of the last few; it was not
+                taken, and the weights are those from before it.
+        """
+        loss, terms = self.loss_of(batch)
+        self.steps += self.guard.step(loss, terms)
+        return {"loss": loss.detach()}
+
+    def loss_of(self, batch: dict[str, Any]) -> StepLoss:
+        """The loss of the next step and its terms; the batch is kept until the step is judged."""
+        self.keep_batch(self.current_epoch, self._begun, batch)
+        self._begun += 1
+        loss = self.forward(batch, self.network).loss
+        return loss, self.loss.terms
+
+    def on_train_epoch_end(self, train_outputs: Sequence[Mapping[str, Tensor]]) -> None:
+        """Log the mean loss of the steps that were taken: a NaN that was skipped hides nothing."""
+        self.steps += self.guard.read()
+        taken = [values.loss for values in self.steps if not values.skipped]
+        mean = float(np.mean(taken)) if taken else math.nan
+        self.logger.log("train_losses", mean, self.current_epoch)
+
+    def on_validation_epoch_start(self) -> None:
+        super().on_validation_epoch_start()
+        self._seed(2)
+
+    def forward(self, batch: Mapping[str, Any], network: nn.Module) -> Passed:
+        """A forward pass of a batch; the terms of its loss are then in ``loss.terms``."""
+        data = batch["data"].to(self.device, non_blocking=True)  # [B, channels, (D,) H, W]
+        target = batch["target"]
+        levels = target if isinstance(target, list) else [target]
+        levels = [level.to(self.device, non_blocking=True) for level in levels]
+        with self.autocast():
+            output = network(data)
+        loss = self.loss(output, levels if isinstance(target, list) else levels[0])
+        return Passed(output[0] if isinstance(output, (list, tuple)) else output, loss)
+
+    def train_epoch(self, epoch: int) -> list[StepValues]:
+        """Train one epoch, index from 0, and return the values of its steps.
+
+        Raises:
+            Diverged: as `train_step`, with its circumstances.
+        """
+        self.current_epoch = epoch
+        self.on_epoch_start()
+        self.on_train_epoch_start()
+        try:
+            outputs = [
+                self.train_step(next(self.dataloader_train)) for _ in range(self.steps_per_epoch)
+            ]
+            self.on_train_epoch_end(outputs)
+        except Diverged as stop:
+            raise explain(self, stop) from None
+        return self.steps
+
+    def validate_epoch(self) -> list[float | None]:
+        """nnU-Net's pseudo Dice of each foreground class over random validation patches.
+
+        Returns:
+            one value a class; None where it is in no patch and is predicted in none.
+        """
+        with torch.no_grad(), np.errstate(divide="ignore", invalid="ignore"):
+            self.on_validation_epoch_start()
+            self.answers = Answers(self.label_manager.ignore_label)
+            outputs = []
+            for _ in range(self.num_val_iterations_per_epoch):
+                batch = next(self.dataloader_val)
+                self.answers.look_at(batch)  # before nnU-Net changes what is ignored
+                outputs.append(self.validation_step(batch))
+            self.answers.add(outputs)
+            self.on_validation_epoch_end(outputs)
+        found = self.logger.get_value("dice_per_class_or_region", step=-1)
+        return [float(value) if math.isfinite(value) else None for value in found]
+
+    # What others read.
+
+    @property
+    def amp(self) -> str:
+        """Precision of the network: off or fp16; nnU-Net's choice is fp16 on a GPU alone."""
+        wanted = self.asked.trainer.amp
+        if wanted == "auto":
+            return "fp16" if self.device.type == "cuda" else "off"
+        return wanted
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=torch.float16, enabled=self.amp == "fp16")
+
+    def rate(self, epoch: int) -> float:
+        """Learning rate of an epoch."""
+        return float(self.lr_scheduler(epoch))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return int(self.num_iterations_per_epoch)
+
+    def step_again(self, epoch: int, step: int) -> StepAgain | None:
+        batch = self.kept_batch(epoch, step)
+        if batch is None:
+            return None
+
+        def forward() -> tuple[Tensor, Mapping[str, Tensor]]:
+            logits = self.forward(batch, self.model).logits.detach()
+            return logits, self.loss.terms
+
+        return StepAgain(
+            forward=forward,
+            soft_areas=self._soft_areas,
+            images=batch["data"],
+            cases=tuple(map(str, batch["keys"])),
+        )
+
+    def epsilon_facts(self) -> EpsilonFacts | None:
+        pixels = math.prod(self.configuration_manager.patch_size[-2:])
+        return epsilon_of(self.settings.loss, pixels, None)
+
+    def close(self) -> None:
+        """End the processes that load batches, where there are any."""
+        for loader in (self.dataloader_train, self.dataloader_val):
+            if isinstance(loader, MultiThreadedAugmenter | NonDetMultiThreadedAugmenter):
+                loader._finish()
+
+    def _soft_areas(self, logits: Tensor) -> Tensor:
+        mask: Tensor = self.loss.soft_mask(logits)  # [B, (D,) H, W]
+        return mask.sum(dim=tuple(range(1, mask.ndim)))
+
+    def _seed(self, what: int) -> None:
+        """Make what is drawn next a function of (seed, epoch), for loaders in this process."""
+        key = (what, self.current_epoch)
+        seed_torch(self.settings.seed, *key)
+        np.random.seed(np.random.SeedSequence([self.settings.seed, *key]).generate_state(4))

@@ -1,0 +1,169 @@
+"""What is found out once about a trial that diverged: who is to blame, and what led there.
+
+The same for every trainer; what differs between them is asked of `UnderGuard`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from sweep.spec.settings.trial_settings import LossSettings
+from sweep.trainer.divergence.advice import SQRT_TERMS, Case, advise, slope
+from sweep.trainer.divergence.blame import first_broken_gradient, forward_order, unchanged_buffers
+from sweep.trainer.divergence.guard import Diverged
+from sweep.trainer.divergence.learnt import has_learnt, was_above_trivial
+from sweep.trainer.divergence.verdicts import broken_part, judge_epochs
+from sweep.trainer.runs.end_of_run import is_over
+from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
+from sweep.vocabulary.divergence import Diagnosis, EpsilonFacts, StepValues
+from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Cause, Divergence, Stage
+
+
+def explain(run: UnderGuard, stop: Diverged) -> Diverged:
+    """The same divergence with its circumstances; takes the weights back to before that step.
+
+    A step that `UnderGuard.rewind` does not reach is not looked at: the weights are others.
+
+    Args:
+        run: as the guard left it.
+        stop: what the guard raised.
+    """
+    verdict = stop.divergence
+    place = verdict.epoch, verdict.step
+    again = run.step_again(*place)  # before the rewind, which lets go of its batch
+    moved = verdict.stage is Stage.WEIGHTS or verdict.cause is Cause.EXPLODED
+    if moved and not run.rewind(*place):
+        again = None
+        if verdict.stage is Stage.WEIGHTS:
+            message = f"The step overflowed the weights; {run.keeps}."
+            verdict = replace(verdict, message=message)
+    verdict = replace(verdict, weights_finite=run.weights_are_finite())
+    offending, pixels_finite = None, True
+    areas: tuple[float | None, ...] = ()
+    if again is not None:
+        offending = again.state(stop.recent[-1]) if again.state is not None else None
+        pixels_finite = again.images is None or bool(torch.isfinite(again.images).all())
+        verdict, areas = examine(run, again, verdict)
+    case = Case(
+        verdict=verdict,
+        settings=run.settings,
+        pixels_finite=pixels_finite,
+        gradient=last_gradient(verdict, stop.recent),
+    )
+    diagnosis = replace(
+        diagnose(case, run.steps_per_epoch, run.epsilon_facts()),
+        recent=stop.recent,
+        cases=() if again is None else again.cases,
+        soft_areas=areas,
+        replayable=offending is not None,
+    )
+    return Diverged(replace(verdict, diagnosis=diagnosis), stop.recent, offending)
+
+
+def judge(run: UnderGuard, history: Sequence[EpochMetrics]) -> Diverged | None:
+    """The verdict on the last epoch of a history, if there is one, with its circumstances.
+
+    A zombie is explained by the first step of its epoch.
+    """
+    guard, settings = run.guard, run.settings
+    over = is_over(history, settings)
+    verdict = judge_epochs(history, guard.settings, scaled=guard.fp16, over=over)
+    if verdict is None:
+        return None
+    first = guard.recent((verdict.epoch, 0))
+    if verdict.cause is Cause.ZOMBIE and first and first[-1].place == (verdict.epoch, 0):
+        stage, term = broken_part(first[-1]) or (None, None)
+        return explain(run, Diverged(replace(verdict, step=0, stage=stage, term=term), first))
+    learnt = has_learnt(history, settings.guard) or was_above_trivial(history)
+    case = Case(verdict=verdict, settings=settings, had_learnt=learnt)
+    diagnosis = diagnose(case, run.steps_per_epoch, run.epsilon_facts())
+    told = replace(
+        verdict,
+        weights_finite=run.weights_are_finite(),
+        diagnosis=replace(diagnosis, recent=guard.recent()),
+    )
+    return Diverged(told, guard.recent())
+
+
+def diagnose(case: Case, steps_per_epoch: int, epsilon: EpsilonFacts | None) -> Diagnosis:
+    """Advice, distances and ε of a case."""
+    advice = advise(case)
+    since = case.verdict.epoch - case.settings.loss.warmup_epochs
+    epochs = since if case.settings.has_geometry else None
+    unknown = epochs is None or (epochs != 0 and steps_per_epoch == 0)
+    return Diagnosis(
+        likely_cause=advice.cause,
+        setting=advice.setting,
+        advice=advice.cure,
+        epochs_after_switch_on=epochs,
+        steps_after_switch_on=(
+            None if unknown else (epochs or 0) * steps_per_epoch + case.verdict.step
+        ),
+        epsilon=epsilon,
+    )
+
+
+def examine(
+    run: UnderGuard, again: StepAgain, verdict: Divergence
+) -> tuple[Divergence, tuple[float | None, ...]]:
+    """Look at a step again: the term and the parameter to blame, and each sample's soft area.
+
+    The gradient of each term is taken alone and without a scaler's scale.
+    """
+    is_broken = verdict.stage is Stage.GRADIENT and verdict.cause is not Cause.EXPLODED
+    areas: tuple[float | None, ...] = ()
+    if not is_broken and again.soft_areas is None:
+        return verdict, areas
+    run.model.train()  # as the step was taken; a validation may have come since
+    with unchanged_buffers(run.model), forward_order(run.model) as order:
+        answer, terms = again.forward()
+        if again.soft_areas is not None:
+            areas = tuple(_finite(area) for area in again.soft_areas(answer).tolist())
+        blamed = first_broken_gradient(run.model, terms, order) if is_broken else None
+    return (verdict if blamed is None else _blame(verdict, *blamed)), areas
+
+
+def _blame(verdict: Divergence, term: str, parameter: str) -> Divergence:
+    """A verdict on a gradient that was not finite, with the term and parameter found to blame."""
+    message = verdict.message
+    if verdict.cause is Cause.NONFINITE:
+        message = (
+            f"The loss was finite but the gradient of its term {term!r} was not; the step was not"
+            " taken."
+        )
+    return replace(verdict, term=term, parameter=parameter, message=message)
+
+
+def last_gradient(verdict: Divergence, recent: Sequence[StepValues]) -> float | None:
+    """Norm of the last gradient that moved the weights to where the verdict fell."""
+    before = recent[:-1] if verdict.cause is Cause.EXPLODED else recent
+    norms = [values.grad_norm for values in before if not values.skipped]
+    return norms[-1] if norms else None
+
+
+def epsilon_of(loss: LossSettings, pixels: int, perimeter: float | None) -> EpsilonFacts | None:
+    """What ε does to masks of a perimeter in images of so many pixels; None without a root."""
+    if not has_root(loss):
+        return None
+    return EpsilonFacts(
+        value=loss.sqrt_epsilon,
+        mode=loss.sqrt_mode,
+        gradient_bound=_finite(slope(loss.sqrt_epsilon)),
+        # What ε adds to the perimeter of a flat image: H·W·√ε.
+        bias=0.0 if loss.sqrt_mode == "centered" else pixels * math.sqrt(loss.sqrt_epsilon),
+        perimeter=perimeter,
+    )
+
+
+def has_root(loss: LossSettings) -> bool:
+    """Whether a term with a square root has a weight."""
+    return any(loss.weights.model_dump()[term] > 0 for term in SQRT_TERMS)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,188 @@
+"""What any run is set to, as the objects that train have it.
+
+Nothing here looks at the settings that the run was built from, where an object holds the value: it
+comes from an optimizer's parameter group, from the epochs at which the geometric factor rises, from
+the guard. A loss, a guard and a stopping read the settings that they hold at every call: those are
+what acts.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from sweep.spec.settings.setting_tree import names_in, setting_names, value_of
+from sweep.spec.settings.trial_settings import GuardSettings, LossSettings, TrialSettings
+from sweep.trainer.divergence.guard import Guard
+from sweep.trainer.runs.run_protocol import Loop
+
+
+class Weighted(Protocol):
+    """A term of a main loss."""
+
+    @property
+    def weight(self) -> float: ...
+
+
+class Loss(Protocol):
+    """A loss that reads the settings that it holds at every call: those are what acts."""
+
+    @property
+    def settings(self) -> LossSettings: ...
+
+    @property
+    def main(self) -> Mapping[str, Weighted]: ...
+
+
+class Trains(Protocol):
+    """The objects that train one trial, whatever the kind of its trainer.
+
+    ``autocast`` is the precision of a forward pass, as a context; ``factor`` is g(epoch), the
+    geometric factor; ``rate`` the learning rate of an epoch.
+    """
+
+    settings: TrialSettings
+    model: nn.Module
+    loss: Loss
+    optimizer: torch.optim.Optimizer
+    guard: Guard
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+
+    def autocast(self) -> torch.autocast: ...
+
+    def factor(self, epoch: int) -> float: ...
+
+    def rate(self, epoch: int) -> float: ...
+
+
+def read_back(run: Trains, loop: Loop) -> dict[str, Any]:
+    """Every setting that any run has, by its dotted name."""
+    of_run = {key: read(run) for key, read in READERS.items()}
+    return of_run | {key: read(run, loop) for key, read in LOOP_READERS.items()}
+
+
+def expected(run: Trains) -> dict[str, Any]:
+    """What the settings come to that leave a part of the choice to the machine."""
+    asked = EXPECTED.keys() & set(names_in(run.settings))
+    return {key: EXPECTED[key](value_of(run.settings, key), run) for key in asked}
+
+
+def _first_epoch(reached: Callable[[int], bool]) -> int:
+    """The first epoch at which something that never ends again has begun."""
+    return bisect_left(range(2**31), True, key=reached)
+
+
+def _warmup(run: Trains) -> int:
+    return _first_epoch(lambda epoch: run.factor(epoch) > 0)
+
+
+def _rampup_end(run: Trains) -> int:
+    return _first_epoch(lambda epoch: run.factor(epoch) >= 1)
+
+
+def _poly_exponent(run: Trains, loop: Loop) -> float | None:
+    """Solves ``rate(e) / rate(0) = (1 − e / epochs)^x`` for x in the middle of the run."""
+    middle = loop.epochs // 2
+    if middle == 0:
+        return None
+    exponent = math.log(run.rate(middle) / run.rate(0)) / math.log(1 - middle / loop.epochs)
+    return float(f"{exponent:.12g}")  # 0.9, not the 0.8999999999999999 of the logarithms
+
+
+def _counts_from(run: Trains, loop: Loop) -> str | int:
+    first = loop.stopping.first_epoch
+    return {_rampup_end(run): "rampup_end", 0: "start"}.get(first, first)
+
+
+def _main_weight(*names: str) -> Callable[[Trains], float]:
+    """Weight of the main loss's term of one of these names; one of weight 0 is not there."""
+    return lambda run: next(
+        (term.weight for name, term in run.loss.main.items() if name in names), 0.0
+    )
+
+
+def _amp(run: Trains) -> str:
+    """The precision that a forward pass has; float16 only counts with its scaler."""
+    device = next(run.model.parameters()).device.type
+    with run.autocast():
+        if not torch.is_autocast_enabled(device):
+            return "off"
+        name = {torch.bfloat16: "bf16", torch.float16: "fp16"}[torch.get_autocast_dtype(device)]
+    return name if (name == "fp16") == run.guard.fp16 else f"{name} with the wrong scaler"
+
+
+def held(where: str, key: str) -> Callable[[Any], Any]:
+    """Reads a setting from those that an object of a run holds, such as ``guard.settings``."""
+    holder = attrgetter(where)
+    return lambda run: value_of(holder(run), key)
+
+
+def of_groups(optimizer: torch.optim.Optimizer, key: str) -> Any:
+    """What the parameter groups have under a name: one value where all have the same."""
+    values = [group.get(key) for group in optimizer.param_groups]
+    return values[0] if all(value == values[0] for value in values) else values
+
+
+def optimizer_name(optimizer: torch.optim.Optimizer) -> str:
+    """As ``optimizer.name`` has it; of one that no setting names, its class."""
+    kind = type(optimizer)
+    return OPTIMIZERS.get(kind) or f"{kind.__module__}.{kind.__qualname__}"
+
+
+OPTIMIZERS: Mapping[type[torch.optim.Optimizer], str] = {
+    torch.optim.SGD: "sgd",
+    torch.optim.AdamW: "adamw",
+}
+
+READERS: Mapping[str, Callable[[Trains], Any]] = {
+    "seed": lambda run: run.settings.seed,
+    "trainer.steps_per_epoch": lambda run: run.steps_per_epoch,
+    "trainer.device": lambda run: next(run.model.parameters()).device.type,
+    "trainer.threads": lambda run: torch.get_num_threads(),
+    "trainer.amp": _amp,
+    "trainer.deterministic": lambda run: torch.are_deterministic_algorithms_enabled(),
+    **{f"loss.{key}": held("loss.settings", key) for key in setting_names(LossSettings)},
+    "loss.dice_weight": _main_weight("dice", "logcosh_dice"),
+    "loss.pixel_weight": _main_weight("ce", "focal"),
+    "loss.warmup_epochs": _warmup,
+    "loss.rampup_epochs": lambda run: _rampup_end(run) - _warmup(run),
+    "optimizer.name": lambda run: optimizer_name(run.optimizer),
+    "optimizer.lr": lambda run: run.rate(0),
+    "optimizer.momentum": lambda run: of_groups(run.optimizer, "momentum"),
+    "optimizer.weight_decay": lambda run: of_groups(run.optimizer, "weight_decay"),
+    "optimizer.gradient_clip": lambda run: run.guard.gradient_clip,
+    **{f"guard.{key}": held("guard.settings", key) for key in setting_names(GuardSettings)},
+}
+"""Dotted name → where a run itself has the value."""
+
+LOOP_READERS: Mapping[str, Callable[[Trains, Loop], Any]] = {
+    "trainer.epochs": lambda _, loop: loop.epochs,
+    "optimizer.schedule": lambda run, loop: (
+        "poly" if run.rate(loop.epochs - 1) < run.rate(0) else "constant"
+    ),
+    "optimizer.poly_exponent": _poly_exponent,
+    "early_stopping.patience": lambda _, loop: loop.stopping.patience,
+    "early_stopping.min_delta": lambda _, loop: loop.stopping.min_delta,
+    "early_stopping.counts_from": _counts_from,
+    "expect": lambda _, loop: [one.model_dump() for one in loop.expect],
+    "objective.metric": lambda _, loop: loop.objective.metric,
+    "objective.mode": lambda _, loop: loop.objective.mode,
+}
+"""Dotted name → where what ends a run has the value."""
+
+EXPECTED: Mapping[str, Callable[[Any, Trains], Any]] = {
+    "expect": lambda asked, _: [one.model_dump() for one in asked],
+    "trainer.steps_per_epoch": lambda asked, run: asked or run.steps_per_epoch,
+    "trainer.device": lambda asked, _: (
+        ("cuda" if torch.cuda.is_available() else "cpu") if asked == "auto" else asked
+    ),
+}
+"""What a setting comes to that leaves a part of the choice to the machine."""
