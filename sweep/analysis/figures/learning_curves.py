@@ -171,7 +171,7 @@ def _own_rungs(
         if not results.spec.compares_gains or results.switch_on(record) is None:
             continue
         for rung in results.spec.rungs():
-            epoch = trained_epochs(rung, results.rampup_end(record)) - 1
+            epoch = trained_epochs(rung, results.ramp(record).full_from) - 1
             if epoch < len(record.history):
                 text = f"{record.trial_id} rung: {rung} epochs since its loss acts in full"
                 points.append((epoch, _at(record, epoch), text))

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from sweep.search.schedulers.clock import make_clock
 from sweep.search.schedulers.scheduler import Decision, make_scheduler
-from sweep.spec.search.shared_warmup import activation
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.vocabulary.record import Status
@@ -22,7 +21,7 @@ class Judge:
     def __init__(self, spec: SweepSpec) -> None:
         self._clock = make_clock(spec)
         self._scheduler = make_scheduler(spec)
-        self._spares_the_inactive = spec.compares_gains
+        self._spares_the_never_full = spec.compares_gains
         self._last_epoch: dict[str, int] = {}
 
     def expect(self, to_come: int) -> None:
@@ -31,10 +30,11 @@ class Judge:
 
     def start(self, trial_id: str, settings: TrialSettings, preset: str | None) -> None:
         """Take note of a trial. One that the clock never comes to is never judged."""
-        active = activation(settings)
-        self._last_epoch[trial_id] = settings.trainer.epochs
-        self._clock.start(trial_id, active, preset)
-        if active < settings.trainer.epochs or not self._spares_the_inactive:
+        epochs = settings.trainer.epochs
+        full_from = settings.loss.ramp.epochs_not_full(epochs)
+        self._last_epoch[trial_id] = epochs
+        self._clock.start(trial_id, full_from, preset)
+        if full_from < epochs or not self._spares_the_never_full:
             self._scheduler.start(trial_id)
 
     def report(self, trial_id: str, epochs: int, score: float | None) -> Decision:

@@ -35,7 +35,6 @@ from sweep.nnunet.training.trainer_limits import file_of, geometric_channel, ref
 from sweep.nnunet.training.transforms import repeatable
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.divergence.guard import Diverged, Guard
-from sweep.trainer.losses.training_loss import geometric_factor
 from sweep.trainer.networks.device import make_deterministic, seed_torch
 from sweep.trainer.networks.optimizers import build_optimizer
 from sweep.vocabulary.divergence import StepValues
@@ -278,8 +277,7 @@ class nnUNetTrainerGeometric(nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
 
     def factor(self, epoch: int) -> float:
         """g(epoch)."""
-        loss = self.asked.settings.loss
-        return geometric_factor(epoch, loss.warmup_epochs, loss.rampup_epochs)
+        return self.asked.settings.loss.ramp.factor(epoch)
 
     @property
     def model(self) -> nn.Module:

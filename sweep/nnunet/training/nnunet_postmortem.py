@@ -13,7 +13,7 @@ from sweep.nnunet.training.nnunet_loss import as_slices
 from sweep.trainer.divergence.advice import Case, advise
 from sweep.trainer.divergence.blame import first_broken_gradient, forward_order, unchanged_buffers
 from sweep.trainer.divergence.guard import Diverged
-from sweep.trainer.runs.postmortem import epochs_after_switch_on, epsilon_of
+from sweep.trainer.runs.postmortem import epsilon_of
 from sweep.vocabulary.divergence import Diagnosis, EpsilonFacts
 from sweep.vocabulary.record import Cause, Divergence, Stage
 
@@ -50,7 +50,7 @@ def explain(
             gradient=norms[-1] if norms else None,
         )
     )
-    epochs = epochs_after_switch_on(trainer.asked.settings, verdict.epoch)
+    epochs = trainer.asked.settings.loss.ramp.since_switch_on(verdict.epoch)
     diagnosis = Diagnosis(
         likely_cause=advice.cause,
         setting=advice.setting,

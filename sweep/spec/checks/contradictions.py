@@ -179,8 +179,7 @@ def _check_rungs(spec: SweepSpec) -> Iterator[Finding]:
 
 
 def _check_warmup(spec: SweepSpec) -> Iterator[Finding]:
-    extents, most = spec.extents, spec.extents.most_epochs
-    shortest = int(extents.smallest("loss.warmup_epochs"))
+    shortest, most = spec.extents.earliest_ramp.off_until, spec.extents.most_epochs
     if shortest >= most and any(key in spec.space for key in WEIGHTS):
         key = "loss.warmup_epochs"
         message = (

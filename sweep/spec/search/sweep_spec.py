@@ -254,10 +254,6 @@ class SweepSpec(TrialSettings):
         """The range of each setting over all configurations."""
         return Extents(dict(self), self.space)
 
-    def longest_warmup(self) -> int:
-        """Longest warm-up of the sweep's configurations, in epochs, without the ramp-up."""
-        return self.extents.longest_warmup
-
     def rungs(self) -> list[int]:
         """Epochs of each rung, by the scheduler's clock; empty without a scheduler."""
         if not isinstance(self.scheduler, StoppingScheduler):

@@ -20,6 +20,7 @@ from sweep.spec.settings.network_settings import NetworkSettings
 from sweep.spec.settings.objective_settings import ObjectiveChoice, ObjectiveSettings
 from sweep.spec.settings.settings_base import Settings
 from sweep.spec.settings.trainer_settings import CustomTrainer, MonaiTrainer, TrainerSettings
+from sweep.vocabulary.geometric_ramp import GeometricRamp
 from sweep.vocabulary.objective import Objective
 
 MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
@@ -178,6 +179,15 @@ class LossSettings(Settings):
     """sqrt(max(q, ε)), sqrt(q + ε), or sqrt(q + ε) − sqrt(ε)."""
     min_area: Annotated[float, ActsLate()] = Field(default=50.0, ge=0)
     """Samples of a smaller soft area, in pixels, are left out of the terms of their shape."""
+
+    @property
+    def ramp(self) -> GeometricRamp:
+        """When the geometric loss is off, rises and acts in full."""
+        return GeometricRamp(
+            off_until=self.warmup_epochs,
+            full_from=self.warmup_epochs + self.rampup_epochs,
+            acts=any(weight > 0 for _, weight in self.weights),
+        )
 
     @field_validator("pixel_weight")
     @classmethod
@@ -352,10 +362,10 @@ class TrialSettings(Settings):
     @model_validator(mode="after")
     def _count_from_the_start_without_geometry(self) -> Self:
         # As it is written from then on: a trial alone does not know what others are beside it.
-        stopping, loss = self.early_stopping, self.loss
+        stopping, ramp = self.early_stopping, self.loss.ramp
         if self.trainer.kind != "custom" or "counts_from" in stopping.model_fields_set:
             return self
-        if not self.has_geometry and loss.warmup_epochs + loss.rampup_epochs > 0:
+        if not self.has_geometry and ramp.full_from > 0:
             update = {"counts_from": "start"}
             object.__setattr__(self, "early_stopping", stopping.model_copy(update=update))
         return self
@@ -363,7 +373,7 @@ class TrialSettings(Settings):
     @property
     def has_geometry(self) -> bool:
         """Whether a geometric term has a weight."""
-        return any(weight > 0 for weight in self.loss.weights.model_dump().values())
+        return self.loss.ramp.acts
 
     @field_validator("expect")
     @classmethod

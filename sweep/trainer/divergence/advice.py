@@ -48,12 +48,6 @@ class Case:
     gradient: float | None = None
 
     @property
-    def is_geometric(self) -> bool:
-        """Whether the geometric loss was on, and made any difference."""
-        switched_on = self.verdict.epoch >= self.settings.loss.warmup_epochs
-        return switched_on and any(weight > 0 for weight in self.weights.values())
-
-    @property
     def weights(self) -> Mapping[str, float]:
         """Weights of the geometric terms."""
         return self.settings.loss.weights.model_dump()
@@ -208,8 +202,10 @@ def _skipping(case: Case) -> bool:
 
 
 def _is_geometric(case: Case) -> bool:
+    """Whether the geometric loss was on, and made any difference."""
+    since = case.settings.loss.ramp.since_switch_on(case.verdict.epoch)
     broken_term = case.verdict.term in case.weights
-    return case.is_geometric and (broken_term or not _stuck_or_nonfinite(case))
+    return since is not None and since >= 0 and (broken_term or not _stuck_or_nonfinite(case))
 
 
 RULES: tuple[Rule, ...] = (

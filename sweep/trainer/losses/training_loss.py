@@ -22,17 +22,6 @@ from sweep.trainer.losses.kervadec import kervadec, signed_distances
 from sweep.trainer.losses.main_losses import build_main_loss
 
 
-def geometric_factor(epoch: int, warmup_epochs: int, rampup_epochs: int) -> float:
-    """``g(epoch)``: 0 in the warm-up, then a linear rise that is above 0 at once and ends at 1.
-
-    The factor is 0 while ``epoch < warmup_epochs`` and 1 from ``warmup_epochs + rampup_epochs`` on;
-    the ramp's k-th epoch (from 0) has ``(k + 1) / (rampup_epochs + 1)``.
-    """
-    if epoch < warmup_epochs:
-        return 0.0
-    return min(1.0, (epoch - warmup_epochs + 1) / (rampup_epochs + 1))
-
-
 class TrainingLoss:
     """Computes the total and its terms, so that a guard can name the one that broke.
 

@@ -24,7 +24,6 @@ from sweep.trainer.divergence.advice import Case
 from sweep.trainer.divergence.blame import first_broken_gradient, forward_order, unchanged_buffers
 from sweep.trainer.divergence.guard import Diverged, Guard
 from sweep.trainer.divergence.verdicts import broken_part, judge_epochs
-from sweep.trainer.losses.training_loss import geometric_factor
 from sweep.trainer.networks.device import seed_everything
 from sweep.trainer.networks.optimizers import learning_rate
 from sweep.trainer.runs.end_of_run import is_over
@@ -167,8 +166,7 @@ class GuardedRun(ABC):
 
     def factor(self, epoch: int) -> float:
         """g(epoch), the geometric factor."""
-        loss = self.settings.loss
-        return geometric_factor(epoch, loss.warmup_epochs, loss.rampup_epochs)
+        return self.settings.loss.ramp.factor(epoch)
 
     def rate(self, epoch: int) -> float:
         """Learning rate of an epoch."""

@@ -32,7 +32,7 @@ from sweep.trainer.divergence.verdicts import judge_epochs
 from sweep.trainer.evaluation.case_metrics import CaseMetrics, Shapes
 from sweep.trainer.evaluation.mirroring import mean_over_flips
 from sweep.trainer.evaluation.validation_dice import DicePerCase
-from sweep.trainer.losses.training_loss import TrainingLoss, geometric_factor
+from sweep.trainer.losses.training_loss import TrainingLoss
 from sweep.trainer.networks.device import choose_device, make_deterministic, seed_torch
 from sweep.trainer.networks.networks import as_outputs, build_network, size_divisor
 from sweep.trainer.networks.optimizers import build_optimizer, learning_rate, set_learning_rate
@@ -342,8 +342,7 @@ class Training:
         return torch.autocast(self.device.type, dtype=dtype, enabled=amp != "off")
 
     def _factor(self, epoch: int) -> float:
-        loss = self.settings.loss
-        return geometric_factor(epoch, loss.warmup_epochs, loss.rampup_epochs)
+        return self.settings.loss.ramp.factor(epoch)
 
     def _rate(self, epoch: int) -> float:
         return learning_rate(self.settings.optimizer, epoch, self.settings.trainer.epochs)

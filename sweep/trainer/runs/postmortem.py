@@ -87,7 +87,7 @@ def had_learnt(history: Sequence[EpochMetrics], settings: TrialSettings) -> bool
 def diagnose(case: Case, steps_per_epoch: int, epsilon: EpsilonFacts | None) -> Diagnosis:
     """Advice, distances and ε of a case."""
     advice = advise(case)
-    epochs = epochs_after_switch_on(case.settings, case.verdict.epoch)
+    epochs = case.settings.loss.ramp.since_switch_on(case.verdict.epoch)
     return Diagnosis(
         likely_cause=advice.cause,
         setting=advice.setting,
@@ -149,13 +149,6 @@ def offending_state(training: Training, batch: Batch, values: StepValues) -> dic
         # The scaler has backed off since.
         "scaler": scaler | {"scale": values.scale} if scaler else scaler,
     }
-
-
-def epochs_after_switch_on(settings: TrialSettings, epoch: int) -> int | None:
-    """Epochs since the geometric loss switched on; None where no term has a weight."""
-    if not settings.has_geometry:
-        return None
-    return epoch - settings.loss.warmup_epochs
 
 
 def last_gradient(verdict: Divergence, recent: Sequence[StepValues]) -> float | None:

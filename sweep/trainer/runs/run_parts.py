@@ -68,11 +68,11 @@ def _first_epoch(reached: Callable[[int], bool]) -> int:
     return bisect_left(range(2**31), True, key=reached)
 
 
-def _warmup(parts: Parts) -> int:
+def _off_until(parts: Parts) -> int:
     return _first_epoch(lambda epoch: parts.factor(epoch) > 0)
 
 
-def _rampup_end(parts: Parts) -> int:
+def _full_from(parts: Parts) -> int:
     return _first_epoch(lambda epoch: parts.factor(epoch) >= 1)
 
 
@@ -93,7 +93,7 @@ def _poly_exponent(parts: Parts) -> float | None:
 
 def _counts_from(parts: Parts) -> str | int:
     first = parts.loop.stopping.first_epoch
-    return {_rampup_end(parts): "rampup_end", 0: "start"}.get(first, first)
+    return {_full_from(parts): "rampup_end", 0: "start"}.get(first, first)
 
 
 def _main_weight(*names: str) -> Callable[[Parts], float]:
@@ -146,8 +146,8 @@ PART_READERS: Mapping[str, Callable[[Parts], Any]] = {
     "loss.dice_weight": _main_weight("dice", "logcosh_dice"),
     "loss.pixel_weight": _main_weight("ce", "focal"),
     "loss.focal_gamma": lambda parts: parts.loss.settings.focal_gamma,
-    "loss.warmup_epochs": _warmup,
-    "loss.rampup_epochs": lambda parts: _rampup_end(parts) - _warmup(parts),
+    "loss.warmup_epochs": _off_until,
+    "loss.rampup_epochs": lambda parts: _full_from(parts) - _off_until(parts),
     "loss.weights.compactness": lambda parts: parts.loss.settings.weights.compactness,
     "loss.weights.boundary": lambda parts: parts.loss.settings.weights.boundary,
     "loss.weights.aspect": lambda parts: parts.loss.settings.weights.aspect,
