@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from sweep.analysis.parameter_axes import is_number
 from sweep.spec.checks.inactive_settings import idle_in_trial
-from sweep.spec.search.setting_ranges import WEIGHTS
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.settings.setting_tree import run_ending_keys, value_of
 from sweep.spec.settings.validation_reports import findings_of
 from sweep.spec.space.presets import PRESETS

@@ -4,16 +4,16 @@ import pytest
 import torch
 
 from sweep.trainer.losses.geometric import (
-    TERMS,
     SqrtMode,
     aspect,
     boundary,
     compactness,
-    geometric_terms,
     guarded_sqrt,
     soft_perimeter,
 )
+from sweep.trainer.losses.geometric_loss import SHAPE_TERMS, shape_terms
 
+TERMS = {name: term.of_images for name, term in SHAPE_TERMS.items()}
 MODES = ("clamp", "offset", "centered")
 
 
@@ -134,7 +134,7 @@ def test_clamping_kills_the_gradient_below_epsilon_and_an_offset_bounds_it() -> 
 
 
 def terms(p: torch.Tensor, epsilon: float = 1e-6, min_area: float = 50) -> dict[str, torch.Tensor]:
-    return geometric_terms(
+    return shape_terms(
         p, dict.fromkeys(TERMS, 1.0), epsilon=epsilon, mode="centered", min_area=min_area
     )
 
@@ -182,7 +182,7 @@ def test_half_precision_masks_of_512_pixels_are_computed_in_float32(dtype: torch
 
 def test_a_term_of_weight_zero_is_not_computed() -> None:
     wanted = {"compactness": 0.0, "boundary": 0.1, "aspect": 0.0}
-    values = geometric_terms(disc(32, 8), wanted, epsilon=0.0, mode="clamp", min_area=0)
+    values = shape_terms(disc(32, 8), wanted, epsilon=0.0, mode="clamp", min_area=0)
     assert list(values) == ["boundary"]
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sweep.nnunet.training.nnunet_loss import as_slices
 from sweep.trainer.divergence.advice import Case, advise
 from sweep.trainer.divergence.blame import first_broken_gradient, forward_order, unchanged_buffers
 from sweep.trainer.divergence.guard import Diverged
+from sweep.trainer.losses.geometric_loss import as_slices
 from sweep.trainer.runs.postmortem import epsilon_of
 from sweep.vocabulary.divergence import Diagnosis, EpsilonFacts
 from sweep.vocabulary.record import Cause, Divergence, Stage

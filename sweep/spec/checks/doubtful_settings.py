@@ -15,13 +15,11 @@ from sweep.spec.search.search_strategy import (
     TpeSearcher,
 )
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.geometric_terms import ROOT_TERMS, weight_keys
 from sweep.spec.settings.trial_settings import LossSettings, ShapesData, TrialSettings
 from sweep.spec.space.distributions import Listed
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.objective import BETTER
-
-WITH_ROOT = ("loss.weights.compactness", "loss.weights.aspect")
-"""Weights of the loss terms in which a square root stands."""
 
 SMALL_BIAS = 0.1
 """Share of a mask's perimeter that ε may add to it without a word."""
@@ -63,7 +61,7 @@ def trial_warnings(settings: TrialSettings) -> list[str]:
 
 
 def _about_epsilon(spec: SweepSpec) -> Iterator[str]:
-    has_root = any(spec.extents.largest(key) > 0 for key in WITH_ROOT)
+    has_root = any(spec.extents.largest(key) > 0 for key in weight_keys(ROOT_TERMS))
     if has_root and spec.extents.smallest("loss.sqrt_epsilon") == 0:
         yield (
             "`loss.sqrt_epsilon` 0 can diverge in any step after the warm-up: the gradient of a "

@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sweep.spec.search.search_strategy import activation_time
-from sweep.spec.settings.trial_settings import GeometricWeights
+from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.space.distributions import Distribution
 from sweep.vocabulary.geometric_ramp import GeometricRamp
-
-WEIGHTS = tuple(f"loss.weights.{term}" for term in GeometricWeights.model_fields)
 
 
 class Extents:

@@ -27,9 +27,10 @@ from sweep.spec.search.search_strategy import (
     TimeBudget,
     TpeSearcher,
 )
-from sweep.spec.search.setting_ranges import WEIGHTS, Extents
+from sweep.spec.search.setting_ranges import Extents
 from sweep.spec.search.tracker_names import Tracking
 from sweep.spec.search.warm_start_settings import WarmStartSettings
+from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.settings.setting_tree import setting_names, value_of
 from sweep.spec.settings.trainer_settings import CustomTrainer
 from sweep.spec.settings.trial_settings import TrialSettings

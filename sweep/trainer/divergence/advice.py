@@ -10,11 +10,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sweep.spec.settings.geometric_terms import ROOT_TERMS
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.vocabulary.record import Cause, Divergence, Stage
-
-SQRT_TERMS = ("compactness", "aspect")
-"""The loss terms with a square root in them, which ε guards."""
 
 CLIP = 12.0
 """The gradient clip of nnU-Net."""
@@ -95,7 +93,7 @@ def _stuck_or_nonfinite(case: Case) -> bool:
 def _is_root(case: Case) -> bool:
     verdict = case.verdict
     return (
-        _stuck_or_nonfinite(case) and verdict.stage is Stage.GRADIENT and verdict.term in SQRT_TERMS
+        _stuck_or_nonfinite(case) and verdict.stage is Stage.GRADIENT and verdict.term in ROOT_TERMS
     )
 
 

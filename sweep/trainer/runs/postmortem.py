@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from sweep.data.prepared.outline_length import typical_perimeter
+from sweep.spec.settings.geometric_terms import ROOT_TERMS
 from sweep.spec.settings.trial_settings import LossSettings, TrialSettings
 from sweep.trainer.batches.training_batches import Batch
-from sweep.trainer.divergence.advice import SQRT_TERMS, Case, advise, slope
+from sweep.trainer.divergence.advice import Case, advise, slope
 from sweep.trainer.divergence.blame import first_broken_gradient, forward_order, unchanged_buffers
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.divergence.learnt import has_learnt, was_above_trivial
@@ -170,7 +171,7 @@ def epsilon_facts(training: Training) -> EpsilonFacts | None:
 
 def epsilon_of(loss: LossSettings, pixels: int, perimeter: float | None) -> EpsilonFacts | None:
     """What ε does to masks of a perimeter in images of so many pixels; None without a root."""
-    if not any(loss.weights.model_dump()[term] > 0 for term in SQRT_TERMS):
+    if loss.weights.used.keys().isdisjoint(ROOT_TERMS):
         return None
     return EpsilonFacts(
         value=loss.sqrt_epsilon,

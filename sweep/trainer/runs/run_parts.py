@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.settings.setting_tree import setting_names, value_of
 from sweep.spec.settings.trial_settings import GuardSettings, LossSettings
 from sweep.trainer.divergence.guard import Guard
@@ -113,6 +114,10 @@ def _amp(parts: Parts) -> str:
     return name if (name == "fp16") == parts.guard.fp16 else f"{name} with the wrong scaler"
 
 
+def _loss(key: str) -> Callable[[Parts], Any]:
+    return lambda parts: value_of(parts.loss.settings, key.removeprefix("loss."))
+
+
 def _guard(key: str) -> Callable[[Parts], Any]:
     return lambda parts: value_of(parts.guard.settings, key)
 
@@ -148,13 +153,10 @@ PART_READERS: Mapping[str, Callable[[Parts], Any]] = {
     "loss.focal_gamma": lambda parts: parts.loss.settings.focal_gamma,
     "loss.warmup_epochs": _off_until,
     "loss.rampup_epochs": lambda parts: _full_from(parts) - _off_until(parts),
-    "loss.weights.compactness": lambda parts: parts.loss.settings.weights.compactness,
-    "loss.weights.boundary": lambda parts: parts.loss.settings.weights.boundary,
-    "loss.weights.aspect": lambda parts: parts.loss.settings.weights.aspect,
-    "loss.weights.kervadec": lambda parts: parts.loss.settings.weights.kervadec,
-    "loss.sqrt_epsilon": lambda parts: parts.loss.settings.sqrt_epsilon,
-    "loss.sqrt_mode": lambda parts: parts.loss.settings.sqrt_mode,
-    "loss.min_area": lambda parts: parts.loss.settings.min_area,
+    **{
+        key: _loss(key)
+        for key in (*WEIGHTS, "loss.sqrt_epsilon", "loss.sqrt_mode", "loss.min_area")
+    },
     "optimizer.name": lambda parts: optimizer_name(parts.optimizer),
     "optimizer.lr": lambda parts: parts.rate(0),
     "optimizer.momentum": lambda parts: of_groups(parts.optimizer, "momentum"),
