@@ -20,7 +20,7 @@ from sweep.analysis.figures.figure_style import (
 )
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.report_words import listed, median
-from sweep.spec.search.search_strategy import TRAINED_EPOCHS_OF_A_TICK, trained_epochs
+from sweep.spec.search.search_strategy import TRAINED_EPOCHS_PER_RESOURCE, trained_epochs
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Status, TrialRecord, objective_of
@@ -120,7 +120,7 @@ def _rung_words(results: Results, leaders: Sequence[TrialRecord]) -> str:
     if _own_rungs(results, leaders):
         rungs = thinned(results.spec.rungs(), MOST_RUNGS)
         since = listed([str(epochs) for epochs in rungs])
-        least = listed([str(TRAINED_EPOCHS_OF_A_TICK * epochs) for epochs in rungs])
+        least = listed([str(TRAINED_EPOCHS_PER_RESOURCE * epochs) for epochs in rungs])
         return (
             f"Bars, the rungs: where the scheduler compares a leader, {since} epochs after its loss"
             f" has full weight, and after {least} trained ones at the earliest. "

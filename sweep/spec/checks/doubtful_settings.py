@@ -134,7 +134,7 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
     if not rungs:
         first = f"is first judged after {spec.scheduler.grace_period} (`scheduler.grace_period`)"
         told = (
-            f"is at {extents.most_epochs_since_activation} by `scheduler.clock: activation` at its "
+            f"is at {extents.most_epochs_in_full} by `scheduler.clock: activation` at its "
             f"end, but {first}"
             if spec.compares_gains
             else f"{first}, at its end"

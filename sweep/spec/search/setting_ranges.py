@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sweep.spec.search.search_strategy import activation_time
+from sweep.spec.search.search_strategy import epochs_in_full
 from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.space.distributions import Distribution
 from sweep.vocabulary.geometric_ramp import GeometricRamp
@@ -78,11 +78,11 @@ class Extents:
         return max(1, min(past, self.most_epochs))
 
     @property
-    def default_grace_since_activation(self) -> int:
+    def default_grace_in_full(self) -> int:
         """A 25th of the epochs, at least 2, for one difference has no spread."""
         return min(max(2, round(self.most_epochs / 25)), self.most_epochs)
 
     @property
-    def most_epochs_since_activation(self) -> int:
-        """Most that the clock `activation` can show, of the configuration that activates first."""
-        return max(1, activation_time(self.most_epochs, self.earliest_ramp.full_from))
+    def most_epochs_in_full(self) -> int:
+        """Most that `epochs_in_full` can come to: that of the configuration that is full first."""
+        return max(1, epochs_in_full(self.most_epochs, self.earliest_ramp.full_from))

@@ -259,18 +259,18 @@ class SweepSpec(TrialSettings):
         """Epochs of each rung, by the scheduler's clock; empty without a scheduler."""
         if not isinstance(self.scheduler, StoppingScheduler):
             return []
-        return self.scheduler.rungs(self.most_epochs_by_clock)
+        return self.scheduler.rungs(self.most_resource)
 
     @property
-    def most_epochs_by_clock(self) -> int:
+    def most_resource(self) -> int:
         """Epochs that a trial can train, counted as the scheduler counts them."""
         if self.compares_gains:
-            return self.extents.most_epochs_since_activation
+            return self.extents.most_epochs_in_full
         return self.extents.most_epochs
 
     @property
     def compares_gains(self) -> bool:
-        """Whether trials are compared by what they promise over the baseline, since activation."""
+        """Whether trials are compared by their projected gains over the baseline."""
         scheduler = self.scheduler
         return isinstance(scheduler, StoppingScheduler) and scheduler.clock == "activation"
 
