@@ -36,6 +36,14 @@ class ShapeTerm:
     of_images: OfImages
     of_volumes: OfVolumes | None = None
 
+    def values(self, p: Tensor, spacing: Sequence[float], settings: LossSettings) -> Tensor:
+        """The term of each mask ``[B, (D,) H, W] -> [B]``; no spacing for images."""
+        epsilon, mode = settings.sqrt_epsilon, settings.sqrt_mode
+        if not spacing:
+            return self.of_images(p, epsilon, mode)
+        assert self.of_volumes is not None  # `GeometricWeights.must_fit_volumes`
+        return self.of_volumes(p, spacing, epsilon, mode)
+
 
 SHAPE_TERMS: Mapping[str, ShapeTerm] = {
     "compactness": ShapeTerm(geometric.compactness, volumetric.compactness),
@@ -76,67 +84,39 @@ def geometric_terms(
 ) -> dict[str, Tensor]:
     """Every geometric term that has a weight, before the weight: scalars by name.
 
+    A term of the shape is the mean over the valid samples. One is valid when its soft area is at
+    least ``min_area`` pixels, or its soft volume that of a ball with such a section. The others are
+    replaced *before* any square root, by a mask that is flat nowhere, and left out of the mean
+    after it: masking only the result would let their NaN gradients through (0 · inf).
+
     Args:
-        p: soft mask ``[B, (D,) H, W]``.
+        p: soft mask ``[B, (D,) H, W]``, any floating type.
         distances: what `distances_for` gave, on the device of the mask.
-        spacing: size of a voxel along D, H, W: volumes are looked at as such; None looks at them
-            slice by slice.
-    """
-    slices = as_slices(p)
-    terms = shape_terms(
-        slices if spacing is None else p,
-        settings.weights.used,
-        epsilon=settings.sqrt_epsilon,
-        mode=settings.sqrt_mode,
-        min_area=settings.min_area,
-        spacing=spacing,
-    )
-    if distances is None:
-        return terms
-    # Not subject to min_area: it is safe on small masks, and an empty prediction of a large
-    # reference is what it is there to mend.
-    used = settings.weights.used.keys()
-    return terms | {
-        name: term(slices, distances) for name, term in REFERENCE_TERMS.items() if name in used
-    }
-
-
-def shape_terms(
-    p: Tensor,
-    wanted: Mapping[str, float],
-    *,
-    epsilon: float,
-    mode: SqrtMode,
-    min_area: float,
-    spacing: Sequence[float] | None = None,
-) -> dict[str, Tensor]:
-    """The terms of the shape alone whose weight is not 0, each the mean over the valid samples.
-
-    A sample is valid when its soft area is at least ``min_area`` pixels, or its soft volume that of
-    a ball with such a section. The others are replaced *before* any square root, by a mask that is
-    flat nowhere, and left out of the mean after it: masking only the result would let their NaN
-    gradients through (0 · inf).
-
-    Args:
-        p: soft mask ``[B, H, W]``, or with a ``spacing`` ``[B, D, H, W]``; any floating type.
-        wanted: weight of each term by name; other names than those of `SHAPE_TERMS` are passed
-            over.
-        spacing: size of a voxel along D, H, W, in any unit.
+        spacing: size of a voxel along D, H, W, in any unit: volumes are looked at as such; None
+            looks at them slice by slice.
     Returns:
-        scalars by name; exactly 0 with a zero gradient where no sample is valid.
+        of a term of the shape exactly 0 with a zero gradient where no sample is valid.
     """
-    least = min_area if spacing is None else volumetric.smallest_volume(min_area)
-    relative = [] if spacing is None else [step / min(spacing) for step in spacing]
+    used = settings.weights.used
+    relative = [step / min(spacing) for step in spacing] if spacing else []
+    least = volumetric.smallest_volume(settings.min_area) if spacing else settings.min_area
     with torch.autocast(device_type=p.device.type, enabled=False):
         p = p.float()
-        size = p.sum(dim=tuple(range(1, p.ndim))) * math.prod(relative)  # [B]
-        valid = ~(size < least)  # a NaN mask is valid: it must not be hidden
-        safe = torch.where(valid.view(-1, *[1] * (p.ndim - 1)), p, _flat_nowhere(p))
-        return {
-            name: mean_over_valid(_values(SHAPE_TERMS[name], safe, relative, epsilon, mode), valid)
-            for name, weight in wanted.items()
-            if weight > 0 and name in SHAPE_TERMS
+        masks = p if relative else as_slices(p)
+        size = masks.sum(dim=tuple(range(1, masks.ndim))) * math.prod(relative)
+        valid = ~(size < least)  # [B]; a NaN mask is valid: it must not be hidden
+        safe = torch.where(valid.view(-1, *[1] * (masks.ndim - 1)), masks, _flat_nowhere(masks))
+        terms = {
+            name: mean_over_valid(SHAPE_TERMS[name].values(safe, relative, settings), valid)
+            for name in used
+            if name in SHAPE_TERMS
         }
+        if distances is not None:
+            # Not subject to min_area: it is safe on small masks, and an empty prediction of a large
+            # reference is what it is there to mend.
+            for name in (name for name in used if name in REFERENCE_TERMS):
+                terms[name] = REFERENCE_TERMS[name](as_slices(p), distances)
+    return terms
 
 
 def mean_over_valid(values: Tensor, valid: Tensor) -> Tensor:
@@ -147,15 +127,6 @@ def mean_over_valid(values: Tensor, valid: Tensor) -> Tensor:
 def as_slices(values: Tensor) -> Tensor:
     """``[B, D, H, W] -> [B · D, H, W]``; what is 2D already stays as it is."""
     return values.flatten(0, 1) if values.ndim == 4 else values
-
-
-def _values(
-    term: ShapeTerm, p: Tensor, spacing: Sequence[float], epsilon: float, mode: SqrtMode
-) -> Tensor:
-    if not spacing:
-        return term.of_images(p, epsilon, mode)
-    assert term.of_volumes is not None  # `GeometricWeights.must_fit_volumes`
-    return term.of_volumes(p, spacing, epsilon, mode)
 
 
 def _flat_nowhere(p: Tensor) -> Tensor:
