@@ -40,6 +40,7 @@ USERS_WEIGHTS: Mapping[str, ParameterValue] = {
     "loss.weights.boundary": 0.005,
     "loss.weights.aspect": 0.005,
 }
+"""Those of the users' trainers; a term that they did not have has none."""
 
 V2_3: Mapping[str, ParameterValue] = {
     "loss.main": "dice_ce",
