@@ -12,7 +12,7 @@ time. They are *recorded* (`curves/`, `record.py`), *damaged* (recorded with wei
   without a ramp-up. *activation, 1/4*: the same, but at most a quarter of all trained epochs.
 - a score. *dice*: in the epoch of the rung; *gain*: the best so far minus the baseline's best so
   far in the same epoch; *gain + std*: the same plus the standard deviation of the differences in
-  single epochs since activation; *promise*: `sweep.search.schedulers.promise`.
+  single epochs since then; *promise*: `sweep.search.schedulers.projected_gain`.
 - when it judges. *arrival*: `Asha`, by those that came before; *pause*: `Halving`, by all.
 - the first rung, in hundredths of a training, at least 2; each later one comes after twice as
   much time.

@@ -38,7 +38,8 @@ import torch
 from monai.networks.nets import UNet
 from torch import Tensor, nn
 
-from sweep.spec.settings.trial_settings import GeometricWeights, LossSettings
+from sweep.spec.settings.geometric_terms import GeometricWeights
+from sweep.spec.settings.trial_settings import LossSettings
 from sweep.trainer.losses.training_loss import TrainingLoss
 
 CLIP = 12.0

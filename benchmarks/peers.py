@@ -4,7 +4,7 @@
 
 (a) a plain script (`peer_script.py`) with ASHA and a NaN stopper, (a+) the same with workers that
 are reused, (b) the plain one without the stopper, (c) this project without sharing, replay of
-patience and the clock of activations, (d) this project as shipped. One after the other, each in a
+patience and the clock `activation`, (d) this project as shipped. One after the other, each in a
 process of its own, for each seed. All train the very same random configurations with the same
 network, data, loss and reduction factor; (c) and (d) train the baseline besides, which is counted
 but cannot win, and (d) trains each trial under the longest patience of the space.

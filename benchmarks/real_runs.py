@@ -33,7 +33,8 @@ from torch import nn
 
 from sweep.data.prepared.prepare import prepare
 from sweep.spec.load import load_trial
-from sweep.spec.settings.trial_settings import GeometricWeights, OptimizerSettings, TrialSettings
+from sweep.spec.settings.geometric_terms import TERMS
+from sweep.spec.settings.trial_settings import OptimizerSettings, TrialSettings
 from sweep.trainer.networks.optimizers import learning_rate, set_learning_rate
 from sweep.trainer.runs.monai_run import Training
 from sweep.trial.fit import fit
@@ -133,7 +134,7 @@ def train_plainly(settings: TrialSettings) -> PlainRun:
             clip = chosen.gradient_clip or math.inf
             torch.nn.utils.clip_grad_norm_(training.model.parameters(), clip)
             optimizer.step()
-            main = [v for n, v in passed.terms.items() if n not in GeometricWeights.model_fields]
+            main = [v for n, v in passed.terms.items() if n not in TERMS]
             losses[-1].append(float(sum(value.item() for value in main)))
         dice.append(training.dice_per_case().mean() or 0.0)
     means = [float(np.mean(values)) for values in losses]

@@ -22,7 +22,6 @@ from tables import Row, write_table
 
 from sweep.search.searchers.searcher import make_searcher
 from sweep.spec.load import load_sweep
-from sweep.spec.search.shared_warmup import activation
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.presets import PRESETS
@@ -56,7 +55,11 @@ def curve(settings: TrialSettings, folder: Path, trunks: Path) -> Row:
         data=data,
         trunk=Trunk.of(settings, paths, trunks, range(1, settings.trainer.epochs)),
     )
-    return Row(activation(settings), [e.val_dice for e in told], outcome.status is Status.DIVERGED)
+    return Row(
+        settings.loss.ramp.epochs_not_full(settings.trainer.epochs),
+        [e.val_dice for e in told],
+        outcome.status is Status.DIVERGED,
+    )
 
 
 def main() -> None:

@@ -12,8 +12,12 @@ from tables import Curve, Table
 from sweep.search.schedulers.asha import Asha
 from sweep.search.schedulers.decision import Decision
 from sweep.search.schedulers.halving import Halving
-from sweep.search.schedulers.promise import noise_of, promise
-from sweep.spec.search.search_strategy import TRAINED_EPOCHS_OF_A_TICK, activation_time, rung_epochs
+from sweep.search.schedulers.projected_gain import noise_of, projected_gain
+from sweep.spec.search.search_strategy import (
+    TRAINED_EPOCHS_PER_RESOURCE,
+    epochs_in_full,
+    rung_epochs,
+)
 from sweep.vocabulary.record import Status
 
 Score = Literal["dice", "gain", "gain + std", "promise"]
@@ -43,7 +47,7 @@ class Rule:
             return rung_epochs(table.epochs, first, self.factor)
         most = table.epochs
         if self.clock == "activation, 1/4":
-            most //= TRAINED_EPOCHS_OF_A_TICK
+            most //= TRAINED_EPOCHS_PER_RESOURCE
         return rung_epochs(most, first, 2)
 
     def time(self, trial: Curve, epochs: int) -> int:
@@ -53,7 +57,7 @@ class Rule:
             case "activation":
                 return epochs - trial.warmup
             case _:
-                return activation_time(epochs, trial.warmup)
+                return epochs_in_full(epochs, trial.warmup)
 
 
 SCRIPT = Rule("epochs", "dice", "arrival", 1, 4, shares=False)
@@ -80,11 +84,11 @@ class Scored:
             return float(dice[-1])
         known = np.array(self.table.baseline.dice[:epochs])
         control = np.append(known, np.full(epochs - len(known), known[-1]))
-        activation = self.table.trials[number].warmup
+        full_from = self.table.trials[number].warmup
         if score == "promise":
-            return promise(dice, control, activation, noise_of(known))
+            return projected_gain(dice, control, full_from, noise_of(known))
         gain = float(dice.max() - control.max())
-        return gain + float(np.std((dice - control)[activation:])) * (score == "gain + std")
+        return gain + float(np.std((dice - control)[full_from:])) * (score == "gain + std")
 
 
 @dataclass(frozen=True, slots=True)

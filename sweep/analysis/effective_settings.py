@@ -8,14 +8,15 @@ from pydantic import ValidationError
 
 from sweep.analysis.parameter_axes import is_number
 from sweep.spec.checks.inactive_settings import idle_in_trial
-from sweep.spec.search.setting_ranges import WEIGHTS
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.settings.setting_tree import run_ending_keys, value_of
 from sweep.spec.settings.validation_reports import findings_of
 from sweep.spec.space.presets import PRESETS
 from sweep.store.layout import Layout
 from sweep.store.read_results import read_sweep
 from sweep.vocabulary.errors import ResultsError
+from sweep.vocabulary.geometric_ramp import GeometricRamp
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 LARGEST = 1e300
@@ -84,14 +85,11 @@ def number_of(spec: SweepSpec, record: TrialRecord, key: str) -> float:
     return float(value) if is_number(value) and abs(value) < LARGEST else 0.0
 
 
-def switch_on(spec: SweepSpec, record: TrialRecord) -> int | None:
-    """Epoch in which a trial's geometric loss first acts; None where no term has a weight."""
-    if any(number_of(spec, record, key) for key in WEIGHTS):
-        return int(number_of(spec, record, "loss.warmup_epochs"))
-    return None
-
-
-def rampup_end(spec: SweepSpec, record: TrialRecord) -> int:
-    """Epoch from which a trial's geometric loss acts in full."""
-    keys = ("loss.warmup_epochs", "loss.rampup_epochs")
-    return int(sum(number_of(spec, record, key) for key in keys))
+def ramp_of(spec: SweepSpec, record: TrialRecord) -> GeometricRamp:
+    """When a trial's geometric loss was off, rose and acted in full."""
+    warmup = number_of(spec, record, "loss.warmup_epochs")
+    return GeometricRamp(
+        off_until=int(warmup),
+        full_from=int(warmup + number_of(spec, record, "loss.rampup_epochs")),
+        acts=any(number_of(spec, record, key) for key in WEIGHTS),
+    )

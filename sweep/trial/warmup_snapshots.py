@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sweep.machine.codebase import codebase
-from sweep.spec.search.shared_warmup import switch_on, trunk_key
+from sweep.spec.search.shared_warmup import trunk_key, trunk_length
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.files import atomic_write_text, read_json, to_json
 from sweep.store.layout import TrialPaths
@@ -77,7 +77,7 @@ class Trunk:
     ) -> Self:
         """The trunk of these settings, as this version of the code trains it, below ``trunks``."""
         name = f"{trunk_key(settings)}-{codebase().sources[:8]}"
-        return cls(trunks / name, trial, switch_on(settings), kept, settings.judged_by)
+        return cls(trunks / name, trial, trunk_length(settings), kept, settings.judged_by)
 
     def save(self, epochs: int) -> None:
         """Keep the trial's last state, after so many epochs, where others may start from it."""

@@ -11,7 +11,7 @@ import pytest
 from sweep.engine.decisions.conductor import Conductor
 from sweep.search.schedulers.scheduler import Decision
 from sweep.spec.load import load_trial, to_yaml
-from sweep.spec.search.shared_warmup import switch_on, trunk_key
+from sweep.spec.search.shared_warmup import trunk_key, trunk_length
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -48,7 +48,7 @@ class Workers:
 
     def epochs(self, folder: Path) -> Iterator[EpochMetrics]:
         config = load_trial(folder / "config.yaml")
-        key, length = trunk_key(config), switch_on(config)
+        key, length = trunk_key(config), trunk_length(config)
         snapshots = self._snapshots.setdefault(key, {0})
         start = max(epochs for epochs in snapshots if epochs <= length)
         for epoch in range(EPOCHS):

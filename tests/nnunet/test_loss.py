@@ -9,10 +9,11 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from torch import Tensor
 
-from sweep.nnunet.training.nnunet_loss import NnunetLoss, as_slices
-from sweep.spec.settings.trial_settings import GeometricWeights, LossSettings
+from sweep.nnunet.training.nnunet_loss import NnunetLoss
+from sweep.spec.settings.geometric_terms import GeometricWeights
+from sweep.spec.settings.trial_settings import LossSettings
 from sweep.trainer.losses import volumetric
-from sweep.trainer.losses.geometric import geometric_terms
+from sweep.trainer.losses.geometric_loss import as_slices, geometric_terms
 
 SHARES = (4 / 7, 2 / 7, 1 / 7, 0.0)  # nnU-Net's: halved, the coarsest left out
 
@@ -100,13 +101,7 @@ def test_3d_patch_is_looked_at_slice_by_slice_as_its_slices_are_by_hand() -> Non
     loss(logits, labels)
     slices = [logits[b, :, d] for b in range(2) for d in range(6)]
     p = torch.stack([one.softmax(dim=0)[1] for one in slices])  # [B · D, H, W]
-    expected = geometric_terms(
-        p,
-        SETTINGS.weights.model_dump(exclude={"kervadec"}),
-        epsilon=SETTINGS.sqrt_epsilon,
-        mode=SETTINGS.sqrt_mode,
-        min_area=SETTINGS.min_area,
-    )
+    expected = geometric_terms(SETTINGS, p)
     for name, value in expected.items():
         assert loss.terms[name].item() == pytest.approx(value.item(), rel=1e-6)
 

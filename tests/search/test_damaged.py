@@ -1,10 +1,10 @@
-"""Clock and scheduler together, on sweeps in which the loss damages many trials."""
+"""Comparison and scheduler together, on sweeps in which the loss damages many trials."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from sweep.search.schedulers.clock import SinceActivation
+from sweep.search.schedulers.comparison import ByProjectedGain
 from sweep.search.schedulers.decision import Decision
 from sweep.search.schedulers.halving import Halving
 from sweep.vocabulary.record import Status
@@ -35,22 +35,22 @@ def drawn(seed: int) -> tuple[list[float], list[tuple[int, list[float]]]]:
 def lost(seed: int) -> float:
     """By how much the best trial that trained to its end is behind the best of all."""
     baseline, trials = drawn(seed)
-    clock, scheduler = SinceActivation(), Halving(rungs=[2, 4, 8], reduction_factor=3)
-    clock.start("baseline", EPOCHS, "baseline")
+    comparison, scheduler = ByProjectedGain(), Halving(rungs=[2, 4, 8], reduction_factor=3)
+    comparison.start("baseline", EPOCHS, "baseline")
     for epochs, dice in enumerate(baseline, start=1):
-        clock.read("baseline", epochs, dice)
+        comparison.read("baseline", epochs, dice)
     names = {f"t{number:04d}": trial for number, trial in enumerate(trials)}
     reached = dict.fromkeys(names, 0)
     for name, (switch_on, _) in names.items():
-        clock.start(name, switch_on, None)
+        comparison.start(name, switch_on, None)
         scheduler.start(name)
     going, best = list(names), -1.0
     while going:
         name = going.pop()
         while (epochs := reached[name]) < EPOCHS:
             reached[name] += 1
-            reading = clock.read(name, epochs + 1, names[name][1][epochs])
-            if reading.time >= 1 and scheduler.report(*reading) is Decision.PAUSE:
+            reading = comparison.read(name, epochs + 1, names[name][1][epochs])
+            if reading.resource >= 1 and scheduler.report(*reading) is Decision.PAUSE:
                 break
         else:
             scheduler.end(name, Status.COMPLETED)

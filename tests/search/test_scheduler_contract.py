@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import pytest
@@ -62,20 +64,72 @@ reports = st.builds(
 calls = st.lists(reports | st.builds(End, trial_ids, final), max_size=60)
 curves = st.lists(st.lists(dice, min_size=EPOCHS, max_size=EPOCHS), min_size=1, max_size=12)
 
-every_scheduler = pytest.mark.parametrize("make", SCHEDULERS.values(), ids=SCHEDULERS)
+
+def halving() -> Scheduler:
+    return Halving(rungs=[1, 3, 9], reduction_factor=3)
 
 
-def halving() -> Halving:
-    """One whose trials wait; all of them started."""
-    scheduler = Halving(rungs=[1, 3, 9], reduction_factor=3)
+every_that_judges_on_arrival = pytest.mark.parametrize("make", SCHEDULERS.values(), ids=SCHEDULERS)
+every_scheduler = pytest.mark.parametrize(
+    "make", [*SCHEDULERS.values(), halving], ids=[*SCHEDULERS, "halving"]
+)
+
+
+def begun(make: Callable[[], Scheduler]) -> Scheduler:
+    """One to which all trials of `calls` have been announced."""
+    scheduler = make()
     for number in range(8):
         scheduler.start(f"t{number:04d}")
     return scheduler
 
 
-also_of_those_that_wait = pytest.mark.parametrize(
-    "make", [*SCHEDULERS.values(), halving], ids=[*SCHEDULERS, "halving"]
-)
+def trained(
+    scheduler: Scheduler,
+    curves: Mapping[str, Sequence[float | None]],
+    workers: int = 2,
+    ends: Mapping[str, Status] = MappingProxyType({}),
+) -> dict[str, int]:
+    """How many epochs each trial trains; one that pauses leaves its worker to the others.
+
+    Args:
+        curves: what each trial would report in each epoch, in the order in which they start.
+        ends: how those end that come to the end of their curve, if not as completed.
+    """
+    to_start, ready, running = list(curves), list[str](), list[str]()
+    waiting, epochs = set[str](), dict.fromkeys(curves, 0)
+    scheduler.expect(len(to_start))
+    while to_start or ready or running:
+        while len(running) < workers and (ready or to_start):
+            if not ready:
+                ready.append(to_start.pop(0))
+                scheduler.start(ready[0])
+                scheduler.expect(len(to_start))
+            running.append(ready.pop(0))
+        name = running.pop(0)
+        if epochs[name] == len(curves[name]):
+            scheduler.end(name, ends.get(name, Status.COMPLETED))
+        else:
+            epochs[name] += 1
+            match scheduler.report(name, epochs[name], curves[name][epochs[name] - 1]):
+                case Decision.CONTINUE:
+                    running.append(name)
+                case Decision.PAUSE:
+                    waiting.add(name)
+                case Decision.STOP:
+                    scheduler.end(name, Status.PRUNED)
+        for other, decision in list(scheduler.decided()):
+            waiting.remove(other)  # told once, and of those that pause alone
+            if decision is Decision.CONTINUE:
+                ready.append(other)
+            else:
+                assert decision is Decision.STOP
+                scheduler.end(other, Status.PRUNED)
+    assert not waiting, "some pause for ever"
+    return epochs
+
+
+def named(curves: Sequence[Sequence[float]], first: str = "t") -> dict[str, Sequence[float]]:
+    return {f"{first}{number:04d}": curve for number, curve in enumerate(curves)}
 
 
 def play(scheduler: Scheduler, sequence: Iterable[Call]) -> list[Decision]:
@@ -102,26 +156,26 @@ def side_by_side(curves: list[list[float]]) -> list[Report]:
     return sorted(one_after_the_other(curves), key=lambda report: report.epochs)
 
 
-@also_of_those_that_wait
+@every_scheduler
 @given(calls)
 def test_replaying_the_same_calls_gives_the_same_decisions(
     make: Callable[[], Scheduler], sequence: list[Call]
 ) -> None:
-    assert play(make(), sequence) == play(make(), sequence)
+    assert play(begun(make), sequence) == play(begun(make), sequence)
 
 
-@also_of_those_that_wait
+@every_scheduler
 @given(calls, calls)
 def test_replayed_scheduler_goes_on_like_the_uninterrupted_one(
     make: Callable[[], Scheduler], before: list[Call], after: list[Call]
 ) -> None:
-    uninterrupted, replayed = make(), make()
+    uninterrupted, replayed = begun(make), begun(make)
     play(uninterrupted, before)
     play(replayed, before)
     assert play(replayed, after) == play(uninterrupted, after)
 
 
-@every_scheduler
+@every_that_judges_on_arrival
 @given(st.lists(dice, min_size=EPOCHS, max_size=EPOCHS))
 def test_one_trial_alone_is_never_stopped(
     make: Callable[[], Scheduler], curve: list[float]
@@ -129,7 +183,7 @@ def test_one_trial_alone_is_never_stopped(
     assert set(play(make(), one_after_the_other([curve]))) == {Decision.CONTINUE}
 
 
-@every_scheduler
+@every_that_judges_on_arrival
 @given(curves)
 def test_first_arrival_of_many_is_never_stopped(
     make: Callable[[], Scheduler], curves: list[list[float]]
@@ -137,7 +191,7 @@ def test_first_arrival_of_many_is_never_stopped(
     assert set(play(make(), one_after_the_other(curves))[:EPOCHS]) == {Decision.CONTINUE}
 
 
-@every_scheduler
+@every_that_judges_on_arrival
 @pytest.mark.parametrize("order", [one_after_the_other, side_by_side])
 def test_equal_trials_all_continue(
     make: Callable[[], Scheduler], order: Callable[[list[list[float]]], list[Report]]
@@ -146,7 +200,7 @@ def test_equal_trials_all_continue(
     assert set(play(make(), order([curve] * 20))) == {Decision.CONTINUE}
 
 
-@every_scheduler
+@every_that_judges_on_arrival
 @pytest.mark.parametrize("order", [one_after_the_other, side_by_side])
 @given(curves=curves)
 def test_trial_that_is_the_best_at_every_epoch_is_never_stopped(
@@ -161,10 +215,10 @@ def test_trial_that_is_the_best_at_every_epoch_is_never_stopped(
         assert decision is Decision.CONTINUE or report.trial_id != f"t{len(curves):04d}"
 
 
-@also_of_those_that_wait
+@every_scheduler
 @given(calls)
 def test_stopped_trial_stays_stopped(make: Callable[[], Scheduler], sequence: list[Call]) -> None:
-    scheduler = make()
+    scheduler = begun(make)
     stopped = set()
     for call in sequence:
         if isinstance(call, End):
@@ -175,7 +229,7 @@ def test_stopped_trial_stays_stopped(make: Callable[[], Scheduler], sequence: li
             assert call.trial_id not in stopped
 
 
-@every_scheduler
+@every_that_judges_on_arrival
 @pytest.mark.parametrize("status", [Status.DIVERGED, Status.FAILED])
 @given(curves=curves, broken=curves)
 def test_diverged_and_failed_trials_change_no_decision_on_the_healthy(
@@ -192,7 +246,7 @@ def test_diverged_and_failed_trials_change_no_decision_on_the_healthy(
     assert play(scheduler, side_by_side(curves)) == play(make(), side_by_side(curves))
 
 
-@every_scheduler
+@every_that_judges_on_arrival
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf])
 @given(curves=curves)
 def test_values_that_are_no_dice_change_no_decision_on_the_healthy(
@@ -206,7 +260,7 @@ def test_values_that_are_no_dice_change_no_decision_on_the_healthy(
     assert decisions == play(make(), side_by_side(curves))
 
 
-@every_scheduler
+@every_that_judges_on_arrival
 @pytest.mark.parametrize("status", [Status.DIVERGED, Status.FAILED])
 @given(data=st.data(), curves=curves)
 def test_diverged_and_failed_trials_inserted_anywhere_change_no_decision_on_the_healthy(
@@ -233,7 +287,7 @@ def test_diverged_and_failed_trials_inserted_anywhere_change_no_decision_on_the_
     assert decisions == play(make(), healthy)
 
 
-@also_of_those_that_wait
+@every_scheduler
 @given(calls, final, st.lists(st.tuples(st.integers(1, EPOCHS), dice), min_size=1))
 def test_trial_that_has_ended_stays_out_and_what_it_still_reports_counts_for_nobody(
     make: Callable[[], Scheduler],
@@ -241,7 +295,7 @@ def test_trial_that_has_ended_stays_out_and_what_it_still_reports_counts_for_nob
     status: Status,
     late: list[tuple[int, float]],
 ) -> None:
-    scheduler, undisturbed = make(), make()
+    scheduler, undisturbed = begun(make), begun(make)
     decisions, expected = [], []
     for each in (scheduler, undisturbed):
         each.end("ended", status)
@@ -254,7 +308,7 @@ def test_trial_that_has_ended_stays_out_and_what_it_still_reports_counts_for_nob
     assert decisions == expected
 
 
-@every_scheduler
+@every_that_judges_on_arrival
 @given(calls=calls, jump=st.integers(1, EPOCHS))
 def test_trial_that_jumps_over_epochs_is_judged_like_any_other(
     make: Callable[[], Scheduler], calls: list[Call], jump: int
@@ -266,6 +320,96 @@ def test_trial_that_jumps_over_epochs_is_judged_like_any_other(
     on_time = make()
     on_time.report("jumped", EPOCHS - 1, 1.0)
     assert on_time.report("on time", 1, 0.0) is Decision.CONTINUE
+
+
+@every_scheduler
+@given(curve=st.lists(dice, min_size=EPOCHS, max_size=EPOCHS))
+def test_trial_that_trains_alone_comes_to_its_end(
+    make: Callable[[], Scheduler], curve: list[float]
+) -> None:
+    assert trained(make(), {"alone": curve}) == {"alone": EPOCHS}
+
+
+@every_scheduler
+@given(curves=curves, workers=st.integers(1, 4), place=st.integers(0, 12))
+def test_trial_that_is_better_than_all_others_comes_to_its_end(
+    make: Callable[[], Scheduler], curves: list[list[float]], workers: int, place: int
+) -> None:
+    trials = list(named(curves).items())
+    trials.insert(place, ("better", [2.0] * EPOCHS))
+    assert trained(make(), dict(trials), workers)["better"] == EPOCHS
+
+
+@every_scheduler
+@pytest.mark.parametrize("status", [Status.DIVERGED, Status.FAILED])
+@given(curves=curves, count=st.integers(1, 6))
+def test_trials_that_break_before_they_report_anything_change_nothing_for_the_others(
+    make: Callable[[], Scheduler], status: Status, curves: list[list[float]], count: int
+) -> None:
+    broken = named([[]] * count, first="broken")
+    ends = dict.fromkeys(broken, status)
+    alone = trained(make(), named(curves))
+    assert trained(make(), {**broken, **named(curves)}, ends=ends) == alone | dict.fromkeys(
+        broken, 0
+    )
+    assert trained(make(), {**named(curves), **broken}, ends=ends) == alone | dict.fromkeys(
+        broken, 0
+    )
+
+
+@every_scheduler
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@given(curves=curves)
+def test_trial_whose_scores_are_no_numbers_does_not_wait_and_takes_nobodys_place(
+    make: Callable[[], Scheduler], value: float, curves: list[list[float]]
+) -> None:
+    epochs = trained(make(), {"blind": [value] * EPOCHS, **named(curves)}, workers=1)
+    assert epochs["blind"] < EPOCHS or isinstance(make(), NoScheduler)
+    assert epochs == {"blind": epochs["blind"], **trained(make(), named(curves), workers=1)}
+
+
+@every_that_judges_on_arrival
+@given(calls)
+def test_where_trials_are_judged_on_arrival_nobody_pauses_and_nothing_is_left_to_decide(
+    make: Callable[[], Scheduler], sequence: list[Call]
+) -> None:
+    scheduler = begun(make)
+    assert Decision.PAUSE not in play(scheduler, sequence)
+    assert list(scheduler.decided()) == []
+
+
+# What a scheduler promises besides whose trials wait.
+
+
+@given(curves=curves, workers=st.integers(1, 5), order=st.randoms(use_true_random=False))
+def test_where_trials_wait_who_trains_how_long_depends_on_no_order_and_no_number_of_workers(
+    curves: list[list[float]], workers: int, order: random.Random
+) -> None:
+    trials = list(named(curves).items())
+    expected = trained(halving(), dict(trials), workers=1)
+    order.shuffle(trials)
+    assert trained(halving(), dict(trials), workers) == expected
+
+
+@given(curves=curves)
+def test_where_trials_wait_exactly_the_share_of_those_that_came_goes_on_from_each_rung(
+    curves: list[list[float]],
+) -> None:
+    epochs = trained(halving(), named(curves)).values()
+    assert set(epochs) <= {1, 3, 9, EPOCHS}
+    came = len(curves)
+    for following in (3, 9, EPOCHS):
+        came = math.ceil(came / 3)
+        assert sum(n >= following for n in epochs) == came
+
+
+def test_where_trials_wait_one_that_was_let_on_is_not_decided_again_and_waits_at_the_next() -> None:
+    scheduler = begun(halving)
+    assert scheduler.report("t0000", 1, 0.5) is Decision.PAUSE
+    scheduler.let_on("t0000")
+    assert list(scheduler.decided()) == []
+    assert scheduler.report("t0000", 2, 0.5) is Decision.CONTINUE
+    assert scheduler.report("t0000", 3, 0.5) is Decision.PAUSE
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -296,9 +440,10 @@ def spec_with(scheduler: Any) -> SweepSpec:
         ("asha", Asha),
         ("hyperband", Hyperband),
         ("median", MedianStopping),
+        ({"name": "asha", "pause": True}, Halving),
     ],
 )
-def test_scheduler_is_made_by_its_name(name: str, expected: type) -> None:
+def test_scheduler_is_made_by_its_name(name: Any, expected: type) -> None:
     assert isinstance(make_scheduler(spec_with(name)), expected)
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.geometric_terms import GeometricWeights
 from sweep.spec.settings.setting_tree import (
     after_switch_on_keys,
     choosing_keys,
@@ -12,7 +13,7 @@ from sweep.spec.settings.setting_tree import (
     types_of,
     value_of,
 )
-from sweep.spec.settings.trial_settings import GeometricWeights, NnunetRawData, TrialSettings
+from sweep.spec.settings.trial_settings import NnunetRawData, TrialSettings
 
 
 def test_the_missions_parameters_are_settings() -> None:

@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from sweep.spec.search.shared_warmup import MOST_SNAPSHOTS, branching_epochs, switch_on, trunk_key
+from sweep.spec.search.shared_warmup import (
+    MOST_SNAPSHOTS,
+    branching_epochs,
+    trunk_key,
+    trunk_length,
+)
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.setting_tree import after_switch_on_keys, run_ending_keys, setting_names
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -77,13 +82,13 @@ def test_setting_that_acts_from_the_start_makes_another_trunk(key: str) -> None:
 
 
 def test_trunk_ends_with_the_warmup_and_at_the_latest_with_the_run() -> None:
-    assert switch_on(settings(**{"loss.warmup_epochs": 7})) == 7
-    assert switch_on(settings(**{"loss.warmup_epochs": 70, "trainer.epochs": 50})) == 50
+    assert trunk_length(settings(**{"loss.warmup_epochs": 7})) == 7
+    assert trunk_length(settings(**{"loss.warmup_epochs": 70, "trainer.epochs": 50})) == 50
 
 
 def test_run_without_geometric_loss_is_all_trunk() -> None:
     weights = {"compactness": 0, "boundary": 0, "aspect": 0}
-    assert switch_on(settings(**{"loss.weights": weights, "trainer.epochs": 50})) == 50
+    assert trunk_length(settings(**{"loss.weights": weights, "trainer.epochs": 50})) == 50
 
 
 def test_trials_branch_at_every_warmup_that_can_be_drawn() -> None:

@@ -3,17 +3,19 @@ import math
 import pytest
 import torch
 
+from sweep.spec.settings.geometric_terms import GeometricWeights
+from sweep.spec.settings.trial_settings import LossSettings
 from sweep.trainer.losses.geometric import (
-    TERMS,
     SqrtMode,
     aspect,
     boundary,
     compactness,
-    geometric_terms,
     guarded_sqrt,
     soft_perimeter,
 )
+from sweep.trainer.losses.geometric_loss import SHAPE_TERMS, geometric_terms
 
+TERMS = {name: term.of_images for name, term in SHAPE_TERMS.items()}
 MODES = ("clamp", "offset", "centered")
 
 
@@ -134,9 +136,9 @@ def test_clamping_kills_the_gradient_below_epsilon_and_an_offset_bounds_it() -> 
 
 
 def terms(p: torch.Tensor, epsilon: float = 1e-6, min_area: float = 50) -> dict[str, torch.Tensor]:
-    return geometric_terms(
-        p, dict.fromkeys(TERMS, 1.0), epsilon=epsilon, mode="centered", min_area=min_area
-    )
+    weights = GeometricWeights(**dict.fromkeys(TERMS, 1.0))
+    settings = LossSettings(weights=weights, sqrt_epsilon=epsilon, min_area=min_area)
+    return geometric_terms(settings, p)
 
 
 def test_samples_below_the_minimal_area_are_left_out_of_the_mean() -> None:
@@ -181,8 +183,8 @@ def test_half_precision_masks_of_512_pixels_are_computed_in_float32(dtype: torch
 
 
 def test_a_term_of_weight_zero_is_not_computed() -> None:
-    wanted = {"compactness": 0.0, "boundary": 0.1, "aspect": 0.0}
-    values = geometric_terms(disc(32, 8), wanted, epsilon=0.0, mode="clamp", min_area=0)
+    weights = GeometricWeights(compactness=0, boundary=0.1, aspect=0)
+    values = geometric_terms(LossSettings(weights=weights, min_area=0), disc(32, 8))
     assert list(values) == ["boundary"]
 
 

@@ -2,8 +2,9 @@ import pytest
 import torch
 from monai.losses import DiceCELoss
 
-from sweep.spec.settings.trial_settings import GeometricWeights, LossSettings
-from sweep.trainer.losses.training_loss import TrainingLoss, geometric_factor
+from sweep.spec.settings.geometric_terms import GeometricWeights
+from sweep.spec.settings.trial_settings import LossSettings
+from sweep.trainer.losses.training_loss import TrainingLoss
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
@@ -11,16 +12,6 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     logits = torch.randn(2, 2, 32, 32, generator=generator)
     target = (torch.rand(2, 1, 32, 32, generator=generator) > 0.5).to(torch.uint8)
     return logits, target
-
-
-def test_the_factor_is_zero_in_the_warmup_then_rises_linearly_to_one() -> None:
-    factors = [geometric_factor(epoch, 3, 3) for epoch in range(9)]
-    assert factors == [0, 0, 0, 0.25, 0.5, 0.75, 1, 1, 1]
-
-
-def test_without_a_ramp_the_geometric_loss_switches_on_at_once() -> None:
-    assert [geometric_factor(epoch, 2, 0) for epoch in range(4)] == [0, 0, 1, 1]
-    assert geometric_factor(0, 0, 0) == 1
 
 
 def test_the_main_loss_is_monais_dice_plus_cross_entropy() -> None:

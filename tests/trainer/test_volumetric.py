@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from sweep.spec.settings.trial_settings import LossSettings
 from sweep.trainer.losses import geometric, volumetric
+from sweep.trainer.losses.geometric_loss import geometric_terms
 from sweep.trainer.losses.volumetric import (
     aspect,
     boundary,
     compactness,
-    geometric_terms,
     smallest_volume,
     soft_surface,
 )
@@ -90,11 +91,11 @@ def test_ramp_has_slope_one_along_each_axis_whatever_the_spacing() -> None:
 
 
 def test_small_bodies_are_left_out_and_none_is_exactly_zero_with_a_zero_gradient() -> None:
-    wanted = {"compactness": 1.0, "boundary": 1.0, "aspect": 1.0}
+    settings = LossSettings(sqrt_epsilon=0, min_area=50)
     p = torch.zeros(2, 8, 16, 16)
     p[0, 2:4, 2:4, 2:4] = 0.9
     p.requires_grad_()
-    terms = geometric_terms(p, wanted, spacing=EVEN, epsilon=0, mode="centered", min_area=50)
+    terms = geometric_terms(settings, p, spacing=EVEN)
     total = torch.stack(list(terms.values())).sum()
     total.backward()  # type: ignore[no-untyped-call]
     assert total.item() == 0
@@ -107,9 +108,8 @@ def test_flat_region_of_a_valid_body_gives_nan_without_an_epsilon_and_none_with_
         p = torch.zeros(1, 12, 16, 16)
         p[:, 2:10, 3:13, 3:13] = 1
         p.requires_grad_()
-        terms = geometric_terms(
-            p, {"compactness": 1.0}, spacing=EVEN, epsilon=epsilon, mode="centered", min_area=50
-        )
+        settings = LossSettings(sqrt_epsilon=epsilon, min_area=50)
+        terms = geometric_terms(settings, p, spacing=EVEN)
         assert math.isfinite(terms["compactness"].item())
         terms["compactness"].backward()  # type: ignore[no-untyped-call]
         assert p.grad is not None

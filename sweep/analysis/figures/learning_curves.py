@@ -22,7 +22,7 @@ from sweep.analysis.figures.figure_style import (
 )
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.report_words import listed
-from sweep.spec.search.search_strategy import TRAINED_EPOCHS_OF_A_TICK, trained_epochs
+from sweep.spec.search.search_strategy import TRAINED_EPOCHS_PER_RESOURCE, trained_epochs
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Status, TrialRecord, objective_of
@@ -122,7 +122,7 @@ def _rung_words(results: Results, leaders: Sequence[TrialRecord]) -> str:
     if _own_rungs(results, leaders):
         rungs = thinned(results.spec.rungs(), MOST_RUNGS)
         since = listed([str(epochs) for epochs in rungs])
-        least = listed([str(TRAINED_EPOCHS_OF_A_TICK * epochs) for epochs in rungs])
+        least = listed([str(TRAINED_EPOCHS_PER_RESOURCE * epochs) for epochs in rungs])
         return (
             f"Bars, the rungs: where the scheduler compares a leader, {since} epochs after its loss"
             f" has full weight, and after {least} trained ones at the earliest. "
@@ -173,7 +173,7 @@ def _own_rungs(
         if not results.spec.compares_gains or results.switch_on(record) is None:
             continue
         for rung in results.spec.rungs():
-            epoch = trained_epochs(rung, results.rampup_end(record)) - 1
+            epoch = trained_epochs(rung, results.ramp(record).full_from) - 1
             if epoch < len(record.history):
                 text = f"{record.trial_id} rung: {rung} epochs since its loss acts in full"
                 points.append((epoch, _at(record, epoch), text))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sweep.analysis.confirm.confirmation import Confirmation, confirmation
 from sweep.analysis.confirm.test_scores import HeldOut, held_out
 from sweep.analysis.divergence_rates import Exposure
-from sweep.analysis.effective_settings import idle, number_of, rampup_end, read_spec, switch_on
+from sweep.analysis.effective_settings import idle, number_of, ramp_of, read_spec
 from sweep.analysis.parameter_axes import Axis, make_axis
 from sweep.analysis.ranking.comparable_value import comparable_scores
 from sweep.analysis.ranking.ranking_frame import ranking_frame
@@ -21,6 +21,7 @@ from sweep.spec.space.presets import BASELINE
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
 from sweep.store.read_results import read_records
+from sweep.vocabulary.geometric_ramp import GeometricRamp
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Status, TrialRecord, searched
 
@@ -235,16 +236,16 @@ class Results:
 
     def switch_on(self, record: TrialRecord) -> int | None:
         """Epoch in which the trial's geometric loss first acts; None where no term has a weight."""
-        return switch_on(self.spec, record)
+        return self.ramp(record).switch_on
 
     @property
     def has_geometry(self) -> bool:
         """Whether any trial has a geometric loss: without one, nothing is said of it."""
         return any(self.switch_on(record) is not None for record in self.records)
 
-    def rampup_end(self, record: TrialRecord) -> int:
-        """Epoch from which the geometric loss acts in full."""
-        return rampup_end(self.spec, record)
+    def ramp(self, record: TrialRecord) -> GeometricRamp:
+        """When the trial's geometric loss was off, rose and acted in full."""
+        return ramp_of(self.spec, record)
 
     def _lies_inside(self, record: TrialRecord) -> bool:
         space = self.spec.drawn.items()

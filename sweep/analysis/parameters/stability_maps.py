@@ -11,7 +11,7 @@ from sweep.analysis.parameter_axes import short_names
 from sweep.analysis.parameters.importance import importance_for_divergence
 from sweep.analysis.parameters.stability_figure import Map, cell_of, cells_of, draw_maps
 from sweep.analysis.report_words import percent, trials
-from sweep.spec.search.setting_ranges import WEIGHTS
+from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.words.phrases import counted
 
 EPSILON = "loss.sqrt_epsilon"

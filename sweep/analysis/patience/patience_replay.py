@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TypeGuard
 
-from sweep.analysis.effective_settings import LARGEST, number_of, rampup_end, setting_of
+from sweep.analysis.effective_settings import LARGEST, number_of, ramp_of, setting_of
 from sweep.analysis.parameter_axes import is_number
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.replayed_settings import candidates
@@ -86,7 +86,7 @@ def stopping_of(spec: SweepSpec, record: TrialRecord, setting: Setting) -> Early
     return EarlyStopping(
         patience=int(patience) if _is_sane(patience) else None,
         min_delta=float(min_delta) if _is_sane(min_delta) else 0.0,
-        first_epoch=rampup_end(spec, record) if value(COUNTS_FROM) == "rampup_end" else 0,
+        first_epoch=ramp_of(spec, record).full_from if value(COUNTS_FROM) == "rampup_end" else 0,
     )
 
 

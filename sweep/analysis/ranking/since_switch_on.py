@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweep.analysis.effective_settings import switch_on
+from sweep.analysis.effective_settings import ramp_of
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import ParameterValue, TrialRecord, objective_of
@@ -25,7 +25,7 @@ BEFORE_WORDS = "lies before its geometric loss switched on: the loss had no part
 
 def score_since_switch_on(spec: SweepSpec, record: TrialRecord) -> float | None:
     """Best score with the geometric loss at work; of a trial without one simply its best."""
-    since = record.history[switch_on(spec, record) or 0 :]
+    since = record.history[ramp_of(spec, record).switch_on or 0 :]
     best = record.objective.best(since)
     return None if best is None else record.objective.score(best)
 
@@ -43,7 +43,7 @@ def since_column(objective: Objective) -> str:
 
 def is_before_switch_on(spec: SweepSpec, record: TrialRecord) -> bool | None:
     """Whether the best epoch lies before the switch-on; None without a loss or a result."""
-    start, best = switch_on(spec, record), record.best
+    start, best = ramp_of(spec, record).switch_on, record.best
     if start is None or best is None or not record.status.has_result:
         return None
     return best.epoch < start

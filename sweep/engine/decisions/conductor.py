@@ -21,7 +21,7 @@ from sweep.engine.decisions.warmup_owners import Trunks
 from sweep.search.schedulers.decision import Decision
 from sweep.spec.load import to_yaml
 from sweep.spec.search.replicate_plan import replicate_settings
-from sweep.spec.search.shared_warmup import branching_epochs, switch_on, trunk_key
+from sweep.spec.search.shared_warmup import branching_epochs, trunk_key, trunk_length
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.short_names import label
@@ -251,7 +251,7 @@ class Conductor:
     def _open(self, trial: _Trial, settings: TrialSettings) -> None:
         self._trials[trial.trial_id] = trial
         self._waiting.append(trial.trial_id)
-        length = switch_on(settings)
+        length = trunk_length(settings)
         self._trunks.add(trial.trial_id, trunk_key(settings), length if self._shares else 0)
         if trial.replicate is None:
             self._proposed += 1

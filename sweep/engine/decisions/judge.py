@@ -1,12 +1,11 @@
-"""Clock and scheduler together: what is to become of the trials of the search, epoch by epoch."""
+"""Comparison and scheduler together: what becomes of the trials of the search, epoch by epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sweep.search.schedulers.clock import make_clock
+from sweep.search.schedulers.comparison import make_comparison
 from sweep.search.schedulers.scheduler import Decision, make_scheduler
-from sweep.spec.search.shared_warmup import activation
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.vocabulary.record import Status
@@ -20,9 +19,9 @@ class Judge:
     """
 
     def __init__(self, spec: SweepSpec) -> None:
-        self._clock = make_clock(spec)
+        self._comparison = make_comparison(spec)
         self._scheduler = make_scheduler(spec)
-        self._spares_the_inactive = spec.compares_gains
+        self._spares_the_never_full = spec.compares_gains
         self._last_epoch: dict[str, int] = {}
 
     def expect(self, to_come: int) -> None:
@@ -30,11 +29,12 @@ class Judge:
         self._scheduler.expect(to_come)
 
     def start(self, trial_id: str, settings: TrialSettings, preset: str | None) -> None:
-        """Take note of a trial. One that the clock never comes to is never judged."""
-        active = activation(settings)
-        self._last_epoch[trial_id] = settings.trainer.epochs
-        self._clock.start(trial_id, active, preset)
-        if active < settings.trainer.epochs or not self._spares_the_inactive:
+        """Take note of a trial. One that is never compared is never judged."""
+        epochs = settings.trainer.epochs
+        full_from = settings.loss.ramp.epochs_not_full(epochs)
+        self._last_epoch[trial_id] = epochs
+        self._comparison.start(trial_id, full_from, preset)
+        if full_from < epochs or not self._spares_the_never_full:
             self._scheduler.start(trial_id)
 
     def report(self, trial_id: str, epochs: int, score: float | None) -> Decision:
@@ -44,9 +44,9 @@ class Judge:
         Where these are all that it has to train, what it reached is evidence, and it goes on to its
         end.
         """
-        reading = self._clock.read(trial_id, epochs, score)
+        reading = self._comparison.read(trial_id, epochs, score)
         self._report_late()
-        if reading.time < 1:
+        if reading.resource < 1:
             return Decision.CONTINUE
         decision = self._scheduler.report(*reading)
         return decision if epochs < self._last_epoch[trial_id] else Decision.CONTINUE
@@ -57,7 +57,7 @@ class Judge:
 
     def end(self, trial_id: str, status: Status) -> None:
         """Take note that the trial has ended with this final status."""
-        self._clock.end(trial_id)
+        self._comparison.end(trial_id)
         del self._last_epoch[trial_id]
         self._report_late()
         self._scheduler.end(trial_id, status)
@@ -68,5 +68,5 @@ class Judge:
 
     def _report_late(self) -> None:
         """What a trial is worth may be known only when the baseline has come as far."""
-        for reading in self._clock.late():
+        for reading in self._comparison.late():
             self._scheduler.report(*reading)

@@ -16,15 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from sweep.spec.settings.trial_settings import LossSettings
-from sweep.trainer.losses import geometric, volumetric
-from sweep.trainer.losses.kervadec import kervadec, signed_distances
+from sweep.trainer.losses.geometric_loss import distances_for, geometric_terms, soft_mask
 
 Geometry = Literal["slices", "volume"]
 
@@ -111,7 +109,7 @@ class NnunetLoss(nn.Module):
 
     def soft_mask(self, logits: Tensor) -> Tensor:
         """Probability of the geometric class, ``[B, C, …] -> [B, …]``."""
-        return logits.float().softmax(dim=1)[:, self.geometric_class]
+        return soft_mask(logits, self.geometric_class)
 
     def _main(
         self, outputs: list[Tensor], targets: list[Tensor]
@@ -133,28 +131,9 @@ class NnunetLoss(nn.Module):
 
     def _geometric(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
         p = self.soft_mask(logits)  # [B, (D,) H, W]
-        wanted = {name: self._weights[name] for name in geometric.TERMS}
-        settings = self.settings
-        if p.ndim == 4 and self.geometry == "volume":
-            terms_of = partial(volumetric.geometric_terms, p, spacing=self.spacing)
-        else:
-            terms_of = partial(geometric.geometric_terms, as_slices(p))
-        terms = terms_of(
-            wanted=wanted,
-            epsilon=settings.sqrt_epsilon,
-            mode=settings.sqrt_mode,
-            min_area=settings.min_area,
-        )
-        if self._weights["kervadec"] > 0:
-            labels = as_slices(target[:, 0]).cpu()  # [N, H, W]; SciPy computes the distances
-            distances = signed_distances(labels[:, None], self.geometric_class)
-            terms["kervadec"] = kervadec(as_slices(p), distances.to(p.device))
-        return terms
-
-
-def as_slices(values: Tensor) -> Tensor:
-    """``[B, D, H, W] -> [B · D, H, W]``; what is 2D already stays as it is."""
-    return values.flatten(0, 1) if values.ndim == 4 else values
+        distances = distances_for(self.settings, target, self.geometric_class)
+        by_volume = p.ndim == 4 and self.geometry == "volume"
+        return geometric_terms(self.settings, p, distances, self.spacing if by_volume else None)
 
 
 class _Noted(nn.Module):

@@ -7,6 +7,7 @@ from typing import Any
 
 from sweep.data.nnunet_raw.labels import label_mistakes, named_labels
 from sweep.data.prepared.source_check import geometric_label
+from sweep.spec.settings.geometric_terms import TERMS, weight_keys
 from sweep.spec.settings.trial_settings import LossSettings
 from sweep.vocabulary.errors import InputError, Mistake
 
@@ -73,11 +74,12 @@ def unsupported(
             f"nnU-Net's own main loss is `dice_ce`: must be that, but is `{loss.main}`",
             key="loss.main",
         )
-    if loss.weights.kervadec > 0 and labels.get("ignore") is not None:
-        yield Mistake(
-            "must be 0 where the dataset has an ignore label, to which there is no distance",
-            key="loss.weights.kervadec",
-        )
+    if labels.get("ignore") is not None:
+        for key in weight_keys(name for name in loss.weights.used if TERMS[name].compares):
+            yield Mistake(
+                "must be 0 where the dataset has an ignore label, to which there is no distance",
+                key=key,
+            )
 
 
 def file_of(dataset: str) -> str:

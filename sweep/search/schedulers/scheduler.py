@@ -36,7 +36,7 @@ class Scheduler(Protocol):
         """Judge a trial after an epoch.
 
         Args:
-            epochs: how far the trial is, by the sweep's clock.
+            epochs: how far the trial is, in the unit of the rungs.
             value: what it is judged by then; None where that is not known yet. Once it is, a
                 trial may be reported again with it, however far it has come by then.
         """
@@ -81,7 +81,7 @@ def make_scheduler(spec: SweepSpec) -> Scheduler:
             assert grace_period is not None
             return MedianStopping(
                 grace_period=grace_period,
-                max_epochs=spec.most_epochs_by_clock,
+                max_epochs=spec.most_resource,
                 min_trials=min_trials,
             )
         case strategy.NoScheduler():

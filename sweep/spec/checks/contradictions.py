@@ -10,9 +10,9 @@ from sweep.machine.installed_packages import how_to_install
 from sweep.spec.reading.partial_document import ENTANGLED, Unsure
 from sweep.spec.search.replicate_plan import check_confirm, check_test
 from sweep.spec.search.search_strategy import CmaesSearcher, HyperbandScheduler, StoppingScheduler
-from sweep.spec.search.setting_ranges import WEIGHTS
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.search.tracker_names import missing
+from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.settings.setting_tree import (
     Finding,
     choosing_keys,
@@ -179,8 +179,7 @@ def _check_rungs(spec: SweepSpec) -> Iterator[Finding]:
 
 
 def _check_warmup(spec: SweepSpec) -> Iterator[Finding]:
-    extents, most = spec.extents, spec.extents.most_epochs
-    shortest = int(extents.smallest("loss.warmup_epochs"))
+    shortest, most = spec.extents.earliest_ramp.off_until, spec.extents.most_epochs
     if shortest >= most and any(key in spec.space for key in WEIGHTS):
         key = "loss.warmup_epochs"
         message = (

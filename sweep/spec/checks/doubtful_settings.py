@@ -15,13 +15,11 @@ from sweep.spec.search.search_strategy import (
     TpeSearcher,
 )
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.geometric_terms import ROOT_TERMS, weight_keys
 from sweep.spec.settings.trial_settings import LossSettings, ShapesData, TrialSettings
 from sweep.spec.space.distributions import Listed
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.objective import BETTER
-
-WITH_ROOT = ("loss.weights.compactness", "loss.weights.aspect")
-"""Weights of the loss terms in which a square root stands."""
 
 SMALL_BIAS = 0.1
 """Share of a mask's perimeter that ε may add to it without a word."""
@@ -53,21 +51,17 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
 
 def trial_warnings(settings: TrialSettings) -> list[str]:
     """`warnings` of a single trial: what is allowed but likely not meant."""
-    warmup, epochs = settings.loss.warmup_epochs, settings.trainer.epochs
-    if not _never_switches_on(settings):
+    ramp, epochs = settings.loss.ramp, settings.trainer.epochs
+    if not ramp.is_missed_in(epochs):
         return []
     return [
-        f"`loss.warmup_epochs` reaches {warmup} of {epochs} epochs: the geometric loss never "
-        "switches on"
+        f"`loss.warmup_epochs` reaches {ramp.off_until} of {epochs} epochs: the geometric loss"
+        " never switches on"
     ]
 
 
-def _never_switches_on(settings: TrialSettings) -> bool:
-    return settings.has_geometry and settings.loss.warmup_epochs >= settings.trainer.epochs
-
-
 def _about_epsilon(spec: SweepSpec) -> Iterator[str]:
-    has_root = any(spec.extents.largest(key) > 0 for key in WITH_ROOT)
+    has_root = any(spec.extents.largest(key) > 0 for key in weight_keys(ROOT_TERMS))
     if has_root and spec.extents.smallest("loss.sqrt_epsilon") == 0:
         yield (
             "`loss.sqrt_epsilon` 0 can diverge in any step after the warm-up: the gradient of a "
@@ -122,26 +116,25 @@ def _about_bias(spec: SweepSpec) -> Iterator[str]:
 
 def _about_warmup(spec: SweepSpec) -> Iterator[str]:
     extents = spec.extents
-    shortest, longest = int(extents.smallest("loss.warmup_epochs")), extents.longest_warmup
-    most = extents.most_epochs
-    if not extents.uses_geometric_loss or longest < most:
-        return
-    who = "no configuration" if shortest >= most else "not every configuration"
-    yield (
-        f"`loss.warmup_epochs` reaches {longest} of {most} epochs: the geometric loss switches on "
-        f"in {who}"
-    )
+    most, latest = extents.most_epochs, extents.latest_ramp
+    if latest.is_missed_in(most):
+        none = extents.earliest_ramp.is_missed_in(most)
+        who = "no configuration" if none else "not every configuration"
+        yield (
+            f"`loss.warmup_epochs` reaches {latest.off_until} of {most} epochs: the geometric loss"
+            f" switches on in {who}"
+        )
 
 
 def _about_rungs(spec: SweepSpec) -> Iterator[str]:
     if not isinstance(spec.scheduler, StoppingScheduler):
         return
     extents, rungs = spec.extents, spec.rungs()
-    most, warmup = extents.most_epochs, extents.longest_warmup
+    most, warmup = extents.most_epochs, extents.latest_ramp.off_until
     if not rungs:
         first = f"is first judged after {spec.scheduler.grace_period} (`scheduler.grace_period`)"
         told = (
-            f"is at {extents.most_epochs_since_activation} by `scheduler.clock: activation` at its "
+            f"is at {extents.most_epochs_in_full} by `scheduler.clock: activation` at its "
             f"end, but {first}"
             if spec.compares_gains
             else f"{first}, at its end"
@@ -173,7 +166,7 @@ def _about_patience(spec: SweepSpec) -> Iterator[str]:
     smallest, largest = int(patience[0]), int(patience[1])
     most = spec.extents.most_epochs
     starts_late = spec.early_stopping.counts_from == "rampup_end"
-    first = spec.extents.shortest_rampup_end if starts_late else 0
+    first = spec.extents.earliest_ramp.full_from if starts_late else 0
     if first + smallest >= most:
         after = f", counted from epoch {first}," if first else ""
         yield f"`early_stopping.patience` {smallest}{after} never stops a trial of {most} epochs"
@@ -233,7 +226,7 @@ def _about_searcher(spec: SweepSpec) -> Iterator[str]:
 def _about_presets(spec: SweepSpec) -> Iterator[str]:
     for name in spec.presets:
         trial = spec.preset_trial(name)
-        if _never_switches_on(trial):
+        if trial.loss.ramp.is_missed_in(trial.trainer.epochs):
             yield (
                 f"the preset `{name}` warms up for {trial.loss.warmup_epochs} of "
                 f"{trial.trainer.epochs} epochs: its geometric loss never switches on"

@@ -11,9 +11,9 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.spec.search.setting_ranges import WEIGHTS
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.augmentation_settings import AugmentationSettings
+from sweep.spec.settings.geometric_terms import ROOT_TERMS, SHAPE_WEIGHTS, WEIGHTS, weight_keys
 from sweep.spec.settings.network_settings import NetworkSettings
 from sweep.spec.settings.objective_settings import MEASURED
 from sweep.spec.settings.setting_tree import (
@@ -71,8 +71,9 @@ def _augmentation(kind: str, *keys: str) -> Rule:
     )
 
 
-_OF_THE_SHAPE = dict.fromkeys(set(WEIGHTS) - {"loss.weights.kervadec"}, _above(0))
+_OF_THE_SHAPE = dict.fromkeys(SHAPE_WEIGHTS, _above(0))
 """Terms of the shape alone, without a look at the reference."""
+_ANY_TERM = dict.fromkeys(WEIGHTS, _above(0))
 
 MONAI_ONLY = {
     "data": [name for name in setting_names() if name.startswith("data.")],
@@ -120,7 +121,7 @@ RULES = (
     ),
     Rule(
         ("loss.sqrt_epsilon", "loss.sqrt_mode"),
-        dict.fromkeys(("loss.weights.compactness", "loss.weights.aspect"), _above(0)),
+        dict.fromkeys(weight_keys(ROOT_TERMS), _above(0)),
         "no geometric term with a square root has a weight",
     ),
     Rule(
@@ -135,8 +136,7 @@ RULES = (
     ),
     Rule(
         ("loss.warmup_epochs", "loss.rampup_epochs"),
-        dict.fromkeys(WEIGHTS, _above(0))
-        | {"early_stopping.counts_from": lambda start: start == "rampup_end"},
+        _ANY_TERM | {"early_stopping.counts_from": lambda start: start == "rampup_end"},
         "no geometric term has a weight, and patience counts from the start",
     ),
     Rule(
@@ -179,20 +179,18 @@ RULES = (
     ),
     Rule(
         ("data.geometric_class",),
-        dict.fromkeys(WEIGHTS, _above(0))
-        | {"evaluation.metrics": lambda metrics: "shape" in metrics},
+        _ANY_TERM | {"evaluation.metrics": lambda metrics: "shape" in metrics},
         "no geometric term has a weight, and no shape is measured",
     ),
     Rule(
         ("data.geometric_class",),
-        dict.fromkeys(WEIGHTS, _above(0))
-        | {"objective.metric": lambda metric: metric in MEASURED["shape"]},
+        _ANY_TERM | {"objective.metric": lambda metric: metric in MEASURED["shape"]},
         "no geometric term has a weight, so all trials train the same",
         of_search=True,
     ),
     Rule(
         ("trainer.geometric_class",),
-        dict.fromkeys(WEIGHTS, _above(0)),
+        _ANY_TERM,
         "no geometric term has a weight",
     ),
     Rule(

@@ -17,7 +17,7 @@ from sweep.spec.space.distributions import Distribution
 
 S = TypeVar("S", bound=StoppingScheduler)
 
-RUNG_FACTOR_SINCE_ACTIVATION = 2
+RUNG_FACTOR_OF_GAINS = 2
 """Trials that are looked at more often train fewer epochs, and the leaders are kept as often."""
 
 
@@ -34,15 +34,15 @@ def with_periods(
     since = scheduler.clock == "activation"
     if scheduler.grace_period is None:
         default = extents.default_grace_period
-        grace = extents.default_grace_since_activation if since else default
+        grace = extents.default_grace_in_full if since else default
         scheduler = with_(scheduler, grace_period=grace)
     if isinstance(scheduler, AshaScheduler) and scheduler.rung_factor is None:
-        factor = RUNG_FACTOR_SINCE_ACTIVATION if since else scheduler.reduction_factor
+        factor = RUNG_FACTOR_OF_GAINS if since else scheduler.reduction_factor
         scheduler = with_(scheduler, rung_factor=factor)
     if isinstance(scheduler, AshaScheduler) and scheduler.pause is None:
         scheduler = with_(scheduler, pause=not searcher.learns)
     if isinstance(scheduler, HyperbandScheduler) and scheduler.brackets is None:
-        most = extents.most_epochs_since_activation if since else extents.most_epochs
+        most = extents.most_epochs_in_full if since else extents.most_epochs
         scheduler = with_(scheduler, brackets=max(1, len(scheduler.rungs(most))))
     return scheduler
 

@@ -63,28 +63,23 @@ class QmcSearcher(AnySearcher):
     learns: ClassVar[bool] = False
 
 
-TRAINED_EPOCHS_OF_A_TICK = 4
-"""Trained epochs that a trial has to have for each epoch of the clock `activation`."""
+TRAINED_EPOCHS_PER_RESOURCE = 4
+"""Trained epochs that a trial has to have for each unit of `epochs_in_full`."""
 
 
-def activation_time(epochs: int, activation: int) -> int:
-    """What the clock `activation` shows of a trial; below 1 where it has not begun.
+def epochs_in_full(epochs: int, full_from: int) -> int:
+    """The resource that rungs count by `clock: activation`; below 1 where there is none yet.
 
     Args:
         epochs: that the trial has trained.
-        activation: number of epochs before its geometric loss acts in full.
+        full_from: number of epochs before its geometric loss acts in full.
     """
-    return min(epochs - activation, epochs // TRAINED_EPOCHS_OF_A_TICK)
+    return min(epochs - full_from, epochs // TRAINED_EPOCHS_PER_RESOURCE)
 
 
-def trained_epochs(time: int, activation: int) -> int:
-    """Epochs that a trial has trained when `activation_time` is first ``time``.
-
-    Args:
-        time: at least 1.
-        activation: number of epochs before the trial's geometric loss acts in full.
-    """
-    return max(activation + time, TRAINED_EPOCHS_OF_A_TICK * time)
+def trained_epochs(resource: int, full_from: int) -> int:
+    """Epochs that a trial has trained when `epochs_in_full` is first ``resource``, at least 1."""
+    return max(full_from + resource, TRAINED_EPOCHS_PER_RESOURCE * resource)
 
 
 class StoppingScheduler(Settings):
@@ -96,14 +91,14 @@ class StoppingScheduler(Settings):
 
     null: of trained epochs, one past the longest warm-up plus ramp-up of the space, at most
     `trainer.epochs`, since before that all trials are the same run; 1 where no geometric loss is
-    used. Since activation: a 25th of `trainer.epochs`, at least 2.
+    used. By `clock: activation`: a 25th of `trainer.epochs`, at least 2.
     """
     clock: Literal["epochs", "activation"] | None = None
     """What is compared when. epochs: the objective, after so many trained epochs.
 
-    activation: what a trial promises over the preset `baseline`, which it needs: how far it is
-    ahead, and what its movement and its trend may still add. The time is min(e − a, e / 4) for a
-    trial of e epochs whose geometric loss acts in full after a: epochs since then, at most a
+    activation: the gain over the preset `baseline`, which it needs, that a trial projects: how far
+    it is ahead, and what its movement and its trend may still add. A trial of e epochs whose
+    geometric loss acts in full after a is at min(e − a, e / 4): epochs since then, at most a
     quarter of all.
     null: activation where it is possible and the warm-up is searched.
     """
@@ -125,7 +120,7 @@ class AshaScheduler(StoppingScheduler):
     rung_factor: int | None = Field(default=None, ge=2)
     """Each rung lies that many times later than the one before.
 
-    null: `reduction_factor` times, as in the paper; 2 since activation.
+    null: `reduction_factor` times, as in the paper; 2 by `clock: activation`.
     """
     pause: bool | None = None
     """At a rung a trial waits until it is certain whether it is among the best of all, its worker

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from sweep.spec.search.search_strategy import activation_time
-from sweep.spec.settings.trial_settings import GeometricWeights
+from sweep.spec.search.search_strategy import epochs_in_full
+from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.space.distributions import Distribution
-
-WEIGHTS = tuple(f"loss.weights.{term}" for term in GeometricWeights.model_fields)
+from sweep.vocabulary.geometric_ramp import GeometricRamp
 
 
 class Extents:
@@ -49,19 +48,22 @@ class Extents:
         return int(self.largest("trainer.epochs"))
 
     @property
-    def longest_warmup(self) -> int:
-        """Epochs of the longest warm-up, without its ramp-up."""
-        return int(self.largest("loss.warmup_epochs"))
+    def earliest_ramp(self) -> GeometricRamp:
+        """Of the configuration whose geometric loss acts first."""
+        return self._ramp(self.smallest)
 
     @property
-    def longest_rampup_end(self) -> int:
-        """Epochs until the geometric loss acts in full in the slowest configuration."""
-        return int(self.largest("loss.warmup_epochs") + self.largest("loss.rampup_epochs"))
+    def latest_ramp(self) -> GeometricRamp:
+        """Of the configuration whose geometric loss acts last."""
+        return self._ramp(self.largest)
 
-    @property
-    def shortest_rampup_end(self) -> int:
-        """Epochs until the geometric loss acts in full in the fastest configuration."""
-        return int(self.smallest("loss.warmup_epochs") + self.smallest("loss.rampup_epochs"))
+    def _ramp(self, number: Callable[[str], float]) -> GeometricRamp:
+        warmup = number("loss.warmup_epochs")
+        return GeometricRamp(
+            off_until=int(warmup),
+            full_from=int(warmup + number("loss.rampup_epochs")),
+            acts=self.uses_geometric_loss,
+        )
 
     @property
     def uses_geometric_loss(self) -> bool:
@@ -71,15 +73,16 @@ class Extents:
     @property
     def default_grace_period(self) -> int:
         """One epoch past the longest ramp-up, at least 1 and at most the epochs trained."""
-        past = self.longest_rampup_end + 1 if self.uses_geometric_loss else 1
+        latest = self.latest_ramp
+        past = latest.full_from + 1 if latest.acts else 1
         return max(1, min(past, self.most_epochs))
 
     @property
-    def default_grace_since_activation(self) -> int:
+    def default_grace_in_full(self) -> int:
         """A 25th of the epochs, at least 2, for one difference has no spread."""
         return min(max(2, round(self.most_epochs / 25)), self.most_epochs)
 
     @property
-    def most_epochs_since_activation(self) -> int:
-        """Most that the clock `activation` can show, of the configuration that activates first."""
-        return max(1, activation_time(self.most_epochs, self.shortest_rampup_end))
+    def most_epochs_in_full(self) -> int:
+        """Most that `epochs_in_full` can come to: that of the configuration that is full first."""
+        return max(1, epochs_in_full(self.most_epochs, self.earliest_ramp.full_from))

@@ -24,19 +24,9 @@ MOST_SNAPSHOTS = 64
 """Snapshots of all trunks; a trial that leaves between two of them trains those epochs itself."""
 
 
-def switch_on(settings: TrialSettings) -> int:
-    """Number of epochs before the geometric loss acts; all of them where it never does."""
-    if any(settings.loss.weights.model_dump().values()):
-        return min(settings.loss.warmup_epochs, settings.trainer.epochs)
-    return settings.trainer.epochs
-
-
-def activation(settings: TrialSettings) -> int:
-    """Number of epochs before the geometric loss acts in full; all of them where it never does."""
-    start = switch_on(settings)
-    if start == settings.trainer.epochs:
-        return start
-    return min(start + settings.loss.rampup_epochs, settings.trainer.epochs)
+def trunk_length(settings: TrialSettings) -> int:
+    """Number of epochs of a trial that belong to its trunk: those before its switch-on."""
+    return settings.loss.ramp.epochs_off(settings.trainer.epochs)
 
 
 def trunk_key(settings: TrialSettings) -> str:
@@ -60,7 +50,7 @@ def branching_epochs(spec: SweepSpec) -> tuple[int, ...]:
     if not spec.share_warmup or trunks > MOST_TRUNKS:
         return ()
     most = MOST_SNAPSHOTS // trunks
-    presets = [switch_on(spec.preset_trial(name)) for name in spec.presets]
+    presets = [trunk_length(spec.preset_trial(name)) for name in spec.presets]
     # Spread twice: a range may be long, and is never written out.
     drawn = _spread(_warmups(spec), most)
     possible = sorted(e for e in {*drawn, *presets} if 0 < e < spec.extents.most_epochs)

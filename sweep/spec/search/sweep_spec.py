@@ -27,9 +27,10 @@ from sweep.spec.search.search_strategy import (
     TimeBudget,
     TpeSearcher,
 )
-from sweep.spec.search.setting_ranges import WEIGHTS, Extents
+from sweep.spec.search.setting_ranges import Extents
 from sweep.spec.search.tracker_names import Tracking
 from sweep.spec.search.warm_start_settings import WarmStartSettings
+from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.settings.setting_tree import setting_names, value_of
 from sweep.spec.settings.trainer_settings import CustomTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -260,26 +261,22 @@ class SweepSpec(TrialSettings):
         """The range of each setting over all configurations."""
         return Extents(dict(self), self.space)
 
-    def longest_warmup(self) -> int:
-        """Longest warm-up of the sweep's configurations, in epochs, without the ramp-up."""
-        return self.extents.longest_warmup
-
     def rungs(self) -> list[int]:
         """Epochs of each rung, by the scheduler's clock; empty without a scheduler."""
         if not isinstance(self.scheduler, StoppingScheduler):
             return []
-        return self.scheduler.rungs(self.most_epochs_by_clock)
+        return self.scheduler.rungs(self.most_resource)
 
     @property
-    def most_epochs_by_clock(self) -> int:
+    def most_resource(self) -> int:
         """Epochs that a trial can train, counted as the scheduler counts them."""
         if self.compares_gains:
-            return self.extents.most_epochs_since_activation
+            return self.extents.most_epochs_in_full
         return self.extents.most_epochs
 
     @property
     def compares_gains(self) -> bool:
-        """Whether trials are compared by what they promise over the baseline, since activation."""
+        """Whether trials are compared by their projected gains over the baseline."""
         scheduler = self.scheduler
         return isinstance(scheduler, StoppingScheduler) and scheduler.clock == "activation"
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from sweep.spec.settings.settings_base import Settings
-from sweep.spec.settings.trial_settings import ActsLate, EndsRun, TrialSettings
+from sweep.spec.settings.settings_base import ActsLate, EndsRun, Settings
+from sweep.spec.settings.trial_settings import TrialSettings
 
 KeyPath = tuple[str | int, ...]
 """Way to a value in the YAML: a key for each mapping, an index for each list."""

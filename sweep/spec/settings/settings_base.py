@@ -21,6 +21,14 @@ class Settings(BaseModel):
     )
 
 
+class ActsLate:
+    """Mark of a setting that acts only from the end of the warm-up on."""
+
+
+class EndsRun:
+    """Mark of a setting that decides where a run ends, and nothing of what it trains before."""
+
+
 def refusal(message: str, *below: str, value: Any) -> ValidationError:
     """What a validator of a whole group raises to blame a single setting in it.
 

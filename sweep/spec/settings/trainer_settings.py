@@ -97,6 +97,11 @@ class NnunetTrainer(CommonTrainer):
     fingerprint: str | None = None
     """What the preprocessed dataset is, as a sweep records it (see `data.fingerprint`)."""
 
+    @property
+    def looks_at_volumes(self) -> bool:
+        """Whether the geometric losses look at whole bodies."""
+        return self.geometry == "volume" and self.configuration != "2d"
+
 
 def _check_entry(entry: str) -> str:
     """``entry`` with an absolute path where it names a file.

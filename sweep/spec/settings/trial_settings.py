@@ -16,10 +16,17 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from sweep.machine.user_paths import Folder
 from sweep.spec.settings.augmentation_settings import AugmentationSettings
+from sweep.spec.settings.geometric_terms import TERMS, GeometricWeights
 from sweep.spec.settings.network_settings import NetworkSettings
 from sweep.spec.settings.objective_settings import ObjectiveChoice, ObjectiveSettings
-from sweep.spec.settings.settings_base import Settings
-from sweep.spec.settings.trainer_settings import CustomTrainer, MonaiTrainer, TrainerSettings
+from sweep.spec.settings.settings_base import ActsLate, EndsRun, Settings
+from sweep.spec.settings.trainer_settings import (
+    CustomTrainer,
+    MonaiTrainer,
+    NnunetTrainer,
+    TrainerSettings,
+)
+from sweep.vocabulary.geometric_ramp import GeometricRamp
 from sweep.vocabulary.objective import Objective
 
 MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
@@ -27,14 +34,6 @@ MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
 
 TEST_FOLDER = "imagesTs"
 """Value of ``data.test`` for the cases that a dataset itself keeps for testing."""
-
-
-class ActsLate:
-    """Mark of a setting that acts only from the end of the warm-up on."""
-
-
-class EndsRun:
-    """Mark of a setting that decides where a run ends, and nothing of what it trains before."""
 
 
 class CommonData(Settings):
@@ -140,19 +139,6 @@ class NnunetRawData(CommonData):
 DataSettings = Annotated[ShapesData | BrainData | NnunetRawData, Field(discriminator="source")]
 
 
-class GeometricWeights(Settings):
-    """Weights of the loss terms that switch on late; 0 leaves a term out."""
-
-    compactness: Annotated[float, ActsLate()] = Field(default=0.01, ge=0)
-    """1 − 4πA/P² of the soft mask's area A and perimeter P: 0 for a disc."""
-    boundary: Annotated[float, ActsLate()] = Field(default=0.005, ge=0)
-    """Roughness of the soft mask: variance and mean size of its Laplacian."""
-    aspect: Annotated[float, ActsLate()] = Field(default=0.005, ge=0)
-    """How elongated the soft mask is, from its second moments."""
-    kervadec: Annotated[float, ActsLate()] = Field(default=0.0, ge=0)
-    """Kervadec's boundary loss: the one term that compares with the reference."""
-
-
 class LossSettings(Settings):
     """``main + g(epoch) · Σ weight · geometric term``."""
 
@@ -178,6 +164,15 @@ class LossSettings(Settings):
     """sqrt(max(q, ε)), sqrt(q + ε), or sqrt(q + ε) − sqrt(ε)."""
     min_area: Annotated[float, ActsLate()] = Field(default=50.0, ge=0)
     """Samples of a smaller soft area, in pixels, are left out of the terms of their shape."""
+
+    @property
+    def ramp(self) -> GeometricRamp:
+        """When the geometric loss is off, rises and acts in full."""
+        return GeometricRamp(
+            off_until=self.warmup_epochs,
+            full_from=self.warmup_epochs + self.rampup_epochs,
+            acts=bool(self.weights.used),
+        )
 
     @field_validator("pixel_weight")
     @classmethod
@@ -296,7 +291,7 @@ class Expectation(Settings):
 NO_GEOMETRY: dict[str, Any] = {
     "warmup_epochs": 0,
     "rampup_epochs": 0,
-    "weights": dict.fromkeys(GeometricWeights.model_fields, 0.0),
+    "weights": dict.fromkeys(TERMS, 0.0),
 }
 """What ``loss`` is, where nothing else is asked for, beside a trainer with a loss of its own: it
 has no geometric terms, so nothing waits for them and nothing is said of them."""
@@ -354,13 +349,21 @@ class TrialSettings(Settings):
     def _loss_is_the_trainers(cls, loss: Any, info: ValidationInfo) -> Any:
         return _without_geometry(loss, info.data.get("trainer"))
 
+    @field_validator("loss")
+    @classmethod
+    def _terms_fit_the_geometry(cls, loss: LossSettings, info: ValidationInfo) -> LossSettings:
+        trainer = info.data.get("trainer")
+        if isinstance(trainer, NnunetTrainer) and trainer.looks_at_volumes:
+            loss.weights.must_fit_volumes()
+        return loss
+
     @model_validator(mode="after")
     def _count_from_the_start_without_geometry(self) -> Self:
         # As it is written from then on: a trial alone does not know what others are beside it.
-        stopping, loss = self.early_stopping, self.loss
+        stopping, ramp = self.early_stopping, self.loss.ramp
         if self.trainer.kind != "custom" or "counts_from" in stopping.model_fields_set:
             return self
-        if not self.has_geometry and loss.warmup_epochs + loss.rampup_epochs > 0:
+        if not self.has_geometry and ramp.full_from > 0:
             update = {"counts_from": "start"}
             object.__setattr__(self, "early_stopping", stopping.model_copy(update=update))
         return self
@@ -368,7 +371,7 @@ class TrialSettings(Settings):
     @property
     def has_geometry(self) -> bool:
         """Whether a geometric term has a weight."""
-        return any(weight > 0 for weight in self.loss.weights.model_dump().values())
+        return self.loss.ramp.acts
 
     @field_validator("expect")
     @classmethod

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.words.phrases import must_be, one_of
 from sweep.vocabulary.record import ParameterValue
 
@@ -31,12 +32,15 @@ class Preset:
     settings: Mapping[str, ParameterValue]
 
 
-WITHOUT_GEOMETRY: Mapping[str, ParameterValue] = {
-    "loss.weights.compactness": 0.0,
-    "loss.weights.boundary": 0.0,
-    "loss.weights.aspect": 0.0,
-    "loss.weights.kervadec": 0.0,
+WITHOUT_GEOMETRY: Mapping[str, ParameterValue] = dict.fromkeys(WEIGHTS, 0.0)
+
+USERS_WEIGHTS: Mapping[str, ParameterValue] = {
+    **WITHOUT_GEOMETRY,
+    "loss.weights.compactness": 0.01,
+    "loss.weights.boundary": 0.005,
+    "loss.weights.aspect": 0.005,
 }
+"""Those of the users' trainers; a term that they did not have has none."""
 
 V2_3: Mapping[str, ParameterValue] = {
     "loss.main": "dice_ce",
@@ -44,10 +48,7 @@ V2_3: Mapping[str, ParameterValue] = {
     "loss.pixel_weight": 1.0,
     "loss.warmup_epochs": 20,
     "loss.rampup_epochs": 0,
-    "loss.weights.compactness": 0.01,
-    "loss.weights.boundary": 0.005,
-    "loss.weights.aspect": 0.005,
-    "loss.weights.kervadec": 0.0,
+    **USERS_WEIGHTS,
     "loss.sqrt_epsilon": 1e-4,
     "loss.sqrt_mode": "clamp",
     "loss.min_area": 50.0,
@@ -80,10 +81,7 @@ PRESETS: Mapping[str, Preset] = {
         settings={
             "loss.warmup_epochs": 20,
             "loss.rampup_epochs": 10,
-            "loss.weights.compactness": 0.01,
-            "loss.weights.boundary": 0.005,
-            "loss.weights.aspect": 0.005,
-            "loss.weights.kervadec": 0.0,
+            **USERS_WEIGHTS,
             "loss.sqrt_epsilon": 1e-6,
             "loss.sqrt_mode": "centered",
             "loss.min_area": 50.0,

@@ -10,11 +10,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sweep.spec.settings.geometric_terms import ROOT_TERMS
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.vocabulary.record import Cause, Divergence, Stage
-
-SQRT_TERMS = ("compactness", "aspect")
-"""The loss terms with a square root in them, which ε guards."""
 
 CLIP = 12.0
 """The gradient clip of nnU-Net."""
@@ -46,12 +44,6 @@ class Case:
     pixels_finite: bool = True
     had_learnt: bool = True
     gradient: float | None = None
-
-    @property
-    def is_geometric(self) -> bool:
-        """Whether the geometric loss was on, and made any difference."""
-        switched_on = self.verdict.epoch >= self.settings.loss.warmup_epochs
-        return switched_on and any(weight > 0 for weight in self.weights.values())
 
     @property
     def weights(self) -> Mapping[str, float]:
@@ -101,7 +93,7 @@ def _stuck_or_nonfinite(case: Case) -> bool:
 def _is_root(case: Case) -> bool:
     verdict = case.verdict
     return (
-        _stuck_or_nonfinite(case) and verdict.stage is Stage.GRADIENT and verdict.term in SQRT_TERMS
+        _stuck_or_nonfinite(case) and verdict.stage is Stage.GRADIENT and verdict.term in ROOT_TERMS
     )
 
 
@@ -208,8 +200,10 @@ def _skipping(case: Case) -> bool:
 
 
 def _is_geometric(case: Case) -> bool:
+    """Whether the geometric loss was on, and made any difference."""
+    since = case.settings.loss.ramp.since_switch_on(case.verdict.epoch)
     broken_term = case.verdict.term in case.weights
-    return case.is_geometric and (broken_term or not _stuck_or_nonfinite(case))
+    return since is not None and since >= 0 and (broken_term or not _stuck_or_nonfinite(case))
 
 
 RULES: tuple[Rule, ...] = (

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sweep.spec.settings.trial_settings import GeometricWeights, GuardSettings
+from sweep.spec.settings.geometric_terms import TERMS
+from sweep.spec.settings.trial_settings import GuardSettings
 from sweep.trainer.divergence.learnt import bar, best_dice, has_learnt, lost_since
 from sweep.trainer.divergence.running_levels import RunningLevel, Streak
 from sweep.vocabulary.divergence import StepValues
@@ -138,7 +139,7 @@ class StepJudge:
         return verdict(values, Cause.ZOMBIE, stage, term, message)
 
     def _judge_size(self, values: StepValues) -> Divergence | None:
-        main = {n: v for n, v in values.terms.items() if n not in GeometricWeights.model_fields}
+        main = {n: v for n, v in values.terms.items() if n not in TERMS}
         self._start = self._start or main
         name, times = self._furthest_out(main, min(values.grad_norm, self._clip))
         limit = self._settings.exploded_factor

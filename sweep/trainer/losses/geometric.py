@@ -1,8 +1,8 @@
 """The geometric losses: pure functions of a soft foreground mask ``[B, H, W]`` in [0, 1].
 
-Each returns one value per sample, ``[B]``, computed in float32 with autocast off: sums of squared
-coordinates of a 512² image reach 2.3e10, far over float16's 65,504. `mean_over_valid` turns them
-into a scalar. No function reads a value back to the host.
+Each returns one value per sample, ``[B]``. `sweep.trainer.losses.geometric_loss` calls them in
+float32 with autocast off: sums of squared coordinates of a 512² image reach 2.3e10, far over
+float16's 65,504. No function reads a value back to the host.
 
 What ε does: sqrt(max(q, ε)) has gradient exactly 0 below ε and jumps there; sqrt(q + ε) is bounded
 by 1/(2√ε); sqrt(q + ε) − √ε is too, and is 0 where q is. With ε = 0 all three give inf · 0 = NaN on
@@ -12,7 +12,6 @@ any region that is exactly flat.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -105,42 +104,6 @@ def aspect(p: Tensor, epsilon: float, mode: SqrtMode) -> Tensor:
     return gap / (a + b).clamp(min=1e-6)
 
 
-def geometric_terms(
-    p: Tensor,
-    wanted: Mapping[str, float],
-    *,
-    epsilon: float,
-    mode: SqrtMode,
-    min_area: float,
-) -> dict[str, Tensor]:
-    """The geometric terms whose weight is not 0, each the mean over the valid samples.
-
-    A sample is valid when its soft area is at least ``min_area`` pixels. The others are replaced
-    *before* any square root, by a mask that is flat nowhere, and left out of the mean after it:
-    masking only the result would let their NaN gradients through (0 · inf).
-
-    Args:
-        p: soft mask ``[B, H, W]``, any floating type.
-        wanted: weight of each term by name (`TERMS`).
-    Returns:
-        scalars by name; exactly 0 with a zero gradient where no sample is valid.
-    """
-    with torch.autocast(device_type=p.device.type, enabled=False):
-        p = p.float()
-        valid = ~(p.sum(dim=(1, 2)) < min_area)  # [B]; a NaN mask is valid: it must not be hidden
-        safe = torch.where(valid[:, None, None], p, _flat_nowhere(p))
-        return {
-            name: mean_over_valid(TERMS[name](safe, epsilon, mode), valid)
-            for name, weight in wanted.items()
-            if weight > 0
-        }
-
-
-def mean_over_valid(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean of ``values[valid]``, 0 where none is; boolean indexing would ask the device."""
-    return torch.where(valid, values, 0.0).sum() / valid.sum().clamp(min=1)
-
-
 def sobel(p: Tensor) -> tuple[Tensor, Tensor]:
     """Slopes ``(∂p/∂x, ∂p/∂y)`` per pixel, ``[B, H, W]`` each; the image's border is no edge."""
     q = _replicate_border(p)  # [B, H + 2, W + 2]
@@ -163,18 +126,3 @@ def _replicate_border(p: Tensor) -> Tensor:
     # By concatenation: the backward of torch's replicate padding is not deterministic on CUDA.
     p = torch.cat([p[:, :1], p, p[:, -1:]], dim=1)
     return torch.cat([p[:, :, :1], p, p[:, :, -1:]], dim=2)
-
-
-def _flat_nowhere(p: Tensor) -> Tensor:
-    """A ramp ``[H, W]`` whose slope is positive everywhere: safe even for ε = 0."""
-    _, height, width = p.shape
-    y = torch.linspace(0, 0.3, height, device=p.device, dtype=p.dtype)
-    x = torch.linspace(0, 0.6, width, device=p.device, dtype=p.dtype)
-    return y[:, None] + x[None, :]
-
-
-TERMS: Mapping[str, Callable[[Tensor, float, SqrtMode], Tensor]] = {
-    "compactness": compactness,
-    "boundary": lambda p, _epsilon, _mode: boundary(p),
-    "aspect": aspect,
-}

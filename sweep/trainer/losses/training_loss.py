@@ -1,7 +1,7 @@
 """The training loss: main loss plus ``g(epoch)`` times the weighted geometric terms.
 
 ``L = Σᵢ vᵢ main(outputᵢ) + g · Σ weight · term(output₀)``, where main is Dice + CE or another of
-`main_losses`, and the terms are compactness, boundary, aspect and Kervadec's boundary loss.
+`main_losses`, and the terms are those of `sweep.spec.settings.geometric_terms`.
 
 With deep supervision the network gives a list of outputs, finest first: the main loss is summed
 over all of them with weights 1, 1/2, 1/4, … normalised to 1 (as nnU-Net does), the geometric part
@@ -17,20 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sweep.spec.settings.trial_settings import LossSettings
-from sweep.trainer.losses import geometric
-from sweep.trainer.losses.kervadec import kervadec, signed_distances
+from sweep.trainer.losses.geometric_loss import distances_for, geometric_terms, soft_mask
 from sweep.trainer.losses.main_losses import build_main_loss
-
-
-def geometric_factor(epoch: int, warmup_epochs: int, rampup_epochs: int) -> float:
-    """``g(epoch)``: 0 in the warm-up, then a linear rise that is above 0 at once and ends at 1.
-
-    The factor is 0 while ``epoch < warmup_epochs`` and 1 from ``warmup_epochs + rampup_epochs`` on;
-    the ramp's k-th epoch (from 0) has ``(k + 1) / (rampup_epochs + 1)``.
-    """
-    if epoch < warmup_epochs:
-        return 0.0
-    return min(1.0, (epoch - warmup_epochs + 1) / (rampup_epochs + 1))
 
 
 class TrainingLoss:
@@ -74,7 +62,8 @@ class TrainingLoss:
             weights = {name: term.weight for name, term in self.main.items()}
             terms = self._main_terms(outputs, target)
             if factor > 0:
-                late = self._geometric_terms(outputs[0], distances)
+                p = soft_mask(outputs[0], self.geometric_class)  # [B, H, W]
+                late = geometric_terms(self.settings, p, distances)
                 weights |= {name: factor * self._weights[name] for name in late}
                 terms |= late
             total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
@@ -86,9 +75,7 @@ class TrainingLoss:
         Args:
             target: class indices ``[B, 1, H, W]``, on the CPU: see `signed_distances`.
         """
-        if factor > 0 and self._weights["kervadec"] > 0:
-            return signed_distances(target, self.geometric_class)
-        return None
+        return distances_for(self.settings, target, self.geometric_class) if factor > 0 else None
 
     def _main_terms(self, outputs: Sequence[Tensor], target: Tensor) -> dict[str, Tensor]:
         shares = [0.5**level for level in range(len(outputs))]
@@ -102,19 +89,6 @@ class TrainingLoss:
             ).sum()
             for name, term in self.main.items()
         }
-
-    def _geometric_terms(self, logits: Tensor, distances: Tensor | None) -> dict[str, Tensor]:
-        p = logits.float().softmax(dim=1)[:, self.geometric_class]  # [B, H, W]
-        terms = geometric.geometric_terms(
-            p,
-            {name: self._weights[name] for name in geometric.TERMS},
-            epsilon=self.settings.sqrt_epsilon,
-            mode=self.settings.sqrt_mode,
-            min_area=self.settings.min_area,
-        )
-        # Not subject to min_area: it is safe on small masks, and an empty prediction of a large
-        # reference is what it is there to mend.
-        return terms if distances is None else terms | {"kervadec": kervadec(p, distances)}
 
 
 def _resized(target: Tensor, output: Tensor) -> Tensor:

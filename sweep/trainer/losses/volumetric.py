@@ -8,17 +8,12 @@ as thick: on an isotropic grid they are voxels.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from sweep.trainer.losses.geometric import (
-    BOUNDARY_ABSOLUTE_SHARE,
-    SqrtMode,
-    guarded_sqrt,
-    mean_over_valid,
-)
+from sweep.trainer.losses.geometric import BOUNDARY_ABSOLUTE_SHARE, SqrtMode, guarded_sqrt
 
 AXES = (1, 2, 3)
 """Depth, height and width of ``[B, D, H, W]``."""
@@ -95,39 +90,6 @@ def aspect(p: Tensor, spacing: Sequence[float], epsilon: float, mode: SqrtMode) 
     return gap / (c[0, 0] + c[1, 1] + c[2, 2]).clamp(min=1e-6)
 
 
-def geometric_terms(
-    p: Tensor,
-    wanted: Mapping[str, float],
-    *,
-    spacing: Sequence[float],
-    epsilon: float,
-    mode: SqrtMode,
-    min_area: float,
-) -> dict[str, Tensor]:
-    """The terms whose weight is not 0, each the mean over the valid samples.
-
-    As `sweep.trainer.losses.geometric.geometric_terms`; a sample is valid when its soft volume is
-    at least that of a ball whose middle section has ``min_area``, see `smallest_volume`.
-
-    Args:
-        p: soft mask ``[B, D, H, W]``, any floating type.
-        wanted: weight of each term by name (`TERMS`).
-        spacing: size of a voxel along D, H, W, in any unit.
-    """
-    finest = min(spacing)
-    relative = [step / finest for step in spacing]
-    with torch.autocast(device_type=p.device.type, enabled=False):
-        p = p.float()
-        volume = p.sum(dim=AXES) * math.prod(relative)
-        valid = ~(volume < smallest_volume(min_area))  # [B]; a NaN mask must not be hidden
-        safe = torch.where(valid[:, None, None, None], p, _flat_nowhere(p))
-        return {
-            name: mean_over_valid(TERMS[name](safe, relative, epsilon, mode), valid)
-            for name, weight in wanted.items()
-            if weight > 0
-        }
-
-
 def smallest_volume(area: float) -> float:
     """Volume of the ball whose middle section has ``area``: ``4 / (3√π) · area^(3/2)``."""
     return 4 / (3 * math.sqrt(math.pi)) * math.pow(area, 1.5)
@@ -163,19 +125,3 @@ def _centred(p: Tensor, axis: int, step: float, area: Tensor) -> Tensor:
     places = (torch.arange(length, device=p.device, dtype=p.dtype) - (length - 1) / 2) * step
     profile = p.sum(dim=tuple(other for other in AXES if other != axis))  # [B, length]
     return places - (profile @ places / area)[:, None]
-
-
-def _flat_nowhere(p: Tensor) -> Tensor:
-    """A ramp ``[D, H, W]`` whose slope is positive everywhere: safe even for ε = 0."""
-    d, h, w = (
-        torch.linspace(0, top, length, device=p.device, dtype=p.dtype)
-        for top, length in zip((0.1, 0.2, 0.5), p.shape[1:], strict=True)
-    )
-    return d[:, None, None] + h[None, :, None] + w[None, None, :]
-
-
-TERMS: Mapping[str, Callable[[Tensor, Sequence[float], float, SqrtMode], Tensor]] = {
-    "compactness": compactness,
-    "boundary": lambda p, spacing, _epsilon, _mode: boundary(p, spacing),
-    "aspect": aspect,
-}

@@ -12,11 +12,10 @@ from sweep.vocabulary.epoch_metrics import EpochMetrics
 def early_stopping(config: TrialSettings) -> EarlyStopping:
     """The early stopping that a configuration asks for."""
     settings = config.early_stopping
-    after_ramp = config.loss.warmup_epochs + config.loss.rampup_epochs
     return EarlyStopping(
         patience=settings.patience,
         min_delta=settings.min_delta,
-        first_epoch=after_ramp if settings.counts_from == "rampup_end" else 0,
+        first_epoch=config.loss.ramp.full_from if settings.counts_from == "rampup_end" else 0,
     )
 
 

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import torch
 
+from sweep.spec.settings.geometric_terms import ROOT_TERMS
 from sweep.spec.settings.trial_settings import LossSettings
-from sweep.trainer.divergence.advice import SQRT_TERMS, Case, advise, slope
+from sweep.trainer.divergence.advice import Case, advise, slope
 from sweep.trainer.divergence.blame import first_broken_gradient, forward_order, unchanged_buffers
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.divergence.learnt import has_learnt, was_above_trivial
@@ -93,8 +94,7 @@ def judge(run: UnderGuard, history: Sequence[EpochMetrics]) -> Diverged | None:
 def diagnose(case: Case, steps_per_epoch: int, epsilon: EpsilonFacts | None) -> Diagnosis:
     """Advice, distances and ε of a case."""
     advice = advise(case)
-    since = case.verdict.epoch - case.settings.loss.warmup_epochs
-    epochs = since if case.settings.has_geometry else None
+    epochs = case.settings.loss.ramp.since_switch_on(case.verdict.epoch)
     unknown = epochs is None or (epochs != 0 and steps_per_epoch == 0)
     return Diagnosis(
         likely_cause=advice.cause,
@@ -162,7 +162,7 @@ def epsilon_of(loss: LossSettings, pixels: int, perimeter: float | None) -> Epsi
 
 def has_root(loss: LossSettings) -> bool:
     """Whether a term with a square root has a weight."""
-    return any(loss.weights.model_dump()[term] > 0 for term in SQRT_TERMS)
+    return not loss.weights.used.keys().isdisjoint(ROOT_TERMS)
 
 
 def _finite(value: float) -> float | None:

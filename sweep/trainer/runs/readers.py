@@ -80,11 +80,11 @@ def _first_epoch(reached: Callable[[int], bool]) -> int:
     return bisect_left(range(2**31), True, key=reached)
 
 
-def _warmup(run: Trains) -> int:
+def _off_until(run: Trains) -> int:
     return _first_epoch(lambda epoch: run.factor(epoch) > 0)
 
 
-def _rampup_end(run: Trains) -> int:
+def _full_from(run: Trains) -> int:
     return _first_epoch(lambda epoch: run.factor(epoch) >= 1)
 
 
@@ -99,7 +99,7 @@ def _poly_exponent(run: Trains, loop: Loop) -> float | None:
 
 def _counts_from(run: Trains, loop: Loop) -> str | int:
     first = loop.stopping.first_epoch
-    return {_rampup_end(run): "rampup_end", 0: "start"}.get(first, first)
+    return {_full_from(run): "rampup_end", 0: "start"}.get(first, first)
 
 
 def _main_weight(*names: str) -> Callable[[Trains], float]:
@@ -152,8 +152,8 @@ READERS: Mapping[str, Callable[[Trains], Any]] = {
     **{f"loss.{key}": held("loss.settings", key) for key in setting_names(LossSettings)},
     "loss.dice_weight": _main_weight("dice", "logcosh_dice"),
     "loss.pixel_weight": _main_weight("ce", "focal"),
-    "loss.warmup_epochs": _warmup,
-    "loss.rampup_epochs": lambda run: _rampup_end(run) - _warmup(run),
+    "loss.warmup_epochs": _off_until,
+    "loss.rampup_epochs": lambda run: _full_from(run) - _off_until(run),
     "optimizer.name": lambda run: optimizer_name(run.optimizer),
     "optimizer.lr": lambda run: run.rate(0),
     "optimizer.momentum": lambda run: of_groups(run.optimizer, "momentum"),

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.divergence.guard import Guard
-from sweep.trainer.losses.training_loss import geometric_factor
 from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 
 
@@ -96,8 +95,7 @@ class UnderGuard(ABC):
 
     def factor(self, epoch: int) -> float:
         """g(epoch), the geometric factor."""
-        loss = self.settings.loss
-        return geometric_factor(epoch, loss.warmup_epochs, loss.rampup_epochs)
+        return self.settings.loss.ramp.factor(epoch)
 
     def keep_batch(self, epoch: int, step: int, batch: Any) -> None:
         """Keep the batch of a step until the guard has surely judged it."""

@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.search.schedulers.clock import Reading, SinceActivation, TrainedEpochs, make_clock
-from sweep.search.schedulers.promise import noise_of, promise
+from sweep.search.schedulers.comparison import (
+    ByProjectedGain,
+    ByTrainedEpochs,
+    Reading,
+    make_comparison,
+)
+from sweep.search.schedulers.projected_gain import noise_of, projected_gain
 from sweep.spec.checks.contradictions import check_sweep
 from sweep.spec.checks.doubtful_settings import warnings
 from sweep.spec.search.search_strategy import AshaScheduler, trained_epochs
@@ -24,41 +29,41 @@ def spec_of(**changes: Any) -> SweepSpec:
 
 
 def test_plain_clock_counts_trained_epochs_and_passes_dice_on() -> None:
-    clock = TrainedEpochs()
-    clock.start("t0000", 5, None)
-    assert clock.read("t0000", 3, 0.5) == ("t0000", 3, 0.5)
-    time = clock.read("t0000", 4, None).time
-    assert time < 1  # nothing to be judged by
-    assert list(clock.late()) == []
+    comparison = ByTrainedEpochs()
+    comparison.start("t0000", 5, None)
+    assert comparison.read("t0000", 3, 0.5) == ("t0000", 3, 0.5)
+    resource = comparison.read("t0000", 4, None).resource
+    assert resource < 1  # nothing to be judged by
+    assert list(comparison.late()) == []
 
 
-def baseline_of(*dice: float | None) -> SinceActivation:
-    clock = SinceActivation()
-    clock.start("t0000", 100, "baseline")
+def baseline_of(*dice: float | None) -> ByProjectedGain:
+    comparison = ByProjectedGain()
+    comparison.start("t0000", 100, "baseline")
     for epochs, value in enumerate(dice, start=1):
-        clock.read("t0000", epochs, value)
-    return clock
+        comparison.read("t0000", epochs, value)
+    return comparison
 
 
 def read(
-    clock: SinceActivation, name: str, switch_on: int, dice: Sequence[float | None]
+    comparison: ByProjectedGain, name: str, switch_on: int, dice: Sequence[float | None]
 ) -> list[Reading]:
     """All readings of a trial."""
-    clock.start(name, switch_on, None)
-    return [clock.read(name, epochs, value) for epochs, value in enumerate(dice, start=1)]
+    comparison.start(name, switch_on, None)
+    return [comparison.read(name, epochs, value) for epochs, value in enumerate(dice, start=1)]
 
 
 def test_time_is_that_since_the_switch_on_and_at_most_a_quarter_of_all_epochs() -> None:
-    clock = baseline_of(*[0.5] * 20)
-    early = read(clock, "t0001", 0, [0.5] * 20)
-    late = read(clock, "t0002", 15, [0.5] * 20)
-    assert [reading.time for reading in early] == [n // 4 for n in range(1, 21)]
-    assert [max(reading.time, 0) for reading in late] == [0] * 15 + [1, 2, 3, 4, 5]
+    comparison = baseline_of(*[0.5] * 20)
+    early = read(comparison, "t0001", 0, [0.5] * 20)
+    late = read(comparison, "t0002", 15, [0.5] * 20)
+    assert [reading.resource for reading in early] == [n // 4 for n in range(1, 21)]
+    assert [max(reading.resource, 0) for reading in late] == [0] * 15 + [1, 2, 3, 4, 5]
     # The inverse, of every time that there is.
     for switch_on, readings in ((0, early), (15, late)):
-        for time in range(1, 6):
-            first = next(n for n, reading in enumerate(readings, start=1) if reading.time >= time)
-            assert trained_epochs(time, switch_on) == first
+        for at in range(1, 6):
+            first = next(n for n, reading in enumerate(readings, start=1) if reading.resource >= at)
+            assert trained_epochs(at, switch_on) == first
 
 
 def test_score_is_what_the_trial_promises_over_the_baseline_so_far() -> None:
@@ -68,84 +73,84 @@ def test_score_is_what_the_trial_promises_over_the_baseline_so_far() -> None:
     assert at_8 == ("t0001", 2, promise_of(dice, control, 4))
 
 
-def promise_of(dice: Sequence[float], control: Sequence[float], activation: int) -> float:
+def promise_of(dice: Sequence[float], control: Sequence[float], full_from: int) -> float:
     values, baseline = np.array(dice), np.array(control)
-    return promise(values, baseline, activation, noise_of(baseline))
+    return projected_gain(values, baseline, full_from, noise_of(baseline))
 
 
 def test_later_switch_on_has_no_advantage_of_its_longer_training() -> None:
     """Two trials that gain 0.02 on the baseline at once are equal, whenever they switch on."""
     dice = [epoch / 100 for epoch in range(20)]
-    clock = baseline_of(*dice)
+    comparison = baseline_of(*dice)
     for name, switch_on in (("t0001", 4), ("t0002", 12)):
         gained = [value + 0.02 * (epoch >= switch_on) for epoch, value in enumerate(dice)]
-        readings = read(clock, name, switch_on, gained)
-        first = next(reading for reading in readings if reading.time == 1)
+        readings = read(comparison, name, switch_on, gained)
+        first = next(reading for reading in readings if reading.resource == 1)
         assert first.score == pytest.approx(0.02)
 
 
 def test_epoch_that_the_baseline_has_not_reached_has_its_score_when_it_has() -> None:
-    clock = baseline_of(0.1, 0.2, 0.3)
-    *_, before, ahead = read(clock, "t0001", 1, [0.1, 0.2, 0.3, 0.5, 0.6])
+    comparison = baseline_of(0.1, 0.2, 0.3)
+    *_, before, ahead = read(comparison, "t0001", 1, [0.1, 0.2, 0.3, 0.5, 0.6])
     assert (before, ahead) == (("t0001", 1, None), ("t0001", 1, None))
-    assert list(clock.late()) == []
-    clock.read("t0000", 4, 0.4)
+    assert list(comparison.late()) == []
+    comparison.read("t0000", 4, 0.4)
     # As it was then, after four epochs.
     control = [0.1, 0.2, 0.3, 0.4]
-    assert list(clock.late()) == [("t0001", 1, promise_of([0.1, 0.2, 0.3, 0.5], control, 1))]
-    assert list(clock.late()) == []
-    clock.end("t0000")
-    (last,) = clock.late()
+    assert list(comparison.late()) == [("t0001", 1, promise_of([0.1, 0.2, 0.3, 0.5], control, 1))]
+    assert list(comparison.late()) == []
+    comparison.end("t0000")
+    (last,) = comparison.late()
     values, until_its_end = np.array([0.1, 0.2, 0.3, 0.5, 0.6]), np.array([*control, 0.4])
-    assert last.score == promise(values, until_its_end, 1, noise_of(until_its_end[:4]))
+    assert last.score == projected_gain(values, until_its_end, 1, noise_of(until_its_end[:4]))
 
 
 def test_trial_that_has_ended_is_not_read_late() -> None:
-    clock = baseline_of(0.1)
-    read(clock, "t0001", 1, [0.1, 0.2, 0.3, 0.5])
-    clock.end("t0001")
-    clock.end("t0000")
-    assert list(clock.late()) == []
+    comparison = baseline_of(0.1)
+    read(comparison, "t0001", 1, [0.1, 0.2, 0.3, 0.5])
+    comparison.end("t0001")
+    comparison.end("t0000")
+    assert list(comparison.late()) == []
 
 
 def test_baseline_that_has_ended_is_compared_by_its_last_epoch() -> None:
-    clock = baseline_of(0.1, 0.3)
-    clock.end("t0000")
-    assert read(clock, "t0001", 3, [0.1, 0.3, 0.3, 0.4])[-1].score == pytest.approx(0.1)
+    comparison = baseline_of(0.1, 0.3)
+    comparison.end("t0000")
+    assert read(comparison, "t0001", 3, [0.1, 0.3, 0.3, 0.4])[-1].score == pytest.approx(0.1)
 
 
 def test_baseline_without_any_dice_compares_with_nothing() -> None:
-    clock = baseline_of()
-    clock.end("t0000")
-    assert read(clock, "t0001", 1, [0.1, 0.2, 0.3, 0.4])[-1].score == pytest.approx(0.4)
+    comparison = baseline_of()
+    comparison.end("t0000")
+    assert read(comparison, "t0001", 1, [0.1, 0.2, 0.3, 0.4])[-1].score == pytest.approx(0.4)
 
 
 def test_trial_that_trains_an_epoch_again_is_read_as_if_it_had_trained_it_once() -> None:
-    clock, dice = baseline_of(0.1, 0.3, 0.3, 0.4), [0.1, 0.3, 0.5, 0.6]
-    read(clock, "t0001", 1, dice)
-    again = [clock.read("t0001", epochs, value) for epochs, value in enumerate(dice, start=1)][2:]
+    comparison, dice = baseline_of(0.1, 0.3, 0.3, 0.4), [0.1, 0.3, 0.5, 0.6]
+    read(comparison, "t0001", 1, dice)
+    again = [comparison.read("t0001", n, value) for n, value in enumerate(dice, start=1)][2:]
     assert again == [
-        reading._replace(trial_id="t0001") for reading in read(clock, "t0002", 1, dice)[2:]
+        reading._replace(trial_id="t0001") for reading in read(comparison, "t0002", 1, dice)[2:]
     ]
 
 
 def test_trial_that_tells_only_some_epochs_is_read_by_those() -> None:
-    clock = baseline_of(0.1, 0.2, 0.3, 0.4)
-    clock.start("t0001", 1, None)
-    score = clock.read("t0001", 4, 0.5).score
+    comparison = baseline_of(0.1, 0.2, 0.3, 0.4)
+    comparison.start("t0001", 1, None)
+    score = comparison.read("t0001", 4, 0.5).score
     assert score == pytest.approx(0.1)  # the gain, and the one difference that is known
 
 
 def test_baseline_is_never_judged_and_neither_is_a_trial_that_never_measured() -> None:
-    clock = baseline_of(0.1, 0.3, 0.3, 0.3)
-    assert clock.read("t0000", 5, 0.9).time < 1
-    assert all(reading.time < 1 for reading in read(clock, "t0001", 1, [None] * 4))
+    comparison = baseline_of(0.1, 0.3, 0.3, 0.3)
+    assert comparison.read("t0000", 5, 0.9).resource < 1
+    assert all(reading.resource < 1 for reading in read(comparison, "t0001", 1, [None] * 4))
 
 
 def test_gains_are_compared_where_the_warmup_is_searched_beside_a_baseline() -> None:
     spec = spec_of()
     assert spec.compares_gains
-    assert isinstance(make_clock(spec), SinceActivation)
+    assert isinstance(make_comparison(spec), ByProjectedGain)
     # From a 25th of 40 on; at its end a trial of 40 epochs is at 10.
     assert spec.rungs() == [2, 4, 8]
 
@@ -164,7 +169,7 @@ def test_gains_are_compared_where_the_warmup_is_searched_beside_a_baseline() -> 
 def test_else_trained_epochs_count(changes: dict[str, Any]) -> None:
     spec = spec_of(**changes)
     assert not spec.compares_gains
-    assert isinstance(make_clock(spec), TrainedEpochs)
+    assert isinstance(make_comparison(spec), ByTrainedEpochs)
 
 
 def unset(**changes: Any) -> SweepSpec:

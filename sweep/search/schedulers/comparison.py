@@ -16,8 +16,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from sweep.search.schedulers.promise import Values, noise_of, promise
-from sweep.spec.search.search_strategy import activation_time
+from sweep.search.schedulers.projected_gain import Values, noise_of, projected_gain
+from sweep.spec.search.search_strategy import epochs_in_full
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.presets import BASELINE
 
@@ -27,20 +27,24 @@ class Reading(NamedTuple):
 
     Args:
         trial_id: of the trial.
-        time: how far it is; below 1 there is nothing yet to judge it by.
+        resource: how far it is, in the unit of the rungs (Ray Tune's `time_attr`); below 1 there is
+            nothing yet to judge it by.
         score: what it is judged by; None where that is not known yet.
     """
 
     trial_id: str
-    time: int
+    resource: int
     score: float | None
 
 
-class Clock(Protocol):
-    """Reads a report for the scheduler. Its state is a function of what it was told."""
+class Comparison(Protocol):
+    """Reads a report for the scheduler: how far a trial is, and its score.
 
-    def start(self, trial_id: str, activation: int, preset: str | None) -> None:
-        """Take note of a trial whose geometric loss acts in full after ``activation`` epochs."""
+    Its state is a function of what it was told.
+    """
+
+    def start(self, trial_id: str, full_from: int, preset: str | None) -> None:
+        """Take note of a trial whose geometric loss acts in full after ``full_from`` epochs."""
         ...
 
     def read(self, trial_id: str, epochs: int, score: float | None) -> Reading:
@@ -58,10 +62,10 @@ class Clock(Protocol):
         ...
 
 
-class TrainedEpochs:
+class ByTrainedEpochs:
     """The score by trained epochs, as it comes."""
 
-    def start(self, trial_id: str, activation: int, preset: str | None) -> None:
+    def start(self, trial_id: str, full_from: int, preset: str | None) -> None:
         pass
 
     def read(self, trial_id: str, epochs: int, score: float | None) -> Reading:
@@ -79,11 +83,11 @@ class _Course:
     """A trial so far.
 
     Args:
-        activation: number of epochs before its geometric loss acts in full.
+        full_from: number of epochs before its geometric loss acts in full.
         values: validation Dice of each epoch; NaN where nothing was measured.
     """
 
-    activation: int
+    full_from: int
     values: list[float] = field(default_factory=list)
 
     def note(self, epochs: int, value: float | None) -> None:
@@ -98,19 +102,19 @@ class _Course:
         return np.array(known + known[-1:] * (epochs - len(known)))
 
 
-class SinceActivation:
-    """What a trial promises over the baseline, by epochs since its geometric loss acts in full.
+class ByProjectedGain:
+    """The projected gain over the baseline, by epochs since the trial's loss acts in full.
 
-    The score is `sweep.search.schedulers.promise`: how far the trial is ahead of the baseline, and
-    how far it may come, of which the baseline's own noise says what can be believed.
+    The score is `sweep.search.schedulers.projected_gain`: how far the trial is ahead of the
+    baseline, and how far it may come, of which the baseline's own noise says what can be believed.
 
-    Time is the number of epochs since activation, but no more than a quarter of all that are
+    The resource is the number of epochs in full, but no more than a quarter of all that are
     trained: in the first epochs of a training Dice rises so steeply that a gain is noise, while
     late in it a few epochs tell.
 
     A report in an epoch that the baseline has not reached yet has no score until it has. One after
     the baseline's end is compared with its last. The baseline itself, and whatever has no geometric
-    loss, is never judged: it is never activated.
+    loss, is never judged: it never acts in full.
     """
 
     def __init__(self) -> None:
@@ -120,8 +124,8 @@ class SinceActivation:
         self._baseline_ended = False
         self._ahead: defaultdict[int, list[Reading]] = defaultdict(list)
 
-    def start(self, trial_id: str, activation: int, preset: str | None) -> None:
-        self._courses[trial_id] = _Course(activation)
+    def start(self, trial_id: str, full_from: int, preset: str | None) -> None:
+        self._courses[trial_id] = _Course(full_from)
         if preset == BASELINE:
             self._baseline = trial_id
             self._control = self._courses[trial_id]
@@ -129,14 +133,14 @@ class SinceActivation:
     def read(self, trial_id: str, epochs: int, score: float | None) -> Reading:
         course = self._courses[trial_id]
         course.note(epochs, score)
-        time = activation_time(epochs, course.activation)
-        if time < 1 or all(map(math.isnan, course.values)):
-            return Reading(trial_id, min(time, 0), None)
+        resource = epochs_in_full(epochs, course.full_from)
+        if resource < 1 or all(map(math.isnan, course.values)):
+            return Reading(trial_id, min(resource, 0), None)
         if not self._is_reached(epochs):
-            reading = Reading(trial_id, time, None)
+            reading = Reading(trial_id, resource, None)
             self._ahead[epochs].append(reading)
             return reading
-        return Reading(trial_id, time, self._promise(course, epochs))
+        return Reading(trial_id, resource, self._projected_gain(course, epochs))
 
     def late(self) -> Iterable[Reading]:
         for epochs in sorted(self._ahead):
@@ -145,7 +149,7 @@ class SinceActivation:
             for reading in self._ahead.pop(epochs):
                 course = self._courses.get(reading.trial_id)
                 if course is not None:
-                    yield reading._replace(score=self._promise(course, epochs))
+                    yield reading._replace(score=self._projected_gain(course, epochs))
 
     def end(self, trial_id: str) -> None:
         del self._courses[trial_id]
@@ -156,14 +160,14 @@ class SinceActivation:
         """Whether all is known of the baseline that will be, up to this epoch."""
         return self._baseline_ended or epochs <= len(self._control.values)
 
-    def _promise(self, course: _Course, epochs: int) -> float:
+    def _projected_gain(self, course: _Course, epochs: int) -> float:
         noise = noise_of(np.array(self._control.values[:epochs]))
         values, control = course.until(epochs), self._control.until(epochs)
         if not len(control):  # it ended before its first epoch
             control = np.full(epochs, math.nan)
-        return promise(values, control, course.activation, noise)
+        return projected_gain(values, control, course.full_from, noise)
 
 
-def make_clock(spec: SweepSpec) -> Clock:
-    """The clock that the sweep's scheduler counts by."""
-    return SinceActivation() if spec.compares_gains else TrainedEpochs()
+def make_comparison(spec: SweepSpec) -> Comparison:
+    """What the sweep's scheduler compares trials by."""
+    return ByProjectedGain() if spec.compares_gains else ByTrainedEpochs()

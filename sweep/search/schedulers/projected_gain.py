@@ -1,4 +1,4 @@
-"""What a trial promises over the baseline, from the few epochs since its geometric loss acts.
+"""The gain over the baseline that a trial projects, from the few epochs since its loss acts.
 
 When they are first judged, most trials lie below the baseline: those that their loss damages for
 good, those that have dipped and come back, and those that have not begun to gain.
@@ -19,17 +19,17 @@ MOST_POTENTIAL = 3
 FEWEST_FOR_NOISE = 6
 
 
-def promise(values: Values, control: Values, activation: int, noise: float) -> float:
+def projected_gain(values: Values, control: Values, full_from: int, noise: float) -> float:
     """What a trial has come to, and may come to, beyond the baseline.
 
     - *Level*: two parts the gain, best so far minus the baseline's best so far; one part the mean
-      difference in the later half of the epochs since activation, where no epoch counts as worse
+      difference in the later half of the epochs since ``full_from``, where none counts as worse
       than ``-noise``. A best cannot fall, so the gain alone would not see damage; how deep
       a trial has fallen says little of how far it will rise, so depth does not count.
     - *Potential*: the standard deviation of the differences, since a trial that changes nothing
       will never gain, plus what its trend adds in half as many epochs as it has been seen for: the
       slope of the differences less its standard error, where that is positive. Damage
-      scatters and recovers most of all: more than 3 ``noise`` is no promise.
+      scatters and recovers most of all: more than 3 ``noise`` is not believed.
 
     Multiplying all values by a factor, or adding a constant to them, changes no order.
 
@@ -37,7 +37,7 @@ def promise(values: Values, control: Values, activation: int, noise: float) -> f
         values: of the trial in each epoch, from the first on; higher is better; NaN where nothing
             was measured.
         control: of the baseline in the same epochs.
-        activation: number of epochs before the geometric loss acts in full, fewer than there are.
+        full_from: number of epochs before the geometric loss acts in full, fewer than there are.
         noise: standard deviation of the baseline's values from epoch to epoch; see `noise_of`.
 
     Returns:
@@ -48,7 +48,7 @@ def promise(values: Values, control: Values, activation: int, noise: float) -> f
     if math.isnan(_best(control)):
         return best
     gain = best - _best(control)
-    since = values[activation:] - control[activation:]
+    since = values[full_from:] - control[full_from:]
     known = since[~np.isnan(since)]
     if math.isnan(best) or not len(known):
         return gain

@@ -12,24 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sweep.search.schedulers.promise import noise_of, promise
+from sweep.search.schedulers.projected_gain import noise_of, projected_gain
 
 NAN = math.nan
 curves = st.lists(st.floats(0, 1), min_size=5, max_size=40)
 
 
 def promised(
-    values: Sequence[float], control: Sequence[float], activation: int, noise: float
+    values: Sequence[float], control: Sequence[float], full_from: int, noise: float
 ) -> float:
-    return promise(np.array(values), np.array(control), activation, noise)
+    return projected_gain(np.array(values), np.array(control), full_from, noise)
 
 
 def by_the_book(
-    values: Sequence[float], control: Sequence[float], activation: int, noise: float
+    values: Sequence[float], control: Sequence[float], full_from: int, noise: float
 ) -> float:
     """The oracle: the rule as it is written down, with SciPy's regression."""
     gain = max(values) - max(control)
-    since = [v - c for v, c in zip(values, control, strict=True)][activation:]
+    since = [v - c for v, c in zip(values, control, strict=True)][full_from:]
     recent = statistics.mean(max(d, -noise) for d in since[len(since) // 2 :])
     rise = 0.0
     if len(since) > 2:
@@ -41,10 +41,10 @@ def by_the_book(
 @given(curves, st.data())
 def test_score_is_level_plus_potential(values: list[float], data: st.DataObject) -> None:
     control = data.draw(st.lists(st.floats(0, 1), min_size=len(values), max_size=len(values)))
-    activation = data.draw(st.integers(0, len(values) - 1))
+    full_from = data.draw(st.integers(0, len(values) - 1))
     noise = data.draw(st.floats(0, 0.1))
-    expected = by_the_book(values, control, activation, noise)
-    assert promised(values, control, activation, noise) == pytest.approx(expected, abs=1e-7)
+    expected = by_the_book(values, control, full_from, noise)
+    assert promised(values, control, full_from, noise) == pytest.approx(expected, abs=1e-7)
 
 
 def test_score_of_a_small_example_by_hand() -> None:
@@ -85,15 +85,15 @@ def test_damage_is_no_promise(damaged: list[float]) -> None:
 
 @given(curves, st.integers(0, 4), st.floats(0.01, 0.9))
 def test_how_deep_a_trial_has_fallen_changes_its_score_by_the_noise_alone(
-    control: list[float], activation: int, depth: float
+    control: list[float], full_from: int, depth: float
 ) -> None:
     noise = 0.005
-    best = max(control[:activation], default=-1.0)
-    fallen = [*control[:activation], *(min(c, best) - depth for c in control[activation:])]
-    if activation:
+    best = max(control[:full_from], default=-1.0)
+    fallen = [*control[:full_from], *(min(c, best) - depth for c in control[full_from:])]
+    if full_from:
         gain = best - max(control)
         bound = (2 * gain - noise) / 3 + 3 * noise
-        assert promised(fallen, control, activation, noise) <= bound + 1e-12
+        assert promised(fallen, control, full_from, noise) <= bound + 1e-12
 
 
 @given(curves, st.data(), st.sampled_from([1e-3, 100.0]), st.floats(-50, 50))
@@ -101,11 +101,11 @@ def test_order_does_not_depend_on_the_unit_or_the_zero_of_the_metric(
     values: list[float], data: st.DataObject, unit: float, zero: float
 ) -> None:
     control = data.draw(st.lists(st.floats(0, 1), min_size=len(values), max_size=len(values)))
-    activation = data.draw(st.integers(0, len(values) - 1))
+    full_from = data.draw(st.integers(0, len(values) - 1))
 
     def scored(scale: float, shift: float) -> float:
         own, others = (shift + scale * np.array(each) for each in (values, control))
-        return promise(own, others, activation, noise_of(others))
+        return projected_gain(own, others, full_from, noise_of(others))
 
     assert scored(unit, zero) == pytest.approx(unit * scored(1, 0), abs=1e-6 * max(unit, 1))
 
@@ -116,7 +116,7 @@ def test_epochs_without_a_measurement_are_passed_over() -> None:
     assert score == pytest.approx((2 * 0.04 + 0.04) / 3 + 0.01)
 
 
-def test_without_any_difference_since_activation_the_gain_is_all_that_is_known() -> None:
+def test_without_any_difference_since_it_acts_in_full_the_gain_is_all_that_is_known() -> None:
     assert promised([0.5, 0.6, NAN, NAN], [0.5] * 4, 2, 0.1) == pytest.approx(0.1)
 
 

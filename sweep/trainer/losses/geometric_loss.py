@@ -1,0 +1,139 @@
+"""The geometric part of the loss, whichever trainer asks for it: its terms of a batch of outputs.
+
+The functions stand in `geometric` (of images), `volumetric` (of volumes) and `kervadec`; which
+function computes which term stands in `SHAPE_TERMS` and `REFERENCE_TERMS`. What else there is to
+say of a term stands at its weight, in `sweep.spec.settings.geometric_terms`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sweep.spec.settings.trial_settings import LossSettings
+from sweep.trainer.losses import geometric, volumetric
+from sweep.trainer.losses.geometric import SqrtMode
+from sweep.trainer.losses.kervadec import kervadec, signed_distances
+
+OfImages = Callable[[Tensor, float, SqrtMode], Tensor]
+"""Soft masks ``[B, H, W]``, ε and how it guards a root → ``[B]``."""
+OfVolumes = Callable[[Tensor, Sequence[float], float, SqrtMode], Tensor]
+"""The same of soft masks ``[B, D, H, W]``, with the size of a voxel along D, H, W."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeTerm:
+    """What computes a term of the shape alone.
+
+    Args:
+        of_volumes: None where it is not known of volumes; its weight is then marked so.
+    """
+
+    of_images: OfImages
+    of_volumes: OfVolumes | None = None
+
+    def values(self, p: Tensor, spacing: Sequence[float], settings: LossSettings) -> Tensor:
+        """The term of each mask ``[B, (D,) H, W] -> [B]``; no spacing for images."""
+        epsilon, mode = settings.sqrt_epsilon, settings.sqrt_mode
+        if not spacing:
+            return self.of_images(p, epsilon, mode)
+        assert self.of_volumes is not None  # `GeometricWeights.must_fit_volumes`
+        return self.of_volumes(p, spacing, epsilon, mode)
+
+
+SHAPE_TERMS: Mapping[str, ShapeTerm] = {
+    "compactness": ShapeTerm(geometric.compactness, volumetric.compactness),
+    "boundary": ShapeTerm(
+        lambda p, *_: geometric.boundary(p),
+        lambda p, spacing, *_: volumetric.boundary(p, spacing),
+    ),
+    "aspect": ShapeTerm(geometric.aspect, volumetric.aspect),
+}
+REFERENCE_TERMS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {"kervadec": kervadec}
+"""Soft masks and the reference's distance maps, ``[B, H, W]`` each → scalar."""
+
+
+def soft_mask(logits: Tensor, channel: int) -> Tensor:
+    """Probability of one class in float32, ``[B, C, …] -> [B, …]``."""
+    return logits.float().softmax(dim=1)[:, channel]
+
+
+def distances_for(settings: LossSettings, target: Tensor, channel: int) -> Tensor | None:
+    """The distance maps ``[N, H, W]`` that the terms need which compare with the reference, if any.
+
+    Args:
+        target: class indices ``[B, 1, (D,) H, W]``; on another device than the CPU, where the maps
+            are computed, this waits for it.
+        channel: the class that the geometric terms act on.
+    """
+    if settings.weights.used.keys().isdisjoint(REFERENCE_TERMS):
+        return None
+    labels = as_slices(target[:, 0]).cpu()  # [N, H, W]
+    return signed_distances(labels[:, None], channel).to(target.device)
+
+
+def geometric_terms(
+    settings: LossSettings,
+    p: Tensor,
+    distances: Tensor | None = None,
+    spacing: Sequence[float] | None = None,
+) -> dict[str, Tensor]:
+    """Every geometric term that has a weight, before the weight: scalars by name.
+
+    A term of the shape is the mean over the valid samples. One is valid when its soft area is at
+    least ``min_area`` pixels, or its soft volume that of a ball with such a section. The others are
+    replaced *before* any square root, by a mask that is flat nowhere, and left out of the mean
+    after it: masking only the result would let their NaN gradients through (0 · inf).
+
+    Args:
+        p: soft mask ``[B, (D,) H, W]``, any floating type.
+        distances: what `distances_for` gave, on the device of the mask.
+        spacing: size of a voxel along D, H, W, in any unit: volumes are looked at as such; None
+            looks at them slice by slice.
+    Returns:
+        of a term of the shape exactly 0 with a zero gradient where no sample is valid.
+    """
+    used = settings.weights.used
+    relative = [step / min(spacing) for step in spacing] if spacing else []
+    least = volumetric.smallest_volume(settings.min_area) if spacing else settings.min_area
+    with torch.autocast(device_type=p.device.type, enabled=False):
+        p = p.float()
+        masks = p if relative else as_slices(p)
+        size = masks.sum(dim=tuple(range(1, masks.ndim))) * math.prod(relative)
+        valid = ~(size < least)  # [B]; a NaN mask is valid: it must not be hidden
+        safe = torch.where(valid.view(-1, *[1] * (masks.ndim - 1)), masks, _flat_nowhere(masks))
+        terms = {
+            name: mean_over_valid(SHAPE_TERMS[name].values(safe, relative, settings), valid)
+            for name in used
+            if name in SHAPE_TERMS
+        }
+        if distances is not None:
+            # Not subject to min_area: it is safe on small masks, and an empty prediction of a large
+            # reference is what it is there to mend.
+            for name in (name for name in used if name in REFERENCE_TERMS):
+                terms[name] = REFERENCE_TERMS[name](as_slices(p), distances)
+    return terms
+
+
+def mean_over_valid(values: Tensor, valid: Tensor) -> Tensor:
+    """Mean of ``values[valid]``, 0 where none is; boolean indexing would ask the device."""
+    return torch.where(valid, values, 0.0).sum() / valid.sum().clamp(min=1)
+
+
+def as_slices(values: Tensor) -> Tensor:
+    """``[B, D, H, W] -> [B · D, H, W]``; what is 2D already stays as it is."""
+    return values.flatten(0, 1) if values.ndim == 4 else values
+
+
+def _flat_nowhere(p: Tensor) -> Tensor:
+    """A ramp ``[(D,) H, W]`` whose slope is positive everywhere: safe even for ε = 0."""
+    ramp = p.new_zeros(())
+    for place, length in enumerate(p.shape[1:]):
+        shape = [length if axis == place else 1 for axis in range(p.ndim - 1)]
+        top = 0.3 * (place + 1) / (p.ndim - 1)  # another one along each axis
+        ramp = ramp + torch.linspace(0, top, length, device=p.device, dtype=p.dtype).view(shape)
+    return ramp
