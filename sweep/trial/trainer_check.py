@@ -8,11 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweep.data.nnunet_raw.inactive_data_settings import idle_by_files
 from sweep.data.prepared.class_presence import class_mistakes
 from sweep.data.prepared.image_sizes import side_mistakes
 from sweep.data.prepared.prepare import check_pixels
-from sweep.data.prepared.source_check import check_data, data_doubts
+from sweep.data.sources.source_table import check_data, open_source
 from sweep.spec.checks.inactive_settings import Rule
 from sweep.spec.settings.trainer_settings import CustomTrainer, MonaiTrainer, NnunetTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -43,7 +42,7 @@ def idle_by_look(settings: TrialSettings) -> list[Rule]:
     """What the data and the plans leave without effect, as far as names, plans and headers tell."""
     match settings.trainer:
         case MonaiTrainer():
-            return list(idle_by_files(settings))
+            return list(open_source(settings.data).idle(getattr(settings, "space", {})))
         case NnunetTrainer():
             from sweep.nnunet.dataset.inactive_nnunet_settings import idle_by_plans
 
@@ -55,7 +54,7 @@ def trainer_doubts(settings: TrialSettings) -> list[Mistake]:
     """What names alone show that is allowed but hardly meant, where nothing is wrong."""
     match settings.trainer:
         case MonaiTrainer():
-            return data_doubts(settings.data)
+            return open_source(settings.data).doubts()
         case NnunetTrainer():
             from sweep.nnunet.nnunet_check import nnunet_doubts
 
