@@ -115,7 +115,7 @@ def load_checked(
     from sweep.search.searchers.earlier_trials import check_warm_start
     from sweep.spec.checks.doubtful_settings import warnings
     from sweep.spec.load import load_sweep
-    from sweep.trial.trainer_check import Look, idle_by_look
+    from sweep.trial.trainer_check import Look
     from sweep.vocabulary.errors import Mistake
 
     machine, idle, passed_over = machine or Machine.here(), list[Mistake](), list[str]()
@@ -125,7 +125,7 @@ def load_checked(
         overrides,
         machine=machine,
         check_data=look,
-        look_for_idle=idle_by_look,
+        look_for_idle=look.idle,
         check_earlier=partial(check_warm_start, tell=passed_over.append) if begins else None,
         tell=idle.append,
     )

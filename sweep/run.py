@@ -194,14 +194,6 @@ def run(
     return ending, write_ranking(store.layout.folder)
 
 
-PREPARING = {
-    "monai": "Reading and normalising the data",
-    "nnunet": "Looking for what nnU-Net has planned and preprocessed",
-    "custom": "Loading the trainer's class",
-}
-"""Kind of trainer → what is done before the first trial."""
-
-
 @contextmanager
 def told_or_shown(console: Console, first: str) -> Iterator[Callable[[str], None]]:
     """Shows what is being done; where there is no terminal, a line for each new stage of it."""
@@ -230,14 +222,14 @@ def prepare_data(spec: SweepSpec, console: Console) -> SweepSpec:
     from sweep.data.prepared.outline_length import outline_warnings
     from sweep.spec.checks.doubtful_settings import largest_loss, largest_sizes, size_warnings
     from sweep.spec.settings.moved_data import PLACES
-    from sweep.trial.kinds import make_ready, pinned
+    from sweep.trial.kinds.kind_table import kind_of, make_ready, pinned
 
-    with told_or_shown(console, PREPARING[spec.trainer.kind]) as tell:
+    with told_or_shown(console, kind_of(spec).preparing) as tell:
         data = make_ready(spec, tell)
     if data is not None:
         print_warnings(data.warnings)
         print_warnings(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
-        if spec.data.source != "shapes":  # of which the settings told it
+        if spec.data.size_keys is None:  # else the settings told it
             side = max(max(sample.label.shape) for sample in data.training)
             batch, patch = largest_sizes(spec)
             print_warnings(size_warnings(batch, len(data.training), patch, side))
@@ -347,7 +339,7 @@ def _test(spec: SweepSpec, store: Store, console: Console) -> None:
     if not spec.data.test:
         return
     from sweep.console.console_words import print_warnings
-    from sweep.engine.session.test_finalists import evaluate_finalists
+    from sweep.engine.session.evaluate_finalists import evaluate_finalists
 
     with console.status("Evaluating the finalists on the test split"):
         evaluate_finalists(spec, store, lambda text: print_warnings([text]))

@@ -66,19 +66,19 @@ def command(
         from sweep.machine.hardware import Machine
         from sweep.spec.checks.doubtful_settings import trial_warnings
         from sweep.spec.load import load_trial
-        from sweep.trial.trainer_check import check_trainer, idle_by_look
+        from sweep.trial.trainer_check import Look
         from sweep.vocabulary.errors import InputError, Mistake
 
         if config is None:
             raise InputError.single("name a CONFIG.yaml to train, or a divergence to --replay")
         config, results = argument(config, "CONFIG.yaml"), argument(results, "--results")
-        idle: list[Mistake] = []
+        idle, look = list[Mistake](), Look()
         settings = load_trial(
             config,
             overrides or [],
             machine=Machine.here(),
-            check_data=check_trainer,
-            look_for_idle=idle_by_look,
+            check_data=look,
+            look_for_idle=look.idle,
             tell=idle.append,
         )
         shadowing = codebase().shadowing
@@ -166,7 +166,7 @@ def _observed(settings: TrialSettings, paths: TrialPaths, observers: Sequence[Tr
     from sweep.store.trial_files import discard, write_end, write_epoch
     from sweep.trial.checkpoints import Checkpoints
     from sweep.trial.fit import fit
-    from sweep.trial.kinds import make_ready
+    from sweep.trial.kinds.kind_table import make_ready
     from sweep.vocabulary.errors import SweepFailed
     from sweep.vocabulary.record import Status, TrialRecord, last_line
 
@@ -233,13 +233,15 @@ def _replay(path: Path) -> None:
     from sweep.store.files import read_json
     from sweep.store.layout import TrialPaths
     from sweep.store.parsed_records import parsed
+    from sweep.trial.kinds.kind_table import kind_of
     from sweep.vocabulary.errors import ResultsError, SweepFailed
     from sweep.vocabulary.record import Divergence
 
     paths = TrialPaths(path if path.is_dir() else path.parent)
     divergence = read_json(paths.divergence, lambda values: parsed(Divergence, values))
     settings = load_trial(paths.config)
-    if settings.trainer.kind != "monai":
+    replay = kind_of(settings).replay
+    if replay is None:
         raise ResultsError(
             f"a trainer of the kind `{settings.trainer.kind}` keeps no single step: train the trial"
             f" again, up to that step: python -m sweep.train {shlex.quote(str(paths.config))}"
@@ -247,7 +249,6 @@ def _replay(path: Path) -> None:
     if not paths.offending.exists():
         raise ResultsError(f"{paths.offending} does not exist: no single step is to blame")
 
-    from sweep.trainer.runs.reproduce import replay
     from sweep.trial.checkpoints import Checkpoints
 
     done = replay(settings, divergence, Checkpoints(paths.folder).load_offending() or {})

@@ -20,7 +20,7 @@ from sweep.spec.settings.trial_settings import (
     ShapesData,
     TrialSettings,
 )
-from sweep.trial.kinds import make_ready
+from sweep.trial.kinds.kind_table import make_ready
 from sweep.trial.trainer_check import Look
 from sweep.vocabulary.errors import InputError
 

@@ -23,7 +23,7 @@ EXT_TRAINER = Path(__file__).resolve().parents[1] / "ext_trainer"
 """The folder for ``nnUNet_extTrainer``."""
 
 EXT_VARIABLE = "nnUNet_extTrainer"
-OURS = EXT_TRAINER / "geometric.py"
+OURS = EXT_TRAINER / "nnunet_trainer_geometric.py"
 
 
 def refuse_other_copies() -> None:
