@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from sweep.trainer.runs.run_protocol import Run
 
 
-def _look(settings: TrialSettings) -> FirstLook:
-    return FirstLook(entry_mistakes(_entry(settings)))
-
-
 def _load(settings: TrialSettings, _tell: Tell) -> None:
     from sweep.trainer.custom.entry_point import load_entry
 
@@ -45,7 +41,7 @@ def _entry(settings: TrialSettings) -> str:
 CUSTOM = Kind(
     preparing="Loading the trainer's class",
     imports=("sweep.trainer.custom.custom_run", "sweep.trainer.custom.foreign_run"),
-    look=_look,
+    look=lambda settings: FirstLook(entry_mistakes(_entry(settings))),
     make_ready=_load,
     make_run=_make_run,
     pixels="only the custom class knows its data",

@@ -77,8 +77,7 @@ class Kind:
 
     A new one is a file with such an object, a line in `sweep.trial.kinds.kind_table`, and its
     settings, with their `TrainerTraits`, in `sweep.spec.settings.trainer_settings`. Its functions
-    import what is heavy when they are called: who sweeps nnU-Net loads no MONAI, and the other way
-    round.
+    import torch, MONAI and nnU-Net when they are called: no kind pays for another's.
 
     Args:
         preparing: what is done before the first trial, in words.

@@ -6,7 +6,11 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweep.spec.checks.first_look import FirstLook
+from sweep.nnunet.command.asked_settings import nnunet_trainer
+from sweep.nnunet.command.nnunet_commands import nnunet_commands
+from sweep.nnunet.dataset.planning import ensure_preprocessed
+from sweep.nnunet.dataset.preprocessed_fingerprint import fingerprint, require_fingerprint
+from sweep.nnunet.nnunet_check import NnunetLook
 from sweep.spec.settings.trainer_settings import AnyTrainerSettings, NnunetTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trial.kinds.kind import FinalScore, Kind, Tell, Tools
@@ -17,24 +21,13 @@ if TYPE_CHECKING:
     from sweep.trainer.runs.run_protocol import Run
 
 
-def _look(settings: TrialSettings) -> FirstLook:
-    from sweep.nnunet.nnunet_check import NnunetLook
-
-    return NnunetLook(settings)
-
-
-def _preprocess(settings: TrialSettings, tell: Tell) -> None:
-    from sweep.nnunet.command.asked_settings import nnunet_trainer
-    from sweep.nnunet.dataset.planning import ensure_preprocessed
-    from sweep.nnunet.dataset.preprocessed_fingerprint import require_fingerprint
-
-    ensure_preprocessed(nnunet_trainer(settings), tell)
-    require_fingerprint(nnunet_trainer(settings))
+def _make_ready(settings: TrialSettings, tell: Tell) -> None:
+    trainer = nnunet_trainer(settings)
+    ensure_preprocessed(trainer, tell)
+    require_fingerprint(trainer)
 
 
 def _recognised(trainer: AnyTrainerSettings) -> AnyTrainerSettings:
-    from sweep.nnunet.dataset.preprocessed_fingerprint import fingerprint
-
     assert isinstance(trainer, NnunetTrainer)
     return trainer.model_copy(update={"fingerprint": fingerprint(trainer)})
 
@@ -54,12 +47,6 @@ def _hand_over(settings: TrialSettings, trial: TrialPaths, model: Path) -> None:
     export_model(settings, best, model)
 
 
-def _commands(settings: TrialSettings, config: Path) -> list[str]:
-    from sweep.nnunet.command.nnunet_commands import nnunet_commands
-
-    return nnunet_commands(settings, config)
-
-
 def _validate(settings: TrialSettings, trial: TrialPaths) -> FinalScore:
     from sweep.nnunet.real_validation import real_validation
     from sweep.trial.checkpoints import Checkpoints
@@ -71,12 +58,12 @@ def _validate(settings: TrialSettings, trial: TrialPaths) -> FinalScore:
 NNUNET = Kind(
     preparing="Looking for what nnU-Net has planned and preprocessed",
     imports=("sweep.nnunet.training.nnunet_run",),
-    look=_look,
-    make_ready=_preprocess,
+    look=NnunetLook,
+    make_ready=_make_ready,
     make_run=_make_run,
     pixels="nnU-Net looks at its images itself, when it plans",
     packages=("nnunetv2",),
     recognised=_recognised,
     validate=_validate,
-    tools=Tools("nnU-Net", _hand_over, _commands),
+    tools=Tools("nnU-Net", _hand_over, nnunet_commands),
 )
