@@ -21,7 +21,7 @@ MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 class CommonTrainer(Settings):
-    """What the loop of every trainer has."""
+    """What the loop of every trainer has, beside an ``amp`` with the precisions that it knows."""
 
     traits: ClassVar[TrainerTraits] = TrainerTraits()
 
