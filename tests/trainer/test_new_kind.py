@@ -45,6 +45,7 @@ class ToyTrainer(CommonTrainer):
         fold_key="trainer.part",
         folds=3,
         is_own_loop=True,
+        packages=("no_such_toys",),
         caution="Only a toy.",
         has_test_split=True,
     )
@@ -76,7 +77,6 @@ TOY = Kind(
     make_ready=lambda settings, tell: tell("unpacked"),  # type: ignore[arg-type, return-value]
     make_run=lambda *_: "a run",  # type: ignore[arg-type, return-value]
     pixels="a toy has none",
-    packages=("no_such_toys",),
     recognised=lambda trainer: trainer.model_copy(update={"fingerprint": "toy:1"}),
     test=lambda *_: FinalScore(None, (CaseScore(case="c", dice=0.5, hd95=None),)),
     tools=Tools("toys", lambda *_: None, lambda _, path: ["# Play:", f"play {path.name}"]),

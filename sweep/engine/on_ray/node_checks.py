@@ -102,12 +102,12 @@ def on_each(nodes: Iterable[str], do: Callable[..., Any], *arguments: Any) -> di
 
 def _look(node: str, where: str, probe: str, settings: TrialSettings) -> list[Mistake]:
     """On a node: whatever keeps it from training trials."""
-    from sweep.trial.kinds.kind_table import kind_of, make_ready
-
-    needed = [*NEEDED, *kind_of(settings).packages]
+    needed = [*NEEDED, *settings.trainer.traits.packages]
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         return [Mistake(f"cannot train a trial: {', '.join(missing)} is not installed")]
+    from sweep.trial.kinds.kind_table import make_ready
+
     try:
         shared = RemoteFolder(where)
         if shared.read(probe) is None:

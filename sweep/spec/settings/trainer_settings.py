@@ -84,6 +84,7 @@ class NnunetTrainer(CommonTrainer):
         dice_alone="nnU-Net measures no other metric in an epoch than its pseudo Dice",
         processes="trainer.workers",
         places=("raw", "preprocessed"),
+        packages=("nnunetv2",),
         caution=(
             "Ranked by nnU-Net's pseudo Dice, which on one fold ordered two published trainings"
             " like the real validation of that fold in 65 % of 150 pairs, and on five folds"

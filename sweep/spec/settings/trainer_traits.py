@@ -21,6 +21,7 @@ class TrainerTraits:
             and its loss need not be that of ``loss``.
         processes: dotted name of the setting that gives a trial further processes; empty: none has.
         places: settings below ``trainer`` whose folders its fingerprint stands for.
+        packages: what a worker needs installed, beside what every kind needs.
         caution: what is to be kept in mind of the Dice that its trials are ranked by.
     """
 
@@ -33,4 +34,5 @@ class TrainerTraits:
     is_own_loop: bool = False
     processes: str = ""
     places: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     caution: str = ""

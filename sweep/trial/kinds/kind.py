@@ -88,7 +88,6 @@ class Kind:
             Raises `InputError` with every mistake that only the work itself shows.
         make_run: a run of one configuration that has trained nothing yet, given such data or None.
         pixels: how ``--data`` reads them; else why it does not.
-        packages: what a worker needs installed, beside what every kind needs.
         recognised: the settings of the trainer with the fingerprint of the data that it found.
         test: evaluation of a finalist on the test split; None where there is none.
         validate: slower evaluation of a finalist on its validation cases; None where there is none.
@@ -103,7 +102,6 @@ class Kind:
     make_ready: Callable[[TrialSettings, Tell], PreparedData | None]
     make_run: Callable[[TrialSettings, PreparedData | None], Run]
     pixels: Pixels | str
-    packages: tuple[str, ...] = ()
     recognised: Callable[[AnyTrainerSettings], AnyTrainerSettings] = lambda trainer: trainer
     test: Evaluate | None = None
     validate: Evaluate | None = None

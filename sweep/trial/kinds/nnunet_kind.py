@@ -62,7 +62,6 @@ NNUNET = Kind(
     make_ready=_make_ready,
     make_run=_make_run,
     pixels="nnU-Net looks at its images itself, when it plans",
-    packages=("nnunetv2",),
     recognised=_recognised,
     validate=_validate,
     tools=Tools("nnU-Net", _hand_over, nnunet_commands),
