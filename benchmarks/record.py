@@ -28,7 +28,7 @@ from sweep.spec.space.presets import PRESETS
 from sweep.store.layout import TrialPaths
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
-from sweep.trial.kinds import make_ready
+from sweep.trial.kinds.kind_table import make_ready
 from sweep.trial.warmup_snapshots import Trunk
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import ParameterValue, Status

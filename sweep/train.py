@@ -106,13 +106,15 @@ def _replay(path: Path) -> None:
     from sweep.store.files import read_json
     from sweep.store.layout import TrialPaths
     from sweep.store.parsed_records import parsed
+    from sweep.trial.kinds.kind_table import kind_of
     from sweep.vocabulary.errors import ResultsError, SweepFailed
     from sweep.vocabulary.record import Divergence
 
     paths = TrialPaths(path if path.is_dir() else path.parent)
     divergence = read_json(paths.divergence, lambda values: parsed(Divergence, values))
     settings = load_trial(paths.config)
-    if settings.trainer.kind != "monai":
+    replay = kind_of(settings).replay
+    if replay is None:
         raise ResultsError(
             f"a trainer of the kind `{settings.trainer.kind}` keeps no single step: train the trial"
             f" again, up to that step: python -m sweep.train {shlex.quote(str(paths.config))}"
@@ -120,7 +122,6 @@ def _replay(path: Path) -> None:
     if not paths.offending.exists():
         raise ResultsError(f"{paths.offending} does not exist: no single step is to blame")
 
-    from sweep.trainer.runs.reproduce import replay
     from sweep.trial.checkpoints import Checkpoints
 
     done = replay(settings, divergence, Checkpoints(paths.folder).load_offending() or {})

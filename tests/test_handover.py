@@ -12,14 +12,16 @@ import pytest
 from synthetic import trial
 
 from sweep.analysis.ranking.ranking_frame import write_ranking
-from sweep.api.handover import Weights, best_weights, hand_over
+from sweep.api.handover import hand_over
 from sweep.console.console_words import print_warnings
 from sweep.console.sweep_view import Silent
+from sweep.engine.session.evaluate_finalists import Weights, best_weights
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.store.layout import Layout, TrialPaths
+from sweep.store.layout import TrialPaths
 from sweep.store.store import Store
-from sweep.trial.kinds import KINDS
+from sweep.trial.kinds.kind import FinalScore, Tools
+from sweep.trial.kinds.kind_table import KINDS
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Outcome, Replicate, Status
@@ -133,13 +135,13 @@ def test_where_no_weights_were_kept_that_is_said(store: Store) -> None:
 def test_nnunet_gets_that_replicate_and_validates_one_run_of_each_finalist(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def model(settings: object, trial: TrialPaths, results: Layout) -> Path:
+    def model(settings: object, trial: TrialPaths, model: Path) -> None:
         assert trial.folder.name == "t0001r2"
-        return results.nnunet_model
+        assert model == store.layout.nnunet_model
 
-    kind = replace(KINDS["nnunet"], hand_over=model, validate=lambda *_: 0.5)
-    monkeypatch.setitem(KINDS, "nnunet", kind)  # type: ignore[arg-type]
-    monkeypatch.setitem(KINDS, "monai", kind)  # type: ignore[arg-type]
+    tools = Tools("nnU-Net", model, commands=lambda *_: [])
+    kind = replace(KINDS["nnunet"], tools=tools, validate=lambda *_: FinalScore(0.5))
+    monkeypatch.setitem(KINDS, "nnunet", kind)
     lines = told(store, spec_of("nnunet")).splitlines()
     assert lines[1:] == [
         f"Model:   {store.layout.nnunet_model}",
@@ -156,7 +158,10 @@ def test_nnunet_gets_that_replicate_and_validates_one_run_of_each_finalist(
 def test_at_a_uri_the_model_is_written_and_nobody_validated_here(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = replace(KINDS["nnunet"], hand_over=lambda *a: a[2].nnunet_model, validate=None)  # type: ignore[arg-type]
-    monkeypatch.setitem(KINDS, "monai", model)  # type: ignore[arg-type]
+    def never(*_: object) -> FinalScore:
+        raise AssertionError("it was validated")
+
+    tools = Tools("nnU-Net", hand_over=lambda *_: None, commands=lambda *_: [])
+    monkeypatch.setitem(KINDS, "nnunet", replace(KINDS["nnunet"], tools=tools, validate=never))
     lines = told(store, spec_of("nnunet"), "s3://bucket/toy").splitlines()
     assert lines[1:] == ["Model:   s3://bucket/toy/nnunet_model"]

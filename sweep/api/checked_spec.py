@@ -60,7 +60,7 @@ def load_checked(
     """
     from sweep.search.searchers.earlier_trials import check_warm_start
     from sweep.spec.checks.doubtful_settings import warnings
-    from sweep.trial.trainer_check import Look, idle_by_look
+    from sweep.trial.trainer_check import Look
 
     machine, idle, passed_over = machine or Machine.here(), list[Mistake](), list[str]()
     look = Look(pixels=pixels)
@@ -69,7 +69,7 @@ def load_checked(
         overrides,
         machine=machine,
         check_data=look,
-        look_for_idle=idle_by_look,
+        look_for_idle=look.idle,
         check_earlier=partial(check_warm_start, tell=passed_over.append) if begins else None,
         tell=idle.append,
     )
@@ -89,15 +89,15 @@ def load_checked_trial(
         InputError: with every mistake.
     """
     from sweep.spec.checks.doubtful_settings import trial_warnings
-    from sweep.trial.trainer_check import check_trainer, idle_by_look
+    from sweep.trial.trainer_check import Look
 
-    idle = list[Mistake]()
+    idle, look = list[Mistake](), Look()
     settings = load_trial(
         source,
         overrides,
         machine=Machine.here(),
-        check_data=check_trainer,
-        look_for_idle=idle_by_look,
+        check_data=look,
+        look_for_idle=look.idle,
         tell=idle.append,
     )
     shadowing = codebase().shadowing

@@ -100,14 +100,6 @@ def _run(spec: SweepSpec, store: Store, session: Session, view: View) -> tuple[E
     return ending, write_ranking(store.layout.folder)
 
 
-PREPARING = {
-    "monai": "Reading and normalising the data",
-    "nnunet": "Looking for what nnU-Net has planned and preprocessed",
-    "custom": "Loading the trainer's class",
-}
-"""Kind of trainer → what is done before the first trial."""
-
-
 def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
     """Read and normalise the data once, before any trial asks for it; warn of what it shows.
 
@@ -117,14 +109,14 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
     from sweep.data.prepared.outline_length import outline_warnings
     from sweep.spec.checks.doubtful_settings import largest_loss, largest_sizes, size_warnings
     from sweep.spec.settings.moved_data import PLACES
-    from sweep.trial.kinds import make_ready, pinned
+    from sweep.trial.kinds.kind_table import kind_of, make_ready, pinned
 
-    with view.working(PREPARING[spec.trainer.kind]) as tell:
+    with view.working(kind_of(spec).preparing) as tell:
         data = make_ready(spec, tell)
     if data is not None:
         view.warn(data.warnings)
         view.warn(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
-        if spec.data.source != "shapes":  # of which the settings told it
+        if spec.data.size_keys is None:  # else the settings told it
             side = max(max(sample.label.shape) for sample in data.training)
             batch, patch = largest_sizes(spec)
             view.warn(size_warnings(batch, len(data.training), patch, side))
@@ -217,7 +209,7 @@ def _test(spec: SweepSpec, store: Store, view: View) -> None:
     """Evaluate the finalists on the test split, if there is one."""
     if not spec.data.test:
         return
-    from sweep.engine.session.test_finalists import evaluate_finalists
+    from sweep.engine.session.evaluate_finalists import evaluate_finalists
 
     with view.working("Evaluating the finalists on the test split"):
         evaluate_finalists(spec, store, lambda text: view.warn([text]))

@@ -118,7 +118,7 @@ def _fit(
     from sweep.data.prepared.outline_length import outline_warnings
     from sweep.trial.checkpoints import Checkpoints
     from sweep.trial.fit import fit
-    from sweep.trial.kinds import make_ready
+    from sweep.trial.kinds.kind_table import make_ready
 
     data = make_ready(settings)
     if data is not None:

@@ -20,7 +20,7 @@ from sweep.spec.checks.contradictions import (
     check_space,
     check_sweep,
 )
-from sweep.spec.checks.inactive_settings import MONAI_ONLY, Rule, without_effect
+from sweep.spec.checks.inactive_settings import GROUPS, Rule, without_effect
 from sweep.spec.reading.partial_document import Unsure, read_despite
 from sweep.spec.reading.yaml_document import Document, plain_document, read_document
 from sweep.spec.search.replicate_plan import confirmed_folds, fold_key, own_fold
@@ -35,8 +35,6 @@ from sweep.vocabulary.errors import InputError, Mistake
 SWEEP_KEYS = [key for key in SweepSpec.model_fields if key not in TrialSettings.model_fields]
 
 
-LOOKED_AT = {"monai": ("data",), "nnunet": ("trainer", "loss"), "custom": ("trainer",)}
-"""Kind of trainer → groups of settings that a look at data and trainer may find fault with."""
 MOST_LOOKS = 10
 """Values of one searched setting that are looked at with the data, which takes a moment each."""
 
@@ -152,14 +150,13 @@ def load_trial(
 def to_yaml(settings: TrialSettings) -> str:
     """The effective settings, defaults filled in; reading them back gives equal settings.
 
-    Groups that only our own trainer reads are left out where another trains, and they are as they
-    are by default: they would tell of data and networks that there are not.
+    Groups that the trainer does not read are left out where they are as they are by default: they
+    would tell of data and networks that there are not.
     """
     values = settings.model_dump(mode="json")
-    if settings.trainer.kind != "monai":
-        for group in MONAI_ONLY:
-            if getattr(settings, group) == TrialSettings.model_fields[group].get_default():
-                del values[group]
+    for group in GROUPS.keys() - settings.trainer.traits.reads:
+        if getattr(settings, group) == TrialSettings.model_fields[group].get_default():
+            del values[group]
     ordered = {key: values.pop(key) for key in SWEEP_KEYS if key in values}
     text = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
@@ -207,7 +204,7 @@ def _look_at_searched(
     findings: dict[Finding, None] = {}
     base = {mistake.message for mistake in check_data(spec)}
     for key, distribution in spec.space.items():
-        if key.partition(".")[0] not in LOOKED_AT[spec.trainer.kind] or key in unsure:
+        if key.partition(".")[0] not in spec.trainer.traits.looked_at or key in unsure:
             continue
         for value in possible_values(distribution)[:MOST_LOOKS]:
             try:

@@ -17,7 +17,7 @@ from sweep.trainer.runs.end_of_run import early_stopping
 from sweep.trainer.runs.run_protocol import Ended, Loop, Run
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.expectations import unmet
-from sweep.trial.kinds import make_run
+from sweep.trial.kinds.kind_table import make_run
 from sweep.trial.warmup_snapshots import Trunk
 from sweep.vocabulary.early_stopping import EarlyStopping
 from sweep.vocabulary.epoch_metrics import EpochMetrics

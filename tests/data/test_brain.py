@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import open_raw
 from sweep.data.nnunet_raw.splits import read_splits
-from sweep.data.prepared.source_check import check_data
 from sweep.data.sources import brain
 from sweep.data.sources.brain import BRAIN_SLICES, slabs, write_brain
+from sweep.data.sources.source_table import check_data
 from sweep.spec.settings.trial_settings import BrainData, DataSettings
 from sweep.vocabulary.errors import InputError
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sweep.data.nnunet_raw.raw_dataset import open_raw
 from sweep.data.nnunet_raw.raw_fingerprint import fingerprint
 from sweep.data.prepared.prepare import prepare
 from sweep.spec.settings.trial_settings import NnunetRawData
@@ -15,7 +16,7 @@ from sweep.vocabulary.errors import InputError
 
 
 def of(folder: Path, tmp_path: Path) -> str:
-    return fingerprint(folder, test=False, cache=tmp_path / "cache")
+    return fingerprint([open_raw(folder)], tmp_path / "cache")
 
 
 def raw(folder: Path, **changes: Any) -> NnunetRawData:

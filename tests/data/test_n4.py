@@ -15,7 +15,7 @@ from sweep.data.files.normalize import normalize
 from sweep.data.nnunet_raw.pixels import RawCase, load_case, write_raw
 from sweep.data.nnunet_raw.raw_dataset import open_raw
 from sweep.data.prepared.prepare import prepare
-from sweep.data.prepared.source_check import check_data
+from sweep.data.sources.source_table import check_data
 from sweep.spec.settings.trial_settings import BrainData, NnunetRawData, ShapesData
 from sweep.vocabulary.errors import InputError
 
@@ -147,7 +147,7 @@ def test_a_missing_simpleitk_is_told_with_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bias_field, "has_simpleitk", lambda: False)
-    monkeypatch.setattr("sweep.data.prepared.source_check.has_simpleitk", lambda: False)
+    monkeypatch.setattr("sweep.data.sources.data_source.has_simpleitk", lambda: False)
     expected = "data.n4: N4 needs the package SimpleITK: pip install 'medical-sweep[n4]'"
     for settings in (ShapesData(n4=True), BrainData(source="brain", n4=True)):
         assert expected in [str(mistake) for mistake in check_data(settings)]

@@ -13,14 +13,14 @@ import pytest
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.prepared.prepare import prepare
 from sweep.data.prepared.samples import PreparedData, Samples
-from sweep.data.prepared.source_check import check_data, data_doubts
+from sweep.data.sources.source_table import check_data, open_source
 from sweep.spec.settings.trial_settings import (
     DataSettings,
     NnunetRawData,
     ShapesData,
     TrialSettings,
 )
-from sweep.trial.kinds import make_ready
+from sweep.trial.kinds.kind_table import make_ready
 from sweep.trial.trainer_check import Look
 from sweep.vocabulary.errors import InputError
 
@@ -281,7 +281,7 @@ def test_checking_and_a_warm_cache_import_neither_torch_nor_monai(tmp_path, writ
     script = """
 import sys
 from pathlib import Path
-from sweep.data.prepared.source_check import check_data
+from sweep.data.sources.source_table import check_data
 from sweep.data.prepared.prepare import prepare
 from sweep.spec.settings.trial_settings import BrainData, NnunetRawData
 settings = NnunetRawData(source="nnunet_raw", folder=sys.argv[1], folds=2)
@@ -387,5 +387,5 @@ def test_subjects_on_both_sides_are_told_by_names_alone(tmp_path):
     [told] = look.warnings
     assert told.startswith("2 of 2 validation cases have another session of the same subject in tr")
     with_test = settings.model_copy(update={"data": raw(tmp_path / "set", test=0.25)})
-    told = "\n".join(map(str, data_doubts(with_test.data)))
+    told = "\n".join(map(str, open_source(with_test.data).doubts()))
     assert "1 of 1 test cases has another session" in told

@@ -10,7 +10,7 @@ import pytest
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.prepared.prepare import check_pixels, prepare
 from sweep.spec.settings.trial_settings import NnunetRawData, TrialSettings
-from sweep.trial.kinds import make_ready
+from sweep.trial.kinds.kind_table import make_ready
 from sweep.vocabulary.errors import InputError
 
 Spacing = tuple[float, float, float]

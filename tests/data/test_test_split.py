@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from sweep.data.nnunet_raw.splits import hold_out, split
 from sweep.data.prepared.prepare import prepare
-from sweep.data.prepared.source_check import check_data
 from sweep.data.sources.brain import held_out_slab, slabs
 from sweep.data.sources.shape_images import write_shapes
+from sweep.data.sources.source_table import check_data
 from sweep.spec.settings.trial_settings import BrainData, NnunetRawData, ShapesData
 
 

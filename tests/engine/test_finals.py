@@ -11,7 +11,7 @@ from finalists import finalist
 from synthetic import diverged_at, trial
 
 from sweep.data.prepared.prepare import prepare
-from sweep.engine.session.test_finalists import evaluate_finalists, untested
+from sweep.engine.session.evaluate_finalists import evaluate_finalists, untested
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store

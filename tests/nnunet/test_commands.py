@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from sweep.analysis.ranking.ranking_frame import as_comment
 from sweep.machine.hardware import Machine
 from sweep.nnunet.command import importable
-from sweep.nnunet.command.nnunet_commands import as_comment, nnunet_commands
+from sweep.nnunet.command.nnunet_commands import nnunet_commands
 from sweep.nnunet.command.trainer_copies import EXT_TRAINER
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.vocabulary.errors import InputError

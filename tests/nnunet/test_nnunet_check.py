@@ -25,12 +25,12 @@ from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.nnunet_raw.raw_dataset import NNUNET_ENDINGS
 from sweep.data.sources.shapes_datasets import write_shapes_dataset
 from sweep.nnunet.dataset.plans import planned_as_asked
-from sweep.nnunet.nnunet_check import check_nnunet, nnunet_doubts
+from sweep.nnunet.nnunet_check import NnunetLook
 from sweep.nnunet.training.trainer_limits import geometric_channel
 from sweep.spec.load import load_sweep
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.spec.settings.trial_settings import ShapesData, TrialSettings
-from sweep.trial.trainer_check import check_trainer, idle_by_look
+from sweep.trial.trainer_check import Look
 from sweep.vocabulary.errors import InputError
 
 NAME = "Dataset502_Shapes_One"
@@ -60,7 +60,7 @@ def told(raw: Path | None, preprocessed: Path | None, **more: Any) -> list[str]:
         "preprocessed": preprocessed and str(preprocessed),
     }
     settings = TrialSettings.model_validate({"trainer": trainer | more, "loss": loss})
-    return [str(mistake) for mistake in check_nnunet(settings)]
+    return [str(mistake) for mistake in NnunetLook(settings).mistakes]
 
 
 def test_planned_dataset_is_fine(raw: Path, preprocessed: Path) -> None:
@@ -454,8 +454,8 @@ def test_subjects_and_unused_cases_of_a_dataset_for_nnunet_are_doubted(tmp_path:
 
     def doubted(**more: Any) -> list[str]:
         settings = TrialSettings.model_validate({"trainer": asked | more})
-        assert check_nnunet(settings) == []
-        return [str(doubt) for doubt in nnunet_doubts(settings)]
+        assert NnunetLook(settings).mistakes == []
+        return [str(doubt) for doubt in NnunetLook(settings).doubts()]
 
     [line] = doubted(fold=0)
     assert line.startswith("2 of 2 validation cases have another session of the same subject in tr")
@@ -480,7 +480,7 @@ def test_searched_value_that_the_dataset_does_not_allow_is_told_at_its_line(
         "  trainer.plans: {choice: [nnUNetPlans, MyPlans]}\n"
     )
     with pytest.raises(InputError) as caught:
-        load_sweep(path, check_data=check_trainer)
+        load_sweep(path, check_data=Look())
     assert [(m.line, m.key) for m in caught.value.mistakes] == [
         (3, "space.trainer.fold"),
         (4, "space.loss.main"),
@@ -506,7 +506,7 @@ def test_how_volumes_are_looked_at_acts_on_nothing_where_the_plans_have_none(
     (tmp_path / NAME / "nnUNetPlans.json").write_text(json.dumps(plans))
     trainer = {"kind": "nnunet", "dataset": 502, "preprocessed": str(tmp_path)}
     settings = TrialSettings.model_validate({"trainer": trainer | {"configuration": configuration}})
-    keys = [key for rule in idle_by_look(settings) for key in rule.keys]
+    keys = [key for rule in Look().idle(settings) for key in rule.keys]
     assert keys == ([] if has_volumes else ["trainer.geometry"])
 
 

@@ -12,7 +12,7 @@ from sweep.data.nnunet_raw.splits import split
 from sweep.nnunet.dataset.preprocessed_fingerprint import fingerprint
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trial.kinds import make_ready, pinned
+from sweep.trial.kinds.kind_table import make_ready, pinned
 from sweep.vocabulary.errors import InputError
 
 

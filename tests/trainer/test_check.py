@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trial.trainer_check import Look, check_trainer
+from sweep.trial.trainer_check import Look
 
 SOURCE = """\
 raise SystemExit("it was run")
@@ -24,7 +24,7 @@ Made = type("Made", (), {})
 
 def told(entry: object) -> list[str]:
     settings = TrialSettings.model_validate({"trainer": {"kind": "custom", "entry": str(entry)}})
-    return [str(mistake) for mistake in check_trainer(settings)]
+    return [str(mistake) for mistake in Look()(settings)]
 
 
 @pytest.mark.parametrize("name", ["MyTraining", "Renamed", "Tried", "train", "Made"])

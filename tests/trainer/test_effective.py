@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.prepared.prepare import prepare
-from sweep.data.prepared.source_check import check_data
+from sweep.data.sources.source_table import check_data
 from sweep.spec.checks.inactive_settings import inactive_in
 from sweep.spec.settings.setting_tree import choosing_keys, setting_fields, value_of
 from sweep.spec.settings.settings_base import Settings

@@ -10,6 +10,7 @@ from sweep.analysis.confirm.detectable_difference import POWER, detectable
 from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, LEVEL, PairedComparison
 from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut, Tested
 from sweep.analysis.report_words import listed, percent, trials
+from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import Status
@@ -99,18 +100,9 @@ def warnings(found: Confirmation) -> list[str]:
 
 
 def caution(kinds: Iterable[str]) -> str:
-    """What is to be kept in mind of the Dice that trainers of these kinds are ranked by; or empty.
-
-    Source: 150 pairs of trainings that AutoML Hannover published (github.com/automl/AutoNNUnet),
-    three architectures on five folds of ten datasets, 1,000 epochs each; mean of the last 20.
-    """
-    if "nnunet" not in kinds:
-        return ""
-    return (
-        "Ranked by nnU-Net's pseudo Dice, which on one fold ordered two published trainings like"
-        " the real validation of that fold in 65 % of 150 pairs, and on five folds together in 83 %"
-        " (docs/reference/nnunet.md): the first is a candidate, its real validation tells."
-    )
+    """What is to be kept in mind of the Dice that such trainers are ranked by; or empty."""
+    told = dict.fromkeys(traits_of(kind).caution for kind in kinds)
+    return " ".join(filter(None, told))
 
 
 def on_test_split(found: HeldOut) -> str:

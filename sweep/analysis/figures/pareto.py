@@ -57,8 +57,8 @@ def pareto_front(results: Results) -> ReportFigure:
 
 
 def _distance_words(results: Results, goals: Sequence[Objective]) -> str:
-    """What our own trainer counts where there is no outline to measure from."""
-    if results.spec.trainer.kind != "monai" or HD95 not in [goal.metric for goal in goals]:
+    """What we count where there is no outline to measure from."""
+    if not _is_measured_here(results) or HD95 not in [goal.metric for goal in goals]:
         return ""
     return (
         " HD95: where a structure is present in only one of prediction and reference, the slice "
@@ -111,8 +111,12 @@ def _value(results: Results, goal: Objective, row: Any) -> str:
 
 
 def _unit(results: Results, words: str) -> str:
-    """In which our own trainer measures distances; of another one nobody knows."""
-    return words if results.spec.trainer.kind == "monai" else ""
+    """In which we measure distances; of another one's nobody knows."""
+    return words if _is_measured_here(results) else ""
+
+
+def _is_measured_here(results: Results) -> bool:
+    return "evaluation" in results.spec.trainer.traits.reads
 
 
 def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go.Figure:

@@ -10,6 +10,7 @@ from sweep.analysis.confirm.test_scores import HeldOut
 from sweep.analysis.ranking.since_switch_on import value_since_switch_on
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.objective_settings import is_other_column
+from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.space.presets import BASELINE
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, objective_of
@@ -148,7 +149,7 @@ def own_metrics(spec: Mapping[str, Any], records: Iterable[TrialRecord]) -> list
         spec: the values of the effective spec.
     """
     trainer = spec.get("trainer")
-    if not isinstance(trainer, Mapping) or trainer.get("kind") != "custom":
+    if not isinstance(trainer, Mapping) or not traits_of(trainer.get("kind")).is_own_loop:
         return []
     return list(metrics(list(records)))
 

@@ -215,28 +215,36 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
     config = Layout(folder).trial(best).config
     # A name with a line break in it must not end the comment.
     comment = "".join(f"# {one_line(line)}\n" for line in header)
-    return comment + _nnunet_commands(folder, config, path) + read_text(config)
+    return comment + _commands(folder, config, path) + read_text(config)
 
 
-def _nnunet_commands(folder: Path, config: Path, path: Path) -> str:
-    """nnU-Net's commands for the winner, as the comment of a best.yaml; empty for other trainers.
+def _commands(folder: Path, config: Path, path: Path) -> str:
+    """The commands of the trainer's own tools for the winner, as the comment of a best.yaml; empty
+    where it has none.
 
     Args:
         folder: the results folder.
         config: of the winner.
         path: where the best.yaml will stand.
     """
-    trainer = read_sweep(folder).get("trainer")
-    if not isinstance(trainer, dict) or trainer.get("kind") != "nnunet":
-        return ""
-    from sweep.nnunet.command.nnunet_commands import as_comment, nnunet_commands
     from sweep.spec.load import load_trial
+    from sweep.trial.kinds.kind_table import KINDS
 
+    trainer = read_sweep(folder).get("trainer")
+    kind = KINDS.get(str(trainer.get("kind"))) if isinstance(trainer, dict) else None
+    if kind is None or kind.tools is None:
+        return ""
     try:
         settings = load_trial(config)
     except InputError:  # written by a version with other settings
         return ""
-    return as_comment([one_line(line) for line in nnunet_commands(settings, path)])
+    return as_comment(kind.tools.commands(settings, path))
+
+
+def as_comment(lines: Iterable[str]) -> str:
+    """The lines of a shell as the head of a YAML file."""
+    plain = map(one_line, lines)
+    return "".join(f"{line}\n" if line.startswith("#") else f"#   {line}\n" for line in plain)
 
 
 def _mean_words(row: Mapping[str, Any], objective: Objective) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sweep.data.nnunet_raw.splits import Split, hold_out, shared_subjects, split, unused
-from sweep.spec.settings.trial_settings import TEST_FOLDER, BrainData, DataSettings
+from sweep.data.nnunet_raw.splits import Split, held, hold_out, shared_subjects, split, unused
+from sweep.spec.settings.trial_settings import TEST_FOLDER, CommonData
 from sweep.vocabulary.errors import Mistake
 
 Names = tuple[str, ...]
@@ -21,7 +21,7 @@ class Dealt(NamedTuple):
 
 
 def deal(
-    settings: DataSettings,
+    settings: CommonData,
     cases: Sequence[str],
     splits: Sequence[Split] | None,
     test: Names = (),
@@ -45,9 +45,9 @@ def deal(
     return Dealt(*sides, test or held_out)
 
 
-def is_share(settings: DataSettings) -> bool:
+def is_share(settings: CommonData) -> bool:
     """Whether the test is some of the cases that are there anyway, as the folds are."""
-    return settings.test != TEST_FOLDER and not isinstance(settings, BrainData)
+    return settings.test != TEST_FOLDER and not settings.has_one_split
 
 
 def doubts(
@@ -57,3 +57,21 @@ def doubts(
     if splits is not None:
         yield from unused(splits[fold], cases)
     yield from shared_subjects(dealt._asdict())
+
+
+def fold_mistakes(
+    settings: CommonData, cases: int, splits: Sequence[Split] | None
+) -> Iterator[Mistake]:
+    """A fold that the dataset's own splits do not have, or too few cases to be dealt to folds."""
+    if splits is not None:
+        if settings.fold >= len(splits):
+            message = f"there is no fold {settings.fold}: splits_final.json has {len(splits)}"
+            yield Mistake(f"{message}, counted from 0", key="data.fold")
+        return
+    test = held(range(cases), settings.test) if isinstance(settings.test, float) else 0
+    if cases < settings.folds:
+        message = f"{cases} cases cannot be dealt to {settings.folds} folds"
+        yield Mistake(message, key="data.folds")
+    elif cases - test < settings.folds:
+        message = f"{test} of {cases} cases for the test leave too few for {settings.folds} folds"
+        yield Mistake(message, key="data.test")

@@ -5,12 +5,15 @@ Source: nnU-Net 2.8.1, ``utilities/label_handling/label_handling.py`` and ``imag
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sweep.vocabulary.errors import InputError
 
 MAX_LABELS = 256
 """Labels are kept as 8-bit integers."""
@@ -153,3 +156,33 @@ def exact(value: np.floating[Any] | float) -> str:
     """A number as text that reads back as that number: 1, 0.5, 0.99999994."""
     short = f"{float(value):g}"
     return short if type(value)(float(short)) == value else str(value)
+
+
+def geometric_label(
+    labels: Mapping[str, int], wanted: str | int | None, *, key: str = "data.geometric_class"
+) -> int:
+    """The integer of the class that the geometric losses act on.
+
+    Args:
+        labels: name → integer, of the dataset.
+        wanted: name or integer; None for the first class after the background.
+        key: the setting that wants it.
+
+    Raises:
+        InputError: where the dataset has no such class, with the near miss.
+    """
+    if wanted is None:
+        return 1
+    classes = {name: value for name, value in labels.items() if value > 0}
+    if wanted in classes.values():
+        return int(wanted)
+    if wanted in classes:
+        return classes[str(wanted)]
+    if wanted in (0, *labels):
+        message = f"{wanted!r} is the background"
+    else:
+        message = f"{wanted!r} is not a class of the dataset"
+        if near := difflib.get_close_matches(str(wanted), classes, n=1):
+            message += f"; did you mean {near[0]!r}?"
+    known = ", ".join(f"{name} ({value})" for name, value in classes.items())
+    raise InputError.single(f"{message} (its classes: {known})", key=key)

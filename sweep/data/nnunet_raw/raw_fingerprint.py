@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from sweep.data.nnunet_raw.raw_dataset import DESCRIPTION_FILE, open_raw, open_test
+from sweep.data.nnunet_raw.raw_dataset import DESCRIPTION_FILE, RawDataset
 from sweep.data.nnunet_raw.splits import SPLITS_FILE
 from sweep.store.files import atomic_write_text
 from sweep.vocabulary.errors import InputError, SweepFailed
@@ -21,18 +21,17 @@ from sweep.vocabulary.errors import InputError, SweepFailed
 _DIGITS = 12
 
 
-def fingerprint(folder: Path, *, test: bool, cache: Path) -> str:
+def fingerprint(datasets: Sequence[RawDataset], cache: Path) -> str:
     """A digest of each part of a dataset: ``dataset.json:3f2a… imagesTr:… labelsTr:…``.
 
     Args:
-        folder: of the dataset, which `sweep.data.prepared.source_check.check_data` finds nothing
-        wrong with. test: whether its own test cases belong to it.
+        datasets: the dataset, and its own test cases where they belong to it.
         cache: where the answer is kept.
 
     Raises:
         InputError: a file cannot be read.
     """
-    parts = _parts(folder, test=test)
+    parts = _parts(datasets)
     kept = cache / f"fingerprint-{_as_they_lie(parts)}.txt"
     with suppress(OSError, ValueError):
         return kept.read_text(encoding="ascii")
@@ -43,15 +42,15 @@ def fingerprint(folder: Path, *, test: bool, cache: Path) -> str:
     return found
 
 
-def _parts(folder: Path, *, test: bool) -> Mapping[str, Sequence[Path]]:
+def _parts(datasets: Sequence[RawDataset]) -> Mapping[str, Sequence[Path]]:
     """The files that matter, by where they lie."""
-    dataset = open_raw(folder)
+    folder = datasets[0].folder
     parts: dict[str, list[Path]] = {
         name: [folder / name]
         for name in (DESCRIPTION_FILE, SPLITS_FILE)
         if (folder / name).exists()
     }
-    for part in [dataset, *([open_test(dataset)] if test else [])]:
+    for part in datasets:
         parts[part.images_folder] = [p for case in part.cases for p in part.image_paths(case)]
         parts[part.labels_folder] = [part.label_path(case) for case in part.cases]
     return parts

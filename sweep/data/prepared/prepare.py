@@ -20,30 +20,22 @@ from numpy.typing import NDArray
 from sweep.data.files.bias_field import correct_bias_field, simpleitk_version
 from sweep.data.files.normalize import normalize
 from sweep.data.nnunet_raw.dealt_cases import deal, is_share
-from sweep.data.nnunet_raw.header_survey import SliceAxis, Survey, survey
+from sweep.data.nnunet_raw.header_survey import Survey, survey
+from sweep.data.nnunet_raw.labels import geometric_label
 from sweep.data.nnunet_raw.pixels import gathering, load_case
 from sweep.data.nnunet_raw.raw_dataset import (
     RawDataset,
     open_raw,
     open_test,
 )
-from sweep.data.nnunet_raw.raw_fingerprint import fingerprint
 from sweep.data.nnunet_raw.splits import read_splits
 from sweep.data.prepared.class_presence import class_doubts
 from sweep.data.prepared.machine_cache import cached, default_cache
 from sweep.data.prepared.packed_cases import FORMAT, open_packed, write_packed
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
-from sweep.data.prepared.source_check import check_data, geometric_label
-from sweep.data.sources.brain import write_brain
-from sweep.data.sources.shape_images import write_shapes
-from sweep.spec.settings.moved_data import changed_parts
-from sweep.spec.settings.trial_settings import (
-    TEST_FOLDER,
-    BrainData,
-    DataSettings,
-    NnunetRawData,
-    ShapesData,
-)
+from sweep.data.sources.data_source import DataSource
+from sweep.data.sources.source_table import open_source
+from sweep.spec.settings.trial_settings import DataSettings
 from sweep.vocabulary.errors import InputError, Mistake, gathered
 
 # All that the other packages need of this one.
@@ -63,13 +55,13 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         InputError: with every mistake in the settings or, failing that, in the dataset's files.
         SweepFailed: where the cache cannot be written.
     """
-    if mistakes := check_data(settings):
-        raise InputError(mistakes)
+    source = open_source(settings)
+    if source.mistakes:
+        raise InputError(source.mistakes)
     cache = cache or default_cache()
-    foreign = isinstance(settings, NnunetRawData)
-    held = _held(settings, cache)
-    entry = cache / f"{settings.source}-{_digest(settings, held)}"
-    packed = cached(entry, open_packed, lambda folder: _build(settings, folder))
+    held = source.fingerprint(cache)
+    entry = cache / f"{settings.source}-{_digest(settings, held, source.packages)}"
+    packed = cached(entry, open_packed, lambda folder: _build(source, settings, folder))
     folded = [name for name in packed.cases if name not in packed.test]
     dealt = deal(settings, folded, packed.splits, packed.test)
     sides = {
@@ -77,24 +69,25 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
     }
     _require_foreground(sides, packed.classes)
     labels = {name: value for value, name in enumerate(packed.classes)}
-    wanted = settings.geometric_class if isinstance(settings, NnunetRawData) else None
+    doubts = class_doubts(sides, packed.classes) if source.is_foreign else []
     return PreparedData(
         channels=packed.channels,
         classes=packed.classes,
-        geometric_class=geometric_label(labels, wanted),
+        geometric_class=geometric_label(labels, source.geometric_class),
         training=Samples(sides["training"]),
         validation=Samples(sides["validation"]),
         test=Samples(sides["test"]),
         origin={
             **packed.settings,
-            **_where(settings, held),
+            **{name: str(Path(getattr(settings, name)).resolve()) for name in settings.places},
+            **({"fingerprint": held} if held else {}),
             "folds": settings.folds if packed.splits is None else len(packed.splits),
             "dealt": packed.splits is None,
             "fold": settings.fold,
             "test": settings.test,
-            "geometric_class": wanted,
+            "geometric_class": source.geometric_class,
         },
-        warnings=(*packed.warnings, *(class_doubts(sides, packed.classes) if foreign else ())),
+        warnings=(*packed.warnings, *doubts),
         sizes=packed.sizes,
     )
 
@@ -128,23 +121,14 @@ def _require_foreground(sides: Mapping[str, Sequence[CaseArrays]], classes: Sequ
         raise InputError(mistakes)
 
 
-def _build(settings: DataSettings, folder: Path) -> None:
+def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
     """Fill a cache entry; a source that is generated leaves its raw dataset there to be seen."""
-    raw: Path = folder / "raw"
-    slice_axis: SliceAxis = "auto"
-    match settings:
-        case ShapesData():
-            write_shapes(raw, settings)
-        case BrainData():
-            write_brain(raw, settings)
-        case NnunetRawData():
-            raw, slice_axis = Path(settings.folder), settings.slice_axis
+    raw = source.raw(folder / "raw")
     dataset = open_raw(raw)
     held_out = [open_test(dataset)] if settings.test and not is_share(settings) else []
-    found = survey([dataset, *held_out], slice_axis)
+    found = survey([dataset, *held_out], source.slice_axis)
     doubts: list[Mistake] = []
-    # Of pictures that we draw ourselves there is nothing to doubt.
-    foreign = isinstance(settings, NnunetRawData)
+    foreign = source.is_foreign  # of pictures that we draw ourselves there is nothing to doubt
     write_packed(
         folder,
         _normalised_cases([dataset, *held_out], settings, found, doubts),
@@ -223,38 +207,12 @@ def _content(settings: DataSettings) -> dict[str, Any]:
     return settings.model_dump(mode="json", exclude=NOT_CONTENT | chosen)
 
 
-def _held(settings: DataSettings, cache: Path) -> str:
-    """Fingerprint of a dataset, which is the one that is asked for; empty where we draw it.
-
-    Raises:
-        InputError: other data than those that were recorded.
-    """
-    if not isinstance(settings, NnunetRawData):
-        return ""
-    found = fingerprint(Path(settings.folder), test=settings.test == TEST_FOLDER, cache=cache)
-    if settings.fingerprint not in (None, found):
-        parts = ", ".join(changed_parts(settings.fingerprint or "", found))
-        raise InputError.single(
-            f"{settings.folder} holds other data than these settings were recorded with ({parts}"
-            " differ); put those back, or set it to null to train on what is there",
-            key="data.fingerprint",
-        )
-    return found
-
-
-def _where(settings: DataSettings, held: str) -> dict[str, Any]:
-    if not isinstance(settings, NnunetRawData):
-        return {}
-    return {"folder": str(Path(settings.folder).resolve()), "fingerprint": held}
-
-
-def _digest(settings: DataSettings, held: str) -> str:
+def _digest(settings: DataSettings, held: str, packages: Sequence[str]) -> str:
     """Name of all that the packed pixels depend on."""
     content = _content(settings) | {"format": FORMAT}
     if held:
         content["holds"] = held
     if settings.n4:
         content["simpleitk"] = simpleitk_version()
-    if isinstance(settings, BrainData):
-        content["nilearn"] = importlib.metadata.version("nilearn")
+    content |= {package: importlib.metadata.version(package) for package in packages}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from sweep.data.nnunet_raw.pixels import RawCase, write_cases, write_raw
 from sweep.data.nnunet_raw.raw_dataset import TEST_LABELS_FOLDER
+from sweep.data.sources.data_source import DataSource
 from sweep.spec.settings.trial_settings import TEST_FOLDER, BrainData
-from sweep.vocabulary.errors import InputError
+from sweep.vocabulary.errors import InputError, Mistake
 
 CHANNEL = "T1"
 LABELS = {"background": 0, "white_matter": 1}
@@ -31,6 +32,20 @@ NO_NILEARN = "the brain needs the package nilearn: pip install 'medical-sweep[br
 def has_nilearn() -> bool:
     """Whether nilearn is installed, without importing it."""
     return importlib.util.find_spec("nilearn") is not None
+
+
+class BrainSource(DataSource):
+    """``source: brain``."""
+
+    packages = ("nilearn",)
+
+    def __init__(self, settings: BrainData) -> None:
+        self._settings = settings
+        super().__init__(settings, _brain_mistakes(settings))
+
+    def raw(self, folder: Path) -> Path:
+        write_brain(folder, self._settings)
+        return folder
 
 
 def slabs(
@@ -128,3 +143,19 @@ def _templates() -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.flo
         white_matter.get_fdata(dtype=np.float32),
         np.asarray(t1.affine, dtype=np.float64),
     )
+
+
+def _brain_mistakes(settings: BrainData) -> Iterator[Mistake]:
+    if not has_nilearn():
+        yield Mistake(NO_NILEARN, key="data.source")
+    if settings.test and not held_out_slab(settings):
+        yield Mistake(f"{settings.test:g} leaves no slice of the brain", key="data.test")
+    training, _ = slabs(settings)
+    if not training:
+        yield Mistake(
+            f"{settings.validation_slices} validation slices with a gap of {settings.gap} on each "
+            "side leave no slice of the brain to train on",
+            key="data.validation_slices",
+        )
+    if settings.fold != 0:
+        yield Mistake(f"the brain has one fixed split: 0, not {settings.fold}", key="data.fold")

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.random import MT19937, RandomState, SeedSequence
 from numpy.typing import NDArray
 
+from sweep.data.nnunet_raw.dealt_cases import fold_mistakes
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
+from sweep.data.sources.data_source import DataSource
 from sweep.spec.settings.trial_settings import ShapesData
 
 CHANNEL = "intensity"
@@ -44,6 +46,18 @@ class _Disc:
         dy, dx = self.y - other.y, self.x - other.x
         reach = self.radius + other.radius + _SPACE
         return dy * dy + dx * dx > reach * reach
+
+
+class ShapesSource(DataSource):
+    """``source: shapes``."""
+
+    def __init__(self, settings: ShapesData) -> None:
+        self._settings = settings
+        super().__init__(settings, fold_mistakes(settings, settings.count, None))
+
+    def raw(self, folder: Path) -> Path:
+        write_shapes(folder, self._settings)
+        return folder
 
 
 def write_shapes(folder: Path, settings: ShapesData, *, name: str | None = None) -> None:

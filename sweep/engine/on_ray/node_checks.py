@@ -102,11 +102,11 @@ def on_each(nodes: Iterable[str], do: Callable[..., Any], *arguments: Any) -> di
 
 def _look(node: str, where: str, probe: str, settings: TrialSettings) -> list[Mistake]:
     """On a node: whatever keeps it from training trials."""
-    needed = [*NEEDED, *(["nnunetv2"] if settings.trainer.kind == "nnunet" else [])]
+    needed = [*NEEDED, *settings.trainer.traits.packages]
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         return [Mistake(f"cannot train a trial: {', '.join(missing)} is not installed")]
-    from sweep.trial.kinds import make_ready
+    from sweep.trial.kinds.kind_table import make_ready
 
     try:
         shared = RemoteFolder(where)

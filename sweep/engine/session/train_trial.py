@@ -28,18 +28,8 @@ OF_EVERY_TRIAL = (
     "sweep.trial.fit",
     "torch._dynamo",  # torch's optimizers do that in their first step
 )
-OF_A_KIND = {
-    "monai": (
-        "monai.metrics",
-        "skimage.measure",
-        "sweep.data.prepared.prepare",
-        "sweep.trainer.runs.monai_run",
-    ),
-    "nnunet": ("sweep.nnunet.training.nnunet_run",),
-    "custom": ("sweep.trainer.custom.custom_run", "sweep.trainer.custom.foreign_run"),
-}
-"""What trials import, of every kind of trainer and of each: seconds, which a worker pays once, and
-before its first trial."""
+"""What trials import, whatever their trainer, beside the `imports` of its kind: seconds, which a
+worker pays once, and before its first trial."""
 
 M = TypeVar("M", Sequence[EpochMetrics], Outcome)
 Message = Sequence[EpochMetrics] | Outcome
@@ -91,7 +81,9 @@ def clean_process(kind: str) -> CleanProcess | None:
     What cannot be imported is told by the trial that needs it.
     """
     with suppress(Exception):
-        for module in (*OF_EVERY_TRIAL, *OF_A_KIND[kind]):
+        from sweep.trial.kinds.kind_table import KINDS
+
+        for module in (*OF_EVERY_TRIAL, *KINDS[kind].imports):
             import_module(module)
         from sweep.trial.process_state import CleanProcess
 
@@ -115,7 +107,7 @@ def train_trial(folder: Path, uri: str | None, branching: Sequence[int]) -> Trai
     from sweep.store.layout import Layout
     from sweep.trial.checkpoints import Checkpoints
     from sweep.trial.fit import epochs
-    from sweep.trial.kinds import make_ready
+    from sweep.trial.kinds.kind_table import make_ready
     from sweep.trial.warmup_snapshots import Trunk
 
     remote = None

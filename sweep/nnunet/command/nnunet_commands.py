@@ -16,7 +16,6 @@ from sweep.nnunet.command.trainer_copies import EXT_TRAINER, EXT_VARIABLE, TRAIN
 from sweep.nnunet.dataset.nnunet_datasets import number_of_folds
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.vocabulary.errors import one_line
 
 
 def nnunet_commands(settings: TrialSettings, config: Path) -> list[str]:
@@ -39,13 +38,6 @@ def nnunet_commands(settings: TrialSettings, config: Path) -> list[str]:
         "# Predict images of the same kind (INPUT and OUTPUT are folders):",
         *_predicting(settings, folds),
     ]
-
-
-def as_comment(lines: list[str]) -> str:
-    """The lines as the head of a YAML file."""
-    return "".join(
-        f"{line}\n" if line.startswith("#") else f"#   {one_line(line)}\n" for line in lines
-    )
 
 
 def _environment(settings: TrialSettings, config: Path) -> Iterator[str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sweep.data.nnunet_raw.labels import label_mistakes, named_labels
-from sweep.data.prepared.source_check import geometric_label
+from sweep.data.nnunet_raw.labels import geometric_label, label_mistakes, named_labels
 from sweep.spec.settings.geometric_terms import TERMS, weight_keys
 from sweep.spec.settings.trial_settings import LossSettings
 from sweep.vocabulary.errors import InputError, Mistake

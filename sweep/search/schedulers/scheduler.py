@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol, assert_never
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 from sweep.search.schedulers.asha import Asha
 from sweep.search.schedulers.decision import Decision, OnArrival
 from sweep.search.schedulers.halving import Halving
 from sweep.search.schedulers.hyperband import Hyperband
 from sweep.search.schedulers.median import MedianStopping
-from sweep.spec.search import search_strategy as strategy
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import Status
 
@@ -67,24 +66,21 @@ class NoScheduler(OnArrival):
 
 def make_scheduler(spec: SweepSpec) -> Scheduler:
     """The scheduler that the sweep asks for, without any report yet."""
-    match spec.scheduler:
-        case strategy.AshaScheduler(reduction_factor=reduction_factor, pause=True):
-            return Halving(rungs=spec.rungs(), reduction_factor=reduction_factor)
-        case strategy.AshaScheduler(reduction_factor=reduction_factor):
-            return Asha(rungs=spec.rungs(), reduction_factor=reduction_factor)
-        case strategy.HyperbandScheduler(reduction_factor=reduction_factor, brackets=brackets):
-            assert brackets is not None  # the spec fills it in
-            return Hyperband(
-                rungs=spec.rungs(), reduction_factor=reduction_factor, brackets=brackets
-            )
-        case strategy.MedianScheduler(grace_period=grace_period, min_trials=min_trials):
-            assert grace_period is not None
-            return MedianStopping(
-                grace_period=grace_period,
-                max_epochs=spec.most_resource,
-                min_trials=min_trials,
-            )
-        case strategy.NoScheduler():
-            return NoScheduler()
-        case unknown:
-            assert_never(unknown)
+    return SCHEDULERS[spec.scheduler.name](spec, spec.scheduler)
+
+
+SCHEDULERS: Mapping[str, Callable[[SweepSpec, Any], Scheduler]] = {
+    "asha": lambda spec, own: (Halving if own.pause else Asha)(
+        rungs=spec.rungs(), reduction_factor=own.reduction_factor
+    ),
+    "hyperband": lambda spec, own: Hyperband(
+        rungs=spec.rungs(), reduction_factor=own.reduction_factor, brackets=own.brackets
+    ),
+    "median": lambda spec, own: MedianStopping(
+        grace_period=own.grace_period,
+        max_epochs=spec.most_resource,
+        min_trials=own.min_trials,
+    ),
+    "none": lambda *_: NoScheduler(),
+}
+"""``scheduler.name`` → what makes it, of (the spec, the scheduler's settings, filled in by it)."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
@@ -96,3 +97,12 @@ def _experimental() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield
+
+
+METHODS: Mapping[str, Callable[[Any, int], Method]] = {
+    "tpe": lambda own, _: tpe(own.startup_trials),
+    "gp": lambda own, _: gp(own.startup_trials),
+    "cmaes": lambda *_: cmaes(),
+    "qmc": lambda _, seed: qmc(sequence=seed),
+}
+"""``searcher.name`` → its method, of (the searcher's settings, its seed)."""

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, assert_never
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from sweep.search.searchers.grid import GridSearch
 from sweep.search.searchers.random_search import RandomSearch
-from sweep.spec.search import search_strategy as strategy
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import ParameterValue, TrialRecord
-
-if TYPE_CHECKING:
-    from sweep.search.searchers.optuna_samplers import Method
-
-OptunaSettings = (
-    strategy.TpeSearcher | strategy.GpSearcher | strategy.CmaesSearcher | strategy.QmcSearcher
-)
 
 
 class Searcher(Protocol):
@@ -61,31 +54,24 @@ def make_searcher(spec: SweepSpec, first: int = 0) -> Searcher:
     seed = spec.seed if spec.searcher.seed is None else spec.searcher.seed
     if not spec.drawn:
         return GridSearch({}, first)  # of one configuration
-    match spec.searcher:
-        case strategy.RandomSearcher():
-            return RandomSearch(spec.drawn, seed)
-        case strategy.GridSearcher():
-            return GridSearch(spec.drawn, first)
-        case settings:
-            # Here, so that a sweep without Optuna does not wait for its import.
-            from sweep.search.searchers.optuna_search import OptunaSearch
-
-            method = make_method(settings, seed)
-            return OptunaSearch(spec.drawn, seed, method, first, spec.judged_by)
+    return SEARCHERS[spec.searcher.name](spec, seed, first)
 
 
-def make_method(settings: OptunaSettings, seed: int) -> Method:
-    """The method of Optuna that the settings name."""
-    from sweep.search.searchers import optuna_samplers
+def _of_optuna(spec: SweepSpec, seed: int, first: int) -> Searcher:
+    # Here, so that a sweep without Optuna does not wait for its import.
+    from sweep.search.searchers.optuna_samplers import METHODS
+    from sweep.search.searchers.optuna_search import OptunaSearch
 
-    match settings:
-        case strategy.TpeSearcher(startup_trials=startup_trials):
-            return optuna_samplers.tpe(startup_trials)
-        case strategy.GpSearcher(startup_trials=startup_trials):
-            return optuna_samplers.gp(startup_trials)
-        case strategy.CmaesSearcher():
-            return optuna_samplers.cmaes()
-        case strategy.QmcSearcher():
-            return optuna_samplers.qmc(sequence=seed)
-        case unknown:
-            assert_never(unknown)
+    method = METHODS[spec.searcher.name](spec.searcher, seed)
+    return OptunaSearch(spec.drawn, seed, method, first, spec.judged_by)
+
+
+SEARCHERS: Mapping[str, Callable[[SweepSpec, int, int], Searcher]] = {
+    "random": lambda spec, seed, _: RandomSearch(spec.drawn, seed),
+    "grid": lambda spec, _, first: GridSearch(spec.drawn, first),
+    "tpe": _of_optuna,
+    "gp": _of_optuna,
+    "cmaes": _of_optuna,
+    "qmc": _of_optuna,
+}
+"""``searcher.name`` → what makes it, of (the spec, its seed, the number of its first trial)."""

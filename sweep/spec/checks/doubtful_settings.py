@@ -16,7 +16,8 @@ from sweep.spec.search.search_strategy import (
 )
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.geometric_terms import ROOT_TERMS, weight_keys
-from sweep.spec.settings.trial_settings import LossSettings, ShapesData, TrialSettings
+from sweep.spec.settings.setting_tree import value_of
+from sweep.spec.settings.trial_settings import LossSettings, TrialSettings
 from sweep.spec.space.distributions import Listed
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.objective import BETTER
@@ -106,8 +107,9 @@ def _about_bias(spec: SweepSpec) -> Iterator[str]:
     Images of other sources are looked at when their masks are
     (`sweep.data.prepared.outline_length`).
     """
-    side = spec.data.size if isinstance(spec.data, ShapesData) else spec.data.patch_size
-    if side is None or spec.trainer.kind != "monai":
+    keys = spec.data.size_keys
+    side = value_of(spec, keys[1]) if keys else spec.data.patch_size
+    if side is None or "data" not in spec.trainer.traits.reads:
         return
     told = bias_warning(largest_loss(spec), side * side, math.pi * side, "even the largest disc")
     if told is not None:
@@ -264,8 +266,8 @@ def size_warnings(batch: int, images: int, patch: int | None, side: int) -> Iter
 
 
 def largest_sizes(spec: SweepSpec) -> tuple[int, int | None]:
-    """Largest batch and patch of a sweep that our own trainer trains; 0 of another's."""
-    if spec.trainer.kind != "monai":
+    """Largest batch and patch of a sweep whose trainer reads ``data``; 0 of another's."""
+    if "data" not in spec.trainer.traits.reads:
         return 0, None
     return int(spec.extents.largest("trainer.batch_size")), (
         int(spec.extents.largest("data.patch_size")) or None
@@ -274,14 +276,13 @@ def largest_sizes(spec: SweepSpec) -> tuple[int, int | None]:
 
 def _about_sizes(spec: SweepSpec) -> Iterator[str]:
     """Before any image is there: what the settings of drawn ones tell."""
-    data = spec.data
-    if isinstance(data, ShapesData):
-        folds = int(spec.extents.largest("data.folds"))
-        count = int(spec.extents.smallest("data.count"))
-        test = round(data.test * count) if isinstance(data.test, float) else 0
+    if spec.data.size_keys is not None:
+        share, (number, side) = spec.data.test, spec.data.size_keys
+        folds, count = int(spec.extents.largest("data.folds")), int(spec.extents.smallest(number))
+        test = round(share * count) if isinstance(share, float) else 0
         images = count - test - -(-(count - test) // folds)
         batch, patch = largest_sizes(spec)
-        yield from size_warnings(batch, images, patch, int(spec.extents.smallest("data.size")))
+        yield from size_warnings(batch, images, patch, int(spec.extents.smallest(side)))
 
 
 def _about_objective(spec: SweepSpec) -> Iterator[str]:
@@ -325,8 +326,8 @@ def _about_device(spec: SweepSpec, machine: Machine) -> Iterator[str]:
     if gpu != "auto" and gpu > 0 and set(devices) == {"cpu"}:
         yield f"`resources.gpu` {gpu:g} with `trainer.device` cpu: the GPU that is reserved idles"
     threads = int(spec.extents.largest("trainer.threads"))
-    if spec.trainer.kind == "nnunet":
-        threads += int(spec.extents.largest("trainer.workers"))
+    if processes := spec.trainer.traits.processes:
+        threads += int(spec.extents.largest(processes))
     if threads > max(1.0, spec.resources.cpu) and (devices != ("cuda",) or threads > machine.cpus):
         yield (
             f"a trial computes with {counted(threads, 'thread')}, but reserves"

@@ -24,7 +24,8 @@ from sweep.spec.settings.setting_tree import (
     setting_names,
     value_of,
 )
-from sweep.spec.settings.trial_settings import EvaluationSettings, TrialSettings
+from sweep.spec.settings.trainer_settings import TRAINERS, traits_of
+from sweep.spec.settings.trial_settings import DATA_SOURCES, EvaluationSettings, TrialSettings
 from sweep.spec.space.distributions import possible_values
 from sweep.spec.words.phrases import shown
 
@@ -75,29 +76,29 @@ _OF_THE_SHAPE = dict.fromkeys(SHAPE_WEIGHTS, _above(0))
 """Terms of the shape alone, without a look at the reference."""
 _ANY_TERM = dict.fromkeys(WEIGHTS, _above(0))
 
-MONAI_ONLY = {
+GROUPS = {
     "data": [name for name in setting_names() if name.startswith("data.")],
     "network": [f"network.{name}" for name in setting_names(NetworkSettings)],
     "augmentation": [f"augmentation.{name}" for name in setting_names(AugmentationSettings)],
     "evaluation": [f"evaluation.{name}" for name in setting_names(EvaluationSettings)],
 }
-"""Groups that only our own trainer reads, with their settings."""
+"""Groups that not every kind of trainer reads, with their settings."""
 
 
-def _of_monai(group: str, instead: str) -> Rule:
+def _unless_read(group: str, instead: str) -> Rule:
     return Rule(
-        tuple(MONAI_ONLY[group]),
-        {"trainer.kind": lambda kind: kind == "monai"},
+        tuple(GROUPS[group]),
+        {"trainer.kind": lambda kind: group in traits_of(kind).reads},
         f"with another trainer than `monai` {instead}",
         refused=True,
     )
 
 
 RULES = (
-    _of_monai("data", "the data is its own: nnU-Net's dataset, or what a custom class reads"),
-    _of_monai("network", "the network is its own: of nnU-Net's plans, or of a custom class"),
-    _of_monai("augmentation", "the augmentation is its own, nnU-Net's or a custom class's"),
-    _of_monai("evaluation", "the validation is its own, nnU-Net's or a custom class's"),
+    _unless_read("data", "the data is its own: nnU-Net's dataset, or what a custom class reads"),
+    _unless_read("network", "the network is its own: of nnU-Net's plans, or of a custom class"),
+    _unless_read("augmentation", "the augmentation is its own, nnU-Net's or a custom class's"),
+    _unless_read("evaluation", "the validation is its own, nnU-Net's or a custom class's"),
     _augmentation("rotation", "degrees"),
     _augmentation("scaling", "largest"),
     _augmentation("noise", "std"),
@@ -174,7 +175,7 @@ RULES = (
     ),
     Rule(
         ("data.folds",),
-        {"data.source": lambda source: source != "brain"},
+        {"data.source": lambda source: not DATA_SOURCES[source].has_one_split},
         "the brain has one fixed split",
     ),
     Rule(
@@ -202,7 +203,7 @@ RULES = (
         ("trainer.geometry",),
         # Its kind comes first: other trainers have no configuration to be asked for.
         {
-            "trainer.kind": lambda kind: kind != "nnunet",
+            "trainer.kind": lambda kind: "configuration" not in TRAINERS[kind].model_fields,
             "trainer.configuration": lambda configuration: configuration != "2d",
         },
         "the configuration `2d` has no volumes",

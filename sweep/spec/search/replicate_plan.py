@@ -12,7 +12,6 @@ from sweep.spec.space.presets import BASELINE, PRESETS
 from sweep.vocabulary.record import ParameterValue, Replicate
 
 SEEDS = 2**31
-NNUNET_FOLDS = 5
 
 
 def blocks(spec: SweepSpec) -> list[tuple[int, int]]:
@@ -35,20 +34,20 @@ def confirmed_folds(spec: SweepSpec) -> list[int]:
 
 def fold_key(spec: SweepSpec) -> str:
     """Dotted name of the setting that chooses the fold: nnU-Net deals its cases itself."""
-    return "trainer.fold" if spec.trainer.kind == "nnunet" else "data.fold"
+    return spec.trainer.traits.fold_key
 
 
 def own_fold(spec: SweepSpec) -> int | None:
-    """The fold of the search's trials; None where nnU-Net validates on all cases."""
+    """The fold of the search's trials; None where they validate on all cases."""
     fold = value_of(spec, fold_key(spec))
     return fold if isinstance(fold, int) else None
 
 
 def most_folds(spec: SweepSpec) -> int:
     """How many folds there are to validate on, as far as the settings tell."""
-    if spec.trainer.kind == "nnunet":
-        return NNUNET_FOLDS if own_fold(spec) is not None else 1
-    return 1 if spec.data.source == "brain" else spec.data.folds
+    if own_fold(spec) is None:
+        return 1
+    return spec.trainer.traits.folds or (1 if spec.data.has_one_split else spec.data.folds)
 
 
 def most_replicates(spec: SweepSpec) -> int:
@@ -83,7 +82,7 @@ def check_test(spec: SweepSpec) -> Iterator[Finding]:
     if "data.test" in spec.space:
         message = "cannot be searched: what is tested on must be the same for all trials"
         yield Finding(("space", "data.test"), message)
-    if spec.data.test and spec.trainer.kind != "monai":
+    if spec.data.test and not spec.trainer.traits.has_test_split:
         message = f"`trainer.kind: {spec.trainer.kind}` has no test split; leave it out"
         yield Finding(("data", "test"), message)
 

@@ -7,11 +7,13 @@ the one that was recorded has gone, or holds the same.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sweep.spec.settings.trainer_settings import CustomTrainer, NnunetTrainer
-from sweep.spec.settings.trial_settings import NnunetRawData, TrialSettings
+from sweep.spec.settings.settings_base import Settings
+from sweep.spec.settings.trainer_settings import CustomTrainer, traits_of
+from sweep.spec.settings.trial_settings import DATA_SOURCES, TrialSettings
 
 PLACES = frozenset(
     {"data.folder", "data.test", "trainer.dataset", "trainer.raw", "trainer.preprocessed"}
@@ -20,39 +22,38 @@ PLACES = frozenset(
 """Settings that say which data are meant, and where they are."""
 
 S = TypeVar("S", bound=TrialSettings)
+G = TypeVar("G", bound=Settings)
 
 
 def with_places_of(settings: S, now: TrialSettings) -> S:
     """``settings`` with the folders of ``now``, where both are about the same data and trainer."""
-    data, trainer = settings.data, settings.trainer
-    if (
-        isinstance(data, NnunetRawData)
-        and isinstance(now.data, NnunetRawData)
-        and data.fingerprint == now.data.fingerprint is not None
-    ):
-        data = data.model_copy(update={"folder": now.data.folder})
-    if (
-        isinstance(trainer, NnunetTrainer)
-        and isinstance(now.trainer, NnunetTrainer)
-        and trainer.fingerprint == now.trainer.fingerprint is not None
-    ):
-        folders = {name: getattr(now.trainer, name) for name in ("raw", "preprocessed")}
-        trainer = trainer.model_copy(update=folders)
+    trainer = _moved(settings.trainer, now.trainer, settings.trainer.traits.places)
     if (
         isinstance(trainer, CustomTrainer)
         and isinstance(now.trainer, CustomTrainer)
         and _is_the_same_file(trainer.entry, now.trainer.entry)
     ):
         trainer = trainer.model_copy(update={"entry": now.trainer.entry})
+    data = _moved(settings.data, now.data, settings.data.places)
     return settings.model_copy(update={"data": data, "trainer": trainer})
+
+
+def _moved(own: G, now: Settings, places: Iterable[str]) -> G:
+    """A group with the folders of another of its kind, where a fingerprint says it is the same."""
+    known = getattr(own, "fingerprint", None)
+    if known is None or type(own) is not type(now) or getattr(now, "fingerprint", None) != known:
+        return own
+    return own.model_copy(update={name: getattr(now, name) for name in places})
 
 
 def known_otherwise(values: dict[str, Any]) -> None:
     """Take out of the values of a configuration the folders that a fingerprint stands for."""
-    for group, names in (("data", ("folder",)), ("trainer", ("raw", "preprocessed"))):
-        if values[group].get("fingerprint") is not None:
-            for name in names:
-                values[group].pop(name, None)
+    data, trainer = values["data"], values["trainer"]
+    groups = (data, DATA_SOURCES[data["source"]]), (trainer, traits_of(trainer["kind"]))
+    for group, kind in groups:
+        if group.get("fingerprint") is not None:
+            for name in kind.places:
+                group.pop(name, None)
 
 
 def changed_parts(before: str, now: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sweep.spec.settings.settings_base import Settings, refusal
+from sweep.spec.settings.trainer_traits import TrainerTraits
 from sweep.spec.words.phrases import must_be, one_of
 from sweep.spec.words.synonyms import value_for
 from sweep.vocabulary.objective import BETTER, VAL_DICE, Mode, Objective
@@ -87,16 +88,16 @@ class ObjectiveSettings(Settings):
         assert self.mode is not None, "it is filled in"
         return Objective(self.metric, self.mode)
 
-    def must_fit(self, kind: str, metrics: Sequence[str]) -> None:
+    def must_fit(self, trainer: TrainerTraits, metrics: Sequence[str]) -> None:
         """Raise the refusal of a metric that no epoch of such a trainer measures, or whose better
         end is not known.
 
         Args:
-            kind: ``trainer.kind``; a custom trainer is asked when it has validated.
+            trainer: its kind; a loop of the user's own is asked when it has validated.
             metrics: ``evaluation.metrics``.
         """
-        if kind != "custom" and self.metric != VAL_DICE:
-            self._must_be_measured(kind, metrics)
+        if not trainer.is_own_loop and self.metric != VAL_DICE:
+            self._must_be_measured(trainer, metrics)
         if self.mode is None:
             raise refusal(
                 f"must be `max` or `min`: nobody can tell by its name whether more of "
@@ -105,10 +106,10 @@ class ObjectiveSettings(Settings):
                 value=None,
             )
 
-    def _must_be_measured(self, kind: str, metrics: Sequence[str]) -> None:
-        if kind == "nnunet":
-            message = "nnU-Net measures no other metric in an epoch than its pseudo Dice: must be"
-            raise refusal(f"{message} `val_dice`", "metric", value=self.metric)
+    def _must_be_measured(self, trainer: TrainerTraits, metrics: Sequence[str]) -> None:
+        if trainer.dice_alone:
+            message = f"{trainer.dice_alone}: must be `val_dice`"
+            raise refusal(message, "metric", value=self.metric)
         group = group_of(self.metric)
         if group is None:
             raise refusal(must_be(one_of(JUDGED), self.metric, JUDGED), "metric", value=self.metric)

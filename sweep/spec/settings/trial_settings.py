@@ -10,7 +10,8 @@ trials that differ only in those are one and the same run until then.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -21,7 +22,7 @@ from sweep.spec.settings.network_settings import NetworkSettings
 from sweep.spec.settings.objective_settings import ObjectiveChoice, ObjectiveSettings
 from sweep.spec.settings.settings_base import ActsLate, EndsRun, Settings
 from sweep.spec.settings.trainer_settings import (
-    CustomTrainer,
+    CommonTrainer,
     MonaiTrainer,
     NnunetTrainer,
     TrainerSettings,
@@ -38,6 +39,15 @@ TEST_FOLDER = "imagesTs"
 
 class CommonData(Settings):
     """What every data source has."""
+
+    keeps_test_cases: ClassVar[bool] = False
+    """Whether its datasets may have an ``imagesTs`` of their own."""
+    has_one_split: ClassVar[bool] = False
+    """Whether it brings one fixed split, test included, and has no folds."""
+    size_keys: ClassVar[tuple[str, str] | None] = None
+    """Settings that tell the number of images and their side before any is there."""
+    places: ClassVar[tuple[str, ...]] = ()
+    """Settings whose folders its fingerprint stands for."""
 
     source: str
     normalization: Literal["zscore", "minmax"] = "zscore"
@@ -63,8 +73,8 @@ class CommonData(Settings):
 
     @field_validator("test")
     @classmethod
-    def _has_test_folders(cls, test: float | str, info: ValidationInfo) -> float | str:
-        if test == TEST_FOLDER and info.data.get("source") != "nnunet_raw":
+    def _has_test_folders(cls, test: float | str) -> float | str:
+        if test == TEST_FOLDER and not cls.keeps_test_cases:
             raise ValueError(
                 f"`{TEST_FOLDER}` needs `source: nnunet_raw`; must be a share of cases"
             )
@@ -81,6 +91,8 @@ class CommonData(Settings):
 
 class ShapesData(CommonData):
     """Synthetic circles, generated on the machine itself; the same seed gives the same pixels."""
+
+    size_keys = ("data.count", "data.size")
 
     source: Literal["shapes"] = "shapes"
     kind: Literal["one_circle", "several_circles"] = "one_circle"
@@ -102,6 +114,8 @@ class ShapesData(CommonData):
 class BrainData(CommonData):
     """Axial slices of the MNI152 T1 template that nilearn ships; foreground: white matter."""
 
+    has_one_split = True
+
     source: Literal["brain"]
     validation_slices: int = Field(default=24, ge=4)
     """Thickness of the validation slab in slices."""
@@ -115,6 +129,9 @@ class BrainData(CommonData):
 
 class NnunetRawData(CommonData):
     """Any dataset in nnU-Net's raw layout."""
+
+    keeps_test_cases = True
+    places = ("folder",)
 
     source: Literal["nnunet_raw"]
     folder: Folder
@@ -136,7 +153,12 @@ class NnunetRawData(CommonData):
     the same data in another folder are known; null: whatever is there."""
 
 
-DataSettings = Annotated[ShapesData | BrainData | NnunetRawData, Field(discriminator="source")]
+AnyDataSettings = ShapesData | BrainData | NnunetRawData
+DataSettings = Annotated[AnyDataSettings, Field(discriminator="source")]
+DATA_SOURCES: Mapping[str, type[CommonData]] = {
+    get_args(one.model_fields["source"].annotation)[0]: one for one in get_args(AnyDataSettings)
+}
+"""``data.source`` → its settings."""
 
 
 class LossSettings(Settings):
@@ -303,7 +325,7 @@ def _default_loss(values: dict[str, Any]) -> LossSettings:
 
 def _without_geometry(loss: Any, trainer: Any) -> Any:
     """``loss`` as it was written, or with `NO_GEOMETRY` below that."""
-    if not (isinstance(trainer, CustomTrainer) and trainer.computes_its_own_loss):
+    if not (isinstance(trainer, CommonTrainer) and trainer.computes_its_own_loss):
         return loss
     if not isinstance(loss, dict):
         return loss
@@ -361,7 +383,7 @@ class TrialSettings(Settings):
     def _count_from_the_start_without_geometry(self) -> Self:
         # As it is written from then on: a trial alone does not know what others are beside it.
         stopping, ramp = self.early_stopping, self.loss.ramp
-        if self.trainer.kind != "custom" or "counts_from" in stopping.model_fields_set:
+        if not self.trainer.traits.is_own_loop or "counts_from" in stopping.model_fields_set:
             return self
         if not self.has_geometry and ramp.full_from > 0:
             update = {"counts_from": "start"}
@@ -390,7 +412,7 @@ class TrialSettings(Settings):
     ) -> ObjectiveSettings:
         trainer, evaluation = info.data.get("trainer"), info.data.get("evaluation")
         if trainer is not None and evaluation is not None:
-            objective.must_fit(trainer.kind, evaluation.metrics)
+            objective.must_fit(trainer.traits, evaluation.metrics)
         return objective
 
     @property

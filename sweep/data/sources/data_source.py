@@ -1,0 +1,53 @@
+"""What is asked of a source of data: one class for each, in a file of its own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from sweep.data.files.bias_field import NO_SIMPLEITK, has_simpleitk
+from sweep.data.nnunet_raw.header_survey import SliceAxis
+from sweep.spec.checks.first_look import FirstLook
+from sweep.spec.settings.trial_settings import CommonData
+from sweep.vocabulary.errors import Mistake
+
+
+class DataSource(FirstLook, ABC):
+    """A source as its settings describe it, looked at once; no pixel is read or drawn yet.
+
+    A new one is a subclass, a line in `sweep.data.sources.source_table`, and its settings with a
+    place in `sweep.spec.settings.trial_settings.AnyDataSettings`.
+
+    Attributes:
+        is_foreign: whether its files are the user's, so that there may be something to doubt.
+        packages: those whose version decides the pixels.
+        slice_axis: along which volumes are cut.
+        geometric_class: that the geometric losses act on; None for the first.
+    """
+
+    is_foreign: ClassVar[bool] = False
+    packages: ClassVar[tuple[str, ...]] = ()
+    slice_axis: SliceAxis = "auto"
+    geometric_class: str | int | None = None
+
+    def __init__(self, settings: CommonData, mistakes: Iterable[Mistake]) -> None:
+        no_n4 = settings.n4 and not has_simpleitk()
+        super().__init__([*[Mistake(NO_SIMPLEITK, key="data.n4")] * no_n4, *mistakes])
+
+    @abstractmethod
+    def raw(self, folder: Path) -> Path:
+        """The folder of its dataset in nnU-Net's raw layout; one that is drawn goes to ``folder``.
+
+        Raises:
+            InputError: it cannot be drawn.
+        """
+
+    def fingerprint(self, cache: Path) -> str:
+        """What its dataset holds; empty where we draw it.
+
+        Raises:
+            InputError: other data than those that the settings were recorded with.
+        """
+        return ""

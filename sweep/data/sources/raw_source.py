@@ -1,0 +1,125 @@
+"""``source: nnunet_raw``: a dataset of the user's own, in nnU-Net's raw layout."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from sweep.data.files.image_file import read_header
+from sweep.data.files.image_geometry import squeezed
+from sweep.data.nnunet_raw.dealt_cases import deal, doubts, fold_mistakes
+from sweep.data.nnunet_raw.labels import geometric_label
+from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
+from sweep.data.nnunet_raw.raw_fingerprint import fingerprint
+from sweep.data.nnunet_raw.splits import SPLITS_FILE, Split, hold_out, read_splits
+from sweep.data.sources.data_source import DataSource
+from sweep.spec.checks.inactive_settings import Rule
+from sweep.spec.settings.moved_data import changed_parts
+from sweep.spec.settings.trial_settings import TEST_FOLDER, NnunetRawData
+from sweep.spec.words.phrases import counted
+from sweep.vocabulary.errors import InputError, Mistake
+
+
+class RawSource(DataSource):
+    """The folder is opened once, whatever is asked of it then."""
+
+    is_foreign = True
+
+    def __init__(self, settings: NnunetRawData) -> None:
+        self._settings = settings
+        self.slice_axis = settings.slice_axis
+        self.geometric_class = settings.geometric_class
+        super().__init__(settings, self._found())
+
+    @cached_property
+    def _dataset(self) -> RawDataset:
+        return open_raw(self._settings.folder)
+
+    @cached_property
+    def _parts(self) -> list[RawDataset]:
+        """The dataset, and its own test cases where they are asked for."""
+        is_asked = self._settings.test == TEST_FOLDER
+        return [self._dataset, *([open_test(self._dataset)] if is_asked else [])]
+
+    @cached_property
+    def _splits(self) -> tuple[Split, ...] | None:
+        return read_splits(Path(self._settings.folder), self._dataset.cases)
+
+    def raw(self, folder: Path) -> Path:
+        return Path(self._settings.folder)
+
+    def fingerprint(self, cache: Path) -> str:
+        recorded, found = self._settings.fingerprint, fingerprint(self._parts, cache)
+        if recorded not in (None, found):
+            parts = ", ".join(changed_parts(recorded or "", found))
+            raise InputError.single(
+                f"{self._settings.folder} holds other data than these settings were recorded with"
+                f" ({parts} differ); put those back, or set it to null to train on what is there",
+                key="data.fingerprint",
+            )
+        return found
+
+    def doubts(self) -> list[Mistake]:
+        cases = self._dataset.cases
+        test = tuple(case for part in self._parts[1:] for case in part.cases)
+        dealt = deal(self._settings, cases, self._splits, test)
+        return list(doubts(dealt, cases, self._splits, self._settings.fold))
+
+    def idle(self, searched: Container[str]) -> Iterator[Rule]:
+        data = self._settings
+        if "data.folder" in searched:
+            return
+        try:
+            splits = self._splits
+            # Whoever wrote as many folds as the file has asked for what there is.
+            if splits is not None and (data.folds != len(splits) or "data.folds" in searched):
+                has = counted(len(splits), "split")
+                yield Rule(("data.folds",), {}, f"{SPLITS_FILE} counts instead, which has {has}")
+            # Headers are read only where an axis is asked for.
+            is_asked = data.slice_axis != "auto" or "data.slice_axis" in searched
+            if is_asked and not any(map(_has_a_volume, self._parts)):
+                yield Rule(("data.slice_axis",), {}, "every case is an image, and none a volume")
+        except InputError:
+            return
+
+    def _found(self) -> Iterator[Mistake]:
+        try:
+            cases = self._parts[0].cases
+        except InputError as error:
+            yield from error.mistakes
+            return
+        try:
+            yield from fold_mistakes(self._settings, len(cases), self._splits)
+            yield from self._test_mistakes(cases, self._splits)
+        except InputError as error:
+            yield from error.mistakes
+        try:
+            geometric_label(self._dataset.labels, self.geometric_class)
+        except InputError as error:
+            yield from error.mistakes
+
+    def _test_mistakes(
+        self, cases: Sequence[str], splits: Sequence[Split] | None
+    ) -> Iterator[Mistake]:
+        """A split of the dataset's own of which the test takes all cases of a side."""
+        share, fold = self._settings.test, self._settings.fold
+        if splits is None or not isinstance(share, float) or fold >= len(splits):
+            return
+        _, test = hold_out(cases, share)
+        for side, names in zip(("training", "validation"), splits[fold], strict=True):
+            if not set(names) - set(test):
+                message = f"{share:g} takes every {side} case of split {fold}"
+                yield Mistake(message, key="data.test")
+
+
+def _has_a_volume(dataset: RawDataset) -> bool:
+    """Whether any case has three axes; one is enough, so most datasets are told by their first.
+
+    Raises:
+        InputError: a file on the way there cannot be read.
+    """
+    first_files = (dataset.image_paths(case)[0] for case in dataset.cases)
+    return dataset.file_ending != ".png" and any(
+        len(squeezed(read_header(file)[0].shape)) > 2 for file in first_files
+    )

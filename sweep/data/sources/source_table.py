@@ -1,0 +1,33 @@
+"""The sources of data, by ``data.source``: one explicit table.
+
+Neither torch nor monai is imported here, so that a mistake is told in a moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sweep.data.sources.brain import BrainSource
+from sweep.data.sources.data_source import DataSource
+from sweep.data.sources.raw_source import RawSource
+from sweep.data.sources.shape_images import ShapesSource
+from sweep.spec.settings.trial_settings import DataSettings
+from sweep.vocabulary.errors import Mistake
+
+SOURCES: dict[str, Callable[[Any], DataSource]] = {
+    "shapes": ShapesSource,
+    "brain": BrainSource,
+    "nnunet_raw": RawSource,
+}
+"""``data.source`` → what opens it, given its settings."""
+
+
+def open_source(settings: DataSettings) -> DataSource:
+    """The source that the settings name, with every mistake that needs no look at pixels."""
+    return SOURCES[settings.source](settings)
+
+
+def check_data(settings: DataSettings) -> list[Mistake]:
+    """Everything that can be told without reading pixels; empty where nothing is wrong."""
+    return open_source(settings).mistakes

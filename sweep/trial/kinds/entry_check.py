@@ -1,0 +1,90 @@
+"""What is wrong with ``trainer.entry``, as the text of its file tells: nothing is run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from sweep.spec.words.phrases import did_you_mean, near_miss
+from sweep.vocabulary.errors import Mistake
+
+
+def entry_mistakes(entry: str) -> Iterator[Mistake]:
+    """A file, package or class that there is not; read and never imported, which would run it."""
+    where, _, name = entry.rpartition(":")
+    if where.endswith(".py"):
+        if not Path(where).is_file():
+            yield Mistake(f"{where} is no file", key="trainer.entry")
+            return
+        yield from _source_mistakes(Path(where), name)
+    elif find_spec(package := where.partition(".")[0]) is None:
+        yield Mistake(f"the package {package} is not installed", key="trainer.entry")
+    elif (source := _source_of(where)) is not None:  # else compiled: the import will tell
+        yield from _source_mistakes(source, name)
+
+
+def _source_of(module: str) -> Path | None:
+    """The file of a module, found without importing the packages that hold it; None: no such."""
+    *packages, last = module.split(".")
+    found = find_spec(packages[0] if packages else last)
+    if not packages:
+        origin = found.origin if found else None
+        return Path(origin) if origin and origin.endswith(".py") else None
+    folders = [Path(place) for place in (found.submodule_search_locations or () if found else ())]
+    below = [folder.joinpath(*packages[1:], last) for folder in folders]
+    files = [file for path in below for file in (path.with_suffix(".py"), path / "__init__.py")]
+    return next((file for file in files if file.is_file()), None)
+
+
+def _source_mistakes(source: Path, name: str) -> Iterator[Mistake]:
+    try:
+        tree = ast.parse(source.read_bytes(), str(source))
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        message = getattr(error, "msg", str(error))
+        yield Mistake(f"is not Python: {message}", file=str(source), line=line)
+        return
+    except OSError as error:
+        yield Mistake(f"{source} cannot be read: {error.strerror}", key="trainer.entry")
+        return
+    names = set(_bound(tree.body))
+    if name not in names and "*" not in names:
+        found = names - _modules(tree)
+        meant = did_you_mean(near_miss(name, sorted(found), 0.6) or _same(name, found))
+        yield Mistake(f"{source} has no `{name}`{meant}", key="trainer.entry")
+
+
+def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
+    """Names that the statements of a module give to something; ``*`` where nobody can know."""
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from ((one.asname or one.name).partition(".")[0] for one in node.names)
+        for below in ast.walk(node):  # also in `if` and `try`, where classes may be made too
+            if isinstance(below, ast.ClassDef | ast.FunctionDef):
+                yield below.name
+            elif isinstance(below, ast.alias):
+                yield (below.asname or below.name).partition(".")[0]
+            elif isinstance(below, ast.Name) and isinstance(below.ctx, ast.Store):
+                yield below.id
+            elif isinstance(below, ast.Call) and getattr(below.func, "id", "") in DYNAMIC:
+                yield "*"
+
+
+def _modules(tree: ast.Module) -> set[str]:
+    """Names that are modules for certain, and so no trainer."""
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.Import))
+    return {(one.asname or one.name).partition(".")[0] for node in imports for one in node.names}
+
+
+def _same(name: str, names: Iterable[str]) -> str | None:
+    """The name that differs in case alone."""
+    return next((one for one in names if one.lower() == name.lower()), None)
+
+
+DYNAMIC = ("globals", "exec", "setattr")
+"""Calls after which a module may have any name."""

@@ -1,0 +1,56 @@
+"""The kinds of trainers, by ``trainer.kind``: one explicit table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trial.kinds.custom_kind import CUSTOM
+from sweep.trial.kinds.kind import Kind, Tell
+from sweep.trial.kinds.monai_kind import MONAI
+from sweep.trial.kinds.nnunet_kind import NNUNET
+
+if TYPE_CHECKING:
+    from sweep.data.prepared.samples import PreparedData
+    from sweep.trainer.runs.run_protocol import Run
+
+S = TypeVar("S", bound=TrialSettings)
+
+KINDS: dict[str, Kind] = {"monai": MONAI, "nnunet": NNUNET, "custom": CUSTOM}
+
+
+def kind_of(settings: TrialSettings) -> Kind:
+    """The kind of trainer that the settings ask for."""
+    return KINDS[settings.trainer.kind]
+
+
+def make_ready(settings: TrialSettings, tell: Tell | None = None) -> PreparedData | None:
+    """What trials of these settings have in common, done once; without effect where it was.
+
+    Args:
+        tell: called with a sentence whenever there is progress to tell of.
+    Raises:
+        InputError: with every mistake that only the work itself shows.
+    """
+    return kind_of(settings).make_ready(settings, tell or (lambda _: None))
+
+
+def make_run(settings: TrialSettings, data: PreparedData | None = None) -> Run:
+    """A run of this configuration that has trained nothing yet.
+
+    Raises:
+        InputError: as of `make_ready`, which has to have run where ``data`` is None.
+    """
+    return kind_of(settings).make_run(settings, data)
+
+
+def pinned(settings: S, data: PreparedData | None) -> S:
+    """The settings with the fingerprint of the data that are there, where its kind knows one.
+
+    Args:
+        data: what `make_ready` returned.
+    """
+    own, trainer = settings.data, kind_of(settings).recognised(settings.trainer)
+    if data is not None and "fingerprint" in data.origin:
+        own = own.model_copy(update={"fingerprint": data.origin["fingerprint"]})
+    return settings.model_copy(update={"data": own, "trainer": trainer})

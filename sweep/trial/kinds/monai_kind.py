@@ -1,0 +1,71 @@
+"""``trainer.kind: monai``: our own trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sweep.data.prepared.class_presence import class_mistakes
+from sweep.data.prepared.image_sizes import side_mistakes
+from sweep.data.prepared.prepare import check_pixels, prepare
+from sweep.data.prepared.samples import PreparedData
+from sweep.data.sources.source_table import open_source
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trial.kinds.kind import FinalScore, Kind, Pixels, Tell
+from sweep.vocabulary.errors import InputError, Mistake
+from sweep.vocabulary.record import Divergence
+
+if TYPE_CHECKING:
+    from sweep.store.layout import TrialPaths
+    from sweep.trainer.runs.reproduce import Replayed
+    from sweep.trainer.runs.run_protocol import Run
+
+
+def _unfit(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
+    return [*side_mistakes(settings, data), *class_mistakes(settings, data)]
+
+
+def _make_ready(settings: TrialSettings, _tell: Tell | None = None) -> PreparedData:
+    data = prepare(settings.data)
+    if mistakes := _unfit(settings, data):
+        raise InputError(mistakes)
+    return data
+
+
+def _make_run(settings: TrialSettings, data: PreparedData | None) -> Run:
+    from sweep.trainer.runs.monai_run import Training
+
+    return Training(settings, data or _make_ready(settings))
+
+
+def _test(settings: TrialSettings, trial: TrialPaths) -> FinalScore:
+    from sweep.trial.checkpoints import Checkpoints
+    from sweep.trial.test_evaluation import evaluate
+
+    weights = Checkpoints(trial.folder).load_best() or {}
+    return FinalScore(None, evaluate(settings, weights, prepare(settings.data)))
+
+
+def _replay(
+    settings: TrialSettings, divergence: Divergence, offending: Mapping[str, Any]
+) -> Replayed:
+    from sweep.trainer.runs.reproduce import replay
+
+    return replay(settings, divergence, offending)
+
+
+MONAI = Kind(
+    preparing="Reading and normalising the data",
+    imports=(
+        "monai.metrics",
+        "skimage.measure",
+        "sweep.data.prepared.prepare",
+        "sweep.trainer.runs.monai_run",
+    ),
+    look=lambda settings: open_source(settings.data),
+    make_ready=_make_ready,
+    make_run=_make_run,
+    pixels=Pixels(lambda settings: check_pixels(settings.data), _unfit),
+    test=_test,
+    replay=_replay,
+)

@@ -1,0 +1,68 @@
+"""``trainer.kind: nnunet``: nnU-Net's own trainer, an epoch at a time."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep.nnunet.command.asked_settings import nnunet_trainer
+from sweep.nnunet.command.nnunet_commands import nnunet_commands
+from sweep.nnunet.dataset.planning import ensure_preprocessed
+from sweep.nnunet.dataset.preprocessed_fingerprint import fingerprint, require_fingerprint
+from sweep.nnunet.nnunet_check import NnunetLook
+from sweep.spec.settings.trainer_settings import AnyTrainerSettings, NnunetTrainer
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trial.kinds.kind import FinalScore, Kind, Tell, Tools
+
+if TYPE_CHECKING:
+    from sweep.data.prepared.samples import PreparedData
+    from sweep.store.layout import TrialPaths
+    from sweep.trainer.runs.run_protocol import Run
+
+
+def _make_ready(settings: TrialSettings, tell: Tell) -> None:
+    trainer = nnunet_trainer(settings)
+    ensure_preprocessed(trainer, tell)
+    require_fingerprint(trainer)
+
+
+def _recognised(trainer: AnyTrainerSettings) -> AnyTrainerSettings:
+    assert isinstance(trainer, NnunetTrainer)
+    return trainer.model_copy(update={"fingerprint": fingerprint(trainer)})
+
+
+def _make_run(settings: TrialSettings, _data: PreparedData | None) -> Run:
+    from sweep.nnunet.training.nnunet_run import NnunetTraining
+
+    return NnunetTraining(settings)
+
+
+def _hand_over(settings: TrialSettings, trial: TrialPaths, model: Path) -> None:
+    from sweep.nnunet.model_export import export_model
+    from sweep.trial.checkpoints import Checkpoints
+
+    best = Checkpoints(trial.folder).load_best() or {}
+    shutil.rmtree(model, ignore_errors=True)  # an earlier leader's
+    export_model(settings, best, model)
+
+
+def _validate(settings: TrialSettings, trial: TrialPaths) -> FinalScore:
+    from sweep.nnunet.real_validation import real_validation
+    from sweep.trial.checkpoints import Checkpoints
+
+    best = Checkpoints(trial.folder).load_best() or {}
+    return FinalScore(real_validation(settings, best["model"], trial.nnunet))
+
+
+NNUNET = Kind(
+    preparing="Looking for what nnU-Net has planned and preprocessed",
+    imports=("sweep.nnunet.training.nnunet_run",),
+    look=NnunetLook,
+    make_ready=_make_ready,
+    make_run=_make_run,
+    pixels="nnU-Net looks at its images itself, when it plans",
+    recognised=_recognised,
+    validate=_validate,
+    tools=Tools("nnU-Net", _hand_over, nnunet_commands),
+)
