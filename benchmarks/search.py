@@ -116,7 +116,7 @@ class Candidate(Protocol):
 
 
 class Ours:
-    """A searcher and ASHA of this package, told as its conductor tells them."""
+    """A searcher and ASHA of this package, told as its controller tells them."""
 
     after_divergence = None
 

@@ -66,20 +66,20 @@ def memory() -> float:
 def ours(trials: int, folder: Path) -> None:
     from sweep.analysis.ranking.ranking_frame import write_ranking
     from sweep.data.prepared.prepare import prepare
-    from sweep.engine.decisions.conductor import Conductor
+    from sweep.engine.decisions.sweep_controller import SweepController
     from sweep.engine.on_ray.execute import execute
-    from sweep.engine.session.site import Site
+    from sweep.engine.session.sweep_location import SweepLocation
     from sweep.spec.load import load_sweep, to_yaml
     from sweep.store.store import Store
 
     (folder / "thousand.yaml").write_text(SPACE.format(trials=trials))
     spec = load_sweep(folder / "thousand.yaml")
     prepare(spec.data)
-    site = Site.of(spec.name, str(folder))
-    with Store.create(site.folder, to_yaml(spec)) as store:
-        execute(Conductor(spec, store, [Meter(trials)]), spec, store.layout.log, site)
+    location = SweepLocation.of(spec.name, str(folder))
+    with Store.create(location.folder, to_yaml(spec)) as store:
+        execute(SweepController(spec, store, [Meter(trials)]), spec, store.layout.log, location)
         started = time.perf_counter()
-        write_ranking(site.folder)
+        write_ranking(location.folder)
         print(f"the ranking of all of them takes {time.perf_counter() - started:.1f} s")
 
 

@@ -90,9 +90,9 @@ class Watch(Observer):
 def warm(trials: int, epochs: int, concurrent: int) -> None:
     """The sweep."""
     from sweep.data.prepared.prepare import prepare
-    from sweep.engine.decisions.conductor import Conductor
+    from sweep.engine.decisions.sweep_controller import SweepController
     from sweep.engine.on_ray.execute import execute
-    from sweep.engine.session.site import Site
+    from sweep.engine.session.sweep_location import SweepLocation
     from sweep.spec.load import load_sweep, to_yaml
     from sweep.store.store import Store
 
@@ -103,11 +103,13 @@ def warm(trials: int, epochs: int, concurrent: int) -> None:
         file.write_text(SPACE.format(trials=trials, epochs=epochs, concurrent=concurrent))
         spec = load_sweep(file)
         prepare(spec.data)
-        site = Site.of(spec.name, str(folder))
+        location = SweepLocation.of(spec.name, str(folder))
         begin = time.perf_counter()
-        with Store.create(site.folder, to_yaml(spec)) as store:
-            execute(Conductor(spec, store, [watch]), spec, store.layout.log, site)
-        runs = [json.loads(p.read_text())["runs"] for p in site.folder.glob("trials/*/prov*.json")]
+        with Store.create(location.folder, to_yaml(spec)) as store:
+            execute(SweepController(spec, store, [watch]), spec, store.layout.log, location)
+        runs = [
+            json.loads(p.read_text())["runs"] for p in location.folder.glob("trials/*/prov*.json")
+        ]
     processes = {run["process"]["pid"] for entry in runs for run in entry}
     cold = sorted(watch.started, key=lambda trial: watch.started[trial])[:concurrent]
     warmed = sorted(watch.first[trial] for trial in watch.first if trial not in cold)

@@ -39,7 +39,7 @@ def command(
         fine = f"has no mistake, but {counted(len(warnings), 'warning')}" if warnings else "is fine"
         typer.echo(
             f"{one_line(str(space))} {fine}: {counted(spec.trials, 'trial')} of up to"
-            f" {counted(spec.extents.most_epochs, 'epoch')} over"
+            f" {counted(spec.ranges.most_epochs, 'epoch')} over"
             f" {counted(len(spec.drawn), 'setting')}, searcher {spec.searcher.name},"
             f" scheduler {spec.scheduler.name}{confirm}"
             + f", judged by {one_line(spec.judged_by.words)}" * (spec.judged_by != DICE)

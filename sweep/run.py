@@ -55,7 +55,7 @@ def command(
         from sweep.console.terminal_view import TerminalView
         from sweep.engine.on_ray.monitoring import wanted
         from sweep.engine.session.ending import Ending
-        from sweep.engine.session.site import Site
+        from sweep.engine.session.sweep_location import SweepLocation
         from sweep.machine.hardware import Machine
         from sweep.machine.user_paths import argument, results_argument
         from sweep.store.layout import Layout
@@ -65,7 +65,7 @@ def command(
         machine = Machine.here() if address is None else Machine.any()
         spec, warnings = load_checked(space, overrides or [], machine, begins=not resume)
         print_warnings(warnings)
-        site = Site.of(spec.name, results, address)
+        location = SweepLocation.of(spec.name, results, address)
         again = ["python", "-m", "sweep.run", str(space)]
         again += [part for item in overrides or [] for part in ("--set", item)]
         again += ["--results", results] if results != "results" else []
@@ -76,7 +76,7 @@ def command(
         shows, missing = wanted(dashboard)
         print_warnings(missing)
         session = Session(
-            site=site,
+            location=location,
             resume_with=resume_with,
             resume=resume,
             extend=extend or [],
@@ -90,12 +90,14 @@ def command(
                     spec, session, TerminalView(live=not (verbose or local))
                 )
         except KeyboardInterrupt:  # just before its first trial, or while it prints the ranking
-            if not Layout(site.folder).sweep_yaml.exists():
+            if not Layout(location.folder).sweep_yaml.exists():
                 raise
             forget_interruption()
             ending, ranking = Ending.INTERRUPTED, None
         if ending is Ending.FINISHED and (ranking is None or ranking.winner is None):
-            raise SweepFailed(f"no trial of {spec.name} has a result; the causes stand in {site}")
+            raise SweepFailed(
+                f"no trial of {spec.name} has a result; the causes stand in {location}"
+            )
         if ending is not Ending.FINISHED:
             typer.echo(f"Stopped: {ending.value}. Nothing that was reported is lost. Go on with:")
             typer.echo(f"  {resume_with}")

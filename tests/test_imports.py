@@ -53,7 +53,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ("sweep.data.prepared.prepare", {"ray"}),
         ("sweep.search.searchers.searcher", {"torch", "ray", "pandas"}),
         ("sweep.search.searchers.optuna_search", {"torch", "ray", "pandas"}),
-        ("sweep.engine.decisions.conductor", {"torch", "ray", "pandas"}),
+        ("sweep.engine.decisions.sweep_controller", {"torch", "ray", "pandas"}),
         ("sweep.store.store", HEAVY),
         ("sweep.spec.load", HEAVY),
         ("sweep.console.live_view", HEAVY),

@@ -8,7 +8,7 @@ from test_imports import FLOORS
 
 from sweep.spec.checks.doubtful_settings import warnings
 from sweep.spec.load import load_sweep, load_trial
-from sweep.trial.trainer_check import Look
+from sweep.trial.trainer_check import TrainerCheck
 from sweep.vocabulary.errors import InputError
 
 ROOT = Path(__file__).parent.parent
@@ -126,7 +126,7 @@ def test_files_of_the_tutorial_are_as_right_and_wrong_as_it_says(tmp_path: Path)
     assert load_trial(file).trainer.epochs == 6
     file.write_text(circles)
     with pytest.raises(InputError) as caught:
-        load_sweep(file, check_data=Look())
+        load_sweep(file, check_data=TrainerCheck())
     told = [str(mistake).partition(": ")[2] for mistake in caught.value.mistakes]
     shown = re.findall(r"^circles\.yaml:\d+: (.*)$", page, re.MULTILINE)
     ends = [line.replace(f"{Path.cwd()}/", "/home/you/") for line in told]

@@ -47,7 +47,7 @@ class Exposure:
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class DivergenceRate:
     """The probability that a trial diverges in a complete training.
 
     Args:
@@ -101,7 +101,7 @@ class Rate:
         )
 
 
-def rate_of(exposures: Sequence[Exposure]) -> Rate:
+def rate_of(exposures: Sequence[Exposure]) -> DivergenceRate:
     """The probability of divergence, from trials of which some were cut short.
 
     Kaplan and Meier's product with a prior. The time of a divergence has a Dirichlet prior: half a
@@ -121,7 +121,7 @@ def rate_of(exposures: Sequence[Exposure]) -> Rate:
     tail = (1 - LEVEL) / 2
     low, high = beta.ppf((tail, 1 - tail), mean * size, (1 - mean) * size)
     cut_short = sum(one.is_cut_short for one in exposures)
-    return Rate(
+    return DivergenceRate(
         diverged=diverged,
         trials=len(exposures),
         cut_short=cut_short,

@@ -60,10 +60,10 @@ def load_checked(
     """
     from sweep.search.searchers.earlier_trials import check_warm_start
     from sweep.spec.checks.doubtful_settings import warnings
-    from sweep.trial.trainer_check import Look
+    from sweep.trial.trainer_check import TrainerCheck
 
     machine, idle, passed_over = machine or Machine.here(), list[Mistake](), list[str]()
-    look = Look(pixels=pixels)
+    look = TrainerCheck(pixels=pixels)
     spec = load_sweep(
         source,
         overrides,
@@ -89,9 +89,9 @@ def load_checked_trial(
         InputError: with every mistake.
     """
     from sweep.spec.checks.doubtful_settings import trial_warnings
-    from sweep.trial.trainer_check import Look
+    from sweep.trial.trainer_check import TrainerCheck
 
-    idle, look = list[Mistake](), Look()
+    idle, look = list[Mistake](), TrainerCheck()
     settings = load_trial(
         source,
         overrides,

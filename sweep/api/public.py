@@ -117,7 +117,7 @@ def run(
     from sweep.console.terminal_view import TerminalView
     from sweep.engine.on_ray.monitoring import wanted
     from sweep.engine.session.ending import Ending
-    from sweep.engine.session.site import Site
+    from sweep.engine.session.sweep_location import SweepLocation
     from sweep.machine.user_identity import settle_user
     from sweep.machine.user_paths import results_argument
 
@@ -128,11 +128,11 @@ def run(
         view = TerminalView(live=not (verbose or is_local), table=False)
     begins = not resume
     checked, warnings = _checked(spec, overrides, anywhere=address is not None, begins=begins)
-    site = Site.of(checked.name, results_argument(str(results), "results"), address)
+    location = SweepLocation.of(checked.name, results_argument(str(results), "results"), address)
     shows, missing = wanted(dashboard)
     view.warn([*warnings, *missing])
     session = Session(
-        site=site,
+        location=location,
         resume_with="sweep.run(…, resume=True)",
         resume=resume,
         extend=[f"{key}={value}" for key, value in (extend or {}).items()],
@@ -144,7 +144,7 @@ def run(
     if ending is not Ending.FINISHED:
         view.say(f"Stopped: {ending.value}. Nothing that was reported is lost. Resume it with:")
         view.say(f"  {session.resume_with}")
-    return SweepResults(site.folder)
+    return SweepResults(location.folder)
 
 
 def open(folder: str | Path) -> SweepResults:  # noqa: A001 - as `sweep.open`

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sweep.console.sweep_view import View
 from sweep.engine.session.ending import Ending
-from sweep.engine.session.site import Site
+from sweep.engine.session.sweep_location import SweepLocation
 from sweep.machine.interrupted import forget_interruption
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
@@ -31,7 +31,7 @@ class Session:
     """How a sweep is run this time.
 
     Args:
-        site: where it runs, and where its results lie.
+        location: where it runs, and where its results lie.
         resume_with: what resumes it, for the user to copy.
         resume: go on with the sweep that is there.
         extend: what is added to it first, such as ``trials=+20``.
@@ -40,7 +40,7 @@ class Session:
         verbose: show what Ray and the libraries print.
     """
 
-    site: Site
+    location: SweepLocation
     resume_with: str
     resume: bool = False
     extend: Sequence[str] = ()
@@ -49,7 +49,7 @@ class Session:
     verbose: bool = False
 
     def __post_init__(self) -> None:
-        if self.executor == "local" and self.site.address is not None:
+        if self.executor == "local" and self.location.address is not None:
             message = "trials are trained in this process, not on a cluster: leave it out"
             raise InputError.single(message, key="--address")
 
@@ -66,20 +66,20 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
     from sweep.api.handover import hand_over
     from sweep.engine.session.open_store import open_store, require_folder
 
-    site, resume = session.site, session.resume or bool(session.extend)
-    require_folder(site, resume=resume)  # before the data is read, which may take long
+    location, resume = session.location, session.resume or bool(session.extend)
+    require_folder(location, resume=resume)  # before the data is read, which may take long
     asked = prepare_data(asked, view)
-    if site.address is not None:
+    if location.address is not None:
         _look_at_nodes(asked, session, view)
-    spec, store = open_store(asked, site, resume=resume, extend=session.extend)
+    spec, store = open_store(asked, location, resume=resume, extend=session.extend)
     if told := can_show(spec):
         view.say(told, wrap=True)
     try:
         with store:
             ending, ranking = _run(spec, store, session, view)
-            view.ranked(spec, ranking, site.folder, site.uri)
+            view.ranked(spec, ranking, location.folder, location.uri)
             if ending is not Ending.INTERRUPTED:  # who pressed Ctrl-C will not wait
-                hand_over(spec, store, ranking, view, uri=site.uri)
+                hand_over(spec, store, ranking, view, uri=location.uri)
     except SweepFailed as error:
         after = "nothing that was reported is lost; once that is mended, go on with"
         raise SweepFailed(f"{error}; {after}: {session.resume_with}") from error
@@ -132,7 +132,7 @@ def _look_at_nodes(spec: SweepSpec, session: Session, view: View) -> None:
     from sweep.engine.on_ray.node_checks import check_nodes
 
     with view.working("Preparing the data on the cluster's nodes"):
-        found = check_nodes(spec, session.site, verbose=session.verbose)
+        found = check_nodes(spec, session.location, verbose=session.verbose)
     view.warn(found)
 
 
@@ -142,7 +142,7 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
     from sweep.analysis.ranking.live_ranking import RankingFile
     from sweep.console.console_words import duration_words
     from sweep.console.sweep_progress import Progress
-    from sweep.engine.decisions.conductor import Conductor
+    from sweep.engine.decisions.sweep_controller import SweepController
     from sweep.engine.session.log_file import note
     from sweep.tracking.make_trackers import Tracked, tracking
     from sweep.tracking.study_file import live_study
@@ -157,7 +157,7 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
         note(log, error)
         warn(f"{observer} failed: {last_line(error)}; the sweep goes on, more in {log}")
 
-    planned, epochs = Planned(spec), spec.extents.most_epochs
+    planned, epochs = Planned(spec), spec.ranges.most_epochs
     progress = Progress(planned.total, spec.judged_by, planned, max_epochs=epochs)
     tracked = Tracked(spec.name, store.layout, store.layout.trial)
     with ExitStack() as stack:
@@ -165,14 +165,14 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
         study = stack.enter_context(live_study(store.layout.study, spec, store.records, warn))
         ranking = RankingFile(store.layout.ranking_csv, spec)
         observers: list[Observer] = [progress, ranking, *trackers]
-        conductor = Conductor(spec, store, observers, failed)
-        conductor.subscribe(study)
+        controller = SweepController(spec, store, observers, failed)
+        controller.subscribe(study)
         progress.start_clock()
         watch = stack.enter_context(view.watching(spec.name, progress))
         if watch.observer is not None:
-            conductor.subscribe(watch.observer)
+            controller.subscribe(watch.observer)
         execute = _executor(store, session, view, progress)
-        ending = execute(conductor, spec, log, session.site, acknowledge=watch.acknowledge)
+        ending = execute(controller, spec, log, session.location, acknowledge=watch.acknowledge)
     if ending is Ending.OUT_OF_TIME and not progress.epochs_reported:
         raise SweepFailed(
             f"the time budget of {duration_words(spec.time_budget or 0)} was spent before any"
@@ -185,7 +185,7 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
 def _executor(
     store: Store, session: Session, view: View, state: SweepState
 ) -> Callable[..., Ending]:
-    """What trains the trials that a conductor hands out."""
+    """What trains the trials that a controller hands out."""
     if session.executor == "local":
         from sweep.engine.session.in_process import execute_here
 

@@ -84,4 +84,4 @@ class Watching:
         planned = self.progress.planned or Planned(spec)
         planned.spec = spec
         self.progress.planned, self.progress.trials = planned, planned.total
-        self.progress.max_epochs = spec.extents.most_epochs
+        self.progress.max_epochs = spec.ranges.most_epochs

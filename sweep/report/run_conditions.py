@@ -20,27 +20,27 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class ProvenanceMachine:
     device: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class ProvenanceRun:
     """One start of a trial, as far as the report shows it."""
 
     versions: Mapping[str, str | None] = field(default_factory=dict)
     code: Code = Code()
-    machine: Machine = Machine()
+    machine: ProvenanceMachine = ProvenanceMachine()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
     """What stands in provenance.json."""
 
-    runs: tuple[Run, ...] = ()
+    runs: tuple[ProvenanceRun, ...] = ()
 
 
-def last_run(results: Results) -> Run:
+def last_run(results: Results) -> ProvenanceRun:
     """How the first trial that says so was last started; an empty one where none does.
 
     Raises:
@@ -50,5 +50,5 @@ def last_run(results: Results) -> Run:
         path = Layout(results.folder).trial(record.trial_id).provenance
         if path.exists():
             runs = read_json(path, lambda values: parsed(_File, values)).runs
-            return runs[-1] if runs else Run()
-    return Run()
+            return runs[-1] if runs else ProvenanceRun()
+    return ProvenanceRun()

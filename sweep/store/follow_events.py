@@ -12,7 +12,7 @@ from sweep.store.files import own_file, parse_lines, reading
 from sweep.store.journal import (
     EpochRecorded,
     Event,
-    Progress,
+    JournalState,
     TrialEnded,
     TrialStarted,
     TrialWaits,
@@ -66,7 +66,7 @@ class Tail(Generic[T]):
 
 
 class Follower:
-    """Tells an observer what a conductor would, from the files that it leaves.
+    """Tells an observer what a controller would, from the files that it leaves.
 
     Args:
         folder: the results folder of a sweep that runs, has ended or was interrupted.
@@ -79,7 +79,7 @@ class Follower:
         require_results(self._layout)
         self._objective = read_objective(folder)
         self._journal = Tail(self._layout.journal, event_of)
-        self._progress = Progress()
+        self._progress = JournalState()
         self._histories: dict[str, Tail[EpochMetrics]] = {}
         self._records: dict[str, TrialRecord] = {}  # of the trials without an end
 

@@ -82,7 +82,7 @@ _NAMES: dict[type[Event], str] = {
 }
 
 
-class Progress:
+class JournalState:
     """How far each trial has come: which event is news, which is known, which cannot be."""
 
     def __init__(self) -> None:
@@ -150,7 +150,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.progress = Progress()
+        self.progress = JournalState()
         if not os.path.lexists(path):
             with writing(path):
                 path.touch()
@@ -159,7 +159,7 @@ class Journal:
             self.progress.add(event)
 
     def append(self, event: Event) -> bool:
-        """Writes ``event`` where it is news, and says whether it was; raises as `Progress`."""
+        """Writes ``event`` where it is news, and says whether it was; raises as `JournalState`."""
         news = self.progress.is_news(event)
         if news:
             values = {"event": _NAMES[type(event)]} | asdict(event)
@@ -180,7 +180,7 @@ def read_journal(path: Path) -> Iterator[Event]:
     Raises:
         ResultsError: the file cannot be read, or a line before the last is broken.
     """
-    progress = Progress()
+    progress = JournalState()
 
     def parse(line: Mapping[str, Any]) -> Event | None:
         event = event_of(line)

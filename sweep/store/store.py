@@ -31,7 +31,7 @@ from sweep.store.journal import (
     EpochRecorded,
     Event,
     Journal,
-    Progress,
+    JournalState,
     TrialEnded,
     TrialStarted,
     TrialWaits,
@@ -64,7 +64,7 @@ class Store:
         self.layout = layout
         self._lock = lock
         self._objective = read_objective(layout.folder)
-        self._recorded = Progress()
+        self._recorded = JournalState()
         self._unsynced: set[str] = set()  # trials whose last epochs a power cut could take
         with writing(layout.trials):
             layout.trials.mkdir(exist_ok=True)

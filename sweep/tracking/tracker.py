@@ -9,7 +9,7 @@ from sweep.vocabulary.record import Observer, ParameterValue, TrialRecord
 
 
 class Tracker(Observer):
-    """An observer of the conductor that has to be closed.
+    """An observer of the controller that has to be closed.
 
     A sweep that goes on after an interruption tells everything again from its beginning: a tracker
     must not log it twice.

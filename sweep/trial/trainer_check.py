@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sweep.data.prepared.samples import PreparedData
 
 
-class Look:
+class TrainerCheck:
     """A look at the trainer and its data, for one command: the same is looked at once.
 
     Called with settings it tells every mistake that shows without running anything, and without

@@ -32,7 +32,7 @@ from sweep.vocabulary.record import Divergence
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class WarmupSnapshot:
     """A run after some epochs.
 
     Args:
@@ -89,7 +89,7 @@ class Trunk:
         if epochs < self._length:
             self._save(epochs, verdict)
 
-    def start(self, stopping: EarlyStopping) -> Snapshot | None:
+    def start(self, stopping: EarlyStopping) -> WarmupSnapshot | None:
         """Take the snapshot that saves the trial most epochs; None where there is none.
 
         The trial then has the files that it would have written itself, but for its last state.
@@ -115,18 +115,18 @@ class Trunk:
             return []
         return [int(entry.name) for entry in self._folder.iterdir() if entry.name.isdecimal()]
 
-    def _load(self, epochs: int) -> Snapshot | None:
+    def _load(self, epochs: int) -> WarmupSnapshot | None:
         paths = TrialPaths(self._folder / str(epochs))
         verdict = None
         if paths.divergence.exists() and epochs < self._length:
             verdict = read_json(paths.divergence, lambda values: parsed(Divergence, values))
         state = Checkpoints(paths.folder).load_last()
         if state is None:
-            return None if verdict is None or epochs else Snapshot(None, [], verdict)
+            return None if verdict is None or epochs else WarmupSnapshot(None, [], verdict)
         history = [replace(EpochMetrics.from_json(e), shared=True) for e in state["history"]]
-        return Snapshot(state["training"], history, verdict)
+        return WarmupSnapshot(state["training"], history, verdict)
 
-    def _hand_over(self, epochs: int, snapshot: Snapshot) -> None:
+    def _hand_over(self, epochs: int, snapshot: WarmupSnapshot) -> None:
         source, trial = TrialPaths(self._folder / str(epochs)), self._trial
         _link(source.best_checkpoint, trial.best_checkpoint)
         if snapshot.verdict is not None:

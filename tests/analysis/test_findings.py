@@ -39,7 +39,7 @@ from sweep.analysis.parameters.importance import (
 from sweep.analysis.parameters.parallel_coordinates import parallel_coordinates
 from sweep.analysis.parameters.slices import correlations, slices
 from sweep.analysis.parameters.stability_maps import stability_map
-from sweep.analysis.patience.patience_replay import Replayed, Tradeoff, tradeoff
+from sweep.analysis.patience.patience_replay import PatienceOutcome, Tradeoff, tradeoff
 from sweep.report.headline import caveat, counts, headline, state
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -602,7 +602,7 @@ def test_curve_cut_by_its_own_patience_answers_for_no_longer_one() -> None:
     stopped = [trial(n, Status.EARLY_STOPPED, CURVE[:11], parameters(patience=3)) for n in range(3)]
     found = traded(results_of(*stopped, yaml=DRAWN))
     assert found is not None
-    assert found.steps[-1] == Replayed(
+    assert found.steps[-1] == PatienceOutcome(
         setting={PATIENCE: 3}, lost=0.0, most_lost=0.0, best=0.7, epochs=33
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from sweep.engine.decisions.conductor import Conductor
+from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.session.ending import Ending
 from sweep.spec.load import load_sweep, load_trial
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -30,16 +30,16 @@ class Engine:
         self.ending = Ending.INTERRUPTED
         self.status = Status.COMPLETED
 
-    def __call__(self, conductor: Conductor, *_: Any, **__: Any) -> Ending:
+    def __call__(self, controller: SweepController, *_: Any, **__: Any) -> Ending:
         self.started += 1
         left = self.stops_after
-        while left and (folder := conductor.next_trial()) is not None:
+        while left and (folder := controller.next_trial()) is not None:
             left -= 1
             for epoch in range(2):
                 dice = 0.5 + 0.1 * epoch + 0.01 * int(folder.name[1:])
-                conductor.report(folder.name, EpochMetrics(epoch=epoch, val_dice=dice))
-            conductor.end(folder.name, Outcome(status=self.status, cause=f"it {self.status}"))
-        return Ending.FINISHED if conductor.finished else self.ending
+                controller.report(folder.name, EpochMetrics(epoch=epoch, val_dice=dice))
+            controller.end(folder.name, Outcome(status=self.status, cause=f"it {self.status}"))
+        return Ending.FINISHED if controller.finished else self.ending
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,7 @@ class Clock:
 
 @dataclass
 class Story:
-    """Tells an observer what happens, in the order in which a conductor would."""
+    """Tells an observer what happens, in the order in which a controller would."""
 
     observers: list[object]
     dice: dict[str, list[float | None]] = field(default_factory=dict)

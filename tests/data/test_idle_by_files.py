@@ -11,7 +11,7 @@ import pytest
 
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.spec.load import load_sweep
-from sweep.trial.trainer_check import Look
+from sweep.trial.trainer_check import TrainerCheck
 from sweep.vocabulary.errors import InputError, Mistake
 
 IMAGE, VOLUME = (8, 10), (8, 10, 6)
@@ -45,7 +45,9 @@ def read(tmp_path: Path, folder: Path, given: str = "", searched: str = "") -> l
     file.write_text(f"data: {{source: nnunet_raw, folder: {folder}{given}}}\n{SPACE}{searched}}}\n")
     told: list[Mistake] = []
     try:
-        load_sweep(file, check_data=Look(), look_for_idle=Look().idle, tell=told.append)
+        load_sweep(
+            file, check_data=TrainerCheck(), look_for_idle=TrainerCheck().idle, tell=told.append
+        )
     except InputError as error:
         told += error.mistakes
     return [str(mistake).removeprefix(f"{file}:") for mistake in told]

@@ -21,7 +21,7 @@ from sweep.spec.settings.trial_settings import (
     TrialSettings,
 )
 from sweep.trial.kinds.kind_table import make_ready
-from sweep.trial.trainer_check import Look
+from sweep.trial.trainer_check import TrainerCheck
 from sweep.vocabulary.errors import InputError
 
 
@@ -359,7 +359,7 @@ def test_geometric_class_that_no_training_case_holds_is_refused_where_a_loss_act
         "data.geometric_class: the geometric losses act on `rare`, which is in 0 of 2 training and"
         " 1 of 2 validation cases: choose another class or fold, or set all of loss.weights to 0"
     )
-    look = Look(pixels=True)
+    look = TrainerCheck(pixels=True)
     assert [str(mistake) for mistake in look(acts)] == [str(caught.value)]
     none = acts.loss.weights.model_validate(dict.fromkeys(type(acts.loss.weights).model_fields, 0))
     rests = acts.model_copy(update={"loss": acts.loss.model_copy(update={"weights": none})})
@@ -382,7 +382,7 @@ def test_subjects_on_both_sides_are_told_by_names_alone(tmp_path):
     held = {f"sub-{n}_ses-{m}": {1, 2} for n in (1, 2) for m in (1, 2)}
     splits = [(tuple(held)[::2], tuple(held)[1::2])]
     settings = TrialSettings(data=raw(write_classes(tmp_path / "set", held, splits)))
-    look = Look(pixels=False)
+    look = TrainerCheck(pixels=False)
     assert look(settings) == []
     [told] = look.warnings
     assert told.startswith("2 of 2 validation cases have another session of the same subject in tr")

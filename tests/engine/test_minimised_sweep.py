@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from sweep.analysis.figures.sweep_results import read_results
 from sweep.analysis.ranking.ranking_frame import write_ranking
 from sweep.cli import app
-from sweep.engine.decisions.conductor import Conductor
+from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.report.headline import headline
 from sweep.report.page import page
 from sweep.report.report_figures import figures_of
@@ -60,17 +60,17 @@ class _Stopped(Exception):
 
 
 def execute(spec: SweepSpec, folder: Path) -> None:
-    """Train every trial that the conductor hands out, in its own folder, one after the other."""
+    """Train every trial that the controller hands out, in its own folder, one after the other."""
     with Store.create(folder, to_yaml(spec)) as store:
-        conductor = Conductor(spec, store)
-        while (place := conductor.next_trial()) is not None:
-            train(conductor, place)
-        assert conductor.finished
+        controller = SweepController(spec, store)
+        while (place := controller.next_trial()) is not None:
+            train(controller, place)
+        assert controller.finished
 
 
-def train(conductor: Conductor, place: Path) -> None:
+def train(controller: SweepController, place: Path) -> None:
     def report(metrics: EpochMetrics) -> None:
-        if conductor.report(place.name, replace(metrics, seconds=1.0)) is Decision.STOP:
+        if controller.report(place.name, replace(metrics, seconds=1.0)) is Decision.STOP:
             raise _Stopped
 
     try:
@@ -79,7 +79,7 @@ def train(conductor: Conductor, place: Path) -> None:
         )
     except _Stopped:
         return
-    conductor.end(place.name, outcome)
+    controller.end(place.name, outcome)
 
 
 @dataclass(frozen=True)

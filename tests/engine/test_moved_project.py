@@ -12,7 +12,7 @@ from sweep.api.run_sweep import prepare_data
 from sweep.console.sweep_view import Silent
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.engine.session.open_store import open_store
-from sweep.engine.session.site import Site
+from sweep.engine.session.sweep_location import SweepLocation
 from sweep.spec.load import load_sweep, load_trial, to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.errors import ResultsError
@@ -49,7 +49,9 @@ def asked(project: Path, monkeypatch: pytest.MonkeyPatch) -> SweepSpec:
 
 
 def begin(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec, store = open_store(asked(project, monkeypatch), Site.of("sweep", "results"), resume=False)
+    spec, store = open_store(
+        asked(project, monkeypatch), SweepLocation.of("sweep", "results"), resume=False
+    )
     parameters = {"loss.warmup_epochs": 2}
     with store:
         store.start_trial(0, parameters, to_yaml(spec.trial(parameters)))
@@ -63,7 +65,10 @@ def test_moved_project_goes_on_with_its_folders_as_they_are_now(
     assert recorded.data.folder == str(project / "data" / "raw")  # type: ignore[union-attr]
     moved = project.rename(project.with_name("elsewhere"))
     spec, store = open_store(
-        asked(moved, monkeypatch), Site.of("sweep", "results"), resume=True, extend=["trials=+2"]
+        asked(moved, monkeypatch),
+        SweepLocation.of("sweep", "results"),
+        resume=True,
+        extend=["trials=+2"],
     )
     store.close()
     assert spec.trials == recorded.trials + 2
@@ -73,7 +78,9 @@ def test_moved_project_goes_on_with_its_folders_as_they_are_now(
         assert settings.data.folder == str(moved / "data" / "raw")
         assert settings.data.fingerprint == recorded.data.fingerprint is not None  # type: ignore[union-attr]
     # and once more, where nothing has moved
-    open_store(asked(moved, monkeypatch), Site.of("sweep", "results"), resume=True)[1].close()
+    open_store(asked(moved, monkeypatch), SweepLocation.of("sweep", "results"), resume=True)[
+        1
+    ].close()
 
 
 def test_other_data_at_the_same_path_are_refused(
@@ -85,7 +92,7 @@ def test_other_data_at_the_same_path_are_refused(
     label[9:12, 9:12] = 1
     Image.fromarray(label).save(labels / "c1.png")
     with pytest.raises(ResultsError) as caught:
-        open_store(asked(project, monkeypatch), Site.of("sweep", "results"), resume=True)
+        open_store(asked(project, monkeypatch), SweepLocation.of("sweep", "results"), resume=True)
     assert str(caught.value).startswith(
         "sweep holds a sweep over other data: labelsTr of the dataset differ from what it was"
     )

@@ -1,4 +1,4 @@
-"""The conductor confirms the leaders: which replicates it starts, when, and after what faults."""
+"""The controller confirms the leaders: which replicates it starts, when, and after what faults."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_conductor import ASHA, DIVERGENCE, Diary, spec_of
+from test_sweep_controller import ASHA, DIVERGENCE, Diary, spec_of
 
 from sweep.analysis.ranking.finalists import Planned
 from sweep.console.sweep_progress import Progress
-from sweep.engine.decisions.conductor import Conductor
+from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.decisions.sweep_metrics import Metric, samples
 from sweep.engine.session.open_store import open_store
-from sweep.engine.session.site import Site
+from sweep.engine.session.sweep_location import SweepLocation
 from sweep.search.schedulers.scheduler import Decision
 from sweep.spec.load import load_trial, to_yaml
 from sweep.spec.search.replicate_plan import most_replicates
@@ -47,11 +47,11 @@ def curve(folder: Path) -> tuple[list[float], Outcome]:
     return dice, Outcome(status=Status.COMPLETED)
 
 
-def execute(conductor: Conductor, at_a_time: int = 1, epochs: int = 10**9) -> None:
+def execute(controller: SweepController, at_a_time: int = 1, epochs: int = 10**9) -> None:
     """Run trials to their ends, or until so many epochs are reported."""
     running: list[tuple[str, Outcome, Iterator[EpochMetrics]]] = []
     while True:
-        while len(running) < at_a_time and (folder := conductor.next_trial()) is not None:
+        while len(running) < at_a_time and (folder := controller.next_trial()) is not None:
             dice, outcome = curve(folder)
             told = iter([EpochMetrics(epoch=n, val_dice=d) for n, d in enumerate(dice)])
             running.append((folder.name, outcome, told))
@@ -61,22 +61,22 @@ def execute(conductor: Conductor, at_a_time: int = 1, epochs: int = 10**9) -> No
         metrics = next(told, None)
         epochs -= 1
         if metrics is None:
-            conductor.end(name, outcome)
-        elif conductor.report(name, metrics) is Decision.CONTINUE:
+            controller.end(name, outcome)
+        elif controller.report(name, metrics) is Decision.CONTINUE:
             running.append((name, outcome, told))
 
 
 def run(spec: SweepSpec, folder: Path, at_a_time: int = 1) -> list[TrialRecord]:
     with Store.create(folder, to_yaml(spec)) as store:
-        conductor = Conductor(spec, store)
-        execute(conductor, at_a_time)
-        assert conductor.finished
+        controller = SweepController(spec, store)
+        execute(controller, at_a_time)
+        assert controller.finished
         return store.records()
 
 
 def go_on(spec: SweepSpec, folder: Path, **how: int) -> list[TrialRecord]:
     with Store.open(folder) as store:
-        execute(Conductor(spec, store), **how)
+        execute(SweepController(spec, store), **how)
         return store.records()
 
 
@@ -136,15 +136,15 @@ def test_searcher_and_scheduler_learn_nothing_of_replicates(tmp_path: Path) -> N
 
 def test_finished_sweep_is_given_a_confirmation_and_later_more_seeds(tmp_path: Path) -> None:
     spec = confirmed(confirm=None)
-    site = Site.of(spec.name, str(tmp_path), None)
+    location = SweepLocation.of(spec.name, str(tmp_path), None)
     folder = tmp_path / spec.name
     assert blocks(run(spec, folder)) == []
     asked = confirmed(confirm={"top": 1, "seeds": 2})
     for seeds in (2, 3):
         asked = confirmed(confirm={"top": 1, "seeds": seeds})
-        spec, store = open_store(asked, site, resume=True)
+        spec, store = open_store(asked, location, resume=True)
         with store:
-            execute(Conductor(spec, store))
+            execute(SweepController(spec, store))
             records = store.records()
         assert {seed for _, seed, _ in blocks(records)} == set(range(1, seeds + 1))
     assert len(searched(records)) == 5
@@ -157,7 +157,7 @@ def test_killed_sweep_confirms_what_an_undisturbed_one_does(
     spec = confirmed(scheduler="none")
     undisturbed = run(spec, tmp_path / "a")
     with Store.create(tmp_path / "b", to_yaml(spec)) as store:
-        execute(Conductor(spec, store), epochs=killed_after)
+        execute(SweepController(spec, store), epochs=killed_after)
     records = go_on(spec, tmp_path / "b")
     assert blocks(records) == blocks(undisturbed)
     assert records == undisturbed
@@ -170,7 +170,7 @@ def test_observers_tell_replicates_from_trials_of_the_search(tmp_path: Path) -> 
     assert progress.trials == spec.trials + most_replicates(spec)
     with Store.create(tmp_path / "x", to_yaml(spec)) as store:
         study = StudyFile(tmp_path / "study.journal", spec, store.records)
-        execute(Conductor(spec, store, [diary, progress, study]))
+        execute(SweepController(spec, store, [diary, progress, study]))
         study.close()
         records = store.records()
     assert progress.best is not None
@@ -186,8 +186,8 @@ def test_observers_tell_replicates_from_trials_of_the_search(tmp_path: Path) -> 
 def test_sweep_without_a_result_has_nothing_to_confirm(tmp_path: Path) -> None:
     spec = confirmed(trials=2, presets=[])
     with Store.create(tmp_path / "x", to_yaml(spec)) as store:
-        conductor = Conductor(spec, store)
-        while (folder := conductor.next_trial()) is not None:
-            conductor.end(folder.name, Outcome(status=Status.FAILED, cause="no"))
-        assert conductor.finished
+        controller = SweepController(spec, store)
+        while (folder := controller.next_trial()) is not None:
+            controller.end(folder.name, Outcome(status=Status.FAILED, cause="no"))
+        assert controller.finished
         assert len(store.records()) == 2

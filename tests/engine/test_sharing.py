@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.engine.decisions.conductor import Conductor
+from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.search.schedulers.scheduler import Decision
 from sweep.spec.load import load_trial, to_yaml
 from sweep.spec.search.shared_warmup import trunk_key, trunk_length
@@ -59,11 +59,11 @@ class Workers:
                 snapshots.add(epoch + 1)
             yield metrics
 
-    def run(self, conductor: Conductor, at_a_time: int) -> None:
+    def run(self, controller: SweepController, at_a_time: int) -> None:
         """Trials report one epoch in turn, which several processes would do."""
         running: list[tuple[str, Iterator[EpochMetrics]]] = []
         while True:
-            while len(running) < at_a_time and (folder := conductor.next_trial()) is not None:
+            while len(running) < at_a_time and (folder := controller.next_trial()) is not None:
                 running.append((folder.name, self.epochs(folder)))
             if not running:
                 return
@@ -71,8 +71,8 @@ class Workers:
             name, epochs = running.pop(0)
             metrics = next(epochs, None)
             if metrics is None:
-                conductor.end(name, Outcome(status=Status.COMPLETED))
-            elif conductor.report(name, metrics) is Decision.CONTINUE:
+                controller.end(name, Outcome(status=Status.COMPLETED))
+            elif controller.report(name, metrics) is Decision.CONTINUE:
                 running.append((name, epochs))
 
 
@@ -80,7 +80,7 @@ class Workers:
 def test_every_epoch_of_a_trunk_is_trained_once(tmp_path: Path, at_a_time: int) -> None:
     workers = Workers()
     with Store.create(tmp_path / "toy", to_yaml(spec_of())) as store:
-        workers.run(Conductor(spec_of(), store), at_a_time)
+        workers.run(SweepController(spec_of(), store), at_a_time)
         warmups = [record.parameters["loss.warmup_epochs"] for record in store.records()]
     assert len(warmups) == 12
     assert workers.trained_of_trunks == max(warmups)
@@ -91,7 +91,7 @@ def test_trials_of_several_bases_wait_for_their_own_trunk_alone(tmp_path: Path) 
     spec = spec_of(space={**SPACE, "optimizer.lr": {"choice": [0.1, 0.2]}})
     workers = Workers()
     with Store.create(tmp_path / "toy", to_yaml(spec)) as store:
-        workers.run(Conductor(spec, store), 3)
+        workers.run(SweepController(spec, store), 3)
         longest: dict[object, int] = {}
         for record in store.records():
             base, warmup = (
@@ -105,7 +105,7 @@ def test_trials_of_several_bases_wait_for_their_own_trunk_alone(tmp_path: Path) 
 
 def test_what_was_shared_stands_in_the_history(tmp_path: Path) -> None:
     with Store.create(tmp_path / "toy", to_yaml(spec_of())) as store:
-        Workers().run(Conductor(spec_of(), store), 1)
+        Workers().run(SweepController(spec_of(), store), 1)
         first, *others = store.records()
         assert first.trained == first.history
         longest = first.parameters["loss.warmup_epochs"]
@@ -123,22 +123,22 @@ def test_interrupted_sweep_goes_on_where_its_trunk_was(tmp_path: Path) -> None:
         space={"loss.warmup_epochs": {"choice": [4]}, "loss.min_area": {"uniform": [1, 9]}}
     )
     with Store.create(tmp_path / "toy", to_yaml(spec)) as store:
-        conductor = Conductor(spec, store)
-        first = conductor.next_trial()
+        controller = SweepController(spec, store)
+        first = controller.next_trial()
         assert first is not None
-        assert conductor.next_trial() is None
-        assert not conductor.finished
+        assert controller.next_trial() is None
+        assert not controller.finished
         for epoch in range(2):
-            conductor.report(first.name, EpochMetrics(epoch=epoch, val_dice=0.5))
+            controller.report(first.name, EpochMetrics(epoch=epoch, val_dice=0.5))
     with Store.open(tmp_path / "toy") as store:
-        conductor = Conductor(spec, store)
-        again = conductor.next_trial()
+        controller = SweepController(spec, store)
+        again = controller.next_trial()
         assert again is not None
         assert again.name == first.name
-        assert conductor.next_trial() is None
+        assert controller.next_trial() is None
         for epoch in range(2, 4):
-            conductor.report(first.name, EpochMetrics(epoch=epoch, val_dice=0.5))
-        second = conductor.next_trial()
+            controller.report(first.name, EpochMetrics(epoch=epoch, val_dice=0.5))
+        second = controller.next_trial()
         assert second is not None
         assert second.name != first.name
 
@@ -155,13 +155,13 @@ def test_snapshots_are_dropped_when_no_trial_is_left(tmp_path: Path) -> None:
     with Store.create(tmp_path / "toy", to_yaml(spec)) as store:
         snapshot = store.layout.trunks / "key" / "3"
         snapshot.mkdir(parents=True)
-        conductor = Conductor(spec, store)
+        controller = SweepController(spec, store)
         workers = Workers()
-        first = conductor.next_trial()
+        first = controller.next_trial()
         assert first is not None
         for metrics in workers.epochs(first):
-            conductor.report(first.name, metrics)
-        conductor.end(first.name, Outcome(status=Status.COMPLETED))
+            controller.report(first.name, metrics)
+        controller.end(first.name, Outcome(status=Status.COMPLETED))
         assert snapshot.is_dir()
-        workers.run(conductor, 1)
+        workers.run(controller, 1)
         assert not store.layout.trunks.exists()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sweep.engine.decisions.warmup_owners import Trunks
+from sweep.engine.decisions.warmup_owners import WarmupOwners
 
 
 def test_second_trial_waits_while_the_first_trains_their_warmup() -> None:
-    trunks = Trunks()
+    trunks = WarmupOwners()
     trunks.add("t0000", "base", 5)
     trunks.add("t0001", "base", 3)
     assert trunks.may_start("t0001")  # nobody trains it yet
@@ -19,7 +19,7 @@ def test_second_trial_waits_while_the_first_trains_their_warmup() -> None:
 
 
 def test_trial_of_another_trunk_does_not_wait() -> None:
-    trunks = Trunks()
+    trunks = WarmupOwners()
     trunks.add("t0000", "base", 5)
     trunks.add("t0001", "other", 5)
     trunks.start("t0000")
@@ -27,7 +27,7 @@ def test_trial_of_another_trunk_does_not_wait() -> None:
 
 
 def test_longer_warmup_waits_for_the_shorter_and_then_trains_the_rest() -> None:
-    trunks = Trunks()
+    trunks = WarmupOwners()
     trunks.add("t0000", "base", 2)
     trunks.add("t0001", "base", 4)
     trunks.add("t0002", "base", 4)
@@ -43,7 +43,7 @@ def test_longer_warmup_waits_for_the_shorter_and_then_trains_the_rest() -> None:
 
 
 def test_trial_that_ends_in_its_warmup_leaves_the_trunk_to_the_next() -> None:
-    trunks = Trunks()
+    trunks = WarmupOwners()
     trunks.add("t0000", "base", 5)
     trunks.add("t0001", "base", 5)
     trunks.start("t0000")
@@ -53,7 +53,7 @@ def test_trial_that_ends_in_its_warmup_leaves_the_trunk_to_the_next() -> None:
 
 
 def test_trial_without_a_warmup_neither_waits_nor_keeps_others_waiting() -> None:
-    trunks = Trunks()
+    trunks = WarmupOwners()
     trunks.add("t0000", "base", 0)
     trunks.add("t0001", "base", 4)
     trunks.add("t0002", "base", 0)
@@ -64,7 +64,7 @@ def test_trial_without_a_warmup_neither_waits_nor_keeps_others_waiting() -> None
 
 
 def test_epochs_after_the_switch_on_are_none_of_the_trunk() -> None:
-    trunks = Trunks()
+    trunks = WarmupOwners()
     trunks.add("t0000", "base", 2)
     trunks.add("t0001", "base", 4)
     trunks.add("t0002", "base", 3)

@@ -11,14 +11,14 @@ import pytest
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
-from sweep.engine.decisions.conductor import Conductor
+from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.on_ray import ray_tune as tuning
 from sweep.engine.on_ray.capacity import Capacity
 from sweep.engine.on_ray.ray_tune import (
     SECONDS_FOR_A_WORKER,
-    ConductedScheduler,
-    ConductedSearcher,
-    Door,
+    ControlledScheduler,
+    ControlledSearcher,
+    DeferredError,
     Supervision,
 )
 from sweep.engine.on_ray.trial_actor import MESSAGE
@@ -53,12 +53,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-def scheduler() -> ConductedScheduler:
-    return ConductedScheduler(cast(Conductor, None), Door())  # which nobody asks here
+def scheduler() -> ControlledScheduler:
+    return ControlledScheduler(
+        cast(SweepController, None), DeferredError()
+    )  # which nobody asks here
 
 
 def test_free_worker_goes_to_a_trial_for_which_none_is_being_started(
-    scheduler: ConductedScheduler, clock: list[float]
+    scheduler: ControlledScheduler, clock: list[float]
 ) -> None:
     first, second = Known(), Known()
     assert choice(scheduler, first) is first  # Ray starts a worker for it
@@ -68,7 +70,7 @@ def test_free_worker_goes_to_a_trial_for_which_none_is_being_started(
 
 
 def test_trial_whose_worker_does_not_come_gets_another(
-    scheduler: ConductedScheduler, clock: list[float]
+    scheduler: ControlledScheduler, clock: list[float]
 ) -> None:
     first, second = Known(), Known()
     assert choice(scheduler, first) is first
@@ -77,7 +79,7 @@ def test_trial_whose_worker_does_not_come_gets_another(
 
 
 def test_trial_that_is_tried_again_is_chosen_again(
-    scheduler: ConductedScheduler, clock: list[float]
+    scheduler: ControlledScheduler, clock: list[float]
 ) -> None:
     trial = Known()
     assert choice(scheduler, trial) is trial
@@ -87,7 +89,7 @@ def test_trial_that_is_tried_again_is_chosen_again(
     assert choice(scheduler, trial) is trial
 
 
-def choice(scheduler: ConductedScheduler, *trials: Known) -> Any:
+def choice(scheduler: ControlledScheduler, *trials: Known) -> Any:
     return scheduler.choose_trial_to_run(Controller(trials))
 
 
@@ -95,7 +97,7 @@ def choice(scheduler: ConductedScheduler, *trials: Known) -> Any:
 
 
 class Broken:
-    """A conductor in which nothing works."""
+    """A controller in which nothing works."""
 
     finished = False
     executing = 0
@@ -126,20 +128,20 @@ class Reporting(Known):
 
 EPOCH = {MESSAGE: (EpochMetrics(epoch=0, val_dice=0.5),)}
 END = {MESSAGE: Outcome(status=Status.COMPLETED)}
-ENTRANCES: dict[str, Callable[[Any, Door], object]] = {
-    "an epoch is reported": lambda conductor, door: ConductedScheduler(
-        conductor, door
+ENTRANCES: dict[str, Callable[[Any, DeferredError], object]] = {
+    "an epoch is reported": lambda controller, door: ControlledScheduler(
+        controller, door
     ).on_trial_result(None, cast(Trial, Reporting()), EPOCH),
-    "a trial ends": lambda conductor, door: ConductedScheduler(conductor, door).on_trial_result(
+    "a trial ends": lambda controller, door: ControlledScheduler(controller, door).on_trial_result(
         None, cast(Trial, Reporting()), END
     ),
-    "the next trial is asked for": lambda conductor, door: ConductedSearcher(
-        conductor, door, cast(Capacity, Room())
+    "the next trial is asked for": lambda controller, door: ControlledSearcher(
+        controller, door, cast(Capacity, Room())
     ).suggest("x"),
-    "a worker refuses a trial": lambda conductor, door: supervision(conductor, door).on_trial_error(
-        0, [], cast(Trial, Reporting(num_failures=1))
-    ),
-    "Ray gives a trial up": lambda conductor, door: supervision(conductor, door).on_trial_error(
+    "a worker refuses a trial": lambda controller, door: supervision(
+        controller, door
+    ).on_trial_error(0, [], cast(Trial, Reporting(num_failures=1))),
+    "Ray gives a trial up": lambda controller, door: supervision(controller, door).on_trial_error(
         0, [], cast(Trial, Reporting())
     ),
 }
@@ -154,8 +156,8 @@ class Room:
         return 1
 
 
-def supervision(conductor: Any, door: Door) -> Supervision:
-    return Supervision(conductor, door, lambda: False, None, lambda: None)
+def supervision(controller: Any, door: DeferredError) -> Supervision:
+    return Supervision(controller, door, lambda: False, None, lambda: None)
 
 
 @pytest.mark.parametrize("entrance", ENTRANCES)
@@ -166,15 +168,15 @@ def supervision(conductor: Any, door: Door) -> Supervision:
 def test_exception_of_ours_ends_the_sweep_as_itself_and_reaches_ray_nowhere_else(
     error: Exception, entrance: str
 ) -> None:
-    conductor, door = Broken(error), Door()
-    assert ENTRANCES[entrance](conductor, door) in (TrialScheduler.CONTINUE, None)
+    controller, door = Broken(error), DeferredError()
+    assert ENTRANCES[entrance](controller, door) in (TrialScheduler.CONTINUE, None)
     with pytest.raises(type(error)) as caught:
-        supervision(conductor, door).on_step_begin(0, [])
+        supervision(controller, door).on_step_begin(0, [])
     assert caught.value is error
 
 
 def test_first_of_several_exceptions_is_the_cause() -> None:
-    door = Door()
+    door = DeferredError()
     for text in ("first", "second"):
         with door():
             raise KeyError(text)
@@ -183,7 +185,7 @@ def test_first_of_several_exceptions_is_the_cause() -> None:
 
 
 class Told:
-    """A conductor that only takes note of how a trial is left."""
+    """A controller that only takes note of how a trial is left."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -212,8 +214,8 @@ def test_trial_that_its_worker_did_not_take_on_is_handed_out_again(
 ) -> None:
     file = tmp_path / "error.txt"
     file.write_text(noted)
-    conductor, door = Told(), Door()
+    controller, door = Told(), DeferredError()
     trial = cast(Trial, Reporting(num_failures=failures, error_file=str(file)))
-    supervision(conductor, door).on_trial_error(0, [], trial)
+    supervision(controller, door).on_trial_error(0, [], trial)
     door.require()
-    assert conductor.told == [left]
+    assert controller.told == [left]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from watching import PRINTABLE, WATCH, Ask, files_under
 
 from sweep.engine.session.open_store import open_store
-from sweep.engine.session.site import Site
+from sweep.engine.session.sweep_location import SweepLocation
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
@@ -115,7 +115,9 @@ def opened(folder: Path, *, resumed: bool = False) -> None:
     with (
         WATCH.listening() as acts,
         suppress(ResultsError, InputError),
-        open_store(SPEC, Site(folder), resume=True)[1] if resumed else Store.open(folder) as store,
+        open_store(SPEC, SweepLocation(folder), resume=True)[1]
+        if resumed
+        else Store.open(folder) as store,
     ):
         list(store.journal())
     assert all(str(folder) in act for act in acts), acts

@@ -30,7 +30,7 @@ from sweep.nnunet.training.trainer_limits import geometric_channel
 from sweep.spec.load import load_sweep
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.spec.settings.trial_settings import ShapesData, TrialSettings
-from sweep.trial.trainer_check import Look
+from sweep.trial.trainer_check import TrainerCheck
 from sweep.vocabulary.errors import InputError
 
 NAME = "Dataset502_Shapes_One"
@@ -480,7 +480,7 @@ def test_searched_value_that_the_dataset_does_not_allow_is_told_at_its_line(
         "  trainer.plans: {choice: [nnUNetPlans, MyPlans]}\n"
     )
     with pytest.raises(InputError) as caught:
-        load_sweep(path, check_data=Look())
+        load_sweep(path, check_data=TrainerCheck())
     assert [(m.line, m.key) for m in caught.value.mistakes] == [
         (3, "space.trainer.fold"),
         (4, "space.loss.main"),
@@ -506,7 +506,7 @@ def test_how_volumes_are_looked_at_acts_on_nothing_where_the_plans_have_none(
     (tmp_path / NAME / "nnUNetPlans.json").write_text(json.dumps(plans))
     trainer = {"kind": "nnunet", "dataset": 502, "preprocessed": str(tmp_path)}
     settings = TrialSettings.model_validate({"trainer": trainer | {"configuration": configuration}})
-    keys = [key for rule in Look().idle(settings) for key in rule.keys]
+    keys = [key for rule in TrainerCheck().idle(settings) for key in rule.keys]
     assert keys == ([] if has_volumes else ["trainer.geometry"])
 
 

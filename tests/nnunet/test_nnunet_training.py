@@ -21,7 +21,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
-from sweep.trial.trainer_check import Look
+from sweep.trial.trainer_check import TrainerCheck
 from sweep.trial.warmup_snapshots import Trunk
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError, NotApplied
@@ -200,7 +200,7 @@ def test_real_validation_is_the_mean_dice_over_whole_cases(
 
 
 def mistakes(settings: TrialSettings) -> list[str]:
-    return [str(mistake) for mistake in Look()(settings)]
+    return [str(mistake) for mistake in TrainerCheck()(settings)]
 
 
 def test_dataset_configuration_fold_and_plans_are_checked_at_their_keys(trial: MakeTrial) -> None:

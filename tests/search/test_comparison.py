@@ -11,7 +11,7 @@ import pytest
 from sweep.search.schedulers.comparison import (
     ByProjectedGain,
     ByTrainedEpochs,
-    Reading,
+    ComparedValue,
     make_comparison,
 )
 from sweep.search.schedulers.projected_gain import noise_of, projected_gain
@@ -47,7 +47,7 @@ def baseline_of(*dice: float | None) -> ByProjectedGain:
 
 def read(
     comparison: ByProjectedGain, name: str, switch_on: int, dice: Sequence[float | None]
-) -> list[Reading]:
+) -> list[ComparedValue]:
     """All readings of a trial."""
     comparison.start(name, switch_on, None)
     return [comparison.read(name, epochs, value) for epochs, value in enumerate(dice, start=1)]

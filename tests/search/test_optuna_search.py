@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from sweep.search.searchers.optuna_samplers import Method, cmaes, gp, qmc, tpe
+from sweep.search.searchers.optuna_samplers import OptunaMethod, cmaes, gp, qmc, tpe
 from sweep.search.searchers.optuna_search import OptunaSearch
 from sweep.search.searchers.random_search import RandomSearch
 from sweep.search.searchers.searcher import Searcher
@@ -151,7 +151,7 @@ def count_diverged(searcher: Searcher, best_weight: float) -> int:
     ],
 )
 def test_search_that_is_told_of_divergence_proposes_fewer_diverged_trials_than_random_search(
-    method: Method, best_weight: float, share: float
+    method: OptunaMethod, best_weight: float, share: float
 ) -> None:
     seeds = range(5)
     random = sum(count_diverged(RandomSearch(SPACE, seed), best_weight) for seed in seeds)
@@ -201,7 +201,7 @@ def test_preset_takes_no_place_in_a_sobol_sequence() -> None:
 
 
 TWELVE_TRIALS_THEN_ONE = """
-from sweep.search.searchers.optuna_samplers import Method, cmaes, gp, qmc, tpe
+from sweep.search.searchers.optuna_samplers import OptunaMethod, cmaes, gp, qmc, tpe
 from sweep.search.searchers.optuna_search import OptunaSearch
 import test_optuna_search as toy
 searcher = OptunaSearch(toy.SPACE, 7, tpe(5))

@@ -17,7 +17,7 @@ from sweep.search.schedulers.asha import Asha
 from sweep.search.schedulers.halving import Halving
 from sweep.search.schedulers.hyperband import Hyperband
 from sweep.search.schedulers.median import MedianStopping
-from sweep.search.schedulers.scheduler import Decision, NoScheduler, Scheduler, make_scheduler
+from sweep.search.schedulers.scheduler import Decision, NeverStops, Scheduler, make_scheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import Status
 
@@ -34,7 +34,7 @@ RULES: dict[str, Callable[[Literal["max", "min"]], Scheduler]] = {
     ),
 }
 SCHEDULERS: dict[str, Callable[[], Scheduler]] = {
-    "none": NoScheduler,
+    "none": NeverStops,
     **{name: partial(make, "max") for name, make in RULES.items()},
 }
 
@@ -300,7 +300,7 @@ def test_trial_that_has_ended_stays_out_and_what_it_still_reports_counts_for_nob
     for each in (scheduler, undisturbed):
         each.end("ended", status)
     for call in sequence:
-        if not isinstance(make(), NoScheduler):
+        if not isinstance(make(), NeverStops):
             answers = {scheduler.report("ended", epochs, value) for epochs, value in late}
             assert answers == {Decision.STOP}
         decisions += play(scheduler, [call])
@@ -364,7 +364,7 @@ def test_trial_whose_scores_are_no_numbers_does_not_wait_and_takes_nobodys_place
     make: Callable[[], Scheduler], value: float, curves: list[list[float]]
 ) -> None:
     epochs = trained(make(), {"blind": [value] * EPOCHS, **named(curves)}, workers=1)
-    assert epochs["blind"] < EPOCHS or isinstance(make(), NoScheduler)
+    assert epochs["blind"] < EPOCHS or isinstance(make(), NeverStops)
     assert epochs == {"blind": epochs["blind"], **trained(make(), named(curves), workers=1)}
 
 
@@ -436,7 +436,7 @@ def spec_with(scheduler: Any) -> SweepSpec:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("none", NoScheduler),
+        ("none", NeverStops),
         ("asha", Asha),
         ("hyperband", Hyperband),
         ("median", MedianStopping),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sweep.api.checked_spec import load_checked
-from sweep.engine.decisions.conductor import Conductor
+from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.search.schedulers.scheduler import Decision
 from sweep.search.searchers.earlier_trials import (
     best_of,
@@ -43,19 +43,19 @@ def dice_of(parameters: Mapping[str, ParameterValue]) -> float:
     return 0.9 - 0.1 * math.log10(weight / 0.01) ** 2
 
 
-def execute(conductor: Conductor, store: Store, trials: int = 10**9) -> list[dict[str, Any]]:
+def execute(controller: SweepController, store: Store, trials: int = 10**9) -> list[dict[str, Any]]:
     """Run trials to their ends; those with ε = 0 diverge. Returns their parameters."""
     executed = []
-    while len(executed) < trials and (folder := conductor.next_trial()) is not None:
+    while len(executed) < trials and (folder := controller.next_trial()) is not None:
         [record] = [r for r in store.records() if r.trial_id == folder.name]
         executed.append(dict(record.parameters))
         dice = dice_of(record.parameters)
         for epoch, value in enumerate((dice / 2, dice)):
-            assert conductor.report(
+            assert controller.report(
                 folder.name, EpochMetrics(epoch=epoch, val_dice=value)
             ) is Decision.CONTINUE  # fmt: skip
         diverged = record.parameters["loss.sqrt_epsilon"] == 0
-        conductor.end(
+        controller.end(
             folder.name, Outcome(status=Status.DIVERGED if diverged else Status.COMPLETED)
         )
     return executed
@@ -65,7 +65,7 @@ def run(folder: Path, spec: SweepSpec, trials: int = 10**9) -> list[dict[str, An
     """A session of a new sweep, or of one that is there."""
     new = not folder.exists()
     with Store.create(folder, to_yaml(spec)) if new else Store.open(folder) as store:
-        return execute(Conductor(spec, store), store, trials)
+        return execute(SweepController(spec, store), store, trials)
 
 
 @pytest.fixture
@@ -94,11 +94,11 @@ def test_scheduler_and_ranking_know_nothing_of_earlier_trials(
     asha = {"name": "asha", "grace_period": 1, "reduction_factor": 3}
     spec = spec_of(warm_start=str(earlier), scheduler=asha)
     with Store.create(tmp_path / "warm", to_yaml(spec)) as store:
-        conductor = Conductor(spec, store)
-        folder = conductor.next_trial()
+        controller = SweepController(spec, store)
+        folder = controller.next_trial()
         assert folder is not None
         metrics = EpochMetrics(epoch=0, val_dice=0.01)
-        assert conductor.report(folder.name, metrics) is Decision.CONTINUE
+        assert controller.report(folder.name, metrics) is Decision.CONTINUE
 
 
 @pytest.mark.parametrize("searcher", [{"name": "tpe", "startup_trials": 3}, "cmaes", "qmc"])
@@ -160,8 +160,8 @@ def test_best_earlier_configurations_are_evaluated_first_after_the_presets(
     best = sorted(completed, key=dice_of, reverse=True)[:3]
     spec_folder = tmp_path / "now"
     with Store.create(spec_folder, to_yaml(spec)) as store:
-        conductor = Conductor(spec, store)
-        started = [conductor.next_trial() for _ in range(5)]
+        controller = SweepController(spec, store)
+        started = [controller.next_trial() for _ in range(5)]
         assert all(started)
         records = store.records()
     assert [record.preset for record in records] == ["baseline", None, None, None, None]
@@ -212,12 +212,12 @@ def test_trials_outside_the_space_and_without_a_result_are_counted_and_passed_ov
 ) -> None:
     with Store.open(earlier) as store:
         spec = spec_of("earlier", trials=23, searcher="random")
-        conductor = Conductor(spec, store)
+        controller = SweepController(spec, store)
         for status in (Status.FAILED, Status.COMPLETED):  # of which nothing was measured
-            folder = conductor.next_trial()
+            folder = controller.next_trial()
             assert folder is not None
-            conductor.end(folder.name, Outcome(status=status))
-        conductor.next_trial()
+            controller.end(folder.name, Outcome(status=status))
+        controller.next_trial()
         records = store.records()
     narrow = {**SPACE, "loss.weights.compactness": {"loguniform": [1e-3, 0.05]}}
     spec = spec_of(space=narrow, warm_start=str(earlier))

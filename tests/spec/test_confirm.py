@@ -12,7 +12,7 @@ from sweep.spec.load import load_sweep
 from sweep.spec.search.replicate_plan import blocks, most_replicates
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import ShapesData
-from sweep.trial.trainer_check import Look
+from sweep.trial.trainer_check import TrainerCheck
 from sweep.vocabulary.errors import InputError
 
 SPACE = "space: {optimizer.lr: {uniform: [0.1, 0.2]}}\n"
@@ -21,7 +21,7 @@ SPACE = "space: {optimizer.lr: {uniform: [0.1, 0.2]}}\n"
 def loaded(folder: Path, text: str) -> SweepSpec:
     file = folder / "x.yaml"
     file.write_text(text if "space" in text else text + SPACE)
-    return load_sweep(file, check_data=Look())
+    return load_sweep(file, check_data=TrainerCheck())
 
 
 def test_nothing_is_confirmed_unless_it_is_asked_for(tmp_path: Path) -> None:

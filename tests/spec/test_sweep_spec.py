@@ -92,8 +92,8 @@ def test_median_judges_after_each_epoch_from_the_grace_period_to_the_last_but_on
 
 
 def test_the_longest_warmup_is_that_of_the_space_else_of_the_base() -> None:
-    assert sweep().extents.latest_ramp.off_until == 8
-    assert sweep(space={"seed": {"choice": [0, 1]}}).extents.latest_ramp.off_until == 20
+    assert sweep().ranges.latest_ramp.off_until == 8
+    assert sweep(space={"seed": {"choice": [0, 1]}}).ranges.latest_ramp.off_until == 20
 
 
 def test_a_trial_has_the_settings_of_the_sweep_with_its_parameters_in_place() -> None:

@@ -1,4 +1,4 @@
-"""Following a results folder: the same as a conductor tells, in pieces, and nothing twice."""
+"""Following a results folder: the same as a controller tells, in pieces, and nothing twice."""
 
 from __future__ import annotations
 

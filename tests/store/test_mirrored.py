@@ -58,7 +58,7 @@ def test_machine_that_is_lost_takes_no_trial_that_had_ended_with_it(
 ) -> None:
     begin(remote, tmp_path / "one").end_trial("t0000", DONE)
     lost = MirroredStore.open_at(remote, tmp_path / "two")
-    lost.discard_checkpoints("t0000", best=False)  # as the conductor does after each end
+    lost.discard_checkpoints("t0000", best=False)  # as the controller does after each end
     [record] = lost.records()
     assert record.outcome is None  # the end had not been sent: the machine was lost before
     lost.append_epoch("t0000", EpochMetrics(epoch=0, val_dice=0.5))

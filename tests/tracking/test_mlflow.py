@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::Depr
 from mlflow.entities import Run  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 
-from sweep.engine.decisions.conductor import Conductor  # noqa: E402
+from sweep.engine.decisions.sweep_controller import SweepController  # noqa: E402
 from sweep.spec.search.sweep_spec import SweepSpec  # noqa: E402
 from sweep.tracking.mlflow_tracker import MlflowTracker  # noqa: E402
 
@@ -80,13 +80,13 @@ def test_trials_are_runs_nested_in_the_sweep_with_parameters_metrics_and_cause(
     ends = [Outcome(status=Status.COMPLETED), DIVERGED, Outcome(status=Status.PRUNED, cause="late")]
     with make_store() as store:
         tracker = track(store)
-        conductor = Conductor(spec, store, [tracker])
+        controller = SweepController(spec, store, [tracker])
         for outcome in ends:
-            folder = conductor.next_trial()
+            folder = controller.next_trial()
             assert folder is not None
             for number in range(2):
-                conductor.report(folder.name, epoch(number))
-            conductor.end(folder.name, outcome)
+                controller.report(folder.name, epoch(number))
+            controller.end(folder.name, outcome)
         tracker.close()
         runs = runs_of(store)
         records = store.records()
@@ -116,13 +116,13 @@ def test_sweep_that_goes_on_appends_and_logs_nothing_twice(
     for part in (range(2), range(2, 4)):
         with make_store() as store:
             tracker = track(store)
-            conductor = Conductor(spec, store, [tracker])
-            folder = conductor.next_trial()
+            controller = SweepController(spec, store, [tracker])
+            folder = controller.next_trial()
             assert folder is not None
             for number in part:
-                conductor.report(folder.name, epoch(number))
+                controller.report(folder.name, epoch(number))
             if 3 in part:
-                conductor.end(folder.name, Outcome(status=Status.COMPLETED))
+                controller.end(folder.name, Outcome(status=Status.COMPLETED))
             tracker.close()
     runs = runs_of(store)
     assert runs.keys() == {"toy", "t0000"}
@@ -134,14 +134,14 @@ def test_what_an_interruption_kept_from_the_store_is_logged_when_the_sweep_goes_
     make_store: Callable[[], Store], spec: SweepSpec, track: Callable[[Store], MlflowTracker]
 ) -> None:
     with make_store() as store:
-        conductor = Conductor(spec, store)  # nobody observes
-        folder = conductor.next_trial()
+        controller = SweepController(spec, store)  # nobody observes
+        folder = controller.next_trial()
         assert folder is not None
-        conductor.report(folder.name, epoch(0))
-        conductor.end(folder.name, DIVERGED)
+        controller.report(folder.name, epoch(0))
+        controller.end(folder.name, DIVERGED)
     with make_store() as store:
         tracker = track(store)
-        Conductor(spec, store, [tracker])
+        SweepController(spec, store, [tracker])
         tracker.close()
         run = runs_of(store)["t0000"]
         assert points(store, run, "val_dice") == [(0, 0)]

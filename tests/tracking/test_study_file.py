@@ -14,7 +14,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.engine.decisions.conductor import Conductor
+from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
@@ -58,14 +58,16 @@ def load(path: Path) -> list[FrozenTrial]:
     return study.trials
 
 
-def conduct(conductor: Conductor, ends: list[tuple[list[float | None], Outcome | None]]) -> None:
+def conduct(
+    controller: SweepController, ends: list[tuple[list[float | None], Outcome | None]]
+) -> None:
     for curve, outcome in ends:
-        folder = conductor.next_trial()
+        folder = controller.next_trial()
         assert folder is not None
         for epoch, dice in enumerate(curve):
-            conductor.report(folder.name, EpochMetrics(epoch=epoch, val_dice=dice))
+            controller.report(folder.name, EpochMetrics(epoch=epoch, val_dice=dice))
         if outcome is not None:
-            conductor.end(folder.name, outcome)
+            controller.end(folder.name, outcome)
 
 
 class Sweep:
@@ -77,19 +79,19 @@ class Sweep:
         self.warnings: list[str] = []
         Store.create(folder, to_yaml(spec)).close()
 
-    def session(self, play: Callable[[Conductor], None]) -> list[TrialRecord]:
+    def session(self, play: Callable[[SweepController], None]) -> list[TrialRecord]:
         with (
             Store.open(self.folder) as store,
             live_study(self.path, self.spec, store.records, self.warnings.append) as study,
         ):
-            conductor = Conductor(self.spec, store)
-            conductor.subscribe(study)
-            play(conductor)
+            controller = SweepController(self.spec, store)
+            controller.subscribe(study)
+            play(controller)
             return store.records()
 
     def whole(self) -> list[TrialRecord]:
         ends = [([0.55, 0.6], Outcome(status=Status.COMPLETED)), *ENDS]
-        return self.session(lambda conductor: conduct(conductor, ends))
+        return self.session(lambda controller: conduct(controller, ends))
 
 
 @pytest.fixture
@@ -149,16 +151,16 @@ def test_study_of_a_finished_sweep_tells_the_truth_with_every_searcher(
 def test_study_is_live(make: Callable[..., Sweep]) -> None:
     sweep = make(presets=[], trials=1)
 
-    def play(conductor: Conductor) -> None:
-        folder = conductor.next_trial()
+    def play(controller: SweepController) -> None:
+        folder = controller.next_trial()
         assert folder is not None
         [trial] = load(sweep.path)
         assert (trial.state, trial.user_attrs) == (
             TrialState.RUNNING, {"trial": "t0000", "status": "running"}
         )  # fmt: skip
-        conductor.report(folder.name, EpochMetrics(epoch=0, val_dice=0.25))
+        controller.report(folder.name, EpochMetrics(epoch=0, val_dice=0.25))
         assert load(sweep.path)[0].intermediate_values == {0: 0.25}
-        conductor.end(folder.name, Outcome(status=Status.COMPLETED))
+        controller.end(folder.name, Outcome(status=Status.COMPLETED))
         assert load(sweep.path)[0].state is TrialState.COMPLETE
 
     sweep.session(play)
@@ -167,15 +169,15 @@ def test_study_is_live(make: Callable[..., Sweep]) -> None:
 def test_resumed_sweep_leaves_one_true_study(make: Callable[..., Sweep]) -> None:
     sweep = make()
 
-    def first(conductor: Conductor) -> None:
-        conduct(conductor, [([0.55, 0.6], Outcome(status=Status.COMPLETED)), ENDS[0]])
-        folder = conductor.next_trial()
+    def first(controller: SweepController) -> None:
+        conduct(controller, [([0.55, 0.6], Outcome(status=Status.COMPLETED)), ENDS[0]])
+        folder = controller.next_trial()
         assert folder is not None
-        conductor.report(folder.name, EpochMetrics(epoch=0, val_dice=0.9))
+        controller.report(folder.name, EpochMetrics(epoch=0, val_dice=0.9))
 
     sweep.session(first)
     assert [t.state.name for t in load(sweep.path)] == ["COMPLETE", "COMPLETE", "RUNNING"]
-    sweep.session(lambda conductor: conduct(conductor, ENDS[1:]))
+    sweep.session(lambda controller: conduct(controller, ENDS[1:]))
     assert_true(load(sweep.path))
 
 
@@ -221,15 +223,15 @@ def test_damaged_file_neither_stops_a_sweep_nor_changes_a_proposal_and_is_true_a
     shutil.rmtree(tmp_path / "toy")
     sweep = make()
 
-    def play(conductor: Conductor) -> None:
-        conduct(conductor, [([0.55, 0.6], Outcome(status=Status.COMPLETED)), *ENDS[:2]])
+    def play(controller: SweepController) -> None:
+        conduct(controller, [([0.55, 0.6], Outcome(status=Status.COMPLETED)), *ENDS[:2]])
         harm(sweep.path)
-        conduct(conductor, ENDS[2:])
+        conduct(controller, ENDS[2:])
 
     assert sweep.session(play) == undisturbed
     assert_true(load(sweep.path))
     harm(sweep.path)
-    sweep.session(lambda conductor: None)
+    sweep.session(lambda controller: None)
     assert_true(load(sweep.path))
     assert sweep.warnings == []
 
@@ -260,15 +262,15 @@ def test_study_of_a_minimised_metric_has_its_values_and_its_direction(tmp_path: 
     sweep = Sweep(tmp_path / "toy", spec)
     ends = [([3.0, 2.0], Outcome(status=Status.COMPLETED)), ([], ENDS[1][1]), ([9.0], None)]
 
-    def play(conductor: Conductor) -> None:
+    def play(controller: SweepController) -> None:
         for curve, outcome in ends:
-            folder = conductor.next_trial()
+            folder = controller.next_trial()
             assert folder is not None
             for epoch, loss in enumerate(curve):
                 metrics = EpochMetrics(epoch=epoch, val_dice=None, metrics={"loss": loss})
-                conductor.report(folder.name, metrics)
+                controller.report(folder.name, metrics)
             if outcome is not None:
-                conductor.end(folder.name, outcome)
+                controller.end(folder.name, outcome)
 
     sweep.session(play)
     storage = JournalStorage(JournalFileBackend(str(sweep.path)))

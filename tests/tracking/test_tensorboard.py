@@ -15,7 +15,7 @@ EventAccumulator = pytest.importorskip(
     "tensorboard.backend.event_processing.event_accumulator"
 ).EventAccumulator
 
-from sweep.engine.decisions.conductor import Conductor  # noqa: E402
+from sweep.engine.decisions.sweep_controller import SweepController  # noqa: E402
 from sweep.spec.search.sweep_spec import SweepSpec  # noqa: E402
 from sweep.tracking.tensorboard_tracker import TensorBoardTracker  # noqa: E402
 
@@ -80,11 +80,11 @@ def test_sweep_that_goes_on_has_every_epoch_once(
     for part in (range(2), range(2, 4)):
         with make_store() as store:
             tracker = TensorBoardTracker(store.layout.tensorboard)
-            conductor = Conductor(spec, store, [tracker])
-            folder = conductor.next_trial()
+            controller = SweepController(spec, store, [tracker])
+            folder = controller.next_trial()
             assert folder is not None
             for number in part:
-                conductor.report(folder.name, epoch(number))
+                controller.report(folder.name, epoch(number))
             tracker.close()
             run = store.layout.tensorboard / folder.name
     assert curve(run, "val_dice") == [(number, number / 4) for number in range(4)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trial.trainer_check import Look
+from sweep.trial.trainer_check import TrainerCheck
 
 SOURCE = """\
 raise SystemExit("it was run")
@@ -24,7 +24,7 @@ Made = type("Made", (), {})
 
 def told(entry: object) -> list[str]:
     settings = TrialSettings.model_validate({"trainer": {"kind": "custom", "entry": str(entry)}})
-    return [str(mistake) for mistake in Look()(settings)]
+    return [str(mistake) for mistake in TrainerCheck()(settings)]
 
 
 @pytest.mark.parametrize("name", ["MyTraining", "Renamed", "Tried", "train", "Made"])
@@ -69,6 +69,6 @@ def test_data_that_only_the_class_knows_is_said_not_to_be_read(tmp_path: Path) -
     (tmp_path / "mine.py").write_text("class A: ...\n")
     entry = f"{tmp_path}/mine.py:A"
     settings = TrialSettings.model_validate({"trainer": {"kind": "custom", "entry": entry}})
-    look = Look(pixels=True)
+    look = TrainerCheck(pixels=True)
     assert look(settings) == []
     assert look.warnings == ["--data reads nothing: only the custom class knows its data"]

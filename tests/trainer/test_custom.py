@@ -16,7 +16,7 @@ from sweep.trainer.custom.custom_run import CustomTraining
 from sweep.trainer.custom.entry_point import load_entry
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
-from sweep.trial.trainer_check import Look
+from sweep.trial.trainer_check import TrainerCheck
 from sweep.trial.warmup_snapshots import Trunk
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError, NotApplied
@@ -180,11 +180,13 @@ def test_edited_file_is_loaded_anew(tmp_path: Path) -> None:
 
 def test_checking_looks_for_the_file_and_does_not_run_it(tmp_path: Path) -> None:
     entry = write_trainer(tmp_path, "raise SystemExit('it was run')\nclass Mine: ...\n")
-    assert Look()(trial(entry)) == []
-    assert [str(m) for m in Look()(trial(f"{tmp_path}/none.py:Mine"))] == [
+    assert TrainerCheck()(trial(entry)) == []
+    assert [str(m) for m in TrainerCheck()(trial(f"{tmp_path}/none.py:Mine"))] == [
         f"trainer.entry: {tmp_path}/none.py is no file"
     ]
-    assert [m.key for m in Look()(trial("no_such_package.module:Mine"))] == ["trainer.entry"]
+    assert [m.key for m in TrainerCheck()(trial("no_such_package.module:Mine"))] == [
+        "trainer.entry"
+    ]
 
 
 SPACE = """\

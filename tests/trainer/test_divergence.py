@@ -18,7 +18,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.parsed_records import parsed
 from sweep.trainer.divergence.verdicts import RECENT
 from sweep.trainer.runs.monai_run import Training
-from sweep.trainer.runs.reproduce import Replayed, replay
+from sweep.trainer.runs.reproduce import ReproducedStep, replay
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -233,7 +233,7 @@ def test_verdict_on_an_epoch_is_the_same_after_a_resume(trial: MakeTrial, tmp_pa
 # Replay.
 
 
-def replayed(config: TrialSettings, folder: Path, verdict: Divergence) -> Replayed:
+def replayed(config: TrialSettings, folder: Path, verdict: Divergence) -> ReproducedStep:
     offending = Checkpoints(folder).load_offending()
     assert offending is not None
     return replay(config, parsed(Divergence, verdict.to_json()), offending)

@@ -11,11 +11,11 @@ from plotly.subplots import make_subplots
 
 from sweep.analysis import report_words as words
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import INK, LOOKS, Look, finished
+from sweep.analysis.figures.figure_style import INK, LOOKS, MarkerStyle, finished
 from sweep.analysis.figures.sweep_results import Results
 from sweep.vocabulary.record import Status, TrialRecord
 
-CONFIRMATION = Look("#5c6b78", "circle-open", "\\")
+CONFIRMATION = MarkerStyle("#5c6b78", "circle-open", "\\")
 SAVED = "saved by sharing warm-ups"
 
 

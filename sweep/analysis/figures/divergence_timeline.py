@@ -21,7 +21,7 @@ SHADES = ("#7f1d1d", "#e0a08a", "#4b5563", "#d9663c", "#9aa5b1", "#1f2933")
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
+class DivergencePoint:
     """One divergence.
 
     Args:
@@ -38,7 +38,7 @@ class Death:
     place: str
 
 
-def deaths(results: Results) -> tuple[list[Death], list[TrialRecord]]:
+def deaths(results: Results) -> tuple[list[DivergencePoint], list[TrialRecord]]:
     """The divergences in time, and the diverged trials that had no geometric loss."""
     found, without = [], []
     for record in results.diverged:
@@ -49,7 +49,7 @@ def deaths(results: Results) -> tuple[list[Death], list[TrialRecord]]:
             continue
         steps = max([epoch.steps for epoch in record.history] + [verdict.step + 1])
         found.append(
-            Death(
+            DivergencePoint(
                 trial_id=record.trial_id,
                 what=verdict.what,
                 epochs=verdict.epoch - switch_on + verdict.step / steps,
@@ -76,7 +76,9 @@ def divergence_timeline(results: Results) -> ReportFigure:
     )
 
 
-def _finding(results: Results, found: Sequence[Death], without: Sequence[TrialRecord]) -> str:
+def _finding(
+    results: Results, found: Sequence[DivergencePoint], without: Sequence[TrialRecord]
+) -> str:
     if not results.diverged:
         return "No trial diverged."
     if not found:
@@ -96,7 +98,7 @@ def _finding(results: Results, found: Sequence[Death], without: Sequence[TrialRe
     )
 
 
-def _figure(found: Sequence[Death]) -> go.Figure:
+def _figure(found: Sequence[DivergencePoint]) -> go.Figure:
     kinds = [what for what, _ in Counter(death.what for death in found).most_common()]
     figure = go.Figure()
     for row, what in enumerate(kinds):

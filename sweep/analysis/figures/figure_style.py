@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class MarkerStyle:
     """Colour, marker and filling of what stands for one status."""
 
     color: str
@@ -22,13 +22,13 @@ class Look:
     pattern: str = ""
 
 
-LOOKS: Mapping[Status, Look] = {
-    Status.COMPLETED: Look("#08306b", "circle"),
-    Status.EARLY_STOPPED: Look("#3f8fc5", "square"),
-    Status.PRUNED: Look("#a3b8c9", "diamond", "/"),
-    Status.DIVERGED: Look("#b3261e", "x-thin-open", "x"),
-    Status.FAILED: Look("#000000", "cross-thin-open", "+"),
-    Status.RUNNING: Look("#767676", "circle-open", "."),
+LOOKS: Mapping[Status, MarkerStyle] = {
+    Status.COMPLETED: MarkerStyle("#08306b", "circle"),
+    Status.EARLY_STOPPED: MarkerStyle("#3f8fc5", "square"),
+    Status.PRUNED: MarkerStyle("#a3b8c9", "diamond", "/"),
+    Status.DIVERGED: MarkerStyle("#b3261e", "x-thin-open", "x"),
+    Status.FAILED: MarkerStyle("#000000", "cross-thin-open", "+"),
+    Status.RUNNING: MarkerStyle("#767676", "circle-open", "."),
 }
 INK = "#1f2933"
 FAINT = "#c4cad0"

@@ -255,7 +255,7 @@ class Results:
         """See `exposures`."""
         start = self.switch_on(record)
         if not self._lies_inside(record) or (
-            start is None and self.spec.extents.uses_geometric_loss
+            start is None and self.spec.ranges.uses_geometric_loss
         ):
             return None
         if start is None or not self.counts_from_switch_on:

@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from sweep.analysis.divergence_rates import Exposure, Rate, rate_of
+from sweep.analysis.divergence_rates import DivergenceRate, Exposure, rate_of
 from sweep.analysis.figures.figure_style import (
     FAINT,
     INK,
@@ -152,7 +152,7 @@ def _grid(maps: Sequence[Map], slots: Sequence[_Slot]) -> go.Figure:
 
 def _rates(
     results: Results, x: Cells, y: Cells, records: Sequence[TrialRecord]
-) -> list[list[Rate]]:
+) -> list[list[DivergenceRate]]:
     """Of each field, row by row from below."""
     fields: dict[tuple[int, int], list[Exposure]] = {}
     for record in records:
@@ -165,7 +165,7 @@ def _rates(
     ]
 
 
-def _shades(rates: list[list[Rate]], *, scale: bool) -> go.Heatmap:
+def _shades(rates: list[list[DivergenceRate]], *, scale: bool) -> go.Heatmap:
     return go.Heatmap(
         z=[[None if rate.is_guess else rate.mean for rate in row] for row in rates],
         text=[[f"{r.diverged}/{r.trials}" if r.trials else "" for r in row] for row in rates],
@@ -190,7 +190,7 @@ def _shades(rates: list[list[Rate]], *, scale: bool) -> go.Heatmap:
     )
 
 
-def _counts(rates: list[list[Rate]]) -> go.Scatter:
+def _counts(rates: list[list[DivergenceRate]]) -> go.Scatter:
     """The counts, over the marks of the trials."""
     seen = [(x, y, rate) for y, row in enumerate(rates) for x, rate in enumerate(row)]
     seen = [field for field in seen if field[2].trials]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sweep.analysis.divergence_rates import LEAST_EVIDENCE, Rate, rate_of
+from sweep.analysis.divergence_rates import LEAST_EVIDENCE, DivergenceRate, rate_of
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import short_names
@@ -94,7 +94,7 @@ def _by_importance(results: Results) -> list[str]:
     return order + [name for name in results.varied if name not in order]
 
 
-def _finding(results: Results, overall: Rate | None, pairs: Sequence[Map]) -> str:
+def _finding(results: Results, overall: DivergenceRate | None, pairs: Sequence[Map]) -> str:
     before = _diverged_before_words(results)
     if overall is None:
         return " ".join(["No trial has trained with what the search varies at work yet.", *before])
@@ -116,7 +116,7 @@ def _finding(results: Results, overall: Rate | None, pairs: Sequence[Map]) -> st
     return " ".join([sentence, *_extremes(results, overall, pairs), *before])
 
 
-def _none_diverged(overall: Rate, interval: str) -> str:
+def _none_diverged(overall: DivergenceRate, interval: str) -> str:
     """One sentence: an estimate, too, would be the prior's alone."""
     sentence = f"None of {counted(overall.trials, 'trial')} at risk diverged"
     if overall.cut_short:
@@ -127,7 +127,7 @@ def _none_diverged(overall: Rate, interval: str) -> str:
     return f"{sentence}: in a complete training {interval} would (90 % interval)."
 
 
-def _extremes(results: Results, overall: Rate, pairs: Sequence[Map]) -> list[str]:
+def _extremes(results: Results, overall: DivergenceRate, pairs: Sequence[Map]) -> list[str]:
     """Where most and where fewest diverge along the first parameter."""
     if not pairs or overall.diverged == overall.trials:
         return []

@@ -128,7 +128,7 @@ def enough(spec: SweepSpec, record: TrialRecord) -> Enough | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class PatienceOutcome:
     """All usable curves under one early stopping.
 
     Args:
@@ -164,7 +164,7 @@ class Tradeoff:
         objective: what is lost.
     """
 
-    steps: tuple[Replayed, ...]
+    steps: tuple[PatienceOutcome, ...]
     curves: int
     configurations: int
     longest: int
@@ -204,7 +204,7 @@ class Tradeoff:
         )
 
     @property
-    def enough(self) -> Replayed:
+    def enough(self) -> PatienceOutcome:
         """The cheapest whose mean loss is within the tolerance; where none is, the one that loses
         least: no longest one need be best where ``min_delta`` is one of several."""
         close = (step for step in self.steps if step.lost <= self.tolerance)
@@ -222,7 +222,7 @@ class Tradeoff:
         return " · ".join(key.rpartition(".")[2] for key in self.steps[0].setting)
 
     @property
-    def front(self) -> tuple[Replayed, ...]:
+    def front(self) -> tuple[PatienceOutcome, ...]:
         """Of candidates for several settings those that no cheaper one equals; all of one.
 
         Every combination would be too long a list to read.
@@ -288,7 +288,7 @@ def _tradeoff(
     for (configuration, _), row in zip(found, lost, strict=True):
         own.setdefault(configuration, []).append(row)
     steps = [
-        Replayed(
+        PatienceOutcome(
             setting=setting,
             lost=fmean(fmean(row[n] for row in rows) for rows in own.values()),
             most_lost=max(row[n] for row in lost),
@@ -305,7 +305,7 @@ def _tradeoff(
 def _ladder(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[Setting]:
     tried = {record.parameters.get(PATIENCE) for record in records}
     tried |= {spec.early_stopping.patience, *LADDER}
-    most = spec.extents.most_epochs
+    most = spec.ranges.most_epochs
     return [{PATIENCE: p} for p in sorted({int(p) for p in tried if is_number(p) and 0 < p < most})]
 
 

@@ -35,7 +35,7 @@ def finalists(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialReco
     return [*leaders, *controls]
 
 
-class Podium:
+class TopTrials:
     """Which trials may be finalists, kept up to date as trials end: only their weights are kept.
 
     Args:
@@ -80,7 +80,7 @@ class Planned:
 
     def __init__(self, spec: SweepSpec) -> None:
         self.spec = spec
-        self._podium = Podium(spec)
+        self._top = TopTrials(spec)
         self._searched = 0
 
     def add(self, record: TrialRecord) -> None:
@@ -88,13 +88,13 @@ class Planned:
         if record.replicate is None:
             self._searched += 1
             if record.score is not None:
-                self._podium.admits(record)
+                self._top.admits(record)
 
     @property
     def total(self) -> int:
         if self.spec.confirm is None or self._searched < self.spec.trials:
             return self.spec.trials + most_replicates(self.spec)
-        return self.spec.trials + len(self._podium) * len(blocks(self.spec))
+        return self.spec.trials + len(self._top) * len(blocks(self.spec))
 
 
 def runs_of(records: Iterable[TrialRecord], trial_id: str) -> list[TrialRecord]:

@@ -51,7 +51,7 @@ class Best:
 
 @dataclass
 class SweepState(Observer):
-    """An observer of the conductor that counts; the console and the metrics both read it.
+    """An observer of the controller that counts; the console and the metrics both read it.
 
     Args:
         trials: number of trials of the sweep, replicates included.

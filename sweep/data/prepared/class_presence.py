@@ -48,7 +48,7 @@ def class_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]
 def _acts(settings: TrialSettings) -> bool:
     """Whether a geometric loss has a weight; in some trial of a sweep, its presets left out."""
     if isinstance(settings, SweepSpec):
-        return settings.extents.uses_geometric_loss
+        return settings.ranges.uses_geometric_loss
     return settings.has_geometry
 
 

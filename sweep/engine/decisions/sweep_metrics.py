@@ -52,7 +52,7 @@ COUNTERS = frozenset({Metric.EPOCHS, Metric.STEPS})
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class MetricSample:
     """The value of one metric now; ``tag`` where it has one beside the sweep's name."""
 
     metric: Metric
@@ -60,21 +60,21 @@ class Sample:
     tag: str | None = None
 
 
-def samples(state: SweepState) -> Iterator[Sample]:
+def samples(state: SweepState) -> Iterator[MetricSample]:
     """Every number of a sweep; those by status and cause also where they are 0."""
-    yield Sample(Metric.PLANNED, state.trials)
+    yield MetricSample(Metric.PLANNED, state.trials)
     for status, count in state.counts.items():
-        yield Sample(Metric.TRIALS, count, status)
-    yield Sample(Metric.TRIALS, state.waiting, "waiting")
+        yield MetricSample(Metric.TRIALS, count, status)
+    yield MetricSample(Metric.TRIALS, state.waiting, "waiting")
     for cause in Cause:
-        yield Sample(Metric.DIVERGENCES, state.causes[cause], cause)
-    yield Sample(Metric.EPOCHS, state.trained_epochs)
-    yield Sample(Metric.STEPS, state.trained_steps)
-    yield Sample(Metric.STEPS_SHARED, state.shared_steps)
+        yield MetricSample(Metric.DIVERGENCES, state.causes[cause], cause)
+    yield MetricSample(Metric.EPOCHS, state.trained_epochs)
+    yield MetricSample(Metric.STEPS, state.trained_steps)
+    yield MetricSample(Metric.STEPS_SHARED, state.shared_steps)
     if state.best_dice is not None:
-        yield Sample(Metric.BEST_DICE, state.best_dice)
+        yield MetricSample(Metric.BEST_DICE, state.best_dice)
     if (best := state.best) is not None:
-        yield Sample(Metric.BEST, best.value)
+        yield MetricSample(Metric.BEST, best.value)
     for trial_id, trial in state.running.items():
         for metric, value in (
             (Metric.TRIAL_EPOCHS, trial.epochs),
@@ -83,4 +83,4 @@ def samples(state: SweepState) -> Iterator[Sample]:
             (Metric.TRIAL_VALUE, trial.value),
         ):
             if value is not None:
-                yield Sample(metric, value, trial_id)
+                yield MetricSample(metric, value, trial_id)

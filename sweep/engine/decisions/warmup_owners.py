@@ -16,7 +16,7 @@ class _Trunk:
     by: str | None = None  # the trial that trains it further
 
 
-class Trunks:
+class WarmupOwners:
     """Says who may start. It is a matter of order alone: a wrong answer costs epochs, no result."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Execute a conductor's trials with Ray Tune, on this machine or on a cluster."""
+"""Execute a controller's trials with Ray Tune, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from sweep.engine.decisions.conductor import Conductor
+from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.on_ray.monitoring import Monitoring
 from sweep.engine.on_ray.ray_cluster import cluster
 from sweep.engine.on_ray.ray_refusals import with_cure
 from sweep.engine.session.ending import Ending
 from sweep.engine.session.log_file import note
-from sweep.engine.session.site import Site
+from sweep.engine.session.sweep_location import SweepLocation
 from sweep.machine.interrupted import handling_stops
 from sweep.spec.search.shared_warmup import branching_epochs
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -28,34 +28,34 @@ RETRIES = 2
 
 
 def execute(
-    conductor: Conductor,
+    controller: SweepController,
     spec: SweepSpec,
     log: Path,
-    site: Site,
+    location: SweepLocation,
     monitoring: Monitoring | None = None,
     *,
     verbose: bool = False,
     acknowledge: Callable[[str], object] = lambda _: None,
 ) -> Ending:
-    """Run every trial that the conductor hands out, until a signal or the time budget ends it.
+    """Run every trial that the controller hands out, until a signal or the time budget ends it.
 
     Args:
-        conductor: decides and records.
+        controller: decides and records.
         spec: resources, concurrency and time budget.
         log: where Ray's own messages go.
-        site: the cluster, and where the results lie.
+        location: the cluster, and where the results lie.
         monitoring: what is shown of the sweep while it runs; None for nothing.
         verbose: show Ray's own messages on the screen instead.
         acknowledge: is told, from within the handler, that a signal has arrived.
     Raises:
         SweepFailed: results cannot be written, something in here or Ray itself broke down.
     """
-    if conductor.finished:
+    if controller.finished:
         return Ending.FINISHED
     shown = monitoring or Monitoring(state=None, dashboard=False)
-    ray = cluster(log, verbose=verbose, address=site.address, dashboard=shown.dashboard)
+    ray = cluster(log, verbose=verbose, address=location.address, dashboard=shown.dashboard)
     with _raising(acknowledge), ray as dashboard, _signals(acknowledge) as asked:
-        if dashboard is not None or (shown.dashboard and site.address is None):
+        if dashboard is not None or (shown.dashboard and location.address is None):
             shown.announce(dashboard)
         from ray import tune
 
@@ -63,9 +63,9 @@ def execute(
         from sweep.engine.on_ray.node_checks import clean_nodes
         from sweep.engine.on_ray.prometheus_metrics import Exporter
         from sweep.engine.on_ray.ray_tune import (
-            ConductedScheduler,
-            ConductedSearcher,
-            Door,
+            ControlledScheduler,
+            ControlledSearcher,
+            DeferredError,
             Stopped,
             Supervision,
             trial_name,
@@ -73,8 +73,8 @@ def execute(
         from sweep.engine.on_ray.trial_actor import TrialActor
 
         deadline = None if spec.time_budget is None else time.monotonic() + spec.time_budget
-        capacity = Capacity(spec, grows=site.address is not None)
-        door = Door()
+        capacity = Capacity(spec, grows=location.address is not None)
+        door = DeferredError()
         # An actor's name is fixed when it starts. Where somebody looks at names, each trial gets an
         # actor of its own: a few seconds for the imports.
         reuse = dashboard is None or not shown.dashboard
@@ -82,17 +82,17 @@ def execute(
             tuner = tune.Tuner(
                 TrialActor,
                 tune_config=tune.TuneConfig(
-                    search_alg=ConductedSearcher(
-                        conductor,
+                    search_alg=ControlledSearcher(
+                        controller,
                         door,
                         capacity,
-                        site.uri,
+                        location.uri,
                         branching_epochs(spec),
                         spec.trainer.kind,
                         spec.judged_by,
                         reuse=reuse,
                     ),
-                    scheduler=ConductedScheduler(conductor, door),
+                    scheduler=ControlledScheduler(controller, door),
                     num_samples=-1,  # the searcher says when it is finished
                     reuse_actors=reuse,
                     trial_name_creator=trial_name,
@@ -104,7 +104,7 @@ def execute(
                     verbose=1 if verbose else 0,
                     callbacks=[
                         Supervision(
-                            conductor,
+                            controller,
                             door,
                             lambda: bool(asked),
                             deadline,
@@ -128,9 +128,9 @@ def execute(
                 told = with_cure(f"{whose}: {last_line(error)}", error)
                 raise SweepFailed(f"{told} (more in {log})") from error
         # Ray ends by itself on a SIGUSR1, as some clusters send before they take a machine back.
-        over = conductor.finished
-        if over and site.uri is not None:
-            clean_nodes(site.uri)
+        over = controller.finished
+        if over and location.uri is not None:
+            clean_nodes(location.uri)
     return Ending.FINISHED if over else Ending.INTERRUPTED
 
 

@@ -17,7 +17,7 @@ class Monitoring:
     """How a sweep is watched from outside.
 
     Args:
-        state: of which the metrics are; None for no metrics. It observes the conductor.
+        state: of which the metrics are; None for no metrics. It observes the controller.
         dashboard: start Ray's, where Ray is started, and give each trial an actor of its name.
         announce: gets the HOST:PORT of the dashboard, that of a cluster too; None if it should
             have been started and was not.

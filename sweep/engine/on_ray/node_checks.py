@@ -15,7 +15,7 @@ from typing import Any
 
 from sweep.engine.on_ray.capacity import fitting, living_nodes, trial_resources
 from sweep.engine.on_ray.ray_cluster import cluster
-from sweep.engine.session.site import Site, scratch
+from sweep.engine.session.sweep_location import SweepLocation, scratch
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.at_uri.remote_folder import RemoteFolder
@@ -26,12 +26,12 @@ NEEDED = ("torch", "monai", "scipy", "skimage", "nibabel", "ruamel.yaml", "pydan
 """What a worker imports beside this package, which is sent along."""
 
 
-def check_nodes(spec: SweepSpec, site: Site, *, verbose: bool) -> list[str]:
+def check_nodes(spec: SweepSpec, location: SweepLocation, *, verbose: bool) -> list[str]:
     """Let each node of a cluster read and write where the results will lie, and prepare the data.
 
     Args:
         spec: whose data and resources count.
-        site: where it runs and writes.
+        location: where it runs and writes.
         verbose: show Ray's own messages.
     Returns:
         warnings.
@@ -39,9 +39,9 @@ def check_nodes(spec: SweepSpec, site: Site, *, verbose: bool) -> list[str]:
         InputError: a node lacks something; names each such node and what it lacks.
         SweepFailed: we cannot write there ourselves.
     """
-    where = site.uri or site.folder.parent.as_uri()
+    where = location.uri or location.folder.parent.as_uri()
     ours, probe = RemoteFolder(where), f".probe-{secrets.token_hex(8)}"
-    with cluster(Path(os.devnull), verbose=verbose, address=site.address):
+    with cluster(Path(os.devnull), verbose=verbose, address=location.address):
         needs = trial_resources(spec)
         nodes = {
             node["NodeID"]: f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from ray.util.metrics import Counter, Gauge
 
 from sweep.analysis.ranking.sweep_state import SweepState
-from sweep.engine.decisions.sweep_metrics import COUNTERS, Metric, Sample, samples
+from sweep.engine.decisions.sweep_metrics import COUNTERS, Metric, MetricSample, samples
 
 SECONDS_BETWEEN = 2.0
 """Ray drops a number that is not set again for half a minute: so trials that have ended vanish."""
@@ -54,7 +54,7 @@ class Exporter:
             else:
                 self._gauges[sample.metric].set(sample.value, tags)
 
-    def _count(self, sample: Sample, tags: dict[str, str]) -> None:
+    def _count(self, sample: MetricSample, tags: dict[str, str]) -> None:
         """Ray's counters take differences; the first is what earlier sessions counted."""
         news = sample.value - self._counted.get(sample.metric, 0)
         if news > 0:

@@ -1,7 +1,7 @@
-"""Ray Tune executes what the conductor decides.
+"""Ray Tune executes what the controller decides.
 
-Ray's searcher and scheduler interfaces are two thin doors to the conductor. Ray's own snapshots are
-written (it insists) but never read: they forget rungs and finished trials, our records do not.
+Ray's searcher and scheduler interfaces are two thin doors to the controller. Ray's own snapshots
+are written (it insists) but never read: they forget rungs and finished trials, our records do not.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from sweep.engine.decisions.conductor import Conductor
 from sweep.engine.decisions.faults import outcome_of, read_failures, require_nodes, was_refused
+from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.on_ray.capacity import Capacity
 from sweep.engine.on_ray.trial_actor import MESSAGE, NO_TRIAL
 from sweep.engine.session.ending import Ending
@@ -50,7 +50,7 @@ class _NotPickled:
         return {}
 
 
-class Door(_NotPickled):
+class DeferredError(_NotPickled):
     """Keeps exceptions of ours from Ray, which takes one for a fault of a trial and retries that.
 
     The first one, whatever it is (the disk is full, an error in our own code), is kept and ends the
@@ -76,14 +76,14 @@ class Door(_NotPickled):
             raise self.failure
 
 
-class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
-    """Hands the conductor's trials to Ray, at most ``capacity()`` at a time.
+class ControlledSearcher(_NotPickled, Searcher):  # type: ignore[misc]
+    """Hands the controller's trials to Ray, at most ``capacity()`` at a time.
 
     A trial is proposed only when a slot is free for it, so that a searcher that learns knows all
     results before it proposes.
 
     Args:
-        conductor: has the trials.
+        controller: has the trials.
         door: to it.
         capacity: how many there is room for now, and what each needs.
         uri: where the results lie, if that is no folder that the workers see.
@@ -96,8 +96,8 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
 
     def __init__(
         self,
-        conductor: Conductor,
-        door: Door,
+        controller: SweepController,
+        door: DeferredError,
         capacity: Capacity,
         uri: str | None = None,
         branching: Sequence[int] = (),
@@ -108,7 +108,7 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._may_start_ahead = reuse
-        self._conductor = conductor
+        self._controller = controller
         self._door = door
         self._capacity = capacity
         self._of_all = {
@@ -125,25 +125,25 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         return None
 
     def _next(self) -> dict[str, Any] | str | None:
-        if self._conductor.executing >= self._capacity():
+        if self._controller.executing >= self._capacity():
             return None
-        folder = self._conductor.next_trial()
+        folder = self._controller.next_trial()
         if folder is None:
-            return str(Searcher.FINISHED) if self._conductor.finished else self._worker_ahead()
-        label = self._conductor.label(folder.name)
+            return str(Searcher.FINISHED) if self._controller.finished else self._worker_ahead()
+        label = self._controller.label(folder.name)
         return {"folder": str(folder), "label": label} | self._of_all
 
     def _worker_ahead(self) -> dict[str, Any] | None:
         """Once, a trial that trains nothing: while all wait for the warm-up that the first one
         trains, a second worker starts, which takes seconds. Ray keeps one for the next trial.
         """
-        if not self._may_start_ahead or not self._conductor.has_waiting:
+        if not self._may_start_ahead or not self._controller.has_waiting:
             return None
         self._may_start_ahead = False
         return {"folder": NO_TRIAL, "label": ""} | self._of_all
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        """Ends reach the conductor through the scheduler, which knows why."""
+        """Ends reach the controller through the scheduler, which knows why."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the results folder is the only record."""
@@ -152,8 +152,8 @@ class ConductedSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         """Never called: see `save`."""
 
 
-class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
-    """Passes results to the conductor and its decisions back to Ray.
+class ControlledScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
+    """Passes results to the controller and its decisions back to Ray.
 
     A worker takes seconds to start, a trial that is pruned early takes less. Ray gives the worker
     of a trial that has ended to the first pending one, and calls off the worker that is being
@@ -161,9 +161,9 @@ class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
     run one after the other. Here it goes to the next trial, for which no worker is started yet.
     """
 
-    def __init__(self, conductor: Conductor, door: Door) -> None:
+    def __init__(self, controller: SweepController, door: DeferredError) -> None:
         super().__init__()
-        self._conductor = conductor
+        self._controller = controller
         self._door = door
         self._chosen: dict[Trial, float] = {}
 
@@ -192,12 +192,12 @@ class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
 
     def _pass_on(self, trial_id: str, message: Message) -> Decision:
         if isinstance(message, Outcome):
-            self._conductor.end(trial_id, message)
+            self._controller.end(trial_id, message)
             return Decision.STOP
         if not message:  # of a worker that was started ahead
             return Decision.STOP
         for metrics in message:
-            decision = self._conductor.report(trial_id, metrics)
+            decision = self._controller.report(trial_id, metrics)
             if decision is not Decision.CONTINUE:
                 return decision
         return Decision.CONTINUE
@@ -207,7 +207,7 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
     """Ends Ray's loop between two of its steps, and trials that Ray has given up.
 
     Args:
-        conductor: told of the trials that Ray has given up.
+        controller: told of the trials that Ray has given up.
         door: to it; what it keeps ends the sweep.
         asked: whether an interruption was asked for (a signal).
         deadline: of `time.monotonic`; None for no time budget.
@@ -216,13 +216,13 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
 
     def __init__(
         self,
-        conductor: Conductor,
-        door: Door,
+        controller: SweepController,
+        door: DeferredError,
         asked: Callable[[], bool],
         deadline: float | None,
         export: Callable[[], None],
     ) -> None:
-        self._conductor = conductor
+        self._controller = controller
         self._door = door
         self._asked = asked
         self._deadline = deadline
@@ -259,10 +259,10 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
         with self._door():
             failures = read_failures(trial)
             if was_refused(failures) or trial.should_recover():
-                self._conductor.hand_back(trial_name(trial))
+                self._controller.hand_back(trial_name(trial))
                 return
             outcome = outcome_of(failures, trial.num_failures)
-            self._conductor.end(trial_name(trial), outcome)
+            self._controller.end(trial_name(trial), outcome)
 
 
 def trial_name(trial: Trial) -> str:

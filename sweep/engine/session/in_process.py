@@ -1,7 +1,7 @@
-"""Execute a conductor's trials one after the other in this process: to debug, and without Ray.
+"""Execute a controller's trials one after the other in this process: to debug, and without Ray.
 
 A breakpoint in a trainer works, and a profiler sees the training. Trials are the same as on Ray's
-workers, one at a time; what is decided is decided by the same conductor.
+workers, one at a time; what is decided is decided by the same controller.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from sweep.engine.decisions.conductor import Conductor
 from sweep.engine.decisions.faults import is_infrastructure
+from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.session.ending import Ending
 from sweep.engine.session.log_file import note
-from sweep.engine.session.site import Site
+from sweep.engine.session.sweep_location import SweepLocation
 from sweep.engine.session.train_trial import (
     Message,
     Training,
@@ -43,24 +43,24 @@ STOPPING = (
 
 
 def execute_here(
-    conductor: Conductor,
+    controller: SweepController,
     spec: SweepSpec,
     log: Path,
-    site: Site,
+    location: SweepLocation,
     *,
     acknowledge: Callable[[str], object] = lambda _: None,
 ) -> Ending:
-    """Run every trial that the conductor hands out, until a signal or the time budget ends it.
+    """Run every trial that the controller hands out, until a signal or the time budget ends it.
 
     A signal interrupts the epoch that is trained, and never the writing of a record. To quit a
     debugger counts as a signal. A fault of the machine fails its trial at once: there is no fresh
     process to try it again in.
 
     Args:
-        conductor: decides and records.
+        controller: decides and records.
         spec: the time budget, and what may be shared.
         log: where the traceback goes of what ends the sweep.
-        site: where the results lie.
+        location: where the results lie.
         acknowledge: is called from within the handler when a signal has arrived.
     Raises:
         SweepFailed: results cannot be written, or something in here broke down.
@@ -68,14 +68,14 @@ def execute_here(
     deadline = math.inf if spec.time_budget is None else time.monotonic() + spec.time_budget
     with _interruptible(acknowledge) as stop:
         try:
-            while not conductor.finished:
+            while not controller.finished:
                 if stop.asked:
                     return Ending.INTERRUPTED
                 if time.monotonic() >= deadline:
                     return Ending.OUT_OF_TIME
-                folder = conductor.next_trial()
+                folder = controller.next_trial()
                 assert folder is not None, "every trial waits for another one"
-                _train(conductor, folder, spec, site, stop, deadline)
+                _train(controller, folder, spec, location, stop, deadline)
         except (KeyboardInterrupt, BdbQuit):
             forget_interruption()
             return Ending.INTERRUPTED
@@ -99,21 +99,26 @@ class _Stop:
 
 
 def _train(
-    conductor: Conductor, folder: Path, spec: SweepSpec, site: Site, stop: _Stop, deadline: float
+    controller: SweepController,
+    folder: Path,
+    spec: SweepSpec,
+    location: SweepLocation,
+    stop: _Stop,
+    deadline: float,
 ) -> None:
     """Train one trial until it ends, waits, or the sweep is to stop."""
     clean = clean_process(spec.trainer.kind)
-    training = train_trial(folder, site.uri, branching_epochs(spec))
+    training = train_trial(folder, location.uri, branching_epochs(spec))
     try:
         while not stop.asked and time.monotonic() < deadline:
             message = _next_message(training, stop)
             if stop.asked:  # whatever the trainer made of it: this epoch is trained again
                 return
             if isinstance(message, Outcome):
-                conductor.end(folder.name, message)
+                controller.end(folder.name, message)
                 return
             for metrics in message:
-                if conductor.report(folder.name, metrics) is not Decision.CONTINUE:
+                if controller.report(folder.name, metrics) is not Decision.CONTINUE:
                     return
     finally:
         training.close()

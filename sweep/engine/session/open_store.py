@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from sweep.engine.session.site import Site
+from sweep.engine.session.sweep_location import SweepLocation
 from sweep.spec.load import load_sweep, load_trial, to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.session_changes import continued, extended
@@ -18,13 +18,13 @@ from sweep.store.store import Store, require_unused
 from sweep.vocabulary.errors import InputError, ResultsError
 
 
-def require_folder(site: Site, *, resume: bool) -> None:
+def require_folder(location: SweepLocation, *, resume: bool) -> None:
     """Refuse a folder that is there already, or with ``resume`` one that is not.
 
     Raises:
         ResultsError: with what to do instead.
     """
-    folder, remote = site.folder, site.remote
+    folder, remote = location.folder, location.remote
     if remote is not None:
         (require_results_at if resume else require_unused_at)(remote)
     elif not resume:
@@ -39,23 +39,23 @@ def require_folder(site: Site, *, resume: bool) -> None:
 
 
 def open_store(
-    asked: SweepSpec, site: Site, *, resume: bool, extend: Sequence[str] = ()
+    asked: SweepSpec, location: SweepLocation, *, resume: bool, extend: Sequence[str] = ()
 ) -> tuple[SweepSpec, Store]:
     """The spec that the session runs with, and the folder that it writes to.
 
     Args:
         asked: what the sweep file says now.
-        site: of the sweep.
+        location: of the sweep.
         resume: go on with the sweep that is there; without it, start one.
         extend: what is to be added, see `extended`.
     Raises:
         ResultsError: it is there already (or is not), is in use, or belongs to another spec.
         InputError: a wrong extension.
     """
-    require_folder(site, resume=resume)
+    require_folder(location, resume=resume)
     if not resume:
-        return asked, _create(site, to_yaml(asked))
-    store = _open(site)
+        return asked, _create(location, to_yaml(asked))
+    store = _open(location)
     try:
         recorded = [load_sweep(path) for path in store.spec_files()]
         spec = extended(continued(recorded, asked), extend)
@@ -78,13 +78,13 @@ def _elsewhere(spec: SweepSpec, config: Path) -> str | None:
     return None if moved == settings else to_yaml(moved)
 
 
-def _create(site: Site, sweep_yaml: str) -> Store:
-    if (remote := site.remote) is not None:
-        return MirroredStore.create_at(remote, site.folder, sweep_yaml)
-    return Store.create(site.folder, sweep_yaml)
+def _create(location: SweepLocation, sweep_yaml: str) -> Store:
+    if (remote := location.remote) is not None:
+        return MirroredStore.create_at(remote, location.folder, sweep_yaml)
+    return Store.create(location.folder, sweep_yaml)
 
 
-def _open(site: Site) -> Store:
-    if (remote := site.remote) is not None:
-        return MirroredStore.open_at(remote, site.folder)
-    return Store.open(site.folder)
+def _open(location: SweepLocation) -> Store:
+    if (remote := location.remote) is not None:
+        return MirroredStore.open_at(remote, location.folder)
+    return Store.open(location.folder)

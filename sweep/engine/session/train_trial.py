@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sweep.trial.process_state import CleanProcess
 
 OF_EVERY_TRIAL = (
-    "sweep.engine.session.site",
+    "sweep.engine.session.sweep_location",
     "sweep.spec.load",
     "sweep.store.at_uri.remote_folder",
     "sweep.store.at_uri.worker_folder",
@@ -100,7 +100,7 @@ def train_trial(folder: Path, uri: str | None, branching: Sequence[int]) -> Trai
         branching: numbers of epochs after which trials may leave a shared warm-up.
     """
     # Inside the generator, so that a failing import or file is the trial's outcome too.
-    from sweep.engine.session.site import scratch
+    from sweep.engine.session.sweep_location import scratch
     from sweep.spec.load import load_trial
     from sweep.store.at_uri.remote_folder import RemoteFolder
     from sweep.store.at_uri.worker_folder import workplace

@@ -26,7 +26,7 @@ from sweep.nnunet.command.trainer_copies import refuse_other_copies
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.dataset.plans import planned_as_asked
 from sweep.nnunet.training.nnunet_loss import NnunetLoss
-from sweep.nnunet.training.nnunet_rate import Rate
+from sweep.nnunet.training.nnunet_rate import NnunetRate
 from sweep.nnunet.training.pseudo_validation import Answers
 from sweep.nnunet.training.trainer_limits import file_of, geometric_channel, refuse_unsupported
 from sweep.nnunet.training.transforms import repeatable
@@ -42,7 +42,7 @@ from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 CUDA = torch.device("cuda")
 
 
-class Passed(NamedTuple):
+class NnunetForwardPass(NamedTuple):
     """A forward pass: logits ``[B, C, (D,) H, W]`` of the main output, and the total loss."""
 
     logits: Tensor
@@ -141,10 +141,10 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             spacing=self.configuration_manager.spacing,
         )
 
-    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Rate]:
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, NnunetRate]:
         settings = self.settings.optimizer
         optimizer = build_optimizer(settings, self.network.parameters())
-        return optimizer, Rate(optimizer, settings, self.num_epochs)
+        return optimizer, NnunetRate(optimizer, settings, self.num_epochs)
 
     def _do_i_compile(self) -> bool:
         return self.asked.trainer.compile and bool(super()._do_i_compile())
@@ -192,7 +192,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         super().on_validation_epoch_start()
         self._seed(2)
 
-    def forward(self, batch: Mapping[str, Any], network: nn.Module) -> Passed:
+    def forward(self, batch: Mapping[str, Any], network: nn.Module) -> NnunetForwardPass:
         """A forward pass of a batch; the terms of its loss are then in ``loss.terms``."""
         data = batch["data"].to(self.device, non_blocking=True)  # [B, channels, (D,) H, W]
         target = batch["target"]
@@ -201,7 +201,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         with self.autocast():
             output = network(data)
         loss = self.loss(output, levels if isinstance(target, list) else levels[0])
-        return Passed(output[0] if isinstance(output, (list, tuple)) else output, loss)
+        return NnunetForwardPass(output[0] if isinstance(output, (list, tuple)) else output, loss)
 
     def train_epoch(self, epoch: int) -> list[StepValues]:
         """Train one epoch, index from 0, and return the values of its steps.

@@ -8,7 +8,7 @@ from sweep.spec.settings.trial_settings import OptimizerSettings
 from sweep.trainer.networks.optimizers import learning_rate, set_learning_rate
 
 
-class Rate:
+class NnunetRate:
     """What nnU-Net calls ``lr_scheduler``: a function of the epoch alone.
 
     With the schedule ``poly`` and exponent 0.9 it is nnU-Net's PolyLRScheduler.

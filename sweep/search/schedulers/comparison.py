@@ -22,7 +22,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.presets import BASELINE
 
 
-class Reading(NamedTuple):
+class ComparedValue(NamedTuple):
     """What a scheduler is told of a trial.
 
     Args:
@@ -47,13 +47,13 @@ class Comparison(Protocol):
         """Take note of a trial whose geometric loss acts in full after ``full_from`` epochs."""
         ...
 
-    def read(self, trial_id: str, epochs: int, score: float | None) -> Reading:
+    def read(self, trial_id: str, epochs: int, score: float | None) -> ComparedValue:
         """The reading of a trial after ``epochs`` trained epochs, the last with this score: the
         objective, turned so that more is better (`sweep.vocabulary.objective`).
         """
         ...
 
-    def late(self) -> Iterable[Reading]:
+    def late(self) -> Iterable[ComparedValue]:
         """Earlier readings whose score has become known since the last call."""
         ...
 
@@ -68,10 +68,10 @@ class ByTrainedEpochs:
     def start(self, trial_id: str, full_from: int, preset: str | None) -> None:
         pass
 
-    def read(self, trial_id: str, epochs: int, score: float | None) -> Reading:
-        return Reading(trial_id, 0 if score is None else epochs, score)
+    def read(self, trial_id: str, epochs: int, score: float | None) -> ComparedValue:
+        return ComparedValue(trial_id, 0 if score is None else epochs, score)
 
-    def late(self) -> Iterable[Reading]:
+    def late(self) -> Iterable[ComparedValue]:
         return ()
 
     def end(self, trial_id: str) -> None:
@@ -79,7 +79,7 @@ class ByTrainedEpochs:
 
 
 @dataclass(slots=True)
-class _Course:
+class _Curve:
     """A trial so far.
 
     Args:
@@ -118,31 +118,31 @@ class ByProjectedGain:
     """
 
     def __init__(self) -> None:
-        self._courses: dict[str, _Course] = {}
+        self._courses: dict[str, _Curve] = {}
         self._baseline: str | None = None
-        self._control = _Course(0)
+        self._control = _Curve(0)
         self._baseline_ended = False
-        self._ahead: defaultdict[int, list[Reading]] = defaultdict(list)
+        self._ahead: defaultdict[int, list[ComparedValue]] = defaultdict(list)
 
     def start(self, trial_id: str, full_from: int, preset: str | None) -> None:
-        self._courses[trial_id] = _Course(full_from)
+        self._courses[trial_id] = _Curve(full_from)
         if preset == BASELINE:
             self._baseline = trial_id
             self._control = self._courses[trial_id]
 
-    def read(self, trial_id: str, epochs: int, score: float | None) -> Reading:
+    def read(self, trial_id: str, epochs: int, score: float | None) -> ComparedValue:
         course = self._courses[trial_id]
         course.note(epochs, score)
         resource = epochs_in_full(epochs, course.full_from)
         if resource < 1 or all(map(math.isnan, course.values)):
-            return Reading(trial_id, min(resource, 0), None)
+            return ComparedValue(trial_id, min(resource, 0), None)
         if not self._is_reached(epochs):
-            reading = Reading(trial_id, resource, None)
+            reading = ComparedValue(trial_id, resource, None)
             self._ahead[epochs].append(reading)
             return reading
-        return Reading(trial_id, resource, self._projected_gain(course, epochs))
+        return ComparedValue(trial_id, resource, self._projected_gain(course, epochs))
 
-    def late(self) -> Iterable[Reading]:
+    def late(self) -> Iterable[ComparedValue]:
         for epochs in sorted(self._ahead):
             if not self._is_reached(epochs):
                 return
@@ -160,7 +160,7 @@ class ByProjectedGain:
         """Whether all is known of the baseline that will be, up to this epoch."""
         return self._baseline_ended or epochs <= len(self._control.values)
 
-    def _projected_gain(self, course: _Course, epochs: int) -> float:
+    def _projected_gain(self, course: _Curve, epochs: int) -> float:
         noise = noise_of(np.array(self._control.values[:epochs]))
         values, control = course.until(epochs), self._control.until(epochs)
         if not len(control):  # it ended before its first epoch

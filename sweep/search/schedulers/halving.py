@@ -34,7 +34,7 @@ class _Rung:
 
 
 @dataclass(slots=True)
-class _Trial:
+class _RungTrial:
     """Where a trial without an end stands.
 
     Args:
@@ -84,7 +84,7 @@ class Halving:
         self._rungs = [_Rung(epochs) for epochs in sorted(rungs)]
         self._reduction_factor = reduction_factor
         self._to_come = 0
-        self._trials: dict[str, _Trial] = {}
+        self._trials: dict[str, _RungTrial] = {}
 
     def expect(self, to_come: int) -> None:
         """Take note of how many trials have not been started yet."""
@@ -92,7 +92,7 @@ class Halving:
 
     def start(self, trial_id: str) -> None:
         """Take note of a trial that trains towards the first rung."""
-        self._trials[trial_id] = _Trial()
+        self._trials[trial_id] = _RungTrial()
         if self._rungs:
             self._rungs[0].under_way += 1
 
@@ -111,7 +111,7 @@ class Halving:
             self._come(trial, (-value, trial_id))
         return Decision.PAUSE
 
-    def _come(self, trial: _Trial, place: _Place) -> _Place:
+    def _come(self, trial: _RungTrial, place: _Place) -> _Place:
         """Record the trial at the rung that it trains towards."""
         rung = self._rungs[trial.level]
         rung.under_way -= 1
@@ -176,7 +176,7 @@ class Halving:
         if trial.level < len(self._rungs):
             self._rungs[trial.level].under_way += 1
 
-    def _leave(self, trial: _Trial) -> None:
+    def _leave(self, trial: _RungTrial) -> None:
         """It comes to no rung any more; what it has left at rungs stays."""
         if trial.level < len(self._rungs):
             rung = self._rungs[trial.level]

@@ -14,7 +14,7 @@ from sweep.vocabulary.record import Status
 
 
 @dataclass(slots=True)
-class _Course:
+class _Reported:
     """What a trial has reported from the grace period on; ``total`` is exact, so that equal
     values have that value as their mean and no trial falls behind its own double.
     """
@@ -72,7 +72,7 @@ class MedianStopping(OnArrival):
         self._judged = range(grace_period, max_epochs)
         self._min_trials = min_trials
         self._sign = 1 if mode == "max" else -1
-        self._courses: defaultdict[str, _Course] = defaultdict(_Course)
+        self._courses: defaultdict[str, _Reported] = defaultdict(_Reported)
         self._means: dict[int, Rung] = {}  # running means of all trials, by trained epochs
         self._out: set[str] = set()
 

@@ -13,7 +13,7 @@ from sweep.search.schedulers.median import MedianStopping
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import Status
 
-__all__ = ["Decision", "NoScheduler", "Scheduler", "make_scheduler"]
+__all__ = ["Decision", "NeverStops", "Scheduler", "make_scheduler"]
 
 
 class Scheduler(Protocol):
@@ -54,7 +54,7 @@ class Scheduler(Protocol):
         ...
 
 
-class NoScheduler(OnArrival):
+class NeverStops(OnArrival):
     """Lets every trial train to its own end."""
 
     def report(self, trial_id: str, epochs: int, value: float | None) -> Decision:
@@ -81,6 +81,6 @@ SCHEDULERS: Mapping[str, Callable[[SweepSpec, Any], Scheduler]] = {
         max_epochs=spec.most_resource,
         min_trials=own.min_trials,
     ),
-    "none": lambda *_: NoScheduler(),
+    "none": lambda *_: NeverStops(),
 }
 """``scheduler.name`` → what makes it, of (the spec, the scheduler's settings, filled in by it)."""

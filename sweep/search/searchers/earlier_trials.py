@@ -18,7 +18,7 @@ from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, searche
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class EarlierTrial:
     """What an earlier sweep has to say.
 
     Args:
@@ -33,7 +33,7 @@ class Lesson:
     silent: int
 
 
-def read_lesson(spec: SweepSpec, folder: str) -> Lesson:
+def read_lesson(spec: SweepSpec, folder: str) -> EarlierTrial:
     """Look at the results folder of an earlier sweep.
 
     A setting that is searched here and was fixed there has the value that it was trained with. A
@@ -51,7 +51,7 @@ def read_lesson(spec: SweepSpec, folder: str) -> Lesson:
     speaking = [record for record in trials if _speaks(record)]
     translated = [_in_terms_of(spec, record, Layout(Path(folder))) for record in speaking]
     told = tuple(record for record in translated if record is not None)
-    return Lesson(told, len(speaking) - len(told), len(trials) - len(speaking))
+    return EarlierTrial(told, len(speaking) - len(told), len(trials) - len(speaking))
 
 
 def read_warm_start(spec: SweepSpec) -> list[TrialRecord]:

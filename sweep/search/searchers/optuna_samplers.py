@@ -20,7 +20,7 @@ from optuna.samplers import (
 
 
 @dataclass(frozen=True)
-class Method:
+class OptunaMethod:
     """How a study is searched.
 
     Args:
@@ -32,29 +32,29 @@ class Method:
     remembers: bool = False
 
 
-def tpe(startup_trials: int) -> Method:
+def tpe(startup_trials: int) -> OptunaMethod:
     """Multivariate TPE.
 
     Args:
         startup_trials: trials that are drawn at random before the first that learns.
     """
-    return Method(lambda seed: TPESampler(n_startup_trials=startup_trials, seed=seed))
+    return OptunaMethod(lambda seed: TPESampler(n_startup_trials=startup_trials, seed=seed))
 
 
-def gp(startup_trials: int) -> Method:
+def gp(startup_trials: int) -> OptunaMethod:
     """Gaussian process, constrained to where trials do not diverge. Imports torch when it learns.
 
     Args:
         startup_trials: completed or diverged trials before the first that learns.
     """
-    return Method(
+    return OptunaMethod(
         lambda seed: GPSampler(
             n_startup_trials=startup_trials, seed=seed, warn_independent_sampling=False
         )
     )
 
 
-def cmaes() -> Method:
+def cmaes() -> OptunaMethod:
     """CMA-ES on the numbers of the space; TPE, each on its own, on the listed values.
 
     A pruned trial counts with its last Dice, else a generation would wait for completed ones.
@@ -69,10 +69,10 @@ def cmaes() -> Method:
                 warn_independent_sampling=False,
             )
 
-    return Method(make, remembers=True)
+    return OptunaMethod(make, remembers=True)
 
 
-def qmc(sequence: int) -> Method:
+def qmc(sequence: int) -> OptunaMethod:
     """The points of a scrambled Sobol' sequence, in their order.
 
     Args:
@@ -88,7 +88,7 @@ def qmc(sequence: int) -> Method:
                 warn_independent_sampling=False,
             )
 
-    return Method(make, remembers=True)
+    return OptunaMethod(make, remembers=True)
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def _experimental() -> Iterator[None]:
         yield
 
 
-METHODS: Mapping[str, Callable[[Any, int], Method]] = {
+METHODS: Mapping[str, Callable[[Any, int], OptunaMethod]] = {
     "tpe": lambda own, _: tpe(own.startup_trials),
     "gp": lambda own, _: gp(own.startup_trials),
     "cmaes": lambda *_: cmaes(),

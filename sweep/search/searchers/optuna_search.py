@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import optuna
 from optuna.samplers import BaseSampler
 
-from sweep.search.searchers.optuna_samplers import Method
+from sweep.search.searchers.optuna_samplers import OptunaMethod
 from sweep.search.searchers.optuna_space import suggest
 from sweep.search.searchers.optuna_study import (
     IDLE,
@@ -58,7 +58,7 @@ class OptunaSearch:
         self,
         space: Mapping[str, Distribution],
         seed: int,
-        method: Method,
+        method: OptunaMethod,
         first: int = 0,
         objective: Objective = DICE,
     ) -> None:

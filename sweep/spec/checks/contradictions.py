@@ -167,7 +167,7 @@ def _check_clock(spec: SweepSpec) -> Iterator[Finding]:
 
 
 def _check_rungs(spec: SweepSpec) -> Iterator[Finding]:
-    scheduler, most = spec.scheduler, spec.extents.most_epochs
+    scheduler, most = spec.scheduler, spec.ranges.most_epochs
     if isinstance(scheduler, StoppingScheduler) and (scheduler.grace_period or 0) > most:
         message = f"must be at most {most}, the epochs of a trial, but is {scheduler.grace_period}"
         yield Finding(("scheduler", "grace_period"), message)
@@ -179,7 +179,7 @@ def _check_rungs(spec: SweepSpec) -> Iterator[Finding]:
 
 
 def _check_warmup(spec: SweepSpec) -> Iterator[Finding]:
-    shortest, most = spec.extents.earliest_ramp.off_until, spec.extents.most_epochs
+    shortest, most = spec.ranges.earliest_ramp.off_until, spec.ranges.most_epochs
     if shortest >= most and any(key in spec.space for key in WEIGHTS):
         key = "loss.warmup_epochs"
         message = (

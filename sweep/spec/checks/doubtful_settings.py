@@ -62,8 +62,8 @@ def trial_warnings(settings: TrialSettings) -> list[str]:
 
 
 def _about_epsilon(spec: SweepSpec) -> Iterator[str]:
-    has_root = any(spec.extents.largest(key) > 0 for key in weight_keys(ROOT_TERMS))
-    if has_root and spec.extents.smallest("loss.sqrt_epsilon") == 0:
+    has_root = any(spec.ranges.largest(key) > 0 for key in weight_keys(ROOT_TERMS))
+    if has_root and spec.ranges.smallest("loss.sqrt_epsilon") == 0:
         yield (
             "`loss.sqrt_epsilon` 0 can diverge in any step after the warm-up: the gradient of a "
             "square root is NaN where the prediction is exactly flat. A saturated network meets "
@@ -95,9 +95,9 @@ def bias_warning(loss: LossSettings, pixels: int, perimeter: float, whose: str) 
 
 def largest_loss(spec: SweepSpec) -> LossSettings:
     """The loss of a sweep with the largest ε and the largest weight of compactness."""
-    weight = spec.extents.largest("loss.weights.compactness")
+    weight = spec.ranges.largest("loss.weights.compactness")
     weights = spec.loss.weights.model_copy(update={"compactness": weight})
-    epsilon = spec.extents.largest("loss.sqrt_epsilon")
+    epsilon = spec.ranges.largest("loss.sqrt_epsilon")
     return spec.loss.model_copy(update={"sqrt_epsilon": epsilon, "weights": weights})
 
 
@@ -117,10 +117,10 @@ def _about_bias(spec: SweepSpec) -> Iterator[str]:
 
 
 def _about_warmup(spec: SweepSpec) -> Iterator[str]:
-    extents = spec.extents
-    most, latest = extents.most_epochs, extents.latest_ramp
+    ranges = spec.ranges
+    most, latest = ranges.most_epochs, ranges.latest_ramp
     if latest.is_missed_in(most):
-        none = extents.earliest_ramp.is_missed_in(most)
+        none = ranges.earliest_ramp.is_missed_in(most)
         who = "no configuration" if none else "not every configuration"
         yield (
             f"`loss.warmup_epochs` reaches {latest.off_until} of {most} epochs: the geometric loss"
@@ -131,12 +131,12 @@ def _about_warmup(spec: SweepSpec) -> Iterator[str]:
 def _about_rungs(spec: SweepSpec) -> Iterator[str]:
     if not isinstance(spec.scheduler, StoppingScheduler):
         return
-    extents, rungs = spec.extents, spec.rungs()
-    most, warmup = extents.most_epochs, extents.latest_ramp.off_until
+    ranges, rungs = spec.ranges, spec.rungs()
+    most, warmup = ranges.most_epochs, ranges.latest_ramp.off_until
     if not rungs:
         first = f"is first judged after {spec.scheduler.grace_period} (`scheduler.grace_period`)"
         told = (
-            f"is at {extents.most_epochs_in_full} by `scheduler.clock: activation` at its "
+            f"is at {ranges.most_epochs_in_full} by `scheduler.clock: activation` at its "
             f"end, but {first}"
             if spec.compares_gains
             else f"{first}, at its end"
@@ -149,8 +149,8 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
             "judges each at once"
         )
     inside = [] if spec.compares_gains else [rung for rung in rungs if rung <= warmup]
-    if extents.uses_geometric_loss and inside:
-        right = extents.default_grace_period
+    if ranges.uses_geometric_loss and inside:
+        right = ranges.default_grace_period
         cure = f"`scheduler.grace_period: {right}` lies past it"
         every = isinstance(spec.scheduler, MedianScheduler)  # which judges after each epoch
         which = f"{inside[0]} to {inside[-1]}" if every else ", ".join(map(str, inside))
@@ -162,13 +162,13 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
 
 
 def _about_patience(spec: SweepSpec) -> Iterator[str]:
-    patience = spec.extents.of("early_stopping.patience")
+    patience = spec.ranges.of("early_stopping.patience")
     if patience is None:
         return
     smallest, largest = int(patience[0]), int(patience[1])
-    most = spec.extents.most_epochs
+    most = spec.ranges.most_epochs
     starts_late = spec.early_stopping.counts_from == "rampup_end"
-    first = spec.extents.earliest_ramp.full_from if starts_late else 0
+    first = spec.ranges.earliest_ramp.full_from if starts_late else 0
     if first + smallest >= most:
         after = f", counted from epoch {first}," if first else ""
         yield f"`early_stopping.patience` {smallest}{after} never stops a trial of {most} epochs"
@@ -177,7 +177,7 @@ def _about_patience(spec: SweepSpec) -> Iterator[str]:
 
 
 def _about_expectations(spec: SweepSpec) -> Iterator[str]:
-    most = spec.extents.most_epochs
+    most = spec.ranges.most_epochs
     for expected in spec.expect:
         if expected.epoch >= most:
             yield (
@@ -269,8 +269,8 @@ def largest_sizes(spec: SweepSpec) -> tuple[int, int | None]:
     """Largest batch and patch of a sweep whose trainer reads ``data``; 0 of another's."""
     if "data" not in spec.trainer.traits.reads:
         return 0, None
-    return int(spec.extents.largest("trainer.batch_size")), (
-        int(spec.extents.largest("data.patch_size")) or None
+    return int(spec.ranges.largest("trainer.batch_size")), (
+        int(spec.ranges.largest("data.patch_size")) or None
     )
 
 
@@ -278,11 +278,11 @@ def _about_sizes(spec: SweepSpec) -> Iterator[str]:
     """Before any image is there: what the settings of drawn ones tell."""
     if spec.data.size_keys is not None:
         share, (number, side) = spec.data.test, spec.data.size_keys
-        folds, count = int(spec.extents.largest("data.folds")), int(spec.extents.smallest(number))
+        folds, count = int(spec.ranges.largest("data.folds")), int(spec.ranges.smallest(number))
         test = round(share * count) if isinstance(share, float) else 0
         images = count - test - -(-(count - test) // folds)
         batch, patch = largest_sizes(spec)
-        yield from size_warnings(batch, images, patch, int(spec.extents.smallest(side)))
+        yield from size_warnings(batch, images, patch, int(spec.ranges.smallest(side)))
 
 
 def _about_objective(spec: SweepSpec) -> Iterator[str]:
@@ -325,9 +325,9 @@ def _about_device(spec: SweepSpec, machine: Machine) -> Iterator[str]:
         )
     if gpu != "auto" and gpu > 0 and set(devices) == {"cpu"}:
         yield f"`resources.gpu` {gpu:g} with `trainer.device` cpu: the GPU that is reserved idles"
-    threads = int(spec.extents.largest("trainer.threads"))
+    threads = int(spec.ranges.largest("trainer.threads"))
     if processes := spec.trainer.traits.processes:
-        threads += int(spec.extents.largest(processes))
+        threads += int(spec.ranges.largest(processes))
     if threads > max(1.0, spec.resources.cpu) and (devices != ("cuda",) or threads > machine.cpus):
         yield (
             f"a trial computes with {counted(threads, 'thread')}, but reserves"

@@ -84,7 +84,7 @@ class Unsure:
 
 
 @dataclass
-class Reading(Generic[S]):
+class PartialReading(Generic[S]):
     """A file as far as it can be understood.
 
     Args:
@@ -98,9 +98,11 @@ class Reading(Generic[S]):
     unsure: Unsure = field(default_factory=Unsure)
 
 
-def read_despite(document: Document, root: type[S]) -> Reading[S]:
+def read_despite(document: Document, root: type[S]) -> PartialReading[S]:
     """Validate a document; where it has mistakes, again and again without them."""
-    found = Reading[S](None, [], Unsure(".".join(map(str, path)) for path in document.unreadable))
+    found = PartialReading[S](
+        None, [], Unsure(".".join(map(str, path)) for path in document.unreadable)
+    )
     for mistake in document.mistakes:
         found.unsure.add_name(mistake.key.removeprefix("space."))
     values = _with_space(document, root)
@@ -121,7 +123,7 @@ def dotted(path: KeyPath) -> str:
     return ".".join(part for part in path if isinstance(part, str))
 
 
-def _note(found: Reading[S], wrong: list[Finding]) -> None:
+def _note(found: PartialReading[S], wrong: list[Finding]) -> None:
     """Tell what does not only follow from what was wrong before."""
     known = {finding.path for finding in found.findings}
     for finding in wrong:
@@ -137,7 +139,7 @@ def _note(found: Reading[S], wrong: list[Finding]) -> None:
 
 
 def _put_back(
-    found: Reading[S], values: dict[str, Any], finding: Finding, root: type[Settings]
+    found: PartialReading[S], values: dict[str, Any], finding: Finding, root: type[Settings]
 ) -> bool:
     """Take what is wrong out of the values; whether there was anything to take out."""
     path = finding.path

@@ -11,7 +11,7 @@ from sweep.spec.search.search_strategy import (
     HyperbandScheduler,
     StoppingScheduler,
 )
-from sweep.spec.search.setting_ranges import Extents
+from sweep.spec.search.setting_ranges import SettingRanges
 from sweep.spec.settings.setting_tree import late_keys
 from sweep.spec.space.distributions import Distribution
 
@@ -28,13 +28,13 @@ def best_clock(space: Mapping[str, Distribution]) -> Literal["epochs", "activati
 
 
 def with_periods(
-    scheduler: StoppingScheduler, extents: Extents, searcher: AnySearcherSettings
+    scheduler: StoppingScheduler, ranges: SettingRanges, searcher: AnySearcherSettings
 ) -> StoppingScheduler:
     """The scheduler with what clock, space and searcher suggest, where it says nothing itself."""
     since = scheduler.clock == "activation"
     if scheduler.grace_period is None:
-        default = extents.default_grace_period
-        grace = extents.default_grace_in_full if since else default
+        default = ranges.default_grace_period
+        grace = ranges.default_grace_in_full if since else default
         scheduler = with_(scheduler, grace_period=grace)
     if isinstance(scheduler, AshaScheduler) and scheduler.rung_factor is None:
         factor = RUNG_FACTOR_OF_GAINS if since else scheduler.reduction_factor
@@ -42,7 +42,7 @@ def with_periods(
     if isinstance(scheduler, AshaScheduler) and scheduler.pause is None:
         scheduler = with_(scheduler, pause=not searcher.learns)
     if isinstance(scheduler, HyperbandScheduler) and scheduler.brackets is None:
-        most = extents.most_epochs_in_full if since else extents.most_epochs
+        most = ranges.most_epochs_in_full if since else ranges.most_epochs
         scheduler = with_(scheduler, brackets=max(1, len(scheduler.rungs(most))))
     return scheduler
 

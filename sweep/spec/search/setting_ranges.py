@@ -11,7 +11,7 @@ from sweep.spec.space.distributions import Distribution
 from sweep.vocabulary.geometric_ramp import GeometricRamp
 
 
-class Extents:
+class SettingRanges:
     """Smallest and largest values of the settings: of the space, else of the base settings.
 
     Args:

@@ -53,7 +53,7 @@ def branching_epochs(spec: SweepSpec) -> tuple[int, ...]:
     presets = [trunk_length(spec.preset_trial(name)) for name in spec.presets]
     # Spread twice: a range may be long, and is never written out.
     drawn = _spread(_warmups(spec), most)
-    possible = sorted(e for e in {*drawn, *presets} if 0 < e < spec.extents.most_epochs)
+    possible = sorted(e for e in {*drawn, *presets} if 0 < e < spec.ranges.most_epochs)
     return tuple(_spread(possible, most))
 
 
@@ -62,8 +62,8 @@ def _warmups(spec: SweepSpec) -> Sequence[int]:
     distribution = spec.space.get("loss.warmup_epochs")
     if isinstance(distribution, Listed):
         return sorted(int(value) for value in distribution.values if isinstance(value, int | float))
-    low, high = spec.extents.of("loss.warmup_epochs") or (0, 0)
-    return range(max(1, int(low)), min(int(high), spec.extents.most_epochs - 1) + 1)
+    low, high = spec.ranges.of("loss.warmup_epochs") or (0, 0)
+    return range(max(1, int(low)), min(int(high), spec.ranges.most_epochs - 1) + 1)
 
 
 def _trunks(spec: SweepSpec) -> int:

@@ -27,7 +27,7 @@ from sweep.spec.search.search_strategy import (
     TimeBudget,
     TpeSearcher,
 )
-from sweep.spec.search.setting_ranges import Extents
+from sweep.spec.search.setting_ranges import SettingRanges
 from sweep.spec.search.tracker_names import Tracking
 from sweep.spec.search.warm_start_settings import WarmStartSettings
 from sweep.spec.settings.geometric_terms import WEIGHTS
@@ -175,7 +175,7 @@ class SweepSpec(TrialSettings):
                 scheduler = scheduler.model_copy(update={"clock": clock})
             # A spec is frozen for those who use it; here it is being made.
             object.__setattr__(
-                self, "scheduler", with_periods(scheduler, self.extents, self.searcher)
+                self, "scheduler", with_periods(scheduler, self.ranges, self.searcher)
             )
         return self
 
@@ -253,12 +253,12 @@ class SweepSpec(TrialSettings):
     def has_geometry(self) -> bool:
         """Whether a geometric term has a weight in any trial."""
         given = (PRESETS[name].settings.get(key) for name in self.presets for key in WEIGHTS)
-        return self.extents.uses_geometric_loss or any(given)
+        return self.ranges.uses_geometric_loss or any(given)
 
     @property
-    def extents(self) -> Extents:
+    def ranges(self) -> SettingRanges:
         """The range of each setting over all configurations."""
-        return Extents(dict(self), self.space)
+        return SettingRanges(dict(self), self.space)
 
     def rungs(self) -> list[int]:
         """Epochs of each rung, by the scheduler's clock; empty without a scheduler."""
@@ -270,8 +270,8 @@ class SweepSpec(TrialSettings):
     def most_resource(self) -> int:
         """Epochs that a trial can train, counted as the scheduler counts them."""
         if self.compares_gains:
-            return self.extents.most_epochs_in_full
-        return self.extents.most_epochs
+            return self.ranges.most_epochs_in_full
+        return self.ranges.most_epochs
 
     @property
     def compares_gains(self) -> bool:

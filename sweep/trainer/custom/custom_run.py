@@ -29,7 +29,7 @@ from sweep.trainer.custom.held_state import (
     states,
 )
 from sweep.trainer.custom.supervised import (
-    Batch,
+    OwnBatch,
     answers,
     checked_batch,
     checked_loss,
@@ -136,7 +136,7 @@ class CustomTraining(GuardedRun):
             factor: g(epoch), the geometric factor.
         """
         gave, built = Method(self.batches, type(self)), Method(self.build_model, type(self))
-        batch = Batch.of(batch, gave)
+        batch = OwnBatch.of(batch, gave)
         with self.autocast():
             outputs = answers(self.model, batch.images.to(self.device), gave, built)
         checked_batch(batch, outputs[0], gave)

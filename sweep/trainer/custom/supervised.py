@@ -16,7 +16,7 @@ from sweep.trainer.runs.returned_values import Method, described
 from sweep.vocabulary.record import last_line
 
 
-class Batch(NamedTuple):
+class OwnBatch(NamedTuple):
     """Images ``[B, C, H, W]`` and labels ``[B, 1, H, W]``, class indices."""
 
     images: Tensor
@@ -126,7 +126,7 @@ def _parts(found: object) -> str:
     return described(found)
 
 
-def checked_batch(batch: Batch, output: Tensor, by: Method) -> None:
+def checked_batch(batch: OwnBatch, output: Tensor, by: Method) -> None:
     """Look whether the labels of a batch fit what the network makes of its images.
 
     Values are looked at where that costs nothing: on the CPU.

@@ -63,7 +63,7 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class EpochStart:
     """The state of a run at the start of an epoch, to train again from."""
 
     epoch: int
@@ -78,7 +78,7 @@ class GuardedRun(UnderGuard, Run):
     """
 
     loss: Loss
-    _snapshot: Snapshot | None = None
+    _snapshot: EpochStart | None = None
     _then: Any = None  # see `put_back`
 
     @abstractmethod
@@ -101,7 +101,7 @@ class GuardedRun(UnderGuard, Run):
         """Train one epoch, then validate. See `sweep.trainer.runs.run_protocol.Run`."""
         start = time.perf_counter()
         if self._snapshot is None or not self.guard.suspicious:
-            self._snapshot = Snapshot(epoch, copy_to_cpu(self.state_dict()))
+            self._snapshot = EpochStart(epoch, copy_to_cpu(self.state_dict()))
             self._then = self.arrangement()
         try:
             steps = self.train_steps(epoch)

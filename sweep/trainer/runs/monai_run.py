@@ -48,7 +48,7 @@ CHECKED_IMAGES = 32
 """How many training images of the first epoch are compared with what the normalisation promises."""
 
 
-class Passed(NamedTuple):
+class ForwardPass(NamedTuple):
     """A forward pass: logits ``[B, C, H, W]``, finest first; the total loss and its terms."""
 
     outputs: list[Tensor]
@@ -224,7 +224,7 @@ class Training(GuardedRun):
         """The batch of a step, on the CPU."""
         return self.batches.batch(epoch, step)
 
-    def forward(self, batch: Batch, epoch: int, step: int) -> Passed:
+    def forward(self, batch: Batch, epoch: int, step: int) -> ForwardPass:
         """One forward pass, a function of the batch, (seed, epoch, step) and the weights."""
         seed_torch(self.settings.seed, 1, epoch, step)
         factor = self.factor(epoch)
@@ -236,7 +236,7 @@ class Training(GuardedRun):
             outputs = as_outputs(self.model(images))
         outputs = [output.float() for output in outputs]
         loss, terms = self.loss(outputs, labels, factor, distances)
-        return Passed(outputs, loss, terms)
+        return ForwardPass(outputs, loss, terms)
 
     def step_again(self, epoch: int, step: int) -> StepAgain:
         return self.given_again(self.batch(epoch, step), epoch, step)

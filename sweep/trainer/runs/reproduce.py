@@ -23,7 +23,7 @@ from sweep.vocabulary.record import Divergence
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class ReproducedStep:
     """A step as it was recorded, and as it came out again.
 
     Args:
@@ -48,7 +48,7 @@ class Replayed:
 
 def replay(
     settings: TrialSettings, divergence: Divergence, offending: Mapping[str, Any]
-) -> Replayed:
+) -> ReproducedStep:
     """Take the diverging step again.
 
     Args:
@@ -70,7 +70,7 @@ def replay(
     training.load_before_step(offending)
     verdict, _ = examine(training, training.given_again(batch, epoch, step), divergence)
     again = training.take_step(batch, epoch, step)
-    return Replayed(recent[-1], again, (verdict.term, verdict.parameter))
+    return ReproducedStep(recent[-1], again, (verdict.term, verdict.parameter))
 
 
 def _only(batch: Batch, offending: Mapping[str, Any]) -> PreparedData:

@@ -16,7 +16,7 @@ from sweep.vocabulary.record import CaseScore, Divergence
 if TYPE_CHECKING:
     from sweep.data.prepared.samples import PreparedData
     from sweep.store.layout import TrialPaths
-    from sweep.trainer.runs.reproduce import Replayed
+    from sweep.trainer.runs.reproduce import ReproducedStep
     from sweep.trainer.runs.run_protocol import Run
 
 Tell = Callable[[str], object]
@@ -106,4 +106,4 @@ class Kind:
     test: Evaluate | None = None
     validate: Evaluate | None = None
     tools: Tools | None = None
-    replay: Callable[[TrialSettings, Divergence, Mapping[str, Any]], Replayed] | None = None
+    replay: Callable[[TrialSettings, Divergence, Mapping[str, Any]], ReproducedStep] | None = None

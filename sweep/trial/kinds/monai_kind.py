@@ -17,7 +17,7 @@ from sweep.vocabulary.record import Divergence
 
 if TYPE_CHECKING:
     from sweep.store.layout import TrialPaths
-    from sweep.trainer.runs.reproduce import Replayed
+    from sweep.trainer.runs.reproduce import ReproducedStep
     from sweep.trainer.runs.run_protocol import Run
 
 
@@ -48,7 +48,7 @@ def _test(settings: TrialSettings, trial: TrialPaths) -> FinalScore:
 
 def _replay(
     settings: TrialSettings, divergence: Divergence, offending: Mapping[str, Any]
-) -> Replayed:
+) -> ReproducedStep:
     from sweep.trainer.runs.reproduce import replay
 
     return replay(settings, divergence, offending)

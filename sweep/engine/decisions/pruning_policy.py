@@ -11,7 +11,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.vocabulary.record import Status
 
 
-class Judge:
+class PruningPolicy:
     """Decides; its state is a function of the calls, so repeating them restores it.
 
     Args:
@@ -38,7 +38,7 @@ class Judge:
             self._scheduler.start(trial_id)
 
     def report(self, trial_id: str, epochs: int, score: float | None) -> Decision:
-        """Judge a trial that has trained ``epochs`` epochs, the last with this score of the
+        """PruningPolicy a trial that has trained ``epochs`` epochs, the last with this score of the
         objective, of which more is better.
 
         Where these are all that it has to train, what it reached is evidence, and it goes on to its

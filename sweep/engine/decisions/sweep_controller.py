@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweep.analysis.ranking.finalists import Podium
-from sweep.engine.decisions.judge import Judge
+from sweep.analysis.ranking.finalists import TopTrials
 from sweep.engine.decisions.observers import Failed, Observers, raised
-from sweep.engine.decisions.proposals import Proposals
+from sweep.engine.decisions.pruning_policy import PruningPolicy
 from sweep.engine.decisions.replicates_to_start import Replicates
-from sweep.engine.decisions.warmup_owners import Trunks
+from sweep.engine.decisions.trial_queue import TrialQueue
+from sweep.engine.decisions.warmup_owners import WarmupOwners
 from sweep.search.schedulers.decision import Decision
 from sweep.spec.load import to_yaml
 from sweep.spec.search.replicate_plan import replicate_settings
@@ -67,7 +67,7 @@ class _Trial:
         )
 
 
-class Conductor:
+class SweepController:
     """Runs one sweep.
 
     Args:
@@ -87,15 +87,15 @@ class Conductor:
         self._spec = spec
         self._store = store
         self._observers = Observers(observers, failed)
-        self._proposals = Proposals(spec, store)
-        self._judge = Judge(spec)
+        self._queue = TrialQueue(spec, store)
+        self._pruning = PruningPolicy(spec)
         self._trials: dict[str, _Trial] = {}  # those without an end
         self._waiting: deque[str] = deque()  # of these, the ones that are to be executed
         self._paused: set[str] = set()  # of these, the ones that are held at a rung
-        self._trunks = Trunks()
+        self._trunks = WarmupOwners()
         self._shares = bool(branching_epochs(spec))
         self._proposed = 0
-        self._podium = Podium(spec)
+        self._top = TopTrials(spec)
         self._replaying = True
         self._given_up: set[str] = set()  # found out in the replay
         self._replicates = Replicates(spec, store)
@@ -206,7 +206,7 @@ class Conductor:
 
     @property
     def _all_proposed(self) -> bool:
-        return self._proposed >= self._proposals.most
+        return self._proposed >= self._queue.most
 
     @property
     def _confirms(self) -> bool:
@@ -228,7 +228,7 @@ class Conductor:
         self._open(self._trial(trial_id, of.parameters, of.preset, replicate), settings)
 
     def _start_next(self) -> None:
-        proposal = self._proposals.ask(self._proposed)
+        proposal = self._queue.ask(self._proposed)
         parameters, preset = proposal.parameters, proposal.preset
         known = self._spec.preset_trial(preset) if preset is not None else None
         settings = known or self._spec.trial(parameters)
@@ -237,7 +237,7 @@ class Conductor:
         trial = self._trial(trial_id, parameters, preset)
         self._open(trial, settings)
         if proposal.given:
-            self._proposals.tell(trial.record(None))
+            self._queue.tell(trial.record(None))
 
     def _trial(
         self,
@@ -255,8 +255,8 @@ class Conductor:
         self._trunks.add(trial.trial_id, trunk_key(settings), length if self._shares else 0)
         if trial.replicate is None:
             self._proposed += 1
-            self._judge.expect(max(0, self._proposals.most - self._proposed))
-            self._judge.start(trial.trial_id, settings, trial.preset)
+            self._pruning.expect(max(0, self._queue.most - self._proposed))
+            self._pruning.start(trial.trial_id, settings, trial.preset)
         self._observers.trial_started(trial.trial_id, trial.parameters)
 
     def _take(self, trial: _Trial, metrics: EpochMetrics) -> Decision:
@@ -268,7 +268,7 @@ class Conductor:
             return Decision.CONTINUE
         # A value that is not finite is none: a NaN of this session is None when it is replayed.
         score = trial.objective.score(metrics)
-        return self._judge.report(trial.trial_id, metrics.epoch + 1, score)
+        return self._pruning.report(trial.trial_id, metrics.epoch + 1, score)
 
     def _tell_wait(self, trial_id: str) -> None:
         if self._store.note_wait(trial_id):
@@ -285,14 +285,14 @@ class Conductor:
         self._paused.remove(trial_id)
         self._given_up.discard(trial_id)
         self._waiting.append(trial_id)
-        self._judge.let_on(trial_id)
+        self._pruning.let_on(trial_id)
 
     def _settle(self) -> None:
         """Let go on, or end, what pauses and is decided by now.
 
         While records are replayed nothing is ended here: it is recorded how each trial ended.
         """
-        for trial_id, decision in self._judge.decided():
+        for trial_id, decision in self._pruning.decided():
             if trial_id not in self._paused:  # at its last epoch, where it need not wait
                 continue
             if decision is Decision.CONTINUE:
@@ -326,8 +326,8 @@ class Conductor:
         record = trial.record(outcome)
         self._trunks.end(trial.trial_id)
         if trial.replicate is None:
-            self._judge.end(trial.trial_id, outcome.status)
-            self._proposals.tell(record)
+            self._pruning.end(trial.trial_id, outcome.status)
+            self._queue.tell(record)
         self._observers.trial_ended(record)
         self._store.discard_checkpoints(trial.trial_id, best=not self._keeps_best(record))
         self._discard_trunks(search_has_ended=trial.replicate is None and self._search_is_over)
@@ -345,7 +345,7 @@ class Conductor:
             return record.status is Status.FAILED
         if record.replicate is not None:
             return True
-        return self._podium.admits(record) or record.status is not Status.PRUNED
+        return self._top.admits(record) or record.status is not Status.PRUNED
 
     def _replay(self) -> None:
         """Repeat what was recorded: searcher, scheduler and observers end as they were."""
@@ -361,7 +361,7 @@ class Conductor:
                     )
                     self._open(trial, self._settings_of(record, record.replicate))
                     if record.replicate is None:
-                        self._proposals.tell(trial.record(None))
+                        self._queue.tell(trial.record(None))
                 case EpochRecorded():
                     is_last = event is last[event.trial_id]
                     self._replay_epoch(

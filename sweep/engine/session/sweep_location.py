@@ -13,7 +13,7 @@ from sweep.store.at_uri.remote_folder import RemoteFolder, is_uri
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class SweepLocation:
     """Places of one sweep.
 
     Args:

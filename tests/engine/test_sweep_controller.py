@@ -1,4 +1,4 @@
-"""The conductor without Ray: a plain loop executes trials whose curves stand in a table."""
+"""The controller without Ray: a plain loop executes trials whose curves stand in a table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from sweep.analysis.ranking.ranking_frame import best_first
 from sweep.console.sweep_progress import Progress
-from sweep.engine.decisions.conductor import Conductor
+from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.search.schedulers.decision import Decision, OnArrival
 from sweep.spec.load import load_trial, to_yaml
 from sweep.spec.search.confirm_settings import ConfirmSettings
@@ -162,7 +162,7 @@ SWEEPS = {
 }
 
 
-def execute(conductor: Conductor, at_a_time: int = 1) -> None:
+def execute(controller: SweepController, at_a_time: int = 1) -> None:
     """Run trials to their ends; of several at a time each reports one epoch in turn.
 
     As Ray, it asks for trials whenever a slot is free, and never again once all is finished.
@@ -171,20 +171,20 @@ def execute(conductor: Conductor, at_a_time: int = 1) -> None:
     over = False
     while True:
         while len(running) < at_a_time and not over:
-            folder = conductor.next_trial()
-            over = folder is None and conductor.finished
+            folder = controller.next_trial()
+            over = folder is None and controller.finished
             if folder is None:
                 break
             curve = train(folder)
             running.append((folder.name, curve, iter(curve.epochs)))
         if not running:
-            assert conductor.finished
+            assert controller.finished
             return
         name, curve, epochs = running.pop(0)
         metrics = next(epochs, None)
         if metrics is None:
-            conductor.end(name, curve.outcome)
-        elif conductor.report(name, metrics) is Decision.CONTINUE:
+            controller.end(name, curve.outcome)
+        elif controller.report(name, metrics) is Decision.CONTINUE:
             running.append((name, curve, epochs))
 
 
@@ -241,7 +241,7 @@ class MortalStore(Store):
 
 def run(spec: SweepSpec, folder: Path, at_a_time: int = 1) -> list[TrialRecord]:
     with Store.create(folder, to_yaml(spec)) as store:
-        execute(Conductor(spec, store), at_a_time)
+        execute(SweepController(spec, store), at_a_time)
         return store.records()
 
 
@@ -255,11 +255,11 @@ def run_and_be_killed(
             assert isinstance(store, MortalStore)
             store.writes_left, store.records_the_last = writes, records_the_last
             try:
-                execute(Conductor(spec, store), at_a_time)
+                execute(SweepController(spec, store), at_a_time)
             except Killed:
                 continue
     with Store.open(folder) as store:
-        execute(Conductor(spec, store), at_a_time)
+        execute(SweepController(spec, store), at_a_time)
         return store.records()
 
 
@@ -340,9 +340,11 @@ def test_killed_sweep_of_another_objective_ends_exactly_like_the_uninterrupted_o
 def test_journal_alone_tells_a_scheduler_what_the_lost_epoch_was_worth(tmp_path: Path) -> None:
     spec = judged_by("random_asha", "loss", "min")
     with Store.create(tmp_path / "sweep", to_yaml(spec)) as store:
-        conductor = Conductor(spec, store)
-        name = begin(conductor)
-        conductor.report(name, EpochMetrics(epoch=0, val_dice=0.5, metrics={"loss": 3.0, "x": 1.0}))
+        controller = SweepController(spec, store)
+        name = begin(controller)
+        controller.report(
+            name, EpochMetrics(epoch=0, val_dice=0.5, metrics={"loss": 3.0, "x": 1.0})
+        )
         [event] = [event for event in store.journal() if isinstance(event, EpochRecorded)]
     assert event.known == EpochMetrics(epoch=0, val_dice=0.5, metrics={"loss": 3.0})
 
@@ -411,10 +413,10 @@ def test_extended_sweep_lets_on_whom_it_had_let_on(first: int, writes: int, tmp_
         assert isinstance(store, MortalStore)
         store.writes_left = writes
         with suppress(Killed):
-            execute(Conductor(spec.model_copy(update={"trials": first}), store), at_a_time=3)
+            execute(SweepController(spec.model_copy(update={"trials": first}), store), at_a_time=3)
         before = {record.trial_id: record for record in store.records()}
     with Store.open(folder) as store:
-        execute(Conductor(spec, store), at_a_time=3)
+        execute(SweepController(spec, store), at_a_time=3)
         records = store.records()
     assert len(records) == 9
     for record in records:
@@ -461,18 +463,18 @@ def test_sweep_that_was_finished_has_nothing_to_hand_out_when_it_is_opened_again
     spec = SWEEPS["tpe_asha"]
     before = run(spec, tmp_path / "toy")
     with Store.open(tmp_path / "toy") as store:
-        conductor = Conductor(spec, store)
-        assert conductor.finished
-        assert conductor.next_trial() is None
+        controller = SweepController(spec, store)
+        assert controller.finished
+        assert controller.next_trial() is None
         assert store.records() == before
 
 
 def test_grid_is_exhausted_after_its_last_combination(tmp_path: Path) -> None:
     spec = spec_of(space=GRID, searcher="grid", trials=40)
     with Store.create(tmp_path / "toy", to_yaml(spec)) as store:
-        conductor = Conductor(spec, store)
-        execute(conductor)
-        assert conductor.finished
+        controller = SweepController(spec, store)
+        execute(controller)
+        assert controller.finished
         assert len(store.records()) == 9
         assert len({repr(record.parameters) for record in store.records()}) == 9
 
@@ -523,14 +525,14 @@ Call = tuple[str, EpochMetrics | Outcome] | None
 """What a worker says of a trial; None: a free slot asks for the next one."""
 
 
-def answer(conductor: Conductor, call: Call) -> object:
+def answer(controller: SweepController, call: Call) -> object:
     if call is None:
-        folder = conductor.next_trial()
+        folder = controller.next_trial()
         return folder and folder.name
     trial, message = call
     if isinstance(message, EpochMetrics):
-        return conductor.report(trial, message)
-    return conductor.end(trial, message)
+        return controller.report(trial, message)
+    return controller.end(trial, message)
 
 
 def four_at_a_time(store: Store, ask: Callable[[Call], object]) -> None:
@@ -564,12 +566,12 @@ def test_decisions_and_proposals_after_an_interruption_at_any_point_are_those_wi
         folder = Path(scratch) / "toy"
         calls, answers, copies = list[Call](), list[object](), list[Path]()
         with Store.create(folder, to_yaml(spec)) as store:
-            conductor = Conductor(spec, store)
+            controller = SweepController(spec, store)
 
             def ask(call: Call) -> object:
                 copies.append(shutil.copytree(folder, Path(scratch) / f"before{len(copies)}"))
                 calls.append(call)
-                answers.append(answer(conductor, call))
+                answers.append(answer(controller, call))
                 return answers[-1]
 
             four_at_a_time(store, ask)
@@ -578,10 +580,10 @@ def test_decisions_and_proposals_after_an_interruption_at_any_point_are_those_wi
 
         for at, copied in enumerate(copies):
             with Store.open(copied) as store:
-                conductor = Conductor(spec, store)
+                controller = SweepController(spec, store)
                 unfinished = [r.trial_id for r in store.records() if r.outcome is None]
-                assert [begin(conductor) for _ in unfinished] == unfinished
-                assert [answer(conductor, call) for call in calls[at:]] == answers[at:]
+                assert [begin(controller) for _ in unfinished] == unfinished
+                assert [answer(controller, call) for call in calls[at:]] == answers[at:]
                 assert store.records() == records
 
 
@@ -598,15 +600,15 @@ def epoch(number: int, dice: float | None = 0.5) -> EpochMetrics:
     return EpochMetrics(epoch=number, val_dice=dice)
 
 
-def begin(conductor: Conductor) -> str:
-    folder = conductor.next_trial()
+def begin(controller: SweepController) -> str:
+    folder = controller.next_trial()
     assert folder is not None
     return folder.name
 
 
 def test_config_of_a_trial_is_written_before_it_is_handed_out(store: Store) -> None:
     spec = spec_of()
-    folder = Conductor(spec, store).next_trial()
+    folder = SweepController(spec, store).next_trial()
     assert folder is not None
     [record] = store.records()
     assert load_trial(folder / "config.yaml") == spec.trial(record.parameters)
@@ -629,56 +631,58 @@ def test_epoch_is_recorded_before_anything_is_decided_on_it(
             [record] = store.records()
             assert record.status is status
 
-    monkeypatch.setattr("sweep.engine.decisions.judge.make_scheduler", lambda spec: Witness())
-    conductor = Conductor(spec_of(trials=1), store)
-    name = begin(conductor)
+    monkeypatch.setattr(
+        "sweep.engine.decisions.pruning_policy.make_scheduler", lambda spec: Witness()
+    )
+    controller = SweepController(spec_of(trials=1), store)
+    name = begin(controller)
     for number in range(3):
-        conductor.report(name, epoch(number))
-    conductor.end(name, Outcome(status=Status.COMPLETED))
+        controller.report(name, epoch(number))
+    controller.end(name, Outcome(status=Status.COMPLETED))
     assert seen == [1, 2, 3]
 
 
 def test_pruned_trial_gets_its_record_once_and_later_reports_answer_stop(store: Store) -> None:
     diary = Diary()
-    conductor = Conductor(spec_of(scheduler=ASHA), store, [diary])
-    good, bad = begin(conductor), begin(conductor)
-    assert conductor.report(good, epoch(0, 0.9)) is Decision.CONTINUE
-    assert conductor.report(bad, epoch(0, 0.1)) is Decision.STOP
+    controller = SweepController(spec_of(scheduler=ASHA), store, [diary])
+    good, bad = begin(controller), begin(controller)
+    assert controller.report(good, epoch(0, 0.9)) is Decision.CONTINUE
+    assert controller.report(bad, epoch(0, 0.1)) is Decision.STOP
     [_, pruned] = store.records()
     assert pruned.outcome == Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epochs")
-    assert conductor.executing == 1
+    assert controller.executing == 1
 
-    assert conductor.report(bad, epoch(1, 1.0)) is Decision.STOP
-    conductor.end(bad, Outcome(status=Status.COMPLETED))
+    assert controller.report(bad, epoch(1, 1.0)) is Decision.STOP
+    controller.end(bad, Outcome(status=Status.COMPLETED))
     assert store.records()[1] == pruned
     assert diary.told.count(("end", pruned)) == 1
 
 
 def test_repeated_epochs_of_a_resumed_worker_change_nothing(store: Store) -> None:
     diary = Diary()
-    conductor = Conductor(spec_of(scheduler=ASHA), store, [diary])
-    good, other = begin(conductor), begin(conductor)
+    controller = SweepController(spec_of(scheduler=ASHA), store, [diary])
+    good, other = begin(controller), begin(controller)
     for number in range(3):
-        conductor.report(good, epoch(number, 0.9))
+        controller.report(good, epoch(number, 0.9))
     before, told = store.records(), list(diary.told)
     for number in range(3):
-        assert conductor.report(good, epoch(number, 0.9)) is Decision.CONTINUE
+        assert controller.report(good, epoch(number, 0.9)) is Decision.CONTINUE
     assert store.records() == before
     assert diary.told == told
     # The rungs did not count them either: 0.95 is the better half of two.
-    assert conductor.report(other, epoch(0, 0.95)) is Decision.CONTINUE
-    assert conductor.report(good, epoch(3, 0.9)) is Decision.CONTINUE
+    assert controller.report(other, epoch(0, 0.95)) is Decision.CONTINUE
+    assert controller.report(good, epoch(3, 0.9)) is Decision.CONTINUE
 
 
 def test_unfinished_trials_are_handed_out_first_after_a_restart_in_their_order(
     store: Store,
 ) -> None:
     spec = spec_of()
-    conductor = Conductor(spec, store)
-    names = [begin(conductor) for _ in range(4)]
-    conductor.report(names[0], epoch(0))
-    conductor.end(names[1], Outcome(status=Status.COMPLETED))
-    again = Conductor(spec, store)
+    controller = SweepController(spec, store)
+    names = [begin(controller) for _ in range(4)]
+    controller.report(names[0], epoch(0))
+    controller.end(names[1], Outcome(status=Status.COMPLETED))
+    again = SweepController(spec, store)
     assert again.executing == 0
     handed_out = [begin(again) for _ in range(4)]
     assert handed_out == ["t0000", "t0002", "t0003", "t0004"]
@@ -692,15 +696,15 @@ def test_trial_that_was_told_to_stop_stays_pruned_though_its_end_was_not_recorde
     folder = tmp_path / "toy"
     with MortalStore.create(folder, to_yaml(spec)) as store:
         assert isinstance(store, MortalStore)
-        conductor = Conductor(spec, store)
-        good, bad = begin(conductor), begin(conductor)
-        conductor.report(good, epoch(0, 0.9))
+        controller = SweepController(spec, store)
+        good, bad = begin(controller), begin(controller)
+        controller.report(good, epoch(0, 0.9))
         store.writes_left = 2  # the epoch, but not the end that follows from it
         with pytest.raises(Killed):
-            conductor.report(bad, epoch(0, 0.1))
+            controller.report(bad, epoch(0, 0.1))
     with Store.open(folder) as store:
         diary = Diary()
-        again = Conductor(spec, store, [diary])
+        again = SweepController(spec, store, [diary])
         [_, pruned] = store.records()
         assert pruned.outcome == Outcome(
             status=Status.PRUNED, cause="stopped by asha after 1 epochs"
@@ -713,10 +717,10 @@ def test_trial_that_was_told_to_stop_stays_pruned_though_its_end_was_not_recorde
 
 
 def test_diverged_trial_ends_with_the_cause_of_the_guard(store: Store) -> None:
-    conductor = Conductor(spec_of(), store)
-    name = begin(conductor)
-    conductor.report(name, epoch(0))
-    conductor.end(name, Outcome.diverged(DIVERGENCE))
+    controller = SweepController(spec_of(), store)
+    name = begin(controller)
+    controller.report(name, epoch(0))
+    controller.end(name, Outcome.diverged(DIVERGENCE))
     [record] = store.records()
     assert record.status is Status.DIVERGED
     assert record.outcome is not None
@@ -725,32 +729,32 @@ def test_diverged_trial_ends_with_the_cause_of_the_guard(store: Store) -> None:
 
 
 def test_only_the_first_end_of_a_trial_counts(store: Store) -> None:
-    conductor = Conductor(spec_of(), store)
-    name = begin(conductor)
-    conductor.end(name, Outcome.diverged(DIVERGENCE))
-    conductor.end(name, Outcome(status=Status.COMPLETED))
+    controller = SweepController(spec_of(), store)
+    name = begin(controller)
+    controller.end(name, Outcome.diverged(DIVERGENCE))
+    controller.end(name, Outcome(status=Status.COMPLETED))
     assert store.records()[0].status is Status.DIVERGED
 
 
 def test_trial_that_is_handed_back_is_the_next_one_and_its_trunk_is_free(store: Store) -> None:
     space = {"loss.weights.boundary": {"choice": [0, 0.1]}}
     loss = {"warmup_epochs": 2, "weights": {"compactness": 0, "aspect": 0}}
-    conductor = Conductor(spec_of(space=space, loss=loss, trials=3), store)
-    first = begin(conductor)
-    assert conductor.next_trial() is None  # it trains what the others wait for
-    conductor.hand_back(first)
-    assert conductor.executing == 0
-    conductor.hand_back(first)
-    conductor.hand_back("no-trial")
-    assert begin(conductor) == first
-    conductor.end(first, Outcome(status=Status.COMPLETED))
-    conductor.hand_back(first)
-    assert begin(conductor) != first
+    controller = SweepController(spec_of(space=space, loss=loss, trials=3), store)
+    first = begin(controller)
+    assert controller.next_trial() is None  # it trains what the others wait for
+    controller.hand_back(first)
+    assert controller.executing == 0
+    controller.hand_back(first)
+    controller.hand_back("no-trial")
+    assert begin(controller) == first
+    controller.end(first, Outcome(status=Status.COMPLETED))
+    controller.hand_back(first)
+    assert begin(controller) != first
 
 
 def test_reports_of_a_trial_that_nobody_started_are_answered_with_stop(store: Store) -> None:
-    conductor = Conductor(spec_of(), store)
-    assert conductor.report("t0007", epoch(0)) is Decision.STOP
+    controller = SweepController(spec_of(), store)
+    assert controller.report("t0007", epoch(0)) is Decision.STOP
     assert store.records() == []
 
 
@@ -763,17 +767,17 @@ def test_epochs_whose_history_a_power_cut_took_are_replayed_from_the_journal_and
     spec = spec_of(scheduler=ASHA, trials=2)
     whole = run(spec, tmp_path / "whole")
     with Store.create(tmp_path / "toy", to_yaml(spec)) as store:
-        conductor = Conductor(spec, store)
-        name = begin(conductor)
+        controller = SweepController(spec, store)
+        name = begin(controller)
         for metrics in curve_of(store.records()[0].parameters).epochs[:2]:
-            conductor.report(name, metrics)
+            controller.report(name, metrics)
         history = store.layout.trial(name).history
     history.write_bytes(b"")  # the journal has both epochs
     with Store.open(tmp_path / "toy") as store:
-        execute(Conductor(spec, store))
+        execute(SweepController(spec, store))
         assert store.records() == whole
     with Store.open(tmp_path / "toy") as store:
-        assert Conductor(spec, store).finished
+        assert SweepController(spec, store).finished
 
 
 def test_another_version_of_a_scheduler_changes_nothing_that_was_recorded(
@@ -781,12 +785,12 @@ def test_another_version_of_a_scheduler_changes_nothing_that_was_recorded(
 ) -> None:
     spec = spec_of(trials=4)
     with Store.create(tmp_path / "toy", to_yaml(spec)) as store:
-        conductor = Conductor(spec, store)
-        done, running, fresh = (begin(conductor) for _ in range(3))
+        controller = SweepController(spec, store)
+        done, running, fresh = (begin(controller) for _ in range(3))
         for number in range(3):
-            conductor.report(done, epoch(number))
-            conductor.report(running, epoch(number))
-        conductor.end(done, Outcome(status=Status.COMPLETED))
+            controller.report(done, epoch(number))
+            controller.report(running, epoch(number))
+        controller.end(done, Outcome(status=Status.COMPLETED))
 
     class Strict(OnArrival):
         """Would have stopped everything at its first epoch."""
@@ -797,9 +801,11 @@ def test_another_version_of_a_scheduler_changes_nothing_that_was_recorded(
         def end(self, trial_id: str, status: Status) -> None:
             pass
 
-    monkeypatch.setattr("sweep.engine.decisions.judge.make_scheduler", lambda spec: Strict())
+    monkeypatch.setattr(
+        "sweep.engine.decisions.pruning_policy.make_scheduler", lambda spec: Strict()
+    )
     with Store.open(tmp_path / "toy") as store:
-        Conductor(spec, store)
+        SweepController(spec, store)
         records = {record.trial_id: record for record in store.records()}
     assert records[done].status is Status.COMPLETED
     # The last epoch of a running trial is decided upon, for a kill may have come in between.
@@ -815,59 +821,59 @@ def test_extended_sweep_equals_one_that_had_all_its_trials_from_the_start(
     folder = tmp_path / "toy"
     run(spec.model_copy(update={"trials": 5}), folder)
     with Store.open(folder) as store:
-        execute(Conductor(spec, store))
+        execute(SweepController(spec, store))
         assert store.records() == uninterrupted(name)
 
 
 # Weights on the disk.
 
 
-def end_with(conductor: Conductor, store: Store, dice: float, outcome: Outcome) -> list[str]:
+def end_with(controller: SweepController, store: Store, dice: float, outcome: Outcome) -> list[str]:
     """Checkpoints of a trial of one epoch, after its end."""
-    name = begin(conductor)
+    name = begin(controller)
     paths = store.layout.trial(name)
     files = (paths.best_checkpoint, paths.last_checkpoint, paths.previous_checkpoint)
     for path in (*files, paths.healthy_checkpoint, paths.offending):
         path.write_bytes(b"weights")
-    conductor.report(name, epoch(0, dice))
-    conductor.end(name, outcome)
+    controller.report(name, epoch(0, dice))
+    controller.end(name, outcome)
     return sorted(path.name for path in paths.folder.glob("*.pt"))
 
 
 def test_checkpoints_are_cleared_to_what_the_winner_and_the_diagnosis_need(store: Store) -> None:
-    conductor = Conductor(spec_of(), store)
+    controller = SweepController(spec_of(), store)
     diagnosis = ["healthy.pt", "offending.pt"]
     early = Outcome(status=Status.EARLY_STOPPED)
     failed = Outcome(status=Status.FAILED, cause="ValueError: no")
-    assert end_with(conductor, store, 0.5, early) == ["best.pt", *diagnosis]
-    assert end_with(conductor, store, 0.4, early) == ["best.pt", *diagnosis]
-    assert end_with(conductor, store, 0.9, failed) == ["best.pt", *diagnosis]
-    assert end_with(conductor, store, 0.9, Outcome.diverged(DIVERGENCE)) == diagnosis
+    assert end_with(controller, store, 0.5, early) == ["best.pt", *diagnosis]
+    assert end_with(controller, store, 0.4, early) == ["best.pt", *diagnosis]
+    assert end_with(controller, store, 0.9, failed) == ["best.pt", *diagnosis]
+    assert end_with(controller, store, 0.9, Outcome.diverged(DIVERGENCE)) == diagnosis
 
 
 def test_pruned_trial_keeps_its_best_weights_only_where_it_may_be_a_finalist(
     store: Store,
 ) -> None:
     spec = spec_of().model_copy(update={"confirm": ConfirmSettings(top=2)})
-    conductor = Conductor(spec, store)
+    controller = SweepController(spec, store)
     pruned = Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epochs")
     kept, cleared = ["best.pt", "healthy.pt", "offending.pt"], ["healthy.pt", "offending.pt"]
-    running = begin(conductor)
-    conductor.report(running, epoch(0, 0.95))  # it may still diverge, and lead nothing
-    end_with(conductor, store, 0.9, Outcome.diverged(DIVERGENCE))
-    assert end_with(conductor, store, 0.5, pruned) == kept
-    assert end_with(conductor, store, 0.4, pruned) == kept  # the second of two finalists
-    assert end_with(conductor, store, 0.3, pruned) == cleared
-    assert end_with(conductor, store, 0.4, pruned) == cleared  # of equals the first is one
+    running = begin(controller)
+    controller.report(running, epoch(0, 0.95))  # it may still diverge, and lead nothing
+    end_with(controller, store, 0.9, Outcome.diverged(DIVERGENCE))
+    assert end_with(controller, store, 0.5, pruned) == kept
+    assert end_with(controller, store, 0.4, pruned) == kept  # the second of two finalists
+    assert end_with(controller, store, 0.3, pruned) == cleared
+    assert end_with(controller, store, 0.4, pruned) == cleared  # of equals the first is one
 
 
 def test_checkpoints_that_a_kill_left_are_cleared_when_the_sweep_goes_on(store: Store) -> None:
-    conductor = Conductor(spec_of(), store)
-    name = begin(conductor)
-    conductor.end(name, Outcome(status=Status.COMPLETED))
+    controller = SweepController(spec_of(), store)
+    name = begin(controller)
+    controller.end(name, Outcome(status=Status.COMPLETED))
     last = store.layout.trial(name).last_checkpoint
     last.write_bytes(b"weights")
-    Conductor(spec_of(), store)
+    SweepController(spec_of(), store)
     assert not last.exists()
 
 
@@ -881,8 +887,8 @@ def test_observers_of_a_rebuilt_conductor_are_told_the_same_as_those_who_were_th
     spec = SWEEPS[name]
     live, later = Diary(), Diary()
     with Store.create(tmp_path / "toy", to_yaml(spec)) as store:
-        execute(Conductor(spec, store, [live]), at_a_time=3)
-        Conductor(spec, store, [later])
+        execute(SweepController(spec, store, [live]), at_a_time=3)
+        SweepController(spec, store, [later])
     assert later == live
     assert [told for told in live.told if told[0] == "end"]  # type: ignore[index]
 
@@ -902,16 +908,16 @@ def test_observer_is_told_after_the_fact_was_recorded(store: Store) -> None:
             self.told.append("end")
 
     witness = Witness()
-    execute(Conductor(spec_of(trials=3), store, [witness]))
+    execute(SweepController(spec_of(trials=3), store, [witness]))
     assert witness.told.count("start") == witness.told.count("end") == 3
 
 
 def test_subscriber_is_told_of_what_happens_from_then_on(store: Store) -> None:
-    conductor = Conductor(spec_of(), store)
-    name = begin(conductor)
+    controller = SweepController(spec_of(), store)
+    name = begin(controller)
     diary = Diary()
-    conductor.subscribe(diary)
-    conductor.report(name, epoch(0))
+    controller.subscribe(diary)
+    controller.report(name, epoch(0))
     assert diary.told == [("epoch", name, epoch(0))]
 
 
@@ -920,15 +926,15 @@ def test_progress_after_a_restart_knows_what_was_there_before(tmp_path: Path) ->
     folder = tmp_path / "toy"
     with Store.create(folder, to_yaml(spec)) as store:
         live = Progress(spec.trials, max_epochs=EPOCHS)
-        execute(Conductor(spec, store, [live]))
+        execute(SweepController(spec, store, [live]))
     shutil.rmtree(folder / "trials" / "t0008")
     journal = folder / "journal.jsonl"
     lines = [line for line in journal.read_text().splitlines(True) if "t0008" not in line]
     journal.write_text("".join(lines))
     with Store.open(folder) as store:
         again = Progress(spec.trials, max_epochs=EPOCHS)
-        conductor = Conductor(spec, store, [again])
+        controller = SweepController(spec, store, [again])
         assert again.finished_trials == 8
-        execute(conductor)
+        execute(controller)
     assert again.counts == live.counts
     assert again.best == live.best

@@ -9,7 +9,7 @@ import pytest
 from sweep.engine.on_ray.capacity import fitting
 from sweep.engine.on_ray.node_checks import _look
 from sweep.engine.on_ray.ray_cluster import require_answer
-from sweep.engine.session.site import Site
+from sweep.engine.session.sweep_location import SweepLocation
 from sweep.spec.settings.trial_settings import NnunetRawData, ShapesData, TrialSettings
 from sweep.vocabulary.errors import InputError
 
@@ -20,24 +20,26 @@ def test_folder_does_not_depend_on_where_a_worker_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Site.of("toy", "out", "auto") == Site(tmp_path / "out" / "toy", None, "auto")
+    assert SweepLocation.of("toy", "out", "auto") == SweepLocation(
+        tmp_path / "out" / "toy", None, "auto"
+    )
 
 
 def test_uri_of_a_file_system_is_its_path(tmp_path: Path) -> None:
     folder = tmp_path / "a b"
-    assert Site.of("toy", folder.as_uri()) == Site(folder / "toy")
+    assert SweepLocation.of("toy", folder.as_uri()) == SweepLocation(folder / "toy")
 
 
 def test_each_uri_has_a_copy_of_its_own(object_store: str) -> None:
     uris = (f"{object_store}/b", f"{object_store}/c", f"{object_store}/b?region=us-east-1")
-    sites = [Site.of("toy", uri) for uri in uris]
-    assert [site.uri for site in sites] == [
+    sites = [SweepLocation.of("toy", uri) for uri in uris]
+    assert [location.uri for location in sites] == [
         f"{object_store}/b/toy",
         f"{object_store}/c/toy",
         f"{object_store}/b/toy?region=us-east-1",
     ]
-    assert len({site.folder for site in sites}) == 3
-    assert {site.folder.name for site in sites} == {"toy"}
+    assert len({location.folder for location in sites}) == 3
+    assert {location.folder.name for location in sites} == {"toy"}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ class Proposal:
     given: bool
 
 
-class Proposals:
+class TrialQueue:
     """The presets, then the enqueued configurations of earlier sweeps, then the searcher's.
 
     Args:
