@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.on_ray.monitoring import Monitoring
@@ -18,13 +19,14 @@ from sweep.engine.session.ending import Ending
 from sweep.engine.session.log_file import note
 from sweep.engine.session.sweep_location import SweepLocation
 from sweep.machine.interrupted import handling_stops
-from sweep.spec.search.shared_warmup import branching_epochs
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.errors import SweepError, SweepFailed
 from sweep.vocabulary.record import last_line
 
-RETRIES = 2
-"""How often a trial goes on from its checkpoint after a fault of the machine."""
+if TYPE_CHECKING:
+    from ray import tune
+
+    from sweep.engine.on_ray.ray_tune import DeferredError
 
 
 def execute(
@@ -57,81 +59,55 @@ def execute(
     with _raising(acknowledge), ray as dashboard, _signals(acknowledge) as asked:
         if dashboard is not None or (shown.dashboard and location.address is None):
             shown.announce(dashboard)
-        from ray import tune
-
-        from sweep.engine.on_ray.capacity import Capacity
         from sweep.engine.on_ray.node_checks import clean_nodes
         from sweep.engine.on_ray.prometheus_metrics import Exporter
-        from sweep.engine.on_ray.ray_tune import (
-            ControlledScheduler,
-            ControlledSearcher,
-            DeferredError,
-            Stopped,
-            Supervision,
-            trial_name,
-        )
-        from sweep.engine.on_ray.trial_actor import TrialActor
+        from sweep.engine.on_ray.ray_tune import DeferredError, Supervision, make_tuner
 
-        deadline = None if spec.time_budget is None else time.monotonic() + spec.time_budget
-        capacity = Capacity(spec, grows=location.address is not None)
         door = DeferredError()
+        supervision = Supervision(
+            controller,
+            door,
+            lambda: bool(asked),
+            None if spec.time_budget is None else time.monotonic() + spec.time_budget,
+            Exporter(spec.name, shown.state) if shown.state else lambda: None,
+        )
         # An actor's name is fixed when it starts. Where somebody looks at names, each trial gets an
         # actor of its own: a few seconds for the imports.
         reuse = dashboard is None or not shown.dashboard
         with tempfile.TemporaryDirectory(prefix="sweep-ray-") as scratch:
-            tuner = tune.Tuner(
-                TrialActor,
-                tune_config=tune.TuneConfig(
-                    search_alg=ControlledSearcher(
-                        controller,
-                        door,
-                        capacity,
-                        location.uri,
-                        branching_epochs(spec),
-                        spec.trainer.kind,
-                        spec.judged_by,
-                        reuse=reuse,
-                    ),
-                    scheduler=ControlledScheduler(controller, door),
-                    num_samples=-1,  # the searcher says when it is finished
-                    reuse_actors=reuse,
-                    trial_name_creator=trial_name,
-                    trial_dirname_creator=trial_name,
-                ),
-                run_config=tune.RunConfig(
-                    storage_path=scratch,
-                    name="ray",
-                    verbose=1 if verbose else 0,
-                    callbacks=[
-                        Supervision(
-                            controller,
-                            door,
-                            lambda: bool(asked),
-                            deadline,
-                            Exporter(spec.name, shown.state) if shown.state else lambda: None,
-                        )
-                    ],
-                    failure_config=tune.FailureConfig(max_failures=RETRIES),
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                ),
+            tuner = make_tuner(
+                controller, door, supervision, spec, location, scratch, reuse=reuse, verbose=verbose
             )
-            try:
-                tuner.fit()
-                door.require()  # of Ray's last step
-            except Stopped as stop:
-                return stop.ending
-            except SweepError:
-                raise
-            except Exception as error:
-                note(log, error)
-                whose = "The sweep broke off" if error is door.failure else "Ray broke down"
-                told = with_cure(f"{whose}: {last_line(error)}", error)
-                raise SweepFailed(f"{told} (more in {log})") from error
+            if (stopped := _fit(tuner, door, log)) is not None:
+                return stopped
         # Ray ends by itself on a SIGUSR1, as some clusters send before they take a machine back.
         over = controller.finished
         if over and location.uri is not None:
             clean_nodes(location.uri)
     return Ending.FINISHED if over else Ending.INTERRUPTED
+
+
+def _fit(tuner: tune.Tuner, door: DeferredError, log: Path) -> Ending | None:
+    """Let Ray run to its own end; how the sweep was stopped before, if it was.
+
+    Raises:
+        SweepFailed: something in here, or Ray itself, broke down.
+    """
+    from sweep.engine.on_ray.ray_tune import Stopped
+
+    try:
+        tuner.fit()
+        door.require()  # of Ray's last step
+    except Stopped as stop:
+        return stop.ending
+    except SweepError:
+        raise
+    except Exception as error:
+        note(log, error)
+        whose = "The sweep broke off" if error is door.failure else "Ray broke down"
+        told = with_cure(f"{whose}: {last_line(error)}", error)
+        raise SweepFailed(f"{told} (more in {log})") from error
+    return None
 
 
 STOPPING = (

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ray import tune
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -22,13 +23,17 @@ from ray.tune.search import Searcher
 from sweep.engine.decisions.faults import outcome_of, read_failures, require_nodes, was_refused
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.engine.on_ray.capacity import Capacity
-from sweep.engine.on_ray.trial_actor import MESSAGE, NO_TRIAL
+from sweep.engine.on_ray.trial_actor import MESSAGE, NO_TRIAL, TrialActor
 from sweep.engine.session.ending import Ending
+from sweep.engine.session.sweep_location import SweepLocation
 from sweep.engine.session.train_trial import Message
 from sweep.search.schedulers.scheduler import Decision
-from sweep.vocabulary.objective import DICE, Objective
+from sweep.spec.search.shared_warmup import branching_epochs
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import Outcome
 
+RETRIES = 2
+"""How often a trial goes on from its checkpoint after a fault of the machine."""
 SECONDS_BETWEEN_LOOKS = 5.0
 """Between two looks at whether Ray still has a node."""
 SECONDS_FOR_A_WORKER = 60.0
@@ -86,11 +91,8 @@ class ControlledSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         controller: has the trials.
         door: to it.
         capacity: how many there is room for now, and what each needs.
+        spec: of the sweep.
         uri: where the results lie, if that is no folder that the workers see.
-        branching: numbers of epochs after which trials may leave a trunk
-            (`sweep.spec.search.shared_warmup`).
-        kind: of their trainer.
-        objective: what they are judged by.
         reuse: whether a worker goes on with the next trial.
     """
 
@@ -99,10 +101,8 @@ class ControlledSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         controller: SweepController,
         door: DeferredError,
         capacity: Capacity,
+        spec: SweepSpec,
         uri: str | None = None,
-        branching: Sequence[int] = (),
-        kind: str = "monai",
-        objective: Objective = DICE,
         *,
         reuse: bool = False,
     ) -> None:
@@ -113,9 +113,9 @@ class ControlledSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         self._capacity = capacity
         self._of_all = {
             "uri": uri,
-            "branching": list(branching),
-            "kind": kind,
-            "objective": asdict(objective),
+            "branching": list(branching_epochs(spec)),
+            "kind": spec.trainer.kind,
+            "objective": asdict(spec.judged_by),
             "resources": dict(capacity.resources),
         }
 
@@ -268,3 +268,45 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
 def trial_name(trial: Trial) -> str:
     """Our id of one of Ray's trials: the name of its folder."""
     return Path(trial.config["folder"]).name
+
+
+def make_tuner(
+    controller: SweepController,
+    door: DeferredError,
+    supervision: Supervision,
+    spec: SweepSpec,
+    location: SweepLocation,
+    scratch: str,
+    *,
+    reuse: bool,
+    verbose: bool,
+) -> tune.Tuner:
+    """Ray's tuner for what the controller hands out.
+
+    Args:
+        scratch: folder for Ray's own files.
+        reuse: whether a worker goes on with the next trial.
+        verbose: show Ray's own messages.
+    """
+    capacity = Capacity(spec, grows=location.address is not None)
+    return tune.Tuner(
+        TrialActor,
+        tune_config=tune.TuneConfig(
+            search_alg=ControlledSearcher(
+                controller, door, capacity, spec, location.uri, reuse=reuse
+            ),
+            scheduler=ControlledScheduler(controller, door),
+            num_samples=-1,  # the searcher says when it is finished
+            reuse_actors=reuse,
+            trial_name_creator=trial_name,
+            trial_dirname_creator=trial_name,
+        ),
+        run_config=tune.RunConfig(
+            storage_path=scratch,
+            name="ray",
+            verbose=1 if verbose else 0,
+            callbacks=[supervision],
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
