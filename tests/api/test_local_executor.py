@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import plotly.graph_objects as go
 import pytest
 from scripted import write_scripted
 from typer.testing import CliRunner
@@ -138,3 +139,30 @@ def test_time_budget_ends_it_between_two_epochs(tmp_path: Path) -> None:
     results = run(values(tmp_path, slow, time_budget="1s"), tmp_path)
     assert not results.is_finished
     assert run(values(tmp_path, slow), tmp_path, resume=True).is_finished
+
+
+def test_leaders_are_confirmed_and_their_replicates_are_a_table(tmp_path: Path) -> None:
+    seeded = (
+        "return Validation(dice=0.5 + self.settings.optimizer.lr + 1e-3 * self.settings.seed)\n"
+    )
+    results = run(values(tmp_path, seeded, confirm={"top": 2, "seeds": 3}), tmp_path)
+    assert list(results.replicates["replicate_of"]) == ["t0002"] * 3 + ["t0001"] * 3
+    assert results.test is None
+    assert results["t0002r1"].value == pytest.approx(0.801)
+    assert len(results.best.runs) == 4
+
+
+def test_every_figure_of_the_report_is_drawn_by_its_name(tmp_path: Path) -> None:
+    results = run(values(tmp_path), tmp_path)
+    names = list(results.figures)
+    assert "learning_curves" in names
+    assert set(names) <= set(dir(results.figures))
+    for name in names:
+        assert isinstance(getattr(results.figures, name)(), go.Figure)
+    with pytest.raises(AttributeError, match=r"'learning_curve'; did you mean `learning_curves`"):
+        _ = results.figures.learning_curve
+
+
+def test_trial_that_there_is_not_is_a_key_error_with_the_near_miss(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match=r"no trial 't002' .*did you mean `t0002`"):
+        run(values(tmp_path), tmp_path)["t002"]
