@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,8 +36,12 @@ def stops_as_ctrl_c() -> Iterator[None]:
 def handling_stops(receive: Handler) -> Iterator[dict[int, Any]]:
     """``receive`` gets the signals of `STOPS`. Yields what handled them before.
 
-    Of a hangup that `nohup` has us ignore nobody is told.
+    Of a hangup that `nohup` has us ignore nobody is told. Python hands signals to its main thread
+    alone: a sweep that runs in another one is not stopped by them.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield {}
+        return
     before: dict[int, Any] = {number: signal.getsignal(number) for number in STOPS}
     if before[signal.SIGHUP] is signal.SIG_IGN:
         del before[signal.SIGHUP]

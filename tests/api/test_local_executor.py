@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,12 @@ def test_trainer_is_run_in_this_very_process(tmp_path: Path) -> None:
     )
     run(values(tmp_path, note + DICE), tmp_path)
     assert [file.name for file in folder.iterdir()] == [str(os.getpid())]
+
+
+def test_sweep_may_run_in_a_thread_of_a_larger_program(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        results = pool.submit(run, values(tmp_path), tmp_path).result()
+    assert results.is_finished
 
 
 def test_cluster_is_refused_beside_the_local_executor(tmp_path: Path) -> None:
