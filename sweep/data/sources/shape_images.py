@@ -60,12 +60,16 @@ class ShapesSource(DataSource):
         return folder
 
 
-def write_shapes(folder: Path, settings: ShapesData, *, name: str | None = None) -> None:
+def write_shapes(
+    folder: Path, settings: ShapesData, *, name: str | None = None, test: int | None = None
+) -> None:
     """Write the set that ``settings`` describe as 8-bit PNG in nnU-Net's raw layout.
 
     Args:
         name: of the dataset, for people; None for its kind.
+        test: so many images after them are written for testing; None: not even their folders.
     """
+    after = range(settings.count, settings.count + (test or 0))
     write_raw(
         folder,
         shapes_cases(settings, range(settings.count)),
@@ -73,6 +77,7 @@ def write_shapes(folder: Path, settings: ShapesData, *, name: str | None = None)
         channel_names=[CHANNEL],
         labels=LABELS,
         file_ending=".png",
+        test=None if test is None else shapes_cases(settings, after),
     )
 
 
