@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from watching import Answer, Ask
 
 from sweep.data.nnunet_raw.header_survey import survey
-from sweep.data.nnunet_raw.pixels import RawCase, gathering, load_case, write_raw
+from sweep.data.nnunet_raw.pixels import RawCase, load_case, write_raw
 from sweep.data.nnunet_raw.raw_dataset import open_raw
 from sweep.data.prepared.packed_cases import Contents, Packed, open_packed, write_packed
+from sweep.vocabulary.errors import gathering
 
 SPACE = """\
 name: raw

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from sweep.data.nnunet_raw.raw_dataset import (
 )
 from sweep.data.nnunet_raw.splits import SPLITS_FILE, Split
 from sweep.spec.settings.trial_settings import TEST_FOLDER
-from sweep.vocabulary.errors import InputError, Mistake
+from sweep.vocabulary.errors import InputError, Mistake, gathering
 
 _LARGEST_PIXEL = 1e12  # sums of squares over a volume still fit 32-bit floats
 _FINEST_STEP = 0.1  # of the standard deviation: rounding to it adds an error of 3 %
@@ -147,15 +146,6 @@ def load_case(
     if mistakes or label is None:
         raise InputError(mistakes)
     return np.stack(channels), label.astype(np.uint8)
-
-
-@contextmanager
-def gathering(mistakes: list[Mistake]) -> Iterator[None]:
-    """Adds the mistakes of an `InputError` to ``mistakes`` and goes on."""
-    try:
-        yield
-    except InputError as error:
-        mistakes += error.mistakes
 
 
 def _bands(pixels: Array, path: Path, grid: CaseGrid, file: int) -> Iterable[Array]:

@@ -22,7 +22,7 @@ from sweep.data.files.normalize import normalize
 from sweep.data.nnunet_raw.dealt_cases import deal, is_share
 from sweep.data.nnunet_raw.header_survey import Survey, survey
 from sweep.data.nnunet_raw.labels import geometric_label
-from sweep.data.nnunet_raw.pixels import gathering, load_case
+from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
 from sweep.data.nnunet_raw.splits import read_splits
 from sweep.data.prepared.class_presence import class_doubts
@@ -32,7 +32,7 @@ from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.data.sources.data_source import DataSource
 from sweep.data.sources.source_table import open_source
 from sweep.spec.settings.trial_settings import DataSettings
-from sweep.vocabulary.errors import InputError, Mistake, gathered
+from sweep.vocabulary.errors import InputError, Mistake, gathered, gathering
 
 NOT_CONTENT = {"fold", "folds", "patch_size", "geometric_class", "folder", "fingerprint"}
 """Settings that choose among the packed cases, or are the trainer's, and never change a pixel; and
