@@ -20,7 +20,6 @@ from sweep.nnunet.command.asked_settings import nnunet_trainer
 from sweep.nnunet.command.trainer_copies import refuse_other_copies
 from sweep.nnunet.dataset.nnunet_datasets import (
     FOLDS,
-    configuration_of,
     fold_mistakes,
     is_planned,
     named,
@@ -35,7 +34,7 @@ from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.dataset.plans import patch_mistakes
 from sweep.nnunet.dataset.preprocess import PLANNERS
 from sweep.nnunet.dataset.raw_files import file_mistakes, raw_cases
-from sweep.nnunet.dataset.well_formed import description_mistakes, plans_mistakes
+from sweep.nnunet.dataset.well_formed import configuration_of, description_mistakes, plans_mistakes
 from sweep.nnunet.training.trainer_limits import geometric_channel, unsupported
 from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.checks.inactive_settings import Rule

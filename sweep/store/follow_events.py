@@ -91,9 +91,9 @@ class Follower:
         """
         events = [event for event in self._journal.news() if self._is_news(event)]
         for event in events:
-            for told in self._told(event):
-                for observer in observers:
-                    told(observer)
+            tell = self._told(event)
+            for observer in observers:
+                tell(observer)
         return bool(events)
 
     def _is_news(self, event: Event) -> bool:
@@ -106,7 +106,7 @@ class Follower:
             self._progress.add(event)
         return news
 
-    def _told(self, event: Event) -> list[Callable[[Observer], None]]:
+    def _told(self, event: Event) -> Callable[[Observer], None]:
         name = event.trial_id
         paths = self._layout.trial(name)
         match event:
@@ -114,19 +114,19 @@ class Follower:
                 record = replace(read_facts(name, paths, self._objective), outcome=None)
                 self._records[name] = record
                 self._histories[name] = Tail(paths.history, lambda line: parsed(EpochMetrics, line))
-                return [lambda observer: observer.trial_started(name, record.parameters)]
+                return lambda observer: observer.trial_started(name, record.parameters)
             case EpochRecorded():
                 metrics = self._metrics(event)
-                return [lambda observer: observer.epoch_reported(name, metrics)]
+                return lambda observer: observer.epoch_reported(name, metrics)
             case TrialWaits():
-                return [lambda observer: observer.trial_waits(name)]
+                return lambda observer: observer.trial_waits(name)
             case TrialEnded():
                 history = self._records.pop(name).history
                 del self._histories[name]
                 facts = read_facts(name, paths, self._objective)
                 outcome = facts.outcome or Outcome(status=event.status)
                 ended = replace(facts, history=history, outcome=outcome)
-                return [lambda observer: observer.trial_ended(ended)]
+                return lambda observer: observer.trial_ended(ended)
 
     def _metrics(self, event: EpochRecorded) -> EpochMetrics:
         """All that is known of an epoch; its line in the history is written before the event."""

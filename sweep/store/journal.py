@@ -195,14 +195,7 @@ def read_journal(path: Path) -> Iterator[Event]:
 def event_of(line: Mapping[str, Any]) -> Event:
     """The event that a line of the journal holds; KeyError or ValueError where it is none."""
     trial_number(line["trial_id"])
-    match line["event"]:
-        case "start":
-            return parsed(TrialStarted, line)
-        case "epoch":
-            return parsed(EpochRecorded, line)
-        case "wait":
-            return parsed(TrialWaits, line)
-        case "end":
-            return parsed(TrialEnded, line)
-        case kind:
-            raise ValueError(f"unknown event {kind!r}")
+    for kind, name in _NAMES.items():
+        if name == line["event"]:
+            return parsed(kind, line)
+    raise ValueError(f"unknown event {line['event']!r}")

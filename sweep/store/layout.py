@@ -51,81 +51,50 @@ def is_replicate(trial_id: str) -> bool:
     return trial_place(trial_id)[1] > 0
 
 
+class _Named:
+    """A path of this name in the ``folder`` of whoever has it as an attribute."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, owner: TrialPaths | Layout, kind: type) -> Path:
+        return owner.folder / self._name
+
+
 @dataclass(frozen=True, slots=True)
 class TrialPaths:
     """The files of one trial, in ``folder``."""
 
     folder: Path
 
-    @property
-    def config(self) -> Path:
-        """Effective configuration; runs as it is with ``sweep.train``."""
-        return self.folder / "config.yaml"
-
-    @property
-    def provenance(self) -> Path:
-        """What the trainer read back from its own objects, the code, the machine."""
-        return self.folder / "provenance.json"
-
-    @property
-    def trial(self) -> Path:
-        """Searched parameters, status and cause."""
-        return self.folder / "trial.json"
-
-    @property
-    def history(self) -> Path:
-        """One JSON object an epoch."""
-        return self.folder / "history.jsonl"
-
-    @property
-    def test(self) -> Path:
-        """Its scores on the test split; only of finalists."""
-        return self.folder / "test.json"
-
-    @property
-    def divergence(self) -> Path:
-        """The guard's verdict; only where the trial diverged."""
-        return self.folder / "divergence.json"
-
-    @property
-    def offending(self) -> Path:
-        """Batch and state from which the diverging step is reproduced; only where there is one."""
-        return self.folder / "offending.pt"
-
-    @property
-    def error(self) -> Path:
-        """The traceback; only where the trial failed."""
-        return self.folder / "error.txt"
-
-    @property
-    def nnunet(self) -> Path:
-        """nnU-Net's real validation of a finalist: its predictions and ``summary.json``."""
-        return self.folder / "nnunet"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the one process that trains the trial."""
-        return self.folder / ".lock"
-
-    @property
-    def best_checkpoint(self) -> Path:
-        """Weights of the best epoch."""
-        return self.folder / "best.pt"
-
-    @property
-    def last_checkpoint(self) -> Path:
-        """All that going on from the last epoch needs; only while the trial has not ended."""
-        return self.folder / "last.pt"
-
-    @property
-    def previous_checkpoint(self) -> Path:
-        """The one before, for where the last is damaged."""
-        return self.folder / "previous.pt"
-
-    @property
-    def healthy_checkpoint(self) -> Path:
-        """Of a diverged trial, the last weights that were healthy, in the middle of an epoch."""
-        return self.folder / "healthy.pt"
+    config = _Named("config.yaml")
+    """Effective configuration; runs as it is with ``sweep.train``."""
+    provenance = _Named("provenance.json")
+    """What the trainer read back from its own objects, the code, the machine."""
+    trial = _Named("trial.json")
+    """Searched parameters, status and cause."""
+    history = _Named("history.jsonl")
+    """One JSON object an epoch."""
+    test = _Named("test.json")
+    """Its scores on the test split; only of finalists."""
+    divergence = _Named("divergence.json")
+    """The guard's verdict; only where the trial diverged."""
+    offending = _Named("offending.pt")
+    """Batch and state from which the diverging step is reproduced; only where there is one."""
+    error = _Named("error.txt")
+    """The traceback; only where the trial failed."""
+    nnunet = _Named("nnunet")
+    """nnU-Net's real validation of a finalist: its predictions and ``summary.json``."""
+    lock = _Named(".lock")
+    """Held by the one process that trains the trial."""
+    best_checkpoint = _Named("best.pt")
+    """Weights of the best epoch."""
+    last_checkpoint = _Named("last.pt")
+    """All that going on from the last epoch needs; only while the trial has not ended."""
+    previous_checkpoint = _Named("previous.pt")
+    """The one before, for where the last is damaged."""
+    healthy_checkpoint = _Named("healthy.pt")
+    """Of a diverged trial, the last weights that were healthy, in the middle of an epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,101 +103,45 @@ class Layout:
 
     folder: Path
 
-    @property
-    def sweep_yaml(self) -> Path:
-        """The effective spec. Its presence is what makes a folder a results folder."""
-        return self.folder / "sweep.yaml"
+    sweep_yaml = _Named("sweep.yaml")
+    """The effective spec. Its presence is what makes a folder a results folder."""
+    journal = _Named("journal.jsonl")
+    """What happened in which order, over all trials."""
+    warm_start = _Named("warm_start.jsonl")
+    """What the searcher was told of earlier sweeps; only where the spec names some."""
+    study = _Named("study.journal")
+    """The trials as an Optuna study, to look at; made from our records, never read back."""
+    study_lock = _Named("study.journal.lock")
+    """Optuna's, beside `study`."""
+    ranking_csv = _Named("ranking.csv")
+    replicates_csv = _Named("replicates.csv")
+    """The replicates of the ranking's first; only where the sweep confirms them."""
+    test_csv = _Named("test.csv")
+    """The finalists on the test split, a row a case; only where there is such a split."""
+    best_yaml = _Named("best.yaml")
+    """Configuration of the first of the ranking; runs as it is with ``sweep.train``."""
+    nnunet_model = _Named("nnunet_model")
+    """The first of the ranking as a model folder of nnU-Net; only where nnU-Net was trained."""
+    nnunet_validation = _Named("nnunet_validation.csv")
+    """Real validation Dice of the finalists; only where nnU-Net was trained."""
+    report_html = _Named("report.html")
+    """The report as one page that opens offline."""
+    report_ipynb = _Named("report.ipynb")
+    """The report as an executed notebook."""
+    log = _Named("sweep.log")
+    tensorboard = _Named("tensorboard")
+    """One run a trial, where the sweep is tracked by TensorBoard."""
+    mlflow = _Named("mlflow")
+    """Local store and artifacts, where the sweep is tracked by MLflow."""
+    lock = _Named(".lock")
+    """Held by the one process that writes. Hidden, so that it does not make a folder "used"."""
+    trials = _Named("trials")
+    trunks = _Named("trunks")
+    """Snapshots of shared warm-ups, while trials may still start from them."""
 
     def former_sweep_yaml(self, number: int) -> Path:
         """What ``sweep.yaml`` held before its change number ``number``, from 1."""
         return self.folder / f"sweep.{number}.yaml"
-
-    @property
-    def journal(self) -> Path:
-        """What happened in which order, over all trials."""
-        return self.folder / "journal.jsonl"
-
-    @property
-    def warm_start(self) -> Path:
-        """What the searcher was told of earlier sweeps; only where the spec names some."""
-        return self.folder / "warm_start.jsonl"
-
-    @property
-    def study(self) -> Path:
-        """The trials as an Optuna study, to look at; made from our records, never read back."""
-        return self.folder / "study.journal"
-
-    @property
-    def study_lock(self) -> Path:
-        """Optuna's, beside `study`."""
-        return self.folder / "study.journal.lock"
-
-    @property
-    def ranking_csv(self) -> Path:
-        return self.folder / "ranking.csv"
-
-    @property
-    def replicates_csv(self) -> Path:
-        """The replicates of the ranking's first; only where the sweep confirms them."""
-        return self.folder / "replicates.csv"
-
-    @property
-    def test_csv(self) -> Path:
-        """The finalists on the test split, a row a case; only where there is such a split."""
-        return self.folder / "test.csv"
-
-    @property
-    def best_yaml(self) -> Path:
-        """Configuration of the first of the ranking; runs as it is with ``sweep.train``."""
-        return self.folder / "best.yaml"
-
-    @property
-    def nnunet_model(self) -> Path:
-        """The first of the ranking as a model folder of nnU-Net; only where nnU-Net was trained."""
-        return self.folder / "nnunet_model"
-
-    @property
-    def nnunet_validation(self) -> Path:
-        """Real validation Dice of the finalists; only where nnU-Net was trained."""
-        return self.folder / "nnunet_validation.csv"
-
-    @property
-    def report_html(self) -> Path:
-        """The report as one page that opens offline."""
-        return self.folder / "report.html"
-
-    @property
-    def report_ipynb(self) -> Path:
-        """The report as an executed notebook."""
-        return self.folder / "report.ipynb"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "sweep.log"
-
-    @property
-    def tensorboard(self) -> Path:
-        """One run a trial, where the sweep is tracked by TensorBoard."""
-        return self.folder / "tensorboard"
-
-    @property
-    def mlflow(self) -> Path:
-        """Local store and artifacts, where the sweep is tracked by MLflow."""
-        return self.folder / "mlflow"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the one process that writes. Hidden, so that it does not make a folder "used"."""
-        return self.folder / ".lock"
-
-    @property
-    def trials(self) -> Path:
-        return self.folder / "trials"
-
-    @property
-    def trunks(self) -> Path:
-        """Snapshots of shared warm-ups, while trials may still start from them."""
-        return self.folder / "trunks"
 
     def trial(self, trial_id: str) -> TrialPaths:
         """The files of one trial; ValueError where ``trial_id`` could lead out of the folder."""

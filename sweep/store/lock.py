@@ -5,16 +5,16 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from sweep.store.files import make_folder, own_file
 from sweep.store.layout import Layout, TrialPaths
-from sweep.vocabulary.errors import ResultsError, StorageFailed
+from sweep.vocabulary.errors import ResultsError, StorageFailed, SweepError
 
 PATIENCE = 60.0
 """Seconds to wait for the worker that had the trial before; orphaned ones end within a few."""
-
 
 SECONDS_OF_A_LOOK = 0.5
 """A reader that looks whether a folder is in use holds its lock for a moment."""
@@ -26,18 +26,12 @@ def lock_results(layout: Layout) -> FileLock:
     Raises:
         ResultsError: another process has it, or the folder cannot be written to.
     """
-    lock = FileLock(layout.lock, timeout=SECONDS_OF_A_LOOK, thread_local=False)
     make_folder(layout.folder)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise ResultsError(
-            f"{layout.folder} is in use: another process is writing a sweep to it;"
-            " wait until it ends, or choose another `name:` (or --set name=...)"
-        ) from error
-    except OSError as error:
-        raise ResultsError(f"cannot write to {layout.folder}: {error.strerror or error}") from error
-    return lock
+    busy = (
+        f"{layout.folder} is in use: another process is writing a sweep to it;"
+        " wait until it ends, or choose another `name:` (or --set name=...)"
+    )
+    return _taken(layout.lock, SECONDS_OF_A_LOOK, ResultsError, busy)
 
 
 def is_locked(layout: Layout) -> bool:
@@ -67,16 +61,20 @@ def training(paths: TrialPaths, *, wait: float = PATIENCE) -> Iterator[None]:
     """
     if not paths.folder.is_dir():  # the lock would make it anew
         raise StorageFailed(f"{paths.folder} has gone")
-    lock = FileLock(paths.lock, timeout=wait, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise StorageFailed(
-            f"another process still trains in {paths.folder}, after {wait:g} s of waiting"
-        ) from error
-    except OSError as error:
-        raise StorageFailed(f"cannot write to {paths.folder}: {error.strerror or error}") from error
+    busy = f"another process still trains in {paths.folder}, after {wait:g} s of waiting"
+    lock = _taken(paths.lock, wait, StorageFailed, busy)
     try:
         yield
     finally:
         lock.release()
+
+
+def _taken(file: Path, wait: float, refusal: type[SweepError], busy: str) -> FileLock:
+    lock = FileLock(file, timeout=wait, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise refusal(busy) from error
+    except OSError as error:
+        raise refusal(f"cannot write to {file.parent}: {error.strerror or error}") from error
+    return lock

@@ -141,8 +141,20 @@ def read_facts(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialR
     Args:
         objective: what its sweep judges by.
     """
-    record = read_json(paths.trial, lambda values: _parse_trial(trial_id, values, paths))
-    return replace(record, objective=objective)
+
+    def parse(values: Mapping[str, Any]) -> TrialRecord:
+        file = parsed(_TrialFile, values)
+        return TrialRecord(
+            trial_id=trial_id,
+            number=trial_number(trial_id),
+            parameters=dict(file.parameters),
+            outcome=_outcome(file, paths) if file.status.is_final else None,
+            objective=objective,
+            preset=file.preset,
+            replicate=_replicate(trial_id, file),
+        )
+
+    return read_json(paths.trial, parse)
 
 
 def _read_trial(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialRecord:
@@ -167,19 +179,6 @@ class _TrialFile:
     preset: str | None = None
     seed: int | None = None
     fold: int | None = None
-
-
-def _parse_trial(name: str, values: Mapping[str, Any], paths: TrialPaths) -> TrialRecord:
-    """All but the history."""
-    file = parsed(_TrialFile, values)
-    return TrialRecord(
-        trial_id=name,
-        number=trial_number(name),
-        parameters=dict(file.parameters),
-        outcome=_outcome(file, paths) if file.status.is_final else None,
-        preset=file.preset,
-        replicate=_replicate(name, file),
-    )
 
 
 def _replicate(name: str, file: _TrialFile) -> Replicate | None:

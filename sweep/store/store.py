@@ -137,12 +137,13 @@ class Store:
             name = next(i for i in (trial_id(number, n) for n in count(1)) if i not in started)
         event = TrialStarted(name)
         if not self._recorded.is_news(event):
-            raise ValueError(f"{event.trial_id} was started already")
+            raise ValueError(f"{name} was started already")
         paths = self.layout.trial(name)
         write_start(paths, parameters, config_yaml, preset, replicate)
         self._recorded.add(event)
         self._journal.append(event)
-        return event.trial_id
+        self._publish(paths.config, paths.trial, paths.history)
+        return name
 
     def append_epoch(self, trial_id: str, metrics: EpochMetrics) -> bool:
         """Records one epoch; False where the journal had it, as when a resumed worker repeats it.
@@ -178,7 +179,9 @@ class Store:
 
     def record_test(self, trial_id: str, scores: Iterable[CaseScore]) -> None:
         """Records what a trial that has ended reaches on the test split."""
-        write_test(self.layout.trial(trial_id), scores)
+        paths = self.layout.trial(trial_id)
+        write_test(paths, scores)
+        self._publish(paths.test)
 
     def with_best_weights(self, trial_id: str) -> TrialPaths:
         """The files of a trial, on this machine; with ``best.pt`` if that was kept."""
@@ -221,10 +224,10 @@ class Store:
             text = rewritten(paths.config) if paths.config.exists() else None
             if text is not None:
                 atomic_write_text(paths.config, text)
-                self._rewrote(paths)
+                self._publish(paths.config)
 
-    def _rewrote(self, paths: TrialPaths) -> None:
-        """Is told of each file that `rewrite_configs` replaced."""
+    def _publish(self, *files: Path) -> None:
+        """Is told of files that somebody elsewhere may read at once."""
 
     def earlier(self, read: Callable[[], Iterable[TrialRecord]]) -> list[TrialRecord]:
         """What the searcher learns of earlier sweeps, kept from the first call on.

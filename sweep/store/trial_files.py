@@ -33,11 +33,7 @@ def write_start(
     """Make the folder of a trial; the presence of its trial.json says that it has started.
 
     Args:
-        paths: of the trial; the folder above must be there.
-        parameters: the searched parameters under their dotted names.
-        config_yaml: the effective configuration.
-        preset: name of the preset that it is, if it is one.
-        replicate: which trial it repeats, if it is a replicate.
+        paths: of the trial; the folder above must be there. The others: see `Store.start_trial`.
     Raises:
         SweepFailed: the disk is full or the folder above has gone.
     """
@@ -49,11 +45,7 @@ def write_start(
     if preset:
         start["preset"] = preset
     if replicate:
-        start |= {
-            "replicate_of": replicate.of,
-            "seed": replicate.seed,
-            "fold": replicate.fold,
-        }
+        start |= {"replicate_of": replicate.of, "seed": replicate.seed, "fold": replicate.fold}
     _write_json(paths.trial, start)
     sync_folder(paths.folder)
     sync_folder(paths.folder.parent)

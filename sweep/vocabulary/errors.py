@@ -11,7 +11,8 @@ SweepError
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
@@ -113,6 +114,15 @@ class InputError(SweepError):
     ) -> InputError:
         """The common case of one mistake."""
         return cls([Mistake(message, key=key, file=file, line=line)])
+
+
+@contextmanager
+def gathering(mistakes: list[Mistake]) -> Iterator[None]:
+    """Adds the mistakes of an `InputError` to ``mistakes`` and goes on."""
+    try:
+        yield
+    except InputError as error:
+        mistakes += error.mistakes
 
 
 class ResultsError(SweepError):

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from watching import Answer, Ask
 
 from sweep.data.nnunet_raw.header_survey import survey
-from sweep.data.nnunet_raw.pixels import RawCase, gathering, load_case, write_raw
+from sweep.data.nnunet_raw.pixels import RawCase, load_case, write_raw
 from sweep.data.nnunet_raw.raw_dataset import open_raw
-from sweep.data.prepared.packed_cases import Packed, open_packed, write_packed
+from sweep.data.prepared.packed_cases import Contents, Packed, open_packed, write_packed
+from sweep.vocabulary.errors import gathering
 
 SPACE = """\
 name: raw
@@ -202,10 +203,12 @@ def test_any_index_of_a_data_cache_is_opened_or_built_again(
     write_packed(
         folder,
         [("a", image, np.zeros((1, 4, 4), np.uint8))],
-        channels=["grey"],
-        classes=["background", "square"],
-        splits=[(("a",), ("a",))],
-        settings={},
+        lambda: Contents(
+            channels=("grey",),
+            classes=("background", "square"),
+            splits=((("a",), ("a",)),),
+            settings={},
+        ),
     )
     file = folder / "index.json"
     index = json.loads(file.read_text())

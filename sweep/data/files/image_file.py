@@ -128,15 +128,8 @@ def _decoding(path: Path) -> Iterator[None]:
             nibabel_says.disabled = True
             yield
     except Exception as error:
-        raise InputError(
-            [
-                Mistake(
-                    f"cannot be read as an image: {type(error).__name__}: {error}",
-                    file=str(path),
-                    kind="unreadable",
-                )
-            ]
-        ) from error
+        message = f"cannot be read as an image: {type(error).__name__}: {error}"
+        raise InputError([Mistake(message, file=str(path), kind="unreadable")]) from error
     finally:
         nibabel_says.disabled = not spoke
 

@@ -18,7 +18,7 @@ from sweep.data.files.image_geometry import (
     turned,
 )
 from sweep.data.nnunet_raw.raw_dataset import RawDataset
-from sweep.vocabulary.errors import InputError, Mistake
+from sweep.vocabulary.errors import InputError, Mistake, gathering
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,9 @@ def look_at(dataset: RawDataset, case: str) -> CaseGrid:
     mistakes: list[Mistake] = []
     doubts: list[Mistake] = []
     for path in paths:
-        try:
+        with gathering(mistakes):
             headers[path], found = read_header(path)
             doubts += found
-        except InputError as error:
-            mistakes += error.mistakes
     first = headers.get(paths[0])
     if first is None:
         raise InputError(mistakes)
@@ -87,7 +85,12 @@ def look_at(dataset: RawDataset, case: str) -> CaseGrid:
             continue
         if other.codes != first.codes and cover_the_same(first, other):
             turns[-1] = other.orientation
-            doubts.append(_turned(path, other, paths[0], first))
+            told = (
+                f"is stored as {other.codes} and {paths[0].name} as {first.codes}, over the same"
+                " grid: each is turned to RAS by its own header, where nnU-Net would lay them onto"
+                " each other as stored"
+            )
+            doubts.append(Mistake(told, file=str(path), kind="turned"))
             continue
         role = "label" if path == paths[-1] else "channel"
         wrong = list(_differences(path, other, paths[0], first, role))
@@ -97,8 +100,8 @@ def look_at(dataset: RawDataset, case: str) -> CaseGrid:
     if mistakes:
         raise InputError(mistakes)
     # Below the dataset's folder, for a cache outlives the place where it lies.
-    told = (replace(one, file=str(Path(one.file).relative_to(dataset.folder))) for one in doubts)
-    return CaseGrid(first.turned(first.orientation), first.codes, tuple(turns), tuple(told))
+    below = (replace(one, file=str(Path(one.file).relative_to(dataset.folder))) for one in doubts)
+    return CaseGrid(first.turned(first.orientation), first.codes, tuple(turns), tuple(below))
 
 
 def _differences(
@@ -126,12 +129,3 @@ def _contradictions(
             file=str(path),
             kind=f"{what} of {role}",
         )
-
-
-def _turned(path: Path, own: Geometry, image: Path, its: Geometry) -> Mistake:
-    return Mistake(
-        f"is stored as {own.codes} and {image.name} as {its.codes}, over the same grid: each is"
-        " turned to RAS by its own header, where nnU-Net would lay them onto each other as stored",
-        file=str(path),
-        kind="turned",
-    )

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from sweep.data.files.image_geometry import PLANES
 from sweep.data.nnunet_raw.case_grid import CaseGrid, look_at
-from sweep.data.nnunet_raw.pixels import gathering
 from sweep.data.nnunet_raw.raw_dataset import RawDataset
 from sweep.data.nnunet_raw.splits import enumerated
-from sweep.vocabulary.errors import Mistake, gathered
+from sweep.vocabulary.errors import Mistake, gathered, gathering
 
 SliceAxis = int | Literal["auto"]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,10 +23,12 @@ from sweep.data.nnunet_raw.raw_dataset import (
     DESCRIPTION_FILE,
     IMAGES_FOLDER,
     LABELS_FOLDER,
+    TEST_LABELS_FOLDER,
     RawDataset,
 )
 from sweep.data.nnunet_raw.splits import SPLITS_FILE, Split
-from sweep.vocabulary.errors import InputError, Mistake
+from sweep.spec.settings.trial_settings import TEST_FOLDER
+from sweep.vocabulary.errors import InputError, Mistake, gathering
 
 _LARGEST_PIXEL = 1e12  # sums of squares over a volume still fit 32-bit floats
 _FINEST_STEP = 0.1  # of the standard deviation: rounding to it adds an error of 3 %
@@ -59,6 +60,7 @@ def write_raw(
     labels: Mapping[str, int],
     file_ending: str,
     splits: Sequence[Split] | None = None,
+    test: Iterable[RawCase] | None = None,
 ) -> None:
     """Write a dataset in nnU-Net's raw layout; one case at a time is held in memory.
 
@@ -68,11 +70,9 @@ def write_raw(
         name: of the dataset, for people.
         channel_names, labels, file_ending: as in ``dataset.json``.
         splits: written as ``splits_final.json`` where given.
+        test: written to ``imagesTs`` and ``labelsTs`` where given.
     """
-    images_folder, labels_folder = folder / IMAGES_FOLDER, folder / LABELS_FOLDER
-    images_folder.mkdir(parents=True)
-    labels_folder.mkdir()
-    count = write_cases(images_folder, labels_folder, cases, file_ending)
+    count = _write_cases(folder / IMAGES_FOLDER, folder / LABELS_FOLDER, cases, file_ending)
     description = {
         "name": name,
         "channel_names": {str(i): channel for i, channel in enumerate(channel_names)},
@@ -84,10 +84,14 @@ def write_raw(
     if splits is not None:
         entries = [{"train": training, "val": validation} for training, validation in splits]
         _write_json(folder / SPLITS_FILE, entries)
+    if test is not None:
+        _write_cases(folder / TEST_FOLDER, folder / TEST_LABELS_FOLDER, test, file_ending)
 
 
-def write_cases(images: Path, labels: Path, cases: Iterable[RawCase], file_ending: str) -> int:
-    """Write the files of ``cases`` into two folders that exist, and say how many cases they are."""
+def _write_cases(images: Path, labels: Path, cases: Iterable[RawCase], file_ending: str) -> int:
+    """Make both folders, write the files of ``cases`` to them, and say how many cases they are."""
+    images.mkdir(parents=True)
+    labels.mkdir()
     count = 0
     for case in cases:
         for channel, pixels in enumerate(case.image):
@@ -142,15 +146,6 @@ def load_case(
     if mistakes or label is None:
         raise InputError(mistakes)
     return np.stack(channels), label.astype(np.uint8)
-
-
-@contextmanager
-def gathering(mistakes: list[Mistake]) -> Iterator[None]:
-    """Adds the mistakes of an `InputError` to ``mistakes`` and goes on."""
-    try:
-        yield
-    except InputError as error:
-        mistakes += error.mistakes
 
 
 def _bands(pixels: Array, path: Path, grid: CaseGrid, file: int) -> Iterable[Array]:

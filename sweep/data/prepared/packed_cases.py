@@ -10,17 +10,19 @@ The files are written as the cases come, since their total size is known only at
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from pydantic import NonNegativeInt
 
 from sweep.data.nnunet_raw.splits import Split
 from sweep.data.prepared.samples import CaseArrays
+from sweep.store.parsed_records import parsed
 
 FORMAT = 4
 """Raise it whenever the same settings would no longer give the same files."""
@@ -28,15 +30,14 @@ FORMAT = 4
 _IMAGES, _LABELS, _INDEX = "images.f32", "labels.u8", "index.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """A packed folder, opened.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a packed folder tells of its cases.
 
     Args:
         channels: names of the image channels.
         classes: names of the classes, by label value.
         splits: the dataset's own splits, or None where it brings none.
-        cases: by identifier, in sorted order.
         settings: what the folder was built with, as it was recorded then.
         test: cases that the dataset itself keeps for testing; they are in no split.
         warnings: what was found while the cases were read that is allowed but hardly meant.
@@ -46,29 +47,38 @@ class Packed:
     channels: tuple[str, ...]
     classes: tuple[str, ...]
     splits: tuple[Split, ...] | None
-    cases: dict[str, CaseArrays]
     settings: Mapping[str, Any]
     test: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     sizes: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A packed folder, opened: its cases by identifier, in sorted order."""
+
+    contents: Contents
+    cases: dict[str, CaseArrays]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What the index says of a case, whose label is ``[S, H, W]``."""
+
+    name: str
+    shape: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]
+    foreground: tuple[int, ...]
+
+
 def write_packed(
     folder: Path,
     cases: Iterable[tuple[str, NDArray[np.float32], NDArray[np.uint8]]],
-    *,
-    channels: Sequence[str],
-    classes: Sequence[str],
-    splits: Sequence[Split] | None,
-    settings: Mapping[str, Any],
-    test: Sequence[str] = (),
-    warnings: Callable[[], Sequence[str]] = tuple,
-    sizes: str = "",
+    contents: Callable[[], Contents],
 ) -> None:
     """Pack cases ``(name, image [S, C, H, W], label [S, H, W])`` into ``folder``.
 
     Args:
-        warnings: asked for when all cases have come.
+        contents: asked for when all cases have come.
     """
     entries = []
     with (folder / _IMAGES).open("wb") as images, (folder / _LABELS).open("wb") as labels:
@@ -77,17 +87,7 @@ def write_packed(
             labels.write(np.ascontiguousarray(label, dtype=np.uint8).data)
             foreground = [value for value in np.unique(label).tolist() if value > 0]
             entries.append({"name": name, "shape": label.shape, "foreground": foreground})
-    index = {
-        "format": FORMAT,
-        "channels": list(channels),
-        "classes": list(classes),
-        "splits": splits,
-        "settings": dict(settings),
-        "test": list(test),
-        "warnings": list(warnings()),
-        "sizes": sizes,
-        "cases": entries,
-    }
+    index = {"format": FORMAT, **asdict(contents()), "cases": entries}
     (folder / _INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 
@@ -97,44 +97,26 @@ def open_packed(folder: Path) -> Packed | None:
         index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
         if index["format"] != FORMAT:
             return None
-        channels = tuple(index["channels"])
-        pixels = sum(prod(_shape(entry)) for entry in index["cases"])
-        images = _mapped(folder / _IMAGES, np.float32, pixels * len(channels))
+        contents = parsed(Contents, index)
+        entries = [parsed(_Entry, entry) for entry in index["cases"]]
+        channels, pixels = len(contents.channels), sum(prod(entry.shape) for entry in entries)
+        images = _mapped(folder / _IMAGES, np.float32, pixels * channels)
         labels = _mapped(folder / _LABELS, np.uint8, pixels)
         cases, start = {}, 0
-        for entry in index["cases"]:
-            slices, height, width = _shape(entry)
-            stop = start + slices * height * width
-            cases[entry["name"]] = CaseArrays(
-                name=entry["name"],
-                images=images[start * len(channels) : stop * len(channels)].reshape(
-                    slices, len(channels), height, width
-                ),
-                labels=labels[start:stop].reshape(slices, height, width),
-                foreground=tuple(entry["foreground"]),
+        for entry in entries:
+            slices, height, width = entry.shape
+            stop = start + prod(entry.shape)
+            own = images[start * channels : stop * channels]
+            cases[entry.name] = CaseArrays(
+                name=entry.name,
+                images=own.reshape(slices, channels, height, width),
+                labels=labels[start:stop].reshape(entry.shape),
+                foreground=entry.foreground,
             )
             start = stop
-        splits = index["splits"]
-        return Packed(
-            channels=channels,
-            classes=tuple(index["classes"]),
-            splits=splits and tuple((tuple(train), tuple(val)) for train, val in splits),
-            cases=cases,
-            settings=dict(index["settings"]),
-            test=tuple(index.get("test", ())),
-            warnings=tuple(map(str, index["warnings"])),
-            sizes=str(index.get("sizes", "")),
-        )
+        return Packed(contents, cases)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
-
-
-def _shape(entry: Mapping[str, Any]) -> tuple[int, int, int]:
-    """``[S, H, W]`` of a case; ValueError for whatever else may stand there."""
-    slices, height, width = entry["shape"]
-    if not all(type(side) is int and side >= 0 for side in (slices, height, width)):
-        raise ValueError(f"not the shape of a case: {entry['shape']}")
-    return slices, height, width
 
 
 def _mapped(path: Path, dtype: DTypeLike, length: int) -> NDArray[Any]:

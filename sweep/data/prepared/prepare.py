@@ -22,23 +22,18 @@ from sweep.data.files.normalize import normalize
 from sweep.data.nnunet_raw.dealt_cases import deal, is_share
 from sweep.data.nnunet_raw.header_survey import Survey, survey
 from sweep.data.nnunet_raw.labels import geometric_label
-from sweep.data.nnunet_raw.pixels import gathering, load_case
-from sweep.data.nnunet_raw.raw_dataset import (
-    RawDataset,
-    open_raw,
-    open_test,
-)
+from sweep.data.nnunet_raw.pixels import load_case
+from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
 from sweep.data.nnunet_raw.splits import read_splits
 from sweep.data.prepared.class_presence import class_doubts
 from sweep.data.prepared.machine_cache import cached, default_cache
-from sweep.data.prepared.packed_cases import FORMAT, open_packed, write_packed
+from sweep.data.prepared.packed_cases import FORMAT, Contents, open_packed, write_packed
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.data.sources.data_source import DataSource
 from sweep.data.sources.source_table import open_source
 from sweep.spec.settings.trial_settings import DataSettings
-from sweep.vocabulary.errors import InputError, Mistake, gathered
+from sweep.vocabulary.errors import InputError, Mistake, gathered, gathering
 
-# All that the other packages need of this one.
 NOT_CONTENT = {"fold", "folds", "patch_size", "geometric_class", "folder", "fingerprint"}
 """Settings that choose among the packed cases, or are the trainer's, and never change a pixel; and
 where a dataset lies, which its content stands for."""
@@ -62,33 +57,32 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
     held = source.fingerprint(cache)
     entry = cache / f"{settings.source}-{_digest(settings, held, source.packages)}"
     packed = cached(entry, open_packed, lambda folder: _build(source, settings, folder))
-    folded = [name for name in packed.cases if name not in packed.test]
-    dealt = deal(settings, folded, packed.splits, packed.test)
+    found = packed.contents
+    folded = [name for name in packed.cases if name not in found.test]
+    dealt = deal(settings, folded, found.splits, found.test)
     sides = {
         side: [packed.cases[name] for name in names] for side, names in dealt._asdict().items()
     }
-    _require_foreground(sides, packed.classes)
-    labels = {name: value for value, name in enumerate(packed.classes)}
-    doubts = class_doubts(sides, packed.classes) if source.is_foreign else []
+    _require_foreground(sides, found.classes)
+    labels = {name: value for value, name in enumerate(found.classes)}
+    doubts = class_doubts(sides, found.classes) if source.is_foreign else []
     return PreparedData(
-        channels=packed.channels,
-        classes=packed.classes,
+        channels=found.channels,
+        classes=found.classes,
         geometric_class=geometric_label(labels, source.geometric_class),
-        training=Samples(sides["training"]),
-        validation=Samples(sides["validation"]),
-        test=Samples(sides["test"]),
+        **{side: Samples(cases) for side, cases in sides.items()},
         origin={
-            **packed.settings,
+            **found.settings,
             **{name: str(Path(getattr(settings, name)).resolve()) for name in settings.places},
             **({"fingerprint": held} if held else {}),
-            "folds": settings.folds if packed.splits is None else len(packed.splits),
-            "dealt": packed.splits is None,
+            "folds": settings.folds if found.splits is None else len(found.splits),
+            "dealt": found.splits is None,
             "fold": settings.fold,
             "test": settings.test,
             "geometric_class": source.geometric_class,
         },
-        warnings=(*packed.warnings, *doubts),
-        sizes=packed.sizes,
+        warnings=(*found.warnings, *doubts),
+        sizes=found.sizes,
     )
 
 
@@ -129,17 +123,21 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
     found = survey([dataset, *held_out], source.slice_axis)
     doubts: list[Mistake] = []
     foreign = source.is_foreign  # of pictures that we draw ourselves there is nothing to doubt
-    write_packed(
-        folder,
-        _normalised_cases([dataset, *held_out], settings, found, doubts),
-        test=[case for part in held_out for case in part.cases],
+    contents = Contents(
         channels=dataset.channel_names,
         classes=dataset.classes,
         splits=read_splits(raw, dataset.cases),
         settings=_content(settings) | ({"slice_axis": found.slice_axis} if foreign else {}),
+        test=tuple(case for part in held_out for case in part.cases),
         sizes=found.sizes,
-        warnings=lambda: [*found.warnings, *map(str, gathered(doubts))] if foreign else [],
     )
+
+    def with_doubts() -> Contents:
+        every = (*found.warnings, *map(str, gathered(doubts))) if foreign else ()
+        return replace(contents, warnings=every)
+
+    cases = _normalised_cases([dataset, *held_out], settings, found, doubts)
+    write_packed(folder, cases, with_doubts)
 
 
 def _normalised_cases(

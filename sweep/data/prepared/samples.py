@@ -43,23 +43,20 @@ class CaseArrays:
 
 
 class Samples(Sequence[Sample]):
-    """The slices of some cases, one after the other; 2D cases have one slice."""
+    """The slices of some cases, one after the other; 2D cases have one slice.
+
+    Attributes:
+        case_arrays: the whole cases, in order.
+    """
 
     def __init__(self, cases: Sequence[CaseArrays]) -> None:
-        self._cases = tuple(cases)
-        self._places = tuple(
-            (case, slice_) for case in self._cases for slice_ in range(len(case.labels))
-        )
+        self.case_arrays = tuple(cases)
+        self._places = tuple((case, slice_) for case in cases for slice_ in range(len(case.labels)))
 
     @property
     def cases(self) -> tuple[str, ...]:
         """Identifiers, in order."""
-        return tuple(case.name for case in self._cases)
-
-    @property
-    def case_arrays(self) -> tuple[CaseArrays, ...]:
-        """The whole cases, in order."""
-        return self._cases
+        return tuple(case.name for case in self.case_arrays)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -67,7 +64,7 @@ class Samples(Sequence[Sample]):
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """``[S, H, W]`` of each case, in order."""
-        return tuple(case.labels.shape for case in self._cases)
+        return tuple(case.labels.shape for case in self.case_arrays)
 
     def case_of(self, index: int) -> CaseArrays:
         """The whole case that a sample is a slice of."""

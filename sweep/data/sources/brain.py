@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.nnunet_raw.pixels import RawCase, write_cases, write_raw
-from sweep.data.nnunet_raw.raw_dataset import TEST_LABELS_FOLDER
+from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.sources.data_source import DataSource
-from sweep.spec.settings.trial_settings import TEST_FOLDER, BrainData
+from sweep.spec.settings.trial_settings import BrainData
 from sweep.vocabulary.errors import InputError, Mistake
 
 CHANNEL = "T1"
@@ -98,6 +97,7 @@ def write_brain(folder: Path, settings: BrainData) -> None:
     brain = np.flatnonzero((t1 > 0).sum(axis=(0, 1)) >= _LEAST_BRAIN)
     found = range(int(brain[0]), int(brain[-1]) + 1)
     training, validation = slabs(settings, found)
+    test = held_out_slab(settings, found)
 
     def cases(slices: Sequence[int]) -> Iterator[RawCase]:
         for z in sorted(slices):
@@ -115,12 +115,8 @@ def write_brain(folder: Path, settings: BrainData) -> None:
         labels=LABELS,
         file_ending=".nii.gz",
         splits=[(tuple(map(case_name, training)), tuple(map(case_name, validation)))],
+        test=cases(test) if test else None,
     )
-    if test := held_out_slab(settings, found):
-        images, labels = folder / TEST_FOLDER, folder / TEST_LABELS_FOLDER
-        images.mkdir()
-        labels.mkdir()
-        write_cases(images, labels, cases(test), ".nii.gz")
 
 
 def case_name(z: int) -> str:

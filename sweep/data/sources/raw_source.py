@@ -18,7 +18,7 @@ from sweep.spec.checks.inactive_settings import Rule
 from sweep.spec.settings.moved_data import changed_parts
 from sweep.spec.settings.trial_settings import TEST_FOLDER, NnunetRawData
 from sweep.spec.words.phrases import counted
-from sweep.vocabulary.errors import InputError, Mistake
+from sweep.vocabulary.errors import InputError, Mistake, gathering
 
 
 class RawSource(DataSource):
@@ -83,21 +83,15 @@ class RawSource(DataSource):
         except InputError:
             return
 
-    def _found(self) -> Iterator[Mistake]:
-        try:
+    def _found(self) -> list[Mistake]:
+        found: list[Mistake] = []
+        with gathering(found):
             cases = self._parts[0].cases
-        except InputError as error:
-            yield from error.mistakes
-            return
-        try:
-            yield from fold_mistakes(self._settings, len(cases), self._splits)
-            yield from self._test_mistakes(cases, self._splits)
-        except InputError as error:
-            yield from error.mistakes
-        try:
+            with gathering(found):
+                found += fold_mistakes(self._settings, len(cases), self._splits)
+                found += self._test_mistakes(cases, self._splits)
             geometric_label(self._dataset.labels, self.geometric_class)
-        except InputError as error:
-            yield from error.mistakes
+        return found
 
     def _test_mistakes(
         self, cases: Sequence[str], splits: Sequence[Split] | None

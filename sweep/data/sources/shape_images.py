@@ -9,7 +9,7 @@ never change (NEP 19), and only ``+ − × ÷`` touch what they yield, never a l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,12 +60,16 @@ class ShapesSource(DataSource):
         return folder
 
 
-def write_shapes(folder: Path, settings: ShapesData, *, name: str | None = None) -> None:
+def write_shapes(
+    folder: Path, settings: ShapesData, *, name: str | None = None, test: int | None = None
+) -> None:
     """Write the set that ``settings`` describe as 8-bit PNG in nnU-Net's raw layout.
 
     Args:
         name: of the dataset, for people; None for its kind.
+        test: so many images after them are written for testing; None: not even their folders.
     """
+    after = range(settings.count, settings.count + (test or 0))
     write_raw(
         folder,
         shapes_cases(settings, range(settings.count)),
@@ -73,6 +77,7 @@ def write_shapes(folder: Path, settings: ShapesData, *, name: str | None = None)
         channel_names=[CHANNEL],
         labels=LABELS,
         file_ending=".png",
+        test=None if test is None else shapes_cases(settings, after),
     )
 
 
@@ -122,16 +127,9 @@ def draw_shapes(settings: ShapesData, index: int) -> tuple[NDArray[np.uint8], ND
 def _place_circles(random: RandomState, settings: ShapesData) -> list[_Disc]:
     low, high = (max(_MIN_RADIUS, part * settings.size) for part in _RADII[settings.kind])
     wanted = 1 if settings.kind == "one_circle" else random.randint(2, 6)
-    circles: list[_Disc] = []
-    for attempt in range(_TRIES):
-        # Late in the search only the smallest fit.
-        radius = random.uniform(low, high) if attempt < _TRIES // 2 else low
-        circle = _somewhere(random, settings.size, radius)
-        if all(circle.is_apart_from(other) for other in circles):
-            circles.append(circle)
-        if len(circles) == wanted:
-            break
-    return circles
+    # Late in the search only the smallest fit.
+    radii = (random.uniform(low, high) if n < _TRIES // 2 else low for n in range(_TRIES))
+    return _placed(random, settings.size, radii, wanted)
 
 
 def _place_distractors(
@@ -140,11 +138,23 @@ def _place_distractors(
     """Places for squares and ellipses that touch no circle; fewer than wanted where it is full."""
     wanted = round(_MOST_DISTRACTORS * settings.difficulty**2 * random.uniform(0.5, 1))
     low, high = (max(_MIN_RADIUS, part * settings.size) for part in _RADII["several_circles"])
+    radii = (random.uniform(low, high) for _ in range(20 * wanted))
+    return _placed(random, settings.size, radii, wanted, circles)
+
+
+def _placed(
+    random: RandomState,
+    size: int,
+    radii: Iterable[float],
+    wanted: int,
+    beside: Sequence[_Disc] = (),
+) -> list[_Disc]:
+    """Discs apart from each other and from those ``beside`` them; a radius is drawn when tried."""
     found: list[_Disc] = []
-    for _ in range(20 * wanted):
-        place = _somewhere(random, settings.size, random.uniform(low, high))
-        if all(place.is_apart_from(other) for other in circles + found):
-            found.append(place)
+    for radius in radii:
+        disc = _somewhere(random, size, radius)
+        if all(disc.is_apart_from(other) for other in (*beside, *found)):
+            found.append(disc)
         if len(found) == wanted:
             break
     return found

@@ -17,13 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from sweep.data.nnunet_raw.pixels import write_cases
-from sweep.data.sources.shape_images import shapes_cases, write_shapes
+from sweep.data.sources.shape_images import write_shapes
 from sweep.spec.settings.trial_settings import ShapesData
 from sweep.store.files import writing
 from sweep.vocabulary.errors import InputError
-
-TEST_IMAGES, TEST_LABELS = "imagesTs", "labelsTs"
 
 Kind = Literal["one_circle", "several_circles"]
 KINDS: Mapping[int, tuple[str, Kind]] = {
@@ -63,12 +60,7 @@ def write_shapes_dataset(raw: Path, number: int, settings: ShapesData, *, test: 
         unfinished = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=raw))
         try:
             dataset = unfinished / name
-            write_shapes(dataset, settings, name=name)
-            images, labels = dataset / TEST_IMAGES, dataset / TEST_LABELS
-            images.mkdir()
-            labels.mkdir()
-            after = range(settings.count, settings.count + test)
-            write_cases(images, labels, shapes_cases(settings, after), ".png")
+            write_shapes(dataset, settings, name=name, test=test)
             dataset.rename(raw / name)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)

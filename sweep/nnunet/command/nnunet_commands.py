@@ -15,6 +15,7 @@ from sweep.nnunet.command.asked_settings import CONFIG_VARIABLE, nnunet_trainer
 from sweep.nnunet.command.trainer_copies import EXT_TRAINER, EXT_VARIABLE, TRAINER
 from sweep.nnunet.dataset.nnunet_datasets import number_of_folds
 from sweep.nnunet.dataset.nnunet_folders import Folders
+from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
 
 
@@ -25,23 +26,27 @@ def nnunet_commands(settings: TrialSettings, config: Path) -> list[str]:
         settings: of the trial; its trainer is nnU-Net.
         config: file that will hold these settings, such as the ``best.yaml`` itself.
     """
-    folds = _folds(settings)
+    asked = nnunet_trainer(settings)
+    # Those there are: nnU-Net's command takes others too, and then splits at random.
+    folds = ["all"] if asked.fold == "all" else [str(n) for n in range(number_of_folds(asked))]
+    trained = ["-c", asked.configuration, "-tr", TRAINER, "-p", asked.plans, "-f", *folds]
     return [
         "# nnU-Net's own commands for this configuration, all folds:",
-        *_environment(settings, config),
+        *_environment(asked, config),
         "# Stop here if this names another file that nnU-Net would take for the trainer:",
         "python -m sweep.nnunet.command.trainer_copies",
         "# or if this says that nnU-Net's commands cannot start:",
         "python -m sweep.nnunet.command.importable",
-        *_training(settings, folds),
-        *_finding(settings, folds),
+        *(_training(asked, fold) for fold in folds),
+        *(_finding(asked, trained) if folds != ["all"] else ()),  # which leaves none to compare on
         "# Predict images of the same kind (INPUT and OUTPUT are folders):",
-        *_predicting(settings, folds),
-    ]
+        _command("nnUNetv2_predict", "-i", "INPUT", "-o", "OUTPUT", "-d", asked.dataset, *trained,
+                 *_device(asked)),
+    ]  # fmt: skip
 
 
-def _environment(settings: TrialSettings, config: Path) -> Iterator[str]:
-    folders = Folders.of(nnunet_trainer(settings))
+def _environment(asked: NnunetTrainer, config: Path) -> Iterator[str]:
+    folders = Folders.of(asked)
     for name, folder in (
         ("nnUNet_raw", folders.raw),
         ("nnUNet_preprocessed", folders.preprocessed),
@@ -52,53 +57,25 @@ def _environment(settings: TrialSettings, config: Path) -> Iterator[str]:
     yield _export(CONFIG_VARIABLE, config.absolute())
 
 
-def _folds(settings: TrialSettings) -> list[str]:
-    """The folds there are: nnU-Net's command takes others too, and then splits at random."""
-    asked = nnunet_trainer(settings)
-    if asked.fold == "all":
-        return ["all"]
-    return [str(fold) for fold in range(number_of_folds(asked))]
+def _training(asked: NnunetTrainer, fold: str) -> str:
+    what = [asked.dataset, asked.configuration, fold, "-tr", TRAINER, "-p", asked.plans]
+    return _command("nnUNetv2_train", *what, *_device(asked), "--npz")
 
 
-def _training(settings: TrialSettings, folds: Sequence[str]) -> Iterator[str]:
-    asked, device = nnunet_trainer(settings), _device(settings)
-    for fold in folds:
-        what = [str(asked.dataset), asked.configuration, fold]
-        yield shlex.join(
-            ["nnUNetv2_train", *what, "-tr", TRAINER, "-p", asked.plans, *device, "--npz"]
-        )
-
-
-def _device(settings: TrialSettings) -> list[str]:
+def _device(asked: NnunetTrainer) -> list[str]:
     """The commands' option: without it they want a GPU, whether or not there is one."""
-    wanted = nnunet_trainer(settings).device
+    wanted = asked.device
     on_cpu = wanted == "cpu" or (wanted == "auto" and Machine.here().no_cuda is not None)
     return ["-device", "cpu"] if on_cpu else []
 
 
-def _finding(settings: TrialSettings, folds: Sequence[str]) -> Iterator[str]:
-    asked = nnunet_trainer(settings)
-    if folds == ["all"]:  # which leaves nothing to compare on
-        return
+def _finding(asked: NnunetTrainer, trained: Sequence[str]) -> Iterator[str]:
     yield "# Which folds and configurations are best together, and with which postprocessing:"
-    yield shlex.join(
-        [
-            "nnUNetv2_find_best_configuration", str(asked.dataset),
-            "-c", asked.configuration, "-tr", TRAINER, "-p", asked.plans,
-            "-f", *folds,
-        ]
-    )  # fmt: skip
+    yield _command("nnUNetv2_find_best_configuration", asked.dataset, *trained)
 
 
-def _predicting(settings: TrialSettings, folds: Sequence[str]) -> Iterator[str]:
-    asked, device = nnunet_trainer(settings), _device(settings)
-    yield shlex.join(
-        [
-            "nnUNetv2_predict", "-i", "INPUT", "-o", "OUTPUT", "-d", str(asked.dataset),
-            "-c", asked.configuration, "-tr", TRAINER, "-p", asked.plans,
-            "-f", *folds, *device,
-        ]
-    )  # fmt: skip
+def _command(*words: object) -> str:
+    return shlex.join(map(str, words))
 
 
 def _export(name: str, value: Path) -> str:

@@ -11,7 +11,7 @@ from sweep.data.files.json_file import read_json
 from sweep.data.nnunet_raw.raw_dataset import count_mistakes, whole_number
 from sweep.data.nnunet_raw.splits import SPLITS_FILE
 from sweep.nnunet.dataset.nnunet_folders import Folders
-from sweep.nnunet.dataset.well_formed import plans_mistakes
+from sweep.nnunet.dataset.well_formed import configuration_of, plans_mistakes
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.spec.words.phrases import did_you_mean, near_miss, one_of
 from sweep.vocabulary.errors import InputError, Mistake
@@ -141,16 +141,6 @@ def data_identifier(folder: Path, asked: NnunetTrainer) -> str:
     """Name of the folder of a configuration's data, which may be inherited from another's."""
     planned = configuration_of(read_plans(folder / f"{asked.plans}.json"), asked.configuration)
     return str(planned.get("data_identifier", f"{asked.plans}_{asked.configuration}"))
-
-
-def configuration_of(plans: dict[str, Any], name: str) -> dict[str, Any]:
-    """A configuration of some plans with what it inherits from others; empty if there is none."""
-    configurations, found, seen = plans["configurations"], dict[str, Any](), set[str]()
-    while name in configurations and name not in seen and isinstance(configurations[name], dict):
-        seen.add(name)
-        found = {**configurations[name], **found}
-        name = str(configurations[name].get("inherits_from"))
-    return found
 
 
 def named(base: Path, dataset: int | str, key: str) -> Path:

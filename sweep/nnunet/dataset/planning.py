@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
@@ -83,7 +82,9 @@ def _run(asked: NnunetTrainer, dataset: Path, folder: Path, tell: Tell) -> None:
             start_new_session=True,  # so that its own processes can be ended with it
         )
         try:
-            _wait(child, lambda: tell(_progress(asked, dataset, folder)))
+            while child.poll() is None:
+                tell(_progress(asked, dataset, folder))
+                time.sleep(POLL)
         finally:
             _end(child)
     if child.returncode != 0:
@@ -101,12 +102,6 @@ def _environment(asked: NnunetTrainer, dataset: Path, folder: Path) -> Mapping[s
         "nnUNet_n_proc_DA": "1",  # it divides by this while it plans
         "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *([path] if path else [])]),
     }
-
-
-def _wait(child: subprocess.Popen[bytes], look: Callable[[], Any]) -> None:
-    while child.poll() is None:
-        look()
-        time.sleep(POLL)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

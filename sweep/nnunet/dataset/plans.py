@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sweep.nnunet.dataset.nnunet_datasets import configuration_of
-from sweep.nnunet.dataset.well_formed import plans_mistakes
+from sweep.nnunet.dataset.well_formed import configuration_of, plans_mistakes
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.spec.words.phrases import did_you_mean, near_miss
 from sweep.vocabulary.errors import InputError, Mistake
@@ -26,31 +25,23 @@ def planned_as_asked(
         InputError: no such configuration, one that nothing can be trained with, or a patch that
             the planned network cannot halve.
     """
-    planned = _configuration(plans, configuration)
-    file = Path(f"{plans.get('plans_name')}.json")
-    if mistakes := list(plans_mistakes(plans, configuration, file)):
-        raise InputError(mistakes)
-    if mistakes := list(patch_mistakes(asked.patch_size, planned)):
-        raise InputError(mistakes)
-    changes: dict[str, Any] = {}
-    if asked.batch_size is not None:
-        changes["batch_size"] = asked.batch_size
-    if asked.patch_size is not None:
-        changes["patch_size"] = list(asked.patch_size)
-    plans["configurations"][configuration].update(changes)
-    return plans
-
-
-def _configuration(plans: dict[str, Any], name: str) -> dict[str, Any]:
-    """A configuration with what it inherits from others."""
-    known = list(plans["configurations"])
-    if name not in known:
+    known, name = list(plans["configurations"]), plans.get("plans_name")
+    if configuration not in known:
         raise InputError.single(
-            f"{plans.get('plans_name')} has no configuration {name!r}"
-            f"{did_you_mean(near_miss(name, known))} (it has {', '.join(known)})",
+            f"{name} has no configuration {configuration!r}"
+            f"{did_you_mean(near_miss(configuration, known))} (it has {', '.join(known)})",
             key="trainer.configuration",
         )
-    return configuration_of(plans, name)
+    if mistakes := list(plans_mistakes(plans, configuration, Path(f"{name}.json"))):
+        raise InputError(mistakes)
+    if mistakes := list(patch_mistakes(asked.patch_size, configuration_of(plans, configuration))):
+        raise InputError(mistakes)
+    changed = plans["configurations"][configuration]
+    if asked.batch_size is not None:
+        changed["batch_size"] = asked.batch_size
+    if asked.patch_size is not None:
+        changed["patch_size"] = list(asked.patch_size)
+    return plans
 
 
 def patch_mistakes(patch: tuple[int, ...] | None, planned: Mapping[str, Any]) -> Iterator[Mistake]:

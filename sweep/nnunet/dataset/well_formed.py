@@ -55,9 +55,15 @@ def plans_mistakes(plans: Mapping[str, Any], name: str, file: Path) -> Iterator[
     chain, broken = _inherited(plans["configurations"], name)
     messages += broken
     if chain and not broken:
-        planned = {key: value for one in reversed(chain) for key, value in one.items()}
-        messages += [f"configuration `{name}`: {told}" for told in _sizes(planned)]
+        told = _sizes(configuration_of(plans, name))
+        messages += [f"configuration `{name}`: {one}" for one in told]
     yield from (Mistake(message, file=str(file)) for message in messages)
+
+
+def configuration_of(plans: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A configuration of some plans with what it inherits from others; empty if there is none."""
+    chain, _ = _inherited(plans["configurations"], name)
+    return {key: value for one in reversed(chain) for key, value in one.items()}
 
 
 def _inherited(

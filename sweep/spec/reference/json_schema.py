@@ -7,7 +7,7 @@ What a schema cannot say (settings that limit each other, bounds in their order)
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from sweep.spec.reference.suggested_distributions import suggestion
@@ -73,8 +73,14 @@ def single_settings(
 
 def groups_of(schema: Schema, root: Schema) -> list[Schema]:
     """The alternative groups of settings that a key takes; empty where it takes anything else."""
-    found = [root["$defs"][one["$ref"].rpartition("/")[2]] for one in options(schema) if _ref(one)]
+    found = referred(schema, root)
     return found if len(found) == len(options(schema)) else []
+
+
+def referred(schema: Schema, root: Schema) -> list[Schema]:
+    """The groups among the alternatives of a key."""
+    names = [one["$ref"].rpartition("/")[2] for one in options(schema) if "$ref" in one]
+    return [root["$defs"][name] for name in names]
 
 
 def options(schema: Schema) -> list[Schema]:
@@ -85,10 +91,6 @@ def options(schema: Schema) -> list[Schema]:
         if union in schema:
             return [part for one in schema[union] for part in options(one)]
     return [{key: value for key, value in schema.items() if key not in ("description", "default")}]
-
-
-def _ref(schema: Schema) -> bool:
-    return "$ref" in schema
 
 
 def _cleaned(schema: Schema) -> Schema:
@@ -121,7 +123,7 @@ def _require_the_choice(schema: Schema, root: Schema) -> None:
     Where a validator puts the default's word in its place (``searcher``), that can be left out; it
     then gives pydantic a plain union to describe, without a discriminator.
     """
-    groups = [root["$defs"][one["$ref"].rpartition("/")[2]] for one in options(schema) if _ref(one)]
+    groups = referred(schema, root)
     if len(groups) < 2:
         return
     [key] = [
@@ -144,7 +146,9 @@ def _space(trial: Schema) -> Iterator[tuple[str, Schema]]:
         for name in (key, key.partition(".")[0]):  # a group that has a short form is one setting
             alternatives.pop(name, None)
     for name, schemas in alternatives.items():
-        scalars = _unique(option for schema in schemas for option in scalars_of(schema))
+        scalars: list[Schema] = []
+        for option in (option for schema in schemas for option in scalars_of(schema)):
+            scalars += [option] * (option not in scalars)
         if scalars:
             yield name, _searched(name, schemas[0], scalars)
 
@@ -203,16 +207,8 @@ def _list_of(word: str, items: list[Schema]) -> Schema:
 
 def scalars_of(setting: Schema) -> list[Schema]:
     """The kinds of single values that a setting takes; lists and mappings cannot be drawn."""
-    return [option for option in options(setting) if _is_scalar(option)]
-
-
-def _is_scalar(option: Schema) -> bool:
-    return option.get("type") in SCALARS or ("enum" in option and "type" not in option)
-
-
-def _unique(schemas: Iterable[Schema]) -> list[Schema]:
-    found: list[Schema] = []
-    for schema in schemas:
-        if schema not in found:
-            found.append(schema)
-    return found
+    return [
+        option
+        for option in options(setting)
+        if option.get("type") in SCALARS or ("enum" in option and "type" not in option)
+    ]

@@ -12,6 +12,7 @@ from sweep.spec.reference.json_schema import (
     Schema,
     groups_of,
     options,
+    referred,
     scalars_of,
     sweep_schema,
     trial_schema,
@@ -64,7 +65,7 @@ cannot say, such as settings that limit each other, `python -m sweep.check` does
 def reference() -> str:
     """The whole page."""
     trial, sweep = trial_schema(), sweep_schema()
-    own = {name: part for name, part in sweep["properties"].items() if _is_new(name, trial)}
+    own = {n: part for n, part in sweep["properties"].items() if n not in trial["properties"]}
     space = own.pop("space")
     lines = [
         HEAD,
@@ -78,10 +79,6 @@ def reference() -> str:
         *_without_effect(),
     ]
     return "\n".join(lines)
-
-
-def _is_new(name: str, trial: Schema) -> bool:
-    return name not in trial["properties"]
 
 
 def _group(prefix: str, group: Schema, root: Schema, space: Schema, *, level: int) -> Iterator[str]:
@@ -146,26 +143,17 @@ def _bare_words(name: str, schema: Schema, groups: list[Schema]) -> Iterator[str
 
 def _mapping(name: str, schema: Schema, root: Schema) -> Iterator[str]:
     """The keys of a setting that is a mapping, or a list of such."""
-    for option in options(schema):
-        if "$ref" in option:
-            group = _resolved(option, root)
-            yield f"**`{name}`** {_sentence(group['description'])}\n"
-            yield from _table(f"{name}: ", group, root, {})
-
-
-def _resolved(reference: Schema, root: Schema) -> Schema:
-    found: Schema = root["$defs"][reference["$ref"].rpartition("/")[2]]
-    return found
+    for group in referred(schema, root):
+        yield f"**`{name}`** {_sentence(group['description'])}\n"
+        yield from _table(f"{name}: ", group, root, {})
 
 
 def _alternatives(schema: Schema, root: Schema) -> list[Schema]:
     """The groups that a key takes, also where a bare word or null will do; none if it is single."""
     if groups := groups_of(schema, root):
         return groups
-    found = [_resolved(one, root) for one in options(schema) if "$ref" in one]
-    has_word = (
-        len(found) == 1 and len(options(schema)) == 2 and {"type": "string"} in options(schema)
-    )
+    found, kinds = referred(schema, root), options(schema)
+    has_word = len(found) == 1 and len(kinds) == 2 and {"type": "string"} in kinds
     return found if len(found) > 1 or has_word else []
 
 
@@ -196,8 +184,8 @@ def _takes(schema: Schema, root: Schema) -> str:
 
 def _option(option: Schema, root: Schema) -> str:
     """What one alternative is, in words."""
-    if "$ref" in option:
-        return f"a mapping of {_listed(_resolved(option, root)['properties'])}"
+    for group in referred(option, root):
+        return f"a mapping of {_listed(group['properties'])}"
     if "const" in option or "enum" in option:
         return _listed(option.get("enum") or [option["const"]])
     match option["type"]:

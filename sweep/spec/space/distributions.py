@@ -85,7 +85,7 @@ class Interval(Distribution):
 
     @classmethod
     def parse_number(cls, value: Any) -> float:
-        if not _is_number(value) or not math.isfinite(value):
+        if not is_number(value) or not math.isfinite(value):
             raise ValueError(f"`{cls.name}` takes numbers, but has {shown(value)}")
         return float(value)
 
@@ -102,7 +102,7 @@ class Interval(Distribution):
         return None
 
     def contains(self, value: ParameterValue) -> bool:
-        return _is_number(value) and self.low <= value <= self.high
+        return is_number(value) and self.low <= value <= self.high
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class QUniform(Interval):
         return self._point(min(max(steps, 0), self.size - 1))
 
     def contains(self, value: ParameterValue) -> bool:
-        return super().contains(value) and _is_number(value) and self.nearest(value) == value
+        return super().contains(value) and is_number(value) and self.nearest(value) == value
 
     def _point(self, steps: int) -> float:
         # In fractions of the written decimals: 0.1 · 3 is 0.3, not 0.30000000000000004.
@@ -270,7 +270,7 @@ class Listed(Distribution):
 
     @property
     def extent(self) -> tuple[float, float] | None:
-        numbers = [value for value in self.values if _is_number(value)]
+        numbers = [value for value in self.values if is_number(value)]
         return (min(numbers), max(numbers)) if numbers else None
 
     @property
@@ -321,7 +321,8 @@ def _exact(value: float) -> Fraction:
     return Fraction(str(float(value)))
 
 
-def _is_number(value: ParameterValue) -> TypeGuard[int | float]:
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -18,6 +18,7 @@ from sweep.spec.space.distributions import (
     LogUniform,
     QUniform,
     RandInt,
+    is_number,
 )
 from sweep.vocabulary.record import ParameterValue
 
@@ -61,9 +62,9 @@ def candidates(replayed: Mapping[str, Distribution]) -> list[dict[str, Parameter
 def candidate_values(distribution: Distribution) -> Sequence[ParameterValue]:
     """The candidates of one setting: numbers ascending, then what is listed and is none."""
     if isinstance(distribution, Listed):
-        numbers = [value for value in distribution.values if _is_number(value)]
-        others = [value for value in distribution.values if not _is_number(value)]
-        return [*sorted(numbers, key=float), *others]  # type: ignore[arg-type]
+        numbers = [value for value in distribution.values if is_number(value)]
+        others = [value for value in distribution.values if not is_number(value)]
+        return [*sorted(numbers, key=float), *others]
     low, high = distribution.extent or (0, 0)
     if isinstance(distribution, RandInt):
         if high - low < MOST_WHOLE:
@@ -86,7 +87,7 @@ def _spread(low: float, high: float, count: int, log: bool) -> list[float]:
 
 
 def _largest_patience(values: Sequence[ParameterValue]) -> ParameterValue:
-    numbers = [value for value in values if _is_number(value)]
+    numbers = [value for value in values if is_number(value)]
     return None if None in values or not numbers else numbers[-1]
 
 
@@ -98,7 +99,3 @@ MOST_PATIENT: Mapping[str, Callable[[Sequence[ParameterValue]], ParameterValue]]
     ),
 }
 """For each setting that ends runs: of some candidates, the value that ends them last."""
-
-
-def _is_number(value: ParameterValue) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

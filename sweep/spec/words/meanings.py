@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
 
+from sweep.spec.words.phrases import shown
+
 MOST_LISTED = 24
 """Values of a range with a step that are still listed."""
 NOT_HAD = "cannot be had here"
@@ -88,8 +90,6 @@ def in_words(meaning: Meaning) -> tuple[str | None, str | None]:
 
 def written(word: str, values: Iterable[Any]) -> str:
     """``{word: [a, b]}``."""
-    from sweep.spec.words.phrases import shown
-
     return f"{{{word}: [{', '.join(_scalar(one) or shown(one) for one in values)}]}}"
 
 

@@ -13,7 +13,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -28,7 +28,7 @@ from sweep.store.lock import lock_results
 from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import ResultsError, SweepFailed
-from sweep.vocabulary.record import CaseScore, Outcome, ParameterValue, Replicate
+from sweep.vocabulary.record import Outcome
 
 WRITER = ".writer"
 """File at the URI that names the one sweep that writes there."""
@@ -91,20 +91,8 @@ class MirroredStore(Store):
             raise
         return self
 
-    def start_trial(
-        self,
-        number: int,
-        parameters: Mapping[str, ParameterValue],
-        config_yaml: str,
-        preset: str | None = None,
-        replicate: Replicate | None = None,
-    ) -> str:
-        trial_id = super().start_trial(number, parameters, config_yaml, preset, replicate)
-        self._mirror.send(_files(self.layout.trial(trial_id).folder))
-        return trial_id
-
-    def _rewrote(self, paths: TrialPaths) -> None:
-        self._mirror.send([paths.config])
+    def _publish(self, *files: Path) -> None:
+        self._mirror.send(files)
 
     def append_epoch(self, trial_id: str, metrics: EpochMetrics) -> bool:
         news = super().append_epoch(trial_id, metrics)
@@ -117,10 +105,6 @@ class MirroredStore(Store):
         self._changed.add(trial_id)
         if trial_id not in self._ended_before:
             self._due = 0.0  # nobody shall take it up again, whatever happens to this machine
-
-    def record_test(self, trial_id: str, scores: Iterable[CaseScore]) -> None:
-        super().record_test(trial_id, scores)
-        self._mirror.send([self.layout.trial(trial_id).test])
 
     def with_best_weights(self, trial_id: str) -> TrialPaths:
         paths = super().with_best_weights(trial_id)

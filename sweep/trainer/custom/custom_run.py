@@ -287,12 +287,11 @@ class CustomTraining(GuardedRun):
     def not_read(self) -> dict[str, str]:
         own: dict[str, str] = {}
         if not self._optimizer_is_ours:
-            why = "the class makes its own optimizer"
-            own |= dict.fromkeys((f"optimizer.{key}" for key in schedules.OF_OPTIMIZER), why)
+            own |= dict.fromkeys(schedules.OF_OPTIMIZER, "the class makes its own optimizer")
         if self.scheduler is not None:
             why = "the class has a learning-rate scheduler of its own"
-            own |= dict.fromkeys((f"optimizer.{key}" for key in schedules.OF_SCHEDULE), why)
-        return super().not_read() | own
+            own |= dict.fromkeys(schedules.OF_SCHEDULE, why)
+        return super().not_read() | {f"optimizer.{key}": why for key, why in own.items()}
 
     def expected(self) -> dict[str, Any]:
         return {"trainer.entry": canonical(self.trainer.entry)}

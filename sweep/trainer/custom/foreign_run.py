@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -48,68 +48,66 @@ class ForeignRun(Run):
 
     def run_epoch(self, epoch: int) -> EpochMetrics:
         try:
-            found = self._ask(self._run.run_epoch, epoch)
+            found, by = self._ask("run_epoch", epoch)
         except Ended:
             self._require_value()
             raise
-        metrics = returned.epoch_metrics(found, epoch, self._method(self._run.run_epoch))
+        metrics = returned.epoch_metrics(found, epoch, by)
         assert self._loop is not None
         return returned.with_train_loss(metrics, self._loop.objective)
 
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
-        verdict: Diverged | None = self._ask(self._run.judge, history)
+        verdict: Diverged | None
+        verdict, by = self._ask("judge", history)
         if not isinstance(verdict, Diverged | None):
-            self._method(self._run.judge).refuse(verdict, "must return Diverged(…) or None")
+            by.refuse(verdict, "must return Diverged(…) or None")
         self._history = history
-        if verdict is None and self._is_over(history):
+        loop = self._loop
+        is_over = loop is not None and (len(history) >= loop.epochs or loop.stopping.is_over)
+        if verdict is None and is_over:
             self._require_value()
         return verdict
 
     def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
-        found = self._ask(self._run.measured, metrics, best=best)
-        return returned.epoch_metrics(found, metrics.epoch, self._method(self._run.measured))
+        found, by = self._ask("measured", metrics, best=best)
+        return returned.epoch_metrics(found, metrics.epoch, by)
 
     def state_dict(self) -> dict[str, Any]:
         if (require := getattr(self._run, "require_resumable", None)) is not None:
             require()
-        return returned.state(self._ask(self._run.state_dict), self._method(self._run.state_dict))
+        return returned.state(*self._ask("state_dict"))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._ask(self._run.load_state_dict, state)
+        self._ask("load_state_dict", state)
 
     def weights(self) -> dict[str, Any]:
-        return returned.state(self._ask(self._run.weights), self._method(self._run.weights))
+        return returned.state(*self._ask("weights"))
 
     def effective_configuration(self, loop: Loop) -> EffectiveConfiguration:
         self._loop = loop
-        found = self._ask(self._run.effective_configuration, loop)
+        found, by = self._ask("effective_configuration", loop)
         if not isinstance(found, EffectiveConfiguration):
-            by = self._method(self._run.effective_configuration)
             by.refuse(found, "must return an EffectiveConfiguration")
         return found
 
     def close(self) -> None:
-        if (close := getattr(self._run, "close", None)) is not None:
-            self._ask(close)
+        if getattr(self._run, "close", None) is not None:
+            self._ask("close")
 
     def _require_value(self) -> None:
         """Raises `TrainerError` where no epoch was measured: nothing ranks such a trial."""
         assert self._loop is not None
         objective = self._loop.objective
         if objective.best(self._history) is None:
-            self._method(getattr(self._run, "validate", self._run.run_epoch)).fail(
+            self._method("validate" if hasattr(self._run, "validate") else "run_epoch").fail(
                 f"gave no {objective.label} in any of the {len(self._history)} epochs, only None or"
                 " NaN: there is nothing to rank the trial by"
             )
 
-    def _is_over(self, history: Sequence[EpochMetrics]) -> bool:
-        """Whether its last epoch has been trained."""
-        loop = self._loop
-        return loop is not None and (len(history) >= loop.epochs or loop.stopping.is_over)
+    def _ask(self, method: str, *args: Any, **named: Any) -> tuple[Any, Method]:
+        """What a method of the run answers, and what that is called in messages."""
+        with told_as_an_error(by := self._method(method)):
+            return getattr(self._run, method)(*args, **named), by
 
-    def _ask(self, called: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        with told_as_an_error(self._method(called)):
-            return called(*args, **named)
-
-    def _method(self, called: Callable[..., Any]) -> Method:
-        return self._function or Method(called, type(self._run))
+    def _method(self, name: str) -> Method:
+        return self._function or Method(getattr(self._run, name), type(self._run))

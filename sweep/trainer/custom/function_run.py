@@ -309,8 +309,7 @@ class FunctionRun(Run):
         """Run in a thread of its own, where no signal arrives."""
         with told_as_an_error(self.method):
             found = self._called(self.options, self.trial)
-        later = (Awaitable, Generator, AsyncGenerator)
-        if isinstance(found, later):
+        if isinstance(found, Awaitable | Generator | AsyncGenerator):
             if isinstance(found, Coroutine | Generator):
                 found.close()  # nobody waits for it
             self.method.refuse(

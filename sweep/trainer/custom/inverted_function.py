@@ -59,7 +59,7 @@ class Inverted(Generic[T]):
         except BaseException:  # Ctrl-C: the epoch is not waited for
             self._stops = True
             self._interrupt()
-            self._join()
+            self._thread.join(SECONDS_TO_STOP)
             raise
         if isinstance(found, BaseException):
             raise found
@@ -80,16 +80,14 @@ class Inverted(Generic[T]):
 
     def finish(self) -> None:
         """Let the function run to its end; handing over more stops it. Raises as `next`."""
-        if self._waits:
-            found = self.next()
-            if found is not None:
-                self.stop()
+        if self._waits and self.next() is not None:
+            self.stop()
 
     def stop(self) -> None:
         """Stop the function where it waits. What it raises then is printed, and is nobody's."""
         if self._waits:
             self._answer(go_on=False)
-            self._join()
+            self._thread.join(SECONDS_TO_STOP)
             while not self._handed.empty():
                 error = self._handed.get()
                 if isinstance(error, BaseException) and not isinstance(error, TrialStopped):
@@ -106,9 +104,6 @@ class Inverted(Generic[T]):
     def _answer(self, *, go_on: bool) -> None:
         self._waits = False
         self._answers.put(go_on)
-
-    def _join(self) -> None:
-        self._thread.join(SECONDS_TO_STOP)
 
     def _interrupt(self) -> None:
         """Raise `TrialStopped` in the function's thread, wherever it is in Python code."""

@@ -107,12 +107,10 @@ OF_THE_MACHINE: tuple[type[Exception], ...] = (
 
 def _cast(model: nn.Module, images: Tensor) -> str:
     """What most likely has to be done to images of another kind than the weights."""
-    weights = next(model.parameters()).dtype
-    if images.dtype == weights:
+    first = next(model.parameters())
+    if images.dtype == first.dtype:
         return ""
-    return (
-        f" (its weights are {str(weights).rpartition('.')[2]}: images.to({weights}) is like them)"
-    )
+    return f" (its weights are {_kind(first)}: images.to({first.dtype}) is like them)"
 
 
 def _kind(tensor: Tensor) -> str:
