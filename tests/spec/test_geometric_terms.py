@@ -112,10 +112,10 @@ volume = torch.full((2, 4, 8, 8), 0.25)
 assert geometric_terms(settings, volume, spacing=(2, 1, 1))["roughness"] == 128
 
 from types import SimpleNamespace
-from sweep.trainer.runs.run_parts import PART_READERS
+from sweep.trainer.runs.readers import READERS
 
 parts = SimpleNamespace(loss=SimpleNamespace(settings=LossSettings()))
-assert PART_READERS["loss.weights.roughness"](parts) == 0.25
+assert READERS["loss.weights.roughness"](parts) == 0.25
 """,
     )
 
@@ -131,7 +131,7 @@ from sweep.spec.checks.inactive_settings import inactive_in
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.divergence.advice import Case, advise
-from sweep.trainer.runs.postmortem import epsilon_of
+from sweep.trainer.runs.explain import epsilon_of
 from sweep.vocabulary.record import Cause, Divergence, Stage
 
 def loss(roughness):
