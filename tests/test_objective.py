@@ -202,4 +202,4 @@ def test_sweep_does_not_go_on_with_another_objective(tmp_path: Path) -> None:
     asked = load_sweep(sweep_of(tmp_path, "objective: hd95\n"))
     with pytest.raises(ResultsError) as refused:
         continued([recorded], asked)
-    assert "its trials were judged by val_dice (max), not by hd95 (min)" in str(refused.value)
+    assert "its trials were compared by val_dice (max), not by hd95 (min)" in str(refused.value)

@@ -132,7 +132,7 @@ def test_each_trial_fails_by_itself_and_a_broken_console_ends_nothing(tmp_path: 
     for mode, cause in CAUSES.items():
         assert rows[mode]["status"] == "failed"
         assert cause in rows[mode]["cause"]
-    warning = "Progress failed: ZeroDivisionError: division by zero; the sweep goes on, more in"
+    warning = "Progress failed: ZeroDivisionError: division by zero; the sweep continues, more in"
     assert done.stderr.count(warning) == 1
     log = (folder / "sweep.log").read_text()
     assert log.count("ZeroDivisionError: division by zero") == 1

@@ -376,7 +376,7 @@ def test_interrupted_sweep_saves_and_prints_the_command_that_resumes_it(
     assert len(first.stderr.splitlines()) == 1
     assert first.noise() == []
     *_, told, command = first.stdout.splitlines()
-    assert told == "Stopped: interrupted. Nothing that was reported is lost. Go on with:"
+    assert told == "Stopped: interrupted. All reported epochs are saved. Resume with:"
     assert command.endswith("--resume")
     assert "[1/3] t0000 completed" in first.stdout
     assert set(interrupted.ended_before) == {"t0000"}

@@ -90,7 +90,8 @@ def test_what_was_asked_for_and_cannot_be_applied_is_refused(tmp_path, line, mes
     ("line", "message"),
     [
         ("loss: {min_area: 20, weights: {compactness: 0, boundary: 0, aspect: 0}}",
-         "3: loss.min_area: 20 has no effect: no term of the shape alone has a weight"),
+         "3: loss.min_area: 20 has no effect: no shape term (compactness, boundary, aspect) has "
+         "a weight"),
         ("augmentation: {rotation: {degrees: 30}}",
          "3: augmentation.rotation.degrees: 30 has no effect: `augmentation.rotation.probability` "
          "is 0"),

@@ -126,8 +126,8 @@ space:
         ("network: {name: unet, deep_supervision: true}", "network.deep_supervision: `unet` has "
          "no deep supervision: must be false or null, but is true"),
         ("network: {name: attention_unet, channels: [8, 16], deep_supervision: true}",
-         "network.deep_supervision: 2 levels leave none to supervise: must be false or null, "
-         "but is true"),
+         "network.deep_supervision: 2 levels leave no lower level to supervise: must be false or "
+         "null, but is true"),
         ("network: {name: segresnet_ds, dropout: 0.1}", "network.dropout: `segresnet_ds` has no "
          "dropout: must be 0, but is 0.1"),
         ("network: {name: segresnet_ds, channels: [8, 8, 16]}", "network.channels: `segresnet_ds` "
