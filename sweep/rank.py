@@ -59,7 +59,7 @@ def command(
         bool,
         typer.Option(
             "--pareto",
-            help="Only trials that no other beats in objective, Dice, HD95 and epochs; none pruned.",
+            help="Only trials that no other beats in objective, Dice, HD95, epochs; none pruned.",
         ),
     ] = False,
     columns: Annotated[
@@ -79,8 +79,7 @@ def command(
         from sweep.analysis.ranking.row_selection import where as rows_where
         from sweep.machine.user_paths import results_argument
 
-        conditions = [Condition.of(text) for text in where or []]  # before reading, which may take
-        long
+        conditions = [Condition.of(text) for text in where or []]  # reading may take long
         found = read([results_argument(one) for one in results])
         frame = rows_where(found.frame, conditions)
         frame = not_beaten(frame, found.objective) if pareto else frame

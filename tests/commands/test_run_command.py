@@ -338,9 +338,7 @@ def test_time_budget_that_the_start_has_eaten_is_a_failure_that_says_so(
     engine.ending, engine.stops_after = Ending.OUT_OF_TIME, 0
     result = call("run", "tiny.yaml", "--set", "time_budget=5s")
     assert result.exit_code == 1
-    assert (
-        "the time budget of 5 s was spent before any trial had reported an epoch" in result.stderr
-    )
+    assert "the time budget of 5 s ended before any trial reported an epoch" in result.stderr
     assert "--resume" in result.stderr
     engine.stops_after = 1
     result = call("run", "tiny.yaml", "--set", "time_budget=5s", "--resume")
