@@ -1,4 +1,4 @@
-"""Every file name of a results folder, and nothing else."""
+"""Every file name of a results folder."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKPOINTS = ".pt"
-"""Ending of the files that only trainers read and write."""
+"""Extension of the files that only trainers read and write."""
 
 _TRIAL_ID = re.compile(r"t([0-9]{4}|[1-9][0-9]{4,})(?:r([1-9][0-9]{0,8}))?")
 
 
 def trial_id(number: int, replicate: int = 0) -> str:
-    """Name of the trial that was started as ``number``, from 0: ``t0000``, ``t0001``, …
+    """Id of the trial with this number, from 0: ``t0000``, ``t0001``, …
 
     Args:
-        number: of the trial.
+        number: number of the trial.
         replicate: 0 for the trial itself, n for its n-th replicate: ``t0000r1``.
 
     Raises:
@@ -28,12 +28,12 @@ def trial_id(number: int, replicate: int = 0) -> str:
 
 
 def trial_number(trial_id: str) -> int:
-    """Inverse of `trial_id`; the gate through which every id that was read from a file passes.
+    """Inverse of `trial_id`. Every id that is read from a file is checked by it.
 
     A replicate has the number of the trial that it repeats.
 
     Raises:
-        ValueError: ``trial_id`` is none, for example ``../t0000``.
+        ValueError: ``trial_id`` is not valid, for example ``../t0000``.
     """
     return trial_place(trial_id)[0]
 
@@ -47,7 +47,7 @@ def trial_place(trial_id: str) -> tuple[int, int]:
 
 
 def is_replicate(trial_id: str) -> bool:
-    """Whether the trial of this id repeats another; raises as `trial_number`."""
+    """Whether the trial with this id is a replicate; raises as `trial_number`."""
     return trial_place(trial_id)[1] > 0
 
 
@@ -64,7 +64,7 @@ class TrialPaths:
 
     @property
     def provenance(self) -> Path:
-        """What the trainer read back from its own objects, the code, the machine."""
+        """Settings read back from the trainer's objects, and the code and machine."""
         return self.folder / "provenance.json"
 
     @property
@@ -74,27 +74,27 @@ class TrialPaths:
 
     @property
     def history(self) -> Path:
-        """One JSON object an epoch."""
+        """One JSON object per epoch."""
         return self.folder / "history.jsonl"
 
     @property
     def test(self) -> Path:
-        """Its scores on the test split; only of finalists."""
+        """Scores on the test split; only for finalists."""
         return self.folder / "test.json"
 
     @property
     def divergence(self) -> Path:
-        """The guard's verdict; only where the trial diverged."""
+        """The guard's verdict; only if the trial diverged."""
         return self.folder / "divergence.json"
 
     @property
     def offending(self) -> Path:
-        """Batch and state from which the diverging step is reproduced; only where there is one."""
+        """Batch and state to reproduce the diverging step, if a single step is the cause."""
         return self.folder / "offending.pt"
 
     @property
     def error(self) -> Path:
-        """The traceback; only where the trial failed."""
+        """The traceback; only if the trial failed."""
         return self.folder / "error.txt"
 
     @property
@@ -104,7 +104,7 @@ class TrialPaths:
 
     @property
     def lock(self) -> Path:
-        """Held by the one process that trains the trial."""
+        """Lock of the process that trains the trial."""
         return self.folder / ".lock"
 
     @property
@@ -114,17 +114,17 @@ class TrialPaths:
 
     @property
     def last_checkpoint(self) -> Path:
-        """All that going on from the last epoch needs; only while the trial has not ended."""
+        """State to resume from the last epoch; only until the trial ends."""
         return self.folder / "last.pt"
 
     @property
     def previous_checkpoint(self) -> Path:
-        """The one before, for where the last is damaged."""
+        """The previous checkpoint, in case the last is damaged."""
         return self.folder / "previous.pt"
 
     @property
     def healthy_checkpoint(self) -> Path:
-        """Of a diverged trial, the last weights that were healthy, in the middle of an epoch."""
+        """The last healthy weights of a diverged trial, from the middle of an epoch."""
         return self.folder / "healthy.pt"
 
 
@@ -136,31 +136,32 @@ class Layout:
 
     @property
     def sweep_yaml(self) -> Path:
-        """The effective spec. Its presence is what makes a folder a results folder."""
+        """The effective spec. A folder with this file is a results folder."""
         return self.folder / "sweep.yaml"
 
     def former_sweep_yaml(self, number: int) -> Path:
-        """What ``sweep.yaml`` held before its change number ``number``, from 1."""
+        """The content of ``sweep.yaml`` before its change number ``number``, from 1."""
         return self.folder / f"sweep.{number}.yaml"
 
     @property
     def journal(self) -> Path:
-        """What happened in which order, over all trials."""
+        """The order of events over all trials."""
         return self.folder / "journal.jsonl"
 
     @property
     def warm_start(self) -> Path:
-        """What the searcher was told of earlier sweeps; only where the spec names some."""
+        """Earlier trials that the searcher learns from; only with ``warm_start``."""
         return self.folder / "warm_start.jsonl"
 
     @property
     def study(self) -> Path:
-        """The trials as an Optuna study, to look at; made from our records, never read back."""
+        """The trials as an Optuna study for inspection. It is written from our records, never
+        read."""
         return self.folder / "study.journal"
 
     @property
     def study_lock(self) -> Path:
-        """Optuna's, beside `study`."""
+        """Optuna's lock file of `study`."""
         return self.folder / "study.journal.lock"
 
     @property
@@ -169,27 +170,27 @@ class Layout:
 
     @property
     def replicates_csv(self) -> Path:
-        """The replicates of the ranking's first; only where the sweep confirms them."""
+        """The replicates of the leaders; only with ``confirm``."""
         return self.folder / "replicates.csv"
 
     @property
     def test_csv(self) -> Path:
-        """The finalists on the test split, a row a case; only where there is such a split."""
+        """The finalists on the test split, one row per case; only with a test split."""
         return self.folder / "test.csv"
 
     @property
     def best_yaml(self) -> Path:
-        """Configuration of the first of the ranking; runs as it is with ``sweep.train``."""
+        """Configuration of the winner; runs as it is with ``sweep.train``."""
         return self.folder / "best.yaml"
 
     @property
     def nnunet_model(self) -> Path:
-        """The first of the ranking as a model folder of nnU-Net; only where nnU-Net was trained."""
+        """The winner as a model folder of nnU-Net; only with nnU-Net's trainer."""
         return self.folder / "nnunet_model"
 
     @property
     def nnunet_validation(self) -> Path:
-        """Real validation Dice of the finalists; only where nnU-Net was trained."""
+        """Real validation Dice of the finalists; only with nnU-Net's trainer."""
         return self.folder / "nnunet_validation.csv"
 
     @property
@@ -208,17 +209,17 @@ class Layout:
 
     @property
     def tensorboard(self) -> Path:
-        """One run a trial, where the sweep is tracked by TensorBoard."""
+        """One run per trial; only with ``tracking: tensorboard``."""
         return self.folder / "tensorboard"
 
     @property
     def mlflow(self) -> Path:
-        """Local store and artifacts, where the sweep is tracked by MLflow."""
+        """Local store and artifacts; only with ``tracking: mlflow``."""
         return self.folder / "mlflow"
 
     @property
     def lock(self) -> Path:
-        """Held by the one process that writes. Hidden, so that it does not make a folder "used"."""
+        """Lock of the writing process. It is hidden, so that the folder still counts as empty."""
         return self.folder / ".lock"
 
     @property
@@ -227,10 +228,11 @@ class Layout:
 
     @property
     def trunks(self) -> Path:
-        """Snapshots of shared warm-ups, while trials may still start from them."""
+        """Snapshots of shared warm-ups, while trials can still start from them."""
         return self.folder / "trunks"
 
     def trial(self, trial_id: str) -> TrialPaths:
-        """The files of one trial; ValueError where ``trial_id`` could lead out of the folder."""
+        """The files of one trial; raises ValueError if ``trial_id`` could lead out of the
+        folder."""
         trial_number(trial_id)
         return TrialPaths(self.trials / trial_id)

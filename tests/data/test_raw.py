@@ -248,7 +248,7 @@ def test_links_that_lead_nowhere_are_told_as_such_and_once(write_grey):
     with pytest.raises(InputError) as caught:
         open_raw(folder)
     assert str(caught.value) == (
-        f"{folder}/imagesTr/case_0_0000.png: is a link that leads nowhere: to /gone/away.png;"
+        f"{folder}/imagesTr/case_0_0000.png: is a broken link to /gone/away.png;"
         " the same of 2 more files, such as case_1_0000.png"
     )
 

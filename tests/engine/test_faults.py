@@ -105,7 +105,7 @@ def test_trial_that_ray_gave_up_fails_with_its_last_cause(last: str, cause: str)
 
 
 def test_results_that_cannot_be_written_end_the_sweep_and_fail_no_trial() -> None:
-    told = "cannot write last.pt: No space left on device; what was there before is unharmed"
+    told = "cannot write last.pt: No space left on device; earlier data are intact"
     with pytest.raises(SweepFailed) as caught:
         outcome_of([DIED, RAISED.format(f"sweep.vocabulary.errors.StorageFailed: {told}")], 2)
     assert str(caught.value) == told

@@ -321,7 +321,7 @@ def test_second_run_into_the_same_results_is_refused_at_once(swept: Run) -> None
     assert again.code == 2
     assert again.stdout == ""
     error = again.stderr.splitlines()[-1]
-    assert error.startswith(f"error: {swept.folder} exists already and is not empty: go on with it")
+    assert error.startswith(f"error: {swept.folder} already exists and is not empty: resume it")
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 

@@ -325,7 +325,7 @@ def test_hidden_files_and_dead_links_of_a_raw_dataset_are_told(six: Path, tmp_pa
     link.unlink()
     link.symlink_to("/gone")
     assert told(six.parent, tmp_path / "none") == [
-        f"{link}: is a link that leads nowhere: to /gone",
+        f"{link}: is a broken link to /gone",
         f"{six / 'imagesTr'}: hidden files, which nnU-Net takes for cases: ._a_0000.png",
     ]
 

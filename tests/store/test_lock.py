@@ -34,7 +34,7 @@ def test_trial_has_one_worker_at_a_time_and_the_next_waits_until_the_one_before_
     assert orphan.stdout is not None
     assert orphan.stdout.readline() == "training\n"
     with (
-        pytest.raises(SweepFailed, match=r"another process still trains in .* after 0\.05 s"),
+        pytest.raises(SweepFailed, match=r"another process is still training in .* after 0\.05 s"),
         training(TrialPaths(tmp_path), wait=0.05),
     ):
         pytest.fail("two workers at once")

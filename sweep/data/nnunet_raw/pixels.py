@@ -1,8 +1,9 @@
-"""Reading and writing the pixels of a dataset in nnU-Net's raw layout.
+"""Read and write the pixels of a dataset in nnU-Net's raw layout.
 
-Axes. A PNG is ``[rows, columns]``, as nnU-Net sees it. A NIfTI volume is ``[x, y, z]``, turned so
-that they lead to right, anterior and superior, where nnU-Net's SimpleITK reader has ``[z, y, x]``
-as it is stored: image and label agree, a 2D sample may be the transpose of nnU-Net's.
+Axes. A PNG is ``[rows, columns]``, as in nnU-Net. A NIfTI volume is ``[x, y, z]``, reoriented to
+right, anterior and superior, while nnU-Net's SimpleITK reader has ``[z, y, x]`` as stored. Image
+and
+label agree, but a 2D sample may be the transpose of nnU-Net's.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class RawCase:
     """One case to write.
 
     Args:
-        name: its identifier.
+        name: identifier of the case.
         image: ``[C, …spatial]``; 8-bit for PNG.
         label: ``[…spatial]``, 8-bit.
         affine: voxel → millimetres, ``[4, 4]``; NIfTI only.
@@ -60,14 +61,14 @@ def write_raw(
     file_ending: str,
     splits: Sequence[Split] | None = None,
 ) -> None:
-    """Write a dataset in nnU-Net's raw layout; one case at a time is held in memory.
+    """Write a dataset in nnU-Net's raw layout, with one case at a time in memory.
 
     Args:
-        folder: created; must not hold images or labels yet.
+        folder: created; must not contain images or labels.
         cases: in any order.
-        name: of the dataset, for people.
+        name: name of the dataset, for people.
         channel_names, labels, file_ending: as in ``dataset.json``.
-        splits: written as ``splits_final.json`` where given.
+        splits: written as ``splits_final.json``, if given.
     """
     images_folder, labels_folder = folder / IMAGES_FOLDER, folder / LABELS_FOLDER
     images_folder.mkdir(parents=True)
@@ -87,7 +88,7 @@ def write_raw(
 
 
 def write_cases(images: Path, labels: Path, cases: Iterable[RawCase], file_ending: str) -> int:
-    """Write the files of ``cases`` into two folders that exist, and say how many cases they are."""
+    """Write the files of ``cases`` into two existing folders, and return the number of cases."""
     count = 0
     for case in cases:
         for channel, pixels in enumerate(case.image):
@@ -101,17 +102,18 @@ def write_cases(images: Path, labels: Path, cases: Iterable[RawCase], file_endin
 def load_case(
     dataset: RawDataset, case: str, grid: CaseGrid | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Read one case; every file is laid on the case's one grid, axes of length 1 are dropped.
+    """Read one case. Every file is put on the common grid; axes of length 1 are dropped.
 
     Args:
-        grid: how the files lie to each other; None to look at them first.
+        grid: the common grid; None: read it from the headers.
 
     Returns:
         The image ``[C, …spatial]`` and the label ``[…spatial]``, 2D or 3D.
 
     Raises:
-        InputError: where a file cannot be read, geometries differ, pixels are not finite or too
-            alike for 32-bit floats, or the label holds values that ``dataset.json`` does not name.
+        InputError: a file cannot be read, geometries differ, pixels are nonfinite or too similar
+        for
+            32-bit floats, or the label has values that ``dataset.json`` does not name.
     """
     grid = grid or look_at(dataset, case)
     label_path, image_paths = dataset.label_path(case), dataset.image_paths(case)
@@ -121,7 +123,7 @@ def load_case(
         with gathering(mistakes):
             for pixels in _bands(read_pixels(path), path, grid, file):
                 mistakes += _pixel_mistakes(pixels, path)
-                with np.errstate(over="ignore"):  # told just now
+                with np.errstate(over="ignore"):  # reported above
                     channels.append(pixels.astype(np.float32))
     label: Array | None = None
     with gathering(mistakes):
@@ -146,7 +148,7 @@ def load_case(
 
 @contextmanager
 def gathering(mistakes: list[Mistake]) -> Iterator[None]:
-    """Adds the mistakes of an `InputError` to ``mistakes`` and goes on."""
+    """Add the mistakes of an `InputError` to ``mistakes`` and continue."""
     try:
         yield
     except InputError as error:
@@ -154,7 +156,7 @@ def gathering(mistakes: list[Mistake]) -> Iterator[None]:
 
 
 def _bands(pixels: Array, path: Path, grid: CaseGrid, file: int) -> Iterable[Array]:
-    """The channels in one file: the bands of a colour PNG, or one."""
+    """The channels in one file: the bands of a colour PNG, or a single one."""
     if path.suffix == ".png" and pixels.ndim == 3:
         return np.moveaxis(pixels, -1, 0)  # RGB(A)
     return [grid.laid(pixels, file)]
@@ -162,14 +164,14 @@ def _bands(pixels: Array, path: Path, grid: CaseGrid, file: int) -> Iterable[Arr
 
 def _pixel_mistakes(pixels: Array, path: Path) -> Iterator[Mistake]:
     if pixels.dtype.itemsize <= 2 and pixels.dtype.kind in "biu":
-        return  # neither NaN nor more digits than a 32-bit float has
+        return  # integers: no NaN, and no more digits than a 32-bit float has
     if not (np.abs(pixels) <= _LARGEST_PIXEL).all():  # NaN is not ≤ anything
         message = f"holds pixels that are NaN, infinite or beyond ±{_LARGEST_PIXEL:g}"
         yield Mistake(message, file=str(path), kind="not finite")
         return
     low, high = float(pixels.min()), float(pixels.max())
     largest = max(abs(low), abs(high))
-    if low == high or high - low >= largest / 2:  # the usual case, told without a second pass
+    if low == high or high - low >= largest / 2:  # the usual case, decided without a second pass
         return
     step, contrast = float(np.spacing(np.float32(largest))), float(pixels.std(dtype=np.float64))
     if step > _FINEST_STEP * contrast:

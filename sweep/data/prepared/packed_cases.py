@@ -1,10 +1,10 @@
-"""Normalised cases in two flat files that every process of a machine maps into its memory.
+"""Normalised cases in two flat files that all processes of a machine map into memory.
 
     images.f32   all images, one after the other, each [S, C, H, W]
     labels.u8    their labels, each [S, H, W]
     index.json   names, classes, split, and the shape of each case
 
-The files are written as the cases come, since their total size is known only at the end.
+The files are written case by case, because their total size is known only at the end.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from sweep.data.nnunet_raw.splits import Split
 from sweep.data.prepared.samples import CaseArrays
 
 FORMAT = 4
-"""Raise it whenever the same settings would no longer give the same files."""
+"""Increase it whenever the same settings would give different files."""
 
 _IMAGES, _LABELS, _INDEX = "images.f32", "labels.u8", "index.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A packed folder, opened.
+    """An open packed folder.
 
     Args:
         channels: names of the image channels.
         classes: names of the classes, by label value.
         splits: the dataset's own splits, or None where it brings none.
-        cases: by identifier, in sorted order.
-        settings: what the folder was built with, as it was recorded then.
-        test: cases that the dataset itself keeps for testing; they are in no split.
-        warnings: what was found while the cases were read that is allowed but hardly meant.
-        sizes: of the images, in words.
+        cases: cases by identifier, in sorted order.
+        settings: the recorded settings with which the folder was built.
+        test: the dataset's own test cases, which are in no split.
+        warnings: warnings from reading the cases.
+        sizes: image sizes, in words.
     """
 
     channels: tuple[str, ...]
@@ -68,7 +68,7 @@ def write_packed(
     """Pack cases ``(name, image [S, C, H, W], label [S, H, W])`` into ``folder``.
 
     Args:
-        warnings: asked for when all cases have come.
+        warnings: called after the last case.
     """
     entries = []
     with (folder / _IMAGES).open("wb") as images, (folder / _LABELS).open("wb") as labels:
@@ -92,7 +92,7 @@ def write_packed(
 
 
 def open_packed(folder: Path) -> Packed | None:
-    """Map a packed folder into memory; None where there is none, or a damaged one."""
+    """Map a packed folder into memory; None if it is missing or damaged."""
     try:
         index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
         if index["format"] != FORMAT:
@@ -130,7 +130,7 @@ def open_packed(folder: Path) -> Packed | None:
 
 
 def _shape(entry: Mapping[str, Any]) -> tuple[int, int, int]:
-    """``[S, H, W]`` of a case; ValueError for whatever else may stand there."""
+    """``[S, H, W]`` of a case; raises ValueError for anything else."""
     slices, height, width = entry["shape"]
     if not all(type(side) is int and side >= 0 for side in (slices, height, width)):
         raise ValueError(f"not the shape of a case: {entry['shape']}")
@@ -138,7 +138,7 @@ def _shape(entry: Mapping[str, Any]) -> tuple[int, int, int]:
 
 
 def _mapped(path: Path, dtype: DTypeLike, length: int) -> NDArray[Any]:
-    """A read-only flat view of a whole file; ValueError where it has another length."""
+    """A read-only flat view of a whole file; raises ValueError if it has another length."""
     mapped = np.memmap(path, dtype=dtype, mode="r")
     if mapped.shape != (length,):
         raise ValueError(f"{path} holds {mapped.size} numbers, not {length}")
