@@ -81,7 +81,10 @@ def test_worker_that_is_told_to_end_is_no_fault_of_its_trial() -> None:
     [
         (DIED, "its worker died 3 times: it was killed, crashed, or its node was lost"),
         ("", "its worker died 3 times: it was killed, crashed, or its node was lost"),
-        (KILLED_FOR_MEMORY, "out of memory: Ray killed its worker 3 times, for the node ran low"),
+        (
+            KILLED_FOR_MEMORY,
+            "out of memory: Ray killed its worker 3 times because the node ran out of memory",
+        ),
         (
             RAISED.format("OSError: [Errno 5] Input/output error"),
             "OSError: [Errno 5] Input/output error",

@@ -24,7 +24,7 @@ from sweep.vocabulary.errors import SweepError, SweepFailed
 from sweep.vocabulary.record import last_line
 
 RETRIES = 2
-"""How often a trial goes on from its checkpoint after a fault of the machine."""
+"""How often a trial is retried from its checkpoint after a fault of the machine."""
 
 
 def execute(
@@ -37,7 +37,7 @@ def execute(
     verbose: bool = False,
     acknowledge: Callable[[str], object] = lambda _: None,
 ) -> Ending:
-    """Run every trial that the controller hands out, until a signal or the time budget ends it.
+    """Run the controller's trials until it is finished, or a signal or the time budget stops it.
 
     Args:
         controller: decides and records.
@@ -46,7 +46,7 @@ def execute(
         location: the cluster, and where the results lie.
         monitoring: what is shown of the sweep while it runs; None for nothing.
         verbose: show Ray's own messages on the screen instead.
-        acknowledge: is told, from within the handler, that a signal has arrived.
+        acknowledge: called in the signal handler when a signal has arrived.
     Raises:
         SweepFailed: results cannot be written, something in here or Ray itself broke down.
     """
@@ -124,7 +124,7 @@ def execute(
                 raise
             except Exception as error:
                 note(log, error)
-                whose = "The sweep broke off" if error is door.failure else "Ray broke down"
+                whose = "The sweep failed" if error is door.failure else "Ray broke down"
                 told = with_cure(f"{whose}: {last_line(error)}", error)
                 raise SweepFailed(f"{told} (more in {log})") from error
         # Ray ends by itself on a SIGUSR1, as some clusters send before they take a machine back.
@@ -135,8 +135,8 @@ def execute(
 
 
 STOPPING = (
-    "Stopping: what was reported is kept, and trials under way go on from their last epoch when the"
-    " sweep is resumed. Once more ends it at once."
+    "Stopping: all reported epochs are saved. Running trials continue from their last epoch when"
+    " the sweep is resumed. Press Ctrl-C again to stop at once."
 )
 
 
