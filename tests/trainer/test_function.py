@@ -534,7 +534,7 @@ def test_class_by_another_name_or_of_another_module_is_what_was_asked_for(tmp_pa
         ("import json as train\n", "has no class and no function `train`: it is a module"),
         (
             "from functools import cache\n@cache\ndef train(config, trial): ...\n",
-            "`train` keeps its results (lru_cache), which no trainer may: leave that out",
+            "`train` keeps its results (lru_cache), which a trainer must not do: remove that",
         ),
         ("import trains\n", "has no class and no function `train`"),
         ("async def train(config, trial):\n    yield 1\n", "must be a plain function"),
