@@ -136,7 +136,7 @@ def test_used_uri_is_refused_and_an_unused_one_cannot_be_resumed(
     with pytest.raises(ResultsError, match="not a results folder"):
         MirroredStore.open_at(remote, tmp_path / "one")
     begin(remote, tmp_path / "one").close()
-    with pytest.raises(ResultsError, match=r"exists already.*--resume"):
+    with pytest.raises(ResultsError, match=r"already exists.*--resume"):
         MirroredStore.create_at(remote, tmp_path / "two", SWEEP_YAML)
 
 
