@@ -350,7 +350,7 @@ def test_settings_and_options_that_a_function_does_not_look_at_are_told(tmp_path
     settings = trial(write_function(tmp_path, body), epochs=2, **asked)
     trainer = settings.trainer.model_copy(update={"options": {"width": 4}})
     fit(settings.model_copy(update={"trainer": trainer}), report=told.append)
-    why = "has no effect: the trainer is a function, which has not looked at trial.settings"
+    why = "has no effect: the trainer is a function, which has not read trial.settings"
     assert [epoch.warnings for epoch in told] == [
         (
             "`trainer.options.width` has no effect: nothing reads it",
