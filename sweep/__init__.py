@@ -1,6 +1,6 @@
 """Ray Tune sweeps for medical-segmentation trainers that know what divergence is.
 
-What is imported from here is loaded when it is first used: `import sweep` costs a few milliseconds.
+Public names are loaded on first use, so `import sweep` takes only a few milliseconds.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ _PLACES = {
     "SweepError": "sweep.vocabulary.errors",
     "SweepFailed": "sweep.vocabulary.errors",
 }
-"""Public name → the module that has it."""
+"""Public name → the module that defines it."""
 
 __all__ = sorted(_PLACES)
 
 
 class _Package(ModuleType):
-    """This package, in which `sweep.run` is the function, whoever imports the command's module."""
+    """This package. `sweep.run` stays the function even if the command's module is imported."""
 
     def __getattr__(self, name: str) -> Any:
         if name not in _PLACES:
@@ -64,7 +64,7 @@ class _Package(ModuleType):
         return getattr(import_module(_PLACES[name]), name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        # Python binds a module to its name in the package when it is first imported.
+        # Python binds a module to its name in the package on first import.
         if not (name in _PLACES and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 

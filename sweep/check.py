@@ -1,4 +1,4 @@
-"""``python -m sweep.check SPACE.yaml``: tell every mistake of a sweep file without running it."""
+"""``python -m sweep.check SPACE.yaml``: report every mistake of a sweep file without running it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def command(
         bool, typer.Option("--data", help="Read the images too, as a trial does.")
     ] = False,
 ) -> None:
-    """Check a sweep file: every mistake with its line, every warning, no trial."""
+    """Check a sweep file: print every mistake with its line and every warning. Start no trial."""
     with exit_codes():
         from sweep.analysis.confirm.detectable_difference import can_show
         from sweep.api.checked_spec import about_results, load_checked
@@ -42,8 +42,8 @@ def command(
             f" {counted(spec.ranges.most_epochs, 'epoch')} over"
             f" {counted(len(spec.drawn), 'setting')}, searcher {spec.searcher.name},"
             f" scheduler {spec.scheduler.name}{confirm}"
-            + f", judged by {one_line(spec.judged_by.words)}" * (spec.judged_by != DICE)
-            + f"; not drawn but read off the curves (replay): {', '.join(spec.replayed)}"
+            + f", compared by {one_line(spec.judged_by.words)}" * (spec.judged_by != DICE)
+            + f"; not drawn but replayed from the curves: {', '.join(spec.replayed)}"
             * bool(spec.replayed)
             + "".join(f"; read {words}" for words in read)
         )

@@ -24,18 +24,18 @@ def command(
         typer.Option(
             "--format",
             metavar=",".join(FORMATS),
-            help="What is written: report.html, report.ipynb, best.yaml; some of them or all.",
+            help="Files to write: some or all of report.html, report.ipynb and best.yaml.",
         ),
     ] = ",".join(FORMATS),
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="DIR", help="Where to; default: the results folder."),
+        typer.Option("--output", metavar="DIR", help="Output folder; default: the results folder."),
     ] = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Write again and again until the sweep has ended.")
+        bool, typer.Option("--watch", help="Refresh the files until the sweep has ended.")
     ] = False,
     interval: Annotated[
-        float, typer.Option("--interval", min=1, help="Seconds between two writes of --watch.")
+        float, typer.Option("--interval", min=1, help="Seconds between two refreshes of --watch.")
     ] = 30,
 ) -> None:
     """Export a report: a page, an executed notebook, and the best configuration."""
@@ -59,7 +59,7 @@ def parse_formats(text: str) -> list[str]:
     """The formats of a list such as ``html,yaml``.
 
     Raises:
-        InputError: one is unknown, or there is none.
+        InputError: a format is unknown, or the list is empty.
     """
     from sweep.spec.words.phrases import must_be, one_of
     from sweep.vocabulary.errors import InputError, Mistake
@@ -79,13 +79,13 @@ def parse_formats(text: str) -> list[str]:
 def export(
     results: Results, formats: Sequence[str], folder: Path, *, reload: float | None = None
 ) -> None:
-    """Write the files, each at once and whole, and say where they are.
+    """Write the files, each atomically, and print where they are.
 
     Args:
         results: the sweep.
-        formats: some of `FORMATS`.
-        folder: where to; made where it is missing.
-        reload: seconds after which an open page loads itself anew; None: never.
+        formats: a selection of `FORMATS`.
+        folder: output folder, created if missing.
+        reload: seconds after which an open page reloads itself; None: never.
 
     Raises:
         SweepFailed: a file cannot be written, or the notebook does not run.

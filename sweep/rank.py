@@ -44,7 +44,7 @@ def command(
         typer.Option(
             "--where",
             metavar="'COLUMN OP VALUE'",
-            help="Only rows such as 'val_dice > 0.9' or 'status == completed'; all of several.",
+            help="Only rows such as 'val_dice > 0.9' or 'status == completed'; all must hold.",
         ),
     ] = None,
     sort: Annotated[
@@ -52,14 +52,14 @@ def command(
         typer.Option(
             "--sort",
             metavar="COLUMN",
-            help="Order by a column, the best first; COLUMN:asc or COLUMN:desc to say which.",
+            help="Sort by a column, the best first, or as COLUMN:asc or COLUMN:desc.",
         ),
     ] = None,
     pareto: Annotated[
         bool,
         typer.Option(
             "--pareto",
-            help="Only trials that none beats in objective, Dice, HD95 and epochs; no pruned ones.",
+            help="Only trials that no other beats in objective, Dice, HD95, epochs; none pruned.",
         ),
     ] = False,
     columns: Annotated[
@@ -69,8 +69,9 @@ def command(
         int | None, typer.Option("--top", min=1, help="Print only the first rows.")
     ] = None,
 ) -> None:
-    """Rank the trials of results folders by their objective, validation Dice unless it is another;
-    the diverged and failed last.
+    """Rank the trials of results folders by their objective, by default validation Dice.
+
+    Diverged and failed trials come last.
     """
     with exit_codes():
         from sweep.analysis.ranking.row_selection import Condition, only, sorted_by
@@ -78,7 +79,7 @@ def command(
         from sweep.analysis.ranking.row_selection import where as rows_where
         from sweep.machine.user_paths import results_argument
 
-        conditions = [Condition.of(text) for text in where or []]  # before what may take long
+        conditions = [Condition.of(text) for text in where or []]  # reading may take long
         found = read([results_argument(one) for one in results])
         frame = rows_where(found.frame, conditions)
         frame = not_beaten(frame, found.objective) if pareto else frame
@@ -91,17 +92,17 @@ def command(
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What the results folders hold.
+    """The content of the results folders.
 
     Args:
         title: names of the sweeps.
         frame: all rows of the ranking.
         records: all trials.
-        parameters: dotted names of what is searched in any of them.
-        patience: what a replayed patience costs, of each sweep that answers for one, by its name.
-        objective: what the trials are ranked by.
-        own: columns of the metrics that a custom trainer has.
-        kinds: of the trainers.
+        parameters: dotted names of the settings searched in any of them.
+        patience: cost of each replayed patience, by sweep name; only of sweeps that replay it.
+        objective: the objective that trials are ranked by.
+        own: columns of a custom trainer's metrics.
+        kinds: kinds of the trainers.
     """
 
     title: str
@@ -114,7 +115,8 @@ class Found:
     kinds: tuple[str, ...] = ()
 
     def narrowed(self, frame: pd.DataFrame) -> Found:
-        """What concerns the rows of ``frame``, some of the ranking: no verdict on all trials."""
+        """The part for the rows of ``frame``, a part of the ranking, without conclusions on all
+        trials."""
         from sweep.vocabulary.record import searched as of_the_search
 
         if len(frame) == len(self.frame):
@@ -126,10 +128,10 @@ class Found:
 
 
 def read(results: Sequence[str]) -> Found:
-    """Read results folders; of several, warn where their Dice is not comparable.
+    """Read results folders, and warn if the Dice of several is not comparable.
 
     Raises:
-        ResultsError: one is none, or is broken.
+        ResultsError: one is not a results folder, or is broken.
     """
     from sweep.analysis.ranking.ranking_columns import own_metrics
     from sweep.analysis.ranking.several_sweeps import common_objective, incomparable, together
@@ -150,7 +152,7 @@ def read(results: Sequence[str]) -> Found:
             frames[name], records, parameters, cost = _read_one(folder)
             specs[name], objectives[name] = read_sweep(folder), read_objective(folder)
         own |= dict.fromkeys(own_metrics(specs[name], records))
-        # Of several sweeps replicates are left out: two sweeps have finalists of the same id.
+        # Replicates of several sweeps are left out, because finalists can have the same id.
         every += of_the_search(records) if len(results) > 1 else records
         searched |= dict.fromkeys(parameters)
         patience |= {name: cost} if cost is not None else {}
@@ -191,7 +193,7 @@ def trainer_kind(spec: Mapping[str, Any]) -> str | None:
 
 
 def _names(results: Sequence[str]) -> list[str]:
-    """The folders' names; where two have the same, the paths as they were given."""
+    """Names of the folders, or the paths as given if two names are the same."""
     names = [Path(place).absolute().name for place in results]
     if len(set(names)) < len(names):
         from sweep.vocabulary.errors import InputError

@@ -16,22 +16,20 @@ def command(
     space: Space,
     overrides: Overrides = None,
     results: ResultsRoot = "results",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a sweep that was interrupted.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted sweep.")] = False,
     extend: Annotated[
         list[str] | None,
         typer.Option(
             "--extend",
             metavar="KEY=VALUE",
-            help="Go on with more: trials=+20, trials=60, time_budget=4h.",
+            help="Resume with more: trials=+20, trials=60, time_budget=4h.",
         ),
     ] = None,
     address: Address = None,
     local: Annotated[
         bool,
         typer.Option(
-            "--local", help="Without Ray: one trial after the other in this process, to debug."
+            "--local", help="Run without Ray: one trial at a time in this process, for debugging."
         ),
     ] = False,
     dashboard: Annotated[
@@ -39,12 +37,12 @@ def command(
         typer.Option(
             "--dashboard/--no-dashboard",
             envvar="MEDICAL_SWEEP_DASHBOARD",
-            help="Start Ray's dashboard; by default where the extra `dashboard` is installed.",
+            help="Start Ray's dashboard; default: if the extra `dashboard` is installed.",
             show_default=False,
         ),
     ] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show what Ray and the libraries say.")
+        bool, typer.Option("--verbose", "-v", help="Show the messages of Ray and other libraries.")
     ] = False,
 ) -> None:
     """Run a sweep: train its trials, stop the diverging ones, rank the rest by the objective."""
@@ -95,11 +93,9 @@ def command(
             forget_interruption()
             ending, ranking = Ending.INTERRUPTED, None
         if ending is Ending.FINISHED and (ranking is None or ranking.winner is None):
-            raise SweepFailed(
-                f"no trial of {spec.name} has a result; the causes stand in {location}"
-            )
+            raise SweepFailed(f"no trial of {spec.name} has a result; the causes are in {location}")
         if ending is not Ending.FINISHED:
-            typer.echo(f"Stopped: {ending.value}. Nothing that was reported is lost. Go on with:")
+            typer.echo(f"Stopped: {ending.value}. All reported epochs are saved. Resume with:")
             typer.echo(f"  {resume_with}")
         if ending is Ending.INTERRUPTED:
             raise typer.Exit(INTERRUPTED)

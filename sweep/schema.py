@@ -22,13 +22,13 @@ FILES = {
     What.TRIAL: Path("schema", "trial.schema.json"),
     What.SETTINGS: Path("reference", "settings.md"),
 }
-"""Where each lies below the folder of the documentation."""
+"""Path of each below the documentation folder."""
 
 
 def command(
     what: Annotated[
         What,
-        typer.Argument(help="The schema of a sweep's or a trial's file, or the page of settings."),
+        typer.Argument(help="Schema of a sweep file or a trial file, or the page of settings."),
     ] = What.SWEEP,
     write: Annotated[
         Path | None,

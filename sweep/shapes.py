@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def command(
     dataset: Annotated[
         int,
-        typer.Argument(metavar="DATASET", help="501: several circles an image; 502: one."),
+        typer.Argument(metavar="DATASET", help="501: several circles per image; 502: one."),
     ],
     raw: Annotated[
         Path,
@@ -26,15 +26,15 @@ def command(
             help="nnU-Net's folder of raw datasets; default: $nnUNet_raw.",
         ),
     ],
-    count: Annotated[int, typer.Option("--count", help="Images to train and validate on.")] = 80,
-    test: Annotated[int, typer.Option("--test", min=0, help="Images beside them to test on.")] = 20,
+    count: Annotated[int, typer.Option("--count", help="Images for training and validation.")] = 80,
+    test: Annotated[int, typer.Option("--test", min=0, help="Further images for testing.")] = 20,
     size: Annotated[int, typer.Option("--size", help="Side of the images in pixels.")] = 64,
     difficulty: Annotated[
         float, typer.Option("--difficulty", help="0: bright and clean; 1: faint, with distractors.")
     ] = 0.5,
-    seed: Annotated[int, typer.Option("--seed", help="Of the generator.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the generator.")] = 0,
 ) -> None:
-    """Write Dataset501_Shapes_Several or Dataset502_Shapes_One as nnU-Net reads it."""
+    """Write Dataset501_Shapes_Several or Dataset502_Shapes_One in nnU-Net's raw format."""
     with exit_codes():
         import shlex
 
@@ -52,7 +52,7 @@ def command(
 
 
 def _settings(**values: float) -> ShapesData:
-    """The generator's settings, with every mistake under the option's name."""
+    """The generator's settings. Mistakes are reported with the name of the option."""
     from pydantic import ValidationError
 
     from sweep.spec.settings.trial_settings import ShapesData

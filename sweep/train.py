@@ -1,6 +1,6 @@
 """``python -m sweep.train CONFIG.yaml``: train one configuration, without Ray.
 
-``--replay DIVERGENCE`` takes the step at which a trial diverged once more instead.
+``--replay DIVERGENCE`` repeats the step at which a trial diverged instead.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def command(
         str | None,
         typer.Option(
             "--name",
-            help="Folder of the results; default: train-CONFIG, of a sweep's file train-SWEEP-best"
-            " or train-SWEEP-TRIAL.",
+            help="Folder of the results; default: train-CONFIG, or for a sweep's file"
+            " train-SWEEP-best or train-SWEEP-TRIAL.",
         ),
     ] = None,
     results: Results = Path("results"),
@@ -42,7 +42,7 @@ def command(
         typer.Option(
             "--replay",
             metavar="DIVERGENCE",
-            help="Take the step of a divergence.json (or of a trial's folder) again.",
+            help="Repeat the step of a divergence.json (or of a trial's folder).",
         ),
     ] = None,
 ) -> None:
@@ -72,7 +72,7 @@ def command(
 
 
 def _say_end(outcome: Outcome, folder: Path) -> None:
-    """Say how the training ended and where its files are.
+    """Print how the training ended and where its files are.
 
     Raises:
         SweepFailed: it diverged.
@@ -89,16 +89,16 @@ def _say_end(outcome: Outcome, folder: Path) -> None:
     if outcome.status is Status.DIVERGED:
         if paths.offending.exists():
             command = shlex.join(["python", "-m", "sweep.train", "--replay", str(folder)])
-            typer.echo(f"Take that step again: {command}")
+            typer.echo(f"Repeat that step with: {command}")
         raise SweepFailed(f"the trial diverged; see {paths.divergence}")
 
 
 def _replay(path: Path) -> None:
-    """Take the diverging step of a trial's folder once more, and say whether it came out the same.
+    """Repeat the diverging step of a trial and print whether the result is the same.
 
     Raises:
-        ResultsError: there is nothing to replay there.
-        SweepFailed: it did not come out the same.
+        ResultsError: there is nothing to replay.
+        SweepFailed: the result differs.
     """
     from sweep.console.console_words import make_console
     from sweep.console.divergence_panel import steps_table
@@ -116,25 +116,28 @@ def _replay(path: Path) -> None:
     replay = kind_of(settings).replay
     if replay is None:
         raise ResultsError(
-            f"a trainer of the kind `{settings.trainer.kind}` keeps no single step: train the trial"
+            f"a trainer of the kind `{settings.trainer.kind}` does not keep single steps: train"
+            " the trial"
             f" again, up to that step: python -m sweep.train {shlex.quote(str(paths.config))}"
         )
     if not paths.offending.exists():
-        raise ResultsError(f"{paths.offending} does not exist: no single step is to blame")
+        raise ResultsError(
+            f"{paths.offending} does not exist: no single step caused the divergence"
+        )
 
     from sweep.trial.checkpoints import Checkpoints
 
     done = replay(settings, divergence, Checkpoints(paths.folder).load_offending() or {})
     _show(divergence)
     console = make_console()
-    console.print("As recorded, and again:")
+    console.print("As recorded, and repeated:")
     console.print(steps_table([done.recorded, done.again]))
     if done.is_exact:
         typer.echo("Reproduced: every value is the same, bit for bit.")
     elif done.is_alike:
         typer.echo("Reproduced in kind: the same part breaks, but the last bits differ.")
     else:
-        raise SweepFailed("not reproduced: the step came out otherwise")
+        raise SweepFailed("not reproduced: the repeated step differs")
 
 
 def _show(divergence: Divergence) -> None:

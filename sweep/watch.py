@@ -1,4 +1,4 @@
-"""``python -m sweep.watch RESULTS``: what a running sweep does, from another terminal."""
+"""``python -m sweep.watch RESULTS``: watch a running sweep from another terminal."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ INTERVAL = 1.0
 
 def command(
     results: Annotated[str, typer.Argument(metavar="RESULTS", help="A results folder.")],
-    once: Annotated[bool, typer.Option("--once", help="Show where it stands, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Show the current state and exit.")] = False,
     interval: Annotated[
-        float, typer.Option("--interval", min=0.1, help="Seconds between two looks.")
+        float, typer.Option("--interval", min=0.1, help="Seconds between two updates.")
     ] = INTERVAL,
 ) -> None:
-    """Watch a sweep until it ends, reading only its results folder; Ctrl-C ends the watching."""
+    """Watch a sweep until it ends, by reading its results folder. Ctrl-C only ends the watching."""
     with exit_codes():
         from sweep.console.console_words import make_console
         from sweep.console.watch_view import Watching
@@ -46,11 +46,11 @@ def command(
             for line in watching.last_words():
                 console.print(line, soft_wrap=True, highlight=False, markup=False)
         except KeyboardInterrupt:
-            forget_interruption()  # and end well: the sweep itself goes on
+            forget_interruption()  # and exit with 0: the sweep itself continues
 
 
 def folder_of(results: str) -> Path:
-    """The folder that is watched.
+    """The folder to watch.
 
     Raises:
         InputError: ``results`` is a URI.
@@ -75,7 +75,7 @@ def follow_live(watching: Watching, console: Console, interval: float) -> None:
 
 
 def follow_plainly(watching: Watching, console: Console, interval: float) -> None:
-    """Print where the sweep stands, then a line for each trial that ends."""
+    """Print the current state, then a line for each trial that ends."""
     console.print(watching.view(console))
     while not watching.over and is_read():
         time.sleep(interval)

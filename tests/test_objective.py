@@ -172,8 +172,8 @@ def test_objective_is_written_as_a_name_or_with_its_mode(
          "2: objective.metric: `hd95` is not measured: add `hd95` to `evaluation.metrics`"),
         ("objective: 3\n", "1: objective: must be the name of a metric, or `{metric: NAME, mode: "
          "max | min}`, but is 3"),
-        ("trainer: {kind: nnunet, dataset: 1}\nobjective: hd95\n", "2: objective.metric: nnU-Net "
-         "measures no other metric in an epoch than its pseudo Dice: must be `val_dice`"),
+        ("trainer: {kind: nnunet, dataset: 1}\nobjective: hd95\n", "2: objective.metric: nnU-Net"
+         " measures only its pseudo Dice in an epoch: must be `val_dice`"),
         (CUSTOM + "objective: {metric: epochs, mode: min}\n", "2: objective.metric: `epochs` is "
          "another column of the ranking: give the metric another name"),
     ],
@@ -188,7 +188,7 @@ def test_objective_that_nobody_measures_is_refused_with_what_would_be_right(
 def test_objective_is_not_searched(key: str, tmp_path: Path) -> None:
     file = sweep_of(tmp_path, "")
     file.write_text(f"{file.read_text()}  {key}: {{choice: [val_dice, hd95]}}\n")
-    assert "cannot be searched: what trials are compared by must be the same" in refusal(file)
+    assert "cannot be searched: all trials must be compared by the same objective" in refusal(file)
 
 
 def test_mode_that_prefers_the_worst_is_told(tmp_path: Path) -> None:
@@ -202,4 +202,4 @@ def test_sweep_does_not_go_on_with_another_objective(tmp_path: Path) -> None:
     asked = load_sweep(sweep_of(tmp_path, "objective: hd95\n"))
     with pytest.raises(ResultsError) as refused:
         continued([recorded], asked)
-    assert "its trials were judged by val_dice (max), not by hd95 (min)" in str(refused.value)
+    assert "its trials were compared by val_dice (max), not by hd95 (min)" in str(refused.value)

@@ -1,4 +1,4 @@
-"""A sweep's settings from a file or from Python, looked at together with data and machine."""
+"""Load a sweep's settings and check them together with data and machine."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ Overrides = Mapping[str, Any] | Sequence[str]
 
 
 def as_overrides(overrides: Overrides | None) -> list[str]:
-    """``{"trainer.epochs": 5}``, or a list of ``trainer.epochs=5``, as the latter."""
+    """Overrides as a list of ``trainer.epochs=5``; a mapping ``{"trainer.epochs": 5}`` is
+    converted."""
     if not isinstance(overrides, Mapping):
         return list(overrides or ())
     return [f"{key}={json.dumps(value, default=str)}" for key, value in overrides.items()]
 
 
 def source_of(settings: TrialSettings) -> Mapping[str, Any]:
-    """What a file would hold that gives these settings: what was asked for, without defaults."""
+    """The content of a file with these settings: only values that were set, without defaults."""
     asked = settings.model_dump(mode="json", exclude_unset=True)
     return {"name": settings.name, **asked} if isinstance(settings, SweepSpec) else asked
 
@@ -45,15 +46,15 @@ def load_checked(
     pixels: bool = False,
     tell: Callable[[str], object] = lambda _: None,
 ) -> tuple[SweepSpec, list[str]]:
-    """The validated spec and its warnings; the data is looked at but not read.
+    """The validated spec and its warnings. Names and headers of the data are checked.
 
     Args:
-        source: the sweep file, or what it would hold.
-        overrides: as of `load_sweep`.
-        machine: where the sweep is to run; None for here.
-        begins: whether the earlier results are looked at, which a sweep that goes on does not need.
+        source: the sweep file or its content.
+        overrides: as for `load_sweep`.
+        machine: where the sweep will run; None: here.
+        begins: whether to check the earlier results. A resumed sweep does not need them.
         pixels: read the images of our own trainer too.
-        tell: called with what was read, in words.
+        tell: called with a description of the images that were read.
 
     Raises:
         InputError: with every mistake.
@@ -83,7 +84,7 @@ def load_checked(
 def load_checked_trial(
     source: Source, overrides: Sequence[str] = ()
 ) -> tuple[TrialSettings, list[str]]:
-    """The validated settings of one trial and their warnings, data and trainer looked at.
+    """The validated settings of one trial and their warnings, with data and trainer checked.
 
     Raises:
         InputError: with every mistake.
@@ -116,10 +117,10 @@ def read_words(data: PreparedData) -> str:
 
 
 def about_results(spec: SweepSpec, results: str) -> list[str]:
-    """What stands in the way of the results folder; a sweep that is there may be gone on with.
+    """Warnings about an existing results folder. An existing sweep can be resumed.
 
     Raises:
-        InputError: nothing can be written there.
+        InputError: the folder cannot be written.
     """
     from sweep.store.at_uri.remote_folder import is_uri
     from sweep.store.layout import Layout
@@ -132,11 +133,9 @@ def about_results(spec: SweepSpec, results: str) -> list[str]:
     if not existing.is_dir():
         raise InputError.single(f"{existing} is a file, not a folder", key="--results")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError.single(f"nothing can be written into {existing}", key="--results")
+        raise InputError.single(f"cannot write into {existing}", key="--results")
     if not is_used(folder):
         return []
     if Layout(folder).sweep_yaml.exists():
-        return [
-            f"{folder} holds a sweep already: go on with it by --resume, or give another `name`"
-        ]
+        return [f"{folder} already holds a sweep: resume it with --resume, or give another `name`"]
     return [f"{folder} exists and holds no sweep: give another `name`"]

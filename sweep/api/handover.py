@@ -1,4 +1,4 @@
-"""What follows a sweep: the winner's weights, and what the tools of its trainer make of them."""
+"""After a sweep: export the winner's weights to the trainer's own tools and validate finalists."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 def hand_over(
     spec: SweepSpec, store: Store, ranking: Ranking, view: View, *, uri: str | None = None
 ) -> None:
-    """Say where the winner's weights are, write them for the tools of its trainer, and validate.
+    """Print where the winner's weights are, export them for its trainer's tools, and validate.
 
-    What fails here is told and spoils no result of the sweep.
+    A failure here is printed and does not affect the results of the sweep.
 
     Args:
-        store: of the results.
-        ranking: of all trials.
-        uri: where the results lie, where that is not on this machine; then no finalist is
-            validated here: that takes a GPU's time, and this machine may have none.
+        store: the results.
+        ranking: the ranking of all trials.
+        uri: where the results are, if not on this machine. Then no finalist is validated here,
+            because that takes a GPU, which this machine may not have.
     """
     from sweep.engine.session.evaluate_finalists import best_weights
     from sweep.spec.load import load_trial
@@ -45,7 +45,7 @@ def hand_over(
         view.say(f"Weights: {where}  ({weights})")
         kind, model = kind_of(spec), store.layout.nnunet_model
         if kind.tools is not None:
-            with view.working(f"Handing the winner over to {kind.tools.name}"):
+            with view.working(f"Exporting the winner to {kind.tools.name}"):
                 kind.tools.hand_over(load_trial(weights.paths.config), weights.paths, model)
             view.say(f"Model:   {f'{uri}/{model.name}' if uri else model}")
         if kind.validate is not None and uri is None:
@@ -57,7 +57,7 @@ def hand_over(
 def _validate(
     spec: SweepSpec, store: Store, ranking: Ranking, view: View, evaluate: Evaluate
 ) -> None:
-    """Validate the finalists more slowly than in an epoch, into ``nnunet_validation.csv``."""
+    """Validate the finalists on whole cases and write ``nnunet_validation.csv``."""
     from sweep.analysis.ranking.finalists import runs_of
     from sweep.engine.session.evaluate_finalists import evaluate_each
     from sweep.store.files import atomic_write_text

@@ -46,14 +46,14 @@ def load(source: Source, overrides: Overrides | None = None) -> SweepSpec:
 
 
 def check(spec: SweepSpec | Source, overrides: Overrides | None = None) -> list[str]:
-    """Look at a sweep together with its data and this machine, and train nothing.
+    """Check a sweep together with its data and this machine. Nothing is trained.
 
     Args:
         spec: from `load`, or what `load` takes.
         overrides: as of `load`.
 
     Returns:
-        warnings: what will run but is hardly meant.
+        warnings: settings that are valid but probably not intended.
 
     Raises:
         InputError: with every mistake.
@@ -82,28 +82,28 @@ def run(
 ) -> SweepResults:
     """Run a sweep: train its trials, stop the diverging ones, rank the rest.
 
-    A Ctrl-C stops it as it stops the command: what was reported is kept, this function returns what
-    there is, and ``resume=True`` goes on. The command ``sweep.run --resume`` does, too.
+    Ctrl-C stops it as it stops the command: all reported epochs are saved, and the function returns
+    the results so far. ``resume=True`` or the command ``sweep.run --resume`` resumes the sweep.
 
     Args:
         spec: from `load`, or what `load` takes.
         overrides: as of `load`.
         results: folder or URI of all results folders.
         executor: ``ray``, or ``local`` for one trial after the other in this process.
-        resume: go on with a sweep that was interrupted.
-        extend: go on with more: ``{"trials": "+20"}``.
+        resume: resume an interrupted sweep.
+        extend: resume with more: ``{"trials": "+20"}``.
         address: of a Ray cluster: ``auto``, or HOST:PORT.
-        dashboard: start Ray's; None: where the extra ``dashboard`` is installed.
-        progress: show it, in a terminal or a notebook.
-        verbose: show what Ray and the libraries print.
+        dashboard: start Ray's dashboard; None: if the extra ``dashboard`` is installed.
+        progress: show the progress, in a terminal or a notebook.
+        verbose: show the messages of Ray and other libraries.
 
     Returns:
-        the results, also of a sweep of which no trial has a result.
+        the results, even if no trial has one.
 
     Raises:
         InputError: with every mistake of the settings or the data.
-        ResultsError: the results folder exists already; or ``resume``, and there is none.
-        SweepFailed: it broke off; what was reported is not lost.
+        ResultsError: the results folder already exists, or it does not exist and ``resume`` is set.
+        SweepFailed: the sweep failed. All reported epochs are saved.
 
     >>> import sweep
     >>> spec = sweep.load("doctest.yaml")
@@ -142,7 +142,7 @@ def run(
     )
     ending, _ = run_sweep(checked, session, view)
     if ending is not Ending.FINISHED:
-        view.say(f"Stopped: {ending.value}. Nothing that was reported is lost. Resume it with:")
+        view.say(f"Stopped: {ending.value}. All reported epochs are saved. Resume with:")
         view.say(f"  {session.resume_with}")
     return SweepResults(location.folder)
 
@@ -151,10 +151,10 @@ def open(folder: str | Path) -> SweepResults:  # noqa: A001 - as `sweep.open`
     """The results of a sweep, finished, interrupted or running.
 
     Args:
-        folder: its results folder, or a URI of one.
+        folder: its results folder or URI.
 
     Raises:
-        ResultsError: it is none, or a file in it is broken.
+        ResultsError: it is not a results folder, or a file in it is broken.
 
     >>> import sweep
     >>> sweep.open("results/doctest").best.status.has_result
@@ -164,7 +164,7 @@ def open(folder: str | Path) -> SweepResults:  # noqa: A001 - as `sweep.open`
     from sweep.machine.user_paths import results_argument
     from sweep.store.at_uri.mirrored_results import local_results
 
-    stack = ExitStack()  # where there is a URI, of the folder that holds a copy
+    stack = ExitStack()  # keeps the local copy of a URI
     results = SweepResults(stack.enter_context(local_results(results_argument(str(folder)))))
     finalize(results, stack.close)
     return results
@@ -182,15 +182,15 @@ def train(
     """Train one configuration in this process, without Ray.
 
     Args:
-        config: of a trial (``results.best.config``), a YAML file, or a mapping.
+        config: the settings of a trial (``results.best.config``), a YAML file, or a mapping.
         overrides: as of `load`.
-        name: folder of the results; None: ``train-CONFIG`` after the file, else ``train``.
+        name: name of the results folder; None: ``train-CONFIG`` after the file, else ``train``.
         results: folder of all results folders.
         track: trackers, ``tensorboard`` or ``mlflow``.
-        progress: print a line an epoch.
+        progress: print a line per epoch.
 
     Returns:
-        the training, also one that diverged: its ``divergence`` says why.
+        the training. If it diverged, ``divergence`` says why.
 
     Raises:
         InputError: with every mistake.
@@ -227,7 +227,7 @@ def _checked(
     anywhere: bool = False,
     begins: bool = True,
 ) -> tuple[SweepSpec, list[str]]:
-    """The spec as it is to be run, and its warnings."""
+    """The spec to run, and its warnings."""
     from sweep.machine.hardware import Machine
 
     source = source_of(spec) if isinstance(spec, SweepSpec) else spec

@@ -1,4 +1,4 @@
-"""The results of a sweep as Python has them: tables, trials, weights, figures."""
+"""The results of a sweep in Python: tables, trials, weights, figures."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class TrialResult:
     """One trial of a sweep, or one training of `sweep.train`.
 
     Args:
-        record: everything that was recorded of it.
-        folder: its files.
-        runs: folders whose weights may stand for it, best first: those of its replicates, its own.
+        record: everything recorded about it.
+        folder: the folder with its files.
+        runs: folders with weights for its configuration, best first: its replicates', then its own.
 
     >>> import sweep
     >>> results = sweep.open("results/doctest")
@@ -58,22 +58,22 @@ class TrialResult:
 
     @property
     def parameters(self) -> Mapping[str, ParameterValue]:
-        """What was searched, under dotted names."""
+        """The searched parameters, by dotted name."""
         return self.record.parameters
 
     @property
     def value(self) -> float | None:
-        """The objective at the best epoch; None where no epoch has one."""
+        """The objective at the best epoch; None if no epoch has one."""
         return self.record.value
 
     @property
     def divergence(self) -> Divergence | None:
-        """The guard's verdict with its diagnosis; None where the trial did not diverge."""
+        """The guard's verdict with its diagnosis; None if the trial did not diverge."""
         return self.record.outcome.divergence if self.record.outcome else None
 
     @property
     def config(self) -> TrialSettings:
-        """All of its settings; `sweep.train` trains them again.
+        """All of its settings. `sweep.train` can train them again.
 
         Raises:
             InputError: this version does not know a setting in it.
@@ -82,7 +82,8 @@ class TrialResult:
 
     @property
     def history(self) -> pd.DataFrame:
-        """A row an epoch, as ``history.jsonl``; ``terms.…`` and ``metrics.…`` have columns."""
+        """One row per epoch, as in ``history.jsonl``, with columns ``terms.…`` and
+        ``metrics.…``."""
         import pandas as pd
 
         return pd.json_normalize([epoch.to_json() for epoch in self.record.history])
@@ -95,11 +96,12 @@ class TrialResult:
         return f"<TrialResult {self.trial_id}: {end}, {epochs}, {value}>"
 
     def weights(self) -> dict[str, Any]:
-        """The network's state at the best epoch, tensors on the CPU; of a trial that was confirmed
-        that of its best replicate.
+        """The network's state at the best epoch, with tensors on the CPU.
+
+        For a confirmed trial it is the state of its best replicate.
 
         Raises:
-            ResultsError: none were kept.
+            ResultsError: no weights were kept.
         """
         from sweep.trial.checkpoints import Checkpoints
 
@@ -110,9 +112,9 @@ class TrialResult:
 
 
 class Figures:
-    """The figures of the report, one by one: each is a method that returns a plotly figure.
+    """The figures of the report. Each is a method that returns a plotly figure.
 
-    `iter` gives their names.
+    Iterating gives their names.
     """
 
     def __init__(self, results: Results) -> None:
@@ -137,7 +139,7 @@ class Figures:
 
     @staticmethod
     def _drawn(drawn: ReportFigure) -> go.Figure:
-        """The figure; where there is nothing to draw, one that says why."""
+        """The figure, or one that says why there is nothing to draw."""
         import plotly.graph_objects as go
 
         found: go.Figure | None = drawn.figure
@@ -155,7 +157,7 @@ class Figures:
 
 
 class SweepResults:
-    """A sweep, running or not, as it stood when this was made.
+    """A snapshot of a running or ended sweep.
 
     Args:
         folder: the results folder.
@@ -184,31 +186,33 @@ class SweepResults:
 
     @property
     def spec(self) -> SweepSpec:
-        """What the sweep was run with."""
+        """The effective settings of the sweep."""
         return self._read.spec
 
     @property
     def is_finished(self) -> bool:
-        """Whether every trial has ended; else `sweep.run` goes on with it by ``resume=True``."""
+        """Whether every trial has ended. Otherwise `sweep.run` with ``resume=True`` continues
+        it."""
         records = self._all
         started = sum(record.replicate is None for record in records)
         return started >= self.spec.trials and all(r.status.is_final for r in records)
 
     @property
     def frame(self) -> pd.DataFrame:
-        """The ranking, best first, diverged and failed last: the rows of ``ranking.csv``."""
+        """The ranking, as in ``ranking.csv``: best first, diverged and failed trials last."""
         return self._read.frame
 
     @cached_property
     def replicates(self) -> pd.DataFrame:
-        """The finalists' replicates, a row each: as ``replicates.csv``."""
+        """The finalists' replicates, one per row, as in ``replicates.csv``."""
         from sweep.analysis.ranking.replicate_frame import replicates_frame
 
         return replicates_frame(self._all, list(self.frame["trial_id"]))
 
     @cached_property
     def test(self) -> pd.DataFrame | None:
-        """The finalists on the test split, a row a case, as ``test.csv``; None without a test."""
+        """The finalists on the test split, one row per case, as in ``test.csv``; None without
+        one."""
         from sweep.analysis.confirm.test_scores import cases_frame
 
         return None if self._read.held_out is None else cases_frame(self._read.held_out)
@@ -258,7 +262,7 @@ class SweepResults:
         return f"<SweepResults {self.spec.name!r}: {len(self)} trials, {state}, {self.folder}>"
 
     def _repr_html_(self) -> str:
-        """The ranking, where a notebook shows a result."""
+        """The ranking as HTML, for notebooks."""
         return str(self.frame.to_html(max_rows=20))
 
     @property

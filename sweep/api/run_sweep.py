@@ -1,4 +1,4 @@
-"""Run a sweep from its beginning, or from where it stopped, and rank its trials."""
+"""Start or resume a sweep, and rank its trials."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from sweep.analysis.ranking.sweep_state import SweepState
 
 Executor = Literal["ray", "local"]
-"""Ray's workers, on this machine or a cluster; or this process, one trial after the other."""
+"""ray: workers on this machine or a cluster. local: this process, one trial at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """How a sweep is run this time.
+    """Options of one session of a sweep.
 
     Args:
-        location: where it runs, and where its results lie.
-        resume_with: what resumes it, for the user to copy.
-        resume: go on with the sweep that is there.
-        extend: what is added to it first, such as ``trials=+20``.
-        executor: what trains its trials.
+        location: where it runs and where its results are.
+        resume_with: the command that resumes it, for the user to copy.
+        resume: resume the existing sweep.
+        extend: additions before it resumes, such as ``trials=+20``.
+        executor: where its trials are trained.
         dashboard: start Ray's dashboard.
-        verbose: show what Ray and the libraries print.
+        verbose: show the messages of Ray and other libraries.
     """
 
     location: SweepLocation
@@ -50,24 +50,24 @@ class Session:
 
     def __post_init__(self) -> None:
         if self.executor == "local" and self.location.address is not None:
-            message = "trials are trained in this process, not on a cluster: leave it out"
+            message = "trials run in this process, not on a cluster: leave it out"
             raise InputError.single(message, key="--address")
 
 
 def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, Ranking]:
-    """Run the sweep that is ``asked`` for, and write its ranking.
+    """Run the requested sweep and write its ranking.
 
     Raises:
-        ResultsError: its folder exists already, does not, or belongs to another sweep.
-        InputError: data, trainer or cluster are not as the spec needs them.
-        SweepFailed: it broke off; what was reported is not lost.
+        ResultsError: its folder already exists, is missing, or belongs to another sweep.
+        InputError: data, trainer or cluster do not fit the spec.
+        SweepFailed: the sweep failed. All reported epochs are saved.
     """
     from sweep.analysis.confirm.detectable_difference import can_show
     from sweep.api.handover import hand_over
     from sweep.engine.session.open_store import open_store, require_folder
 
     location, resume = session.location, session.resume or bool(session.extend)
-    require_folder(location, resume=resume)  # before the data is read, which may take long
+    require_folder(location, resume=resume)  # before reading the data, which may take long
     asked = prepare_data(asked, view)
     if location.address is not None:
         _look_at_nodes(asked, session, view)
@@ -78,33 +78,33 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
         with store:
             ending, ranking = _run(spec, store, session, view)
             view.ranked(spec, ranking, location.folder, location.uri)
-            if ending is not Ending.INTERRUPTED:  # who pressed Ctrl-C will not wait
+            if ending is not Ending.INTERRUPTED:  # after Ctrl-C the user does not want to wait
                 hand_over(spec, store, ranking, view, uri=location.uri)
     except SweepFailed as error:
-        after = "nothing that was reported is lost; once that is mended, go on with"
+        after = "all reported epochs are saved; once this is fixed, resume with"
         raise SweepFailed(f"{error}; {after}: {session.resume_with}") from error
     return ending, ranking
 
 
 def _run(spec: SweepSpec, store: Store, session: Session, view: View) -> tuple[Ending, Ranking]:
-    """Execute what is left of the sweep, and rank all of it."""
+    """Run the rest of the sweep and rank all trials."""
     from sweep.analysis.ranking.ranking_frame import write_ranking
 
     try:
         ending = _execute(spec, store, session, view)
         if ending is Ending.FINISHED:
             _test(spec, store, view)
-    except KeyboardInterrupt:  # of imports, of Ray's start or end, of the test
+    except KeyboardInterrupt:  # during imports, Ray's start or end, or the test
         forget_interruption()
         ending = Ending.INTERRUPTED
     return ending, write_ranking(store.layout.folder)
 
 
 def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
-    """Read and normalise the data once, before any trial asks for it; warn of what it shows.
+    """Read and normalise the data once before the first trial, and print warnings about them.
 
     Returns:
-        the spec with what the data are known by, unless it searches where they are.
+        the spec with the fingerprint of the data, unless their folder is searched.
     """
     from sweep.data.prepared.outline_length import outline_warnings
     from sweep.spec.checks.doubtful_settings import largest_loss, largest_sizes, size_warnings
@@ -116,7 +116,7 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
     if data is not None:
         view.warn(data.warnings)
         view.warn(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
-        if spec.data.size_keys is None:  # else the settings told it
+        if spec.data.size_keys is None:  # else the settings say it
             side = max(max(sample.label.shape) for sample in data.training)
             batch, patch = largest_sizes(spec)
             view.warn(size_warnings(batch, len(data.training), patch, side))
@@ -124,10 +124,10 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
 
 
 def _look_at_nodes(spec: SweepSpec, session: Session, view: View) -> None:
-    """Have every node of the cluster prepare the data, and show that it can work with us.
+    """Let every node of the cluster prepare the data and show that it can run trials.
 
     Raises:
-        InputError: one cannot; says which and why.
+        InputError: a node cannot; says which and why.
     """
     from sweep.engine.on_ray.node_checks import check_nodes
 
@@ -137,7 +137,7 @@ def _look_at_nodes(spec: SweepSpec, session: Session, view: View) -> None:
 
 
 def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> Ending:
-    """Execute what is left of the search and of the confirmation."""
+    """Run the rest of the search and the confirmation."""
     from sweep.analysis.ranking.finalists import Planned
     from sweep.analysis.ranking.live_ranking import RankingFile
     from sweep.console.console_words import duration_words
@@ -155,7 +155,7 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
 
     def failed(observer: str, error: Exception) -> None:
         note(log, error)
-        warn(f"{observer} failed: {last_line(error)}; the sweep goes on, more in {log}")
+        warn(f"{observer} failed: {last_line(error)}; the sweep continues, more in {log}")
 
     planned, epochs = Planned(spec), spec.ranges.most_epochs
     progress = Progress(planned.total, spec.judged_by, planned, max_epochs=epochs)
@@ -175,9 +175,9 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
         ending = execute(controller, spec, log, session.location, acknowledge=watch.acknowledge)
     if ending is Ending.OUT_OF_TIME and not progress.epochs_reported:
         raise SweepFailed(
-            f"the time budget of {duration_words(spec.time_budget or 0)} was spent before any"
-            " trial had reported an epoch: starting workers and the first epoch took longer;"
-            " give it more by --extend time_budget=+10m"
+            f"the time budget of {duration_words(spec.time_budget or 0)} ended before any trial"
+            " reported an epoch: starting workers and the first epoch took longer; allow more with"
+            " --extend time_budget=+10m"
         )
     return ending
 
@@ -185,7 +185,7 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
 def _executor(
     store: Store, session: Session, view: View, state: SweepState
 ) -> Callable[..., Ending]:
-    """What trains the trials that a controller hands out."""
+    """The function that runs the trials of a controller."""
     if session.executor == "local":
         from sweep.engine.session.in_process import execute_here
 

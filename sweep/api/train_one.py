@@ -1,4 +1,4 @@
-"""Train one configuration in this process, with the files that a trial of a sweep has."""
+"""Train one configuration in this process. It writes the same files as a trial of a sweep."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 
 class EpochView(Protocol):
-    """Shows a training."""
+    """Displays a training."""
 
     def warn(self, warnings: Iterable[str]) -> None:
-        """Each is one sentence."""
+        """Show warnings, each one sentence."""
 
     def epoch(self, metrics: EpochMetrics) -> None:
-        """An epoch has been trained and recorded."""
+        """Show an epoch that has been trained and recorded."""
 
 
 class Unseen:
-    """Shows nothing."""
+    """An `EpochView` that shows nothing."""
 
     def warn(self, warnings: Iterable[str]) -> None: ...
 
@@ -47,18 +47,18 @@ def train_one(
     view: EpochView,
     trackers: Sequence[TrackerName] = (),
 ) -> TrialRecord:
-    """Train ``settings``; every epoch and the end are recorded, shown, then tracked.
+    """Train ``settings``. Each epoch and the end are recorded, shown and tracked.
 
     Args:
-        folder: where its files go; must not exist.
+        folder: the folder for its files, which must not exist.
 
     Raises:
-        ResultsError: it exists.
+        ResultsError: the folder exists.
         SweepFailed: results cannot be written, or the trainer ended the process (`sys.exit`).
-        Exception: whatever the trainer raised; it is recorded, too.
+        Exception: any error of the trainer, after recording it.
     """
     if is_used(folder):
-        raise ResultsError(f"{folder} exists already: choose another --name, or remove the folder")
+        raise ResultsError(f"{folder} already exists: choose another --name, or remove the folder")
     make_folder(folder)
     paths = TrialPaths(folder)
     write_start(paths, {}, to_yaml(settings))
@@ -98,13 +98,13 @@ def _observed(
         observer.trial_started(name, {})
     try:
         outcome = _fit(settings, paths, view, report)
-    except KeyboardInterrupt:  # Ctrl-C: no fault of the trial
+    except KeyboardInterrupt:  # Ctrl-C is not an error of the trial
         raise
     except BaseException as error:
         end(Outcome.failed(error))
         if isinstance(error, Exception):
             raise
-        # `sys.exit` in a user's own trainer would end this process too, and without a word.
+        # `sys.exit` in a user's own trainer would also end this process, without a message.
         raise SweepFailed(f"the trial failed: {last_line(error)}; see {paths.error}") from error
     return end(outcome)
 
@@ -134,9 +134,9 @@ def _fit(
 
 
 def default_name(config: Path) -> str:
-    """Named after the file, and after the sweep that left it where one did.
+    """A name after the file and, if a sweep wrote it, after the sweep.
 
-    So ``best.yaml`` of two sweeps, and ``config.yaml`` of two trials, do not share a folder.
+    So the ``best.yaml`` of two sweeps, or the ``config.yaml`` of two trials, get different folders.
     """
     plain, folder = f"train-{config.stem}", config.parent.resolve()
     name, sweep = plain, Layout(folder.parent.parent)
@@ -146,12 +146,12 @@ def default_name(config: Path) -> str:
         name = f"train-{sweep.folder.name}-{folder.name}"
     try:
         return check_name(name)
-    except ValueError:  # a folder that was renamed to what no sweep may be called
+    except ValueError:  # the folder was renamed to an invalid name
         return plain
 
 
 def folder_name(name: str) -> str:
-    """``name`` itself, where it can be that of a folder; raises InputError."""
+    """``name`` itself; raises InputError if it is not a valid folder name."""
     try:
         return check_name(name)
     except ValueError as error:
@@ -159,7 +159,7 @@ def folder_name(name: str) -> str:
 
 
 def chosen_trackers(names: Sequence[str]) -> tuple[TrackerName, ...]:
-    """Trackers by name; raises InputError of those that there are not."""
+    """Trackers by name; raises InputError for unknown ones."""
     known, wrong = chosen(names)
     if wrong:
         raise InputError([Mistake(message, key="--track") for message in wrong])

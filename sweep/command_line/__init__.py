@@ -1,1 +1,1 @@
-"""What the commands share: options, exit codes, and output that nobody may be reading."""
+"""Shared by the commands: options, exit codes, and output to a closed pipe."""

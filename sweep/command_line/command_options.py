@@ -10,15 +10,14 @@ import typer
 Space = Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="The search space.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Override a key of the file, as often as you like."
-    ),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the file; can be repeated."),
 ]
 Results = Annotated[Path, typer.Option("--results", help="Folder that holds all results folders.")]
 ResultsRoot = Annotated[
     str,
     typer.Option(
-        "--results", help="Folder, or URI such as s3://bucket/prefix, of all results folders."
+        "--results",
+        help="Folder that holds all results folders, or a URI such as s3://bucket/prefix.",
     ),
 ]
 Address = Annotated[

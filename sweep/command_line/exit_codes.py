@@ -1,4 +1,4 @@
-"""What the user sees when something is wrong: a message and an exit code, never a traceback."""
+"""Errors of a command as a message and an exit code, without a traceback."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def exit_codes(*, goes_on: bool = False) -> Iterator[None]:
     """Turn the package's own errors into messages and exit codes (see `sweep.vocabulary.errors`).
 
     Args:
-        goes_on: whether what is done is worth doing where nobody reads what is printed.
+        goes_on: whether the command should continue if its output cannot be written.
     """
     settle_user()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # As stderr does by itself: a name that the terminal cannot show is no reason to fail.
+        # As stderr does by default: a character that the terminal cannot show must not raise.
         sys.stdout.reconfigure(errors="backslashreplace")
     with heard_or_not(tell=goes_on), _in_words():
         yield

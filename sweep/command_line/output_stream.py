@@ -1,7 +1,7 @@
-"""Standard output and error that nobody may be reading any more: ``sweep.run … | head -1``.
+"""Standard output and error whose reader may leave: ``sweep.run … | head -1``.
 
-A reader that leaves, a terminal that is closed or a log on a full disk ends no sweep: what is
-printed from then on is dropped. Everything that counts is in the results folder.
+A reader that leaves, a closed terminal or a full disk does not end a sweep. Later output is
+dropped. All results are in the results folder anyway.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any, TextIO
 
 
 class Outlet:
-    """A text stream that goes quiet at the first write that fails; all else is the stream's own.
+    """A text stream that drops all output after the first failed write.
 
     Args:
-        stream: what is written to.
-        lost: called once, with the reason, when it goes quiet.
+        stream: the wrapped stream.
+        lost: called once with the reason of the first failure.
     """
 
     def __init__(self, stream: TextIO, lost: Callable[[str], object]) -> None:
@@ -44,7 +44,7 @@ class Outlet:
         return getattr(self._stream, name)
 
     def _close(self, error: OSError) -> None:
-        # What is still buffered goes the same way, also when Python flushes it at its end.
+        # Buffered output is dropped too, also when Python flushes it at exit.
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self._stream.fileno())
         os.close(null)
@@ -55,10 +55,10 @@ class Outlet:
 
 @contextmanager
 def heard_or_not(*, tell: bool) -> Iterator[None]:
-    """Standard output and error go quiet where they cannot be written, instead of raising.
+    """Drop standard output and error if they cannot be written, instead of raising.
 
     Args:
-        tell: say so on standard error, since what is done goes on.
+        tell: print a warning on standard error, because the command continues.
     """
     before = sys.stdout, sys.stderr
     # A stream that was closed before the start (`>&-`) is None.
@@ -68,7 +68,7 @@ def heard_or_not(*, tell: bool) -> Iterator[None]:
 
     def lost(reason: str) -> None:
         if tell:
-            quiet.write(f"warning: standard output is gone ({reason}): going on without it\n")
+            quiet.write(f"warning: standard output is gone ({reason}): continuing without it\n")
             quiet.flush()
 
     sys.stdout, sys.stderr = Outlet(out, lost), quiet
@@ -80,5 +80,5 @@ def heard_or_not(*, tell: bool) -> Iterator[None]:
 
 
 def is_read() -> bool:
-    """Whether somebody may still read what is printed."""
+    """Whether the output may still have a reader."""
     return getattr(sys.stdout, "is_read", True)

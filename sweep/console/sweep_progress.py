@@ -23,7 +23,7 @@ class Progress(SweepState):
     Args:
         max_epochs: most epochs of one trial.
         clock: seconds; monotonic.
-        stopping: whether somebody has asked for the end.
+        stopping: whether a stop was requested.
     """
 
     max_epochs: int = 1
@@ -88,7 +88,7 @@ class Progress(SweepState):
 
     @property
     def has_pace(self) -> bool:
-        """Whether enough has been done since the start to tell how long the rest will take."""
+        """Whether enough is done since the start to estimate the remaining time."""
         ended = self.finished_trials - self._ended_at_start
         left_at_start = 1 - self._done_at_start
         gained = self.done - self._done_at_start

@@ -17,7 +17,7 @@ Words = Callable[[str], object]
 
 
 def _unheard(_words: str) -> None:
-    """Where nobody reads."""
+    """A view that shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Watch:
     """How a sweep is shown while its trials run.
 
     Args:
-        observer: is told what happens from now on; None where ``progress`` says it all.
+        observer: notified of events from now on; None if ``progress`` shows everything.
         acknowledge: is called from within the handler of a signal that asks for a stop.
     """
 
@@ -34,7 +34,7 @@ class Watch:
 
 
 class View(Protocol):
-    """Shows one sweep to whoever started it.
+    """Show one sweep to the user who started it.
 
     Its methods are called in the order in which they stand, `warn` and `say` at any time.
     """

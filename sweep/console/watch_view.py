@@ -54,7 +54,7 @@ class Watching:
 
     @property
     def over(self) -> bool:
-        """Whether nothing will be added: every trial has ended, or nobody writes any more."""
+        """Whether the results are final: every trial has ended, or no process writes any more."""
         return self.progress.phase is not Phase.RUNNING
 
     def view(self, console: Console) -> LiveView:

@@ -85,7 +85,7 @@ def _distribution() -> Distribution | None:
 
 
 def _location(found: Distribution) -> Path:
-    """Where the distribution's package lies; of an editable install, its checkout."""
+    """Folder of the installed package; for an editable install, its checkout."""
     source = json.loads(found.read_text("direct_url.json") or "{}")
     if source.get("dir_info", {}).get("editable"):
         return Path(url2pathname(urlparse(source["url"]).path)).resolve() / PACKAGE.name

@@ -37,7 +37,7 @@ def settle_user() -> None:
 
 
 def _home() -> Path | None:
-    """The home folder; None where nobody says, or there is no such folder."""
+    """The home folder; None if unknown or missing."""
     try:
         home = Path.home()
     except (KeyError, RuntimeError):

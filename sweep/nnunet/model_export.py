@@ -1,4 +1,4 @@
-"""A trial's weights as nnU-Net reads them: a model folder for its predictor and its commands.
+"""Export a trial's weights as a model folder for nnU-Net's predictor and commands.
 
     nnunet_model/
       plans.json  dataset.json

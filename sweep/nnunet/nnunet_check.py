@@ -1,6 +1,6 @@
-"""What is wrong with a sweep of nnU-Net, told before anything is planned or trained.
+"""Find mistakes in a sweep of nnU-Net before anything is planned or trained.
 
-Names, plans, splits and dataset.json are looked at, and no pixel; torch is not imported here.
+Names, plans, splits and dataset.json are checked, but no pixels. torch is not imported here.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ CHOOSING = ("trainer.dataset", "trainer.plans", "trainer.configuration")
 
 
 class NnunetLook(FirstLook):
-    """What is wrong with a dataset, its plans or nnU-Net itself (an old copy of the trainer).
+    """Mistakes of a dataset, its plans or nnU-Net itself (an old copy of the trainer).
 
     Of a dataset that is not planned yet, what can be told. Each file is looked for once.
     """
@@ -223,7 +223,8 @@ class NnunetLook(FirstLook):
                 yield from _raised(lambda: read_splits(folder, cases))
         elif cases and len(cases) < FOLDS:  # without any it is told why there are none
             yield Mistake(
-                f"nnU-Net deals the cases to {FOLDS} folds, and the dataset has {len(cases)}: `all`"
+                f"nnU-Net splits the cases into {FOLDS} folds, and the dataset has {len(cases)}:"
+                " `all`"
                 f" trains and validates on every case, or a {SPLITS_FILE} in the preprocessed"
                 " dataset says which validate",
                 key="trainer.fold",
@@ -231,7 +232,7 @@ class NnunetLook(FirstLook):
 
 
 def _told(look: Callable[[], Iterable[Mistake]]) -> Iterator[Mistake]:
-    """The mistakes of one look, also where it ends in one."""
+    """The mistakes of one check, including a raised one."""
     try:
         yield from look()
     except InputError as error:

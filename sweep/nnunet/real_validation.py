@@ -1,8 +1,9 @@
 """nnU-Net's real validation: whole cases, sliding windows, mirroring, in the images' own spacing.
 
-It is what nnU-Net reports at the end of a training. The pseudo Dice of an epoch is a hint at it:
-random patches, all cases poured together, no mirroring. A real validation takes as long as many
-epochs, so it is for finalists.
+nnU-Net reports it at the end of a training. The pseudo Dice of an epoch only approximates it:
+random
+patches, all cases pooled, no mirroring. A real validation takes as long as many epochs, so only
+finalists get one.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ def real_validation(
         mean Dice over cases and foreground classes; None where nothing is to be found in any case.
     Raises:
         InputError: the dataset that it was trained on is gone.
-        SweepFailed: nnU-Net broke off.
+        SweepFailed: nnU-Net failed.
     """
     try:
         _validate(settings, weights, folder, processes)
     except SweepError:
         raise
     except Exception as error:  # of nnU-Net's, or of one of its processes
-        raise SweepFailed(f"nnU-Net's validation broke off: {last_line(error)}") from error
+        raise SweepFailed(f"nnU-Net's validation failed: {last_line(error)}") from error
     summary = json.loads((folder / "validation" / "summary.json").read_text(encoding="utf-8"))
     dice = summary["foreground_mean"]["Dice"]
     return float(dice) if dice == dice else None

@@ -27,7 +27,7 @@ LEAST_COMPLETE = 3
 
 
 def headline(results: Results) -> str:
-    """Who leads and by how much; where nobody does, why."""
+    """Which trial leads and by how much, or why none does."""
     if not results.records:
         return "No trial has started yet."
     if not results.ended:

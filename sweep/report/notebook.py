@@ -1,4 +1,4 @@
-"""A report as an executed notebook; whoever has the results folder runs it again."""
+"""The report as an executed notebook, which can be run again on the results folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a YAML file to validated settings, with every mistake told at once, and back."""
+"""From a YAML file to validated settings, reporting every mistake at once, and back."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ SWEEP_KEYS = [key for key in SweepSpec.model_fields if key not in TrialSettings.
 
 
 MOST_LOOKS = 10
-"""Values of one searched setting that are looked at with the data, which takes a moment each."""
+"""Most values of a searched setting that are checked with the data, since each takes a moment."""
 
 Source = str | Path | Mapping[str, Any]
-"""A YAML file, or the values that one would hold, as Python has them."""
+"""A YAML file, or its content as Python values."""
 
 Tell = Callable[[Mistake], None]
-"""Is told, with file, line and key, what was asked for and has no effect but is no mistake."""
+"""Called with each requested setting that has no effect but is not a mistake."""
 
 CheckData = Callable[[TrialSettings], Sequence[Mistake]]
-"""Looks at the data and the trainer that settings name; this package reads no data itself."""
+"""Checks data and trainer of some settings. This package does not read data itself."""
 
 
 LookForIdle = Callable[[TrialSettings], Iterable[Rule]]
-"""Looks at the data and the trainer for what they leave without effect."""
+"""Finds settings without effect, given data and trainer."""
 
 
 CheckEarlier = Callable[[SweepSpec], Iterable[Finding]]
-"""Looks at the earlier results that a sweep begins with."""
+"""Checks the earlier results that a sweep learns from."""
 
 
 def load_sweep(
@@ -69,12 +69,12 @@ def load_sweep(
     """Read and validate a sweep file.
 
     Args:
-        source: the YAML file, or its values; of these a mistake names no line.
+        source: the YAML file or its values. Mistakes in plain values have no line.
         overrides: ``dotted.key=value`` texts, applied in order before anything is validated.
-        machine: where the sweep is to run; what it has is checked when it is given.
-        check_data: tells mistakes of the data that only a look at it shows.
-        look_for_idle: tells settings without effect that only such a look shows.
-        check_earlier: tells mistakes of the results folders that the sweep begins with.
+        machine: the machine that the sweep will run on, to check its resources; optional.
+        check_data: reports mistakes that only a look at the data shows.
+        look_for_idle: reports settings without effect that only such a look shows.
+        check_earlier: reports mistakes of the results folders that the sweep learns from.
         tell: see `Tell`.
 
     Raises:
@@ -120,10 +120,10 @@ def load_trial(
     look_for_idle: LookForIdle | None = None,
     tell: Tell | None = None,
 ) -> TrialSettings:
-    """Read and validate the settings of one trial; arguments and errors as of `load_sweep`.
+    """Read and validate the settings of one trial; arguments and errors as for `load_sweep`.
 
-    What has no effect is told and never refused: the trials of one sweep share a base, so what is
-    written in a ``best.yaml`` may have acted in others of them only.
+    Settings without effect are reported but never refused. The trials of a sweep share a base, so a
+    setting in a ``best.yaml`` may have acted only in other trials.
     """
     document = _read(source, overrides)
     belongs_to_sweep = next((key for key in SWEEP_KEYS if key in document.values), None)
@@ -148,10 +148,11 @@ def load_trial(
 
 
 def to_yaml(settings: TrialSettings) -> str:
-    """The effective settings, defaults filled in; reading them back gives equal settings.
+    """The effective settings with defaults filled in. Reading them back gives equal settings.
 
-    Groups that the trainer does not read are left out where they are as they are by default: they
-    would tell of data and networks that there are not.
+    Groups that the trainer does not read are left out if they have default values, because they
+    would
+    describe data and networks that are not used.
     """
     values = settings.model_dump(mode="json")
     for group in GROUPS.keys() - settings.trainer.traits.reads:
@@ -171,7 +172,8 @@ def to_yaml(settings: TrialSettings) -> str:
 def _look_at_data(
     document: Document, settings: TrialSettings, check_data: CheckData | None, unsure: Unsure
 ) -> list[Finding]:
-    """Mistakes of the data: those of a key as findings, those of the dataset's files noted."""
+    """Mistakes of the data. Those with a key are returned; those of the dataset's files are
+    noted."""
     mistakes = check_data(settings) if check_data and "trainer.kind" not in unsure else ()
     document.mistakes += [mistake for mistake in mistakes if mistake.file]
     searched = settings.space if isinstance(settings, SweepSpec) else {}
@@ -183,13 +185,13 @@ def _look_at_data(
 
 
 def _look_at_folds(spec: SweepSpec, check_data: CheckData | None) -> list[Finding]:
-    """Folds that only replicates would validate on, and that the data do not have."""
+    """Folds of replicates that the data do not have."""
     further = [fold for fold in confirmed_folds(spec) if fold != own_fold(spec)]
     if check_data is None or not further or check_data(spec):
         return []
     try:
         every = [spec.trial({fold_key(spec): fold}) for fold in further]
-    except InputError:  # there are not so many, as is told elsewhere
+    except InputError:  # too few folds, which is reported elsewhere
         return []
     mistakes = [mistake for settings in every for mistake in check_data(settings)]
     return [Finding(("confirm", "folds"), mistake.message) for mistake in mistakes[:1]]
@@ -198,7 +200,7 @@ def _look_at_folds(spec: SweepSpec, check_data: CheckData | None) -> list[Findin
 def _look_at_searched(
     spec: SweepSpec, check_data: CheckData | None, unsure: Unsure
 ) -> list[Finding]:
-    """Searched values that the data and the trainer do not allow: a fold that there is not."""
+    """Searched values that data and trainer do not allow, such as a missing fold."""
     if check_data is None or "trainer.kind" in unsure:
         return []
     findings: dict[Finding, None] = {}
@@ -209,7 +211,7 @@ def _look_at_searched(
         for value in possible_values(distribution)[:MOST_LOOKS]:
             try:
                 mistakes = check_data(spec.trial({key: value}))
-            except InputError:  # told elsewhere
+            except InputError:  # reported elsewhere
                 continue
             new = (mistake for mistake in mistakes if mistake.message not in base)
             findings |= {Finding(("space", key), mistake.message): None for mistake in new}
@@ -237,7 +239,7 @@ def _read(source: Source, overrides: Sequence[str]) -> Document:
 
 
 def _expand_preset(document: Document) -> None:
-    """Put the settings of ``preset: NAME`` in place of it; those that the file gives itself win."""
+    """Replace ``preset: NAME`` by its settings. Settings in the file itself win."""
     if "preset" not in document.values:
         return
     name, path = document.values.pop("preset"), ("preset",)
@@ -254,7 +256,7 @@ def _expand_preset(document: Document) -> None:
 
 
 def _fill_name(document: Document) -> list[Finding]:
-    """Name the sweep after its file, where the file does not say otherwise and its name is fit."""
+    """Name the sweep after its file, unless the file has a name or its own is unsuitable."""
     if "name" in document.values:
         return []
     stem = Path(document.file).stem
@@ -277,7 +279,7 @@ class _Representer(SafeRepresenter):
         return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
 
     def represent_text(self, data: str) -> Node:
-        # Quoted where YAML would take a character for a line break or drop it.
+        # Quoted if YAML would read a character as a line break or drop it.
         style = None if data.isprintable() else '"'
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 

@@ -1,4 +1,4 @@
-"""What of a sweep may change between two of its sessions, and what may not."""
+"""What may change between two sessions of a sweep."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ EXTENDABLE = ("trials", "time_budget")
 
 
 def continued(recorded: Sequence[SweepSpec], asked: SweepSpec) -> SweepSpec:
-    """The spec with which a sweep goes on: the recorded one, with what is free as it is asked for.
+    """The spec of a resumed sweep: the recorded one with the requested changes that are allowed.
 
-    What is asked for may also be what was recorded before an extension: the file from which the
-    sweep was started still resumes it.
+    The request may also equal a spec from before an extension, so the file that started the sweep
+    still resumes it.
 
     Args:
-        recorded: the specs that the sweep has had, the present one last.
-        asked: the spec of the session that is to begin.
+        recorded: all specs of the sweep so far, the current one last.
+        asked: the requested spec of the new session.
     Raises:
-        ResultsError: more than what is free is asked to change; with the difference.
+        ResultsError: the request changes more than is allowed; shows the difference.
     """
     present = recorded[-1]
     if not any(_is_the_same(one, asked) for one in recorded):
@@ -49,7 +49,8 @@ def extended(spec: SweepSpec, assignments: Sequence[str]) -> SweepSpec:
     """A spec with more trials or time.
 
     Args:
-        assignments: such as ``trials=+20``, ``trials=60``, ``time_budget=4h``, ``time_budget=+2h``.
+        assignments: changes such as ``trials=+20``, ``trials=60``, ``time_budget=4h``,
+        ``time_budget=+2h``.
     Raises:
         InputError: with every mistake.
     """
@@ -77,7 +78,7 @@ def extended(spec: SweepSpec, assignments: Sequence[str]) -> SweepSpec:
 
 
 def _read(assignment: str, spec: SweepSpec) -> tuple[str, int | float]:
-    """Key and new value of one assignment; ValueError says what is wrong with it."""
+    """Key and new value of one assignment; raises ValueError if it is wrong."""
     key, _, text = assignment.partition("=")
     sign, amount = text[:1], text.removeprefix("+")
     match key:
@@ -97,19 +98,19 @@ def _read(assignment: str, spec: SweepSpec) -> tuple[str, int | float]:
 
 
 def _fixed(spec: SweepSpec) -> str:
-    """The spec as text, with what is free at its default."""
+    """The spec as text, with the keys that may change at their defaults."""
     defaults = {key: SweepSpec.model_fields[key].get_default() for key in FREE}
     return to_yaml(spec.model_copy(update=defaults))
 
 
 def _is_the_same(recorded: SweepSpec, asked: SweepSpec) -> bool:
-    """Whether they differ in nothing but what is free, and in where the same data lie."""
+    """Whether they differ only in keys that may change and in where the same data are."""
     asked = _as_before_fingerprints(recorded, asked)
     return _fixed(with_places_of(recorded, asked)) == _fixed(asked)
 
 
 def _as_before_fingerprints(recorded: SweepSpec, asked: SweepSpec) -> SweepSpec:
-    """What is asked for, as a version without fingerprints would have recorded it."""
+    """The requested spec as a version without fingerprints would have recorded it."""
     updates: dict[str, Any] = {}
     for group in ("data", "trainer"):
         then, now = getattr(recorded, group), getattr(asked, group)
@@ -122,7 +123,7 @@ def _as_before_fingerprints(recorded: SweepSpec, asked: SweepSpec) -> SweepSpec:
 
 
 def _pinned(recorded: SweepSpec, asked: SweepSpec) -> SweepSpec:
-    """A spec without fingerprints with those of the data that it goes on with."""
+    """A spec without fingerprints, completed with those of the current data."""
     updates = {
         group: now.model_copy(update={"fingerprint": getattr(asked, group).fingerprint})
         for group, now in (("data", recorded.data), ("trainer", recorded.trainer))
@@ -146,13 +147,13 @@ def _refusal(present: SweepSpec, asked_for: SweepSpec) -> str:
     judged = ""
     if present.judged_by != asked_for.judged_by:
         was, now = present.judged_by.words, asked_for.judged_by.words
-        judged = f"{name}: its trials were judged by {was}, not by {now}. "
+        judged = f"{name}: its trials were compared by {was}, not by {now}. "
     lines = difflib.unified_diff(
         recorded.splitlines(), asked.splitlines(), "recorded", "asked for", lineterm="", n=0
     )
     free = ", ".join(f"`{key}`" for key in FREE)
     return (
-        f"{judged}{name} holds a sweep with another spec; go on with that one, or choose another"
-        f" `name:` for the changed one. Free to change are {free}; for more trials,"
+        f"{judged}{name} holds a sweep with another spec; resume that one, or choose another"
+        f" `name:` for the changed one. You can change {free}; for more trials,"
         " --extend trials=+20.\n" + "\n".join(lines)
     )

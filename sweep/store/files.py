@@ -1,7 +1,8 @@
-"""Reading and writing that survives a kill, a full disk and a reader in the middle of a write.
+"""Safe reading and writing: against kills, full disks and concurrent readers.
 
 Failed reads raise `ResultsError`, failed writes `StorageFailed`, both naming the path. A line of a
-``.jsonl`` file counts as written once its newline is there: what follows the last newline is torn.
+``.jsonl`` file counts as written once its newline is there. Anything after the last newline is
+torn and ignored.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 TEMPORARY = ".tmp"
-"""Ending of the hidden files that an atomic write makes first."""
+"""Extension of the hidden temporary files of atomic writes."""
 
 MOST_BYTES = 2**26
-"""Size of the largest file that is read as a whole; ours are far smaller."""
+"""Largest size of a file that is read at once. Our files are far smaller."""
 MOST_BYTES_OF_A_LINE = 2**20
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turns what the operating system says about ``path`` into a `ResultsError`."""
+    """Turn operating system errors on reading ``path`` into a `ResultsError`."""
     try:
         yield
     except OSError as error:
@@ -42,17 +43,17 @@ def reading(path: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns what the operating system says about ``path`` into a `StorageFailed`."""
+    """Turn operating system errors on writing ``path`` into a `StorageFailed`."""
     try:
         yield
     except OSError as error:
         raise StorageFailed(
-            f"cannot write {path}: {error.strerror or error}; what was there before is unharmed"
+            f"cannot write {path}: {error.strerror or error}; earlier data are intact"
         ) from error
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a results folder, and those above it; `ResultsError` where that cannot be."""
+    """Create a results folder and its parents; raises `ResultsError` if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -60,10 +61,11 @@ def make_folder(folder: Path) -> None:
 
 
 def own_file(path: str, flags: int) -> int:
-    """Opener that takes only what a results folder itself holds: a file, and no link to one.
+    """Opener for regular files only, not links.
 
-    A folder may come from anywhere, and a link in it lead anywhere. Without O_NONBLOCK, opening a
-    pipe would wait for whoever writes to it.
+    A results folder may come from anywhere, and a link in it may point anywhere. Without
+    O_NONBLOCK,
+    opening a pipe would wait for a writer.
     """
     careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
@@ -75,16 +77,16 @@ def own_file(path: str, flags: int) -> int:
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
-    raise OSError(errno.EINVAL, "it is no file")
+    raise OSError(errno.EINVAL, "it is not a file")
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
-    """Strict JSON, ASCII only; ValueError for a number that is not finite."""
+    """Strict JSON, ASCII only; raises ValueError for a nonfinite number."""
     return json.dumps(value, allow_nan=False, indent=indent)
 
 
 def parse_json(text: str) -> Mapping[str, Any]:
-    """Inverse of `to_json` for one object; ValueError for anything else."""
+    """Inverse of `to_json` for one object; raises ValueError for anything else."""
     value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     if not isinstance(value, dict):
         raise ValueError(f"must be a JSON object, but got {type(value).__name__}")
@@ -100,16 +102,16 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
 
 
 def read_json(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> T:
-    """``parse`` of the object in ``path``; `ResultsError` where it is broken."""
+    """``parse`` of the object in ``path``; raises `ResultsError` if it is broken."""
     with _blaming(str(path)):
         return parse(parse_json(read_text(path)))
 
 
 def read_jsonl(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
-    """``parse`` of each line in order; a torn last line is passed over.
+    """``parse`` of each line in order, without a torn last line.
 
     Raises:
-        ResultsError: a line before that is broken; the text names file and line.
+        ResultsError: an earlier line is broken; names file and line.
     """
     with reading(path), open(path, "rb", opener=own_file) as file:
         for _, value in parse_lines(file, path, parse):
@@ -119,7 +121,7 @@ def read_jsonl(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> Iterator[
 def parse_lines(
     file: BinaryIO, path: Path, parse: Callable[[Mapping[str, Any]], T], *, after: int = 0
 ) -> Iterator[tuple[bytes, T]]:
-    """The complete lines of ``file`` from here on, each with its ``parse``; raises as above.
+    """``parse`` of each complete line from the current position of ``file``; raises as above.
 
     Args:
         after: number of lines before this place, for messages.
@@ -136,16 +138,15 @@ def parse_lines(
 
 
 def append_line(path: Path, line: str) -> None:
-    """Appends to a file that exists, with one write; a half-written line is taken back.
+    """Append to an existing file with one write. A half-written line is removed again.
 
-    The file is not created: where a results folder vanishes under a running sweep, that is told
-    and not papered over.
+    The file is not created: if a results folder vanishes during a sweep, that must be an error.
     """
     rest = memoryview(f"{line}\n".encode())
     with writing(path), open(path, "r+b", buffering=0, opener=own_file) as file:
         end = file.seek(0, os.SEEK_END)
         try:
-            while rest:  # once; again only to learn from the system why it took a part
+            while rest:  # usually once; again only to get the system's error for a partial write
                 rest = rest[file.write(rest) :]
         except OSError:
             file.truncate(end)
@@ -153,7 +154,7 @@ def append_line(path: Path, line: str) -> None:
 
 
 def drop_torn_line(path: Path) -> None:
-    """Cuts off what a crash left behind the last newline. Only the writer may do this."""
+    """Remove a torn line at the end, left by a crash. Only the writer may do this."""
     with reading(path), open(path, "rb", opener=own_file) as file:
         size = file.seek(0, os.SEEK_END)
         start = file.seek(max(0, size - MOST_BYTES_OF_A_LINE))
@@ -166,20 +167,21 @@ def drop_torn_line(path: Path) -> None:
 
 
 def atomic_write_text(path: Path, text: str) -> None:
-    """Writes so that ``path`` holds either what it held or all of ``text``, at any moment.
+    """Write atomically: ``path`` has either its old content or all of ``text`` at any moment.
 
-    What UTF-8 cannot hold (a file name of undecodable bytes in a traceback) is escaped.
+    Characters that UTF-8 cannot encode (undecodable file names in a traceback) are escaped.
     """
     atomic_write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def atomic_write_bytes(path: Path, content: ReadableBuffer, *, keep: Path | None = None) -> None:
-    """Writes so that ``path`` holds either what it held or all of ``content``, at any moment.
+    """Write atomically: ``path`` has either its old content or all of ``content`` at any moment.
 
-    After a power cut too, though it may then be what it held; with `sync_folder` it is not.
+    This also holds after a power cut. The old content may then be back, unless `sync_folder`
+    followed.
 
     Args:
-        keep: where what ``path`` held is moved to. A kill in between leaves it there alone.
+        keep: new path of the old content. A kill in between leaves only that file.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
     with writing(path):
@@ -197,19 +199,19 @@ def atomic_write_bytes(path: Path, content: ReadableBuffer, *, keep: Path | None
 
 
 def drop_temporary(folder: Path) -> None:
-    """Deletes what writers left that were killed in the middle. Only the writer may do this."""
+    """Delete temporary files of killed writers. Only the writer may do this."""
     for path in folder.glob(f".*{TEMPORARY}"):
         delete(path)
 
 
 def delete(path: Path) -> None:
-    """Deletes a file, if it is there."""
+    """Delete a file if it exists."""
     with writing(path):
         path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
-    """Returns once the disk has the names in ``folder``: new, renamed and deleted ones."""
+    """Flush the directory entries of ``folder`` (new, renamed, deleted) to disk."""
     with writing(folder):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -222,14 +224,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Returns once the disk has what was appended to ``path``: it then survives a power cut."""
+    """Flush appended data of ``path`` to disk, so that they survive a power cut."""
     with writing(path), open(path, "r+b", opener=own_file) as file:
         os.fsync(file.fileno())
 
 
 @contextmanager
 def _blaming(place: str) -> Iterator[None]:
-    """What a parser raises on unexpected content, as a `ResultsError` that names the place."""
+    """Turn a parser's errors into a `ResultsError` that names the place."""
     try:
         yield
     except KeyError as error:

@@ -1,4 +1,4 @@
-"""Following a results folder while it grows: every event once, no line read twice, no lock."""
+"""Follow a growing results folder: each event once, no line read twice, no lock."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Tail(Generic[T]):
     """The complete lines of a growing ``.jsonl`` file, each once.
 
     Args:
-        path: the file; may come later.
-        parse: of the object in a line; raises as for `read_jsonl`.
+        path: the file, which may appear later.
+        parse: parses the object in a line; raises as for `read_jsonl`.
     """
 
     def __init__(self, path: Path, parse: Callable[[Mapping[str, Any]], T]) -> None:
@@ -44,10 +44,10 @@ class Tail(Generic[T]):
         self._lines = 0
 
     def news(self) -> list[T]:
-        """What was added since the last call.
+        """The lines added since the last call.
 
         Raises:
-            ResultsError: it cannot be read, a line is broken, or it is not the file that it was.
+            ResultsError: the file cannot be read, a line is broken, or the file was replaced.
         """
         if not os.path.lexists(self._path) and self._file is None:
             return []
@@ -55,7 +55,7 @@ class Tail(Generic[T]):
             status = os.fstat(file.fileno())
             known, self._file = self._file, (status.st_dev, status.st_ino)
             if known not in (None, self._file) or status.st_size < self._offset:
-                raise ResultsError(f"{self._path} was replaced meanwhile: look at it anew")
+                raise ResultsError(f"{self._path} was replaced in the meantime: open it again")
             file.seek(self._offset)
             found = []
             for line, value in parse_lines(file, self._path, self._parse, after=self._lines):
@@ -66,12 +66,12 @@ class Tail(Generic[T]):
 
 
 class Follower:
-    """Tells an observer what a controller would, from the files that it leaves.
+    """Notify an observer like a controller would, from the files in a results folder.
 
     Args:
-        folder: the results folder of a sweep that runs, has ended or was interrupted.
+        folder: the results folder of a running, ended or interrupted sweep.
     Raises:
-        ResultsError: it is none.
+        ResultsError: it is not a results folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,13 +81,13 @@ class Follower:
         self._journal = Tail(self._layout.journal, event_of)
         self._progress = JournalState()
         self._histories: dict[str, Tail[EpochMetrics]] = {}
-        self._records: dict[str, TrialRecord] = {}  # of the trials without an end
+        self._records: dict[str, TrialRecord] = {}  # of the trials that have not ended
 
     def tell(self, *observers: Observer) -> bool:
-        """Tell them what has happened since the last call, and say whether anything has.
+        """Notify observers of events since the last call; returns whether there were any.
 
         Raises:
-            ResultsError: a file is broken, or the folder holds other results now.
+            ResultsError: a file is broken, or the folder has other results now.
         """
         events = [event for event in self._journal.news() if self._is_news(event)]
         for event in events:
@@ -97,7 +97,7 @@ class Follower:
         return bool(events)
 
     def _is_news(self, event: Event) -> bool:
-        """A worker that went on from its checkpoint repeats itself."""
+        """False for known events: a worker that resumed from its checkpoint repeats them."""
         try:
             news = self._progress.is_news(event)
         except ValueError as error:
@@ -129,7 +129,7 @@ class Follower:
                 return lambda observer: observer.trial_ended(ended)
 
     def _metrics(self, event: EpochRecorded) -> EpochMetrics:
-        """All that is known of an epoch; its line in the history is written before the event."""
+        """The metrics of an epoch. Its line in the history is written before the event."""
         record = self._records[event.trial_id]
         if event.epoch >= len(record.history):
             history = list(record.history)

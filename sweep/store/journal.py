@@ -1,7 +1,7 @@
-"""The journal of a sweep: what happened in which order, over all its trials.
+"""The journal of a sweep: the order of events over all its trials.
 
-A scheduler's decisions depend on the order of the reports. The journal keeps that order, so that
-a scheduler is rebuilt exactly by replaying it; what a report held stands in the trial's own files.
+A scheduler's decisions depend on the order of reports. The journal keeps that order, so that
+replaying it rebuilds a scheduler exactly. The reported values are in the trial's own files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sweep.vocabulary.strict_json import finite_or_none
 
 @dataclass(frozen=True, slots=True)
 class TrialStarted:
-    """The searcher had proposed the trial, and its folder was written."""
+    """The trial was proposed and its folder written."""
 
     trial_id: str
 
@@ -34,7 +34,7 @@ class EpochRecorded:
 
     Args:
         val_dice: its validation Dice.
-        metrics: what the trials are judged by, where that is another metric.
+        metrics: the objective, if it is another metric.
     """
 
     trial_id: str
@@ -44,19 +44,19 @@ class EpochRecorded:
 
     @classmethod
     def of(cls, trial_id: str, metrics: EpochMetrics, objective: Objective) -> EpochRecorded:
-        """What decisions depend on of an epoch."""
+        """The part of an epoch that decisions depend on."""
         judged = {name: v for name, v in metrics.metrics.items() if name == objective.metric}
         return cls(trial_id, metrics.epoch, metrics.val_dice, judged)
 
     @property
     def known(self) -> EpochMetrics:
-        """All that is known of the epoch where its line in the history is lost."""
+        """The known metrics of the epoch if its line in the history is lost."""
         return EpochMetrics(epoch=self.epoch, val_dice=self.val_dice, metrics=self.metrics)
 
 
 @dataclass(frozen=True, slots=True)
 class TrialEnded:
-    """The trial took its final status."""
+    """The trial reached its final status."""
 
     trial_id: str
     status: Status
@@ -64,9 +64,9 @@ class TrialEnded:
 
 @dataclass(frozen=True, slots=True)
 class TrialWaits:
-    """No worker has the trial: its warm-up is still to be trained, or a scheduler holds it.
+    """The trial has no worker: it waits for its warm-up or is paused by the scheduler.
 
-    For those who watch; what is decided on a trial depends on the other events alone.
+    Only for display. Decisions depend on the other events alone.
     """
 
     trial_id: str
@@ -83,7 +83,7 @@ _NAMES: dict[type[Event], str] = {
 
 
 class JournalState:
-    """How far each trial has come: which event is news, which is known, which cannot be."""
+    """Progress of each trial: tells new, known and impossible events apart."""
 
     def __init__(self) -> None:
         self._epochs: dict[str, int] = {}
@@ -91,7 +91,7 @@ class JournalState:
         self._waiting: set[str] = set()  # since their last epoch
 
     def is_news(self, event: Event) -> bool:
-        """False for what is known already: a worker that was resumed repeats itself.
+        """Whether an event is new. A resumed worker repeats known events.
 
         Raises:
             ValueError: ``event`` cannot follow: no start, a gap between epochs, or after the end.
@@ -112,11 +112,11 @@ class JournalState:
             case TrialEnded(status=status) if self._ended.get(trial) is status:
                 return False
         if trial in self._ended:
-            raise ValueError(f"{trial} has ended already: {self._ended[trial]}")
+            raise ValueError(f"{trial} has already ended: {self._ended[trial]}")
         return True
 
     def add(self, event: Event) -> None:
-        """Takes in an event that is news."""
+        """Add a new event."""
         match event:
             case TrialStarted(trial_id=trial):
                 self._epochs[trial] = 0
@@ -139,10 +139,10 @@ class JournalState:
 
 
 class Journal:
-    """The one writer of a journal.
+    """The single writer of a journal.
 
     Args:
-        path: the file; made where it is missing, freed from a torn last line.
+        path: the file. It is created if missing, and a torn last line is removed.
 
     Raises:
         ResultsError: the file is broken.
@@ -159,23 +159,23 @@ class Journal:
             self.progress.add(event)
 
     def append(self, event: Event) -> bool:
-        """Writes ``event`` where it is news, and says whether it was; raises as `JournalState`."""
+        """Write ``event`` if it is new; returns whether it was. Raises as `JournalState`."""
         news = self.progress.is_news(event)
         if news:
             values = {"event": _NAMES[type(event)]} | asdict(event)
-            if not values.get("metrics", True):  # judged by Dice, as most sweeps are
+            if not values.get("metrics", True):  # the objective is Dice, as in most sweeps
                 del values["metrics"]
             append_line(self._path, to_json(finite_or_none(values)))
             self.progress.add(event)
         return news
 
     def sync(self) -> None:
-        """Returns once the disk has every event."""
+        """Flush every event to disk."""
         sync(self._path)
 
 
 def read_journal(path: Path) -> Iterator[Event]:
-    """The events in their order, each once; needs no lock.
+    """The events in order, each once. Needs no lock.
 
     Raises:
         ResultsError: the file cannot be read, or a line before the last is broken.
@@ -193,7 +193,7 @@ def read_journal(path: Path) -> Iterator[Event]:
 
 
 def event_of(line: Mapping[str, Any]) -> Event:
-    """The event that a line of the journal holds; KeyError or ValueError where it is none."""
+    """The event in a line of the journal; raises KeyError or ValueError if it is invalid."""
     trial_number(line["trial_id"])
     for kind, name in _NAMES.items():
         if name == line["event"]:

@@ -1,4 +1,4 @@
-"""Every file name of a results folder, and nothing else."""
+"""Every file name of a results folder."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKPOINTS = ".pt"
-"""Ending of the files that only trainers read and write."""
+"""Extension of the files that only trainers read and write."""
 
 _TRIAL_ID = re.compile(r"t([0-9]{4}|[1-9][0-9]{4,})(?:r([1-9][0-9]{0,8}))?")
 
 
 def trial_id(number: int, replicate: int = 0) -> str:
-    """Name of the trial that was started as ``number``, from 0: ``t0000``, ``t0001``, …
+    """Id of the trial with this number, from 0: ``t0000``, ``t0001``, …
 
     Args:
-        number: of the trial.
+        number: number of the trial.
         replicate: 0 for the trial itself, n for its n-th replicate: ``t0000r1``.
 
     Raises:
@@ -28,12 +28,12 @@ def trial_id(number: int, replicate: int = 0) -> str:
 
 
 def trial_number(trial_id: str) -> int:
-    """Inverse of `trial_id`; the gate through which every id that was read from a file passes.
+    """Inverse of `trial_id`. Every id that is read from a file is checked by it.
 
     A replicate has the number of the trial that it repeats.
 
     Raises:
-        ValueError: ``trial_id`` is none, for example ``../t0000``.
+        ValueError: ``trial_id`` is not valid, for example ``../t0000``.
     """
     return trial_place(trial_id)[0]
 
@@ -47,7 +47,7 @@ def trial_place(trial_id: str) -> tuple[int, int]:
 
 
 def is_replicate(trial_id: str) -> bool:
-    """Whether the trial of this id repeats another; raises as `trial_number`."""
+    """Whether the trial with this id is a replicate; raises as `trial_number`."""
     return trial_place(trial_id)[1] > 0
 
 
@@ -70,31 +70,31 @@ class TrialPaths:
     config = _Named("config.yaml")
     """Effective configuration; runs as it is with ``sweep.train``."""
     provenance = _Named("provenance.json")
-    """What the trainer read back from its own objects, the code, the machine."""
+    """Settings read back from the trainer's objects, and the code and machine."""
     trial = _Named("trial.json")
     """Searched parameters, status and cause."""
     history = _Named("history.jsonl")
-    """One JSON object an epoch."""
+    """One JSON object per epoch."""
     test = _Named("test.json")
-    """Its scores on the test split; only of finalists."""
+    """Scores on the test split; only for finalists."""
     divergence = _Named("divergence.json")
-    """The guard's verdict; only where the trial diverged."""
+    """The guard's verdict; only if the trial diverged."""
     offending = _Named("offending.pt")
-    """Batch and state from which the diverging step is reproduced; only where there is one."""
+    """Batch and state to reproduce the diverging step, if a single step is the cause."""
     error = _Named("error.txt")
-    """The traceback; only where the trial failed."""
+    """The traceback; only if the trial failed."""
     nnunet = _Named("nnunet")
     """nnU-Net's real validation of a finalist: its predictions and ``summary.json``."""
     lock = _Named(".lock")
-    """Held by the one process that trains the trial."""
+    """Lock of the process that trains the trial."""
     best_checkpoint = _Named("best.pt")
     """Weights of the best epoch."""
     last_checkpoint = _Named("last.pt")
-    """All that going on from the last epoch needs; only while the trial has not ended."""
+    """State to resume from the last epoch; only until the trial ends."""
     previous_checkpoint = _Named("previous.pt")
-    """The one before, for where the last is damaged."""
+    """The previous checkpoint, in case the last is damaged."""
     healthy_checkpoint = _Named("healthy.pt")
-    """Of a diverged trial, the last weights that were healthy, in the middle of an epoch."""
+    """The last healthy weights of a diverged trial, from the middle of an epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,46 +104,47 @@ class Layout:
     folder: Path
 
     sweep_yaml = _Named("sweep.yaml")
-    """The effective spec. Its presence is what makes a folder a results folder."""
+    """The effective spec. A folder with this file is a results folder."""
     journal = _Named("journal.jsonl")
-    """What happened in which order, over all trials."""
+    """The order of events over all trials."""
     warm_start = _Named("warm_start.jsonl")
-    """What the searcher was told of earlier sweeps; only where the spec names some."""
+    """Earlier trials that the searcher learns from; only with ``warm_start``."""
     study = _Named("study.journal")
-    """The trials as an Optuna study, to look at; made from our records, never read back."""
+    """The trials as an Optuna study for inspection. It is written from our records, never read."""
     study_lock = _Named("study.journal.lock")
-    """Optuna's, beside `study`."""
+    """Optuna's lock file of `study`."""
     ranking_csv = _Named("ranking.csv")
     replicates_csv = _Named("replicates.csv")
-    """The replicates of the ranking's first; only where the sweep confirms them."""
+    """The replicates of the leaders; only with ``confirm``."""
     test_csv = _Named("test.csv")
-    """The finalists on the test split, a row a case; only where there is such a split."""
+    """The finalists on the test split, one row per case; only with a test split."""
     best_yaml = _Named("best.yaml")
-    """Configuration of the first of the ranking; runs as it is with ``sweep.train``."""
+    """Configuration of the winner; runs as it is with ``sweep.train``."""
     nnunet_model = _Named("nnunet_model")
-    """The first of the ranking as a model folder of nnU-Net; only where nnU-Net was trained."""
+    """The winner as a model folder of nnU-Net; only with nnU-Net's trainer."""
     nnunet_validation = _Named("nnunet_validation.csv")
-    """Real validation Dice of the finalists; only where nnU-Net was trained."""
+    """Real validation Dice of the finalists; only with nnU-Net's trainer."""
     report_html = _Named("report.html")
     """The report as one page that opens offline."""
     report_ipynb = _Named("report.ipynb")
     """The report as an executed notebook."""
     log = _Named("sweep.log")
     tensorboard = _Named("tensorboard")
-    """One run a trial, where the sweep is tracked by TensorBoard."""
+    """One run per trial; only with ``tracking: tensorboard``."""
     mlflow = _Named("mlflow")
-    """Local store and artifacts, where the sweep is tracked by MLflow."""
+    """Local store and artifacts; only with ``tracking: mlflow``."""
     lock = _Named(".lock")
-    """Held by the one process that writes. Hidden, so that it does not make a folder "used"."""
+    """Lock of the writing process. It is hidden, so that the folder still counts as empty."""
     trials = _Named("trials")
     trunks = _Named("trunks")
-    """Snapshots of shared warm-ups, while trials may still start from them."""
+    """Snapshots of shared warm-ups, while trials can still start from them."""
 
     def former_sweep_yaml(self, number: int) -> Path:
-        """What ``sweep.yaml`` held before its change number ``number``, from 1."""
+        """The content of ``sweep.yaml`` before its change number ``number``, from 1."""
         return self.folder / f"sweep.{number}.yaml"
 
     def trial(self, trial_id: str) -> TrialPaths:
-        """The files of one trial; ValueError where ``trial_id`` could lead out of the folder."""
+        """The files of one trial; raises ValueError if ``trial_id`` could lead out of the
+        folder."""
         trial_number(trial_id)
         return TrialPaths(self.trials / trial_id)

@@ -1,4 +1,4 @@
-"""One writer at a time: of a results folder the sweep, of a trial's folder the worker."""
+"""Locks: one sweep per results folder, one worker per trial folder."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from sweep.store.layout import Layout, TrialPaths
 from sweep.vocabulary.errors import ResultsError, StorageFailed, SweepError
 
 PATIENCE = 60.0
-"""Seconds to wait for the worker that had the trial before; orphaned ones end within a few."""
+"""Seconds to wait for a trial's previous worker. Orphaned workers end within a few seconds."""
 
 SECONDS_OF_A_LOOK = 0.5
-"""A reader that looks whether a folder is in use holds its lock for a moment."""
+"""Attempts to take a lock, because a reader that checks it holds it for a moment."""
 
 
 def lock_results(layout: Layout) -> FileLock:
-    """Makes the folder where needed and takes its lock; the system frees it when we are killed.
+    """Create the folder if needed and take its lock. A kill releases the lock.
 
     Raises:
-        ResultsError: another process has it, or the folder cannot be written to.
+        ResultsError: another process holds the lock, or the folder cannot be written.
     """
     make_folder(layout.folder)
     busy = (
@@ -35,9 +35,9 @@ def lock_results(layout: Layout) -> FileLock:
 
 
 def is_locked(layout: Layout) -> bool:
-    """Whether a process writes to the folder; False where nobody can tell, for want of rights.
+    """Whether a process writes to the folder; False if permissions do not allow the check.
 
-    Looks only: nothing is written, and readers that look at the same time do not see one another.
+    Nothing is written, and concurrent checks do not disturb each other.
     """
     try:
         with open(layout.lock, "rb", opener=own_file) as file:
@@ -51,17 +51,18 @@ def is_locked(layout: Layout) -> bool:
 
 @contextmanager
 def training(paths: TrialPaths, *, wait: float = PATIENCE) -> Iterator[None]:
-    """Holds a trial's folder: what another process trains there cannot overwrite ours.
+    """Hold a trial's folder, so that no other process trains in it.
 
-    Where a driver is killed, its workers live on until Ray notices, a few seconds at most; those of
-    a lost node perhaps longer. Whoever goes on with the trial waits here until they are gone.
+    If a driver is killed, its workers run until Ray notices, for a few seconds; those of a lost
+    node
+    perhaps longer. The next worker of the trial waits here until they are gone.
 
     Raises:
-        StorageFailed: it is still held after ``wait`` seconds, or the folder has gone.
+        StorageFailed: it is still held after ``wait`` seconds, or the folder is gone.
     """
     if not paths.folder.is_dir():  # the lock would make it anew
-        raise StorageFailed(f"{paths.folder} has gone")
-    busy = f"another process still trains in {paths.folder}, after {wait:g} s of waiting"
+        raise StorageFailed(f"{paths.folder} is gone")
+    busy = f"another process is still training in {paths.folder}, after {wait:g} s of waiting"
     lock = _taken(paths.lock, wait, StorageFailed, busy)
     try:
         yield

@@ -1,4 +1,4 @@
-"""From the plain values of a results folder, which may come from anywhere, to records."""
+"""From plain values of a results folder, which are not trusted, to records."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ T = TypeVar("T")
 def parsed(cls: type[T], values: Mapping[str, Any]) -> T:
     """An instance of the dataclass ``cls`` whose fields have the types that it declares.
 
-    Keys that it does not know are ignored, so that old code reads what newer code wrote.
+    Unknown keys are ignored, so that old code can read files of newer code.
 
     Raises:
-        ValueError: names every field that is missing, or is no number, no text, ….
+        ValueError: names every field that is missing or has the wrong type.
     """
     kind: Any = cls
     try:

@@ -1,4 +1,4 @@
-"""Reading a results folder: without a lock, while a sweep runs, after a crash, when it is empty."""
+"""Read a results folder without a lock: during a sweep, after a crash, or when it is empty."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ from sweep.vocabulary.record import (
 )
 
 MOST_BYTES_OF_A_SWEEP = 2**20
-"""A sweep file is smaller; its effective form has the defaults filled in."""
+"""Largest size of a sweep.yaml, which has all defaults filled in."""
 
 
 def read_records(folder: Path, objective: Objective | None = None) -> list[TrialRecord]:
-    """All trials that were started, by number, each with its replicates after it.
+    """All started trials, by number, each followed by its replicates.
 
-    Of a history the epochs that are complete.
+    Histories contain the complete epochs.
 
     Args:
         folder: the results folder.
-        objective: what they are judged by, for who has read it; else that of the sweep.yaml.
+        objective: their objective, if known; None: that of the sweep.yaml.
 
     Raises:
-        ResultsError: ``folder`` is no results folder, or a file in it is broken.
+        ResultsError: ``folder`` is not a results folder, or a file in it is broken.
     """
     layout = Layout(folder)
     require_results(layout)
-    # A folder without trial.json was being made when the sweep was killed: nothing ran in it yet.
+    # A folder without trial.json was being created when the sweep was killed. Nothing ran in it.
     started = [name for name in trial_folders(layout) if layout.trial(name).trial.exists()]
     objective = objective or read_objective(folder)
     return [_read_trial(name, layout.trial(name), objective) for name in started]
 
 
 def trial_folders(layout: Layout) -> list[str]:
-    """Ids of the trials that have a folder, by number.
+    """Ids of the trials with a folder, by number.
 
     Raises:
-        ResultsError: it cannot be looked through, or one of them is a link and no folder.
+        ResultsError: the folder cannot be listed, or a trial's folder is a link.
     """
     if not os.path.lexists(layout.trials):
         return []
@@ -64,7 +64,7 @@ def trial_folders(layout: Layout) -> list[str]:
 
 
 def require_no_link(*paths: Path) -> None:
-    """Raises `ResultsError` where one of them may lead out of the results folder."""
+    """Raise `ResultsError` if a path may lead out of the results folder."""
     for path in paths:
         if path.is_symlink():
             raise ResultsError(f"{path}: broken, it is a link and may lead out of the folder")
@@ -74,7 +74,7 @@ def read_sweep(folder: Path) -> Mapping[str, Any]:
     """The effective spec as plain values.
 
     Raises:
-        ResultsError: ``folder`` is no results folder, or its sweep.yaml is broken.
+        ResultsError: ``folder`` is not a results folder, or its sweep.yaml is broken.
     """
     layout = Layout(folder)
     require_results(layout)
@@ -99,9 +99,9 @@ def read_parameter_names(folder: Path) -> list[str]:
 
 
 def read_objective(folder: Path) -> Objective:
-    """What the sweep's trials are judged by.
+    """The objective of a sweep.
 
-    A sweep.yaml that cannot be read at all is told by whoever needs more of it than this.
+    A sweep.yaml that cannot be read at all is reported by code that needs more of it.
 
     Raises:
         ResultsError: it names no metric and mode.
@@ -117,7 +117,7 @@ def read_objective(folder: Path) -> Objective:
 
 
 def require_results(layout: Layout) -> None:
-    """Raises `ResultsError` where the folder is not a results folder."""
+    """Raise `ResultsError` if the folder is not a results folder."""
     folder = layout.folder
     if layout.sweep_yaml.is_file():
         return
@@ -136,10 +136,10 @@ def _is_trial_id(name: str) -> bool:
 
 
 def read_facts(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialRecord:
-    """All that is recorded of a trial but its history; raises as above.
+    """Everything recorded about a trial except its history; raises as above.
 
     Args:
-        objective: what its sweep judges by.
+        objective: the objective of its sweep.
     """
 
     def parse(values: Mapping[str, Any]) -> TrialRecord:
@@ -158,7 +158,7 @@ def read_facts(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialR
 
 
 def _read_trial(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialRecord:
-    # trial.json before the history: a trial that has ended then shows every epoch it had.
+    # trial.json before the history, so that an ended trial has all its epochs.
     record = read_facts(trial_id, paths, objective)
     return replace(record, history=_read_history(paths.history), test=_read_test(paths.test))
 
@@ -171,7 +171,7 @@ def _read_test(path: Path) -> tuple[CaseScore, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _TrialFile:
-    """What stands in trial.json."""
+    """Content of trial.json."""
 
     parameters: Mapping[str, ParameterValue]
     status: Status
@@ -182,7 +182,7 @@ class _TrialFile:
 
 
 def _replicate(name: str, file: _TrialFile) -> Replicate | None:
-    """What the folder's name says that it repeats; ValueError where the file does not tell how."""
+    """The replicate that the folder's name stands for; raises ValueError if the file lacks data."""
     number, replicate = trial_place(name)
     if not replicate:
         return None

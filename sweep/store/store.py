@@ -1,8 +1,8 @@
 """The single writer of a results folder.
 
-Every fact is written twice, in this order: into the trial's own files, which are the truth on
-values, then as one line into the journal, which is the truth on order. A crash between the two
-leaves a journal that lags behind; `Store` makes up for that when it opens a folder.
+Every fact is written twice, in this order: to the trial's own files, which are authoritative for
+values, then as a line to the journal, which is authoritative for order. A crash between the two
+leaves a journal that lags behind. `Store` completes it when it opens the folder.
 """
 
 from __future__ import annotations
@@ -54,10 +54,11 @@ from sweep.vocabulary.record import CaseScore, Outcome, ParameterValue, Replicat
 
 
 class Store:
-    """Writes what a sweep does; made by `create` or `open`, never directly.
+    """Record a sweep. Created by `create` or `open`, never directly.
 
-    One process holds a folder at a time, until `close`. Every method raises `SweepFailed` where
-    the disk is full or the folder has gone; what was recorded before is then unharmed.
+    One process holds a folder at a time, until `close`. Every method raises `SweepFailed` if the
+    disk
+    is full or the folder is gone. Earlier records stay intact.
     """
 
     def __init__(self, layout: Layout, lock: FileLock) -> None:
@@ -65,7 +66,7 @@ class Store:
         self._lock = lock
         self._objective = read_objective(layout.folder)
         self._recorded = JournalState()
-        self._unsynced: set[str] = set()  # trials whose last epochs a power cut could take
+        self._unsynced: set[str] = set()  # trials whose last epochs are not yet on disk
         with writing(layout.trials):
             layout.trials.mkdir(exist_ok=True)
         self._journal = Journal(layout.journal)
@@ -73,16 +74,16 @@ class Store:
 
     @classmethod
     def create(cls, folder: Path, sweep_yaml: str) -> Self:
-        """Starts a results folder for the effective spec ``sweep_yaml``.
+        """Start a results folder for the effective spec ``sweep_yaml``.
 
         Raises:
-            ResultsError: something is there already, or ``folder`` cannot be made.
+            ResultsError: ``folder`` is not empty or cannot be created.
         """
         layout = Layout(folder)
         require_unused(layout)
         lock = lock_results(layout)
         try:
-            require_unused(layout)  # another start may have won since the first look
+            require_unused(layout)  # another start may have come first
             atomic_write_text(layout.sweep_yaml, sweep_yaml)
             sync_folder(layout.folder)
             return cls(layout, lock)
@@ -92,15 +93,15 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Goes on with a results folder, and repairs what a crash left half-written.
+        """Open an existing results folder, and repair what a crash left half-written.
 
         Raises:
-            ResultsError: ``folder`` is no results folder, is in use, or is damaged.
+            ResultsError: ``folder`` is not a results folder, is in use, or is damaged.
         """
         layout = Layout(folder)
         require_results(layout)
         with reading(folder):
-            # Optuna's lock is a link, to nowhere; one may be left of a session that was killed.
+            # Optuna's lock is a broken link, which a killed session may have left.
             require_no_link(*(e for e in folder.iterdir() if e != layout.study_lock))
         trial_folders(layout)
         lock = lock_results(layout)
@@ -118,15 +119,15 @@ class Store:
         preset: str | None = None,
         replicate: Replicate | None = None,
     ) -> str:
-        """Makes the folder of a trial and returns the trial's id.
+        """Create the folder of a trial and return the trial's id.
 
         Args:
-            number: order in which the trial is started, from 0; of a replicate, that of the trial
-                which it repeats.
-            parameters: the searched parameters under their dotted names.
+            number: order in which the trial is started, from 0; for a replicate, the number of the
+                repeated trial.
+            parameters: the searched parameters by dotted name.
             config_yaml: the effective configuration.
-            preset: name of the preset that it is, if it is one.
-            replicate: which trial it repeats, if it is a replicate; it gets the next id of these.
+            preset: name of the preset, if it is one.
+            replicate: the repeated trial, if it is a replicate. It gets the next replicate id.
 
         Raises:
             ValueError: the number is taken, or a parameter is not finite.
@@ -146,10 +147,11 @@ class Store:
         return name
 
     def append_epoch(self, trial_id: str, metrics: EpochMetrics) -> bool:
-        """Records one epoch; False where the journal had it, as when a resumed worker repeats it.
+        """Record one epoch; False if the journal has it already, because a resumed worker repeats
+        it.
 
         Raises:
-            ValueError: an epoch was left out, or the trial is unknown or has ended.
+            ValueError: an epoch is missing, or the trial is unknown or has ended.
         """
         event = EpochRecorded.of(trial_id, metrics, self._objective)
         if self._recorded.is_news(event):
@@ -159,11 +161,11 @@ class Store:
         return self._journal.append(event)
 
     def note_wait(self, trial_id: str) -> bool:
-        """Tells those who watch that no worker has the trial; False where they know."""
+        """Record that the trial has no worker; False if that is known."""
         return self._journal.append(TrialWaits(trial_id))
 
     def end_trial(self, trial_id: str, outcome: Outcome) -> None:
-        """Records how a trial ended; the same end twice counts once.
+        """Record how a trial ended. Repeating the same end has no effect.
 
         Raises:
             ValueError: the status is not final, or the trial is unknown or has another end.
@@ -184,11 +186,11 @@ class Store:
         self._publish(paths.test)
 
     def with_best_weights(self, trial_id: str) -> TrialPaths:
-        """The files of a trial, on this machine; with ``best.pt`` if that was kept."""
+        """The local files of a trial, with ``best.pt`` if that was kept."""
         return self.layout.trial(trial_id)
 
     def discard_checkpoints(self, trial_id: str, *, best: bool) -> None:
-        """Deletes of a trial that has ended what only going on with it needed.
+        """Delete files of an ended trial that were only needed to resume it.
 
         Args:
             best: delete the weights of its best epoch too.
@@ -196,29 +198,29 @@ class Store:
         discard(self.layout.trial(trial_id), best=best)
 
     def discard_trunks(self) -> None:
-        """Deletes the snapshots of shared warm-ups: no trial is left that could start from one."""
+        """Delete the snapshots of shared warm-ups, once no trial can start from one."""
         shutil.rmtree(self.layout.trunks, ignore_errors=True)
 
     def spec_files(self) -> list[Path]:
-        """``sweep.yaml`` and before it what it held before each of its changes, in order."""
+        """The earlier versions of ``sweep.yaml`` in order, then the current one."""
         former = takewhile(Path.exists, map(self.layout.former_sweep_yaml, count(1)))
         return [*former, self.layout.sweep_yaml]
 
     def change_spec(self, sweep_yaml: str) -> None:
-        """Records another effective spec, and keeps the one before beside it."""
+        """Record another effective spec, and keep the previous one beside it."""
         *former, current = map(read_text, self.spec_files())
         if sweep_yaml == current:
             return
-        if not former or former[-1] != current:  # else killed after this step of an earlier try
+        if not former or former[-1] != current:  # else an attempt was killed here
             atomic_write_text(self.layout.former_sweep_yaml(len(former) + 1), current)
         atomic_write_text(self.layout.sweep_yaml, sweep_yaml)
         sync_folder(self.layout.folder)
 
     def rewrite_configs(self, rewritten: Callable[[Path], str | None]) -> None:
-        """Replaces ``config.yaml`` of trials whose folders have moved.
+        """Replace ``config.yaml`` of trials whose data folders have moved.
 
         Args:
-            rewritten: the new text for the file at a path; None where it stays.
+            rewritten: the new text for the file at a path; None: unchanged.
         """
         for paths in map(self.layout.trial, trial_folders(self.layout)):
             text = rewritten(paths.config) if paths.config.exists() else None
@@ -230,31 +232,31 @@ class Store:
         """Is told of files that somebody elsewhere may read at once."""
 
     def earlier(self, read: Callable[[], Iterable[TrialRecord]]) -> list[TrialRecord]:
-        """What the searcher learns of earlier sweeps, kept from the first call on.
+        """The earlier trials that the searcher learns from, stored on the first call.
 
         Args:
-            read: reads it from where it is; not called again.
+            read: reads them from the earlier results; called only once.
 
         Raises:
-            ResultsError: the copy is broken, or lost although trials were proposed with it.
+            ResultsError: the copy is broken, or lost after trials were proposed with it.
         """
         copy = self.layout.warm_start
         if not copy.exists():
             if self._recorded.started:
-                raise ResultsError(f"{copy} is lost; put it back from a backup")
+                raise ResultsError(f"{copy} is lost; restore it from a backup")
             write_earlier(copy, read(), self._objective)
         return read_earlier(copy, self._objective)
 
     def records(self) -> list[TrialRecord]:
-        """All trials, by number, read back from their files."""
+        """All trials by number, read from their files."""
         return read_records(self.layout.folder, self._objective)
 
     def journal(self) -> Iterator[Event]:
-        """What was recorded, in that order; replaying it rebuilds a scheduler exactly."""
+        """The recorded events in order. Replaying them rebuilds a scheduler exactly."""
         return read_journal(self.layout.journal)
 
     def close(self) -> None:
-        """Lets other processes write to the folder."""
+        """Release the folder for other processes."""
         self._lock.release()
 
     def __enter__(self) -> Self:
@@ -269,14 +271,14 @@ class Store:
         self.close()
 
     def _sync(self) -> None:
-        """The disk has the histories before the journal that tells of them."""
+        """Flush the histories to disk before the journal that mentions them."""
         for trial in self._unsynced:
             sync(self.layout.trial(trial).history)
         self._unsynced.clear()
         self._journal.sync()
 
     def _repair(self) -> None:
-        """Tells the journal what only the trials' own files have, trial by trial."""
+        """Add to the journal what only the trials' own files have, trial by trial."""
         drop_temporary(self.layout.folder)
         for history in (self.layout.trial(name).history for name in trial_folders(self.layout)):
             if history.exists():
@@ -293,12 +295,12 @@ class Store:
         if lost:
             raise ResultsError(
                 f"{journal}: has {', '.join(sorted(lost))}, whose trial.json is lost or out of"
-                " date; put it back from a backup, or start a new sweep under another `name:`"
+                " date; restore it from a backup, or start a new sweep with another `name:`"
             )
 
 
 def _events(record: TrialRecord) -> Iterator[Event]:
-    """The events of one trial, as its own files tell them."""
+    """The events of one trial, from its own files."""
     yield TrialStarted(record.trial_id)
     for metrics in record.history:
         yield EpochRecorded.of(record.trial_id, metrics, record.objective)
@@ -307,24 +309,24 @@ def _events(record: TrialRecord) -> Iterator[Event]:
 
 
 def require_unused(layout: Layout) -> None:
-    """Refuse a folder that holds anything.
+    """Refuse a folder that is not empty.
 
-    Hidden files do not count: a lock, or the temporary file of a start that was killed.
+    Hidden files do not count: a lock, or the temporary file of a killed start.
 
     Raises:
-        ResultsError: with what to do instead.
+        ResultsError: says what to do instead.
     """
     folder = layout.folder
     if is_used(folder):
-        resume = "go on with it by --resume, " if layout.sweep_yaml.exists() else ""
+        resume = "resume it with --resume, " if layout.sweep_yaml.exists() else ""
         raise ResultsError(
-            f"{folder} exists already and is not empty: {resume}choose another `name:`"
+            f"{folder} already exists and is not empty: {resume}choose another `name:`"
             " (or --set name=...), or remove the folder"
         )
 
 
 def is_used(folder: Path) -> bool:
-    """Whether there is something, hidden files aside, under this name."""
+    """Whether the path exists and has files that are not hidden."""
     if not os.path.lexists(folder):
         return False
     with reading(folder):

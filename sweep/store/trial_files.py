@@ -1,4 +1,4 @@
-"""Writing the files of one trial; a sweep has many such folders, ``sweep.train`` has one."""
+"""Write the files of one trial. A sweep has many such folders, ``sweep.train`` has one."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def write_start(
     preset: str | None = None,
     replicate: Replicate | None = None,
 ) -> None:
-    """Make the folder of a trial; the presence of its trial.json says that it has started.
+    """Create the folder of a trial. Its trial.json marks it as started.
 
     Args:
         paths: of the trial; the folder above must be there. The others: see `Store.start_trial`.
     Raises:
-        SweepFailed: the disk is full or the folder above has gone.
+        SweepFailed: the disk is full or the parent folder is gone.
     """
     with writing(paths.folder):
-        paths.folder.mkdir(exist_ok=True)  # a results folder that has vanished is noticed
+        paths.folder.mkdir(exist_ok=True)  # no parents: a vanished results folder must raise
         paths.history.write_bytes(b"")
     atomic_write_text(paths.config, config_yaml)
     start: dict[str, Any] = {"parameters": dict(parameters), "status": Status.RUNNING, "cause": ""}
@@ -57,7 +57,7 @@ def write_epoch(paths: TrialPaths, metrics: EpochMetrics) -> None:
 
 
 def write_end(paths: TrialPaths, outcome: Outcome) -> None:
-    """The disk has all of the trial's files before trial.json says that it has ended."""
+    """Flush all of the trial's files to disk before trial.json records its end."""
     sync(paths.history)
     if outcome.divergence is not None:
         _write_json(paths.divergence, outcome.divergence.to_json())
@@ -69,14 +69,14 @@ def write_end(paths: TrialPaths, outcome: Outcome) -> None:
 
 
 def write_test(paths: TrialPaths, scores: Iterable[CaseScore]) -> None:
-    """Record what the trial's best weights reach on the test split."""
+    """Record the test scores of the trial's best weights."""
     _write_json(paths.test, {"cases": [finite_fields(score) for score in scores]})
 
 
 def discard(paths: TrialPaths, *, best: bool) -> None:
-    """Delete of a trial that has ended what only going on with it needed.
+    """Delete files of an ended trial that were only needed to resume it.
 
-    What the diagnosis of a divergence needs stays, and so does ``best.pt`` unless ``best``.
+    Files for the diagnosis of a divergence stay, and so does ``best.pt`` unless ``best``.
     """
     delete(paths.last_checkpoint)
     delete(paths.previous_checkpoint)

@@ -1,6 +1,7 @@
-"""What a sweep was told of earlier sweeps when it began: ``warm_start.jsonl``.
+"""The earlier trials that a sweep learns from: ``warm_start.jsonl``.
 
-A copy, so that the sweep goes on the same though the earlier results have changed or gone.
+It is a copy, so that a resumed sweep is the same even if the earlier results have changed or are
+gone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from sweep.vocabulary.strict_json import finite_or_none
 
 
 def write_earlier(path: Path, trials: Iterable[TrialRecord], objective: Objective = DICE) -> None:
-    """Write what a searcher learns from ended trials: parameters, status, the objective's curve."""
+    """Write the data of ended trials for the searcher: parameters, status, the objective's
+    curve."""
     lines = (finite_or_none(_line(trial, objective)) for trial in trials)
     atomic_write_text(path, "".join(f"{to_json(line)}\n" for line in lines))
 

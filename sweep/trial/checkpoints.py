@@ -44,7 +44,7 @@ class Checkpoints:
         self._save(self._paths.offending, state)
 
     def load_last(self) -> dict[str, Any] | None:
-        """The latest state to go on from, on the CPU; None where no whole one is there."""
+        """The latest complete state to resume from, on the CPU; None if there is none."""
         self.damaged = ()
         for path in (self._paths.last_checkpoint, self._paths.previous_checkpoint):
             try:

@@ -47,7 +47,7 @@ def _unmet(expected: Expectation, history: Sequence[EpochMetrics]) -> Iterator[s
         gaps = [_gap(e) for e in history if e.epoch >= expected.epoch]
         if gaps[-1] > expected.max_gap and all(gap <= expected.max_gap for gap in gaps[:-1]):
             yield (
-                f"at epoch {last.epoch} training Dice (estimated from the loss) lies"
+                f"at epoch {last.epoch} training Dice (estimated from the loss) is"
                 f" {gaps[-1]:.4f} above validation Dice; at most {expected.max_gap:g} was expected"
             )
 

@@ -1,4 +1,4 @@
-"""What is wrong with a trainer and its data, told before anything heavy is imported or trained."""
+"""Find mistakes of a trainer and its data before anything heavy is imported or trained."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TrainerCheck:
         return list(self._told.values())
 
     def idle(self, settings: TrialSettings) -> list[Rule]:
-        """What data and plans leave without effect, as far as names, plans and headers tell."""
+        """Settings without effect, as far as names, plans and headers show."""
         searched = settings.space.keys() if isinstance(settings, SweepSpec) else ()
         return list(self._look(settings).idle(searched))
 

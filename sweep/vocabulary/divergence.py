@@ -1,4 +1,4 @@
-"""What is told about a divergence beside its verdict: the steps before it, and the likely cure."""
+"""Details of a divergence besides its verdict: the steps before it, and the likely cure."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Mistake:
     node: str = ""
 
     def on(self, node: str) -> Mistake:
-        """The same, told of one of several machines."""
+        """The same mistake, attributed to one of several machines."""
         return replace(self, node=node)
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ class Mistake:
 
 
 def gathered(mistakes: Iterable[Mistake]) -> list[Mistake]:
-    """What many files, or many nodes, have in common, told once: by the first, with a count."""
+    """Merge mistakes that many files or nodes share: the first one, with a count."""
     kinds: dict[tuple[object, ...], list[Mistake]] = {}
     for one in mistakes:
         shared = one.kind or (one.message if one.node else "")

@@ -1,4 +1,4 @@
-"""What trials are judged by: one number of their validation, and which way is better.
+"""The objective that trials are compared by: a validation metric and its direction.
 
 Standard library only. Whoever compares trials or epochs asks an `Objective`, and compares *scores*,
 of which a higher one is always better: a metric that is to be small is turned round here and
@@ -18,9 +18,9 @@ Mode = Literal["max", "min"]
 
 VAL_DICE = "val_dice"
 TRAIN_LOSS = "train_loss"
-"""What every trainer may report beside its metrics, and may be judged by as if it were one."""
+"""Value that every trainer reports besides its metrics, and that can be the objective too."""
 BETTER: Mapping[str, Mode] = {VAL_DICE: "max", "iou": "max", "hd95": "min"}
-"""Metrics of which everybody knows which way is better."""
+"""Metrics whose direction is known."""
 TOLERANCE = 0.002
 """Difference that counts for nothing: of a Dice less than seeds differ by; of others a share."""
 
@@ -80,7 +80,7 @@ class Objective:
         return epoch.val_dice if self.metric == VAL_DICE else epoch.metrics.get(self.metric)
 
     def score(self, epoch: EpochMetrics) -> float | None:
-        """The same as a score, of which more is better."""
+        """The same as a score: higher is better."""
         value = self.value(epoch)
         return None if value is None else self.turned(value)
 
@@ -111,7 +111,7 @@ class Objective:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Least and greatest score that there can be: a Dice lies in [0, 1], all else anywhere."""
+        """Smallest and largest possible score: [0, 1] for Dice, unlimited for other metrics."""
         if self.metric != VAL_DICE:
             return -math.inf, math.inf
         low, high = sorted((self.turned(0.0), self.turned(1.0)))
@@ -190,4 +190,4 @@ class Objective:
 
 
 DICE = Objective()
-"""What trials are judged by unless a sweep says otherwise."""
+"""The default objective."""

@@ -180,9 +180,9 @@ class TrialRecord:
         history: its epochs, in order, without gaps.
         outcome: how it ended; None while it runs or after an interruption.
         preset: name of the preset that it trains; None where the searcher proposed it.
-        replicate: of which trial it is one; None for the trials of the search itself.
+        replicate: the trial that it repeats; None for the trials of the search.
         test: its scores on the test split, a case each; empty where it was not evaluated there.
-        objective: what it is judged by, as all trials of its sweep.
+        objective: the objective of its sweep.
     """
 
     trial_id: str
@@ -220,7 +220,7 @@ class TrialRecord:
 
     @property
     def score(self) -> float | None:
-        """The same as a score, of which more is better; None for a trial that has no result."""
+        """The same as a score (higher is better); None for a trial without a result."""
         best = self.best if self.status.has_result else None
         return None if best is None else self.objective.score(best)
 
@@ -241,7 +241,7 @@ class TrialRecord:
 
 
 class Observer:
-    """Is told what happens in a sweep, after it was recorded: consoles, trackers, metrics.
+    """Interface for consoles, trackers and metrics: called after each event is recorded.
 
     One that an event does not concern leaves its method out.
     """
@@ -260,7 +260,7 @@ class Observer:
 
 
 def objective_of(records: Iterable[TrialRecord]) -> Objective:
-    """What the trials of a sweep are judged by; the default where there is no trial."""
+    """The objective of a sweep's trials; the default if there is no trial."""
     return next((record.objective for record in records), DICE)
 
 

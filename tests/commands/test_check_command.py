@@ -179,7 +179,7 @@ def test_gpu_that_there_is_not_is_told(call: Call, monkeypatch: pytest.MonkeyPat
 
 def test_results_that_stand_in_the_way_are_told(call: Call, folder: Path, results: Path) -> None:
     result = call("check", "tiny.yaml", "--set", f"name={results.name}")
-    assert f"{results} holds a sweep already" in result.stderr
+    assert f"{results} already holds a sweep" in result.stderr
     (results.parent / "other").mkdir()
     (results.parent / "other" / "notes.txt").touch()
     result = call("check", "tiny.yaml", "--set", "name=other")

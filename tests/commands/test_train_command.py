@@ -59,7 +59,7 @@ def test_folder_that_holds_something_is_refused_and_left_alone(call: Call, folde
     (trained / "notes.txt").write_text("mine")
     result = call("train", "best.yaml")
     assert result.exit_code == 2
-    assert result.stderr.startswith(f"error: {trained} exists already: choose another --name")
+    assert result.stderr.startswith(f"error: {trained} already exists: choose another --name")
     assert [path.name for path in trained.iterdir()] == ["notes.txt"]
 
 

@@ -41,7 +41,7 @@ def test_command_comes_to_its_end_where_nobody_reads(tmp_path: Path, shell: str)
 
 
 def test_it_is_said_once_where_something_goes_on(tmp_path: Path) -> None:
-    told = "warning: standard output is gone (No space left on device): going on without it\n"
+    told = "warning: standard output is gone (No space left on device): continuing without it\n"
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     assert run(tmp_path, "> /dev/full").stderr == told

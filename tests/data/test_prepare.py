@@ -257,7 +257,7 @@ def test_dataset_and_cache_may_lie_under_any_name(tmp_path, write_grey, name):
 def test_fewer_images_than_folds_are_told(tmp_path):
     settings = ShapesData(count=5, folds=6)
     message = only_mistake(settings)
-    assert message == "data.folds: 5 cases cannot be dealt to 6 folds"
+    assert message == "data.folds: 5 cases cannot be split into 6 folds"
     with pytest.raises(InputError, match=r"data\.folds"):
         prepare(settings, tmp_path)
 
@@ -336,12 +336,13 @@ def test_class_that_a_side_never_sees_is_told_with_counts(tmp_path):
     held = {"a": {1}, "b": {1}, "c": {1, 2}, "d": {1, 2}}
     folder = write_classes(tmp_path / "set", held, splits=[(("a", "b"), ("c", "d"))])
     assert prepare(raw(folder), tmp_path / "cache").warnings == (
-        "`rare` is in 0 of 2 training and 2 of 2 validation cases: nothing can be learnt of it in"
+        "`rare` is in 0 of 2 training and 2 of 2 validation cases: it cannot be learnt in"
         " this fold",
     )
     folder = write_classes(tmp_path / "other", held, splits=[(("c", "d"), ("a", "b"))])
     assert prepare(raw(folder), tmp_path / "cache").warnings == (
-        "`rare` is in 2 of 2 training and 0 of 2 validation cases: nothing judges it in this fold",
+        "`rare` is in 2 of 2 training and 0 of 2 validation cases: it is not evaluated in this"
+        " fold",
     )
     folder = write_classes(tmp_path / "third", held, splits=[(("a", "c"), ("b", "d"))])
     assert prepare(raw(folder), tmp_path / "cache").warnings == ()

@@ -140,7 +140,7 @@ def test_description_that_is_no_object_is_told(write_grey, content):
         ({"labels": {"background": 0, "dot": 1.5}}, "must map each name to an integer"),
         ({"labels": {"background": 0, "dot": []}}, "must map each name to an integer"),
         ({"labels": {"background": 0, "dot": "7" * 5000}}, "must map each name to an integer"),
-        ({"labels": {"0": "background", "1": "dot"}}, "as in nnU-Net v1; turn it round"),
+        ({"labels": {"0": "background", "1": "dot"}}, "as in nnU-Net v1; swap them"),
         ({"labels": {"background": 0, "whole": [1, 2]}}, "region-based labels are not supported"),
         (
             {
@@ -248,7 +248,7 @@ def test_links_that_lead_nowhere_are_told_as_such_and_once(write_grey):
     with pytest.raises(InputError) as caught:
         open_raw(folder)
     assert str(caught.value) == (
-        f"{folder}/imagesTr/case_0_0000.png: is a link that leads nowhere: to /gone/away.png;"
+        f"{folder}/imagesTr/case_0_0000.png: is a broken link to /gone/away.png;"
         " the same of 2 more files, such as case_1_0000.png"
     )
 
@@ -317,11 +317,11 @@ def test_files_of_another_ending_are_named_where_there_are_no_others(write_grey)
     for label in (folder / "labelsTr").iterdir():
         label.rename(label.with_suffix(".nii.gz"))
     [message] = mistakes_of(folder)
-    assert message.endswith("; what lies there ends otherwise, such as case_0.nii.gz")
+    assert message.endswith("; its files have other extensions, such as case_0.nii.gz")
     describe(folder, file_ending=".nii.gz")
     message = mistakes_of(folder)[0]
     assert message.endswith(
-        "(the `file_ending`); what lies there ends otherwise, such as case_0_0000.png"
+        "(the `file_ending`); its files have other extensions, such as case_0_0000.png"
     )
 
 

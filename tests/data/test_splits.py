@@ -79,7 +79,7 @@ def test_split_file_is_read_in_nnunets_format(tmp_path):
         ('[{"train": ["a"], "train": ["a"], "val": ["b"]}]', "has the key `train` twice"),
         ('[{"train": [], "val": ["a"]}]', "split 0 has no training cases"),
         ('[{"train": ["a"], "val": []}]', "split 0 has no validation cases"),
-        ('[{"train": ["a", "b"], "val": ["b"]}]', "split 0 has the same cases on both sides: b"),
+        ('[{"train": ["a", "b"], "val": ["b"]}]', "split 0 has the same cases in both sets: b"),
         ('[{"train": ["a"], "val": ["z"]}]', "split 0 names cases that the dataset does not have"),
     ],
 )

@@ -98,7 +98,7 @@ def test_spacings_that_differ_are_told_with_their_range_and_how_many(tmp_path: P
 
 def test_pixels_that_are_no_squares_are_told(tmp_path: Path) -> None:
     [told] = warnings_of(stacks(tmp_path / "raw", [(1.0, 2.0, 5.0)] * 4), slice_axis=2)
-    assert told.startswith("pixels are no squares in every case: c0 has 1×2 mm")
+    assert told.startswith("pixels are not square in every case: c0 has 1×2 mm")
 
 
 def test_thin_slices_are_told(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_case_that_is_stored_otherwise_than_the_rest_is_turned_and_named(tmp_pat
         told
         == "1 of 4 cases (c2) is stored as "
         + "".join(nibabel.aff2axcodes(nibabel.load(folder / "labelsTr" / "c2.nii.gz").affine))
-        + ", most as RAS: all are turned to RAS"
+        + ", most as RAS: all are reoriented to RAS"
     )
     after = prepare(settings_of(folder, slice_axis=2))
     for one, other in zip(before.training, after.training, strict=True):

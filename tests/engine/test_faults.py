@@ -81,7 +81,10 @@ def test_worker_that_is_told_to_end_is_no_fault_of_its_trial() -> None:
     [
         (DIED, "its worker died 3 times: it was killed, crashed, or its node was lost"),
         ("", "its worker died 3 times: it was killed, crashed, or its node was lost"),
-        (KILLED_FOR_MEMORY, "out of memory: Ray killed its worker 3 times, for the node ran low"),
+        (
+            KILLED_FOR_MEMORY,
+            "out of memory: Ray killed its worker 3 times because the node ran out of memory",
+        ),
         (
             RAISED.format("OSError: [Errno 5] Input/output error"),
             "OSError: [Errno 5] Input/output error",
@@ -105,7 +108,7 @@ def test_trial_that_ray_gave_up_fails_with_its_last_cause(last: str, cause: str)
 
 
 def test_results_that_cannot_be_written_end_the_sweep_and_fail_no_trial() -> None:
-    told = "cannot write last.pt: No space left on device; what was there before is unharmed"
+    told = "cannot write last.pt: No space left on device; earlier data are intact"
     with pytest.raises(SweepFailed) as caught:
         outcome_of([DIED, RAISED.format(f"sweep.vocabulary.errors.StorageFailed: {told}")], 2)
     assert str(caught.value) == told

@@ -132,7 +132,7 @@ def test_each_trial_fails_by_itself_and_a_broken_console_ends_nothing(tmp_path: 
     for mode, cause in CAUSES.items():
         assert rows[mode]["status"] == "failed"
         assert cause in rows[mode]["cause"]
-    warning = "Progress failed: ZeroDivisionError: division by zero; the sweep goes on, more in"
+    warning = "Progress failed: ZeroDivisionError: division by zero; the sweep continues, more in"
     assert done.stderr.count(warning) == 1
     log = (folder / "sweep.log").read_text()
     assert log.count("ZeroDivisionError: division by zero") == 1
@@ -143,7 +143,7 @@ def test_store_that_breaks_ends_the_sweep_with_its_cause_and_fails_no_trial(tmp_
     done = run(tmp_path, FUNCTION, BROKEN_STORE)
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
-    assert "error: The sweep broke off: KeyError: 'no such key' (more in" in done.stderr
+    assert "error: The sweep failed: KeyError: 'no such key' (more in" in done.stderr
     log = (tmp_path / "results" / "plain" / "sweep.log").read_text()
     assert "Traceback (most recent call last)" in log
     assert "KeyError: 'no such key'" in log

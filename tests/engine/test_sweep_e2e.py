@@ -321,7 +321,7 @@ def test_second_run_into_the_same_results_is_refused_at_once(swept: Run) -> None
     assert again.code == 2
     assert again.stdout == ""
     error = again.stderr.splitlines()[-1]
-    assert error.startswith(f"error: {swept.folder} exists already and is not empty: go on with it")
+    assert error.startswith(f"error: {swept.folder} already exists and is not empty: resume it")
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
@@ -372,11 +372,11 @@ def test_interrupted_sweep_saves_and_prints_the_command_that_resumes_it(
 ) -> None:
     first = interrupted.first
     assert first.code == 130
-    assert first.stderr.startswith("Stopping: what was reported is kept")
+    assert first.stderr.startswith("Stopping: all reported epochs are saved")
     assert len(first.stderr.splitlines()) == 1
     assert first.noise() == []
     *_, told, command = first.stdout.splitlines()
-    assert told == "Stopped: interrupted. Nothing that was reported is lost. Go on with:"
+    assert told == "Stopped: interrupted. All reported epochs are saved. Resume with:"
     assert command.endswith("--resume")
     assert "[1/3] t0000 completed" in first.stdout
     assert set(interrupted.ended_before) == {"t0000"}
@@ -445,7 +445,7 @@ def test_sweep_whose_processes_are_all_told_to_end_is_ranked_and_can_be_resumed(
             os.kill(pid, signal.SIGTERM)
     run = finish(process, folder)
     assert run.code == 130, run.stderr
-    assert run.stderr.splitlines()[-1].startswith("Stopping: what was reported is kept")
+    assert run.stderr.splitlines()[-1].startswith("Stopping: all reported epochs are saved")
     assert run.stdout.splitlines()[-1].endswith(shlex.join([*options, "--resume"]))
     assert (folder / "ranking.csv").exists()
     states = [json.loads(path.read_text()) for path in folder.glob("trials/*/trial.json")]
@@ -564,7 +564,10 @@ def test_trial_that_runs_out_of_memory_again_and_again_fails_with_that_cause(
     assert run.code == 1
     [failed] = run.ranking
     assert failed["status"] == "failed"
-    assert failed["cause"] == "out of memory: Ray killed its worker 3 times, for the node ran low"
+    assert (
+        failed["cause"]
+        == "out of memory: Ray killed its worker 3 times because the node ran out of memory"
+    )
 
 
 def test_sweep_whose_only_node_is_lost_ends_and_says_how_to_go_on(

@@ -50,8 +50,7 @@ def test_file_is_trained_on_the_fold_of_the_command(
         ("kind: nnunet, dataset: Dataset501_X", "trainer.dataset: asks for 'Dataset501_X', but"),
         (
             "kind: nnunet, dataset: 502, configuration: 3d_fullres",
-            "trainer.configuration: asks for '3d_fullres', but nnU-Net's command is told to train"
-            " '2d'",
+            "trainer.configuration: asks for '3d_fullres', but nnU-Net's command trains '2d'",
         ),
         ("kind: nnunet, dataset: 502, plans: P", "trainer.plans: asks for 'P', but"),
         ("kind: monai", "trainer.kind: must be `nnunet` for nnU-Net to train, but is `monai`"),

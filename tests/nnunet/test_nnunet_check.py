@@ -88,7 +88,8 @@ def test_plans_that_nobody_makes_are_told_before_the_sweep(
 
 def test_fewer_cases_than_folds_are_told(few: Path, tmp_path: Path) -> None:
     message = (
-        "trainer.fold: nnU-Net deals the cases to 5 folds, and the dataset has 3: `all` trains and "
+        "trainer.fold: nnU-Net splits the cases into 5 folds, and the dataset has 3: `all` trains"
+        " and "
         "validates on every case, or a splits_final.json in the preprocessed dataset says which "
         "validate"
     )
@@ -129,7 +130,7 @@ def test_dataset_that_is_not_there_is_told_with_those_that_are(raw: Path, tmp_pa
     [line] = told(raw, tmp_path, dataset="Dataset502_Shape_One")
     assert line.endswith(f"did you mean `{NAME}`?")
     assert told(raw, tmp_path, dataset="502") == [
-        "trainer.dataset: 502 as a text is no name of a dataset: write it without quotes"
+        "trainer.dataset: 502 in quotes is not the name of a dataset: write it without quotes"
     ]
     assert told(tmp_path / "gone", tmp_path) == [
         f"trainer.raw: {tmp_path / 'gone'} is not a folder"
@@ -139,7 +140,7 @@ def test_dataset_that_is_not_there_is_told_with_those_that_are(raw: Path, tmp_pa
     [line] = told(tmp_path / "raw", tmp_path)
     assert line == (
         f"trainer.dataset: {tmp_path / 'raw'} has several datasets 502: Dataset502_Other, {NAME};"
-        " nnU-Net takes none of them"
+        " nnU-Net accepts none of them"
     )
 
 
@@ -224,7 +225,7 @@ def refused_by_nnunet(folder: Path) -> bool:
     ("changes", "words"),
     [
         ({"labels": {"lesion": 0, "circle": 1}}, "lacks `background`, which must be 0; 0 is `le"),
-        ({"labels": {"0": "background", "1": "circle"}}, "as in nnU-Net v1; turn it round"),
+        ({"labels": {"0": "background", "1": "circle"}}, "as in nnU-Net v1; swap them"),
         ({"labels": {}}, "must name the background and at least 1 class"),
         ({"labels": {"background": 0, "circle": 1, "b": 3}}, "without a gap or repeat, not [0, 1,"),
         ({"labels": {"background": 0, "circle": -1}}, "without a gap or repeat, not [-1, 0]"),
@@ -245,7 +246,7 @@ def refused_by_nnunet(folder: Path) -> bool:
         ({"numTraining": 7}, "`numTraining` is 7, but imagesTr holds 6 cases"),
         ({"file_ending": [".png"]}, "`file_ending` is ['.png']; it must be one of .bmp, "),
         ({"file_ending": "png"}, "; did you mean `.png`?"),
-        ({"file_ending": ".nrrd"}, "(the `file_ending`); what lies there ends otherwise, such as"),
+        ({"file_ending": ".nrrd"}, "(the `file_ending`); its files have other extensions, such as"),
         ({"dataset": {}}, "`dataset` must be an object that names the files of each case"),
         ({"dataset": {"a": {"images": ["x.png"]}}, "numTraining": 1}, "`images`, a list, and a `l"),
         (
@@ -325,7 +326,7 @@ def test_hidden_files_and_dead_links_of_a_raw_dataset_are_told(six: Path, tmp_pa
     link.unlink()
     link.symlink_to("/gone")
     assert told(six.parent, tmp_path / "none") == [
-        f"{link}: is a link that leads nowhere: to /gone",
+        f"{link}: is a broken link to /gone",
         f"{six / 'imagesTr'}: hidden files, which nnU-Net takes for cases: ._a_0000.png",
     ]
 

@@ -61,7 +61,7 @@ def test_dataset_that_nnunet_refuses_is_told_in_its_words_with_the_log(tmp_path:
     said = str(error.value)
     assert said.startswith(f"{folder}: nnU-Net refuses it: not all training cases have a label")
     assert "one_circle_00003" in said
-    assert f"(all that it said: {tmp_path}/pre/Dataset502_Shapes_One.log)" in said
+    assert f"(full output: {tmp_path}/pre/Dataset502_Shapes_One.log)" in said
     assert set(told) == {"nnU-Net looks through Dataset502_Shapes_One"}
 
 

@@ -56,7 +56,7 @@ def test_seeds_beyond_the_largest_begin_again(tmp_path: Path) -> None:
         ),
         (
             "confirm: {}\nspace: {seed: {randint: [0, 9]}}\n",
-            "replicates differ in seed and fold alone, so `seed` cannot be searched too",
+            "replicates differ only in seed and fold, so `seed` cannot be searched too",
         ),
     ],
 )

@@ -73,13 +73,13 @@ def test_of_the_default_configuration_only_details_have_no_effect() -> None:
          "3: space.trainer.geometry: is searched without any effect: the configuration `2d` has no "
          "volumes"),
         (f"  trainer.geometry: {{choice: [slices, volume]}}\n{VOLUMES}\n{NO_GEOMETRY}",
-         "3: space.trainer.geometry: is searched without any effect: no term of the shape alone "
-         "has a weight"),
+         "3: space.trainer.geometry: is searched without any effect: no shape term (compactness,"
+         " boundary, aspect) has a weight"),
         # Kervadec's boundary loss looks at slices, whatever is asked for.
         (f"  trainer.geometry: {{choice: [slices, volume]}}\n{VOLUMES}\n"
          f"{NO_GEOMETRY[:-2]}, kervadec: 1}}}}",
-         "3: space.trainer.geometry: is searched without any effect: no term of the shape alone "
-         "has a weight"),
+         "3: space.trainer.geometry: is searched without any effect: no shape term (compactness,"
+         " boundary, aspect) has a weight"),
     ],
 )  # fmt: skip
 def test_what_was_asked_for_and_cannot_be_applied_is_refused(tmp_path, line, message) -> None:
@@ -90,7 +90,8 @@ def test_what_was_asked_for_and_cannot_be_applied_is_refused(tmp_path, line, mes
     ("line", "message"),
     [
         ("loss: {min_area: 20, weights: {compactness: 0, boundary: 0, aspect: 0}}",
-         "3: loss.min_area: 20 has no effect: no term of the shape alone has a weight"),
+         "3: loss.min_area: 20 has no effect: no shape term (compactness, boundary, aspect) has "
+         "a weight"),
         ("augmentation: {rotation: {degrees: 30}}",
          "3: augmentation.rotation.degrees: 30 has no effect: `augmentation.rotation.probability` "
          "is 0"),

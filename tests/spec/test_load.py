@@ -126,8 +126,8 @@ space:
         ("network: {name: unet, deep_supervision: true}", "network.deep_supervision: `unet` has "
          "no deep supervision: must be false or null, but is true"),
         ("network: {name: attention_unet, channels: [8, 16], deep_supervision: true}",
-         "network.deep_supervision: 2 levels leave none to supervise: must be false or null, "
-         "but is true"),
+         "network.deep_supervision: 2 levels leave no lower level to supervise: must be false or "
+         "null, but is true"),
         ("network: {name: segresnet_ds, dropout: 0.1}", "network.dropout: `segresnet_ds` has no "
          "dropout: must be 0, but is 0.1"),
         ("network: {name: segresnet_ds, channels: [8, 8, 16]}", "network.channels: `segresnet_ds` "
@@ -165,8 +165,8 @@ space:
          "`weights`, `sqrt_epsilon`, `sqrt_mode`, `min_area`"),
         ("loss: {main: dice_fokal}", "loss.main: must be `dice_ce`, `dice_focal` or "
          '`focal_logcosh_dice`, but is "dice_fokal"; did you mean `dice_focal`?'),
-        ("loss: {dice_weight: 0, pixel_weight: 0}", "loss.pixel_weight: must be above 0 where "
-         "`dice_weight` is 0: no main loss is left"),
+        ("loss: {dice_weight: 0, pixel_weight: 0}", "loss.pixel_weight: must be above 0 if"
+         " `dice_weight` is 0: no main loss is left"),
         ("loss: {focal_gamma: 2.5}", "loss.focal_gamma: `dice_ce` has no focal term: must be null, "
          "but is 2.5"),
         ("loss: {main: dice_focal, focal_gamma: 0.5}", "loss.focal_gamma: must be at least 1 or "

@@ -137,7 +137,7 @@ def test_a_sweep_lists_presets_and_writes_them_back(write) -> None:
          "one for each preset, but is 1"),
         ("presets: [baseline, logcosh-2024]\nnetwork: {name: unet, channels: [8, 16]}",
          "x.yaml:2: presets.1: `logcosh-2024` does not fit this sweep: network.deep_supervision: "
-         "2 levels leave none to supervise: must be false or null, but is true"),
+         "2 levels leave no lower level to supervise: must be false or null, but is true"),
     ],
 )  # fmt: skip
 def test_wrong_presets_of_a_sweep_are_told_at_their_line(write, text: str, message: str) -> None:

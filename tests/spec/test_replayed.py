@@ -114,7 +114,7 @@ def test_one_trial_answers_where_nothing_but_patience_is_searched() -> None:
     [finding] = check_sweep(spec_of(space, trials=4))
     assert finding.path == ("trials",)
     assert finding.message == (
-        "must be at most 1, but is 4: nothing is searched but when to stop, and replaying one "
+        "must be at most 1, but is 4: only when to stop is searched, and replaying one "
         "curve answers for all of that; `replay_patience: false` trains a trial for each"
     )
 

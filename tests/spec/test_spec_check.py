@@ -216,7 +216,7 @@ def test_a_searcher_whose_package_is_missing_is_a_mistake_with_the_cure(
 def test_more_brackets_than_rungs_are_a_mistake(tmp_path) -> None:
     text = BASE + "scheduler: {name: hyperband, grace_period: 4, brackets: 3}\n"
     assert told(tmp_path, text) == [
-        "4: scheduler.brackets: must be at most 2, the rungs there are, but is 3"
+        "4: scheduler.brackets: must be at most 2, the number of rungs, but is 3"
     ]
     assert told(tmp_path, text.replace("brackets: 3", "brackets: 2")) == []
 

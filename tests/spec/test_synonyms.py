@@ -90,7 +90,7 @@ def test_what_is_no_setting_has_advice() -> None:
         assert words
     assert (
         advice_for("storage_path")
-        == "where results go is said on the command line: --results FOLDER"
+        == "the results folder is given on the command line: --results FOLDER"
     )
     assert advice_for("loss.wandb") == "there are `tracking: tensorboard` and `tracking: mlflow`"
     assert advice_for("zzz") is None
@@ -155,9 +155,9 @@ RESUME = "it is an option of the command line: --resume"
         ("executions_per_trial: 2", "did you mean `confirm.seeds`?"),
         ("load_if_exists: true", RESUME),
         ("max_failures: 3", LEAVE),
-        ("directory: out", "where results go is said on the command line: --results FOLDER"),
-        ("overwrite: true", "nothing is overwritten: give another `name`, or go on with a sweep "
-         "by --resume"),
+        ("directory: out", "the results folder is given on the command line: --results FOLDER"),
+        ("overwrite: true", "nothing is overwritten: give another `name`, or resume a sweep with"
+         " --resume"),
         ("stop: {training_iteration: 3}", "a trial ends after `trainer.epochs`, or earlier by "
          "`early_stopping` or `scheduler`"),
         ("tune_config: {num_samples: 3}", "`scheduler`, `time_budget`"),

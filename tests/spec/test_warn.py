@@ -156,8 +156,9 @@ def test_trial_whose_geometric_loss_never_acts_is_told() -> None:
     ("values", "message"),
     [
         ({"space": {"seed": {"randint": [0, 5]}}, "scheduler": "none"},
-         "`seed` is searched: a `seed` is no choice: the best one was lucky, and tells nothing of "
-         "the next training; `confirm: {top: 5, seeds: 5, folds: 1}` trains the leaders with "
+         "`seed` is searched: a `seed` is not a choice: the best one was lucky, which says nothing"
+         " about the next training; `confirm: {top: 5, seeds: 5, folds: 1}` trains the leaders"
+         " with "
          "several of them"),
         ({"space": {"data.difficulty": {"uniform": [0, 1]}}, "scheduler": "none"},
          "`data.difficulty` is searched: trials of different values are validated on different "

@@ -126,7 +126,7 @@ def test_trial_whose_two_ends_differ_is_told(make_sweep: MakeSweep, tmp_path: Pa
     folder = make_sweep(tmp_path / "sweep")
     trial = folder / "trials" / "t0000" / "trial.json"
     trial.write_text(trial.read_text().replace("completed", "pruned"))
-    with pytest.raises(ResultsError, match=r"does not fit .*t0000 has ended already: completed"):
+    with pytest.raises(ResultsError, match=r"does not fit .*t0000 has already ended: completed"):
         Store.open(folder)
 
 
@@ -332,7 +332,7 @@ def test_read_only_folder_is_told_and_loses_nothing(
         )
         assert run.returncode == 0, run.stderr
         assert [line.partition(": ")[2] for line in run.stdout.splitlines()] == [
-            *["Permission denied; what was there before is unharmed"] * 2,
+            *["Permission denied; earlier data are intact"] * 2,
             "Permission denied",
         ]
         assert len(read_records(folder)[1].history) == 4

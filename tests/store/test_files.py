@@ -132,7 +132,7 @@ def test_link_is_neither_read_nor_written_through(tmp_path: Path, lines: Path, u
 @every_use
 def test_pipe_is_refused_and_nobody_waits_for_its_other_end(tmp_path: Path, use) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises((ResultsError, SweepFailed), match=r"pipe: it is no file"):
+    with pytest.raises((ResultsError, SweepFailed), match=r"pipe: it is not a file"):
         use(tmp_path / "pipe")
 
 

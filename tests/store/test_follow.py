@@ -132,7 +132,7 @@ def test_file_that_was_replaced_is_not_taken_for_the_same(tmp_path: Path, change
     else:
         (tmp_path / "new").write_text('{"n": 1}\n{"n": 2}\n{"n": 3}\n')
         (tmp_path / "new").replace(path)
-    with pytest.raises(ResultsError, match="was replaced meanwhile"):
+    with pytest.raises(ResultsError, match="was replaced in the meantime"):
         tail.news()
 
 

@@ -61,8 +61,8 @@ def test_line_that_was_written_twice_counts_once(path: Path) -> None:
         (EpochRecorded("t0007", 0, 0.5), "t0007 was never started"),
         (TrialEnded("t0007", Status.FAILED), "t0007 was never started"),
         (EpochRecorded("t0000", 3, 0.5), "t0000 must report epoch 2 next, but got epoch=3"),
-        (EpochRecorded("t0000", 2, 0.5), "t0000 has ended already: pruned"),
-        (TrialEnded("t0000", Status.FAILED), "t0000 has ended already: pruned"),
+        (EpochRecorded("t0000", 2, 0.5), "t0000 has already ended: pruned"),
+        (TrialEnded("t0000", Status.FAILED), "t0000 has already ended: pruned"),
     ],
 )
 def test_event_that_cannot_follow_is_refused_and_not_written(

@@ -34,7 +34,7 @@ def test_trial_has_one_worker_at_a_time_and_the_next_waits_until_the_one_before_
     assert orphan.stdout is not None
     assert orphan.stdout.readline() == "training\n"
     with (
-        pytest.raises(SweepFailed, match=r"another process still trains in .* after 0\.05 s"),
+        pytest.raises(SweepFailed, match=r"another process is still training in .* after 0\.05 s"),
         training(TrialPaths(tmp_path), wait=0.05),
     ):
         pytest.fail("two workers at once")
@@ -46,7 +46,7 @@ def test_trial_has_one_worker_at_a_time_and_the_next_waits_until_the_one_before_
 
 def test_trial_whose_folder_has_vanished_is_not_trained(tmp_path: Path) -> None:
     with (
-        pytest.raises(SweepFailed, match=r"\S+gone has gone"),
+        pytest.raises(SweepFailed, match=r"\S+gone is gone"),
         training(TrialPaths(tmp_path / "gone")),
     ):
         pytest.fail("there is no folder")

@@ -106,7 +106,10 @@ def test_sweep_that_was_taken_over_stops_and_overwrites_nothing(
     second = MirroredStore.open_at(remote, tmp_path / "two")
     second.end_trial("t0000", DONE)
     second.close()
-    with pytest.raises(SweepFailed, match=r"is no longer ours: another sweep\.run has it"):
+    with pytest.raises(
+        SweepFailed,
+        match=r"is no longer written by this process: another sweep\.run writes to it",
+    ):
         first.close()
     assert [record.outcome for record in read_back(remote)] == [DONE]
 
@@ -115,7 +118,7 @@ def test_sweep_whose_files_were_removed_stops(remote: RemoteFolder, tmp_path: Pa
     store = begin(remote, tmp_path / "one")
     for name in remote.files():
         remote.delete(name)
-    with pytest.raises(SweepFailed, match="its files have gone"):
+    with pytest.raises(SweepFailed, match="its files are gone"):
         store.close()
     assert remote.files() == set()
 
@@ -133,7 +136,7 @@ def test_used_uri_is_refused_and_an_unused_one_cannot_be_resumed(
     with pytest.raises(ResultsError, match="not a results folder"):
         MirroredStore.open_at(remote, tmp_path / "one")
     begin(remote, tmp_path / "one").close()
-    with pytest.raises(ResultsError, match=r"exists already.*--resume"):
+    with pytest.raises(ResultsError, match=r"already exists.*--resume"):
         MirroredStore.create_at(remote, tmp_path / "two", SWEEP_YAML)
 
 

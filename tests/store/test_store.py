@@ -143,9 +143,9 @@ def test_what_cannot_follow_is_refused_and_not_recorded(store: Store) -> None:
         with pytest.raises(ValueError, match="was never started"):
             store.append_epoch(stranger, EpochMetrics(epoch=0, val_dice=0.5))
     store.end_trial("t0000", Outcome(status=Status.PRUNED))
-    with pytest.raises(ValueError, match="has ended already: pruned"):
+    with pytest.raises(ValueError, match="has already ended: pruned"):
         store.append_epoch("t0000", EpochMetrics(epoch=1, val_dice=0.5))
-    with pytest.raises(ValueError, match="has ended already: pruned"):
+    with pytest.raises(ValueError, match="has already ended: pruned"):
         store.end_trial("t0000", Outcome(status=Status.FAILED))
     [record] = store.records()
     assert (record.status, len(record.history)) == (Status.PRUNED, 1)

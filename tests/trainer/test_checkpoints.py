@@ -70,7 +70,7 @@ def test_full_disk_leaves_the_checkpoints_before_it_and_no_rest(tmp_path: Path) 
         [sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert run.stdout.splitlines() == [
-        f"cannot write {tmp_path / 'last.pt'}: File too large; what was there before is unharmed",
+        f"cannot write {tmp_path / 'last.pt'}: File too large; earlier data are intact",
         "{'epoch': 1}",
     ]
     assert names(tmp_path) == ["last.pt", "previous.pt"]

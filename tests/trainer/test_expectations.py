@@ -53,7 +53,7 @@ def test_loss_above_what_was_expected_is_told_and_one_that_is_no_number_too() ->
 
 def test_gap_is_told_at_the_first_epoch_that_exceeds_it_from_the_stated_one_on() -> None:
     assert told({"epoch": 1, "max_gap": 0.15}, [0.1, 0.8, 0.7, 0.6]) == [
-        (2, "at epoch 2 training Dice (estimated from the loss) lies 0.2000 above validation Dice;"
+        (2, "at epoch 2 training Dice (estimated from the loss) is 0.2000 above validation Dice;"
             " at most 0.15 was expected")
     ]  # fmt: skip
     assert [epoch for epoch, _ in told({"max_gap": 0.15}, [0.1, 0.8])] == [0]

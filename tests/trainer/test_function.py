@@ -350,7 +350,7 @@ def test_settings_and_options_that_a_function_does_not_look_at_are_told(tmp_path
     settings = trial(write_function(tmp_path, body), epochs=2, **asked)
     trainer = settings.trainer.model_copy(update={"options": {"width": 4}})
     fit(settings.model_copy(update={"trainer": trainer}), report=told.append)
-    why = "has no effect: the trainer is a function, which has not looked at trial.settings"
+    why = "has no effect: the trainer is a function, which has not read trial.settings"
     assert [epoch.warnings for epoch in told] == [
         (
             "`trainer.options.width` has no effect: nothing reads it",
@@ -534,7 +534,7 @@ def test_class_by_another_name_or_of_another_module_is_what_was_asked_for(tmp_pa
         ("import json as train\n", "has no class and no function `train`: it is a module"),
         (
             "from functools import cache\n@cache\ndef train(config, trial): ...\n",
-            "`train` keeps its results (lru_cache), which no trainer may: leave that out",
+            "`train` keeps its results (lru_cache), which a trainer must not do: remove that",
         ),
         ("import trains\n", "has no class and no function `train`"),
         ("async def train(config, trial):\n    yield 1\n", "must be a plain function"),

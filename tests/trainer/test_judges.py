@@ -323,9 +323,9 @@ def test_one_class_everywhere_at_the_end_is_dead_however_much_it_scores() -> Non
     verdict = judge_epochs(epochs, GuardSettings(), scaled=False, over=True)
     assert verdict is not None
     assert verdict.message == (
-        "The training ended with a network that, since epoch 1, answers one class everywhere or"
-        " next to nothing right; its best validation Dice was 0.9050 (an answer that ignores the"
-        " images has 0.9000)."
+        "The training ended with a network that, since epoch 1, predicts one class everywhere or"
+        " next to nothing right; its best validation Dice was 0.9050 (a prediction that ignores"
+        " the images has 0.9000)."
     )
 
 

@@ -94,7 +94,7 @@ class HeldOut:
 
 
 def held_out(records: Iterable[TrialRecord], ranked: Sequence[str]) -> HeldOut | None:
-    """The finalists on the test split; None where nobody was evaluated there.
+    """The finalists on the test split; None if none was evaluated.
 
     Args:
         records: of all trials of a sweep.

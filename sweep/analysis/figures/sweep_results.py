@@ -54,7 +54,7 @@ class Results:
 
     @property
     def objective(self) -> Objective:
-        """What the trials are judged by."""
+        """The objective of the trials."""
         return self.spec.judged_by
 
     @cached_property
@@ -69,7 +69,7 @@ class Results:
 
     @cached_property
     def held_out(self) -> HeldOut | None:
-        """The finalists on the test split; None where there is none, or nobody was tested yet."""
+        """The finalists on the test split; None without one, or before the first is tested."""
         return held_out((*self.records, *self.replicates), list(self.frame["trial_id"]))
 
     @cached_property
@@ -111,7 +111,7 @@ class Results:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing will be added: every trial has ended, or nobody writes any more."""
+        """Whether the results are final: every trial has ended, or no process writes any more."""
         all_ended = len(self.ended) >= self.spec.trials and self.spec.confirm is None
         return not self.in_use or all_ended
 

@@ -1,7 +1,7 @@
-"""N4 bias field correction: takes the slow drift of brightness out of magnetic resonance images.
+"""N4 bias field correction: removes slow brightness drift from magnetic resonance images.
 
-The field is estimated on a coarser grid, where it is as smooth as it was, and divided out at full
-resolution; one thread, so that every machine gets the same bits from the same SimpleITK.
+The smooth field is estimated on a coarser grid and divided out at full resolution. It uses one
+thread, so that every machine gets the same bits from the same SimpleITK.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def simpleitk_version() -> str:
 def correct_bias_field(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Divide each channel by its own estimated bias field.
 
-    The field is estimated where Otsu's threshold sees something brighter than the background, and
-    is one of at least 0: intensities that go below are shifted up first.
+    The field is estimated where Otsu's threshold finds something brighter than the background. It
+    needs intensities of at least 0, so lower ones are shifted up first.
 
     Args:
         image: ``[C, …spatial]``, 2D or 3D, not normalised.
@@ -42,7 +42,7 @@ def correct_bias_field(image: NDArray[np.float32]) -> NDArray[np.float32]:
         A new image of the same shape.
 
     Raises:
-        InputError: where SimpleITK is not installed or cannot process the image.
+        InputError: SimpleITK is not installed or cannot process the image.
 
     Source: Tustison et al. 2010, doi:10.1109/TMI.2010.2046908, as in SimpleITK.
     """

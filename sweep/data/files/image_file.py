@@ -1,4 +1,4 @@
-"""One image file, PNG or NIfTI: what its header says, and its pixels.
+"""Read the header and the pixels of one image file, PNG or NIfTI.
 
 Axes. A PNG is ``[rows, columns]``, as nnU-Net sees it. A NIfTI has the order of its file
 (``[x, y, z]`` for most), where nnU-Net's SimpleITK reader has ``[z, y, x]``.
@@ -29,10 +29,10 @@ _DEEP_COLOURS = {2: "RGB", 4: "grey and alpha", 6: "RGBA"}  # PNG's colour types
 
 
 def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
-    """Where the pixels of a file lie, and what is doubtful about what its header says of that.
+    """The geometry of a file's pixels, and doubts about its header.
 
     Raises:
-        InputError: it cannot be opened, or holds what no network of ours is trained on.
+        InputError: it cannot be opened, or its content cannot be used for training.
     """
     return _png_header(path) if path.suffix == ".png" else _nifti_header(path)
 
@@ -75,7 +75,7 @@ def _nifti_header(path: Path) -> tuple[Geometry, list[Mistake]]:
         )
     if affine is not None and not np.isfinite(affine).all():
         affine = None
-        message = "has numbers in its orientation that are not finite: it is taken to have none"
+        message = "has nonfinite numbers in its orientation: it is ignored"
         doubts.append(Mistake(message, file=str(path), kind="no orientation"))
     return Geometry(shape, spacing, affine), doubts
 
@@ -106,7 +106,7 @@ def read_pixels(path: Path) -> Array:
 
 
 def read_indices(path: Path) -> Array:
-    """As `read_pixels`, but a palette is passed over: of a label its numbers are the classes."""
+    """Like `read_pixels`, but without looking up a palette: the numbers of a label are classes."""
     return _png(path, lambda opened: opened) if path.suffix == ".png" else read_pixels(path)
 
 
@@ -119,8 +119,8 @@ def _png(path: Path, chosen: Callable[[Image.Image], Image.Image]) -> Array:
 
 @contextmanager
 def _decoding(path: Path) -> Iterator[None]:
-    """Decoders raise whatever they like on a damaged file, and print what nobody asked for."""
-    nibabel_says = logging.getLogger("nibabel.global")  # prints header faults without a file's name
+    """Turn a decoder's errors on a damaged file into an InputError, and silence its prints."""
+    nibabel_says = logging.getLogger("nibabel.global")  # prints without file names
     spoke = not nibabel_says.disabled
     try:
         with warnings.catch_warnings():
@@ -135,12 +135,12 @@ def _decoding(path: Path) -> Iterator[None]:
 
 
 def _in_millimetres(affine: Array | None, unit: float) -> NDArray[np.float64] | None:
-    """``affine`` of a file whose unit of length has so many millimetres, as ITK scales it."""
+    """``affine`` scaled to millimetres as in ITK, from units of ``unit`` millimetres."""
     return None if affine is None else np.diag([unit] * 3 + [1.0]) @ affine
 
 
 def _written_spacing(path: Path, kind: type[Any]) -> tuple[float, ...]:
-    """``pixdim`` as it stands in the file: nibabel repairs the one that it hands out."""
+    """``pixdim`` as written in the file. nibabel returns a repaired one."""
     from nibabel.openers import ImageOpener
 
     with ImageOpener(path) as opened:
@@ -149,11 +149,11 @@ def _written_spacing(path: Path, kind: type[Any]) -> tuple[float, ...]:
 
 
 def _require_one_picture(path: Path, frames: int) -> None:
-    """Refuses what a PNG may hold and no reader of one picture sees."""
+    """Refuse PNG content that a reader of a single picture does not see."""
     if frames > 1:
         message = (
-            f"holds {frames} pictures (an animation, pages): only the first would be read;"
-            " write one file a case"
+            f"holds {frames} pictures (an animation, pages): only the first would be read; write"
+            " one file per case"
         )
         raise InputError([Mistake(message, file=str(path), kind="frames")])
     with path.open("rb") as opened:
@@ -167,7 +167,7 @@ def _require_one_picture(path: Path, frames: int) -> None:
 
 
 def _require_bytes(path: Path, announced: int) -> None:
-    """Before anybody makes room for pixels that a damaged header announces."""
+    """Refuse a damaged header before memory is allocated for its pixels."""
     most = path.stat().st_size * (_MOST_DEFLATED if path.suffix == ".gz" else 1)
     if announced > most:
         raise ValueError(f"its header announces {announced} bytes of pixels, more than it holds")
@@ -182,7 +182,7 @@ def _require_axes(path: Path, shape: tuple[int, ...]) -> None:
     )
     if len(shape) > 3:
         message += (
-            "; where the last axis holds channels, write one file a channel (CASE_0000, CASE_0001)"
+            "; if the last axis holds channels, write one file per channel (CASE_0000, CASE_0001)"
         )
     raise InputError([Mistake(message, file=str(path), kind="axes")])
 
@@ -216,8 +216,8 @@ def _spacing_doubts(
         if not np.allclose(lengths, zooms, rtol=1e-3):
             one, other = unlike(zooms, lengths, "×")
             yield Mistake(
-                f"is at odds with itself: `pixdim` says a spacing of {one} mm, its `sform` {other};"
-                " `pixdim` is taken, as nnU-Net does",
+                f"contradicts itself: `pixdim` says a spacing of {one} mm, its `sform` {other};"
+                " `pixdim` is used, as in nnU-Net",
                 file=str(path),
                 kind="pixdim and sform",
             )
@@ -226,8 +226,8 @@ def _spacing_doubts(
 def _orientation_doubts(path: Path, sform: Geometry, qform: Geometry) -> Iterator[Mistake]:
     if sform.codes != qform.codes:
         yield Mistake(
-            f"is at odds with itself: its `qform` leads to {qform.codes or 'nowhere'}, its `sform`"
-            f" to {sform.codes or 'nowhere'}; the `sform` is taken",
+            f"contradicts itself: its `qform` leads to {qform.codes or 'nowhere'}, its `sform`"
+            f" to {sform.codes or 'nowhere'}; the `sform` is used",
             file=str(path),
             kind="qform and sform",
         )

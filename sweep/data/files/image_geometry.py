@@ -1,11 +1,12 @@
-"""Where the pixels of an image lie: axes, spacing, orientation; and how two files differ in that.
+"""Geometry of an image (axes, spacing, orientation), and how that of two files differs.
 
-nnU-Net's ``verify_dataset_integrity`` is the measure: it refuses a label (or a channel) of another
-shape or spacing than its image, and warns of another origin or direction. One thing is done beyond
-it: where two files are stored in different orientations but cover the same grid of the world, both
-are turned to the same one; nnU-Net would lay them onto each other as they are stored.
+The rules are those of nnU-Net's ``verify_dataset_integrity``: it refuses a label (or a channel)
+with
+another shape or spacing than its image, and warns about another origin or direction. One rule is
+added: if two files have different orientations but cover the same grid in world coordinates, both
+are reoriented. nnU-Net would overlay them as stored.
 
-nibabel is imported where it is needed: who finds the data in the cache loads none of it.
+nibabel is imported only where it is needed: data from the cache do not need it.
 Source: nnU-Net 2.8.1, ``nnunetv2/experiment_planning/verify_dataset_integrity.py``.
 """
 
@@ -20,22 +21,22 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Orientation = NDArray[np.float64]
-"""Of each axis ``[3, 2]``: the world's axis that it follows, and whether it does so backwards."""
+"""For each axis ``[3, 2]``: the world axis that it follows, and its direction."""
 
 Triple = tuple[float, ...]
 
 PLANES = ("sagittal", "coronal", "axial")
-"""Slices across each axis of the world, in nibabel's order: right, anterior, superior."""
+"""Name of the slices across each world axis, in nibabel's order: right, anterior, superior."""
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """What the header of one file says of its pixels.
+    """The geometry in the header of one file.
 
     Args:
         shape: pixels along its two or three axes.
-        spacing: millimetres between two pixels along each of them; None for a file that has none.
-        affine: pixel → millimetres in RAS+, ``[4, 4]``; None where the header does not tell.
+        spacing: millimetres between two pixels along each axis; None if the file has no spacing.
+        affine: pixel → millimetres in RAS+, ``[4, 4]``; None if the header has none.
     """
 
     shape: tuple[int, ...]
@@ -44,7 +45,7 @@ class Geometry:
 
     @property
     def orientation(self) -> Orientation | None:
-        """None where the header does not tell, or tells what no volume can have."""
+        """The orientation; None if the header has none or an invalid one."""
         if self.affine is None or not np.isfinite(self.affine).all():
             return None
         from nibabel.orientations import io_orientation
@@ -54,7 +55,7 @@ class Geometry:
 
     @property
     def codes(self) -> str:
-        """``RAS`` or ``LPS``: where each axis leads to; empty where the header does not tell."""
+        """Direction of each axis, such as ``RAS`` or ``LPS``; empty if the header has none."""
         if self.orientation is None:
             return ""
         from nibabel.orientations import aff2axcodes
@@ -62,7 +63,7 @@ class Geometry:
         return "".join(aff2axcodes(self.affine))
 
     def turned(self, orientation: Orientation | None) -> Geometry:
-        """As it is after `turned`."""
+        """The geometry after `turned`."""
         if orientation is None:
             return self
         from nibabel.orientations import inv_ornt_aff
@@ -83,7 +84,7 @@ def _at(values: Sequence[Any], axis: int, missing: Any) -> Any:
 
 
 def turned(pixels: Array, orientation: Orientation | None) -> Array:
-    """A view with its three axes leading to right, anterior, superior; as it is for None."""
+    """A view with axes to right, anterior, superior; unchanged for None."""
     if orientation is None:
         return pixels
     from nibabel.orientations import apply_orientation
@@ -94,7 +95,7 @@ def turned(pixels: Array, orientation: Orientation | None) -> Array:
 
 
 def squeezed(shape: Sequence[int]) -> tuple[int, ...]:
-    """The axes that are left of ``shape`` when those of length 1 are dropped, but two at least."""
+    """``shape`` without axes of length 1, but with at least two axes."""
     axes = list(range(len(shape)))
     while len(axes) > 2 and (flat := [axis for axis in axes if shape[axis] == 1]):
         axes.remove(flat[-1])
@@ -102,9 +103,9 @@ def squeezed(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def cover_the_same(one: Geometry, other: Geometry) -> bool:
-    """Whether two files have the same grid in the world, in whichever orientation each is stored.
+    """Whether two files have the same grid in world coordinates, whatever their stored orientation.
 
-    False where one of them does not tell its orientation.
+    False if one of them has no orientation.
     """
     a, b = (each.turned(each.orientation) for each in (one, other))
     if one.orientation is None or other.orientation is None or a.shape != b.shape:
@@ -115,7 +116,7 @@ def cover_the_same(one: Geometry, other: Geometry) -> bool:
 
 
 def refused(one: Geometry, other: Geometry) -> Iterator[tuple[str, str, str]]:
-    """What nnU-Net refuses: ``(what differs, that of one, that of the other)``."""
+    """Differences that nnU-Net refuses: ``(what differs, value of one, value of the other)``."""
     a, b = (each.shape + (1,) * (3 - len(each.shape)) for each in (one, other))
     if a != b:
         yield "shape", size(one.shape), size(other.shape)
@@ -127,7 +128,8 @@ def refused(one: Geometry, other: Geometry) -> Iterator[tuple[str, str, str]]:
 
 
 def doubtful(one: Geometry, other: Geometry) -> Iterator[tuple[str, str, str]]:
-    """What nnU-Net warns of: ``(what differs, that of one, that of the other)``."""
+    """Differences that nnU-Net warns about: ``(what differs, value of one, value of the
+    other)``."""
     if one.affine is None or other.affine is None:
         if one.codes != other.codes:
             yield "orientation", one.codes or "none", other.codes or "none"
@@ -151,7 +153,7 @@ def _lengths(affine: NDArray[np.float64]) -> NDArray[np.float64]:
 def unlike(
     one: Sequence[Any] | Array, other: Sequence[Any] | Array, between: str
 ) -> tuple[str, str]:
-    """Both as text, with as few digits as tell them apart."""
+    """Both as text, with just enough digits to tell them apart."""
 
     def text(values: Sequence[Any] | Array, digits: int) -> str:
         return between.join(_plain(float(x), digits) for x in values)

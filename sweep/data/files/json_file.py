@@ -1,4 +1,4 @@
-"""JSON as people write it: what is no JSON is told with its line, and a key that stands twice."""
+"""Read JSON files, reporting syntax errors with their line, and repeated keys."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sweep.vocabulary.errors import InputError, Mistake
 
 
 def read_json(file: Path, absent: str = "is missing") -> Any:
-    """What a JSON file holds.
+    """The content of a JSON file.
 
     Args:
-        absent: what is said where there is no such file.
+        absent: message for a missing file.
 
     Raises:
-        InputError: it is not there, or holds no JSON in UTF-8.
+        InputError: it is missing, or is not JSON in UTF-8.
     """
     line = None
     try:
@@ -34,9 +34,9 @@ def read_json(file: Path, absent: str = "is missing") -> Any:
 
 
 def repeated_keys(file: Path) -> Iterator[Mistake]:
-    """Keys that an object of a JSON file has twice: of those only the last would count.
+    """Keys that occur twice in an object of a JSON file, where only the last would count.
 
-    The file is one that `read_json` reads.
+    The file must be readable by `read_json`.
     """
     text = _text(file)
     repeated: dict[str, None] = {}

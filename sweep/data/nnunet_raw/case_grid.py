@@ -1,4 +1,4 @@
-"""How the files of one case lie to each other, read off their headers: one case, one grid."""
+"""The common grid of the files of one case, from their headers."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from sweep.vocabulary.errors import InputError, Mistake, gathering
 
 @dataclass(frozen=True, slots=True)
 class CaseGrid:
-    """The one grid of a case's channels and label.
+    """The common grid of a case's channels and label.
 
     Args:
-        geometry: of the first channel, turned so that its axes lead to right, anterior, superior
-            (`sweep.data.files.image_geometry`); as it is where the header does not tell.
-        codes: how it is stored, such as ``LPS``; empty where the header does not tell.
-        turns: how each file's axes are brought to that: those of the channels, then the label's.
-        doubts: what nnU-Net would warn of.
+        geometry: geometry of the first channel, with axes to right, anterior, superior
+            (`sweep.data.files.image_geometry`); as stored if the header has no orientation.
+        codes: stored orientation, such as ``LPS``; empty if the header has none.
+        turns: how each file's axes are reoriented: the channels, then the label.
+        doubts: what nnU-Net would warn about.
     """
 
     geometry: Geometry
@@ -40,17 +40,17 @@ class CaseGrid:
 
     @property
     def axes(self) -> tuple[int, ...]:
-        """Of `geometry` those that are kept: two of an image, three of a volume.
+        """The axes of `geometry` that are kept: two for an image, three for a volume.
 
-        An axis of length 1 is none, so that nothing is ever sliced along it.
+        An axis of length 1 is dropped, so that nothing is sliced along it.
         """
         return squeezed(self.geometry.shape)
 
     def laid(self, pixels: Array, file: int) -> Array:
-        """The pixels of one of the files on this grid, ``[…axes]``.
+        """The pixels of a file on this grid, ``[…axes]``.
 
         Args:
-            file: its place in `turns`.
+            file: index of the file in `turns`.
         """
         turn = self.turns[file]
         if turn is None:
@@ -64,7 +64,7 @@ def look_at(dataset: RawDataset, case: str) -> CaseGrid:
     """Compare the headers of a case's files.
 
     Raises:
-        InputError: with every mistake of them.
+        InputError: with every mistake.
     """
     paths = (*dataset.image_paths(case), dataset.label_path(case))
     headers: dict[Path, Geometry] = {}
@@ -87,8 +87,8 @@ def look_at(dataset: RawDataset, case: str) -> CaseGrid:
             turns[-1] = other.orientation
             told = (
                 f"is stored as {other.codes} and {paths[0].name} as {first.codes}, over the same"
-                " grid: each is turned to RAS by its own header, where nnU-Net would lay them onto"
-                " each other as stored"
+                " grid: each is reoriented to RAS by its own header, while nnU-Net would overlay"
+                " them as stored"
             )
             doubts.append(Mistake(told, file=str(path), kind="turned"))
             continue
@@ -123,9 +123,8 @@ def _contradictions(
 ) -> Iterator[Mistake]:
     for what, a, b in doubtful(own, its):
         yield Mistake(
-            f"has the {what} {a}, but {image.name} {b}: by their headers they do not lie on each"
-            " other; they are laid onto each other pixel by pixel, as nnU-Net does; look whether"
-            " they fit",
+            f"has the {what} {a}, but {image.name} {b}: their headers do not place them on each"
+            " other; they are overlaid pixel by pixel, as in nnU-Net; check that they fit",
             file=str(path),
             kind=f"{what} of {role}",
         )

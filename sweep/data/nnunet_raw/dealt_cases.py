@@ -1,4 +1,4 @@
-"""Which of a source's cases train, validate and test, as its settings deal them."""
+"""Split a source's cases into training, validation and test cases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Names = tuple[str, ...]
 
 
 class Dealt(NamedTuple):
-    """Identifiers of the cases on each side."""
+    """Identifiers of the cases in each set."""
 
     training: Names
     validation: Names
@@ -26,12 +26,12 @@ def deal(
     splits: Sequence[Split] | None,
     test: Names = (),
 ) -> Dealt:
-    """The sides of the fold that the settings name, which there is.
+    """The sets of the fold in the settings, which must exist.
 
     Args:
-        cases: of which the folds are made.
-        splits: the dataset's own; None where it brings none.
-        test: cases that the dataset itself keeps for testing.
+        cases: the cases to split into folds.
+        splits: the dataset's own splits; None if it has none.
+        test: the dataset's own test cases.
     """
     share = settings.test if is_share(settings) and isinstance(settings.test, float) else 0.0
     rest, held_out = hold_out(cases, share)
@@ -46,14 +46,14 @@ def deal(
 
 
 def is_share(settings: CommonData) -> bool:
-    """Whether the test is some of the cases that are there anyway, as the folds are."""
+    """Whether the test cases are a share of the dataset's ordinary cases."""
     return settings.test != TEST_FOLDER and not settings.has_one_split
 
 
 def doubts(
     dealt: Dealt, cases: Sequence[str], splits: Sequence[Split] | None, fold: int
 ) -> Iterator[Mistake]:
-    """What names alone show of the sides that is allowed but hardly meant."""
+    """Warnings about the sets that follow from the names of the cases."""
     if splits is not None:
         yield from unused(splits[fold], cases)
     yield from shared_subjects(dealt._asdict())
@@ -62,7 +62,7 @@ def doubts(
 def fold_mistakes(
     settings: CommonData, cases: int, splits: Sequence[Split] | None
 ) -> Iterator[Mistake]:
-    """A fold that the dataset's own splits do not have, or too few cases to be dealt to folds."""
+    """A fold that the dataset's own splits do not have, or too few cases for the folds."""
     if splits is not None:
         if settings.fold >= len(splits):
             message = f"there is no fold {settings.fold}: splits_final.json has {len(splits)}"
@@ -70,7 +70,7 @@ def fold_mistakes(
         return
     test = held(range(cases), settings.test) if isinstance(settings.test, float) else 0
     if cases < settings.folds:
-        message = f"{cases} cases cannot be dealt to {settings.folds} folds"
+        message = f"{cases} cases cannot be split into {settings.folds} folds"
         yield Mistake(message, key="data.folds")
     elif cases - test < settings.folds:
         message = f"{test} of {cases} cases for the test leave too few for {settings.folds} folds"

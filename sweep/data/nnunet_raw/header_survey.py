@@ -1,6 +1,4 @@
-"""A look at the headers of a whole dataset: along which axis its volumes are cut into slices, and
-what its cases do not have in common.
-"""
+"""Survey of a dataset's headers: the slice axis of its volumes, and differences between cases."""
 
 from __future__ import annotations
 
@@ -21,20 +19,20 @@ from sweep.vocabulary.errors import Mistake, gathered, gathering
 SliceAxis = int | Literal["auto"]
 
 _SAME = 0.01  # spacings that differ by less count as equal
-_OBLONG = 1.5  # sides of a pixel from which its shape is told
-_THIN = 16  # pixels: the smallest patch that may be asked for
+_OBLONG = 1.5  # ratio of a pixel's sides above which there is a warning
+_THIN = 16  # pixels: the smallest allowed patch
 _AXIAL = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the headers of all cases say.
+    """Summary of the headers of all cases.
 
     Args:
-        grids: by case; those with a mistake are left out.
-        slice_axis: along which volumes are cut.
-        mistakes: what no case may have.
-        warnings: one sentence for each thing that is allowed but hardly meant.
+        grids: grid of each case, except cases with a mistake.
+        slice_axis: axis along which volumes are cut.
+        mistakes: all mistakes of the cases.
+        warnings: one sentence for each property that is valid but probably not intended.
         sizes: pixels and spacing of the images in words: ``18×76×78, 1.5×1.5×4 mm``.
     """
 
@@ -50,8 +48,8 @@ class _Cases:
     """All cases as arrays, in one order.
 
     Args:
-        names: of the cases.
-        shapes: ``[N, 3]`` pixels; 1 along an axis that is none.
+        names: names of the cases.
+        shapes: ``[N, 3]`` pixels; 1 along a missing axis.
         spacings: ``[N, 3]`` mm; NaN along an axis of length 1.
     """
 
@@ -72,11 +70,11 @@ class _Cases:
 
 
 def survey(parts: Sequence[RawDataset], slice_axis: SliceAxis) -> Survey:
-    """Look at the headers of every case of a dataset and of its own test cases.
+    """Read the headers of every case of a dataset and of its own test cases.
 
     Args:
-        parts: the dataset, and its test cases where they are read too.
-        slice_axis: the one that is asked for; auto: the one of the coarsest spacing.
+        parts: the dataset, and its test cases if they are used.
+        slice_axis: the requested axis; auto: the axis of the coarsest spacing.
     """
     grids: dict[str, CaseGrid] = {}
     mistakes: list[Mistake] = []
@@ -110,7 +108,7 @@ def _as_arrays(grids: Mapping[str, CaseGrid]) -> _Cases:
 
 
 def _coarsest(cases: _Cases) -> int:
-    """The axis of the largest median spacing over all volumes; of equal ones the last, axial."""
+    """The axis of the largest median spacing over all volumes; if equal, the last (axial)."""
     if not cases.volumes.any():
         return _AXIAL
     median = np.median(cases.spacings[cases.volumes], axis=0)
@@ -129,8 +127,7 @@ def _about_orientation(grids: Mapping[str, CaseGrid]) -> Iterator[str]:
             rest = f"as {usual}" if usual else "without one"
             yield (
                 f"{count} of {len(grids)} cases ({names}) {'is' if count == 1 else 'are'} {how},"
-                f" most {rest}: "
-                + ("all are turned to RAS" if codes else "taken as they are, since nobody knows")
+                f" most {rest}: " + ("all are reoriented to RAS" if codes else "used as stored")
             )
 
 
@@ -161,14 +158,14 @@ def _about_axis(cases: _Cases, axis: int, *, asked: bool) -> Iterator[str]:
     if oblong.any():
         first = np.flatnonzero(oblong)[0]
         yield (
-            f"pixels are no squares in {cases.counted(oblong)}: {cases.names[first]} has"
+            f"pixels are not square in {cases.counted(oblong)}: {cases.names[first]} has"
             f" {_lengths(flat[first][np.isfinite(flat[first])])} mm; the geometric losses and all"
             " metrics in pixels see its shapes stretched"
         )
 
 
 def _about_spacing(cases: _Cases) -> Iterator[str]:
-    """Cases of several spacings, which nothing brings to one."""
+    """Cases with different spacings, which are not resampled."""
     told = np.isfinite(cases.spacings)
     if not told.any():
         return
@@ -184,8 +181,8 @@ def _about_spacing(cases: _Cases) -> Iterator[str]:
         yield (
             f"the spacing differs between cases: {_spacings(cases)} mm; {cases.counted(differs)}"
             f" {'is' if differs.sum() == 1 else 'are'} more than 1 % off the median. Nothing is"
-            " resampled: a pixel is another length in each of them, and means over cases of what is"
-            " measured in pixels (hd95, areas) mix these lengths"
+            " resampled: a pixel has a different size in each of them, and means over cases of"
+            " metrics in pixels (hd95, areas) mix these sizes"
         )
 
 
@@ -195,14 +192,14 @@ def _spacings(cases: _Cases) -> str:
 
 
 def _sizes(cases: _Cases) -> str:
-    """Of all images, axes of length 1 left out: those that are none."""
+    """Sizes of all images, without axes of length 1."""
     shapes = np.where(cases.shapes > 1, cases.shapes, np.nan)
     spacings = _spacings(cases)
     return _ranges(shapes, "{:.0f}", 0.0) + (f", {spacings} mm" if spacings else "")
 
 
 def _ranges(values: NDArray[np.float64], form: str, same: float) -> str:
-    """From the least to the largest number of each column ``[N, 3]`` that is no NaN in a row."""
+    """Smallest to largest finite number of each column of ``[N, 3]``."""
     columns = [column[np.isfinite(column)] for column in values.T]
     texts = []
     for own in (column for column in columns if column.size):
@@ -232,7 +229,7 @@ def _about_thin_slices(cases: _Cases, axis: int) -> Iterator[str]:
 
 
 def _widest(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Largest of each row ``[N, 3]``, NaN passed over; NaN where all are."""
+    """Largest number of each row of ``[N, 3]``, ignoring NaN; NaN if all are."""
     filled = np.where(np.isfinite(values), values, -np.inf)
     largest: NDArray[np.float64] = filled.max(axis=1)
     return np.where(np.isfinite(largest), largest, np.nan)

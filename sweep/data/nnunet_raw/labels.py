@@ -1,4 +1,4 @@
-"""Labels as nnU-Net reads them: which classes ``dataset.json`` names, and which a pixel has.
+"""Labels as in nnU-Net: the classes in ``dataset.json`` and the values of pixels.
 
 Source: nnU-Net 2.8.1, ``utilities/label_handling/label_handling.py`` and ``imageio``.
 """
@@ -26,11 +26,11 @@ _IGNORE = "ignore"
 def named_labels(description: Mapping[str, Any]) -> dict[str, int]:
     """Name → integer of each class, consecutive from 0, the background.
 
-    As nnU-Net does, takes an integer as text or alone in a list, an ``ignore`` of null, and a
-    ``regions_class_order`` that orders nothing.
+    Like nnU-Net, it accepts an integer as text or alone in a list, an ``ignore`` of null, and an
+    unused ``regions_class_order``.
 
     Args:
-        description: of which `label_mistakes` finds nothing, with or without ``nnunet``.
+        description: content of a ``dataset.json`` without `label_mistakes`.
     """
     labels = description["labels"].items()
     found = {name: _integer(value) for name, value in labels if name != _IGNORE}
@@ -38,12 +38,12 @@ def named_labels(description: Mapping[str, Any]) -> dict[str, int]:
 
 
 def label_mistakes(description: Mapping[str, Any], *, nnunet: bool = False) -> Iterator[str]:
-    """What is wrong with the labels of ``dataset.json``.
+    """Mistakes in the labels of ``dataset.json``.
 
     Args:
-        nnunet: tell what nnU-Net refuses; else what our own trainer refuses, which is also regions,
-            an ignore label, and more than `MAX_LABELS` labels. With it, regions are passed over:
-            the losses refuse them, whatever their numbers.
+        nnunet: report what nnU-Net refuses, except for regions, which the losses refuse anyway.
+            Otherwise report what our own trainer refuses: also regions, an ignore label, and more
+            than `MAX_LABELS` labels.
     """
     labels = description.get("labels")
     if labels is None:
@@ -53,7 +53,7 @@ def label_mistakes(description: Mapping[str, Any], *, nnunet: bool = False) -> I
         yield f"`labels` must be an object such as {_EXAMPLE}, not {labels!r}"
         return
     if labels and all(_integer(k) is not None and isinstance(v, str) for k, v in labels.items()):
-        yield f"`labels` maps integer to name, as in nnU-Net v1; turn it round: {_EXAMPLE}"
+        yield f"`labels` maps integer to name, as in nnU-Net v1; swap them: {_EXAMPLE}"
         return
     regions = [name for name, value in labels.items() if isinstance(value, list) and len(value) > 1]
     if regions and not nnunet:
@@ -73,9 +73,9 @@ def label_mistakes(description: Mapping[str, Any], *, nnunet: bool = False) -> I
 
 
 def _background_mistakes(labels: Mapping[str, Any], values: Mapping[str, int]) -> Iterator[str]:
-    """nnU-Net knows the background by its name, which must stand for 0 and no list."""
+    """Mistakes of the background: nnU-Net finds it by its name, which must be 0 and not a list."""
     if not labels:
-        return  # there is nothing at all, as is told elsewhere
+        return  # there are no labels, which is reported elsewhere
     zero = next((name for name, value in values.items() if value == 0), None)
     own = labels.get(BACKGROUND)
     if isinstance(own, list):
@@ -94,7 +94,7 @@ def _background_mistakes(labels: Mapping[str, Any], values: Mapping[str, int]) -
 
 
 def _number_mistakes(values: Mapping[str, int], most: float) -> Iterator[str]:
-    # A background that is not there has been told.
+    # A missing background is reported above.
     numbers = sorted(
         [*values.values(), *[0] * (BACKGROUND not in values and 0 not in values.values())]
     )
@@ -122,14 +122,14 @@ def _ignore_mistakes(ignore: Any, values: Mapping[str, int], *, nnunet: bool) ->
 
 
 def _integer(value: Any) -> int | None:
-    """The one integer that a label's value is; None where it is none."""
+    """The integer in a label's value; None if it is not a single integer."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
         return int(value) if len(value) < 10 else None
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return value if type(value) is int else None  # JSON's true is no label
+    return value if type(value) is int else None  # JSON's true is not a label
 
 
 def as_classes(label: NDArray[Any]) -> NDArray[np.float32]:
@@ -137,13 +137,13 @@ def as_classes(label: NDArray[Any]) -> NDArray[np.float32]:
 
     So 0.9999999997671694, which a mask of floats under an int16 header reads, is 1.
     """
-    with np.errstate(over="ignore"):  # 1e300 is no class, whatever it becomes
+    with np.errstate(over="ignore"):  # 1e300 is not a class, whatever it becomes
         return label.astype(np.float32)
 
 
 def unnamed_values(label: NDArray[np.float32], labels: Mapping[str, int]) -> str:
-    """The values that ``labels`` does not name, as text; empty where there are none."""
-    with np.errstate(invalid="ignore"):  # NaN is no integer
+    """The values that ``labels`` does not name, as text; empty if there are none."""
+    with np.errstate(invalid="ignore"):  # NaN is not an integer
         whole = label.astype(np.uint8)
     if (whole == label).all():  # the usual case: bytes are sorted faster than floats
         label = np.unique(whole).astype(np.float32)
@@ -164,12 +164,12 @@ def geometric_label(
     """The integer of the class that the geometric losses act on.
 
     Args:
-        labels: name → integer, of the dataset.
-        wanted: name or integer; None for the first class after the background.
-        key: the setting that wants it.
+        labels: the dataset's labels: name → integer.
+        wanted: name or integer of the class; None: the first class after the background.
+        key: the setting with this value.
 
     Raises:
-        InputError: where the dataset has no such class, with the near miss.
+        InputError: the dataset has no such class; proposes a similar one.
     """
     if wanted is None:
         return 1

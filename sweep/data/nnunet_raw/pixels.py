@@ -1,8 +1,9 @@
-"""Reading and writing the pixels of a dataset in nnU-Net's raw layout.
+"""Read and write the pixels of a dataset in nnU-Net's raw layout.
 
-Axes. A PNG is ``[rows, columns]``, as nnU-Net sees it. A NIfTI volume is ``[x, y, z]``, turned so
-that they lead to right, anterior and superior, where nnU-Net's SimpleITK reader has ``[z, y, x]``
-as it is stored: image and label agree, a 2D sample may be the transpose of nnU-Net's.
+Axes. A PNG is ``[rows, columns]``, as in nnU-Net. A NIfTI volume is ``[x, y, z]``, reoriented to
+right, anterior and superior, while nnU-Net's SimpleITK reader has ``[z, y, x]`` as stored. Image
+and
+label agree, but a 2D sample may be the transpose of nnU-Net's.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class RawCase:
     """One case to write.
 
     Args:
-        name: its identifier.
+        name: identifier of the case.
         image: ``[C, …spatial]``; 8-bit for PNG.
         label: ``[…spatial]``, 8-bit.
         affine: voxel → millimetres, ``[4, 4]``; NIfTI only.
@@ -62,12 +63,12 @@ def write_raw(
     splits: Sequence[Split] | None = None,
     test: Iterable[RawCase] | None = None,
 ) -> None:
-    """Write a dataset in nnU-Net's raw layout; one case at a time is held in memory.
+    """Write a dataset in nnU-Net's raw layout, with one case at a time in memory.
 
     Args:
-        folder: created; must not hold images or labels yet.
+        folder: created; must not contain images or labels.
         cases: in any order.
-        name: of the dataset, for people.
+        name: name of the dataset, for people.
         channel_names, labels, file_ending: as in ``dataset.json``.
         splits: written as ``splits_final.json`` where given.
         test: written to ``imagesTs`` and ``labelsTs`` where given.
@@ -105,17 +106,18 @@ def _write_cases(images: Path, labels: Path, cases: Iterable[RawCase], file_endi
 def load_case(
     dataset: RawDataset, case: str, grid: CaseGrid | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Read one case; every file is laid on the case's one grid, axes of length 1 are dropped.
+    """Read one case. Every file is put on the common grid; axes of length 1 are dropped.
 
     Args:
-        grid: how the files lie to each other; None to look at them first.
+        grid: the common grid; None: read it from the headers.
 
     Returns:
         The image ``[C, …spatial]`` and the label ``[…spatial]``, 2D or 3D.
 
     Raises:
-        InputError: where a file cannot be read, geometries differ, pixels are not finite or too
-            alike for 32-bit floats, or the label holds values that ``dataset.json`` does not name.
+        InputError: a file cannot be read, geometries differ, pixels are nonfinite or too similar
+        for
+            32-bit floats, or the label has values that ``dataset.json`` does not name.
     """
     grid = grid or look_at(dataset, case)
     label_path, image_paths = dataset.label_path(case), dataset.image_paths(case)
@@ -125,7 +127,7 @@ def load_case(
         with gathering(mistakes):
             for pixels in _bands(read_pixels(path), path, grid, file):
                 mistakes += _pixel_mistakes(pixels, path)
-                with np.errstate(over="ignore"):  # told just now
+                with np.errstate(over="ignore"):  # reported above
                     channels.append(pixels.astype(np.float32))
     label: Array | None = None
     with gathering(mistakes):
@@ -149,7 +151,7 @@ def load_case(
 
 
 def _bands(pixels: Array, path: Path, grid: CaseGrid, file: int) -> Iterable[Array]:
-    """The channels in one file: the bands of a colour PNG, or one."""
+    """The channels in one file: the bands of a colour PNG, or a single one."""
     if path.suffix == ".png" and pixels.ndim == 3:
         return np.moveaxis(pixels, -1, 0)  # RGB(A)
     return [grid.laid(pixels, file)]
@@ -157,14 +159,14 @@ def _bands(pixels: Array, path: Path, grid: CaseGrid, file: int) -> Iterable[Arr
 
 def _pixel_mistakes(pixels: Array, path: Path) -> Iterator[Mistake]:
     if pixels.dtype.itemsize <= 2 and pixels.dtype.kind in "biu":
-        return  # neither NaN nor more digits than a 32-bit float has
+        return  # integers: no NaN, and no more digits than a 32-bit float has
     if not (np.abs(pixels) <= _LARGEST_PIXEL).all():  # NaN is not ≤ anything
         message = f"holds pixels that are NaN, infinite or beyond ±{_LARGEST_PIXEL:g}"
         yield Mistake(message, file=str(path), kind="not finite")
         return
     low, high = float(pixels.min()), float(pixels.max())
     largest = max(abs(low), abs(high))
-    if low == high or high - low >= largest / 2:  # the usual case, told without a second pass
+    if low == high or high - low >= largest / 2:  # the usual case, decided without a second pass
         return
     step, contrast = float(np.spacing(np.float32(largest))), float(pixels.std(dtype=np.float64))
     if step > _FINEST_STEP * contrast:

@@ -1,13 +1,13 @@
-"""nnU-Net's raw dataset layout: what lies where, and everything that can be wrong with it.
+"""nnU-Net's raw dataset layout: its files, and everything that can be wrong with them.
 
     folder/
       dataset.json            channel_names, labels, numTraining, file_ending
-      imagesTr/CASE_0000.png  one file a channel: _0000, _0001, …
+      imagesTr/CASE_0000.png  one file per channel: _0000, _0001, …
       labelsTr/CASE.png       integers, as named by ``labels``
       splits_final.json       optional: the split to use instead of k-fold
       imagesTs, labelsTs      optional: cases to test on, as imagesTr and labelsTr
 
-Only names are looked at here; `sweep.data.nnunet_raw.pixels` reads and writes the files themselves.
+Only names are checked here; `sweep.data.nnunet_raw.pixels` reads and writes the files themselves.
 Source: nnU-Net 2.8.1, ``documentation/dataset_format.md``.
 """
 
@@ -32,21 +32,21 @@ TEST_LABELS_FOLDER = "labelsTs"
 FILE_ENDINGS = (".png", ".nii", ".nii.gz")
 NNUNET_ENDINGS = (".bmp", ".tif", ".tiff", ".nrrd", ".mha", ".gipl", *FILE_ENDINGS)
 _COLOUR_ENDINGS = (".png", ".bmp", ".tif")
-"""Of files that may hold all channels, the colours, as nnU-Net's reader of pictures takes them."""
+"""Numbers of channels that one picture can hold, as in nnU-Net's reader."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawDataset:
-    """A dataset in nnU-Net's raw layout whose files are all there.
+    """A complete dataset in nnU-Net's raw layout.
 
     Args:
-        folder: where ``dataset.json`` lies.
+        folder: folder of ``dataset.json``.
         name: the dataset's name, for people.
-        channel_names: one name an image channel.
+        channel_names: one name per image channel.
         labels: name → integer, consecutive from 0, the background.
         file_ending: one of `FILE_ENDINGS`.
         cases: sorted identifiers.
-        files_per_image: as many as channels; 1 where one PNG holds them all (RGB, RGBA).
+        files_per_image: number of channels; 1 if one PNG holds them all (RGB, RGBA).
         images_folder, labels_folder: names of the two folders with the cases.
     """
 
@@ -78,7 +78,7 @@ class RawDataset:
 
 
 def open_raw(folder: Path | str) -> RawDataset:
-    """Look through a raw dataset's description and file names; no pixel is read.
+    """Check a raw dataset's description and file names. No pixel is read.
 
     Raises:
         InputError: with all mistakes at once.
@@ -87,20 +87,20 @@ def open_raw(folder: Path | str) -> RawDataset:
     try:
         return _open_raw(folder)
     except OSError as error:
-        raise InputError.single(f"cannot be looked through: {error}", key="data.folder") from error
+        raise InputError.single(f"cannot be listed: {error}", key="data.folder") from error
 
 
 def open_test(dataset: RawDataset) -> RawDataset:
-    """The cases in ``imagesTs`` and ``labelsTs``; of nnU-Net's layout, which wants no labels there.
+    """The cases in ``imagesTs`` and ``labelsTs``. nnU-Net's layout does not require the labels.
 
     Raises:
-        InputError: a folder, a label or a channel is missing, or a case is one to train on too.
+        InputError: a folder, a label or a channel is missing, or a case is also a training case.
     """
     folders = TEST_FOLDER, TEST_LABELS_FOLDER
     files = RawFiles.under(dataset.folder, dataset.file_ending, *folders)
     mistakes = list(files.mistakes(dataset.files_per_image, None))
     if both := sorted(set(dataset.cases) & set(files.images)):
-        message = f"has cases that {dataset.images_folder} has too: {enumerated(both)}"
+        message = f"has cases that are also in {dataset.images_folder}: {enumerated(both)}"
         mistakes.append(Mistake(message, file=str(dataset.folder / TEST_FOLDER)))
     if mistakes:
         raise InputError(mistakes)
@@ -123,7 +123,7 @@ def _open_raw(folder: Path) -> RawDataset:
     mistakes = [*repeated_keys(file), *(Mistake(message, file=str(file)) for message in messages)]
     ending, channel_names = description.get("file_ending"), description.get("channel_names")
     if ending not in FILE_ENDINGS or not isinstance(channel_names, dict) or not channel_names:
-        raise InputError(mistakes)  # without these two no file name can be judged
+        raise InputError(mistakes)  # without these two, file names cannot be checked
     files = RawFiles.under(folder, ending)
     files_per_image = files.per_image(len(channel_names))
     mistakes += files.mistakes(files_per_image, whole_number(description.get("numTraining")))
@@ -141,10 +141,10 @@ def _open_raw(folder: Path) -> RawDataset:
 
 
 def read_description(file: Path) -> dict[str, Any]:
-    """What a ``dataset.json`` holds.
+    """The content of a ``dataset.json``.
 
     Raises:
-        InputError: it is not there, or is no JSON object.
+        InputError: it is missing, or is not a JSON object.
     """
     near = _dataset_near(file.parent)
     absent = f"is missing; nnU-Net's raw layout describes a dataset there{near}"
@@ -156,7 +156,7 @@ def read_description(file: Path) -> dict[str, Any]:
 
 
 def _dataset_near(folder: Path) -> str:
-    """Says which folder below or above is a dataset, where this one is none."""
+    """Hint at a folder below or above that is a dataset."""
     above = [path for path in (folder.parent, folder.parent.parent) if _is_dataset(path)]
     below = sorted(filter(_is_dataset, folder.iterdir())) if folder.is_dir() else []
     if len(below) > 1:
@@ -169,7 +169,7 @@ def _is_dataset(folder: Path) -> bool:
 
 
 def channel_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with ``channel_names`` of ``dataset.json``."""
+    """Mistakes in ``channel_names`` of ``dataset.json``."""
     names = description.get("channel_names")
     if names is None:
         hint = "; `modality` is its name in nnU-Net v1" if "modality" in description else ""
@@ -181,26 +181,26 @@ def channel_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _in_order(names: Mapping[str, str]) -> tuple[str, ...]:
-    """By their keys "0", "1", …; with other keys, which nnU-Net takes too, as they stand there."""
+    """Names by their keys "0", "1", …, or in the order of the file if there are other keys."""
     keys = [str(index) for index in range(len(names))]
     return tuple(names[key] for key in (keys if set(names) == set(keys) else names))
 
 
 def whole_number(announced: object) -> object:
-    """6 for 6.0, as JSON may write it; anything else as it is."""
+    """6 for 6.0, which JSON may contain; anything else unchanged."""
     whole = isinstance(announced, float) and announced.is_integer()
     return int(announced) if whole else announced  # type: ignore[call-overload]
 
 
 def count_mistakes(count: object) -> Iterator[str]:
-    """What is wrong with ``numTraining`` of ``dataset.json``."""
+    """Mistakes in ``numTraining`` of ``dataset.json``."""
     if type(count) is not int or count < 1:
         found = "is missing" if count is None else f"is {count!r}"
         yield f"`numTraining` {found}; it must be the number of training cases"
 
 
 def ending_mistakes(ending: object, endings: Sequence[str]) -> Iterator[str]:
-    """What is wrong with ``file_ending`` of ``dataset.json``, which must be one of ``endings``."""
+    """Mistakes in ``file_ending`` of ``dataset.json``, which must be one of ``endings``."""
     if ending in endings:
         return
     found = "is missing" if ending is None else f"is {ending!r}"
@@ -224,11 +224,11 @@ def _other_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class RawFiles:
-    """What lies in the two folders: case → its channel numbers, and cases with a label.
+    """The files in the two folders: channel numbers of each case, and cases with a label.
 
     Args:
         unnumbered: names of images without a channel number.
-        dead: links that lead nowhere; they count as the files that they should be.
+        dead: broken links; they count as the files that they should be.
     """
 
     folder: Path
@@ -266,28 +266,28 @@ class RawFiles:
 
     @property
     def single(self) -> bool:
-        """Whether every case has one image file, the first channel's."""
+        """Whether every case has only the image file of its first channel."""
         return all(numbers == {0} for numbers in self.images.values())
 
     @property
     def first(self) -> Path:
-        """The first image file, of which there is one."""
+        """The first image file; there must be one."""
         case, numbers = min(self.images.items())
         return self.folder / self.images_folder / f"{case}_{min(numbers):04d}{self.ending}"
 
     def per_image(self, channels: int) -> int:
-        """Files that an image must have: one a channel, or one RGB(A) picture for all of them."""
+        """Number of files per image: one per channel, or one RGB(A) picture for all."""
         colours = self.ending.lower() in _COLOUR_ENDINGS and channels in (3, 4)
         return 1 if colours and self.single else channels
 
     def mistakes(
         self, per_image: int | None, announced: object, *, spare_labels: bool = False
     ) -> Iterator[Mistake]:
-        """What is wrong with the files.
+        """Mistakes in the files.
 
         Args:
-            per_image: as many as a case must have; None where nobody knows.
-            announced: ``numTraining``; None to compare with nothing.
+            per_image: required number per case; None if unknown.
+            announced: ``numTraining``; None: do not compare.
             spare_labels: whether labels without an image are allowed.
         """
         images, labels = self.folder / self.images_folder, self.folder / self.labels_folder
@@ -315,13 +315,13 @@ class RawFiles:
             yield Mistake(message, file=str(images))
         if per_image is not None:
             yield from self._channel_mistakes(per_image)
-        if type(announced) is int and 0 < announced != len(self.images):  # else told as such
+        if type(announced) is int and 0 < announced != len(self.images):  # else reported elsewhere
             message = f"`numTraining` is {announced}, but {IMAGES_FOLDER} holds {len(self.images)}"
             yield Mistake(f"{message} cases", file=str(self.folder / DESCRIPTION_FILE))
 
     def _dead_links(self) -> Iterator[Mistake]:
         for path in self.dead:
-            message = f"is a link that leads nowhere: to {path.readlink()}"
+            message = f"is a broken link to {path.readlink()}"
             yield Mistake(message, file=str(path), kind="dead link")
 
     def _channel_mistakes(self, per_image: int) -> Iterator[Mistake]:
@@ -340,14 +340,14 @@ class RawFiles:
 
 
 def _instead(folder: Path, ending: str) -> str:
-    """What lies there in place of files that end in ``ending``."""
+    """Hint at a file with another extension than ``ending``."""
     names = (path.name for path in folder.iterdir() if not path.name.startswith("."))
     other = min((name for name in names if not name.endswith(ending)), default="")
-    return f"; what lies there ends otherwise, such as {other}" if other else ""
+    return f"; its files have other extensions, such as {other}" if other else ""
 
 
 def _visible(folder: Path, ending: str) -> list[Path]:
-    """The visible files of ``folder`` that end in ``ending``, links that lead nowhere too."""
+    """The visible files of ``folder`` that end in ``ending``, including broken links."""
     if not folder.is_dir():
         return []
     named = (path for path in folder.iterdir() if path.name.endswith(ending))

@@ -1,8 +1,8 @@
-"""What a raw dataset holds, as a text that is the same wherever it lies.
+"""Fingerprint of a raw dataset's content, independent of its folder.
 
-Content decides, so a dataset that was moved or copied is still the same, and another one at the
-same place is not. All bytes are read once; from then on a file that has the size and the times that
-it had is taken to be the file that it was.
+A moved or copied dataset has the same fingerprint, and another dataset in the same folder a
+different one. All bytes are read once. After that, a file with unchanged size and times is assumed
+to be unchanged.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def fingerprint(datasets: Sequence[RawDataset], cache: Path) -> str:
     """A digest of each part of a dataset: ``dataset.json:3f2a… imagesTr:… labelsTr:…``.
 
     Args:
-        datasets: the dataset, and its own test cases where they belong to it.
-        cache: where the answer is kept.
+        datasets: the dataset, and its own test cases if they are used.
+        cache: folder in which the result is cached.
 
     Raises:
         InputError: a file cannot be read.
@@ -36,14 +36,14 @@ def fingerprint(datasets: Sequence[RawDataset], cache: Path) -> str:
     with suppress(OSError, ValueError):
         return kept.read_text(encoding="ascii")
     found = " ".join(f"{name}:{_digest(files)}" for name, files in parts.items() if files)
-    with suppress(OSError, SweepFailed):  # whoever needs the cache itself will tell
+    with suppress(OSError, SweepFailed):  # reported by the code that needs the cache
         kept.parent.mkdir(parents=True, exist_ok=True)
         atomic_write_text(kept, found)
     return found
 
 
 def _parts(datasets: Sequence[RawDataset]) -> Mapping[str, Sequence[Path]]:
-    """The files that matter, by where they lie."""
+    """The relevant files, by folder."""
     folder = datasets[0].folder
     parts: dict[str, list[Path]] = {
         name: [folder / name]
@@ -57,7 +57,7 @@ def _parts(datasets: Sequence[RawDataset]) -> Mapping[str, Sequence[Path]]:
 
 
 def _as_they_lie(parts: Mapping[str, Sequence[Path]]) -> str:
-    """Name of what is known of these files: where they are, their sizes and times."""
+    """Cache key of these files: paths, sizes and times."""
     known = []
     for path in (path.resolve() for files in parts.values() for path in files):
         found = path.stat()

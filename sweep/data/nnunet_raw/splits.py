@@ -1,4 +1,4 @@
-"""Which cases train and which validate."""
+"""Splits of cases into training, validation and test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sweep.data.files.json_file import read_json, repeated_keys
 from sweep.vocabulary.errors import InputError, Mistake
 
 Split = tuple[tuple[str, ...], tuple[str, ...]]
-"""Cases to train on, cases to validate on."""
+"""Training cases, validation cases."""
 
 SPLITS_FILE = "splits_final.json"
 _NNUNET_SEED = 12345
@@ -22,18 +22,19 @@ _TEST_SEED = 54321
 
 
 def split(cases: Sequence[str], folds: int, fold: int) -> Split:
-    """Training and validation cases of one fold, dealt exactly as nnU-Net deals them.
+    """Training and validation cases of one fold, exactly as in nnU-Net.
 
-    The same as ``KFold(folds, shuffle=True, random_state=12345)`` of scikit-learn over the sorted
-    identifiers; `numpy.random.RandomState` never changes its streams (NEP 19), so neither do folds.
+    The same as scikit-learn's ``KFold(folds, shuffle=True, random_state=12345)`` over the sorted
+    identifiers. The streams of `numpy.random.RandomState` never change (NEP 19), so neither do
+    folds.
 
     Args:
         cases: identifiers in any order.
         folds: number of folds, at most the number of cases.
-        fold: the one that validates, from 0.
+        fold: the validation fold, counted from 0.
 
     Raises:
-        ValueError: where ``folds`` or ``fold`` is out of range.
+        ValueError: ``folds`` or ``fold`` is out of range.
 
     Source: nnU-Net 2.8.1, ``nnunetv2/utilities/crossval_split.py``.
     """
@@ -49,13 +50,13 @@ def split(cases: Sequence[str], folds: int, fold: int) -> Split:
 
 
 def hold_out(cases: Sequence[str], share: float) -> Split:
-    """Cases for the folds, and cases for the test that no fold may have.
+    """Cases for the folds, and test cases, which are in no fold.
 
-    Depends on the names alone, not on fold, seed or order: every trial leaves out the same.
+    The result depends only on the names, so it is the same for every fold, seed and order.
 
     Args:
         cases: identifiers in any order.
-        share: of the cases that are for the test; 0 for none, else at least one is.
+        share: share of test cases; if above 0, there is at least one.
     """
     names = sorted(cases)
     chosen = set(np.random.RandomState(_TEST_SEED).permutation(len(names))[: held(names, share)])
@@ -64,12 +65,12 @@ def hold_out(cases: Sequence[str], share: float) -> Split:
 
 
 def held(cases: Sequence[str] | range, share: float) -> int:
-    """How many of the cases `hold_out` keeps for the test."""
+    """Number of test cases of `hold_out`."""
     return max(1, round(share * len(cases))) if share else 0
 
 
 def read_splits(folder: Path, cases: Sequence[str]) -> tuple[Split, ...] | None:
-    """The splits of ``splits_final.json``, nnU-Net's own format; None where there is no such file.
+    """The splits of ``splits_final.json``, in nnU-Net's format; None if there is no such file.
 
     Args:
         folder: the dataset's folder.
@@ -99,7 +100,7 @@ def read_splits(folder: Path, cases: Sequence[str]) -> tuple[Split, ...] | None:
 
 
 def unused(one: Split, cases: Sequence[str]) -> Iterator[Mistake]:
-    """Cases of the dataset that its own split neither trains nor validates on."""
+    """Cases of the dataset that are missing in its own split."""
     left = sorted(set(cases) - {*one[0], *one[1]})
     if left:
         are = "cases is" if len(left) == 1 else "cases are"
@@ -137,7 +138,7 @@ def _split_mistakes(one: Any, cases: Sequence[str]) -> Iterator[str]:
                 yield f"has cases twice in `{key}`: {enumerated(twice)}"
     named = [set(names) for names in sides.values()]
     if len(named) == 2 and (both := sorted(named[0] & named[1])):
-        yield f"has the same cases on both sides: {enumerated(both)}"
+        yield f"has the same cases in both sets: {enumerated(both)}"
     if unknown := sorted(set().union(*named) - set(cases)):
         meant = _as_case(unknown[0], cases)
         hint = f"; cases are named without channel and ending: {meant}" if meant else ""
@@ -145,7 +146,7 @@ def _split_mistakes(one: Any, cases: Sequence[str]) -> Iterator[str]:
 
 
 def _as_case(name: str, cases: Sequence[str]) -> str:
-    """The case whose file ``name`` is, as the file of a channel or of a label; empty for none."""
+    """The case that a file ``name`` belongs to, as channel or label; empty if none."""
     known = set(cases)
     for end in (r"_\d{4}\..+", r"_\d{4}", r"\.[^.]+(\.gz)?", r"\..+"):
         if (short := re.sub(f"{end}$", "", name)) != name and short in known:
@@ -154,18 +155,18 @@ def _as_case(name: str, cases: Sequence[str]) -> str:
 
 
 def _a(value: Any) -> str:
-    """The value, or what it is, where it is long."""
+    """The value, or its type if it is long."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
     return repr(value[:40] if isinstance(value, str) else value)
 
 
 _SUBJECT = re.compile(r"(?<![A-Za-z0-9])sub-([A-Za-z0-9]+)")
-"""BIDS's entity of a subject, wherever it stands in the name of a case."""
+"""BIDS's subject entity anywhere in the name of a case."""
 
 
 def shared_subjects(sides: Mapping[str, Sequence[str]]) -> Iterator[Mistake]:
-    """Cases that are judged although another case of the same subject is trained on.
+    """Validation and test cases of subjects that are also in another set.
 
     Args:
         sides: ``training``, ``validation`` and ``test`` → their cases.
@@ -198,12 +199,12 @@ def shared_subjects(sides: Mapping[str, Sequence[str]]) -> Iterator[Mistake]:
 
 
 def subject(case: str) -> str:
-    """The subject that a case's name gives as BIDS does, ``sub-01``; empty where it gives none."""
+    """The BIDS subject in a case's name, such as ``sub-01``; empty if there is none."""
     found = _SUBJECT.search(case)
     return found[0] if found else ""
 
 
 def enumerated(names: Sequence[str], most: int = 5) -> str:
-    """``a, b, c and 7 more``: a list of names that stays readable for any length."""
+    """``a, b, c and 7 more``: a readable list of any number of names."""
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,4 +1,4 @@
-"""Which classes the cases of each side hold at all, once the pixels are read."""
+"""Which classes occur in the training and validation cases, once the pixels are read."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ LEARNT_FROM = ("training", "validation")
 
 
 def class_doubts(sides: Mapping[str, Sequence[CaseArrays]], classes: Sequence[str]) -> list[str]:
-    """Classes that a side never sees: they are not learnt, or not judged.
+    """Classes missing in a set, so that they are not learnt or not evaluated.
 
     Args:
         sides: ``training`` and ``validation`` → their cases.
-        classes: by label value, the background first.
+        classes: names by label value, the background first.
     """
     told = []
     for value, name in enumerate(classes[1:], 1):
         if not all(_holding(sides[side], value) for side in LEARNT_FROM):
             learnt = _holding(sides["training"], value)
-            effect = "nothing judges it" if learnt else "nothing can be learnt of it"
+            effect = "it is not evaluated" if learnt else "it cannot be learnt"
             told.append(f"`{name}` is in {_counted(sides, value)} cases: {effect} in this fold")
     return told
 
 
 def class_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
-    """A geometric class that no training case holds, where a geometric loss is to act on it."""
+    """A geometric class without any training case, if a geometric loss acts on it."""
     searches = settings.space.keys() if isinstance(settings, SweepSpec) else ()
     if "data.geometric_class" in searches or not _acts(settings):
         return []
@@ -46,19 +46,19 @@ def class_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]
 
 
 def _acts(settings: TrialSettings) -> bool:
-    """Whether a geometric loss has a weight; in some trial of a sweep, its presets left out."""
+    """Whether a geometric loss has a weight, for a sweep in any trial except presets."""
     if isinstance(settings, SweepSpec):
         return settings.ranges.uses_geometric_loss
     return settings.has_geometry
 
 
 def _counted(sides: Mapping[str, Sequence[CaseArrays]], value: int) -> str:
-    """``0 of 4 training and 1 of 2 validation``: those that hold a class."""
+    """``0 of 4 training and 1 of 2 validation``: cases with a class."""
     return " and ".join(
         f"{_holding(sides[side], value)} of {len(sides[side])} {side}" for side in LEARNT_FROM
     )
 
 
 def _holding(cases: Sequence[CaseArrays], value: int) -> int:
-    """How many of the cases have a pixel of a class."""
+    """Number of cases with a pixel of a class."""
     return sum(value in case.foreground for case in cases)

@@ -1,4 +1,4 @@
-"""Whether images are large enough for the network, once their sizes are known."""
+"""Check whether images are large enough for the network, once their sizes are known."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.vocabulary.errors import Mistake
 
 DECIDING = {"network.name", "network.channels", "data.patch_size"}
-"""Settings that decide how many pixels are left."""
+"""Settings that decide the number of pixels at the coarsest level."""
 
 
 def side_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
-    """Images of which a single pixel is left at the network's coarsest level.
+    """Images with a single pixel left at the network's coarsest level.
 
-    Trained on are patches, or images padded to the largest; validated on is each image alone, with
-    each side rounded up to what the network can halve.
+    Training uses patches, or images padded to the largest. Validation uses each image alone, with
+    each
+    side rounded up to a multiple that the network can halve.
     """
     assert isinstance(settings.trainer, MonaiTrainer)
     if isinstance(settings, SweepSpec) and settings.space.keys() & DECIDING:
-        return []  # what the file has in common is trained by nobody: each trial is looked at
+        return []  # no trial trains the base settings: each trial is checked instead
     sides = [min(_longer_sides(part)) for part in (data.validation, data.test) if part]
     if settings.data.patch_size is None:
         sides.append(max(_longer_sides(data.training)))
@@ -34,5 +35,5 @@ def side_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
 
 
 def _longer_sides(samples: Samples) -> list[int]:
-    """Of the slices of each case, in pixels."""
+    """Longer side of the slices of each case, in pixels."""
     return [max(shape[1:]) for shape in samples.shapes]

@@ -1,4 +1,4 @@
-"""A folder that is built once a machine, whoever comes first, and never seen half done."""
+"""Cache folders that the first process on a machine builds, and that appear only when complete."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 
 def default_cache() -> Path:
-    """``$MEDICAL_SWEEP_CACHE``, or the user's cache folder as the platform has it.
+    """``$MEDICAL_SWEEP_CACHE``, or the platform's cache folder of the user.
 
     Raises:
-        InputError: the variable names another one that is not set.
+        InputError: the variable refers to another one that is not set.
     """
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
@@ -34,18 +34,19 @@ def default_cache() -> Path:
 def cached(
     folder: Path, open_built: Callable[[Path], T | None], build: Callable[[Path], None]
 ) -> T:
-    """Open ``folder``, building it first where it is not there or damaged.
+    """Open ``folder``. Build it first if it is missing or damaged.
 
-    Safe against processes that come at once (one builds, the others wait) and against a crash at
-    any moment: the folder is built under another name and renamed when it is whole.
+    Safe with concurrent processes (one builds, the others wait) and crashes: the folder is built
+    under
+    another name and renamed when it is complete.
 
     Args:
-        folder: the cache entry; its parents are created.
-        open_built: opens an entry; None where there is none, or a damaged one.
-        build: fills the empty folder that it is given.
+        folder: the cache entry; its parent folders are created.
+        open_built: opens an entry; returns None if it is missing or damaged.
+        build: fills an empty folder.
 
     Raises:
-        StorageFailed: where the cache cannot be written.
+        StorageFailed: the cache cannot be written.
     """
     found = open_built(folder)
     if found is not None:
@@ -57,7 +58,7 @@ def cached(
             found = open_built(folder)
             if found is not None:
                 return found
-            shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+            shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
             partial.mkdir()
             try:
                 build(partial)

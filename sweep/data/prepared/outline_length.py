@@ -1,4 +1,4 @@
-"""How long the outlines of the masks are, in pixels: the scale for everything that blurs them."""
+"""Length of the masks' outlines in pixels, to compare with the bias of ε."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from sweep.spec.checks.doubtful_settings import bias_warning
 from sweep.spec.settings.trial_settings import LossSettings
 
 LOOKED_AT = 200
-"""Masks from which a typical perimeter is taken, evenly over the samples."""
+"""Number of masks for the typical perimeter, spread evenly over the samples."""
 
 
 def outline_warnings(loss: LossSettings, data: PreparedData, patch_size: int | None) -> list[str]:
-    """What is to be told of ε once the masks are known; empty where nothing is.
+    """Warnings about ε once the masks are known.
 
     Args:
-        loss: of the trial.
-        data: whose training masks are looked at.
+        loss: loss settings of the trial.
+        data: the data with the training masks.
         patch_size: side of the training patch in pixels; None for whole images.
     """
     typical = typical_perimeter(data.training, data.geometric_class)
     if typical is None:
         return []
     pixels = patch_size**2 if patch_size else max(sample.label.size for sample in data.training)
-    told = bias_warning(loss, pixels, typical, "the typical mask")
-    return [told] if told else []
+    warning = bias_warning(loss, pixels, typical, "the typical mask")
+    return [warning] if warning else []
 
 
 def typical_perimeter(samples: Sequence[Sample], label: int) -> float | None:
-    """Median perimeter in pixels of the masks of ``label`` that are not empty; None without any."""
+    """Median perimeter in pixels of the nonempty masks of ``label``; None if there are none."""
     step = max(1, len(samples) // LOOKED_AT)
     perimeters = [perimeter(samples[n].label == label) for n in range(0, len(samples), step)]
     outlined = [value for value in perimeters if value > 0]
@@ -42,7 +42,7 @@ def typical_perimeter(samples: Sequence[Sample], label: int) -> float | None:
 
 
 def perimeter(mask: NDArray[Any]) -> float:
-    """``Σ |∇m|`` of a mask ``[H, W]``, slopes by Sobel over 8, the image's border no edge.
+    """``Σ |∇m|`` of a mask ``[H, W]``, with Sobel / 8; the image border is not an edge.
 
     The same measure as `sweep.trainer.losses.geometric.soft_perimeter` with ε = 0.
     """

@@ -1,10 +1,10 @@
-"""Normalised cases in two flat files that every process of a machine maps into its memory.
+"""Normalised cases in two flat files that all processes of a machine map into memory.
 
     images.f32   all images, one after the other, each [S, C, H, W]
     labels.u8    their labels, each [S, H, W]
     index.json   names, classes, split, and the shape of each case
 
-The files are written as the cases come, since their total size is known only at the end.
+The files are written case by case, because their total size is known only at the end.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sweep.data.prepared.samples import CaseArrays
 from sweep.store.parsed_records import parsed
 
 FORMAT = 4
-"""Raise it whenever the same settings would no longer give the same files."""
+"""Increase it whenever the same settings would give different files."""
 
 _IMAGES, _LABELS, _INDEX = "images.f32", "labels.u8", "index.json"
 
@@ -92,7 +92,7 @@ def write_packed(
 
 
 def open_packed(folder: Path) -> Packed | None:
-    """Map a packed folder into memory; None where there is none, or a damaged one."""
+    """Map a packed folder into memory; None if it is missing or damaged."""
     try:
         index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
         if index["format"] != FORMAT:
@@ -120,7 +120,7 @@ def open_packed(folder: Path) -> Packed | None:
 
 
 def _mapped(path: Path, dtype: DTypeLike, length: int) -> NDArray[Any]:
-    """A read-only flat view of a whole file; ValueError where it has another length."""
+    """A read-only flat view of a whole file; raises ValueError if it has another length."""
     mapped = np.memmap(path, dtype=dtype, mode="r")
     if mapped.shape != (length,):
         raise ValueError(f"{path} holds {mapped.size} numbers, not {length}")

@@ -1,4 +1,4 @@
-"""From a data source to training and validation samples, read and normalised once a machine.
+"""From a data source to training and validation samples, read and normalised once per machine.
 
 source → raw folder → reader → bias field correction → normalisation → packed arrays in the cache
 → samples
@@ -35,20 +35,21 @@ from sweep.spec.settings.trial_settings import DataSettings
 from sweep.vocabulary.errors import InputError, Mistake, gathered, gathering
 
 NOT_CONTENT = {"fold", "folds", "patch_size", "geometric_class", "folder", "fingerprint"}
-"""Settings that choose among the packed cases, or are the trainer's, and never change a pixel; and
-where a dataset lies, which its content stands for."""
+"""Settings that do not change a packed pixel: they select cases or belong to the trainer. The
+dataset's
+folder is among them, because its fingerprint replaces it."""
 
 
 def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
-    """Samples of a data source, mapped from the cache; the first call of a machine fills it.
+    """Samples of a data source, mapped from the cache. The first call on a machine fills the cache.
 
     Args:
         settings: the trial's ``data``.
-        cache: folder to keep packed data in; None for `default_cache`.
+        cache: folder for packed data; None: `default_cache`.
 
     Raises:
         InputError: with every mistake in the settings or, failing that, in the dataset's files.
-        SweepFailed: where the cache cannot be written.
+        SweepFailed: the cache cannot be written.
     """
     source = open_source(settings)
     if source.mistakes:
@@ -87,10 +88,11 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
 
 
 def check_pixels(settings: DataSettings) -> tuple[list[Mistake], PreparedData | None]:
-    """Everything that only a look at the pixels shows: mistakes, or the data where there are none.
+    """Check the pixels: returns mistakes, or the data if there are none.
 
-    Reads and normalises the whole source as a trial does, and leaves it in the machine's cache, so
-    that a sweep which follows begins at once.
+    The whole source is read and normalised as in a trial. It stays in the machine's cache, so that
+    a
+    following sweep starts at once.
 
     Raises:
         SweepFailed: the cache cannot be written.
@@ -105,7 +107,7 @@ def _require_foreground(sides: Mapping[str, Sequence[CaseArrays]], classes: Sequ
     mistakes = [
         Mistake(
             f"none of the {len(cases)} {side} cases has a pixel of {' or '.join(classes[1:])};"
-            " choose another fold or look at the labels",
+            " choose another fold or check the labels",
             key="data.fold",
         )
         for side, cases in sides.items()
@@ -116,7 +118,7 @@ def _require_foreground(sides: Mapping[str, Sequence[CaseArrays]], classes: Sequ
 
 
 def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
-    """Fill a cache entry; a source that is generated leaves its raw dataset there to be seen."""
+    """Fill a cache entry. A generated source leaves its raw dataset there for inspection."""
     raw = source.raw(folder / "raw")
     dataset = open_raw(raw)
     held_out = [open_test(dataset)] if settings.test and not is_share(settings) else []
@@ -143,16 +145,16 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
 def _normalised_cases(
     parts: Sequence[RawDataset], settings: DataSettings, found: Survey, doubts: list[Mistake]
 ) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.uint8]]]:
-    """Cases as ``(name, image [S, C, H, W], label [S, H, W])``, one at a time in memory.
+    """Cases as ``(name, image [S, C, H, W], label [S, H, W])``, with one at a time in memory.
 
-    Mistakes of all cases are told at the end; from the first on, the rest is only read.
+    Mistakes of all cases are raised at the end. After the first one, cases are only read.
 
     Args:
-        doubts: gets what is allowed but hardly meant.
+        doubts: warnings are added to it.
     """
     mistakes = [*found.mistakes]
     for dataset, case in ((part, name) for part in parts for name in part.cases):
-        if case not in found.grids:  # as its mistake says
+        if case not in found.grids:  # its mistake is already noted
             continue
         with gathering(mistakes):
             image, label = load_case(dataset, case, found.grids[case])
@@ -184,9 +186,9 @@ def _corrected(dataset: RawDataset, case: str, image: NDArray[np.float32]) -> ND
 def _constant_channels(
     dataset: RawDataset, case: str, image: NDArray[np.float32]
 ) -> Iterator[Mistake]:
-    """Channels that say nothing of their case: missing sequences are filled with 0, and all there.
+    """Constant channels, such as missing sequences filled with 0.
 
-    No mistake: such a channel becomes 0, and the others of the case, and other cases, teach.
+    This is not a mistake: the channel becomes 0, and the other channels and cases remain useful.
     """
     for index, channel in enumerate(image):
         if channel.min() == channel.max():
@@ -200,13 +202,13 @@ def _constant_channels(
 
 
 def _content(settings: DataSettings) -> dict[str, Any]:
-    """The settings that the packed pixels depend on, beside what a dataset holds."""
+    """The settings that the packed pixels depend on, besides the dataset's content."""
     chosen = {"test"} if is_share(settings) or not settings.test else set()
     return settings.model_dump(mode="json", exclude=NOT_CONTENT | chosen)
 
 
 def _digest(settings: DataSettings, held: str, packages: Sequence[str]) -> str:
-    """Name of all that the packed pixels depend on."""
+    """Digest of everything that the packed pixels depend on."""
     content = _content(settings) | {"format": FORMAT}
     if held:
         content["holds"] = held

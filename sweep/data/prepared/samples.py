@@ -1,4 +1,4 @@
-"""What a trainer gets: 2D samples that are views into arrays shared by all trials of a machine."""
+"""The samples of a trainer: 2D views into arrays shared by all trials on a machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Sample:
     """One 2D image with its label; read-only views.
 
     Args:
-        case: identifier; all slices of a volume bear the same.
+        case: identifier of the case, shared by all slices of a volume.
         image: ``[C, H, W]``, normalised.
         label: ``[H, W]``, class indices.
     """
@@ -30,7 +30,7 @@ class CaseArrays:
     """All slices of one case.
 
     Args:
-        name: its identifier.
+        name: identifier of the case.
         images: ``[S, C, H, W]``.
         labels: ``[S, H, W]``.
         foreground: the classes above 0 that occur in ``labels``.
@@ -67,7 +67,7 @@ class Samples(Sequence[Sample]):
         return tuple(case.labels.shape for case in self.case_arrays)
 
     def case_of(self, index: int) -> CaseArrays:
-        """The whole case that a sample is a slice of."""
+        """The case that a sample is a slice of."""
         return self._places[index][0]
 
     @overload
@@ -92,9 +92,9 @@ class PreparedData:
         training: samples of the training cases.
         validation: samples of the held-out cases.
         test: samples of the cases that no trial trains or validates on; empty without a test split.
-        origin: the settings of ``data`` that made these samples, as the packed files themselves
-            and the split tell them; empty for samples that were made by hand.
-        warnings: what was found while the source was read that is allowed but hardly meant.
+        origin: the ``data`` settings that made these samples, read from the packed files and the
+            split; empty for samples made by hand.
+        warnings: warnings from reading the source.
         sizes: pixels and spacing of the source's images, in words.
     """
 

@@ -1,8 +1,9 @@
-"""Whose fault it was: the configuration's, which fails its trial, or the machine's.
+"""Classify failures: faults of the configuration fail the trial, faults of the machine are retried.
 
-A fault of the machine is retried, each time in a fresh process and from the last checkpoint. Where
-it persists, a trial that took its worker down has failed; one whose results cannot be written ends
-the sweep instead: the next trial would fare no better, and once there is room it can go on.
+Each retry runs in a fresh process and from the last checkpoint. If the fault persists and the
+worker
+died, the trial has failed. If results cannot be written, the sweep ends instead, because the next
+trial would fail too. It can be resumed once there is space.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _TASK = re.compile(r"ray::.+ \(pid=")
 
 
 def is_infrastructure(error: BaseException) -> bool:
-    """Whether training the same configuration again may end otherwise.
+    """Whether training the same configuration again may succeed.
 
     True where results cannot be written, a file cannot be read, the accelerator broke, which
     leaves the process unusable, or the worker was told to end. False for all else, a lack of memory
@@ -73,14 +74,16 @@ def outcome_of(failures: list[str], count: int) -> Outcome:
     if _TASK.search(last):  # the trainer raised; the traceback ends with its exception
         cause = last.splitlines()[-1]
     elif "low on memory" in last:
-        cause = f"out of memory: Ray killed its worker {count} times, for the node ran low"
+        cause = (
+            f"out of memory: Ray killed its worker {count} times because the node ran out of memory"
+        )
     else:
         cause = f"its worker died {count} times: it was killed, crashed, or its node was lost"
     return Outcome(status=Status.FAILED, cause=cause, error="\n\n".join(failures) or cause)
 
 
 def require_nodes() -> None:
-    """Raises `SweepFailed` where Ray has no node left: it would wait for one for ever."""
+    """Raise `SweepFailed` if Ray has no node left, because it would wait for one forever."""
     import ray
 
     if not any(node["Alive"] for node in ray.nodes()):

@@ -1,4 +1,4 @@
-"""All who watch a sweep, told one after the other; none of them can end it."""
+"""The observers of a sweep, notified one after the other. None of them can end the sweep."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Observer, ParameterValue, TrialRecord
 
 Failed = Callable[[str, Exception], object]
-"""Is told, once of each, of an observer that fails: its name, and what it raised."""
+"""Called once for each observer that fails, with its name and exception."""
 
 
 def raised(_name: str, error: Exception) -> NoReturn:
-    """Where there is nobody to tell."""
+    """Raise the exception, if no other handler is given."""
     raise error
 
 
 class Observers(Observer):
-    """An observer that passes on to others.
+    """An observer that forwards events to others.
 
-    One that raises is told the rest nevertheless: a console that stumbled over one epoch shows the
-    next ones. Whoever would rather be left alone then is made `sweep.tracking.tracker.Forgiving`.
+    An observer that raises still gets later events: a console that failed on one epoch shows the
+    next.
+    `sweep.tracking.tracker.Forgiving` stops after the first failure instead.
 
     Args:
-        observers: those from the beginning.
-        failed: is told of the first exception of each.
+        observers: the initial observers.
+        failed: called with the first exception of each observer.
     """
 
     def __init__(self, observers: Iterable[Observer], failed: Failed = raised) -> None:

@@ -1,4 +1,4 @@
-"""Comparison and scheduler together: what becomes of the trials of the search, epoch by epoch."""
+"""Comparison and scheduler together: decisions on the trials of the search, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sweep.vocabulary.record import Status
 
 
 class PruningPolicy:
-    """Decides; its state is a function of the calls, so repeating them restores it.
+    """Decide on trials. The state is a function of the calls, so repeating them restores it.
 
     Args:
         spec: the effective spec.
@@ -25,11 +25,11 @@ class PruningPolicy:
         self._last_epoch: dict[str, int] = {}
 
     def expect(self, to_come: int) -> None:
-        """Take note of how many trials have not been started yet."""
+        """Note how many trials have not been started yet."""
         self._scheduler.expect(to_come)
 
     def start(self, trial_id: str, settings: TrialSettings, preset: str | None) -> None:
-        """Take note of a trial. One that is never compared is never judged."""
+        """Note a started trial. A trial that is not compared is never stopped."""
         epochs = settings.trainer.epochs
         full_from = settings.loss.ramp.epochs_not_full(epochs)
         self._last_epoch[trial_id] = epochs
@@ -38,11 +38,9 @@ class PruningPolicy:
             self._scheduler.start(trial_id)
 
     def report(self, trial_id: str, epochs: int, score: float | None) -> Decision:
-        """PruningPolicy a trial that has trained ``epochs`` epochs, the last with this score of the
-        objective, of which more is better.
+        """Decide on a trial after ``epochs`` epochs, the last with this score (higher is better).
 
-        Where these are all that it has to train, what it reached is evidence, and it goes on to its
-        end.
+        A trial that has trained all its epochs is used for comparison and continues to its end.
         """
         reading = self._comparison.read(trial_id, epochs, score)
         self._report_late()
@@ -52,21 +50,21 @@ class PruningPolicy:
         return decision if epochs < self._last_epoch[trial_id] else Decision.CONTINUE
 
     def let_on(self, trial_id: str) -> None:
-        """Take note that a trial that pauses went on, whatever would be decided now."""
+        """Note that a paused trial continued, whatever would be decided now."""
         self._scheduler.let_on(trial_id)
 
     def end(self, trial_id: str, status: Status) -> None:
-        """Take note that the trial has ended with this final status."""
+        """Note that the trial has ended with this final status."""
         self._comparison.end(trial_id)
         del self._last_epoch[trial_id]
         self._report_late()
         self._scheduler.end(trial_id, status)
 
     def decided(self) -> Iterable[tuple[str, Decision]]:
-        """Trials that pause and need not any more, once each: CONTINUE or STOP."""
+        """Paused trials that are decided by now, once each: CONTINUE or STOP."""
         return list(self._scheduler.decided())
 
     def _report_late(self) -> None:
-        """What a trial is worth may be known only when the baseline has come as far."""
+        """Report values that were unknown until the baseline had trained as far."""
         for reading in self._comparison.late():
             self._scheduler.report(*reading)

@@ -1,4 +1,4 @@
-"""Which replicates of the search's leaders are still to be started."""
+"""The replicates of the leaders that have not been started."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sweep.vocabulary.record import Replicate, TrialRecord
 
 
 class Replicates:
-    """A queue that is filled when the search has ended, from what is recorded then.
+    """A queue that is filled from the records when the search has ended.
 
     Args:
-        spec: what it asks to confirm.
-        store: knows the trials, and which replicates an earlier session has started.
+        spec: the effective spec, with ``confirm``.
+        store: has the trials, and the replicates that earlier sessions started.
     """
 
     def __init__(self, spec: SweepSpec, store: Store) -> None:
@@ -24,13 +24,13 @@ class Replicates:
         self._queue: deque[tuple[Replicate, TrialRecord]] | None = None
 
     def left(self, *, search_is_over: bool) -> bool:
-        """Whether some are to be started, now or when the search has ended."""
+        """Whether any are left to start, now or when the search has ended."""
         if self._spec.confirm is None:
             return False
         return not search_is_over or bool(self._filled())
 
     def take(self) -> tuple[Replicate, TrialRecord]:
-        """The next one and the trial that it repeats; IndexError where none is left."""
+        """The next replicate and the trial that it repeats; raises IndexError if none is left."""
         return self._filled().popleft()
 
     def _filled(self) -> deque[tuple[Replicate, TrialRecord]]:

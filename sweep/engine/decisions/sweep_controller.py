@@ -1,8 +1,9 @@
-"""The sweep as a state machine: record, decide, tell. It knows no Ray and no torch.
+"""The sweep as a state machine: record, decide, notify. It uses neither Ray nor torch.
 
-Whoever executes trials (Ray Tune, or a plain loop) asks for the next one, passes on each epoch that
-is reported and each end. Every fact is recorded before anything is decided on it, and decisions
-depend on nothing else: so a sweep that was interrupted is rebuilt by replaying its records.
+An executor (Ray Tune, or a plain loop) asks for the next trial and passes on each reported epoch
+and
+each end. Every fact is recorded before anything is decided on it, and decisions depend on nothing
+else. So an interrupted sweep is rebuilt by replaying its records.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ from sweep.vocabulary.record import (
 )
 
 MOST_WAITING = 32
-"""Trials that may wait for their warm-up while further ones are proposed."""
+"""Most trials that wait for their warm-up while further ones are proposed."""
 
 
 @dataclass(slots=True)
 class _Trial:
-    """A trial under way: `TrialRecord` with a history that grows."""
+    """A running trial: `TrialRecord` with a growing history."""
 
     trial_id: str
     parameters: Mapping[str, ParameterValue]
@@ -68,13 +69,13 @@ class _Trial:
 
 
 class SweepController:
-    """Runs one sweep.
+    """Control one sweep.
 
     Args:
         spec: the effective spec.
-        store: its results folder, new or with what an interrupted sweep recorded.
-        observers: told of everything, what was recorded before included (see `subscribe`).
-        failed: is told of an observer that raises; by default that ends the sweep.
+        store: its results folder, new or with the records of an interrupted sweep.
+        observers: notified of all events, including replayed ones (see `subscribe`).
+        failed: called if an observer raises. By default, that ends the sweep.
     """
 
     def __init__(
@@ -109,22 +110,22 @@ class SweepController:
         self._discard_trunks(search_has_ended=False)
 
     def subscribe(self, observer: Observer) -> None:
-        """Tell ``observer`` of what happens from now on."""
+        """Notify ``observer`` of all events from now on."""
         self._observers.add(observer)
 
     @property
     def executing(self) -> int:
-        """Number of trials that were handed out and have not ended."""
+        """Number of trials that are being executed."""
         return len(self._trials) - len(self._waiting) - len(self._paused)
 
     @property
     def has_waiting(self) -> bool:
-        """Whether a trial is to be executed as soon as it may start."""
+        """Whether a trial waits to be executed as soon as it may start."""
         return bool(self._waiting)
 
     @property
     def finished(self) -> bool:
-        """True when every trial has ended: one that executes may pause, and be handed out again."""
+        """Whether every trial has ended. An executing trial may pause and be handed out again."""
         return not self._trials and self._all_proposed and not self._confirms
 
     def next_trial(self) -> Path | None:
@@ -152,16 +153,18 @@ class SweepController:
         return None if trial_id is None else self._folder(trial_id)
 
     def label(self, trial_id: str) -> str:
-        """What sets a trial that has not ended apart from the others, in one line."""
+        """Label of a trial that has not ended, in one line."""
         trial = self._trials[trial_id]
         return label(trial.parameters, trial.preset, trial.replicate)
 
     def report(self, trial_id: str, metrics: EpochMetrics) -> Decision:
-        """Record an epoch and decide whether the trial goes on.
+        """Record an epoch and decide whether the trial continues.
 
-        An epoch that is known already, from a worker that went on from its checkpoint, changes
-        nothing. A trial that is told to stop has thereby ended, as pruned. One that is told to
-        pause leaves its worker; it is handed out again, to go on from its checkpoint, or pruned.
+        A known epoch, repeated by a worker that resumed from its checkpoint, changes nothing. STOP
+        ends
+        the trial as pruned. PAUSE frees its worker; later the trial is pruned, or handed out again
+        to
+        resume from its checkpoint.
         """
         trial = self._trials.get(trial_id)
         if trial is None:
@@ -180,13 +183,14 @@ class SweepController:
         return standing
 
     def hand_back(self, trial_id: str) -> None:
-        """Take back a trial that was handed out and nobody has begun: it is the next one again."""
+        """Take back a trial that was handed out but not begun. It is the next one again."""
         if trial_id in self._trials and trial_id not in (*self._waiting, *self._paused):
             self._waiting.appendleft(trial_id)
             self._trunks.pause(trial_id)
 
     def end(self, trial_id: str, outcome: Outcome) -> None:
-        """Record how a trial ended, tell searcher and scheduler; only the first end counts."""
+        """Record how a trial ended, and inform searcher and scheduler. Only the first end
+        counts."""
         trial = self._trials.get(trial_id)
         if trial is None:
             return
@@ -196,7 +200,7 @@ class SweepController:
 
     @property
     def _may_propose(self) -> bool:
-        """Whether the next trial may be proposed before those that wait have started.
+        """Whether the next trial may be proposed before the waiting ones have started.
 
         One of them may wait long for its warm-up, another have but a short one. A searcher that
         learns would have to propose it without knowing how the ones before it end.
@@ -210,7 +214,7 @@ class SweepController:
 
     @property
     def _confirms(self) -> bool:
-        """Whether replicates are to be started, now or when the search has ended."""
+        """Whether replicates are left to start, now or when the search has ended."""
         return self._replicates.left(search_is_over=self._search_is_over)
 
     @property
@@ -260,7 +264,7 @@ class SweepController:
         self._observers.trial_started(trial.trial_id, trial.parameters)
 
     def _take(self, trial: _Trial, metrics: EpochMetrics) -> Decision:
-        """Decide on an epoch that is recorded, now or in an earlier session."""
+        """Decide on a recorded epoch, from this or an earlier session."""
         trial.history.append(metrics)
         self._trunks.report(trial.trial_id, len(trial.history))
         self._observers.epoch_reported(trial.trial_id, metrics)
@@ -281,14 +285,14 @@ class SweepController:
         self._trunks.pause(trial_id)
 
     def _let_on(self, trial_id: str) -> None:
-        """Of a trial that pauses an earlier session has recorded an epoch more: it was let on."""
+        """Continue a paused trial that has one more epoch recorded by an earlier session."""
         self._paused.remove(trial_id)
         self._given_up.discard(trial_id)
         self._waiting.append(trial_id)
         self._pruning.let_on(trial_id)
 
     def _settle(self) -> None:
-        """Let go on, or end, what pauses and is decided by now.
+        """Continue or end the paused trials that are decided by now.
 
         While records are replayed nothing is ended here: it is recorded how each trial ended.
         """
@@ -304,7 +308,7 @@ class SweepController:
                 self._prune(self._trials[trial_id])
 
     def _standing(self, trial_id: str) -> Decision:
-        """What the trial that has just reported is to do."""
+        """The decision on the trial that has just reported."""
         if trial_id not in self._trials:
             return Decision.STOP
         if trial_id in self._paused:
@@ -348,7 +352,7 @@ class SweepController:
         return self._top.admits(record) or record.status is not Status.PRUNED
 
     def _replay(self) -> None:
-        """Repeat what was recorded: searcher, scheduler and observers end as they were."""
+        """Replay the records to restore searcher, scheduler and observers."""
         records = {record.trial_id: record for record in self._store.records()}
         events = list(self._store.journal())
         last = {e.trial_id: e for e in events if not isinstance(e, TrialWaits)}

@@ -1,4 +1,4 @@
-"""What is tried next."""
+"""The queue of configurations: presets, enqueued ones, then the searcher's."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A configuration to be tried.
+    """A proposed configuration.
 
     Args:
-        parameters: all that the sweep searches, by dotted name.
-        preset: whose configuration it is, if any's.
-        given: whether the searcher has to be told of it, for it is not its own.
+        parameters: all searched parameters, by dotted name.
+        preset: name of the preset, if it is one.
+        given: whether it is not the searcher's own, so that the searcher must be informed of it.
     """
 
     parameters: Mapping[str, ParameterValue]
@@ -33,7 +33,7 @@ class TrialQueue:
 
     Args:
         spec: the effective spec.
-        store: keeps what the searcher learns of earlier sweeps.
+        store: keeps the earlier trials that the searcher learns from.
 
     Attributes:
         most: how many there are.
@@ -65,5 +65,5 @@ class TrialQueue:
         return Proposal(self._spec.to_train(drawn), None, given=False)
 
     def tell(self, record: TrialRecord) -> None:
-        """Tell the searcher of a trial's end, or that one runs which it has not proposed."""
+        """Inform the searcher of a trial's end, or of a running trial that it did not propose."""
         self._searcher.tell(record)

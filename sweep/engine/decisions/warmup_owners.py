@@ -1,8 +1,8 @@
-"""Which trial trains the warm-up that others wait for.
+"""Decide which trial trains a shared warm-up while the others wait.
 
-Trials of one trunk are one and the same run up to their switch-on. Two that trained it side by side
-would train it twice, so only one at a time does. Waiting costs no time: whoever waits would be just
-as far if it trained those epochs itself.
+Trials of one trunk are the same run until their switch-on. Only one of them trains the trunk at a
+time, so that it is not trained twice. Waiting costs no time: a waiting trial would be no further if
+it trained those epochs itself.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class _Trunk:
-    trained: int = 0  # epochs that somebody has trained, and left snapshots of
-    by: str | None = None  # the trial that trains it further
+    trained: int = 0  # epochs that are trained and have snapshots
+    by: str | None = None  # the trial that is training it
 
 
 class WarmupOwners:
-    """Says who may start. It is a matter of order alone: a wrong answer costs epochs, no result."""
+    """Decide which trials may start. This only affects the order: a wrong answer costs epochs."""
 
     def __init__(self) -> None:
         self._trunks: dict[str, _Trunk] = {}
         self._of: dict[str, tuple[_Trunk, int]] = {}
 
     def add(self, trial_id: str, key: str, length: int) -> None:
-        """Take note of a trial.
+        """Add a trial.
 
         Args:
             trial_id: of the trial.
@@ -34,7 +34,7 @@ class WarmupOwners:
         self._of[trial_id] = (self._trunks.setdefault(key, _Trunk()), length)
 
     def may_start(self, trial_id: str) -> bool:
-        """Whether its trunk is trained far enough, or nobody is training it."""
+        """Whether its trunk is trained far enough, or no trial is training it."""
         trunk, length = self._of[trial_id]
         return trunk.by in (None, trial_id) or trunk.trained >= length
 
@@ -52,7 +52,7 @@ class WarmupOwners:
             self._leave(trial_id)
 
     def pause(self, trial_id: str) -> None:
-        """Nobody trains the trial for now: what it was training of its trunk another one may."""
+        """The trial is not training for now, so another one may train its trunk."""
         self._leave(trial_id)
 
     def end(self, trial_id: str) -> None:

@@ -1,4 +1,4 @@
-"""How many trials a cluster has room for."""
+"""How many trials fit on a cluster."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from sweep.spec.search.sweep_spec import SweepSpec
 
 SECONDS_BETWEEN_LOOKS = 5.0
-"""Nodes join and leave; so often the cluster is asked."""
+"""Seconds between two queries of the cluster, since nodes join and leave."""
 
 
 class Capacity:
-    """Called, it says how many trials may run at a time now.
+    """Callable that returns how many trials can run at the moment.
 
     On a cluster that was there before, ``max_concurrent`` is what is asked for even where there is
     less room: the trials that wait for it are what makes an autoscaler add nodes.

@@ -39,7 +39,7 @@ def execute(
     verbose: bool = False,
     acknowledge: Callable[[str], object] = lambda _: None,
 ) -> Ending:
-    """Run every trial that the controller hands out, until a signal or the time budget ends it.
+    """Run the controller's trials until it is finished, or a signal or the time budget stops it.
 
     Args:
         controller: decides and records.
@@ -48,7 +48,7 @@ def execute(
         location: the cluster, and where the results lie.
         monitoring: what is shown of the sweep while it runs; None for nothing.
         verbose: show Ray's own messages on the screen instead.
-        acknowledge: is told, from within the handler, that a signal has arrived.
+        acknowledge: called in the signal handler when a signal has arrived.
     Raises:
         SweepFailed: results cannot be written, something in here or Ray itself broke down.
     """
@@ -104,15 +104,15 @@ def _fit(tuner: tune.Tuner, door: DeferredError, log: Path) -> Ending | None:
         raise
     except Exception as error:
         note(log, error)
-        whose = "The sweep broke off" if error is door.failure else "Ray broke down"
+        whose = "The sweep failed" if error is door.failure else "Ray broke down"
         told = with_cure(f"{whose}: {last_line(error)}", error)
         raise SweepFailed(f"{told} (more in {log})") from error
     return None
 
 
 STOPPING = (
-    "Stopping: what was reported is kept, and trials under way go on from their last epoch when the"
-    " sweep is resumed. Once more ends it at once."
+    "Stopping: all reported epochs are saved. Running trials continue from their last epoch when"
+    " the sweep is resumed. Press Ctrl-C again to stop at once."
 )
 
 

@@ -1,4 +1,4 @@
-"""What is shown of a sweep beside the screen: Ray's dashboard, and metrics for Prometheus."""
+"""Monitoring of a sweep besides the console: Ray's dashboard and Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from sweep.analysis.ranking.sweep_state import SweepState
 from sweep.machine.installed_packages import how_to_install
 
 PACKAGE = "aiohttp_cors"
-"""A package that the dashboard needs and that nothing else installs."""
+"""A package that only the dashboard needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Monitoring:
-    """How a sweep is watched from outside.
+    """Options for monitoring a sweep.
 
     Args:
         state: of which the metrics are; None for no metrics. It observes the controller.

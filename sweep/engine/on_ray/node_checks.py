@@ -1,6 +1,6 @@
-"""Look at the nodes of a cluster before the first trial: what they lack would fail trial by trial.
+"""Check the nodes of a cluster before the first trial, instead of failing trial by trial.
 
-The same look prepares the data, once a node: trials find it in their node's cache.
+The check also prepares the data once per node: trials find them in their node's cache.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from sweep.vocabulary.errors import InputError, Mistake, SweepError
 from sweep.vocabulary.record import last_line
 
 NEEDED = ("torch", "monai", "scipy", "skimage", "nibabel", "ruamel.yaml", "pydantic", "filelock")
-"""What a worker imports beside this package, which is sent along."""
+"""Packages that a worker imports besides this one, which is sent to it."""
 
 
 def check_nodes(spec: SweepSpec, location: SweepLocation, *, verbose: bool) -> list[str]:
-    """Let each node of a cluster read and write where the results will lie, and prepare the data.
+    """Let each node of a cluster access the results location and prepare the data.
 
     Args:
         spec: whose data and resources count.

@@ -1,4 +1,4 @@
-"""What to do where Ray refuses: its own words to one line of cure.
+"""Advice on Ray's errors: from Ray's words to one line of advice.
 
 The words are those of Ray 2.60: of folders, disks and memory as seen on a machine that was made to
 refuse, of versions, tokens, ports and proxies as they stand in its source.

@@ -1,4 +1,4 @@
-"""Ray Tune executes what the controller decides.
+"""Connect Ray Tune to the controller, which makes all decisions.
 
 Ray's searcher and scheduler interfaces are two thin doors to the controller. Ray's own snapshots
 are written (it insists) but never read: they forget rungs and finished trials, our records do not.
@@ -35,13 +35,13 @@ from sweep.vocabulary.record import Outcome
 RETRIES = 2
 """How often a trial goes on from its checkpoint after a fault of the machine."""
 SECONDS_BETWEEN_LOOKS = 5.0
-"""Between two looks at whether Ray still has a node."""
+"""Seconds between two checks whether Ray still has a node."""
 SECONDS_FOR_A_WORKER = 60.0
-"""After which a trial no longer waits for the worker that was asked for on its behalf."""
+"""Seconds after which a trial no longer waits for the worker requested for it."""
 
 
 class Stopped(Exception):
-    """Ends Ray's loop before its end; carries why."""
+    """Stop Ray's loop early, with the reason."""
 
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.value)

@@ -29,11 +29,11 @@ MESSAGE = "message"
 """Key of a Ray result that holds a `Message` of `train_trial`."""
 
 NO_TRIAL = "no-trial"
-"""Folder of what only starts a worker, and trains nothing."""
+"""Folder name of a pseudo-trial that only starts a worker."""
 
 
 class WorkerSpoilt(Exception):
-    """The trial before has left in this process what cannot be undone; says what."""
+    """The previous trial has left something in this process that cannot be undone; says what."""
 
 
 class TrialActor(tune.Trainable):  # type: ignore[misc]

@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Ending(Enum):
-    """After the last two nothing that was reported is lost, and the sweep can go on."""
+    """After the last two, all reported epochs are saved, and the sweep can be resumed."""
 
     FINISHED = "finished"
     INTERRUPTED = "interrupted"

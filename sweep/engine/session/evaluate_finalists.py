@@ -1,4 +1,4 @@
-"""The finalists, evaluated once and more slowly than in an epoch, when everything else is over."""
+"""Evaluate the finalists once, more thoroughly than in an epoch, after everything else."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ def evaluate_each(
     done: str,
     busy: Callable[[Weights], AbstractContextManager[object]] = nullcontext,
 ) -> Iterator[tuple[str, Weights, FinalScore]]:
-    """Evaluate candidates one by one, so that each score can be recorded at once.
+    """Evaluate candidates one by one, so that each score can be recorded immediately.
 
     Args:
         evaluate: by what their kind of trainer has for that.
         store: the results folder.
-        tell: is told of candidates whose weights are not there, or damaged.
+        tell: called for candidates whose weights are missing or damaged.
         done: what is done with them, in a sentence: "tested".
         busy: open while one is evaluated.
     """
@@ -104,14 +104,14 @@ def evaluate_each(
 
 
 def evaluate_finalists(spec: SweepSpec, store: Store, warn: Callable[[str], None]) -> None:
-    """Evaluate the finalists that have not been yet on the test split, and record it run by run.
+    """Evaluate the finalists that have not been evaluated on the test split. Record each run.
 
-    What is recorded is never evaluated again, so an interrupted evaluation goes on.
+    Recorded runs are not evaluated again, so an interrupted evaluation can be resumed.
 
     Args:
         spec: of a sweep that has ended.
         store: its results folder.
-        warn: is told of runs whose weights are not there, or damaged.
+        warn: called for runs whose weights are missing or damaged.
     Raises:
         SweepFailed: results cannot be written.
     """
@@ -126,7 +126,7 @@ def evaluate_finalists(spec: SweepSpec, store: Store, warn: Callable[[str], None
 
 
 def untested(spec: SweepSpec, records: Iterable[TrialRecord]) -> Iterator[TrialRecord]:
-    """The runs of the finalists that are to be tested: replicates, or else the search's own."""
+    """The runs of the finalists to test: replicates, or else the search's own."""
     records = list(records)
     of: dict[str, list[TrialRecord]] = {}
     for record in records:

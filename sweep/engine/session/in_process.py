@@ -1,4 +1,4 @@
-"""Execute a controller's trials one after the other in this process: to debug, and without Ray.
+"""Execute a controller's trials one at a time in this process, for debugging and without Ray.
 
 A breakpoint in a trainer works, and a profiler sees the training. Trials are the same as on Ray's
 workers, one at a time; what is decided is decided by the same controller.
@@ -37,7 +37,7 @@ from sweep.vocabulary.errors import ResultsError, StorageFailed, SweepError, Swe
 from sweep.vocabulary.record import Outcome, last_line
 
 STOPPING = (
-    "Stopping: what was reported is kept, and the trial under way goes on from its last epoch when"
+    "Stopping: all reported epochs are saved. The running trial continues from its last epoch when"
     " the sweep is resumed."
 )
 
@@ -50,7 +50,7 @@ def execute_here(
     *,
     acknowledge: Callable[[str], object] = lambda _: None,
 ) -> Ending:
-    """Run every trial that the controller hands out, until a signal or the time budget ends it.
+    """Run the controller's trials until it is finished, or a signal or the time budget stops it.
 
     A signal interrupts the epoch that is trained, and never the writing of a record. To quit a
     debugger counts as a signal. A fault of the machine fails its trial at once: there is no fresh
@@ -85,7 +85,7 @@ def execute_here(
             raise
         except Exception as error:
             note(log, error)
-            told = f"The sweep broke off: {last_line(error)} (more in {log})"
+            told = f"The sweep failed: {last_line(error)} (more in {log})"
             raise SweepFailed(told) from error
     return Ending.FINISHED
 

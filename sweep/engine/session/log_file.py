@@ -1,4 +1,4 @@
-"""``sweep.log``: what the screen tells in one line stands there in full."""
+"""``sweep.log``: full tracebacks of errors that the screen shows in one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def note(log: Path, error: BaseException) -> None:
-    """Add an exception with its traceback; without effect where the file cannot be written."""
+    """Append an exception with its traceback. Does nothing if the file cannot be written."""
     text = "".join(traceback.format_exception(error))
     when = datetime.now().astimezone().isoformat(timespec="seconds")
     with suppress(OSError), log.open("a", encoding="utf-8", errors="backslashreplace") as file:

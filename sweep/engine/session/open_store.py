@@ -1,4 +1,4 @@
-"""The results folder of a session: a new one, or the one that an earlier session left."""
+"""Open the results folder of a session: a new one, or that of an earlier session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sweep.vocabulary.errors import InputError, ResultsError
 
 
 def require_folder(location: SweepLocation, *, resume: bool) -> None:
-    """Refuse a folder that is there already, or with ``resume`` one that is not.
+    """Refuse a folder that already exists, or with ``resume`` one that does not.
 
     Raises:
         ResultsError: with what to do instead.
@@ -34,20 +34,20 @@ def require_folder(location: SweepLocation, *, resume: bool) -> None:
     else:
         raise ResultsError(
             f"{folder} does not exist, so there is nothing to resume: start the sweep without"
-            " --resume, or say with --results where it is"
+            " --resume, or give its place with --results"
         )
 
 
 def open_store(
     asked: SweepSpec, location: SweepLocation, *, resume: bool, extend: Sequence[str] = ()
 ) -> tuple[SweepSpec, Store]:
-    """The spec that the session runs with, and the folder that it writes to.
+    """The spec of the session, and the store that it writes to.
 
     Args:
         asked: what the sweep file says now.
         location: of the sweep.
-        resume: go on with the sweep that is there; without it, start one.
-        extend: what is to be added, see `extended`.
+        resume: resume the existing sweep; else start a new one.
+        extend: additions, see `extended`.
     Raises:
         ResultsError: it is there already (or is not), is in use, or belongs to another spec.
         InputError: a wrong extension.

@@ -1,4 +1,4 @@
-"""The settings that nnU-Net's own command is asked to train with: a trial's ``config.yaml``.
+"""The settings for nnU-Net's own command, from a trial's ``config.yaml``.
 
 ``nnUNetv2_train`` has no option for them, so the environment names the file::
 
@@ -93,7 +93,7 @@ def asked_by_environment(dataset: str, plans: str, configuration: str, fold: int
     number = int(dataset[len("Dataset") :].partition("_")[0])
     mistakes = [
         Mistake(
-            f"asks for {wanted!r}, but nnU-Net's command is told to train {told!r}",
+            f"asks for {wanted!r}, but nnU-Net's command trains {told!r}",
             key=f"trainer.{name}",
             file=file,
         )

@@ -11,7 +11,7 @@ from sweep.vocabulary.errors import InputError
 
 
 def must_import() -> None:
-    """Return only where nnU-Net's commands can import what they import.
+    """Check that the imports of nnU-Net's commands work.
 
     They find a trainer by importing all of their own, one of which needs torchvision; the build of
     it that an index offers first does not import beside a torch for CPUs.

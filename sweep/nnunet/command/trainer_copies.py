@@ -1,4 +1,4 @@
-"""Which file nnU-Net's command would take for the trainer: ours, or an old copy of somebody's.
+"""Find the file that nnU-Net's command would use as the trainer: ours, or an old copy.
 
 ``nnUNetv2_train -tr nnUNetTrainerGeometric`` looks through nnU-Net's own package first and through
 the folders of ``nnUNet_extTrainer`` after it. So a file that was once copied into the package wins,
@@ -27,7 +27,7 @@ OURS = EXT_TRAINER / "nnunet_trainer_geometric.py"
 
 
 def refuse_other_copies() -> None:
-    """Return only where no other file than ours can be taken for the trainer.
+    """Check that no other file than ours can be used as the trainer.
 
     Raises:
         InputError: one is, before ours; names both files.
@@ -41,7 +41,7 @@ def refuse_other_copies() -> None:
 
 
 def must_be_found() -> None:
-    """Return only where nnU-Net's command finds our trainer, and no other.
+    """Check that nnU-Net's command finds our trainer and no other.
 
     Raises:
         InputError: it finds another, or none.

@@ -1,4 +1,4 @@
-"""Which of nnU-Net's datasets is meant, and what lies where; torch is not imported here."""
+"""Find nnU-Net's datasets and their files. torch is not imported here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sweep.vocabulary.errors import InputError, Mistake
 
 NAME = re.compile(r"Dataset(\d{3,})_.+")
 FOLDS = 5
-"""nnU-Net deals the cases to so many folds, unless splits_final.json says otherwise."""
+"""Number of folds in nnU-Net, unless splits_final.json says otherwise."""
 
 
 class Preprocessed(NamedTuple):
@@ -158,7 +158,7 @@ def named(base: Path, dataset: int | str, key: str) -> Path:
     if len(found) == 1:
         return found[0]
     several = f"{base} has several datasets {dataset}: {', '.join(path.name for path in found)}"
-    message = f"{several}; nnU-Net takes none of them" if found else _no_dataset(base, dataset)
+    message = f"{several}; nnU-Net accepts none of them" if found else _no_dataset(base, dataset)
     raise InputError.single(message, key="trainer.dataset")
 
 
@@ -202,7 +202,7 @@ def _datasets(base: Path) -> list[Path]:
 def _no_dataset(base: Path, dataset: int | str) -> str:
     known = [path.name for path in _datasets(base)]
     if isinstance(dataset, str) and dataset.isdecimal():
-        return f"{dataset} as a text is no name of a dataset: write it without quotes"
+        return f"{dataset} in quotes is not the name of a dataset: write it without quotes"
     hint = did_you_mean(near_miss(dataset, known)) if isinstance(dataset, str) else ""
     there = f"it has {', '.join(known)}" if known else "it has none"
     return f"{base} has no dataset {dataset}{hint or f'; {there}'}"

@@ -27,7 +27,7 @@ _HOLDS: Mapping[FolderName, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where nnU-Net reads and writes; None where nobody has said."""
+    """Where nnU-Net reads and writes; None if not set."""
 
     raw: Path | None = None
     preprocessed: Path | None = None
@@ -47,7 +47,7 @@ class Folders:
         """One of them.
 
         Raises:
-            InputError: nobody has said where it is.
+            InputError: it is not set.
         """
         folder: Path | None = getattr(self, name)
         if folder is None:

@@ -1,4 +1,4 @@
-"""Plan and preprocess a dataset where that was not done: once, with progress, errors in words.
+"""Plan and preprocess a dataset once, with progress and readable errors.
 
 nnU-Net does it in a process of its own (`sweep.nnunet.dataset.preprocess`), whose environment is
 set for it and whose every word goes to a log beside the preprocessed dataset. What is finished is
@@ -65,8 +65,8 @@ def _run(asked: NnunetTrainer, dataset: Path, folder: Path, tell: Tell) -> None:
     base = folder / dataset.name
     if asked.plans not in PLANNERS and not (base / f"{asked.plans}.json").is_file():
         raise InputError.single(
-            f"{base} has no plans `{asked.plans}`, and only {', '.join(PLANNERS)} are made here;"
-            " make yours with nnUNetv2_plan_and_preprocess",
+            f"{base} has no plans `{asked.plans}`, and only {', '.join(PLANNERS)} are created"
+            " here; create yours with nnUNetv2_plan_and_preprocess",
             key="trainer.plans",
         )
     log = folder / f"{dataset.name}.log"
@@ -128,7 +128,7 @@ def _failure(code: int, dataset: Path, log: Path) -> InputError | SweepFailed:
     last = next((line for line in reversed(lines) if line.startswith((REFUSED, FAILED))), None)
     reason = last.partition(": ")[2] if last else f"it ended with exit code {code}"
     details = list(dict.fromkeys(line.strip() for line in lines if line.startswith("Error:")))
-    said = " ".join([reason, *details[:3], f"(all that it said: {log})"])
+    said = " ".join([reason, *details[:3], f"(full output: {log})"])
     if last and last.startswith(REFUSED):
         return InputError.single(f"nnU-Net refuses it: {said}", file=str(dataset))
     return SweepFailed(f"nnU-Net could not preprocess {dataset.name}: {said}")

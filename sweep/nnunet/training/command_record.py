@@ -1,4 +1,4 @@
-"""What nnU-Net's own command leaves beside its weights: what was in effect, and why it ended.
+"""Records that nnU-Net's own command leaves with its weights: settings in effect, and the verdict.
 
 nnUNet_results/Dataset502_…/nnUNetTrainerGeometric__nnUNetPlans__2d/fold_0/
   provenance.json        settings in effect, code and machine; an entry each time it was started

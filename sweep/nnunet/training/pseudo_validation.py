@@ -1,4 +1,4 @@
-"""What nnU-Net's pseudo validation tells beside its Dice."""
+"""Further results of nnU-Net's pseudo validation besides Dice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the trainer cannot do, told before anything is trained."""
+"""Refuse what the trainer cannot do before anything is trained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sweep.vocabulary.errors import InputError, Mistake
 def refuse_unsupported(
     loss: LossSettings, dataset_json: Mapping[str, Any], dataset: str, is_ddp: bool
 ) -> None:
-    """Return only where the trainer can do what it is asked for.
+    """Check that the trainer supports the requested settings.
 
     Args:
         loss, dataset_json: as of `unsupported`.
@@ -27,8 +27,8 @@ def refuse_unsupported(
     mistakes = list(unsupported(loss, dataset_json, file_of(dataset)))
     if is_ddp:
         alone = (
-            "the guard judges the steps of one process: train with -num_gpus 1, and several folds"
-            " side by side"
+            "the guard checks the steps of one process: train with -num_gpus 1, and run several"
+            " folds in parallel"
         )
         mistakes.insert(0, Mistake(alone))
     if mistakes:

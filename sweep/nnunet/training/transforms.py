@@ -9,7 +9,7 @@ from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 
 
 def repeatable(transforms: BasicTransform) -> BasicTransform:
-    """The same transforms, none of which decides by a clock how it computes.
+    """The same transforms, without a choice of algorithm by timing.
 
     nnU-Net's blur times two algorithms once a process and takes the faster: they differ in the last
     bits, so two runs of one seed would differ too. Without the race it convolves.

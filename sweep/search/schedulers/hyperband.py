@@ -32,8 +32,8 @@ class Hyperband(OnArrival):
         mode: whether the highest or the lowest value is the best.
 
     Source: Li et al., "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization",
-    JMLR 2018, Algorithm 1; asynchronous brackets as in Ray Tune's `AsyncHyperBandScheduler`, the
-    shares and the choice by a checksum as in Optuna's `HyperbandPruner`.
+    JMLR 2018, Algorithm 1; asynchronous brackets as in Ray Tune's ``AsyncHyperBandScheduler``, the
+    shares and the choice by a checksum as in Optuna's ``HyperbandPruner``.
     """
 
     def __init__(

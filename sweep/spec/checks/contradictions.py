@@ -1,4 +1,4 @@
-"""What pydantic cannot see: settings that are each possible, but not together."""
+"""Checks that pydantic cannot do: settings that are each valid, but not together."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import ParameterValue
 
 MOST_TOLD = 20
-"""Wrong values of one searched setting after which the rest is not looked at."""
+"""After this many wrong values of a searched setting, the rest is not checked."""
 
 
 def check_space(spec: SweepSpec, unsure: Unsure | None = None) -> Iterator[Finding]:
-    """Searched settings that there are not, and values that they cannot take.
+    """Searched settings that do not exist, and values that they cannot take.
 
     Args:
-        unsure: settings that are not known; what they limit is not looked at.
+        unsure: unknown settings. What they limit is not checked.
     """
     unsure = unsure or Unsure()
     wrong = set()
     for key, distribution in spec.space.items():
         of_some_kind = key in setting_names() or key.startswith("trainer.options.")
         if key.partition(".")[0] in unsure and of_some_kind and key not in names_in(spec):
-            wrong.add(key)  # of another kind than the one that was put back
+            wrong.add(key)  # of another kind than the default put in its place
         elif not unsure.limits(key):
             for message in dict.fromkeys(_wrong_with(spec, key, distribution)):
                 wrong.add(key)
@@ -66,7 +66,7 @@ def check_sweep(spec: SweepSpec, unsure: Unsure | None = None) -> Iterator[Findi
     """Settings of a valid sweep that contradict each other.
 
     Args:
-        unsure: settings that are not known; what reads them is not asked.
+        unsure: unknown settings. Checks that read them are skipped.
     """
     for reads, check in CHECKS:
         if unsure is None or not unsure.any_of(reads):
@@ -74,7 +74,7 @@ def check_sweep(spec: SweepSpec, unsure: Unsure | None = None) -> Iterator[Findi
 
 
 def check_machine(spec: SweepSpec, machine: Machine, unsure: Unsure) -> Iterator[Finding]:
-    """Resources that no trial would ever get on this machine, and devices that it has not."""
+    """Resources that no trial can get on this machine, and devices that it does not have."""
     resources = spec.resources
     if resources.cpu > machine.cpus:
         message = f"must be at most {machine.cpus}, the CPU cores of this machine, but is "
@@ -88,7 +88,7 @@ def check_machine(spec: SweepSpec, machine: Machine, unsure: Unsure) -> Iterator
 def check_device(
     settings: TrialSettings, machine: Machine, unsure: Unsure | None = None
 ) -> Iterator[Finding]:
-    """A GPU that is asked for and that there is not."""
+    """A required GPU that does not exist."""
     key = "trainer.device"
     searched = isinstance(settings, SweepSpec) and key in settings.space
     possible = settings.values_of(key) if isinstance(settings, SweepSpec) else ()
@@ -99,7 +99,7 @@ def check_device(
 
 
 def check_installed(spec: SweepSpec) -> Iterator[Finding]:
-    """Searchers and trackers whose package is not there."""
+    """Searchers and trackers whose package is not installed."""
     if isinstance(spec.searcher, CmaesSearcher):
         absent = how_to_install("cmaes", "cmaes")
         if absent is not None:
@@ -114,7 +114,7 @@ def _wrong_with(spec: SweepSpec, key: str, distribution: Distribution) -> Iterat
         yield f"`{key}` cannot be searched: it decides which other settings there are"
         return
     if key.startswith("objective."):
-        yield "cannot be searched: what trials are compared by must be the same for all of them"
+        yield "cannot be searched: all trials must be compared by the same objective"
         return
     kinds = types_of(key)
     draws_fractions = not isinstance(distribution, Listed | RandInt)
@@ -154,7 +154,7 @@ def _check_replayed(spec: SweepSpec) -> Iterator[Finding]:
     if not spec.drawn and spec.trials > most:
         message = (
             f"must be at most {most}{', with the presets' * bool(spec.presets)}, but is "
-            f"{spec.trials}: nothing is searched but when to stop, and replaying one curve answers "
+            f"{spec.trials}: only when to stop is searched, and replaying one curve answers "
             "for all of that; `replay_patience: false` trains a trial for each"
         )
         yield Finding(("trials",), message)
@@ -174,7 +174,7 @@ def _check_rungs(spec: SweepSpec) -> Iterator[Finding]:
     elif isinstance(scheduler, HyperbandScheduler):
         largest = max(1, len(spec.rungs()))
         if (scheduler.brackets or 0) > largest:
-            message = f"must be at most {largest}, the rungs there are, but is {scheduler.brackets}"
+            message = f"must be at most {largest}, the number of rungs, but is {scheduler.brackets}"
             yield Finding(("scheduler", "brackets"), message)
 
 
@@ -216,18 +216,19 @@ def _check_warm_start(spec: SweepSpec) -> Iterator[Finding]:
 
 
 def _check_together(spec: SweepSpec, keys: Sequence[str]) -> Iterator[Finding]:
-    """Each may be possible with some values of the others, but they are drawn independently."""
-    told = set()
+    """Combinations of searched values. Each value may be valid with some values of the others, but
+    they are drawn independently."""
+    reported = set()
     for drawn in _combinations(spec, keys):
         for message in _mistakes_of(spec, drawn):
-            if message not in told:
-                told.add(message)
+            if message not in reported:
+                reported.add(message)
                 where = " with ".join(f"`{key}` {shown(value)}" for key, value in drawn.items())
                 yield Finding(("space", keys[-1]), f"{where}: {message}")
 
 
 def _wrong_values(spec: SweepSpec, key: str, distribution: Distribution) -> Iterator[str]:
-    """What is wrong with a value whatever is drawn for the settings that limit it."""
+    """Mistakes of a value that no draw of the settings that limit it can avoid."""
     group = next((group for group in ENTANGLED if key in group), ())
     beside = _combinations(spec, [other for other in group if other != key and other in spec.space])
     for value in possible_values(distribution):
@@ -236,18 +237,18 @@ def _wrong_values(spec: SweepSpec, key: str, distribution: Distribution) -> Iter
             mistakes = _mistakes_of(spec, {key: value, **others})
             least = mistakes if least is None else min(least, mistakes, key=len)
             if not mistakes:
-                beside.insert(0, beside.pop(place))  # likely to let the next value pass, too
+                beside.insert(0, beside.pop(place))  # likely to accept the next value too
                 break
         yield from least or ()
 
 
 def _listed_twice(spec: SweepSpec, key: str, listed: Listed) -> Iterator[str]:
-    """Values that are written differently, and are the same once the setting has read them."""
+    """Values that are written differently but mean the same to the setting."""
     first: dict[tuple[type, ParameterValue], ParameterValue] = {}
     for value in listed.values:
         try:
             read = value_of(spec.trial({key: value}), key)
-        except InputError:  # possible only beside other values of the space
+        except InputError:  # valid only with other values of the space
             continue
         before = first.setdefault((type(read), read), value)
         if before is not value:
@@ -256,7 +257,7 @@ def _listed_twice(spec: SweepSpec, key: str, listed: Listed) -> Iterator[str]:
 
 
 def _combinations(spec: SweepSpec, keys: Sequence[str]) -> list[dict[str, ParameterValue]]:
-    """Every combination of the bounds of some searched settings; one, empty, of none."""
+    """Every combination of the bounds of some searched settings; a single empty one for none."""
     bounds = (_bounds(spec.space[key]) for key in keys)
     return [dict(zip(keys, values, strict=True)) for values in product(*bounds)]
 
@@ -270,14 +271,14 @@ def _mistakes_of(spec: SweepSpec, parameters: dict[str, ParameterValue]) -> list
 
 
 def _bounds(distribution: Distribution) -> tuple[ParameterValue, ...]:
-    """Smallest and largest number, and all listed values that are none."""
+    """Smallest and largest number, and all listed values that are not numbers."""
     listed = distribution.values if isinstance(distribution, Listed) else ()
     others = (value for value in listed if isinstance(value, bool | str | None))
     return (*dict.fromkeys(distribution.extent or ()), *others)
 
 
 COUNTED = ("trials", "space", "searcher", "presets", "warm_start", "replay_patience", "scheduler")
-"""What decides how many trials there are."""
+"""Settings that decide the number of trials."""
 LENGTHS = ("trainer.epochs", "loss.warmup_epochs", "loss.rampup_epochs")
 CHECKS: tuple[tuple[tuple[str, ...], Callable[[SweepSpec], Iterator[Finding]]], ...] = (
     (COUNTED, _check_grid),

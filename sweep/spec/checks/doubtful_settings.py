@@ -1,4 +1,4 @@
-"""What will run but is hardly meant: told before the sweep starts."""
+"""Warnings before a sweep starts: valid settings that are probably not intended."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from sweep.spec.words.phrases import counted
 from sweep.vocabulary.objective import BETTER
 
 SMALL_BIAS = 0.1
-"""Share of a mask's perimeter that ε may add to it without a word."""
+"""Share of a mask's perimeter that ε may add without a warning."""
 
 
 def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
-    """One sentence for each thing that is allowed but likely not meant.
+    """One sentence for each setting that is valid but probably not intended.
 
     Args:
         spec: a sweep without mistakes.
-        machine: also looks at its resources.
+        machine: checks its resources too.
     """
     found = [
         *_about_epsilon(spec),
@@ -51,7 +51,7 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
 
 
 def trial_warnings(settings: TrialSettings) -> list[str]:
-    """`warnings` of a single trial: what is allowed but likely not meant."""
+    """`warnings` of a single trial."""
     ramp, epochs = settings.loss.ramp, settings.trainer.epochs
     if not ramp.is_missed_in(epochs):
         return []
@@ -73,12 +73,12 @@ def _about_epsilon(spec: SweepSpec) -> Iterator[str]:
 
 
 def bias_warning(loss: LossSettings, pixels: int, perimeter: float, whose: str) -> str | None:
-    """What ε adds to every perimeter, where that is not small; None where it is.
+    """A warning if ε adds much to every perimeter, else None.
 
     Args:
-        loss: of the trial, or with the largest ε of a sweep.
+        loss: loss of the trial, or the one with the largest ε of a sweep.
         pixels: H·W of a training image.
-        perimeter: of a mask, in pixels.
+        perimeter: perimeter of a mask, in pixels.
         whose: the mask, in words.
     """
     if loss.sqrt_mode == "centered" or loss.weights.compactness == 0:
@@ -102,18 +102,17 @@ def largest_loss(spec: SweepSpec) -> LossSettings:
 
 
 def _about_bias(spec: SweepSpec) -> Iterator[str]:
-    """Before any mask is known: the largest disc that an image can hold has a perimeter of π·side.
+    """The bias before any mask is known: the largest disc in an image has a perimeter of π·side.
 
-    Images of other sources are looked at when their masks are
-    (`sweep.data.prepared.outline_length`).
+    For other sources it is checked once masks are read (`sweep.data.prepared.outline_length`).
     """
     keys = spec.data.size_keys
     side = value_of(spec, keys[1]) if keys else spec.data.patch_size
     if side is None or "data" not in spec.trainer.traits.reads:
         return
-    told = bias_warning(largest_loss(spec), side * side, math.pi * side, "even the largest disc")
-    if told is not None:
-        yield told
+    warning = bias_warning(largest_loss(spec), side * side, math.pi * side, "even the largest disc")
+    if warning is not None:
+        yield warning
 
 
 def _about_warmup(spec: SweepSpec) -> Iterator[str]:
@@ -135,13 +134,13 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
     most, warmup = ranges.most_epochs, ranges.latest_ramp.off_until
     if not rungs:
         first = f"is first judged after {spec.scheduler.grace_period} (`scheduler.grace_period`)"
-        told = (
+        when = (
             f"is at {ranges.most_epochs_in_full} by `scheduler.clock: activation` at its "
             f"end, but {first}"
             if spec.compares_gains
             else f"{first}, at its end"
         )
-        yield f"a trial of {counted(most, 'epoch')} {told}: the scheduler prunes no trial"
+        yield f"a trial of {counted(most, 'epoch')} {when}: the scheduler prunes no trial"
     if rungs and spec.time_budget and spec.pauses:
         yield (
             "the scheduler first trains most trials up to the first rung (`scheduler.pause`). If "
@@ -245,11 +244,11 @@ def _about_luck(spec: SweepSpec) -> Iterator[str]:
 
 
 def size_warnings(batch: int, images: int, patch: int | None, side: int) -> Iterator[str]:
-    """Sizes that are cut down or filled up.
+    """Batches that are smaller than requested and patches that are padded.
 
     Args:
-        batch: images a step, as asked for.
-        images: those to train on.
+        batch: requested images per step.
+        images: number of training images.
         patch: side of a training patch in pixels; None for whole images.
         side: the longer one of the largest image.
     """
@@ -266,7 +265,7 @@ def size_warnings(batch: int, images: int, patch: int | None, side: int) -> Iter
 
 
 def largest_sizes(spec: SweepSpec) -> tuple[int, int | None]:
-    """Largest batch and patch of a sweep whose trainer reads ``data``; 0 of another's."""
+    """Largest batch and patch of a sweep if its trainer reads ``data``; else a batch of 0."""
     if "data" not in spec.trainer.traits.reads:
         return 0, None
     return int(spec.ranges.largest("trainer.batch_size")), (
@@ -275,7 +274,7 @@ def largest_sizes(spec: SweepSpec) -> tuple[int, int | None]:
 
 
 def _about_sizes(spec: SweepSpec) -> Iterator[str]:
-    """Before any image is there: what the settings of drawn ones tell."""
+    """The same before any image exists, from the settings of generated images."""
     if spec.data.size_keys is not None:
         share, (number, side) = spec.data.test, spec.data.size_keys
         folds, count = int(spec.ranges.largest("data.folds")), int(spec.ranges.smallest(number))

@@ -1,4 +1,4 @@
-"""What a look at data and trainer shows before a pixel is read and anything is trained."""
+"""A first look at data and trainer, before a pixel is read or anything is trained."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from sweep.vocabulary.errors import Mistake
 
 
 class FirstLook:
-    """What names, plans and headers show; by itself only the mistakes that it is given.
+    """What names, plans and headers show. This base class has only the mistakes that it is given.
 
-    Whoever looks opens a folder once, and tells everything that is asked afterwards of what it saw.
+    A subclass opens a folder once and answers all later questions from what it saw.
 
     Args:
-        mistakes: those of the settings have a key and no file, those of a dataset name its file.
+        mistakes: mistakes of the settings have a key, mistakes of a dataset have its file.
     """
 
     def __init__(self, mistakes: Iterable[Mistake] = ()) -> None:
         self.mistakes = list(mistakes)
 
     def doubts(self) -> list[Mistake]:
-        """What is allowed but hardly meant, where there is no mistake."""
+        """Warnings, if there is no mistake."""
         return []
 
     def idle(self, searched: Container[str]) -> Iterator[Rule]:
-        """What is without effect, as rules beside those of the settings; nothing where it is wrong,
-        which is told elsewhere.
+        """Rules for settings without effect, in addition to `RULES`; none if the data have
+        mistakes.
 
         Args:
-            searched: dotted names of the settings that are searched.
+            searched: dotted names of the searched settings.
         """
         yield from ()

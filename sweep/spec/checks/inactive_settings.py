@@ -1,8 +1,8 @@
-"""Settings that have no effect beside certain others, in one table.
+"""Settings that have no effect with certain values of others, in one table.
 
-Two grades. *Refused*: whoever writes ``optimizer.momentum`` beside AdamW expects something that
-will not happen. *Told*: what switches a whole part off (weights of 0, no patience) leaves the rest
-of that part standing without effect, and whoever compares with and without it means just that.
+There are two grades. *Refused*: a user who writes ``optimizer.momentum`` with AdamW expects
+something that will not happen. *Reported*: switching off a whole part (weights of 0, no patience)
+leaves its other settings without effect. That is intended when comparing with and without it.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from sweep.spec.space.distributions import possible_values
 from sweep.spec.words.phrases import shown
 
 Possible = Callable[[str], Iterable[Any]]
-"""The values that the setting of a dotted name can take: one in a trial, several in a sweep."""
+"""Dotted name → the values that the setting can take: one in a trial, several in a sweep."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Settings that act only beside certain values of others.
+    """Settings that act only with certain values of others.
 
     Args:
         keys: dotted names of these settings.
-        needs: they act where any of the settings named here has a value that is accepted.
-        why: why they do not act otherwise; ends a sentence after a colon.
-        refused: whether it is a mistake to set them nevertheless.
-        of_search: whether only a search for them is in vain: a value that is given still decides
-            what is measured, but nothing that trials are compared by.
+        needs: they act if any setting named here has an accepted value.
+        why: why they do not act otherwise, as the end of a sentence after a colon.
+        refused: whether setting them anyway is a mistake.
+        of_search: whether only searching them is useless. A fixed value still decides what is
+            measured, but trials are not compared by it.
     """
 
     keys: tuple[str, ...]
@@ -53,7 +53,7 @@ class Rule:
     of_search: bool = False
 
     def acts(self, possible: Possible) -> bool:
-        """Whether any configuration gives them an effect."""
+        """Whether they have an effect in any configuration."""
         return any(
             accepted(value) for key, accepted in self.needs.items() for value in possible(key)
         )
@@ -73,7 +73,7 @@ def _augmentation(kind: str, *keys: str) -> Rule:
 
 
 _OF_THE_SHAPE = dict.fromkeys(SHAPE_WEIGHTS, _above(0))
-"""Terms of the shape alone, without a look at the reference."""
+"""Terms that use only the shape of the prediction, not the reference."""
 _ANY_TERM = dict.fromkeys(WEIGHTS, _above(0))
 
 GROUPS = {
@@ -82,7 +82,7 @@ GROUPS = {
     "augmentation": [f"augmentation.{name}" for name in setting_names(AugmentationSettings)],
     "evaluation": [f"evaluation.{name}" for name in setting_names(EvaluationSettings)],
 }
-"""Groups that not every kind of trainer reads, with their settings."""
+"""Groups that some kinds of trainer do not read, with their settings."""
 
 
 def _unless_read(group: str, instead: str) -> Rule:
@@ -128,7 +128,7 @@ RULES = (
     Rule(
         ("loss.min_area",),
         _OF_THE_SHAPE,
-        "no term of the shape alone has a weight",
+        "no shape term (compactness, boundary, aspect) has a weight",
     ),
     Rule(
         ("loss.focal_gamma",),
@@ -156,12 +156,12 @@ RULES = (
     Rule(
         ("guard.exploded_steps",),
         {"guard.exploded_factor": lambda factor: factor is not None},
-        "nothing counts as far out",
+        "no step counts as an outlier",
     ),
     Rule(
         ("guard.learnt_dice",),
         dict.fromkeys(("guard.collapsed_epochs", "guard.learnt_by"), lambda n: n is not None),
-        "no trial is judged by what it has learnt",
+        "no rule asks whether a trial has learnt",
     ),
     Rule(
         ("early_stopping.min_delta", "early_stopping.counts_from"),
@@ -197,11 +197,11 @@ RULES = (
     Rule(
         ("trainer.geometry",),
         _OF_THE_SHAPE,  # Kervadec's term looks at slices in either case
-        "no term of the shape alone has a weight",
+        "no shape term (compactness, boundary, aspect) has a weight",
     ),
     Rule(
         ("trainer.geometry",),
-        # Its kind comes first: other trainers have no configuration to be asked for.
+        # The kind comes first, because other trainers have no `configuration`.
         {
             "trainer.kind": lambda kind: "configuration" not in TRAINERS[kind].model_fields,
             "trainer.configuration": lambda configuration: configuration != "2d",
@@ -211,15 +211,16 @@ RULES = (
 )
 
 AFTER_SWITCH_ON = frozenset({"trainer.geometric_class", "trainer.geometry"})
-"""Settings of the geometric loss alone that bear no mark `ActsLate`: trials of different values
-share no warm-up."""
+"""Settings that only the geometric loss uses but that lack the mark `ActsLate`: trials with
+different
+values share no warm-up."""
 
 
 def inactive(possible: Possible, further: Iterable[Rule] = ()) -> Iterator[tuple[str, Rule]]:
-    """Every setting that acts in no configuration, with the rule that says why.
+    """Every setting without effect in all configurations, with the rule that says why.
 
     Args:
-        further: rules beside `RULES`.
+        further: rules in addition to `RULES`.
     """
     for rule in (*RULES, *further):
         if not rule.acts(possible):
@@ -227,14 +228,15 @@ def inactive(possible: Possible, further: Iterable[Rule] = ()) -> Iterator[tuple
 
 
 def idle_in_trial(value: Callable[[str], Any]) -> frozenset[str]:
-    """The settings that act on nothing in one trial, by their dotted names.
+    """Dotted names of the settings without effect in one trial.
 
-    A setting that makes others act counts only where it acts itself: without a patience it does not
-    matter where patience counts from, and then a warm-up of nothing does not either. Where the
-    warm-up lasts to the end, nothing of the geometric loss acts.
+    A setting that makes others act counts only if it acts itself. Without patience, `counts_from`
+    does
+    not act; then a warm-up without geometric terms does not act either. If the warm-up lasts to the
+    end, no setting of the geometric loss acts.
 
     Args:
-        value: of the setting with a dotted name, in this trial.
+        value: returns the value of a setting in this trial, by dotted name.
     """
     idle = set[str]()
     while True:
@@ -260,42 +262,42 @@ def without_effect(
     unsure: Container[str] = (),
     further: Iterable[Rule] = (),
 ) -> Iterator[tuple[Finding, bool]]:
-    """What was asked for and has no effect, and whether that is a mistake.
+    """Requested settings without effect, and whether that is a mistake.
 
-    Searching such a setting always is: its trials would be the same run over and over. A value that
-    is the default asks for nothing, so that an effective configuration can be read back.
+    Searching such a setting is always a mistake, because all its trials would be the same run. A
+    default value is not a request, so that an effective configuration can be read back.
 
     Args:
-        settings: of a trial, or of a sweep.
-        written: the value that the user gave a setting, by its dotted name; None where there is
-            none, as where a preset gave it.
-        unsure: dotted names of settings that are not known; of what depends on them nothing is
-            said.
-        further: rules beside `RULES`, such as those that a look at the data gives.
+        settings: settings of a trial or of a sweep.
+        written: returns the value that the user wrote for a setting, by dotted name; None if there
+            is none, for example because a preset set it.
+        unsure: dotted names of unknown settings. Nothing is reported on settings that depend on
+        them.
+        further: rules in addition to `RULES`, such as those from a look at the data.
     """
     known = names_in(settings)
-    told = set()
+    reported = set()
     space = settings.space if isinstance(settings, SweepSpec) else {}
 
     def possible(key: str) -> Iterable[Any]:
         return possible_values(space[key]) if key in space else [value_of(settings, key)]
 
     for key, rule in inactive(possible, further):
-        if key not in known or key in told or key in unsure:
+        if key not in known or key in reported or key in unsure:
             continue
         if any(need in unsure for need in rule.needs):
             continue
         if key in space:
-            told.add(key)
+            reported.add(key)
             yield Finding(("space", key), f"is searched without any effect: {rule.why}"), True
         elif not rule.of_search and (value := written(key)) not in (None, _default(key)):
-            told.add(key)
+            reported.add(key)
             message = f"{shown(value)} has no effect: {rule.why}"
             yield Finding(tuple(key.split(".")), message), rule.refused
 
 
 def inactive_in(settings: TrialSettings) -> dict[str, str]:
-    """The settings of one trial that have no effect, and why."""
+    """The settings without effect in one trial, each with the reason."""
     known = names_in(settings)
     found = inactive(lambda key: [value_of(settings, key)])
     return {key: rule.why for key, rule in found if key in known and not rule.of_search}

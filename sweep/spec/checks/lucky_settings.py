@@ -1,11 +1,12 @@
-"""Settings whose best value says nothing: with them a trial has easier cases or more luck."""
+"""Settings whose best value means nothing: a trial only gets easier cases or more luck."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 LUCK: Mapping[str, str] = {
-    "seed": "a `seed` is no choice: the best one was lucky, and tells nothing of the next training",
+    "seed": "a `seed` is not a choice: the best one was lucky, which says nothing about the next"
+    " training",
     **dict.fromkeys(
         ("data.fold", "data.folds", "data.seed", "trainer.fold"),
         "trials of different values are validated on different cases, so their Dice cannot be"
@@ -19,6 +20,6 @@ LUCK: Mapping[str, str] = {
         " compared, and the easiest data win",
     ),
 }  # fmt: skip
-"""Settings that a search is not about → why."""
+"""Settings that should not be searched → why."""
 REPEATED = "seed", "data.fold", "data.seed", "trainer.fold"
-"""Those of them that `confirm` answers for: it trains the leaders again, each the same way."""
+"""Those of them that `confirm` repeats: it trains each leader again in the same way."""

@@ -1,7 +1,8 @@
-"""What can still be looked at of a file that has mistakes, so that one never hides another.
+"""Check as much as possible of a file with mistakes, so that one never hides another.
 
-What is wrong is put back to its default, and the file is read again. Whatever is then said of the
-rest counts only where it does not depend on what was put back: see `Unsure`.
+Wrong values are replaced by their defaults, and the file is read again. Later findings count only
+if
+they do not depend on the replaced values: see `Unsure`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ ENTANGLED = (
     ("loss.main", "loss.focal_gamma"),
     ("loss.dice_weight", "loss.pixel_weight"),
 )  # fmt: skip
-"""Settings that limit each other and can be searched."""
+"""Searchable settings that limit each other."""
 LISTS = (
     ("network.channels", *ENTANGLED[2], "data.source", "trainer.kind"),
     ("data.test", "data.source"),
@@ -45,11 +46,11 @@ IN_PLACE: dict[str, Any] = {
     "trials": 1,
     "name": "unnamed",
 }
-"""What stands for a key of a sweep that has no default, or a wrong one."""
+"""Substitutes for keys of a sweep without a usable default."""
 
 
 class Unsure:
-    """Dotted names of the settings whose values are not known, since what was written is wrong."""
+    """Dotted names of the settings whose values are unknown, because they are wrong in the file."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._names = set(names)
@@ -64,7 +65,7 @@ class Unsure:
         self._names.add(name)
 
     def __contains__(self, name: object) -> bool:
-        """Whether the setting, its group, or one in it is not known."""
+        """Whether the setting, its group, or a setting in it is unknown."""
         name = str(name)
         return any(
             name == one or name.startswith(f"{one}.") or one.startswith(f"{name}.")
@@ -75,7 +76,7 @@ class Unsure:
         return any(name in self for name in names)
 
     def limits(self, name: str) -> bool:
-        """Whether one is not known that decides what the setting of this name may be."""
+        """Whether a setting that limits the one of this name is unknown."""
         return any(
             self.any_of(other for other in group if other != name)
             for group in (*ENTANGLED, *LISTS)
@@ -85,7 +86,7 @@ class Unsure:
 
 @dataclass
 class PartialReading(Generic[S]):
-    """A file as far as it can be understood.
+    """The readable part of a file.
 
     Args:
         settings: with defaults in place of what is wrong; None where that does not help.
@@ -124,7 +125,7 @@ def dotted(path: KeyPath) -> str:
 
 
 def _note(found: PartialReading[S], wrong: list[Finding]) -> None:
-    """Tell what does not only follow from what was wrong before."""
+    """Add findings that do not only follow from earlier mistakes."""
     known = {finding.path for finding in found.findings}
     for finding in wrong:
         name = dotted(finding.path)

@@ -50,7 +50,7 @@ class Document:
         values: the top-level mapping.
         places: where each value stands; one without a place stands where its parent does.
         mistakes: what is wrong with the text itself.
-        unreadable: paths of values that could not be understood, told in ``mistakes``.
+        unreadable: paths of values that could not be read, reported in ``mistakes``.
         filled: paths of values that neither the file nor an override gives (see `fill`).
     """
 
@@ -103,7 +103,7 @@ class Document:
                 self.places[tuple(groups[:depth])] = place
             target = target[group]
             if not isinstance(target, dict):
-                return  # what stands there is wrong, and told as such
+                return  # the value there is wrong, and reported elsewhere
         if last not in target:
             path = (*groups, last)
             target[last] = value
@@ -184,7 +184,8 @@ def plain_document(values: Mapping[Any, Any]) -> Document:
 
 
 def _plain(value: Any, path: KeyPath, document: Document) -> Any:
-    """A copy of ``value``, numbers of NumPy as Python's; None, with a mistake told, of others."""
+    """A copy of ``value`` with NumPy numbers as Python's; None, with a mistake noted, for
+    others."""
     if isinstance(value, Mapping) and len(path) <= MOST_LEVELS:
         return {str(key): _plain(v, (*path, str(key)), document) for key, v in value.items()}
     if isinstance(value, list | tuple) and len(path) <= MOST_LEVELS:
@@ -211,7 +212,7 @@ class _Reader:
         self._values = self._characters = 0
 
     def value(self, node: Node, path: KeyPath, above: tuple[Node, ...] = ()) -> Any:
-        """The value of ``node``; None, with a mistake told, where it has none."""
+        """The value of ``node``; None, with a mistake noted, if it has none."""
         self._count(node)
         if any(node is parent for parent in above):
             return self._unreadable(node, path, "this alias contains itself")

@@ -1,7 +1,7 @@
-"""JSON Schemas of the YAML files, for editors: as a user writes them, short forms included.
+"""JSON Schemas of the YAML files for editors, with all short forms.
 
-What a schema cannot say (settings that limit each other, bounds in their order) is left to
-`sweep.check`: a schema accepts whatever that accepts, and some more.
+A schema accepts all that `sweep.check` accepts, and more: it cannot express rules such as settings
+that limit each other, or the order of bounds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Schema = dict[str, Any]
 """A JSON Schema, or a part of one."""
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
-"""What yaml-language-server understands; nothing that is used here means another thing later."""
+"""The draft that yaml-language-server supports. Later drafts mean the same by all keywords here."""
 NUMBERS = {"number", "integer"}
 SCALARS = NUMBERS | {"string", "boolean", "null"}
 
@@ -31,7 +31,7 @@ def trial_schema() -> Schema:
     schema = _cleaned(TrialSettings.model_json_schema())
     schema["properties"]["preset"] = {
         "enum": list(PRESETS),
-        "description": "Named settings, a preset; what the file gives itself wins.",
+        "description": "Name of a preset. Settings in the file itself win.",
     }
     return {"$schema": DIALECT, **schema}
 
@@ -49,19 +49,19 @@ def sweep_schema() -> Schema:
         "properties": dict(_space(own)),
         "patternProperties": dict(_open_space(own)),
     }
-    schema["required"].remove("name")  # the file's own, unless it says otherwise
+    schema["required"].remove("name")  # by default, it is the file's
     return {"$schema": DIALECT, **schema}
 
 
 def single_settings(
     root: Schema, group: Schema | None = None, prefix: str = ""
 ) -> Iterator[tuple[str, Schema]]:
-    """Dotted name and schema of each single setting; a name comes once an alternative.
+    """Dotted name and schema of each single setting, once for each alternative.
 
     Args:
         root: a whole schema.
-        group: the part of it to look at; None: all.
-        prefix: of the names.
+        group: the part of it to read; None: all.
+        prefix: prefix of the names.
     """
     for name, below in (root if group is None else group)["properties"].items():
         groups = groups_of(below, root)
@@ -84,7 +84,7 @@ def referred(schema: Schema, root: Schema) -> list[Schema]:
 
 
 def options(schema: Schema) -> list[Schema]:
-    """The alternatives of a key, without what is said about the key as a whole."""
+    """The alternatives of a key, without the attributes of the key as a whole."""
     if "$ref" in schema:
         return [schema]
     for union in ("anyOf", "oneOf"):
@@ -94,7 +94,7 @@ def options(schema: Schema) -> list[Schema]:
 
 
 def _cleaned(schema: Schema) -> Schema:
-    """pydantic's schema without what only repeats names, with paragraphs as lines of their own."""
+    """pydantic's schema without titles that repeat names, and with one line per paragraph."""
     schema.pop("title")
     for part in _parts(schema):
         if "description" in part:
@@ -104,7 +104,7 @@ def _cleaned(schema: Schema) -> Schema:
         part.pop("title", None)
         _require_the_choice(part, schema)
         part.pop("discriminator", None)
-        if isinstance(part.get("default"), dict):  # of a group: its settings say the same
+        if isinstance(part.get("default"), dict):  # of a group: its settings have the same defaults
             del part["default"]
     return schema
 
@@ -118,10 +118,11 @@ def _parts(schema: Schema) -> Iterator[Schema]:
 
 
 def _require_the_choice(schema: Schema, root: Schema) -> None:
-    """Of alternative groups each is known by a word (``source: brain``), which cannot be missing.
+    """Require the word that chooses among alternative groups (``source: brain``).
 
-    Where a validator puts the default's word in its place (``searcher``), that can be left out; it
-    then gives pydantic a plain union to describe, without a discriminator.
+    It can be left out only if a validator fills in a default (``searcher``). pydantic then
+    describes
+    a plain union without a discriminator.
     """
     groups = referred(schema, root)
     if len(groups) < 2:
@@ -138,7 +139,7 @@ def _require_the_choice(schema: Schema, root: Schema) -> None:
 
 
 def _space(trial: Schema) -> Iterator[tuple[str, Schema]]:
-    """What each setting that can be searched may be drawn from."""
+    """The possible distributions of each setting that can be searched."""
     alternatives: dict[str, list[Schema]] = {}
     for name, schema in single_settings(trial):
         alternatives.setdefault(name, []).append(schema)
@@ -154,7 +155,7 @@ def _space(trial: Schema) -> Iterator[tuple[str, Schema]]:
 
 
 def _open_space(trial: Schema) -> Iterator[tuple[str, Schema]]:
-    """The same for mappings with keys of the user's own (``trainer.options``), by their pattern."""
+    """The same for mappings with a user's own keys (``trainer.options``), by pattern."""
     for name, schema in single_settings(trial):
         for option in options(schema):
             own = option.get("additionalProperties")
@@ -166,7 +167,7 @@ def _open_space(trial: Schema) -> Iterator[tuple[str, Schema]]:
 def _searched(
     name: str, setting: Schema, scalars: list[Schema], *, synonyms: bool = True
 ) -> Schema:
-    """The distributions of one setting, each with what may stand in its list."""
+    """The distributions of one setting, each with the allowed items of its list."""
     numbers = [option for option in scalars if option.get("type") in NUMBERS]
     fractions = [option for option in numbers if option["type"] == "number"]
     lows = [option["minimum"] for option in numbers if "minimum" in option]

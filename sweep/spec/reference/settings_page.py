@@ -36,20 +36,20 @@ HEAD = f"""\
 
 A trial's file (`best.yaml`, `config.yaml`) holds the
 [settings of a trial](#settings-of-a-trial); a sweep's file holds the same, and what is
-[searched and how](#settings-of-a-sweep). Every key can be left out but `space`, and every setting
+[searched and how](#settings-of-a-sweep). Every key but `space` can be left out, and every setting
 of a trial can be searched by its dotted name, `loss.warmup_epochs` for instance. The last column
-proposes a distribution to begin with; it follows from type and default alone.
+proposes a distribution to begin with, derived from type and default alone.
 
-{LATE} acts only from the moment on at which the geometric loss switches on: until then trials that
-differ in nothing else are [one and the same run](../explanation/shared-warm-ups.md), trained once.
-{ENDS} decides where a run ends, and nothing of what it trains before.
+{LATE} acts only once the geometric loss switches on. Until then, trials that
+differ only in these are [the same run](../explanation/shared-warm-ups.md), which is trained once.
+{ENDS} decides where a run ends, but not what it trains before.
 
 ## Completion in an editor
 
-Editors that speak to
-[yaml-language-server](https://github.com/redhat-developer/yaml-language-server), VS Code with the
-YAML extension for instance, complete keys and values, show these explanations and underline
-mistakes, once the first line of the file names the schema:
+Editors with
+[yaml-language-server](https://github.com/redhat-developer/yaml-language-server), such as VS Code
+with the YAML extension, complete keys and values, show these explanations and underline mistakes.
+The first line of the file has to name the schema:
 
 ```yaml
 # yaml-language-server: $schema=../docs/schema/sweep.schema.json
@@ -57,8 +57,9 @@ mistakes, once the first line of the file names the schema:
 
 [sweep.schema.json](../schema/sweep.schema.json) is for sweeps,
 [trial.schema.json](../schema/trial.schema.json) for single trials;
-`python -m sweep.schema > sweep.schema.json` writes that of the installed version. What a schema
-cannot say, such as settings that limit each other, `python -m sweep.check` does.
+`python -m sweep.schema > sweep.schema.json` writes the one of the installed version. Rules that a
+schema cannot express, such as settings that limit each other, are checked by
+`python -m sweep.check`.
 """
 
 
@@ -82,7 +83,7 @@ def reference() -> str:
 
 
 def _group(prefix: str, group: Schema, root: Schema, space: Schema, *, level: int) -> Iterator[str]:
-    """A table of the group's own settings, then the groups below it.
+    """A table of the group's own settings, followed by the groups below it.
 
     Args:
         prefix: dotted name of the group with a dot at its end; empty for the top level.
@@ -107,7 +108,7 @@ def _group(prefix: str, group: Schema, root: Schema, space: Schema, *, level: in
 def _union(
     prefix: str, groups: list[Schema], root: Schema, space: Schema, *, level: int
 ) -> Iterator[str]:
-    """One group, or alternatives: what all of them have, then what each has of its own."""
+    """One group, or alternatives: first their common settings, then those of each."""
     if len(groups) == 1:
         yield f"{_sentence(groups[0]['description'])}\n"
         yield from _group(prefix, groups[0], root, space, level=level + 1)
@@ -131,7 +132,7 @@ def _union(
 
 
 def _bare_words(name: str, schema: Schema, groups: list[Schema]) -> Iterator[str]:
-    """That ``searcher: tpe`` will do, and which it is by default."""
+    """Sentence on the short form ``searcher: tpe`` and the default."""
     if len(groups) == 1 and len(options(schema)) > 1:
         first = next(iter(groups[0]["properties"]))
         yield f"`{name}: NAME` is short for `{name}: {{{first}: NAME}}`.\n"
@@ -149,7 +150,7 @@ def _mapping(name: str, schema: Schema, root: Schema) -> Iterator[str]:
 
 
 def _alternatives(schema: Schema, root: Schema) -> list[Schema]:
-    """The groups that a key takes, also where a bare word or null will do; none if it is single."""
+    """The groups that a key takes, also beside a bare word or null; empty for a single setting."""
     if groups := groups_of(schema, root):
         return groups
     found, kinds = referred(schema, root), options(schema)
@@ -226,7 +227,7 @@ def _example(key: str, schema: Schema) -> str:
 
 
 def _yaml(value: Any) -> str:
-    """A value on one line, as YAML has it."""
+    """A value as YAML on one line."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_yaml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
@@ -253,15 +254,15 @@ def _distributions() -> Iterator[str]:
     yield ""
     never = _listed(sorted(choosing_keys()))
     same = _listed(sorted(unsearched_keys()))
-    yield f"Not searched: {never}, on which it depends which other settings there are, and {same},"
-    yield "which are the same for all trials. No proposal has what deals out cases and luck:"
-    yield "seeds and folds, which [`confirm`](../how-to/confirm.md) varies for the leaders.\n"
+    yield f"Not searched: {never}, which decide which other settings exist, and {same},"
+    yield "which are the same for all trials. Nothing is proposed for seeds and folds:"
+    yield "[`confirm`](../how-to/confirm.md) varies them for the leaders.\n"
 
 
 def _presets() -> Iterator[str]:
     yield "## Presets\n"
-    yield "`preset: NAME` stands for these settings, and the file's own keys win; `presets: [NAME]`"
-    yield "of a sweep are trials of their own.\n"
+    yield "`preset: NAME` stands for these settings; the file's own keys win. `presets: [NAME]`"
+    yield "in a sweep file adds trials of their own.\n"
     for name, preset in PRESETS.items():
         yield f"**`{name}`** {preset.about}\n"
         values = ", ".join(f"`{key}: {_yaml(value)}`" for key, value in preset.settings.items())
@@ -270,8 +271,8 @@ def _presets() -> Iterator[str]:
 
 def _without_effect() -> Iterator[str]:
     yield "## Without effect beside others\n"
-    yield "`sweep.check` tells a value that has no effect, refuses the marked ones in a sweep, and"
-    yield "refuses to search any of them: all its trials would be the same.\n"
+    yield "`sweep.check` reports a value without effect and refuses the marked ones in a sweep. It"
+    yield "also refuses to search any of these settings, because all trials would be the same.\n"
     yield "| setting | has no effect where | |"
     yield "|---|---|---|"
     for rule in RULES:

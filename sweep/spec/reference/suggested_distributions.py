@@ -1,4 +1,4 @@
-"""A first distribution to search a setting with, from what the setting takes and its default."""
+"""A first distribution for searching a setting, from its type and default."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ Option = Mapping[str, Any]
 
 
 def suggestion(name: str, options: Sequence[Option], default: Any) -> dict[str, list[Any]] | None:
-    """A distribution as in the YAML, such as ``{loguniform: [0.001, 0.1]}``; None: nothing to say.
+    """A distribution as in the YAML, such as ``{loguniform: [0.001, 0.1]}``; None: no suggestion.
 
-    Listed values are all tried; a number between bounds is drawn from all of them, any other from a
-    tenth of its default to ten times it, whole numbers from half to twice.
+    All listed values are tried. A number with two bounds is drawn between them, any other from a
+    tenth
+    to ten times its default, a whole number from half to twice its default.
 
     Args:
         name: the setting's dotted name.

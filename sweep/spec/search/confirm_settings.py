@@ -1,7 +1,7 @@
-"""Whether the first of the ranking are trained again, with other seeds, before one is called best.
+"""Confirmation: train the leaders again with other seeds before one is called best.
 
-The search's own run of a finalist is the reason why it is one, and so tends to be a lucky one:
-what is said of the finalists stands on their replicates alone.
+The search's own run of a finalist tends to be a lucky one, since it was selected for its result. So
+finalists are compared by their replicates alone.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ MOST_FINALISTS = 20
 
 
 class ConfirmSettings(Settings):
-    """Replicates of the leaders, when the search has ended."""
+    """Replicates of the leaders, trained after the search."""
 
     top: int = Field(default=5, ge=1, le=MOST_FINALISTS)
-    """How many of the ranking's first are trained again; the preset baseline is in any case."""
+    """Number of leaders that are trained again. The preset baseline is always trained again."""
     seeds: int = Field(default=5, ge=2, le=100)
-    """How many further seeds; the run of the search itself is not counted, since it chose them. It
-    takes three to name a winner."""
+    """Number of further seeds. The search's own run is not counted, since it selected the leaders.
+    Naming
+    a winner takes at least 3."""
     folds: int = Field(default=1, ge=1)
-    """On how many folds each of the seeds is trained, from the sweep's own fold on. Of several each
-    counts once, whatever the number of seeds, and it takes three to name a winner."""
+    """Number of folds on which each seed is trained, starting with the sweep's own fold. With
+    several
+    folds, each fold counts once, whatever the number of seeds; naming a winner takes at least 3
+    folds."""

@@ -1,4 +1,4 @@
-"""When a scheduler judges, where the sweep file does not say: its clock, its first judgement."""
+"""Defaults of a scheduler: its clock, grace period, rungs and pauses."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sweep.spec.space.distributions import Distribution
 S = TypeVar("S", bound=StoppingScheduler)
 
 RUNG_FACTOR_OF_GAINS = 2
-"""Trials that are looked at more often train fewer epochs, and the leaders are kept as often."""
+"""More frequent rungs train fewer epochs and keep the leaders just as often."""
 
 
 def best_clock(space: Mapping[str, Distribution]) -> Literal["epochs", "activation"]:
-    """``activation`` where the warm-up is searched, and one baseline is everybody's trunk."""
+    """``activation`` if the warm-up is searched and all trials share the baseline's trunk."""
     has_one_trunk = space.keys() <= late_keys()
     return "activation" if has_one_trunk and "loss.warmup_epochs" in space else "epochs"
 
@@ -30,7 +30,7 @@ def best_clock(space: Mapping[str, Distribution]) -> Literal["epochs", "activati
 def with_periods(
     scheduler: StoppingScheduler, ranges: SettingRanges, searcher: AnySearcherSettings
 ) -> StoppingScheduler:
-    """The scheduler with what clock, space and searcher suggest, where it says nothing itself."""
+    """The scheduler with defaults filled in, which depend on clock, space and searcher."""
     since = scheduler.clock == "activation"
     if scheduler.grace_period is None:
         default = ranges.default_grace_period

@@ -1,4 +1,4 @@
-"""Which replicates a sweep's confirmation trains: seeds and folds, and the settings of each."""
+"""The replicates of a sweep's confirmation: seeds, folds and settings of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SEEDS = 2**31
 
 
 def blocks(spec: SweepSpec) -> list[tuple[int, int]]:
-    """Seed and fold of every replicate of one finalist, in the order in which they are trained."""
+    """Seed and fold of every replicate of one finalist, in order of training."""
     if spec.confirm is None:
         return []
     return [
@@ -26,39 +26,39 @@ def blocks(spec: SweepSpec) -> list[tuple[int, int]]:
 
 
 def confirmed_folds(spec: SweepSpec) -> list[int]:
-    """The folds that replicates validate on, the sweep's own first."""
+    """Validation folds of the replicates, the sweep's own first."""
     count = spec.confirm.folds if spec.confirm else 0
     own = own_fold(spec)
     return [((own or 0) + step) % most_folds(spec) for step in range(count)]
 
 
 def fold_key(spec: SweepSpec) -> str:
-    """Dotted name of the setting that chooses the fold: nnU-Net deals its cases itself."""
+    """Dotted name of the setting that chooses the fold. nnU-Net has its own."""
     return spec.trainer.traits.fold_key
 
 
 def own_fold(spec: SweepSpec) -> int | None:
-    """The fold of the search's trials; None where they validate on all cases."""
+    """The fold of the search's trials; None if they validate on all cases."""
     fold = value_of(spec, fold_key(spec))
     return fold if isinstance(fold, int) else None
 
 
 def most_folds(spec: SweepSpec) -> int:
-    """How many folds there are to validate on, as far as the settings tell."""
+    """Number of folds to validate on, as far as the settings show."""
     if own_fold(spec) is None:
         return 1
     return spec.trainer.traits.folds or (1 if spec.data.has_one_split else spec.data.folds)
 
 
 def most_replicates(spec: SweepSpec) -> int:
-    """How many replicates there can be in all."""
+    """Largest total number of replicates."""
     if spec.confirm is None:
         return 0
     return most_finalists(spec) * len(blocks(spec))
 
 
 def most_finalists(spec: SweepSpec) -> int:
-    """How many trials are trained again at most: the leaders, and the baseline beside them."""
+    """Largest number of trials that are trained again: the leaders and the baseline."""
     top = spec.confirm.top if spec.confirm else 0
     return min(spec.trials, top + (BASELINE in spec.presets))
 
@@ -69,7 +69,7 @@ def replicate_settings(
     preset: str | None,
     replicate: Replicate,
 ) -> TrialSettings:
-    """The settings of a trial's replicate: all of its own, but for seed and fold."""
+    """The settings of a trial's replicate: those of the trial except for seed and fold."""
     own: Mapping[str, Any] = parameters if preset is None else PRESETS[preset].settings
     changed: dict[str, Any] = {"seed": replicate.seed}
     if own_fold(spec) is not None:
@@ -78,9 +78,9 @@ def replicate_settings(
 
 
 def check_test(spec: SweepSpec) -> Iterator[Finding]:
-    """What contradicts a test split in a valid sweep."""
+    """Contradictions of the test split in a valid sweep."""
     if "data.test" in spec.space:
-        message = "cannot be searched: what is tested on must be the same for all trials"
+        message = "cannot be searched: the test cases must be the same for all trials"
         yield Finding(("space", "data.test"), message)
     if spec.data.test and not spec.trainer.traits.has_test_split:
         message = f"`trainer.kind: {spec.trainer.kind}` has no test split; leave it out"
@@ -88,12 +88,12 @@ def check_test(spec: SweepSpec) -> Iterator[Finding]:
 
 
 def check_confirm(spec: SweepSpec) -> Iterator[Finding]:
-    """What contradicts `confirm` in a valid sweep."""
+    """Contradictions of `confirm` in a valid sweep."""
     if spec.confirm is None:
         return
     for key in dict.fromkeys(("seed", fold_key(spec), "data.folds")):
         if key in spec.space:
-            message = f"replicates differ in seed and fold alone, so `{key}` cannot be searched too"
+            message = f"replicates differ only in seed and fold, so `{key}` cannot be searched too"
             yield Finding(("confirm",), message)
     folds = most_folds(spec)
     if spec.confirm.folds > folds:

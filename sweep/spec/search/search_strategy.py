@@ -12,7 +12,7 @@ from sweep.spec.words.phrases import shown
 
 
 class AnySearcher(Settings):
-    """What every searcher has."""
+    """Settings of every searcher."""
 
     name: str
     seed: int | None = Field(default=None, ge=0, lt=2**31)
@@ -39,40 +39,40 @@ class TpeSearcher(AnySearcher):
 
     name: Literal["tpe"] = "tpe"
     startup_trials: int = Field(default=10, ge=0)
-    """Random trials before the first that learns."""
+    """Random trials before the searcher starts to learn."""
 
 
 class GpSearcher(AnySearcher):
-    """Optuna's Gaussian process: few, long trials; learns from those that no scheduler pruned."""
+    """Optuna's Gaussian process, for few, long trials. It does not learn from pruned trials."""
 
     name: Literal["gp"] = "gp"
     startup_trials: int = Field(default=10, ge=1)
-    """Random trials that must have completed or diverged before the first that learns."""
+    """Random trials that must have completed or diverged before the searcher starts to learn."""
 
 
 class CmaesSearcher(AnySearcher):
-    """CMA-ES: many trials over numbers; listed values are left to a TPE for each."""
+    """CMA-ES, for many trials over numbers. Listed values are left to one TPE each."""
 
     name: Literal["cmaes"] = "cmaes"
 
 
 class QmcSearcher(AnySearcher):
-    """A Sobol' sequence: spread more evenly than random draws, learns nothing."""
+    """A Sobol' sequence: spread more evenly than random draws. It does not learn."""
 
     name: Literal["qmc"] = "qmc"
     learns: ClassVar[bool] = False
 
 
 TRAINED_EPOCHS_PER_RESOURCE = 4
-"""Trained epochs that a trial has to have for each unit of `epochs_in_full`."""
+"""Trained epochs that each unit of `epochs_in_full` requires."""
 
 
 def epochs_in_full(epochs: int, full_from: int) -> int:
-    """The resource that rungs count by `clock: activation`; below 1 where there is none yet.
+    """The resource that rungs count with `clock: activation`; below 1 while there is none yet.
 
     Args:
-        epochs: that the trial has trained.
-        full_from: number of epochs before its geometric loss acts in full.
+        epochs: epochs that the trial has trained.
+        full_from: epochs before its geometric loss acts in full.
     """
     return min(epochs - full_from, epochs // TRAINED_EPOCHS_PER_RESOURCE)
 
@@ -83,52 +83,57 @@ def trained_epochs(resource: int, full_from: int) -> int:
 
 
 class StoppingScheduler(Settings):
-    """What every scheduler has that stops trials."""
+    """Settings of every scheduler that stops trials."""
 
     name: str
     grace_period: int | None = Field(default=None, ge=1)
-    """Epochs, by the clock, after which a trial is first judged.
+    """Epochs, by the clock, before a trial can be stopped.
 
-    null: of trained epochs, one past the longest warm-up plus ramp-up of the space, at most
-    `trainer.epochs`, since before that all trials are the same run; 1 where no geometric loss is
-    used. By `clock: activation`: a 25th of `trainer.epochs`, at least 2.
+    null, with `clock: epochs`: one more than the longest warm-up plus ramp-up of the space, at most
+    `trainer.epochs`; before that, trials are the same run. 1 if no geometric loss is used. null,
+    with
+    `clock: activation`: `trainer.epochs` / 25, at least 2.
     """
     clock: Literal["epochs", "activation"] | None = None
-    """What is compared when. epochs: the objective, after so many trained epochs.
+    """What trials are compared by, and when. epochs: the objective, after the same number of
+    trained
+    epochs.
 
-    activation: the gain over the preset `baseline`, which it needs, that a trial projects: how far
-    it is ahead, and what its movement and its trend may still add. A trial of e epochs whose
-    geometric loss acts in full after a is at min(e − a, e / 4): epochs since then, at most a
-    quarter of all.
-    null: activation where it is possible and the warm-up is searched.
+    activation: the projected gain over the preset `baseline`, which is required. It is a trial's
+    lead
+    over the baseline plus what its fluctuation and trend may still add. Epochs are counted from
+    where the geometric loss acts in full: a trial of e epochs with full effect after a is at
+    min(e − a, e / 4).
+    null: activation if the warm-up is searched and it is possible.
     """
 
     def rungs(self, max_epochs: int) -> list[int]:
-        """Counts of epochs at which trials are judged, all before ``max_epochs``.
+        """Numbers of epochs at which trials are compared, all below ``max_epochs``.
 
-        There itself a trial has nothing left to train.
+        At ``max_epochs`` itself a trial has nothing left to train.
         """
         return list(range(self.grace_period or 1, max_epochs))
 
 
 class AshaScheduler(StoppingScheduler):
-    """Asynchronous successive halving: stops the worse trials at each rung."""
+    """Asynchronous successive halving: stops the worst trials at each rung."""
 
     name: Literal["asha"] = "asha"
     reduction_factor: int = Field(default=3, ge=2)
-    """At each rung the best 1 / reduction_factor go on."""
+    """At each rung the best 1 / reduction_factor of the trials continue."""
     rung_factor: int | None = Field(default=None, ge=2)
-    """Each rung lies that many times later than the one before.
+    """Ratio between the epochs of a rung and of the one before.
 
-    null: `reduction_factor` times, as in the paper; 2 by `clock: activation`.
+    null: `reduction_factor`, as in the paper; 2 with `clock: activation`.
     """
     pause: bool | None = None
-    """At a rung a trial waits until it is certain whether it is among the best of all, its worker
-    taking another; false: it is judged at once, by those that came before it.
+    """Pause a trial at a rung until it is certain whether it is among the best of all. Its worker
+    takes
+    another trial meanwhile. false: compare it at once with the trials before it.
 
-    Fewer epochs for the same winner, whatever the order of the trials; but the first trial comes to
-    its end late. null: true for the searchers that learn nothing from earlier trials (random, grid,
-    qmc); the others would have to propose most trials before they know how any has ended.
+    Pausing finds the same winner with fewer epochs, whatever the order of the trials. But the first
+    trial completes late. null: true for the searchers that do not learn (random, grid, qmc), else
+    false. A searcher that learns would have to propose most trials before any has completed.
     """
 
     def rungs(self, max_epochs: int) -> list[int]:
@@ -137,24 +142,25 @@ class AshaScheduler(StoppingScheduler):
 
 
 class HyperbandScheduler(StoppingScheduler):
-    """Brackets of `asha`: each leaves out one rung more and so is more patient."""
+    """Brackets of `asha`. Each leaves out one more of the first rungs and so is more patient."""
 
     name: Literal["hyperband"] = "hyperband"
     reduction_factor: int = Field(default=3, ge=2)
-    """As of `asha`."""
+    """As in `asha`."""
     brackets: int | None = Field(default=None, ge=1)
-    """null: as many as there are rungs."""
+    """Number of brackets; null: as many as there are rungs."""
 
     def rungs(self, max_epochs: int) -> list[int]:
         return rung_epochs(max_epochs, self.grace_period or 1, self.reduction_factor)
 
 
 class MedianScheduler(StoppingScheduler):
-    """Stops a trial whose best value is worse than the median of the others' running means."""
+    """Stop a trial if its best value is worse than the median of the other trials' running
+    means."""
 
     name: Literal["median"] = "median"
     min_trials: int = Field(default=3, ge=1)
-    """Others that must have come as far before a trial is judged."""
+    """Other trials that must have trained as many epochs before a trial is compared."""
 
 
 class NoScheduler(Settings):
@@ -164,7 +170,7 @@ class NoScheduler(Settings):
 
 
 def _bare_name(default: str, settings: Any) -> BeforeValidator:
-    """Reads ``tpe`` as ``{name: tpe}``, and a mapping without a name as one of the default's."""
+    """Read ``tpe`` as ``{name: tpe}``, and give a mapping without a name the default name."""
     names = tuple(kind.model_fields["name"].default for kind in get_args(settings))
 
     def expand(value: Any) -> Any:
@@ -186,23 +192,23 @@ SchedulerSettings = Annotated[
     AnySchedulerSettings, Field(discriminator="name"), _bare_name("asha", AnySchedulerSettings)
 ]
 BARE_NAMES = ("searcher", "scheduler")
-"""Keys whose mapping may be written as its bare name."""
+"""Keys whose mapping can be shortened to its bare name."""
 
 
 def _whole_above_one(gpus: float) -> float:
-    """Ray's rule: a trial shares one GPU or has whole ones."""
+    """Ray's rule: a trial gets a fraction of one GPU, or whole GPUs."""
     if gpus > 1 and gpus != int(gpus):
         raise ValueError(f"must be a fraction of one GPU or a whole number, but is {gpus}")
     return gpus
 
 
 class Resources(Settings):
-    """What one trial occupies while it runs."""
+    """Resources of one trial while it runs."""
 
     cpu: float = Field(default=1.0, ge=1e-4)
-    """CPU cores; fractions are allowed, down to Ray's unit of 0.0001."""
+    """CPU cores per trial. Fractions are allowed, down to Ray's unit of 0.0001."""
     gpu: Annotated[float, Field(ge=0), AfterValidator(_whole_above_one)] | Literal["auto"] = "auto"
-    """GPUs: a fraction of one, or a whole number; auto: one where the machine has any."""
+    """GPUs per trial: a fraction of one, or a whole number; auto: one if the machine has any."""
 
 
 TIME = r"^([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([smhd])$"
@@ -223,7 +229,7 @@ def seconds(value: Any) -> Any:
 
 
 def _readable(time: float | None) -> str | float | None:
-    """The largest unit in which the time is a whole number; `seconds` reads it back exactly."""
+    """The time in the largest unit that gives a whole number; `seconds` reads it back exactly."""
     if time is None:
         return None
     for unit, length in reversed(SECONDS.items()):

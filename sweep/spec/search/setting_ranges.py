@@ -1,4 +1,4 @@
-"""The range that each setting takes over the configurations of a sweep."""
+"""The range of each setting over the configurations of a sweep."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sweep.vocabulary.geometric_ramp import GeometricRamp
 
 
 class SettingRanges:
-    """Smallest and largest values of the settings: of the space, else of the base settings.
+    """Smallest and largest value of each setting, from the space or else from the base settings.
 
     Args:
-        base: the groups of settings by name; may lack groups that nobody asks for.
+        base: the groups of settings by name. Groups that are not needed can be missing.
         space: the searched settings by dotted name.
     """
 
@@ -24,7 +24,7 @@ class SettingRanges:
         self._space = space
 
     def of(self, key: str) -> tuple[float, float] | None:
-        """Smallest and largest number of the setting ``key``; None where it takes none."""
+        """Smallest and largest number of the setting ``key``; None if it takes no numbers."""
         if key in self._space:
             return self._space[key].extent
         group, *rest = key.split(".")
@@ -35,11 +35,11 @@ class SettingRanges:
         return (value, value) if is_number else None
 
     def smallest(self, key: str) -> float:
-        """Smallest number of a setting; 0 where it takes none."""
+        """Smallest number of a setting; 0 if it takes no numbers."""
         return (self.of(key) or (0, 0))[0]
 
     def largest(self, key: str) -> float:
-        """Largest number of a setting; 0 where it takes none."""
+        """Largest number of a setting; 0 if it takes no numbers."""
         return (self.of(key) or (0, 0))[1]
 
     @property
@@ -49,12 +49,12 @@ class SettingRanges:
 
     @property
     def earliest_ramp(self) -> GeometricRamp:
-        """Of the configuration whose geometric loss acts first."""
+        """The ramp of the configuration whose geometric loss acts first."""
         return self._ramp(self.smallest)
 
     @property
     def latest_ramp(self) -> GeometricRamp:
-        """Of the configuration whose geometric loss acts last."""
+        """The ramp of the configuration whose geometric loss acts last."""
         return self._ramp(self.largest)
 
     def _ramp(self, number: Callable[[str], float]) -> GeometricRamp:
@@ -67,7 +67,7 @@ class SettingRanges:
 
     @property
     def uses_geometric_loss(self) -> bool:
-        """Whether any configuration gives a geometric term a weight."""
+        """Whether a geometric term has a weight in any configuration."""
         return any(self.largest(key) > 0 for key in WEIGHTS)
 
     @property
@@ -79,10 +79,11 @@ class SettingRanges:
 
     @property
     def default_grace_in_full(self) -> int:
-        """A 25th of the epochs, at least 2, for one difference has no spread."""
+        """A 25th of the epochs, at least 2, because a single difference has no spread."""
         return min(max(2, round(self.most_epochs / 25)), self.most_epochs)
 
     @property
     def most_epochs_in_full(self) -> int:
-        """Most that `epochs_in_full` can come to: that of the configuration that is full first."""
+        """Largest possible `epochs_in_full`: that of the configuration with the earliest full
+        ramp."""
         return max(1, epochs_in_full(self.most_epochs, self.earliest_ramp.full_from))

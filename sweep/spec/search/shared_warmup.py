@@ -1,7 +1,7 @@
-"""What trials have in common: up to the switch-on of the geometric loss they may be one run.
+"""Shared warm-ups: until the geometric loss switches on, several trials can be the same run.
 
-That run is their *trunk*. Which settings have no say in it is declared at the settings themselves,
-by the marks `ActsLate` and `EndsRun`; all others, and the seed, make up its key.
+That run is their *trunk*. Settings with the marks `ActsLate` and `EndsRun` do not affect it. All
+others, and the seed, make up its key.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distributions import Listed
 
 MOST_TRUNKS = 16
-"""Base configurations of a sweep above which hardly two trials would share one."""
+"""Number of base configurations above which hardly any two trials would share one."""
 
 MOST_SNAPSHOTS = 64
-"""Snapshots of all trunks; a trial that leaves between two of them trains those epochs itself."""
+"""Most snapshots of all trunks. A trial that leaves between two of them trains those epochs
+itself."""
 
 
 def trunk_length(settings: TrialSettings) -> int:
-    """Number of epochs of a trial that belong to its trunk: those before its switch-on."""
+    """Number of epochs in a trial's trunk: those before its switch-on."""
     return settings.loss.ramp.epochs_off(settings.trainer.epochs)
 
 
 def trunk_key(settings: TrialSettings) -> str:
-    """The same for two trials exactly if they are one run until one of them switches on."""
+    """Key of a trial's trunk. Two trials have the same key if they are the same run until
+    switch-on."""
     values = settings.model_dump(mode="json")
     for key in late_keys():
         _drop(values, key)
@@ -40,25 +42,26 @@ def trunk_key(settings: TrialSettings) -> str:
 
 
 def branching_epochs(spec: SweepSpec) -> tuple[int, ...]:
-    """Numbers of trained epochs after which trials of the sweep may leave their trunk, ascending.
+    """Numbers of trained epochs after which trials of the sweep can leave their trunk, ascending.
 
-    As many of them, spread evenly, as leave no more than `MOST_SNAPSHOTS` of all trunks. Empty
-    where nothing is shared: it is switched off, no trial has a warm-up, or a searched setting that
-    acts from the start gives nearly every trial a trunk of its own.
+    They are spread evenly, so that all trunks have at most `MOST_SNAPSHOTS` together. Empty if
+    nothing
+    is shared: sharing is switched off, no trial has a warm-up, or a searched setting that acts from
+    the start gives nearly every trial a trunk of its own.
     """
     trunks = _trunks(spec)
     if not spec.share_warmup or trunks > MOST_TRUNKS:
         return ()
     most = MOST_SNAPSHOTS // trunks
     presets = [trunk_length(spec.preset_trial(name)) for name in spec.presets]
-    # Spread twice: a range may be long, and is never written out.
+    # Spread twice, because a long range is never written out.
     drawn = _spread(_warmups(spec), most)
     possible = sorted(e for e in {*drawn, *presets} if 0 < e < spec.ranges.most_epochs)
     return tuple(_spread(possible, most))
 
 
 def _warmups(spec: SweepSpec) -> Sequence[int]:
-    """What the space can draw as warm-up, ascending, or somewhat more."""
+    """The warm-ups that the space can draw, ascending. It may list some that cannot be drawn."""
     distribution = spec.space.get("loss.warmup_epochs")
     if isinstance(distribution, Listed):
         return sorted(int(value) for value in distribution.values if isinstance(value, int | float))
@@ -67,7 +70,7 @@ def _warmups(spec: SweepSpec) -> Sequence[int]:
 
 
 def _trunks(spec: SweepSpec) -> int:
-    """How many base configurations the space can draw; above `MOST_TRUNKS` for a continuous one."""
+    """Number of base configurations in the space; above `MOST_TRUNKS` if it is continuous."""
     count = 1
     for key, distribution in spec.space.items():
         if key not in late_keys():
@@ -77,7 +80,7 @@ def _trunks(spec: SweepSpec) -> int:
 
 
 def _spread(epochs: Sequence[int], most: int) -> Sequence[int]:
-    """At most so many of them, evenly, the last always."""
+    """At most ``most`` of the epochs, evenly spread, always with the last."""
     count = len(epochs)
     if count <= most:
         return epochs

@@ -1,4 +1,4 @@
-"""The whole of a sweep: the settings of a trial, the space over them, and how it is searched."""
+"""A whole sweep: the settings of a trial, the search space, and how it is searched."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ from sweep.vocabulary.record import ParameterValue
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DEVICE_NAMES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
-"""Names that Windows keeps for devices, whatever extension follows."""
+"""Names that Windows reserves for devices, with any extension."""
 NAME_SCHEMA = {"type": "string", "pattern": f"^{NAME.pattern}$"}
 MOST_TRIALS = 1_000_000
 
 
 def check_name(name: str) -> str:
-    """``name`` as it is, where it is fit to be a folder under the results root.
+    """``name`` unchanged, if it can be a folder below the results folder.
 
     Raises:
-        ValueError: with what is allowed.
+        ValueError: it cannot; says which names are allowed.
     """
     if not NAME.fullmatch(name) or name.endswith(".") or DEVICE_NAMES.fullmatch(name):
         raise ValueError(
@@ -88,8 +88,10 @@ Presets = Annotated[
 
 
 class ChangesNoResult:
-    """Mark of a key that a sweep may be resumed with another value of: no trial's result, and no
-    decision on one, depends on it, but for the order in which trials that run at once report.
+    """Mark of a key that may change when a sweep is resumed.
+
+    No trial's result and no decision depends on it, except through the order in which concurrent
+    trials report.
     """
 
 
@@ -103,36 +105,38 @@ class SweepSpec(TrialSettings):
     """
 
     name: Annotated[str, AfterValidator(check_name), WithJsonSchema(NAME_SCHEMA)]
-    """Folder of the results; default: the sweep file's name without its ending."""
+    """Name of the results folder; default: the sweep file's name without its extension."""
     space: dict[str, Searched]
-    """Distribution of each searched setting, by its dotted name."""
+    """Distribution of each searched setting, by dotted name."""
     replay_patience: bool = True
-    """Draw no searched patience, min_delta and counts_from: train each trial under the most patient
-    of them, and answer for every other one by replaying its curve."""
+    """Search patience, min_delta and counts_from without training trials for them. Each trial is
+    trained
+    with the most patient of their values. Its curve is replayed for all others."""
     searcher: SearcherSettings = TpeSearcher()
     scheduler: SchedulerSettings = AshaScheduler()
     presets: Presets = Field(default=None)  # type: ignore[arg-type]  # filled in below
-    """Named configurations that are trials of their own, before those of the searcher.
+    """Named configurations that run as trials before those of the searcher.
 
-    null: the baseline, where the scheduler can compare with it (see its `clock`), else none.
+    null: the baseline if the scheduler can compare with it (see `scheduler.clock`), else none.
     """
     warm_start: WarmStartSettings = None
-    """Earlier results to learn from: a folder, several, or {results: …, enqueue: 3}."""
+    """Earlier results to learn from: a folder, a list of folders, or {results: …, enqueue: 3}."""
     trials: int = Field(default_factory=_default_trials, ge=1, le=MOST_TRIALS)
-    """Number of trials with presets and enqueued ones; default: 20, or with a grid all of them."""
+    """Number of trials, including presets and enqueued ones; default: 20, or the whole grid."""
     confirm: Annotated[ConfirmSettings | None, ChangesNoResult()] = None
-    """Train the leaders again with other seeds once the search has ended: {top: 5, seeds: 5}."""
+    """Train the leaders again with other seeds after the search: {top: 5, seeds: 5}."""
     resources: Annotated[Resources, ChangesNoResult()] = Resources()
     max_concurrent: Annotated[int | None, ChangesNoResult()] = Field(default=None, ge=1)
-    """Most trials that run at a time; null: as many as the machine has resources for."""
+    """Largest number of concurrent trials; null: as many as the machine has resources for."""
     share_warmup: bool = True
-    """Train the warm-up that trials have in common once, and start them from its snapshots."""
+    """Train a warm-up that trials share only once, and start them from its snapshots."""
     tracking: Annotated[Tracking, ChangesNoResult()] = ()
-    """Where trials are logged beside the results folder: tensorboard, mlflow, both."""
+    """Trackers that log the trials, in addition to the results folder: tensorboard, mlflow, or
+    both."""
     time_budget: Annotated[TimeBudget, ChangesNoResult()] = None
-    """Time after which no trial goes on: 90s, 10m, 2h, 1d, seconds; null: no limit.
+    """Time limit of a session: 90s, 10m, 2h, 1d, or a number of seconds; null: no limit.
 
-    Each session has it anew: the first, and every one that resumes the sweep.
+    Every session has the full budget: the first one, and each that resumes the sweep.
     """
 
     @field_validator("space")
@@ -144,8 +148,8 @@ class SweepSpec(TrialSettings):
             )
         return space
 
-    # What is derived is filled in at once, so that the written spec is the effective one. A field
-    # that is missing in `info.data` is wrong itself, and there is no spec then.
+    # Derived values are filled in at once, so that the written spec is the effective one. A field
+    # that is missing in `info.data` is itself invalid, and then there is no spec.
 
     @field_validator("searcher")
     @classmethod
@@ -167,26 +171,27 @@ class SweepSpec(TrialSettings):
 
     @model_validator(mode="after")
     def _fill_scheduler(self) -> Self:
-        # Last, for its clock depends on the presets, whose default depends on what it could be.
+        # Last, because the clock depends on the presets, whose default depends on the possible
+        # clock.
         scheduler = self.scheduler
         if isinstance(scheduler, StoppingScheduler):
             if scheduler.clock is None:
                 clock = best_clock(self.space) if BASELINE in self.presets else "epochs"
                 scheduler = scheduler.model_copy(update={"clock": clock})
-            # A spec is frozen for those who use it; here it is being made.
+            # A spec is frozen for its users, but here it is still being made.
             object.__setattr__(
                 self, "scheduler", with_periods(scheduler, self.ranges, self.searcher)
             )
         return self
 
     def trial(self, parameters: Mapping[str, ParameterValue]) -> TrialSettings:
-        """The settings of one trial: those of the sweep with ``parameters`` in their places.
+        """The settings of one trial: those of the sweep with ``parameters`` filled in.
 
         Args:
             parameters: values by dotted name, such as ``{"loss.warmup_epochs": 5}``.
 
         Raises:
-            InputError: a name is unknown, or a value is not possible for its setting.
+            InputError: a name is unknown, or its setting cannot take the value.
         """
         values = self.model_dump(include=set(TrialSettings.model_fields))
         mistakes = [
@@ -207,22 +212,24 @@ class SweepSpec(TrialSettings):
             ) from None
 
     def preset_trial(self, name: str) -> TrialSettings:
-        """The settings of a preset's trial: those of the sweep, where the preset has no others.
+        """The settings of a preset's trial: those of the sweep, overridden by the preset.
 
-        Where patience is replayed, that of the sweep is the most patient one. A preset that has
-        one of its own keeps it, for that is part of what it is.
+        If patience is replayed, the sweep's patience is the most patient one. A preset with a
+        patience
+        of its own keeps it.
 
         Raises:
-            InputError: the sweep's settings and the preset's are not possible together.
+            InputError: the preset does not fit the sweep's settings.
         """
         return self.trial({**most_patient(self.replayed), **PRESETS[name].settings})
 
     def parameters_of(self, settings: TrialSettings) -> dict[str, ParameterValue]:
-        """The searched parameters that a trial of these settings has, in the space or out of it."""
+        """The searched parameters of a trial with these settings, in the space or outside it."""
         return self.as_drawn({key: value_of(settings, key) for key in self.space})
 
     def as_drawn(self, parameters: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
-        """The searched ones of these, as the space would draw them (0 for 0.0) or as they are."""
+        """The searched parameters among these, as the space would draw them (0 for 0.0) if it
+        can."""
         return {
             key: _as_drawn(parameters[key], kind)
             for key, kind in self.space.items()
@@ -236,17 +243,17 @@ class SweepSpec(TrialSettings):
 
     @property
     def replayed(self) -> dict[str, Distribution]:
-        """The rest of it: what recorded curves are replayed under (`replayed_settings`)."""
+        """The rest of the space: settings that recorded curves are replayed for."""
         return split(self.space, replay=self.replay_patience)[1]
 
     def to_train(self, drawn: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
-        """All searched parameters of a trial for which a searcher drew ``drawn``."""
+        """All searched parameters of a trial, given those that a searcher drew."""
         parameters = {**drawn, **most_patient(self.replayed)}
         return {key: parameters[key] for key in self.space}
 
     @property
     def given(self) -> int:
-        """Most trials before the searcher's own: presets and enqueued ones."""
+        """Largest number of trials before the searcher's own: presets and enqueued ones."""
         return len(self.presets) + (self.warm_start.enqueue if self.warm_start else 0)
 
     @property
@@ -268,7 +275,7 @@ class SweepSpec(TrialSettings):
 
     @property
     def most_resource(self) -> int:
-        """Epochs that a trial can train, counted as the scheduler counts them."""
+        """Largest number of epochs of a trial, by the scheduler's clock."""
         if self.compares_gains:
             return self.ranges.most_epochs_in_full
         return self.ranges.most_epochs
@@ -285,13 +292,12 @@ class SweepSpec(TrialSettings):
         return isinstance(self.scheduler, AshaScheduler) and bool(self.scheduler.pause)
 
     def values_of(self, key: str) -> Sequence[ParameterValue]:
-        """What the setting of this dotted name can be: its value, all that a list of the space has,
-        or the bounds of an interval.
-        """
+        """Possible values of a setting: its value, all listed values, or the bounds of an
+        interval."""
         return possible_values(self.space[key]) if key in self.space else (value_of(self, key),)
 
     def place_of(self, key: str) -> tuple[str, ...]:
-        """Where the setting of this dotted name gets its values from, as keys of the YAML."""
+        """Path in the YAML of the values of the setting with this dotted name."""
         return ("space", key) if key in self.space else tuple(key.split("."))
 
     def _unknown(self, key: str) -> str:
@@ -306,13 +312,13 @@ class SweepSpec(TrialSettings):
 
 
 def _as_drawn(value: ParameterValue, distribution: Distribution) -> ParameterValue:
-    """The value as the distribution would draw it (0 for 0.0); as it is where it never would."""
+    """The value as the distribution would draw it (0 for 0.0); unchanged if it never would."""
     whole = int(value) if isinstance(value, float) and value.is_integer() else value
     return next((same for same in (value, whole) if distribution.contains(same)), value)
 
 
 def _replace(tree: Any, key: str, value: ParameterValue) -> bool:
-    """Put ``value`` at the dotted ``key``; False, and nothing done, where no setting is there."""
+    """Set the dotted ``key`` to ``value``; False, without a change, if there is no such setting."""
     *groups, last = key.split(".")
     for group in groups:
         tree = tree.get(group) if isinstance(tree, dict) else None

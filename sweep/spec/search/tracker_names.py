@@ -1,4 +1,4 @@
-"""Where a sweep may be logged beside its results folder, and what that needs to be installed."""
+"""The trackers that can log a sweep, and the package that each needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sweep.spec.words.phrases import must_be, one_of
 TrackerName = Literal["tensorboard", "mlflow"]
 
 PACKAGES: Mapping[TrackerName, str] = {"tensorboard": "tensorboard", "mlflow": "mlflow"}
-"""The package that each needs; the extra that brings it bears the tracker's name."""
+"""The package that each tracker needs. The extra that installs it has the tracker's name."""
 
 
 def _one_or_several(value: Any) -> Any:
@@ -29,12 +29,12 @@ Tracking = Annotated[
 
 
 def missing(name: TrackerName) -> str | None:
-    """How to install what a tracker needs; None where it is there. Nothing is imported."""
+    """How to install a tracker's package; None if it is installed. Nothing is imported."""
     return how_to_install(name, PACKAGES[name])
 
 
 def chosen(names: Collection[str]) -> tuple[tuple[TrackerName, ...], list[str]]:
-    """Trackers of a command line, and what is wrong: names that there are not, or not installed."""
+    """Trackers of a command line, and messages about unknown names and missing packages."""
     known = [name for name in PACKAGES if name in names]
     unknown = [must_be(one_of(list(PACKAGES)), n, PACKAGES) for n in names if n not in PACKAGES]
     absent = [message for name in known if (message := missing(name)) is not None]

@@ -1,4 +1,4 @@
-"""Earlier sweeps that a sweep begins with, as the YAML names them."""
+"""The earlier sweeps that a sweep learns from, as written in the YAML."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sweep.machine.user_paths import expanded
 from sweep.spec.settings.settings_base import Settings
 
 Folder = Annotated[str, Field(min_length=1), AfterValidator(expanded)]
-"""Not made absolute: earlier results mostly lie beside those of the sweep, and move with them."""
+"""Kept relative: earlier results mostly lie beside those of the sweep and move with them."""
 
 
 class WarmStart(Settings):
-    """What a sweep takes over from earlier ones; their trials are none of its own."""
+    """What a sweep takes over from earlier sweeps. Their trials do not join this sweep."""
 
     results: Annotated[
         tuple[Folder, ...],
@@ -24,13 +24,13 @@ class WarmStart(Settings):
             json_schema_input_type=Folder | Annotated[list[Folder], Field(min_length=1)],
         ),
     ]
-    """Results folders whose trials the searcher learns from before it proposes any."""
+    """Results folders with trials that the searcher learns from before its first proposal."""
     enqueue: int = Field(default=0, ge=0)
-    """Evaluate as many of the best earlier configurations first."""
+    """Number of the best earlier configurations to run first."""
 
 
 def _bare_folders(value: Any) -> Any:
-    """Reads ``results/a`` and ``[results/a, results/b]`` as the folders alone."""
+    """Read ``results/a`` and ``[results/a, results/b]`` as the value of ``results``."""
     return {"results": value} if isinstance(value, str | list) else value
 
 

@@ -1,6 +1,6 @@
-"""What may be done to a training image before the network sees it; nothing unless asked for.
+"""Augmentation of training images. All of it is off by default.
 
-Every probability is that of one sample in one epoch, and the defaults are 0.
+Every probability is per sample and epoch, and its default is 0.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ REFUSED_MODES = {
     "clip": "`clip` is refused: clipping a z-scored image at 0 to make room for gamma moves its "
     f"mean from 0 to about 0.4 and undoes the normalisation; {CORRECT_MODES}",
 }
-"""Ways to apply gamma that users know and that break normalised images, with the reason."""
+"""Known ways to apply gamma that break normalised images, each with the reason."""
 
 
 class FlipSettings(Settings):
     """Mirror images."""
 
     probability: float = Field(default=0.0, ge=0, le=1)
-    """Of each of the two axes by itself."""
+    """Probability of a flip, separately for each of the two axes; 0: never."""
 
 
 class RotationSettings(Settings):
-    """Turn an image around its centre; what comes in from outside is dark background."""
+    """Rotate an image around its centre; the area that enters is filled with dark background."""
 
     probability: float = Field(default=0.0, ge=0, le=1)
     """0: never."""
     degrees: float = Field(default=15.0, gt=0, le=180)
-    """The angle is drawn uniformly from [−degrees, degrees]."""
+    """Largest angle: it is drawn uniformly from [−degrees, degrees]."""
 
 
 class ScalingSettings(Settings):
-    """Zoom an image about its centre; what comes in from outside is dark background."""
+    """Zoom an image about its centre; the area that enters is filled with dark background."""
 
     probability: float = Field(default=0.0, ge=0, le=1)
     """0: never."""
     largest: float = Field(default=1.25, gt=1, le=4)
-    """The factor is drawn uniformly from [1 / largest, largest]."""
+    """Largest zoom factor: it is drawn uniformly from [1 / largest, largest]."""
 
 
 class NoiseSettings(Settings):
@@ -54,19 +54,20 @@ class NoiseSettings(Settings):
     probability: float = Field(default=0.0, ge=0, le=1)
     """0: never."""
     std: float = Field(default=0.1, gt=0)
-    """The standard deviation, in units of the normalised image, is drawn from [0, std]."""
+    """Largest standard deviation, in units of the normalised image: it is drawn from [0, std]."""
 
 
 class GammaSettings(Settings):
-    """Raise intensities to a power, in a way that keeps what the normalisation promises."""
+    """Raise intensities to a power without breaking the normalisation."""
 
     probability: float = Field(default=0.0, ge=0, le=1)
     """0: never."""
     mode: GammaMode = "before_normalization"
-    """On the un-normalised image, which is then normalised again; on the [0, 1] of min-max; or on
-    the image shifted to [0, …], whose mean and standard deviation are restored."""
+    """Where gamma is applied. before_normalization: to the raw image, which is then normalised.
+    on_minmax: to an image normalised to [0, 1]. shifted_retained: to the image shifted to start at
+    0; its mean and standard deviation are restored afterwards."""
     largest: float = Field(default=1.5, gt=1, le=4)
-    """The exponent is drawn uniformly from [1 / largest, largest]."""
+    """Largest exponent: it is drawn uniformly from [1 / largest, largest]."""
 
     @field_validator("mode", mode="before")
     @classmethod
@@ -76,7 +77,7 @@ class GammaSettings(Settings):
         return mode
 
     def must_fit(self, normalization: str) -> None:
-        """Raise the refusal of a mode that breaks what ``data.normalization`` promises."""
+        """Refuse a mode that breaks ``data.normalization``."""
         if self.probability == 0:
             return
         if self.mode == "on_minmax" and normalization != "minmax":
@@ -90,7 +91,7 @@ class GammaSettings(Settings):
 
 
 class AugmentationSettings(Settings):
-    """Augmentation of the training samples, each kind with its own probability."""
+    """Augmentation of the training samples. Each kind has its own probability."""
 
     flips: FlipSettings = FlipSettings()
     rotation: RotationSettings = RotationSettings()

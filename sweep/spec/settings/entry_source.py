@@ -1,4 +1,4 @@
-"""What can be told of ``trainer.entry`` from the text of its file alone: nothing is run."""
+"""What the source text of ``trainer.entry`` shows. Nothing is run."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 
 
 def computes_its_own_loss(entry: str) -> bool:
-    """Whether the loss of an entry is none of ``loss``: a function's, or a class's of its own.
+    """Whether an entry computes its own loss instead of that of the ``loss`` settings.
 
-    A class's is where its ``compute_loss`` neither calls that of its base class nor anything in the
-    class looks at a ``loss`` attribute, such as ``self.loss`` or ``settings.loss``. False where the
-    file cannot be read, and of a module, which is imported only to be trained.
+    A function always does. A class does if it has a ``compute_loss`` that does not call that of its
+    base class, and nothing in the class uses a ``loss`` attribute, such as ``self.loss`` or
+    ``settings.loss``. False for a file that cannot be read, and for a module: modules are imported
+    only for training.
 
     Args:
         entry: ``/path/to/file.py:name`` or ``package.module:name``.
@@ -45,7 +46,7 @@ def _with_own_loss(content: bytes) -> frozenset[str]:
 
 
 def _is_another_name(value: ast.expr, found: set[str]) -> bool:
-    """Whether a value is one of these, a `functools.partial` of one, or a function itself."""
+    """Whether a value is one of ``found``, a `functools.partial` of one, or a lambda."""
     if isinstance(value, ast.Call) and ast.unparse(value.func).endswith("partial") and value.args:
         value = value.args[0]
     return isinstance(value, ast.Lambda) or (isinstance(value, ast.Name) and value.id in found)

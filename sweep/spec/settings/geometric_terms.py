@@ -1,7 +1,7 @@
-"""The geometric terms of the loss: the weight of each, and what is known of it beforehand.
+"""The geometric terms of the loss: their weights and fixed properties.
 
 A term is one field here and one line in `sweep.trainer.losses.geometric_loss`, where it is
-computed; whoever else asks which terms there are, or which of them have a square root, asks here.
+computed. All other code gets the list of terms and their properties from here.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from sweep.spec.settings.settings_base import ActsLate, Settings, refusal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeometricTerm(ActsLate):
-    """Mark of a term's weight, with what there is to say of the term.
+    """Mark of a term's weight, with the properties of the term.
 
     Args:
-        has_root: whether a square root stands in it, which ``loss.sqrt_epsilon`` guards.
-        compares: whether it looks at the reference; the others look at the shape of the prediction
-            alone, and leave out samples below ``loss.min_area``.
-        in_volumes: whether it can be computed where whole volumes are looked at; one that compares
-            looks at their slices.
+        has_root: whether it contains a square root, which ``loss.sqrt_epsilon`` guards.
+        compares: whether it uses the reference. The others use only the shape of the prediction
+            and skip samples below ``loss.min_area``.
+        in_volumes: whether it can be computed on whole volumes. A term that compares uses their
+            slices.
     """
 
     has_root: bool = False
@@ -33,32 +33,33 @@ class GeometricTerm(ActsLate):
 
 
 class GeometricWeights(Settings):
-    """Weights of the loss terms that switch on late; 0 leaves a term out."""
+    """Weights of the geometric loss terms, which switch on after the warm-up; 0 leaves a term
+    out."""
 
     compactness: Annotated[float, GeometricTerm(has_root=True)] = Field(default=0.01, ge=0)
-    """1 − 4πA/P² of the soft mask's area A and perimeter P: 0 for a disc."""
+    """1 − 4πA/P², with area A and perimeter P of the soft mask; 0 for a disc."""
     boundary: Annotated[float, GeometricTerm()] = Field(default=0.005, ge=0)
-    """Roughness of the soft mask: variance and mean size of its Laplacian."""
+    """Roughness of the soft mask: variance and mean absolute value of its Laplacian."""
     aspect: Annotated[float, GeometricTerm(has_root=True)] = Field(default=0.005, ge=0)
-    """How elongated the soft mask is, from its second moments."""
+    """Elongation of the soft mask, from its second moments."""
     kervadec: Annotated[float, GeometricTerm(compares=True)] = Field(default=0.0, ge=0)
-    """Kervadec's boundary loss: the one term that compares with the reference."""
+    """Kervadec's boundary loss, the only geometric term that uses the reference."""
 
     @property
     def used(self) -> dict[str, float]:
-        """The weights of those terms that have one."""
+        """The weights above 0, by term."""
         return {name: weight for name, weight in self if weight > 0}
 
     def must_fit_volumes(self) -> None:
-        """Return only where each term that has a weight can look at whole volumes.
+        """Refuse a term with a weight that cannot be computed on whole volumes.
 
         Raises:
-            ValidationError: of the weight of the first that cannot.
+            ValidationError: for the weight of the first such term.
         """
         for name, weight in self.used.items():
             if not TERMS[name].in_volumes:
                 message = (
-                    f"`{name}` cannot be computed of whole volumes: must be 0 with"
+                    f"`{name}` cannot be computed on whole volumes: must be 0 with"
                     f" `trainer.geometry: volume`, but is {weight:g}; `slices` can"
                 )
                 raise refusal(message, "weights", name, value=weight)

@@ -1,8 +1,8 @@
-"""A sweep whose folders lie elsewhere now: data are known by what they hold, not by their path.
+"""Sweeps whose folders have moved: data are identified by their content, not by their path.
 
-A dataset's fingerprint stands for its folder wherever two configurations are compared. A user's own
-trainer has none, for it may be mended between two sessions: its file is the same if its name is and
-the one that was recorded has gone, or holds the same.
+A dataset's fingerprint replaces its folder wherever two configurations are compared. A user's own
+trainer has no fingerprint, because it may be fixed between two sessions. Its file is the same if
+the name is the same and the recorded file is gone or has the same content.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ PLACES = frozenset(
     {"data.folder", "data.test", "trainer.dataset", "trainer.raw", "trainer.preprocessed"}
     | {"trainer.plans", "trainer.configuration"}
 )
-"""Settings that say which data are meant, and where they are."""
+"""Settings that say which data are used and where they are."""
 
 S = TypeVar("S", bound=TrialSettings)
 G = TypeVar("G", bound=Settings)
 
 
 def with_places_of(settings: S, now: TrialSettings) -> S:
-    """``settings`` with the folders of ``now``, where both are about the same data and trainer."""
+    """``settings`` with the folders of ``now``, if both use the same data and trainer."""
     trainer = _moved(settings.trainer, now.trainer, settings.trainer.traits.places)
     if (
         isinstance(trainer, CustomTrainer)
@@ -39,7 +39,7 @@ def with_places_of(settings: S, now: TrialSettings) -> S:
 
 
 def _moved(own: G, now: Settings, places: Iterable[str]) -> G:
-    """A group with the folders of another of its kind, where a fingerprint says it is the same."""
+    """A group with the folders of ``now``, if both have the same kind and fingerprint."""
     known = getattr(own, "fingerprint", None)
     if known is None or type(own) is not type(now) or getattr(now, "fingerprint", None) != known:
         return own
@@ -47,7 +47,7 @@ def _moved(own: G, now: Settings, places: Iterable[str]) -> G:
 
 
 def known_otherwise(values: dict[str, Any]) -> None:
-    """Take out of the values of a configuration the folders that a fingerprint stands for."""
+    """Remove from a configuration's values the folders that a fingerprint replaces."""
     data, trainer = values["data"], values["trainer"]
     groups = (data, DATA_SOURCES[data["source"]]), (trainer, traits_of(trainer["kind"]))
     for group, kind in groups:

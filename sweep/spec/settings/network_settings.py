@@ -1,4 +1,4 @@
-"""Which 2D network is trained, and what each of them can and cannot do."""
+"""The 2D networks to choose from and what each supports."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ NetworkName = Literal[
 WITHOUT_DEEP_SUPERVISION = ("unet", "segresnet")
 WITHOUT_DROPOUT = ("segresnet_ds",)
 DOUBLING = ("segresnet", "segresnet_ds")
-"""Networks that double their feature maps at each level by themselves."""
+"""Networks that always double their feature maps at each level."""
 NORMALISES_GROUPS = ("segresnet",)
-"""Networks whose normalisation a single pixel is enough for."""
+"""Networks whose normalisation works with a single pixel."""
 NORMALISES_BATCHES = ("attention_unet",)
-"""Networks whose normalisation takes the pixels of a whole batch together."""
+"""Networks whose normalisation uses the pixels of the whole batch together."""
 
 
 class NetworkSettings(Settings):
-    """The 2D network, by name, from MONAI."""
+    """The 2D network, one of MONAI's."""
 
     name: NetworkName = "dynunet"
     """Architecture."""
     channels: Annotated[
         tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=2, max_length=8)
     ] = (16, 32, 64, 128)
-    """Feature maps of each resolution level; the image is halved between two levels."""
+    """Feature maps at each resolution level; each level halves the image."""
     deep_supervision: bool | None = None
-    """Let the decoder's lower levels predict too; null: where the network can."""
+    """Deep supervision: lower decoder levels predict too; null: if the network supports it."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout rate."""
 
@@ -75,7 +75,9 @@ class NetworkSettings(Settings):
                 f"`{name}` has no deep supervision: must be false or null, but is true"
             )
         if deep_supervision and len(info.data.get("channels", ())) == 2:
-            raise ValueError("2 levels leave none to supervise: must be false or null, but is true")
+            raise ValueError(
+                "2 levels leave no lower level to supervise: must be false or null, but is true"
+            )
         return deep_supervision
 
     @field_validator("dropout")
@@ -87,10 +89,11 @@ class NetworkSettings(Settings):
         return dropout
 
     def must_fit(self, side: int, batch_size: int) -> None:
-        """Raise the refusal of more levels than images can be halved, ``side`` pixels wide.
+        """Refuse a network with more levels than an image of ``side`` pixels can be halved.
 
-        A side is rounded up to what the network can halve; over the single pixel that is then left
-        at the coarsest level most normalisations are not defined, and raise.
+        The side is rounded up to a multiple that the network can halve. If a single pixel is left
+        at
+        the coarsest level, most normalisations are undefined and raise.
         """
         levels = len(self.channels)
         whole_batch = self.name in NORMALISES_BATCHES

@@ -1,4 +1,4 @@
-"""What the trials of a sweep are judged by, as the YAML says it."""
+"""The objective of a sweep as written in the YAML."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MEASURED: dict[str, tuple[str, ...]] = {
     "hd95": ("hd95",),
     "shape": ("compactness", "solidity", "eccentricity"),
 }
-"""What our own trainer measures for each of `evaluation.metrics`. The shapes of the references are
-the same in every trial, so none is judged by them."""
+"""Metrics that our own trainer measures for each entry of `evaluation.metrics`. The shapes of the
+references are left out, because they are the same in every trial."""
 JUDGED = (VAL_DICE, *(name for names in MEASURED.values() for name in names))
-"""What trials of our own trainer can be judged by."""
+"""Possible objectives of our own trainer."""
 LONGEST_NAME = 60
 OTHER_COLUMNS = frozenset({
     "rank", "trial_id", "sweep", "status", "best_epoch", "epochs", "seconds", "cause", "preset",
@@ -31,20 +31,20 @@ OTHER_COLUMNS = frozenset({
     "test_hd95", "replicate_of", "seed", "fold",
     "confirmed", "best_before_switch_on",
 })  # fmt: skip
-"""Columns of a ranking that mean something else than a metric of this name would."""
+"""Columns of a ranking with another meaning than a metric of this name would have."""
 _OF_THE_OBJECTIVE = (
     "last_{}", "{}_before_end", "mean_{}", "{}_low", "{}_high", "{}_since_switch_on",
     "{}_at_enough",
 )  # fmt: skip
 _PREFIXES = ("delta_", "enough_")
-"""Of the columns that stand for a preset, and for a setting that is replayed."""
+"""Beginnings of the columns for presets and for replayed settings."""
 
 
 def is_other_column(metric: str, objective: Objective | None = None) -> bool:
-    """Whether a ranking has a column of this name that means something else.
+    """Whether a ranking has a column of this name with another meaning.
 
     Args:
-        objective: what its trials are judged by, which has columns of its own.
+        objective: the objective of the sweep, which adds columns of its own.
     """
     names = {objective.metric, objective.stem} if objective else set()
     derived = {form.format(name) for form in _OF_THE_OBJECTIVE for name in names}
@@ -52,20 +52,20 @@ def is_other_column(metric: str, objective: Objective | None = None) -> bool:
 
 
 def group_of(metric: str) -> str | None:
-    """The one of `evaluation.metrics` by which our own trainer measures a metric."""
+    """The entry of `evaluation.metrics` that makes our own trainer measure a metric."""
     return next((group for group, names in MEASURED.items() if metric in names), None)
 
 
 class ObjectiveSettings(Settings):
-    """What trials are compared by: the best epoch, early stopping, scheduler, searcher, ranking."""
+    """The metric that decides the best epoch, early stopping, scheduler, searcher and ranking."""
 
     metric: Annotated[str, Field(min_length=1)] = VAL_DICE
-    """val_dice; of our own trainer also iou, hd95, compactness, solidity or eccentricity; of a
-    custom one any metric that it returns."""
+    """Name of the metric: val_dice with any trainer. Our own trainer also offers iou, hd95,
+    compactness, solidity and eccentricity; a custom trainer any metric that it returns."""
     mode: Mode | None = None
-    """Whether more or less of it is better; null: max for val_dice and iou, min for hd95.
+    """Whether higher (max) or lower (min) is better; null: max for val_dice and iou, min for hd95.
 
-    Any other metric needs it said.
+    Required for any other metric.
     """
 
     @field_validator("metric")
@@ -84,16 +84,15 @@ class ObjectiveSettings(Settings):
 
     @property
     def plain(self) -> Objective:
-        """For whoever compares."""
+        """The objective without its settings, for comparing values."""
         assert self.mode is not None, "it is filled in"
         return Objective(self.metric, self.mode)
 
     def must_fit(self, trainer: TrainerTraits, metrics: Sequence[str]) -> None:
-        """Raise the refusal of a metric that no epoch of such a trainer measures, or whose better
-        end is not known.
+        """Refuse a metric that such a trainer does not measure, or whose direction is unknown.
 
         Args:
-            trainer: its kind; a loop of the user's own is asked when it has validated.
+            trainer: traits of its kind. A user's own loop is checked after its first validation.
             metrics: ``evaluation.metrics``.
         """
         if not trainer.is_own_loop and self.metric != VAL_DICE:

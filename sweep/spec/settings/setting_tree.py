@@ -1,4 +1,4 @@
-"""The tree of settings: its dotted names, and where in the YAML a report of pydantic belongs."""
+"""The tree of settings: dotted names, and the place in the YAML of each pydantic error."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from sweep.spec.settings.settings_base import ActsLate, EndsRun, Settings
 from sweep.spec.settings.trial_settings import TrialSettings
 
 KeyPath = tuple[str | int, ...]
-"""Way to a value in the YAML: a key for each mapping, an index for each list."""
+"""Path to a value in the YAML: a key for each mapping, an index for each list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something wrong with the values at ``path``; who knows the file makes it a `Mistake`.
+    """Something wrong with the values at ``path``. With its file it becomes a `Mistake`.
 
     Args:
         path: where it stands.
         message: what is wrong.
-        meant: of a key that there is not, the dotted name of the one that was likely meant.
-        proposed: the value that was likely meant, where all else in its group depends on that.
+        meant: for an unknown key, the dotted name that was likely meant.
+        proposed: the value that was likely meant, if the rest of its group depends on it.
     """
 
     path: KeyPath
@@ -35,12 +35,12 @@ class Finding:
 
 
 def setting_names(group: type[Settings] = TrialSettings) -> list[str]:
-    """Dotted names of all single settings below ``group``, whichever alternatives are chosen."""
+    """Dotted names of all single settings below ``group``, over all alternatives."""
     return list(dict.fromkeys(name for name, _ in setting_fields(group)))
 
 
 def names_in(settings: TrialSettings) -> list[str]:
-    """Dotted names of the settings that this configuration has; of alternatives, the chosen one's.
+    """Dotted names of the settings of this configuration: only those of the chosen alternatives.
 
     Args:
         settings: of a trial, or of a sweep.
@@ -74,18 +74,18 @@ def after_switch_on_keys() -> frozenset[str]:
 
 
 def run_ending_keys() -> frozenset[str]:
-    """Dotted names of the settings that decide where a run ends, and nothing else of it."""
+    """Dotted names of the settings that only decide where a run ends."""
     return _marked(EndsRun)
 
 
 @functools.cache
 def late_keys() -> frozenset[str]:
-    """Dotted names of the settings that have no say in a trial before its switch-on."""
+    """Dotted names of all settings that do not affect a trial before its switch-on."""
     return after_switch_on_keys() | run_ending_keys()
 
 
 def choosing_keys() -> frozenset[str]:
-    """Dotted names of the settings that decide which others there are (``data.source``)."""
+    """Dotted names of the settings that decide which other settings exist (``data.source``)."""
     return frozenset(
         f"{name}.{field.discriminator}"
         for name, field in TrialSettings.model_fields.items()
@@ -107,20 +107,20 @@ def unsearched_keys() -> frozenset[str]:
 
 
 def types_of(key: str) -> frozenset[type]:
-    """Types of the values that the setting with this dotted name takes; empty if there is none."""
+    """Types of the values that the setting with this dotted name takes; empty if it is unknown."""
     fields = (field for name, field in setting_fields() if name == key)
     return frozenset(kind for field in fields for kind in _plain_types(field.annotation))
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where a report of pydantic belongs.
+    """The place of a pydantic error.
 
     Args:
         path: its place in the YAML.
-        group: the innermost group of settings on the way there.
-        choice: which of several alternatives ``group`` is (by its source, its name), or ``""``.
-        annotation: what is allowed there; None where nothing is known.
+        group: the innermost group of settings on the path.
+        choice: which of several alternatives ``group`` is (by its source or name), or ``""``.
+        annotation: what is allowed there; None if unknown.
     """
 
     path: KeyPath
@@ -134,16 +134,16 @@ class Spot:
 
     @property
     def groups(self) -> list[type[Settings]]:
-        """The groups of settings that may stand there."""
+        """The groups of settings allowed there."""
         return _groups(self.annotation)
 
     def alternatives(self, discriminator: str) -> list[str]:
-        """The names to choose from, where alternative groups of settings are allowed."""
+        """The names to choose from, if alternative groups of settings are allowed."""
         return [tag for group in _groups(self.annotation) for tag in _tags(group, discriminator)]
 
 
 def locate(root: type[Settings], location: KeyPath) -> Spot:
-    """Translate pydantic's ``loc``, which also holds the tags of unions, to a place in the YAML."""
+    """Translate pydantic's ``loc`` to a place in the YAML. It also holds the tags of unions."""
     path: list[str | int] = []
     group, choice = root, ""
     annotation: Any = root
@@ -164,14 +164,14 @@ def locate(root: type[Settings], location: KeyPath) -> Spot:
         elif not _is_union(annotation):
             path.append(part)
             annotation = _item(annotation)
-        # else: the label of a branch of a plain union ("int"), which the YAML does not have
+        # else: the label of a branch of a plain union ("int"), which is not in the YAML
     return Spot(tuple(path), group, choice, annotation)
 
 
 def setting_fields(
     group: type[Settings] = TrialSettings, prefix: str = ""
 ) -> Iterator[tuple[str, FieldInfo]]:
-    """Dotted name and declaration of every single setting; a name comes once an alternative."""
+    """Dotted name and declaration of every single setting, once for each alternative."""
     for name, field in group.model_fields.items():
         groups = _groups(field.annotation)
         for below in groups:
@@ -181,13 +181,13 @@ def setting_fields(
 
 
 def _groups(annotation: Any) -> list[type[Settings]]:
-    """Groups of settings that an annotation allows; several where the settings are a union."""
+    """Groups of settings that an annotation allows; several for a union."""
     options = get_args(annotation) if _is_union(annotation) else (annotation,)
     return [one for one in options if isinstance(one, type) and issubclass(one, Settings)]
 
 
 def _item(annotation: Any) -> Any:
-    """What a list of any length holds; None where the annotation is no such list."""
+    """Item type of a list of any length; None if the annotation is not such a list."""
     arguments = get_args(annotation)
     return arguments[0] if get_origin(annotation) is tuple and arguments[1:] == (...,) else None
 

@@ -1,4 +1,4 @@
-"""What all groups of settings have in common."""
+"""Base class and marks of the groups of settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 
 class Settings(BaseModel):
-    """Base of all setting groups: frozen, strict, and intolerant of unknown keys."""
+    """Base of all groups of settings: frozen, strict, and without unknown keys."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -22,22 +22,22 @@ class Settings(BaseModel):
 
 
 class ActsLate:
-    """Mark of a setting that acts only from the end of the warm-up on."""
+    """Mark of a setting that acts only after the warm-up."""
 
 
 class EndsRun:
-    """Mark of a setting that decides where a run ends, and nothing of what it trains before."""
+    """Mark of a setting that only decides where a run ends, not what it trains before."""
 
 
 def refusal(message: str, *below: str, value: Any) -> ValidationError:
-    """What a validator of a whole group raises to blame a single setting in it.
+    """The error that the validator of a group raises for a single setting in it.
 
     Args:
-        message: what is wrong and what would be right.
-        below: the way from the validated group to the setting.
+        message: what is wrong and how to fix it.
+        below: the path from the validated group to the setting.
         value: the setting's value.
     """
-    # `error` is where pydantic puts the ValueError of a validator: both are read alike.
+    # pydantic puts the ValueError of a validator in `error`, so both are read the same way.
     kind = PydanticCustomError("value_error", "{error}", {"error": message})
     return ValidationError.from_exception_data(
         "settings", [InitErrorDetails(type=kind, loc=below, input=value)]

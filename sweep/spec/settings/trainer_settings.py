@@ -1,4 +1,4 @@
-"""Which trainer runs a trial, and what its loop looks like: MONAI's, nnU-Net's, a user's own."""
+"""The trainer of a trial and its loop: ours with MONAI, nnU-Net's, or a user's own."""
 
 from __future__ import annotations
 
@@ -21,30 +21,31 @@ MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 class CommonTrainer(Settings):
-    """What the loop of every trainer has, beside an ``amp`` with the precisions that it knows."""
+    """Settings of every trainer's loop. Each trainer adds an ``amp`` with the precisions it
+    knows."""
 
     traits: ClassVar[TrainerTraits] = TrainerTraits()
 
     kind: str
     epochs: int = Field(default=100, ge=1)
-    """Most epochs that a trial trains."""
+    """Number of epochs of a trial that nothing stops earlier."""
     steps_per_epoch: int | None = Field(default=None, ge=1)
-    """Optimizer steps an epoch; null: once through the training images, in nnU-Net its 250."""
+    """Optimizer steps per epoch; null: once through the training images, with nnU-Net its 250."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto takes a GPU where the trial has one."""
+    """Device to train on; auto: a GPU if the trial has one."""
     threads: int = Field(default=1, ge=1)
-    """CPU threads of torch; sums depend on it in the last bit, so it is a setting."""
+    """CPU threads of torch. The last bit of sums depends on it, so results do too."""
     deterministic: bool = True
-    """Ask torch for deterministic kernels: the same numbers in every run on the same device."""
+    """Use torch's deterministic kernels: the same numbers in every run on the same device."""
 
     @property
     def computes_its_own_loss(self) -> bool:
-        """Whether no setting below ``loss`` acts unless the trainer looks at it itself."""
+        """Whether the settings below ``loss`` act only if the trainer itself reads them."""
         return False
 
 
 class MonaiTrainer(CommonTrainer):
-    """Networks of MONAI on ``data``."""
+    """Our own trainer: MONAI's networks on ``data``."""
 
     traits = TrainerTraits(
         reads=frozenset({"data", "network", "augmentation", "evaluation"}),
@@ -54,25 +55,26 @@ class MonaiTrainer(CommonTrainer):
 
     kind: Literal["monai"] = "monai"
     batch_size: int = Field(default=8, ge=1)
-    """Images a step."""
+    """Images per step."""
     amp: Literal["off", "bf16", "fp16"] = "off"
-    """Precision of the network: float32, or mixed with bfloat16 or float16; losses are float32."""
+    """Precision of the network: float32 (off), or mixed with bfloat16 or float16. Losses always use
+    float32."""
 
 
 FROM_ENVIRONMENT = {
     "trainer.raw": "nnUNet_raw",
     "trainer.preprocessed": "nnUNet_preprocessed",
 }
-"""Settings whose default is a folder that nnU-Net takes from the environment → its variable."""
+"""Setting whose default is a folder that nnU-Net takes from the environment → its variable."""
 
 
 def _from_environment(name: str) -> Any:
-    """The default of such a setting, as it is when the settings are read."""
+    """The default of such a setting, taken from the environment when the settings are read."""
     return Field(default_factory=lambda: os.environ.get(FROM_ENVIRONMENT[name]) or None)
 
 
 class NnunetTrainer(CommonTrainer):
-    """nnU-Net v2 on one of its datasets: data, network and augmentation are those of its plans."""
+    """nnU-Net v2 on one of its datasets. Its plans define data, network and augmentation."""
 
     # Source of the figures: 150 pairs of trainings that AutoML Hannover published
     # (github.com/automl/AutoNNUnet), three architectures on five folds of ten datasets, 1,000
@@ -81,7 +83,7 @@ class NnunetTrainer(CommonTrainer):
         looked_at=("trainer", "loss"),
         fold_key="trainer.fold",
         folds=5,
-        dice_alone="nnU-Net measures no other metric in an epoch than its pseudo Dice",
+        dice_alone="nnU-Net measures only its pseudo Dice in an epoch",
         processes="trainer.workers",
         places=("raw", "preprocessed"),
         packages=("nnunetv2",),
@@ -95,50 +97,52 @@ class NnunetTrainer(CommonTrainer):
 
     kind: Literal["nnunet"]
     dataset: int | Annotated[str, Field(min_length=1)]
-    """Its number or its name, such as 502 or Dataset502_Shapes."""
+    """Number or name of the dataset, such as 502 or Dataset502_Shapes."""
     configuration: Annotated[str, Field(min_length=1)] = "2d"
-    """One of the plans' configurations: 2d, 3d_fullres, …"""
+    """Configuration of the plans: 2d, 3d_fullres, …"""
     fold: Annotated[int, Field(ge=0)] | Literal["all"] = 0
-    """The fold that validates, from 0, or all: every case trains and validates."""
+    """Validation fold, counted from 0; all: every case is used for both training and validation."""
     plans: Annotated[str, Field(min_length=1)] = "nnUNetPlans"
-    """Name of the plans: their file without its ending."""
+    """Name of the plans: their file name without its extension."""
     batch_size: int | None = Field(default=None, ge=1)
-    """Patches a step; null: the plans'."""
+    """Patches per step; null: as in the plans."""
     patch_size: (
         Annotated[
             tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=2, max_length=3)
         ]
         | None
     ) = None
-    """Voxels along each axis, the plans' order; null: the plans'."""
+    """Patch size in voxels along each axis, in the plans' order; null: as in the plans."""
     validation_steps: int | None = Field(default=None, ge=1)
-    """Batches of validation patches an epoch, for the pseudo Dice; null: nnU-Net's 50."""
+    """Batches of validation patches per epoch, for the pseudo Dice; null: nnU-Net's 50."""
     workers: int = Field(default=0, ge=0)
-    """Processes that augment beside the training; 0: none, and a run can be repeated exactly."""
+    """Worker processes for augmentation; 0: none, which makes a run exactly repeatable."""
     compile: bool = False
-    """Compile the network, which nnU-Net does on a GPU."""
+    """Compile the network, as nnU-Net does on a GPU."""
     amp: Literal["auto", "off", "fp16"] = "auto"
-    """Precision of the network; auto: fp16 on a GPU and off on a CPU, as nnU-Net has it."""
+    """Precision of the network; auto: fp16 on a GPU and off on a CPU, as in nnU-Net."""
     geometric_class: str | int | None = None
-    """Label, by name or number, that the geometric losses act on; null: the first foreground."""
+    """Label that the geometric losses act on, by name or number; null: the first foreground
+    label."""
     geometry: Literal["slices", "volume"] = "slices"
-    """How the geometric losses look at 3D patches: slice by slice along the coarsest axis, or at
-    whole bodies, with the plans' spacing."""
+    """How the geometric losses treat 3D patches. slices: slice by slice along the coarsest axis.
+    volume: as whole volumes, with the plans' spacing."""
     raw: Folder | None = _from_environment("trainer.raw")
-    """Folder of the raw datasets; default: the environment's nnUNet_raw."""
+    """Folder of the raw datasets; default: the environment variable nnUNet_raw."""
     preprocessed: Folder | None = _from_environment("trainer.preprocessed")
-    """Folder of the preprocessed datasets; default: the environment's nnUNet_preprocessed."""
+    """Folder of the preprocessed datasets; default: the environment variable
+    nnUNet_preprocessed."""
     fingerprint: str | None = None
-    """What the preprocessed dataset is, as a sweep records it (see `data.fingerprint`)."""
+    """Fingerprint of the preprocessed dataset. A sweep records it (see `data.fingerprint`)."""
 
     @property
     def looks_at_volumes(self) -> bool:
-        """Whether the geometric losses look at whole bodies."""
+        """Whether the geometric losses see whole volumes."""
         return self.geometry == "volume" and self.configuration != "2d"
 
 
 def _check_entry(entry: str) -> str:
-    """``entry`` with an absolute path where it names a file.
+    """``entry``, with an absolute path if it names a file.
 
     Raises:
         ValueError: it names neither a file nor a module with a class or function.
@@ -156,18 +160,18 @@ def _check_entry(entry: str) -> str:
 
 
 class CustomTrainer(CommonTrainer):
-    """A user's own loop: a class that `sweep.trainer.custom.custom_run` describes, or a function of
-    `sweep.trainer.custom.function_run`."""
+    """A user's own training loop: a class as in `sweep.trainer.custom.custom_run`, or a function as
+    in `sweep.trainer.custom.function_run`."""
 
     traits = TrainerTraits(is_own_loop=True)
 
     kind: Literal["custom"]
     entry: Annotated[str, AfterValidator(_check_entry)]
-    """Class or function, in a file or a module: my_trainer.py:MyTraining, my_package.loop:train."""
+    """Class or function in a file or a module: my_trainer.py:MyTraining, my_package.loop:train."""
     amp: Literal["off", "bf16", "fp16"] = "off"
-    """Precision of the network: float32, or mixed with bfloat16 or float16."""
+    """Precision of the network: float32 (off), or mixed with bfloat16 or float16."""
     options: dict[str, ParameterValue] = Field(default_factory=dict)
-    """What the class or function is set by; each can be searched, as trainer.options.NAME."""
+    """Options of the class or function. Each can be searched, as trainer.options.NAME."""
 
     @property
     def computes_its_own_loss(self) -> bool:
@@ -200,5 +204,5 @@ TRAINERS: Mapping[str, type[CommonTrainer]] = {
 
 
 def traits_of(kind: object) -> TrainerTraits:
-    """What a kind of trainer says of itself; of a kind that a later version knows, as of none."""
+    """The traits of a kind of trainer; default traits for a kind of a later version."""
     return TRAINERS.get(str(kind), CommonTrainer).traits

@@ -1,4 +1,4 @@
-"""What others ask about a kind of trainer without training anything."""
+"""Facts about a kind of trainer that are needed without training anything."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TrainerTraits:
-    """What a kind of trainer says of itself; what trains is in `sweep.trial.kinds`.
+    """Facts about a kind of trainer. The trainers themselves are in `sweep.trial.kinds`.
 
     Args:
-        reads: which of the groups `data`, `network`, `augmentation` and `evaluation` it reads. What
-            it does not read has no effect beside it, and is left out of its ``config.yaml``.
-        looked_at: groups that a look at data and trainer may find fault with.
+        reads: which of the groups `data`, `network`, `augmentation` and `evaluation` it reads. The
+            others have no effect and are left out of its ``config.yaml``.
+        looked_at: groups in which a first look at data and trainer can find mistakes.
         fold_key: dotted name of the setting that chooses the fold.
-        folds: how many folds there are; None: as many as ``data`` says.
-        has_test_split: whether it leaves the cases of ``data.test`` out.
-        dice_alone: why an epoch has no other metric than Dice, as a clause; empty where it has.
-        is_own_loop: whether it is a loop of the user's own: its metrics are whatever it returns,
-            and its loss need not be that of ``loss``.
-        processes: dotted name of the setting that gives a trial further processes; empty: none has.
-        places: settings below ``trainer`` whose folders its fingerprint stands for.
-        packages: what a worker needs installed, beside what every kind needs.
-        caution: what is to be kept in mind of the Dice that its trials are ranked by.
+        folds: number of folds; None: as in ``data``.
+        has_test_split: whether it keeps the cases of ``data.test`` out of training.
+        dice_alone: why an epoch has no metric but Dice, as a clause; empty if it has others.
+        is_own_loop: whether it is a user's own loop. It can return any metrics, and its loss need
+            not be that of ``loss``.
+        processes: dotted name of the setting for worker processes of a trial; empty: none.
+        places: settings below ``trainer`` with folders that its fingerprint identifies.
+        packages: packages that a worker needs in addition to those that every kind needs.
+        caution: a caution about the Dice that its trials are ranked by.
     """
 
     reads: frozenset[str] = frozenset()

@@ -1,11 +1,11 @@
-"""The settings of one trial: everything that shapes a training run, and nothing about the sweep.
+"""The settings of one trial: everything that shapes a training run.
 
-A trial's ``config.yaml`` is this tree; a sweep file is this tree plus a ``space`` and how to
+A trial's ``config.yaml`` is this tree. A sweep file is this tree plus a ``space`` and how to
 search it (`sweep.spec.search.sweep_spec`). A setting's dotted name (``loss.warmup_epochs``) is its
-path here.
+path in the tree.
 
-Settings that have no effect before the geometric loss switches on carry the mark `ActsLate`:
-trials that differ only in those are one and the same run until then.
+Settings without effect before the geometric loss switches on have the mark `ActsLate`. Trials that
+differ only in those are the same run until then.
 """
 
 from __future__ import annotations
@@ -34,41 +34,44 @@ MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
 
 
 TEST_FOLDER = "imagesTs"
-"""Value of ``data.test`` for the cases that a dataset itself keeps for testing."""
+"""Value of ``data.test`` that stands for a dataset's own test cases."""
 
 
 class CommonData(Settings):
-    """What every data source has."""
+    """Settings of every data source."""
 
     keeps_test_cases: ClassVar[bool] = False
-    """Whether its datasets may have an ``imagesTs`` of their own."""
+    """Whether its datasets can have their own ``imagesTs``."""
     has_one_split: ClassVar[bool] = False
-    """Whether it brings one fixed split, test included, and has no folds."""
+    """Whether it has one fixed split, test cases included, instead of folds."""
     size_keys: ClassVar[tuple[str, str] | None] = None
-    """Settings that tell the number of images and their side before any is there."""
+    """Settings for the number of images and their side, known before the images exist."""
     places: ClassVar[tuple[str, ...]] = ()
-    """Settings whose folders its fingerprint stands for."""
+    """Settings with folders that its fingerprint identifies."""
 
     source: str
     normalization: Literal["zscore", "minmax"] = "zscore"
-    """Per case and channel: zero mean and unit variance, or rescaled to [0, 1]."""
+    """Normalisation per case and channel: zscore (zero mean, unit variance) or minmax (to [0,
+    1])."""
     n4: bool = False
-    """Correct the bias field of each case and channel before it is normalised."""
+    """Correct the bias field of each case and channel (N4) before normalisation."""
     folds: int = Field(default=5, ge=2)
-    """Number of cross-validation folds; cases are dealt to them as nnU-Net does."""
+    """Number of cross-validation folds. Cases are split as in nnU-Net."""
     fold: int = Field(default=0, ge=0)
-    """The fold that is held out for validation, from 0."""
+    """The fold held out for validation, counted from 0."""
     test: Annotated[float, Field(ge=0, lt=1)] | Literal["imagesTs"] = 0.0
-    """Share of the cases that no trial ever sees, on which the finalists are evaluated once.
+    """Fraction of the cases kept for testing. No trial sees them; the finalists are evaluated on
+    them
+    once.
 
-    imagesTs: the dataset's own test cases, in imagesTs and labelsTs (`source: nnunet_raw`).
+    imagesTs: the dataset's own test cases in imagesTs and labelsTs (`source: nnunet_raw`).
     """
     patch_size: int | None = Field(default=None, ge=16)
-    """Side of the square training patch in pixels; null trains on whole images."""
+    """Side of the square training patch in pixels; null: whole images."""
 
     @property
     def smallest_side(self) -> int | None:
-        """Pixels of the smallest image that is shown to the network; None where it is not known."""
+        """Side in pixels of the smallest image that the network sees; None if unknown."""
         return self.patch_size
 
     @field_validator("test")
@@ -90,13 +93,13 @@ class CommonData(Settings):
 
 
 class ShapesData(CommonData):
-    """Synthetic circles, generated on the machine itself; the same seed gives the same pixels."""
+    """Synthetic circles, generated on your machine. The same seed gives the same pixels."""
 
     size_keys = ("data.count", "data.size")
 
     source: Literal["shapes"] = "shapes"
     kind: Literal["one_circle", "several_circles"] = "one_circle"
-    """One circle an image (as the users' Dataset502), or several (Dataset501)."""
+    """One circle per image (like Dataset502), or several (like Dataset501)."""
     difficulty: float = Field(default=0.3, ge=0, le=1)
     """0: bright discs on a clean background; 1: faint, noisy, with distractors."""
     size: int = Field(default=64, ge=32, le=2048)
@@ -112,7 +115,8 @@ class ShapesData(CommonData):
 
 
 class BrainData(CommonData):
-    """Axial slices of the MNI152 T1 template that nilearn ships; foreground: white matter."""
+    """Axial slices of the MNI152 T1 template that ships with nilearn. Foreground is white
+    matter."""
 
     has_one_split = True
 
@@ -120,11 +124,12 @@ class BrainData(CommonData):
     validation_slices: int = Field(default=24, ge=4)
     """Thickness of the validation slab in slices."""
     gap: int = Field(default=8, ge=0)
-    """Slices left out on each side of the validation slab, since neighbouring slices leak."""
+    """Slices left out on each side of the validation slab, because neighbouring slices are
+    alike."""
     step: int = Field(default=2, ge=1)
-    """Every how many slices one is taken."""
+    """Take every N-th slice."""
     threshold: float = Field(default=0.5, gt=0, lt=1)
-    """Tissue probability from which a pixel counts as white matter."""
+    """Tissue probability above which a pixel counts as white matter."""
 
 
 class NnunetRawData(CommonData):
@@ -135,22 +140,24 @@ class NnunetRawData(CommonData):
 
     source: Literal["nnunet_raw"]
     folder: Folder
-    """Folder with dataset.json, imagesTr and labelsTr; relative to the working directory, and with
-    `~` and `$VARIABLES`.
+    """Folder with dataset.json, imagesTr and labelsTr. It can be relative to the working directory
+    and
+    contain `~` and `$VARIABLES`.
 
-    Kept as an absolute path: a trial may run in another directory, or on another machine.
+    It is stored as an absolute path, because a trial may run in another directory.
     """
     slice_axis: Annotated[int, Field(ge=0, le=2)] | Literal["auto"] = "auto"
-    """Axis along which 3D volumes are cut into 2D slices, once they are turned to RAS by their
-    headers: 0 sagittal, 1 coronal, 2 axial slices.
+    """Axis along which 3D volumes are cut into 2D slices, after reorientation to RAS: 0 sagittal,
+    1 coronal, 2 axial slices.
 
-    auto: the one of the coarsest spacing, by the median over all volumes; 2 where all are equal.
+    auto: the axis of the coarsest spacing (median over all volumes); 2 if all are equal.
     """
     geometric_class: str | int | None = None
     """Label, by name or number, that the geometric losses act on; null: the first foreground."""
     fingerprint: str | None = None
-    """What the dataset holds, as a sweep records it: other data in the folder are then refused, and
-    the same data in another folder are known; null: whatever is there."""
+    """Fingerprint of the dataset's content. A sweep records it, to refuse changed data in the
+    folder and
+    to recognise the same data in another folder; null: accept any data."""
 
 
 AnyDataSettings = ShapesData | BrainData | NnunetRawData
@@ -165,31 +172,33 @@ class LossSettings(Settings):
     """``main + g(epoch) · Σ weight · geometric term``."""
 
     main: MainLoss = "dice_ce"
-    """The loss that is on from the first step: a Dice term plus a pixel-wise term."""
+    """Main loss, on from the first step: a Dice term plus a pixel-wise term."""
     dice_weight: float = Field(default=1.0, ge=0)
     """Weight of the main loss's Dice or log-cosh Dice term; 0 leaves it out."""
     pixel_weight: float = Field(default=1.0, ge=0)
     """Weight of the main loss's cross-entropy or focal term; 0 leaves it out."""
     focal_gamma: float | None = Field(default=None, ge=1)
-    """Exponent of the focal term; null: 2, or no focal term.
+    """Exponent γ of the focal term; null: 2, or unused if `loss.main` has no focal term.
 
-    Not below 1: a pixel that is already right has the gradient γ · 0^(γ − 1) · 0, which is NaN.
+    Not below 1: for a pixel that is already right the gradient is γ · 0^(γ − 1) · 0, which is NaN.
     """
     warmup_epochs: Annotated[int, ActsLate()] = Field(default=20, ge=0)
     """Epochs before the geometric loss switches on: g = 0 while epoch < warmup_epochs."""
     rampup_epochs: Annotated[int, ActsLate()] = Field(default=10, ge=0)
-    """Epochs over which g then rises linearly to 1; 0 switches on at once."""
+    """Epochs after the warm-up over which g rises linearly to 1; 0: g is 1 at once."""
     weights: GeometricWeights = GeometricWeights()
     sqrt_epsilon: Annotated[float, ActsLate()] = Field(default=1e-6, ge=0)
-    """Guard of the square roots; 0 gives NaN where a prediction is exactly flat."""
+    """ε that guards the square roots (see `loss.sqrt_mode`). With 0 the gradient is NaN where a
+    prediction is exactly flat."""
     sqrt_mode: Annotated[Literal["clamp", "offset", "centered"], ActsLate()] = "centered"
-    """sqrt(max(q, ε)), sqrt(q + ε), or sqrt(q + ε) − sqrt(ε)."""
+    """How ε acts. clamp: sqrt(max(q, ε)). offset: sqrt(q + ε). centered: sqrt(q + ε) − sqrt(ε)."""
     min_area: Annotated[float, ActsLate()] = Field(default=50.0, ge=0)
-    """Samples of a smaller soft area, in pixels, are left out of the terms of their shape."""
+    """Smallest soft area in pixels. Smaller samples are left out of the shape terms (compactness,
+    boundary, aspect)."""
 
     @property
     def ramp(self) -> GeometricRamp:
-        """When the geometric loss is off, rises and acts in full."""
+        """The schedule of the geometric loss: off, rising, full."""
         return GeometricRamp(
             off_until=self.warmup_epochs,
             full_from=self.warmup_epochs + self.rampup_epochs,
@@ -200,7 +209,7 @@ class LossSettings(Settings):
     @classmethod
     def _a_main_loss_is_left(cls, weight: float, info: ValidationInfo) -> float:
         if weight == 0 and info.data.get("dice_weight") == 0:
-            raise ValueError("must be above 0 where `dice_weight` is 0: no main loss is left")
+            raise ValueError("must be above 0 if `dice_weight` is 0: no main loss is left")
         return weight
 
     @field_validator("focal_gamma")
@@ -216,43 +225,49 @@ class OptimizerSettings(Settings):
     """Optimizer, learning-rate schedule and gradient clip."""
 
     name: Literal["sgd", "adamw"] = "sgd"
-    """SGD with Nesterov momentum, or AdamW."""
+    """sgd: SGD with Nesterov momentum. adamw: AdamW."""
     lr: float = Field(default=1e-2, gt=0)
     """Learning rate of epoch 0."""
     momentum: float = Field(default=0.99, ge=0, lt=1)
-    """Momentum of SGD; AdamW does not use it."""
+    """Momentum of SGD. AdamW does not use it."""
     weight_decay: float = Field(default=3e-5, ge=0)
-    """L2 penalty of SGD; AdamW takes it off the weights directly."""
+    """Weight decay: an L2 penalty with SGD, decoupled with AdamW."""
     schedule: Literal["poly", "constant"] = "poly"
-    """poly: lr · (1 − epoch / epochs)^poly_exponent, as in nnU-Net."""
+    """Learning-rate schedule. poly: lr · (1 − epoch / epochs)^poly_exponent, as in nnU-Net."""
     poly_exponent: float = Field(default=0.9, gt=0)
-    """How the learning rate falls: 1 in a straight line, less later and steeper."""
+    """Exponent of `schedule: poly`. 1 falls linearly; less falls later and more steeply."""
     gradient_clip: float | None = Field(default=12.0, gt=0)
-    """Largest gradient norm of a step; null: no clipping."""
+    """Gradients are clipped to this norm; null: no clipping."""
 
 
 class GuardSettings(Settings):
-    """What ends a trial as diverged."""
+    """Rules that end a trial as diverged."""
 
     on_nonfinite: Literal["terminate", "skip"] = "terminate"
-    """A loss or gradient that is not finite ends the trial, or only its step is skipped."""
+    """What a nonfinite loss or gradient does. terminate: it ends the trial. skip: only the step is
+    skipped."""
     skipped_in_a_row: int = Field(default=20, ge=1)
-    """So many skipped steps in a row end the trial; fp16 skips up to 16 to find its scale."""
+    """Consecutive skipped steps that end the trial. fp16 skips up to 16 steps to find its scale."""
     skipped_per_epoch: int | None = Field(default=50, ge=1)
-    """More skipped steps than this in one epoch end the trial; null: any number."""
+    """Most skipped steps in one epoch; more end the trial; null: no limit."""
     exploded_factor: float | None = Field(default=30.0, gt=1)
-    """A main loss term so many times the untrained network's is far out, or a gradient norm so many
-    times its usual level; null: nothing is."""
+    """A step is an outlier if a main loss term is this many times its initial value, or the
+    gradient
+    norm this many times its usual level; null: no step is."""
     exploded_steps: int = Field(default=10, ge=1)
-    """So many steps far out in a row end the trial."""
+    """Consecutive outlier steps that end the trial."""
     collapsed_epochs: int | None = Field(default=2, ge=1)
-    """Consecutive validations with one class everywhere or less than a tenth of the best Dice that
-    end a trial as collapsed once it has learnt, and at the end of a training any; null: none do."""
+    """Consecutive collapsed validations that end a trial once it has learnt; null: no limit.
+
+    A validation is collapsed if one class is predicted everywhere, or Dice is below a tenth of the
+    best. When the training ends, the rule also holds for a trial that has never learnt."""
     learnt_dice: float = Field(default=0.1, gt=0, lt=1)
-    """How far validation Dice must have come, as a share of the way from what an answer scores that
-    ignores the images (foreground everywhere) up to 1, for the network to have learnt."""
+    """Progress of validation Dice, from 0 to 1, at which the network counts as having learnt.
+
+    0 is the Dice of a prediction that ignores the images (foreground everywhere), 1 is a Dice
+    of 1."""
     learnt_by: int | None = Field(default=None, ge=0)
-    """Epoch, from 0, by which the network must have learnt; null: never."""
+    """Epoch, counted from 0, by which the network must have learnt; null: no deadline."""
 
 
 MetricName = Literal["iou", "hd95", "shape"]
@@ -263,50 +278,54 @@ def _all_metrics(value: Any) -> Any:
 
 
 class EvaluationSettings(Settings):
-    """How the validation cases are predicted, and what is measured of them beside Dice."""
+    """How validation cases are predicted, and which metrics are measured besides Dice."""
 
     metrics: Annotated[
         tuple[MetricName, ...],
         Field(strict=False),
         BeforeValidator(_all_metrics, json_schema_input_type=Literal["all"] | list[MetricName]),
     ] = get_args(MetricName)
-    """all, or some of iou, hd95 (in pixels) and shape (compactness, solidity and eccentricity of
-    prediction and reference); [] for none."""
+    """Metrics besides Dice: all, or a list of iou, hd95 (in pixels) and shape (compactness,
+    solidity and
+    eccentricity of prediction and reference); [] for none."""
     every: int | None = Field(default=None, ge=1)
-    """Epochs between two measurements, 1 for each; null: only where the objective is at its best.
+    """Measure these metrics every N epochs; null: only when the objective improves.
 
-    The best epoch is measured in either case, and every epoch where the metric is the objective.
+    The best epoch is always measured. If the objective is one of these metrics, every epoch is.
     """
     tta: Literal["none", "flips"] = "none"
-    """flips: the mean of the softmax over the four mirror images, at four times the cost."""
+    """Test-time augmentation. flips: mean softmax over the four mirrored images, at four times the
+    cost."""
 
 
 class EarlyStoppingSettings(Settings):
     """Stop a trial that no longer improves."""
 
     patience: Annotated[int | None, EndsRun()] = Field(default=50, ge=1)
-    """Epochs in a row without improvement after which the trial stops; null: never."""
+    """Consecutive epochs without improvement after which the trial stops; null: never."""
     min_delta: Annotated[float, EndsRun()] = Field(default=1e-4, ge=0)
-    """How much better the objective must become to count as an improvement."""
+    """Smallest improvement of the objective that counts."""
     counts_from: Annotated[Literal["rampup_end", "start"], EndsRun()] = "rampup_end"
-    """The first epoch that patience counts: after warm-up and ramp-up, or the very first. Where no
-    trial of a custom trainer has a geometric term, and nothing is written here, the very first."""
+    """First epoch that patience counts. rampup_end: the first after warm-up and ramp-up. start:
+    epoch 0.
+
+    With a custom trainer, the default is start if no trial has a geometric term."""
 
 
 class Expectation(Settings):
-    """What a healthy run has reached by some epoch; a run that has not is warned about."""
+    """What a healthy run has reached by some epoch. A run that has not gets a warning."""
 
     epoch: int = Field(default=0, ge=0)
-    """Index of the epoch, from 0, after which it is looked at; `max_gap` from there on."""
+    """Epoch, counted from 0, after which it is checked. `max_gap` is checked from there on."""
     val_dice: float | None = Field(default=None, gt=0, le=1)
-    """Validation Dice that the best epoch so far has at least."""
+    """Least validation Dice of the best epoch so far."""
     train_loss: float | None = None
-    """Training loss that the epoch has at most."""
+    """Largest training loss of the epoch."""
     max_gap: float | None = Field(default=None, gt=0, le=1)
-    """How far training Dice may lie above validation Dice.
+    """Largest difference by which training Dice may exceed validation Dice.
 
-    Training Dice is estimated at no cost from the loss's Dice term of the epoch: soft, over
-    augmented batches, with weights that were still changing. It tends to be too low.
+    Training Dice is estimated at no cost from the Dice term of the loss. That term is soft and
+    averaged over augmented batches while the weights change, so the estimate tends to be too low.
     """
 
 
@@ -315,8 +334,9 @@ NO_GEOMETRY: dict[str, Any] = {
     "rampup_epochs": 0,
     "weights": dict.fromkeys(TERMS, 0.0),
 }
-"""What ``loss`` is, where nothing else is asked for, beside a trainer with a loss of its own: it
-has no geometric terms, so nothing waits for them and nothing is said of them."""
+"""Default of ``loss`` with a trainer that computes its own loss. It has no geometric terms, so
+nothing
+waits for them or reports on them."""
 
 
 def _default_loss(values: dict[str, Any]) -> LossSettings:
@@ -324,7 +344,7 @@ def _default_loss(values: dict[str, Any]) -> LossSettings:
 
 
 def _without_geometry(loss: Any, trainer: Any) -> Any:
-    """``loss`` as it was written, or with `NO_GEOMETRY` below that."""
+    """``loss`` as written, or merged over `NO_GEOMETRY` for a trainer with its own loss."""
     if not (isinstance(trainer, CommonTrainer) and trainer.computes_its_own_loss):
         return loss
     if not isinstance(loss, dict):
@@ -347,7 +367,7 @@ class TrialSettings(Settings):
     """
 
     seed: int = Field(default=0, ge=0, lt=2**31)
-    """Seed of weights, data order and augmentation."""
+    """Seed of the weights, data order and augmentation."""
     data: DataSettings = ShapesData()
     augmentation: AugmentationSettings = AugmentationSettings()
     trainer: TrainerSettings = MonaiTrainer()
@@ -357,14 +377,16 @@ class TrialSettings(Settings):
     guard: GuardSettings = GuardSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     objective: ObjectiveChoice = ObjectiveSettings()
-    """What trials are compared by; a metric's bare name, or {metric: NAME, mode: max | min}."""
+    """The metric that trials are compared by: its name, or {metric: NAME, mode: max | min}."""
     early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
     expect: Annotated[
         tuple[Expectation, ...],
         Field(strict=False),
         BeforeValidator(_one_or_several, json_schema_input_type=Expectation | list[Expectation]),
     ] = ()
-    """What a healthy run reaches, such as `[{epoch: 10, val_dice: 0.3}, {max_gap: 0.15}]`."""
+    """What a healthy run reaches, such as `[{epoch: 10, val_dice: 0.3}, {max_gap: 0.15}]`. A run
+    that
+    does not gets a warning."""
 
     @field_validator("loss", mode="before")
     @classmethod
@@ -381,7 +403,7 @@ class TrialSettings(Settings):
 
     @model_validator(mode="after")
     def _count_from_the_start_without_geometry(self) -> Self:
-        # As it is written from then on: a trial alone does not know what others are beside it.
+        # Written out explicitly: a trial read alone does not know the sweep's other trials.
         stopping, ramp = self.early_stopping, self.loss.ramp
         if not self.trainer.traits.is_own_loop or "counts_from" in stopping.model_fields_set:
             return self
@@ -417,7 +439,7 @@ class TrialSettings(Settings):
 
     @property
     def judged_by(self) -> Objective:
-        """What its trials are compared by, for whoever compares."""
+        """The objective that its trials are compared by."""
         return self.objective.plain
 
     @field_validator("augmentation")

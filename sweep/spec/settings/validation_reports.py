@@ -1,4 +1,4 @@
-"""What is wrong, in plain words: pydantic's reports, unknown keys, near misses."""
+"""Messages about wrong settings: pydantic's errors, unknown keys, near misses."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ REQUIREMENTS = {
 """pydantic's error type → what the value must be, with the fields of the error's context."""
 
 ALMOST = 0.88
-"""How alike two words are that differ by a letter."""
+"""Likeness of two words that differ by one letter."""
 LIKENESS = ((3, 0.8), (5, 0.65), (8, 0.7), (math.inf, 0.76))
-"""Letters of a word, at most → how alike a slip of it is at least."""
+"""Most letters of a word → least likeness of a misspelling."""
 DOTTED = "dotted names are for `space` and `--set`"
 
 GROUPS = ("model_type", "model_attributes_type", "dict_type")
-"""pydantic's error types of a plain value where there should be a mapping."""
+"""pydantic's error types for a plain value in place of a mapping."""
 
 
 def findings_of(error: ValidationError, root: type[Settings]) -> list[Finding]:
-    """Every report in a failed validation of ``root``, at its place in the YAML."""
+    """Every error in a failed validation of ``root``, with its place in the YAML."""
     reports: dict[KeyPath, list[ErrorDetails]] = defaultdict(list)
     spots: dict[KeyPath, Spot] = {}
     for report in error.errors(include_url=False):
@@ -71,12 +71,12 @@ def findings_of(error: ValidationError, root: type[Settings]) -> list[Finding]:
 
 
 def unknown_setting(key: str, root: type[Settings]) -> tuple[str, str | None]:
-    """Says that no setting below ``root`` has this dotted name, and which one is likely meant."""
+    """Message for a dotted name that is not a setting below ``root``, and the name likely meant."""
     names = setting_names(root)
     below = next((name for name in names if name.startswith(f"{key}.")), None)
     if below:
         return f"{quoted(key)} is a group of settings; name one of them, such as `{below}`", None
-    # A shared group makes any two names alike: what counts within a group is the last word.
+    # A shared group makes any two names alike, so only the last part is compared in a group.
     group = key.rpartition(".")[0]
     beside = [name.rpartition(".")[2] for name in names if name.rpartition(".")[0] == group]
     meant = _meant_key(key, beside, names)
@@ -87,7 +87,7 @@ def unknown_setting(key: str, root: type[Settings]) -> tuple[str, str | None]:
 
 
 def _finding(spot: Spot, reports: list[ErrorDetails], root: type[Settings]) -> Finding:
-    """One finding from all that is said about one place: one report for each branch of a union."""
+    """One finding from all errors at one place: one error for each branch of a union."""
     first = reports[0]
     match first["type"]:
         case "extra_forbidden":
@@ -100,16 +100,16 @@ def _finding(spot: Spot, reports: list[ErrorDetails], root: type[Settings]) -> F
             return _wrong_tag(spot, first)
     wants = [_requirement(report) for report in reports] + ["null"] * spot.nullable
     names = re.findall(r"`([^`]*)`", " ".join(wants))
-    told = must_be(" or ".join(dict.fromkeys(wants)), first["input"], names)
+    message = must_be(" or ".join(dict.fromkeys(wants)), first["input"], names)
     meant = meant_value(first["input"], {report["type"] for report in reports}, spot.nullable)
     choosing = _choosing(spot) if isinstance(first["input"], str) else None
     if meant is None and first["type"] in GROUPS and choosing:
         meant = f"{{{choosing}: {printable(first['input'])}}}"
-    return Finding(spot.path, told if meant is None else f"{told}; write {meant}")
+    return Finding(spot.path, message if meant is None else f"{message}; write {meant}")
 
 
 def _is_consequence(report: ErrorDetails) -> bool:
-    """Whether the report says nothing new: what it follows from is reported as well."""
+    """Whether the error only follows from another one that is reported too."""
     match report["type"]:
         case "default_factory_not_called":  # the default derives from other, wrong settings
             return True
@@ -123,7 +123,7 @@ def _requirement(report: ErrorDetails) -> str:
     if template is None:  # a kind of check that the settings did not use before
         return f"valid ({report['msg']})"
     context = report.get("ctx", {}).items()
-    # Limits of numbers are told as they are written in the settings: 0, not 0.0.
+    # Limits are printed as they are written in the settings: 0, not 0.0.
     plain = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in context}
     return template.format(**plain).replace("'", "`")
 
@@ -137,15 +137,16 @@ def _wrong_tag(spot: Spot, report: ErrorDetails) -> Finding:
         fitting = [g for g in spot.groups if given <= g.model_fields.keys()]
         only = fitting[0].model_fields[discriminator] if len(fitting) == 1 and given else None
         proposed = str(get_args(only.annotation)[0]) if only is not None else None
-        told = f"is missing; must be {one_of(names)}{did_you_mean(proposed)}"
-        return Finding(path, told, proposed=proposed)
+        message = f"is missing; must be {one_of(names)}{did_you_mean(proposed)}"
+        return Finding(path, message, proposed=proposed)
     value = report["input"][discriminator]
     proposed = meant_among(value, names) if isinstance(value, str) else None
     return Finding(path, must_be(one_of(names), value, names), proposed=proposed)
 
 
 def _unknown_key(spot: Spot, root: type[Settings]) -> Finding:
-    """``x`` is not a setting of ``group``, with what was likely meant, here or elsewhere."""
+    """``x`` is not a setting of ``group``, with the name that was likely meant, here or
+    elsewhere."""
     *parents, key = (str(part) for part in spot.path)
     group = ".".join(parents)
     owner = f"`{group}`" if parents else "the top level"
@@ -166,10 +167,10 @@ def _unknown_key(spot: Spot, root: type[Settings]) -> Finding:
 
 
 def _meant_key(whole: str, here: Sequence[str], known: Sequence[str]) -> str | None:
-    """The dotted name that is likely meant by one that there is not: its own group's goes first.
+    """The dotted name likely meant by an unknown one. Names of its own group come first.
 
     Args:
-        here: what its group has.
+        here: names in its group.
         known: all dotted names.
     """
     group, dot, key = whole.rpartition(".")
@@ -185,7 +186,7 @@ def _meant_key(whole: str, here: Sequence[str], known: Sequence[str]) -> str | N
 
 
 def _dotted_key(key: str, root: type[Settings]) -> tuple[str, str | None]:
-    """The end of a message on a dotted name where keys are nested, and the setting it means."""
+    """End of a message about a dotted name in place of nested keys, and the setting it means."""
     own_names = "space" in root.model_fields and key.startswith(("space.", "parameters."))
     if own_names:
         return f"; write it nested: `{_nested(key, levels=1)}`", None
@@ -198,19 +199,19 @@ def _dotted_key(key: str, root: type[Settings]) -> tuple[str, str | None]:
 
 
 def _nested(key: str, levels: int = -1) -> str:
-    """``loss: {weights: {aspect: …}}``, as much of a dotted name as is nested."""
+    """A dotted name written as nested keys: ``loss: {weights: {aspect: …}}``."""
     *groups, last = printable(key).split(".", levels)
     return "".join(f"{group}: {{" for group in groups) + f"{last}: …" + "}" * len(groups)
 
 
 def _advice(key: str) -> str:
-    """The end of a message on a key for which there is no setting, where something can be said."""
+    """End of a message about an unknown key: advice, if there is any."""
     advice = advice_for(key)
     return f"; {advice}" if advice else ""
 
 
 def _choosing(spot: Spot) -> str | None:
-    """Of a group of settings the one that its bare name most likely stands for."""
+    """The setting of a group that a bare value most likely stands for."""
     fields = {name for group in spot.groups for name in group.model_fields}
     return next(
         (name for name in ("source", "kind", "name", "main", "cpu") if name in fields), None
@@ -218,6 +219,7 @@ def _choosing(spot: Spot) -> str | None:
 
 
 def _close_key(key: str, names: Sequence[str]) -> str | None:
-    """The name that ``key`` is a slip of; long words have much in common by chance."""
+    """The name that ``key`` misspells. Long words need more likeness: they are often alike by
+    chance."""
     likeness = next(least for letters, least in LIKENESS if len(key) <= letters)
     return begun_with(key, names) or near_miss(key, names, likeness)

@@ -123,17 +123,17 @@ ELSEWHERE: Mapping[str, str] = {
         "faults of the machine are retried twice, mistakes of a configuration never: leave it out"
     ),
     "catch raise_on_failed_trial fail_fast max_consecutive_failed_trials": (
-        "a trial that fails is recorded with its cause, and the others go on: leave it out"
+        "a trial that fails is recorded with its cause, and the others continue: leave it out"
     ),
-    "overwrite": "nothing is overwritten: give another `name`, or go on with a sweep by --resume",
+    "overwrite": "nothing is overwritten: give another `name`, or resume a sweep with --resume",
     "max_trial_duration": "`time_budget` is the whole sweep's, `trainer.epochs` a trial's",
     "validation_split val_split val_ratio train_ratio": (
         "`data.folds` says how many parts there are, and `data.fold` which one validates"
     ),
-    "storage": "the study lies in the results folder: leave it out",
+    "storage": "the study is in the results folder: leave it out",
     "storage_path local_dir results results_dir output output_dir save_dir log_dir directory"
     " experiment_working_directory": (
-        "where results go is said on the command line: --results FOLDER"
+        "the results folder is given on the command line: --results FOLDER"
     ),
     "resume load_if_exists continue_training": "it is an option of the command line: --resume",
     "verbose": "it is an option of the command line: --verbose",
@@ -147,7 +147,8 @@ ELSEWHERE: Mapping[str, str] = {
     " learning rate has no warm-up",
     "wandb use_wandb": "there are `tracking: tensorboard` and `tracking: mlflow`",
 }
-"""Words for what is no setting here → what to do instead. A word with dots counts as it stands."""
+"""Words for settings that do not exist here → what to do instead. A word with dots is a full
+name."""
 
 OTHERWISE = (
     "eps", "epsilon", "gamma", "beta", "decay", "scale", "norm", "dir", "path", "task", "c", "d",

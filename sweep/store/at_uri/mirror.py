@@ -1,4 +1,4 @@
-"""A local folder whose files lie at a URI too."""
+"""A local folder with a copy at a URI."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import Path
 from sweep.store.at_uri.remote_folder import RemoteFolder
 
 THREADS = 8
-"""Files on their way at a time: what counts is the store's answer time, not the bytes."""
+"""Concurrent transfers: the store's response time matters, not the bytes."""
 
 
 class Mirror:
-    """Sends what changed in ``folder`` since it was sent, or fetched, the last time.
+    """Upload changes in ``folder`` since its last upload or download.
 
-    Both methods raise `SweepFailed` where the store does not answer; what was not sent then is
-    sent the next time.
+    Both methods raise `SweepFailed` if the store does not answer. Files that were not sent are sent
+    the
+    next time.
     """
 
     def __init__(self, folder: Path, remote: RemoteFolder) -> None:
@@ -26,24 +27,24 @@ class Mirror:
         self._known: dict[str, tuple[int, int]] = {}
 
     def fetch(self, wanted: Callable[[str], bool]) -> set[str]:
-        """Copy the remote files whose names are ``wanted`` here; returns the names of all."""
+        """Download the remote files whose names are ``wanted``; returns the names of all."""
         names = self.remote.files()
         chosen = [name for name in names if wanted(name)]
         self._each(self._fetch, chosen)
         return names
 
     def send(self, files: Iterable[Path]) -> None:
-        """Copy those of ``files`` that are news to the store; what is gone again is passed over."""
+        """Upload those of ``files`` that have changed; deleted ones are skipped."""
         self._each(self._send, [file.relative_to(self.folder).as_posix() for file in files])
 
     def _fetch(self, name: str) -> None:
-        with suppress(FileNotFoundError):  # it was deleted meanwhile
+        with suppress(FileNotFoundError):  # it was deleted in between
             self.remote.fetch(name, self.folder / name)
             self._known[name] = _stamp(self.folder / name)
 
     def _send(self, name: str) -> None:
         with suppress(FileNotFoundError):
-            stamp = _stamp(self.folder / name)  # before it is read: it may change meanwhile
+            stamp = _stamp(self.folder / name)  # before reading: it may change in between
             if self._known.get(name) != stamp:
                 self.remote.send(self.folder / name, name)
                 self._known[name] = stamp

@@ -1,8 +1,8 @@
-"""A results folder at a URI. The sweep works on a copy on this machine, the only one it writes to.
+"""A results folder at a URI. The sweep writes to a local copy, which is uploaded.
 
-An object store can neither append nor lock, and a journal grows by a line an epoch: so the copy is
-sent from time to time. It may lag behind the local one by what was recorded since; the checkpoints
-of the trials, which their workers send themselves before they report an epoch, hold those epochs.
+An object store can neither append nor lock, and a journal grows by one line per epoch, so the copy
+is uploaded from time to time. It may lag behind the local one. The missing epochs are in the
+checkpoints of the trials, which workers upload before they report an epoch.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from sweep.vocabulary.errors import ResultsError, SweepFailed
 from sweep.vocabulary.record import Outcome
 
 WRITER = ".writer"
-"""File at the URI that names the one sweep that writes there."""
+"""File at the URI that identifies the sweep that writes there."""
 LEAST_SECONDS = 5.0
-"""Between two times of sending; more where sending takes longer than a twentieth of that."""
+"""Seconds between two uploads; more if an upload takes longer than a twentieth of that."""
 
 
 class MirroredStore(Store):
     """`Store` that keeps a copy of its folder at a URI.
 
-    A trial's start is sent at once: its worker, anywhere, reads it there. All else is sent in one
-    thread, in an order in which the copy can be gone on with at any moment: the trials' files
-    before the journal that tells of them, and only then are the checkpoints deleted that nobody
-    needs any more.
+    A trial's start is uploaded at once, because its worker reads it from there. Everything else is
+    uploaded in one thread, in an order that lets the copy be resumed at any moment: the trials'
+    files
+    before the journal that mentions them. Only then are unneeded checkpoints deleted.
     """
 
     def __init__(self, layout: Layout, lock: FileLock) -> None:
@@ -54,10 +54,10 @@ class MirroredStore(Store):
 
     @classmethod
     def create_at(cls, remote: RemoteFolder, folder: Path, sweep_yaml: str) -> Self:
-        """Starts a results folder at ``remote``; ``folder`` becomes its local copy.
+        """Start a results folder at ``remote``; ``folder`` becomes its local copy.
 
         Raises:
-            ResultsError: something is there already, or a sweep of this machine writes to it.
+            ResultsError: the URI is not empty, or a sweep on this machine writes to it.
         """
         require_unused_at(remote)
         _clear(folder)
@@ -65,12 +65,13 @@ class MirroredStore(Store):
 
     @classmethod
     def open_at(cls, remote: RemoteFolder, folder: Path) -> Self:
-        """Goes on with the results folder at ``remote``, of which a copy is made in ``folder``.
+        """Open the results folder at ``remote``, and copy it to ``folder``.
 
-        What an earlier session left in ``folder`` is replaced: another machine may have gone on.
+        Files of an earlier session in ``folder`` are replaced, since another machine may have
+        resumed.
 
         Raises:
-            ResultsError: it is no results folder, or a sweep of this machine writes to it.
+            ResultsError: it is not a results folder, or a sweep on this machine writes to it.
         """
         require_results_at(remote)
         _clear(folder)
@@ -79,7 +80,7 @@ class MirroredStore(Store):
         return cls.open(folder)._begin(mirror, names)
 
     def _begin(self, mirror: Mirror, found: Set[str] = frozenset()) -> Self:
-        """Become the one who writes; ``found`` are the names of the files that were there."""
+        """Become the writer; ``found`` are the names of existing files."""
         self._mirror = mirror
         self._found = found
         self._me = f"{socket.gethostname()}, process {os.getpid()}, {secrets.token_hex(8)}"
@@ -104,7 +105,7 @@ class MirroredStore(Store):
         super().end_trial(trial_id, outcome)
         self._changed.add(trial_id)
         if trial_id not in self._ended_before:
-            self._due = 0.0  # nobody shall take it up again, whatever happens to this machine
+            self._due = 0.0  # upload it now: no other session may run the trial again
 
     def with_best_weights(self, trial_id: str) -> TrialPaths:
         paths = super().with_best_weights(trial_id)
@@ -118,13 +119,13 @@ class MirroredStore(Store):
         paths = self.layout.trial(trial_id)
         files = [paths.last_checkpoint] + ([paths.best_checkpoint] if best else [])
         names = [file.relative_to(self.layout.folder).as_posix() for file in files]
-        if trial_id in self._ended_before:  # in an earlier session, which has likely deleted them
+        if trial_id in self._ended_before:  # in an earlier session, which has probably deleted them
             names = [name for name in names if name in self._found]
         self._deletable += names
         self._send_when_due()
 
     def close(self) -> None:
-        """Sends what is left, the ranking included, and lets other processes write."""
+        """Upload the rest, including the ranking, and release the folder."""
         try:
             self._send()
         finally:
@@ -148,42 +149,42 @@ class MirroredStore(Store):
         self._due = now + max(LEAST_SECONDS, 19 * (now - started))
 
     def _require_writer(self) -> None:
-        """Another machine may have resumed the sweep while we were thought dead: it has it then."""
+        """Stop if another machine has resumed the sweep meanwhile."""
         remote = self._mirror.remote
         found = (remote.read(WRITER) or b"").decode(errors="replace")
         if found != self._me:
             raise SweepFailed(
-                f"{remote} is no longer ours: "
-                + (f"another sweep.run has it, {found}" if found else "its files have gone")
+                f"{remote} is no longer written by this process: "
+                + (f"another sweep.run writes to it, {found}" if found else "its files are gone")
             )
 
 
 def require_unused_at(remote: RemoteFolder) -> None:
-    """Refuse a URI below which there is anything.
+    """Refuse a URI that is not empty.
 
     Raises:
-        ResultsError: with what to do instead.
+        ResultsError: says what to do instead.
     """
     if names := {name for name in remote.files() if not name.startswith(".")}:
-        resume = "go on with it by --resume, " if Layout(Path()).sweep_yaml.name in names else ""
+        resume = "resume it with --resume, " if Layout(Path()).sweep_yaml.name in names else ""
         raise ResultsError(
-            f"{remote} exists already and is not empty: {resume}choose another `name:`"
+            f"{remote} already exists and is not empty: {resume}choose another `name:`"
             " (or --set name=...), or remove what is there"
         )
 
 
 def require_results_at(remote: RemoteFolder) -> None:
-    """Raises `ResultsError` where there is no results folder at a URI."""
+    """Raise `ResultsError` if there is no results folder at a URI."""
     if remote.read(Layout(Path()).sweep_yaml.name) is None:
         raise ResultsError(f"{remote} is not a results folder: it has no sweep.yaml")
 
 
 @contextmanager
 def local_results(results: str) -> Iterator[Path]:
-    """A results folder for reading: the one of this path, or for now a copy of the one at a URI.
+    """A results folder for reading: the path itself, or a temporary copy of a URI.
 
     Raises:
-        ResultsError: there is none at the URI.
+        ResultsError: there is no results folder at the URI.
     """
     if not is_uri(results):
         yield Path(results)
@@ -196,7 +197,7 @@ def local_results(results: str) -> Iterator[Path]:
 
 
 def _files(folder: Path, *, but: str = "") -> list[Path]:
-    """All files below a folder, but not those in ``but``, nor locks and what is half written."""
+    """All files below a folder, except those in ``but``, locks and half-written files."""
     found = []
     for path, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name != but and name[0] != "."]
@@ -205,7 +206,7 @@ def _files(folder: Path, *, but: str = "") -> list[Path]:
 
 
 def _clear(folder: Path) -> None:
-    """Empty a copy, unless a sweep works on it."""
+    """Empty a local copy, unless a sweep is using it."""
     lock = lock_results(Layout(folder))
     try:
         for entry in folder.iterdir():

@@ -1,4 +1,4 @@
-"""A folder at a URI, such as ``s3://bucket/prefix``: whatever pyarrow has a filesystem for."""
+"""A folder at a URI, such as ``s3://bucket/prefix``, on any filesystem of pyarrow."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from sweep.vocabulary.errors import InputError, StorageFailed
 from sweep.vocabulary.record import last_line
 
 WHOLE_WRITES = ("s3", "gcs")
-"""Stores in which a file is there once all of it is; in others we write aside and rename."""
+"""Stores in which files appear only when complete. In others, files are renamed into place."""
 
 
 def is_uri(text: str) -> bool:
-    """Whether results are asked for at a URI and not in a folder."""
+    """Whether the results location is a URI and not a folder."""
     return "://" in text
 
 
 class RemoteFolder:
-    """Files below a URI, by their names relative to it.
+    """Files below a URI, by relative names.
 
-    Credentials and endpoint come from where the store's own tools take them: the environment, its
-    configuration files, the machine's role; or out of the URI's query.
+    Credentials and endpoint come from the same sources as for the store's own tools (environment,
+    configuration files, the machine's role), or from the URI's query.
 
-    Every method raises `StorageFailed` where the store does not answer or refuses.
+    Every method raises `StorageFailed` if the store does not answer or refuses.
 
     Args:
         uri: for example ``s3://bucket/prefix?region=eu-west-1``.
     Raises:
-        InputError: there is no filesystem for it.
+        InputError: no filesystem supports the URI.
     """
 
     def __init__(self, uri: str) -> None:
-        import pyarrow.fs  # not at the top: most sweeps have no use for it
+        import pyarrow.fs  # not at the top: most sweeps do not need it
 
         self.uri = uri
         self._arrow = pyarrow.fs
@@ -56,14 +56,14 @@ class RemoteFolder:
         return self.uri
 
     def below(self, *names: str) -> RemoteFolder:
-        """A folder in this one."""
+        """A subfolder."""
         parts = urlsplit(self.uri)
         return RemoteFolder(parts._replace(path=posixpath.join(parts.path or "/", *names)).geturl())
 
     def files(self) -> set[str]:
-        """Names of all files, those in folders below included; empty where nothing is there.
+        """Names of all files, including subfolders; empty if there are none.
 
-        A name that would lead out of a folder (an object store takes any) is passed over.
+        A name that leads out of a folder is skipped: an object store allows any name.
         """
         selector = self._arrow.FileSelector(self._root, allow_not_found=True, recursive=True)
         with self._asking("list", ""):
@@ -73,7 +73,7 @@ class RemoteFolder:
         return {name for name in names if {"", ".", ".."}.isdisjoint(name.split("/"))}
 
     def read(self, name: str) -> bytes | None:
-        """Content of a file; None where there is none."""
+        """Content of a file; None if it does not exist."""
         with self._asking("read", name), suppress(FileNotFoundError):
             with self._fs.open_input_stream(self._path(name)) as file:
                 content: bytes = file.read()
@@ -81,7 +81,7 @@ class RemoteFolder:
         return None
 
     def write(self, name: str, content: bytes) -> None:
-        """Make or replace a file."""
+        """Create or replace a file."""
         with (
             self._asking("write", name),
             self._whole(name) as path,
@@ -90,23 +90,23 @@ class RemoteFolder:
             file.write(content)
 
     def fetch(self, name: str, target: Path) -> None:
-        """Copy a file to this machine."""
+        """Download a file."""
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._asking("read", name):
             self._arrow.copy_files(self._path(name), str(target), source_filesystem=self._fs)
 
     def send(self, source: Path, name: str) -> None:
-        """Copy a file of this machine, replacing what is there.
+        """Upload a file, replacing an existing one.
 
         Raises:
-            FileNotFoundError: ``source`` has gone.
+            FileNotFoundError: ``source`` is gone.
         """
         source.stat()
         with self._asking("write", name), self._whole(name) as path:
             self._arrow.copy_files(str(source), path, destination_filesystem=self._fs)
 
     def delete(self, name: str) -> None:
-        """Delete a file, if it is there."""
+        """Delete a file if it exists."""
         with self._asking("delete", name), suppress(FileNotFoundError):
             self._fs.delete_file(self._path(name))
 
@@ -115,7 +115,7 @@ class RemoteFolder:
 
     @contextmanager
     def _whole(self, name: str) -> Iterator[str]:
-        """Where to write a file so that nobody ever sees a part of it under its name."""
+        """A name to write to, so that an incomplete file never has its final name."""
         path = self._path(name)
         if self._fs.type_name in WHOLE_WRITES:
             yield path
@@ -138,6 +138,6 @@ class RemoteFolder:
 
 
 def _said(error: Any) -> str:
-    """The first line of what a store said; of an AWS error the part that says why."""
+    """The first line of a store's error, or the reason in an AWS error."""
     text = last_line(error).partition(": ")[2] or last_line(error)
     return text[:300]

@@ -1,4 +1,4 @@
-"""Where a worker trains one trial: its folder, or on this node a copy of what lies at a URI."""
+"""The folder in which a worker trains one trial: the trial's own, or a local copy for a URI."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sweep.vocabulary.errors import StorageFailed
 
 
 class Workplace:
-    """A trial's files on this machine, ours alone.
+    """A trial's files on this machine, held by this process alone.
 
     Attributes:
         paths: of the files.
@@ -26,25 +26,25 @@ class Workplace:
         self._mirror = mirror
 
     def save(self) -> None:
-        """Make what was written survive this node: to be called before an epoch is reported."""
+        """Upload the files, so that they survive this node. Call it before reporting an epoch."""
         if self._mirror is not None:
             self._mirror.send([*self._checkpoints(), self.paths.provenance])
 
     def _checkpoints(self) -> list[Path]:
-        """All but the last but one: what a store has taken, it has whole."""
+        """All checkpoints but the previous one, since uploads are atomic."""
         every = self.paths.folder.glob(f"*{CHECKPOINTS}")
         return [file for file in every if file != self.paths.previous_checkpoint]
 
 
 @contextmanager
 def workplace(folder: Path, remote: RemoteFolder | None = None) -> Iterator[Workplace]:
-    """Hold a trial's folder; where the trial lies at a URI, with what is there.
+    """Hold a trial's folder. For a trial at a URI, its files are downloaded first.
 
     Args:
-        folder: the trial's own, or where ``remote`` is given one that is emptied on leaving.
+        folder: the trial's folder; with ``remote``, a local folder that is emptied at the end.
         remote: the trial's folder at a URI.
     Raises:
-        StorageFailed: it cannot be read, or another process trains in it.
+        StorageFailed: it cannot be read, or another process is training in it.
     """
     paths = TrialPaths(folder)
     if remote is None:
@@ -54,7 +54,7 @@ def workplace(folder: Path, remote: RemoteFolder | None = None) -> Iterator[Work
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with training(paths):
-        _empty(paths)  # a worker that was killed may have left older files
+        _empty(paths)  # a killed worker may have left older files
         try:
             yield Workplace(paths, _filled(folder, remote, paths))
         finally:

@@ -1,8 +1,8 @@
 """``trainer.kind: custom``: a user's own PyTorch loop in a sweep.
 
-A class that says what the network, the batches and the validation are is enough; see
-`CustomTraining`, docs/how-to/own-trainer.md and examples/custom_trainer.py. For a plain loop there
-is the function of `sweep.trainer.custom.function_run`.
+The user writes a class that defines network, batches and validation: see `CustomTraining`,
+docs/how-to/own-trainer.md and examples/custom_trainer.py. For a plain loop, use a function as in
+`sweep.trainer.custom.function_run`.
 """
 
 from __future__ import annotations
@@ -49,16 +49,17 @@ from sweep.vocabulary.record import last_line
 
 
 class CustomTraining(GuardedRun):
-    """A run of a user's own loop, complete but for three methods.
+    """Base class of a user's own loop. Three methods must be added.
 
-    `build_model`, `batches` and `validate` have to be there. Loss with its geometric terms,
-    optimizer, schedule, gradient clip, guard, precision and seeds are those of the settings, as
-    with our own trainer. `compute_loss`, `build_optimizer` and `build_scheduler` may be replaced; a
+    `build_model`, `batches` and `validate` are required. Loss with geometric terms, optimizer,
+    schedule, gradient clip, guard, precision and seeds follow the settings, as with our own
+    trainer. `compute_loss`, `build_optimizer` and `build_scheduler` may be replaced; a
     subclass that sets ``self.optimizer`` or ``self.scheduler`` itself may do so too: what these
     two are at an epoch's start is what trains it.
 
-    What a method draws at random it takes from Python's, NumPy's or torch's global generators:
-    they are seeded before each call, with (seed, epoch).
+    Methods should draw random numbers from Python's, NumPy's or torch's global generators. These
+    are
+    seeded with (seed, epoch) before each call.
 
     Args:
         settings: the whole configuration; `options` are ``trainer.options``.
@@ -104,24 +105,26 @@ class CustomTraining(GuardedRun):
 
     @abstractmethod
     def build_model(self) -> nn.Module:
-        """The network, with its first weights; called once, by ``__init__``."""
+        """The network with initial weights. Called once, by ``__init__``."""
 
     @abstractmethod
     def batches(self, epoch: int) -> Iterable[Any]:
-        """The batches of an epoch, in their order: ``(images, labels)``, or what `compute_loss`
-        takes. With ``trainer.steps_per_epoch`` as many as that, again from the first if need be.
+        """The batches of an epoch in order: ``(images, labels)``, or whatever `compute_loss` takes.
+
+        With ``trainer.steps_per_epoch``, that many batches are used, if necessary repeatedly.
         """
 
     def build_optimizer(self) -> torch.optim.Optimizer:
-        """What steps ``self.model``: any optimizer of torch, or a subclass, without a closure.
+        """The optimizer of ``self.model``: any torch optimizer whose step needs no closure.
 
-        Several parameter groups may have learning rates of their own; the schedule of the settings
-        scales each. Parameters that it does not hold stay as they are.
+        Parameter groups can have their own learning rates; the schedule scales each of them.
+        Parameters
+        outside the optimizer are not trained.
         """
         return build_optimizer(self.settings.optimizer, self.model.parameters())
 
     def build_scheduler(self, optimizer: torch.optim.Optimizer) -> LRScheduler | None:
-        """A learning-rate schedule of torch instead of that of the settings; None for the latter.
+        """A torch learning-rate scheduler; None: use the schedule of the settings.
 
         It is stepped after each epoch, unless the class has done that itself in the epoch;
         `ReduceLROnPlateau`, with the mode of the objective, by that.
@@ -150,7 +153,7 @@ class CustomTraining(GuardedRun):
 
     @property
     def steps_per_epoch(self) -> int:
-        """As many as are asked for, or as the last epoch had: 0 before the first."""
+        """The requested number, or that of the last epoch; 0 before the first."""
         return self.trainer.steps_per_epoch or self._steps
 
     def _begin_epoch(self, epoch: int) -> None:
@@ -231,7 +234,8 @@ class CustomTraining(GuardedRun):
             group["params"] = list(of_group)
 
     def require_resumable(self) -> None:
-        """Raises `TrainerError` where an epoch has made what a trial that goes on has not."""
+        """Raise `TrainerError` if an epoch has created state that a resumed trial would not
+        have."""
         if self._began is None or type(self).load_state_dict is not CustomTraining.load_state_dict:
             return
         here, began = entry_of(type(self)), self._began
@@ -341,14 +345,14 @@ class CustomTraining(GuardedRun):
         held = {id(p) for group in optimizer.param_groups for p in group["params"]}
         if held.isdisjoint(map(id, self.model.parameters())):
             raise TrainerError(
-                f"{here}: its optimizer holds no parameter of self.model; whoever replaces"
-                " self.model makes self.optimizer anew as well, of self.model.parameters()"
+                f"{here}: its optimizer holds no parameter of self.model; after replacing"
+                " self.model, create self.optimizer again, from self.model.parameters()"
             )
         schedules.require_known(vars(self), optimizer, self.settings.judged_by, here)
         schedules.remember(optimizer)
 
     def _look_at_gradients(self) -> None:
-        """Raises `TrainerError` where the first step of an epoch could move nothing."""
+        """Raise `TrainerError` if the first step of an epoch could not change any parameter."""
         groups = self.optimizer.param_groups
         if all(p.grad is None for group in groups for p in group["params"]):
             raise TrainerError(
@@ -361,7 +365,7 @@ class CustomTraining(GuardedRun):
         return checked_loss(found, Method(self.compute_loss, type(self)))
 
     def _epoch(self, epoch: int) -> Iterator[Any]:
-        """The batches of an epoch, as many as are asked for."""
+        """The batches of an epoch, as many as requested."""
         wanted, count, by = self.trainer.steps_per_epoch, 0, Method(self.batches, type(self))
         while True:
             before, found = count, self.batches(epoch)

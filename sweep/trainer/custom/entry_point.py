@@ -1,7 +1,6 @@
-"""What ``trainer.entry`` names: a class or a function in a user's own file or module.
+"""Load ``trainer.entry``: a class or a function in a user's own file or module.
 
-Naming one in a sweep file runs that file, as every command does that trains; `sweep.check` and
-`sweep.rank` never do.
+Every command that trains runs this file. `sweep.check` and `sweep.rank` never do.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import last_line
 
 NEEDED = tuple(name for name in vars(Run) if name in Run.__abstractmethods__)
-"""The methods without which a class is no run."""
+"""The methods that a run needs."""
 
 Maker = Callable[[TrialSettings], Run]
 """A class of runs."""
@@ -60,7 +59,7 @@ def load_entry(entry: str) -> Maker | Function:
 
 
 def _instead(module: ModuleType, name: str) -> str:
-    """What a name is that is no trainer, or which other one was meant."""
+    """Hint at what a name is if it is not a trainer, or at the name that was meant."""
     if hasattr(module, name):
         return f": it is {described(getattr(module, name))}"
     known = [n for n, v in vars(module).items() if inspect.isclass(v) or inspect.isfunction(v)]
@@ -87,14 +86,14 @@ def _function(found: Function, name: str) -> Function:
         raise _wrong(f"`{name}` must be a plain function: no `async def`, and without `yield`")
     if hasattr(found, "cache_info"):
         raise _wrong(
-            f"`{name}` keeps its results (lru_cache), which no trainer may: leave that out"
+            f"`{name}` keeps its results (lru_cache), which a trainer must not do: remove that"
         )
     _require_taken(found, name, "config", "trial")
     return found
 
 
 def _require_taken(found: Callable[..., Any], name: str, *given: str) -> None:
-    """Raises `InputError` where a call with so many arguments cannot be."""
+    """Raise `InputError` if a call with these arguments is impossible."""
     try:
         inspect.signature(found).bind(*given)
     except TypeError as error:

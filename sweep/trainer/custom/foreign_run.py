@@ -1,4 +1,4 @@
-"""A run that somebody else wrote: whatever it answers is looked at before anybody relies on it."""
+"""A run that a user wrote. Every value that it returns is checked before it is used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 
 def made_by(maker: type[Run], settings: TrialSettings) -> Run:
-    """A run of somebody's class.
+    """A run of a user's class.
 
     Raises:
         TrainerError: its ``__init__`` leaves out that of its base.
@@ -101,7 +101,7 @@ class ForeignRun(Run):
         if objective.best(self._history) is None:
             self._method("validate" if hasattr(self._run, "validate") else "run_epoch").fail(
                 f"gave no {objective.label} in any of the {len(self._history)} epochs, only None or"
-                " NaN: there is nothing to rank the trial by"
+                " NaN: the trial cannot be ranked"
             )
 
     def _ask(self, method: str, *args: Any, **named: Any) -> tuple[Any, Method]:

@@ -1,4 +1,4 @@
-"""The guard for who asks for it in a plain loop: `Trial.guard`."""
+"""The guard for a plain loop: `Trial.guard`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from sweep.vocabulary.errors import TrainerError
 
 
 class FunctionGuard(UnderGuard):
-    """Takes the optimizer's steps in a function: no step whose loss or gradient is not finite.
+    """Take the optimizer's steps in a function, except those with a nonfinite loss or gradient.
 
-    Gradient clip, policy and limits are those of the settings; with ``trainer.amp: fp16`` it scales
-    the loss.
+    Gradient clip, policy and limits follow the settings. With ``trainer.amp: fp16`` it scales the
+    loss.
 
     Args:
         settings: the whole configuration.

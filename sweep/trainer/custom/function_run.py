@@ -11,8 +11,8 @@
             trial.checkpoint.save({"model": model.state_dict(), ..., "epoch": epoch})
             trial.report(epoch, dice=dice)
 
-It needs nothing of this package, and gets nothing of it but what it asks for: no loss, optimizer,
-guard or shared warm-up. See docs/how-to/own-trainer.md and examples/function_trainer.py.
+It needs nothing of this package. Loss, optimizer and shared warm-up are not provided; the guard is,
+on request. See docs/how-to/own-trainer.md and examples/function_trainer.py.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 
 class Checkpoint:
-    """What a function keeps to go on from, after a pause, an interruption or a lost worker.
+    """State from which a function resumes after a pause, an interruption or a lost worker.
 
-    With it goes the state of Python's, NumPy's and torch's generators: a function that loads it
-    before its loop draws what it would have drawn.
+    The state of Python's, NumPy's and torch's generators is saved with it. A function that loads it
+    before its loop draws the same random numbers as without the interruption.
     """
 
     def __init__(self, method: Method) -> None:
@@ -108,15 +108,15 @@ class Checkpoint:
 
 
 class Trial:
-    """What a function is given beside its options.
+    """The second argument of a function, besides its options.
 
     Attributes:
-        epochs: as many as are trained at most: ``trainer.epochs``.
-        seed: of the trial; the generators are seeded with it.
-        device: what ``trainer.device`` comes to.
+        epochs: largest number of epochs: ``trainer.epochs``.
+        seed: seed of the trial, with which the generators are seeded.
+        device: the device of ``trainer.device``.
         checkpoint: see `Checkpoint`.
-        reported: how many epochs were reported so far, before an interruption too.
-        settings_are_read: whether anybody has looked at `settings`.
+        reported: number of epochs reported so far, including those before an interruption.
+        settings_are_read: whether `settings` was accessed.
     """
 
     def __init__(
@@ -139,10 +139,11 @@ class Trial:
         return self._settings
 
     def guard(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> FunctionGuard:
-        """The guard, for who asks for it: ``guard.step(loss)`` in place of ``zero_grad``,
-        ``backward`` and ``step`` ends the trial in the step whose loss or gradient is not finite.
+        """A guard: ``guard.step(loss)`` replaces ``zero_grad``, ``backward`` and ``step``.
 
-        A guard is of one network and one optimizer; each further pair has one of its own.
+        It ends the trial at a step with a nonfinite loss or gradient.
+
+        A guard is for one network and one optimizer. Each further pair needs its own guard.
 
         Raises:
             TrainerError: it cannot take the steps of this optimizer.
@@ -197,7 +198,7 @@ class Trial:
             guard.begin_epoch(self.reported)
 
     def _whole(self, epoch: object) -> int:
-        """The number of an epoch; raises `TrainerError` where it is none."""
+        """The number of an epoch; raises `TrainerError` if it is invalid."""
         try:
             at = number(epoch)
         except TypeError:
@@ -222,7 +223,7 @@ class FunctionRun(Run):
     """
 
     shares_warmup = False
-    """A function may do anything with any setting: nothing before the switch-on is in common."""
+    """A function may use any setting in any way, so no warm-up can be shared."""
 
     def __init__(self, settings: TrialSettings, function: Function) -> None:
         assert isinstance(settings.trainer, CustomTrainer)
@@ -270,7 +271,7 @@ class FunctionRun(Run):
         self.trial.checkpoint.kept = state["checkpoint"]
 
     def weights(self) -> dict[str, Any]:
-        """What the function has saved; empty where it saves nothing."""
+        """The state that the function has saved; empty if none."""
         kept = self.trial.checkpoint.kept
         return {} if kept is None else dict(kept["state"])
 
@@ -302,11 +303,11 @@ class FunctionRun(Run):
         )
 
     def close(self) -> None:
-        """Stop the function where it waits, so that it does what it does at its end."""
+        """Stop the function where it waits, so that it can clean up."""
         self._function.stop()
 
     def _call(self) -> None:
-        """Run in a thread of its own, where no signal arrives."""
+        """Runs in its own thread, where no signal arrives."""
         with told_as_an_error(self.method):
             found = self._called(self.options, self.trial)
         if isinstance(found, Awaitable | Generator | AsyncGenerator):
@@ -325,14 +326,14 @@ class FunctionRun(Run):
         return next((explain(one, stop) for one in self._guards if one.stop is stop), stop)
 
     def _warnings(self) -> Iterator[str]:
-        """What was asked for and the function has not looked at in its first epoch."""
+        """Requested settings that the function has not read in its first epoch."""
         yield from self.options.unread()
         if self.trial.settings_are_read:
             return
         for group in ("loss", "optimizer", "guard"):
             for key in asked_for(self.settings, group):
                 yield (
-                    f"`{key}` has no effect: the trainer is a function, which has not looked at"
+                    f"`{key}` has no effect: the trainer is a function, which has not read"
                     " trial.settings"
                 )
 

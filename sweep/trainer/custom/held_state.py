@@ -1,4 +1,4 @@
-"""What a user's class holds beside network, optimizer and schedule, and what it began with.
+"""Other state of a user's class, besides network, optimizer and schedule.
 
 Whatever has a state goes into its checkpoints: a second optimizer, a gradient scaler, an average of
 the weights, a generator. What is made only in an epoch is not there in a trial that goes on.

@@ -1,4 +1,4 @@
-"""A function that calls back, turned inside out: it is run a piece at a time, by its caller."""
+"""Run a function that calls back step by step, under the control of its caller."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 SECONDS_TO_STOP = 60.0
-"""How long a function that is told to stop may take for what it does at its end."""
+"""Seconds that a function may take to clean up when it is stopped."""
 
 
 class TrialStopped(BaseException):
-    """Raised by `Trial.report` where the trial is to stop: pruned, paused, out of patience.
+    """Raised by `Trial.report` to stop the trial: pruned, paused, or out of patience.
 
-    Like KeyboardInterrupt no `Exception`, so that a loop which goes on after errors ends all the
-    same. ``finally`` and ``with`` do their work; nothing need catch it.
+    Like KeyboardInterrupt, it is not an `Exception`, so that it also ends a loop that ignores
+    errors.
+    ``finally`` and ``with`` work as usual. It need not be caught.
     """
 
 
@@ -106,6 +107,6 @@ class Inverted(Generic[T]):
         self._answers.put(go_on)
 
     def _interrupt(self) -> None:
-        """Raise `TrialStopped` in the function's thread, wherever it is in Python code."""
+        """Raise `TrialStopped` in the function's thread, anywhere in Python code."""
         ident = ctypes.c_ulong(self._thread.ident or 0)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(TrialStopped))

@@ -144,8 +144,8 @@ def require_known(
         is_other = attribute != "scheduler" and isinstance(value, LRScheduler)
         if is_other and getattr(value, "optimizer", optimizer) is optimizer:
             raise TrainerError(
-                f"{here}: keeps a learning-rate scheduler as self.{attribute}, which nobody steps"
-                " after an epoch: call it self.scheduler, or return it from"
+                f"{here}: keeps a learning-rate scheduler as self.{attribute}, which is not"
+                " stepped after an epoch: call it self.scheduler, or return it from"
                 " build_scheduler(optimizer)"
             )
     scheduler = attributes.get("scheduler")

@@ -1,4 +1,4 @@
-"""What a user's code raises that would mean something else to whoever runs it.
+"""Exceptions of a user's code that would be misunderstood by the code that runs it.
 
 A KeyboardInterrupt is Ctrl-C, a GeneratorExit or a StopIteration the end of a generator, a
 `SweepFailed` the end of the sweep: each of them only where we, or Python, raise it. Where a user's
@@ -38,7 +38,7 @@ def told_as_an_error(by: Method | str) -> Iterator[None]:
 
 
 def _hidden(error: BaseException) -> BaseException:
-    """The error; of a StopIteration in a generator, which Python hides, that itself."""
+    """The error itself, or the StopIteration that Python hides in a generator."""
     cause = error.__cause__
     return cause if isinstance(error, RuntimeError) and isinstance(cause, StopIteration) else error
 

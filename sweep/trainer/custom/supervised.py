@@ -1,6 +1,4 @@
-"""What a user's network, its answers, his batches and losses have to be, looked at before anything
-is computed from them.
-"""
+"""Checks of a user's network, its outputs, batches and losses, before they are used."""
 
 from __future__ import annotations
 
@@ -43,7 +41,7 @@ class OwnBatch(NamedTuple):
 
 
 def why_no_network(model: Any) -> str | None:
-    """Why something cannot be trained as a network; None where it can."""
+    """Why something cannot be trained as a network; None if it can."""
     if not isinstance(model, nn.Module):
         return "is no torch.nn.Module"
     tensors = [*model.parameters(), *model.buffers()]
@@ -58,7 +56,7 @@ def why_no_network(model: Any) -> str | None:
 
 
 def answers(model: nn.Module, images: Tensor, gave: Method, built: Method) -> list[Tensor]:
-    """What a network makes of images: ``[B, C, H, W]``, the finest first.
+    """The network's outputs for images: ``[B, C, H, W]``, the finest first.
 
     Args:
         gave: what gave the images, for messages.
@@ -102,7 +100,7 @@ OF_THE_MACHINE: tuple[type[Exception], ...] = (
     torch.OutOfMemoryError,
     getattr(torch, "AcceleratorError", torch.OutOfMemoryError),
 )
-"""Errors that say nothing of what a network was given."""
+"""Errors that are not about the network's input."""
 
 
 def _cast(model: nn.Module, images: Tensor) -> str:
@@ -190,7 +188,7 @@ def checked_loss(found: Any, by: Method) -> tuple[Tensor, Mapping[str, Tensor]]:
 
 
 def _cure(labels: Tensor, output: Tensor) -> str:
-    """What most likely has to be done to labels of the wrong shape."""
+    """Hint at the conversion of labels with the wrong shape."""
     if labels.shape == (output.shape[0], *output.shape[2:]):
         return "; labels.unsqueeze(1) adds the channel"
     if labels.shape == output.shape and output.shape[1] > 1:

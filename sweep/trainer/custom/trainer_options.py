@@ -1,4 +1,4 @@
-"""What a user's own trainer is set by, and what of it has no effect."""
+"""Options of a user's own trainer, and those without effect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sweep.vocabulary.record import ParameterValue
 
 
 class Options(dict[str, ParameterValue]):
-    """``trainer.options``, which remember what was read of them."""
+    """``trainer.options``, which remember which of them were read."""
 
     def __init__(self, options: Mapping[str, ParameterValue]) -> None:
         super().__init__(options)
@@ -33,7 +33,7 @@ class Options(dict[str, ParameterValue]):
         return value
 
     def unread(self) -> Iterator[str]:
-        """A sentence for each that nothing has read."""
+        """A sentence for each option that was not read."""
         for name in sorted(self.keys() - self.read):
             yield f"`trainer.options.{name}` has no effect: nothing reads it"
 

@@ -1,7 +1,7 @@
-"""From a verdict to its likely cause and the setting that most often cures it: an explicit table.
+"""From a verdict to its likely cause and the setting that most often cures it, as a table of rules.
 
-The rules are tried from the top; the first that fits speaks. They know the verdict and the
-settings, nothing else, so the advice can be read without running anything.
+The rules are tried from the top; the first that fits is used. They depend only on the verdict and
+the settings, so the advice can be derived without running anything.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ CLIP = 12.0
 """The gradient clip of nnU-Net."""
 
 CENTERED = "loss.sqrt_mode: centered"
-"""The root that adds nothing to a perimeter, whatever ε is."""
+"""The root that adds nothing to a perimeter for any ε."""
 
 USUAL_RATES = {"sgd": 0.01, "adamw": 1e-3}
-"""Learning rates that hardly ever diverge: nnU-Net's, and Adam's default."""
+"""Learning rates that rarely diverge: nnU-Net's and Adam's default."""
 
 STEEP = 1e6
 """Slope of a square root, 1 / (2√ε), above which a float32 gradient easily overflows."""
@@ -29,14 +29,14 @@ STEEP = 1e6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What there is to judge by.
+    """What the advice is based on.
 
     Args:
-        verdict: of the guard.
-        settings: of the trial.
+        verdict: the guard's verdict.
+        settings: the trial's settings.
         pixels_finite: whether every pixel of the offending batch is finite.
-        had_learnt: whether the network was ever worth more than an answer that ignores the images.
-        gradient: norm of the last gradient that was applied; None where none was.
+        had_learnt: whether the network was ever better than a prediction that ignores the images.
+        gradient: norm of the last applied gradient; None if none was applied.
     """
 
     verdict: Divergence
@@ -52,7 +52,7 @@ class Case:
 
     @property
     def heaviest(self) -> str:
-        """The geometric term that broke, or else the one of the largest weight."""
+        """The geometric term that broke, or else the one with the largest weight."""
         if self.verdict.term in self.weights:
             return str(self.verdict.term)
         return max(self.weights, key=self.weights.__getitem__)
@@ -77,12 +77,12 @@ Rule = tuple[Callable[[Case], bool], Callable[[Case], Advice]]
 
 
 def advise(case: Case) -> Advice:
-    """The advice of the first rule that fits; the last one fits all."""
+    """The advice of the first rule that fits. The last rule always fits."""
     return next(advice(case) for fits, advice in RULES if fits(case))
 
 
 def slope(epsilon: float) -> float:
-    """Largest slope of a square root that ε guards: 1 / (2√ε)."""
+    """Largest slope of a square root guarded by ε: 1 / (2√ε)."""
     return math.inf if epsilon == 0 else 1 / (2 * math.sqrt(epsilon))
 
 
@@ -99,9 +99,9 @@ def _is_root(case: Case) -> bool:
 
 def _broken_pixels(case: Case) -> Advice:
     return Advice(
-        "The images of the batch hold values that are not finite before the network sees them.",
+        "The images of the batch contain nonfinite values before the network sees them.",
         "data.source",
-        "Look at the cases named here: the file, its normalisation, a constant image.",
+        "Check the cases named here: the file, its normalisation, a constant image.",
     )
 
 
@@ -118,7 +118,7 @@ def _steep_root(case: Case) -> Advice:
     loss = case.settings.loss
     return Advice(
         f"ε = {loss.sqrt_epsilon:g} lets the slope of the square root in {case.verdict.term!r}"
-        f" reach {slope(loss.sqrt_epsilon):.0e}, which can overflow on its way back.",
+        f" reach {slope(loss.sqrt_epsilon):.0e}, which can overflow in the backward pass.",
         "loss.sqrt_epsilon",
         "Raise loss.sqrt_epsilon to 1e-6"
         + ("." if _is_centered(case) else f", with {CENTERED} so that it adds no bias."),
@@ -131,7 +131,7 @@ def _is_centered(case: Case) -> bool:
 
 def _half_precision(case: Case) -> Advice:
     return Advice(
-        "float16 ends at 65,504: the network's activations or their gradients left its range.",
+        "float16 ends at 65,504: the network's activations or their gradients exceeded its range.",
         "trainer.amp",
         "Set trainer.amp to bf16, which has the range of float32, or off.",
     )
@@ -139,8 +139,8 @@ def _half_precision(case: Case) -> Advice:
 
 def _no_clip(case: Case) -> Advice:
     return Advice(
-        f"A gradient of norm {case.gradient:.3g} was applied as it was, since none is clipped; one"
-        " such step can throw the weights out.",
+        f"A gradient of norm {case.gradient:.3g} was applied without clipping; one"
+        " such step can ruin the weights.",
         "optimizer.gradient_clip",
         f"Set optimizer.gradient_clip to {CLIP:g}, as nnU-Net does.",
     )
@@ -169,8 +169,8 @@ def _rate_too_high(case: Case) -> Advice:
 
 def _nothing_learnt(case: Case) -> Advice:
     return Advice(
-        "The network never left its first answer: usually the learning rate is far too low or far"
-        " too high for it, or the classes are too unequal for the main loss.",
+        "The network never left its first prediction: usually the learning rate is far too low or"
+        " far too high, or the classes are too unbalanced for the main loss.",
         "optimizer.lr",
         f"Try optimizer.lr at {case.settings.optimizer.lr / 10:g} and at"
         f" {case.settings.optimizer.lr * 10:g}.",
@@ -179,9 +179,9 @@ def _nothing_learnt(case: Case) -> Advice:
 
 def _kept_skipping(case: Case) -> Advice:
     return Advice(
-        "The same batches break at every pass: skipping their steps does not cure them.",
+        "The same batches break in every epoch: skipping their steps does not help.",
         "guard.on_nonfinite",
-        "Set guard.on_nonfinite to terminate and look at the first step that breaks.",
+        "Set guard.on_nonfinite to terminate and examine the first step that breaks.",
     )
 
 
@@ -190,7 +190,7 @@ def _never_learnt(case: Case) -> bool:
 
 
 def _unclipped(case: Case) -> bool:
-    """Whether nnU-Net's clip would have acted."""
+    """Whether nnU-Net's gradient clip would have acted."""
     clipped = case.settings.optimizer.gradient_clip is not None
     return not clipped and case.gradient is not None and case.gradient > CLIP
 
@@ -200,7 +200,7 @@ def _skipping(case: Case) -> bool:
 
 
 def _is_geometric(case: Case) -> bool:
-    """Whether the geometric loss was on, and made any difference."""
+    """Whether the geometric loss was on and had a weight."""
     since = case.settings.loss.ramp.since_switch_on(case.verdict.epoch)
     broken_term = case.verdict.term in case.weights
     return since is not None and since >= 0 and (broken_term or not _stuck_or_nonfinite(case))

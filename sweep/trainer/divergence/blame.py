@@ -1,4 +1,4 @@
-"""Which loss term's gradient broke, and where: asked once, after the guard has ended the trial."""
+"""Find the loss term and parameter whose gradient broke, once the guard has ended the trial."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def first_broken_gradient(
     """The first term whose own gradient is not finite, and its first such parameter tensor.
 
     Args:
-        model: the network with the weights of the offending step.
+        model: the network, with the weights of the offending step.
         terms: the terms of the offending batch (scalars) with their graph.
         order: names of the parameters in forward order, see `forward_order`.
     Returns:
-        term and parameter; None where every term's gradient is finite.
+        term and parameter; None if every term's gradient is finite.
     """
     named = dict(model.named_parameters())
     parameters = {name: named[name] for name in order if named[name].requires_grad}
@@ -37,9 +37,9 @@ def first_broken_gradient(
 
 @contextmanager
 def forward_order(model: nn.Module) -> Iterator[list[str]]:
-    """Gathers the names of the parameters in the order in which a forward pass first uses them.
+    """Collect the names of the parameters in the order in which a forward pass first uses them.
 
-    The order in which a network registers its modules is often another one: skip connections.
+    The order in which a network registers its modules often differs, because of skip connections.
     """
     order: list[str] = []
 
@@ -59,7 +59,7 @@ def forward_order(model: nn.Module) -> Iterator[list[str]]:
 
 @contextmanager
 def unchanged_buffers(model: nn.Module) -> Iterator[None]:
-    """A forward pass in training mode that leaves no trace in the batch-norm statistics."""
+    """Restore the batch-norm statistics after a forward pass in training mode."""
     kept = [buffer.clone() for buffer in model.buffers()]
     try:
         yield

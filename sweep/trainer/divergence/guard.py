@@ -1,32 +1,35 @@
 """The guard: no optimizer step is ever taken with a loss or gradient that is not finite.
 
-How it does so without asking the device in every step. The losses, the gradient norm and the norm
-of the weights stay on the device as one small vector a step. From them the guard computes, on the
-device, a flag and hands it to the fused optimizer as ``found_inf``: where it is set, the kernel
-itself leaves weights and momentum as they are. The vectors are read every `Guard.interval` steps
-and at the end of the epoch: one transfer. So the step at which a trial diverged is known exactly,
-and whatever ran between it and the reading has changed nothing.
+How it avoids a transfer from the device in every step: the losses, the gradient norm and the norm
+of the weights stay on the device as one small vector per step. From them the guard computes a flag
+on the device and passes it to the fused optimizer as
+``found_inf``. If the flag is set, the kernel leaves weights and momentum unchanged. The vectors are
+read every `Guard.interval` steps and at the end of the epoch, in one transfer. So the step at which
+a trial diverged is known exactly, and the steps between it and the reading have changed nothing.
 
-Most optimizers know no such flag (see `sweep.trainer.networks.optimizers.takes_flag`). Before a
-step of theirs the guard reads the flag and, where it is set, does not take the step: on a GPU that
-costs a transfer in every step.
+Most optimizers do not take such a flag (see `sweep.trainer.networks.optimizers.takes_flag`). For
+these, the guard reads the flag before each step and does not take the step if it is set. On a GPU
+that costs a transfer in every step.
 
-``on_nonfinite: terminate``: the flag is sticky. Once set it stays set until the reading, which ends
-the trial. ``on_nonfinite: skip``: the flag concerns its own step alone and the next healthy step is
-taken; two counters on the device, of the skipped steps in a row and of the epoch, make it sticky
-where a limit is exceeded. With a gradient scaler (fp16) a gradient that overflows is how the scaler
-finds its scale: it skips a step under both policies, a loss that is not finite does not.
+``on_nonfinite: terminate``: the flag is sticky. Once set, it stays set until the reading, which
+ends the trial. ``on_nonfinite: skip``: the flag holds for its own step only, and the next healthy
+step is taken.
+Two counters on the device, of consecutive skipped steps and of those in the epoch, make the flag
+sticky once a limit is exceeded. A gradient scaler (fp16) finds its scale by gradients that
+overflow. These skip the step under both
+policies. A nonfinite loss does not.
 
-Batch-norm statistics have seen the batch before the flag is known; where it is set they are put
-back, on the device too. A buffer that was not finite to begin with, such as a causal mask of -inf,
-is no statistic and is not judged.
+Batch-norm statistics have seen the batch before the flag is known. If it is set, they are restored,
+also on the device. A buffer that was nonfinite from the start, such as a causal mask of -inf, is
+not
+a statistic and is not checked.
 
-A gradient can be finite and the step still overflow the weights. No flag can foresee that, and it
-ends the trial under both policies: a step can be withheld, not undone. The guard keeps no copy of
-the weights for it: a run is a function of its state at the start of an epoch, so whoever wants the
-weights before that step trains up to it again (`GuardedRun.rewind`).
+A gradient can be finite and the step still overflow the weights. No flag can predict that, so it
+ends the trial under both policies: a step can be withheld but not undone. The guard keeps no copy
+of the weights. A run is a function of its state at the start of an epoch, so the weights before
+that step are recovered by training up to it again (`GuardedRun.rewind`).
 
-On the CPU a reading costs nothing and happens in every step: the trial ends in the very step.
+On the CPU a reading costs nothing and happens in every step, so the trial ends at that very step.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ from sweep.vocabulary.divergence import StepValues
 from sweep.vocabulary.record import Divergence
 
 READ_EVERY_ON_GPU = 8
-"""Steps between two readings on a GPU; a reading stalls the device's queue once."""
+"""Steps between two readings on a GPU. Each reading stalls the device's queue once."""
 
 
 class Diverged(Exception):
@@ -53,8 +56,8 @@ class Diverged(Exception):
 
     Args:
         divergence: the verdict.
-        recent: the last steps up to the one that it names.
-        offending: what that step can be reproduced from, see `sweep.trainer.runs.reproduce`.
+        recent: the last steps up to the one in the verdict.
+        offending: the data to reproduce that step, see `sweep.trainer.runs.reproduce`.
     """
 
     def __init__(
@@ -70,14 +73,14 @@ class Diverged(Exception):
 
 
 class Guard:
-    """Takes the optimizer steps of one training run and watches each of them.
+    """Take the optimizer steps of one training run and check each of them.
 
     Args:
         model: the network.
-        optimizer: any optimizer of torch over the network's parameters whose step needs no closure.
+        optimizer: any torch optimizer over the network's parameters whose step needs no closure.
         gradient_clip: largest gradient norm of a step; None for no clipping.
         settings: policy and limits.
-        fp16: scale the loss, as gradients in float16 need.
+        fp16: scale the loss, as float16 gradients require.
     """
 
     def __init__(
@@ -92,7 +95,7 @@ class Guard:
         self.settings = settings or GuardSettings()
         self.gradient_clip = gradient_clip
         self._buffers: list[Tensor] = []
-        self._judged: list[Tensor] = []  # of the buffers
+        self._judged: list[Tensor] = []  # the buffers that are checked
         self.watch(model, optimizer)
         device = self._parameters[0].device
         self.fp16 = fp16
@@ -104,13 +107,13 @@ class Guard:
         self._in_epoch = torch.zeros((), device=device)
         self._kept_buffers: list[Tensor] = []
         self._names: tuple[str, ...] = ()
-        self._unread: list[Tensor] = []  # one vector a step, see `_measured`
+        self._unread: list[Tensor] = []  # one vector per step, see `_measured`
         self._epoch = self._read_steps = 0
 
     def watch(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Take the steps of these from now on; what was judged so far stays.
+        """Take the steps of this network and optimizer from now on. The state so far is kept.
 
-        Call it before `start_epoch` where they may be others than before.
+        Call it before `start_epoch` if they may have changed.
         """
         self._model, self._optimizer = model, optimizer
         self._takes_flag = takes_flag(optimizer)
@@ -119,7 +122,7 @@ class Guard:
         self.interval = 1 if on_cpu or not self._takes_flag else READ_EVERY_ON_GPU
 
     def _watch_buffers(self, buffers: list[Tensor]) -> None:
-        """Of each buffer that is new, see whether it is finite: only such a one can diverge."""
+        """Check whether each new buffer is finite: only a finite one can diverge."""
         judged, known = {id(b) for b in self._judged}, {id(b) for b in self._buffers}
         self._judged = [
             buffer
@@ -131,13 +134,14 @@ class Guard:
 
     @property
     def weights_are_finite(self) -> bool:
-        """Whether the network is, buffers included that were to begin with; asks the device."""
+        """Whether the network is finite, with the buffers that were so at first; reads the
+        device."""
         weights = (p for p in self._model.parameters() if p.is_floating_point())
         return all(bool(torch.isfinite(t).all()) for t in (*weights, *self._judged))
 
     @property
     def _parameters(self) -> list[Tensor]:
-        """What the optimizer steps, as it is now: a network may be thawed as it goes."""
+        """The optimizer's current parameters. They may change when layers are unfrozen."""
         return [p for group in self._optimizer.param_groups for p in group["params"]]
 
     def start_epoch(self, epoch: int, factor: float = 0.0, *, step: int = 0) -> None:
@@ -145,30 +149,31 @@ class Guard:
 
         Args:
             epoch: index from 0.
-            factor: the geometric factor of its loss.
-            step: steps are counted from here.
+            factor: the geometric factor of the epoch's loss.
+            step: number of the first step.
         """
         self._epoch, self._read_steps = epoch, step
         self._judge.start_epoch(factor)
         self._fatal.zero_()
         self._in_epoch.zero_()
         self._in_a_row.fill_(self._judge.skips_in_a_row)
-        # Weights and statistics may have been loaded from a checkpoint since.
+        # Weights and statistics may have been loaded from a checkpoint in between.
         self._kept_buffers = [buffer.clone() for buffer in self._buffers]
 
     @property
     def suspicious(self) -> bool:
-        """Whether the last steps may yet be told as the beginning of an explosion."""
+        """Whether the last steps may turn out to be the beginning of an explosion."""
         return self._judge.suspicious
 
     def step(self, loss: Tensor, terms: Mapping[str, Tensor]) -> list[StepValues]:
-        """Backward pass, clip and optimizer step; the step is withheld if anything is not finite.
+        """Backward pass, clipping and optimizer step. The step is withheld if anything is
+        nonfinite.
 
         Args:
             loss: the total (scalar), with its graph.
             terms: each term of it before its weight (scalars).
         Returns:
-            the values of the steps read now: one on a CPU, none or several on a GPU.
+            the values of the steps read in this call: one on a CPU, none or several on a GPU.
         Raises:
             Diverged: with the verdict on one of the steps read.
         """
@@ -190,7 +195,7 @@ class Guard:
         return self.read() if len(self._unread) >= self.interval else []
 
     def read(self) -> list[StepValues]:
-        """Fetch what is still on the device; call it at the end of an epoch too.
+        """Fetch the values still on the device. Call it at the end of an epoch too.
 
         Raises:
             Diverged: as `step`.
@@ -207,16 +212,16 @@ class Guard:
         return values
 
     def recent(self, until: tuple[int, int] | None = None) -> tuple[StepValues, ...]:
-        """The last steps that were read, or those up to a place (epoch, step), oldest first."""
+        """The last steps read, or those up to (epoch, step), oldest first."""
         return self._judge.recent(until)
 
     @property
     def scaler(self) -> torch.amp.GradScaler:
-        """Of the loss; it does nothing but with fp16."""
+        """The gradient scaler; inactive without fp16."""
         return self._scaler
 
     def state_dict(self) -> dict[str, Any]:
-        """The scaler's and the judge's state, as plain values; call it where nothing is unread."""
+        """State of the scaler and the judge, as plain values. Call it after `read`."""
         return {"scaler": self._scaler.state_dict(), "judge": self._judge.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -225,7 +230,7 @@ class Guard:
         self._judge.load_state_dict(state["judge"])
 
     def _withhold(self, loss_is_finite: Tensor, gradient_is_finite: Tensor) -> Tensor:
-        """1 where the step must not be taken, else 0; on the device."""
+        """1 if the step must not be taken, else 0; on the device."""
         broken = (~(loss_is_finite & gradient_is_finite)).float()
         if self.settings.on_nonfinite == "terminate":
             fatal = (~loss_is_finite).float() if self.fp16 else broken
@@ -244,7 +249,7 @@ class Guard:
             if not withheld:
                 self._optimizer.step()
             return
-        # The gradients are unscaled already: the optimizer is told of no scale.
+        # The gradients are already unscaled, so the optimizer gets no scale.
         self._optimizer.found_inf = withheld  # type: ignore[attr-defined]
         self._optimizer.grad_scale = None  # type: ignore[attr-defined]
         self._optimizer.step()
@@ -269,7 +274,7 @@ class Guard:
 
 
 def _norm(tensors: Iterable[Tensor]) -> Tensor:
-    """Euclidean norm of all tensors together; not finite where any element is not."""
+    """Euclidean norm of all tensors together; nonfinite if any element is."""
     detached = [t.detach() for t in tensors if t.is_floating_point()]
     norms: list[Tensor] = list(torch._foreach_norm(detached))
     total: Tensor = torch.linalg.vector_norm(torch.stack(norms))

@@ -1,6 +1,6 @@
-"""What a validation says of a network: that it has learnt, or that it answers nothing.
+"""What a validation shows about a network: whether it has learnt, and whether it has collapsed.
 
-Both are relative to what an answer scores that never looked at the image
+Both are relative to the Dice of a prediction that ignores the image
 (`sweep.trainer.evaluation.trivial_predictions`, `EpochMetrics.trivial_dice`): foreground everywhere
 may have a Dice of 0.002 or of 0.9.
 """
@@ -13,11 +13,11 @@ from sweep.spec.settings.trial_settings import GuardSettings
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 LOST = 0.1
-"""Share of its best validation Dice, or of the trivial one, below which a network knows nothing."""
+"""Share of the best or the trivial Dice below which a validation counts as collapsed."""
 
 
 def has_learnt(history: Sequence[EpochMetrics], settings: GuardSettings) -> bool:
-    """Whether some epoch lies ``learnt_dice`` of the way from the trivial Dice to 1."""
+    """Whether an epoch has reached ``learnt_dice`` of the way from the trivial Dice to 1."""
     return any(
         epoch.val_dice is not None
         and epoch.predicted_classes != 1
@@ -31,14 +31,15 @@ def bar(epoch: EpochMetrics, history: Sequence[EpochMetrics], settings: GuardSet
     known_by_classes = epoch.predicted_classes is not None
     trivial = epoch.trivial_dice
     if trivial is None:
-        # Nobody has told what needs no network. The first validation may be just that, unless it
-        # is seen to tell classes apart; taking it for trivial can only make a verdict come later.
+        # The trivial Dice is unknown. The first validation may be trivial, unless it is known to
+        # tell
+        # classes apart. Treating it as trivial can only delay a verdict.
         trivial = 0.0 if known_by_classes else best_dice(history[:1])
     return trivial + settings.learnt_dice * (1 - trivial)
 
 
 def was_above_trivial(history: Sequence[EpochMetrics]) -> bool:
-    """Whether some epoch told classes apart and scored more than an answer without a network."""
+    """Whether an epoch predicted several classes and scored above the trivial Dice."""
     return any(
         epoch.val_dice is not None
         and epoch.predicted_classes != 1
@@ -48,9 +49,9 @@ def was_above_trivial(history: Sequence[EpochMetrics]) -> bool:
 
 
 def lost_since(history: Sequence[EpochMetrics]) -> int | None:
-    """Place in the history of the first of the last epochs in a row that answer nothing.
+    """Index in the history of the first of the collapsed epochs at its end.
 
-    None where the last epoch answers something.
+    None if the last epoch is not collapsed.
     """
     best = best_dice(history)
     since = None
@@ -62,12 +63,12 @@ def lost_since(history: Sequence[EpochMetrics]) -> int | None:
 
 
 def best_dice(history: Sequence[EpochMetrics]) -> float:
-    """Best validation Dice; 0 where none was measured."""
+    """Best validation Dice; 0 if none was measured."""
     return max((e.val_dice for e in history if e.val_dice is not None), default=0.0)
 
 
 def _answers_nothing(epoch: EpochMetrics, best: float) -> bool:
-    """One class everywhere, or next to nothing right; a perfect Dice is always an answer."""
+    """One class everywhere, or next to nothing right. A perfect Dice is never collapsed."""
     dice = epoch.val_dice
     if dice is None or dice == 1:
         return False

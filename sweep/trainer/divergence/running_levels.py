@@ -1,4 +1,4 @@
-"""What a judge of steps keeps of those behind it: the usual level of a quantity, and streaks."""
+"""What `StepJudge` remembers of past steps: the usual level of a quantity, and streaks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sweep.vocabulary.divergence import StepValues
 
 @dataclass(slots=True)
 class RunningLevel:
-    """Where a quantity usually is: the highest that its running mean has been."""
+    """The usual level of a quantity: the highest value of its running mean so far."""
 
     steps: int = 0
     mean: float = 0.0
@@ -19,7 +19,7 @@ class RunningLevel:
     peak: float = 0.0
 
     def add(self, value: float, *, memory: float = 0.98) -> None:
-        """Exponential mean, corrected for its start (Kingma & Ba 2015, section 3)."""
+        """Update the exponential mean, with bias correction (Kingma & Ba 2015, section 3)."""
         self.steps += 1
         self.mean = memory * self.mean + (1 - memory) * value
         self.weight = memory * self.weight + (1 - memory)
@@ -28,13 +28,13 @@ class RunningLevel:
 
 @dataclass(slots=True)
 class Streak:
-    """Steps in a row of which the same is to be said."""
+    """Consecutive steps with the same property."""
 
     length: int = 0
     first: StepValues | None = None
 
     def count(self, values: StepValues) -> StepValues:
-        """One more; returns the first of them."""
+        """Add a step; returns the first step of the streak."""
         self.length += 1
         self.first = self.first or values
         return self.first

@@ -1,4 +1,4 @@
-"""The verdicts, as pure functions of what was measured. No torch, no device, no clock.
+"""The verdicts, as pure functions of measured values. No torch, no device, no clock.
 
 `StepJudge` sees each step: `Cause.NONFINITE`, `Cause.ZOMBIE` and `Cause.EXPLODED`. `judge_epochs`
 sees the history: `Cause.COLLAPSED`, and the zombie of a whole epoch.
@@ -21,33 +21,35 @@ from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Cause, Divergence, Stage
 
 RECENT = 10
-"""Steps before a divergence that are told with it."""
+"""Number of steps before a divergence that are reported with it."""
 
 GRADIENT = "gradient"
-"""Name under which the gradient norm is watched beside the main loss terms."""
+"""Name of the gradient norm among the watched main loss terms."""
 
 LEARNING = 20
-"""Steps from which the usual gradient norm is learnt before any is called far out."""
+"""Steps used to estimate the usual gradient norm before outliers are flagged."""
 
 QUIET = 0.1
-"""Levels below it count as this: thirty times nearly nothing is still nearly nothing."""
+"""Smallest level. Thirty times next to nothing is still next to nothing."""
 
 
 class StepJudge:
-    """Judges the steps of one run in their order.
+    """Judge the steps of one run in their order.
 
-    A main loss term is far out where it is a multiple of what the untrained network had: no healthy
-    run stays there, however high its learning rate. A running mean would follow a slow explosion,
-    and at the quiet end of a training make any ordinary batch look like one.
+    A main loss term is an outlier if it is a multiple of its value in the untrained network. No
+    healthy run stays there, whatever its learning rate. A running mean would follow a slow
+    explosion, and late in training it would make an ordinary batch look like one.
 
-    The gradient norm, as applied after clipping, is compared with the highest that its running mean
-    has been since the geometric factor last changed: a large geometric weight multiplies the norm
-    and means nothing by itself. The geometric terms are not watched at all.
+    The gradient norm after clipping is compared with the highest value of its running mean since
+    the
+    geometric factor last changed, because a large geometric weight multiplies the norm without
+    being
+    a fault. The geometric terms are not watched.
 
     Args:
         settings: policy and limits.
         gradient_clip: largest gradient norm of a step; None for no clipping.
-        scaled: whether a gradient scaler is at work, which overflows on purpose.
+        scaled: whether a gradient scaler is used, which overflows on purpose.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class StepJudge:
         self._settings = settings
         self._clip = math.inf if gradient_clip is None else gradient_clip
         self._scaled = scaled
-        self._start: dict[str, float] = {}  # main loss terms of the run's first step
+        self._start: dict[str, float] = {}  # main loss terms in the run's first step
         self._gradient = RunningLevel()
         self._skips, self._outliers = Streak(), Streak()
         self._skipped_in_epoch = 0
@@ -72,7 +74,7 @@ class StepJudge:
             self._gradient = RunningLevel()
 
     def judge(self, values: StepValues) -> Divergence | None:
-        """The verdict on a step, if there is one; of several steps that led to it, on the first."""
+        """The verdict after a step, if any. If several steps led to it, it names the first."""
         self._recent.append(values)
         if not math.isfinite(values.weight_norm):
             return verdict(values, Cause.NONFINITE, Stage.WEIGHTS, None, _OVERFLOW)
@@ -84,7 +86,7 @@ class StepJudge:
 
     @property
     def suspicious(self) -> bool:
-        """Whether steps so far may yet be told as the beginning of an explosion."""
+        """Whether the steps so far may turn out to be the beginning of an explosion."""
         return self._outliers.length > 0
 
     @property
@@ -92,12 +94,12 @@ class StepJudge:
         return self._skips.length
 
     def recent(self, until: tuple[int, int] | None = None) -> tuple[StepValues, ...]:
-        """The last steps, oldest first; or those before a place (epoch, step) and the one there."""
+        """The last steps, oldest first, or those up to (epoch, step)."""
         steps = (v for v in self._recent if until is None or v.place <= until)
         return tuple(steps)[-RECENT - 1 :]
 
     def state_dict(self) -> dict[str, Any]:
-        """All that judging goes on from, as plain values."""
+        """The state needed to continue, as plain values."""
         return {
             "start": dict(self._start),
             "gradient": asdict(self._gradient),
@@ -126,7 +128,7 @@ class StepJudge:
         self._skipped_in_epoch += 1
         first = self._skips.count(values)
         if self._skips.length >= self._settings.skipped_in_a_row:
-            what = f"{self._skips.length} steps in a row were skipped"
+            what = f"{self._skips.length} consecutive steps were skipped"
             return self._zombie(first, what)
         limit = self._settings.skipped_per_epoch
         if limit is not None and self._skipped_in_epoch > limit:
@@ -135,7 +137,9 @@ class StepJudge:
 
     def _zombie(self, values: StepValues, what: str) -> Divergence:
         stage, term = broken_part(values) or (None, None)
-        message = f"{what}, because their loss or gradient was not finite; training stands still."
+        message = (
+            f"{what}, because their loss or gradient was not finite; training makes no progress."
+        )
         return verdict(values, Cause.ZOMBIE, stage, term, message)
 
     def _judge_size(self, values: StepValues) -> Divergence | None:
@@ -157,13 +161,13 @@ class StepJudge:
             else (f"The loss term {term!r}", "that of the untrained network")
         )
         message = (
-            f"{what} rose to {times:.3g} times {level}; for {self._outliers.length} steps in a row"
-            " loss or gradient were far out."
+            f"{what} rose to {times:.3g} times {level}; loss or gradient were outliers for"
+            f" {self._outliers.length} consecutive steps."
         )
         return verdict(first, Cause.EXPLODED, stage, term, message)
 
     def _furthest_out(self, main: Mapping[str, float], gradient: float) -> tuple[str, float]:
-        """What is how many times its own level, of all that is watched the furthest."""
+        """The watched quantity that is furthest above its level, and how many times."""
         times = {n: v / max(self._start[n], QUIET) for n, v in main.items() if n in self._start}
         if self._gradient.steps >= LEARNING:
             times[GRADIENT] = gradient / max(self._gradient.peak, QUIET)
@@ -174,19 +178,19 @@ class StepJudge:
 def judge_epochs(
     history: Sequence[EpochMetrics], settings: GuardSettings, *, scaled: bool, over: bool = False
 ) -> Divergence | None:
-    """The verdict on the last epoch of a history, in the light of those before it.
+    """The verdict on the last epoch of a history, given those before it.
 
     Args:
-        scaled: whether a gradient scaler is at work, which skips steps on purpose.
-        over: whether the training ends here: a network that then answers nothing is dead, whatever
-            it was before; while it trains, one that has never learnt may yet begin.
+        scaled: whether a gradient scaler is used, which skips steps on purpose.
+        over: whether the training ends here. A network that is collapsed then has failed. During
+            training, one that has never learnt may still start to learn.
     """
     if not history:
         return None
     last = history[-1]
     if last.skipped_steps and not last.steps and not scaled:
-        # Whatever comes next meets the same weights; with a scaler the scale has changed.
-        message = "Every step of the epoch was skipped; training stands still."
+        # The next epoch would start from the same weights. With a scaler, the scale has changed.
+        message = "Every step of the epoch was skipped; training makes no progress."
         return _verdict_on_epoch(last, Cause.ZOMBIE, message)
     if (place := _collapsed_at(history, settings, over=over)) is not None:
         message = _collapse_words(history, place, settings)
@@ -206,7 +210,7 @@ def judge_epochs(
 def _collapsed_at(
     history: Sequence[EpochMetrics], settings: GuardSettings, *, over: bool
 ) -> int | None:
-    """Place of the first epoch of a collapse that goes on to the last; None where there is none."""
+    """Index of the first epoch of a collapse that lasts to the end; None if there is none."""
     count, place = settings.collapsed_epochs, lost_since(history)
     if count is None or place is None:
         return None
@@ -220,22 +224,22 @@ def _collapse_words(history: Sequence[EpochMetrics], place: int, settings: Guard
     nothing = "one class everywhere or next to nothing right"
     since = f"since epoch {history[place].epoch}"
     if has_learnt(history[:place], settings):
-        return f"The network had learnt, but {since} answers {nothing}."
+        return f"The network had learnt, but {since} predicts {nothing}."
     return (
-        f"The training ended with a network that, {since}, answers {nothing}; its best validation"
+        f"The training ended with a network that, {since}, predicts {nothing}; its best validation"
         f" Dice was {best_dice(history):.4f}{_trivial_words(history[-1])}."
     )
 
 
 def _trivial_words(epoch: EpochMetrics) -> str:
-    """What needs no network, where that is known."""
+    """Words for the trivial Dice, if known."""
     if epoch.trivial_dice is None:
         return ""
-    return f" (an answer that ignores the images has {epoch.trivial_dice:.4f})"
+    return f" (a prediction that ignores the images has {epoch.trivial_dice:.4f})"
 
 
 def broken_part(values: StepValues) -> tuple[Stage, str | None] | None:
-    """Stage and term of the first value before the optimizer step that is not finite."""
+    """Stage and term of the first nonfinite value before the optimizer step."""
     for name, value in values.terms.items():
         if not math.isfinite(value):
             return Stage.LOSS, name

@@ -93,7 +93,7 @@ RESOLVED: Mapping[str, Callable[[Any, Live], Any]] = {
         _can_supervise(network_facts(live.model)) if asked is None else asked
     ),
 }
-"""What a setting comes to that leaves a part of the choice to the data."""
+"""Effective value of each setting that depends on the data."""
 
 NOT_READ = {
     "trainer.kind": "it decides who trains, and so who reads the settings back",

@@ -148,7 +148,7 @@ class GuardedRun(UnderGuard, Run):
         return metrics
 
     def warnings(self, epoch: int) -> tuple[str, ...]:
-        """Sentences for the user on what is likely not meant, told with this epoch."""
+        """Warnings for the user, reported with this epoch."""
         return ()
 
     def rate(self, epoch: int) -> float:

@@ -198,7 +198,7 @@ class Training(GuardedRun):
 
     @property
     def _data_of_no_source(self) -> dict[str, str]:
-        """Settings of data that were made by hand, and why nobody reads them."""
+        """Data settings that are not read back for samples made by hand, and why."""
         names = [] if self.data.origin else names_in(self.settings)
         own = (name for name in names if name.startswith("data."))
         return dict.fromkeys(own, "the data are no source's")

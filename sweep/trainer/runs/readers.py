@@ -185,4 +185,4 @@ EXPECTED: Mapping[str, Callable[[Any, Trains], Any]] = {
         ("cuda" if torch.cuda.is_available() else "cpu") if asked == "auto" else asked
     ),
 }
-"""What a setting comes to that leaves a part of the choice to the machine."""
+"""Effective value of each setting that depends on the machine."""

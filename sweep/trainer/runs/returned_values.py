@@ -1,4 +1,4 @@
-"""What the methods of somebody else's trainer return: taken as plain values, or told in a sentence.
+"""Check the return values of a user's trainer: convert them to plain values, or report a mistake.
 
 Whoever writes a trainer returns what his libraries give him: NumPy's scalars, tensors on a GPU.
 They become Python's own numbers here, once, before anybody compares, records or sends them. What

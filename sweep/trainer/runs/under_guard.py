@@ -71,7 +71,7 @@ class UnderGuard(ABC):
     @property
     @abstractmethod
     def steps_per_epoch(self) -> int:
-        """Optimizer steps an epoch; 0 as long as nobody knows."""
+        """Optimizer steps per epoch; 0 while unknown."""
 
     def rewind(self, epoch: int, step: int) -> bool:
         """Take the network back to just before a step.
@@ -86,7 +86,7 @@ class UnderGuard(ABC):
         return None
 
     def epsilon_facts(self) -> EpsilonFacts | None:
-        """What ε does to the masks; None where no square root is in the loss, or nobody knows."""
+        """The effect of ε on the masks; None if the loss has no square root, or it is unknown."""
         return None
 
     def weights_are_finite(self) -> bool:
@@ -98,7 +98,7 @@ class UnderGuard(ABC):
         return self.settings.loss.ramp.factor(epoch)
 
     def keep_batch(self, epoch: int, step: int, batch: Any) -> None:
-        """Keep the batch of a step until the guard has surely judged it."""
+        """Keep the batch of a step until the guard has judged it."""
         kept = (*self._batches_kept, (epoch, step, batch))
         self._batches_kept = deque(kept, maxlen=self.guard.interval)
 

@@ -1,4 +1,4 @@
-"""What is wrong with ``trainer.entry``, as the text of its file tells: nothing is run."""
+"""Find mistakes in ``trainer.entry`` from the source text of its file. Nothing is run."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sweep.trainer.runs.run_protocol import Run
 
 Tell = Callable[[str], object]
-"""Is told how far something is that takes long."""
+"""Called with a sentence on the progress of a long task."""
 
 
 class FinalScore(NamedTuple):

@@ -28,7 +28,7 @@ def make_ready(settings: TrialSettings, tell: Tell | None = None) -> PreparedDat
     """What trials of these settings have in common, done once; without effect where it was.
 
     Args:
-        tell: called with a sentence whenever there is progress to tell of.
+        tell: called with a sentence whenever there is progress.
     Raises:
         InputError: with every mistake that only the work itself shows.
     """
