@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, product
 
 from sweep.machine.hardware import Machine
 from sweep.machine.installed_packages import how_to_install
+from sweep.plugins.plugin_kinds import NETWORK, PluginKind
 from sweep.spec.reading.partial_document import ENTANGLED, Unsure
 from sweep.spec.search.replicate_plan import check_confirm, check_test
 from sweep.spec.search.search_strategy import CmaesSearcher, HyperbandScheduler, StoppingScheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.search.tracker_names import missing
 from sweep.spec.settings.geometric_terms import WEIGHTS
+from sweep.spec.settings.network_settings import OWN_NETWORKS
 from sweep.spec.settings.setting_tree import (
     Finding,
     choosing_keys,
+    group_of_option,
     names_in,
     setting_names,
     types_of,
@@ -49,7 +52,7 @@ def check_space(spec: SweepSpec, unsure: Unsure | None = None) -> Iterator[Findi
     unsure = unsure or Unsure()
     wrong = set()
     for key, distribution in spec.space.items():
-        of_some_kind = key in setting_names() or key.startswith("trainer.options.")
+        of_some_kind = key in setting_names() or group_of_option(key)
         if key.partition(".")[0] in unsure and of_some_kind and key not in names_in(spec):
             wrong.add(key)  # of another kind than the one that was put back
         elif not unsure.limits(key):
@@ -96,6 +99,24 @@ def check_device(
     if wanted and machine.no_cuda is not None and (unsure is None or key not in unsure):
         message = f"is `cuda`, but {machine.no_cuda}: must be `auto` or `cpu`"
         yield Finding(("space", key) if searched else ("trainer", "device"), message)
+
+
+def check_plugins(spec: SweepSpec, unsure: Unsure) -> Iterator[Finding]:
+    """Plug-ins that cannot be imported, or that do not take the options of the file."""
+    if "network" in spec.trainer.traits.reads and "network" not in unsure:
+        for name in spec.values_of("network.name"):
+            if name not in OWN_NETWORKS:
+                yield from _plugin_mistakes(spec, NETWORK, str(name), spec.network.options)
+
+
+def _plugin_mistakes(
+    spec: SweepSpec, kind: PluginKind, name: str, options: Mapping[str, ParameterValue]
+) -> Iterator[Finding]:
+    try:
+        kind.load(name, options)
+    except InputError as error:
+        place = spec.place_of(kind.key)
+        yield from (Finding(place, mistake.message) for mistake in error.mistakes)
 
 
 def check_installed(spec: SweepSpec) -> Iterator[Finding]:

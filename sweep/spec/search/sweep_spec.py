@@ -31,7 +31,7 @@ from sweep.spec.search.setting_ranges import SettingRanges
 from sweep.spec.search.tracker_names import Tracking
 from sweep.spec.search.warm_start_settings import WarmStartSettings
 from sweep.spec.settings.geometric_terms import WEIGHTS
-from sweep.spec.settings.setting_tree import setting_names, value_of
+from sweep.spec.settings.setting_tree import group_of_option, setting_names, value_of
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.settings.validation_reports import findings_of, unknown_setting
 from sweep.spec.space.distribution_yaml import Searched
@@ -296,8 +296,9 @@ class SweepSpec(TrialSettings):
 
     def _unknown(self, key: str) -> str:
         group, _, option = key.rpartition(".")
-        if group == "trainer.options" and "options" in type(self.trainer).model_fields:
-            return f"`trainer.options` has no {quoted(option)}: give it a value there to search it"
+        owner = getattr(self, key.partition(".")[0], None)
+        if group_of_option(key) and hasattr(owner, "options"):
+            return f"`{group}` has no {quoted(option)}: give it a value there to search it"
         if group == "trainer.options" or (key in setting_names() and group == "trainer"):
             return f"{quoted(key)} is not a setting of `trainer` with kind `{self.trainer.kind}`"
         if key in setting_names() and group == "data":  # of another source
