@@ -191,7 +191,7 @@ FLOORS = [
     {"trial", "analysis"},
     {"console", "command_line", "tracking", "report"},
     {"engine"},
-    {"api"},
+    {"api", "testing"},
     {"run", "check", "rank", "export", "train", "schema", "shapes", "watch", "cli", "__main__"},
 ]
 """From the bottom up; a package may import those below and, in one direction, its neighbours."""

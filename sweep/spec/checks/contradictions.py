@@ -7,12 +7,18 @@ from itertools import islice, product
 
 from sweep.machine.hardware import Machine
 from sweep.machine.installed_packages import how_to_install
-from sweep.plugins.plugin_kinds import NETWORK, PluginKind
+from sweep.plugins.plugin_kinds import NETWORK, SCHEDULER, SEARCHER, TRACKER, PluginKind
 from sweep.spec.reading.partial_document import ENTANGLED, Unsure
 from sweep.spec.search.replicate_plan import check_confirm, check_test
-from sweep.spec.search.search_strategy import CmaesSearcher, HyperbandScheduler, StoppingScheduler
+from sweep.spec.search.search_strategy import (
+    CmaesSearcher,
+    CustomScheduler,
+    CustomSearcher,
+    HyperbandScheduler,
+    StoppingScheduler,
+)
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.search.tracker_names import missing
+from sweep.spec.search.tracker_names import PACKAGES, missing
 from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.settings.network_settings import OWN_NETWORKS
 from sweep.spec.settings.setting_tree import (
@@ -107,6 +113,13 @@ def check_plugins(spec: SweepSpec, unsure: Unsure) -> Iterator[Finding]:
         for name in spec.values_of("network.name"):
             if name not in OWN_NETWORKS:
                 yield from _plugin_mistakes(spec, NETWORK, str(name), spec.network.options)
+    if isinstance(spec.searcher, CustomSearcher):
+        yield from _plugin_mistakes(spec, SEARCHER, spec.searcher.entry, spec.searcher.options)
+    if isinstance(spec.scheduler, CustomScheduler):
+        yield from _plugin_mistakes(spec, SCHEDULER, spec.scheduler.entry, spec.scheduler.options)
+    for name in spec.tracking:
+        if name not in PACKAGES:
+            yield from _plugin_mistakes(spec, TRACKER, name, {})
 
 
 def _plugin_mistakes(
@@ -155,7 +168,7 @@ def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
     if spec.searcher.name != "grid":
         for key, distribution in spec.space.items():
             if isinstance(distribution, Grid):
-                message = f"`grid` needs `searcher: grid`; for `{spec.searcher.name}` use `choice`"
+                message = f"`grid` needs `searcher: grid`; for `{spec.searcher.label}` use `choice`"
                 yield Finding(("space", key), message)
         return
     intervals = [key for key, kind in spec.drawn.items() if not isinstance(kind, Listed)]

@@ -128,7 +128,7 @@ class SweepSpec(TrialSettings):
     share_warmup: bool = True
     """Train the warm-up that trials have in common once, and start them from its snapshots."""
     tracking: Annotated[Tracking, ChangesNoResult()] = ()
-    """Where trials are logged beside the results folder: tensorboard, mlflow, both."""
+    """Where trials are logged besides: tensorboard, mlflow, a plug-in, or a list of them."""
     time_budget: Annotated[TimeBudget, ChangesNoResult()] = None
     """Time after which no trial goes on: 90s, 10m, 2h, 1d, seconds; null: no limit.
 
