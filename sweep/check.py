@@ -40,8 +40,8 @@ def command(
         typer.echo(
             f"{one_line(str(space))} {fine}: {counted(spec.trials, 'trial')} of up to"
             f" {counted(spec.ranges.most_epochs, 'epoch')} over"
-            f" {counted(len(spec.drawn), 'setting')}, searcher {spec.searcher.name},"
-            f" scheduler {spec.scheduler.name}{confirm}"
+            f" {counted(len(spec.drawn), 'setting')}, searcher {spec.searcher.label},"
+            f" scheduler {spec.scheduler.label}{confirm}"
             + f", compared by {one_line(spec.judged_by.words)}" * (spec.judged_by != DICE)
             + f"; not drawn but replayed from the curves: {', '.join(spec.replayed)}"
             * bool(spec.replayed)

@@ -17,6 +17,7 @@ from sweep.spec.checks.contradictions import (
     check_device,
     check_installed,
     check_machine,
+    check_plugins,
     check_space,
     check_sweep,
 )
@@ -102,6 +103,7 @@ def load_sweep(
         findings += check_earlier(spec) if check_earlier and "warm_start" not in unsure else []
         if machine:
             findings += [*check_machine(spec, machine, unsure), *check_installed(spec)]
+            findings += check_plugins(spec, unsure)
         findings += _look_at_data(document, spec, check_data, unsure)
         findings += _look_at_folds(spec, check_data)
         findings += _look_at_searched(spec, check_data, unsure)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from sweep.plugins.plugin_kinds import TRACKER
 from sweep.spec.search.tracker_names import TrackerName
 from sweep.store.layout import Layout, TrialPaths
 from sweep.tracking.tracker import Forgiving, Tracker
@@ -53,7 +54,10 @@ def tracking(
 
 def _started(name: TrackerName, tracked: Tracked) -> Tracker:
     try:
-        return TRACKERS[name](tracked)
+        if name in TRACKERS:
+            return TRACKERS[name](tracked)
+        made: Tracker = TRACKER.make(name, tracked, options={})
+        return made
     except Exception as error:  # whatever a library raises, its user needs one sentence
         raise ResultsError(f"cannot log to {name}: {type(error).__name__}: {error}") from error
 

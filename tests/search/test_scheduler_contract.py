@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import pytest
@@ -19,9 +18,9 @@ from sweep.search.schedulers.hyperband import Hyperband
 from sweep.search.schedulers.median import MedianStopping
 from sweep.search.schedulers.scheduler import Decision, NeverStops, Scheduler, make_scheduler
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.testing.scheduler_contract import EPOCHS, SchedulerContract, trained
 from sweep.vocabulary.record import Status
 
-EPOCHS = 12
 RULES: dict[str, Callable[[Literal["max", "min"]], Scheduler]] = {
     "asha": lambda mode: Asha(rungs=[1, 3, 9], reduction_factor=3, mode=mode),
     "asha_2": lambda mode: Asha(rungs=[2, 4, 8], reduction_factor=2, mode=mode),
@@ -81,51 +80,6 @@ def begun(make: Callable[[], Scheduler]) -> Scheduler:
     for number in range(8):
         scheduler.start(f"t{number:04d}")
     return scheduler
-
-
-def trained(
-    scheduler: Scheduler,
-    curves: Mapping[str, Sequence[float | None]],
-    workers: int = 2,
-    ends: Mapping[str, Status] = MappingProxyType({}),
-) -> dict[str, int]:
-    """How many epochs each trial trains; one that pauses leaves its worker to the others.
-
-    Args:
-        curves: what each trial would report in each epoch, in the order in which they start.
-        ends: how those end that come to the end of their curve, if not as completed.
-    """
-    to_start, ready, running = list(curves), list[str](), list[str]()
-    waiting, epochs = set[str](), dict.fromkeys(curves, 0)
-    scheduler.expect(len(to_start))
-    while to_start or ready or running:
-        while len(running) < workers and (ready or to_start):
-            if not ready:
-                ready.append(to_start.pop(0))
-                scheduler.start(ready[0])
-                scheduler.expect(len(to_start))
-            running.append(ready.pop(0))
-        name = running.pop(0)
-        if epochs[name] == len(curves[name]):
-            scheduler.end(name, ends.get(name, Status.COMPLETED))
-        else:
-            epochs[name] += 1
-            match scheduler.report(name, epochs[name], curves[name][epochs[name] - 1]):
-                case Decision.CONTINUE:
-                    running.append(name)
-                case Decision.PAUSE:
-                    waiting.add(name)
-                case Decision.STOP:
-                    scheduler.end(name, Status.PRUNED)
-        for other, decision in list(scheduler.decided()):
-            waiting.remove(other)  # told once, and of those that pause alone
-            if decision is Decision.CONTINUE:
-                ready.append(other)
-            else:
-                assert decision is Decision.STOP
-                scheduler.end(other, Status.PRUNED)
-    assert not waiting, "some pause for ever"
-    return epochs
 
 
 def named(curves: Sequence[Sequence[float]], first: str = "t") -> dict[str, Sequence[float]]:
@@ -420,6 +374,15 @@ def test_mode_min_is_mode_max_of_the_negated_values(name: str) -> None:
     decisions = play(RULES[name]("max"), sequence)
     assert {Decision.STOP, Decision.CONTINUE} == set(decisions)
     assert play(RULES[name]("min"), negated) == decisions
+
+
+@pytest.mark.parametrize("make", [*SCHEDULERS.values(), halving], ids=[*SCHEDULERS, "halving"])
+class TestContractForStrangers(SchedulerContract):
+    """The smaller suite that others run, on ours."""
+
+    @pytest.fixture(autouse=True)
+    def _make(self, make: Callable[[], Scheduler]) -> None:
+        self.make = lambda *_: make()
 
 
 def spec_with(scheduler: Any) -> SweepSpec:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,9 +11,11 @@ import pytest
 
 from sweep.search.searchers.searcher import Searcher, make_searcher
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.space.distributions import Distribution
+from sweep.testing.searcher_contract import SearcherContract, exact, record_of, sweep, toy_result
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import Mode, Objective
-from sweep.vocabulary.record import Outcome, ParameterValue, Status, TrialRecord
+from sweep.vocabulary.record import Status, TrialRecord
 
 LISTED: dict[str, Any] = {
     "loss.sqrt_epsilon": {"choice": [0, 0.0, 1e-8, 1e-4]},
@@ -67,113 +67,33 @@ def searcher_of(name: str, seed: int = 7) -> Searcher:
     return make_searcher(spec_of(name, seed))
 
 
-def record_of(
-    number: int,
-    parameters: Mapping[str, ParameterValue],
-    status: Status = Status.COMPLETED,
-    *dice: float | None,
-) -> TrialRecord:
-    return TrialRecord(
-        trial_id=f"t{number:04d}",
-        number=number,
-        parameters=parameters,
-        history=tuple(EpochMetrics(epoch=i, val_dice=value) for i, value in enumerate(dice)),
-        outcome=Outcome(status=status) if status.is_final else None,
-    )
-
-
-def toy_result(number: int, parameters: Mapping[str, ParameterValue]) -> TrialRecord:
-    """A result that depends on the parameters, of every status in turn."""
-    statuses = [status for status in Status if status.is_final]
-    level = zlib.crc32(exact(parameters).encode()) / 2**32
-    return record_of(number, parameters, statuses[number % 5], level / 2, None, level, math.nan)
-
-
-def exact(parameters: Mapping[str, ParameterValue] | None) -> str:
-    """Text that differs where a type or a last bit does."""
-    return repr(parameters)
-
-
-def sweep(searcher: Searcher, numbers: range) -> list[TrialRecord]:
-    records = []
-    for number in numbers:
-        parameters = searcher.ask(number)
-        assert parameters is not None
-        records.append(toy_result(number, parameters))
-        searcher.tell(records[-1])
-    return records
-
-
 @functools.cache
 def uninterrupted(name: str) -> list[TrialRecord]:
     return sweep(searcher_of(name), range(28))
 
 
 @every_searcher
-def test_proposals_lie_in_the_space_with_its_keys_and_exact_types(name: str) -> None:
-    space = spec_of(name).space
-    for record in uninterrupted(name):
-        assert list(record.parameters) == list(space)
-        for key, value in record.parameters.items():
-            assert space[key].contains(value), (key, value)
-            assert type(value) in (bool, int, float, str, type(None))
+class TestEverySearcher(SearcherContract):
+    """The suite that others run too, on ours."""
 
+    @pytest.fixture(autouse=True)
+    def _choose(self, name: str) -> None:
+        self.name = name
 
-@every_searcher
-def test_same_seed_proposes_the_same_and_proposals_differ_among_themselves(name: str) -> None:
-    once, again = uninterrupted(name), sweep(searcher_of(name), range(28))
-    assert [exact(a.parameters) for a in once] == [exact(b.parameters) for b in again]
-    assert len({exact(record.parameters) for record in once}) > 20
+    def made(self, space: Mapping[str, Any] | None = None) -> Searcher:
+        own = spec_with(seed=7, space=space or SPACES[self.name], searcher=SEARCHERS[self.name])
+        return make_searcher(own)
+
+    def distributions(self, space: Mapping[str, Any] | None = None) -> dict[str, Distribution]:
+        return super().distributions(space or SPACES[self.name])
+
+    def uninterrupted(self) -> list[TrialRecord]:
+        return uninterrupted(self.name)
 
 
 @pytest.mark.parametrize("name", [name for name in SEARCHERS if name != "grid"])
 def test_other_seed_proposes_others(name: str) -> None:
     assert searcher_of(name, seed=7).ask(0) != searcher_of(name, seed=8).ask(0)
-
-
-@every_searcher
-@pytest.mark.parametrize("interrupted_at", [0, 3, 11, 24])
-def test_resumed_search_goes_on_bit_for_bit_like_the_uninterrupted_one(
-    name: str, interrupted_at: int
-) -> None:
-    resumed = searcher_of(name)
-    for record in uninterrupted(name)[:interrupted_at]:
-        resumed.tell(record)
-    rest = sweep(resumed, range(interrupted_at, 28))
-
-    expected = [exact(record.parameters) for record in uninterrupted(name)[interrupted_at:]]
-    assert [exact(record.parameters) for record in rest] == expected
-
-
-@every_searcher
-@pytest.mark.parametrize("interrupted_at", [4, 17, 25])
-def test_resumed_concurrent_search_knows_the_trials_that_still_run(
-    name: str, interrupted_at: int
-) -> None:
-    def go_on(searcher: Searcher, running: list[TrialRecord], numbers: range) -> list[str]:
-        """Three at a time; the oldest ends first. What happens is noted in ``events``."""
-        asked = []
-        for number in numbers:
-            if len(running) == 3:
-                oldest = running.pop(0)
-                events.append(toy_result(oldest.number, oldest.parameters))
-                searcher.tell(events[-1])
-            parameters = searcher.ask(number)
-            assert parameters is not None
-            running.append(record_of(number, parameters, Status.RUNNING))
-            events.append(running[-1])
-            asked.append(exact(parameters))
-        return asked
-
-    events: list[TrialRecord] = []
-    original = searcher_of(name)
-    running: list[TrialRecord] = []
-    go_on(original, running, range(interrupted_at))
-    resumed = searcher_of(name)
-    for event in events:
-        resumed.tell(event)
-    rest = range(interrupted_at, min(interrupted_at + 6, 28))
-    assert go_on(resumed, list(running), rest) == go_on(original, running, rest)
 
 
 @every_searcher
@@ -211,28 +131,6 @@ def test_metric_and_its_negative_lead_to_the_same_proposals(name: str) -> None:
         return asked
 
     assert judged("gain", "max", 1) == judged("loss", "min", -1)
-
-
-@every_searcher
-def test_asking_again_before_telling_repeats_the_answer(name: str) -> None:
-    searcher = searcher_of(name)
-    sweep(searcher, range(8))
-    assert exact(searcher.ask(8)) == exact(searcher.ask(8))
-
-
-@every_searcher
-@pytest.mark.parametrize("status", Status)
-@pytest.mark.parametrize("dice", [(), (None,), (math.nan, 0.3), (0.0, 0.9, 0.5)])
-def test_every_end_can_be_told_twice_and_the_search_goes_on(
-    name: str, status: Status, dice: tuple[float | None, ...]
-) -> None:
-    searcher = searcher_of(name)
-    for number in range(7):
-        parameters = searcher.ask(number)
-        assert parameters is not None
-        searcher.tell(record_of(number, parameters, status, *dice))
-        searcher.tell(record_of(number, parameters, status, *dice))
-    assert searcher.ask(7) is not None
 
 
 @every_searcher

@@ -55,8 +55,8 @@ space:
 """
     assert told(load_sweep, write(text), ["data.size=8"]) == [
         "x.yaml:1: trials: must be at least 1, but is 0",
-        "x.yaml:2: searcher.name: must be `random`, `grid`, `tpe`, `gp`, `cmaes` or `qmc`, "
-        'but is "tpee"; '
+        "x.yaml:2: searcher.name: must be `random`, `grid`, `tpe`, `gp`, `cmaes`, `qmc` or "
+        '`custom`, but is "tpee"; '
         "did you mean `tpe`?",
         "x.yaml:3: resources.gpu: must be a fraction of one GPU or a whole number, but is 1.5",
         'x.yaml:4: trainer.device: must be `auto`, `cpu` or `cuda`, but is "gpu"; '

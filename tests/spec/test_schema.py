@@ -185,6 +185,7 @@ def test_single_settings_that_can_be_searched_are_in_the_schema_of_the_space() -
         "expect",
         "trainer.patch_size",
         "trainer.options",
+        "network.options",
     }
     assert set(SEARCHED) | choosing_keys() | unsearched_keys() | lists >= set(setting_names())
     assert set(SEARCHED) <= set(setting_names()) - choosing_keys() - {"network.channels", "expect"}

@@ -66,6 +66,7 @@ GIVEN: dict[str, list[Any]] = {
     "data.geometric_class": ["ring", 2],
     "network.name": ["residual_dynunet", "unet", "attention_unet", "segresnet_ds"],
     "network.channels": [[4, 8, 16, 32]],
+    "network.options": [{"width": 3}],
     "trainer.device": ["cpu", "cuda"],
     "loss.focal_gamma": [3.0],
     "loss.min_area": [500.0],
@@ -78,7 +79,9 @@ GIVEN: dict[str, list[Any]] = {
 }
 """Values where the type alone suggests none that is possible, or none that acts."""
 
+PLUGIN = Path(__file__).parents[2] / "examples" / "plugin" / "example_plugin.py"
 BESIDE: dict[str, dict[str, Any]] = {
+    "network.options": {"network.name": f"{PLUGIN}:Net"},
     "guard.skipped_in_a_row": {"guard.on_nonfinite": "skip"},
     "guard.skipped_per_epoch": {"guard.on_nonfinite": "skip"},
 }
@@ -260,12 +263,15 @@ def test_setting_that_is_changed_changes_the_run(
         pytest.skip(SAME_RUN[key])
     if group in (BrainData, NnunetRawData):
         pytest.skip("what these settings do to the pixels is held in tests/data")
-    base = TrialSettings.model_validate(base_for(group, raw))
+    values = base_for(group, raw)
+    for neighbour, value in BESIDE.get(key, {}).items():
+        values = replaced(values, neighbour, value)
+    base = TrialSettings.model_validate(values)
     before = history(base.model_dump_json())
     now = value_of(base, key)
     assert any(
         history(settings.model_dump_json()) != before
-        for settings in others(key, field, base_for(group, raw), now)
+        for settings in others(key, field, values, now)
     ), f"training is the same whatever {key} is"
 
 

@@ -319,7 +319,7 @@ class SweepController:
         return Decision.CONTINUE
 
     def _prune(self, trial: _Trial) -> None:
-        cause = f"stopped by {self._spec.scheduler.name} after {len(trial.history)} epochs"
+        cause = f"stopped by {self._spec.scheduler.label} after {len(trial.history)} epochs"
         self.end(trial.trial_id, Outcome(status=Status.PRUNED, cause=cause))
 
     def _close(self, trial: _Trial, outcome: Outcome) -> None:

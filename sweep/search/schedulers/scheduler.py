@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
+from sweep.plugins.plugin_kinds import SCHEDULER
 from sweep.search.schedulers.asha import Asha
 from sweep.search.schedulers.decision import Decision, OnArrival
 from sweep.search.schedulers.halving import Halving
@@ -82,5 +83,8 @@ SCHEDULERS: Mapping[str, Callable[[SweepSpec, Any], Scheduler]] = {
         min_trials=own.min_trials,
     ),
     "none": lambda *_: NeverStops(),
+    "custom": lambda spec, own: SCHEDULER.make(
+        own.entry, own.grace_period, spec.most_resource, options=own.options
+    ),
 }
 """``scheduler.name`` → what makes it, of (the spec, the scheduler's settings, filled in by it)."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from sweep.plugins.plugin_kinds import SEARCHER
 from sweep.search.searchers.grid import GridSearch
 from sweep.search.searchers.random_search import RandomSearch
+from sweep.spec.search.search_strategy import CustomSearcher
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
@@ -66,6 +68,13 @@ def _of_optuna(spec: SweepSpec, seed: int, first: int) -> Searcher:
     return OptunaSearch(spec.drawn, seed, method, first, spec.judged_by)
 
 
+def _of_plugin(spec: SweepSpec, seed: int, _first: int) -> Searcher:
+    own = spec.searcher
+    assert isinstance(own, CustomSearcher)
+    made: Searcher = SEARCHER.make(own.entry, spec.drawn, seed, options=own.options)
+    return made
+
+
 SEARCHERS: Mapping[str, Callable[[SweepSpec, int, int], Searcher]] = {
     "random": lambda spec, seed, _: RandomSearch(spec.drawn, seed),
     "grid": lambda spec, _, first: GridSearch(spec.drawn, first),
@@ -73,5 +82,6 @@ SEARCHERS: Mapping[str, Callable[[SweepSpec, int, int], Searcher]] = {
     "gp": _of_optuna,
     "cmaes": _of_optuna,
     "qmc": _of_optuna,
+    "custom": _of_plugin,
 }
 """``searcher.name`` → what makes it, of (the spec, its seed, the number of its first trial)."""

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, product
 
 from sweep.machine.hardware import Machine
 from sweep.machine.installed_packages import how_to_install
+from sweep.plugins.plugin_kinds import NETWORK, SCHEDULER, SEARCHER, TRACKER, PluginKind
 from sweep.spec.reading.partial_document import ENTANGLED, Unsure
 from sweep.spec.search.replicate_plan import check_confirm, check_test
-from sweep.spec.search.search_strategy import CmaesSearcher, HyperbandScheduler, StoppingScheduler
+from sweep.spec.search.search_strategy import (
+    CmaesSearcher,
+    CustomScheduler,
+    CustomSearcher,
+    HyperbandScheduler,
+    StoppingScheduler,
+)
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.search.tracker_names import missing
+from sweep.spec.search.tracker_names import PACKAGES, missing
 from sweep.spec.settings.geometric_terms import WEIGHTS
+from sweep.spec.settings.network_settings import OWN_NETWORKS
 from sweep.spec.settings.setting_tree import (
     Finding,
     choosing_keys,
+    group_of_option,
     names_in,
     setting_names,
     types_of,
@@ -49,7 +58,7 @@ def check_space(spec: SweepSpec, unsure: Unsure | None = None) -> Iterator[Findi
     unsure = unsure or Unsure()
     wrong = set()
     for key, distribution in spec.space.items():
-        of_some_kind = key in setting_names() or key.startswith("trainer.options.")
+        of_some_kind = key in setting_names() or group_of_option(key)
         if key.partition(".")[0] in unsure and of_some_kind and key not in names_in(spec):
             wrong.add(key)  # of another kind than the default put in its place
         elif not unsure.limits(key):
@@ -98,6 +107,31 @@ def check_device(
         yield Finding(("space", key) if searched else ("trainer", "device"), message)
 
 
+def check_plugins(spec: SweepSpec, unsure: Unsure) -> Iterator[Finding]:
+    """Plug-ins that cannot be imported, or that do not take the options of the file."""
+    if "network" in spec.trainer.traits.reads and "network" not in unsure:
+        for name in spec.values_of("network.name"):
+            if name not in OWN_NETWORKS:
+                yield from _plugin_mistakes(spec, NETWORK, str(name), spec.network.options)
+    if isinstance(spec.searcher, CustomSearcher):
+        yield from _plugin_mistakes(spec, SEARCHER, spec.searcher.entry, spec.searcher.options)
+    if isinstance(spec.scheduler, CustomScheduler):
+        yield from _plugin_mistakes(spec, SCHEDULER, spec.scheduler.entry, spec.scheduler.options)
+    for name in spec.tracking:
+        if name not in PACKAGES:
+            yield from _plugin_mistakes(spec, TRACKER, name, {})
+
+
+def _plugin_mistakes(
+    spec: SweepSpec, kind: PluginKind, name: str, options: Mapping[str, ParameterValue]
+) -> Iterator[Finding]:
+    try:
+        kind.load(name, options)
+    except InputError as error:
+        place = spec.place_of(kind.key)
+        yield from (Finding(place, mistake.message) for mistake in error.mistakes)
+
+
 def check_installed(spec: SweepSpec) -> Iterator[Finding]:
     """Searchers and trackers whose package is not installed."""
     if isinstance(spec.searcher, CmaesSearcher):
@@ -134,7 +168,7 @@ def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
     if spec.searcher.name != "grid":
         for key, distribution in spec.space.items():
             if isinstance(distribution, Grid):
-                message = f"`grid` needs `searcher: grid`; for `{spec.searcher.name}` use `choice`"
+                message = f"`grid` needs `searcher: grid`; for `{spec.searcher.label}` use `choice`"
                 yield Finding(("space", key), message)
         return
     intervals = [key for key, kind in spec.drawn.items() if not isinstance(kind, Listed)]

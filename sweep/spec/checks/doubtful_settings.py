@@ -203,7 +203,7 @@ def _about_trials(spec: SweepSpec) -> Iterator[str]:
 def _about_searcher(spec: SweepSpec) -> Iterator[str]:
     if isinstance(spec.searcher, GpSearcher) and spec.rungs():
         yield (
-            f"`searcher: gp` learns nothing from the trials that `{spec.scheduler.name}` prunes, "
+            f"`searcher: gp` learns nothing from the trials that `{spec.scheduler.label}` prunes, "
             "only from completed, early-stopped and diverged ones; `tpe` learns from all"
         )
     if spec.searcher.learns and spec.pauses:

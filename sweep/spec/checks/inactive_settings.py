@@ -14,7 +14,7 @@ from typing import Any
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.augmentation_settings import AugmentationSettings
 from sweep.spec.settings.geometric_terms import ROOT_TERMS, SHAPE_WEIGHTS, WEIGHTS, weight_keys
-from sweep.spec.settings.network_settings import NetworkSettings
+from sweep.spec.settings.network_settings import OWN_NETWORKS, NetworkSettings
 from sweep.spec.settings.objective_settings import MEASURED
 from sweep.spec.settings.setting_tree import (
     Finding,
@@ -99,6 +99,18 @@ RULES = (
     _unless_read("network", "the network is its own: of nnU-Net's plans, or of a custom class"),
     _unless_read("augmentation", "the augmentation is its own, nnU-Net's or a custom class's"),
     _unless_read("evaluation", "the validation is its own, nnU-Net's or a custom class's"),
+    Rule(
+        ("network.channels", "network.deep_supervision", "network.dropout"),
+        {"network.name": lambda name: name in OWN_NETWORKS},
+        "a plug-in is set by `network.options`",
+        refused=True,
+    ),
+    Rule(
+        ("network.options",),
+        {"network.name": lambda name: name not in OWN_NETWORKS},
+        "only a plug-in has options",
+        refused=True,
+    ),
     _augmentation("rotation", "degrees"),
     _augmentation("scaling", "largest"),
     _augmentation("noise", "std"),

@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
-from sweep.spec.settings.settings_base import Settings
-from sweep.spec.words.phrases import shown
+from sweep.plugins.entry_names import PluginName
+from sweep.plugins.plugin_kinds import SCHEDULER, SEARCHER, PluginKind
+from sweep.spec.settings.settings_base import Options, Settings
+from sweep.spec.words.phrases import must_be, one_of, shown
 
 
-class AnySearcher(Settings):
-    """Settings of every searcher."""
+def _plugin(kind: PluginKind, entry: str) -> str:
+    found = kind.entry(entry, own=())
+    if found is None:
+        names = list(kind.registered)
+        told = one_of([f"my_package.module:My{kind.word.title()}", *names])
+        raise ValueError(must_be(told, entry, names))
+    return found
+
+
+class Chosen(Settings):
+    """Settings of what is chosen by name."""
 
     name: str
+
+    @property
+    def label(self) -> str:
+        """Its name in messages; for a plug-in, the plug-in's own."""
+        return str(getattr(self, "entry", self.name))
+
+
+class AnySearcher(Chosen):
+    """Settings of every searcher."""
+
     seed: int | None = Field(default=None, ge=0, lt=2**31)
     """Seed of the proposals; null: the top-level seed."""
     learns: ClassVar[bool] = True  # whether a proposal depends on how earlier trials ended
@@ -63,6 +85,17 @@ class QmcSearcher(AnySearcher):
     learns: ClassVar[bool] = False
 
 
+class CustomSearcher(AnySearcher):
+    """A plug-in: a class or function of another package, docs/how-to/plugins.md."""
+
+    name: Literal["custom"] = "custom"
+    entry: Annotated[str, AfterValidator(partial(_plugin, SEARCHER))]
+    """As package.module:attribute, file.py:attribute or by its registered name; `searcher: ENTRY`
+    is short for it."""
+    options: Options = Field(default_factory=dict)
+    """Keyword arguments of the plug-in."""
+
+
 TRAINED_EPOCHS_PER_RESOURCE = 4
 """Trained epochs that each unit of `epochs_in_full` requires."""
 
@@ -82,10 +115,9 @@ def trained_epochs(resource: int, full_from: int) -> int:
     return max(full_from + resource, TRAINED_EPOCHS_PER_RESOURCE * resource)
 
 
-class StoppingScheduler(Settings):
+class StoppingScheduler(Chosen):
     """Settings of every scheduler that stops trials."""
 
-    name: str
     grace_period: int | None = Field(default=None, ge=1)
     """Epochs, by the clock, before a trial can be stopped.
 
@@ -163,33 +195,64 @@ class MedianScheduler(StoppingScheduler):
     """Other trials that must have trained as many epochs before a trial is compared."""
 
 
-class NoScheduler(Settings):
+class CustomScheduler(StoppingScheduler):
+    """A plug-in: a class or function of another package, docs/how-to/plugins.md."""
+
+    name: Literal["custom"] = "custom"
+    entry: Annotated[str, AfterValidator(partial(_plugin, SCHEDULER))]
+    """As package.module:attribute, file.py:attribute or by its registered name; `scheduler: ENTRY`
+    is short for it."""
+    options: Options = Field(default_factory=dict)
+    """Keyword arguments of the plug-in."""
+
+
+class NoScheduler(Chosen):
     """Every trial trains to its end."""
 
     name: Literal["none"] = "none"
 
 
-def _bare_name(default: str, settings: Any) -> BeforeValidator:
-    """Read ``tpe`` as ``{name: tpe}``, and give a mapping without a name the default name."""
-    names = tuple(kind.model_fields["name"].default for kind in get_args(settings))
+def _bare_name(default: str, settings: Any, plugins: PluginKind) -> BeforeValidator:
+    """Read ``tpe`` as ``{name: tpe}``, and give a mapping without a name the default name.
+
+    A plug-in's name stands for ``{name: custom, entry: …}``.
+    """
+    own = tuple(kind.model_fields["name"].default for kind in get_args(settings))
 
     def expand(value: Any) -> Any:
         if isinstance(value, str):
-            return {"name": value}
-        return {"name": default, **value} if isinstance(value, dict) else value
+            value = {"name": value}
+        if not isinstance(value, dict):
+            return value
+        value = {"name": default, **value}
+        entry = plugins.entry(value["name"], own)
+        return value if entry is None else {**value, "name": "custom", "entry": entry}
 
-    return BeforeValidator(expand, json_schema_input_type=Literal[names] | settings)
+    bare = tuple(name for name in own if name != "custom")
+    return BeforeValidator(expand, json_schema_input_type=Literal[bare] | PluginName | settings)
 
 
 AnySearcherSettings = (
-    RandomSearcher | GridSearcher | TpeSearcher | GpSearcher | CmaesSearcher | QmcSearcher
+    RandomSearcher
+    | GridSearcher
+    | TpeSearcher
+    | GpSearcher
+    | CmaesSearcher
+    | QmcSearcher
+    | CustomSearcher
 )
 SearcherSettings = Annotated[
-    AnySearcherSettings, Field(discriminator="name"), _bare_name("tpe", AnySearcherSettings)
+    AnySearcherSettings,
+    Field(discriminator="name"),
+    _bare_name("tpe", AnySearcherSettings, SEARCHER),
 ]
-AnySchedulerSettings = AshaScheduler | HyperbandScheduler | MedianScheduler | NoScheduler
+AnySchedulerSettings = (
+    AshaScheduler | HyperbandScheduler | MedianScheduler | NoScheduler | CustomScheduler
+)
 SchedulerSettings = Annotated[
-    AnySchedulerSettings, Field(discriminator="name"), _bare_name("asha", AnySchedulerSettings)
+    AnySchedulerSettings,
+    Field(discriminator="name"),
+    _bare_name("asha", AnySchedulerSettings, SCHEDULER),
 ]
 BARE_NAMES = ("searcher", "scheduler")
 """Keys whose mapping can be shortened to its bare name."""

@@ -31,7 +31,7 @@ from sweep.spec.search.setting_ranges import SettingRanges
 from sweep.spec.search.tracker_names import Tracking
 from sweep.spec.search.warm_start_settings import WarmStartSettings
 from sweep.spec.settings.geometric_terms import WEIGHTS
-from sweep.spec.settings.setting_tree import setting_names, value_of
+from sweep.spec.settings.setting_tree import group_of_option, setting_names, value_of
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.settings.validation_reports import findings_of, unknown_setting
 from sweep.spec.space.distribution_yaml import Searched
@@ -131,8 +131,8 @@ class SweepSpec(TrialSettings):
     share_warmup: bool = True
     """Train a warm-up that trials share only once, and start them from its snapshots."""
     tracking: Annotated[Tracking, ChangesNoResult()] = ()
-    """Trackers that log the trials, in addition to the results folder: tensorboard, mlflow, or
-    both."""
+    """Trackers that log the trials, in addition to the results folder: tensorboard, mlflow, a
+    plug-in, or a list of them."""
     time_budget: Annotated[TimeBudget, ChangesNoResult()] = None
     """Time limit of a session: 90s, 10m, 2h, 1d, or a number of seconds; null: no limit.
 
@@ -302,8 +302,9 @@ class SweepSpec(TrialSettings):
 
     def _unknown(self, key: str) -> str:
         group, _, option = key.rpartition(".")
-        if group == "trainer.options" and "options" in type(self.trainer).model_fields:
-            return f"`trainer.options` has no {quoted(option)}: give it a value there to search it"
+        owner = getattr(self, key.partition(".")[0], None)
+        if group_of_option(key) and hasattr(owner, "options"):
+            return f"`{group}` has no {quoted(option)}: give it a value there to search it"
         if group == "trainer.options" or (key in setting_names() and group == "trainer"):
             return f"{quoted(key)} is not a setting of `trainer` with kind `{self.trainer.kind}`"
         if key in setting_names() and group == "data":  # of another source

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, TypeAdapter
 
 from sweep.machine.installed_packages import how_to_install
+from sweep.plugins.entry_names import PluginName
+from sweep.plugins.plugin_kinds import TRACKER
 from sweep.spec.words.phrases import must_be, one_of
 
-TrackerName = Literal["tensorboard", "mlflow"]
+OwnTracker = Literal["tensorboard", "mlflow"]
 
-PACKAGES: Mapping[TrackerName, str] = {"tensorboard": "tensorboard", "mlflow": "mlflow"}
+PACKAGES: Mapping[str, str] = {"tensorboard": "tensorboard", "mlflow": "mlflow"}
 """The package that each tracker needs. The extra that installs it has the tracker's name."""
 
 
@@ -20,22 +22,35 @@ def _one_or_several(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _own_or_plugin(name: Any) -> Any:
+    """A plug-in's name as it is kept; any other is one of ours, or what it should be is told."""
+    return TRACKER.entry(name, PACKAGES) or TypeAdapter(OwnTracker).validate_python(name)
+
+
+TrackerName = Annotated[
+    str, BeforeValidator(_own_or_plugin, json_schema_input_type=OwnTracker | PluginName)
+]
 Tracking = Annotated[
     tuple[TrackerName, ...],
     Field(strict=False),
     BeforeValidator(_one_or_several, json_schema_input_type=TrackerName | list[TrackerName]),
 ]
-"""``tensorboard``, or ``[tensorboard, mlflow]``."""
+"""``tensorboard``, or ``[tensorboard, my_package.module:Mine]``."""
 
 
 def missing(name: TrackerName) -> str | None:
     """How to install a tracker's package; None if it is installed. Nothing is imported."""
-    return how_to_install(name, PACKAGES[name])
+    return how_to_install(name, PACKAGES[name]) if name in PACKAGES else None
 
 
 def chosen(names: Collection[str]) -> tuple[tuple[TrackerName, ...], list[str]]:
     """Trackers of a command line, and messages about unknown names and missing packages."""
-    known = [name for name in PACKAGES if name in names]
-    unknown = [must_be(one_of(list(PACKAGES)), n, PACKAGES) for n in names if n not in PACKAGES]
+    plugins = {name: TRACKER.entry(name, PACKAGES) for name in names if name not in PACKAGES}
+    known = [name for name in PACKAGES if name in names] + [*filter(None, plugins.values())]
+    unknown = [
+        must_be(one_of(list(PACKAGES)), name, PACKAGES)
+        for name, entry in plugins.items()
+        if entry is None
+    ]
     absent = [message for name in known if (message := missing(name)) is not None]
     return tuple(known), unknown + absent

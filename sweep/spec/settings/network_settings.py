@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+)
 
-from sweep.spec.settings.settings_base import Settings, refusal
+from sweep.plugins.entry_names import PluginName
+from sweep.plugins.plugin_kinds import NETWORK
+from sweep.spec.settings.settings_base import Options, Settings, refusal
 
 NetworkName = Literal[
     "dynunet",
@@ -17,6 +27,7 @@ NetworkName = Literal[
     "segresnet",
     "segresnet_ds",
 ]
+OWN_NETWORKS: tuple[str, ...] = get_args(NetworkName)
 WITHOUT_DEEP_SUPERVISION = ("unet", "segresnet")
 WITHOUT_DROPOUT = ("segresnet_ds",)
 DOUBLING = ("segresnet", "segresnet_ds")
@@ -27,11 +38,22 @@ NORMALISES_BATCHES = ("attention_unet",)
 """Networks whose normalisation uses the pixels of the whole batch together."""
 
 
-class NetworkSettings(Settings):
-    """The 2D network, one of MONAI's."""
+def _own_or_plugin(name: Any) -> Any:
+    """The normalised name of a plug-in, or one of our own names.
 
-    name: NetworkName = "dynunet"
-    """Architecture."""
+    Raises:
+        ValidationError: it is neither.
+    """
+    return NETWORK.entry(name, OWN_NETWORKS) or TypeAdapter(NetworkName).validate_python(name)
+
+
+class NetworkSettings(Settings):
+    """The 2D network, by name, from MONAI or a plug-in."""
+
+    name: Annotated[
+        str, BeforeValidator(_own_or_plugin, json_schema_input_type=NetworkName | PluginName)
+    ] = "dynunet"
+    """Architecture; or a plug-in, as package.module:attribute or by its registered name."""
     channels: Annotated[
         tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=2, max_length=8)
     ] = (16, 32, 64, 128)
@@ -40,6 +62,20 @@ class NetworkSettings(Settings):
     """Deep supervision: lower decoder levels predict too; null: if the network supports it."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout rate."""
+    options: Options = Field(default_factory=dict)
+    """Keyword arguments of a plug-in. Each can be searched, as network.options.NAME."""
+
+    @model_serializer(mode="wrap")
+    def _without_empty_options(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = write(self)
+        if not self.options:  # a network of ours has none, and its file need not say so
+            values.pop("options", None)
+        return values
+
+    @property
+    def is_plugin(self) -> bool:
+        """Whether another package brings it."""
+        return self.name not in OWN_NETWORKS
 
     @field_validator("channels")
     @classmethod
@@ -95,6 +131,8 @@ class NetworkSettings(Settings):
         at
         the coarsest level, most normalisations are undefined and raise.
         """
+        if self.is_plugin:  # only it knows what it can halve
+            return
         levels = len(self.channels)
         whole_batch = self.name in NORMALISES_BATCHES
         too_few = not whole_batch or batch_size == 1

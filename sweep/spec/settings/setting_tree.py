@@ -60,6 +60,12 @@ def names_in(settings: TrialSettings) -> list[str]:
     ]
 
 
+def group_of_option(key: str) -> str | None:
+    """The mapping (``trainer.options``) of which the dotted name is a key of the user's own."""
+    group = key.rpartition(".")[0]
+    return group if group in ("trainer.options", "network.options") else None
+
+
 def value_of(settings: Settings, key: str) -> Any:
     """The value of the setting with this dotted name."""
     value: Any = settings

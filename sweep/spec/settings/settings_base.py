@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from sweep.vocabulary.record import ParameterValue
 
 
 class Settings(BaseModel):
@@ -42,3 +44,14 @@ def refusal(message: str, *below: str, value: Any) -> ValidationError:
     return ValidationError.from_exception_data(
         "settings", [InitErrorDetails(type=kind, loc=below, input=value)]
     )
+
+
+def _names_have_no_dots(options: dict[str, ParameterValue]) -> dict[str, ParameterValue]:
+    dotted = next((name for name in options if not name.isidentifier()), None)
+    if dotted is not None:
+        raise ValueError(f"`{dotted}` must be a name of letters, digits and `_`")
+    return options
+
+
+Options = Annotated[dict[str, ParameterValue], AfterValidator(_names_have_no_dots)]
+"""What a user's own class or function is set by, by name."""

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from sweep.machine.user_paths import Folder, absolute
+from sweep.machine.user_paths import Folder
+from sweep.plugins.entry_names import as_entry
 from sweep.spec.settings.entry_source import computes_its_own_loss
-from sweep.spec.settings.settings_base import Settings
+from sweep.spec.settings.settings_base import Options, Settings
 from sweep.spec.settings.trainer_traits import TrainerTraits
-from sweep.vocabulary.record import ParameterValue
-
-ENTRY = re.compile(r"(?P<where>.+):(?P<name>[A-Za-z_]\w*)")
-"""``file.py:Class`` or ``package.module:function``."""
-MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 class CommonTrainer(Settings):
@@ -147,16 +142,13 @@ def _check_entry(entry: str) -> str:
     Raises:
         ValueError: it names neither a file nor a module with a class or function.
     """
-    found = ENTRY.fullmatch(entry)
-    where = found["where"] if found else ""
-    if found and where.endswith(".py"):
-        return f"{absolute(where)}:{found['name']}"
-    if not MODULE.fullmatch(where):
+    found = as_entry(entry)
+    if found is None:
         raise ValueError(
             "must name a class or a function as `my_trainer.py:MyTraining` or"
             f" `my_package.module:train`, but is {entry!r}"
         )
-    return entry
+    return found
 
 
 class CustomTrainer(CommonTrainer):
@@ -170,20 +162,12 @@ class CustomTrainer(CommonTrainer):
     """Class or function in a file or a module: my_trainer.py:MyTraining, my_package.loop:train."""
     amp: Literal["off", "bf16", "fp16"] = "off"
     """Precision of the network: float32 (off), or mixed with bfloat16 or float16."""
-    options: dict[str, ParameterValue] = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)
     """Options of the class or function. Each can be searched, as trainer.options.NAME."""
 
     @property
     def computes_its_own_loss(self) -> bool:
         return computes_its_own_loss(self.entry)
-
-    @field_validator("options")
-    @classmethod
-    def _names_have_no_dots(cls, options: dict[str, ParameterValue]) -> dict[str, ParameterValue]:
-        dotted = next((name for name in options if not name.isidentifier()), None)
-        if dotted is not None:
-            raise ValueError(f"`{dotted}` must be a name of letters, digits and `_`")
-        return options
 
 
 def _monai_unless_said(value: Any) -> Any:

@@ -11,7 +11,14 @@ from typing import get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from sweep.spec.settings.setting_tree import Finding, KeyPath, Spot, locate, setting_names
+from sweep.spec.settings.setting_tree import (
+    Finding,
+    KeyPath,
+    Spot,
+    group_of_option,
+    locate,
+    setting_names,
+)
 from sweep.spec.settings.settings_base import Settings
 from sweep.spec.words.phrases import (
     begun_with,
@@ -192,7 +199,7 @@ def _dotted_key(key: str, root: type[Settings]) -> tuple[str, str | None]:
         return f"; write it nested: `{_nested(key, levels=1)}`", None
     names = setting_names(root)
     groups = {name[:place] for name in names for place, dot in enumerate(name) if dot == "."}
-    if key in groups.union(names) or key.startswith("trainer.options."):
+    if key in groups.union(names) or group_of_option(key):
         return f"; write it nested: `{_nested(key)}`; {DOTTED}", key
     _, meant = unknown_setting(key, root)
     return (did_you_mean(_nested(meant)), meant) if meant else (_advice(key) or f"; {DOTTED}", None)

@@ -5,9 +5,6 @@ Every command that trains runs this file. `sweep.check` and `sweep.rank` never d
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
@@ -15,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
+from sweep.plugins.entry_names import FILE_MARK, module_of
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import did_you_mean, near_miss
 from sweep.trainer.custom.raised_errors import told_as_an_error
@@ -46,9 +44,7 @@ def load_entry(entry: str) -> Maker | Function:
     where, _, name = entry.rpartition(":")
     try:
         with told_as_an_error("it"):
-            module = (
-                _from_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
-            )
+            module = module_of(where)
     except (Exception, SystemExit) as error:  # whatever a user's module raises
         raise _wrong(f"{where} cannot be imported: {last_line(error)}") from error
     found = getattr(module, name, None)
@@ -124,35 +120,8 @@ def entry_of(found: object, asked: str | None = None) -> str:
         return canonical(asked)
     named = found if hasattr(found, "__qualname__") else type(found)
     module = str(named.__module__)
-    file = getattr(sys.modules.get(module), _FILE, None)
+    file = getattr(sys.modules.get(module), FILE_MARK, None)
     return f"{file or module}:{named.__qualname__}"
-
-
-_FILE = "__sweep_entry__"
-"""Marks a module that was imported because a sweep names its file."""
-
-
-def _from_file(path: Path) -> ModuleType:
-    path = path.resolve()
-    # By content: a worker that outlives an edit of the file trains with what stands in it now.
-    digest = hashlib.sha256(bytes(path) + path.read_bytes()).hexdigest()[:12]
-    name = f"sweep_custom_{path.stem}_{digest}"
-    if name in sys.modules:
-        return sys.modules[name]
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))  # what it imports may lie beside it
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    setattr(module, _FILE, str(path))
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 def _wrong(message: str) -> InputError:

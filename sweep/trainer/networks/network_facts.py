@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from monai.networks.blocks import UnetResBlock
@@ -17,22 +18,25 @@ from monai.networks.nets import (
 from torch import nn
 
 from sweep.trainer.networks.attention_unet import SupervisedAttentionUnet
-from sweep.trainer.networks.networks import FinestFirst
+from sweep.trainer.networks.networks import FinestFirst, Origin
+from sweep.vocabulary.record import ParameterValue
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkFacts:
-    """The settings of a network, read back.
+    """The settings of a network, read back; of a plug-in, name and options alone.
 
     Args:
         name: as in ``network.name``.
         channels: feature maps of each level, finest first.
         deep_supervision: whether lower levels of the decoder predict in training.
+        options: what a plug-in was called with.
     """
 
     name: str
     channels: list[int]
     deep_supervision: bool
+    options: Mapping[str, ParameterValue] = field(default_factory=dict)
 
 
 def network_facts(model: nn.Module) -> NetworkFacts:
@@ -41,6 +45,9 @@ def network_facts(model: nn.Module) -> NetworkFacts:
     Raises:
         TypeError: it is none of them.
     """
+    origin = getattr(model, "sweep_origin", None)
+    if isinstance(origin, Origin):
+        return NetworkFacts(origin.name, [], False, origin.options)
     match model:
         case DynUNet():
             name = "residual_dynunet" if model.conv_block is UnetResBlock else "dynunet"

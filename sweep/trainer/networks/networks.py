@@ -7,6 +7,7 @@ of the decoder predict, finest first, of their own resolution or enlarged to the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from monai.networks.nets import (
@@ -19,8 +20,11 @@ from monai.networks.nets import (
 )
 from torch import Tensor, nn
 
+from sweep.plugins.plugin_kinds import NETWORK
 from sweep.spec.settings.network_settings import NetworkSettings
 from sweep.trainer.networks.attention_unet import SupervisedAttentionUnet
+from sweep.vocabulary.errors import TrainerError
+from sweep.vocabulary.record import ParameterValue
 
 MOST_HEADS = 3
 """Lower levels that predict under deep supervision, at most."""
@@ -32,12 +36,37 @@ def build_network(settings: NetworkSettings, channels: int, classes: int) -> nn.
     Returns:
         a module; in training mode its output may hold deep supervision (see `as_outputs`).
     """
+    if settings.is_plugin:
+        return _of_plugin(settings, channels, classes)
     return BUILDERS[settings.name](settings, channels, classes)
 
 
 def size_divisor(settings: NetworkSettings) -> int:
     """What the sides of an input must be a multiple of, in pixels."""
+    if settings.is_plugin:
+        return int(getattr(NETWORK.load(settings.name, settings.options), "size_divisor", 1))
     return int(2 ** (len(settings.channels) - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """By which name and options a plug-in was called that returned a network."""
+
+    name: str
+    options: Mapping[str, ParameterValue]
+
+
+def _of_plugin(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
+    """Errors of the plug-in itself pass: they are those of a trial with these options."""
+    options = dict(settings.options)
+    network = NETWORK.load(settings.name, options)(channels, classes, **options)
+    if not isinstance(network, nn.Module):
+        raise TrainerError(
+            f"the network `{settings.name}` must be a torch.nn.Module, but is"
+            f" {type(network).__name__}"
+        )
+    network.sweep_origin = Origin(settings.name, options)  # type: ignore[assignment]
+    return network
 
 
 def as_outputs(output: Tensor | Sequence[Tensor]) -> list[Tensor]:

@@ -63,6 +63,7 @@ READERS: Mapping[str, Callable[[Live], Any]] = {
     "network.channels": lambda live: network_facts(live.model).channels,
     "network.deep_supervision": lambda live: network_facts(live.model).deep_supervision,
     "network.dropout": _dropout,
+    "network.options": lambda live: dict(network_facts(live.model).options),
     **{
         f"augmentation.{key}": held("batches.augmentation.settings", key)
         for key in setting_names(AugmentationSettings)

@@ -1,0 +1,67 @@
+"""``package.module:attribute`` or ``file.py:attribute``: what a file names, and its module."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+from pydantic import Field
+
+from sweep.machine.user_paths import absolute
+
+ENTRY = re.compile(r"(?P<where>.+):(?P<name>[A-Za-z_]\w*)")
+MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+PluginName = Annotated[str, Field(pattern=r"^.+:[A-Za-z_]\w*$")]
+"""How a plug-in is named in a file, for schemas; those that packages register are not known."""
+
+FILE_MARK = "__sweep_entry__"
+"""Marks a module that was imported because a sweep names its file."""
+
+
+def as_entry(text: str) -> str | None:
+    """The entry that a text is, with an absolute path where it names a file; None: it is none.
+
+    Raises:
+        ValueError: the path holds a variable that is not set, or is a URI.
+    """
+    found = ENTRY.fullmatch(text)
+    if found is None:
+        return None
+    if found["where"].endswith(".py"):
+        return f"{absolute(found['where'])}:{found['name']}"
+    return text if MODULE.fullmatch(found["where"]) else None
+
+
+def module_of(where: str) -> ModuleType:
+    """The module of an entry, the part before its colon; importing it runs it."""
+    return _from_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+
+
+def _from_file(path: Path) -> ModuleType:
+    path = path.resolve()
+    # By content: a worker that outlives an edit of the file trains with what stands in it now.
+    digest = hashlib.sha256(bytes(path) + path.read_bytes()).hexdigest()[:12]
+    name = f"sweep_custom_{path.stem}_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # what it imports may lie beside it
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    setattr(module, FILE_MARK, str(path))
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -1,0 +1,140 @@
+"""The kinds of plug-ins, and how one is found by its name, checked and made."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from sweep.plugins.entry_names import as_entry, module_of
+from sweep.spec.words.phrases import did_you_mean, near_miss
+from sweep.vocabulary.errors import InputError
+from sweep.vocabulary.record import ParameterValue, last_line
+
+Options = Mapping[str, ParameterValue]
+
+
+@dataclass(frozen=True, slots=True)
+class PluginKind:
+    """What plug-ins of one kind have in common.
+
+    A plug-in is a class or a function. It is called with ``given`` by position and with the options
+    of the sweep's file by name.
+
+    Args:
+        word: what it is, in messages and in the name of its group of entry points.
+        key: of the setting that names it.
+        given: what it is called with before its options.
+        methods: what the object that it returns must have.
+    """
+
+    word: str
+    key: str
+    given: tuple[str, ...]
+    methods: tuple[str, ...]
+
+    @property
+    def group(self) -> str:
+        """The group of entry points by which packages register short names."""
+        return f"medical_sweep.{self.word}s"
+
+    @property
+    def registered(self) -> dict[str, EntryPoint]:
+        """What installed packages register, by short name; nothing is imported."""
+        return {point.name: point for point in entry_points(group=self.group)}
+
+    def entry(self, name: object, own: Collection[str]) -> str | None:
+        """The name as a plug-in is kept by, with an absolute path; None where it names none.
+
+        Args:
+            own: names of this package, which no plug-in replaces.
+        Raises:
+            ValueError: as of `as_entry`.
+        """
+        if not isinstance(name, str) or name in own:
+            return None
+        return as_entry(name) or (name if name in self.registered else None)
+
+    def load(self, name: str, options: Options) -> Callable[..., Any]:
+        """The class or function of a plug-in that takes these options; importing it runs it.
+
+        Raises:
+            InputError: there is none, its module cannot be imported, it lacks a method, or it does
+                not take what it will be called with.
+        """
+        found = self._imported(name)
+        if not callable(found):
+            raise self.wrong(f"`{name}` is neither a class nor a function")
+        if inspect.isclass(found):
+            self._require_methods(found, name)
+        try:
+            inspect.signature(found).bind(*self.given, **options)
+        except TypeError as error:
+            takes = ", ".join([*self.given, *(f"{option}=…" for option in options)])
+            raise self.wrong(f"`{name}` must take ({takes}): {error}") from error
+        except ValueError:  # it is written in C: the call will tell
+            pass
+        return found
+
+    def make(self, name: str, *given: Any, options: Options) -> Any:
+        """What the plug-in returns, with all methods of its kind.
+
+        Raises:
+            InputError: as of `load`, and where it raises or returns anything else.
+        """
+        make = self.load(name, options)
+        try:
+            made = make(*given, **options)
+        except Exception as error:  # whatever a user's code raises
+            raise self.wrong(f"`{name}` cannot be made: {last_line(error)}") from error
+        self._require_methods(made, name)
+        return made
+
+    def wrong(self, message: str) -> InputError:
+        """The refusal of a plug-in of this kind."""
+        return InputError.single(message, key=self.key)
+
+    def _imported(self, name: str) -> object:
+        point = self.registered.get(name)
+        entry = name if point is None else point.value.partition("[")[0].strip()
+        where, _, attribute = entry.rpartition(":")
+        if not where:
+            known = list(self.registered)
+            raise self.wrong(
+                f"no installed package registers the {self.word} `{name}` in `{self.group}`"
+                f"{did_you_mean(near_miss(name, known))}"
+            )
+        try:
+            module = module_of(where)
+        except (Exception, SystemExit) as error:  # whatever a user's module raises
+            raise self.wrong(f"{where} cannot be imported: {last_line(error)}") from error
+        if not hasattr(module, attribute):
+            meant = did_you_mean(near_miss(attribute, vars(module)))
+            raise self.wrong(f"{where} has no `{attribute}`{meant}")
+        return getattr(module, attribute)
+
+    def _require_methods(self, found: object, name: str) -> None:
+        missing = [one for one in self.methods if not callable(getattr(found, one, None))]
+        if missing:
+            raise self.wrong(
+                f"`{name}` lacks {', '.join(f'`{one}`' for one in missing)}, which every"
+                f" {self.word} has; see docs/how-to/plugins.md"
+            )
+
+
+NETWORK = PluginKind("network", "network.name", ("channels", "classes"), ("forward",))
+SEARCHER = PluginKind("searcher", "searcher", ("space", "seed"), ("ask", "tell", "learn"))
+SCHEDULER = PluginKind(
+    "scheduler",
+    "scheduler",
+    ("grace_period", "max_epochs"),
+    ("expect", "start", "report", "end", "let_on", "decided"),
+)
+TRACKER = PluginKind(
+    "tracker",
+    "tracking",
+    ("tracked",),
+    ("trial_started", "epoch_reported", "trial_waits", "trial_ended", "close"),
+)

@@ -1,0 +1,108 @@
+"""A network of another package, by ``package.module:attribute``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sweep
+
+NETS = """
+import torch
+
+class Tiny(torch.nn.Module):
+    size_divisor = 2
+
+    def __init__(self, channels, classes, width=4):
+        super().__init__()
+        self.first = torch.nn.Conv2d(channels, width, 3, stride=2, padding=1)
+        self.last = torch.nn.ConvTranspose2d(width, classes, 2, stride=2)
+
+    def forward(self, images):
+        return self.last(self.first(images).relu())
+
+def nothing(channels, classes):
+    return None
+"""
+
+
+@pytest.fixture
+def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "stranger_nets.py").write_text(NETS)
+    monkeypatch.syspath_prepend(tmp_path)
+    sys.modules.pop("stranger_nets", None)
+    return tmp_path
+
+
+def values(**more: Any) -> dict[str, Any]:
+    return {
+        "name": "toy",
+        "trials": 2,
+        "searcher": "grid",
+        "scheduler": "none",
+        "data": {"source": "shapes", "count": 6, "size": 33},
+        "trainer": {"epochs": 1, "batch_size": 2, "device": "cpu"},
+        "network": {"name": "stranger_nets:Tiny", "options": {"width": 2}},
+        "space": {"network.options.width": {"choice": [3, 5]}},
+        **more,
+    }
+
+
+def refused(**more: Any) -> list[str]:
+    with pytest.raises(sweep.InputError) as caught:
+        sweep.check(values(**more))
+    return [str(mistake) for mistake in caught.value.mistakes]
+
+
+def test_network_of_a_stranger_is_trained_with_searched_options(nets: Path) -> None:
+    results = sweep.run(values(), results=nets, executor="local", progress=False)
+    assert [results[one].status.value for one in results] == ["completed", "completed"]
+    read = [results.best.config.network.name, results.best.config.network.options["width"]]
+    assert read[0] == "stranger_nets:Tiny"
+    widths = {sweep.open(results.folder)[one].config.network.options["width"] for one in results}
+    assert widths == {3, 5}
+    provenance = (results.folder / "trials" / "t0000" / "provenance.json").read_text()
+    assert '"network.name": "stranger_nets:Tiny"' in provenance
+
+
+def test_nothing_is_imported_by_reading_the_file(nets: Path) -> None:
+    assert sweep.SweepSpec.model_validate(values()).network.name == "stranger_nets:Tiny"
+    assert "stranger_nets" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({"name": "stranger_nets:Tinny"}, "stranger_nets has no `Tinny`; did you mean `Tiny`?"),
+        ({"name": "no_such_nets:Tiny"}, "no_such_nets cannot be imported: ModuleNotFoundError"),
+        (
+            {"name": "stranger_nets:Tiny", "options": {"widht": 3}},
+            "must take (channels, classes, widht=…): got an unexpected keyword argument 'widht'",
+        ),
+        ({"name": "stranger_nets:Tiny", "dropout": 0.5}, "a plug-in is set by `network.options`"),
+        ({"name": "unet", "options": {"width": 3}}, "only a plug-in has options"),
+        ({"name": "unett"}, "did you mean `unet`?"),
+    ],
+)
+def test_mistakes_are_told_before_a_trial_starts(
+    nets: Path, network: dict[str, Any], message: str
+) -> None:
+    told = refused(network=network, space={"optimizer.lr": {"choice": [0.1, 0.2]}})
+    assert any(message in one for one in told), told
+
+
+def test_option_that_has_no_value_cannot_be_searched(nets: Path) -> None:
+    [told] = refused(space={"network.options.depth": {"choice": [1, 2]}})
+    assert "`network.options` has no `depth`: give it a value there to search it" in told
+
+
+def test_plugin_that_returns_no_network_fails_its_trial_with_its_name(nets: Path) -> None:
+    space = {"optimizer.lr": {"choice": [0.1, 0.2]}}
+    results = sweep.run(
+        values(network={"name": "stranger_nets:nothing"}, space=space),
+        results=nets, executor="local", progress=False,
+    )  # fmt: skip
+    assert "`stranger_nets:nothing` must be a torch.nn.Module" in str(results.frame["cause"][0])
