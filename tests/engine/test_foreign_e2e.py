@@ -10,7 +10,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from foreign import TRAINER
+from typer.testing import CliRunner
+
+from sweep.cli import app
 
 BAD = """\
 
@@ -86,9 +90,9 @@ def train(config, trial):
 THREADS = """\
 import os, threading, time
 from tqdm import tqdm
-from sweep.trainer import process
+from sweep.trial import process_state
 
-process.SECONDS_TO_END = 0.1
+process_state.SECONDS_TO_END = 0.1
 
 
 def train(config, trial):
@@ -150,10 +154,14 @@ def test_store_that_breaks_ends_the_sweep_with_its_cause_and_fails_no_trial(tmp_
     assert not list((tmp_path / "results" / "plain").glob("trials/*/error.txt"))
 
 
-def test_function_pauses_at_rungs_and_goes_on_from_what_it_saved(tmp_path: Path) -> None:
+def test_function_pauses_at_rungs_and_goes_on_from_what_it_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "plain.py").write_text(PLAIN)
-    done = run(tmp_path, FUNCTION)
-    assert done.returncode == 0, done.stderr
+    (tmp_path / "space.yaml").write_text(FUNCTION)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["run", "space.yaml", "--local"])
+    assert done.exit_code == 0, done.stderr
     folder = tmp_path / "results" / "plain"
     rows = ranking(folder)
     assert [(float(row["trainer.options.level"]), row["status"]) for row in rows] == [

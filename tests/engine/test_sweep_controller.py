@@ -24,9 +24,11 @@ from sweep.console.sweep_progress import Progress
 from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.search.schedulers.decision import Decision, OnArrival
 from sweep.spec.load import load_trial, to_yaml
+from sweep.spec.reading.yaml_document import Document, parse_document
 from sweep.spec.search.confirm_settings import ConfirmSettings
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.setting_tree import value_of
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.journal import EpochRecorded
 from sweep.store.layout import trial_id
 from sweep.store.store import Store
@@ -111,9 +113,36 @@ def sound_curve(parameters: Mapping[str, ParameterValue]) -> Curve:
     return Curve(tuple(draw.random() for _ in range(EPOCHS)), Outcome(status=Status.COMPLETED))
 
 
+@functools.cache
+def parsed(text: str) -> Document:
+    return parse_document(text, "a file")
+
+
+@functools.cache
+def trial_of(config: str) -> TrialSettings:
+    return load_trial(parsed(config).values)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_text_is_parsed_or_written_twice() -> Iterator[None]:
+    """YAML would take four fifths of the time: the same sweeps are killed at many points."""
+    texts: dict[str, str] = {}
+
+    def yaml_of(values: TrialSettings) -> str:
+        described = repr(values)
+        if described not in texts:
+            texts[described] = to_yaml(values)
+        return texts[described]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sweep.engine.decisions.sweep_controller.to_yaml", yaml_of)
+        patch.setattr("sweep.store.read_results.parse_document", lambda text, _: parsed(text))
+        yield
+
+
 def train(folder: Path) -> Curve:
     """What a worker does: all that it trains with stands in the ``config.yaml`` of its folder."""
-    config = load_trial(folder / "config.yaml")
+    config = trial_of((folder / "config.yaml").read_text(encoding="utf-8"))
     searched = json.loads((folder / "trial.json").read_text(encoding="utf-8"))["parameters"]
     return curve_of({key: value_of(config, key) for key in searched})
 

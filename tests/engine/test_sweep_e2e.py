@@ -20,7 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pandas import DataFrame
+from pandas.testing import assert_frame_equal
 
+import sweep
 from sweep.data.sources.shape_images import write_shapes
 from sweep.spec.load import load_sweep, load_trial
 from sweep.spec.settings.trial_settings import ShapesData
@@ -293,26 +296,32 @@ def test_no_process_of_the_sweep_outlives_it(swept: Run) -> None:
     assert outliving(swept) == {}
 
 
-def test_trials_that_wait_at_rungs_end_the_same_on_one_worker_and_on_four(tmp_path: Path) -> None:
-    (tmp_path / "tiny.yaml").write_text(PAUSING)
-    runs = []
-    for workers in (1, 4):
-        name = f"on{workers}"
-        options = ["--set", f"name={name}", "--set", f"max_concurrent={workers}"]
-        process = start(tmp_path, "tiny.yaml", "--no-dashboard", *options)
-        run = finish(process, tmp_path / "results" / name)
-        assert run.code == 0, run.stderr
-        runs.append(run)
-    one, four = (
+def trained_here(file: Path, results: Path) -> sweep.SweepResults:
+    """The same sweep without Ray: one trial after the other in this process."""
+    found = sweep.run(file, results=results, executor="local", progress=False)
+    assert found.is_finished
+    return found
+
+
+def test_trials_that_wait_at_rungs_end_the_same_on_four_workers_and_without_ray(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(PAUSING)
+    process = start(tmp_path, "tiny.yaml", "--no-dashboard", "--set", "max_concurrent=4")
+    four = finish(process, tmp_path / "results" / "tiny")
+    assert four.code == 0, four.stderr
+    one = Run(0, 0, "", "", trained_here(file, tmp_path / "here").folder)
+    ends = [
         {row["trial_id"]: (row["status"], row["val_dice"], row["epochs"]) for row in run.ranking}
-        for run in runs
-    )
-    assert one == four
-    assert sorted(status for status, *_ in one.values()).count("pruned") >= 6
-    for trial_id in one:
-        epochs = [[line["val_dice"] for line in run.history(trial_id)] for run in runs]
+        for run in (one, four)
+    ]
+    assert ends[0] == ends[1]
+    assert sorted(status for status, *_ in ends[0].values()).count("pruned") >= 6
+    for trial_id in ends[0]:
+        epochs = [[line["val_dice"] for line in run.history(trial_id)] for run in (one, four)]
         assert epochs[0] == epochs[1]
-    assert '"wait"' in (runs[0].folder / "journal.jsonl").read_text()
+    assert '"wait"' in (one.folder / "journal.jsonl").read_text()
 
 
 def test_second_run_into_the_same_results_is_refused_at_once(swept: Run) -> None:
@@ -423,6 +432,22 @@ def test_interrupted_sweep_equals_its_trials_trained_without_a_break_bit_for_bit
         best[trial.name] = max(e.val_dice for e in epochs if e.val_dice is not None)
     ranked = [(row["trial_id"], float(row["val_dice"])) for row in interrupted.last.ranking]
     assert ranked == sorted(best.items(), key=lambda item: -item[1])
+
+
+def test_sweep_without_ray_gives_the_same_ranking_and_histories_bit_for_bit(
+    interrupted: Interrupted, tmp_path: Path
+) -> None:
+    ray = sweep.open(interrupted.last.folder)
+    here = trained_here(interrupted.last.folder / "sweep.yaml", tmp_path)
+
+    def exact(frame: DataFrame) -> DataFrame:
+        return frame.drop(columns=["seconds"])
+
+    assert_frame_equal(exact(here.frame), exact(ray.frame), check_exact=True)
+    assert list(here) == list(ray)
+    for trial_id in here:
+        histories = (exact(results[trial_id].history) for results in (here, ray))
+        assert_frame_equal(*histories, check_exact=True)
 
 
 def test_only_the_best_weights_of_a_trial_that_has_ended_are_kept(interrupted: Interrupted) -> None:

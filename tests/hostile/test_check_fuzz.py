@@ -1,6 +1,7 @@
 """No settings file and no override is answered by anything but exit code 0, or 2 with words.
 
-Each test runs as many cases as the profile says: 100 in CI, always the same ones. To look further:
+Each test runs as many cases as the profile says: 100 in CI, always the same ones, which the shipped
+files share where there is a test for each. To look further:
 ``pytest tests/hostile --hypothesis-profile=long``.
 """
 
@@ -29,6 +30,7 @@ SHIPPED = {
     for path in sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
 }
 every_shipped_file = pytest.mark.parametrize("name", SHIPPED)
+its_share = settings(max_examples=settings.default.max_examples // len(SHIPPED))  # type: ignore[union-attr]
 FILE = "space.yaml"
 
 
@@ -217,6 +219,7 @@ def moved(tree: Any, path: tuple[Any, ...], draw: st.DrawFn) -> None:
 
 @every_shipped_file
 @pytest.mark.parametrize("change", [dropped, renamed, revalued, moved])
+@its_share
 @given(data=st.data())
 def test_shipped_file_with_other_keys_and_values(
     check: Check, name: str, change: Change, data: st.DataObject
@@ -232,6 +235,7 @@ SNIPPETS = st.sampled_from([*INDICATORS, "\t", "    ", "\r\n", "\ufeff", "\x85",
 
 
 @every_shipped_file
+@its_share
 @given(data=st.data())
 def test_shipped_file_with_other_lines(check: Check, name: str, data: st.DataObject) -> None:
     lines = SHIPPED[name].splitlines(keepends=True)
@@ -248,6 +252,7 @@ def test_shipped_file_with_other_lines(check: Check, name: str, data: st.DataObj
 
 
 @every_shipped_file
+@its_share
 @given(data=st.data())
 def test_shipped_file_that_ends_at_any_byte(check: Check, name: str, data: st.DataObject) -> None:
     content = SHIPPED[name].encode()
@@ -265,6 +270,7 @@ OVERRIDES = st.builds(
 
 
 @every_shipped_file
+@its_share
 @given(overrides=st.lists(OVERRIDES, min_size=1, max_size=3))
 def test_any_override(check: Check, name: str, overrides: list[str]) -> None:
     check(SHIPPED[name].encode(), *overrides)

@@ -18,7 +18,7 @@ from sweep.trainer.runs.explain import explain
 from sweep.trainer.runs.guarded_run import GuardedRun
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
-from sweep.trial.kinds import make_run
+from sweep.trial.kinds.kind_table import make_run
 from sweep.vocabulary.record import Cause, Divergence, Stage
 
 USERS = """\

@@ -3,6 +3,7 @@ wherever terms are asked for."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -43,38 +44,42 @@ def with_a_fifth(root: Path, *, in_volumes: bool) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def fifth(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return with_a_fifth(tmp_path_factory.mktemp("fifth"), in_volumes=True)
-
-
-@pytest.fixture(scope="module")
-def of_images_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return with_a_fifth(tmp_path_factory.mktemp("flat"), in_volumes=False)
-
-
 def _insert(file: Path, before: str, text: str) -> None:
     parts = file.read_text(encoding="utf-8").partition(before)
     assert parts[1]
     file.write_text(parts[0] + text + parts[1] + parts[2], encoding="utf-8")
 
 
-def in_copy(root: Path, code: str) -> None:
-    """Run assertions with the copied package."""
-    environment = os.environ | {"PYTHONPATH": str(root)}
-    code = f"import sweep; assert sweep.__file__.startswith({str(root)!r})\n{code}"
+IN_COPY = """
+import json, sys, traceback
+import sweep
+
+root, *codes = json.load(sys.stdin)
+assert sweep.__file__.startswith(root)
+for code in codes:
+    try:
+        exec(code, {})
+        print(json.dumps(""))
+    except Exception:
+        print(json.dumps(traceback.format_exc()))
+"""
+
+
+def in_copy(root: Path, *codes: str) -> list[str]:
+    """The tracebacks of assertions that run with the copied package, "" of those that hold."""
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=root, env=environment
+        [sys.executable, "-c", IN_COPY],
+        input=json.dumps([str(root), *codes]),
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(root)},
     )
     assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_fifth_term_is_a_setting_that_switches_on_late_and_weighs_nothing_in_the_baseline(
-    fifth: Path,
-) -> None:
-    in_copy(
-        fifth,
-        """
+SETTING = """\
 import json
 from sweep.spec.reference.json_schema import trial_schema
 from sweep.spec.settings.setting_tree import after_switch_on_keys, setting_names
@@ -90,16 +95,8 @@ for name in ("baseline", "logcosh-2024", "geometric-v2.3", "geometric-recommende
 assert not LossSettings.model_validate(NO_GEOMETRY).ramp.acts
 alone = {"weights": dict.fromkeys(("compactness", "boundary", "aspect"), 0)}
 assert LossSettings.model_validate(alone).ramp.acts
-""",
-    )
-
-
-def test_fifth_term_is_computed_in_images_and_volumes_and_read_back_from_the_loss(
-    fifth: Path,
-) -> None:
-    in_copy(
-        fifth,
-        """
+"""
+COMPUTED = """\
 import torch
 from sweep.spec.settings.trial_settings import LossSettings
 from sweep.trainer.losses.geometric_loss import geometric_terms
@@ -116,16 +113,8 @@ from sweep.trainer.runs.readers import READERS
 
 parts = SimpleNamespace(loss=SimpleNamespace(settings=LossSettings()))
 assert READERS["loss.weights.roughness"](parts) == 0.25
-""",
-    )
-
-
-def test_root_of_the_fifth_term_is_known_to_warnings_advice_and_post_mortems(
-    fifth: Path,
-) -> None:
-    in_copy(
-        fifth,
-        """
+"""
+ROOT = """\
 from sweep.spec.checks.doubtful_settings import warnings
 from sweep.spec.checks.inactive_settings import inactive_in
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -151,18 +140,8 @@ broken = Divergence(
     cause=Cause.NONFINITE, epoch=30, step=0, stage=Stage.GRADIENT, term="roughness", message="NaN"
 )
 assert advise(Case(verdict=broken, settings=settings)).setting == "loss.sqrt_epsilon"
-""",
-    )
-
-
-def test_fifth_term_is_refused_with_its_key_where_volumes_need_what_it_has_not(
-    fifth: Path, of_images_alone: Path
-) -> None:
-    for root in (fifth, of_images_alone):
-        in_copy(root, REFUSED)
-
-
-REFUSED = """
+"""
+REFUSED = """\
 from pathlib import Path
 from sweep.spec.load import load_sweep
 from sweep.spec.settings.geometric_terms import TERMS
@@ -189,9 +168,42 @@ volume = trainer % ("3d_fullres", "volume")
 searched = "space: {loss.weights.roughness: {uniform: [0.5, 1]}}\\n"
 searched += "loss: {weights: {roughness: 0}}\\n"
 for text, where in ((volume + space, key), (volume + searched, f"space.{key}")):
-    found = {key for key, message in told(text) if "on whole volumes: must be 0" in message}
+    found = {key for key, message in told(text) if "of whole volumes: must be 0" in message}
     assert found == (set() if TERMS["roughness"].in_volumes else {where}), told(text)
 """
+
+
+@pytest.fixture(scope="module")
+def fifth(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What went wrong in a copy with a fifth term, of each piece of code."""
+    root = with_a_fifth(tmp_path_factory.mktemp("fifth"), in_volumes=True)
+    codes = (SETTING, COMPUTED, ROOT, REFUSED)
+    return dict(zip(codes, in_copy(root, *codes), strict=True))
+
+
+def test_fifth_term_is_a_setting_that_switches_on_late_and_weighs_nothing_in_the_baseline(
+    fifth: dict[str, str],
+) -> None:
+    assert fifth[SETTING] == ""
+
+
+def test_fifth_term_is_computed_in_images_and_volumes_and_read_back_from_the_loss(
+    fifth: dict[str, str],
+) -> None:
+    assert fifth[COMPUTED] == ""
+
+
+def test_root_of_the_fifth_term_is_known_to_warnings_advice_and_post_mortems(
+    fifth: dict[str, str],
+) -> None:
+    assert fifth[ROOT] == ""
+
+
+def test_fifth_term_is_refused_with_its_key_where_volumes_need_what_it_has_not(
+    fifth: dict[str, str], tmp_path: Path
+) -> None:
+    assert fifth[REFUSED] == ""
+    assert in_copy(with_a_fifth(tmp_path, in_volumes=False), REFUSED) == [""]
 
 
 def test_every_term_is_described_and_computed() -> None:

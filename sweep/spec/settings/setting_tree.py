@@ -174,16 +174,19 @@ def locate(root: type[Settings], location: KeyPath) -> Spot:
     return Spot(tuple(path), group, choice, annotation)
 
 
+@functools.cache
 def setting_fields(
     group: type[Settings] = TrialSettings, prefix: str = ""
-) -> Iterator[tuple[str, FieldInfo]]:
+) -> tuple[tuple[str, FieldInfo], ...]:
     """Dotted name and declaration of every single setting, once for each alternative."""
+    found: list[tuple[str, FieldInfo]] = []
     for name, field in group.model_fields.items():
         groups = _groups(field.annotation)
         for below in groups:
-            yield from setting_fields(below, f"{prefix}{name}.")
+            found += setting_fields(below, f"{prefix}{name}.")
         if not groups:
-            yield prefix + name, field
+            found.append((prefix + name, field))
+    return tuple(found)
 
 
 def _groups(annotation: Any) -> list[type[Settings]]:
