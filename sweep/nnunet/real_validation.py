@@ -1,9 +1,8 @@
 """nnU-Net's real validation: whole cases, sliding windows, mirroring, in the images' own spacing.
 
 nnU-Net reports it at the end of a training. The pseudo Dice of an epoch only approximates it:
-random
-patches, all cases pooled, no mirroring. A real validation takes as long as many epochs, so only
-finalists get one.
+random patches, all cases pooled, no mirroring. A real validation takes as long as many epochs, so
+only finalists get one.
 """
 
 from __future__ import annotations

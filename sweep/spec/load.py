@@ -153,8 +153,7 @@ def to_yaml(settings: TrialSettings) -> str:
     """The effective settings with defaults filled in. Reading them back gives equal settings.
 
     Groups that the trainer does not read are left out if they have default values, because they
-    would
-    describe data and networks that are not used.
+    would describe data and networks that are not used.
     """
     values = settings.model_dump(mode="json")
     for group in GROUPS.keys() - settings.trainer.traits.reads:

@@ -64,8 +64,7 @@ def own_file(path: str, flags: int) -> int:
     """Opener for regular files only, not links.
 
     A results folder may come from anywhere, and a link in it may point anywhere. Without
-    O_NONBLOCK,
-    opening a pipe would wait for a writer.
+    O_NONBLOCK, opening a pipe would wait for a writer.
     """
     careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:

@@ -54,8 +54,7 @@ def training(paths: TrialPaths, *, wait: float = PATIENCE) -> Iterator[None]:
     """Hold a trial's folder, so that no other process trains in it.
 
     If a driver is killed, its workers run until Ray notices, for a few seconds; those of a lost
-    node
-    perhaps longer. The next worker of the trial waits here until they are gone.
+    node perhaps longer. The next worker of the trial waits here until they are gone.
 
     Raises:
         StorageFailed: it is still held after ``wait`` seconds, or the folder is gone.

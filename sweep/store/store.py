@@ -57,8 +57,7 @@ class Store:
     """Record a sweep. Created by `create` or `open`, never directly.
 
     One process holds a folder at a time, until `close`. Every method raises `SweepFailed` if the
-    disk
-    is full or the folder is gone. Earlier records stay intact.
+    disk is full or the folder is gone. Earlier records stay intact.
     """
 
     def __init__(self, layout: Layout, lock: FileLock) -> None:

@@ -1,10 +1,9 @@
 """Geometry of an image (axes, spacing, orientation), and how that of two files differs.
 
 The rules are those of nnU-Net's ``verify_dataset_integrity``: it refuses a label (or a channel)
-with
-another shape or spacing than its image, and warns about another origin or direction. One rule is
-added: if two files have different orientations but cover the same grid in world coordinates, both
-are reoriented. nnU-Net would overlay them as stored.
+with another shape or spacing than its image, and warns about another origin or direction. One rule
+is added: if two files have different orientations but cover the same grid in world coordinates,
+both are reoriented. nnU-Net would overlay them as stored.
 
 nibabel is imported only where it is needed: data from the cache do not need it.
 Source: nnU-Net 2.8.1, ``nnunetv2/experiment_planning/verify_dataset_integrity.py``.

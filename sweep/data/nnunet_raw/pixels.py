@@ -2,8 +2,7 @@
 
 Axes. A PNG is ``[rows, columns]``, as in nnU-Net. A NIfTI volume is ``[x, y, z]``, reoriented to
 right, anterior and superior, while nnU-Net's SimpleITK reader has ``[z, y, x]`` as stored. Image
-and
-label agree, but a 2D sample may be the transpose of nnU-Net's.
+and label agree, but a 2D sample may be the transpose of nnU-Net's.
 """
 
 from __future__ import annotations

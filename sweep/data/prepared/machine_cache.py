@@ -37,8 +37,7 @@ def cached(
     """Open ``folder``. Build it first if it is missing or damaged.
 
     Safe with concurrent processes (one builds, the others wait) and crashes: the folder is built
-    under
-    another name and renamed when it is complete.
+    under another name and renamed when it is complete.
 
     Args:
         folder: the cache entry; its parent folders are created.

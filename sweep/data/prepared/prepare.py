@@ -36,8 +36,7 @@ from sweep.vocabulary.errors import InputError, Mistake, gathered, gathering
 
 NOT_CONTENT = {"fold", "folds", "patch_size", "geometric_class", "folder", "fingerprint"}
 """Settings that do not change a packed pixel: they select cases or belong to the trainer. The
-dataset's
-folder is among them, because its fingerprint replaces it."""
+dataset's folder is among them, because its fingerprint replaces it."""
 
 
 def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
@@ -91,8 +90,7 @@ def check_pixels(settings: DataSettings) -> tuple[list[Mistake], PreparedData | 
     """Check the pixels: returns mistakes, or the data if there are none.
 
     The whole source is read and normalised as in a trial. It stays in the machine's cache, so that
-    a
-    following sweep starts at once.
+    a following sweep starts at once.
 
     Raises:
         SweepFailed: the cache cannot be written.

@@ -1,9 +1,8 @@
 """Classify failures: faults of the configuration fail the trial, faults of the machine are retried.
 
 Each retry runs in a fresh process and from the last checkpoint. If the fault persists and the
-worker
-died, the trial has failed. If results cannot be written, the sweep ends instead, because the next
-trial would fail too. It can be resumed once there is space.
+worker died, the trial has failed. If results cannot be written, the sweep ends instead, because the
+next trial would fail too. It can be resumed once there is space.
 """
 
 from __future__ import annotations

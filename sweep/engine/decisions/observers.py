@@ -21,8 +21,7 @@ class Observers(Observer):
     """An observer that forwards events to others.
 
     An observer that raises still gets later events: a console that failed on one epoch shows the
-    next.
-    `sweep.tracking.tracker.Forgiving` stops after the first failure instead.
+    next. `sweep.tracking.tracker.Forgiving` stops after the first failure instead.
 
     Args:
         observers: the initial observers.

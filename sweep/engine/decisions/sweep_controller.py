@@ -1,9 +1,8 @@
 """The sweep as a state machine: record, decide, notify. It uses neither Ray nor torch.
 
 An executor (Ray Tune, or a plain loop) asks for the next trial and passes on each reported epoch
-and
-each end. Every fact is recorded before anything is decided on it, and decisions depend on nothing
-else. So an interrupted sweep is rebuilt by replaying its records.
+and each end. Every fact is recorded before anything is decided on it, and decisions depend on
+nothing else. So an interrupted sweep is rebuilt by replaying its records.
 """
 
 from __future__ import annotations
@@ -161,10 +160,8 @@ class SweepController:
         """Record an epoch and decide whether the trial continues.
 
         A known epoch, repeated by a worker that resumed from its checkpoint, changes nothing. STOP
-        ends
-        the trial as pruned. PAUSE frees its worker; later the trial is pruned, or handed out again
-        to
-        resume from its checkpoint.
+        ends the trial as pruned. PAUSE frees its worker; later the trial is pruned, or handed out
+        again to resume from its checkpoint.
         """
         trial = self._trials.get(trial_id)
         if trial is None:

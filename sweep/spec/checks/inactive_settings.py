@@ -224,8 +224,7 @@ RULES = (
 
 AFTER_SWITCH_ON = frozenset({"trainer.geometric_class", "trainer.geometry"})
 """Settings that only the geometric loss uses but that lack the mark `ActsLate`: trials with
-different
-values share no warm-up."""
+different values share no warm-up."""
 
 
 def inactive(possible: Possible, further: Iterable[Rule] = ()) -> Iterator[tuple[str, Rule]]:
@@ -243,9 +242,8 @@ def idle_in_trial(value: Callable[[str], Any]) -> frozenset[str]:
     """Dotted names of the settings without effect in one trial.
 
     A setting that makes others act counts only if it acts itself. Without patience, `counts_from`
-    does
-    not act; then a warm-up without geometric terms does not act either. If the warm-up lasts to the
-    end, no setting of the geometric loss acts.
+    does not act; then a warm-up without geometric terms does not act either. If the warm-up lasts
+    to the end, no setting of the geometric loss acts.
 
     Args:
         value: returns the value of a setting in this trial, by dotted name.

@@ -121,8 +121,7 @@ def _require_the_choice(schema: Schema, root: Schema) -> None:
     """Require the word that chooses among alternative groups (``source: brain``).
 
     It can be left out only if a validator fills in a default (``searcher``). pydantic then
-    describes
-    a plain union without a discriminator.
+    describes a plain union without a discriminator.
     """
     groups = referred(schema, root)
     if len(groups) < 2:

@@ -15,8 +15,7 @@ def suggestion(name: str, options: Sequence[Option], default: Any) -> dict[str, 
     """A distribution as in the YAML, such as ``{loguniform: [0.001, 0.1]}``; None: no suggestion.
 
     All listed values are tried. A number with two bounds is drawn between them, any other from a
-    tenth
-    to ten times its default, a whole number from half to twice its default.
+    tenth to ten times its default, a whole number from half to twice its default.
 
     Args:
         name: the setting's dotted name.

@@ -20,10 +20,8 @@ class ConfirmSettings(Settings):
     """Number of leaders that are trained again. The preset baseline is always trained again."""
     seeds: int = Field(default=5, ge=2, le=100)
     """Number of further seeds. The search's own run is not counted, since it selected the leaders.
-    Naming
-    a winner takes at least 3."""
+    Naming a winner takes at least 3."""
     folds: int = Field(default=1, ge=1)
     """Number of folds on which each seed is trained, starting with the sweep's own fold. With
-    several
-    folds, each fold counts once, whatever the number of seeds; naming a winner takes at least 3
-    folds."""
+    several folds, each fold counts once, whatever the number of seeds; naming a winner takes at
+    least 3 folds."""

@@ -128,13 +128,11 @@ class StoppingScheduler(Chosen):
     """
     clock: Literal["epochs", "activation"] | None = None
     """What trials are compared by, and when. epochs: the objective, after the same number of
-    trained
-    epochs.
+    trained epochs.
 
     activation: the projected gain over the preset `baseline`, which is required. It is a trial's
-    lead
-    over the baseline plus what its fluctuation and trend may still add. Epochs are counted from
-    where the geometric loss acts in full: a trial of e epochs with full effect after a is at
+    lead over the baseline plus what its fluctuation and trend may still add. Epochs are counted
+    from where the geometric loss acts in full: a trial of e epochs, in full from epoch a on, is at
     min(e − a, e / 4).
     null: activation if the warm-up is searched and it is possible.
     """

@@ -110,8 +110,7 @@ class SweepSpec(TrialSettings):
     """Distribution of each searched setting, by dotted name."""
     replay_patience: bool = True
     """Search patience, min_delta and counts_from without training trials for them. Each trial is
-    trained
-    with the most patient of their values. Its curve is replayed for all others."""
+    trained with the most patient of their values. Its curve is replayed for all others."""
     searcher: SearcherSettings = TpeSearcher()
     scheduler: SchedulerSettings = AshaScheduler()
     presets: Presets = Field(default=None)  # type: ignore[arg-type]  # filled in below
@@ -215,8 +214,7 @@ class SweepSpec(TrialSettings):
         """The settings of a preset's trial: those of the sweep, overridden by the preset.
 
         If patience is replayed, the sweep's patience is the most patient one. A preset with a
-        patience
-        of its own keeps it.
+        patience of its own keeps it.
 
         Raises:
             InputError: the preset does not fit the sweep's settings.

@@ -128,8 +128,7 @@ class NetworkSettings(Settings):
         """Refuse a network with more levels than an image of ``side`` pixels can be halved.
 
         The side is rounded up to a multiple that the network can halve. If a single pixel is left
-        at
-        the coarsest level, most normalisations are undefined and raise.
+        at the coarsest level, most normalisations are undefined and raise.
         """
         if self.is_plugin:  # only it knows what it can halve
             return

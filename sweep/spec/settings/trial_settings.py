@@ -61,8 +61,7 @@ class CommonData(Settings):
     """The fold held out for validation, counted from 0."""
     test: Annotated[float, Field(ge=0, lt=1)] | Literal["imagesTs"] = 0.0
     """Fraction of the cases kept for testing. No trial sees them; the finalists are evaluated on
-    them
-    once.
+    them once.
 
     imagesTs: the dataset's own test cases in imagesTs and labelsTs (`source: nnunet_raw`).
     """
@@ -141,8 +140,7 @@ class NnunetRawData(CommonData):
     source: Literal["nnunet_raw"]
     folder: Folder
     """Folder with dataset.json, imagesTr and labelsTr. It can be relative to the working directory
-    and
-    contain `~` and `$VARIABLES`.
+    and contain `~` and `$VARIABLES`.
 
     It is stored as an absolute path, because a trial may run in another directory.
     """
@@ -156,8 +154,7 @@ class NnunetRawData(CommonData):
     """Label, by name or number, that the geometric losses act on; null: the first foreground."""
     fingerprint: str | None = None
     """Fingerprint of the dataset's content. A sweep records it, to refuse changed data in the
-    folder and
-    to recognise the same data in another folder; null: accept any data."""
+    folder and to recognise the same data in another folder; null: accept any data."""
 
 
 AnyDataSettings = ShapesData | BrainData | NnunetRawData
@@ -252,8 +249,7 @@ class GuardSettings(Settings):
     """Most skipped steps in one epoch; more end the trial; null: no limit."""
     exploded_factor: float | None = Field(default=30.0, gt=1)
     """A step is an outlier if a main loss term is this many times its initial value, or the
-    gradient
-    norm this many times its usual level; null: no step is."""
+    gradient norm this many times its usual level; null: no step is."""
     exploded_steps: int = Field(default=10, ge=1)
     """Consecutive outlier steps that end the trial."""
     collapsed_epochs: int | None = Field(default=2, ge=1)
@@ -286,8 +282,7 @@ class EvaluationSettings(Settings):
         BeforeValidator(_all_metrics, json_schema_input_type=Literal["all"] | list[MetricName]),
     ] = get_args(MetricName)
     """Metrics besides Dice: all, or a list of iou, hd95 (in pixels) and shape (compactness,
-    solidity and
-    eccentricity of prediction and reference); [] for none."""
+    solidity and eccentricity of prediction and reference); [] for none."""
     every: int | None = Field(default=None, ge=1)
     """Measure these metrics every N epochs; null: only when the objective improves.
 
@@ -335,8 +330,7 @@ NO_GEOMETRY: dict[str, Any] = {
     "weights": dict.fromkeys(TERMS, 0.0),
 }
 """Default of ``loss`` with a trainer that computes its own loss. It has no geometric terms, so
-nothing
-waits for them or reports on them."""
+nothing waits for them or reports on them."""
 
 
 def _default_loss(values: dict[str, Any]) -> LossSettings:
@@ -385,8 +379,7 @@ class TrialSettings(Settings):
         BeforeValidator(_one_or_several, json_schema_input_type=Expectation | list[Expectation]),
     ] = ()
     """What a healthy run reaches, such as `[{epoch: 10, val_dice: 0.3}, {max_gap: 0.15}]`. A run
-    that
-    does not gets a warning."""
+    that does not gets a warning."""
 
     @field_validator("loss", mode="before")
     @classmethod

@@ -17,8 +17,7 @@ class Mirror:
     """Upload changes in ``folder`` since its last upload or download.
 
     Both methods raise `SweepFailed` if the store does not answer. Files that were not sent are sent
-    the
-    next time.
+    the next time.
     """
 
     def __init__(self, folder: Path, remote: RemoteFolder) -> None:

@@ -41,8 +41,7 @@ class MirroredStore(Store):
 
     A trial's start is uploaded at once, because its worker reads it from there. Everything else is
     uploaded in one thread, in an order that lets the copy be resumed at any moment: the trials'
-    files
-    before the journal that mentions them. Only then are unneeded checkpoints deleted.
+    files before the journal that mentions them. Only then are unneeded checkpoints deleted.
     """
 
     def __init__(self, layout: Layout, lock: FileLock) -> None:

@@ -58,8 +58,7 @@ class CustomTraining(GuardedRun):
     two are at an epoch's start is what trains it.
 
     Methods should draw random numbers from Python's, NumPy's or torch's global generators. These
-    are
-    seeded with (seed, epoch) before each call.
+    are seeded with (seed, epoch) before each call.
 
     Args:
         settings: the whole configuration; `options` are ``trainer.options``.
@@ -118,8 +117,7 @@ class CustomTraining(GuardedRun):
         """The optimizer of ``self.model``: any torch optimizer whose step needs no closure.
 
         Parameter groups can have their own learning rates; the schedule scales each of them.
-        Parameters
-        outside the optimizer are not trained.
+        Parameters outside the optimizer are not trained.
         """
         return build_optimizer(self.settings.optimizer, self.model.parameters())
 

@@ -3,12 +3,10 @@
     def train(config, trial):
         model, optimizer, start = ..., ..., 0
         if (state := trial.checkpoint.load()) is not None:  # it goes on
-            model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
+            model.load_state_dict(state["model"]) optimizer.load_state_dict(state["optimizer"])
             start = state["epoch"] + 1
         for epoch in range(start, trial.epochs):
-            ...
-            trial.checkpoint.save({"model": model.state_dict(), ..., "epoch": epoch})
+            ... trial.checkpoint.save({"model": model.state_dict(), ..., "epoch": epoch})
             trial.report(epoch, dice=dice)
 
 It needs nothing of this package. Loss, optimizer and shared warm-up are not provided; the guard is,

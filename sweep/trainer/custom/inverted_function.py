@@ -19,8 +19,7 @@ class TrialStopped(BaseException):
     """Raised by `Trial.report` to stop the trial: pruned, paused, or out of patience.
 
     Like KeyboardInterrupt, it is not an `Exception`, so that it also ends a loop that ignores
-    errors.
-    ``finally`` and ``with`` work as usual. It need not be caught.
+    errors. ``finally`` and ``with`` work as usual. It need not be caught.
     """
 
 

@@ -2,10 +2,10 @@
 
 How it avoids a transfer from the device in every step: the losses, the gradient norm and the norm
 of the weights stay on the device as one small vector per step. From them the guard computes a flag
-on the device and passes it to the fused optimizer as
-``found_inf``. If the flag is set, the kernel leaves weights and momentum unchanged. The vectors are
-read every `Guard.interval` steps and at the end of the epoch, in one transfer. So the step at which
-a trial diverged is known exactly, and the steps between it and the reading have changed nothing.
+on the device and passes it to the fused optimizer as ``found_inf``. If the flag is set, the kernel
+leaves weights and momentum unchanged. The vectors are read every `Guard.interval` steps and at the
+end of the epoch, in one transfer. So the step at which a trial diverged is known exactly, and the
+steps between it and the reading have changed nothing.
 
 Most optimizers do not take such a flag (see `sweep.trainer.networks.optimizers.takes_flag`). For
 these, the guard reads the flag before each step and does not take the step if it is set. On a GPU
@@ -13,16 +13,13 @@ that costs a transfer in every step.
 
 ``on_nonfinite: terminate``: the flag is sticky. Once set, it stays set until the reading, which
 ends the trial. ``on_nonfinite: skip``: the flag holds for its own step only, and the next healthy
-step is taken.
-Two counters on the device, of consecutive skipped steps and of those in the epoch, make the flag
-sticky once a limit is exceeded. A gradient scaler (fp16) finds its scale by gradients that
-overflow. These skip the step under both
-policies. A nonfinite loss does not.
+step is taken. Two counters on the device, of consecutive skipped steps and of those in the epoch,
+make the flag sticky once a limit is exceeded. A gradient scaler (fp16) finds its scale by gradients
+that overflow. These skip the step under both policies. A nonfinite loss does not.
 
 Batch-norm statistics have seen the batch before the flag is known. If it is set, they are restored,
 also on the device. A buffer that was nonfinite from the start, such as a causal mask of -inf, is
-not
-a statistic and is not checked.
+not a statistic and is not checked.
 
 A gradient can be finite and the step still overflow the weights. No flag can predict that, so it
 ends the trial under both policies: a step can be withheld but not undone. The guard keeps no copy

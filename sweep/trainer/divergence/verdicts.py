@@ -41,10 +41,8 @@ class StepJudge:
     explosion, and late in training it would make an ordinary batch look like one.
 
     The gradient norm after clipping is compared with the highest value of its running mean since
-    the
-    geometric factor last changed, because a large geometric weight multiplies the norm without
-    being
-    a fault. The geometric terms are not watched.
+    the geometric factor last changed, because a large geometric weight multiplies the norm without
+    being a fault. The geometric terms are not watched.
 
     Args:
         settings: policy and limits.
