@@ -158,12 +158,11 @@ class AshaScheduler(StoppingScheduler):
     """
     pause: bool | None = None
     """Pause a trial at a rung until it is certain whether it is among the best of all. Its worker
-    takes
-    another trial meanwhile. false: compare it at once with the trials before it.
+    takes another trial meanwhile. false: compare it at once with the trials before it.
 
-    Pausing finds the same winner with fewer epochs, whatever the order of the trials. But the first
-    trial completes late. null: true for the searchers that do not learn (random, grid, qmc), else
-    false. A searcher that learns would have to propose most trials before any has completed.
+    Pausing trains fewer epochs, and its decisions do not depend on the order of the trials. But the
+    first trial completes late. null: true for the searchers that do not learn (random, grid, qmc),
+    else false. A searcher that learns would have to propose most trials before any has completed.
     """
 
     def rungs(self, max_epochs: int) -> list[int]:
