@@ -126,7 +126,7 @@ def run(
     view: View = Silent()
     if progress:
         view = TerminalView(live=not (verbose or is_local), table=False)
-    begins = not resume
+    begins = not (resume or extend)
     checked, warnings = _checked(spec, overrides, anywhere=address is not None, begins=begins)
     location = SweepLocation.of(checked.name, results_argument(str(results), "results"), address)
     shows, missing = wanted(dashboard)

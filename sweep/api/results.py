@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.figures.sweep_results import Results, read_results
+from sweep.analysis.ranking.finalists import Planned
 from sweep.spec.load import load_trial
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -191,11 +192,16 @@ class SweepResults:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every trial has ended. Otherwise `sweep.run` with ``resume=True`` continues
-        it."""
-        records = self._all
-        started = sum(record.replicate is None for record in records)
-        return started >= self.spec.trials and all(r.status.is_final for r in records)
+        """Whether all trials and replicates that were asked for have ended.
+
+        Otherwise `sweep.run` with ``resume=True`` continues the sweep.
+        """
+        planned, ended = Planned(self.spec), 0
+        for record in self._all:
+            if record.status.is_final:
+                planned.add(record)
+                ended += 1
+        return ended >= planned.total
 
     @property
     def frame(self) -> pd.DataFrame:
