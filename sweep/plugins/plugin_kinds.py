@@ -57,7 +57,7 @@ class PluginKind:
             return None
         return as_entry(name) or (name if name in self.registered else None)
 
-    def load(self, name: str, options: Options) -> Callable[..., Any]:
+    def resolve(self, name: str, options: Options) -> Callable[..., Any]:
         """The class or function of a plug-in that takes these options; importing it runs it.
 
         Raises:
@@ -82,9 +82,9 @@ class PluginKind:
         """What the plug-in returns, with all methods of its kind.
 
         Raises:
-            InputError: as of `load`, and where it raises or returns anything else.
+            InputError: as of `resolve`, and where it raises or returns anything else.
         """
-        make = self.load(name, options)
+        make = self.resolve(name, options)
         try:
             made = make(*given, **options)
         except Exception as error:  # whatever a user's code raises

@@ -168,7 +168,7 @@ volume = trainer % ("3d_fullres", "volume")
 searched = "space: {loss.weights.roughness: {uniform: [0.5, 1]}}\\n"
 searched += "loss: {weights: {roughness: 0}}\\n"
 for text, where in ((volume + space, key), (volume + searched, f"space.{key}")):
-    found = {key for key, message in told(text) if "of whole volumes: must be 0" in message}
+    found = {key for key, message in told(text) if "on whole volumes: must be 0" in message}
     assert found == (set() if TERMS["roughness"].in_volumes else {where}), told(text)
 """
 

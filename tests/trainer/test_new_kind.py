@@ -17,8 +17,8 @@ from sweep.data.prepared.prepare import prepare
 from sweep.data.sources.data_source import DataSource
 from sweep.data.sources.shape_images import write_shapes
 from sweep.data.sources.source_table import SOURCES, check_data
-from sweep.engine.on_ray import trial_actor
 from sweep.engine.on_ray.node_checks import _look
+from sweep.engine.session import train_trial
 from sweep.engine.session.evaluate_finalists import evaluate_finalists
 from sweep.spec.checks.doubtful_settings import largest_sizes
 from sweep.spec.checks.first_look import FirstLook
@@ -154,8 +154,8 @@ def test_workers_ask_a_new_kind_what_they_need(
     spec: SweepSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     imported: list[str] = []
-    monkeypatch.setattr(trial_actor, "import_module", imported.append)
-    trial_actor._clean_process("toy")
+    monkeypatch.setattr(train_trial, "import_module", imported.append)
+    train_trial.clean_process("toy")
     assert imported[-1] == "toys.box"
     [mistake] = _look("node", "nowhere", "probe", spec)
     assert mistake.message == "cannot train a trial: no_such_toys is not installed"

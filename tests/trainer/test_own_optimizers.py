@@ -273,7 +273,7 @@ def scheduled(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
 def test_optimizer_of_another_network_is_refused_in_words(tmp_path: Path) -> None:
     other = AFTER.format("self.model = nn.Conv2d(1, 2, 1)")
     assert refusal(tmp_path, other).startswith(
-        "mine.py:Mine: its optimizer holds no parameter of self.model; whoever replaces self.model"
+        "mine.py:Mine: its optimizer holds no parameter of self.model; after replacing self.model"
     )
     unused = AFTER.format(
         "self.model.extra = nn.Parameter(torch.ones(1))\n"

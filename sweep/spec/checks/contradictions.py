@@ -126,7 +126,7 @@ def _plugin_mistakes(
     spec: SweepSpec, kind: PluginKind, name: str, options: Mapping[str, ParameterValue]
 ) -> Iterator[Finding]:
     try:
-        kind.load(name, options)
+        kind.resolve(name, options)
     except InputError as error:
         place = spec.place_of(kind.key)
         yield from (Finding(place, mistake.message) for mistake in error.mistakes)

@@ -13,6 +13,9 @@ from sweep.plugins.plugin_kinds import SCHEDULER, SEARCHER, PluginKind
 from sweep.spec.settings.settings_base import Options, Settings
 from sweep.spec.words.phrases import must_be, one_of, shown
 
+PLUGIN = "custom"
+"""Name under which a plug-in stands among searchers and among schedulers."""
+
 
 def _plugin(kind: PluginKind, entry: str) -> str:
     found = kind.entry(entry, own=())
@@ -223,9 +226,9 @@ def _bare_name(default: str, settings: Any, plugins: PluginKind) -> BeforeValida
             return value
         value = {"name": default, **value}
         entry = plugins.entry(value["name"], own)
-        return value if entry is None else {**value, "name": "custom", "entry": entry}
+        return value if entry is None else {**value, "name": PLUGIN, "entry": entry}
 
-    bare = tuple(name for name in own if name != "custom")
+    bare = tuple(name for name in own if name != PLUGIN)
     return BeforeValidator(expand, json_schema_input_type=Literal[bare] | PluginName | settings)
 
 

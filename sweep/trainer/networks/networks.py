@@ -44,7 +44,7 @@ def build_network(settings: NetworkSettings, channels: int, classes: int) -> nn.
 def size_divisor(settings: NetworkSettings) -> int:
     """What the sides of an input must be a multiple of, in pixels."""
     if settings.is_plugin:
-        return int(getattr(NETWORK.load(settings.name, settings.options), "size_divisor", 1))
+        return int(getattr(NETWORK.resolve(settings.name, settings.options), "size_divisor", 1))
     return int(2 ** (len(settings.channels) - 1))
 
 
@@ -59,7 +59,7 @@ class Origin:
 def _of_plugin(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
     """Errors of the plug-in itself pass: they are those of a trial with these options."""
     options = dict(settings.options)
-    network = NETWORK.load(settings.name, options)(channels, classes, **options)
+    network = NETWORK.resolve(settings.name, options)(channels, classes, **options)
     if not isinstance(network, nn.Module):
         raise TrainerError(
             f"the network `{settings.name}` must be a torch.nn.Module, but is"
