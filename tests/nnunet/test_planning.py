@@ -68,7 +68,8 @@ def test_dataset_that_nnunet_refuses_is_told_in_its_words_with_the_log(tmp_path:
 def test_plans_that_are_none_of_nnunets_own_have_to_be_made_by_hand(
     raw: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match=r"trainer.plans: .* only nnUNetPlans, .* are created here"):
+    told = r"trainer.plans: .* only nnUNetPlans, .* are created here"
+    with pytest.raises(InputError, match=told):
         ensure_preprocessed(asked(raw, tmp_path, plans="mine"))
     assert not (tmp_path / "Dataset502_Shapes_One").exists()
 
