@@ -47,6 +47,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(ON_A_CLUSTER))
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The process that runs the tests of Ray takes longest: the other one steps back for it."""
+    is_others = not item.nodeid.startswith(ON_A_CLUSTER)
+    if is_others and "PYTEST_XDIST_WORKER" in os.environ and os.nice(0) == 0:
+        os.nice(5)
+
+
 class ByFile(LoadScopeScheduling):
     """One process runs all tests of a file, which share its fixtures, and one all that start Ray:
     two clusters at a time would be short of memory and cores.
