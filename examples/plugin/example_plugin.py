@@ -1,8 +1,11 @@
-"""A network, a searcher, a scheduler and a tracker that another package brings."""
+"""Plug-ins of every kind that another package brings."""
 
+import json
 import random
 
+import numpy as np
 import torch
+from PIL import Image
 
 from sweep.search.schedulers.decision import Decision, OnArrival
 from sweep.tracking.tracker import Tracker
@@ -20,6 +23,41 @@ class Net(torch.nn.Module):
 
     def forward(self, images):  # [B, channels, H, W] -> logits [B, classes, H, W]
         return self.up(self.down(images).relu())
+
+
+def total_variation(p):
+    """A loss term: soft masks `[B, H, W]` to `[B]`, the slopes of each mask over its area."""
+    slopes = p.diff(dim=1).abs().sum(dim=(1, 2)) + p.diff(dim=2).abs().sum(dim=(1, 2))
+    return slopes / p.sum(dim=(1, 2)).clamp(min=1)
+
+
+def area_error(prediction, reference):
+    """A metric: two boolean masks `[H, W]` of one class to a number; None where it has none."""
+    if not reference.any():
+        return None
+    return abs(int(prediction.sum()) - int(reference.sum())) / int(reference.sum())
+
+
+def squares(folder, count=12, side=32):
+    """A data source: writes bright squares to ``folder``, in nnU-Net's raw layout."""
+    chance = np.random.default_rng(0)
+    images, labels = folder / "imagesTr", folder / "labelsTr"
+    images.mkdir()
+    labels.mkdir()
+    for number in range(count):
+        top, left = chance.integers(2, side // 2, size=2)
+        label = np.zeros((side, side), np.uint8)
+        label[top : top + side // 3, left : left + side // 3] = 1
+        image = (label * 120 + chance.integers(0, 80, label.shape)).astype(np.uint8)
+        Image.fromarray(image).save(images / f"square_{number:03d}_0000.png")
+        Image.fromarray(label).save(labels / f"square_{number:03d}.png")
+    description = {
+        "channel_names": {"0": "brightness"},
+        "labels": {"background": 0, "square": 1},
+        "numTraining": count,
+        "file_ending": ".png",
+    }
+    (folder / "dataset.json").write_text(json.dumps(description))
 
 
 class MiddleDraw:

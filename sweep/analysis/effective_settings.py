@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from sweep.analysis.parameter_axes import is_number
 from sweep.spec.checks.inactive_settings import idle_in_trial
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.settings.setting_tree import run_ending_keys, value_of
 from sweep.spec.settings.validation_reports import findings_of
 from sweep.spec.space.presets import PRESETS
@@ -73,8 +72,9 @@ def setting_of(spec: SweepSpec, record: TrialRecord, key: str) -> ParameterValue
     if key in record.parameters:
         return record.parameters[key]
     preset = PRESETS.get(record.preset or "")
-    if preset is not None and key in preset.settings:
-        return preset.settings[key]
+    values = preset.settings_beside(spec.loss.weights) if preset is not None else {}
+    if key in values:
+        return values[key]
     value: ParameterValue = value_of(spec, key)
     return value
 
@@ -91,5 +91,5 @@ def ramp_of(spec: SweepSpec, record: TrialRecord) -> GeometricRamp:
     return GeometricRamp(
         off_until=int(warmup),
         full_from=int(warmup + number_of(spec, record, "loss.rampup_epochs")),
-        acts=any(number_of(spec, record, key) for key in WEIGHTS),
+        acts=any(number_of(spec, record, key) for key in spec.loss.weights.keys),
     )

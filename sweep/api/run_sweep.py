@@ -108,7 +108,7 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
     """
     from sweep.data.prepared.outline_length import outline_warnings
     from sweep.spec.checks.doubtful_settings import largest_loss, largest_sizes, size_warnings
-    from sweep.spec.settings.moved_data import PLACES
+    from sweep.spec.settings.moved_data import chooses_data
     from sweep.trial.kinds.kind_table import kind_of, make_ready, pinned
 
     with view.working(kind_of(spec).preparing) as tell:
@@ -120,7 +120,7 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
             side = max(max(sample.label.shape) for sample in data.training)
             batch, patch = largest_sizes(spec)
             view.warn(size_warnings(batch, len(data.training), patch, side))
-    return spec if spec.space.keys() & PLACES else pinned(spec, data)
+    return spec if any(map(chooses_data, spec.space)) else pinned(spec, data)
 
 
 def _look_at_nodes(spec: SweepSpec, session: Session, view: View) -> None:

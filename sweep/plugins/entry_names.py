@@ -18,7 +18,8 @@ from sweep.machine.user_paths import absolute
 ENTRY = re.compile(r"(?P<where>.+):(?P<name>[A-Za-z_]\w*)")
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
-PluginName = Annotated[str, Field(pattern=r"^.+:[A-Za-z_]\w*$")]
+PLUGIN_PATTERN = r"^.+:[A-Za-z_]\w*$"
+PluginName = Annotated[str, Field(pattern=PLUGIN_PATTERN)]
 """How a plug-in is named in a file, for schemas; those that packages register are not known."""
 
 FILE_MARK = "__sweep_entry__"

@@ -6,10 +6,12 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, get_args
 
-from sweep.plugins.entry_names import as_entry, module_of
-from sweep.spec.words.phrases import did_you_mean, near_miss
+from pydantic import BeforeValidator, TypeAdapter
+
+from sweep.plugins.entry_names import PluginName, as_entry, module_of
+from sweep.spec.words.phrases import did_you_mean, must_be, near_miss, one_of
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import ParameterValue, last_line
 
@@ -38,7 +40,12 @@ class PluginKind:
     @property
     def group(self) -> str:
         """The group of entry points by which packages register short names."""
-        return f"medical_sweep.{self.word}s"
+        return f"medical_sweep.{self.word.replace(' ', '_')}s"
+
+    @property
+    def example(self) -> str:
+        """How a plug-in of this kind may be named in a file."""
+        return f"my_package.module:My{self.word.title().replace(' ', '')}"
 
     @property
     def registered(self) -> dict[str, EntryPoint]:
@@ -124,6 +131,37 @@ class PluginKind:
             )
 
 
+def required_entry(kind: PluginKind, name: str) -> str:
+    """A plug-in's name as it is kept; validates the setting ``entry``.
+
+    Raises:
+        ValueError: no plug-in can have this name.
+    """
+    found = kind.entry(name, own=())
+    if found is None:
+        names = list(kind.registered)
+        raise ValueError(must_be(one_of([kind.example, *names]), name, names))
+    return found
+
+
+def own_or_plugin(kind: PluginKind, own: Any) -> BeforeValidator:
+    """Validates one of our own names, or keeps the name of a plug-in.
+
+    Args:
+        own: a Literal of our names.
+    """
+    names = TypeAdapter[str](own)
+    return BeforeValidator(
+        lambda name: kind.entry(name, get_args(own)) or names.validate_python(name),
+        json_schema_input_type=own | PluginName,
+    )
+
+
+def short_name(entry: str) -> str:
+    """What a plug-in is called in results: the name of its attribute, or its registered name."""
+    return entry.rpartition(":")[2]
+
+
 NETWORK = PluginKind("network", "network.name", ("channels", "classes"), ("forward",))
 SEARCHER = PluginKind("searcher", "searcher", ("space", "seed"), ("ask", "tell", "learn"))
 SCHEDULER = PluginKind(
@@ -138,3 +176,6 @@ TRACKER = PluginKind(
     ("tracked",),
     ("trial_started", "epoch_reported", "trial_waits", "trial_ended", "close"),
 )
+LOSS_TERM = PluginKind("loss term", "loss.terms", ("p",), ())
+METRIC = PluginKind("metric", "evaluation.metrics", ("prediction", "reference"), ())
+DATA_SOURCE = PluginKind("data source", "data.source", ("folder",), ())

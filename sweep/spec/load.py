@@ -17,11 +17,11 @@ from sweep.spec.checks.contradictions import (
     check_device,
     check_installed,
     check_machine,
-    check_plugins,
     check_space,
     check_sweep,
 )
 from sweep.spec.checks.inactive_settings import GROUPS, Rule, without_effect
+from sweep.spec.checks.plugin_checks import check_plugins
 from sweep.spec.reading.partial_document import Unsure, read_despite
 from sweep.spec.reading.yaml_document import Document, plain_document, read_document
 from sweep.spec.search.replicate_plan import confirmed_folds, fold_key, own_fold
@@ -141,7 +141,8 @@ def load_trial(
         further = look_for_idle(settings) if look_for_idle and "trainer" not in unsure else ()
         idle = without_effect(settings, document.written, unsure, further)
         _tell(document, (finding for finding, _ in idle), tell)
-        findings += check_device(settings, machine, unsure) if machine else []
+        if machine:
+            findings += [*check_device(settings, machine, unsure), *check_plugins(settings, unsure)]
         findings += _look_at_data(document, settings, check_data, unsure)
     mistakes = document.mistakes_from(findings)
     if mistakes or settings is None:

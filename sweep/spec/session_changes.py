@@ -13,7 +13,7 @@ from sweep.spec.load import to_yaml
 from sweep.spec.search.search_strategy import seconds
 from sweep.spec.search.sweep_spec import ChangesNoResult, SweepSpec
 from sweep.spec.settings.moved_data import changed_parts, with_places_of
-from sweep.spec.settings.trial_settings import NnunetRawData
+from sweep.spec.settings.trial_settings import RawLayoutData
 from sweep.spec.settings.validation_reports import findings_of
 from sweep.spec.words.phrases import quoted, shown
 from sweep.vocabulary.errors import InputError, Mistake, ResultsError
@@ -117,7 +117,7 @@ def _as_before_fingerprints(recorded: SweepSpec, asked: SweepSpec) -> SweepSpec:
         if getattr(then, "fingerprint", None) is None and hasattr(now, "fingerprint"):
             updates[group] = now.model_copy(update={"fingerprint": None})
     data = updates.get("data")
-    if data is not None and data.slice_axis == "auto" and isinstance(recorded.data, NnunetRawData):
+    if data is not None and data.slice_axis == "auto" and isinstance(recorded.data, RawLayoutData):
         updates["data"] = data.model_copy(update={"slice_axis": recorded.data.slice_axis})
     return asked.model_copy(update=updates)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweep.data.prepared.machine_cache import cached, default_cache
 from sweep.data.prepared.packed_cases import open_packed
 from sweep.data.prepared.prepare import prepare
+from sweep.machine.machine_cache import cached, default_cache
 from sweep.spec.settings.trial_settings import ShapesData
 from sweep.vocabulary.errors import SweepFailed
 
@@ -19,7 +19,7 @@ SMALL = ShapesData(count=6, size=32, folds=2)
 PROCESS = """
 import os, sys, time
 from pathlib import Path
-from sweep.data.prepared.machine_cache import cached
+from sweep.machine.machine_cache import cached
 folder = Path(sys.argv[1])
 
 def open_built(folder):

@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 
 import sweep
-from sweep.testing import SchedulerContract, SearcherContract, TrackerContract
+from sweep.testing import (
+    DataSourceContract,
+    LossTermContract,
+    MetricContract,
+    NetworkContract,
+    SchedulerContract,
+    SearcherContract,
+    TrackerContract,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "plugin"
 
@@ -38,7 +46,7 @@ def plugin(name: str) -> Any:
     return getattr(importlib.import_module("example_plugin"), name)
 
 
-def test_sweep_of_the_example_runs_with_all_four_plugins(tmp_path: Path) -> None:
+def test_sweep_of_the_example_runs_with_a_plugin_of_each_kind(tmp_path: Path) -> None:
     results = sweep.run(EXAMPLE / "plugin.yaml", results=tmp_path, executor="local", progress=False)
     assert len(results) == 3
     assert results.is_finished
@@ -48,6 +56,10 @@ def test_sweep_of_the_example_runs_with_all_four_plugins(tmp_path: Path) -> None
     effective = run["runs"][0]["effective"]
     assert effective["network.name"] == "example_net"
     assert effective["network.options"] == dict(results["t0000"].config.network.options)
+    assert effective["loss.terms"] == ["example_variation"]
+    assert effective["data.entry"] == "example_squares"
+    assert results.frame["example_area_error"].notna().all()
+    assert (results.frame["loss.weights.example_variation"] > 0).all()
     searched = plugin("MiddleDraw")(sweep.load(EXAMPLE / "plugin.yaml").drawn, 0, draws=5).ask(0)
     assert results["t0000"].config.network.options["width"] == searched["network.options.width"]
 
@@ -62,6 +74,26 @@ def test_class_that_lacks_a_method_is_refused_with_what_it_lacks() -> None:
     values = {"name": "toy", "space": {"optimizer.lr": {"choice": [0.1]}}}
     with pytest.raises(sweep.InputError, match="lacks `ask`, `tell`, `learn`"):
         sweep.check({**values, "searcher": "example_plugin:Lines"})
+
+
+class TestNet(NetworkContract):
+    def make(self, *given: Any) -> Any:
+        return plugin("Net")(*given)
+
+
+class TestTotalVariation(LossTermContract):
+    def term(self, *given: Any) -> Any:
+        return plugin("total_variation")(*given)
+
+
+class TestAreaError(MetricContract):
+    def metric(self, *given: Any) -> Any:
+        return plugin("area_error")(*given)
+
+
+class TestSquares(DataSourceContract):
+    def write(self, *given: Any) -> Any:
+        return plugin("squares")(*given)
 
 
 class TestMiddleDraw(SearcherContract):

@@ -73,7 +73,8 @@ space:
         "did you mean `loss.rampup_epochs`?",
         "x.yaml:13: space.optimizer.name: must be `sgd` or `adamw`, but is \"adam\"; "
         "did you mean `adamw`?",
-        "--set data.size=8: data.source: is missing; must be `shapes`, `brain` or `nnunet_raw`; "
+        "--set data.size=8: data.source: is missing; must be `shapes`, `brain`, "
+         "`nnunet_raw` or `custom`; "
         "did you mean `shapes`?",
         "--set data.size=8: data.size: must be at least 32, but is 8",
     ]  # fmt: skip
@@ -104,11 +105,14 @@ space:
         ("trainer:", "trainer: must be a mapping of settings, but is null"),
         ("data: shapes", 'data: must be a mapping of settings, but is "shapes"; '
          "write {source: shapes}"),
-        ("data: {size: 64}", "data.source: is missing; must be `shapes`, `brain` or `nnunet_raw`; "
+        ("data: {size: 64}", "data.source: is missing; must be `shapes`, `brain`, "
+         "`nnunet_raw` or `custom`; "
          "did you mean `shapes`?"),
-        ("data: {source: shape}", "data.source: must be `shapes`, `brain` or `nnunet_raw`, "
+        ("data: {source: shape}", "data.source: must be `shapes`, `brain`, `nnunet_raw` or "
+         "`custom`, "
          'but is "shape"; did you mean `shapes`?'),
-        ("data: {source: [brain]}", "data.source: must be `shapes`, `brain` or `nnunet_raw`, "
+        ("data: {source: [brain]}", "data.source: must be `shapes`, `brain`, `nnunet_raw` or "
+         "`custom`, "
          'but is ["brain"]'),
         ("data: {source: nnunet_raw}", "data.folder: is missing"),
         ("data: {source: nnunet_raw, folder: ''}", "data.folder: must be text of at least 1 "
@@ -162,7 +166,7 @@ space:
         ("1: 3\nseed: 1", "1: `1` is not a setting of the top level; it has " + TOP_LEVEL),
         ("loss: {null: 1}", "loss.null: `null` is not a setting of `loss`; it has `main`, "
          "`dice_weight`, `pixel_weight`, `focal_gamma`, `warmup_epochs`, `rampup_epochs`, "
-         "`weights`, `sqrt_epsilon`, `sqrt_mode`, `min_area`"),
+         "`terms`, `weights`, `sqrt_epsilon`, `sqrt_mode`, `min_area`"),
         ("loss: {main: dice_fokal}", "loss.main: must be `dice_ce`, `dice_focal` or "
          '`focal_logcosh_dice`, but is "dice_fokal"; did you mean `dice_focal`?'),
         ("loss: {dice_weight: 0, pixel_weight: 0}", "loss.pixel_weight: must be above 0 if"
@@ -199,8 +203,8 @@ space:
          "the top level; did you mean `trainer: {epochs: …}`?"),
         ("zzz.qqq: 2", "zzz.qqq: `zzz.qqq` is not a setting of the top level; dotted names are "
          "for `space` and `--set`"),
-        ("data: {source: zzz.qqq, x.y: 2}", 'data.source: must be `shapes`, `brain` or '
-         '`nnunet_raw`, but is "zzz.qqq"'),
+        ("data: {source: zzz.qqq, x.y: 2}", 'data.source: must be `shapes`, `brain`, '
+         '`nnunet_raw` or `custom`, but is "zzz.qqq"'),
         ("space.optimizer.lr: {choice: [0.1, 0.2]}\nspace: {seed: {choice: [1]}}",
          "space.optimizer.lr: `space.optimizer.lr` is not a setting of the top level; write it "
          "nested: `space: {optimizer.lr: …}`"),

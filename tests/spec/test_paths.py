@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sweep.cli import app
-from sweep.data.prepared.machine_cache import default_cache
+from sweep.machine.machine_cache import default_cache
 from sweep.machine.user_paths import expanded, results_argument
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.spec.load import load_sweep, load_trial

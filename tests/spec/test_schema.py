@@ -30,6 +30,7 @@ ALTERNATIVES: list[dict[str, Any]] = [
     {"data": {"source": "shapes"}},
     {"data": {"source": "brain"}},
     {"data": {"source": "nnunet_raw", "folder": "x"}},
+    {"data": {"source": "custom", "entry": "my.data:phantoms"}},
     {"trainer": {"kind": "nnunet", "dataset": 502}},
 ]
 SEARCHED = sweep_schema()["properties"]["space"]["properties"]
@@ -108,6 +109,14 @@ def test_every_possible_sweep_fits_its_schema_as_written_and_as_effective(
         "evaluation: {metrics: all}",
         "evaluation: {metrics: [hd95]}",
         "data: {source: nnunet_raw, folder: x}",
+        "data: {source: my.data:phantoms, options: {count: 3}}\n"
+        "space: {data.options.count: {choice: [1, 2]}}",
+        "searcher: {name: my.search:Mine, options: {draws: 3}, seed: 1}",
+        "searcher: my.search:Mine",
+        "scheduler: {name: my.search:Threshold, clock: epochs}",
+        "evaluation: {metrics: [hd95, my.metrics:nsd]}",
+        "loss: {terms: my.losses:rough, weights: {rough: 0.1}}\n"
+        "space: {loss.weights.rough: {uniform: [0, 1]}}",
         "resources: {cpu: 0.5, gpu: auto}",
         "trainer: {kind: nnunet, dataset: 502, fold: all}",
         "trainer: {epochs: 1e1}\nspace: {seed: {grid_search: [1]}}\nsearcher: grid",
@@ -136,6 +145,11 @@ def test_schema_and_check_accept(tmp_path: Path, text: str) -> None:
         "searcher: tpee",
         "searcher: {name: random, startup_trials: 4}",
         "searcher: {seed: -1}",
+        "searcher: {name: tpee}",
+        "data: {source: shape}",
+        "data: {source: custom}",
+        "searcher: {name: custom}",
+        "loss: {weights: {rough: -0.1}}",
         "scheduler: {name: none, grace_period: 5}",
         "scheduler: {reduction_factor: 1}",
         "time_budget: 2 hours",
@@ -186,6 +200,8 @@ def test_single_settings_that_can_be_searched_are_in_the_schema_of_the_space() -
         "trainer.patch_size",
         "trainer.options",
         "network.options",
+        "data.options",
+        "loss.terms",
     }
     assert set(SEARCHED) | choosing_keys() | unsearched_keys() | lists >= set(setting_names())
     assert set(SEARCHED) <= set(setting_names()) - choosing_keys() - {"network.channels", "expect"}

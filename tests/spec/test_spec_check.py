@@ -248,7 +248,7 @@ space:
   seed: {unifrom: [0, 1]}
 """
     assert told(tmp_path, text) == [
-        '1: data.source: must be `shapes`, `brain` or `nnunet_raw`, but is "shape"; '
+        '1: data.source: must be `shapes`, `brain`, `nnunet_raw` or `custom`, but is "shape"; '
         "did you mean `shapes`?",
         "2: trainer.epochs: must be at least 1, but is 0",
         "4: space.data.gap: `data.gap` is not a setting of `data` with source `shapes`",

@@ -25,8 +25,10 @@ from sweep.spec.settings.settings_base import Settings
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import (
     BrainData,
+    CommonData,
     GuardSettings,
     NnunetRawData,
+    PluginData,
     TrialSettings,
 )
 from sweep.trainer.readback.verify import verify
@@ -67,6 +69,7 @@ GIVEN: dict[str, list[Any]] = {
     "network.name": ["residual_dynunet", "unet", "attention_unet", "segresnet_ds"],
     "network.channels": [[4, 8, 16, 32]],
     "network.options": [{"width": 3}],
+    "data.options": [{"count": 15}],
     "trainer.device": ["cpu", "cuda"],
     "loss.focal_gamma": [3.0],
     "loss.min_area": [500.0],
@@ -80,6 +83,7 @@ GIVEN: dict[str, list[Any]] = {
 """Values where the type alone suggests none that is possible, or none that acts."""
 
 PLUGIN = Path(__file__).parents[2] / "examples" / "plugin" / "example_plugin.py"
+GIVEN["loss.terms"] = [[f"{PLUGIN}:total_variation"]]
 BESIDE: dict[str, dict[str, Any]] = {
     "network.options": {"network.name": f"{PLUGIN}:Net"},
     "guard.skipped_in_a_row": {"guard.on_nonfinite": "skip"},
@@ -121,6 +125,8 @@ def base_for(group: type[Settings] | None, raw: Path) -> dict[str, Any]:
             return BASE | {"data": BRAIN}
         case ("nnunet_raw",):
             return BASE | {"data": {"source": "nnunet_raw", "folder": str(raw)}}
+        case ("custom",):
+            return BASE | {"data": {"source": "custom", "entry": f"{PLUGIN}:squares"}}
     return BASE
 
 
@@ -179,9 +185,9 @@ def cases() -> list[Any]:
     data = TrialSettings.model_fields["data"].annotation
     for group in get_args(data):
         for name, field in setting_fields(group, "data."):
-            own = name.removeprefix("data.") in group.__annotations__
-            common = group is get_args(data)[0]  # what all sources have is tried with the first
-            if (own or common) and name not in choosing_keys():
+            first = get_args(data)[0]  # what all sources have is tried with the first
+            own = name.removeprefix("data.") not in CommonData.model_fields
+            if (own or group is first) and name not in choosing_keys():
                 found[f"{name}-{group.__name__}"] = (name, field, group)
     return [pytest.param(*values, id=key) for key, values in found.items()]
 
@@ -222,6 +228,8 @@ def test_setting_that_is_changed_is_found_changed_in_the_trainer(
     )
     if key == "data.folder":
         GIVEN[key] = [str(shutil.copytree(raw, raw.with_name("copy")))]
+    if key == "data.entry":
+        GIVEN[key] = [f"{shutil.copy(PLUGIN, raw.with_name('copied_plugin.py'))}:squares"]
     for settings in others(key, field, base, before[key]):
         assert key not in inactive_in(settings)
         found = found_in(live(settings))
@@ -235,6 +243,7 @@ SAME_RUN: dict[str, str] = {
     "trainer.deterministic": "the kernels of a CPU are deterministic anyway",
     "evaluation.every": "each epoch of so short a run is the best so far and measured anyway",
     "objective.metric": "which epoch is the best ends no run of this patience otherwise",
+    "loss.terms": "a term has no weight yet; with one: tests/plugins/test_trial_plugins.py",
     "trainer.threads": "they decide the last bit of sums, and only of large ones",
     **{
         f"guard.{name}": "only a run that diverges shows it: test_judges.py, test_divergence.py"
@@ -261,7 +270,7 @@ def test_setting_that_is_changed_changes_the_run(
     skip_if_nothing_can_change(key, field)
     if key in SAME_RUN:
         pytest.skip(SAME_RUN[key])
-    if group in (BrainData, NnunetRawData):
+    if group in (BrainData, NnunetRawData, PluginData):
         pytest.skip("what these settings do to the pixels is held in tests/data")
     values = base_for(group, raw)
     for neighbour, value in BESIDE.get(key, {}).items():

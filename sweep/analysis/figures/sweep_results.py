@@ -16,7 +16,7 @@ from sweep.analysis.parameter_axes import Axis, make_axis
 from sweep.analysis.ranking.comparable_value import comparable_scores
 from sweep.analysis.ranking.ranking_frame import ranking_frame
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.setting_tree import late_keys
+from sweep.spec.settings.setting_tree import is_late
 from sweep.spec.space.presets import BASELINE
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
@@ -202,7 +202,7 @@ class Results:
     @cached_property
     def counts_from_switch_on(self) -> bool:
         """Whether a setting is varied that acts no earlier than the geometric loss."""
-        return any(name in late_keys() for name in self.varied)
+        return any(map(is_late, self.varied))
 
     @cached_property
     def diverged_before(self) -> list[TrialRecord]:

@@ -76,7 +76,7 @@ def _pairs(results: Results) -> list[Map]:
 
 def _thirds(results: Results, pairs: Sequence[Map]) -> list[Map]:
     """ε against the first weight of `_by_importance`, for short, middle and long warm-ups."""
-    weights = [name for name in _by_importance(results) if name in WEIGHTS]
+    weights = [name for name in _by_importance(results) if name in results.spec.loss.weights.keys]
     drawn = {name for pair in pairs for name in (pair.across, pair.up)}
     if not weights or not {EPSILON, WARMUP} <= drawn:
         return []

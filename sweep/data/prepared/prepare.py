@@ -26,11 +26,11 @@ from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
 from sweep.data.nnunet_raw.splits import read_splits
 from sweep.data.prepared.class_presence import class_doubts
-from sweep.data.prepared.machine_cache import cached, default_cache
 from sweep.data.prepared.packed_cases import FORMAT, Contents, open_packed, write_packed
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.data.sources.data_source import DataSource
 from sweep.data.sources.source_table import open_source
+from sweep.machine.machine_cache import cached, default_cache
 from sweep.spec.settings.trial_settings import DataSettings
 from sweep.vocabulary.errors import InputError, Mistake, gathered, gathering
 

@@ -16,7 +16,7 @@ from sweep.data.nnunet_raw.splits import SPLITS_FILE, Split, hold_out, read_spli
 from sweep.data.sources.data_source import DataSource
 from sweep.spec.checks.inactive_settings import Rule
 from sweep.spec.settings.moved_data import changed_parts
-from sweep.spec.settings.trial_settings import TEST_FOLDER, NnunetRawData
+from sweep.spec.settings.trial_settings import TEST_FOLDER, NnunetRawData, RawLayoutData
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.errors import InputError, Mistake, gathering
 
@@ -26,15 +26,20 @@ class RawSource(DataSource):
 
     is_foreign = True
 
-    def __init__(self, settings: NnunetRawData) -> None:
+    def __init__(self, settings: RawLayoutData) -> None:
         self._settings = settings
         self.slice_axis = settings.slice_axis
         self.geometric_class = settings.geometric_class
         super().__init__(settings, self._found())
 
     @cached_property
+    def _folder(self) -> Path:
+        assert isinstance(self._settings, NnunetRawData)
+        return Path(self._settings.folder)
+
+    @cached_property
     def _dataset(self) -> RawDataset:
-        return open_raw(self._settings.folder)
+        return open_raw(self._folder)
 
     @cached_property
     def _parts(self) -> list[RawDataset]:
@@ -44,17 +49,17 @@ class RawSource(DataSource):
 
     @cached_property
     def _splits(self) -> tuple[Split, ...] | None:
-        return read_splits(Path(self._settings.folder), self._dataset.cases)
+        return read_splits(self._folder, self._dataset.cases)
 
     def raw(self, folder: Path) -> Path:
-        return Path(self._settings.folder)
+        return self._folder
 
     def fingerprint(self, cache: Path) -> str:
         recorded, found = self._settings.fingerprint, fingerprint(self._parts, cache)
         if recorded not in (None, found):
             parts = ", ".join(changed_parts(recorded or "", found))
             raise InputError.single(
-                f"{self._settings.folder} holds other data than these settings were recorded with"
+                f"{self._folder} holds other data than these settings were recorded with"
                 f" ({parts} differ); put those back, or set it to null to train on what is there",
                 key="data.fingerprint",
             )

@@ -10,6 +10,7 @@ from typing import Any
 
 from sweep.data.sources.brain import BrainSource
 from sweep.data.sources.data_source import DataSource
+from sweep.data.sources.plugin_source import PluginSource
 from sweep.data.sources.raw_source import RawSource
 from sweep.data.sources.shape_images import ShapesSource
 from sweep.spec.settings.trial_settings import DataSettings
@@ -19,6 +20,7 @@ SOURCES: dict[str, Callable[[Any], DataSource]] = {
     "shapes": ShapesSource,
     "brain": BrainSource,
     "nnunet_raw": RawSource,
+    "custom": PluginSource,
 }
 """``data.source`` → what opens it, given its settings."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from sweep.data.prepared.machine_cache import default_cache
+from sweep.machine.machine_cache import default_cache
 from sweep.store.at_uri.remote_folder import RemoteFolder, is_uri
 
 

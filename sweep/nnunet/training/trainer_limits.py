@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sweep.data.nnunet_raw.labels import geometric_label, label_mistakes, named_labels
-from sweep.spec.settings.geometric_terms import TERMS, weight_keys
+from sweep.spec.settings.geometric_terms import COMPARING, weight_keys
 from sweep.spec.settings.trial_settings import LossSettings
 from sweep.vocabulary.errors import InputError, Mistake
 
@@ -74,7 +74,7 @@ def unsupported(
             key="loss.main",
         )
     if labels.get("ignore") is not None:
-        for key in weight_keys(name for name in loss.weights.used if TERMS[name].compares):
+        for key in weight_keys(name for name in loss.weights.used if name in COMPARING):
             yield Mistake(
                 "must be 0 where the dataset has an ignore label, to which there is no distance",
                 key=key,

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, product
 
 from sweep.machine.hardware import Machine
 from sweep.machine.installed_packages import how_to_install
-from sweep.plugins.plugin_kinds import NETWORK, SCHEDULER, SEARCHER, TRACKER, PluginKind
 from sweep.spec.reading.partial_document import ENTANGLED, Unsure
 from sweep.spec.search.replicate_plan import check_confirm, check_test
 from sweep.spec.search.search_strategy import (
     CmaesSearcher,
-    CustomScheduler,
-    CustomSearcher,
     HyperbandScheduler,
     StoppingScheduler,
 )
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.search.tracker_names import PACKAGES, missing
-from sweep.spec.settings.geometric_terms import WEIGHTS
-from sweep.spec.settings.network_settings import OWN_NETWORKS
+from sweep.spec.search.tracker_names import missing
 from sweep.spec.settings.setting_tree import (
     Finding,
     choosing_keys,
@@ -107,31 +102,6 @@ def check_device(
         yield Finding(("space", key) if searched else ("trainer", "device"), message)
 
 
-def check_plugins(spec: SweepSpec, unsure: Unsure) -> Iterator[Finding]:
-    """Plug-ins that cannot be imported, or that do not take the options of the file."""
-    if "network" in spec.trainer.traits.reads and "network" not in unsure:
-        for name in spec.values_of("network.name"):
-            if name not in OWN_NETWORKS:
-                yield from _plugin_mistakes(spec, NETWORK, str(name), spec.network.options)
-    if isinstance(spec.searcher, CustomSearcher):
-        yield from _plugin_mistakes(spec, SEARCHER, spec.searcher.entry, spec.searcher.options)
-    if isinstance(spec.scheduler, CustomScheduler):
-        yield from _plugin_mistakes(spec, SCHEDULER, spec.scheduler.entry, spec.scheduler.options)
-    for name in spec.tracking:
-        if name not in PACKAGES:
-            yield from _plugin_mistakes(spec, TRACKER, name, {})
-
-
-def _plugin_mistakes(
-    spec: SweepSpec, kind: PluginKind, name: str, options: Mapping[str, ParameterValue]
-) -> Iterator[Finding]:
-    try:
-        kind.resolve(name, options)
-    except InputError as error:
-        place = spec.place_of(kind.key)
-        yield from (Finding(place, mistake.message) for mistake in error.mistakes)
-
-
 def check_installed(spec: SweepSpec) -> Iterator[Finding]:
     """Searchers and trackers whose package is not installed."""
     if isinstance(spec.searcher, CmaesSearcher):
@@ -214,7 +184,7 @@ def _check_rungs(spec: SweepSpec) -> Iterator[Finding]:
 
 def _check_warmup(spec: SweepSpec) -> Iterator[Finding]:
     shortest, most = spec.ranges.earliest_ramp.off_until, spec.ranges.most_epochs
-    if shortest >= most and any(key in spec.space for key in WEIGHTS):
+    if shortest >= most and any(key in spec.space for key in spec.loss.weights.keys):
         key = "loss.warmup_epochs"
         message = (
             f"the shortest warm-up is {shortest} of {most} epochs: the geometric loss never "

@@ -72,9 +72,10 @@ def _augmentation(kind: str, *keys: str) -> Rule:
     )
 
 
-_OF_THE_SHAPE = dict.fromkeys(SHAPE_WEIGHTS, _above(0))
+_PLUGIN_TERMS: Mapping[str, Callable[[Any], bool]] = {"loss.terms": bool}
+_OF_THE_SHAPE = {**dict.fromkeys(SHAPE_WEIGHTS, _above(0)), **_PLUGIN_TERMS}
 """Terms that use only the shape of the prediction, not the reference."""
-_ANY_TERM = dict.fromkeys(WEIGHTS, _above(0))
+_ANY_TERM = {**dict.fromkeys(WEIGHTS, _above(0)), **_PLUGIN_TERMS}
 
 GROUPS = {
     "data": [name for name in setting_names() if name.startswith("data.")],

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from sweep.plugins.entry_names import PLUGIN_PATTERN
 from sweep.spec.reference.suggested_distributions import suggestion
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.setting_tree import choosing_keys, unsearched_keys
@@ -106,6 +107,8 @@ def _cleaned(schema: Schema) -> Schema:
         part.pop("discriminator", None)
         if isinstance(part.get("default"), dict):  # of a group: its settings have the same defaults
             del part["default"]
+    for group in schema["$defs"].values():
+        _admit_plugin_names(group)
     return schema
 
 
@@ -137,6 +140,17 @@ def _require_the_choice(schema: Schema, root: Schema) -> None:
             group["required"] = list(dict.fromkeys([key, *group.get("required", ())]))
 
 
+def _admit_plugin_names(group: Schema) -> None:
+    """Accept the name of a plug-in in place of ``custom`` and its ``entry``."""
+    for key in ("name", "source"):
+        choice = group.get("properties", {}).get(key, {})
+        if choice.get("const") == "custom":
+            choice["anyOf"] = [{"const": choice.pop("const")}, {"pattern": PLUGIN_PATTERN}]
+            group["if"] = {"properties": {key: {"const": "custom"}}}
+            group["then"] = {"required": group["required"]}
+            group["required"] = [key]
+
+
 def _space(trial: Schema) -> Iterator[tuple[str, Schema]]:
     """The possible distributions of each setting that can be searched."""
     alternatives: dict[str, list[Schema]] = {}
@@ -155,12 +169,23 @@ def _space(trial: Schema) -> Iterator[tuple[str, Schema]]:
 
 def _open_space(trial: Schema) -> Iterator[tuple[str, Schema]]:
     """The same for mappings with a user's own keys (``trainer.options``), by pattern."""
-    for name, schema in single_settings(trial):
+    for name, schema in [*single_settings(trial), *_groups_with_own_keys(trial, trial)]:
         for option in options(schema):
             own = option.get("additionalProperties")
             if option.get("type") == "object" and own:
                 pattern = f"^{re.escape(name)}[.][A-Za-z_][A-Za-z0-9_]*$"
                 yield pattern, _searched(name, schema, options(own), synonyms=False)
+
+
+def _groups_with_own_keys(
+    root: Schema, group: Schema, prefix: str = ""
+) -> Iterator[tuple[str, Schema]]:
+    """Groups of settings that take further keys (``loss.weights``), and what these take."""
+    for name, below in group["properties"].items():
+        for one in groups_of(below, root):
+            yield from _groups_with_own_keys(root, one, f"{prefix}{name}.")
+            if one.get("additionalProperties"):
+                yield prefix + name, {**one, "description": "Weight of a plug-in's term."}
 
 
 def _searched(

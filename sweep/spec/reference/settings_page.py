@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from sweep.plugins.entry_names import PLUGIN_PATTERN
 from sweep.spec.checks.inactive_settings import RULES
 from sweep.spec.reference.json_schema import (
     Schema,
@@ -108,7 +109,7 @@ def _group(prefix: str, group: Schema, root: Schema, space: Schema, *, level: in
 def _union(
     prefix: str, groups: list[Schema], root: Schema, space: Schema, *, level: int
 ) -> Iterator[str]:
-    """One group, or alternatives: first their common settings, then those of each."""
+    """One group, or alternatives: first the settings of most of them, then those of each."""
     if len(groups) == 1:
         yield f"{_sentence(groups[0]['description'])}\n"
         yield from _group(prefix, groups[0], root, space, level=level + 1)
@@ -120,12 +121,12 @@ def _union(
         for part in parts
         for name, schema in part.items()
         if [other.get(name, schema) for other in parts].count(schema) == len(parts)
-        and sum(name in other for other in parts) > 1
+        and 2 * sum(name in other for other in parts) > len(parts)
     }
     if common:
         yield from _table(prefix, {"properties": common}, root, space)
     for group in groups:
-        word = group["properties"][key]["const"]
+        word = options(group["properties"][key])[0]["const"]
         yield f"**`{prefix}{key}: {word}`** {_sentence(group['description'])}\n"
         own = {n: p for n, p in group["properties"].items() if n not in common and n != key}
         yield from _group(prefix, {**group, "properties": own}, root, space, level=level + 1)
@@ -159,7 +160,8 @@ def _alternatives(schema: Schema, root: Schema) -> list[Schema]:
 
 
 def _table(prefix: str, group: Schema, root: Schema, space: Schema) -> Iterator[str]:
-    settings, needed = group["properties"], group.get("required", ())
+    settings = group["properties"]
+    needed = {*group.get("required", ()), *group.get("then", {}).get("required", ())}
     searchable = bool(space)
     yield "| setting | takes | default | meaning |" + " to search it |" * searchable
     yield "|---|---|---|---|" + "---|" * searchable
@@ -187,6 +189,8 @@ def _option(option: Schema, root: Schema) -> str:
     """What one alternative is, in words."""
     for group in referred(option, root):
         return f"a mapping of {_listed(group['properties'])}"
+    if option.get("pattern") == PLUGIN_PATTERN:
+        return "a plug-in"
     if "const" in option or "enum" in option:
         return _listed(option.get("enum") or [option["const"]])
     match option["type"]:

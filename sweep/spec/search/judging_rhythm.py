@@ -12,7 +12,7 @@ from sweep.spec.search.search_strategy import (
     StoppingScheduler,
 )
 from sweep.spec.search.setting_ranges import SettingRanges
-from sweep.spec.settings.setting_tree import late_keys
+from sweep.spec.settings.setting_tree import is_late
 from sweep.spec.space.distributions import Distribution
 
 S = TypeVar("S", bound=StoppingScheduler)
@@ -23,7 +23,7 @@ RUNG_FACTOR_OF_GAINS = 2
 
 def best_clock(space: Mapping[str, Distribution]) -> Literal["epochs", "activation"]:
     """``activation`` if the warm-up is searched and all trials share the baseline's trunk."""
-    has_one_trunk = space.keys() <= late_keys()
+    has_one_trunk = all(map(is_late, space))
     return "activation" if has_one_trunk and "loss.warmup_epochs" in space else "epochs"
 
 

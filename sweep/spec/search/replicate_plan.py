@@ -70,7 +70,9 @@ def replicate_settings(
     replicate: Replicate,
 ) -> TrialSettings:
     """The settings of a trial's replicate: those of the trial except for seed and fold."""
-    own: Mapping[str, Any] = parameters if preset is None else PRESETS[preset].settings
+    own = parameters
+    if preset is not None:
+        own = PRESETS[preset].settings_beside(spec.loss.weights)
     changed: dict[str, Any] = {"seed": replicate.seed}
     if own_fold(spec) is not None:
         changed[fold_key(spec)] = replicate.fold

@@ -9,21 +9,12 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from sweep.plugins.entry_names import PluginName
-from sweep.plugins.plugin_kinds import SCHEDULER, SEARCHER, PluginKind
+from sweep.plugins.plugin_kinds import SCHEDULER, SEARCHER, PluginKind, required_entry
 from sweep.spec.settings.settings_base import Options, Settings
-from sweep.spec.words.phrases import must_be, one_of, shown
+from sweep.spec.words.phrases import shown
 
 PLUGIN = "custom"
 """Name under which a plug-in stands among searchers and among schedulers."""
-
-
-def _plugin(kind: PluginKind, entry: str) -> str:
-    found = kind.entry(entry, own=())
-    if found is None:
-        names = list(kind.registered)
-        told = one_of([f"my_package.module:My{kind.word.title()}", *names])
-        raise ValueError(must_be(told, entry, names))
-    return found
 
 
 class Chosen(Settings):
@@ -92,7 +83,7 @@ class CustomSearcher(AnySearcher):
     """A plug-in: a class or function of another package, docs/how-to/plugins.md."""
 
     name: Literal["custom"] = "custom"
-    entry: Annotated[str, AfterValidator(partial(_plugin, SEARCHER))]
+    entry: Annotated[str, AfterValidator(partial(required_entry, SEARCHER))]
     """As package.module:attribute, file.py:attribute or by its registered name; `searcher: ENTRY`
     is short for it."""
     options: Options = Field(default_factory=dict)
@@ -199,7 +190,7 @@ class CustomScheduler(StoppingScheduler):
     """A plug-in: a class or function of another package, docs/how-to/plugins.md."""
 
     name: Literal["custom"] = "custom"
-    entry: Annotated[str, AfterValidator(partial(_plugin, SCHEDULER))]
+    entry: Annotated[str, AfterValidator(partial(required_entry, SCHEDULER))]
     """As package.module:attribute, file.py:attribute or by its registered name; `scheduler: ENTRY`
     is short for it."""
     options: Options = Field(default_factory=dict)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sweep.spec.search.search_strategy import epochs_in_full
-from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.space.distributions import Distribution
 from sweep.vocabulary.geometric_ramp import GeometricRamp
 
@@ -68,7 +67,7 @@ class SettingRanges:
     @property
     def uses_geometric_loss(self) -> bool:
         """Whether a geometric term has a weight in any configuration."""
-        return any(self.largest(key) > 0 for key in WEIGHTS)
+        return any(self.largest(key) > 0 for key in self._base["loss"].weights.keys)
 
     @property
     def default_grace_period(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.moved_data import known_otherwise
-from sweep.spec.settings.setting_tree import late_keys
+from sweep.spec.settings.setting_tree import is_late, late_keys
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distributions import Listed
 
@@ -34,7 +34,7 @@ def trunk_key(settings: TrialSettings) -> str:
     """Key of a trial's trunk. Two trials have the same key if they are the same run until
     switch-on."""
     values = settings.model_dump(mode="json")
-    for key in late_keys():
+    for key in {*late_keys(), *settings.loss.weights.keys}:
         _drop(values, key)
     known_otherwise(values)
     text = json.dumps(values, sort_keys=True, allow_nan=False)
@@ -73,7 +73,7 @@ def _trunks(spec: SweepSpec) -> int:
     """Number of base configurations in the space; above `MOST_TRUNKS` if it is continuous."""
     count = 1
     for key, distribution in spec.space.items():
-        if key not in late_keys():
+        if not is_late(key):
             values = len(distribution.values) if isinstance(distribution, Listed) else None
             count *= MOST_TRUNKS + 1 if values is None else values
     return count

@@ -219,7 +219,8 @@ class SweepSpec(TrialSettings):
         Raises:
             InputError: the preset does not fit the sweep's settings.
         """
-        return self.trial({**most_patient(self.replayed), **PRESETS[name].settings})
+        own = PRESETS[name].settings_beside(self.loss.weights)
+        return self.trial({**most_patient(self.replayed), **own})
 
     def parameters_of(self, settings: TrialSettings) -> dict[str, ParameterValue]:
         """The searched parameters of a trial with these settings, in the space or outside it."""

@@ -1,16 +1,17 @@
 """The geometric terms of the loss: their weights and fixed properties.
 
 A term is one field here and one line in `sweep.trainer.losses.geometric_loss`, where it is
-computed. All other code gets the list of terms and their properties from here.
+computed. All other code gets the list of terms and their properties from here. Plug-ins bring
+further terms, which have a weight and no properties.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, ValidationError
 
 from sweep.spec.settings.settings_base import ActsLate, Settings, refusal
 
@@ -34,7 +35,10 @@ class GeometricTerm(ActsLate):
 
 class GeometricWeights(Settings):
     """Weights of the geometric loss terms, which switch on after the warm-up; 0 leaves a term
-    out."""
+    out. The terms of plug-ins have their weights here too, by their short names."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[float, Field(ge=0)]]
 
     compactness: Annotated[float, GeometricTerm(has_root=True)] = Field(default=0.01, ge=0)
     """1 − 4πA/P², with area A and perimeter P of the soft mask; 0 for a disc."""
@@ -44,6 +48,31 @@ class GeometricWeights(Settings):
     """Elongation of the soft mask, from its second moments."""
     kervadec: Annotated[float, GeometricTerm(compares=True)] = Field(default=0.0, ge=0)
     """Kervadec's boundary loss, the only geometric term that uses the reference."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Dotted names of all weights, those of plug-ins last."""
+        return weight_keys(name for name, _ in self)
+
+    @property
+    def of_plugins(self) -> dict[str, float]:
+        """The weights of plug-in terms, by short name."""
+        return dict(self.__pydantic_extra__)
+
+    def for_plugins(self, names: Sequence[str]) -> Self:
+        """The same weights, with 0 for each plug-in term that the file gives none.
+
+        Args:
+            names: short names of the terms in ``loss.terms``.
+        Raises:
+            ValidationError: for the first weight of any other name.
+        """
+        for name, weight in self.of_plugins.items():
+            if name not in names:
+                raise ValidationError.from_exception_data(
+                    "weights", [{"type": "extra_forbidden", "loc": (name,), "input": weight}]
+                )
+        return self.model_copy(update={name: getattr(self, name, 0.0) for name in names})
 
     @property
     def used(self) -> dict[str, float]:
@@ -57,7 +86,7 @@ class GeometricWeights(Settings):
             ValidationError: for the weight of the first such term.
         """
         for name, weight in self.used.items():
-            if not TERMS[name].in_volumes:
+            if name not in TERMS or not TERMS[name].in_volumes:
                 message = (
                     f"`{name}` cannot be computed on whole volumes: must be 0 with"
                     f" `trainer.geometry: volume`, but is {weight:g}; `slices` can"
@@ -81,4 +110,5 @@ def weight_keys(names: Iterable[str] = TERMS) -> tuple[str, ...]:
 
 WEIGHTS = weight_keys()
 ROOT_TERMS = tuple(name for name, term in TERMS.items() if term.has_root)
+COMPARING = frozenset(name for name, term in TERMS.items() if term.compares)
 SHAPE_WEIGHTS = weight_keys(name for name, term in TERMS.items() if not term.compares)

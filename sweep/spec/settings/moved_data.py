@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sweep.spec.settings.setting_tree import group_of_option
 from sweep.spec.settings.settings_base import Settings
 from sweep.spec.settings.trainer_settings import CustomTrainer, traits_of
 from sweep.spec.settings.trial_settings import DATA_SOURCES, TrialSettings
@@ -20,6 +21,12 @@ PLACES = frozenset(
     | {"trainer.plans", "trainer.configuration"}
 )
 """Settings that say which data are used and where they are."""
+
+
+def chooses_data(key: str) -> bool:
+    """Whether trials that differ in this setting can train on different data."""
+    return key in PLACES or group_of_option(key) == "data.options"
+
 
 S = TypeVar("S", bound=TrialSettings)
 G = TypeVar("G", bound=Settings)

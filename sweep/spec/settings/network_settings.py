@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
-    BeforeValidator,
     Field,
     SerializerFunctionWrapHandler,
-    TypeAdapter,
     ValidationInfo,
     field_validator,
     model_serializer,
 )
 
-from sweep.plugins.entry_names import PluginName
-from sweep.plugins.plugin_kinds import NETWORK
+from sweep.plugins.plugin_kinds import NETWORK, own_or_plugin
 from sweep.spec.settings.settings_base import Options, Settings, refusal
 
 NetworkName = Literal[
@@ -38,21 +35,10 @@ NORMALISES_BATCHES = ("attention_unet",)
 """Networks whose normalisation uses the pixels of the whole batch together."""
 
 
-def _own_or_plugin(name: Any) -> Any:
-    """The normalised name of a plug-in, or one of our own names.
-
-    Raises:
-        ValidationError: it is neither.
-    """
-    return NETWORK.entry(name, OWN_NETWORKS) or TypeAdapter(NetworkName).validate_python(name)
-
-
 class NetworkSettings(Settings):
     """The 2D network, by name, from MONAI or a plug-in."""
 
-    name: Annotated[
-        str, BeforeValidator(_own_or_plugin, json_schema_input_type=NetworkName | PluginName)
-    ] = "dynunet"
+    name: Annotated[str, own_or_plugin(NETWORK, NetworkName)] = "dynunet"
     """Architecture; or a plug-in, as package.module:attribute or by its registered name."""
     channels: Annotated[
         tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=2, max_length=8)

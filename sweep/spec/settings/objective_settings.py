@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from sweep.plugins.plugin_kinds import short_name
 from sweep.spec.settings.settings_base import Settings, refusal
 from sweep.spec.settings.trainer_traits import TrainerTraits
 from sweep.spec.words.phrases import must_be, one_of
@@ -51,9 +52,15 @@ def is_other_column(metric: str, objective: Objective | None = None) -> bool:
     return metric in OTHER_COLUMNS | derived or metric.startswith(_PREFIXES)
 
 
-def group_of(metric: str) -> str | None:
-    """The entry of `evaluation.metrics` that makes our own trainer measure a metric."""
-    return next((group for group, names in MEASURED.items() if metric in names), None)
+def group_of(metric: str, metrics: Sequence[str]) -> str | None:
+    """The entry of `evaluation.metrics` that makes our own trainer measure a metric.
+
+    Args:
+        metrics: ``evaluation.metrics``, of which plug-ins measure what they are called.
+    """
+    of_plugins = {short_name(entry): entry for entry in metrics if entry not in MEASURED}
+    ours = (group for group, names in MEASURED.items() if metric in names)
+    return of_plugins.get(metric) or next(ours, None)
 
 
 class ObjectiveSettings(Settings):
@@ -109,9 +116,10 @@ class ObjectiveSettings(Settings):
         if trainer.dice_alone:
             message = f"{trainer.dice_alone}: must be `val_dice`"
             raise refusal(message, "metric", value=self.metric)
-        group = group_of(self.metric)
+        group = group_of(self.metric, metrics)
         if group is None:
-            raise refusal(must_be(one_of(JUDGED), self.metric, JUDGED), "metric", value=self.metric)
+            names = [*JUDGED, *(short_name(entry) for entry in metrics if entry not in MEASURED)]
+            raise refusal(must_be(one_of(names), self.metric, names), "metric", value=self.metric)
         if group not in metrics:
             raise refusal(
                 f"`{self.metric}` is not measured: add `{group}` to `evaluation.metrics`",

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from sweep.spec.settings.geometric_terms import weight_keys
 from sweep.spec.settings.settings_base import ActsLate, EndsRun, Settings
 from sweep.spec.settings.trial_settings import TrialSettings
 
@@ -50,7 +51,7 @@ def names_in(settings: TrialSettings) -> list[str]:
         for name, field in TrialSettings.model_fields.items()
         if field.discriminator
     }
-    return [
+    names = [
         name
         for name in setting_names()
         if all(
@@ -58,12 +59,17 @@ def names_in(settings: TrialSettings) -> list[str]:
             for group, own in chosen.items()
         )
     ]
+    return [*names, *weight_keys(settings.loss.weights.of_plugins)]
+
+
+WITH_OWN_KEYS = ("data.options", "trainer.options", "network.options", "loss.weights")
+"""Mappings with keys of the user's own: a plug-in's options, the weights of plug-in terms."""
 
 
 def group_of_option(key: str) -> str | None:
     """The mapping (``trainer.options``) of which the dotted name is a key of the user's own."""
     group = key.rpartition(".")[0]
-    return group if group in ("trainer.options", "network.options") else None
+    return group if group in WITH_OWN_KEYS else None
 
 
 def value_of(settings: Settings, key: str) -> Any:
@@ -86,8 +92,16 @@ def run_ending_keys() -> frozenset[str]:
 
 @functools.cache
 def late_keys() -> frozenset[str]:
-    """Dotted names of all settings that do not affect a trial before its switch-on."""
+    """Dotted names of all settings that do not affect a trial before its switch-on.
+
+    The weights of plug-in terms are missing; `is_late` knows them too.
+    """
     return after_switch_on_keys() | run_ending_keys()
+
+
+def is_late(key: str) -> bool:
+    """Whether the setting of this dotted name does not affect a trial before its switch-on."""
+    return key in late_keys() or group_of_option(key) == "loss.weights"
 
 
 def choosing_keys() -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from sweep.vocabulary.record import ParameterValue
@@ -43,6 +43,18 @@ def refusal(message: str, *below: str, value: Any) -> ValidationError:
     kind = PydanticCustomError("value_error", "{error}", {"error": message})
     return ValidationError.from_exception_data(
         "settings", [InitErrorDetails(type=kind, loc=below, input=value)]
+    )
+
+
+def one_or_several(kind: type, read: Any) -> BeforeValidator:
+    """Reads a single item as a list of one.
+
+    Args:
+        kind: type of a single item in the file.
+        read: what the file may hold, for the schema.
+    """
+    return BeforeValidator(
+        lambda value: [value] if isinstance(value, kind) else value, json_schema_input_type=read
     )
 
 

@@ -11,16 +11,41 @@ differ only in those are the same run until then.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from sweep.machine.user_paths import Folder
+from sweep.plugins.entry_names import PluginName
+from sweep.plugins.plugin_kinds import (
+    DATA_SOURCE,
+    LOSS_TERM,
+    METRIC,
+    own_or_plugin,
+    required_entry,
+    short_name,
+)
 from sweep.spec.settings.augmentation_settings import AugmentationSettings
 from sweep.spec.settings.geometric_terms import TERMS, GeometricWeights
 from sweep.spec.settings.network_settings import NetworkSettings
-from sweep.spec.settings.objective_settings import ObjectiveChoice, ObjectiveSettings
-from sweep.spec.settings.settings_base import ActsLate, EndsRun, Settings
+from sweep.spec.settings.objective_settings import (
+    JUDGED,
+    MEASURED,
+    ObjectiveChoice,
+    ObjectiveSettings,
+    is_other_column,
+)
+from sweep.spec.settings.settings_base import ActsLate, EndsRun, Options, Settings, one_or_several
 from sweep.spec.settings.trainer_settings import (
     CommonTrainer,
     MonaiTrainer,
@@ -31,6 +56,8 @@ from sweep.vocabulary.geometric_ramp import GeometricRamp
 from sweep.vocabulary.objective import Objective
 
 MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
+MAIN_TERMS = ("dice", "logcosh_dice", "ce", "focal")
+"""Names of the terms of the main losses."""
 
 
 TEST_FOLDER = "imagesTs"
@@ -131,19 +158,11 @@ class BrainData(CommonData):
     """Tissue probability above which a pixel counts as white matter."""
 
 
-class NnunetRawData(CommonData):
-    """Any dataset in nnU-Net's raw layout."""
+class RawLayoutData(CommonData):
+    """Settings of a dataset in nnU-Net's raw layout, wherever it comes from."""
 
     keeps_test_cases = True
-    places = ("folder",)
 
-    source: Literal["nnunet_raw"]
-    folder: Folder
-    """Folder with dataset.json, imagesTr and labelsTr. It can be relative to the working directory
-    and contain `~` and `$VARIABLES`.
-
-    It is stored as an absolute path, because a trial may run in another directory.
-    """
     slice_axis: Annotated[int, Field(ge=0, le=2)] | Literal["auto"] = "auto"
     """Axis along which 3D volumes are cut into 2D slices, after reorientation to RAS: 0 sagittal,
     1 coronal, 2 axial slices.
@@ -153,16 +172,66 @@ class NnunetRawData(CommonData):
     geometric_class: str | int | None = None
     """Label, by name or number, that the geometric losses act on; null: the first foreground."""
     fingerprint: str | None = None
-    """Fingerprint of the dataset's content. A sweep records it, to refuse changed data in the
-    folder and to recognise the same data in another folder; null: accept any data."""
+    """Fingerprint of the dataset's content. A sweep records it, to refuse changed data and to
+    recognise the same data in another folder; null: accept any data."""
 
 
-AnyDataSettings = ShapesData | BrainData | NnunetRawData
-DataSettings = Annotated[AnyDataSettings, Field(discriminator="source")]
+class NnunetRawData(RawLayoutData):
+    """Any dataset in nnU-Net's raw layout."""
+
+    places = ("folder",)
+
+    source: Literal["nnunet_raw"]
+    folder: Folder
+    """Folder with dataset.json, imagesTr and labelsTr. It can be relative to the working directory
+    and contain `~` and `$VARIABLES`.
+
+    It is stored as an absolute path, because a trial may run in another directory.
+    """
+
+
+class PluginData(RawLayoutData):
+    """A dataset that a plug-in writes once on each machine, docs/how-to/plugins.md."""
+
+    source: Literal["custom"]
+    entry: Annotated[str, AfterValidator(partial(required_entry, DATA_SOURCE))]
+    """As package.module:attribute, file.py:attribute or by its registered name; `source: ENTRY` is
+    short for it."""
+    options: Options = Field(default_factory=dict)
+    """Keyword arguments of the plug-in. Each can be searched, as data.options.NAME."""
+
+
+AnyDataSettings = ShapesData | BrainData | NnunetRawData | PluginData
 DATA_SOURCES: Mapping[str, type[CommonData]] = {
     get_args(one.model_fields["source"].annotation)[0]: one for one in get_args(AnyDataSettings)
 }
 """``data.source`` → its settings."""
+
+
+def _plugin_or_own(value: Any) -> Any:
+    """Read a plug-in's name in ``source`` as ``{source: custom, entry: NAME}``."""
+    entry = (
+        DATA_SOURCE.entry(value.get("source"), DATA_SOURCES) if isinstance(value, dict) else None
+    )
+    return value if entry is None else {**value, "source": "custom", "entry": entry}
+
+
+DataSettings = Annotated[
+    AnyDataSettings, Field(discriminator="source"), BeforeValidator(_plugin_or_own)
+]
+
+
+PluginEntry = Annotated[str, AfterValidator(partial(required_entry, LOSS_TERM))]
+
+
+def _names_of_their_own(entries: tuple[str, ...]) -> tuple[str, ...]:
+    """Plug-in terms whose short names are no other term's."""
+    taken = {*TERMS, *MAIN_TERMS}
+    for name in map(short_name, entries):
+        if name in taken:
+            raise ValueError(f"`{name}` is the name of another loss term: rename the plug-in")
+        taken.add(name)
+    return entries
 
 
 class LossSettings(Settings):
@@ -183,6 +252,15 @@ class LossSettings(Settings):
     """Epochs before the geometric loss switches on: g = 0 while epoch < warmup_epochs."""
     rampup_epochs: Annotated[int, ActsLate()] = Field(default=10, ge=0)
     """Epochs after the warm-up over which g rises linearly to 1; 0: g is 1 at once."""
+    terms: Annotated[
+        tuple[PluginEntry, ...],
+        Field(strict=False),
+        one_or_several(str, str | list[str]),
+        AfterValidator(_names_of_their_own),
+        ActsLate(),
+    ] = ()
+    """Geometric terms of plug-ins, as package.module:attribute, file.py:attribute or by their
+    registered names. `loss.weights` has their weights, by the name after the colon."""
     weights: GeometricWeights = GeometricWeights()
     sqrt_epsilon: Annotated[float, ActsLate()] = Field(default=1e-6, ge=0)
     """ε that guards the square roots (see `loss.sqrt_mode`). With 0 the gradient is NaN where a
@@ -192,6 +270,18 @@ class LossSettings(Settings):
     min_area: Annotated[float, ActsLate()] = Field(default=50.0, ge=0)
     """Smallest soft area in pixels. Smaller samples are left out of the shape terms (compactness,
     boundary, aspect)."""
+
+    @model_serializer(mode="wrap")
+    def _without_empty_terms(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = write(self)
+        if not self.terms:  # without plug-ins, a file need not say so
+            values.pop("terms", None)
+        return values
+
+    @property
+    def plugin_terms(self) -> dict[str, str]:
+        """Short name of each plug-in term → the name by which it is found."""
+        return {short_name(entry): entry for entry in self.terms}
 
     @property
     def ramp(self) -> GeometricRamp:
@@ -208,6 +298,13 @@ class LossSettings(Settings):
         if weight == 0 and info.data.get("dice_weight") == 0:
             raise ValueError("must be above 0 if `dice_weight` is 0: no main loss is left")
         return weight
+
+    @field_validator("weights")
+    @classmethod
+    def _terms_have_weights(
+        cls, weights: GeometricWeights, info: ValidationInfo
+    ) -> GeometricWeights:
+        return weights.for_plugins([short_name(entry) for entry in info.data.get("terms", ())])
 
     @field_validator("focal_gamma")
     @classmethod
@@ -273,16 +370,30 @@ def _all_metrics(value: Any) -> Any:
     return get_args(MetricName) if value == "all" else value
 
 
+def _columns_of_their_own(metrics: tuple[str, ...]) -> tuple[str, ...]:
+    """Metrics of which no plug-in has the name of another column of results."""
+    taken = {*JUDGED, "shape", *(f"reference_{name}" for name in MEASURED["shape"])}
+    for name in (short_name(entry) for entry in metrics if entry not in MEASURED):
+        if name in taken or is_other_column(name):
+            raise ValueError(f"`{name}` is the name of another metric or column: rename it")
+        taken.add(name)
+    return metrics
+
+
 class EvaluationSettings(Settings):
     """How validation cases are predicted, and which metrics are measured besides Dice."""
 
     metrics: Annotated[
-        tuple[MetricName, ...],
+        tuple[Annotated[str, own_or_plugin(METRIC, MetricName)], ...],
         Field(strict=False),
-        BeforeValidator(_all_metrics, json_schema_input_type=Literal["all"] | list[MetricName]),
+        BeforeValidator(
+            _all_metrics, json_schema_input_type=Literal["all"] | list[MetricName | PluginName]
+        ),
+        AfterValidator(_columns_of_their_own),
     ] = get_args(MetricName)
-    """Metrics besides Dice: all, or a list of iou, hd95 (in pixels) and shape (compactness,
-    solidity and eccentricity of prediction and reference); [] for none."""
+    """Metrics besides Dice: all, or a list of iou, hd95 (in pixels), shape (compactness, solidity
+    and eccentricity of prediction and reference) and plug-ins (package.module:attribute,
+    file.py:attribute or a registered name); [] for none. all: all but plug-ins."""
     every: int | None = Field(default=None, ge=1)
     """Measure these metrics every N epochs; null: only when the objective improves.
 
@@ -348,10 +459,6 @@ def _without_geometry(loss: Any, trainer: Any) -> Any:
     return NO_GEOMETRY | loss | {"weights": merged}
 
 
-def _one_or_several(value: Any) -> Any:
-    return [value] if isinstance(value, dict) else value
-
-
 class TrialSettings(Settings):
     """The whole configuration of one trial.
 
@@ -376,7 +483,7 @@ class TrialSettings(Settings):
     expect: Annotated[
         tuple[Expectation, ...],
         Field(strict=False),
-        BeforeValidator(_one_or_several, json_schema_input_type=Expectation | list[Expectation]),
+        one_or_several(dict, Expectation | list[Expectation]),
     ] = ()
     """What a healthy run reaches, such as `[{epoch: 10, val_dice: 0.3}, {max_gap: 0.15}]`. A run
     that does not gets a warning."""

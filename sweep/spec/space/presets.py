@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.spec.settings.geometric_terms import WEIGHTS
+from sweep.spec.settings.geometric_terms import WEIGHTS, GeometricWeights, weight_keys
 from sweep.spec.words.phrases import must_be, one_of
 from sweep.vocabulary.record import ParameterValue
 
@@ -30,6 +30,10 @@ class Preset:
 
     about: str
     settings: Mapping[str, ParameterValue]
+
+    def settings_beside(self, weights: GeometricWeights) -> dict[str, ParameterValue]:
+        """Its settings in a sweep with these weights: no plug-in term has a weight in a preset."""
+        return {**dict.fromkeys(weight_keys(weights.of_plugins), 0.0), **self.settings}
 
 
 WITHOUT_GEOMETRY: Mapping[str, ParameterValue] = dict.fromkeys(WEIGHTS, 0.0)

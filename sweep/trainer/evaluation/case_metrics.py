@@ -10,17 +10,35 @@ from __future__ import annotations
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sweep.plugins.plugin_kinds import METRIC, short_name
 from sweep.trainer.evaluation.mask_shape import MEASURES, shape_of
+from sweep.vocabulary.errors import TrainerError
 
 Mask = NDArray[np.uint8]
 Shapes = dict[int, dict[str, float] | None]
 """Shape of the reference by the sample's index; the same in every epoch, so it is kept."""
+
+
+class Metric(Protocol):
+    """A metric of a plug-in."""
+
+    def __call__(
+        self, prediction: NDArray[np.bool_], reference: NDArray[np.bool_], /
+    ) -> float | None:
+        """Measure one foreground class of one image.
+
+        Args:
+            prediction, reference: masks ``[H, W]``; at least one has a pixel.
+        Returns:
+            a finite number. None or NaN: the image says nothing.
+        """
 
 
 class CaseMetrics:
@@ -34,8 +52,12 @@ class CaseMetrics:
     the largest distance there is, so that predicting nothing is never the better answer. Shapes: an
     empty mask has none and is left out, of prediction and reference separately.
 
+    A plug-in is called for each image and foreground class that is in the prediction or the
+    reference. Its values count like distances: the mean over classes and images of a case, then
+    over the cases.
+
     Args:
-        names: which to measure, of ``hd95`` and ``shape``.
+        names: which to measure: ``hd95``, ``shape`` and plug-ins.
         classes: number of classes with background (index 0).
         geometric_class: whose shape is measured.
         references: shapes of the references that are known already; is added to.
@@ -45,6 +67,9 @@ class CaseMetrics:
         self, names: Collection[str], classes: int, geometric_class: int, references: Shapes
     ) -> None:
         self._names = names
+        self._plugins: dict[str, Metric] = {
+            name: METRIC.resolve(name, {}) for name in names if name not in ("hd95", "shape")
+        }
         self._classes = classes
         self._class = geometric_class
         self._references = references
@@ -67,12 +92,18 @@ class CaseMetrics:
                 self._references[index] = shape_of(reference == self._class)
             self._add_shape("", case, shape_of(prediction == self._class))
             self._add_shape("reference_", case, self._references[index])
+        for name, measure in self._plugins.items():
+            for label, masks in present_classes(prediction, reference, self._classes):
+                value = measure(*masks)
+                if (number := _finite(name, label, case, value)) is not None:
+                    self._values[short_name(name)][case].append(number)
 
     def means(self) -> dict[str, float | None]:
         """Mean over cases by name; None where no case says anything."""
         names = ["hd95"] if "hd95" in self._names else []
         if "shape" in self._names:
             names += [prefix + name for prefix in ("", "reference_") for name in MEASURES]
+        names += map(short_name, self._plugins)
         return {name: self._mean(name) for name in names}
 
     def per_case(self, name: str) -> dict[str, float]:
@@ -100,15 +131,40 @@ def hausdorff95(prediction: Mask, reference: Mask, classes: int) -> list[float]:
         prediction, reference: class indices ``[H, W]``.
         classes: number of classes with background.
     """
-    found = []
+    diagonal = math.hypot(*reference.shape)
+    return [
+        _hausdorff95(*masks) if all(mask.any() for mask in masks) else diagonal
+        for _, masks in present_classes(prediction, reference, classes)
+    ]
+
+
+def present_classes(
+    prediction: Mask, reference: Mask, classes: int
+) -> Iterator[tuple[int, tuple[NDArray[np.bool_], NDArray[np.bool_]]]]:
+    """Each foreground class that is in the prediction or the reference, with both masks of it."""
     for label in range(1, classes):
         masks = prediction == label, reference == label
-        present = [bool(mask.any()) for mask in masks]
-        if all(present):
-            found.append(_hausdorff95(*masks))
-        elif any(present):
-            found.append(math.hypot(*reference.shape))
-    return found
+        if masks[0].any() or masks[1].any():
+            yield label, masks
+
+
+def _finite(name: str, label: int, case: str, value: object) -> float | None:
+    """What a plug-in returned as a number; None and NaN mean that the image says nothing."""
+    if value is None:
+        return None
+    try:
+        number = float(value)  # type: ignore[arg-type]  # numpy's and torch's scalars too
+    except (TypeError, ValueError) as error:
+        kind = type(value).__name__
+        raise TrainerError(
+            f"the metric `{name}` must return a number, but returned {kind}"
+        ) from error
+    if math.isinf(number):
+        raise TrainerError(
+            f"the metric `{name}` returned {number} for class {label} of {case}: return a finite"
+            " number, or None where an image says nothing"
+        )
+    return None if math.isnan(number) else number
 
 
 def _hausdorff95(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:

@@ -7,22 +7,39 @@ say of a term stands at its weight, in `sweep.spec.settings.geometric_terms`.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from sweep.plugins.plugin_kinds import LOSS_TERM
 from sweep.spec.settings.trial_settings import LossSettings
 from sweep.trainer.losses import geometric, volumetric
 from sweep.trainer.losses.geometric import SqrtMode
 from sweep.trainer.losses.kervadec import kervadec, signed_distances
+from sweep.vocabulary.errors import TrainerError
 
 OfImages = Callable[[Tensor, float, SqrtMode], Tensor]
 """Soft masks ``[B, H, W]``, ε and how it guards a root → ``[B]``."""
 OfVolumes = Callable[[Tensor, Sequence[float], float, SqrtMode], Tensor]
 """The same of soft masks ``[B, D, H, W]``, with the size of a voxel along D, H, W."""
+
+
+class LossTerm(Protocol):
+    """A geometric term of a plug-in."""
+
+    def __call__(self, p: Tensor, /) -> Tensor:
+        """The term of each sample; less is better.
+
+        Args:
+            p: soft masks ``[B, H, W]``, float32 in [0, 1].
+        Returns:
+            ``[B]``, with a finite gradient wherever a mask is flat.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +72,33 @@ SHAPE_TERMS: Mapping[str, ShapeTerm] = {
 }
 REFERENCE_TERMS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {"kervadec": kervadec}
 """Soft masks and the reference's distance maps, ``[B, H, W]`` each → scalar."""
+
+
+def shape_terms(settings: LossSettings) -> Mapping[str, ShapeTerm]:
+    """All terms of the shape by name: ours, and those of the plug-ins that the settings name.
+
+    Raises:
+        InputError: a plug-in cannot be imported or does not take a soft mask.
+    """
+    found = settings.plugin_terms
+    return {**SHAPE_TERMS, **{name: _of_plugin(entry) for name, entry in found.items()}}
+
+
+@functools.cache
+def _of_plugin(entry: str) -> ShapeTerm:
+    term: LossTerm = LOSS_TERM.resolve(entry, {})
+
+    def values(p: Tensor, _epsilon: float, _mode: SqrtMode) -> Tensor:
+        found = term(p)
+        if not isinstance(found, Tensor) or found.shape != p.shape[:1]:
+            what = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise TrainerError(
+                f"the loss term `{entry}` must return one value for each of the {len(p)} samples,"
+                f" a tensor [{len(p)}], but returned {what}"
+            )
+        return found
+
+    return ShapeTerm(values)
 
 
 def soft_mask(logits: Tensor, channel: int) -> Tensor:
@@ -98,6 +142,7 @@ def geometric_terms(
         of a term of the shape exactly 0 with a zero gradient where no sample is valid.
     """
     used = settings.weights.used
+    terms_of_shape = shape_terms(settings)
     relative = [step / min(spacing) for step in spacing] if spacing else []
     least = volumetric.smallest_volume(settings.min_area) if spacing else settings.min_area
     with torch.autocast(device_type=p.device.type, enabled=False):
@@ -107,9 +152,9 @@ def geometric_terms(
         valid = ~(size < least)  # [B]; a NaN mask is valid: it must not be hidden
         safe = torch.where(valid.view(-1, *[1] * (masks.ndim - 1)), masks, _flat_nowhere(masks))
         terms = {
-            name: mean_over_valid(SHAPE_TERMS[name].values(safe, relative, settings), valid)
+            name: mean_over_valid(terms_of_shape[name].values(safe, relative, settings), valid)
             for name in used
-            if name in SHAPE_TERMS
+            if name in terms_of_shape
         }
         if distances is not None:
             # Not subject to min_area: it is safe on small masks, and an empty prediction of a large

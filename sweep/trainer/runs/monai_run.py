@@ -73,7 +73,9 @@ class Training(GuardedRun):
         self.evaluation = settings.evaluation
         self._costly = set(settings.evaluation.metrics) - {"iou"}
         # What epochs are compared by, every epoch measures: which is the best is known only then.
-        self._always = self._costly & {group_of(settings.objective.metric)}
+        self._always = self._costly & {
+            group_of(settings.objective.metric, settings.evaluation.metrics)
+        }
         self._reference_shapes: Shapes = {}
         # Masks shrink to about a hundredth: those of thousands of slices may be kept.
         self._predicted: list[bytes] = []

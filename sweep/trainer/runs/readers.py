@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from sweep.spec.settings.geometric_terms import weight_keys
 from sweep.spec.settings.setting_tree import names_in, setting_names, value_of
 from sweep.spec.settings.trial_settings import GuardSettings, LossSettings, TrialSettings
 from sweep.trainer.divergence.guard import Guard
@@ -66,7 +67,9 @@ class Trains(Protocol):
 def read_back(run: Trains, loop: Loop) -> dict[str, Any]:
     """Every setting that any run has, by its dotted name."""
     of_run = {key: read(run) for key, read in READERS.items()}
-    return of_run | {key: read(run, loop) for key, read in LOOP_READERS.items()}
+    of_loop = {key: read(run, loop) for key, read in LOOP_READERS.items()}
+    of_plugins = run.loss.settings.weights.of_plugins
+    return of_run | of_loop | dict(zip(weight_keys(of_plugins), of_plugins.values(), strict=True))
 
 
 def expected(run: Trains) -> dict[str, Any]:

@@ -1,0 +1,56 @@
+"""What every network promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from sweep.trainer.networks.networks import as_outputs
+
+CHANNELS, CLASSES = 2, 3
+
+
+class NetworkContract:
+    """Subclass it, and set ``make`` to the network's class."""
+
+    make: Callable[[int, int], nn.Module]
+    """Of channels and classes; as a trial calls it."""
+
+    def test_logits_have_a_channel_for_each_class_and_the_finest_the_size_of_the_image(
+        self,
+    ) -> None:
+        network, images = self._network_and_images()
+        outputs = as_outputs(network(images))
+        assert outputs[0].shape == (len(images), CLASSES, *images.shape[2:])
+        assert all(output.shape[:2] == (len(images), CLASSES) for output in outputs)
+
+    def test_every_parameter_that_trains_gets_a_finite_gradient(self) -> None:
+        network, images = self._network_and_images()
+        sum(output.square().mean() for output in as_outputs(network(images))).backward()
+        for name, parameter in network.named_parameters():
+            if parameter.requires_grad:
+                assert parameter.grad is not None, f"{name} has no part in the output"
+                assert parameter.grad.isfinite().all(), name
+
+    def test_state_that_is_loaded_predicts_the_same(self) -> None:
+        network, images = self._network_and_images()
+        other = self.make(CHANNELS, CLASSES).eval()
+        other.load_state_dict(network.state_dict())
+        assert torch.equal(_finest(other, images), _finest(network.eval(), images))
+
+    def test_same_seed_makes_the_same_network(self) -> None:
+        (one, images), (other, _) = self._network_and_images(), self._network_and_images()
+        assert torch.equal(_finest(one.eval(), images), _finest(other.eval(), images))
+
+    def _network_and_images(self) -> tuple[nn.Module, torch.Tensor]:
+        torch.manual_seed(0)
+        network = self.make(CHANNELS, CLASSES)
+        side = -(-32 // (divisor := getattr(network, "size_divisor", 1))) * divisor
+        return network, torch.randn(2, CHANNELS, side, 2 * side)
+
+
+def _finest(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return as_outputs(network(images))[0]
