@@ -40,7 +40,8 @@ class PluginKind:
     @property
     def group(self) -> str:
         """The group of entry points by which packages register short names."""
-        return f"medical_sweep.{self.word.replace(' ', '_')}s"
+        plural = f"{self.word}es" if self.word.endswith("s") else f"{self.word}s"
+        return f"medical_sweep.{plural.replace(' ', '_')}"
 
     @property
     def example(self) -> str:
@@ -176,6 +177,7 @@ TRACKER = PluginKind(
     ("tracked",),
     ("trial_started", "epoch_reported", "trial_waits", "trial_ended", "close"),
 )
+MAIN_LOSS = PluginKind("main loss", "loss.main", ("logits", "target"), ())
 LOSS_TERM = PluginKind("loss term", "loss.terms", ("p",), ())
 METRIC = PluginKind("metric", "evaluation.metrics", ("prediction", "reference"), ())
 DATA_SOURCE = PluginKind("data source", "data.source", ("folder",), ())

@@ -24,7 +24,7 @@ class LossTermContract:
     def test_gradient_is_finite_on_flat_sharp_and_soft_masks(self) -> None:
         """A root or a quotient without a guard is NaN where a mask is exactly flat."""
         masks = _masks().requires_grad_()
-        self.term(masks).sum().backward()
+        self.term(masks).sum().backward()  # type: ignore[no-untyped-call]
         assert masks.grad is not None, "the term does not depend on the mask"
         assert masks.grad.isfinite().all()
 

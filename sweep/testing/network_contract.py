@@ -28,7 +28,8 @@ class NetworkContract:
 
     def test_every_parameter_that_trains_gets_a_finite_gradient(self) -> None:
         network, images = self._network_and_images()
-        sum(output.square().mean() for output in as_outputs(network(images))).backward()
+        means = [output.square().mean() for output in as_outputs(network(images))]
+        torch.stack(means).sum().backward()  # type: ignore[no-untyped-call]
         for name, parameter in network.named_parameters():
             if parameter.requires_grad:
                 assert parameter.grad is not None, f"{name} has no part in the output"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
@@ -114,6 +116,22 @@ def test_3d_patch_by_volume_is_a_whole_body_in_the_spacing_of_the_plans() -> Non
     p = logits.softmax(dim=1)[:, 1]
     expected = volumetric.aspect(p, (5.0, 1.0, 1.0), SETTINGS.sqrt_epsilon, SETTINGS.sqrt_mode)
     assert loss.terms["aspect"].item() == pytest.approx(expected.mean().item(), rel=1e-6)
+
+
+def test_term_of_a_plugin_acts_on_the_slices_of_nnunets_patches(tmp_path: Path) -> None:
+    file = tmp_path / "own_terms.py"
+    file.write_text("def spread(p):\n    return p.flatten(1).std(dim=1)\n")
+    logits, labels = example(4, 16, 16, batch=2)
+    weights = {"compactness": 0, "boundary": 0, "aspect": 0, "spread": 1.0}
+    settings = LossSettings.model_validate(
+        {"terms": [f"{file}:spread"], "weights": weights, "min_area": 0.0}
+    )
+    loss = NnunetLoss(own(), settings, 1)
+    loss.factor = 1.0
+    loss(logits, labels)
+    slices = logits.softmax(dim=1)[:, 1].flatten(0, 1)  # [B · D, H, W]
+    expected = slices.flatten(1).std(dim=1).mean()
+    assert loss.terms["spread"].item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_kervadec_term_measures_distances_within_slices() -> None:

@@ -27,6 +27,16 @@ import torch
 def spread(p):
     return p.flatten(1).std(dim=1)
 
+def overlap(logits, target):
+    p = logits.softmax(dim=1)[:, 1]
+    return 1 - (p * (target[:, 0] == 1)).sum() / p.sum()
+
+def of_each(logits, target):
+    return logits.mean(dim=(1, 2, 3))
+
+def dice(logits, target):
+    return logits.mean()
+
 def scalar(p):
     return p.mean()
 
@@ -196,6 +206,40 @@ def test_term_that_returns_one_number_for_all_samples_fails_its_trial_in_words(
     results = run({**spec, "presets": [], "trials": 1}, tmp_path / "results")
     error = (results.folder / "trials" / "t0000" / "error.txt").read_text()
     assert "must return one value for each of the" in error
+
+
+def test_main_loss_of_a_plugin_is_the_whole_loss_before_the_switch_on(
+    mine: Path, tmp_path: Path
+) -> None:
+    results = run(values(loss={"main": f"{mine}:overlap", "warmup_epochs": 1}), tmp_path / "r")
+    first = results["t0000"].history.iloc[0]
+    assert first["terms.overlap"] == first["train_loss"]
+    assert not {"terms.dice", "terms.ce"} & set(results["t0000"].history)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ({"main": "{}:overlp"}, "did you mean `overlap`"),
+        ({"main": "{}:spread"}, "must take (logits, target)"),
+        ({"main": "{}:dice"}, "`dice` is the name of another loss term"),
+        ({"main": "{}:overlap", "dice_weight": 0.5}, "a plug-in is the whole main loss"),
+        ({"main": "{}:overlap", "focal_gamma": 2.0}, "has no focal term"),
+        ({"main": "dice_cee"}, "did you mean `dice_ce`"),
+    ],
+)
+def test_wrong_main_loss_is_refused_before_a_trial_starts(
+    loss: dict[str, Any], message: str, mine: Path
+) -> None:
+    found = refused(values(loss={**loss, "main": loss["main"].format(mine)}))
+    assert message in "\n".join(found)
+
+
+def test_main_loss_that_is_no_scalar_fails_its_trial_in_words(mine: Path, tmp_path: Path) -> None:
+    spec = values(loss={"main": f"{mine}:of_each"}, presets=[], trials=1)
+    results = run(spec, tmp_path / "results")
+    error = (results.folder / "trials" / "t0000" / "error.txt").read_text()
+    assert "must return a scalar, but returned [4]" in error
 
 
 def test_metric_of_a_plugin_can_be_the_objective(mine: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def written(settings: PluginData) -> Path:
         StorageFailed: the cache cannot be written.
     """
     write: WritesData = DATA_SOURCE.resolve(settings.entry, settings.options)
-    source = inspect.getsourcefile(write)  # type: ignore[arg-type]  # a function or a class
+    source = inspect.getsourcefile(write)
     identity = [settings.entry, sorted(settings.options.items()), _digest(source)]
     name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:20]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.augmentation_settings import AugmentationSettings
@@ -25,7 +25,12 @@ from sweep.spec.settings.setting_tree import (
     value_of,
 )
 from sweep.spec.settings.trainer_settings import TRAINERS, traits_of
-from sweep.spec.settings.trial_settings import DATA_SOURCES, EvaluationSettings, TrialSettings
+from sweep.spec.settings.trial_settings import (
+    DATA_SOURCES,
+    EvaluationSettings,
+    MainLoss,
+    TrialSettings,
+)
 from sweep.spec.space.distributions import possible_values
 from sweep.spec.words.phrases import shown
 
@@ -142,6 +147,12 @@ RULES = (
         ("loss.min_area",),
         _OF_THE_SHAPE,
         "no shape term (compactness, boundary, aspect) has a weight",
+    ),
+    Rule(
+        ("loss.dice_weight", "loss.pixel_weight"),
+        {"loss.main": lambda main: main in get_args(MainLoss)},
+        "a plug-in is the whole main loss",
+        refused=True,
     ),
     Rule(
         ("loss.focal_gamma",),

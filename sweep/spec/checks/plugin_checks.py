@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
+from typing import get_args
 
 from sweep.plugins.plugin_kinds import (
     LOSS_TERM,
+    MAIN_LOSS,
     METRIC,
     NETWORK,
     SCHEDULER,
@@ -18,8 +20,8 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.search.tracker_names import PACKAGES
 from sweep.spec.settings.network_settings import OWN_NETWORKS
 from sweep.spec.settings.objective_settings import MEASURED
-from sweep.spec.settings.setting_tree import Finding
-from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.settings.setting_tree import Finding, value_of
+from sweep.spec.settings.trial_settings import MainLoss, TrialSettings
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import ParameterValue
 
@@ -49,16 +51,24 @@ def check_plugins(settings: TrialSettings, unsure: Container[str]) -> Iterator[F
 
 def _of_trial(settings: TrialSettings) -> Iterator[Named]:
     reads = settings.trainer.traits.reads
-    key = NETWORK.key
-    names = settings.values_of(key) if isinstance(settings, SweepSpec) else [settings.network.name]
-    for name in names:
+    for name in _values(settings, NETWORK.key):
         if "network" in reads and name not in OWN_NETWORKS:
-            yield NETWORK, str(name), settings.network.options
+            yield NETWORK, name, settings.network.options
+    for name in _values(settings, MAIN_LOSS.key):
+        if name not in get_args(MainLoss):
+            yield MAIN_LOSS, name, {}
     for term in settings.loss.terms:
         yield LOSS_TERM, term, {}
     for metric in settings.evaluation.metrics:
         if "evaluation" in reads and metric not in MEASURED:
             yield METRIC, metric, {}
+
+
+def _values(settings: TrialSettings, key: str) -> list[str]:
+    """The names that a setting can have, in this trial or in any trial of this sweep."""
+    if isinstance(settings, SweepSpec):
+        return [str(name) for name in settings.values_of(key)]
+    return [str(value_of(settings, key))]
 
 
 def _of_sweep(spec: SweepSpec) -> Iterator[Named]:

@@ -30,6 +30,7 @@ from sweep.plugins.entry_names import PluginName
 from sweep.plugins.plugin_kinds import (
     DATA_SOURCE,
     LOSS_TERM,
+    MAIN_LOSS,
     METRIC,
     own_or_plugin,
     required_entry,
@@ -224,6 +225,13 @@ DataSettings = Annotated[
 PluginEntry = Annotated[str, AfterValidator(partial(required_entry, LOSS_TERM))]
 
 
+def _main_has_own_name(main: str) -> str:
+    name = short_name(main)
+    if main not in get_args(MainLoss) and name in {*TERMS, *MAIN_TERMS}:
+        raise ValueError(f"`{name}` is the name of another loss term: rename the plug-in")
+    return main
+
+
 def _names_of_their_own(entries: tuple[str, ...]) -> tuple[str, ...]:
     """Plug-in terms whose short names are no other term's."""
     taken = {*TERMS, *MAIN_TERMS}
@@ -237,8 +245,11 @@ def _names_of_their_own(entries: tuple[str, ...]) -> tuple[str, ...]:
 class LossSettings(Settings):
     """``main + g(epoch) · Σ weight · geometric term``."""
 
-    main: MainLoss = "dice_ce"
-    """Main loss, on from the first step: a Dice term plus a pixel-wise term."""
+    main: Annotated[str, own_or_plugin(MAIN_LOSS, MainLoss), AfterValidator(_main_has_own_name)] = (
+        "dice_ce"
+    )
+    """Main loss, on from the first step: a Dice term plus a pixel-wise term; or a plug-in, as
+    package.module:attribute, file.py:attribute or by its registered name."""
     dice_weight: float = Field(default=1.0, ge=0)
     """Weight of the main loss's Dice or log-cosh Dice term; 0 leaves it out."""
     pixel_weight: float = Field(default=1.0, ge=0)
@@ -279,6 +290,11 @@ class LossSettings(Settings):
         return values
 
     @property
+    def has_plugin_main(self) -> bool:
+        """Whether another package brings the main loss."""
+        return self.main not in get_args(MainLoss)
+
+    @property
     def plugin_terms(self) -> dict[str, str]:
         """Short name of each plug-in term → the name by which it is found."""
         return {short_name(entry): entry for entry in self.terms}
@@ -304,13 +320,16 @@ class LossSettings(Settings):
     def _terms_have_weights(
         cls, weights: GeometricWeights, info: ValidationInfo
     ) -> GeometricWeights:
-        return weights.for_plugins([short_name(entry) for entry in info.data.get("terms", ())])
+        names = [short_name(entry) for entry in info.data.get("terms", ())]
+        if short_name(info.data.get("main", "")) in names:
+            raise ValueError(f"`{info.data['main']}` and a term of `terms` have the same name")
+        return weights.for_plugins(names)
 
     @field_validator("focal_gamma")
     @classmethod
     def _there_is_a_focal_term(cls, gamma: float | None, info: ValidationInfo) -> float | None:
         main = info.data.get("main", "")
-        if gamma is not None and main == "dice_ce":
+        if gamma is not None and main not in ("dice_focal", "focal_logcosh_dice"):
             raise ValueError(f"`{main}` has no focal term: must be null, but is {gamma:g}")
         return gamma
 
@@ -523,8 +542,11 @@ class TrialSettings(Settings):
         cls, expect: tuple[Expectation, ...], info: ValidationInfo
     ) -> tuple[Expectation, ...]:
         loss = info.data.get("loss")
-        if loss and loss.dice_weight == 0 and any(one.max_gap is not None for one in expect):
-            raise ValueError("`max_gap` needs a Dice term, but `loss.dice_weight` is 0")
+        if loss and any(one.max_gap is not None for one in expect):
+            if loss.has_plugin_main:
+                raise ValueError(f"`max_gap` needs a Dice term, and `{loss.main}` may have none")
+            if loss.dice_weight == 0:
+                raise ValueError("`max_gap` needs a Dice term, but `loss.dice_weight` is 0")
         return expect
 
     @field_validator("objective")

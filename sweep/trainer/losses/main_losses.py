@@ -20,7 +20,9 @@ import torch.nn.functional as F
 from monai.losses import DiceLoss, FocalLoss
 from torch import Tensor
 
-from sweep.spec.settings.trial_settings import LossSettings, MainLoss
+from sweep.plugins.plugin_kinds import MAIN_LOSS, short_name
+from sweep.spec.settings.trial_settings import LossSettings
+from sweep.vocabulary.errors import TrainerError
 
 Term = Callable[[Tensor, Tensor], Tensor]
 
@@ -37,7 +39,15 @@ class WeightedTerm:
 
 
 def build_main_loss(settings: LossSettings) -> dict[str, WeightedTerm]:
-    """The terms of ``settings.main`` by name; one whose weight is 0 is left out."""
+    """The terms of ``settings.main`` by name; one whose weight is 0 is left out.
+
+    A plug-in is a single term of weight 1.
+
+    Raises:
+        InputError: a plug-in cannot be imported or does not take logits and a target.
+    """
+    if settings.has_plugin_main:
+        return {short_name(settings.main): WeightedTerm(1.0, _of_plugin(settings.main))}
     dice, pixel = MAIN_LOSSES[settings.main]
     weights = {dice: settings.dice_weight, pixel: settings.pixel_weight}
     return {
@@ -45,6 +55,19 @@ def build_main_loss(settings: LossSettings) -> dict[str, WeightedTerm]:
         for name, weight in weights.items()
         if weight > 0
     }
+
+
+def _of_plugin(entry: str) -> Term:
+    loss: Term = MAIN_LOSS.resolve(entry, {})
+
+    def value(logits: Tensor, target: Tensor) -> Tensor:
+        found = loss(_at_least_float32(logits), target)
+        if not isinstance(found, Tensor) or found.ndim:
+            what = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise TrainerError(f"the main loss `{entry}` must return a scalar, but returned {what}")
+        return found
+
+    return value
 
 
 def log_cosh(x: Tensor) -> Tensor:
@@ -127,7 +150,7 @@ TERMS: Mapping[str, Callable[[LossSettings], Term]] = {
     "focal": _focal,
 }
 
-MAIN_LOSSES: Mapping[MainLoss, tuple[str, str]] = {
+MAIN_LOSSES: Mapping[str, tuple[str, str]] = {
     "dice_ce": ("dice", "ce"),
     "dice_focal": ("dice", "focal"),
     "focal_logcosh_dice": ("logcosh_dice", "focal"),
