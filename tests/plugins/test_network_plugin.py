@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import sweep
+from sweep.spec.load import load_trial
 
 NETS = """
 import torch
@@ -106,3 +107,12 @@ def test_plugin_that_returns_no_network_fails_its_trial_with_its_name(nets: Path
         results=nets, executor="local", progress=False,
     )  # fmt: skip
     assert "`stranger_nets:nothing` must be a torch.nn.Module" in str(results.frame["cause"][0])
+
+
+def test_winner_read_back_is_not_warned_of_defaults_that_a_plugin_does_not_use(
+    nets: Path, tmp_path: Path
+) -> None:
+    results = sweep.run(values(), results=tmp_path / "r", executor="local", progress=False)
+    warnings: list[str] = []
+    load_trial(results.folder / "best.yaml", tell=lambda one: warnings.append(str(one)))
+    assert not warnings

@@ -312,7 +312,7 @@ def without_effect(
         if key in space:
             reported.add(key)
             yield Finding(("space", key), f"is searched without any effect: {rule.why}"), True
-        elif not rule.of_search and (value := written(key)) not in (None, _default(key)):
+        elif not rule.of_search and (value := written(key)) not in (None, *_defaults(key)):
             reported.add(key)
             message = f"{shown(value)} has no effect: {rule.why}"
             yield Finding(tuple(key.split(".")), message), rule.refused
@@ -325,5 +325,7 @@ def inactive_in(settings: TrialSettings) -> dict[str, str]:
     return {key: rule.why for key, rule in found if key in known and not rule.of_search}
 
 
-def _default(key: str) -> Any:
-    return next(field.default for name, field in setting_fields() if name == key)
+def _defaults(key: str) -> tuple[Any, ...]:
+    """The default of a setting, as it is and as a file writes it: a tuple is a list there."""
+    default = next(field.default for name, field in setting_fields() if name == key)
+    return (default, list(default)) if isinstance(default, tuple) else (default,)
