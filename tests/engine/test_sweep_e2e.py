@@ -46,19 +46,22 @@ space:
   loss.sqrt_epsilon: {choice: [0, 1.0e-6]}
   loss.weights.boundary: {loguniform: [1.0e-3, 1.0]}
 """
-PAUSING = """\
+PLUGINS = Path(__file__).parents[2] / "examples" / "plugin" / "example_plugin.py"
+PAUSING = f"""\
 trials: 10
 searcher: random
-scheduler: {name: asha, reduction_factor: 3}
-data: {source: shapes, difficulty: 0.5, size: 32, count: 15}
-trainer: {epochs: 16, batch_size: 4, device: cpu}
-network: {name: unet, channels: [4, 8]}
-loss: {rampup_epochs: 0}
-early_stopping: {patience: null}
-resources: {cpu: 0.5, gpu: 0}
+scheduler: {{name: asha, reduction_factor: 3}}
+data: {{source: {PLUGINS}:squares, options: {{count: 15}}}}
+trainer: {{epochs: 16, batch_size: 4, device: cpu}}
+network: {{name: {PLUGINS}:Net, options: {{width: 4}}}}
+loss: {{rampup_epochs: 0, terms: {PLUGINS}:total_variation}}
+evaluation: {{metrics: [{PLUGINS}:area_error]}}
+optimizer: {{lr: 0.1, momentum: 0.9}}
+early_stopping: {{patience: null}}
+resources: {{cpu: 0.5, gpu: 0}}
 space:
-  loss.warmup_epochs: {randint: [0, 9]}
-  loss.weights.boundary: {loguniform: [1.0e-3, 1.0]}
+  loss.warmup_epochs: {{randint: [0, 9]}}
+  loss.weights.total_variation: {{loguniform: [1.0e-3, 1.0]}}
 """
 # The deepest level of these networks is one pixel: too small for the instance norm of dynunet;
 # attention_unet can do with it. Of a raw dataset that shows only when it is read.
@@ -306,6 +309,7 @@ def trained_here(file: Path, results: Path) -> sweep.SweepResults:
 def test_trials_that_wait_at_rungs_end_the_same_on_four_workers_and_without_ray(
     tmp_path: Path,
 ) -> None:
+    """With plug-ins, so that these are seen to work on Ray's workers too."""
     file = tmp_path / "tiny.yaml"
     file.write_text(PAUSING)
     process = start(tmp_path, "tiny.yaml", "--no-dashboard", "--set", "max_concurrent=4")
@@ -321,6 +325,7 @@ def test_trials_that_wait_at_rungs_end_the_same_on_four_workers_and_without_ray(
     for trial_id in ends[0]:
         epochs = [[line["val_dice"] for line in run.history(trial_id)] for run in (one, four)]
         assert epochs[0] == epochs[1]
+    assert any("total_variation" in line["terms"] for line in four.history("t0009"))
     assert '"wait"' in (one.folder / "journal.jsonl").read_text()
 
 

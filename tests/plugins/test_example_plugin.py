@@ -64,6 +64,21 @@ def test_sweep_of_the_example_runs_with_a_plugin_of_each_kind(tmp_path: Path) ->
     assert results["t0000"].config.network.options["width"] == searched["network.options.width"]
 
 
+def test_extended_sweep_with_a_plugin_searcher_and_scheduler_equals_the_whole_one(
+    tmp_path: Path,
+) -> None:
+    options: dict[str, Any] = {"executor": "local", "progress": False}
+    file = EXAMPLE / "plugin.yaml"
+    whole = sweep.run(sweep.load(file, {"trials": 5}), results=tmp_path / "whole", **options)
+    spec = sweep.load(file, {"trials": 2})
+    assert len(sweep.run(spec, results=tmp_path / "part", **options)) == 2
+    part = sweep.run(spec, results=tmp_path / "part", extend={"trials": 5}, **options)
+    assert list(part) == list(whole)
+    for trial_id in whole:
+        assert part[trial_id].parameters == whole[trial_id].parameters
+        assert part[trial_id].history["val_dice"].equals(whole[trial_id].history["val_dice"])
+
+
 def test_short_name_that_nobody_registers_is_told_with_the_near_miss() -> None:
     values = {"name": "toy", "space": {"optimizer.lr": {"choice": [0.1]}}}
     with pytest.raises(sweep.InputError, match="did you mean `example_middle`"):
