@@ -1,4 +1,4 @@
-"""What difference a confirmation can show, said before it trains anything."""
+"""What difference a confirmation can show, reported before it trains anything."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from sweep.spec.search.sweep_spec import SweepSpec
 
 POWER = 0.8
-"""Share of confirmations that name a leader which is as far ahead as is said."""
+"""Share of confirmations that name a leader which is ahead by the reported difference."""
 EXAMPLE = 0.01
-"""Deviation from seed to seed, in Dice, that an example is given for."""
+"""Deviation from seed to seed, in Dice, of the example in the sentence."""
 DRAWS, BATCH = 8_000, 1_000
 
 
@@ -27,11 +27,11 @@ def detectable(units: int, others: int) -> float:
 
     Args:
         units: seeds, or folds where there are several.
-        others: finalists beside the best.
+        others: number of finalists besides the best.
 
     Returns:
         In standard deviations of one configuration's units; infinite below `LEAST_UNITS`, and where
-        there is nobody to compare with.
+        there are no others.
     """
     if units < LEAST_UNITS or others < 1:
         return math.inf
@@ -50,13 +50,13 @@ def detectable(units: int, others: int) -> float:
 
 
 def can_show(spec: SweepSpec) -> str:
-    """The sentence on what the confirmation of a sweep can show; empty where it has none."""
+    """A sentence on what the confirmation of a sweep can show; empty for a sweep without one."""
     if spec.confirm is None:
         return ""
     seeds, folds = spec.confirm.seeds, len(confirmed_folds(spec))
     others = most_finalists(spec) - 1
     if others < 1:
-        return "confirm: a single finalist has nobody to be compared with."
+        return "confirm: with a single finalist there is nothing to compare."
     if folds == 1:
         return _on_one_fold(seeds, others)
     return _on_folds(seeds, folds, others)

@@ -1,4 +1,4 @@
-"""How figures look: readable in grey, so shape, dash and lightness differ wherever hue does."""
+"""How figures look: readable in grey, as shape, dash and lightness differ wherever hue does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class MarkerStyle:
-    """Colour, marker and filling of what stands for one status."""
+    """Colour, symbol and pattern of one status."""
 
     color: str
     symbol: str
@@ -31,6 +31,7 @@ LOOKS: Mapping[Status, MarkerStyle] = {
     Status.RUNNING: MarkerStyle("#767676", "circle-open", "."),
 }
 INK = "#1f2933"
+OUTLINE = {"color": INK, "width": 1}
 FAINT = "#c4cad0"
 LEADERS = ("#08306b", "#c05621", "#3f8fc5", "#5b7553", "#8e6c8a")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -44,13 +45,13 @@ EVEN_DECIMALS = [
     {"dtickrange": [0.000095, 0.00095], "value": ".4f"},
     {"dtickrange": [None, 0.000095], "value": ".3~g"},
 ]
-"""Decimals of the ticks of an axis of values by their distance; plotly writes 0.9 beside 0.95."""
+"""Decimals of ticks by their distance: with its own plotly writes 0.9 beside 0.95."""
 MOST_POINTS = 1000
-"""Points of one trace above which a browser gets slow and a reader sees no more."""
+"""Points of one trace. More of them slow a browser down and show nothing more."""
 
 
 def finished(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figure:
-    """The figure with the report's fonts and margins; as wide as its page."""
+    """The figure with the report's fonts and margins, as wide as its page."""
     figure.update_layout(
         template="simple_white",
         height=height,
@@ -76,7 +77,7 @@ def marks(
     under: str = "",
     **more: Any,
 ) -> go.Scatter:
-    """Marks of one kind: x, y and the text under the pointer, to which ``under`` is added."""
+    """Marks of one kind: x, y and the hover text, to which ``under`` is added."""
     x, y, text = [list(column) for column in zip(*points, strict=True)] or ([], [], [])
     hover = f"%{{text}}{under}<extra></extra>"
     return go.Scatter(
@@ -91,7 +92,13 @@ def ticks(found: Iterable[tuple[float, str]]) -> dict[str, list[Any]]:
 
 
 def thinned(items: Sequence[T], most: int = MOST_POINTS) -> Sequence[T]:
-    """At most so many of the items, evenly spread over their order."""
+    """At most ``most`` of the items, evenly spread over their order."""
     if len(items) <= most:
         return items
     return [items[n * len(items) // most] for n in range(most)]
+
+
+def scattered(n: int, start: float = 0.0) -> float:
+    """The ``n``-th of a sequence that fills [0, 1) evenly at any length: multiples of the golden
+    ratio."""
+    return (n * 0.618034 + start) % 1.0

@@ -30,7 +30,7 @@ def confirmed_finalists(results: Results) -> ReportFigure:
             "Diamonds: their mean with its 95 % interval (Student's t, from "
             f"{LEAST_UNITS} seeds or folds on). Crosses: the run of the search, which chose the "
             "finalists and so does not count. A difference of pairs "
-            "can be sure although intervals overlap: two finalists share a letter where they "
+            "can be certain although intervals overlap: two finalists share a letter where they "
             "cannot be told apart. Of several folds each counts once, with the mean over its seeds."
         ),
         figure=_figure(found, objective) if found else None,
@@ -48,20 +48,17 @@ def _finding(results: Results) -> str:
 
 
 def _figure(found: Confirmation, objective: Objective) -> go.Figure:
-    turned = objective.turned
     names = [_label(one) for one in found.finalists]
-    figure = go.Figure()
-    figure.add_trace(_replicates(found, names, objective))
-    searched = [one.record.value for one in found.finalists]
+    figure = go.Figure(_replicates(found, names, objective))
     figure.add_scatter(
-        x=searched,
+        x=[one.record.value for one in found.finalists],
         y=names,
         name="in the search",
         mode="markers",
         marker={"symbol": "x-thin-open", "size": 9, "color": "#767676", "line": {"width": 2}},
         hovertemplate=f"%{{y}}: %{{x:{objective.d3}}} in the search<extra></extra>",
     )
-    means = [turned(one.mean) if one.scores else None for one in found.finalists]
+    means = [objective.turned(one.mean) if one.scores else None for one in found.finalists]
     ends = [objective.interval(one.low, one.high) for one in found.finalists]
     figure.add_scatter(
         x=means,
@@ -77,7 +74,12 @@ def _figure(found: Confirmation, objective: Objective) -> go.Figure:
             "color": INK,
             "thickness": 2,
         },
-        text=[_interval(*end, objective) for end in ends],
+        text=[
+            "too few for an interval"
+            if math.isnan(low)
+            else f"{objective.text(low)} to {objective.text(high)}"
+            for low, high in ends
+        ],
         hovertemplate=f"%{{y}}: mean %{{x:{objective.d3}}}, %{{text}}<extra></extra>",
     )
     figure.update_xaxes(title=objective.label)
@@ -91,7 +93,7 @@ def _block_words(found: Confirmation | None) -> str:
 
 
 def _replicates(found: Confirmation, names: Sequence[str], objective: Objective) -> go.Scatter:
-    """A ring a replicate, and a line a block through the finalists, broken where one has none."""
+    """A ring per replicate, and a line per block through the finalists, with gaps."""
     x: list[float | None] = []
     y: list[str | None] = []
     text: list[str] = []
@@ -113,17 +115,8 @@ def _replicates(found: Confirmation, names: Sequence[str], objective: Objective)
 
 
 def _label(one: Finalist) -> str:
-    known = [
-        *([one.group] if one.group else []),
-        *([f"{one.diverged} diverged"] if one.diverged else []),
-    ]
-    return f"{one.trial_id} ({', '.join(known)})" if known else one.trial_id
-
-
-def _interval(low: float, high: float, objective: Objective) -> str:
-    if low != low:  # NaN
-        return "too few for an interval"
-    return f"{objective.text(low)} to {objective.text(high)}"
+    known = ", ".join(filter(None, [one.group, f"{one.diverged} diverged" * bool(one.diverged)]))
+    return f"{one.trial_id} ({known})" if known else one.trial_id
 
 
 def _length(low: float | None, high: float | None) -> float:

@@ -1,4 +1,4 @@
-"""The objective over the epochs: the leaders, the others behind them, rungs and switch-ons."""
+"""The objective over the epochs: leaders, other trials behind them, rungs and switch-ons."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sweep.analysis.figures.figure_style import (
     INK,
     LEADERS,
     LOOKS,
+    OUTLINE,
     SYMBOLS,
     finished,
     marks,
@@ -24,35 +25,33 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.report_words import listed
 from sweep.spec.search.search_strategy import TRAINED_EPOCHS_PER_RESOURCE, trained_epochs
 from sweep.spec.words.phrases import counted
-from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Status, TrialRecord, objective_of
 
 MOST_CURVES = 120
-"""Curves behind the leaders; of more, these are drawn, evenly spread over the ranking."""
-LEADING = len(LEADERS)
+"""Curves behind the leaders; of more, this many are drawn, evenly spread over the ranking."""
 LAST = 2000
-"""Rank of what the legend names last; plotly's default is 1000."""
+"""Rank of the last entries of the legend; plotly's default is 1000."""
 MOST_RUNGS = 8
 MOST_MARKED = 40
-"""Curves behind the leaders above which their switch-ons would cover what is to be seen."""
+"""Curves behind the leaders above which their switch-ons would cover the figure."""
 
 
 def learning_curves(results: Results) -> ReportFigure:
     """The objective over epochs, with the switch-on of the geometric loss and the rungs."""
     measured = [record for record in results.records if record.best is not None]
-    leaders = results.ranked[:LEADING]
+    leaders = results.ranked[: len(LEADERS)]
     others = [record for record in measured if record not in leaders]
     shown = thinned(others, MOST_CURVES)
-    left_out = len(others) - len(shown)
+    drawn = f", {len(shown)} of {len(others)} of them" if len(shown) < len(others) else ""
+    which = ", of the first" if len(shown) > MOST_MARKED else ""
+    switch_on = f"△: the epoch in which the geometric loss switches on{which}. "
     return ReportFigure(
         name="learning-curves",
         title="Learning curves",
         finding=_finding(results),
         reading=(
-            "Thick lines: the first of the ranking. Thin: all others"
-            + (f", {len(shown)} of {len(others)} of them" if left_out else "")
-            + ". "
-            + _switch_on_words(results, first=len(shown) > MOST_MARKED)
+            f"Thick lines: the first of the ranking. Thin: all others{drawn}. "
+            + (switch_on if results.has_geometry else "")
             + ("✕: the last epoch before a divergence. " if _diverged(shown) else "")
             + _rung_words(results, leaders)
             + "One seed each: which curve is on top at the end says nothing where they keep "
@@ -63,10 +62,11 @@ def learning_curves(results: Results) -> ReportFigure:
 
 
 def switch_on_steps(results: Results) -> list[float]:
-    """Change of the objective in the epoch of the geometric loss's switch-on, of ranked trials.
+    """Change of the objective in the epoch in which the geometric loss switches on.
 
-    Where there is a baseline, less its change in that same epoch: training alone changes it too.
-    Trials without an epoch on both sides of it are passed over.
+    One per ranked trial. The change of the baseline in the same epoch is subtracted, where there is
+    a baseline: training alone improves the objective too. Trials without an epoch before and after
+    the switch-on are left out.
     """
     steps = []
     for record in results.ranked:
@@ -79,7 +79,7 @@ def switch_on_steps(results: Results) -> list[float]:
 
 
 def _change(record: TrialRecord, epoch: int | None) -> float | None:
-    """Of the objective from the epoch before; None where one of the two has none."""
+    """Change of the objective from the epoch before; None where one of the two has no value."""
     if epoch is None or not 0 < epoch < len(record.history):
         return None
     before, after = _at(record, epoch - 1), _at(record, epoch)
@@ -91,9 +91,9 @@ def _finding(results: Results) -> str:
         return f"No trial has a {results.objective.label} that may be compared."
     leader = results.ranked[0]
     assert leader.best is not None
-    at = leader.best.epoch
+    at, value = leader.best.epoch, results.objective.turned(results.scores[leader.trial_id])
     text, signed = results.objective.text, results.objective.signed
-    sentence = f"{leader.trial_id} reached {text(results.values[leader.trial_id])} in epoch {at}"
+    sentence = f"{leader.trial_id} reached {text(value)} in epoch {at}"
     switch_on = results.switch_on(leader)
     if switch_on is not None and at >= switch_on:
         sentence += f", {at - switch_on} after its geometric loss switched on"
@@ -147,15 +147,23 @@ def _figure(
     for place, record in enumerate(leaders):
         figure.add_trace(_leader(record, place))
     if diverged:
-        figure.add_trace(_ends(diverged, size=6 if many else 9))
+        points = []
+        for record in diverged:
+            value, cause = record.objective.value, record.outcome.cause if record.outcome else ""
+            last = next(epoch for epoch in reversed(record.history) if value(epoch) is not None)
+            points.append((last.epoch, value(last), f"{record.trial_id}: {cause}"))
+        color = LOOKS[Status.DIVERGED].color
+        crosses = {"symbol": "x", "size": 6 if many else 9, "color": color}
+        figure.add_trace(marks(points, crosses, name="last epoch before divergence"))
     if results.has_geometry:
         figure.add_trace(_switch_ons(results, leaders if many else [*others, *leaders]))
-    if points := _own_rungs(results, leaders):
-        figure.add_trace(_bars(points))
+    if rungs := _own_rungs(results, leaders):
+        bars = {"symbol": "line-ns", "size": 12, "line": {"color": INK, "width": 2}}
+        figure.add_trace(marks(rungs, bars, name="rung", legendrank=LAST))
     for epochs in (rung for rung in _rungs(results) if rung <= longest):
         figure.add_vline(
             x=epochs - 1,
-            line={"color": INK, "width": 1, "dash": "dot"},
+            line=OUTLINE | {"dash": "dot"},
             annotation={"text": f"rung: {epochs} epochs", "font": {"size": 11}, "textangle": -90},
             annotation_position="bottom left",
         )
@@ -167,7 +175,7 @@ def _figure(
 def _own_rungs(
     results: Results, leaders: Sequence[TrialRecord]
 ) -> list[tuple[int, float | None, str]]:
-    """Where the scheduler compared the leaders, each by its own clock: epoch, value and words."""
+    """Where the scheduler compared the leaders, each by its own clock: epoch, value, hover text."""
     points = []
     for record in leaders:
         if not results.spec.compares_gains or results.switch_on(record) is None:
@@ -178,11 +186,6 @@ def _own_rungs(
                 text = f"{record.trial_id} rung: {rung} epochs since its loss acts in full"
                 points.append((epoch, _at(record, epoch), text))
     return points
-
-
-def _bars(points: Sequence[tuple[int, float | None, str]]) -> go.Scatter:
-    look = {"symbol": "line-ns", "size": 12, "line": {"color": INK, "width": 2}}
-    return marks(points, look, name="rung", legendrank=LAST)
 
 
 def _leader(record: TrialRecord, place: int) -> go.Scatter:
@@ -223,40 +226,20 @@ def _diverged(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     return [record for record in records if record.status is Status.DIVERGED]
 
 
-def _ends(diverged: Sequence[TrialRecord], size: int) -> go.Scatter:
-    points = []
-    for record in diverged:
-        last, cause = _last_measured(record), record.outcome.cause if record.outcome else ""
-        points.append((last.epoch, record.objective.value(last), f"{record.trial_id}: {cause}"))
-    look = {"symbol": "x", "size": size, "color": LOOKS[Status.DIVERGED].color}
-    return marks(points, look, name="last epoch before divergence")
-
-
-def _switch_on_words(results: Results, *, first: bool) -> str:
-    if not results.has_geometry:
-        return ""
-    return f"△: the epoch in which the geometric loss switches on{', of the first' * first}. "
-
-
 def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
     points = []
     for record in records:
         at = results.switch_on(record)
         if at is not None and at < len(record.history):
             points.append((at, _at(record, at), record.trial_id))
-    look = {"symbol": "triangle-up", "size": 9, "color": "#ffffff"}
+    line = {"color": INK, "width": 1.2}
     return marks(
         points,
-        look | {"line": {"color": INK, "width": 1.2}},
+        {"symbol": "triangle-up", "size": 9, "color": "#ffffff", "line": line},
         under=" switches on in epoch %{x}",
         name="geometric loss switches on",
         legendrank=LAST,
     )
-
-
-def _last_measured(record: TrialRecord) -> EpochMetrics:
-    value = record.objective.value
-    return next(epoch for epoch in reversed(record.history) if value(epoch) is not None)
 
 
 def _at(record: TrialRecord, epoch: int) -> float | None:

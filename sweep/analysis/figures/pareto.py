@@ -1,4 +1,4 @@
-"""Who is good at what: the objective, Dice or outlines, and epochs together."""
+"""The trade-off between the objective, Dice or outlines, and epochs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sweep.analysis.figures.figure_style import (
 )
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.row_selection import goals_of, pareto, unpruned
-from sweep.analysis.report_words import listed
+from sweep.analysis.report_words import listed, some
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Status
 
@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HD95 = "hd95"
-NAMED = 5
 LABELLED = 3
-"""Trials that one label names; of more it has the first and the number."""
+"""Trials that one label names; of more it names the first and gives the number of the others."""
 NEAR = 0.05
-"""Share of both axes within which one label stands for several trials: theirs would overlap."""
+"""Share of both axes within which trials have one common label, as their own would overlap."""
 
 
 def pareto_front(results: Results) -> ReportFigure:
@@ -39,6 +38,12 @@ def pareto_front(results: Results) -> ReportFigure:
     goals = _goals(results)
     aims = [f"at {'least' if goal.mode == 'max' else 'most'} their {goal.short}" for goal in goals]
     titles = ["outlines" if goal.metric == HD95 else goal.short for goal in goals]
+    diagonal = (
+        " HD95: where a structure is present in only one of prediction and reference, the slice "
+        "counts with the image's diagonal, so a large HD95 may come from such slices rather than "
+        "from outlines."
+    )
+    measures_outlines = _is_in_pixels(results) and HD95 in [goal.metric for goal in goals]
     return ReportFigure(
         name="pareto",
         title=f"{listed([*titles, 'epochs'])} together",
@@ -48,7 +53,7 @@ def pareto_front(results: Results) -> ReportFigure:
             "at most their epochs. Pruned trials are among the others: their epochs are few "
             "because the scheduler stopped them. The darker, the more epochs. Both are of the best "
             "epoch of one run: differences as small as those between seeds say nothing."
-            f"{_distance_words(results, goals)}"
+            f"{diagonal if measures_outlines else ''}"
         ),
         figure=_figure(results, goals, set(found["trial_id"]))
         if goals[1:] and len(found)
@@ -56,19 +61,8 @@ def pareto_front(results: Results) -> ReportFigure:
     )
 
 
-def _distance_words(results: Results, goals: Sequence[Objective]) -> str:
-    """What we count where there is no outline to measure from."""
-    if not _is_measured_here(results) or HD95 not in [goal.metric for goal in goals]:
-        return ""
-    return (
-        " HD95: where a structure is present in only one of prediction and reference, the slice "
-        "counts with the image's diagonal, so a large HD95 may come from such slices rather than "
-        "from outlines."
-    )
-
-
 def _goals(results: Results) -> list[Objective]:
-    """What trials are to be good at beside few epochs, the sweep's own objective first."""
+    """The goals besides few epochs, the sweep's own objective first."""
     measured = goals_of(unpruned(results.frame), results.objective)
     return [Objective(n, "max" if more else "min") for n, more in measured.items() if n != "epochs"]
 
@@ -98,10 +92,9 @@ def _unbeaten(names: Sequence[str], eligible: int, at_once: str) -> str:
         return f"{names[0]} is the only unpruned trial: there is none to compare it with."
     if len(names) == eligible:
         return f"None of the {eligible} unpruned trials beats another in {at_once} at once."
-    shown = listed(names) if len(names) <= NAMED else f"{names[0]} and {len(names) - 1} more"
     return (
         f"Unpruned trials that no other beats in {at_once} at once ({len(names)} of {eligible}):"
-        f" {shown}."
+        f" {some(names)}."
     )
 
 
@@ -111,21 +104,22 @@ def _value(results: Results, goal: Objective, row: Any) -> str:
 
 
 def _unit(results: Results, words: str) -> str:
-    """In which we measure distances; of another one's nobody knows."""
-    return words if _is_measured_here(results) else ""
+    return words if _is_in_pixels(results) else ""
 
 
-def _is_measured_here(results: Results) -> bool:
+def _is_in_pixels(results: Results) -> bool:
+    """Whether our own evaluation measures distances: the unit of other trainers is not known."""
     return "evaluation" in results.spec.trainer.traits.reads
 
 
 def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go.Figure:
     first, second, *_ = goals
     up, across = first.metric, second.metric
-    rows = results.frame[results.frame[up].notna() & results.frame[across].notna()]
-    others = thinned([row for row in rows.to_dict("records") if row["trial_id"] not in front])
-    best = [row for row in rows.to_dict("records") if row["trial_id"] in front]
-    epochs = [int(row["epochs"]) for row in rows.to_dict("records")]
+    frame = results.frame.dropna(subset=[up, across])
+    rows = frame.to_dict("records")
+    others = thinned([row for row in rows if row["trial_id"] not in front])
+    best = [row for row in rows if row["trial_id"] in front]
+    epochs = [int(row["epochs"]) for row in rows]
     figure = go.Figure()
     for name, part, size, width in (("others", others, 7, 0), ("not beaten", best, 13, 2)):
         figure.add_scatter(
@@ -133,7 +127,7 @@ def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go
             y=[row[up] for row in part],
             name=name,
             mode="markers+text" if width else "markers",
-            text=_labels(part, rows, (across, up)) if width else None,
+            text=_labels(part, frame, (across, up)) if width else None,
             textposition="bottom center" if first.mode == "max" else "top center",
             cliponaxis=False,
             marker={
@@ -156,9 +150,9 @@ def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go
     return finished(figure, height=420)
 
 
-def _labels(part: Sequence[Any], rows: pd.DataFrame, axes: tuple[str, str]) -> list[str]:
-    """A label a trial: of those that lie close together the first has the names of all."""
-    widths = [NEAR * float(rows[axis].max() - rows[axis].min()) for axis in axes]
+def _labels(part: Sequence[Any], frame: pd.DataFrame, axes: tuple[str, str]) -> list[str]:
+    """A label per trial: of trials that lie close together the first has the names of all."""
+    widths = [NEAR * float(frame[axis].max() - frame[axis].min()) for axis in axes]
     groups: list[list[Any]] = []
     for row in part:
         near = (
@@ -170,14 +164,13 @@ def _labels(part: Sequence[Any], rows: pd.DataFrame, axes: tuple[str, str]) -> l
             groups.append([row])
         else:
             group.append(row)
-    found = {group[0]["trial_id"]: [row["trial_id"] for row in group] for group in groups}
-    return [_label(found.get(row["trial_id"], [])) for row in part]
-
-
-def _label(names: Sequence[str]) -> str:
-    if len(names) <= LABELLED:
-        return "<br>".join(names)
-    return f"{names[0]}<br>and {len(names) - 1} more"
+    found = {}
+    for first, *more in groups:
+        names = [first["trial_id"], *(row["trial_id"] for row in more)]
+        if len(names) > LABELLED:
+            names[1:] = [f"and {len(more)} more"]
+        found[first["trial_id"]] = "<br>".join(names)
+    return [found.get(row["trial_id"], "") for row in part]
 
 
 def _axis(results: Results, goal: Objective) -> str:

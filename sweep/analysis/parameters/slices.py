@@ -1,7 +1,7 @@
 """The objective over each parameter alone.
 
-`optuna.visualization.plot_slice` leaves out diverged trials, colours by number alone and names no
-trial under the pointer.
+`optuna.visualization.plot_slice` leaves out diverged trials, colours by number alone and does not
+name trials on hover.
 """
 
 from __future__ import annotations
@@ -20,20 +20,15 @@ from sweep.analysis.figures.figure_style import (
     MOST_POINTS,
     finished,
     marks,
+    scattered,
     thinned,
     ticks,
 )
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.parameter_axes import (
-    JITTER,
-    Axis,
-    even_words,
-    round_numbers,
-    short_names,
-    words,
-)
+from sweep.analysis.parameter_axes import Axis, even_ticks
 from sweep.analysis.parameters.importance import by_importance, importance_for_dice, order_words
 from sweep.analysis.report_words import status
+from sweep.spec.words.short_names import short_names, words
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 
@@ -42,8 +37,10 @@ COLUMNS = 3
 ROW, GAP, HEAD_AND_FOOT = 260, 88, 104
 """Pixels of a row of panels with the gap below it, of that gap, and of the figure's margins."""
 LEAST_TRIALS = 10
-"""Ranked trials below which no correlation is given: p is that of Student's t, which for five says
-0.04 of a ρ = 0.9 that chance brings in 8 % of cases."""
+"""Trials below which no correlation is given. p is that of Student's t, which for five trials is
+0.04 at ρ = 0.9, although chance reaches that in 8 % of cases."""
+JITTER = 0.04
+"""Largest distance by which a point is moved aside where many share its place."""
 
 
 def slices(results: Results) -> ReportFigure:
@@ -66,7 +63,7 @@ def slices(results: Results) -> ReportFigure:
 
 
 def correlations(results: Results) -> dict[str, tuple[float, float]]:
-    """Spearman's ρ of each varied parameter with the comparable value and its two-sided p-value.
+    """Spearman's ρ of each varied parameter with the comparable value, and its two-sided p-value.
 
     Constant parameters, and those whose values have no order, are left out.
     """
@@ -75,13 +72,10 @@ def correlations(results: Results) -> dict[str, tuple[float, float]]:
         records = results.acting(results.compared, name)
         reached = [results.comparable_values[record.trial_id] for record in records]
         values = [record.parameters[name] for record in records]
-        if len({repr(value) for value in values}) < 2 or any(
-            not isinstance(value, int | float) for value in values
-        ):
-            continue
-        places = [results.axes[name].position(value) for value in values]
-        if len(values) >= LEAST_TRIALS and len(set(reached)) > 1:
-            test = spearmanr(places, reached)
+        differ = len({repr(value) for value in values}) > 1 and len(set(reached)) > 1
+        in_order = all(isinstance(value, int | float) for value in values)
+        if differ and in_order and len(values) >= LEAST_TRIALS:
+            test = spearmanr([results.axes[name].position(value) for value in values], reached)
             found[name] = float(test.statistic), float(test.pvalue)
     return found
 
@@ -89,7 +83,7 @@ def correlations(results: Results) -> dict[str, tuple[float, float]]:
 def _finding(results: Results) -> str:
     found = correlations(results)
     if not found:
-        return "Too few trials with a result to tell a trend."
+        return "Too few trials with a result to show a trend."
     name = max(found, key=lambda key: abs(found[key][0]))
     rho, p = found[name]
     corrected = min(1.0, p * len(found))
@@ -97,25 +91,20 @@ def _finding(results: Results) -> str:
     verdict = f"{'' if corrected < 0.05 else 'no '}more than chance would show"
     direction = "rises" if rho > 0 else "falls"
     strength = f"{rho:+.2f}".replace("-", "−")
-    return (
+    p_words = "p < 0.001" if corrected < 0.001 else f"p = {corrected:.2g}"
+    sentence = (
         f"Strongest trend: {results.objective.short} {direction} with {name} (Spearman's ρ = "
-        f"{strength} over {len(trials)} trials, {_p_words(corrected)} corrected for {len(found)}"
-        f" parameters), {verdict}.{_extrapolated_words(results, trials)}"
+        f"{strength} over {len(trials)} trials, {p_words} corrected for {len(found)} parameters),"
+        f" {verdict}."
     )
-
-
-def _extrapolated_words(results: Results, trials: Sequence[TrialRecord]) -> str:
-    count = sum(record.trial_id in results.extrapolated for record in trials)
-    are = "is" if count == 1 else "are"
-    return f" {count} of {len(trials)} values {are} extrapolated." if count else ""
+    if count := sum(record.trial_id in results.extrapolated for record in trials):
+        are = "is" if count == 1 else "are"
+        sentence += f" {count} of {len(trials)} values {are} extrapolated."
+    return sentence
 
 
 def _shown_diverged(results: Results) -> list[TrialRecord]:
     return [record for record in results.inside if record.status is Status.DIVERGED]
-
-
-def _p_words(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def _figure(results: Results, names: Sequence[str]) -> go.Figure:
@@ -126,9 +115,8 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
         rows=rows, cols=columns, shared_yaxes=True, horizontal_spacing=0.04,
         vertical_spacing=GAP / (ROW * rows),
     )  # fmt: skip
-    reached = [results.comparable_values[record.trial_id] for record in results.compared]
-    low, high = min(reached), max(reached)
-    edge = results.edge(0.12)
+    reached = results.comparable_values.values()
+    low, high, edge = min(reached), max(reached), results.edge(0.12)
     shown = [*results.compared, *_shown_diverged(results)]
     groups = {
         state: thinned([record for record in shown if record.status is state], MOST_POINTS)
@@ -147,13 +135,12 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
                     kind += " (value extrapolated)"
                 figure.add_trace(dots.update(name=kind, showlegend=n == 0), **place)
         figure.update_xaxes(title=short[name], **ticks(axis.ticks), range=axis.span, **place)
-    numbers = round_numbers(low, high)
     marked = [(edge, "diverged")] * bool(groups[Status.DIVERGED])
     ends = min(low, edge), max(high, edge)
     margin = 0.06 * (ends[1] - ends[0])
     figure.update_yaxes(
         range=[ends[0] - margin, ends[1] + margin],
-        **ticks([*marked, *zip(numbers, even_words(numbers), strict=True)]),
+        **ticks([*marked, *even_ticks(low, high)]),
     )
     for row in range(1, rows + 1):
         figure.update_yaxes(title=results.objective.heading, row=row, col=1)
@@ -161,14 +148,14 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
 
 
 def _places(axis: Axis, values: Sequence[ParameterValue]) -> list[float]:
-    """Positions; where many share few values, spread around each so that all are seen."""
+    """Positions; where many trials share few values, scattered around each so that all are seen."""
     places = [axis.position(value) for value in values]
     distinct = sorted(set(places))
     if len(distinct) < 2 or len(places) < 4 * len(distinct):
         return places
     gap = min(b - a for a, b in pairwise(distinct))
     width = min(0.5 * gap, 2 * JITTER)
-    return [p + width * ((n * 0.618034) % 1.0 - 0.5) for n, p in enumerate(places)]
+    return [place + width * (scattered(n) - 0.5) for n, place in enumerate(places)]
 
 
 def _dots(

@@ -1,4 +1,4 @@
-"""Where trials diverge: which maps are drawn, and what they say."""
+"""Where trials diverge: the choice of maps, and the finding."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from sweep.analysis.divergence_rates import LEAST_EVIDENCE, DivergenceRate, rate_of
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.parameter_axes import short_names
+from sweep.analysis.figures.sweep_results import Results, divergence_epoch
 from sweep.analysis.parameters.importance import importance_for_divergence
 from sweep.analysis.parameters.stability_figure import Map, cell_of, cells_of, draw_maps
 from sweep.analysis.report_words import percent, trials
 from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.words.phrases import counted
+from sweep.spec.words.short_names import short_names
 
 EPSILON = "loss.sqrt_epsilon"
 WARMUP = "loss.warmup_epochs"
@@ -28,31 +28,27 @@ def stability_map(results: Results) -> ReportFigure:
     exposures = list(results.exposures.values())
     overall = rate_of(exposures) if exposures else None
     any_diverged = overall is not None and overall.diverged > 0  # else maps show only the prior
+    since = " since its geometric loss switched on" if results.counts_from_switch_on else ""
+    left_out = "Presets"
+    if results.has_geometry:
+        left_out = "Trials that ended before their geometric loss acted and presets"
     return ReportFigure(
         name="stability",
         title="Where trials diverge",
         finding=_finding(results, overall, pairs),
         reading=(
-            "Each field tells how probable it is that one of its trials diverges in a complete "
+            "Each field shows how probable it is that one of its trials diverges in a complete "
             "training, estimated from the epochs for which they were at risk, and how many of "
             "them did. A trial that was pruned, stopped early or still trains counts for the "
-            "epochs that it has "
-            + ("since its geometric loss switched on" if results.counts_from_switch_on else "")
-            + ", not as one that came through; the interval under the pointer tells what "
-            f"that leaves open. Counts alone: fewer than {LEAST_EVIDENCE} trials' worth of "
-            "evidence, or nobody diverged and nobody was seen to its end. A field without counts "
-            "has no trial, and nothing is smoothed into it. "
-            + _left_out_words(results)
-            + " The other parameters vary within a field"
+            f"epochs that it has{since}, not as completed; the interval in the hover text shows "
+            f"how uncertain that is. Counts alone: fewer than {LEAST_EVIDENCE} trials' worth of "
+            "evidence, or no trial diverged and none completed. A field without counts has no "
+            f"trial, and nothing is smoothed into it. {left_out} from outside the space are left "
+            "out. The other parameters vary within a field"
             + (f"; {_thirds_words(results, maps[-1])}." if len(maps) > len(pairs) else ".")
         ),
         figure=draw_maps(results, maps) if pairs and any_diverged else None,
     )
-
-
-def _left_out_words(results: Results) -> str:
-    early = "Trials that ended before their geometric loss acted and p"
-    return f"{early if results.has_geometry else 'P'}resets from outside the space are left out."
 
 
 def _thirds_words(results: Results, last: Map) -> str:
@@ -64,7 +60,7 @@ def _thirds_words(results: Results, last: Map) -> str:
 
 
 def _pairs(results: Results) -> list[Map]:
-    """The maps over two parameters: ε against warm-up and weights where these vary."""
+    """The maps over two parameters: ε against warm-up and weights, where these vary."""
     order = _by_importance(results)
     if len(order) < 2:
         return [Map(name, name) for name in order]
@@ -88,7 +84,7 @@ def _thirds(results: Results, pairs: Sequence[Map]) -> list[Map]:
 
 
 def _by_importance(results: Results) -> list[str]:
-    """Varied parameters, the more important for divergence first, or in the file's order."""
+    """Varied parameters in falling importance for divergence, or in the file's order."""
     found = importance_for_divergence(results)
     order = list(found.shares) if found else []
     return order + [name for name in results.varied if name not in order]
@@ -98,37 +94,35 @@ def _finding(results: Results, overall: DivergenceRate | None, pairs: Sequence[M
     before = _diverged_before_words(results)
     if overall is None:
         return " ".join(["No trial has trained with what the search varies at work yet.", *before])
-    low, high = overall.interval
-    interval = f"{percent(low)} to {percent(high)}"
     if not overall.diverged:
-        return " ".join([_none_diverged(overall, interval), *before])
+        return " ".join([_none_diverged(overall), *before])
     sentence = f"{overall.diverged} of {overall.trials} trials at risk diverged"
     if overall.cut_short:
         sentence += (
             f"; {overall.cut_short} were cut short ({overall.observed} of {overall.whole} epochs at"
-            f" risk were seen). In a complete training an estimated {percent(overall.mean)} would"
-            f" (90 % interval {interval})."
+            f" risk were observed). In a complete training an estimated {percent(overall.mean)}"
+            f" would (90 % interval {overall.interval_words})."
         )
     elif not pairs or overall.diverged == overall.trials:
-        sentence += f". 90 % interval of the probability: {interval}."
+        sentence += f". 90 % interval of the probability: {overall.interval_words}."
     else:
         sentence += "."
     return " ".join([sentence, *_extremes(results, overall, pairs), *before])
 
 
-def _none_diverged(overall: DivergenceRate, interval: str) -> str:
-    """One sentence: an estimate, too, would be the prior's alone."""
+def _none_diverged(overall: DivergenceRate) -> str:
+    """Without an estimate, which would be that of the prior."""
     sentence = f"None of {counted(overall.trials, 'trial')} at risk diverged"
     if overall.cut_short:
         seen = f"{overall.observed} of {overall.whole} epochs at risk"
-        sentence += f"; {overall.cut_short} were cut short, {seen} were seen"
+        sentence += f"; {overall.cut_short} were cut short, {seen} were observed"
     if overall.is_open:
         return f"{sentence}: too little to say how many would in a complete training."
-    return f"{sentence}: in a complete training {interval} would (90 % interval)."
+    return f"{sentence}: in a complete training {overall.interval_words} would (90 % interval)."
 
 
 def _extremes(results: Results, overall: DivergenceRate, pairs: Sequence[Map]) -> list[str]:
-    """Where most and where fewest diverge along the first parameter."""
+    """The cells with the most and the fewest divergences along the first parameter."""
     if not pairs or overall.diverged == overall.trials:
         return []
     name = pairs[0].up
@@ -152,7 +146,13 @@ def _extremes(results: Results, overall: DivergenceRate, pairs: Sequence[Map]) -
 
 def _diverged_before_words(results: Results) -> list[str]:
     """The divergences that no setting of the geometric loss can have caused."""
-    early = results.diverged_before if results.counts_from_switch_on else []
+    if not results.counts_from_switch_on:
+        return []
+    early = [
+        record
+        for record in results.diverged
+        if (start := results.switch_on(record)) is not None and divergence_epoch(record) < start
+    ]
     if not early:
         return []
     return [

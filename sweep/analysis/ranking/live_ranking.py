@@ -9,14 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from sweep.analysis.ranking.ranking_frame import place, ranking_frame
+from sweep.analysis.ranking.ranking_frame import place, ranking_frame, write_csv
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.store.files import atomic_write_text
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Observer, ParameterValue, TrialRecord
 
 LEAST_SECONDS = 3.0
-"""Between two times of writing; more where writing takes longer than a twentieth of that."""
+"""Least time between two writes; more where a write takes longer than a twentieth of it."""
 
 _NOTHING: Mapping[str, float | None] = MappingProxyType({})
 
@@ -31,12 +30,12 @@ class LiveRanking:
         self._ranked: list[TrialRecord] = []
 
     def add(self, record: TrialRecord) -> None:
-        """Take in a trial that has ended; each once."""
+        """Add a trial that has ended; each trial once."""
         insort(self._ranked, _light(record), key=place)
 
     @property
     def ranked(self) -> Sequence[TrialRecord]:
-        """Best first; of a trial's other epochs only the Dice and the objective are kept."""
+        """Best first; beside its best epoch a trial keeps only the Dice and the objective."""
         return self._ranked
 
     @property
@@ -49,9 +48,8 @@ class LiveRanking:
 class RankingFile(Observer):
     """An observer that keeps ``ranking.csv`` up to date while the sweep runs.
 
-    It writes every few seconds at most, and only where a trial has ended since. What it writes is
-    what `sweep.analysis.ranking.ranking_frame.write_ranking` would; that one writes the file when
-    the sweep ends.
+    It writes every few seconds at most, and only after a trial has ended. It writes the same as
+    `sweep.analysis.ranking.ranking_frame.write_ranking`, which writes the file when the sweep ends.
 
     Args:
         path: of the file.
@@ -68,7 +66,7 @@ class RankingFile(Observer):
         self._ranking = LiveRanking()
         self._replicates: list[TrialRecord] = []
         self._is_behind = False
-        self._due = clock() + LEAST_SECONDS  # not for each trial that an earlier session ended
+        self._due = clock() + LEAST_SECONDS  # so a resumed session writes its old trials once
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
         self._write_when_due()
@@ -91,31 +89,25 @@ class RankingFile(Observer):
             return
         records = [*self._ranking.ranked, *self._replicates]
         frame = ranking_frame(records, list(self._spec.space), self._spec)
-        atomic_write_text(self._path, frame.to_csv(index=False, lineterminator="\n"))
+        write_csv(self._path, frame)
         self._is_behind = False
         now = self._clock()
         self._due = now + max(LEAST_SECONDS, 19 * (now - started))
 
 
-def _judged(record: TrialRecord, epoch: EpochMetrics) -> Mapping[str, float | None]:
-    """Of the metrics of an epoch the one that its trial is judged by."""
-    name = record.objective.metric
-    return {name: epoch.metrics[name]} if name in epoch.metrics else _NOTHING
-
-
 def _light(record: TrialRecord) -> TrialRecord:
-    """What a ranking shows of a trial: whole histories of a thousand would fill the memory.
+    """What a ranking shows of a trial: the full histories of a thousand trials need much memory.
 
     An epoch with all that it measured takes 1.5 kB, without it a quarter of that.
     """
-    best, outcome = record.best, record.outcome
+    best, outcome, name = record.best, record.outcome, record.objective.metric
+
+    def light(epoch: EpochMetrics) -> EpochMetrics:
+        judged = {name: epoch.metrics[name]} if name in epoch.metrics else _NOTHING
+        return replace(epoch, terms=_NOTHING, metrics=judged, warnings=())
+
     return replace(
         record,
-        history=tuple(
-            epoch
-            if epoch is best
-            else replace(epoch, terms=_NOTHING, metrics=_judged(record, epoch), warnings=())
-            for epoch in record.history
-        ),
+        history=tuple(epoch if epoch is best else light(epoch) for epoch in record.history),
         outcome=outcome and replace(outcome, divergence=None, error=None),
     )

@@ -16,17 +16,17 @@ from sweep.vocabulary.record import Cause, Observer, ParameterValue, Status, Tri
 
 SHOWN_DIVERGENCES = 4
 KEPT_WARNINGS = 100
-"""Different sentences; trials tend to warn of the same."""
+"""Number of different sentences."""
 
 
 @dataclass(slots=True)
 class Running:
-    """A trial under way: epochs trained, last and best values, what it searches.
+    """A running trial: its parameters in one line, epochs trained, last and best values.
 
     Args:
         value, best: of the objective.
         dice, best_dice: validation Dice, whatever the objective is.
-        waits: whether no worker has it.
+        waits: whether it waits for a worker.
     """
 
     trial_id: str
@@ -51,12 +51,12 @@ class Best:
 
 @dataclass
 class SweepState(Observer):
-    """An observer of the controller that counts; the console and the metrics both read it.
+    """An observer that counts; the console and the metrics both read it.
 
     Args:
         trials: number of trials of the sweep, replicates included.
-        objective: what trials are judged by.
-        planned: keeps ``trials`` right where leaders are trained again.
+        objective: of the sweep.
+        planned: updates ``trials`` as trials end, where leaders are trained again.
     """
 
     trials: int
@@ -67,16 +67,16 @@ class SweepState(Observer):
     causes: Counter[Cause] = field(default_factory=Counter)
     divergences: deque[TrialRecord] = field(default_factory=lambda: deque(maxlen=SHOWN_DIVERGENCES))
     warnings: dict[str, list[str]] = field(default_factory=dict)
-    """Sentence → the trials that warned of it, first things first."""
+    """Sentence → the trials that warned of it, in order of time."""
     trained_epochs: int = 0
     trained_steps: int = 0
     trained_seconds: float = 0.0
-    """Of all epochs, added over the trials, without those of a shared warm-up."""
+    """Summed over the trials, without the epochs of a shared warm-up."""
     shared_steps: int = 0
     """Steps that trials took over from a shared warm-up."""
     ranking: LiveRanking = field(default_factory=LiveRanking)
     _ended_dice: float | None = None
-    """Best Dice of the trials of the search that have ended with a result."""
+    """Best Dice of the ended trials of the search with a result."""
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
         self.running[trial_id] = Running(trial_id, label(parameters))
@@ -113,7 +113,7 @@ class SweepState(Observer):
         if self.planned is not None:
             self.planned.add(record)
             self.trials = self.planned.total
-        if not is_replicate(record.trial_id):  # a lucky seed of a finalist leads nobody
+        if not is_replicate(record.trial_id):  # a lucky seed of a finalist must not lead
             self.ranking.add(record)
             if record.status.has_result and (best := DICE.best(record.history)) is not None:
                 self._ended_dice = _larger(self._ended_dice, best.val_dice)
@@ -124,7 +124,10 @@ class SweepState(Observer):
 
     @property
     def best(self) -> Best | None:
-        """Of equals the trial that was started first."""
+        """The best trial of the search, running or ended with a result.
+
+        Of equals the trial that was started first.
+        """
         found = [
             Best(trial.trial_id, trial.best, trial.best_epoch)
             for trial in self._running_of_search()
@@ -141,19 +144,19 @@ class SweepState(Observer):
 
     @property
     def best_dice(self) -> float | None:
-        """Of the same trials the best validation Dice, whatever the objective is."""
+        """The best validation Dice of the same trials, whatever the objective is."""
         return _larger(self._ended_dice, *(t.best_dice for t in self._running_of_search()))
 
     @property
     def counts(self) -> dict[Status, int]:
-        """Number of trials in each status, without the `waiting` ones."""
+        """Number of trials in each status; `waiting` trials are not counted as running."""
         return {Status.RUNNING: len(self.running) - self.waiting} | {
             status: self.ended[status] for status in Status if status.is_final
         }
 
     @property
     def waiting(self) -> int:
-        """Number of trials without an end that no worker has."""
+        """Number of trials that wait for a worker."""
         return sum(trial.waits for trial in list(self.running.values()))
 
     @property
@@ -162,14 +165,14 @@ class SweepState(Observer):
 
     @property
     def warning_words(self) -> list[str]:
-        """What trials warned of, each sentence once, with the trial that did so first."""
+        """Each warning once, with the first trial that gave it and the number of others."""
         return [
             f"{trials[0]}{f' and {len(trials) - 1} more' if trials[1:] else ''}: {text}"
             for text, trials in list(self.warnings.items())
         ]
 
     def _running_of_search(self) -> list[Running]:
-        """A copy: a view may read while the driver adds a trial."""
+        # A copy, since a view may read while the driver adds a trial.
         return [one for one in list(self.running.values()) if not is_replicate(one.trial_id)]
 
 
