@@ -16,6 +16,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from sweep.analysis.confirm.paired_comparison import (
     Block,
     PairedComparison,
@@ -146,14 +148,10 @@ def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
 
 
 def _measured(one: Finalist, by_fold: bool) -> Finalist:
-    low, high = interval(one.scores, by_fold=by_fold)
-    least, greatest = one.record.objective.bounds  # no mean lies outside
-    return replace(
-        one,
-        mean=mean_of(one.scores, by_fold=by_fold),
-        low=low if math.isnan(low) else max(least, low),
-        high=high if math.isnan(high) else min(greatest, high),
-    )
+    bounds = one.record.objective.bounds  # no mean lies outside
+    low, high = np.clip(interval(one.scores, by_fold=by_fold), *bounds)
+    mean = mean_of(one.scores, by_fold=by_fold)
+    return replace(one, mean=mean, low=float(low), high=float(high))
 
 
 def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> Confirmation:

@@ -57,44 +57,29 @@ def can_show(spec: SweepSpec) -> str:
     others = most_finalists(spec) - 1
     if others < 1:
         return "confirm: with a single finalist there is nothing to compare."
-    if folds == 1:
-        return _on_one_fold(seeds, others)
-    return _on_folds(seeds, folds, others)
-
-
-def _on_one_fold(seeds: int, others: int) -> str:
-    if seeds < LEAST_UNITS:
-        return (
-            f"confirm: {seeds} seeds name no winner, however far ahead one is: it takes"
-            f" {LEAST_UNITS}."
-        )
-    far = detectable(seeds, others)
-    return (
-        f"confirm: {seeds} seeds on one fold name the best of {others + 1} finalists in"
-        f" {POWER:.0%} of cases if it lies {far:.1f} standard deviations from seed to seed above"
-        f" {_each(others)} ({far * EXAMPLE:.3f} Dice where runs of one configuration deviate by"
-        f" {EXAMPLE:g}). What is said then holds on that fold."
-    ).replace("%", " %")
-
-
-def _on_folds(seeds: int, folds: int, others: int) -> str:
+    units = seeds if folds == 1 else folds
     once = "of several folds each counts once, whatever the number of seeds"
-    if folds < LEAST_UNITS:
+    if units < LEAST_UNITS:
+        what = "seeds" if folds == 1 else "folds"
+        none = f"confirm: {units} {what} name no winner, however far ahead one is:"
+        if folds == 1:
+            return f"{none} it takes {LEAST_UNITS}."
         return (
-            f"confirm: {folds} folds name no winner, however far ahead one is: {once}, and it takes"
-            f" {LEAST_UNITS}. `folds: 1` compares seeds instead, and what is said then holds on"
-            " that fold."
+            f"{none} {once}, and it takes {LEAST_UNITS}. `folds: 1` compares seeds instead, and"
+            " what is said then holds on that fold."
         )
-    far = detectable(folds, others)
+    far = detectable(units, others)
+    best = f"name the best of {others + 1} finalists in {100 * POWER:.0f} % of cases if it lies"
+    each = "the other" if others == 1 else f"each of the other {others}"
+    if folds == 1:
+        return (
+            f"confirm: {seeds} seeds on one fold {best} {far:.1f} standard deviations from seed to"
+            f" seed above {each} ({far * EXAMPLE:.3f} Dice where runs of one configuration deviate"
+            f" by {EXAMPLE:g}). What is said then holds on that fold."
+        )
     alike, unlike = far / math.sqrt(seeds), far * math.sqrt(1 + 1 / seeds)
     return (
-        f"confirm: {counted(folds, 'fold')} of {counted(seeds, 'seed')} name the best of"
-        f" {others + 1} finalists in {POWER:.0%} of cases if it lies {alike:.1f} standard"
-        f" deviations from seed to seed above {_each(others)} and all folds agree on that, or"
-        f" {unlike:.1f} and it varies from fold to fold as much as runs do from seed to seed"
-        f" ({once})."
-    ).replace("%", " %")
-
-
-def _each(others: int) -> str:
-    return "the other" if others == 1 else f"each of the other {others}"
+        f"confirm: {counted(folds, 'fold')} of {counted(seeds, 'seed')} {best} {alike:.1f} standard"
+        f" deviations from seed to seed above {each} and all folds agree on that, or {unlike:.1f}"
+        f" and it varies from fold to fold as much as runs do from seed to seed ({once})."
+    )

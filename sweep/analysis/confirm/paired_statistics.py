@@ -151,8 +151,6 @@ def groups(count: int, differ: Collection[tuple[int, int]]) -> list[str]:
         unique = [c for n, c in enumerate(split) if c not in split[:n]]
         columns = [c for c in unique if not any(c < other for other in unique)]
     columns.sort(key=sorted)
-    return ["".join(_letter(n) for n, c in enumerate(columns) if i in c) for i in range(count)]
-
-
-def _letter(number: int) -> str:
-    return chr(ord("a") + number) if number < 26 else f"({number + 1})"
+    letters = [chr(ord("a") + n) if n < 26 else f"({n + 1})" for n in range(len(columns))]
+    own = [[x for x, c in zip(letters, columns, strict=True) if i in c] for i in range(count)]
+    return ["".join(found) for found in own]

@@ -106,13 +106,19 @@ def held_out(records: Iterable[TrialRecord], ranked: Sequence[str]) -> HeldOut |
     for record in records:
         if record.test and record.configuration_id in by_id:
             runs.setdefault(record.configuration_id, []).append(record)
-    found = tuple(_tested(by_id[name], runs[name]) for name in ranked if name in runs)
-    found = tuple(one for one in found if one.dice)
-    if not found:
+    found = [_tested(by_id[name], runs[name]) for name in ranked if name in runs]
+    tested = tuple(one for one in found if one.dice)
+    if not tested:
         return None
-    first, *others = found
-    control = next((one for one in others if one.record.preset == BASELINE), None)
-    return HeldOut(found, _gain(first, control) if control else None)
+    first = tested[0]
+    control = next((one for one in tested[1:] if one.record.preset == BASELINE), None)
+    if control is None:
+        return HeldOut(tested, None)
+    both = [case for case in first.dice if case in control.dice]
+    gains = [first.dice[case] - control.dice[case] for case in both]
+    low, high = mean_interval(gains, LEAST_CASES)
+    gain = fmean(gains) if gains else 0.0
+    return HeldOut(tested, Gain(control.trial_id, len(both), gain, low, high))
 
 
 def cases_frame(found: HeldOut) -> pd.DataFrame:
@@ -148,9 +154,3 @@ def _per_case(runs: Iterable[TrialRecord], name: str) -> dict[str, float]:
             if value is not None and math.isfinite(value):
                 values.setdefault(score.case, []).append(value)
     return {case: fmean(found) for case, found in sorted(values.items())}
-
-
-def _gain(first: Tested, other: Tested) -> Gain:
-    found = [first.dice[case] - other.dice[case] for case in first.dice if case in other.dice]
-    gain = fmean(found) if found else 0.0
-    return Gain(other.trial_id, len(found), gain, *mean_interval(found, LEAST_CASES))

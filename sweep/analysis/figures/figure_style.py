@@ -33,9 +33,6 @@ LOOKS: Mapping[Status, MarkerStyle] = {
 INK = "#1f2933"
 OUTLINE = {"color": INK, "width": 1}
 FAINT = "#c4cad0"
-LEADERS = ("#08306b", "#c05621", "#3f8fc5", "#5b7553", "#8e6c8a")
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
 LIGHT_TO_DARK = [[0.0, "#d7e4ef"], [0.35, "#9cc0dd"], [0.7, "#3f8fc5"], [1.0, "#08306b"]]
 PALE_TO_ALARM = [[0.0, "#fdf6f0"], [0.35, "#f6c9a4"], [0.7, "#d9663c"], [1.0, "#7f1d1d"]]
 EVEN_DECIMALS = [
@@ -83,6 +80,16 @@ def marks(
     return go.Scatter(
         x=x, y=y, text=text, mode="markers", marker=marker, hovertemplate=hover, **more
     )
+
+
+def joined(curves: Iterable[tuple[Iterable[Any], Iterable[Any], str]]) -> dict[str, list[Any]]:
+    """Many curves as one trace, each with its text and a gap after it."""
+    found: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
+    for x, y, text in curves:
+        found["x"] += [*x, None]
+        found["y"] += [*y, None]
+        found["text"] += [text] * (len(found["x"]) - len(found["text"]))
+    return found
 
 
 def ticks(found: Iterable[tuple[float, str]]) -> dict[str, list[Any]]:

@@ -11,7 +11,7 @@ from sweep.analysis.confirm.conclusions import on_test_split, reservations, verd
 from sweep.analysis.confirm.confirmation import Confirmation, Finalist
 from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, folds_of
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import INK, finished
+from sweep.analysis.figures.figure_style import INK, finished, joined
 from sweep.analysis.figures.sweep_results import Results
 from sweep.vocabulary.objective import Objective
 
@@ -39,11 +39,9 @@ def confirmed_finalists(results: Results) -> ReportFigure:
 
 def _finding(results: Results) -> str:
     found, tested = results.confirmation, results.held_out
-    sentence = (
-        "No leader was trained on further seeds, which confirm: {top: 5, seeds: 5} does."
-        if found is None
-        else f"{verdict(found)} {reservations(found)}"
-    )
+    sentence = "No leader was trained on further seeds, which confirm: {top: 5, seeds: 5} does."
+    if found is not None:
+        sentence = f"{verdict(found)} {reservations(found)}"
     return f"{sentence} {on_test_split(tested)}" if tested is not None else sentence
 
 
@@ -60,6 +58,10 @@ def _figure(found: Confirmation, objective: Objective) -> go.Figure:
     )
     means = [objective.turned(one.mean) if one.scores else None for one in found.finalists]
     ends = [objective.interval(one.low, one.high) for one in found.finalists]
+    lengths = [  # below and above the mean; 0 without a mean or an interval
+        (0.0, 0.0) if mean is None or math.isnan(low) else (mean - low, high - mean)
+        for mean, (low, high) in zip(means, ends, strict=True)
+    ]
     figure.add_scatter(
         x=means,
         y=names,
@@ -69,8 +71,8 @@ def _figure(found: Confirmation, objective: Objective) -> go.Figure:
         error_x={
             "type": "data",
             "symmetric": False,
-            "array": [_length(mean, high) for mean, (_, high) in zip(means, ends, strict=True)],
-            "arrayminus": [_length(low, mean) for mean, (low, _) in zip(means, ends, strict=True)],
+            "array": [above for _, above in lengths],
+            "arrayminus": [below for below, _ in lengths],
             "color": INK,
             "thickness": 2,
         },
@@ -93,19 +95,14 @@ def _block_words(found: Confirmation | None) -> str:
 
 
 def _replicates(found: Confirmation, names: Sequence[str], objective: Objective) -> go.Scatter:
-    """A ring per replicate, and a line per block through the finalists, with gaps."""
-    x: list[float | None] = []
-    y: list[str | None] = []
-    text: list[str] = []
-    for block in sorted({block for one in found.finalists for block in one.scores}):
-        scores = [one.scores.get(block) for one in found.finalists]
-        x += [*(None if score is None else objective.turned(score) for score in scores), None]
-        y += [*names, None]
-        text += ["seed {}, fold {}".format(*block)] * (len(names) + 1)
+    """A ring per replicate, and a line per block through the finalists."""
+    lines = []
+    for seed, fold in sorted({block for one in found.finalists for block in one.scores}):
+        scores = [one.scores.get((seed, fold)) for one in found.finalists]
+        values = [None if score is None else objective.turned(score) for score in scores]
+        lines.append((values, names, f"seed {seed}, fold {fold}"))
     return go.Scatter(
-        x=x,
-        y=y,
-        text=text,
+        **joined(lines),
         name=f"replicate, joined by {_block_words(found)}",
         mode="lines+markers",
         line={"width": 1, "color": "#a9b4be"},
@@ -117,10 +114,3 @@ def _replicates(found: Confirmation, names: Sequence[str], objective: Objective)
 def _label(one: Finalist) -> str:
     known = ", ".join(filter(None, [one.group, f"{one.diverged} diverged" * bool(one.diverged)]))
     return f"{one.trial_id} ({known})" if known else one.trial_id
-
-
-def _length(low: float | None, high: float | None) -> float:
-    """0 where there is no mean, or no interval."""
-    if low is None or high is None or math.isnan(high - low):
-        return 0.0
-    return high - low

@@ -9,24 +9,30 @@ import plotly.graph_objects as go
 
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.figure_style import (
-    DASHES,
     EVEN_DECIMALS,
     FAINT,
     INK,
-    LEADERS,
     LOOKS,
     OUTLINE,
-    SYMBOLS,
     finished,
+    joined,
     marks,
     thinned,
 )
-from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.figures.sweep_results import Results, diverged
 from sweep.analysis.report_words import listed
 from sweep.spec.search.search_strategy import TRAINED_EPOCHS_PER_RESOURCE, trained_epochs
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.record import Status, TrialRecord, objective_of
 
+LEADERS = (
+    ("#08306b", "solid", "circle"),
+    ("#c05621", "dash", "square"),
+    ("#3f8fc5", "dot", "diamond"),
+    ("#5b7553", "dashdot", "triangle-up"),
+    ("#8e6c8a", "longdash", "cross"),
+)
+"""Colour, dash and symbol of the first of the ranking."""
 MOST_CURVES = 120
 """Curves behind the leaders; of more, this many are drawn, evenly spread over the ranking."""
 LAST = 2000
@@ -52,7 +58,7 @@ def learning_curves(results: Results) -> ReportFigure:
         reading=(
             f"Thick lines: the first of the ranking. Thin: all others{drawn}. "
             + (switch_on if results.has_geometry else "")
-            + ("✕: the last epoch before a divergence. " if _diverged(shown) else "")
+            + ("✕: the last epoch before a divergence. " if diverged(shown) else "")
             + _rung_words(results, leaders)
             + "One seed each: which curve is on top at the end says nothing where they keep "
             "crossing."
@@ -70,20 +76,14 @@ def switch_on_steps(results: Results) -> list[float]:
     """
     steps = []
     for record in results.ranked:
-        at = results.switch_on(record)
-        changes = [_change(one, at) for one in (record, results.baseline) if one is not None]
-        known = [change for change in changes if change is not None]
-        if len(known) == len(changes):
-            steps.append(known[0] - sum(known[1:]))
+        if (at := results.switch_on(record)) is None:
+            continue
+        runs = [run for run in (record, results.baseline) if run is not None]
+        pairs = [(_at(run, at - 1), _at(run, at)) for run in runs]
+        changes = [b - a for a, b in pairs if a is not None and b is not None]
+        if len(changes) == len(runs):
+            steps.append(changes[0] - sum(changes[1:]))
     return steps
-
-
-def _change(record: TrialRecord, epoch: int | None) -> float | None:
-    """Change of the objective from the epoch before; None where one of the two has no value."""
-    if epoch is None or not 0 < epoch < len(record.history):
-        return None
-    before, after = _at(record, epoch - 1), _at(record, epoch)
-    return None if before is None or after is None else after - before
 
 
 def _finding(results: Results) -> str:
@@ -137,18 +137,18 @@ def _figure(
 ) -> go.Figure:
     figure = go.Figure()
     longest = max(len(record.history) for record in [*leaders, *others])
-    diverged = _diverged(others)
+    broken = diverged(others)
     rest = [record for record in others if record.status is not Status.DIVERGED]
     many = len(others) > MOST_MARKED
     if rest:
         figure.add_trace(_thin(rest, "others", FAINT))
-    if diverged:
-        figure.add_trace(_thin(diverged, "diverged", "#dca7a3", dash="dot"))
+    if broken:
+        figure.add_trace(_thin(broken, "diverged", "#dca7a3", dash="dot"))
     for place, record in enumerate(leaders):
         figure.add_trace(_leader(record, place))
-    if diverged:
+    if broken:
         points = []
-        for record in diverged:
+        for record in broken:
             value, cause = record.objective.value, record.outcome.cause if record.outcome else ""
             last = next(epoch for epoch in reversed(record.history) if value(epoch) is not None)
             points.append((last.epoch, value(last), f"{record.trial_id}: {cause}"))
@@ -189,32 +189,24 @@ def _own_rungs(
 
 
 def _leader(record: TrialRecord, place: int) -> go.Scatter:
+    color, dash, symbol = LEADERS[place]
     d3 = record.objective.d3
     return go.Scatter(
-        x=[epoch.epoch for epoch in record.history],
+        x=_epochs(record),
         y=[*map(record.objective.value, record.history)],
         mode="lines+markers",
         name=f"{place + 1}. {record.trial_id}",
         legendrank=place + 1,
-        line={"color": LEADERS[place], "width": 2.2, "dash": DASHES[place]},
-        marker={"symbol": SYMBOLS[place], "size": 5},
+        line={"color": color, "width": 2.2, "dash": dash},
+        marker={"symbol": symbol, "size": 5},
         hovertemplate=f"{record.trial_id} epoch %{{x}}: %{{y:{d3}}}<extra></extra>",
     )
 
 
 def _thin(records: Sequence[TrialRecord], name: str, color: str, dash: str = "solid") -> go.Scatter:
-    """Many curves as one trace, with a gap after each."""
-    x: list[int | None] = []
-    y: list[float | None] = []
-    text: list[str] = []
-    for record in records:
-        x += [*(epoch.epoch for epoch in record.history), None]
-        y += [*map(record.objective.value, record.history), None]
-        text += [record.trial_id] * (len(record.history) + 1)
+    """Many curves as one trace."""
     return go.Scatter(
-        x=x,
-        y=y,
-        text=text,
+        **joined((_epochs(r), map(r.objective.value, r.history), r.trial_id) for r in records),
         mode="lines",
         name=name,
         line={"color": color, "width": 1, "dash": dash},
@@ -222,8 +214,8 @@ def _thin(records: Sequence[TrialRecord], name: str, color: str, dash: str = "so
     )
 
 
-def _diverged(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    return [record for record in records if record.status is Status.DIVERGED]
+def _epochs(record: TrialRecord) -> list[int]:
+    return [epoch.epoch for epoch in record.history]
 
 
 def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
@@ -243,5 +235,7 @@ def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
 
 
 def _at(record: TrialRecord, epoch: int) -> float | None:
-    """The objective of one epoch of a trial."""
+    """The objective of one epoch of a trial; None where it has no such epoch, or no value."""
+    if not 0 <= epoch < len(record.history):
+        return None
     return record.objective.value(record.history[epoch])

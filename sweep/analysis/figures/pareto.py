@@ -38,12 +38,13 @@ def pareto_front(results: Results) -> ReportFigure:
     goals = _goals(results)
     aims = [f"at {'least' if goal.mode == 'max' else 'most'} their {goal.short}" for goal in goals]
     titles = ["outlines" if goal.metric == HD95 else goal.short for goal in goals]
-    diagonal = (
-        " HD95: where a structure is present in only one of prediction and reference, the slice "
-        "counts with the image's diagonal, so a large HD95 may come from such slices rather than "
-        "from outlines."
-    )
-    measures_outlines = _is_in_pixels(results) and HD95 in [goal.metric for goal in goals]
+    diagonal = ""
+    if _unit(results) and HD95 in [goal.metric for goal in goals]:
+        diagonal = (
+            " HD95: where a structure is present in only one of prediction and reference, the "
+            "slice counts with the image's diagonal, so a large HD95 may come from such slices "
+            "rather than from outlines."
+        )
     return ReportFigure(
         name="pareto",
         title=f"{listed([*titles, 'epochs'])} together",
@@ -52,8 +53,7 @@ def pareto_front(results: Results) -> ReportFigure:
             f"Large, with their names: trials that no other one beats, with {', '.join(aims)} and "
             "at most their epochs. Pruned trials are among the others: their epochs are few "
             "because the scheduler stopped them. The darker, the more epochs. Both are of the best "
-            "epoch of one run: differences as small as those between seeds say nothing."
-            f"{diagonal if measures_outlines else ''}"
+            f"epoch of one run: differences as small as those between seeds say nothing.{diagonal}"
         ),
         figure=_figure(results, goals, set(found["trial_id"]))
         if goals[1:] and len(found)
@@ -100,16 +100,12 @@ def _unbeaten(names: Sequence[str], eligible: int, at_once: str) -> str:
 
 def _value(results: Results, goal: Objective, row: Any) -> str:
     value = float(row[goal.metric])
-    return f"{value:.2f}{_unit(results, ' pixels')}" if goal.metric == HD95 else goal.text(value)
+    return f"{value:.2f} {_unit(results)}".rstrip() if goal.metric == HD95 else goal.text(value)
 
 
-def _unit(results: Results, words: str) -> str:
-    return words if _is_in_pixels(results) else ""
-
-
-def _is_in_pixels(results: Results) -> bool:
-    """Whether our own evaluation measures distances: the unit of other trainers is not known."""
-    return "evaluation" in results.spec.trainer.traits.reads
+def _unit(results: Results) -> str:
+    """The unit of HD95 where our own evaluation measures it: of other trainers it is not known."""
+    return "pixels" if "evaluation" in results.spec.trainer.traits.reads else ""
 
 
 def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go.Figure:
@@ -145,8 +141,10 @@ def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go
             hovertemplate=f"%{{customdata}}<br>{second.short} %{{x:.4~g}}, {first.short} "
             f"%{{y:{first.d3}}}<extra></extra>",
         )
-    figure.update_xaxes(title=_axis(results, second))
-    figure.update_yaxes(title=_axis(results, first), tickformatstops=EVEN_DECIMALS)
+    outlines = f"HD95 ({_unit(results)})" if _unit(results) else "HD95"
+    titles = [outlines if goal.metric == HD95 else goal.label for goal in (second, first)]
+    figure.update_xaxes(title=titles[0])
+    figure.update_yaxes(title=titles[1], tickformatstops=EVEN_DECIMALS)
     return finished(figure, height=420)
 
 
@@ -155,23 +153,16 @@ def _labels(part: Sequence[Any], frame: pd.DataFrame, axes: tuple[str, str]) -> 
     widths = [NEAR * float(frame[axis].max() - frame[axis].min()) for axis in axes]
     groups: list[list[Any]] = []
     for row in part:
-        near = (
-            group
-            for group in groups
-            if all(abs(group[0][a] - row[a]) <= w for a, w in zip(axes, widths, strict=True))
-        )
-        if (group := next(near, None)) is None:
-            groups.append([row])
+        for group in groups:
+            distances = [abs(group[0][axis] - row[axis]) for axis in axes]
+            if all(d <= width for d, width in zip(distances, widths, strict=True)):
+                group.append(row)
+                break
         else:
-            group.append(row)
+            groups.append([row])
     found = {}
-    for first, *more in groups:
-        names = [first["trial_id"], *(row["trial_id"] for row in more)]
-        if len(names) > LABELLED:
-            names[1:] = [f"and {len(more)} more"]
-        found[first["trial_id"]] = "<br>".join(names)
+    for group in groups:
+        first, *more = (row["trial_id"] for row in group)
+        others = more if len(group) <= LABELLED else [f"and {len(more)} more"]
+        found[first] = "<br>".join([first, *others])
     return [found.get(row["trial_id"], "") for row in part]
-
-
-def _axis(results: Results, goal: Objective) -> str:
-    return f"HD95{_unit(results, ' (pixels)')}" if goal.metric == HD95 else goal.label

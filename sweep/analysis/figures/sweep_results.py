@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -103,7 +103,7 @@ class Results:
 
     @property
     def diverged(self) -> list[TrialRecord]:
-        return [record for record in self.ended if record.status is Status.DIVERGED]
+        return diverged(self.ended)
 
     @property
     def is_over(self) -> bool:
@@ -185,8 +185,8 @@ class Results:
         epochs that they have: diverging trials end early, so without the unfinished ones a sweep
         would look worse in its first hours than it is.
         """
-        found = {record.trial_id: self._exposure(record) for record in self.records}
-        return {trial_id: one for trial_id, one in found.items() if one is not None}
+        found = ((record.trial_id, self._exposure(record)) for record in self.records)
+        return {trial_id: exposure for trial_id, exposure in found if exposure is not None}
 
     @cached_property
     def at_risk(self) -> list[TrialRecord]:
@@ -248,17 +248,22 @@ class Results:
             return None
         if start is None or not self.counts_from_switch_on:
             start = 0
-        diverged = record.status is Status.DIVERGED
-        last = divergence_epoch(record) + 1 if diverged else len(record.history)
+        has_diverged = record.status is Status.DIVERGED
+        last = divergence_epoch(record) + 1 if has_diverged else len(record.history)
         if last <= start:
             return None
         is_whole = record.status is Status.COMPLETED
         whole = last if is_whole else max(last, int(number_of(self.spec, record, "trainer.epochs")))
-        return Exposure(epochs=last - start, whole=whole - start, diverged=diverged)
+        return Exposure(epochs=last - start, whole=whole - start, diverged=has_diverged)
 
 
 def _falling(scores: Mapping[str, float]) -> dict[str, float]:
     return dict(sorted(scores.items(), key=lambda pair: -pair[1]))
+
+
+def diverged(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Those of the trials that diverged."""
+    return [record for record in records if record.status is Status.DIVERGED]
 
 
 def divergence_epoch(record: TrialRecord) -> int:

@@ -210,40 +210,26 @@ def importance_of(
     ]
     if len(records) < LEAST_TRIALS or len(set(targets)) < 2 or not names:
         return None
-    study = _study(results, records, targets)
+    translator, study = Translator(results.spec.drawn), make_study()
+    for record, target in zip(records, targets, strict=True):
+        trial = optuna.create_trial(
+            params=translator.encode(translator.inside(record.parameters)),
+            distributions=dict(translator.distributions),
+            value=target,
+        )
+        study.add_trial(trial)
+
+    def shares(evaluator: BaseImportanceEvaluator) -> dict[str, float]:
+        found = get_param_importances(study, evaluator=evaluator, params=names)
+        return {name: float(share) for name, share in found.items()}
+
     quarter = PedAnovaImportanceEvaluator(target_quantile=LEADING_QUARTER)
     return Importance(
-        shares=_shares(study, FanovaImportanceEvaluator(n_trees=32, seed=SEED), names),
-        leading=_shares(study, quarter, names) if leading else {},
+        shares=shares(FanovaImportanceEvaluator(n_trees=32, seed=SEED)),
+        leading=shares(quarter) if leading else {},
         explained=_explained(results, records, names, targets),
         trials=len(records),
     )
-
-
-def _study(
-    results: Results, records: Sequence[TrialRecord], targets: Sequence[float]
-) -> optuna.Study:
-    """A study with one completed trial per record."""
-    translator = Translator(results.spec.drawn)
-    study = make_study()
-    study.add_trials(
-        [
-            optuna.create_trial(
-                params=translator.encode(translator.inside(record.parameters)),
-                distributions=dict(translator.distributions),
-                value=target,
-            )
-            for record, target in zip(records, targets, strict=True)
-        ]
-    )
-    return study
-
-
-def _shares(
-    study: optuna.Study, evaluator: BaseImportanceEvaluator, names: list[str]
-) -> dict[str, float]:
-    found = get_param_importances(study, evaluator=evaluator, params=names)
-    return {name: float(share) for name, share in found.items()}
 
 
 def _explained(

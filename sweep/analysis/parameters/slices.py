@@ -24,12 +24,11 @@ from sweep.analysis.figures.figure_style import (
     thinned,
     ticks,
 )
-from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.figures.sweep_results import Results, diverged
 from sweep.analysis.parameter_axes import Axis, even_ticks
 from sweep.analysis.parameters.importance import by_importance, importance_for_dice, order_words
 from sweep.analysis.report_words import status
 from sweep.spec.words.short_names import short_names, words
-from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 
 MOST_SLICES = 9
@@ -47,7 +46,7 @@ def slices(results: Results) -> ReportFigure:
     """The best of the objective over each varied parameter; diverged trials at the worse edge."""
     names, objective = by_importance(results)[:MOST_SLICES], results.objective
     foot = "foot" if objective.mode == "max" else "top"
-    diverged = f" ✕ at the {foot}: trials that diverged there." if _shown_diverged(results) else ""
+    crosses = f" ✕ at the {foot}: trials that diverged there." if diverged(results.inside) else ""
     return ReportFigure(
         name="slices",
         title=f"{objective.short} over each parameter",
@@ -55,7 +54,7 @@ def slices(results: Results) -> ReportFigure:
         reading=(
             f"{objective.short} of each trial over one parameter, all others as they came. "
             f"Panels: {order_words(importance_for_dice(results))}. {results.compared_words}"
-            f"{diverged} A searcher that learns puts its trials where it has seen good ones, so "
+            f"{crosses} A searcher that learns puts its trials where it has seen good ones, so "
             "density is no evidence."
         ),
         figure=_figure(results, names) if names and results.compared else None,
@@ -103,10 +102,6 @@ def _finding(results: Results) -> str:
     return sentence
 
 
-def _shown_diverged(results: Results) -> list[TrialRecord]:
-    return [record for record in results.inside if record.status is Status.DIVERGED]
-
-
 def _figure(results: Results, names: Sequence[str]) -> go.Figure:
     columns = min(COLUMNS, len(names))
     rows = -(-len(names) // columns)
@@ -117,7 +112,7 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
     )  # fmt: skip
     reached = results.comparable_values.values()
     low, high, edge = min(reached), max(reached), results.edge(0.12)
-    shown = [*results.compared, *_shown_diverged(results)]
+    shown = [*results.compared, *diverged(results.inside)]
     groups = {
         state: thinned([record for record in shown if record.status is state], MOST_POINTS)
         for state in (Status.PRUNED, Status.EARLY_STOPPED, Status.COMPLETED, Status.DIVERGED)
@@ -126,14 +121,9 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
         place = {"row": n // columns + 1, "col": n % columns + 1}
         axis = results.axes[name]
         for state, records in groups.items():
-            records = results.acting(records, name)
-            if records:
-                y = [results.comparable_values.get(record.trial_id, edge) for record in records]
-                dots = _dots(axis, state, records, y, results.objective)
-                kind = status(state)
-                if any(record.trial_id in results.extrapolated for record in records):
-                    kind += " (value extrapolated)"
-                figure.add_trace(dots.update(name=kind, showlegend=n == 0), **place)
+            if acting := results.acting(records, name):
+                dots = _dots(results, axis, state, acting, edge)
+                figure.add_trace(dots.update(showlegend=n == 0), **place)
         figure.update_xaxes(title=short[name], **ticks(axis.ticks), range=axis.span, **place)
     marked = [(edge, "diverged")] * bool(groups[Status.DIVERGED])
     ends = min(low, edge), max(high, edge)
@@ -159,19 +149,25 @@ def _places(axis: Axis, values: Sequence[ParameterValue]) -> list[float]:
 
 
 def _dots(
-    axis: Axis, state: Status, records: Sequence[TrialRecord], y: list[float], objective: Objective
+    results: Results, axis: Axis, state: Status, records: Sequence[TrialRecord], edge: float
 ) -> go.Scatter:
-    look = LOOKS[state]
-    diverged = state is Status.DIVERGED
+    look, is_cross, few = LOOKS[state], state is Status.DIVERGED, len(records) < 200
     values = [record.parameters[axis.name] for record in records]
     texts = [f"{r.trial_id}: {words(v)}" for r, v in zip(records, values, strict=True)]
+    y = [results.comparable_values.get(record.trial_id, edge) for record in records]
+    extrapolated = any(record.trial_id in results.extrapolated for record in records)
     marker = {
         "color": look.color,
         "symbol": look.symbol,
-        "size": 7 if len(records) < 200 else 4,
-        "opacity": 0.9 if len(records) < 200 else 0.5,
-        "line": {"width": 1.5 if diverged else 0.5, "color": look.color if diverged else INK},
+        "size": 7 if few else 4,
+        "opacity": 0.9 if few else 0.5,
+        "line": {"width": 1.5 if is_cross else 0.5, "color": look.color if is_cross else INK},
     }
-    under = "" if diverged else f", {objective.short} %{{y:{objective.d3}}}"
-    points = zip(_places(axis, values), y, texts, strict=True)
-    return marks(points, marker, under=under, legendgroup=state.value)
+    objective = results.objective
+    return marks(
+        zip(_places(axis, values), y, texts, strict=True),
+        marker,
+        under="" if is_cross else f", {objective.short} %{{y:{objective.d3}}}",
+        name=f"{status(state)}{' (value extrapolated)' if extrapolated else ''}",
+        legendgroup=state.value,
+    )

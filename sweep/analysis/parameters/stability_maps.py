@@ -32,6 +32,13 @@ def stability_map(results: Results) -> ReportFigure:
     left_out = "Presets"
     if results.has_geometry:
         left_out = "Trials that ended before their geometric loss acted and presets"
+    thirds = ""
+    if len(maps) > len(pairs):
+        weight = short_names(results.parameters)[maps[-1].across]
+        found = importance_for_divergence(results)
+        if found is not None and not found.is_noise:
+            weight += ", the weight that matters most by fANOVA,"
+        thirds = f"; the last row splits the map of {weight} by the length of the warm-up"
     return ReportFigure(
         name="stability",
         title="Where trials diverge",
@@ -44,19 +51,10 @@ def stability_map(results: Results) -> ReportFigure:
             f"how uncertain that is. Counts alone: fewer than {LEAST_EVIDENCE} trials' worth of "
             "evidence, or no trial diverged and none completed. A field without counts has no "
             f"trial, and nothing is smoothed into it. {left_out} from outside the space are left "
-            "out. The other parameters vary within a field"
-            + (f"; {_thirds_words(results, maps[-1])}." if len(maps) > len(pairs) else ".")
+            f"out. The other parameters vary within a field{thirds}."
         ),
         figure=draw_maps(results, maps) if pairs and any_diverged else None,
     )
-
-
-def _thirds_words(results: Results, last: Map) -> str:
-    weight = short_names(results.parameters)[last.across]
-    found = importance_for_divergence(results)
-    is_known = found is not None and not found.is_noise
-    matters = ", the weight that matters most by fANOVA," if is_known else ""
-    return f"the last row splits the map of {weight}{matters} by the length of the warm-up"
 
 
 def _pairs(results: Results) -> list[Map]:
@@ -91,42 +89,38 @@ def _by_importance(results: Results) -> list[str]:
 
 
 def _finding(results: Results, overall: DivergenceRate | None, pairs: Sequence[Map]) -> str:
-    before = _diverged_before_words(results)
+    extremes = ""
     if overall is None:
-        return " ".join(["No trial has trained with what the search varies at work yet.", *before])
-    if not overall.diverged:
-        return " ".join([_none_diverged(overall), *before])
-    sentence = f"{overall.diverged} of {overall.trials} trials at risk diverged"
-    if overall.cut_short:
-        sentence += (
-            f"; {overall.cut_short} were cut short ({overall.observed} of {overall.whole} epochs at"
-            f" risk were observed). In a complete training an estimated {percent(overall.mean)}"
-            f" would (90 % interval {overall.interval_words})."
-        )
-    elif not pairs or overall.diverged == overall.trials:
-        sentence += f". 90 % interval of the probability: {overall.interval_words}."
+        sentence = "No trial has trained with what the search varies at work yet."
+    elif not overall.diverged:
+        sentence = f"None of {counted(overall.trials, 'trial')} at risk diverged"
+        if overall.cut_short:
+            seen = f"{overall.observed} of {overall.whole} epochs at risk"
+            sentence += f"; {overall.cut_short} were cut short, {seen} were observed"
+        if overall.is_open:
+            sentence += ": too little to say how many would in a complete training."
+        else:  # without an estimate, which would be that of the prior
+            interval = overall.interval_words
+            sentence += f": in a complete training {interval} would (90 % interval)."
     else:
+        sentence = f"{overall.diverged} of {overall.trials} trials at risk diverged"
+        has_extremes = pairs and overall.diverged < overall.trials
+        if overall.cut_short:
+            sentence += (
+                f"; {overall.cut_short} were cut short ({overall.observed} of {overall.whole}"
+                " epochs at risk were observed). In a complete training an estimated"
+                f" {percent(overall.mean)} would (90 % interval {overall.interval_words})"
+            )
+        elif not has_extremes:
+            sentence += f". 90 % interval of the probability: {overall.interval_words}"
         sentence += "."
-    return " ".join([sentence, *_extremes(results, overall, pairs), *before])
+        extremes = _extremes(results, pairs[0].up, overall.trials) if has_extremes else ""
+    return " ".join(filter(None, [sentence, extremes, _diverged_before_words(results)]))
 
 
-def _none_diverged(overall: DivergenceRate) -> str:
-    """Without an estimate, which would be that of the prior."""
-    sentence = f"None of {counted(overall.trials, 'trial')} at risk diverged"
-    if overall.cut_short:
-        seen = f"{overall.observed} of {overall.whole} epochs at risk"
-        sentence += f"; {overall.cut_short} were cut short, {seen} were observed"
-    if overall.is_open:
-        return f"{sentence}: too little to say how many would in a complete training."
-    return f"{sentence}: in a complete training {overall.interval_words} would (90 % interval)."
-
-
-def _extremes(results: Results, overall: DivergenceRate, pairs: Sequence[Map]) -> list[str]:
-    """The cells with the most and the fewest divergences along the first parameter."""
-    if not pairs or overall.diverged == overall.trials:
-        return []
-    name = pairs[0].up
-    cells = cells_of(results, name, overall.trials)
+def _extremes(results: Results, name: str, count: int) -> str:
+    """The cells of a parameter with the most and the fewest divergences."""
+    cells = cells_of(results, name, count)
     rates = {
         label: rate_of(
             [results.exposures[r.trial_id] for r in results.at_risk if cell_of(cells, r) == cell]
@@ -135,28 +129,25 @@ def _extremes(results: Results, overall: DivergenceRate, pairs: Sequence[Map]) -
     }
     seen = {label: rate for label, rate in rates.items() if not rate.is_guess}
     if len(seen) < 2:
-        return []
+        return ""
     worst = max(seen, key=lambda label: seen[label].mean)
     best = min(seen, key=lambda label: seen[label].mean)
-    return [
+    return (
         f"Most with {name} = {worst}: {seen[worst].words}; fewest with {best}: {seen[best].words}."
         " In brackets 90 % intervals of the probability."
-    ]
+    )
 
 
-def _diverged_before_words(results: Results) -> list[str]:
-    """The divergences that no setting of the geometric loss can have caused."""
-    if not results.counts_from_switch_on:
-        return []
+def _diverged_before_words(results: Results) -> str:
     early = [
         record
         for record in results.diverged
         if (start := results.switch_on(record)) is not None and divergence_epoch(record) < start
     ]
-    if not early:
-        return []
-    return [
+    if not early or not results.counts_from_switch_on:
+        return ""
+    return (
         f"{counted(len(early), 'trial')} diverged before the geometric loss acted"
         f" ({trials(early)}): none of its settings had a part in that, so the maps leave"
         f" {'it' if len(early) == 1 else 'them'} out."
-    ]
+    )

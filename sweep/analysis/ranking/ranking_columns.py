@@ -268,10 +268,8 @@ def parameter_column(values: Sequence[ParameterValue]) -> pd.Series[Any]:
     import pandas as pd
 
     kinds = {type(value) for value in values if value is not None}
-    if kinds == {bool}:
-        return pd.Series(values, dtype="boolean")
-    if kinds == {float}:
-        return pd.Series(values, dtype="Float64")
-    if kinds == {int} and all(abs(value) < 2**63 for value in values if isinstance(value, int)):
-        return pd.Series(values, dtype="Int64")
-    return pd.Series(values, dtype=object)
+    fits = all(abs(value) < 2**63 for value in values if isinstance(value, int))
+    dtype: Any = object
+    if len(kinds) == 1 and fits:
+        dtype = {bool: "boolean", float: "Float64", int: "Int64"}.get(kinds.pop(), object)
+    return pd.Series(values, dtype=dtype)

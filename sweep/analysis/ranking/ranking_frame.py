@@ -204,9 +204,13 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
         *([f"that epoch {BEFORE_WORDS}"] if is_marked(row) else []),
         *enough_words(row, objective),
         *_mean_words(row, objective),
-        *_tied_words(frame),
-        f"python -m sweep.train {shlex.quote(str(path))}",
     ]
+    if "group" in frame:
+        groups = [set(letters) for letters in frame["group"].fillna("")]
+        tied = [n for n, group in enumerate(groups) if n and group & groups[0]]
+        others = listed(list(frame["trial_id"].iloc[tied]))
+        header += [f"cannot be told apart from {others}"] if tied else []
+    header.append(f"python -m sweep.train {shlex.quote(str(path))}")
     config = Layout(folder).trial(best).config
     # A name with a line break in it must not end the comment.
     comment = "".join(f"# {one_line(line)}\n" for line in header)
@@ -247,15 +251,6 @@ def _mean_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
     if low is not None and high is not None:
         sentence += f" (95 %: {text(low)} to {text(high)})"
     return [sentence]
-
-
-def _tied_words(frame: pd.DataFrame) -> list[str]:
-    """The finalists that cannot be told apart from the first, for the comment of a best.yaml."""
-    if "group" not in frame:
-        return []
-    groups = [set(letters) for letters in frame["group"].fillna("")]
-    tied = [frame["trial_id"].iloc[n] for n, group in enumerate(groups) if n and group & groups[0]]
-    return [f"cannot be told apart from {listed(tied)}"] if tied else []
 
 
 Place = tuple[int, float, int, int]

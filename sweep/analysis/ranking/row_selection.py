@@ -77,8 +77,7 @@ def where(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFrame:
     """The rows that fulfil all conditions; `InputError` where a column is unknown."""
     for condition in conditions:
         require_column(frame, condition.key, "--where")
-        cells = _cells(frame, condition.key)
-        frame = frame.iloc[[place for place, cell in enumerate(cells) if condition.holds(cell)]]
+        frame = frame.loc[[condition.holds(cell) for cell in _cells(frame, condition.key)]]
     return frame
 
 
@@ -135,14 +134,11 @@ def pareto(frame: pd.DataFrame, objective: Objective = DICE) -> pd.DataFrame:
     they trained few epochs because they were stopped, not because few were enough.
     """
     frame = unpruned(frame)
-    goals = list(goals_of(frame, objective).items())
-    complete = frame[frame[[name for name, _ in goals]].notna().all(axis=1)] if goals else frame
-    points = [
-        tuple(float(cell) * (-1 if more else 1) for cell, (_, more) in zip(row, goals, strict=True))
-        for row in complete[[name for name, _ in goals]].itertuples(index=False)
-    ]
-    kept = non_dominated(points) if goals else []
-    return complete.iloc[[place for place, stays in enumerate(kept) if stays]]
+    goals = goals_of(frame, objective)
+    complete = frame.dropna(subset=list(goals)) if goals else frame.head(0)
+    signs = [-1.0 if more else 1.0 for more in goals.values()]
+    points = complete[list(goals)].to_numpy(dtype=float) * signs
+    return complete.loc[non_dominated([tuple(point) for point in points])]
 
 
 def unpruned(frame: pd.DataFrame) -> pd.DataFrame:
