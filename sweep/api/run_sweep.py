@@ -62,7 +62,7 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
         InputError: data, trainer or cluster do not fit the spec.
         SweepFailed: the sweep failed. All reported epochs are saved.
     """
-    from sweep.analysis.confirm.detectable_difference import can_show
+    from sweep.analysis.confirm.paired_comparison import can_show
     from sweep.api.handover import hand_over
     from sweep.engine.session.open_store import open_store, require_folder
 

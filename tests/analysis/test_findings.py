@@ -438,7 +438,7 @@ def test_where_nobody_diverged_one_sentence_stands_in_place_of_the_maps() -> Non
         " (90 % interval)."
     )
     assert divergence_importance(results_of(*trials)).finding == (
-        "No trial of the 5 at risk diverged: nothing tells them apart."
+        "No trial of the 5 at risk diverged: nothing distinguishes them."
     )
     cut_short = [replace(one, history=one.history[:9]) for one in trials[1:]]
     assert stability_map(results_of(*cut_short)).finding == (
@@ -678,7 +678,7 @@ def test_importance_finds_what_the_trials_were_made_from() -> None:
     assert for_dice.explained > 0.5
     assert sum(for_dice.shares.values()) == pytest.approx(1)
     assert "an order to rely on" in dice_importance(results).finding
-    assert " who diverged lies with loss.sqrt_epsilon, " in divergence_importance(results).finding
+    assert " for divergence lies with loss.sqrt_epsilon, " in divergence_importance(results).finding
 
 
 def test_importance_of_noise_is_called_noise() -> None:

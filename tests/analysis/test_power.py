@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweep.analysis.confirm.detectable_difference import can_show, detectable
-from sweep.analysis.confirm.paired_comparison import PairedComparison
+from sweep.analysis.confirm.paired_comparison import PairedComparison, can_show, detectable
 from sweep.spec.search.sweep_spec import SweepSpec
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from sweep.analysis.confirm.confirmation import Confirmation, Finalist
-from sweep.analysis.confirm.detectable_difference import POWER, detectable
-from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, LEVEL, PairedComparison
+from sweep.analysis.confirm.paired_comparison import (
+    LEAST_UNITS,
+    LEVEL,
+    POWER,
+    PairedComparison,
+    detectable,
+)
 from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut
 from sweep.analysis.report_words import listed, percent, trials
 from sweep.spec.settings.trainer_settings import traits_of

@@ -10,12 +10,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from sweep.analysis import report_words as words
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import LOOKS, OUTLINE, MarkerStyle, finished
 from sweep.analysis.figures.sweep_results import Results
 from sweep.vocabulary.record import Status, TrialRecord
 
-CONFIRMATION = MarkerStyle("#5c6b78", "circle-open", "\\")
+CONFIRMATION = style.MarkerStyle("#5c6b78", "circle-open", "\\")
 SAVED = "saved by sharing warm-ups"
 
 
@@ -97,14 +97,14 @@ def _finding(found: Sequence[Spent], epochs: int) -> str:
 
 def _figure(found: Sequence[Spent]) -> go.Figure:
     figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.06)
-    white = {"color": "#ffffff", "line": OUTLINE}
+    white = {"color": "#ffffff", "line": style.OUTLINE}
     shares = [part for part in found if part.shared_epochs]
     for part in found:
         kind, look = "confirmation", CONFIRMATION
         if part.status is not None:
-            kind, look = words.status(part.status), LOOKS[part.status]
+            kind, look = words.status(part.status), style.LOOKS[part.status]
         pattern = {"shape": look.pattern, "fgcolor": "#ffffff"}
-        own = {"color": look.color, "pattern": pattern, "line": OUTLINE}
+        own = {"color": look.color, "pattern": pattern, "line": style.OUTLINE}
         bars: list[tuple[str, dict[str, Any], int, float, dict[str, Any]]] = [
             ("trained", own, part.epochs, part.seconds, {"showlegend": False})
         ]
@@ -127,4 +127,6 @@ def _figure(found: Sequence[Spent]) -> go.Figure:
     figure.update_xaxes(title="epochs", row=1, col=1)
     figure.update_xaxes(title="minutes of training", row=1, col=2)
     figure.update_yaxes(automargin=True, autorange="reversed", row=1, col=1)
-    return finished(figure, height=(130 if shares else 98) + 40 * len(found), legend=bool(shares))
+    return style.finished(
+        figure, height=(130 if shares else 98) + 40 * len(found), legend=bool(shares)
+    )

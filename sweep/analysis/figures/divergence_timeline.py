@@ -8,8 +8,8 @@ from statistics import median
 
 import plotly.graph_objects as go
 
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import FAINT, INK, finished, marks, scattered, ticks
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.report_words import listed
 from sweep.spec.words.phrases import counted
@@ -86,7 +86,7 @@ def _figure(found: Sequence[Event]) -> go.Figure:
         points = [
             (
                 epochs,
-                row + 0.7 * (scattered(n) - 0.5),
+                row + 0.7 * (style.scattered(n) - 0.5),
                 f"{trial_id}: {what} at {verdict.where}",
             )
             for n, (epochs, trial_id, verdict) in enumerate(group)
@@ -96,15 +96,17 @@ def _figure(found: Sequence[Event]) -> go.Figure:
             "color": SHADES[row % len(SHADES)],
             "size": 9 if len(group) < 200 else 5,
             "opacity": 1.0 if len(group) < 200 else 0.5,
-            "line": {"width": 0.5, "color": INK},
+            "line": {"width": 0.5, "color": style.INK},
         }
-        figure.add_trace(marks(points, look, name=what))
-    figure.add_vline(x=0, line={"color": INK, "width": 1.5})
-    figure.add_vrect(x0=0, x1=1, fillcolor=FAINT, opacity=0.25, line_width=0, layer="below")
+        figure.add_trace(style.marks(points, look, name=what))
+    figure.add_vline(x=0, line={"color": style.INK, "width": 1.5})
+    figure.add_vrect(x0=0, x1=1, fillcolor=style.FAINT, opacity=0.25, line_width=0, layer="below")
     first, last = min(0.0, found[0][0]), max(1.0, found[-1][0])
     margin = 0.05 * (last - first) + 0.2
     figure.update_xaxes(
         title="epochs since the geometric loss switched on", range=[first - margin, last + margin]
     )
-    figure.update_yaxes(**ticks(enumerate(kinds)), range=[-0.7, len(kinds) - 0.3], automargin=True)
-    return finished(figure, height=118 + 60 * len(kinds), legend=False)
+    figure.update_yaxes(
+        **style.ticks(enumerate(kinds)), range=[-0.7, len(kinds) - 0.3], automargin=True
+    )
+    return style.finished(figure, height=118 + 60 * len(kinds), legend=False)

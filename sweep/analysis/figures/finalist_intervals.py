@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from sweep.analysis.confirm.conclusions import on_test_split, reservations, verdict
 from sweep.analysis.confirm.confirmation import Confirmation, Finalist
 from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, folds_of
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import INK, finished, joined
 from sweep.analysis.figures.sweep_results import Results
 from sweep.vocabulary.objective import Objective
 
@@ -67,13 +67,13 @@ def _figure(found: Confirmation, objective: Objective) -> go.Figure:
         y=names,
         name="mean, 95 %",
         mode="markers",
-        marker={"symbol": "diamond", "size": 11, "color": INK},
+        marker={"symbol": "diamond", "size": 11, "color": style.INK},
         error_x={
             "type": "data",
             "symmetric": False,
             "array": [above for _, above in lengths],
             "arrayminus": [below for below, _ in lengths],
-            "color": INK,
+            "color": style.INK,
             "thickness": 2,
         },
         text=[
@@ -86,7 +86,7 @@ def _figure(found: Confirmation, objective: Objective) -> go.Figure:
     )
     figure.update_xaxes(title=objective.label)
     figure.update_yaxes(autorange="reversed", type="category")
-    return finished(figure, height=140 + 44 * len(names))
+    return style.finished(figure, height=140 + 44 * len(names))
 
 
 def _block_words(found: Confirmation | None) -> str:
@@ -102,7 +102,7 @@ def _replicates(found: Confirmation, names: Sequence[str], objective: Objective)
         values = [None if score is None else objective.turned(score) for score in scores]
         lines.append((values, names, f"seed {seed}, fold {fold}"))
     return go.Scatter(
-        **joined(lines),
+        **style.joined(lines),
         name=f"replicate, joined by {_block_words(found)}",
         mode="lines+markers",
         line={"width": 1, "color": "#a9b4be"},

@@ -7,18 +7,8 @@ from statistics import median
 
 import plotly.graph_objects as go
 
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import (
-    EVEN_DECIMALS,
-    FAINT,
-    INK,
-    LOOKS,
-    OUTLINE,
-    finished,
-    joined,
-    marks,
-    thinned,
-)
 from sweep.analysis.figures.sweep_results import Results, diverged
 from sweep.analysis.report_words import listed
 from sweep.spec.search.search_strategy import TRAINED_EPOCHS_PER_RESOURCE, trained_epochs
@@ -47,7 +37,7 @@ def learning_curves(results: Results) -> ReportFigure:
     measured = [record for record in results.records if record.best is not None]
     leaders = results.ranked[: len(LEADERS)]
     others = [record for record in measured if record not in leaders]
-    shown = thinned(others, MOST_CURVES)
+    shown = style.thinned(others, MOST_CURVES)
     drawn = f", {len(shown)} of {len(others)} of them" if len(shown) < len(others) else ""
     which = ", of the first" if len(shown) > MOST_MARKED else ""
     switch_on = f"△: the epoch in which the geometric loss switches on{which}. "
@@ -120,7 +110,7 @@ def _rungs(results: Results) -> list[int]:
 
 def _rung_words(results: Results, leaders: Sequence[TrialRecord]) -> str:
     if _own_rungs(results, leaders):
-        rungs = thinned(results.spec.rungs(), MOST_RUNGS)
+        rungs = style.thinned(results.spec.rungs(), MOST_RUNGS)
         since = listed([str(epochs) for epochs in rungs])
         least = listed([str(TRAINED_EPOCHS_PER_RESOURCE * epochs) for epochs in rungs])
         return (
@@ -141,7 +131,7 @@ def _figure(
     rest = [record for record in others if record.status is not Status.DIVERGED]
     many = len(others) > MOST_MARKED
     if rest:
-        figure.add_trace(_thin(rest, "others", FAINT))
+        figure.add_trace(_thin(rest, "others", style.FAINT))
     if broken:
         figure.add_trace(_thin(broken, "diverged", "#dca7a3", dash="dot"))
     for place, record in enumerate(leaders):
@@ -152,24 +142,24 @@ def _figure(
             value, cause = record.objective.value, record.outcome.cause if record.outcome else ""
             last = next(epoch for epoch in reversed(record.history) if value(epoch) is not None)
             points.append((last.epoch, value(last), f"{record.trial_id}: {cause}"))
-        color = LOOKS[Status.DIVERGED].color
+        color = style.LOOKS[Status.DIVERGED].color
         crosses = {"symbol": "x", "size": 6 if many else 9, "color": color}
-        figure.add_trace(marks(points, crosses, name="last epoch before divergence"))
+        figure.add_trace(style.marks(points, crosses, name="last epoch before divergence"))
     if results.has_geometry:
         figure.add_trace(_switch_ons(results, leaders if many else [*others, *leaders]))
     if rungs := _own_rungs(results, leaders):
-        bars = {"symbol": "line-ns", "size": 12, "line": {"color": INK, "width": 2}}
-        figure.add_trace(marks(rungs, bars, name="rung", legendrank=LAST))
+        bars = {"symbol": "line-ns", "size": 12, "line": {"color": style.INK, "width": 2}}
+        figure.add_trace(style.marks(rungs, bars, name="rung", legendrank=LAST))
     for epochs in (rung for rung in _rungs(results) if rung <= longest):
         figure.add_vline(
             x=epochs - 1,
-            line=OUTLINE | {"dash": "dot"},
+            line=style.OUTLINE | {"dash": "dot"},
             annotation={"text": f"rung: {epochs} epochs", "font": {"size": 11}, "textangle": -90},
             annotation_position="bottom left",
         )
     figure.update_xaxes(title="epoch (from 0)", range=[-0.5, longest - 0.5])
-    figure.update_yaxes(title=results.objective.label, tickformatstops=EVEN_DECIMALS)
-    return finished(figure, height=480)
+    figure.update_yaxes(title=results.objective.label, tickformatstops=style.EVEN_DECIMALS)
+    return style.finished(figure, height=480)
 
 
 def _own_rungs(
@@ -206,7 +196,9 @@ def _leader(record: TrialRecord, place: int) -> go.Scatter:
 def _thin(records: Sequence[TrialRecord], name: str, color: str, dash: str = "solid") -> go.Scatter:
     """Many curves as one trace."""
     return go.Scatter(
-        **joined((_epochs(r), map(r.objective.value, r.history), r.trial_id) for r in records),
+        **style.joined(
+            (_epochs(r), map(r.objective.value, r.history), r.trial_id) for r in records
+        ),
         mode="lines",
         name=name,
         line={"color": color, "width": 1, "dash": dash},
@@ -224,8 +216,8 @@ def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
         at = results.switch_on(record)
         if at is not None and at < len(record.history):
             points.append((at, _at(record, at), record.trial_id))
-    line = {"color": INK, "width": 1.2}
-    return marks(
+    line = {"color": style.INK, "width": 1.2}
+    return style.marks(
         points,
         {"symbol": "triangle-up", "size": 9, "color": "#ffffff", "line": line},
         under=" switches on in epoch %{x}",

@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import (
-    EVEN_DECIMALS,
-    FAINT,
-    INK,
-    LIGHT_TO_DARK,
-    finished,
-    thinned,
-)
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.row_selection import goals_of, pareto, unpruned
 from sweep.analysis.report_words import listed, some
@@ -113,7 +106,7 @@ def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go
     up, across = first.metric, second.metric
     frame = results.frame.dropna(subset=[up, across])
     rows = frame.to_dict("records")
-    others = thinned([row for row in rows if row["trial_id"] not in front])
+    others = style.thinned([row for row in rows if row["trial_id"] not in front])
     best = [row for row in rows if row["trial_id"] in front]
     epochs = [int(row["epochs"]) for row in rows]
     figure = go.Figure()
@@ -130,12 +123,12 @@ def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go
                 "symbol": "diamond" if width else "circle",
                 "size": size,
                 "color": [row["epochs"] for row in part],
-                "colorscale": LIGHT_TO_DARK,
+                "colorscale": style.LIGHT_TO_DARK,
                 "cmin": min(epochs),
                 "cmax": max(epochs),
                 "showscale": bool(width),
                 "colorbar": {"title": "epochs", "thickness": 12},
-                "line": {"color": INK if width else FAINT, "width": width or 1},
+                "line": {"color": style.INK if width else style.FAINT, "width": width or 1},
             },
             customdata=[f"{row['trial_id']}: {row['epochs']} epochs" for row in part],
             hovertemplate=f"%{{customdata}}<br>{second.short} %{{x:.4~g}}, {first.short} "
@@ -144,8 +137,8 @@ def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go
     outlines = f"HD95 ({_unit(results)})" if _unit(results) else "HD95"
     titles = [outlines if goal.metric == HD95 else goal.label for goal in (second, first)]
     figure.update_xaxes(title=titles[0])
-    figure.update_yaxes(title=titles[1], tickformatstops=EVEN_DECIMALS)
-    return finished(figure, height=420)
+    figure.update_yaxes(title=titles[1], tickformatstops=style.EVEN_DECIMALS)
+    return style.finished(figure, height=420)
 
 
 def _labels(part: Sequence[Any], frame: pd.DataFrame, axes: tuple[str, str]) -> list[str]:

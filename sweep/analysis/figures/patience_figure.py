@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import INK, OUTLINE, finished
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.patience.patience_replay import LEAST_CURVES, Tradeoff, tradeoff
 from sweep.analysis.report_words import percent
@@ -78,7 +76,8 @@ def _figure(found: Tradeoff) -> go.Figure:
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
     steps = found.front
     x = [step.label for step in steps]
-    lines: Sequence[tuple[str, list[float], str, str]] = (
+    top, bottom = {"row": 1, "col": 1}, {"row": 2, "col": 1}
+    lines = (
         ("on average", [step.lost for step in steps], "solid", "circle"),
         ("at most", [step.most_lost for step in steps], "dot", "diamond"),
     )
@@ -88,18 +87,16 @@ def _figure(found: Tradeoff) -> go.Figure:
             y=y,
             name=name,
             mode="lines+markers",
-            line={"color": INK, "dash": dash},
+            line={"color": style.INK, "dash": dash},
             marker={"symbol": symbol, "size": 8},
             hovertemplate=f"{found.heading} %{{x}}: %{{y:.4f}} lost<extra></extra>",
-            row=1,
-            col=1,
+            **top,
         )
     figure.add_hline(
         y=found.tolerance,
-        line=OUTLINE | {"dash": "dash"},
+        line=style.OUTLINE | {"dash": "dash"},
         annotation={"text": f"tolerated: {found.tolerance:.3g}", "font": {"size": 11}},
-        row=1,
-        col=1,
+        **top,
     )
     chosen = found.enough if found.is_telling else None
     figure.add_bar(
@@ -109,14 +106,13 @@ def _figure(found: Tradeoff) -> go.Figure:
         showlegend=False,
         marker={
             "color": ["#3f8fc5" if step is chosen else "#d5dde4" for step in steps],
-            "line": OUTLINE,
+            "line": style.OUTLINE,
         },
         hovertemplate=f"{found.heading} %{{x}}: %{{y}} epochs<extra></extra>",
-        row=2,
-        col=1,
+        **bottom,
     )
-    figure.update_xaxes(type="category", row=1, col=1)
-    figure.update_xaxes(title=found.heading, type="category", row=2, col=1)
-    figure.update_yaxes(title=f"{found.objective.short} lost", row=1, col=1, rangemode="tozero")
-    figure.update_yaxes(title="epochs spent", row=2, col=1)
-    return finished(figure, height=460)
+    figure.update_xaxes(type="category", **top)
+    figure.update_xaxes(title=found.heading, type="category", **bottom)
+    figure.update_yaxes(title=f"{found.objective.short} lost", rangemode="tozero", **top)
+    figure.update_yaxes(title="epochs spent", **bottom)
+    return style.finished(figure, height=460)

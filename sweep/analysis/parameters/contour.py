@@ -10,16 +10,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sweep.analysis.divergence_rates import Floats
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import (
-    INK,
-    LIGHT_TO_DARK,
-    OUTLINE,
-    finished,
-    marks,
-    thinned,
-    ticks,
-)
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameters.importance import by_importance, importance_for_dice, order_words
 from sweep.spec.words.short_names import short_names
@@ -100,9 +92,9 @@ def _figure(
             x=GRID,
             y=GRID,
             z=[[None if np.isnan(v) else float(f"{v:.7g}") for v in row] for row in mean],
-            colorscale=LIGHT_TO_DARK,
+            colorscale=style.LIGHT_TO_DARK,
             reversescale=objective.mode == "min",  # the better, the darker
-            line={"width": 0.8, "color": INK},
+            line={"width": 0.8, "color": style.INK},
             colorbar={"title": f"{objective.short}{extrapolated}", "thickness": 12},
             hovertemplate=f"smoothed {objective.short} %{{z:{objective.d3}}}<extra></extra>",
         )
@@ -111,14 +103,14 @@ def _figure(
         f"{record.trial_id}: {objective.short} {objective.text(value)}"
         for record, value in zip(records, values, strict=True)
     ]
-    shown = thinned(list(zip(x, y, texts, strict=True)), 300)
-    figure.add_trace(marks(shown, {"size": 7, "color": "#ffffff", "line": OUTLINE}))
+    shown = style.thinned(list(zip(x, y, texts, strict=True)), 300)
+    figure.add_trace(style.marks(shown, {"size": 7, "color": "#ffffff", "line": style.OUTLINE}))
     short = short_names(results.parameters)
     for update, name in zip((figure.update_xaxes, figure.update_yaxes), names, strict=True):
         axis = results.axes[name]
-        update(title=short[name], **ticks(axis.ticks), range=axis.span)
+        update(title=short[name], **style.ticks(axis.ticks), range=axis.span)
     finding = _finding(mean, weight, names, objective)
-    return finished(figure, height=460, legend=False), finding
+    return style.finished(figure, height=460, legend=False), finding
 
 
 def _finding(mean: Floats, weight: Floats, names: list[str], objective: Objective) -> str:

@@ -17,8 +17,8 @@ from optuna.importance import (
 )
 
 from sweep.analysis.divergence_rates import hazards
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import FAINT, INK, OUTLINE, finished, thinned
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.report_words import percent
 from sweep.search.searchers.optuna_study import Translator, make_study
@@ -142,11 +142,11 @@ def divergence_importance(results: Results) -> ReportFigure:
     """Which parameters decide about divergence."""
     found = importance_for_divergence(results)
     at_risk = len(results.at_risk)
-    finding = _finding(found, at_risk, "who diverged")
+    finding = _finding(found, at_risk, "divergence")
     outcomes = {one.diverged for one in results.exposures.values()}
     if len(outcomes) == 1:
         share = "Every" if outcomes == {True} else "No"
-        finding = f"{share} trial of the {at_risk} at risk diverged: nothing tells them apart."
+        finding = f"{share} trial of the {at_risk} at risk diverged: nothing distinguishes them."
     return ReportFigure(
         name="importance-divergence",
         title="What decides about divergence",
@@ -201,7 +201,7 @@ def importance_of(
         values: by trial id; more is better.
         leading: whether it means something to be among the best quarter.
     """
-    records = thinned(sorted(records, key=lambda record: record.number), MOST_TRIALS)
+    records = style.thinned(sorted(records, key=lambda record: record.number), MOST_TRIALS)
     targets = [values[record.trial_id] for record in records]
     names = [
         name
@@ -257,8 +257,8 @@ def _bars(found: Importance) -> go.Figure:
             name="fANOVA (noise)" if found.is_noise else "fANOVA",
             marker={
                 "color": "#ffffff" if found.is_noise else "#a9c9e2",
-                "pattern": {"shape": "/" if found.is_noise else "", "fgcolor": FAINT},
-                "line": OUTLINE,
+                "pattern": {"shape": "/" if found.is_noise else "", "fgcolor": style.FAINT},
+                "line": style.OUTLINE,
             },
             hovertemplate="%{y}: %{x:.0%}<extra>fANOVA</extra>",
         )
@@ -269,9 +269,9 @@ def _bars(found: Importance) -> go.Figure:
             y=shown,
             mode="markers",
             name="PED-ANOVA, best quarter",
-            marker={"symbol": "diamond", "size": 10, "color": INK},
+            marker={"symbol": "diamond", "size": 10, "color": style.INK},
             hovertemplate="%{y}: %{x:.0%}<extra>PED-ANOVA</extra>",
         )
     figure.update_xaxes(title="share of importance", tickformat=".0%", range=[0, 1.02])
     figure.update_yaxes(automargin=True)
-    return finished(figure, height=120 + 34 * len(names))
+    return style.finished(figure, height=120 + 34 * len(names))

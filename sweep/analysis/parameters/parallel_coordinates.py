@@ -11,8 +11,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import LIGHT_TO_DARK, finished, thinned, ticks
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import even_ticks
 from sweep.spec.words.short_names import short_names, words
@@ -31,7 +31,7 @@ HALO = ", ".join(["0 0 3px #ffffff"] * 8)
 def parallel_coordinates(results: Results) -> ReportFigure:
     """One line per trial through the axes of all varied parameters and of the objective."""
     trials = [record for record in results.inside if record.status is not Status.FAILED]
-    shown = thinned(trials, MOST_LINES)
+    shown = style.thinned(trials, MOST_LINES)
     without = ""
     if any(record.trial_id not in results.comparable for record in shown):
         without = "Those that end at “none” diverged, or have no such value. "
@@ -90,7 +90,7 @@ def _figure(results: Results, shown: Sequence[TrialRecord]) -> go.Figure:
         no_effect = [(NO_EFFECT, "no effect")] * (len(acting) < len(shown))
         bounds = [min(axis.span[0], *at), axis.span[1]]
         own = {"label": short[name], "values": at, "range": bounds}
-        dimensions.append(own | ticks([*no_effect, *axis.ticks]))
+        dimensions.append(own | style.ticks([*no_effect, *axis.ticks]))
     # The axis is drawn from the first to the last tick, so its ends have ticks too.
     texts = {low: "", high: ""} | dict(even_ticks(low, high))
     texts |= {edge: "none"} if edge in values else {}
@@ -102,7 +102,7 @@ def _figure(results: Results, shown: Sequence[TrialRecord]) -> go.Figure:
             "label": f"{objective.heading}{note}",
             "values": values,
             "range": [min(low, edge), max(high, edge)],
-            **ticks(sorted(texts.items(), key=lambda tick: objective.turned(tick[0]))),
+            **style.ticks(sorted(texts.items(), key=lambda tick: objective.turned(tick[0]))),
         }
     )
     figure = go.Figure(
@@ -110,7 +110,7 @@ def _figure(results: Results, shown: Sequence[TrialRecord]) -> go.Figure:
             dimensions=dimensions,
             line={
                 "color": [*map(objective.turned, values)],
-                "colorscale": LIGHT_TO_DARK,
+                "colorscale": style.LIGHT_TO_DARK,
                 "cmin": objective.turned(edge),
                 "cmax": max(map(objective.turned, reached)),
             },
@@ -118,5 +118,5 @@ def _figure(results: Results, shown: Sequence[TrialRecord]) -> go.Figure:
             tickfont={"size": 12, "shadow": HALO},
         )
     )
-    finished(figure, height=420, legend=False)
+    style.finished(figure, height=420, legend=False)
     return figure.update_layout(margin={"t": 80, "l": 64, "r": 96, "b": 32})

@@ -13,17 +13,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy.stats import spearmanr
 
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import (
-    INK,
-    LOOKS,
-    MOST_POINTS,
-    finished,
-    marks,
-    scattered,
-    thinned,
-    ticks,
-)
 from sweep.analysis.figures.sweep_results import Results, diverged
 from sweep.analysis.parameter_axes import Axis, even_ticks
 from sweep.analysis.parameters.importance import by_importance, importance_for_dice, order_words
@@ -114,7 +105,7 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
     low, high, edge = min(reached), max(reached), results.edge(0.12)
     shown = [*results.compared, *diverged(results.inside)]
     groups = {
-        state: thinned([record for record in shown if record.status is state], MOST_POINTS)
+        state: style.thinned([record for record in shown if record.status is state])
         for state in (Status.PRUNED, Status.EARLY_STOPPED, Status.COMPLETED, Status.DIVERGED)
     }
     for n, name in enumerate(names):
@@ -124,17 +115,17 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
             if acting := results.acting(records, name):
                 dots = _dots(results, axis, state, acting, edge)
                 figure.add_trace(dots.update(showlegend=n == 0), **place)
-        figure.update_xaxes(title=short[name], **ticks(axis.ticks), range=axis.span, **place)
+        figure.update_xaxes(title=short[name], **style.ticks(axis.ticks), range=axis.span, **place)
     marked = [(edge, "diverged")] * bool(groups[Status.DIVERGED])
     ends = min(low, edge), max(high, edge)
     margin = 0.06 * (ends[1] - ends[0])
     figure.update_yaxes(
         range=[ends[0] - margin, ends[1] + margin],
-        **ticks([*marked, *even_ticks(low, high)]),
+        **style.ticks([*marked, *even_ticks(low, high)]),
     )
     for row in range(1, rows + 1):
         figure.update_yaxes(title=results.objective.heading, row=row, col=1)
-    return finished(figure, height=HEAD_AND_FOOT + ROW * rows)
+    return style.finished(figure, height=HEAD_AND_FOOT + ROW * rows)
 
 
 def _places(axis: Axis, values: Sequence[ParameterValue]) -> list[float]:
@@ -145,13 +136,13 @@ def _places(axis: Axis, values: Sequence[ParameterValue]) -> list[float]:
         return places
     gap = min(b - a for a, b in pairwise(distinct))
     width = min(0.5 * gap, 2 * JITTER)
-    return [place + width * (scattered(n) - 0.5) for n, place in enumerate(places)]
+    return [place + width * (style.scattered(n) - 0.5) for n, place in enumerate(places)]
 
 
 def _dots(
     results: Results, axis: Axis, state: Status, records: Sequence[TrialRecord], edge: float
 ) -> go.Scatter:
-    look, is_cross, few = LOOKS[state], state is Status.DIVERGED, len(records) < 200
+    look, is_cross, few = style.LOOKS[state], state is Status.DIVERGED, len(records) < 200
     values = [record.parameters[axis.name] for record in records]
     texts = [f"{r.trial_id}: {words(v)}" for r, v in zip(records, values, strict=True)]
     y = [results.comparable_values.get(record.trial_id, edge) for record in records]
@@ -161,10 +152,10 @@ def _dots(
         "symbol": look.symbol,
         "size": 7 if few else 4,
         "opacity": 0.9 if few else 0.5,
-        "line": {"width": 1.5 if is_cross else 0.5, "color": look.color if is_cross else INK},
+        "line": {"width": 1.5 if is_cross else 0.5, "color": look.color if is_cross else style.INK},
     }
     objective = results.objective
-    return marks(
+    return style.marks(
         zip(_places(axis, values), y, texts, strict=True),
         marker,
         under="" if is_cross else f", {objective.short} %{{y:{objective.d3}}}",

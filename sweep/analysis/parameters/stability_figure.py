@@ -9,17 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from sweep.analysis.divergence_rates import DivergenceRate, rate_of
-from sweep.analysis.figures.figure_style import (
-    FAINT,
-    INK,
-    OUTLINE,
-    PALE_TO_ALARM,
-    finished,
-    marks,
-    scattered,
-    thinned,
-    ticks,
-)
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.parameter_axes import Cells, is_continuum
 from sweep.analysis.report_words import percent, status
@@ -98,14 +88,19 @@ def draw_maps(results: Results, maps: Sequence[Map]) -> go.Figure:
             borders = [n - 0.5 for n in range(1, len(cells.labels))]  # not all fields are shaded
             update(
                 title=title,
-                **ticks(cells.ticks),
+                **style.ticks(cells.ticks),
                 tickangle=0,
                 range=[-0.5, len(cells.labels) - 0.5],
-                minor={"tickvals": borders, "ticklen": 0, "showgrid": True, "gridcolor": FAINT},
+                minor={
+                    "tickvals": borders,
+                    "ticklen": 0,
+                    "showgrid": True,
+                    "gridcolor": style.FAINT,
+                },
                 automargin=True,
                 **place,
             )
-    return finished(figure, height=100 + 290 * places[-1]["row"])
+    return style.finished(figure, height=100 + 290 * places[-1]["row"])
 
 
 def _grid(maps: Sequence[Map]) -> tuple[go.Figure, list[dict[str, int]]]:
@@ -154,7 +149,7 @@ def _shades(rates: list[list[DivergenceRate]], *, scale: bool) -> go.Heatmap:
         hoverongaps=False,
         zmin=0,
         zmax=1,
-        colorscale=PALE_TO_ALARM,
+        colorscale=style.PALE_TO_ALARM,
         showscale=scale,
         colorbar={
             "title": {"text": "probability of divergence", "side": "right"},
@@ -195,7 +190,7 @@ def _counts(rates: list[list[DivergenceRate]]) -> go.Scatter:
         mode="text",
         textfont={
             "size": 12,
-            "color": ["#ffffff" if r.mean > DARK and not r.is_guess else INK for r in seen],
+            "color": ["#ffffff" if r.mean > DARK and not r.is_guess else style.INK for r in seen],
             "shadow": "auto",
         },
         hoverinfo="skip",
@@ -222,15 +217,15 @@ def _points(
     for name, symbol, color, is_of in kinds:
         points = []
         shown = [r for r in records if is_of(results.exposures[r.trial_id])]
-        for n, record in enumerate(thinned(shown, MOST_MARKS)):
+        for n, record in enumerate(style.thinned(shown, MOST_MARKS)):
             values = ", ".join(f"{one} = {words(record.parameters[one])}" for one in names)
             seen = results.exposures[record.trial_id]
             at_risk = f"at risk for {seen.epochs} of {seen.whole} epochs"
             text = f"{record.trial_id} {status(record.status)}, {at_risk}: {values}"
             points.append((_spread(x, record, n), _spread(y, record, 3 * n + 1), text))
         size = (5 if many else 7) + (symbol == "x")
-        look = {"symbol": symbol, "size": size, "color": color, "line": OUTLINE}
-        group = marks(points, look, name=name, legendgroup=name, showlegend=first)
+        look = {"symbol": symbol, "size": size, "color": color, "line": style.OUTLINE}
+        group = style.marks(points, look, name=name, legendgroup=name, showlegend=first)
         yield group.update(cliponaxis=False)
 
 
@@ -238,5 +233,5 @@ def _spread(cells: Cells, record: TrialRecord, n: int) -> float:
     """Where the value lies; where many share it, anywhere but in the middle with its count."""
     if is_continuum(cells.axis):
         return cells.place(record.parameters[cells.axis.name])
-    aside = 0.26 * scattered(n, 0.1)
+    aside = 0.26 * style.scattered(n, 0.1)
     return cell_of(cells, record) + (-0.42 + aside if n % 2 else 0.16 + aside)
