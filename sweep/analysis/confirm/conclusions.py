@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from sweep.analysis.confirm import paired_comparison as paired
 from sweep.analysis.confirm.confirmation import Confirmation, Finalist
-from sweep.analysis.confirm.paired_comparison import (
-    LEAST_UNITS,
-    LEVEL,
-    POWER,
-    PairedComparison,
-    detectable,
-)
 from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut
 from sweep.analysis.report_words import listed, percent, trials
 from sweep.spec.settings.trainer_settings import traits_of
@@ -42,7 +36,7 @@ def verdict(found: Confirmation) -> str:
     if not comparison.is_telling:
         return (
             f"{first.trial_id} has the {objective.highest} {mean}; {units} cannot tell which"
-            f" finalist is best: it takes {LEAST_UNITS} that all of them were trained on."
+            f" finalist is best: it takes {paired.LEAST_UNITS} that all of them were trained on."
         )
     if found.winner is not None:
         beaten = (
@@ -50,7 +44,7 @@ def verdict(found: Confirmation) -> str:
         )
         return (
             f"{first.trial_id} is best {_where(comparison)}: {mean}, and it beats {beaten}"
-            f" (two-sided paired t-tests, all p < {LEVEL:g})."
+            f" (two-sided paired t-tests, all p < {paired.LEVEL:g})."
         )
     if len(found.tied) == 1:  # a pair differs, and not in favour of the first
         return (
@@ -140,7 +134,7 @@ def on_test_split(found: HeldOut) -> str:
     return f"{sentence}."
 
 
-def _tie(found: Confirmation, comparison: PairedComparison, mean: str) -> str:
+def _tie(found: Confirmation, comparison: paired.PairedComparison, mean: str) -> str:
     first, cheapest = found.finalists[0], found.cheapest
     objective, chance = first.record.objective, first.p_best
     sentence = (
@@ -154,20 +148,20 @@ def _tie(found: Confirmation, comparison: PairedComparison, mean: str) -> str:
         sentence += f"; all of them take {spent}."
     else:
         sentence += f"; the cheapest of them is {cheapest.trial_id}, with {spent}."
-    far = detectable(comparison.count, len(found.compared) - 1) * (comparison.spread or 0.0)
+    far = paired.detectable(comparison.count, len(found.compared) - 1) * (comparison.spread or 0.0)
     lead = first.mean - max(one.mean for one in found.compared if one is not first)
     return (
         f"{sentence} With the spread seen here, {_units(comparison)} name a winner in"
-        f" {percent(POWER)} of cases if it leads by about {objective.text(far)}; the lead is"
+        f" {percent(paired.POWER)} of cases if it leads by about {objective.text(far)}; the lead is"
         f" {objective.text(lead)}."
     )
 
 
-def _units(comparison: PairedComparison) -> str:
+def _units(comparison: paired.PairedComparison) -> str:
     return counted(comparison.count, "fold" if comparison.by_fold else "seed")
 
 
-def _where(comparison: PairedComparison) -> str:
+def _where(comparison: paired.PairedComparison) -> str:
     """For which folds a statement holds."""
     if comparison.by_fold:
         return f"over {_units(comparison)}"

@@ -18,13 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sweep.analysis.confirm.paired_comparison import (
-    Block,
-    PairedComparison,
-    folds_of,
-    interval,
-    mean_of,
-)
+from sweep.analysis.confirm import paired_comparison as paired
 from sweep.vocabulary.record import Status, TrialRecord
 
 WORTH = 0.5
@@ -51,7 +45,7 @@ class Finalist:
 
     record: TrialRecord
     replicates: tuple[TrialRecord, ...]
-    scores: Mapping[Block, float]
+    scores: Mapping[paired.Block, float]
     mean: float = math.nan
     low: float = math.nan
     high: float = math.nan
@@ -88,7 +82,7 @@ class Confirmation:
     """
 
     finalists: tuple[Finalist, ...]
-    comparison: PairedComparison | None
+    comparison: paired.PairedComparison | None
     unfinished: int
 
     @property
@@ -142,15 +136,15 @@ def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
             found.append(finalist)
     if not found:
         return None
-    by_fold = len(folds_of(one.scores for one in found)) > 1
+    by_fold = len(paired.folds_of(one.scores for one in found)) > 1
     unfinished = sum(not run.status.is_final for _, run in runs)
     return _compared([_measured(one, by_fold) for one in found], by_fold, unfinished)
 
 
 def _measured(one: Finalist, by_fold: bool) -> Finalist:
     bounds = one.record.objective.bounds  # no mean lies outside
-    low, high = np.clip(interval(one.scores, by_fold=by_fold), *bounds)
-    mean = mean_of(one.scores, by_fold=by_fold)
+    low, high = np.clip(paired.interval(one.scores, by_fold=by_fold), *bounds)
+    mean = paired.mean_of(one.scores, by_fold=by_fold)
     return replace(one, mean=mean, low=float(low), high=float(high))
 
 
@@ -164,7 +158,7 @@ def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> C
     first = [one for one in ranked if one.scores and one.diverged <= least]
     if not first:
         return Confirmation(tuple(ranked), None, unfinished)
-    comparison = PairedComparison(tuple(one.scores for one in first), by_fold)
+    comparison = paired.PairedComparison(tuple(one.scores for one in first), by_fold)
     chances: Sequence[float | None] = comparison.p_best() or [None] * len(first)
     letters: Sequence[str | None] = comparison.letters or [None] * len(first)
     known = [

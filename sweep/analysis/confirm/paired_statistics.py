@@ -13,8 +13,6 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Table = NDArray[np.float64]
-
 DRAWS = 20_000
 """Samples of a Monte Carlo estimate: its standard error is at most 0.0036."""
 DEGREES, SCALE = 3, 0.5
@@ -80,7 +78,7 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def probability_best(table: Table, draws: int = DRAWS, seed: int = 0) -> list[float]:
+def probability_best(table: NDArray[np.float64], draws: int = DRAWS, seed: int = 0) -> list[float]:
     """Probability of each configuration that its mean is the highest of all.
 
     A hierarchical model. Differences between finalists are often smaller than the noise, and then

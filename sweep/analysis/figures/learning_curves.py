@@ -7,6 +7,7 @@ from statistics import median
 
 import plotly.graph_objects as go
 
+from sweep.analysis.effective_settings import ramp_of
 from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results, diverged
@@ -171,7 +172,7 @@ def _own_rungs(
         if not results.spec.compares_gains or results.switch_on(record) is None:
             continue
         for rung in results.spec.rungs():
-            epoch = trained_epochs(rung, results.ramp(record).full_from) - 1
+            epoch = trained_epochs(rung, ramp_of(results.spec, record).full_from) - 1
             if epoch < len(record.history):
                 text = f"{record.trial_id} rung: {rung} epochs since its loss acts in full"
                 points.append((epoch, _at(record, epoch), text))

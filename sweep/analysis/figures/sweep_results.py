@@ -21,7 +21,6 @@ from sweep.spec.space.presets import BASELINE
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
 from sweep.store.read_results import read_records
-from sweep.vocabulary.geometric_ramp import GeometricRamp
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Status, TrialRecord, searched
 
@@ -225,16 +224,12 @@ class Results:
 
     def switch_on(self, record: TrialRecord) -> int | None:
         """Epoch in which the trial's geometric loss first acts; None where no term has a weight."""
-        return self.ramp(record).switch_on
+        return ramp_of(self.spec, record).switch_on
 
     @property
     def has_geometry(self) -> bool:
         """Whether any trial has a geometric loss; without one, no figure mentions it."""
         return any(self.switch_on(record) is not None for record in self.records)
-
-    def ramp(self, record: TrialRecord) -> GeometricRamp:
-        """When the trial's geometric loss was off, rose and acted in full."""
-        return ramp_of(self.spec, record)
 
     def _lies_inside(self, record: TrialRecord) -> bool:
         space = self.spec.drawn.items()

@@ -7,14 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import optuna
+import optuna.importance
 import plotly.graph_objects as go
-from optuna.importance import (
-    BaseImportanceEvaluator,
-    FanovaImportanceEvaluator,
-    PedAnovaImportanceEvaluator,
-    get_param_importances,
-)
 
 from sweep.analysis.divergence_rates import hazards
 from sweep.analysis.figures import figure_style as style
@@ -219,13 +213,13 @@ def importance_of(
         )
         study.add_trial(trial)
 
-    def shares(evaluator: BaseImportanceEvaluator) -> dict[str, float]:
-        found = get_param_importances(study, evaluator=evaluator, params=names)
+    def shares(evaluator: optuna.importance.BaseImportanceEvaluator) -> dict[str, float]:
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator, params=names)
         return {name: float(share) for name, share in found.items()}
 
-    quarter = PedAnovaImportanceEvaluator(target_quantile=LEADING_QUARTER)
+    quarter = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=LEADING_QUARTER)
     return Importance(
-        shares=shares(FanovaImportanceEvaluator(n_trees=32, seed=SEED)),
+        shares=shares(optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=SEED)),
         leading=shares(quarter) if leading else {},
         explained=_explained(results, records, names, targets),
         trials=len(records),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sweep.analysis.confirm.confirmation import Confirmation, Finalist
+from sweep.analysis.confirm.confirmation import Confirmation
 from sweep.analysis.confirm.test_scores import HeldOut
 from sweep.analysis.ranking.since_switch_on import value_since_switch_on
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -103,21 +103,16 @@ def deltas(
     presets = {
         r.preset: r for r, v in zip(ranked, values, strict=True) if r.preset and v is not None
     }
-    return {
-        f"delta_{name}": [
-            _difference(record, one, presets[name])
-            for record, one in zip(ranked, since, strict=True)
-        ]
-        for name in sorted(presets, key=lambda name: (name != BASELINE, name))
-    }
-
-
-def _difference(record: TrialRecord, value: float | None, preset: TrialRecord) -> float | None:
-    pruned = record.status is Status.PRUNED
-    until = preset.history[: len(record.history)] if pruned else preset.history
-    best = preset.objective.best(until)
-    reference = preset.objective.value(best) if best else None
-    return None if value is None or reference is None else value - reference
+    found: dict[str, list[float | None]] = {}
+    for name in sorted(presets, key=lambda name: (name != BASELINE, name)):
+        objective, history = presets[name].objective, presets[name].history
+        column = found[f"delta_{name}"] = []
+        for record, value in zip(ranked, since, strict=True):
+            until = len(record.history) if record.status is Status.PRUNED else None
+            best = objective.best(history[:until])
+            reference = objective.value(best) if best else None
+            column.append(None if value is None or reference is None else value - reference)
+    return found
 
 
 def metrics(ranked: Sequence[TrialRecord]) -> dict[str, list[float | None]]:
@@ -168,28 +163,26 @@ def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) ->
 
     ``mean_dice``, or likewise of another objective.
     """
-    import pandas as pd
-
     by_id = {one.trial_id: one for one in confirmed.finalists}
-    found = [by_id.get(record.trial_id) for record in ranked]
-    mean, low, high = confirmed_names(objective_of(ranked))
-
-    def cells(one: Finalist) -> dict[str, object]:
-        objective = one.record.objective
-        ends = map(finite_or_none, objective.interval(one.low, one.high))
-        return {
-            mean: objective.turned(one.mean) if one.scores else None,
-            **dict(zip((low, high), ends, strict=True)),
-            "p_best": one.p_best,
-            "group": one.group,
-            "replicates": len(one.scores),
-            "replicates_diverged": one.diverged,
-        }
-
-    kinds = dict.fromkeys((mean, low, high, "p_best"), "Float64") | {"group": "string"}
-    kinds |= dict.fromkeys(("replicates", "replicates_diverged"), "Int64")
-    flags = pd.array([one is not None for one in found], dtype="boolean")
-    return {CONFIRMED: flags, **typed([cells(one) if one else {} for one in found], kinds)}
+    objective = objective_of(ranked)
+    mean, low, high = confirmed_names(objective)
+    rows: list[dict[str, object]] = []
+    for record in ranked:
+        one = by_id.get(record.trial_id)
+        rows.append({CONFIRMED: one is not None})
+        if one is not None:
+            ends = map(finite_or_none, objective.interval(one.low, one.high))
+            rows[-1] |= zip((low, high), ends, strict=True)
+            rows[-1] |= {
+                mean: objective.turned(one.mean) if one.scores else None,
+                "p_best": one.p_best,
+                "group": one.group,
+                "replicates": len(one.scores),
+                "replicates_diverged": one.diverged,
+            }
+    kinds = {CONFIRMED: "boolean", **dict.fromkeys((mean, low, high, "p_best"), "Float64")}
+    kinds |= {"group": "string", "replicates": "Int64", "replicates_diverged": "Int64"}
+    return typed(rows, kinds)
 
 
 def typed(rows: Iterable[Mapping[str, object]], kinds: Mapping[str, str]) -> dict[str, Any]:

@@ -14,19 +14,7 @@ from sweep.analysis.confirm.test_scores import cases_frame, held_out
 from sweep.analysis.effective_settings import idle, read_known_spec
 from sweep.analysis.patience.patience_replay import Tradeoff, tradeoff
 from sweep.analysis.patience.sufficient_patience import enough_columns, enough_words
-from sweep.analysis.ranking.ranking_columns import (
-    cells,
-    columns_of,
-    confirmed_columns,
-    confirmed_names,
-    deltas,
-    metrics,
-    parameter_column,
-    replicates_frame,
-    rows_of,
-    test_columns,
-    typed,
-)
+from sweep.analysis.ranking import ranking_columns as columns
 from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, is_marked, switch_on_columns
 from sweep.analysis.report_words import listed
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -102,28 +90,28 @@ def ranking_frame(
     if confirmed is not None:
         means = {one.trial_id: n for n, one in enumerate(confirmed.finalists)}
         ranked.sort(key=lambda record: means.get(record.trial_id, len(means)))
-    rows = [{"rank": rank, **cells(record)} for rank, record in enumerate(ranked, start=1)]
-    columns = typed(rows, columns_of(objective_of(records)))
+    rows = [{"rank": rank, **columns.cells(record)} for rank, record in enumerate(ranked, start=1)]
+    found = columns.typed(rows, columns.columns_of(objective_of(records)))
     presets = [record.preset for record in ranked]
     if any(presets):
-        columns["preset"] = pd.array(presets, dtype="string")
-    columns |= {
-        name: parameter_column(own) for name, own in switch_on_columns(ranked, spec).items()
+        found["preset"] = pd.array(presets, dtype="string")
+    found |= {
+        name: columns.parameter_column(own) for name, own in switch_on_columns(ranked, spec).items()
     }
-    for name, numbers in (deltas(ranked, spec) | metrics(ranked)).items():
-        columns.setdefault(name, pd.array(numbers, dtype="Float64"))
+    for name, numbers in (columns.deltas(ranked, spec) | columns.metrics(ranked)).items():
+        found.setdefault(name, pd.array(numbers, dtype="Float64"))
     if confirmed is not None:
-        columns |= confirmed_columns(ranked, confirmed)
+        found |= columns.confirmed_columns(ranked, confirmed)
     if (tested := held_out(records, [record.trial_id for record in ranked])) is not None:
-        columns |= test_columns(ranked, tested)
+        found |= columns.test_columns(ranked, tested)
     acting = [
         {name: value for name, value in record.parameters.items() if name not in without}
         for record, without in ((record, idle(spec, record)) for record in ranked)
     ]
     own = {name: [values.get(name) for values in acting] for name in parameters}
     for name, values in (own | enough_columns(ranked, spec)).items():
-        columns.setdefault(name, parameter_column(values))
-    return pd.DataFrame(columns)
+        found.setdefault(name, columns.parameter_column(values))
+    return pd.DataFrame(found)
 
 
 def best_first(records: Iterable[TrialRecord]) -> list[TrialRecord]:
@@ -144,13 +132,13 @@ def winner(frame: pd.DataFrame) -> str | None:
 
 def ranking_json(frame: pd.DataFrame) -> str:
     """The rows of ranking.csv as strict JSON; empty cells are null."""
-    return json.dumps(finite_or_none(rows_of(frame)), indent=2, allow_nan=False)
+    return json.dumps(finite_or_none(columns.rows_of(frame)), indent=2, allow_nan=False)
 
 
 def ranking_markdown(frame: pd.DataFrame) -> str:
     """The ranking as a Markdown table, numbers rounded for reading."""
     header = [str(name) for name in frame.columns]
-    body = [[_short(cell) for cell in row.values()] for row in rows_of(frame)]
+    body = [[_short(cell) for cell in row.values()] for row in columns.rows_of(frame)]
     lines = [header, ["---"] * len(header), *body]
     escaped = ([one_line(" ".join(c.replace("|", "\\|").split())) for c in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
@@ -167,7 +155,7 @@ def write_ranking(folder: Path) -> Ranking:
     frame = ranking_frame(records, read_parameter_names(folder), spec)
     ranked = list(frame["trial_id"])
     write_csv(layout.ranking_csv, frame)
-    if len(repeated := replicates_frame(records, ranked)):
+    if len(repeated := columns.replicates_frame(records, ranked)):
         write_csv(layout.replicates_csv, repeated)
     if (tested := held_out(records, ranked)) is not None:
         write_csv(layout.test_csv, cases_frame(tested))
@@ -196,7 +184,7 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
     best = winner(frame)
     if best is None:
         return None
-    row, name = rows_of(frame.head(1))[0], read_sweep(folder).get("name", folder.name)
+    row, name = columns.rows_of(frame.head(1))[0], read_sweep(folder).get("name", folder.name)
     objective = read_objective(folder)
     header = [
         f"Best of the sweep {name}: {best} ({row['status']})",
@@ -241,7 +229,7 @@ def as_comment(lines: Iterable[str]) -> str:
 
 def _mean_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
     """The mean over replicates, for the comment of a best.yaml."""
-    mean, low, high = (row.get(name) for name in confirmed_names(objective))
+    mean, low, high = (row.get(name) for name in columns.confirmed_names(objective))
     if mean is None:
         return []
     text = objective.text

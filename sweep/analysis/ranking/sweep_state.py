@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from bisect import insort
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -35,21 +35,17 @@ class LiveRanking:
     """
 
     def __init__(self) -> None:
-        self._ranked: list[TrialRecord] = []
+        self.ranked: list[TrialRecord] = []
+        """Best first; beside its best epoch a trial keeps only the Dice and the objective."""
 
     def add(self, record: TrialRecord) -> None:
         """Add a trial that has ended; each trial once."""
-        insort(self._ranked, _light(record), key=place)
-
-    @property
-    def ranked(self) -> Sequence[TrialRecord]:
-        """Best first; beside its best epoch a trial keeps only the Dice and the objective."""
-        return self._ranked
+        insort(self.ranked, _light(record), key=place)
 
     @property
     def leader(self) -> TrialRecord | None:
         """The best trial with a result, None where there is none."""
-        first = self._ranked[0] if self._ranked else None
+        first = self.ranked[0] if self.ranked else None
         return first if first and first.status.has_result and first.best else None
 
 
