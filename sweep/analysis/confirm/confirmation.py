@@ -138,14 +138,13 @@ def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
         return None
     by_fold = len(paired.folds_of(one.scores for one in found)) > 1
     unfinished = sum(not run.status.is_final for _, run in runs)
-    return _compared([_measured(one, by_fold) for one in found], by_fold, unfinished)
-
-
-def _measured(one: Finalist, by_fold: bool) -> Finalist:
-    bounds = one.record.objective.bounds  # no mean lies outside
-    low, high = np.clip(paired.interval(one.scores, by_fold=by_fold), *bounds)
-    mean = paired.mean_of(one.scores, by_fold=by_fold)
-    return replace(one, mean=mean, low=float(low), high=float(high))
+    measured = []
+    for one in found:
+        bounds = one.record.objective.bounds  # no mean lies outside
+        low, high = np.clip(paired.interval(one.scores, by_fold=by_fold), *bounds)
+        mean = paired.mean_of(one.scores, by_fold=by_fold)
+        measured.append(replace(one, mean=mean, low=float(low), high=float(high)))
+    return _compared(measured, by_fold, unfinished)
 
 
 def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> Confirmation:

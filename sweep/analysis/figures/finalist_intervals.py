@@ -18,11 +18,14 @@ from sweep.vocabulary.objective import Objective
 
 def confirmed_finalists(results: Results) -> ReportFigure:
     """The leaders on further seeds."""
-    found, objective = results.confirmation, results.objective
+    found, tested, objective = results.confirmation, results.held_out, results.objective
+    finding = "No leader was trained on further seeds, which confirm: {top: 5, seeds: 5} does."
+    if found is not None:
+        finding = f"{verdict(found)} {reservations(found)}"
     return ReportFigure(
         name="finalists",
         title="The leaders on further seeds",
-        finding=_finding(results),
+        finding=f"{finding} {on_test_split(tested)}" if tested is not None else finding,
         reading=(
             f"Rings: best {objective.label} of each replicate; one that diverged has none. "
             f"Thin lines join those of one {_block_words(found)}: where the lines run side by "
@@ -35,14 +38,6 @@ def confirmed_finalists(results: Results) -> ReportFigure:
         ),
         figure=_figure(found, objective) if found else None,
     )
-
-
-def _finding(results: Results) -> str:
-    found, tested = results.confirmation, results.held_out
-    sentence = "No leader was trained on further seeds, which confirm: {top: 5, seeds: 5} does."
-    if found is not None:
-        sentence = f"{verdict(found)} {reservations(found)}"
-    return f"{sentence} {on_test_split(tested)}" if tested is not None else sentence
 
 
 def _figure(found: Confirmation, objective: Objective) -> go.Figure:

@@ -28,7 +28,9 @@ NEAR = 0.05
 def pareto_front(results: Results) -> ReportFigure:
     """The objective, Dice or HD95, and epochs together."""
     found = pareto(results.frame, results.objective)
-    goals = _goals(results)
+    measured = goals_of(unpruned(results.frame), results.objective)
+    goals = [Objective(n, "max" if more else "min") for n, more in measured.items()]
+    goals = [goal for goal in goals if goal.metric != "epochs"]
     aims = [f"at {'least' if goal.mode == 'max' else 'most'} their {goal.short}" for goal in goals]
     titles = ["outlines" if goal.metric == HD95 else goal.short for goal in goals]
     diagonal = ""
@@ -52,12 +54,6 @@ def pareto_front(results: Results) -> ReportFigure:
         if goals[1:] and len(found)
         else None,
     )
-
-
-def _goals(results: Results) -> list[Objective]:
-    """The goals besides few epochs, the sweep's own objective first."""
-    measured = goals_of(unpruned(results.frame), results.objective)
-    return [Objective(n, "max" if more else "min") for n, more in measured.items() if n != "epochs"]
 
 
 def _finding(results: Results, goals: Sequence[Objective], names: list[str]) -> str:

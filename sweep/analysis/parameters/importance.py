@@ -204,6 +204,8 @@ def importance_of(
     ]
     if len(records) < LEAST_TRIALS or len(set(targets)) < 2 or not names:
         return None
+    from sklearn.ensemble import RandomForestRegressor
+
     translator, study = Translator(results.spec.drawn), make_study()
     for record, target in zip(records, targets, strict=True):
         trial = optuna.create_trial(
@@ -217,26 +219,18 @@ def importance_of(
         found = optuna.importance.get_param_importances(study, evaluator=evaluator, params=names)
         return {name: float(share) for name, share in found.items()}
 
+    places = [[results.position(name, record) for name in names] for record in records]
+    # R² on the trials that each tree has not seen. A trial that all of 200 trees have seen, one in
+    # 10^37, would cause a warning.
+    forest = RandomForestRegressor(n_estimators=200, oob_score=True, random_state=SEED)
+    forest.fit(np.array(places), np.array(targets))
     quarter = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=LEADING_QUARTER)
     return Importance(
         shares=shares(optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=SEED)),
         leading=shares(quarter) if leading else {},
-        explained=_explained(results, records, names, targets),
+        explained=float(forest.oob_score_),
         trials=len(records),
     )
-
-
-def _explained(
-    results: Results, records: Sequence[TrialRecord], names: list[str], targets: Sequence[float]
-) -> float:
-    """R² of a random forest on the trials that each of its trees has not seen."""
-    from sklearn.ensemble import RandomForestRegressor
-
-    places = [[results.position(name, record) for name in names] for record in records]
-    # A trial that each of 200 trees has seen, one in 10^37, would cause a warning.
-    forest = RandomForestRegressor(n_estimators=200, oob_score=True, random_state=SEED)
-    forest.fit(np.array(places), np.array(targets))
-    return float(forest.oob_score_)
 
 
 def _bars(found: Importance) -> go.Figure:
