@@ -20,7 +20,7 @@ def command(
 ) -> None:
     """Check a sweep file: print every mistake with its line and every warning. Start no trial."""
     with exit_codes():
-        from sweep.analysis.confirm.detectable_difference import can_show
+        from sweep.analysis.confirm.paired_comparison import can_show
         from sweep.api.checked_spec import about_results, load_checked
         from sweep.console.console_words import print_warnings
         from sweep.machine.user_paths import argument, results_argument

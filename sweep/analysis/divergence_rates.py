@@ -1,8 +1,8 @@
-"""How probable it is that a trial diverges in a complete training, and how sure that is.
+"""The probability that a trial diverges in a complete training, with its interval.
 
-A trial that was pruned, stopped early or still trains says that it did not diverge *so far*. So
-divergences are counted epoch by epoch among the trials that were still under observation, as in
-survival analysis, and the chances of getting through each epoch are multiplied.
+A trial that was pruned, stopped early or still trains shows only that it has not diverged *so far*.
+So divergences are counted epoch by epoch among the trials that were still under observation, as in
+survival analysis. The chances of surviving each epoch are multiplied.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from sweep.analysis.report_words import percent
 Floats = NDArray[np.float64]
 
 PRIOR = 0.5
-"""Jeffreys' prior of a proportion: Beta(½, ½), half a trial that diverges and half one that not."""
+"""Jeffreys' prior of a proportion, Beta(½, ½): half a trial that diverges and half one that does
+not."""
 LEVEL = 0.9
-"""Of the credible intervals."""
+"""Probability that a credible interval holds."""
 LEAST_EVIDENCE = 3
-"""Trials' worth of evidence below which an estimate is little but the prior."""
+"""Trials' worth of evidence below which the prior dominates an estimate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,9 @@ class Exposure:
     """One trial under observation, in epochs since it was first at risk.
 
     Args:
-        epochs: number of them that were observed; the one of a divergence is the last.
-        whole: number of them in a complete training.
-        diverged: whether that ended the observation.
+        epochs: number of observed epochs; a divergence is in the last of them.
+        whole: number of epochs of a complete training.
+        diverged: whether a divergence ended the observation.
     """
 
     epochs: int
@@ -42,7 +43,7 @@ class Exposure:
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether it might have diverged later: nobody trained it to its end."""
+        """Whether it might have diverged later: it was not trained to its end."""
         return not self.diverged and self.epochs < self.whole
 
 
@@ -51,13 +52,15 @@ class DivergenceRate:
     """The probability that a trial diverges in a complete training.
 
     Args:
-        diverged, trials: counts of those that were at risk.
-        cut_short: of the trials, those that were not observed to their end.
-        observed, whole: epochs, all trials together; ``whole`` of a complete training of those
-            that did not diverge.
-        mean, interval: of the posterior; the interval is equal-tailed, of 90 %, and goes down to 0
-            where nobody diverged and up to 1 where nobody was seen to come through.
-        evidence: how many trials seen to their end would be as much evidence.
+        diverged: number of trials at risk that diverged.
+        trials: number of trials at risk.
+        cut_short: number of trials that were not observed to their end.
+        observed: epochs observed, summed over the trials.
+        whole: the same if each trial without a divergence had been trained to its end.
+        mean: of the posterior.
+        interval: 90 % of the posterior, equal-tailed. Its lower end is 0 where no trial diverged,
+            its upper end 1 where no trial completed.
+        evidence: number of trials observed to their end that would be as much evidence.
     """
 
     diverged: int
@@ -71,44 +74,36 @@ class DivergenceRate:
 
     @property
     def is_guess(self) -> bool:
-        """Whether ``mean`` is the prior's rather than the trials': only counts are shown."""
+        """Whether the prior dominates ``mean``: then only counts are shown."""
         return self.is_open or self.evidence < LEAST_EVIDENCE
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody diverged and nobody was seen to come through: the estimate is a guess."""
+        """Whether no trial diverged and none completed: the trials say nothing."""
         return not self.diverged and self.cut_short == self.trials
 
     @property
     def words(self) -> str:
-        """``3 of 8 (11 % to 65 %)``, with the estimate where it is not simply the share."""
-        low, high = self.interval
-        sentence = f", an estimated {percent(self.mean)}" if self.cut_short else ""
+        """``3 of 8 (11 % to 65 %)``, with the estimate where trials were cut short."""
+        estimate = f", an estimated {percent(self.mean)}" if self.cut_short else ""
         if self.is_open:
-            sentence = ", none seen to its end"
-        return f"{self.diverged} of {self.trials}{sentence} ({percent(low)} to {percent(high)})"
+            estimate = ", none observed to its end"
+        return f"{self.diverged} of {self.trials}{estimate} ({self.interval_words})"
 
     @property
-    def under_the_pointer(self) -> str:
-        """All that is known of a field."""
-        low, high = self.interval
-        share = "too few to tell how many" if self.is_guess else percent(self.mean)
-        return (
-            f"{share} diverge in a complete training ({percent(low)} to"
-            f" {percent(high)})<br>{self.diverged} of {self.trials} at risk diverged,"
-            f" {self.cut_short} were cut short<br>{self.observed} of {self.whole} epochs at risk"
-            " were seen"
-        )
+    def interval_words(self) -> str:
+        """``11 % to 65 %``."""
+        return " to ".join(map(percent, self.interval))
 
 
 def rate_of(exposures: Sequence[Exposure]) -> DivergenceRate:
     """The probability of divergence, from trials of which some were cut short.
 
-    Kaplan and Meier's product with a prior. The time of a divergence has a Dirichlet prior: half a
-    trial comes through, half a trial diverges, as likely in epochs 1 to 2 as in 10 to 20. It is
+    Kaplan and Meier's product with a prior. The epoch of a divergence has a Dirichlet prior: half a
+    trial survives, half a trial diverges, as likely in epochs 1 to 2 as in 10 to 20. It is
     conjugate under censoring (Susarla and Van Ryzin 1976; Walker and Muliere 1997, the beta-Stacy
     process): the hazard of epoch k is Beta(a + d, b + n − d) with d divergences among n trials at
-    risk, a the prior's mass in that epoch and b its mass behind it. Where nobody is cut short, the
+    risk, a the prior's mass in that epoch and b its mass after it. Where no trial is cut short, the
     posterior is Jeffreys' Beta(½ + diverged, ½ + others).
 
     Trials whose training is shorter are at risk for fewer epochs: the probability is the mean over
@@ -132,18 +127,18 @@ def rate_of(exposures: Sequence[Exposure]) -> DivergenceRate:
             float(low) if diverged else 0.0,
             float(high) if diverged + cut_short < len(exposures) else 1.0,
         ),
-        evidence=round(size - 2 * PRIOR, 6),  # of a Beta distribution the size counts the prior too
+        evidence=round(size - 2 * PRIOR, 6),  # a Beta distribution's size includes the prior
     )
 
 
 def hazards(exposures: Sequence[Exposure]) -> tuple[Floats, Floats]:
-    """Divergences in each epoch, and trials that were at risk in it, both ``[longest whole]``."""
+    """Divergences and trials at risk in each epoch, both ``[epochs of the longest training]``."""
     length = max((one.whole for one in exposures), default=1)
     observed = np.array([one.epochs for one in exposures], dtype=int)
     ends = np.bincount(observed, minlength=length + 1)  # [.., length + 1]
     at_risk = len(exposures) - np.cumsum(ends)[:length]
-    deaths = np.array([one.epochs - 1 for one in exposures if one.diverged], dtype=int)
-    return np.bincount(deaths, minlength=length).astype(float), at_risk.astype(float)
+    last = np.array([one.epochs - 1 for one in exposures if one.diverged], dtype=int)
+    return np.bincount(last, minlength=length).astype(float), at_risk.astype(float)
 
 
 def _posterior(exposures: Sequence[Exposure]) -> tuple[float, float]:

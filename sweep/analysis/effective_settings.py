@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeGuard
 
 from pydantic import ValidationError
 
-from sweep.analysis.parameter_axes import is_number
 from sweep.spec.checks.inactive_settings import idle_in_trial
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.setting_tree import run_ending_keys, value_of
 from sweep.spec.settings.validation_reports import findings_of
+from sweep.spec.space.distributions import is_number
 from sweep.spec.space.presets import PRESETS
 from sweep.store.layout import Layout
 from sweep.store.read_results import read_sweep
@@ -19,14 +20,14 @@ from sweep.vocabulary.geometric_ramp import GeometricRamp
 from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 LARGEST = 1e300
-"""Larger whole numbers may stand in a file from elsewhere, but are no sensible setting."""
+"""Whole numbers of a file from elsewhere may be larger than a float holds. No setting is."""
 
 
 def read_spec(folder: Path) -> SweepSpec:
-    """The effective spec; only its form is looked at, since the sweep has run with it.
+    """The effective spec of a sweep. Only its form is checked, since the sweep has run with it.
 
     Raises:
-        ResultsError: ``folder`` is no results folder, or its sweep.yaml is broken.
+        ResultsError: ``folder`` is not a results folder, or its sweep.yaml is broken.
     """
     try:
         return SweepSpec.model_validate(read_sweep(folder))
@@ -37,7 +38,7 @@ def read_spec(folder: Path) -> SweepSpec:
 
 
 def read_known_spec(folder: Path) -> SweepSpec | None:
-    """The same for a ranking, which needs it for some columns alone.
+    """The effective spec for a ranking, which needs it for a few columns only.
 
     None where another version wrote it, with settings that this one does not know.
 
@@ -54,21 +55,21 @@ def read_known_spec(folder: Path) -> SweepSpec | None:
 
 
 def idle(spec: SweepSpec | None, record: TrialRecord) -> frozenset[str]:
-    """The searched parameters that act on nothing in a trial: momentum beside AdamW.
+    """The searched parameters that have no effect in a trial: momentum beside AdamW.
 
-    Those that are replayed do not count: `enough_columns` has what they would have done.
+    Replayed parameters are not among them: `enough_columns` has what they would have done.
     """
     if spec is None:
         return frozenset()
     try:
         names = idle_in_trial(lambda key: setting_of(spec, record, key))
-    except (LookupError, AttributeError, TypeError):  # a setting of another kind of trainer or old
+    except (LookupError, AttributeError, TypeError):  # a setting of another trainer or version
         return frozenset()
     return names & spec.drawn.keys()
 
 
 def setting_of(spec: SweepSpec, record: TrialRecord, key: str) -> ParameterValue:
-    """What a trial had for the setting ``key``: searched, of its preset, or the sweep's."""
+    """The value of a setting in a trial: the searched one, that of its preset, or the sweep's."""
     if key in record.parameters:
         return record.parameters[key]
     preset = PRESETS.get(record.preset or "")
@@ -80,9 +81,14 @@ def setting_of(spec: SweepSpec, record: TrialRecord, key: str) -> ParameterValue
 
 
 def number_of(spec: SweepSpec, record: TrialRecord, key: str) -> float:
-    """The same as a number; 0 where it is none, or more than a float holds."""
+    """The same as a number; 0 where it is not `is_sane`."""
     value = setting_of(spec, record, key)
-    return float(value) if is_number(value) and abs(value) < LARGEST else 0.0
+    return float(value) if is_sane(value) else 0.0
+
+
+def is_sane(value: ParameterValue) -> TypeGuard[int | float]:
+    """Whether a value is a number that a float holds."""
+    return is_number(value) and abs(value) < LARGEST
 
 
 def ramp_of(spec: SweepSpec, record: TrialRecord) -> GeometricRamp:

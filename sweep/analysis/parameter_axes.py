@@ -8,17 +8,24 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeGuard
 
-from sweep.spec.space.distributions import Distribution, Listed, LogRandInt, LogUniform, RandInt
-from sweep.spec.words.short_names import rounded
-from sweep.spec.words.short_names import short_names as short_names  # where figures look for it
-from sweep.spec.words.short_names import words as words
+from sweep.spec.space.distributions import (
+    Distribution,
+    Listed,
+    LogRandInt,
+    LogUniform,
+    RandInt,
+    is_number,
+)
+from sweep.spec.space.replayed_settings import candidate_values
+from sweep.spec.words.short_names import rounded, words
 from sweep.vocabulary.record import ParameterValue
 
 MARGIN = 0.05
-JITTER = 0.04
-"""Most that a point is moved aside where many share its place."""
 MOST_CATEGORIES = 8
 """Listed values that get a cell each; of more, neighbours share one."""
+
+Ticks = list[tuple[float, str]]
+"""Place and text of each tick of an axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +43,16 @@ class Cells:
     edges: tuple[float, ...]
 
     @property
-    def ticks(self) -> list[tuple[float, str]]:
-        """Places and texts: the bounds of cells that cut a continuum, the content of others."""
-        if not isinstance(self.axis, Scale) or self.axis.whole:
-            return [(float(cell), label) for cell, label in enumerate(self.labels)]
-        return [(n - 0.5, rounded(self.axis.value(edge), 2)) for n, edge in enumerate(self.edges)]
+    def ticks(self) -> Ticks:
+        """The bounds of cells that cut a continuum, the content of others."""
+        if is_continuum(self.axis):
+            return [(n - 0.5, rounded(self.axis.value(e), 2)) for n, e in enumerate(self.edges)]
+        return [(float(cell), label) for cell, label in enumerate(self.labels)]
 
     def index(self, value: ParameterValue) -> int:
         """Number of the cell that holds ``value``."""
         position = self.axis.position(value)
-        inner = self.edges[1:-1]
-        return sum(position >= edge for edge in inner)
+        return sum(position >= edge for edge in self.edges[1:-1])
 
     def place(self, value: ParameterValue) -> float:
         """Where ``value`` lies in units of cells."""
@@ -60,15 +66,12 @@ class Categories:
     """Listed values, evenly spaced; numbers ascending, then all else in the order given."""
 
     name: str
-    values: tuple[ParameterValue, ...]
+    values: Sequence[ParameterValue]
+    span = (0.0, 1.0)
 
     @property
-    def ticks(self) -> list[tuple[float, str]]:
+    def ticks(self) -> Ticks:
         return [(self.position(value), words(value)) for value in self.values]
-
-    @property
-    def span(self) -> list[float]:
-        return [0.0, 1.0]
 
     def position(self, value: ParameterValue) -> float:
         texts = [repr(known) for known in self.values]  # 0, 0.0 and False are three values
@@ -77,10 +80,10 @@ class Categories:
     def cells(self, most: int) -> Cells:
         count = len(self.values)
         cells = count if count <= MOST_CATEGORIES else min(most, count)
-        starts = [round(n * count / cells) for n in range(cells)]
-        groups = [self.values[a:b] for a, b in zip(starts, [*starts[1:], count], strict=True)]
+        starts = [round(n * count / cells) for n in range(cells + 1)]
+        groups = [self.values[a:b] for a, b in pairwise(starts)]
         labels = tuple(_range_words(words(group[0]), words(group[-1])) for group in groups)
-        return Cells(self, labels, tuple(start / count for start in [*starts, count]))
+        return Cells(self, labels, tuple(start / count for start in starts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +102,20 @@ class Scale:
     high: float
     log: bool = False
     whole: bool = False
+    span = (-MARGIN, 1.0 + MARGIN)
+    """Positions between which everything lies, with a margin."""
 
     @property
-    def ticks(self) -> list[tuple[float, str]]:
-        """Position and text of each."""
-        values = self._decades() if self.log else round_numbers(self.low, self.high, self.whole)
+    def ticks(self) -> Ticks:
+        if self.log:
+            first, last = math.ceil(self._map(self.low)), math.floor(self._map(self.high))
+            values = [float(10.0**exponent) for exponent in range(first, last + 1)]
+        else:
+            values = round_numbers(self.low, self.high, self.whole)
         if len(values) < 2:
             values = [self.value(n / 4) for n in range(5)]
         found = {words(value): self.position(value) for value in values}
         return [(position, text) for text, position in found.items()]
-
-    @property
-    def span(self) -> list[float]:
-        """Positions between which everything lies, with a margin."""
-        return [-MARGIN, 1.0 + MARGIN]
 
     def position(self, value: ParameterValue) -> float:
         """In [0, 1]."""
@@ -120,8 +123,13 @@ class Scale:
         low, high = self._map(self.low), self._map(self.high)
         return (self._map(value) - low) / (high - low)
 
+    def value(self, position: float) -> float:
+        """What lies at a position."""
+        value = self._between(position)
+        return round(value) if self.whole else value
+
     def cells(self, most: int) -> Cells:
-        """The axis cut into at most so many cells."""
+        """The axis cut into ``most`` cells, or fewer where there are fewer whole numbers."""
         count = max(1, min(most, int(self.high - self.low) + 1)) if self.whole else most
         edges = [n / count for n in range(count + 1)]
         if self.whole and not self.log:  # each whole number in the middle of its share
@@ -133,19 +141,10 @@ class Scale:
     def _map(self, value: float) -> float:
         return math.log10(value) if self.log else float(value)
 
-    def value(self, position: float) -> float:
-        """What lies at a position."""
-        value = self._between(position)
-        return round(value) if self.whole else value
-
     def _between(self, position: float) -> float:
         low, high = self._map(self.low), self._map(self.high)
         value = low + position * (high - low)
         return float(10**value) if self.log else value
-
-    def _decades(self) -> list[float]:
-        first, last = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
-        return [float(10.0**exponent) for exponent in range(first, last + 1)]
 
     def _cell_words(self, low: float, high: float) -> str:
         if not self.whole:
@@ -162,7 +161,7 @@ Axis = Categories | Scale
 def make_axis(name: str, distribution: Distribution) -> Axis:
     """The axis of a searched parameter."""
     if isinstance(distribution, Listed):
-        return Categories(name, _in_order(distribution.values))
+        return Categories(name, candidate_values(distribution))
     low, high = distribution.extent or (0.0, 1.0)
     return Scale(
         name,
@@ -173,15 +172,15 @@ def make_axis(name: str, distribution: Distribution) -> Axis:
     )
 
 
-def is_number(value: object) -> TypeGuard[int | float]:
-    """True for what has a place on a scale; a truth value has none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def is_continuum(axis: Axis) -> TypeGuard[Scale]:
+    """Whether there is always a value between two others."""
+    return isinstance(axis, Scale) and not axis.whole
 
 
 def round_numbers(low: float, high: float, whole: bool = False) -> list[float]:
     """Multiples of 1, 2 or 5 times a power of ten between two bounds: 3 to 8 of them.
 
-    Of whole numbers that are few, all.
+    All whole numbers, where they are few.
     """
     if not low < high:
         return [low]
@@ -194,16 +193,11 @@ def round_numbers(low: float, high: float, whole: bool = False) -> list[float]:
     return [float(f"{n * step:.12g}") for n in range(first, last + 1)]
 
 
-def even_words(numbers: Sequence[float]) -> list[str]:
-    """The numbers with equally many decimals."""
+def even_ticks(low: float, high: float) -> Ticks:
+    """Ticks at round numbers between two bounds, all texts with equally many decimals."""
+    numbers = round_numbers(low, high)
     decimals = max((len(f"{number:g}".partition(".")[2]) for number in numbers), default=0)
-    return [f"{number:.{decimals}f}" for number in numbers]
-
-
-def _in_order(values: Sequence[ParameterValue]) -> tuple[ParameterValue, ...]:
-    numbers = [value for value in values if is_number(value)]
-    others = [value for value in values if not is_number(value)]
-    return (*sorted(numbers), *others)
+    return [(number, f"{number:.{decimals}f}") for number in numbers]
 
 
 def _range_words(low: str, high: str) -> str:

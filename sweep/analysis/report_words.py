@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from sweep.vocabulary.record import Status, TrialRecord
 
 NAMED = 5
-"""Trials that a sentence names; of more it gives the number."""
+"""A sentence names up to this many trials."""
 
 
 def percent(share: float) -> str:
-    """Whole percents; what is not quite 0 or 1 is not rounded to it."""
+    """In whole percent, but 0 % and 100 % only where they are exact."""
     if 0 < share < 0.005:
         return "<1 %"
     if 0.995 < share < 1:
@@ -27,15 +27,17 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def trials(records: Iterable[TrialRecord]) -> str:
+    """`some` of the trials' names."""
+    return some([record.trial_id for record in records])
+
+
+def some(names: Sequence[str]) -> str:
     """``t0001, t0004 and t0009``; of more than `NAMED`, ``t0001 and 11 more``."""
-    names = [record.trial_id for record in records]
-    if len(names) > NAMED:
-        return f"{names[0]} and {len(names) - 1} more"
-    return listed(names)
+    return listed(names) if len(names) <= NAMED else f"{names[0]} and {len(names) - 1} more"
 
 
 def status(value: Status) -> str:
-    """``early_stopped`` is a key; people read ``early-stopped``."""
+    """``early-stopped`` for the key ``early_stopped``."""
     return value.value.replace("_", "-")
 
 

@@ -211,7 +211,7 @@ class SweepResults:
     @cached_property
     def replicates(self) -> pd.DataFrame:
         """The finalists' replicates, one per row, as in ``replicates.csv``."""
-        from sweep.analysis.ranking.replicate_frame import replicates_frame
+        from sweep.analysis.ranking.ranking_columns import replicates_frame
 
         return replicates_frame(self._all, list(self.frame["trial_id"]))
 

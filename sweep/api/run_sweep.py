@@ -62,7 +62,7 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
         InputError: data, trainer or cluster do not fit the spec.
         SweepFailed: the sweep failed. All reported epochs are saved.
     """
-    from sweep.analysis.confirm.detectable_difference import can_show
+    from sweep.analysis.confirm.paired_comparison import can_show
     from sweep.api.handover import hand_over
     from sweep.engine.session.open_store import open_store, require_folder
 
@@ -139,7 +139,7 @@ def _look_at_nodes(spec: SweepSpec, session: Session, view: View) -> None:
 def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> Ending:
     """Run the rest of the search and the confirmation."""
     from sweep.analysis.ranking.finalists import Planned
-    from sweep.analysis.ranking.live_ranking import RankingFile
+    from sweep.analysis.ranking.sweep_state import RankingFile
     from sweep.console.console_words import duration_words
     from sweep.console.sweep_progress import Progress
     from sweep.engine.decisions.sweep_controller import SweepController

@@ -19,8 +19,6 @@ from sweep.analysis import report_words as words
 from sweep.analysis.figures.budget_figure import spent
 from sweep.analysis.figures.figure import ReportFigure
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.parameter_axes import is_number, short_names
-from sweep.analysis.parameter_axes import words as value_words
 from sweep.analysis.ranking.divergence_causes import explained
 from sweep.analysis.ranking.ranking_columns import (
     HEADINGS,
@@ -38,6 +36,9 @@ from sweep.analysis.ranking.since_switch_on import (
 from sweep.report.headline import caveat, counts, headline, state
 from sweep.report.report_figures import figures_of
 from sweep.report.run_conditions import last_run
+from sweep.spec.space.distributions import is_number
+from sweep.spec.words.short_names import short_names
+from sweep.spec.words.short_names import words as value_words
 from sweep.store.files import read_text
 from sweep.store.layout import Layout
 from sweep.vocabulary.objective import DICE, Objective

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sweep.analysis.parameter_axes import Axis, make_axis, round_numbers, short_names
+from sweep.analysis.parameter_axes import Axis, make_axis, round_numbers
 from sweep.spec.space.distribution_yaml import parse_distribution
+from sweep.spec.words.short_names import short_names
 
 
 def axis(form: object) -> Axis:

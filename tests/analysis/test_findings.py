@@ -25,7 +25,7 @@ from synthetic import (
 from sweep.analysis.divergence_rates import Exposure, rate_of
 from sweep.analysis.effective_settings import setting_of
 from sweep.analysis.figures.budget_figure import budget_by_status, spent
-from sweep.analysis.figures.divergence_timeline import deaths, divergence_timeline
+from sweep.analysis.figures.divergence_timeline import divergence_timeline, divergences
 from sweep.analysis.figures.learning_curves import learning_curves, switch_on_steps
 from sweep.analysis.figures.patience_figure import patience_tradeoff
 from sweep.analysis.figures.sweep_results import Results
@@ -318,7 +318,7 @@ def test_field_of_which_nobody_was_seen_to_the_end_says_so() -> None:
     cut_short = rate_of([Exposure(4, 60, diverged=False)] * 5)
     assert cut_short.is_open
     assert cut_short.interval == (0, 1)
-    assert cut_short.words == "0 of 5, none seen to its end (0 % to 100 %)"
+    assert cut_short.words == "0 of 5, none observed to its end (0 % to 100 %)"
 
 
 def test_trial_that_ended_before_its_switch_on_says_nothing_about_divergence() -> None:
@@ -345,10 +345,10 @@ def test_trial_that_ended_before_its_switch_on_says_nothing_about_divergence() -
         "t0011": Exposure(10, 18, diverged=False),
     }
     assert stability_map(results).finding == (
-        "1 of 5 trials at risk diverged; 3 were cut short (33 of 73 epochs at risk were seen). In a"
-        " complete training an estimated 30 % would (90 % interval 4 % to 68 %). 1 trial diverged"
-        " before the geometric loss acted (t0009): none of its settings had a part in that, so the"
-        " maps leave it out."
+        "1 of 5 trials at risk diverged; 3 were cut short (33 of 73 epochs at risk were observed)."
+        " In a complete training an estimated 30 % would (90 % interval 4 % to 68 %). 1 trial"
+        " diverged before the geometric loss acted (t0009): none of its settings had a part in"
+        " that, so the maps leave it out."
     )
 
 
@@ -438,12 +438,12 @@ def test_where_nobody_diverged_one_sentence_stands_in_place_of_the_maps() -> Non
         " (90 % interval)."
     )
     assert divergence_importance(results_of(*trials)).finding == (
-        "No trial of the 5 at risk diverged: nothing tells them apart."
+        "No trial of the 5 at risk diverged: nothing distinguishes them."
     )
     cut_short = [replace(one, history=one.history[:9]) for one in trials[1:]]
     assert stability_map(results_of(*cut_short)).finding == (
-        "None of 4 trials at risk diverged; 4 were cut short, 18 of 62 epochs at risk were seen:"
-        " too little to say how many would in a complete training."
+        "None of 4 trials at risk diverged; 4 were cut short, 18 of 62 epochs at risk were"
+        " observed: too little to say how many would in a complete training."
     )
 
 
@@ -452,7 +452,7 @@ def test_marks_of_trials_that_were_cut_short_can_be_seen_on_white() -> None:
     assert figure is not None
     dots = [trace for trace in figure.data if trace.type == "scatter" and trace.mode == "markers"]
     marks = {trace.name: trace.marker for trace in dots}
-    assert set(marks) == {"diverged", "came through", "cut short"}
+    assert set(marks) == {"diverged", "completed", "cut short"}
     looks = {(mark.symbol, mark.color) for mark in marks.values()}
     assert len(looks) == 3
     assert not any(str(mark.symbol).endswith("-open") for mark in marks.values())  # white on white
@@ -507,8 +507,8 @@ def test_divergence_is_placed_from_the_switch_on_by_epoch_and_step() -> None:
         trial(1, diverged_at(4, 0), [0.5] * 4, parameters(warmup=2)),
         bare,
     )
-    found, without = deaths(results)
-    assert [(death.trial_id, death.epochs) for death in found] == [("t0000", 0.5), ("t0001", 2.0)]
+    found, without = divergences(results)
+    assert [(trial_id, epochs) for epochs, trial_id, _ in found] == [("t0000", 0.5), ("t0001", 2.0)]
     assert without == [bare]
     assert divergence_timeline(results).finding == (
         "1 of 2 divergences came within one epoch of the switch-on (median 1.2 epochs after it);"
@@ -678,7 +678,7 @@ def test_importance_finds_what_the_trials_were_made_from() -> None:
     assert for_dice.explained > 0.5
     assert sum(for_dice.shares.values()) == pytest.approx(1)
     assert "an order to rely on" in dice_importance(results).finding
-    assert " who diverged lies with loss.sqrt_epsilon, " in divergence_importance(results).finding
+    assert " for divergence lies with loss.sqrt_epsilon, " in divergence_importance(results).finding
 
 
 def test_importance_of_noise_is_called_noise() -> None:
@@ -692,7 +692,7 @@ def test_importance_of_noise_is_called_noise() -> None:
     found = importance_for_dice(results)
     assert found is not None
     assert found.is_noise
-    assert dice_importance(results).finding.startswith("Nothing that 40 trials can tell: ")
+    assert dice_importance(results).finding.startswith("Nothing that 40 trials can show: ")
 
 
 def test_importance_says_of_trials_that_are_all_alike_that_they_are() -> None:
@@ -818,11 +818,11 @@ def test_peak_beside_which_no_whole_trial_lies_is_called_a_guess() -> None:
 
 def test_smoothed_dice_is_a_weighted_mean_and_unknown_far_from_trials() -> None:
     at = np.array([0.0, 2 * BANDWIDTH])
-    surface = smoothed(at, np.zeros(2), np.array([0.5, 0.75]))
+    mean, weight = smoothed(at, np.zeros(2), np.array([0.5, 0.75]))
     weights = np.exp([0.0, -2.0])
-    assert surface.mean[0, 0] == pytest.approx((0.5 + 0.75 * weights[1]) / weights.sum())
-    assert surface.weight[0, 0] == pytest.approx(weights.sum())
-    assert np.isnan(surface.mean[-1, -1])
+    assert mean[0, 0] == pytest.approx((0.5 + 0.75 * weights[1]) / weights.sum())
+    assert weight[0, 0] == pytest.approx(weights.sum())
+    assert np.isnan(mean[-1, -1])
 
 
 def test_parallel_coordinates_tell_what_the_best_quarter_shares() -> None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.analysis.ranking.live_ranking import LEAST_SECONDS, LiveRanking, RankingFile
 from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.analysis.ranking.sweep_state import LEAST_SECONDS, LiveRanking, RankingFile
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import DICE, Objective

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweep.analysis.confirm.detectable_difference import can_show, detectable
-from sweep.analysis.confirm.paired_comparison import PairedComparison
+from sweep.analysis.confirm.paired_comparison import PairedComparison, can_show, detectable
 from sweep.spec.search.sweep_spec import SweepSpec
 
 
@@ -62,7 +61,7 @@ def test_sentence_names_the_difference_and_the_fold_that_it_holds_on() -> None:
     [
         ({"seeds": 2}, "confirm: 2 seeds name no winner, however far ahead one is: it takes 3."),
         ({"seeds": 9, "folds": 2}, "confirm: 2 folds name no winner, however far ahead one is:"),
-        ({"top": 1}, "confirm: a single finalist has nobody to be compared with."),
+        ({"top": 1}, "confirm: with a single finalist there is nothing to compare."),
     ],
 )
 def test_confirmation_that_can_name_nobody_is_told_as_such(

@@ -59,10 +59,10 @@ def test_folder_is_in_use_while_somebody_writes_to_it(tmp_path: Path) -> None:
 
 def test_dice_is_that_of_the_ranking_best_first(tmp_path: Path) -> None:
     results = read_results(write_sweep(tmp_path / "x", [drawn(n) for n in range(30)]))
-    assert list(results.values) == [record.trial_id for record in results.ranked]
-    values = list(results.values.values())
+    assert list(results.scores) == [record.trial_id for record in results.ranked]
+    values = list(results.scores.values())
     assert values == sorted(values, reverse=True)
-    assert all(r.best is not None and r.best.val_dice == results.values[r.trial_id]
+    assert all(r.best is not None and r.best.val_dice == results.scores[r.trial_id]
                for r in results.ranked)  # fmt: skip
 
 

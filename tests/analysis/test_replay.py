@@ -132,11 +132,12 @@ def test_enough_is_the_smallest_patience_within_the_tolerance() -> None:
     record = trained(0, Status.EARLY_STOPPED, CURVE)
     found = enough(spec_of(), record)
     assert found is not None
-    assert (found.setting, found.replay.epochs) == ({"early_stopping.patience": 5}, 14)
+    setting, ended = found
+    assert (setting, ended.epochs) == ({"early_stopping.patience": 5}, 14)
     close = trained(0, Status.EARLY_STOPPED, [0.4015 if d == 0.7 else d for d in CURVE])
     found = enough(spec_of(), close)
     assert found is not None
-    assert found.setting == {"early_stopping.patience": 3}  # it loses 0.0015
+    assert found[0] == {"early_stopping.patience": 3}  # it loses 0.0015
 
 
 def test_enough_is_not_told_of_what_cannot_be_known() -> None:
@@ -279,8 +280,7 @@ def test_curves_of_six_epochs_are_too_short_to_call_a_patience_enough() -> None:
     *rows, sentence = printed(found)
     assert not [row for row in rows if "enough" in row]
     assert " ".join(sentence) == (
-        "The curves of these trials end after 6 epochs at most: it takes 10 to call a patience "
-        "enough."
+        "The longest curve of these trials has 6 epochs: it takes 10 to call a patience enough."
     )
 
 

@@ -113,7 +113,7 @@ def test_finalist_of_which_one_diverged_is_said_to_rank_behind_and_why() -> None
         "t0002 ranks behind, whatever the mean: more replicates diverged than of t0001.",
     ]
     assert verdict(found(*CLEAR[:5], *records)).endswith(
-        "of t0002 more replicates diverged, so there is nobody to compare it with."
+        "more replicates of t0002 diverged, so it is not compared."
     )
 
 

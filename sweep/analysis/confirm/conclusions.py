@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 
+from sweep.analysis.confirm import paired_comparison as paired
 from sweep.analysis.confirm.confirmation import Confirmation, Finalist
-from sweep.analysis.confirm.detectable_difference import POWER, detectable
-from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, LEVEL, PairedComparison
-from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut, Tested
+from sweep.analysis.confirm.test_scores import LEAST_CASES, HeldOut
 from sweep.analysis.report_words import listed, percent, trials
 from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.words.phrases import counted
-from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.objective import DICE
 from sweep.vocabulary.record import Status
 
 
 def verdict(found: Confirmation) -> str:
-    """Who is best, where somebody is; else who cannot be told apart, and which of them is cheap."""
+    """The best finalist, or those that cannot be told apart and which of them is cheapest."""
     first, *others = found.compared or found.finalists
     comparison, objective = found.comparison, first.record.objective
     if comparison is None:
         return f"No replicate of {_named(found.finalists)} has a result: all that ended diverged."
-    mean = f"mean {objective.label} {_mean(first)} over {_replicates(first, comparison)}"
+    value = objective.text(objective.turned(first.mean))
+    interval = _interval(*objective.interval(first.low, first.high), objective.text)
+    count, units = counted(len(first.scores), "replicate"), _units(comparison)
+    over = f"{count} on {units}" if comparison.by_fold else count
+    mean = f"mean {objective.label} {value}{interval} over {over}"
     if found.unfinished:
         still = counted(found.unfinished, "replicate")
         return f"{first.trial_id} has {mean} so far; {still} still to end, so no winner is named."
     if not others:
-        return f"{first.trial_id} has {mean}; {_alone(found)}."
+        alone = "no other finalist has replicates to compare with"
+        if found.behind:
+            alone = f"more replicates of {_named(found.behind)} diverged, so it is not compared"
+        return f"{first.trial_id} has {mean}; {alone}."
     if not comparison.is_telling:
-        return f"{first.trial_id} has the {objective.highest} {mean}; {_too_few(comparison)}."
-    if found.winner is not None:
         return (
-            f"{first.trial_id} is best {_where(comparison)}: {mean}, and it beats"
-            f" {_each(len(others))} (two-sided paired t-tests, all p < {LEVEL:g})."
+            f"{first.trial_id} has the {objective.highest} {mean}; {units} cannot tell which"
+            f" finalist is best: it takes {paired.LEAST_UNITS} that all of them were trained on."
+        )
+    if found.winner is not None:
+        beaten = (
+            f"each of the other {len(others)} finalists" if others[1:] else "the other finalist"
+        )
+        return (
+            f"{first.trial_id} is best {_where(comparison)}: {mean}, and it beats {beaten}"
+            f" (two-sided paired t-tests, all p < {paired.LEVEL:g})."
         )
     if len(found.tied) == 1:  # a pair differs, and not in favour of the first
         return (
@@ -44,29 +55,32 @@ def verdict(found: Confirmation) -> str:
 
 
 def reservations(found: Confirmation) -> str:
-    """What is to be kept in mind of a verdict: `selection_bias` and `warnings`."""
+    """What limits a verdict: `selection_bias` and `warnings`."""
     return " ".join([selection_bias(found), *warnings(found)])
 
 
 def selection_bias(found: Confirmation) -> str:
-    """How the first's replicates compare with its run of the search, and those of the others with
-    theirs; empty where that is not known.
+    """How the replicates of the first and of the others compare with their runs of the search.
 
-    It may be selection, the seed or the fold. Where the others fall as far, it is not selection.
+    Empty where that is not known. A difference may come from selection, the seed or the fold. It is
+    not selection where the other finalists lose as much.
     """
     first, *others = found.finalists
-    fallen = [lost for one in others if (lost := _lost(one)) is not None]
-    own = _lost(first)
-    if own is None:
+    objective = first.record.objective
+    if (own := _lost(first)) is None:
         return ""
-    words = partial(_less, first.record.objective)
+
+    def less(lost: float) -> str:
+        return f"{objective.text(abs(lost))} {'less' if lost >= 0 else 'more'}"
+
     by_fold = found.comparison is not None and found.comparison.by_fold
     where = "Over all folds" if by_fold else "On further seeds"
-    sentence = f"{where} {first.trial_id} averages {words(own)} than in its run of the search"
-    if not fallen:
+    sentence = f"{where} {first.trial_id} averages {less(own)} than in its run of the search"
+    others_lost = [lost for one in others if (lost := _lost(one)) is not None]
+    if not others_lost:
         return f"{sentence}."
-    whose = "the other finalist" if len(fallen) == 1 else "the other finalists"
-    return f"{sentence}, {whose} {words(sum(fallen) / len(fallen))}."
+    whose = "finalists" if others_lost[1:] else "finalist"
+    return f"{sentence}, the other {whose} {less(sum(others_lost) / len(others_lost))}."
 
 
 def _lost(one: Finalist) -> float | None:
@@ -75,12 +89,8 @@ def _lost(one: Finalist) -> float | None:
     return None if reached is None or not one.scores else reached - objective.turned(one.mean)
 
 
-def _less(objective: Objective, lost: float) -> str:
-    return f"{objective.text(abs(lost))} {'less' if lost >= 0 else 'more'}"
-
-
 def warnings(found: Confirmation) -> list[str]:
-    """Of replicates that diverged or failed, and of configurations that lack some."""
+    """Replicates that diverged or failed, and finalists that rank behind for it."""
     sentences = []
     for one in found.finalists:
         total = counted(len(one.replicates), "replicate")
@@ -100,13 +110,12 @@ def warnings(found: Confirmation) -> list[str]:
 
 
 def caution(kinds: Iterable[str]) -> str:
-    """What is to be kept in mind of the Dice that such trainers are ranked by; or empty."""
-    told = dict.fromkeys(traits_of(kind).caution for kind in kinds)
-    return " ".join(filter(None, told))
+    """What limits the Dice by which trials of such trainers are ranked; or empty."""
+    return " ".join(filter(None, dict.fromkeys(traits_of(kind).caution for kind in kinds)))
 
 
 def on_test_split(found: HeldOut) -> str:
-    """What the first of the ranking reaches on the test split, and against whom."""
+    """What the first of the ranking reaches on the test split, and its gain over the baseline."""
     first = found.tested[0]
     one_run = first.runs == 1
     reached = " reaches" if one_run else f"'s {first.runs} replicates average"
@@ -120,86 +129,50 @@ def on_test_split(found: HeldOut) -> str:
     if (control := found.over_baseline) is not None:
         gain = DICE.signed(control.gain)
         sentence += f"; {gain} against the baseline{_interval(control.low, control.high)}"
-    return f"{sentence}.{_few_cases(first)}"
+    if len(first.dice) < LEAST_CASES:
+        sentence += f". No interval: that takes at least {LEAST_CASES} cases"
+    return f"{sentence}."
 
 
-def _few_cases(first: Tested) -> str:
-    if len(first.dice) >= LEAST_CASES:
-        return ""
-    return f" No interval: that takes at least {LEAST_CASES} cases."
-
-
-def _tie(found: Confirmation, comparison: PairedComparison, mean: str) -> str:
+def _tie(found: Confirmation, comparison: paired.PairedComparison, mean: str) -> str:
     first, cheapest = found.finalists[0], found.cheapest
-    objective = first.record.objective
-    names = listed([one.trial_id for one in found.tied])
+    objective, chance = first.record.objective, first.p_best
     sentence = (
-        f"{names} cannot be told apart {_where(comparison)}: {first.trial_id} has the"
-        f" {objective.highest} {mean}{_chance(first)}; "
+        f"{listed([one.trial_id for one in found.tied])} cannot be told apart {_where(comparison)}:"
+        f" {first.trial_id} has the {objective.highest} {mean}"
     )
+    if chance is not None:
+        sentence += f", and is best with probability {percent(chance)}"
     spent = f"{cheapest.epochs:.0f} epochs on average"
     if all(round(one.epochs) == round(cheapest.epochs) for one in found.tied):
-        sentence += f"all of them take {spent}."
+        sentence += f"; all of them take {spent}."
     else:
-        sentence += f"the cheapest of them is {cheapest.trial_id}, with {spent}."
-    far = detectable(comparison.count, len(found.compared) - 1) * (comparison.spread or 0.0)
+        sentence += f"; the cheapest of them is {cheapest.trial_id}, with {spent}."
+    far = paired.detectable(comparison.count, len(found.compared) - 1) * (comparison.spread or 0.0)
     lead = first.mean - max(one.mean for one in found.compared if one is not first)
     return (
         f"{sentence} With the spread seen here, {_units(comparison)} name a winner in"
-        f" {percent(POWER)} of cases if it leads by about {objective.text(far)}; the lead is"
+        f" {percent(paired.POWER)} of cases if it leads by about {objective.text(far)}; the lead is"
         f" {objective.text(lead)}."
     )
 
 
-def _alone(found: Confirmation) -> str:
-    if not found.behind:
-        return "no other finalist has replicates to compare with"
-    others = found.behind
-    return f"of {_named(others)} more replicates diverged, so there is nobody to compare it with"
-
-
-def _too_few(comparison: PairedComparison) -> str:
-    return (
-        f"{_units(comparison)} cannot tell which finalist is best: it takes {LEAST_UNITS} that all"
-        " of them were trained on"
-    )
-
-
-def _units(comparison: PairedComparison) -> str:
+def _units(comparison: paired.PairedComparison) -> str:
     return counted(comparison.count, "fold" if comparison.by_fold else "seed")
 
 
-def _where(comparison: PairedComparison) -> str:
+def _where(comparison: paired.PairedComparison) -> str:
     """For which folds a statement holds."""
     if comparison.by_fold:
         return f"over {_units(comparison)}"
     return f"on fold {next(fold for _, fold in comparison.scores[0])}"
 
 
-def _each(others: int) -> str:
-    return "the other finalist" if others == 1 else f"each of the other {others} finalists"
-
-
 def _named(finalists: Sequence[Finalist]) -> str:
-    return trials([one.record for one in finalists])
+    return trials(one.record for one in finalists)
 
 
 def _interval(low: float, high: float, text: Callable[[float], str] = DICE.text) -> str:
-    if low != low:  # NaN: of too few
+    if low != low:  # NaN: too few values
         return ""
     return f" (95 %: {text(low)} to {text(high)})".replace("-", "−")  # of exponents too
-
-
-def _mean(one: Finalist) -> str:
-    objective = one.record.objective
-    ends = objective.interval(one.low, one.high)
-    return objective.text(objective.turned(one.mean)) + _interval(*ends, objective.text)
-
-
-def _replicates(one: Finalist, comparison: PairedComparison) -> str:
-    count = counted(len(one.scores), "replicate")
-    return f"{count} on {_units(comparison)}" if comparison.by_fold else count
-
-
-def _chance(one: Finalist) -> str:
-    return "" if one.p_best is None else f", and is best with probability {percent(one.p_best)}"

@@ -1,13 +1,13 @@
-"""What the replicates of the leaders say: who is best, how sure that is, who cannot be told apart.
+"""What the replicates of the leaders show: which one is best, how sure that is, which are tied.
 
-Everything stands on the replicates alone. The run of the search is left out: it was chosen for its
-Dice, and so is an optimistic draw.
+Only the replicates count. The run of the search is left out: it was chosen for its Dice, so its
+Dice is optimistic.
 
-Divergence is a gate of its own. A diverged replicate has no Dice: any number in its place would
-drown the others. Instead a finalist ranks behind those of which fewer replicates diverged, whatever
-its mean over the others is, and only those with the fewest are compared. One exception: what
-reaches less than `WORTH` of the best mean is put before nobody in this way, since a network that
-has learnt nothing diverges least of all.
+Divergence is a gate of its own. A diverged replicate has no Dice, and any number in its place would
+dominate the mean. Instead a finalist ranks behind those of which fewer replicates diverged,
+whatever its mean over its other replicates is, and only those with the fewest are compared. One
+exception: a finalist that reaches less than `WORTH` of the best mean gains nothing by this rule,
+since a network that has learnt nothing diverges least of all.
 """
 
 from __future__ import annotations
@@ -16,13 +16,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sweep.analysis.confirm.paired_comparison import (
-    Block,
-    PairedComparison,
-    folds_of,
-    interval,
-    mean_of,
-)
+import numpy as np
+
+from sweep.analysis.confirm import paired_comparison as paired
 from sweep.vocabulary.record import Status, TrialRecord
 
 WORTH = 0.5
@@ -37,19 +33,19 @@ class Finalist:
     Args:
         record: the trial of the search.
         replicates: all that were started, by seed and fold.
-        scores: (seed, fold) → best value of the objective as a score, of which more is better
-            (`sweep.vocabulary.objective`). Those that diverged, failed or have not ended have none.
-        mean: of the scores, each fold counting the same; NaN where there is none.
+        scores: (seed, fold) → best value of the objective as a score, where more is better
+            (`sweep.vocabulary.objective`). Replicates that diverged, failed or have not ended have
+            none.
+        mean: of the scores, where each fold counts the same; NaN where there is none.
         low, high: 95 % interval of the mean (`sweep.analysis.confirm.paired_comparison.interval`).
-        p_best: probability that its mean is the highest of all that are compared; None where
-            nothing can be said.
-        group: letters; finalists that share one cannot be told apart. None where
-            nothing can be said.
+        p_best: probability that its mean is the highest of all that are compared; None where there
+            is too little to compare.
+        group: letters; finalists that share one cannot be told apart. None likewise.
     """
 
     record: TrialRecord
     replicates: tuple[TrialRecord, ...]
-    scores: Mapping[Block, float]
+    scores: Mapping[paired.Block, float]
     mean: float = math.nan
     low: float = math.nan
     high: float = math.nan
@@ -62,7 +58,7 @@ class Finalist:
 
     @property
     def diverged(self) -> int:
-        """How many of its replicates did."""
+        """Number of its replicates that diverged."""
         return self.count(Status.DIVERGED)
 
     @property
@@ -80,13 +76,13 @@ class Confirmation:
     """All finalists in the order of the ranking.
 
     Args:
-        finalists: those of which a replicate has ended, with a score or diverged.
-        comparison: of the first of them, of which the fewest diverged; None where none has a score.
+        finalists: those of which a replicate has ended with a score or diverged.
+        comparison: of the first of them, with the fewest divergences; None where none has a score.
         unfinished: number of replicates that run or were interrupted.
     """
 
     finalists: tuple[Finalist, ...]
-    comparison: PairedComparison | None
+    comparison: paired.PairedComparison | None
     unfinished: int
 
     @property
@@ -96,19 +92,19 @@ class Confirmation:
 
     @property
     def behind(self) -> Sequence[Finalist]:
-        """Those that lost because more of their replicates diverged, or all did."""
+        """Those that rank last because more of their replicates diverged, or all did."""
         return self.finalists[len(self.compared) :]
 
     @property
     def winner(self) -> Finalist | None:
-        """The first, where it beats all that it is compared with and all replicates have ended."""
+        """The first, where it beats all others compared and all replicates have ended."""
         if self.comparison is None or self.comparison.winner is None or self.unfinished:
             return None
         return self.finalists[0]
 
     @property
     def tied(self) -> list[Finalist]:
-        """Of those that are compared the first, and whoever cannot be told apart from it."""
+        """The first, and those compared that cannot be told apart from it."""
         if self.comparison is None:
             return []
         apart = self.comparison.apart
@@ -116,57 +112,44 @@ class Confirmation:
 
     @property
     def cheapest(self) -> Finalist:
-        """Of these the one with the fewest epochs."""
+        """Of `tied` the one with the fewest epochs."""
         return min(self.tied, key=lambda finalist: finalist.epochs)
-
-    def of(self, trial_id: str) -> Finalist | None:
-        return next((one for one in self.finalists if one.trial_id == trial_id), None)
 
 
 def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
-    """The finalists of a sweep; None where no replicate has ended with a score, or diverged.
+    """The finalists of a sweep; None where no replicate has ended with a score or diverged.
 
     Args:
         records: of all trials of the sweep.
     """
     records = list(records)
-    replicates = [record for record in records if record.replicate is not None]
     by_id = {record.trial_id: record for record in records}
-    of: dict[str, list[TrialRecord]] = {}
-    for record in replicates:
-        assert record.replicate is not None
-        if record.replicate.of in by_id:
-            of.setdefault(record.replicate.of, []).append(record)
-    found = [one for name in of if (one := _finalist(by_id[name], of[name])) is not None]
+    runs = [(one.replicate, one) for one in records if one.replicate is not None]
+    found = []
+    for trial_id in dict.fromkeys(replicate.of for replicate, _ in runs if replicate.of in by_id):
+        own = [(replicate.block, run) for replicate, run in runs if replicate.of == trial_id]
+        own.sort(key=lambda pair: pair[0])
+        scores = {block: score for block, run in own if (score := run.score) is not None}
+        replicates = tuple(run for _, run in own)
+        finalist = Finalist(record=by_id[trial_id], replicates=replicates, scores=scores)
+        if scores or finalist.diverged:
+            found.append(finalist)
     if not found:
         return None
-    by_fold = len(folds_of(one.scores for one in found)) > 1
-    measured = [_measured(one, by_fold) for one in found]
-    unfinished = sum(not record.status.is_final for record in replicates)
+    by_fold = len(paired.folds_of(one.scores for one in found)) > 1
+    unfinished = sum(not run.status.is_final for _, run in runs)
+    measured = []
+    for one in found:
+        bounds = one.record.objective.bounds  # no mean lies outside
+        low, high = np.clip(paired.interval(one.scores, by_fold=by_fold), *bounds)
+        mean = paired.mean_of(one.scores, by_fold=by_fold)
+        measured.append(replace(one, mean=mean, low=float(low), high=float(high)))
     return _compared(measured, by_fold, unfinished)
-
-
-def _finalist(record: TrialRecord, replicates: Sequence[TrialRecord]) -> Finalist | None:
-    ordered = sorted(replicates, key=_block)
-    scores = {_block(r): value for r in ordered if (value := r.score) is not None}
-    found = Finalist(record=record, replicates=tuple(ordered), scores=scores)
-    return found if scores or found.diverged else None
-
-
-def _measured(one: Finalist, by_fold: bool) -> Finalist:
-    low, high = interval(one.scores, by_fold=by_fold)
-    least, greatest = one.record.objective.bounds  # no mean lies outside
-    return replace(
-        one,
-        mean=mean_of(one.scores, by_fold=by_fold),
-        low=low if math.isnan(low) else max(least, low),
-        high=high if math.isnan(high) else min(greatest, high),
-    )
 
 
 def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> Confirmation:
     worth, worst = -math.inf, measured[0].record.objective.worst
-    if worst is not None:  # of a metric without a worst value there is no share
+    if worst is not None:  # without a worst value there is no share of the way
         best = max((one.mean for one in measured if one.scores), default=worst)
         worth = worst + WORTH * (best - worst)
     least = min((o.diverged for o in measured if o.scores and o.mean >= worth), default=0)
@@ -174,7 +157,7 @@ def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> C
     first = [one for one in ranked if one.scores and one.diverged <= least]
     if not first:
         return Confirmation(tuple(ranked), None, unfinished)
-    comparison = PairedComparison(tuple(one.scores for one in first), by_fold)
+    comparison = paired.PairedComparison(tuple(one.scores for one in first), by_fold)
     chances: Sequence[float | None] = comparison.p_best() or [None] * len(first)
     letters: Sequence[str | None] = comparison.letters or [None] * len(first)
     known = [
@@ -185,15 +168,6 @@ def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> C
 
 
 def _place(one: Finalist, least: int) -> tuple[bool, int, float, float, int]:
-    """Sort key: those without any score last, then by the gate, mean, epochs and number.
-
-    Args:
-        least: divergences that pass the gate.
-    """
+    """Sort key: has a score, divergences above ``least``, mean, epochs, number."""
     falling = -one.mean if one.scores else 0.0
     return not one.scores, max(one.diverged, least), falling, one.epochs, one.record.number
-
-
-def _block(record: TrialRecord) -> Block:
-    assert record.replicate is not None
-    return record.replicate.block

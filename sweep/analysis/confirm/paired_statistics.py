@@ -1,9 +1,8 @@
 """Statistics of finalists that were measured on the same seeds and folds, or on the same cases.
 
-All of them compare what was paired: two configurations on one seed and fold share the data and the
-order of it, so their difference varies less than either value. Means are assumed to be normal, as
-the five or ten replicates that anybody can afford let no rank test decide: with n = 5 pairs
-Wilcoxon's test cannot go below p = 0.0625.
+All of them compare pairs: two configurations on one seed and fold share the data and its order, so
+their difference varies less than either value. Means are assumed to be normal, because five or ten
+replicates are too few for rank tests: with n = 5 pairs Wilcoxon's test cannot go below p = 0.0625.
 """
 
 from __future__ import annotations
@@ -14,34 +13,32 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Table = NDArray[np.float64]
-
 DRAWS = 20_000
-"""Of every Monte Carlo estimate: its standard error is at most 0.0036."""
+"""Samples of a Monte Carlo estimate: its standard error is at most 0.0036."""
 DEGREES, SCALE = 3, 0.5
 """Prior on the spread of finalists over the noise, chosen by ``benchmarks/confirmation.py``."""
 POOLED = 4
 """Degrees of freedom that the pooled variance counts beside a configuration's own."""
 TINY = 1e-24
-"""Sum of squares of replicates that are all the same."""
+"""Stands for the sum of squares of replicates that are all the same."""
 DECIMALS = 12
-"""Differences below are rounding, and not there."""
+"""Decimals to which differences are rounded, so that rounding errors do not count."""
 
 
-def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """``mean ± t(n − 1) · s / √n``, the interval of Student's t; NaN for fewer than two.
+def mean_interval(values: Sequence[float], least: int = 2) -> tuple[float, float]:
+    """``mean ± t(n − 1) · s / √n``, the 95 % interval of Student's t; NaN for too few values.
 
     Args:
-        values: one a replicate.
-        level: share of such intervals that hold the mean, for normal values.
+        values: one per replicate.
+        least: number of values that it takes, at least 2.
     """
     from scipy.stats import t
 
     n = len(values)
-    if n < 2:
+    if n < least:
         return math.nan, math.nan
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
-    margin = float(t.ppf((1 + level) / 2, n - 1)) * spread / math.sqrt(n)
+    margin = float(t.ppf(0.975, n - 1)) * spread / math.sqrt(n)
     return mean - margin, mean + margin
 
 
@@ -69,7 +66,7 @@ def paired_p(differences: ArrayLike) -> NDArray[np.float64]:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p-values adjusted for their number, by Holm: ``max over j ≤ i of min(1, (m − j) · p(j))``.
+    """Holm's adjustment of p-values for their number: ``max over j ≤ i of min(1, (m − j) · p(j))``.
 
     Source: Holm 1979, A simple sequentially rejective multiple test procedure, Scand. J. Stat. 6.
     """
@@ -81,26 +78,26 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def probability_best(table: Table, draws: int = DRAWS, seed: int = 0) -> list[float]:
+def probability_best(table: NDArray[np.float64], draws: int = DRAWS, seed: int = 0) -> list[float]:
     """Probability of each configuration that its mean is the highest of all.
 
-    A hierarchical model, since differences between finalists are often smaller than the noise, and
-    the highest of several noisy means is then mostly the luckiest:
+    A hierarchical model. Differences between finalists are often smaller than the noise, and then
+    the highest of several noisy means is mostly the luckiest:
 
         x(u, i) = b(u) + μ(i) + e(u, i),   e ~ N(0, w(i) σ²),   μ ~ N(m, τ²)
 
     with flat priors on b, m and log σ, and on τ/σ a half-t with `DEGREES` degrees of freedom and
     scale `SCALE` (Gelman 2006, Prior distributions for variance parameters in hierarchical models,
     Bayesian Analysis 1). σ² and m are integrated out in closed form, τ/σ is drawn from a grid. w(i)
-    lets a configuration be noisier than the others: its own variance over the pooled one, the
-    pooled one counting as `POOLED` degrees of freedom.
+    lets a configuration be noisier than the others: its own variance over the pooled one, where the
+    pooled one counts as `POOLED` degrees of freedom.
 
     Args:
         table: ``[units, configurations]``, at least two units, without gaps.
         draws, seed: of the Monte Carlo estimate; the same seed gives the same numbers.
 
     Returns:
-        One a configuration, their sum 1; none is 0, since the draws are a sample.
+        One per configuration. Their sum is 1, and none is 0, since the draws are a sample.
     """
     n, count = table.shape
     if count == 1:
@@ -138,11 +135,11 @@ def probability_best(table: Table, draws: int = DRAWS, seed: int = 0) -> list[fl
 
 
 def groups(count: int, differ: Collection[tuple[int, int]]) -> list[str]:
-    """Letters of items, of which two share one exactly if they do not differ.
+    """Letters of items: two items share a letter exactly if they do not differ.
 
     Args:
-        count: number of items, ``a`` being of the first.
-        differ: pairs of items that can be told apart.
+        count: number of items; the first has the letter ``a``.
+        differ: pairs of items that differ.
 
     Source: the insert-and-absorb algorithm of Piepho 2004, J. Comput. Graph. Stat. 13(2).
     """
@@ -152,8 +149,6 @@ def groups(count: int, differ: Collection[tuple[int, int]]) -> list[str]:
         unique = [c for n, c in enumerate(split) if c not in split[:n]]
         columns = [c for c in unique if not any(c < other for other in unique)]
     columns.sort(key=sorted)
-    return ["".join(_letter(n) for n, c in enumerate(columns) if i in c) for i in range(count)]
-
-
-def _letter(number: int) -> str:
-    return chr(ord("a") + number) if number < 26 else f"({number + 1})"
+    letters = [chr(ord("a") + n) if n < 26 else f"({n + 1})" for n in range(len(columns))]
+    own = [[x for x, c in zip(letters, columns, strict=True) if i in c] for i in range(count)]
+    return ["".join(found) for found in own]

@@ -1,6 +1,6 @@
 """The finalists on the test split: cases that no trial has trained or validated on.
 
-Nobody is chosen by these numbers: the order is that of the ranking, and they are looked at once.
+Nothing is chosen by these numbers: the order is that of the ranking, and they are measured once.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from sweep.analysis.confirm.paired_statistics import mean_interval
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST_CASES = 20
-"""Test cases below which no interval is given: of real ones, those of fewer hold the mean in as few
-as 82 of 100, those of 20 in 90 (``benchmarks/README.md``)."""
+"""Test cases below which no interval is given: on real cases, intervals of fewer hold the mean in
+as few as 82 of 100 samples, those of 20 in 90 (``benchmarks/README.md``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,11 @@ class Tested:
     Args:
         record: the trial of the search.
         runs: number of its replicates that were evaluated, or 1 for the trial itself.
-        dice: case → Dice, the mean over the runs; cases that say nothing are left out.
-        hd95: the same of HD95, in pixels.
+        dice: case → Dice, the mean over the runs; cases without a value are left out.
+        hd95: the same for HD95, in pixels.
         low, high: 95 % interval of the mean Dice over cases, by Student's t; NaN for fewer than
             `LEAST_CASES`.
-        validation: mean of the best validation Dice of the same runs, the one to compare with.
+        validation: mean of the best validation Dice of the same runs, for comparison.
     """
 
     record: TrialRecord
@@ -50,11 +51,13 @@ class Tested:
 
     @property
     def mean(self) -> float:
-        return mean(self.dice.values()) or 0.0
+        """Mean Dice over the cases."""
+        return fmean(self.dice.values())
 
     @property
     def mean_hd95(self) -> float | None:
-        return mean(self.hd95.values())
+        """Mean HD95 over the cases, in pixels; None where it was not measured."""
+        return fmean(self.hd95.values()) if self.hd95 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,10 @@ class Gain:
 
     Args:
         other: id of the other.
-        cases: number of cases that both have a Dice on.
+        cases: number of cases on which both have a Dice.
         gain: mean Dice of the first minus that of the other.
-        low, high: 95 % interval of the gain, as of `Tested`. There is no p beside it that could
-            say something else.
+        low, high: 95 % interval of the gain, as in `Tested`. There is no p-value beside it, which
+            could contradict it.
     """
 
     other: str
@@ -78,23 +81,20 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """All finalists that were tested, as they are ranked.
+    """All finalists that were tested.
 
     Args:
-        tested: the finalists.
-        over_baseline: the first against the preset of that name, where it was tested and is not
-            the first itself.
+        tested: the finalists in the order of the ranking.
+        over_baseline: what the first gains over the baseline, where that was tested and is not the
+            first.
     """
 
     tested: tuple[Tested, ...]
     over_baseline: Gain | None
 
-    def of(self, trial_id: str) -> Tested | None:
-        return next((one for one in self.tested if one.trial_id == trial_id), None)
-
 
 def held_out(records: Iterable[TrialRecord], ranked: Sequence[str]) -> HeldOut | None:
-    """The finalists on the test split; None if none was evaluated.
+    """The finalists on the test split; None where none was evaluated.
 
     Args:
         records: of all trials of a sweep.
@@ -106,17 +106,23 @@ def held_out(records: Iterable[TrialRecord], ranked: Sequence[str]) -> HeldOut |
     for record in records:
         if record.test and record.configuration_id in by_id:
             runs.setdefault(record.configuration_id, []).append(record)
-    found = tuple(_tested(by_id[name], runs[name]) for name in ranked if name in runs)
-    found = tuple(one for one in found if one.dice)
-    if not found:
+    found = [_tested(by_id[name], runs[name]) for name in ranked if name in runs]
+    tested = tuple(one for one in found if one.dice)
+    if not tested:
         return None
-    first, *others = found
-    control = next((one for one in others if one.record.preset == BASELINE), None)
-    return HeldOut(found, _gain(first, control) if control else None)
+    first = tested[0]
+    control = next((one for one in tested[1:] if one.record.preset == BASELINE), None)
+    if control is None:
+        return HeldOut(tested, None)
+    both = [case for case in first.dice if case in control.dice]
+    gains = [first.dice[case] - control.dice[case] for case in both]
+    low, high = mean_interval(gains, LEAST_CASES)
+    gain = fmean(gains) if gains else 0.0
+    return HeldOut(tested, Gain(control.trial_id, len(both), gain, low, high))
 
 
 def cases_frame(found: HeldOut) -> pd.DataFrame:
-    """The rows of test.csv: one a finalist and case, in the order of the ranking."""
+    """The rows of test.csv: one per finalist and case, in the order of the ranking."""
     import pandas as pd
 
     rows = [
@@ -129,18 +135,15 @@ def cases_frame(found: HeldOut) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(kinds), dtype=object).astype(kinds)
 
 
-def mean(values: Iterable[float]) -> float | None:
-    found = list(values)
-    return math.fsum(found) / len(found) if found else None
-
-
 def _tested(record: TrialRecord, runs: Sequence[TrialRecord]) -> Tested:
-    # Where there are replicates they alone count: the search chose its own run for its Dice.
+    # Where there are replicates, only they count: the search chose its own run for its Dice.
     fresh = [run for run in runs if run.replicate is not None] or list(runs)
     dice = _per_case(fresh, "dice")
-    low, high = (min(max(bound, 0.0), 1.0) for bound in _interval(list(dice.values())))
+    bounds = mean_interval([*dice.values()], LEAST_CASES)
+    low, high = (min(max(bound, 0.0), 1.0) for bound in bounds)
     best = [best.val_dice for run in fresh if (best := run.best) and best.val_dice is not None]
-    return Tested(record, len(fresh), dice, _per_case(fresh, "hd95"), low, high, mean(best))
+    validation = fmean(best) if best else None
+    return Tested(record, len(fresh), dice, _per_case(fresh, "hd95"), low, high, validation)
 
 
 def _per_case(runs: Iterable[TrialRecord], name: str) -> dict[str, float]:
@@ -150,13 +153,4 @@ def _per_case(runs: Iterable[TrialRecord], name: str) -> dict[str, float]:
             value: float | None = getattr(score, name)
             if value is not None and math.isfinite(value):
                 values.setdefault(score.case, []).append(value)
-    return {case: mean(found) or 0.0 for case, found in sorted(values.items())}
-
-
-def _gain(first: Tested, other: Tested) -> Gain:
-    found = [first.dice[case] - other.dice[case] for case in first.dice if case in other.dice]
-    return Gain(other.trial_id, len(found), mean(found) or 0.0, *_interval(found))
-
-
-def _interval(values: Sequence[float]) -> tuple[float, float]:
-    return mean_interval(values) if len(values) >= LEAST_CASES else (math.nan, math.nan)
+    return {case: fmean(found) for case, found in sorted(values.items())}

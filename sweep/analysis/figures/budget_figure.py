@@ -1,4 +1,4 @@
-"""Where epochs and time went: the search by how its trials ended, and the confirmation."""
+"""How epochs and time were spent: the search by how its trials ended, and the confirmation."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from sweep.analysis import report_words as words
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import INK, LOOKS, MarkerStyle, finished
 from sweep.analysis.figures.sweep_results import Results
 from sweep.vocabulary.record import Status, TrialRecord
 
-CONFIRMATION = MarkerStyle("#5c6b78", "circle-open", "\\")
+CONFIRMATION = style.MarkerStyle("#5c6b78", "circle-open", "\\")
 SAVED = "saved by sharing warm-ups"
 
 
@@ -24,7 +24,7 @@ class Spent:
     """What the trials of one status cost, or the replicates.
 
     Args:
-        status: how they ended; None: replicates of the confirmation, however they ended.
+        status: how the trials ended; None for the replicates of the confirmation.
         trials: number of them.
         epochs, seconds: trained by themselves.
         shared_epochs, shared_seconds: taken over from a warm-up that another trial had trained.
@@ -39,12 +39,23 @@ class Spent:
 
 
 def spent(results: Results) -> list[Spent]:
-    """One entry a status that occurs in the search, and one of the replicates if there are any."""
+    """One entry per status that occurs in the search, and one for the replicates if any."""
     groups: list[tuple[Status | None, Sequence[TrialRecord]]] = [
         (s, [r for r in results.records if r.status is s]) for s in Status
     ]
-    groups.append((None, results.replicates))
-    return [_of(status, records) for status, records in groups if records]
+    found = []
+    for status, records in [*groups, (None, results.replicates)]:
+        shared = [epoch for record in records for epoch in record.history if epoch.shared]
+        part = Spent(
+            status=status,
+            trials=len(records),
+            epochs=sum(len(record.trained) for record in records),
+            seconds=sum(record.seconds for record in records),
+            shared_epochs=len(shared),
+            shared_seconds=sum(epoch.seconds for epoch in shared),
+        )
+        found += [part] if records else []
+    return found
 
 
 def budget_by_status(results: Results) -> ReportFigure:
@@ -61,18 +72,6 @@ def budget_by_status(results: Results) -> ReportFigure:
             "count as saved. An epoch in which a trial diverged is not finished and not counted."
         ),
         figure=_figure(found) if epochs else None,
-    )
-
-
-def _of(status: Status | None, records: Sequence[TrialRecord]) -> Spent:
-    shared = [epoch for record in records for epoch in record.history if epoch.shared]
-    return Spent(
-        status=status,
-        trials=len(records),
-        epochs=sum(len(record.trained) for record in records),
-        seconds=sum(record.seconds for record in records),
-        shared_epochs=len(shared),
-        shared_seconds=sum(epoch.seconds for epoch in shared),
     )
 
 
@@ -98,38 +97,36 @@ def _finding(found: Sequence[Spent], epochs: int) -> str:
 
 def _figure(found: Sequence[Spent]) -> go.Figure:
     figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.06)
+    white = {"color": "#ffffff", "line": style.OUTLINE}
     shares = [part for part in found if part.shared_epochs]
     for part in found:
         kind, look = "confirmation", CONFIRMATION
         if part.status is not None:
-            kind, look = words.status(part.status), LOOKS[part.status]
-        row = f"{kind} ({part.trials})"
-        own = {
-            "color": look.color,
-            "pattern": {"shape": look.pattern, "fgcolor": "#ffffff"},
-            "line": {"color": INK, "width": 1},
-        }
-        figure.add_trace(_bar(row, part.epochs, "trained", own), row=1, col=1)
-        figure.add_trace(_bar(row, part.seconds / 60, "trained", own), row=1, col=2)
+            kind, look = words.status(part.status), style.LOOKS[part.status]
+        pattern = {"shape": look.pattern, "fgcolor": "#ffffff"}
+        own = {"color": look.color, "pattern": pattern, "line": style.OUTLINE}
+        bars: list[tuple[str, dict[str, Any], int, float, dict[str, Any]]] = [
+            ("trained", own, part.epochs, part.seconds, {"showlegend": False})
+        ]
         if part in shares:
-            saved = {"color": "#ffffff", "line": {"color": INK, "width": 1}}
-            epochs = _bar(row, part.shared_epochs, SAVED, saved)
-            epochs.update(name=SAVED, showlegend=part is shares[0])
-            figure.add_trace(epochs, row=1, col=1)
-            figure.add_trace(_bar(row, part.shared_seconds / 60, SAVED, saved), row=1, col=2)
+            legend = {"name": SAVED, "showlegend": part is shares[0]}
+            bars.append((SAVED, white, part.shared_epochs, part.shared_seconds, legend))
+        for what, marker, epochs, seconds, legend in bars:
+            for column, length in ((1, epochs), (2, seconds / 60)):
+                figure.add_bar(
+                    y=[f"{kind} ({part.trials})"],
+                    x=[length],
+                    orientation="h",
+                    marker=marker,
+                    hovertemplate=f"%{{y}}: %{{x:.4~g}} {what}<extra></extra>",
+                    **(legend if column == 1 else {"showlegend": False}),
+                    row=1,
+                    col=column,
+                )
     figure.update_layout(barmode="stack")
     figure.update_xaxes(title="epochs", row=1, col=1)
     figure.update_xaxes(title="minutes of training", row=1, col=2)
     figure.update_yaxes(automargin=True, autorange="reversed", row=1, col=1)
-    return finished(figure, height=(130 if shares else 98) + 40 * len(found), legend=bool(shares))
-
-
-def _bar(row: str, length: float, what: str, marker: dict[str, Any]) -> go.Bar:
-    return go.Bar(
-        y=[row],
-        x=[length],
-        orientation="h",
-        marker=marker,
-        showlegend=False,
-        hovertemplate=f"%{{y}}: %{{x:.4~g}} {what}<extra></extra>",
+    return style.finished(
+        figure, height=(130 if shares else 98) + 40 * len(found), legend=bool(shares)
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
-from typing import Any
 
 import plotly.graph_objects as go
 
@@ -28,20 +27,20 @@ class ReportFigure:
     figure: go.Figure | None = None
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        show: Any = display
         say(self.finding, strong=True)
         if self.figure is not None:
             say(self.reading)
-            show(self.figure)
+            _display(self.figure)
 
 
 def say(text: str, *, strong: bool = False) -> None:
-    """Show a paragraph in a notebook: as text, whatever stands in it."""
-    from IPython.display import display
-
-    show: Any = display
+    """Show a paragraph in a notebook; markup in ``text`` is shown as it is."""
     tag = "b" if strong else "span"
     paragraph = f"<p><{tag}>{html.escape(text)}</{tag}></p>"
-    show({"text/html": paragraph, "text/plain": text}, raw=True)
+    _display({"text/html": paragraph, "text/plain": text}, raw=True)
+
+
+def _display(shown: object, **options: bool) -> None:
+    from IPython.display import display
+
+    display(shown, **options)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""How figures look: readable in grey, so shape, dash and lightness differ wherever hue does."""
+"""How figures look: readable in grey, as shape, dash and lightness differ wherever hue does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class MarkerStyle:
-    """Colour, marker and filling of what stands for one status."""
+    """Colour, symbol and pattern of one status."""
 
     color: str
     symbol: str
@@ -31,10 +31,8 @@ LOOKS: Mapping[Status, MarkerStyle] = {
     Status.RUNNING: MarkerStyle("#767676", "circle-open", "."),
 }
 INK = "#1f2933"
+OUTLINE = {"color": INK, "width": 1}
 FAINT = "#c4cad0"
-LEADERS = ("#08306b", "#c05621", "#3f8fc5", "#5b7553", "#8e6c8a")
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
 LIGHT_TO_DARK = [[0.0, "#d7e4ef"], [0.35, "#9cc0dd"], [0.7, "#3f8fc5"], [1.0, "#08306b"]]
 PALE_TO_ALARM = [[0.0, "#fdf6f0"], [0.35, "#f6c9a4"], [0.7, "#d9663c"], [1.0, "#7f1d1d"]]
 EVEN_DECIMALS = [
@@ -44,13 +42,13 @@ EVEN_DECIMALS = [
     {"dtickrange": [0.000095, 0.00095], "value": ".4f"},
     {"dtickrange": [None, 0.000095], "value": ".3~g"},
 ]
-"""Decimals of the ticks of an axis of values by their distance; plotly writes 0.9 beside 0.95."""
+"""Decimals of ticks by their distance: with its own plotly writes 0.9 beside 0.95."""
 MOST_POINTS = 1000
-"""Points of one trace above which a browser gets slow and a reader sees no more."""
+"""Points of one trace. More of them slow a browser down and show nothing more."""
 
 
 def finished(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figure:
-    """The figure with the report's fonts and margins; as wide as its page."""
+    """The figure with the report's fonts and margins, as wide as its page."""
     figure.update_layout(
         template="simple_white",
         height=height,
@@ -76,12 +74,22 @@ def marks(
     under: str = "",
     **more: Any,
 ) -> go.Scatter:
-    """Marks of one kind: x, y and the text under the pointer, to which ``under`` is added."""
+    """Marks of one kind: x, y and the hover text, to which ``under`` is added."""
     x, y, text = [list(column) for column in zip(*points, strict=True)] or ([], [], [])
     hover = f"%{{text}}{under}<extra></extra>"
     return go.Scatter(
         x=x, y=y, text=text, mode="markers", marker=marker, hovertemplate=hover, **more
     )
+
+
+def joined(curves: Iterable[tuple[Iterable[Any], Iterable[Any], str]]) -> dict[str, list[Any]]:
+    """Many curves as one trace, each with its text and a gap after it."""
+    found: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
+    for x, y, text in curves:
+        found["x"] += [*x, None]
+        found["y"] += [*y, None]
+        found["text"] += [text] * (len(found["x"]) - len(found["text"]))
+    return found
 
 
 def ticks(found: Iterable[tuple[float, str]]) -> dict[str, list[Any]]:
@@ -91,7 +99,13 @@ def ticks(found: Iterable[tuple[float, str]]) -> dict[str, list[Any]]:
 
 
 def thinned(items: Sequence[T], most: int = MOST_POINTS) -> Sequence[T]:
-    """At most so many of the items, evenly spread over their order."""
+    """At most ``most`` of the items, evenly spread over their order."""
     if len(items) <= most:
         return items
     return [items[n * len(items) // most] for n in range(most)]
+
+
+def scattered(n: int, start: float = 0.0) -> float:
+    """The ``n``-th of a sequence that fills [0, 1) evenly at any length: multiples of the golden
+    ratio."""
+    return (n * 0.618034 + start) % 1.0

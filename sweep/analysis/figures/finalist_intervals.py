@@ -10,19 +10,22 @@ import plotly.graph_objects as go
 from sweep.analysis.confirm.conclusions import on_test_split, reservations, verdict
 from sweep.analysis.confirm.confirmation import Confirmation, Finalist
 from sweep.analysis.confirm.paired_comparison import LEAST_UNITS, folds_of
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import INK, finished
 from sweep.analysis.figures.sweep_results import Results
 from sweep.vocabulary.objective import Objective
 
 
 def confirmed_finalists(results: Results) -> ReportFigure:
     """The leaders on further seeds."""
-    found, objective = results.confirmation, results.objective
+    found, tested, objective = results.confirmation, results.held_out, results.objective
+    finding = "No leader was trained on further seeds, which confirm: {top: 5, seeds: 5} does."
+    if found is not None:
+        finding = f"{verdict(found)} {reservations(found)}"
     return ReportFigure(
         name="finalists",
         title="The leaders on further seeds",
-        finding=_finding(results),
+        finding=f"{finding} {on_test_split(tested)}" if tested is not None else finding,
         reading=(
             f"Rings: best {objective.label} of each replicate; one that diverged has none. "
             f"Thin lines join those of one {_block_words(found)}: where the lines run side by "
@@ -30,59 +33,55 @@ def confirmed_finalists(results: Results) -> ReportFigure:
             "Diamonds: their mean with its 95 % interval (Student's t, from "
             f"{LEAST_UNITS} seeds or folds on). Crosses: the run of the search, which chose the "
             "finalists and so does not count. A difference of pairs "
-            "can be sure although intervals overlap: two finalists share a letter where they "
+            "can be certain although intervals overlap: two finalists share a letter where they "
             "cannot be told apart. Of several folds each counts once, with the mean over its seeds."
         ),
         figure=_figure(found, objective) if found else None,
     )
 
 
-def _finding(results: Results) -> str:
-    found, tested = results.confirmation, results.held_out
-    sentence = (
-        "No leader was trained on further seeds, which confirm: {top: 5, seeds: 5} does."
-        if found is None
-        else f"{verdict(found)} {reservations(found)}"
-    )
-    return f"{sentence} {on_test_split(tested)}" if tested is not None else sentence
-
-
 def _figure(found: Confirmation, objective: Objective) -> go.Figure:
-    turned = objective.turned
     names = [_label(one) for one in found.finalists]
-    figure = go.Figure()
-    figure.add_trace(_replicates(found, names, objective))
-    searched = [one.record.value for one in found.finalists]
+    figure = go.Figure(_replicates(found, names, objective))
     figure.add_scatter(
-        x=searched,
+        x=[one.record.value for one in found.finalists],
         y=names,
         name="in the search",
         mode="markers",
         marker={"symbol": "x-thin-open", "size": 9, "color": "#767676", "line": {"width": 2}},
         hovertemplate=f"%{{y}}: %{{x:{objective.d3}}} in the search<extra></extra>",
     )
-    means = [turned(one.mean) if one.scores else None for one in found.finalists]
+    means = [objective.turned(one.mean) if one.scores else None for one in found.finalists]
     ends = [objective.interval(one.low, one.high) for one in found.finalists]
+    lengths = [  # below and above the mean; 0 without a mean or an interval
+        (0.0, 0.0) if mean is None or math.isnan(low) else (mean - low, high - mean)
+        for mean, (low, high) in zip(means, ends, strict=True)
+    ]
     figure.add_scatter(
         x=means,
         y=names,
         name="mean, 95 %",
         mode="markers",
-        marker={"symbol": "diamond", "size": 11, "color": INK},
+        marker={"symbol": "diamond", "size": 11, "color": style.INK},
         error_x={
             "type": "data",
             "symmetric": False,
-            "array": [_length(mean, high) for mean, (_, high) in zip(means, ends, strict=True)],
-            "arrayminus": [_length(low, mean) for mean, (low, _) in zip(means, ends, strict=True)],
-            "color": INK,
+            "array": [above for _, above in lengths],
+            "arrayminus": [below for below, _ in lengths],
+            "color": style.INK,
             "thickness": 2,
         },
-        text=[_interval(*end, objective) for end in ends],
+        text=[
+            "too few for an interval"
+            if math.isnan(low)
+            else f"{objective.text(low)} to {objective.text(high)}"
+            for low, high in ends
+        ],
         hovertemplate=f"%{{y}}: mean %{{x:{objective.d3}}}, %{{text}}<extra></extra>",
     )
     figure.update_xaxes(title=objective.label)
     figure.update_yaxes(autorange="reversed", type="category")
-    return finished(figure, height=140 + 44 * len(names))
+    return style.finished(figure, height=140 + 44 * len(names))
 
 
 def _block_words(found: Confirmation | None) -> str:
@@ -91,19 +90,14 @@ def _block_words(found: Confirmation | None) -> str:
 
 
 def _replicates(found: Confirmation, names: Sequence[str], objective: Objective) -> go.Scatter:
-    """A ring a replicate, and a line a block through the finalists, broken where one has none."""
-    x: list[float | None] = []
-    y: list[str | None] = []
-    text: list[str] = []
-    for block in sorted({block for one in found.finalists for block in one.scores}):
-        scores = [one.scores.get(block) for one in found.finalists]
-        x += [*(None if score is None else objective.turned(score) for score in scores), None]
-        y += [*names, None]
-        text += ["seed {}, fold {}".format(*block)] * (len(names) + 1)
+    """A ring per replicate, and a line per block through the finalists."""
+    lines = []
+    for seed, fold in sorted({block for one in found.finalists for block in one.scores}):
+        scores = [one.scores.get((seed, fold)) for one in found.finalists]
+        values = [None if score is None else objective.turned(score) for score in scores]
+        lines.append((values, names, f"seed {seed}, fold {fold}"))
     return go.Scatter(
-        x=x,
-        y=y,
-        text=text,
+        **style.joined(lines),
         name=f"replicate, joined by {_block_words(found)}",
         mode="lines+markers",
         line={"width": 1, "color": "#a9b4be"},
@@ -113,21 +107,5 @@ def _replicates(found: Confirmation, names: Sequence[str], objective: Objective)
 
 
 def _label(one: Finalist) -> str:
-    known = [
-        *([one.group] if one.group else []),
-        *([f"{one.diverged} diverged"] if one.diverged else []),
-    ]
-    return f"{one.trial_id} ({', '.join(known)})" if known else one.trial_id
-
-
-def _interval(low: float, high: float, objective: Objective) -> str:
-    if low != low:  # NaN
-        return "too few for an interval"
-    return f"{objective.text(low)} to {objective.text(high)}"
-
-
-def _length(low: float | None, high: float | None) -> float:
-    """0 where there is no mean, or no interval."""
-    if low is None or high is None or math.isnan(high - low):
-        return 0.0
-    return high - low
+    known = ", ".join(filter(None, [one.group, f"{one.diverged} diverged" * bool(one.diverged)]))
+    return f"{one.trial_id} ({known})" if known else one.trial_id

@@ -1,4 +1,4 @@
-"""The objective over the epochs: the leaders, the others behind them, rungs and switch-ons."""
+"""The objective over the epochs: leaders, other trials behind them, rungs and switch-ons."""
 
 from __future__ import annotations
 
@@ -7,53 +7,49 @@ from statistics import median
 
 import plotly.graph_objects as go
 
+from sweep.analysis.effective_settings import ramp_of
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import (
-    DASHES,
-    EVEN_DECIMALS,
-    FAINT,
-    INK,
-    LEADERS,
-    LOOKS,
-    SYMBOLS,
-    finished,
-    marks,
-    thinned,
-)
-from sweep.analysis.figures.sweep_results import Results
+from sweep.analysis.figures.sweep_results import Results, diverged
 from sweep.analysis.report_words import listed
 from sweep.spec.search.search_strategy import TRAINED_EPOCHS_PER_RESOURCE, trained_epochs
 from sweep.spec.words.phrases import counted
-from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Status, TrialRecord, objective_of
 
+LEADERS = (
+    ("#08306b", "solid", "circle"),
+    ("#c05621", "dash", "square"),
+    ("#3f8fc5", "dot", "diamond"),
+    ("#5b7553", "dashdot", "triangle-up"),
+    ("#8e6c8a", "longdash", "cross"),
+)
+"""Colour, dash and symbol of the first of the ranking."""
 MOST_CURVES = 120
-"""Curves behind the leaders; of more, these are drawn, evenly spread over the ranking."""
-LEADING = len(LEADERS)
+"""Curves behind the leaders; of more, this many are drawn, evenly spread over the ranking."""
 LAST = 2000
-"""Rank of what the legend names last; plotly's default is 1000."""
+"""Rank of the last entries of the legend; plotly's default is 1000."""
 MOST_RUNGS = 8
 MOST_MARKED = 40
-"""Curves behind the leaders above which their switch-ons would cover what is to be seen."""
+"""Curves behind the leaders above which their switch-ons would cover the figure."""
 
 
 def learning_curves(results: Results) -> ReportFigure:
     """The objective over epochs, with the switch-on of the geometric loss and the rungs."""
     measured = [record for record in results.records if record.best is not None]
-    leaders = results.ranked[:LEADING]
+    leaders = results.ranked[: len(LEADERS)]
     others = [record for record in measured if record not in leaders]
-    shown = thinned(others, MOST_CURVES)
-    left_out = len(others) - len(shown)
+    shown = style.thinned(others, MOST_CURVES)
+    drawn = f", {len(shown)} of {len(others)} of them" if len(shown) < len(others) else ""
+    which = ", of the first" if len(shown) > MOST_MARKED else ""
+    switch_on = f"△: the epoch in which the geometric loss switches on{which}. "
     return ReportFigure(
         name="learning-curves",
         title="Learning curves",
         finding=_finding(results),
         reading=(
-            "Thick lines: the first of the ranking. Thin: all others"
-            + (f", {len(shown)} of {len(others)} of them" if left_out else "")
-            + ". "
-            + _switch_on_words(results, first=len(shown) > MOST_MARKED)
-            + ("✕: the last epoch before a divergence. " if _diverged(shown) else "")
+            f"Thick lines: the first of the ranking. Thin: all others{drawn}. "
+            + (switch_on if results.has_geometry else "")
+            + ("✕: the last epoch before a divergence. " if diverged(shown) else "")
             + _rung_words(results, leaders)
             + "One seed each: which curve is on top at the end says nothing where they keep "
             "crossing."
@@ -63,27 +59,22 @@ def learning_curves(results: Results) -> ReportFigure:
 
 
 def switch_on_steps(results: Results) -> list[float]:
-    """Change of the objective in the epoch of the geometric loss's switch-on, of ranked trials.
+    """Change of the objective in the epoch in which the geometric loss switches on.
 
-    Where there is a baseline, less its change in that same epoch: training alone changes it too.
-    Trials without an epoch on both sides of it are passed over.
+    One per ranked trial. The change of the baseline in the same epoch is subtracted, where there is
+    a baseline: training alone improves the objective too. Trials without an epoch before and after
+    the switch-on are left out.
     """
     steps = []
     for record in results.ranked:
-        at = results.switch_on(record)
-        changes = [_change(one, at) for one in (record, results.baseline) if one is not None]
-        known = [change for change in changes if change is not None]
-        if len(known) == len(changes):
-            steps.append(known[0] - sum(known[1:]))
+        if (at := results.switch_on(record)) is None:
+            continue
+        runs = [run for run in (record, results.baseline) if run is not None]
+        pairs = [(_at(run, at - 1), _at(run, at)) for run in runs]
+        changes = [b - a for a, b in pairs if a is not None and b is not None]
+        if len(changes) == len(runs):
+            steps.append(changes[0] - sum(changes[1:]))
     return steps
-
-
-def _change(record: TrialRecord, epoch: int | None) -> float | None:
-    """Of the objective from the epoch before; None where one of the two has none."""
-    if epoch is None or not 0 < epoch < len(record.history):
-        return None
-    before, after = _at(record, epoch - 1), _at(record, epoch)
-    return None if before is None or after is None else after - before
 
 
 def _finding(results: Results) -> str:
@@ -91,9 +82,9 @@ def _finding(results: Results) -> str:
         return f"No trial has a {results.objective.label} that may be compared."
     leader = results.ranked[0]
     assert leader.best is not None
-    at = leader.best.epoch
+    at, value = leader.best.epoch, results.objective.turned(results.scores[leader.trial_id])
     text, signed = results.objective.text, results.objective.signed
-    sentence = f"{leader.trial_id} reached {text(results.values[leader.trial_id])} in epoch {at}"
+    sentence = f"{leader.trial_id} reached {text(value)} in epoch {at}"
     switch_on = results.switch_on(leader)
     if switch_on is not None and at >= switch_on:
         sentence += f", {at - switch_on} after its geometric loss switched on"
@@ -120,7 +111,7 @@ def _rungs(results: Results) -> list[int]:
 
 def _rung_words(results: Results, leaders: Sequence[TrialRecord]) -> str:
     if _own_rungs(results, leaders):
-        rungs = thinned(results.spec.rungs(), MOST_RUNGS)
+        rungs = style.thinned(results.spec.rungs(), MOST_RUNGS)
         since = listed([str(epochs) for epochs in rungs])
         least = listed([str(TRAINED_EPOCHS_PER_RESOURCE * epochs) for epochs in rungs])
         return (
@@ -137,81 +128,78 @@ def _figure(
 ) -> go.Figure:
     figure = go.Figure()
     longest = max(len(record.history) for record in [*leaders, *others])
-    diverged = _diverged(others)
+    broken = diverged(others)
     rest = [record for record in others if record.status is not Status.DIVERGED]
     many = len(others) > MOST_MARKED
     if rest:
-        figure.add_trace(_thin(rest, "others", FAINT))
-    if diverged:
-        figure.add_trace(_thin(diverged, "diverged", "#dca7a3", dash="dot"))
+        figure.add_trace(_thin(rest, "others", style.FAINT))
+    if broken:
+        figure.add_trace(_thin(broken, "diverged", "#dca7a3", dash="dot"))
     for place, record in enumerate(leaders):
         figure.add_trace(_leader(record, place))
-    if diverged:
-        figure.add_trace(_ends(diverged, size=6 if many else 9))
+    if broken:
+        points = []
+        for record in broken:
+            value, cause = record.objective.value, record.outcome.cause if record.outcome else ""
+            last = next(epoch for epoch in reversed(record.history) if value(epoch) is not None)
+            points.append((last.epoch, value(last), f"{record.trial_id}: {cause}"))
+        color = style.LOOKS[Status.DIVERGED].color
+        crosses = {"symbol": "x", "size": 6 if many else 9, "color": color}
+        figure.add_trace(style.marks(points, crosses, name="last epoch before divergence"))
     if results.has_geometry:
         figure.add_trace(_switch_ons(results, leaders if many else [*others, *leaders]))
-    if points := _own_rungs(results, leaders):
-        figure.add_trace(_bars(points))
+    if rungs := _own_rungs(results, leaders):
+        bars = {"symbol": "line-ns", "size": 12, "line": {"color": style.INK, "width": 2}}
+        figure.add_trace(style.marks(rungs, bars, name="rung", legendrank=LAST))
     for epochs in (rung for rung in _rungs(results) if rung <= longest):
         figure.add_vline(
             x=epochs - 1,
-            line={"color": INK, "width": 1, "dash": "dot"},
+            line=style.OUTLINE | {"dash": "dot"},
             annotation={"text": f"rung: {epochs} epochs", "font": {"size": 11}, "textangle": -90},
             annotation_position="bottom left",
         )
     figure.update_xaxes(title="epoch (from 0)", range=[-0.5, longest - 0.5])
-    figure.update_yaxes(title=results.objective.label, tickformatstops=EVEN_DECIMALS)
-    return finished(figure, height=480)
+    figure.update_yaxes(title=results.objective.label, tickformatstops=style.EVEN_DECIMALS)
+    return style.finished(figure, height=480)
 
 
 def _own_rungs(
     results: Results, leaders: Sequence[TrialRecord]
 ) -> list[tuple[int, float | None, str]]:
-    """Where the scheduler compared the leaders, each by its own clock: epoch, value and words."""
+    """Where the scheduler compared the leaders, each by its own clock: epoch, value, hover text."""
     points = []
     for record in leaders:
         if not results.spec.compares_gains or results.switch_on(record) is None:
             continue
         for rung in results.spec.rungs():
-            epoch = trained_epochs(rung, results.ramp(record).full_from) - 1
+            epoch = trained_epochs(rung, ramp_of(results.spec, record).full_from) - 1
             if epoch < len(record.history):
                 text = f"{record.trial_id} rung: {rung} epochs since its loss acts in full"
                 points.append((epoch, _at(record, epoch), text))
     return points
 
 
-def _bars(points: Sequence[tuple[int, float | None, str]]) -> go.Scatter:
-    look = {"symbol": "line-ns", "size": 12, "line": {"color": INK, "width": 2}}
-    return marks(points, look, name="rung", legendrank=LAST)
-
-
 def _leader(record: TrialRecord, place: int) -> go.Scatter:
+    color, dash, symbol = LEADERS[place]
     d3 = record.objective.d3
     return go.Scatter(
-        x=[epoch.epoch for epoch in record.history],
+        x=_epochs(record),
         y=[*map(record.objective.value, record.history)],
         mode="lines+markers",
         name=f"{place + 1}. {record.trial_id}",
         legendrank=place + 1,
-        line={"color": LEADERS[place], "width": 2.2, "dash": DASHES[place]},
-        marker={"symbol": SYMBOLS[place], "size": 5},
+        line={"color": color, "width": 2.2, "dash": dash},
+        marker={"symbol": symbol, "size": 5},
         hovertemplate=f"{record.trial_id} epoch %{{x}}: %{{y:{d3}}}<extra></extra>",
     )
 
 
 def _thin(records: Sequence[TrialRecord], name: str, color: str, dash: str = "solid") -> go.Scatter:
-    """Many curves as one trace, with a gap after each."""
-    x: list[int | None] = []
-    y: list[float | None] = []
-    text: list[str] = []
-    for record in records:
-        x += [*(epoch.epoch for epoch in record.history), None]
-        y += [*map(record.objective.value, record.history), None]
-        text += [record.trial_id] * (len(record.history) + 1)
+    """Many curves as one trace."""
     return go.Scatter(
-        x=x,
-        y=y,
-        text=text,
+        **style.joined(
+            (_epochs(r), map(r.objective.value, r.history), r.trial_id) for r in records
+        ),
         mode="lines",
         name=name,
         line={"color": color, "width": 1, "dash": dash},
@@ -219,23 +207,8 @@ def _thin(records: Sequence[TrialRecord], name: str, color: str, dash: str = "so
     )
 
 
-def _diverged(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    return [record for record in records if record.status is Status.DIVERGED]
-
-
-def _ends(diverged: Sequence[TrialRecord], size: int) -> go.Scatter:
-    points = []
-    for record in diverged:
-        last, cause = _last_measured(record), record.outcome.cause if record.outcome else ""
-        points.append((last.epoch, record.objective.value(last), f"{record.trial_id}: {cause}"))
-    look = {"symbol": "x", "size": size, "color": LOOKS[Status.DIVERGED].color}
-    return marks(points, look, name="last epoch before divergence")
-
-
-def _switch_on_words(results: Results, *, first: bool) -> str:
-    if not results.has_geometry:
-        return ""
-    return f"△: the epoch in which the geometric loss switches on{', of the first' * first}. "
+def _epochs(record: TrialRecord) -> list[int]:
+    return [epoch.epoch for epoch in record.history]
 
 
 def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
@@ -244,21 +217,18 @@ def _switch_ons(results: Results, records: Iterable[TrialRecord]) -> go.Scatter:
         at = results.switch_on(record)
         if at is not None and at < len(record.history):
             points.append((at, _at(record, at), record.trial_id))
-    look = {"symbol": "triangle-up", "size": 9, "color": "#ffffff"}
-    return marks(
+    line = {"color": style.INK, "width": 1.2}
+    return style.marks(
         points,
-        look | {"line": {"color": INK, "width": 1.2}},
+        {"symbol": "triangle-up", "size": 9, "color": "#ffffff", "line": line},
         under=" switches on in epoch %{x}",
         name="geometric loss switches on",
         legendrank=LAST,
     )
 
 
-def _last_measured(record: TrialRecord) -> EpochMetrics:
-    value = record.objective.value
-    return next(epoch for epoch in reversed(record.history) if value(epoch) is not None)
-
-
 def _at(record: TrialRecord, epoch: int) -> float | None:
-    """The objective of one epoch of a trial."""
+    """The objective of one epoch of a trial; None where it has no such epoch, or no value."""
+    if not 0 <= epoch < len(record.history):
+        return None
     return record.objective.value(record.history[epoch])

@@ -1,4 +1,4 @@
-"""Who is good at what: the objective, Dice or outlines, and epochs together."""
+"""The trade-off between the objective, Dice or outlines, and epochs."""
 
 from __future__ import annotations
 
@@ -7,18 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import (
-    EVEN_DECIMALS,
-    FAINT,
-    INK,
-    LIGHT_TO_DARK,
-    finished,
-    thinned,
-)
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.row_selection import goals_of, pareto, unpruned
-from sweep.analysis.report_words import listed
+from sweep.analysis.report_words import listed, some
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Status
 
@@ -26,19 +19,27 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HD95 = "hd95"
-NAMED = 5
 LABELLED = 3
-"""Trials that one label names; of more it has the first and the number."""
+"""Trials that one label names; of more it names the first and gives the number of the others."""
 NEAR = 0.05
-"""Share of both axes within which one label stands for several trials: theirs would overlap."""
+"""Share of both axes within which trials have one common label, as their own would overlap."""
 
 
 def pareto_front(results: Results) -> ReportFigure:
     """The objective, Dice or HD95, and epochs together."""
     found = pareto(results.frame, results.objective)
-    goals = _goals(results)
+    measured = goals_of(unpruned(results.frame), results.objective)
+    goals = [Objective(n, "max" if more else "min") for n, more in measured.items()]
+    goals = [goal for goal in goals if goal.metric != "epochs"]
     aims = [f"at {'least' if goal.mode == 'max' else 'most'} their {goal.short}" for goal in goals]
     titles = ["outlines" if goal.metric == HD95 else goal.short for goal in goals]
+    diagonal = ""
+    if _unit(results) and HD95 in [goal.metric for goal in goals]:
+        diagonal = (
+            " HD95: where a structure is present in only one of prediction and reference, the "
+            "slice counts with the image's diagonal, so a large HD95 may come from such slices "
+            "rather than from outlines."
+        )
     return ReportFigure(
         name="pareto",
         title=f"{listed([*titles, 'epochs'])} together",
@@ -47,30 +48,12 @@ def pareto_front(results: Results) -> ReportFigure:
             f"Large, with their names: trials that no other one beats, with {', '.join(aims)} and "
             "at most their epochs. Pruned trials are among the others: their epochs are few "
             "because the scheduler stopped them. The darker, the more epochs. Both are of the best "
-            "epoch of one run: differences as small as those between seeds say nothing."
-            f"{_distance_words(results, goals)}"
+            f"epoch of one run: differences as small as those between seeds say nothing.{diagonal}"
         ),
         figure=_figure(results, goals, set(found["trial_id"]))
         if goals[1:] and len(found)
         else None,
     )
-
-
-def _distance_words(results: Results, goals: Sequence[Objective]) -> str:
-    """What we count where there is no outline to measure from."""
-    if not _is_measured_here(results) or HD95 not in [goal.metric for goal in goals]:
-        return ""
-    return (
-        " HD95: where a structure is present in only one of prediction and reference, the slice "
-        "counts with the image's diagonal, so a large HD95 may come from such slices rather than "
-        "from outlines."
-    )
-
-
-def _goals(results: Results) -> list[Objective]:
-    """What trials are to be good at beside few epochs, the sweep's own objective first."""
-    measured = goals_of(unpruned(results.frame), results.objective)
-    return [Objective(n, "max" if more else "min") for n, more in measured.items() if n != "epochs"]
 
 
 def _finding(results: Results, goals: Sequence[Objective], names: list[str]) -> str:
@@ -98,34 +81,30 @@ def _unbeaten(names: Sequence[str], eligible: int, at_once: str) -> str:
         return f"{names[0]} is the only unpruned trial: there is none to compare it with."
     if len(names) == eligible:
         return f"None of the {eligible} unpruned trials beats another in {at_once} at once."
-    shown = listed(names) if len(names) <= NAMED else f"{names[0]} and {len(names) - 1} more"
     return (
         f"Unpruned trials that no other beats in {at_once} at once ({len(names)} of {eligible}):"
-        f" {shown}."
+        f" {some(names)}."
     )
 
 
 def _value(results: Results, goal: Objective, row: Any) -> str:
     value = float(row[goal.metric])
-    return f"{value:.2f}{_unit(results, ' pixels')}" if goal.metric == HD95 else goal.text(value)
+    return f"{value:.2f} {_unit(results)}".rstrip() if goal.metric == HD95 else goal.text(value)
 
 
-def _unit(results: Results, words: str) -> str:
-    """In which we measure distances; of another one's nobody knows."""
-    return words if _is_measured_here(results) else ""
-
-
-def _is_measured_here(results: Results) -> bool:
-    return "evaluation" in results.spec.trainer.traits.reads
+def _unit(results: Results) -> str:
+    """The unit of HD95 where our own evaluation measures it: of other trainers it is not known."""
+    return "pixels" if "evaluation" in results.spec.trainer.traits.reads else ""
 
 
 def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go.Figure:
     first, second, *_ = goals
     up, across = first.metric, second.metric
-    rows = results.frame[results.frame[up].notna() & results.frame[across].notna()]
-    others = thinned([row for row in rows.to_dict("records") if row["trial_id"] not in front])
-    best = [row for row in rows.to_dict("records") if row["trial_id"] in front]
-    epochs = [int(row["epochs"]) for row in rows.to_dict("records")]
+    frame = results.frame.dropna(subset=[up, across])
+    rows = frame.to_dict("records")
+    others = style.thinned([row for row in rows if row["trial_id"] not in front])
+    best = [row for row in rows if row["trial_id"] in front]
+    epochs = [int(row["epochs"]) for row in rows]
     figure = go.Figure()
     for name, part, size, width in (("others", others, 7, 0), ("not beaten", best, 13, 2)):
         figure.add_scatter(
@@ -133,52 +112,46 @@ def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go
             y=[row[up] for row in part],
             name=name,
             mode="markers+text" if width else "markers",
-            text=_labels(part, rows, (across, up)) if width else None,
+            text=_labels(part, frame, (across, up)) if width else None,
             textposition="bottom center" if first.mode == "max" else "top center",
             cliponaxis=False,
             marker={
                 "symbol": "diamond" if width else "circle",
                 "size": size,
                 "color": [row["epochs"] for row in part],
-                "colorscale": LIGHT_TO_DARK,
+                "colorscale": style.LIGHT_TO_DARK,
                 "cmin": min(epochs),
                 "cmax": max(epochs),
                 "showscale": bool(width),
                 "colorbar": {"title": "epochs", "thickness": 12},
-                "line": {"color": INK if width else FAINT, "width": width or 1},
+                "line": {"color": style.INK if width else style.FAINT, "width": width or 1},
             },
             customdata=[f"{row['trial_id']}: {row['epochs']} epochs" for row in part],
             hovertemplate=f"%{{customdata}}<br>{second.short} %{{x:.4~g}}, {first.short} "
             f"%{{y:{first.d3}}}<extra></extra>",
         )
-    figure.update_xaxes(title=_axis(results, second))
-    figure.update_yaxes(title=_axis(results, first), tickformatstops=EVEN_DECIMALS)
-    return finished(figure, height=420)
+    outlines = f"HD95 ({_unit(results)})" if _unit(results) else "HD95"
+    titles = [outlines if goal.metric == HD95 else goal.label for goal in (second, first)]
+    figure.update_xaxes(title=titles[0])
+    figure.update_yaxes(title=titles[1], tickformatstops=style.EVEN_DECIMALS)
+    return style.finished(figure, height=420)
 
 
-def _labels(part: Sequence[Any], rows: pd.DataFrame, axes: tuple[str, str]) -> list[str]:
-    """A label a trial: of those that lie close together the first has the names of all."""
-    widths = [NEAR * float(rows[axis].max() - rows[axis].min()) for axis in axes]
+def _labels(part: Sequence[Any], frame: pd.DataFrame, axes: tuple[str, str]) -> list[str]:
+    """A label per trial: of trials that lie close together the first has the names of all."""
+    widths = [NEAR * float(frame[axis].max() - frame[axis].min()) for axis in axes]
     groups: list[list[Any]] = []
     for row in part:
-        near = (
-            group
-            for group in groups
-            if all(abs(group[0][a] - row[a]) <= w for a, w in zip(axes, widths, strict=True))
-        )
-        if (group := next(near, None)) is None:
-            groups.append([row])
+        for group in groups:
+            distances = [abs(group[0][axis] - row[axis]) for axis in axes]
+            if all(d <= width for d, width in zip(distances, widths, strict=True)):
+                group.append(row)
+                break
         else:
-            group.append(row)
-    found = {group[0]["trial_id"]: [row["trial_id"] for row in group] for group in groups}
-    return [_label(found.get(row["trial_id"], [])) for row in part]
-
-
-def _label(names: Sequence[str]) -> str:
-    if len(names) <= LABELLED:
-        return "<br>".join(names)
-    return f"{names[0]}<br>and {len(names) - 1} more"
-
-
-def _axis(results: Results, goal: Objective) -> str:
-    return f"HD95{_unit(results, ' (pixels)')}" if goal.metric == HD95 else goal.label
+            groups.append([row])
+    found = {}
+    for group in groups:
+        first, *more = (row["trial_id"] for row in group)
+        others = more if len(group) <= LABELLED else [f"and {len(more)} more"]
+        found[first] = "<br>".join([first, *others])
+    return [found.get(row["trial_id"], "") for row in part]

@@ -1,14 +1,12 @@
-"""What patience costs and buys, by replaying recorded curves under every patience."""
+"""What each patience loses and saves, by replaying recorded curves."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import INK, finished
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.patience.patience_replay import LEAST_CURVES, Tradeoff, tradeoff
 from sweep.analysis.report_words import percent
@@ -16,34 +14,31 @@ from sweep.spec.words.phrases import counted
 
 
 def patience_tradeoff(results: Results) -> ReportFigure:
-    """For each patience what is lost and the epochs spent."""
+    """What is lost under each patience, and the epochs spent."""
     found = tradeoff(results.spec, (*results.records, *results.replicates))
+    counted_words = "Only the search's single runs count."
+    if found and found.curves > found.configurations:
+        counted_words = "A configuration with replicates counts once, with the mean of its curves."
     return ReportFigure(
         name="patience",
         title="What patience costs",
         finding=_finding(results, found),
         reading=(
-            "Recorded curves replayed through the trainer's own early stopping, with each trial's "
-            "own settings in whatever else of early stopping is not compared. Left out are pruned "
-            "trials, curves that their own patience cut short of the question, and trials that no "
-            "patience compared here can end before their last epoch. "
-            f"{_counted_words(found)} The best {results.objective.short} can only improve with "
-            "patience, so what counts is what a shorter one loses."
+            "Recorded curves replayed through the trainer's own early stopping. Each trial keeps "
+            "its own value of the settings of early stopping that are not compared. Left out are "
+            "pruned trials, curves that their own patience ended too early to answer, and trials "
+            "that no patience compared here can end before their last epoch. "
+            f"{counted_words} The best {results.objective.short} can only improve with "
+            "patience, so the question is what a shorter one loses."
         ),
         figure=_figure(found) if found and not found.is_flat else None,
     )
 
 
-def _counted_words(found: Tradeoff | None) -> str:
-    if found and found.curves > found.configurations:
-        return "A configuration with replicates counts once, with the mean of its curves."
-    return "Only the search's single runs count."
-
-
 def _finding(results: Results, found: Tradeoff | None) -> str:
     if found is None:
         few = "No trial" if results.spec.replayed else f"Fewer than {LEAST_CURVES} trials"
-        return f"{few} that patience can end ran on to where it does: nothing to replay."
+        return f"{few} that patience can end ran on to that end: nothing to replay."
     step, longest, curves = found.enough, found.steps[-1], counted(found.curves, "curve")
     text, short = found.objective.text, found.objective.short
     tolerance = f"{found.tolerance:.3g}"
@@ -66,7 +61,7 @@ def _finding(results: Results, found: Tradeoff | None) -> str:
 
 
 def _figures(found: Tradeoff) -> str:
-    """The cheapest and the most patient beside each other, without a verdict."""
+    """The cheapest and the most patient candidate beside each other, without a verdict."""
     least, most, text = found.steps[0], found.steps[-1], found.objective.text
     lost = max(step.lost for step in found.steps)
     at_most = max(step.most_lost for step in found.steps)
@@ -81,7 +76,8 @@ def _figure(found: Tradeoff) -> go.Figure:
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
     steps = found.front
     x = [step.label for step in steps]
-    lines: Sequence[tuple[str, list[float], str, str]] = (
+    top, bottom = {"row": 1, "col": 1}, {"row": 2, "col": 1}
+    lines = (
         ("on average", [step.lost for step in steps], "solid", "circle"),
         ("at most", [step.most_lost for step in steps], "dot", "diamond"),
     )
@@ -91,18 +87,16 @@ def _figure(found: Tradeoff) -> go.Figure:
             y=y,
             name=name,
             mode="lines+markers",
-            line={"color": INK, "dash": dash},
+            line={"color": style.INK, "dash": dash},
             marker={"symbol": symbol, "size": 8},
             hovertemplate=f"{found.heading} %{{x}}: %{{y:.4f}} lost<extra></extra>",
-            row=1,
-            col=1,
+            **top,
         )
     figure.add_hline(
         y=found.tolerance,
-        line={"color": INK, "width": 1, "dash": "dash"},
+        line=style.OUTLINE | {"dash": "dash"},
         annotation={"text": f"tolerated: {found.tolerance:.3g}", "font": {"size": 11}},
-        row=1,
-        col=1,
+        **top,
     )
     chosen = found.enough if found.is_telling else None
     figure.add_bar(
@@ -112,14 +106,13 @@ def _figure(found: Tradeoff) -> go.Figure:
         showlegend=False,
         marker={
             "color": ["#3f8fc5" if step is chosen else "#d5dde4" for step in steps],
-            "line": {"color": INK, "width": 1},
+            "line": style.OUTLINE,
         },
         hovertemplate=f"{found.heading} %{{x}}: %{{y}} epochs<extra></extra>",
-        row=2,
-        col=1,
+        **bottom,
     )
-    figure.update_xaxes(type="category", row=1, col=1)
-    figure.update_xaxes(title=found.heading, type="category", row=2, col=1)
-    figure.update_yaxes(title=f"{found.objective.short} lost", row=1, col=1, rangemode="tozero")
-    figure.update_yaxes(title="epochs spent", row=2, col=1)
-    return finished(figure, height=460)
+    figure.update_xaxes(type="category", **top)
+    figure.update_xaxes(title=found.heading, type="category", **bottom)
+    figure.update_yaxes(title=f"{found.objective.short} lost", rangemode="tozero", **top)
+    figure.update_yaxes(title="epochs spent", **bottom)
+    return style.finished(figure, height=460)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,15 +13,14 @@ from sweep.analysis.confirm.test_scores import HeldOut, held_out
 from sweep.analysis.divergence_rates import Exposure
 from sweep.analysis.effective_settings import idle, number_of, ramp_of, read_spec
 from sweep.analysis.parameter_axes import Axis, make_axis
-from sweep.analysis.ranking.comparable_value import comparable_scores
 from sweep.analysis.ranking.ranking_frame import ranking_frame
+from sweep.analysis.ranking.since_switch_on import comparable_scores
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.setting_tree import is_late
 from sweep.spec.space.presets import BASELINE
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
 from sweep.store.read_results import read_records
-from sweep.vocabulary.geometric_ramp import GeometricRamp
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Status, TrialRecord, searched
 
@@ -37,8 +36,8 @@ class Results:
         folder: the results folder.
         spec: the effective spec.
         records: all trials of the search, by number, the unfinished included.
-        in_use: whether a process writes to the folder: the sweep runs.
-        replicates: those of the finalists, by the trial that they repeat.
+        in_use: whether a process writes to the folder, that is, whether the sweep runs.
+        replicates: of the finalists.
     """
 
     folder: Path
@@ -54,7 +53,7 @@ class Results:
 
     @property
     def objective(self) -> Objective:
-        """The objective of the trials."""
+        """The objective of the sweep."""
         return self.spec.judged_by
 
     @cached_property
@@ -64,42 +63,38 @@ class Results:
 
     @cached_property
     def confirmation(self) -> Confirmation | None:
-        """What the replicates say of the finalists; None where there are none."""
+        """What the replicates show of the finalists; None where there are none."""
         return confirmation((*self.records, *self.replicates))
 
     @cached_property
     def held_out(self) -> HeldOut | None:
-        """The finalists on the test split; None without one, or before the first is tested."""
+        """The finalists on the test split; None where none was tested."""
         return held_out((*self.records, *self.replicates), list(self.frame["trial_id"]))
 
     @cached_property
     def ended(self) -> list[TrialRecord]:
         """Trials with a final status, in the order of the ranking."""
-        by_id = {record.trial_id: record for record in self.records}
-        return [by_id[str(trial_id)] for trial_id in self.frame["trial_id"]]
+        return [self._by_id[str(trial_id)] for trial_id in self.frame["trial_id"]]
 
     @cached_property
     def ranked(self) -> list[TrialRecord]:
-        """Trials with a value that may be compared, by that of the search, best first."""
-        found = [(score, record) for record in self.ended if (score := record.score) is not None]
-        found.sort(key=lambda pair: -pair[0])  # equals stay as they are ranked
-        return [record for _, record in found]
-
-    @cached_property
-    def values(self) -> Mapping[str, float]:
-        """Best value of the objective of each ranked trial in the search by its id, best first."""
-        return {r.trial_id: value for r in self.ranked if (value := r.value) is not None}
+        """Trials with a score in the search, best first."""
+        return [self._by_id[trial_id] for trial_id in self.scores]
 
     @cached_property
     def scores(self) -> Mapping[str, float]:
-        """The same turned so that more is better (`sweep.vocabulary.objective`)."""
-        return {trial_id: self.objective.turned(value) for trial_id, value in self.values.items()}
+        """Best score of each trial in the search by its id, best first.
+
+        More is better (`sweep.vocabulary.objective`).
+        """
+        found = {r.trial_id: score for r in self.ended if (score := r.score) is not None}
+        return _falling(found)  # equals stay as they are ranked
 
     def edge(self, margin: float) -> float:
-        """A value beyond the worst that was reached, where figures mark who has none.
+        """A value worse than all `comparable_values`, where figures mark trials without one.
 
         Args:
-            margin: how far, as a share of the range of what was reached.
+            margin: how much worse, as a share of the range of these values.
         """
         low, high = min(self.comparable.values()), max(self.comparable.values())
         spread = max(high - low, 0.01 * max(abs(low), abs(high)), 1e-9)
@@ -107,50 +102,49 @@ class Results:
 
     @property
     def diverged(self) -> list[TrialRecord]:
-        return [record for record in self.ended if record.status is Status.DIVERGED]
+        return diverged(self.ended)
 
     @property
     def is_over(self) -> bool:
-        """Whether the results are final: every trial has ended, or no process writes any more."""
+        """Whether the results are final: every trial has ended, or no process writes to them."""
         all_ended = len(self.ended) >= self.spec.trials and self.spec.confirm is None
         return not self.in_use or all_ended
 
     @cached_property
     def axes(self) -> Mapping[str, Axis]:
-        """The axis of each searched parameter that trials differ in."""
+        """The axis of each searched parameter that is not replayed."""
         return {name: make_axis(name, kind) for name, kind in self.spec.drawn.items()}
 
     @cached_property
     def inside(self) -> list[TrialRecord]:
         """Ended trials whose parameters lie in the space, in the order of the ranking.
 
-        What is drawn over parameters is drawn of these: a preset from elsewhere would stretch the
-        axes for one point, and differ in more than the parameters.
+        Figures over parameters show these alone: a preset outside the space would stretch the axes
+        for one point, and differ in more than the parameters.
         """
         return [record for record in self.ended if self._lies_inside(record)]
 
     @cached_property
     def ranked_inside(self) -> list[TrialRecord]:
-        """Those of them with a value that may be compared."""
-        return [record for record in self.inside if record.trial_id in self.values]
+        """Those of them with a score."""
+        return [record for record in self.inside if record.score is not None]
 
     @cached_property
     def comparable(self) -> Mapping[str, float]:
         """The scores by which trials inside the space are compared, best first.
 
-        See `sweep.analysis.ranking.comparable_value`.
+        See `sweep.analysis.ranking.since_switch_on`.
         """
-        found = comparable_scores(self.spec, self.ranked, self.ranked_inside)
-        return dict(sorted(found.items(), key=lambda pair: -pair[1]))
+        return _falling(comparable_scores(self.spec, self.ranked_inside, self.baseline))
 
     @cached_property
     def comparable_values(self) -> Mapping[str, float]:
-        """The same as values of the objective."""
+        """The same as values of the objective, in the same order."""
         return {one: self.objective.turned(score) for one, score in self.comparable.items()}
 
     @property
     def compared_words(self) -> str:
-        """What the reading of a figure says of them."""
+        """A sentence that explains them to the reader of a figure."""
         since = " since its geometric loss switched on" if self.has_geometry else ""
         sentence = f"{self.objective.short} is the best of a trial{since}."
         if self.extrapolated:
@@ -160,23 +154,22 @@ class Results:
             )
         pruned = any(record.status is Status.PRUNED for record in self.ranked_inside)
         if pruned and self.spec.compares_gains:
-            return f"{sentence} Pruned trials are left out: each was stopped at a time of its own."
+            return f"{sentence} Pruned trials are left out: each was stopped at its own epoch."
         return sentence
 
     @cached_property
     def compared(self) -> list[TrialRecord]:
-        """The trials with a `comparable` Dice, best first."""
-        by_id = {record.trial_id: record for record in self.ranked_inside}
-        return [by_id[trial_id] for trial_id in self.comparable]
+        """The trials with a `comparable` score, best first."""
+        return [self._by_id[trial_id] for trial_id in self.comparable]
 
     @cached_property
     def baseline(self) -> TrialRecord | None:
-        """The best run of the search without a geometric loss; None where none has a result."""
+        """The trial without a geometric loss; None where it has no result."""
         return next((record for record in self.ranked if record.preset == BASELINE), None)
 
     @cached_property
     def extrapolated(self) -> frozenset[str]:
-        """Ids of the trials whose `comparable` value nobody measured: the pruned, by a baseline."""
+        """Ids of the pruned trials whose `comparable` score is extrapolated by the baseline."""
         if self.baseline is None:
             return frozenset()
         return frozenset(r.trial_id for r in self.compared if r.status is Status.PRUNED)
@@ -185,14 +178,14 @@ class Results:
     def exposures(self) -> Mapping[str, Exposure]:
         """How long each trial inside the space was at risk of what the search varies, by its id.
 
-        Where it varies settings of the geometric loss, that is from the switch-on: a trial that
-        ended before it, for any reason, says nothing about them and is left out. So is one without
-        a geometric loss in a sweep with one. Unfinished trials count with the epochs that they
-        have: those that diverge end early, so without them the first hours of a sweep would look
-        worse than it is.
+        Where the search varies settings of the geometric loss, the risk begins at the switch-on. A
+        trial that ended before it, for any reason, shows nothing about them and is left out. So is
+        a trial without a geometric loss in a sweep with one. Unfinished trials count with the
+        epochs that they have: diverging trials end early, so without the unfinished ones a sweep
+        would look worse in its first hours than it is.
         """
-        found = {record.trial_id: self._exposure(record) for record in self.records}
-        return {trial_id: one for trial_id, one in found.items() if one is not None}
+        found = ((record.trial_id, self._exposure(record)) for record in self.records)
+        return {trial_id: exposure for trial_id, exposure in found if exposure is not None}
 
     @cached_property
     def at_risk(self) -> list[TrialRecord]:
@@ -201,21 +194,12 @@ class Results:
 
     @cached_property
     def counts_from_switch_on(self) -> bool:
-        """Whether a setting is varied that acts no earlier than the geometric loss."""
+        """Whether a varied setting has no effect before the geometric loss acts."""
         return any(map(is_late, self.varied))
 
     @cached_property
-    def diverged_before(self) -> list[TrialRecord]:
-        """Trials with a geometric loss that diverged before it acted: it had no part in that."""
-        return [
-            record
-            for record in self.diverged
-            if (start := self.switch_on(record)) is not None and divergence_epoch(record) < start
-        ]
-
-    @cached_property
     def varied(self) -> list[str]:
-        """Searched parameters of which trials inside the space have tried more than one value."""
+        """Searched parameters with more than one value among the trials inside the space."""
         return [
             name
             for name in self.spec.drawn
@@ -223,11 +207,15 @@ class Results:
         ]
 
     @cached_property
+    def _by_id(self) -> Mapping[str, TrialRecord]:
+        return {record.trial_id: record for record in self.records}
+
+    @cached_property
     def _idle(self) -> Mapping[str, frozenset[str]]:
         return {record.trial_id: idle(self.spec, record) for record in self.records}
 
     def acting(self, records: Sequence[TrialRecord], *names: str) -> list[TrialRecord]:
-        """Those of ``records`` in which each of these parameters acts on something."""
+        """Those of ``records`` in which each of these parameters has an effect."""
         return [record for record in records if not self._idle[record.trial_id] & {*names}]
 
     def position(self, name: str, record: TrialRecord) -> float:
@@ -236,23 +224,18 @@ class Results:
 
     def switch_on(self, record: TrialRecord) -> int | None:
         """Epoch in which the trial's geometric loss first acts; None where no term has a weight."""
-        return self.ramp(record).switch_on
+        return ramp_of(self.spec, record).switch_on
 
     @property
     def has_geometry(self) -> bool:
-        """Whether any trial has a geometric loss: without one, nothing is said of it."""
+        """Whether any trial has a geometric loss; without one, no figure mentions it."""
         return any(self.switch_on(record) is not None for record in self.records)
-
-    def ramp(self, record: TrialRecord) -> GeometricRamp:
-        """When the trial's geometric loss was off, rose and acted in full."""
-        return ramp_of(self.spec, record)
 
     def _lies_inside(self, record: TrialRecord) -> bool:
         space = self.spec.drawn.items()
         return all(kind.contains(record.parameters.get(name)) for name, kind in space)
 
     def _exposure(self, record: TrialRecord) -> Exposure | None:
-        """See `exposures`."""
         start = self.switch_on(record)
         if not self._lies_inside(record) or (
             start is None and self.spec.ranges.uses_geometric_loss
@@ -260,17 +243,26 @@ class Results:
             return None
         if start is None or not self.counts_from_switch_on:
             start = 0
-        diverged = record.status is Status.DIVERGED
-        last = divergence_epoch(record) + 1 if diverged else len(record.history)
+        has_diverged = record.status is Status.DIVERGED
+        last = divergence_epoch(record) + 1 if has_diverged else len(record.history)
         if last <= start:
             return None
         is_whole = record.status is Status.COMPLETED
         whole = last if is_whole else max(last, int(number_of(self.spec, record, "trainer.epochs")))
-        return Exposure(epochs=last - start, whole=whole - start, diverged=diverged)
+        return Exposure(epochs=last - start, whole=whole - start, diverged=has_diverged)
+
+
+def _falling(scores: Mapping[str, float]) -> dict[str, float]:
+    return dict(sorted(scores.items(), key=lambda pair: -pair[1]))
+
+
+def diverged(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Those of the trials that diverged."""
+    return [record for record in records if record.status is Status.DIVERGED]
 
 
 def divergence_epoch(record: TrialRecord) -> int:
-    """Epoch, from 0, in which a diverged trial did so; after its last where it is not recorded."""
+    """Epoch, from 0, of a divergence; the one after the last where it is not recorded."""
     verdict = record.outcome.divergence if record.outcome else None
     return len(record.history) if verdict is None else verdict.epoch
 
@@ -279,10 +271,10 @@ def read_results(folder: Path | str) -> Results:
     """Read a results folder, running or not.
 
     Raises:
-        ResultsError: ``folder`` is no results folder, or a file in it is broken.
+        ResultsError: ``folder`` is not a results folder, or a file in it is broken.
     """
     layout = Layout(Path(folder))
-    in_use = is_locked(layout)  # before the records: what ends in between is then seen next time
+    in_use = is_locked(layout)  # before the records: no end in between is missed
     spec, records = read_spec(layout.folder), read_records(layout.folder)
     return Results(
         folder=layout.folder,

@@ -1,78 +1,72 @@
 """The objective over two parameters: those that matter most for it, where that is known.
 
 `optuna.visualization.plot_contour` interpolates between the trials: noise becomes a landscape, and
-nothing stays white where there is no trial.
+places without any trial are filled too.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
+from sweep.analysis.divergence_rates import Floats
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import INK, LIGHT_TO_DARK, finished, marks, thinned, ticks
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.parameter_axes import short_names
 from sweep.analysis.parameters.importance import by_importance, importance_for_dice, order_words
+from sweep.spec.words.short_names import short_names
 from sweep.vocabulary.objective import Objective
-
-Floats = NDArray[np.float64]
+from sweep.vocabulary.record import TrialRecord
 
 BANDWIDTH = 0.12
 """Of the kernel, as a share of each axis."""
 LEAST_WEIGHT = 0.5
 """Trials' worth of evidence near a place, below which nothing is drawn there."""
-GRID = 41
+GRID = np.linspace(0.0, 1.0, 41)
+"""Positions at which the estimate is computed, on both axes."""
 LEAST_TRIALS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Surface:
-    """A smoothed value over two axes.
-
-    Args:
-        x, y: positions of the grid, `[GRID]` each.
-        mean: kernel-weighted mean, `[GRID, GRID]` (y, x); NaN where too little is known.
-        weight: trials' worth of evidence, the same shape.
-    """
-
-    x: Floats
-    y: Floats
-    mean: Floats
-    weight: Floats
-
-
-def smoothed(x: Floats, y: Floats, values: Floats) -> Surface:
-    """Nadaraya-Watson estimate with a Gaussian kernel.
+def smoothed(x: Floats, y: Floats, values: Floats) -> tuple[Floats, Floats]:
+    """Nadaraya-Watson estimate with a Gaussian kernel, on `GRID` × `GRID`.
 
     Args:
         x, y: positions of the trials, `[N]`.
         values: what they reached, `[N]`.
 
+    Returns:
+        Kernel-weighted mean, `[GRID, GRID]` (y, x), NaN where too little is known; and the weight
+        in trials' worth of evidence, the same shape.
+
     Source: Nadaraya, "On Estimating Regression", 1964.
     """
-    grid = np.linspace(0.0, 1.0, GRID)
-    near_x = np.exp(-0.5 * ((grid[:, None] - x[None, :]) / BANDWIDTH) ** 2)  # [GRID, N]
-    near_y = np.exp(-0.5 * ((grid[:, None] - y[None, :]) / BANDWIDTH) ** 2)  # [GRID, N]
+    near_x, near_y = (
+        np.exp(-0.5 * ((GRID[:, None] - places[None, :]) / BANDWIDTH) ** 2)  # [GRID, N]
+        for places in (x, y)
+    )
     weight = near_y @ near_x.T  # [GRID, GRID]
     total = (near_y * values) @ near_x.T
     mean = np.full_like(weight, np.nan)
     np.divide(total, weight, out=mean, where=weight >= LEAST_WEIGHT)
-    return Surface(grid, grid, mean, weight)
+    return mean, weight
 
 
 def dice_contour(results: Results) -> ReportFigure:
     """The objective, smoothed, over the first two of `by_importance`, with its trials."""
-    names = by_importance(results)[:2]
-    drawn = results.acting(results.compared, *names)
-    drawable = len(names) == 2 and len(drawn) >= LEAST_TRIALS
-    figure, finding = _figure(results, names) if drawable else (None, _too_little(results))
+    names, short = by_importance(results)[:2], results.objective.short
+    records = results.acting(results.compared, *names)
+    figure, finding = (
+        None,
+        (
+            f"Needs two parameters that vary and {LEAST_TRIALS} trials with a result; there are "
+            f"{len(results.varied)} and {len(results.compared)}."
+        ),
+    )
+    if len(names) == 2 and len(records) >= LEAST_TRIALS:
+        figure, finding = _figure(results, names, records)
     return ReportFigure(
         name="contour",
-        title=f"{results.objective.short} over two parameters",
+        title=f"{short} over two parameters",
         finding=finding,
         reading=(
             f"The first two parameters, {order_words(importance_for_dice(results))}. "
@@ -85,28 +79,23 @@ def dice_contour(results: Results) -> ReportFigure:
     )
 
 
-def _too_little(results: Results) -> str:
-    return (
-        f"Needs two parameters that vary and {LEAST_TRIALS} trials with a result; there are "
-        f"{len(results.varied)} and {len(results.compared)}."
-    )
-
-
-def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
-    x_axis, y_axis = (results.axes[name] for name in names)
-    records = results.acting(results.compared, *names)
+def _figure(
+    results: Results, names: list[str], records: list[TrialRecord]
+) -> tuple[go.Figure, str]:
+    objective = results.objective
     x, y = (np.array([results.position(name, record) for record in records]) for name in names)
     values = np.array([results.comparable_values[record.trial_id] for record in records])
-    surface, objective = smoothed(x, y, values), results.objective
+    mean, weight = smoothed(x, y, values)
+    extrapolated = ",<br>of pruned trials<br>extrapolated" if results.extrapolated else ""
     figure = go.Figure(
         go.Contour(
-            x=surface.x,
-            y=surface.y,
-            z=[[None if np.isnan(v) else float(f"{v:.7g}") for v in row] for row in surface.mean],
-            colorscale=LIGHT_TO_DARK,
+            x=GRID,
+            y=GRID,
+            z=[[None if np.isnan(v) else float(f"{v:.7g}") for v in row] for row in mean],
+            colorscale=style.LIGHT_TO_DARK,
             reversescale=objective.mode == "min",  # the better, the darker
-            line={"width": 0.8, "color": INK},
-            colorbar={"title": _title(results), "thickness": 12},
+            line={"width": 0.8, "color": style.INK},
+            colorbar={"title": f"{objective.short}{extrapolated}", "thickness": 12},
             hovertemplate=f"smoothed {objective.short} %{{z:{objective.d3}}}<extra></extra>",
         )
     )
@@ -114,33 +103,28 @@ def _figure(results: Results, names: list[str]) -> tuple[go.Figure, str]:
         f"{record.trial_id}: {objective.short} {objective.text(value)}"
         for record, value in zip(records, values, strict=True)
     ]
-    shown = thinned(list(zip(x, y, texts, strict=True)), 300)
-    look = {"size": 7, "color": "#ffffff", "line": {"color": INK, "width": 1}}
-    figure.add_trace(marks(shown, look))
+    shown = style.thinned(list(zip(x, y, texts, strict=True)), 300)
+    figure.add_trace(style.marks(shown, {"size": 7, "color": "#ffffff", "line": style.OUTLINE}))
     short = short_names(results.parameters)
-    for update, axis in ((figure.update_xaxes, x_axis), (figure.update_yaxes, y_axis)):
-        update(title=short[axis.name], **ticks(axis.ticks), range=axis.span)
-    return finished(figure, height=460, legend=False), _finding(surface, names, objective)
+    for update, name in zip((figure.update_xaxes, figure.update_yaxes), names, strict=True):
+        axis = results.axes[name]
+        update(title=short[name], **style.ticks(axis.ticks), range=axis.span)
+    finding = _finding(mean, weight, names, objective)
+    return style.finished(figure, height=460, legend=False), finding
 
 
-def _title(results: Results) -> str:
-    extrapolated = ",<br>of pruned trials<br>extrapolated" if results.extrapolated else ""
-    return f"{results.objective.short}{extrapolated}"
-
-
-def _finding(surface: Surface, names: list[str], objective: Objective) -> str:
-    if np.isnan(surface.mean).all():
+def _finding(mean: Floats, weight: Floats, names: list[str], objective: Objective) -> str:
+    if np.isnan(mean).all():
         return "The trials lie too far apart for a smoothed picture."
-    high, low = np.nanmax(surface.mean), np.nanmin(surface.mean)
     best = np.nanargmax if objective.mode == "max" else np.nanargmin
-    at = np.unravel_index(best(surface.mean), surface.mean.shape)
-    text, weight = objective.text, float(surface.weight[at])
+    evidence = float(weight[np.unravel_index(best(mean), mean.shape)])
     rests = (
-        f"at its {objective.highest} it rests on {weight:.1f} trials' worth of evidence"
-        if weight >= 1
+        f"at its {objective.highest} it rests on {evidence:.1f} trials' worth of evidence"
+        if evidence >= 1
         else f"less than one trial lies near its {objective.highest} place: it is a guess"
     )
+    low, high = float(np.nanmin(mean)), float(np.nanmax(mean))
     return (
         f"Over {names[0]} and {names[1]} the smoothed {objective.short} goes from "
-        f"{text(float(low))} to {text(float(high))}; {rests}."
+        f"{objective.text(low)} to {objective.text(high)}; {rests}."
     )

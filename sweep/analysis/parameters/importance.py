@@ -1,4 +1,4 @@
-"""Which parameters matter: for the objective, and for divergence."""
+"""The parameters that matter for the objective, and those that matter for divergence."""
 
 from __future__ import annotations
 
@@ -7,48 +7,42 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import optuna
+import optuna.importance
 import plotly.graph_objects as go
-from optuna.importance import (
-    BaseImportanceEvaluator,
-    FanovaImportanceEvaluator,
-    PedAnovaImportanceEvaluator,
-    get_param_importances,
-)
 
-from sweep.analysis.divergence_rates import Exposure, Floats, hazards
+from sweep.analysis.divergence_rates import hazards
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import FAINT, INK, finished, thinned
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.parameter_axes import short_names
 from sweep.analysis.report_words import percent
 from sweep.search.searchers.optuna_study import Translator, make_study
 from sweep.spec.words.phrases import counted
+from sweep.spec.words.short_names import short_names
 from sweep.vocabulary.record import TrialRecord
 
 LEAST_TRIALS = 12
-"""Fewer trials show nothing: `benchmarks/importance.py` has what this many can show."""
+"""Fewer trials show nothing: `benchmarks/importance.py` measures what this many can show."""
 MOST_TRIALS = 200
 """Trials that a forest is grown from; more of them change little and cost seconds."""
 SEED = 0
 LEAST_EXPLAINED = 0.1
 """Share of the variance of unseen trials below which importances are noise."""
 WELL_EXPLAINED = 0.5
-"""The same from which their order is reliable; between the two they are a hint."""
+"""The same share above which their order is reliable; between the two it is a hint."""
 LEADING_QUARTER = 0.25
-"""PED-ANOVA asks what sets this share of the trials, the best, apart."""
+"""PED-ANOVA asks what distinguishes this share of the trials, the best ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """Shares of what explains a target, by parameter, largest first.
+    """The share of each parameter in what explains a target, largest first.
 
     Args:
-        shares: fANOVA's, which sum to 1.
-        leading: PED-ANOVA's, for being among the best; empty where it has no meaning.
+        shares: of fANOVA; their sum is 1.
+        leading: of PED-ANOVA, for being among the best; empty where that has no meaning.
         explained: share of the variance that a forest explains on trials that it has not seen; at
             or below 0 the shares are noise.
-        trials: number of trials looked at.
+        trials: number of trials used.
     """
 
     shares: Mapping[str, float]
@@ -58,40 +52,40 @@ class Importance:
 
     @property
     def leader_among_best(self) -> str:
-        """What PED-ANOVA puts first; what fANOVA does where that has no meaning."""
-        if not self.leading:
-            return next(iter(self.shares))
-        return max(self.leading, key=self.leading.__getitem__)
+        """The first by PED-ANOVA, or by fANOVA where PED-ANOVA has no meaning."""
+        shares = self.leading or self.shares
+        return max(shares, key=shares.__getitem__)
 
     @property
     def is_settled(self) -> bool:
-        """Whether fANOVA and PED-ANOVA agree on what comes first."""
+        """Whether fANOVA and PED-ANOVA agree on the first parameter."""
         return self.leader_among_best == next(iter(self.shares))
 
     @property
     def is_noise(self) -> bool:
-        """Whether a forest explains next to nothing of what it has not seen."""
+        """Whether a forest explains hardly anything of the trials that it has not seen."""
         return self.explained < LEAST_EXPLAINED
 
 
 @lru_cache(maxsize=1)
 def importance_for_dice(results: Results) -> Importance | None:
-    """For the comparable scores of the trials; None where too few say anything.
+    """For the comparable scores of the trials (`sweep.analysis.ranking.since_switch_on`).
 
-    See `sweep.analysis.ranking.comparable_value`.
+    None where there are too few trials, or they are too much alike.
     """
     return importance_of(results, results.compared, results.comparable)
 
 
 @lru_cache(maxsize=1)
 def importance_for_divergence(results: Results) -> Importance | None:
-    """For who diverged, given how long each was at risk; None as above, or where all did or none.
+    """For divergence, given how long each trial was at risk; None as above, or if all or none did.
 
     The target is the martingale residual of each trial (Therneau, Grambsch and Fleming 1990):
-    whether it diverged, minus how many would have in the epochs for which it was at risk.
+    whether it diverged, minus the expected number of divergences in its epochs at risk.
     """
     exposures = results.exposures
-    expected = np.cumsum(_hazard(list(exposures.values())))
+    diverged, at_risk = hazards(list(exposures.values()))
+    expected = np.cumsum(diverged / np.maximum(at_risk, 1))  # Nelson and Aalen's estimate
     values = {
         trial_id: float(one.diverged) - float(expected[one.epochs - 1])
         for trial_id, one in exposures.items()
@@ -101,16 +95,10 @@ def importance_for_divergence(results: Results) -> Importance | None:
     return importance_of(results, results.at_risk, values, leading=False)
 
 
-def _hazard(exposures: Sequence[Exposure]) -> Floats:
-    """Share of those at risk that diverge in each epoch (Nelson and Aalen's estimate)."""
-    diverged, at_risk = hazards(exposures)
-    return diverged / np.maximum(at_risk, 1)
-
-
 def by_importance(results: Results) -> list[str]:
-    """The varied parameters, the one that matters most for the objective first.
+    """The varied parameters in falling importance for the objective.
 
-    Where importances cannot be computed, in the order of the sweep file: see `order_words`.
+    In the order of the sweep file where importances cannot be computed: see `order_words`.
     """
     found = importance_for_dice(results)
     shares = found.shares if found else {}
@@ -118,7 +106,7 @@ def by_importance(results: Results) -> list[str]:
 
 
 def order_words(found: Importance | None) -> str:
-    """What the order of `by_importance` is, or that of divergence: it is no finding everywhere."""
+    """What the order of `by_importance` rests on: it is not always a finding."""
     if found is None:
         return "in the order of the sweep file, as importances could not be computed"
     if found.is_noise:
@@ -135,9 +123,8 @@ def dice_importance(results: Results) -> ReportFigure:
         finding=_finding(found, len(results.compared), f"the differences in {objective.short}"),
         reading=(
             f"fANOVA splits the variance of the trials' {objective.short} among the parameters; "
-            "PED-ANOVA asks what sets the best quarter of them apart. "
-            + results.compared_words
-            + " Diverged trials are left out. Where the two "
+            f"PED-ANOVA asks what sets the best quarter of them apart. {results.compared_words}"
+            " Diverged trials are left out. Where the two "
             "disagree, neither is to be trusted. Shares always sum to 100 %, also those of noise: "
             "the explained variance says whether there was anything to share."
         ),
@@ -149,11 +136,11 @@ def divergence_importance(results: Results) -> ReportFigure:
     """Which parameters decide about divergence."""
     found = importance_for_divergence(results)
     at_risk = len(results.at_risk)
-    finding = _finding(found, at_risk, "who diverged")
-    fates = {one.diverged for one in results.exposures.values()}
-    if len(fates) == 1:
-        share = "Every" if fates == {True} else "No"
-        finding = f"{share} trial of the {at_risk} at risk diverged: nothing tells them apart."
+    finding = _finding(found, at_risk, "divergence")
+    outcomes = {one.diverged for one in results.exposures.values()}
+    if len(outcomes) == 1:
+        share = "Every" if outcomes == {True} else "No"
+        finding = f"{share} trial of the {at_risk} at risk diverged: nothing distinguishes them."
     return ReportFigure(
         name="importance-divergence",
         title="What decides about divergence",
@@ -176,7 +163,7 @@ def _finding(found: Importance | None, trials: int, what: str) -> str:
     unseen = f"{percent(max(0.0, found.explained))} of the variance of trials it has not seen"
     if found.is_noise:
         return (
-            f"Nothing that {found.trials} trials can tell: a forest explains {unseen}, so the "
+            f"Nothing that {found.trials} trials can show: a forest explains {unseen}, so the "
             f"shares below, {percent(share)} for {first}, are noise."
         )
     second = f", {percent(rest[0][1])} with {rest[0][0]}" if rest else ""
@@ -200,74 +187,56 @@ def importance_of(
     *,
     leading: bool = True,
 ) -> Importance | None:
-    """For any value of some trials of a sweep; None where too few say anything.
+    """For any value of some trials of a sweep; None where they are too few or too much alike.
 
     Args:
-        values: by trial id; the more, the better.
-        leading: whether to be among the best quarter means something.
+        results: the sweep.
+        records: the trials.
+        values: by trial id; more is better.
+        leading: whether it means something to be among the best quarter.
     """
-    records = thinned(sorted(records, key=lambda record: record.number), MOST_TRIALS)
+    records = style.thinned(sorted(records, key=lambda record: record.number), MOST_TRIALS)
     targets = [values[record.trial_id] for record in records]
-    names = [name for name in results.varied if _differs(records, name)]
+    names = [
+        name
+        for name in results.varied
+        if len({repr(record.parameters[name]) for record in records}) > 1
+    ]
     if len(records) < LEAST_TRIALS or len(set(targets)) < 2 or not names:
         return None
-    study = _study(results, records, targets)
-    quarter = PedAnovaImportanceEvaluator(target_quantile=LEADING_QUARTER)
-    return Importance(
-        shares=_shares(study, FanovaImportanceEvaluator(n_trees=32, seed=SEED), names),
-        leading=_shares(study, quarter, names) if leading else {},
-        explained=_explained(results, records, names, targets),
-        trials=len(records),
-    )
-
-
-def _study(
-    results: Results, records: Sequence[TrialRecord], targets: Sequence[float]
-) -> optuna.Study:
-    """A study with a completed trial a record: importances look at no others."""
-    translator = Translator(results.spec.drawn)
-    study = make_study()
-    study.add_trials(
-        [
-            optuna.create_trial(
-                params=translator.encode(translator.inside(record.parameters)),
-                distributions=dict(translator.distributions),
-                value=target,
-            )
-            for record, target in zip(records, targets, strict=True)
-        ]
-    )
-    return study
-
-
-def _shares(
-    study: optuna.Study, evaluator: BaseImportanceEvaluator, names: list[str]
-) -> dict[str, float]:
-    found = get_param_importances(study, evaluator=evaluator, params=names)
-    return {name: float(share) for name, share in found.items()}
-
-
-def _explained(
-    results: Results, records: Sequence[TrialRecord], names: list[str], targets: Sequence[float]
-) -> float:
-    """R² of a random forest on the trials that each of its trees has not seen."""
     from sklearn.ensemble import RandomForestRegressor
 
+    translator, study = Translator(results.spec.drawn), make_study()
+    for record, target in zip(records, targets, strict=True):
+        trial = optuna.create_trial(
+            params=translator.encode(translator.inside(record.parameters)),
+            distributions=dict(translator.distributions),
+            value=target,
+        )
+        study.add_trial(trial)
+
+    def shares(evaluator: optuna.importance.BaseImportanceEvaluator) -> dict[str, float]:
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator, params=names)
+        return {name: float(share) for name, share in found.items()}
+
     places = [[results.position(name, record) for name in names] for record in records]
-    # Of 200 trees, one in 10^37 trials is in none's unseen part: no warning about that.
+    # R² on the trials that each tree has not seen. A trial that all of 200 trees have seen, one in
+    # 10^37, would cause a warning.
     forest = RandomForestRegressor(n_estimators=200, oob_score=True, random_state=SEED)
     forest.fit(np.array(places), np.array(targets))
-    return float(forest.oob_score_)
-
-
-def _differs(records: Sequence[TrialRecord], name: str) -> bool:
-    return len({repr(record.parameters[name]) for record in records}) > 1
+    quarter = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=LEADING_QUARTER)
+    return Importance(
+        shares=shares(optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=SEED)),
+        leading=shares(quarter) if leading else {},
+        explained=float(forest.oob_score_),
+        trials=len(records),
+    )
 
 
 def _bars(found: Importance) -> go.Figure:
     """Bars of fANOVA, diamonds of PED-ANOVA; the most important on top."""
     names = list(found.shares)[::-1]
-    shown = [short_names(names)[name] for name in names]
+    shown = list(short_names(names).values())
     figure = go.Figure(
         go.Bar(
             x=[found.shares[name] for name in names],
@@ -276,8 +245,8 @@ def _bars(found: Importance) -> go.Figure:
             name="fANOVA (noise)" if found.is_noise else "fANOVA",
             marker={
                 "color": "#ffffff" if found.is_noise else "#a9c9e2",
-                "pattern": {"shape": "/" if found.is_noise else "", "fgcolor": FAINT},
-                "line": {"color": INK, "width": 1},
+                "pattern": {"shape": "/" if found.is_noise else "", "fgcolor": style.FAINT},
+                "line": style.OUTLINE,
             },
             hovertemplate="%{y}: %{x:.0%}<extra>fANOVA</extra>",
         )
@@ -288,9 +257,9 @@ def _bars(found: Importance) -> go.Figure:
             y=shown,
             mode="markers",
             name="PED-ANOVA, best quarter",
-            marker={"symbol": "diamond", "size": 10, "color": INK},
+            marker={"symbol": "diamond", "size": 10, "color": style.INK},
             hovertemplate="%{y}: %{x:.0%}<extra>PED-ANOVA</extra>",
         )
     figure.update_xaxes(title="share of importance", tickformat=".0%", range=[0, 1.02])
     figure.update_yaxes(automargin=True)
-    return finished(figure, height=120 + 34 * len(names))
+    return style.finished(figure, height=120 + 34 * len(names))

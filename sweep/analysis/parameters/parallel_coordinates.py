@@ -1,7 +1,7 @@
 """All parameters of all trials at once.
 
 `optuna.visualization.plot_parallel_coordinate` leaves out diverged trials, and those that lack a
-parameter: here both have a place of their own on the axis.
+parameter. Here both have their own place on the axis.
 """
 
 from __future__ import annotations
@@ -11,50 +11,47 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import LIGHT_TO_DARK, finished, thinned, ticks
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.parameter_axes import even_words, round_numbers, short_names, words
+from sweep.analysis.parameter_axes import even_ticks
+from sweep.spec.words.short_names import short_names, words
 from sweep.vocabulary.record import Status, TrialRecord
 
 MOST_LINES = 300
 NO_EFFECT = -0.12
-"""Where lines cross the axis of a parameter that acts on nothing in their trials."""
+"""Where lines cross the axis of a parameter that has no effect in their trials."""
 BEST_SHARE = 0.25
 LEAST_TRIALS = 20
-"""Trials below which nothing is said of the best quarter: two or three always agree on a value."""
+"""Trials below which there is no finding: two or three best trials always agree on a value."""
 HALO = ", ".join(["0 0 3px #ffffff"] * 8)
-"""Shadow of the ticks: lines would strike them through."""
+"""Shadow of the ticks, so that they stay readable behind lines."""
 
 
 def parallel_coordinates(results: Results) -> ReportFigure:
-    """One line a trial through the axes of all varied parameters and what it reached."""
-    names = results.varied
+    """One line per trial through the axes of all varied parameters and of the objective."""
     trials = [record for record in results.inside if record.status is not Status.FAILED]
-    shown = thinned(trials, MOST_LINES)
+    shown = style.thinned(trials, MOST_LINES)
+    without = ""
+    if any(record.trial_id not in results.comparable for record in shown):
+        without = "Those that end at “none” diverged, or have no such value. "
     return ReportFigure(
         name="parallel",
         title="All parameters at once",
         finding=_finding(results),
         reading=(
             f"Each line is a trial: the darker, the {results.objective.better} its "
-            f"{results.objective.short}. {results.compared_words} {_without_words(results, shown)}"
+            f"{results.objective.short}. {results.compared_words} {without}"
             "Drag along an axis to keep only the lines that pass there."
             + (f" {len(shown)} of {len(trials)} are drawn." if len(shown) < len(trials) else "")
         ),
-        figure=_figure(results, names, shown) if _is_enough(results) else None,
+        figure=_figure(results, shown) if _is_enough(results) else None,
     )
 
 
 def _is_enough(results: Results) -> bool:
-    """Whether there can be a pattern: of fewer lines a reader sees one that is none."""
+    """Whether there can be a pattern. In fewer lines readers see patterns that are not there."""
     return len(results.compared) >= LEAST_TRIALS and bool(results.varied)
-
-
-def _without_words(results: Results, shown: Sequence[TrialRecord]) -> str:
-    if all(record.trial_id in results.comparable for record in shown):
-        return ""
-    return "Those that end at “none” diverged, or have no such value. "
 
 
 def _finding(results: Results) -> str:
@@ -64,16 +61,14 @@ def _finding(results: Results) -> str:
     varied = [name for name in results.varied if len(results.acting(best, name)) == len(best)]
     if not varied:
         return "The best trials have no parameter in common that acts in all of them."
-    spans = {name: _span(results, name, best) for name in varied}
-    name = min(spans, key=lambda key: spans[key])
-    values = sorted((record.parameters[name] for record in best), key=results.axes[name].position)
-    low, high = words(values[0]), words(values[-1])
+    places = {name: [results.position(name, record) for record in best] for name in varied}
+    name = min(varied, key=lambda key: max(places[key]) - min(places[key]))
+    ordered = sorted(best, key=lambda record: results.position(name, record))
+    low, high = (words(record.parameters[name]) for record in (ordered[0], ordered[-1]))
     where = f"{low} in all of them" if low == high else f"{low} to {high}"
-    places = [results.axes[name].position(value) for value in values]
-    others = [
-        results.position(name, r) for r in results.acting(results.compared[len(best) :], name)
-    ]
-    inside = sum(places[0] <= place <= places[-1] for place in others)
+    others = results.acting(results.compared[len(best) :], name)
+    start, end = min(places[name]), max(places[name])
+    inside = sum(start <= results.position(name, record) <= end for record in others)
     return (
         f"The best {len(best)} of {len(results.compared)} trials "
         f"({results.objective.short} from "
@@ -82,56 +77,40 @@ def _finding(results: Results) -> str:
     )
 
 
-def _span(results: Results, name: str, records: Sequence[TrialRecord]) -> float:
-    places = [results.position(name, record) for record in records]
-    return max(places) - min(places)
-
-
-def _place(results: Results, name: str, record: TrialRecord) -> float:
-    """Where a line crosses an axis: below it where the parameter acts on nothing in the trial."""
-    if not results.acting([record], name):
-        return NO_EFFECT
-    return results.position(name, record)
-
-
-def ticks_of(results: Results, name: str, shown: Sequence[TrialRecord]) -> list[tuple[float, str]]:
-    """The ticks of an axis, with one for trials in which the parameter acts on nothing."""
-    all_act = len(results.acting(shown, name)) == len(shown)
-    return [*([] if all_act else [(NO_EFFECT, "no effect")]), *results.axes[name].ticks]
-
-
-def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]) -> go.Figure:
+def _figure(results: Results, shown: Sequence[TrialRecord]) -> go.Figure:
     short = short_names(results.parameters)
     objective = results.objective
-    reached = [results.comparable_values[record.trial_id] for record in results.compared]
-    low, high = min(reached), max(reached)
-    edge = results.edge(0.15)
+    reached = results.comparable_values.values()
+    low, high, edge = min(reached), max(reached), results.edge(0.15)
     values = [results.comparable_values.get(record.trial_id, edge) for record in shown]
-    scores = [objective.turned(value) for value in values]
     dimensions: list[dict[str, Any]] = []
-    for name in names:
-        at, (first, last) = [_place(results, name, r) for r in shown], results.axes[name].span
-        own = {"label": short[name], "values": at, "range": [min(first, *at), last]}
-        dimensions.append(own | ticks(ticks_of(results, name, shown)))
-    numbers = round_numbers(low, high)
+    for name in results.varied:
+        axis, acting = results.axes[name], {r.trial_id for r in results.acting(shown, name)}
+        at = [results.position(name, r) if r.trial_id in acting else NO_EFFECT for r in shown]
+        no_effect = [(NO_EFFECT, "no effect")] * (len(acting) < len(shown))
+        bounds = [min(axis.span[0], *at), axis.span[1]]
+        own = {"label": short[name], "values": at, "range": bounds}
+        dimensions.append(own | style.ticks([*no_effect, *axis.ticks]))
     # The axis is drawn from the first to the last tick, so its ends have ticks too.
-    marks = {low: "", high: ""} | dict(zip(numbers, even_words(numbers), strict=True))
-    marks |= {edge: "none"} if edge in values else {}
-    in_order = sorted(marks.items(), key=lambda mark: objective.turned(mark[0]))
+    texts = {low: "", high: ""} | dict(even_ticks(low, high))
+    texts |= {edge: "none"} if edge in values else {}
+    note = ""
+    if any(record.trial_id in results.extrapolated for record in shown):
+        note = "<br>(pruned: extrapolated)"
     dimensions.append(
         {
-            "label": _title(results, shown),
+            "label": f"{objective.heading}{note}",
             "values": values,
             "range": [min(low, edge), max(high, edge)],
-            **ticks(in_order),
+            **style.ticks(sorted(texts.items(), key=lambda tick: objective.turned(tick[0]))),
         }
     )
     figure = go.Figure(
         go.Parcoords(
             dimensions=dimensions,
             line={
-                "color": scores,
-                "colorscale": LIGHT_TO_DARK,
+                "color": [*map(objective.turned, values)],
+                "colorscale": style.LIGHT_TO_DARK,
                 "cmin": objective.turned(edge),
                 "cmax": max(map(objective.turned, reached)),
             },
@@ -139,11 +118,5 @@ def _figure(results: Results, names: Sequence[str], shown: Sequence[TrialRecord]
             tickfont={"size": 12, "shadow": HALO},
         )
     )
-    finished(figure, height=420, legend=False)
+    style.finished(figure, height=420, legend=False)
     return figure.update_layout(margin={"t": 80, "l": 64, "r": 96, "b": 32})
-
-
-def _title(results: Results, shown: Sequence[TrialRecord]) -> str:
-    extrapolated = any(record.trial_id in results.extrapolated for record in shown)
-    note = "<br>(pruned: extrapolated)" if extrapolated else ""
-    return f"{results.objective.heading}{note}"

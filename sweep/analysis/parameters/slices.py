@@ -1,7 +1,7 @@
 """The objective over each parameter alone.
 
-`optuna.visualization.plot_slice` leaves out diverged trials, colours by number alone and names no
-trial under the pointer.
+`optuna.visualization.plot_slice` leaves out diverged trials, colours by number alone and does not
+name trials on hover.
 """
 
 from __future__ import annotations
@@ -13,28 +13,13 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy.stats import spearmanr
 
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.figure_style import (
-    INK,
-    LOOKS,
-    MOST_POINTS,
-    finished,
-    marks,
-    thinned,
-    ticks,
-)
-from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.parameter_axes import (
-    JITTER,
-    Axis,
-    even_words,
-    round_numbers,
-    short_names,
-    words,
-)
+from sweep.analysis.figures.sweep_results import Results, diverged
+from sweep.analysis.parameter_axes import Axis, even_ticks
 from sweep.analysis.parameters.importance import by_importance, importance_for_dice, order_words
 from sweep.analysis.report_words import status
-from sweep.vocabulary.objective import Objective
+from sweep.spec.words.short_names import short_names, words
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 
 MOST_SLICES = 9
@@ -42,15 +27,17 @@ COLUMNS = 3
 ROW, GAP, HEAD_AND_FOOT = 260, 88, 104
 """Pixels of a row of panels with the gap below it, of that gap, and of the figure's margins."""
 LEAST_TRIALS = 10
-"""Ranked trials below which no correlation is given: p is that of Student's t, which for five says
-0.04 of a ρ = 0.9 that chance brings in 8 % of cases."""
+"""Trials below which no correlation is given. p is that of Student's t, which for five trials is
+0.04 at ρ = 0.9, although chance reaches that in 8 % of cases."""
+JITTER = 0.04
+"""Largest distance by which a point is moved aside where many share its place."""
 
 
 def slices(results: Results) -> ReportFigure:
     """The best of the objective over each varied parameter; diverged trials at the worse edge."""
     names, objective = by_importance(results)[:MOST_SLICES], results.objective
     foot = "foot" if objective.mode == "max" else "top"
-    diverged = f" ✕ at the {foot}: trials that diverged there." if _shown_diverged(results) else ""
+    crosses = f" ✕ at the {foot}: trials that diverged there." if diverged(results.inside) else ""
     return ReportFigure(
         name="slices",
         title=f"{objective.short} over each parameter",
@@ -58,7 +45,7 @@ def slices(results: Results) -> ReportFigure:
         reading=(
             f"{objective.short} of each trial over one parameter, all others as they came. "
             f"Panels: {order_words(importance_for_dice(results))}. {results.compared_words}"
-            f"{diverged} A searcher that learns puts its trials where it has seen good ones, so "
+            f"{crosses} A searcher that learns puts its trials where it has seen good ones, so "
             "density is no evidence."
         ),
         figure=_figure(results, names) if names and results.compared else None,
@@ -66,7 +53,7 @@ def slices(results: Results) -> ReportFigure:
 
 
 def correlations(results: Results) -> dict[str, tuple[float, float]]:
-    """Spearman's ρ of each varied parameter with the comparable value and its two-sided p-value.
+    """Spearman's ρ of each varied parameter with the comparable value, and its two-sided p-value.
 
     Constant parameters, and those whose values have no order, are left out.
     """
@@ -75,13 +62,10 @@ def correlations(results: Results) -> dict[str, tuple[float, float]]:
         records = results.acting(results.compared, name)
         reached = [results.comparable_values[record.trial_id] for record in records]
         values = [record.parameters[name] for record in records]
-        if len({repr(value) for value in values}) < 2 or any(
-            not isinstance(value, int | float) for value in values
-        ):
-            continue
-        places = [results.axes[name].position(value) for value in values]
-        if len(values) >= LEAST_TRIALS and len(set(reached)) > 1:
-            test = spearmanr(places, reached)
+        differ = len({repr(value) for value in values}) > 1 and len(set(reached)) > 1
+        in_order = all(isinstance(value, int | float) for value in values)
+        if differ and in_order and len(values) >= LEAST_TRIALS:
+            test = spearmanr([results.axes[name].position(value) for value in values], reached)
             found[name] = float(test.statistic), float(test.pvalue)
     return found
 
@@ -89,7 +73,7 @@ def correlations(results: Results) -> dict[str, tuple[float, float]]:
 def _finding(results: Results) -> str:
     found = correlations(results)
     if not found:
-        return "Too few trials with a result to tell a trend."
+        return "Too few trials with a result to show a trend."
     name = max(found, key=lambda key: abs(found[key][0]))
     rho, p = found[name]
     corrected = min(1.0, p * len(found))
@@ -97,25 +81,16 @@ def _finding(results: Results) -> str:
     verdict = f"{'' if corrected < 0.05 else 'no '}more than chance would show"
     direction = "rises" if rho > 0 else "falls"
     strength = f"{rho:+.2f}".replace("-", "−")
-    return (
+    p_words = "p < 0.001" if corrected < 0.001 else f"p = {corrected:.2g}"
+    sentence = (
         f"Strongest trend: {results.objective.short} {direction} with {name} (Spearman's ρ = "
-        f"{strength} over {len(trials)} trials, {_p_words(corrected)} corrected for {len(found)}"
-        f" parameters), {verdict}.{_extrapolated_words(results, trials)}"
+        f"{strength} over {len(trials)} trials, {p_words} corrected for {len(found)} parameters),"
+        f" {verdict}."
     )
-
-
-def _extrapolated_words(results: Results, trials: Sequence[TrialRecord]) -> str:
-    count = sum(record.trial_id in results.extrapolated for record in trials)
-    are = "is" if count == 1 else "are"
-    return f" {count} of {len(trials)} values {are} extrapolated." if count else ""
-
-
-def _shown_diverged(results: Results) -> list[TrialRecord]:
-    return [record for record in results.inside if record.status is Status.DIVERGED]
-
-
-def _p_words(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    if count := sum(record.trial_id in results.extrapolated for record in trials):
+        are = "is" if count == 1 else "are"
+        sentence += f" {count} of {len(trials)} values {are} extrapolated."
+    return sentence
 
 
 def _figure(results: Results, names: Sequence[str]) -> go.Figure:
@@ -126,65 +101,64 @@ def _figure(results: Results, names: Sequence[str]) -> go.Figure:
         rows=rows, cols=columns, shared_yaxes=True, horizontal_spacing=0.04,
         vertical_spacing=GAP / (ROW * rows),
     )  # fmt: skip
-    reached = [results.comparable_values[record.trial_id] for record in results.compared]
-    low, high = min(reached), max(reached)
-    edge = results.edge(0.12)
-    shown = [*results.compared, *_shown_diverged(results)]
+    reached = results.comparable_values.values()
+    low, high, edge = min(reached), max(reached), results.edge(0.12)
+    shown = [*results.compared, *diverged(results.inside)]
     groups = {
-        state: thinned([record for record in shown if record.status is state], MOST_POINTS)
+        state: style.thinned([record for record in shown if record.status is state])
         for state in (Status.PRUNED, Status.EARLY_STOPPED, Status.COMPLETED, Status.DIVERGED)
     }
     for n, name in enumerate(names):
         place = {"row": n // columns + 1, "col": n % columns + 1}
         axis = results.axes[name]
         for state, records in groups.items():
-            records = results.acting(records, name)
-            if records:
-                y = [results.comparable_values.get(record.trial_id, edge) for record in records]
-                dots = _dots(axis, state, records, y, results.objective)
-                kind = status(state)
-                if any(record.trial_id in results.extrapolated for record in records):
-                    kind += " (value extrapolated)"
-                figure.add_trace(dots.update(name=kind, showlegend=n == 0), **place)
-        figure.update_xaxes(title=short[name], **ticks(axis.ticks), range=axis.span, **place)
-    numbers = round_numbers(low, high)
+            if acting := results.acting(records, name):
+                dots = _dots(results, axis, state, acting, edge)
+                figure.add_trace(dots.update(showlegend=n == 0), **place)
+        figure.update_xaxes(title=short[name], **style.ticks(axis.ticks), range=axis.span, **place)
     marked = [(edge, "diverged")] * bool(groups[Status.DIVERGED])
     ends = min(low, edge), max(high, edge)
     margin = 0.06 * (ends[1] - ends[0])
     figure.update_yaxes(
         range=[ends[0] - margin, ends[1] + margin],
-        **ticks([*marked, *zip(numbers, even_words(numbers), strict=True)]),
+        **style.ticks([*marked, *even_ticks(low, high)]),
     )
     for row in range(1, rows + 1):
         figure.update_yaxes(title=results.objective.heading, row=row, col=1)
-    return finished(figure, height=HEAD_AND_FOOT + ROW * rows)
+    return style.finished(figure, height=HEAD_AND_FOOT + ROW * rows)
 
 
 def _places(axis: Axis, values: Sequence[ParameterValue]) -> list[float]:
-    """Positions; where many share few values, spread around each so that all are seen."""
+    """Positions; where many trials share few values, scattered around each so that all are seen."""
     places = [axis.position(value) for value in values]
     distinct = sorted(set(places))
     if len(distinct) < 2 or len(places) < 4 * len(distinct):
         return places
     gap = min(b - a for a, b in pairwise(distinct))
     width = min(0.5 * gap, 2 * JITTER)
-    return [p + width * ((n * 0.618034) % 1.0 - 0.5) for n, p in enumerate(places)]
+    return [place + width * (style.scattered(n) - 0.5) for n, place in enumerate(places)]
 
 
 def _dots(
-    axis: Axis, state: Status, records: Sequence[TrialRecord], y: list[float], objective: Objective
+    results: Results, axis: Axis, state: Status, records: Sequence[TrialRecord], edge: float
 ) -> go.Scatter:
-    look = LOOKS[state]
-    diverged = state is Status.DIVERGED
+    look, is_cross, few = style.LOOKS[state], state is Status.DIVERGED, len(records) < 200
     values = [record.parameters[axis.name] for record in records]
     texts = [f"{r.trial_id}: {words(v)}" for r, v in zip(records, values, strict=True)]
+    y = [results.comparable_values.get(record.trial_id, edge) for record in records]
+    extrapolated = any(record.trial_id in results.extrapolated for record in records)
     marker = {
         "color": look.color,
         "symbol": look.symbol,
-        "size": 7 if len(records) < 200 else 4,
-        "opacity": 0.9 if len(records) < 200 else 0.5,
-        "line": {"width": 1.5 if diverged else 0.5, "color": look.color if diverged else INK},
+        "size": 7 if few else 4,
+        "opacity": 0.9 if few else 0.5,
+        "line": {"width": 1.5 if is_cross else 0.5, "color": look.color if is_cross else style.INK},
     }
-    under = "" if diverged else f", {objective.short} %{{y:{objective.d3}}}"
-    points = zip(_places(axis, values), y, texts, strict=True)
-    return marks(points, marker, under=under, legendgroup=state.value)
+    objective = results.objective
+    return style.marks(
+        zip(_places(axis, values), y, texts, strict=True),
+        marker,
+        under="" if is_cross else f", {objective.short} %{{y:{objective.d3}}}",
+        name=f"{status(state)}{' (value extrapolated)' if extrapolated else ''}",
+        legendgroup=state.value,
+    )

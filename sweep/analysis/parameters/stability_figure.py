@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from sweep.analysis.divergence_rates import DivergenceRate, Exposure, rate_of
-from sweep.analysis.figures.figure_style import (
-    FAINT,
-    INK,
-    PALE_TO_ALARM,
-    finished,
-    marks,
-    thinned,
-    ticks,
-)
+from sweep.analysis.divergence_rates import DivergenceRate, rate_of
+from sweep.analysis.figures import figure_style as style
 from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.parameter_axes import Cells, Scale, short_names, words
+from sweep.analysis.parameter_axes import Cells, is_continuum
 from sweep.analysis.report_words import percent, status
-from sweep.vocabulary.record import ParameterValue, TrialRecord
+from sweep.spec.words.short_names import short_names, words
+from sweep.vocabulary.record import TrialRecord
 
 MOST_MARKS = 150
 """Trials of one kind that are marked on a map, beside its counts."""
@@ -40,7 +32,7 @@ class Map:
 
     Args:
         across, up: the parameters of its axes.
-        within: a third parameter and the one cell of it whose trials are shown; None: all trials.
+        within: a third parameter, and the cell of it whose trials are shown; None: all trials.
     """
 
     across: str
@@ -63,11 +55,10 @@ class Map:
 
 
 def cells_of(results: Results, name: str, trials: int) -> Cells:
-    """The cells of a map's axis: the more, the more trials there are to fill them."""
+    """The cells of a map's axis; more cells where there are more trials to fill them."""
     axis = results.axes[name]
     most = 3 if trials < 50 else 5 if trials < 300 else 8
-    is_continuum = isinstance(axis, Scale) and not axis.whole
-    return axis.cells(min(most, MOST_BOUNDS - 1) if is_continuum else most)
+    return axis.cells(min(most, MOST_BOUNDS - 1) if is_continuum(axis) else most)
 
 
 def cell_of(cells: Cells, record: TrialRecord) -> int:
@@ -76,13 +67,11 @@ def cell_of(cells: Cells, record: TrialRecord) -> int:
 
 
 def draw_maps(results: Results, maps: Sequence[Map]) -> go.Figure:
-    """Maps of all trials two in a row, below them those of a part of the trials three in a row."""
+    """Maps of all trials, two in a row; below them maps of a part of the trials, three in a row."""
     short, at_risk = short_names(results.parameters), results.at_risk
-    slots, has_scale = _slots(maps), False
-    figure = _grid(maps, slots)
-    for n, (one, slot) in enumerate(zip(maps, slots, strict=True)):
+    (figure, places), has_scale = _grid(maps), False
+    for n, (one, place) in enumerate(zip(maps, places, strict=True)):
         records = one.of(at_risk)
-        place = {"row": slot.row, "col": slot.column}
         x, y = (cells_of(results, name, len(at_risk)) for name in (one.across, one.up))
         rates = _rates(results, x, y, records)
         is_shaded = any(not rate.is_guess for row in rates for rate in row)
@@ -91,56 +80,42 @@ def draw_maps(results: Results, maps: Sequence[Map]) -> go.Figure:
         for trace in _points(results, x, y, records, many=len(at_risk) >= 100, first=n == 0):
             figure.add_trace(trace, **place)
         figure.add_trace(_counts(rates), **place)
-        for update, cells, name in (
-            (figure.update_xaxes, x, one.across),
-            (figure.update_yaxes, y, one.up),
+        is_titled = place["col"] == 1  # all maps of a row have the same parameter up
+        for update, cells, title in (
+            (figure.update_xaxes, x, short[one.across]),
+            (figure.update_yaxes, y, short[one.up] if is_titled else ""),
         ):
-            is_told = cells is y and slot.column > 1  # all maps of a row have the same parameter up
+            borders = [n - 0.5 for n in range(1, len(cells.labels))]  # not all fields are shaded
             update(
-                title="" if is_told else short[name],
-                **ticks(cells.ticks),
+                title=title,
+                **style.ticks(cells.ticks),
                 tickangle=0,
                 range=[-0.5, len(cells.labels) - 0.5],
-                minor=_borders(cells),
+                minor={
+                    "tickvals": borders,
+                    "ticklen": 0,
+                    "showgrid": True,
+                    "gridcolor": style.FAINT,
+                },
                 automargin=True,
                 **place,
             )
-    return finished(figure, height=100 + 290 * slots[-1].row)
+    return style.finished(figure, height=100 + 290 * places[-1]["row"])
 
 
-def _borders(cells: Cells) -> dict[str, Any]:
-    """Faint lines between the fields: not all of them are shaded."""
-    edges = [n - 0.5 for n in range(1, len(cells.labels))]
-    return {"tickvals": edges, "ticklen": 0, "showgrid": True, "gridcolor": FAINT}
-
-
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    """Where a map stands: row and column from 1, and how many of the `UNITS` columns it takes."""
-
-    row: int
-    column: int
-    span: int
-
-
-def _slots(maps: Sequence[Map]) -> list[_Slot]:
+def _grid(maps: Sequence[Map]) -> tuple[go.Figure, list[dict[str, int]]]:
+    """Empty axes, and the row and column of each map, from 1."""
     whole = sum(one.within is None for one in maps)
-    first = [
-        _Slot(n // 2 + 1, n % 2 * UNITS // 2 + 1, UNITS // 2 if len(maps) > 1 else UNITS)
-        for n in range(whole)
-    ]
-    below = first[-1].row + 1
-    part = [_Slot(below, n * UNITS // 3 + 1, UNITS // 3) for n in range(len(maps) - whole)]
-    return first + part
-
-
-def _grid(maps: Sequence[Map], slots: Sequence[_Slot]) -> go.Figure:
-    """Empty axes."""
-    rows = slots[-1].row
+    part, half, third = len(maps) - whole, UNITS // 2, UNITS // 3
+    places = [{"row": n // 2 + 1, "col": n % 2 * half + 1} for n in range(whole)]
+    below = places[-1]["row"] + 1
+    places += [{"row": below, "col": n * third + 1} for n in range(part)]
+    widths = [half if len(maps) > 1 else UNITS] * whole + [third] * part
+    rows = places[-1]["row"]
     specs: list[list[dict[str, int] | None]] = [[None] * UNITS for _ in range(rows)]
-    for slot in slots:
-        specs[slot.row - 1][slot.column - 1] = {"colspan": slot.span}
-    return make_subplots(
+    for place, width in zip(places, widths, strict=True):
+        specs[place["row"] - 1][place["col"] - 1] = {"colspan": width}
+    figure = make_subplots(
         rows=rows,
         cols=UNITS,
         specs=specs,
@@ -148,19 +123,19 @@ def _grid(maps: Sequence[Map], slots: Sequence[_Slot]) -> go.Figure:
         horizontal_spacing=0.075,
         vertical_spacing=0.34 / rows,
     )
+    return figure, places
 
 
 def _rates(
     results: Results, x: Cells, y: Cells, records: Sequence[TrialRecord]
 ) -> list[list[DivergenceRate]]:
-    """Of each field, row by row from below."""
-    fields: dict[tuple[int, int], list[Exposure]] = {}
-    for record in records:
-        fields.setdefault((cell_of(x, record), cell_of(y, record)), []).append(
-            results.exposures[record.trial_id]
-        )
+    """The rate of each field, row by row from below."""
+    trials = [((cell_of(x, r), cell_of(y, r)), results.exposures[r.trial_id]) for r in records]
     return [
-        [rate_of(fields.get((across, up), [])) for across in range(len(x.labels))]
+        [
+            rate_of([exposure for field, exposure in trials if field == (across, up)])
+            for across in range(len(x.labels))
+        ]
         for up in range(len(y.labels))
     ]
 
@@ -169,12 +144,12 @@ def _shades(rates: list[list[DivergenceRate]], *, scale: bool) -> go.Heatmap:
     return go.Heatmap(
         z=[[None if rate.is_guess else rate.mean for rate in row] for row in rates],
         text=[[f"{r.diverged}/{r.trials}" if r.trials else "" for r in row] for row in rates],
-        customdata=[[rate.under_the_pointer for rate in row] for row in rates],
+        customdata=[[_hover(rate) for rate in row] for row in rates],
         hovertemplate="%{customdata}<extra></extra>",
         hoverongaps=False,
         zmin=0,
         zmax=1,
-        colorscale=PALE_TO_ALARM,
+        colorscale=style.PALE_TO_ALARM,
         showscale=scale,
         colorbar={
             "title": {"text": "probability of divergence", "side": "right"},
@@ -190,23 +165,32 @@ def _shades(rates: list[list[DivergenceRate]], *, scale: bool) -> go.Heatmap:
     )
 
 
+def _hover(rate: DivergenceRate) -> str:
+    share = "too few to say how many" if rate.is_guess else percent(rate.mean)
+    return (
+        f"{share} diverge in a complete training ({rate.interval_words})<br>{rate.diverged} of"
+        f" {rate.trials} at risk diverged, {rate.cut_short} were cut short<br>{rate.observed} of"
+        f" {rate.whole} epochs at risk were observed"
+    )
+
+
 def _counts(rates: list[list[DivergenceRate]]) -> go.Scatter:
     """The counts, over the marks of the trials."""
-    seen = [(x, y, rate) for y, row in enumerate(rates) for x, rate in enumerate(row)]
-    seen = [field for field in seen if field[2].trials]
+    fields = [
+        (x, y, rate) for y, row in enumerate(rates) for x, rate in enumerate(row) if rate.trials
+    ]
+    seen = [rate for _, _, rate in fields]
     return go.Scatter(
-        x=[x for x, _, _ in seen],
-        y=[y for _, y, _ in seen],
+        x=[x for x, _, _ in fields],
+        y=[y for _, y, _ in fields],
         text=[
             f"{'' if rate.is_guess else f'{percent(rate.mean)}<br>'}{rate.diverged}/{rate.trials}"
-            for _, _, rate in seen
+            for rate in seen
         ],
         mode="text",
         textfont={
             "size": 12,
-            "color": [
-                "#ffffff" if rate.mean > DARK and not rate.is_guess else INK for _, _, rate in seen
-            ],
+            "color": ["#ffffff" if r.mean > DARK and not r.is_guess else style.INK for r in seen],
             "shadow": "auto",
         },
         hoverinfo="skip",
@@ -226,34 +210,28 @@ def _points(
     """The trials in their fields, beside the count in the middle."""
     kinds = (
         ("diverged", "x", "#ffffff", lambda one: one.diverged),
-        ("came through", "circle", "#ffffff", lambda o: not o.diverged and not o.is_cut_short),
+        ("completed", "circle", "#ffffff", lambda o: not o.diverged and not o.is_cut_short),
         ("cut short", "circle", "#8794a0", lambda one: one.is_cut_short),
     )
+    names = x.axis.name, y.axis.name
     for name, symbol, color, is_of in kinds:
+        points = []
         shown = [r for r in records if is_of(results.exposures[r.trial_id])]
-        shown = list(thinned(shown, MOST_MARKS))
-        names = x.axis.name, y.axis.name
-        points = [
-            (_spread(x, r, n), _spread(y, r, 3 * n + 1), _hover(results, r, names))
-            for n, r in enumerate(shown)
-        ]
+        for n, record in enumerate(style.thinned(shown, MOST_MARKS)):
+            values = ", ".join(f"{one} = {words(record.parameters[one])}" for one in names)
+            seen = results.exposures[record.trial_id]
+            at_risk = f"at risk for {seen.epochs} of {seen.whole} epochs"
+            text = f"{record.trial_id} {status(record.status)}, {at_risk}: {values}"
+            points.append((_spread(x, record, n), _spread(y, record, 3 * n + 1), text))
         size = (5 if many else 7) + (symbol == "x")
-        look = {"symbol": symbol, "size": size, "color": color, "line": {"width": 1, "color": INK}}
-        group = marks(points, look, name=name, legendgroup=name, showlegend=first)
+        look = {"symbol": symbol, "size": size, "color": color, "line": style.OUTLINE}
+        group = style.marks(points, look, name=name, legendgroup=name, showlegend=first)
         yield group.update(cliponaxis=False)
 
 
 def _spread(cells: Cells, record: TrialRecord, n: int) -> float:
     """Where the value lies; where many share it, anywhere but in the middle with its count."""
-    if isinstance(cells.axis, Scale) and not cells.axis.whole:
+    if is_continuum(cells.axis):
         return cells.place(record.parameters[cells.axis.name])
-    golden = (n * 0.618034 + 0.1) % 1.0
-    return cell_of(cells, record) + (-0.42 + 0.26 * golden if n % 2 else 0.16 + 0.26 * golden)
-
-
-def _hover(results: Results, record: TrialRecord, names: tuple[str, ...]) -> str:
-    values: list[ParameterValue] = [record.parameters[name] for name in names]
-    sentence = ", ".join(f"{n} = {words(v)}" for n, v in zip(names, values, strict=True))
-    seen = results.exposures[record.trial_id]
-    at_risk = f"at risk for {seen.epochs} of {seen.whole} epochs"
-    return f"{record.trial_id} {status(record.status)}, {at_risk}: {sentence}"
+    aside = 0.26 * style.scattered(n, 0.1)
+    return cell_of(cells, record) + (-0.42 + aside if n % 2 else 0.16 + aside)

@@ -1,4 +1,4 @@
-"""Where trials diverge: which maps are drawn, and what they say."""
+"""Where trials diverge: the choice of maps, and the finding."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from sweep.analysis.divergence_rates import LEAST_EVIDENCE, DivergenceRate, rate_of
 from sweep.analysis.figures.figure import ReportFigure
-from sweep.analysis.figures.sweep_results import Results
-from sweep.analysis.parameter_axes import short_names
+from sweep.analysis.figures.sweep_results import Results, divergence_epoch
 from sweep.analysis.parameters.importance import importance_for_divergence
 from sweep.analysis.parameters.stability_figure import Map, cell_of, cells_of, draw_maps
 from sweep.analysis.report_words import percent, trials
 from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.words.phrases import counted
+from sweep.spec.words.short_names import short_names
 
 EPSILON = "loss.sqrt_epsilon"
 WARMUP = "loss.warmup_epochs"
@@ -28,43 +28,37 @@ def stability_map(results: Results) -> ReportFigure:
     exposures = list(results.exposures.values())
     overall = rate_of(exposures) if exposures else None
     any_diverged = overall is not None and overall.diverged > 0  # else maps show only the prior
+    since = " since its geometric loss switched on" if results.counts_from_switch_on else ""
+    left_out = "Presets"
+    if results.has_geometry:
+        left_out = "Trials that ended before their geometric loss acted and presets"
+    thirds = ""
+    if len(maps) > len(pairs):
+        weight = short_names(results.parameters)[maps[-1].across]
+        found = importance_for_divergence(results)
+        if found is not None and not found.is_noise:
+            weight += ", the weight that matters most by fANOVA,"
+        thirds = f"; the last row splits the map of {weight} by the length of the warm-up"
     return ReportFigure(
         name="stability",
         title="Where trials diverge",
         finding=_finding(results, overall, pairs),
         reading=(
-            "Each field tells how probable it is that one of its trials diverges in a complete "
+            "Each field shows how probable it is that one of its trials diverges in a complete "
             "training, estimated from the epochs for which they were at risk, and how many of "
             "them did. A trial that was pruned, stopped early or still trains counts for the "
-            "epochs that it has "
-            + ("since its geometric loss switched on" if results.counts_from_switch_on else "")
-            + ", not as one that came through; the interval under the pointer tells what "
-            f"that leaves open. Counts alone: fewer than {LEAST_EVIDENCE} trials' worth of "
-            "evidence, or nobody diverged and nobody was seen to its end. A field without counts "
-            "has no trial, and nothing is smoothed into it. "
-            + _left_out_words(results)
-            + " The other parameters vary within a field"
-            + (f"; {_thirds_words(results, maps[-1])}." if len(maps) > len(pairs) else ".")
+            f"epochs that it has{since}, not as completed; the interval in the hover text shows "
+            f"how uncertain that is. Counts alone: fewer than {LEAST_EVIDENCE} trials' worth of "
+            "evidence, or no trial diverged and none completed. A field without counts has no "
+            f"trial, and nothing is smoothed into it. {left_out} from outside the space are left "
+            f"out. The other parameters vary within a field{thirds}."
         ),
         figure=draw_maps(results, maps) if pairs and any_diverged else None,
     )
 
 
-def _left_out_words(results: Results) -> str:
-    early = "Trials that ended before their geometric loss acted and p"
-    return f"{early if results.has_geometry else 'P'}resets from outside the space are left out."
-
-
-def _thirds_words(results: Results, last: Map) -> str:
-    weight = short_names(results.parameters)[last.across]
-    found = importance_for_divergence(results)
-    is_known = found is not None and not found.is_noise
-    matters = ", the weight that matters most by fANOVA," if is_known else ""
-    return f"the last row splits the map of {weight}{matters} by the length of the warm-up"
-
-
 def _pairs(results: Results) -> list[Map]:
-    """The maps over two parameters: ε against warm-up and weights where these vary."""
+    """The maps over two parameters: ε against warm-up and weights, where these vary."""
     order = _by_importance(results)
     if len(order) < 2:
         return [Map(name, name) for name in order]
@@ -88,51 +82,45 @@ def _thirds(results: Results, pairs: Sequence[Map]) -> list[Map]:
 
 
 def _by_importance(results: Results) -> list[str]:
-    """Varied parameters, the more important for divergence first, or in the file's order."""
+    """Varied parameters in falling importance for divergence, or in the file's order."""
     found = importance_for_divergence(results)
     order = list(found.shares) if found else []
     return order + [name for name in results.varied if name not in order]
 
 
 def _finding(results: Results, overall: DivergenceRate | None, pairs: Sequence[Map]) -> str:
-    before = _diverged_before_words(results)
+    extremes = ""
     if overall is None:
-        return " ".join(["No trial has trained with what the search varies at work yet.", *before])
-    low, high = overall.interval
-    interval = f"{percent(low)} to {percent(high)}"
-    if not overall.diverged:
-        return " ".join([_none_diverged(overall, interval), *before])
-    sentence = f"{overall.diverged} of {overall.trials} trials at risk diverged"
-    if overall.cut_short:
-        sentence += (
-            f"; {overall.cut_short} were cut short ({overall.observed} of {overall.whole} epochs at"
-            f" risk were seen). In a complete training an estimated {percent(overall.mean)} would"
-            f" (90 % interval {interval})."
-        )
-    elif not pairs or overall.diverged == overall.trials:
-        sentence += f". 90 % interval of the probability: {interval}."
+        sentence = "No trial has trained with what the search varies at work yet."
+    elif not overall.diverged:
+        sentence = f"None of {counted(overall.trials, 'trial')} at risk diverged"
+        if overall.cut_short:
+            seen = f"{overall.observed} of {overall.whole} epochs at risk"
+            sentence += f"; {overall.cut_short} were cut short, {seen} were observed"
+        if overall.is_open:
+            sentence += ": too little to say how many would in a complete training."
+        else:  # without an estimate, which would be that of the prior
+            interval = overall.interval_words
+            sentence += f": in a complete training {interval} would (90 % interval)."
     else:
+        sentence = f"{overall.diverged} of {overall.trials} trials at risk diverged"
+        has_extremes = pairs and overall.diverged < overall.trials
+        if overall.cut_short:
+            sentence += (
+                f"; {overall.cut_short} were cut short ({overall.observed} of {overall.whole}"
+                " epochs at risk were observed). In a complete training an estimated"
+                f" {percent(overall.mean)} would (90 % interval {overall.interval_words})"
+            )
+        elif not has_extremes:
+            sentence += f". 90 % interval of the probability: {overall.interval_words}"
         sentence += "."
-    return " ".join([sentence, *_extremes(results, overall, pairs), *before])
+        extremes = _extremes(results, pairs[0].up, overall.trials) if has_extremes else ""
+    return " ".join(filter(None, [sentence, extremes, _diverged_before_words(results)]))
 
 
-def _none_diverged(overall: DivergenceRate, interval: str) -> str:
-    """One sentence: an estimate, too, would be the prior's alone."""
-    sentence = f"None of {counted(overall.trials, 'trial')} at risk diverged"
-    if overall.cut_short:
-        seen = f"{overall.observed} of {overall.whole} epochs at risk"
-        sentence += f"; {overall.cut_short} were cut short, {seen} were seen"
-    if overall.is_open:
-        return f"{sentence}: too little to say how many would in a complete training."
-    return f"{sentence}: in a complete training {interval} would (90 % interval)."
-
-
-def _extremes(results: Results, overall: DivergenceRate, pairs: Sequence[Map]) -> list[str]:
-    """Where most and where fewest diverge along the first parameter."""
-    if not pairs or overall.diverged == overall.trials:
-        return []
-    name = pairs[0].up
-    cells = cells_of(results, name, overall.trials)
+def _extremes(results: Results, name: str, count: int) -> str:
+    """The cells of a parameter with the most and the fewest divergences."""
+    cells = cells_of(results, name, count)
     rates = {
         label: rate_of(
             [results.exposures[r.trial_id] for r in results.at_risk if cell_of(cells, r) == cell]
@@ -141,22 +129,25 @@ def _extremes(results: Results, overall: DivergenceRate, pairs: Sequence[Map]) -
     }
     seen = {label: rate for label, rate in rates.items() if not rate.is_guess}
     if len(seen) < 2:
-        return []
+        return ""
     worst = max(seen, key=lambda label: seen[label].mean)
     best = min(seen, key=lambda label: seen[label].mean)
-    return [
+    return (
         f"Most with {name} = {worst}: {seen[worst].words}; fewest with {best}: {seen[best].words}."
         " In brackets 90 % intervals of the probability."
+    )
+
+
+def _diverged_before_words(results: Results) -> str:
+    early = [
+        record
+        for record in results.diverged
+        if (start := results.switch_on(record)) is not None and divergence_epoch(record) < start
     ]
-
-
-def _diverged_before_words(results: Results) -> list[str]:
-    """The divergences that no setting of the geometric loss can have caused."""
-    early = results.diverged_before if results.counts_from_switch_on else []
-    if not early:
-        return []
-    return [
+    if not early or not results.counts_from_switch_on:
+        return ""
+    return (
         f"{counted(len(early), 'trial')} diverged before the geometric loss acted"
         f" ({trials(early)}): none of its settings had a part in that, so the maps leave"
         f" {'it' if len(early) == 1 else 'them'} out."
-    ]
+    )

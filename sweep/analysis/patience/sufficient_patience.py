@@ -1,4 +1,4 @@
-"""What would have been enough for each trial, as columns of a ranking and as a sentence."""
+"""The patience that would have been enough for each trial: columns of a ranking, a sentence."""
 
 from __future__ import annotations
 
@@ -17,33 +17,28 @@ PREFIX = "enough_"
 def enough_columns(
     records: Sequence[TrialRecord], spec: SweepSpec | None
 ) -> dict[str, list[ParameterValue]]:
-    """Columns, a value a record: ``enough_patience`` (likewise for whatever else is replayed), and
-    what the trial would have come to with it: ``val_dice_at_enough`` (likewise of another
-    objective), ``epochs_at_enough``.
+    """Columns with one value per record; none where nothing is replayed.
 
-    All are None where the record cannot tell. A patience that is None beside a number of epochs
-    is none at all. No columns where nothing is replayed.
+    ``enough_patience``, and likewise for any other replayed setting. What the trial would have
+    reached with it: ``val_dice_at_enough``, or likewise of another objective, and
+    ``epochs_at_enough``. All are None where the record cannot answer. A patience of None beside a
+    number of epochs means no early stopping.
     """
     if spec is None or not spec.replayed:
         return {}
     found = [enough(spec, record) for record in records]
     settings: dict[str, list[ParameterValue]] = {
-        PREFIX + key.rpartition(".")[2]: [one.setting[key] if one else None for one in found]
+        PREFIX + key.rpartition(".")[2]: [one[0][key] if one else None for one in found]
         for key in spec.replayed
     }
     return settings | {
-        value_column(spec.judged_by): [one.replay.value if one else None for one in found],
-        EPOCHS: [one.replay.epochs if one else None for one in found],
+        _value_column(spec.judged_by): [one[1].value if one else None for one in found],
+        EPOCHS: [one[1].epochs if one else None for one in found],
     }
 
 
-def value_column(objective: Objective) -> str:
-    """What the trial would have come to."""
-    return f"{objective.metric}_at_enough"
-
-
 def enough_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
-    """The sentence of a row in which None stands for what is empty; none where it cannot tell."""
+    """A sentence on one row of a ranking, empty cells being None; no sentence without an answer."""
     if row.get(EPOCHS) is None:
         return []
     setting = ", ".join(
@@ -53,6 +48,10 @@ def enough_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
     )
     return [
         f"in this one run early_stopping.{setting} would have reached {objective.label} "
-        f"{row[value_column(objective)]} after {row[EPOCHS]} of {row['epochs']} epochs "
+        f"{row[_value_column(objective)]} after {row[EPOCHS]} of {row['epochs']} epochs "
         f"({objective.tolerance_words})"
     ]
+
+
+def _value_column(objective: Objective) -> str:
+    return f"{objective.metric}_at_enough"

@@ -10,12 +10,7 @@ from sweep.vocabulary.record import TrialRecord
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """Diverged trials that share a likely cause and its cure.
-
-    Args:
-        likely_cause, advice: a sentence each.
-        records: the trials, in the order given.
-    """
+    """Diverged trials that share a likely cause and its cure, in one sentence each."""
 
     likely_cause: str
     advice: str
@@ -23,7 +18,7 @@ class Explained:
 
 
 def explained(records: Iterable[TrialRecord]) -> list[Explained]:
-    """One entry for each likely cause among the diverged trials that were looked into."""
+    """One entry for each likely cause among the diverged trials with a diagnosis."""
     groups: dict[tuple[str, str], list[TrialRecord]] = {}
     for record in records:
         verdict = record.outcome.divergence if record.outcome else None

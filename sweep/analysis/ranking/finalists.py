@@ -1,4 +1,4 @@
-"""Which trials of a search are trained again or tested: its leaders, and the baseline."""
+"""The trials of a search that are trained again or tested: its leaders, and the baseline."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ WITHOUT_CONFIRM = 5
 
 
 def finalists(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The first of the search by its objective, then the baseline where it is not there.
+    """The first of the search by its objective, then the baseline if it is not among them.
 
-    Of several trials with one and the same configuration only the first is one. The baseline is
-    the control: gains are measured over it.
+    Of several trials with the same configuration only the first counts. The baseline is the
+    control over which gains are measured.
 
     Args:
         spec: of the sweep.
@@ -36,7 +36,7 @@ def finalists(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialReco
 
 
 class TopTrials:
-    """Which trials may be finalists, kept up to date as trials end: only their weights are kept.
+    """The trials that may become finalists, kept up to date as trials end.
 
     Args:
         spec: of the sweep.
@@ -48,9 +48,9 @@ class TopTrials:
         self._baseline: Place | None = None
 
     def admits(self, record: TrialRecord) -> bool:
-        """Take in a trial that has ended with a score; False where it can be no finalist any more.
+        """Add a trial that has ended with a score; False where it cannot become a finalist.
 
-        Those that end later can only push it back. Nobody pushes the baseline.
+        Trials that end later can only lower its rank. The baseline is always a finalist.
         """
         assert record.score is not None
         own, found = _configuration(record), place(record)
@@ -60,7 +60,7 @@ class TopTrials:
         return self._leads(found) or record.preset == BASELINE
 
     def __len__(self) -> int:
-        """How many there are, if no further trial ends."""
+        """Number of finalists if no further trial ends."""
         is_apart = self._baseline is not None and not self._leads(self._baseline)
         return min(self._places, len(self._best)) + is_apart
 
@@ -71,8 +71,8 @@ class TopTrials:
 class Planned:
     """How many trials a sweep is to have, replicates included.
 
-    Until its search has ended the baseline counts beside the leaders. Only then is it known whether
-    it is one of them.
+    Until the search has ended, the baseline counts in addition to the leaders. Only then is it
+    known whether it is one of them.
 
     Args:
         spec: of the sweep.
@@ -84,7 +84,7 @@ class Planned:
         self._searched = 0
 
     def add(self, record: TrialRecord) -> None:
-        """Take in a trial that has ended."""
+        """Add a trial that has ended."""
         if record.replicate is None:
             self._searched += 1
             if record.score is not None:
@@ -92,34 +92,29 @@ class Planned:
 
     @property
     def total(self) -> int:
+        """Number of trials; an upper bound until the search has ended."""
         if self.spec.confirm is None or self._searched < self.spec.trials:
             return self.spec.trials + most_replicates(self.spec)
         return self.spec.trials + len(self._top) * len(blocks(self.spec))
 
 
 def runs_of(records: Iterable[TrialRecord], trial_id: str) -> list[TrialRecord]:
-    """The runs whose weights may stand for a configuration, in the order in which to take them.
+    """The runs whose weights may stand for a configuration, in order of preference.
 
-    Its replicates with a result, the best of the objective first, then the run of the search,
-    whose value is the reason why it was chosen.
+    Its replicates with a result, the best of the objective first. Then the run of the search, whose
+    value is optimistic because the configuration was chosen for it.
     """
-    records = list(records)
-    own = [record for record in records if record.trial_id == trial_id and record.score is not None]
-    of = [
-        record
-        for record in records
-        if record.replicate and record.replicate.of == trial_id and record.score is not None
-    ]
-    return [*sorted(of, key=place), *own]
+    runs = [r for r in records if r.configuration_id == trial_id and r.score is not None]
+    return sorted(runs, key=lambda run: (run.replicate is None, place(run)))
 
 
 def missing_replicates(
     spec: SweepSpec, records: Iterable[TrialRecord]
 ) -> list[tuple[Replicate, TrialRecord]]:
-    """The replicates that `confirm` asks for and that were never started, each with its trial.
+    """The replicates that `confirm` asks for and that were not started yet, each with its trial.
 
-    Block by block: all finalists on the first seed, then all on the second. So what an interrupted
-    sweep has can be compared, and the warm-up of a seed is shared.
+    Block by block: all finalists on the first seed, then all on the second. So an interrupted sweep
+    can compare what it has, and the warm-up of a seed is shared.
 
     Args:
         spec: of the sweep, whose search has ended.
@@ -128,12 +123,12 @@ def missing_replicates(
     records = list(records)
     started = {record.replicate for record in records if record.replicate is not None}
     chosen = finalists(spec, records)
-    wanted = (
-        (Replicate(record.trial_id, seed, fold), record)
+    return [
+        (replicate, record)
         for seed, fold in blocks(spec)
         for record in chosen
-    )
-    return [(replicate, record) for replicate, record in wanted if replicate not in started]
+        if (replicate := Replicate(record.trial_id, seed, fold)) not in started
+    ]
 
 
 def _places(spec: SweepSpec) -> int:

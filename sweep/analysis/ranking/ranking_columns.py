@@ -1,4 +1,4 @@
-"""The columns of a ranking, one after the other."""
+"""The columns of a ranking, and of the table of its replicates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COLUMNS = {
     "val_dice_before_end": "Float64",
     "last_dice": "Float64",
 }
-"""Columns of every ranking with their pandas types; what only some have follows."""
+"""Columns of every ranking with their pandas types; columns that only some have follow them."""
 
 HEADINGS = {
     "rank": "#",
@@ -42,22 +42,22 @@ HEADINGS = {
     "p_best": "P(best)",
     "test_dice": "test Dice",
 }
-"""What people read over columns, on the screen and in the report; others have their own name."""
+"""Headings of columns on the screen and in the report; others have the name of their column."""
 
 CONFIRMED = "confirmed"
-"""Column that divides a ranking, where leaders were trained again: those first, by the mean of
+"""Column that divides a ranking where leaders were trained again: these come first, by the mean of
 their replicates, then the others by the Dice of their single run. The two are not compared."""
 
 
 def columns_of(objective: Objective) -> dict[str, str]:
-    """`COLUMNS`; where trials are judged by another metric than Dice, with its own before Dice."""
+    """`COLUMNS`; of another objective than Dice, with its own columns before those of Dice."""
     return {
         column: kind for name, kind in COLUMNS.items() for column in (_like(name, objective), name)
     }
 
 
 def _like(name: str, objective: Objective) -> str:
-    """The column of the objective that says of it what this one says of Dice."""
+    """The column of an objective that corresponds to this column of Dice."""
     return {
         "val_dice": objective.metric,
         "val_dice_before_end": f"{objective.metric}_before_end",
@@ -77,7 +77,7 @@ def cells(record: TrialRecord) -> dict[str, object]:
         "cause": record.outcome.cause if record.outcome else "",
     }
     last = record.history[-1] if record.history and has_result else None
-    for judged in (DICE, objective):  # of Dice as the contract names it, whatever is judged by
+    for judged in (DICE, objective):  # the columns of Dice are there whatever the objective is
         value = judged.value(best) if best else None
         found |= {
             _like("val_dice", judged): value if has_result else None,
@@ -87,20 +87,15 @@ def cells(record: TrialRecord) -> dict[str, object]:
     return found
 
 
-def _value(record: TrialRecord) -> float | None:
-    """The objective of its best epoch, where it may be compared."""
-    return record.value if record.status.has_result else None
-
-
 def deltas(
     ranked: Sequence[TrialRecord], spec: SweepSpec | None = None
 ) -> dict[str, list[float | None]]:
     """``delta_PRESET`` → each trial's value of the objective minus that preset's.
 
-    A pruned trial is compared with what the preset had reached after as many epochs.
-    With a ``spec``: what it reached since its geometric loss switched on, if it has one.
+    A pruned trial is compared with what the preset had reached after as many epochs. With a
+    ``spec``, a trial with a geometric loss counts with what it reached since the switch-on.
     """
-    values = [_value(record) for record in ranked]
+    values = [record.value if record.status.has_result else None for record in ranked]
     since = [
         v if v is None or spec is None else value_since_switch_on(spec, record)
         for record, v in zip(ranked, values, strict=True)
@@ -108,27 +103,22 @@ def deltas(
     presets = {
         r.preset: r for r, v in zip(ranked, values, strict=True) if r.preset and v is not None
     }
-    return {
-        f"delta_{name}": [
-            _difference(record, one, presets[name])
-            for record, one in zip(ranked, since, strict=True)
-        ]
-        for name in sorted(presets, key=lambda name: (name != BASELINE, name))
-    }
-
-
-def _difference(record: TrialRecord, value: float | None, preset: TrialRecord) -> float | None:
-    pruned = record.status is Status.PRUNED
-    until = preset.history[: len(record.history)] if pruned else preset.history
-    best = preset.objective.best(until)
-    reference = preset.objective.value(best) if best else None
-    return None if value is None or reference is None else value - reference
+    found: dict[str, list[float | None]] = {}
+    for name in sorted(presets, key=lambda name: (name != BASELINE, name)):
+        objective, history = presets[name].objective, presets[name].history
+        column = found[f"delta_{name}"] = []
+        for record, value in zip(ranked, since, strict=True):
+            until = len(record.history) if record.status is Status.PRUNED else None
+            best = objective.best(history[:until])
+            reference = objective.value(best) if best else None
+            column.append(None if value is None or reference is None else value - reference)
+    return found
 
 
 def metrics(ranked: Sequence[TrialRecord]) -> dict[str, list[float | None]]:
-    """Metric → its value at each trial's best epoch; those of the validation beside Dice.
+    """Column → value at each trial's best epoch, for the metrics of the validation besides Dice.
 
-    One that is named like another column of a ranking stands as ``metrics/NAME``.
+    A metric that is named like another column of a ranking has the column ``metrics/NAME``.
     """
     at_best = [
         record.best.metrics if record.best and record.status.has_result else {} for record in ranked
@@ -136,13 +126,15 @@ def metrics(ranked: Sequence[TrialRecord]) -> dict[str, list[float | None]]:
     names = dict.fromkeys(name for measured in at_best for name in measured)
     objective = objective_of(ranked)
     return {
-        metric_column(name, objective): [finite_or_none(measured.get(name)) for measured in at_best]
+        _metric_column(name, objective): [
+            finite_or_none(measured.get(name)) for measured in at_best
+        ]
         for name in names
     }
 
 
 def own_metrics(spec: Mapping[str, Any], records: Iterable[TrialRecord]) -> list[str]:
-    """Columns of the metrics that a trainer of the user's own returned; none of the others, which
+    """Columns of the metrics that a trainer of the user returned; none for our own trainers, which
     measure the same in every sweep.
 
     Args:
@@ -154,8 +146,7 @@ def own_metrics(spec: Mapping[str, Any], records: Iterable[TrialRecord]) -> list
     return list(metrics(list(records)))
 
 
-def metric_column(name: str, objective: Objective) -> str:
-    """The column of a further metric of the validation."""
+def _metric_column(name: str, objective: Objective) -> str:
     is_setting = "." in name and name.partition(".")[0] in SweepSpec.model_fields
     is_other = name != objective.metric and is_other_column(name, objective)
     return f"metrics/{name}" if is_setting or name in COLUMNS or is_other else name
@@ -168,37 +159,77 @@ def confirmed_names(objective: Objective) -> tuple[str, str, str]:
 
 
 def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) -> dict[str, Any]:
-    """The columns that only finalists fill, after the one that says who is one.
+    """The column `CONFIRMED`, then those that only finalists fill.
 
-    ``mean_dice``, of another objective ``mean_NAME``.
+    ``mean_dice``, or likewise of another objective.
+    """
+    by_id = {one.trial_id: one for one in confirmed.finalists}
+    objective = objective_of(ranked)
+    mean, low, high = confirmed_names(objective)
+    rows: list[dict[str, object]] = []
+    for record in ranked:
+        one = by_id.get(record.trial_id)
+        rows.append({CONFIRMED: one is not None})
+        if one is not None:
+            ends = map(finite_or_none, objective.interval(one.low, one.high))
+            rows[-1] |= zip((low, high), ends, strict=True)
+            rows[-1] |= {
+                mean: objective.turned(one.mean) if one.scores else None,
+                "p_best": one.p_best,
+                "group": one.group,
+                "replicates": len(one.scores),
+                "replicates_diverged": one.diverged,
+            }
+    kinds = {CONFIRMED: "boolean", **dict.fromkeys((mean, low, high, "p_best"), "Float64")}
+    kinds |= {"group": "string", "replicates": "Int64", "replicates_diverged": "Int64"}
+    return typed(rows, kinds)
+
+
+def typed(rows: Iterable[Mapping[str, object]], kinds: Mapping[str, str]) -> dict[str, Any]:
+    """Columns of these names and pandas types; a cell that a row lacks is empty."""
+    import pandas as pd
+
+    rows = list(rows)
+    return {
+        name: pd.array([row.get(name) for row in rows], dtype=kind)  # type: ignore[call-overload]
+        for name, kind in kinds.items()
+    }
+
+
+def replicates_frame(records: Iterable[TrialRecord], ranked: Sequence[str] = ()) -> pd.DataFrame:
+    """One row per replicate, running ones too, by the rank of its trial, then by seed and fold.
+
+    Args:
+        records: of all trials of a sweep.
+        ranked: ids of the search's trials, best first.
+
+    Returns:
+        As of `ranking_frame`, with ``replicate_of``, ``seed`` and ``fold`` in place of a rank.
     """
     import pandas as pd
 
-    found = [confirmed.of(record.trial_id) for record in ranked]
-    objective = objective_of(ranked)
-    turned = objective.turned
-    mean, low, high = confirmed_names(objective)
-    ends = [objective.interval(one.low, one.high) if one else (None, None) for one in found]
-    numbers = {
-        mean: [None if one is None or not one.scores else turned(one.mean) for one in found],
-        low: [finite_or_none(end) for end, _ in ends],
-        high: [finite_or_none(end) for _, end in ends],
-        "p_best": [one.p_best if one else None for one in found],
-    }
-    counts = {
-        "replicates": [len(one.scores) if one else None for one in found],
-        "replicates_diverged": [one.diverged if one else None for one in found],
-    }
-    return {
-        CONFIRMED: pd.array([one is not None for one in found], dtype="boolean"),
-        **{name: pd.array(cells, dtype="Float64") for name, cells in numbers.items()},
-        "group": pd.array([one.group if one else None for one in found], dtype="string"),
-        **{name: pd.array(cells, dtype="Int64") for name, cells in counts.items()},
-    }
+    places = {trial_id: place for place, trial_id in enumerate(ranked)}
+    found = [(record.replicate, record) for record in records if record.replicate is not None]
+    found.sort(
+        key=lambda pair: (places.get(pair[0].of, len(places)), pair[1].number, pair[0].block)
+    )
+    records = [record for _, record in found]
+    rows = [
+        cells(record)
+        | {"replicate_of": replicate.of, "seed": replicate.seed, "fold": replicate.fold}
+        for replicate, record in found
+    ]
+    kinds = {"trial_id": "string", "replicate_of": "string", "seed": "Int64", "fold": "Int64"}
+    kinds |= columns_of(objective_of(records))
+    del kinds["rank"]
+    columns = typed(rows, kinds)
+    for name, numbers in metrics(records).items():
+        columns.setdefault(name, pd.array(numbers, dtype="Float64"))
+    return pd.DataFrame(columns)
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a ranking as plain values; what is empty is None."""
+    """The rows of a ranking as plain values; empty cells are None."""
     plain = frame.astype(object)
     return [
         {str(name): value for name, value in row.items()}
@@ -207,10 +238,7 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def divider(frame: pd.DataFrame) -> int | None:
-    """Number of rows of a ranking that were confirmed, where they come first and others follow.
-
-    None where there is nothing to divide, or where the rows are in another order.
-    """
+    """Number of confirmed rows of a ranking, where they come first and others follow; else None."""
     ranked = CONFIRMED in frame and "sweep" not in frame and "rank" in frame
     if not ranked or not frame["rank"].is_monotonic_increasing:
         return None
@@ -220,14 +248,12 @@ def divider(frame: pd.DataFrame) -> int | None:
 
 
 def test_columns(ranked: Sequence[TrialRecord], tested: HeldOut) -> dict[str, Any]:
-    """Means over the test cases; that they are there changes no rank."""
-    import pandas as pd
-
-    found = [tested.of(record.trial_id) for record in ranked]
-    return {
-        "test_dice": pd.array([one.mean if one else None for one in found], dtype="Float64"),
-        "test_hd95": pd.array([one.mean_hd95 if one else None for one in found], dtype="Float64"),
+    """Means over the test cases. They do not affect the ranks."""
+    means = {
+        one.trial_id: {"test_dice": one.mean, "test_hd95": one.mean_hd95} for one in tested.tested
     }
+    rows = [means.get(record.trial_id, {}) for record in ranked]
+    return typed(rows, {"test_dice": "Float64", "test_hd95": "Float64"})
 
 
 def parameter_column(values: Sequence[ParameterValue]) -> pd.Series[Any]:
@@ -235,10 +261,8 @@ def parameter_column(values: Sequence[ParameterValue]) -> pd.Series[Any]:
     import pandas as pd
 
     kinds = {type(value) for value in values if value is not None}
-    if kinds == {bool}:
-        return pd.Series(values, dtype="boolean")
-    if kinds == {float}:
-        return pd.Series(values, dtype="Float64")
-    if kinds == {int} and all(abs(value) < 2**63 for value in values if isinstance(value, int)):
-        return pd.Series(values, dtype="Int64")
-    return pd.Series(values, dtype=object)
+    fits = all(abs(value) < 2**63 for value in values if isinstance(value, int))
+    dtype: Any = object
+    if len(kinds) == 1 and fits:
+        dtype = {bool: "boolean", float: "Float64", int: "Int64"}.get(kinds.pop(), object)
+    return pd.Series(values, dtype=dtype)

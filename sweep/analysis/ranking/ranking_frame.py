@@ -14,18 +14,7 @@ from sweep.analysis.confirm.test_scores import cases_frame, held_out
 from sweep.analysis.effective_settings import idle, read_known_spec
 from sweep.analysis.patience.patience_replay import Tradeoff, tradeoff
 from sweep.analysis.patience.sufficient_patience import enough_columns, enough_words
-from sweep.analysis.ranking.ranking_columns import (
-    cells,
-    columns_of,
-    confirmed_columns,
-    confirmed_names,
-    deltas,
-    metrics,
-    parameter_column,
-    rows_of,
-    test_columns,
-)
-from sweep.analysis.ranking.replicate_frame import replicates_frame
+from sweep.analysis.ranking import ranking_columns as columns
 from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, is_marked, switch_on_columns
 from sweep.analysis.report_words import listed
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -54,7 +43,8 @@ class Ranking:
         frame: the rows of ranking.csv.
         winner: trial whose configuration stands in best.yaml; None where no trial has a result.
         records: of all trials, the unfinished included.
-        patience: what each replayed patience costs; None where none was, or no curve allows it.
+        patience: what each replayed patience costs; None where none is replayed, or no curve
+            answers for all.
     """
 
     frame: pd.DataFrame
@@ -66,33 +56,32 @@ class Ranking:
 def ranking_frame(
     records: Iterable[TrialRecord], parameters: Sequence[str], spec: SweepSpec | None = None
 ) -> pd.DataFrame:
-    """One row a finished trial of the search, best first, in whatever order ``records`` are.
+    """One row per finished trial of the search, best first; the order of ``records`` is irrelevant.
 
-    Where the leaders were confirmed, they come first, by their replicates, and the column
-    ``confirmed`` divides them from the others: a mean over further seeds and the best of one run,
-    which the search chose, are not compared. Trials with a result come by the best of the
-    objective, validation Dice unless the sweep says otherwise (of equals the one with fewer epochs,
-    then the earlier), after them those that never measured one, then the diverged, then the failed.
+    Confirmed leaders come first, by their replicates. The column ``confirmed`` divides them from
+    the others: a mean over further seeds is not compared with the best of one run, which the search
+    chose. Then come trials with a result by the best of the objective, which is validation Dice
+    unless the sweep says otherwise (of equals the one with fewer epochs, then the earlier one).
+    Trials without any value follow, then the diverged, then the failed.
 
     Args:
-        records: of one sweep; unfinished trials are passed over.
+        records: of one sweep; unfinished trials are left out.
         parameters: dotted names of the searched parameters, in the order of their columns.
-        spec: of the sweep, if it is known: which parameters act on nothing in a trial, and are
-            empty there, which settings are replayed, and what was
-            reached since the geometric loss switched on.
+        spec: of the sweep, if it is known. It says which parameters have no effect in a trial and
+            an empty cell, which settings are replayed, and when the geometric loss switched on.
 
     Returns:
         Columns `columns_of`; ``preset`` where any trial is one; those of
-        `sweep.analysis.ranking.since_switch_on` where any has a geometric loss; ``delta_PRESET``,
-        the objective minus that of the preset (of a pruned trial: minus what the preset had reached
-        after as many epochs), for each preset with a result; the metrics that were measured beside
-        Dice, at the best epoch; of finalists what `sweep.analysis.confirm.confirmation` says where
-        there are replicates, and what they reach on the test split; then one a parameter, then
-        those of `enough_columns` where there is a ``spec`` that asks for them.
+        `sweep.analysis.ranking.since_switch_on` where any has a geometric loss; ``delta_PRESET``
+        for each preset with a result, the objective minus that of the preset (of a pruned trial,
+        minus what the preset had reached after as many epochs); the further metrics at the best
+        epoch; for finalists those of `sweep.analysis.confirm.confirmation` where there are
+        replicates, and what they reach on the test split; then one per parameter; then
+        `enough_columns` where settings are replayed.
 
-        ``val_dice``, the objective and all that belongs to it are empty for diverged and failed
-        trials, so that no sort surfaces them; what they had reached is in ``val_dice_before_end``.
-        ``best_epoch`` counts from 0, ``epochs`` is a number of them.
+        ``val_dice``, the objective and its other columns are empty for diverged and failed trials,
+        so that no sort puts them first; ``val_dice_before_end`` has what they had reached.
+        ``best_epoch`` counts from 0, ``epochs`` is a number of epochs.
     """
     import pandas as pd
 
@@ -101,35 +90,28 @@ def ranking_frame(
     if confirmed is not None:
         means = {one.trial_id: n for n, one in enumerate(confirmed.finalists)}
         ranked.sort(key=lambda record: means.get(record.trial_id, len(means)))
-    objective = objective_of(records)
-    rows = [{"rank": rank, **cells(record)} for rank, record in enumerate(ranked, start=1)]
-    columns: dict[str, Any] = {
-        name: pd.array([row[name] for row in rows], dtype=dtype)  # type: ignore[call-overload]
-        for name, dtype in columns_of(objective).items()
-    }
+    rows = [{"rank": rank, **columns.cells(record)} for rank, record in enumerate(ranked, start=1)]
+    found = columns.typed(rows, columns.columns_of(objective_of(records)))
     presets = [record.preset for record in ranked]
     if any(presets):
-        columns["preset"] = pd.array(presets, dtype="string")
-    columns |= {
-        name: parameter_column(own) for name, own in switch_on_columns(ranked, spec).items()
+        found["preset"] = pd.array(presets, dtype="string")
+    found |= {
+        name: columns.parameter_column(own) for name, own in switch_on_columns(ranked, spec).items()
     }
-    for name, numbers in (deltas(ranked, spec) | metrics(ranked)).items():
-        columns.setdefault(name, pd.array(numbers, dtype="Float64"))
+    for name, numbers in (columns.deltas(ranked, spec) | columns.metrics(ranked)).items():
+        found.setdefault(name, pd.array(numbers, dtype="Float64"))
     if confirmed is not None:
-        columns |= confirmed_columns(ranked, confirmed)
+        found |= columns.confirmed_columns(ranked, confirmed)
     if (tested := held_out(records, [record.trial_id for record in ranked])) is not None:
-        columns |= test_columns(ranked, tested)
-    without = [idle(spec, record) for record in ranked]
-    own = {
-        name: [
-            None if name in idle_ones else record.parameters.get(name)
-            for record, idle_ones in zip(ranked, without, strict=True)
-        ]
-        for name in parameters
-    }
+        found |= columns.test_columns(ranked, tested)
+    acting = [
+        {name: value for name, value in record.parameters.items() if name not in without}
+        for record, without in ((record, idle(spec, record)) for record in ranked)
+    ]
+    own = {name: [values.get(name) for values in acting] for name in parameters}
     for name, values in (own | enough_columns(ranked, spec)).items():
-        columns.setdefault(name, parameter_column(values))
-    return pd.DataFrame(columns)
+        found.setdefault(name, columns.parameter_column(values))
+    return pd.DataFrame(found)
 
 
 def best_first(records: Iterable[TrialRecord]) -> list[TrialRecord]:
@@ -138,7 +120,7 @@ def best_first(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 
 
 def unfinished(records: Iterable[TrialRecord]) -> int:
-    """Number of trials that a ranking passes over: they run, or were interrupted."""
+    """Number of trials that a ranking leaves out: they run, or were interrupted."""
     return sum(not record.status.is_final for record in searched(records))
 
 
@@ -149,42 +131,43 @@ def winner(frame: pd.DataFrame) -> str | None:
 
 
 def ranking_json(frame: pd.DataFrame) -> str:
-    """The rows of ranking.csv as strict JSON; what is empty there is null here."""
-    return json.dumps(finite_or_none(rows_of(frame)), indent=2, allow_nan=False)
+    """The rows of ranking.csv as strict JSON; empty cells are null."""
+    return json.dumps(finite_or_none(columns.rows_of(frame)), indent=2, allow_nan=False)
 
 
 def ranking_markdown(frame: pd.DataFrame) -> str:
     """The ranking as a Markdown table, numbers rounded for reading."""
     header = [str(name) for name in frame.columns]
-    body = [[_short(cell) for cell in row.values()] for row in rows_of(frame)]
+    body = [[_short(cell) for cell in row.values()] for row in columns.rows_of(frame)]
     lines = [header, ["---"] * len(header), *body]
-    return "\n".join(f"| {' | '.join(_escape(cell) for cell in line)} |" for line in lines)
+    escaped = ([one_line(" ".join(c.replace("|", "\\|").split())) for c in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
 
 
 def write_ranking(folder: Path) -> Ranking:
     """Writes ranking.csv and, where a trial has a result, best.yaml into a results folder.
 
     Raises:
-        ResultsError: ``folder`` is no results folder, or a file in it is broken.
+        ResultsError: ``folder`` is not a results folder, or a file in it is broken.
         SweepFailed: the files cannot be written.
     """
-    layout = Layout(folder)
-    records = read_records(folder)
-    spec = read_known_spec(folder)
+    layout, records, spec = Layout(folder), read_records(folder), read_known_spec(folder)
     frame = ranking_frame(records, read_parameter_names(folder), spec)
-    atomic_write_text(layout.ranking_csv, frame.to_csv(index=False, lineterminator="\n"))
-    repeated = replicates_frame(records, list(frame["trial_id"]))
-    if len(repeated):
-        rows = repeated.to_csv(index=False, lineterminator="\n")
-        atomic_write_text(layout.replicates_csv, rows)
-    if (tested := held_out(records, list(frame["trial_id"]))) is not None:
-        cases = cases_frame(tested).to_csv(index=False, lineterminator="\n")
-        atomic_write_text(layout.test_csv, cases)
-    text = best_yaml(folder, frame, layout.best_yaml)
-    if text is not None:
+    ranked = list(frame["trial_id"])
+    write_csv(layout.ranking_csv, frame)
+    if len(repeated := columns.replicates_frame(records, ranked)):
+        write_csv(layout.replicates_csv, repeated)
+    if (tested := held_out(records, ranked)) is not None:
+        write_csv(layout.test_csv, cases_frame(tested))
+    if (text := best_yaml(folder, frame, layout.best_yaml)) is not None:
         atomic_write_text(layout.best_yaml, text)
     patience = tradeoff(spec, records) if spec and spec.replayed else None
     return Ranking(frame, winner(frame), records, patience)
+
+
+def write_csv(path: Path, frame: pd.DataFrame) -> None:
+    """Writes a frame as one of the CSV files of a results folder."""
+    atomic_write_text(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
 def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
@@ -193,7 +176,7 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
     Args:
         folder: the results folder.
         frame: its ranking.
-        path: where the text will stand; named in the comment.
+        path: the file to which the text will be written; the comment names it.
 
     Returns:
         None where no trial has a result.
@@ -201,7 +184,7 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
     best = winner(frame)
     if best is None:
         return None
-    row, name = rows_of(frame.head(1))[0], read_sweep(folder).get("name", folder.name)
+    row, name = columns.rows_of(frame.head(1))[0], read_sweep(folder).get("name", folder.name)
     objective = read_objective(folder)
     header = [
         f"Best of the sweep {name}: {best} ({row['status']})",
@@ -209,9 +192,13 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
         *([f"that epoch {BEFORE_WORDS}"] if is_marked(row) else []),
         *enough_words(row, objective),
         *_mean_words(row, objective),
-        *_tied_words(frame),
-        f"python -m sweep.train {shlex.quote(str(path))}",
     ]
+    if "group" in frame:
+        groups = [set(letters) for letters in frame["group"].fillna("")]
+        tied = [n for n, group in enumerate(groups) if n and group & groups[0]]
+        others = listed(list(frame["trial_id"].iloc[tied]))
+        header += [f"cannot be told apart from {others}"] if tied else []
+    header.append(f"python -m sweep.train {shlex.quote(str(path))}")
     config = Layout(folder).trial(best).config
     # A name with a line break in it must not end the comment.
     comment = "".join(f"# {one_line(line)}\n" for line in header)
@@ -219,14 +206,7 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
 
 
 def _commands(folder: Path, config: Path, path: Path) -> str:
-    """The commands of the trainer's own tools for the winner, as the comment of a best.yaml; empty
-    where it has none.
-
-    Args:
-        folder: the results folder.
-        config: of the winner.
-        path: where the best.yaml will stand.
-    """
+    """The commands of the trainer's own tools for the winner, as the comment of a best.yaml."""
     from sweep.spec.load import load_trial
     from sweep.trial.kinds.kind_table import KINDS
 
@@ -242,14 +222,14 @@ def _commands(folder: Path, config: Path, path: Path) -> str:
 
 
 def as_comment(lines: Iterable[str]) -> str:
-    """The lines of a shell as the head of a YAML file."""
+    """Commands and comments of a shell as the head of a YAML file."""
     plain = map(one_line, lines)
     return "".join(f"{line}\n" if line.startswith("#") else f"#   {line}\n" for line in plain)
 
 
 def _mean_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
-    """The mean over replicates, for the comment of a best.yaml; nothing where there are none."""
-    mean, low, high = (row.get(name) for name in confirmed_names(objective))
+    """The mean over replicates, for the comment of a best.yaml."""
+    mean, low, high = (row.get(name) for name in columns.confirmed_names(objective))
     if mean is None:
         return []
     text = objective.text
@@ -261,21 +241,12 @@ def _mean_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
     return [sentence]
 
 
-def _tied_words(frame: pd.DataFrame) -> list[str]:
-    """Whom the first of the ranking cannot be told apart from, for the comment of a best.yaml."""
-    if "group" not in frame:
-        return []
-    groups = [set(letters) for letters in frame["group"].fillna("")]
-    tied = [frame["trial_id"].iloc[n] for n, group in enumerate(groups) if n and group & groups[0]]
-    return [f"cannot be told apart from {listed(tied)}"] if tied else []
-
-
 Place = tuple[int, float, int, int]
 """See `place`: less is better, and no two are equal."""
 
 
 def place(record: TrialRecord) -> Place:
-    """Sort key of an ended trial: group, falling score, epochs, number. No two are equal."""
+    """Sort key of an ended trial: group, falling score, epochs, number."""
     if record.status.has_result:
         if (score := record.score) is not None:
             return 0, -score, len(record.history), record.number
@@ -287,7 +258,3 @@ def _short(cell: object) -> str:
     if cell is None:
         return ""
     return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
-
-
-def _escape(cell: str) -> str:
-    return one_line(" ".join(cell.replace("|", "\\|").split()))

@@ -1,4 +1,4 @@
-"""Which rows of a ranking are shown, in which order, with which columns. Nothing is evaluated."""
+"""Which rows of a ranking are shown, in which order, with which columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RISING = re.compile(r"iou|p_best|(.+_)?dice(_(low|high|at_enough|before_end))?")
-"""Names of columns of which more is better; of all others but the objective's less comes first."""
+"""Columns of which more is better, beside those of the objective; of all others less is better."""
 OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -29,9 +29,9 @@ OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 _CONDITION = re.compile(r"\s*(?P<key>[^\s=!<>]+)\s*(?P<sign>==|!=|>=|<=|>|<)\s*(?P<value>.*?)\s*")
 NOTHING = "null"
-"""Value of a condition on what is empty."""
+"""Value of a condition on empty cells."""
 PARETO: Mapping[str, bool] = {"val_dice": True, "hd95": False, "epochs": False}
-"""What a trial is to be good at beside the objective, and whether more of it is better."""
+"""Goals besides the objective, and whether more of them is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Condition:
     Args:
         key: name of a column.
         sign: one of `OPERATORS`.
-        value: a number, a truth value, a text, or None for what is empty.
+        value: a number, a truth value, a text, or None for an empty cell.
     """
 
     key: str
@@ -50,7 +50,7 @@ class Condition:
 
     @classmethod
     def of(cls, text: str) -> Condition:
-        """Raises `InputError` with the form that is expected."""
+        """Parses ``text``; raises `InputError` with the expected form."""
         match = _CONDITION.fullmatch(text)
         if match is None or not match["value"]:
             signs = " ".join(OPERATORS)
@@ -65,7 +65,7 @@ class Condition:
         return cls(match["key"], match["sign"], value)
 
     def holds(self, cell: object) -> bool:
-        """Whether a cell fulfils it; what is empty is neither less nor more than anything."""
+        """Whether a cell fulfils it; an empty cell is neither less nor more than anything."""
         alike = isinstance(cell, str) == isinstance(self.value, str)
         if cell is None or self.value is None or not alike:
             same = cell is None and self.value is None
@@ -77,31 +77,30 @@ def where(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFrame:
     """The rows that fulfil all conditions; `InputError` where a column is unknown."""
     for condition in conditions:
         require_column(frame, condition.key, "--where")
-        cells = _cells(frame, condition.key)
-        frame = frame.iloc[[place for place, cell in enumerate(cells) if condition.holds(cell)]]
+        frame = frame.loc[[condition.holds(cell) for cell in _cells(frame, condition.key)]]
     return frame
 
 
 def sorted_by(
     frame: pd.DataFrame, keys: Sequence[str], objective: Objective = DICE
 ) -> pd.DataFrame:
-    """The rows in another order: by the first key, of equals by the next, and as they were.
+    """The rows sorted by the first key, of equals by the next; a stable sort.
 
-    Diverged and failed trials stay last whatever is sorted by, and of the others those whose cell
-    is empty.
+    Diverged and failed trials stay last whatever the keys are, after those with an empty cell.
 
     Args:
         frame: a ranking.
-        keys: names of columns, each with ``:asc`` or ``:desc`` where its own direction will not do.
+        keys: names of columns, with ``:asc`` or ``:desc`` to override a column's own direction.
         objective: what the trials are ranked by.
     """
     for text in reversed(keys):
         key, rises = direction(text, objective)
         require_column(frame, key, "--sort")
         cells = _cells(frame, key)
-        comparable = _comparable(cells)
         filled = [n for n, cell in enumerate(cells) if cell is not None]
-        filled.sort(key=lambda n: comparable[n], reverse=rises)  # equals stay as they were
+        is_mixed = len({isinstance(cells[n], str) for n in filled}) > 1
+        comparable = [str(cell) for cell in cells] if is_mixed else cells
+        filled.sort(key=lambda n: comparable[n], reverse=rises)  # stable
         empty = [n for n, cell in enumerate(cells) if cell is None]
         frame = frame.iloc[[*filled, *empty]]
     has_result = [Status(status).has_result for status in frame["status"]]
@@ -110,53 +109,47 @@ def sorted_by(
 
 def direction(key: str, objective: Objective = DICE) -> tuple[str, bool]:
     """Column of a sort key, and whether the largest comes first."""
-    name, _, asked = key.rpartition(":")
-    if asked in ("asc", "desc"):
-        return name, asked == "desc"
-    of_it = re.fullmatch(rf"(last_|mean_)?{re.escape(objective.metric)}", key)
-    derived = re.fullmatch(rf"{re.escape(objective.metric)}_(low|high|at_enough)", key)
-    if of_it or derived or key.startswith("delta_"):
+    name, _, order = key.rpartition(":")
+    if order in ("asc", "desc"):
+        return name, order == "desc"
+    metric = re.escape(objective.metric)
+    own = rf"(last_|mean_)?{metric}|{metric}_(low|high|at_enough)|delta_.*"
+    if re.fullmatch(own, key, re.DOTALL):
         return key, objective.mode == "max"
     return key, RISING.fullmatch(key) is not None
 
 
 def goals_of(frame: pd.DataFrame, objective: Objective = DICE) -> dict[str, bool]:
-    """What trials are to be good at, as far as it was measured: the objective first, then `PARETO`;
-    and whether more of it is better.
-    """
+    """The goals that were measured, the objective before `PARETO`, and whether more is better."""
     goals = {objective.metric: objective.mode == "max"}
     goals |= {name: more for name, more in PARETO.items() if name not in goals}
     return {n: more for n, more in goals.items() if n in frame and frame[n].notna().any()}
 
 
 def pareto(frame: pd.DataFrame, objective: Objective = DICE) -> pd.DataFrame:
-    """The rows that no other beats: none has more Dice, less HD95 and fewer epochs at once.
+    """The rows that no other beats in Dice, HD95 and epochs at once, nor in the objective.
 
-    A row is beaten by one that is at least as good in all of them and better in one; in the
-    objective too, where that is another metric. Where HD95 was not measured, Dice and epochs
-    decide. Rows that lack one of them are left out, and so are pruned trials: they trained few
-    epochs because they were stopped, not because few were enough.
+    One row beats another if it is at least as good in all goals and better in one. Where HD95 was
+    not measured, it does not count. Rows that lack a goal are left out, and so are pruned trials:
+    they trained few epochs because they were stopped, not because few were enough.
     """
     frame = unpruned(frame)
-    goals = list(goals_of(frame, objective).items())
-    complete = frame[frame[[name for name, _ in goals]].notna().all(axis=1)] if goals else frame
-    points = [
-        tuple(float(cell) * (-1 if more else 1) for cell, (_, more) in zip(row, goals, strict=True))
-        for row in complete[[name for name, _ in goals]].itertuples(index=False)
-    ]
-    kept = non_dominated(points) if goals else []
-    return complete.iloc[[place for place, stays in enumerate(kept) if stays]]
+    goals = goals_of(frame, objective)
+    complete = frame.dropna(subset=list(goals)) if goals else frame.head(0)
+    signs = [-1.0 if more else 1.0 for more in goals.values()]
+    points = complete[list(goals)].to_numpy(dtype=float) * signs
+    return complete.loc[non_dominated([tuple(point) for point in points])]
 
 
 def unpruned(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose trials no scheduler stopped."""
+    """The rows of trials that no scheduler stopped."""
     return frame[frame["status"] != Status.PRUNED.value]
 
 
 def non_dominated(points: Sequence[tuple[float, ...]]) -> list[bool]:
-    """For each point whether no other is at most as large everywhere and smaller somewhere."""
+    """For each point, whether no other is at most as large everywhere and smaller somewhere."""
     front: list[tuple[float, ...]] = []
-    for point in sorted(set(points)):  # whoever beats a point comes before it in this order
+    for point in sorted(set(points)):  # a point that beats another one comes before it
         if not any(all(a <= b for a, b in zip(other, point, strict=True)) for other in front):
             front.append(point)
     kept = set(front)
@@ -164,7 +157,7 @@ def non_dominated(points: Sequence[tuple[float, ...]]) -> list[bool]:
 
 
 def only(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Some columns, in the order in which they are asked for."""
+    """The named columns, in that order."""
     for name in columns:
         require_column(frame, name, "--columns")
     return frame[list(dict.fromkeys(columns))]
@@ -174,7 +167,7 @@ def require_column(frame: pd.DataFrame, name: str, option: str) -> None:
     """Raises `InputError`, with the near miss, where there is no such column."""
     names = [str(column) for column in frame.columns]
     if name not in names:
-        # What is searched may be named without its group.
+        # A searched parameter may be named without its group.
         last = next((full for full in names if full.rpartition(".")[2] == name), None)
         hint = did_you_mean(last or near_miss(name, names))
         message = f"{quoted(name)} is not a column of this ranking{hint}"
@@ -195,11 +188,7 @@ def _value(text: str) -> float | bool | str | None:
 
 
 def _status(text: str) -> str:
-    """A status as it stands in a ranking, of either spelling: ``early-stopped``, as people read it.
-
-    Raises:
-        InputError: there is no such status.
-    """
+    """A status as in a ranking; ``early-stopped`` is accepted for ``early_stopped``."""
     status = text.strip("'\"").replace("-", "_")
     names = [one.value for one in Status if one.is_final]
     if status not in names:
@@ -211,9 +200,3 @@ def _status(text: str) -> str:
 
 def _cells(frame: pd.DataFrame, name: str) -> list[Any]:
     return [row[name] for row in rows_of(frame[[name]])]
-
-
-def _comparable(cells: Sequence[Any]) -> list[Any]:
-    """The cells as they are, or as text where a column mixes numbers and words."""
-    kinds = {isinstance(cell, str) for cell in cells if cell is not None}
-    return [str(cell) for cell in cells] if len(kinds) > 1 else list(cells)

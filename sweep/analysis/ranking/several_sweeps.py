@@ -1,4 +1,4 @@
-"""Several sweeps in one ranking, and whether what they reached may be compared at all."""
+"""Several sweeps in one ranking, and whether their results may be compared at all."""
 
 from __future__ import annotations
 
@@ -15,32 +15,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TRAINING_ONLY = frozenset({"patch_size"})
-"""Settings of ``data`` that change what is trained on and not what is measured on."""
-WITHIN_ONE = ("p_best", "group")
-"""Columns that compare the finalists of one sweep with each other; empty beside those of others."""
-_LAST = (Status.DIVERGED, Status.FAILED)
+"""Settings of ``data`` that do not change the cases on which a trial is measured."""
+WITHIN_ONE = ["p_best", "group"]
+"""Columns that compare the finalists of one sweep with each other; empty in a joint ranking."""
 
 
 def together(frames: Mapping[str, pd.DataFrame], objective: Objective = DICE) -> pd.DataFrame:
     """The rows of several rankings in one order, by the best of the objective in the search.
 
-    Means over replicates decide no rank here: they may be of other seeds in each sweep. What was
-    said of the finalists of one sweep among themselves is left empty.
+    Means over replicates do not count here, since each sweep may have used other seeds. The columns
+    `WITHIN_ONE` are left empty.
 
     Args:
         frames: name of the sweep → its ranking.
         objective: of all of them.
 
     Returns:
-        ``rank`` anew, then ``sweep``, then all columns that any of them has.
+        A new ``rank``, then ``sweep``, then all columns that any of them has.
     """
     import pandas as pd
 
     named = []
     for name, frame in frames.items():
         one = frame.copy()
-        for column in (column for column in WITHIN_ONE if column in one):
-            one[column] = one[column].mask(one[column].notna())  # of its own type still
+        for column in one.columns.intersection(WITHIN_ONE):
+            one[column] = one[column].mask(one[column].notna())  # keeps the type
         one.insert(1, "sweep", pd.Series(name, index=one.index, dtype="string"))
         named.append(one)
     columns = list(dict.fromkeys(column for one in named for column in one.columns))
@@ -59,17 +58,17 @@ def together(frames: Mapping[str, pd.DataFrame], objective: Objective = DICE) ->
 
 
 def common_objective(objectives: Mapping[str, Objective]) -> Objective:
-    """What all of several sweeps are ranked by.
+    """The objective that several sweeps have in common.
 
     Raises:
-        InputError: not all by the same, so there is no order of all their trials.
+        InputError: they have different objectives, so there is no order of all their trials.
     """
     (first, found), *others = objectives.items()
     for name, objective in others:
         if objective != found:
             raise InputError.single(
-                f"{first} is ranked by {found.words} and {name} by {objective.words}: there is no"
-                " order of both; rank them one at a time"
+                f"{first} is ranked by {found.words} and {name} by {objective.words}: they cannot"
+                " be ranked together; rank them one at a time"
             )
     return found
 
@@ -77,24 +76,20 @@ def common_objective(objectives: Mapping[str, Objective]) -> Objective:
 def incomparable(
     specs: Mapping[str, Mapping[str, Any]], objective: Objective = DICE
 ) -> Iterator[str]:
-    """A sentence for each two sweeps that were not measured on the same cases in one way.
+    """A sentence for each pair of sweeps that were not measured on the same cases in one way.
 
     Args:
         specs: name of the sweep → the values of its effective spec.
     """
-    for (a, first), (b, second) in combinations(specs.items(), 2):
-        measured = {
-            key: (one.get(key), other.get(key))
-            for one, other in [(_measured_on(first), _measured_on(second))]
-            for key in {**one, **other}
-        }
+    measured = {name: _measured_on(spec) for name, spec in specs.items()}
+    for (a, one), (b, other) in combinations(measured.items(), 2):
         # A fingerprint stands for the folder, where both have one.
-        known = None not in measured.get("data.fingerprint", (None, None))
-        passed_over = "data.folder" if known else "data.fingerprint"
+        has_fingerprints = None not in (one.get("data.fingerprint"), other.get("data.fingerprint"))
+        passed_over = "data.folder" if has_fingerprints else "data.fingerprint"
         differences = [
-            f"`{key}` {shown(one)} and {shown(other)}"
-            for key, (one, other) in measured.items()
-            if one != other and key != passed_over
+            f"`{key}` {shown(one.get(key))} and {shown(other.get(key))}"
+            for key in one | other
+            if one.get(key) != other.get(key) and key != passed_over
         ]
         if differences:
             yield (
@@ -104,10 +99,10 @@ def incomparable(
 
 
 def _measured_on(spec: Mapping[str, Any]) -> dict[str, Any]:
-    data, evaluation = spec.get("data"), spec.get("evaluation")
-    settings = data if isinstance(data, dict) else {}
-    found = {f"data.{key}": settings[key] for key in settings if key not in TRAINING_ONLY}
-    if isinstance(evaluation, dict):
+    found = {}
+    if isinstance(data := spec.get("data"), dict):
+        found = {f"data.{key}": data[key] for key in data if key not in TRAINING_ONLY}
+    if isinstance(evaluation := spec.get("evaluation"), dict):
         found["evaluation.tta"] = evaluation.get("tta")
     return found
 
@@ -115,14 +110,14 @@ def _measured_on(spec: Mapping[str, Any]) -> dict[str, Any]:
 def _place(row: Mapping[Any, Any], objective: Objective) -> tuple[int, float, int]:
     import pandas as pd
 
-    status = Status(row["status"])
     if pd.notna(value := row.get(objective.metric)):
         return 0, -objective.turned(float(value)), int(row["epochs"])
-    return (2 + _LAST.index(status) if status in _LAST else 1), 0.0, 0
+    last = {Status.DIVERGED: 2, Status.FAILED: 3}
+    return last.get(Status(row["status"]), 1), 0.0, 0
 
 
 def _column(values: Sequence[Any], kind: Any, name: Any, frames: Sequence[pd.DataFrame]) -> Any:
-    """A column of the type that it has in every sweep; of mixed types as it is."""
+    """A column of the type that it has in every sweep, or of objects where the types differ."""
     import pandas as pd
 
     if all(str(frame[name].dtype) == str(kind) for frame in frames if name in frame):

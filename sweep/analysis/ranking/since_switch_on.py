@@ -1,32 +1,39 @@
-"""What a trial reached since its geometric loss switched on.
+"""What a trial reached since its geometric loss switched on, and the score to compare trials by.
 
 The best epoch of a run may lie before its geometric loss acted. Then its Dice is that of the
-warm-up, whatever the loss did to the run afterwards. Such a trial keeps its rank, because these are
-the weights that it leaves. It is marked, and only what came after counts as an effect of the loss.
-The line is drawn at the switch-on: in a ramp-up the loss acts already, if not in full.
+warm-up, whatever the loss did to the run afterwards. Such a trial keeps its rank, because its
+weights are those of that epoch. It is marked, and only later epochs count as an effect of the loss.
+The limit is the switch-on: in a ramp-up the loss acts already, if not in full.
+
+To compare what settings did, there is a second reason not to use the best Dice. A pruned trial was
+trained for fewer epochs: by the clock `activation` it stops a fixed number of epochs after its own
+warm-up, so its Dice shows mostly how long it warmed up. Its comparable score therefore adds what
+the baseline still gained after that many epochs: its distance to the baseline is assumed to stay
+the same. Without a baseline, pruned trials have no comparable score where the clock stops each at
+its own epoch; where all are stopped at the same epochs, their score is used as it is.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from sweep.analysis.effective_settings import ramp_of
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.vocabulary.objective import Objective
-from sweep.vocabulary.record import ParameterValue, TrialRecord, objective_of
+from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, objective_of
 
 BEFORE = "best_before_switch_on"
 MARK = "*"
-"""Behind such an epoch in a table."""
+"""Follows such an epoch in a table."""
 BEFORE_WORDS = "lies before its geometric loss switched on: the loss had no part in it"
 """What such a best epoch means."""
 
 
 def score_since_switch_on(spec: SweepSpec, record: TrialRecord) -> float | None:
-    """Best score with the geometric loss at work; of a trial without one simply its best."""
-    since = record.history[ramp_of(spec, record).switch_on or 0 :]
-    best = record.objective.best(since)
+    """Best score since the geometric loss switched on; of a trial without one simply its best."""
+    best = record.objective.best(record.history[ramp_of(spec, record).switch_on or 0 :])
     return None if best is None else record.objective.score(best)
 
 
@@ -36,9 +43,29 @@ def value_since_switch_on(spec: SweepSpec, record: TrialRecord) -> float | None:
     return None if score is None else record.objective.turned(score)
 
 
-def since_column(objective: Objective) -> str:
-    """Column of what a trial reached since the switch-on: ``dice_since_switch_on``."""
-    return f"{objective.stem}_since_switch_on"
+def comparable_scores(
+    spec: SweepSpec, records: Sequence[TrialRecord], baseline: TrialRecord | None
+) -> dict[str, float]:
+    """Comparable score by trial id, of the trials that have one.
+
+    Args:
+        records: trials with a result.
+        baseline: the trial without a geometric loss, if it has a result.
+    """
+    reference: list[float] = []  # best score of the baseline up to each epoch
+    if baseline is not None:
+        scores = (score for _, score in baseline.objective.curve(baseline.history))
+        reference = [*accumulate((-math.inf if s is None else s for s in scores), max)]
+    found = {}
+    for record in records:
+        score, pruned = score_since_switch_on(spec, record), record.status is Status.PRUNED
+        if score is None or (pruned and not reference and spec.compares_gains):
+            continue
+        if pruned and reference:
+            then = reference[min(len(record.history), len(reference)) - 1]
+            score += reference[-1] - then if math.isfinite(then) else 0.0
+        found[record.trial_id] = score
+    return found
 
 
 def is_before_switch_on(spec: SweepSpec, record: TrialRecord) -> bool | None:
@@ -57,7 +84,10 @@ def is_marked(row: Mapping[str, Any]) -> bool:
 def switch_on_columns(
     ranked: Sequence[TrialRecord], spec: SweepSpec | None
 ) -> dict[str, list[ParameterValue]]:
-    """Columns, a value a record; none where no trial with a result has a geometric loss."""
+    """The columns `BEFORE` and ``dice_since_switch_on``, or likewise of another objective.
+
+    No columns where no trial with a result has a geometric loss.
+    """
     if spec is None:
         return {}
     marks = [is_before_switch_on(spec, record) for record in ranked]
@@ -67,4 +97,4 @@ def switch_on_columns(
         None if mark is None else value_since_switch_on(spec, record)
         for record, mark in zip(ranked, marks, strict=True)
     ]
-    return {BEFORE: list(marks), since_column(objective_of(ranked)): list(values)}
+    return {BEFORE: [*marks], f"{objective_of(ranked).stem}_since_switch_on": [*values]}

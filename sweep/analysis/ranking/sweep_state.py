@@ -1,13 +1,18 @@
-"""The state of a running sweep in numbers, kept up to date event by event."""
+"""The state of a running sweep, kept up to date event by event: its ranking and its numbers."""
 
 from __future__ import annotations
 
+import time
+from bisect import insort
 from collections import Counter, deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
 
 from sweep.analysis.ranking.finalists import Planned
-from sweep.analysis.ranking.live_ranking import LiveRanking
+from sweep.analysis.ranking.ranking_frame import place, ranking_frame, write_csv
+from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.words.short_names import label
 from sweep.store.layout import is_replicate, trial_number
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -16,17 +21,110 @@ from sweep.vocabulary.record import Cause, Observer, ParameterValue, Status, Tri
 
 SHOWN_DIVERGENCES = 4
 KEPT_WARNINGS = 100
-"""Different sentences; trials tend to warn of the same."""
+"""Number of different sentences."""
+LEAST_SECONDS = 3.0
+"""Least time between two writes; more where a write takes longer than a twentieth of it."""
+
+_NOTHING: Mapping[str, float | None] = MappingProxyType({})
+
+
+class LiveRanking:
+    """The trials that have ended, in the order of `ranking_frame`.
+
+    A trial that ends is inserted at its place: the others are not sorted again.
+    """
+
+    def __init__(self) -> None:
+        self.ranked: list[TrialRecord] = []
+        """Best first; beside its best epoch a trial keeps only the Dice and the objective."""
+
+    def add(self, record: TrialRecord) -> None:
+        """Add a trial that has ended; each trial once."""
+        insort(self.ranked, _light(record), key=place)
+
+    @property
+    def leader(self) -> TrialRecord | None:
+        """The best trial with a result, None where there is none."""
+        first = self.ranked[0] if self.ranked else None
+        return first if first and first.status.has_result and first.best else None
+
+
+class RankingFile(Observer):
+    """An observer that keeps ``ranking.csv`` up to date while the sweep runs.
+
+    It writes every few seconds at most, and only after a trial has ended. It writes the same as
+    `sweep.analysis.ranking.ranking_frame.write_ranking`, which writes the file when the sweep ends.
+
+    Args:
+        path: of the file.
+        spec: of the sweep.
+        clock: seconds; monotonic.
+    """
+
+    def __init__(
+        self, path: Path, spec: SweepSpec, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._path = path
+        self._spec = spec
+        self._clock = clock
+        self._ranking = LiveRanking()
+        self._replicates: list[TrialRecord] = []
+        self._is_behind = False
+        self._due = clock() + LEAST_SECONDS  # so a resumed session writes its old trials once
+
+    def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
+        self._write_when_due()
+
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
+        self._write_when_due()
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        if record.replicate is None:
+            self._ranking.add(record)
+        else:
+            self._replicates.append(record)
+        self._is_behind = True
+        self._write_when_due()
+
+    def _write_when_due(self) -> None:
+        """Raises `SweepFailed` where it cannot."""
+        started = self._clock()
+        if not self._is_behind or started < self._due:
+            return
+        records = [*self._ranking.ranked, *self._replicates]
+        frame = ranking_frame(records, list(self._spec.space), self._spec)
+        write_csv(self._path, frame)
+        self._is_behind = False
+        now = self._clock()
+        self._due = now + max(LEAST_SECONDS, 19 * (now - started))
+
+
+def _light(record: TrialRecord) -> TrialRecord:
+    """What a ranking shows of a trial: the full histories of a thousand trials need much memory.
+
+    An epoch with all that it measured takes 1.5 kB, without it a quarter of that.
+    """
+    best, outcome, name = record.best, record.outcome, record.objective.metric
+
+    def light(epoch: EpochMetrics) -> EpochMetrics:
+        judged = {name: epoch.metrics[name]} if name in epoch.metrics else _NOTHING
+        return replace(epoch, terms=_NOTHING, metrics=judged, warnings=())
+
+    return replace(
+        record,
+        history=tuple(epoch if epoch is best else light(epoch) for epoch in record.history),
+        outcome=outcome and replace(outcome, divergence=None, error=None),
+    )
 
 
 @dataclass(slots=True)
 class Running:
-    """A trial under way: epochs trained, last and best values, what it searches.
+    """A running trial: its parameters in one line, epochs trained, last and best values.
 
     Args:
         value, best: of the objective.
         dice, best_dice: validation Dice, whatever the objective is.
-        waits: whether no worker has it.
+        waits: whether it waits for a worker.
     """
 
     trial_id: str
@@ -51,12 +149,12 @@ class Best:
 
 @dataclass
 class SweepState(Observer):
-    """An observer of the controller that counts; the console and the metrics both read it.
+    """An observer that counts; the console and the metrics both read it.
 
     Args:
         trials: number of trials of the sweep, replicates included.
-        objective: what trials are judged by.
-        planned: keeps ``trials`` right where leaders are trained again.
+        objective: of the sweep.
+        planned: updates ``trials`` as trials end, where leaders are trained again.
     """
 
     trials: int
@@ -67,16 +165,16 @@ class SweepState(Observer):
     causes: Counter[Cause] = field(default_factory=Counter)
     divergences: deque[TrialRecord] = field(default_factory=lambda: deque(maxlen=SHOWN_DIVERGENCES))
     warnings: dict[str, list[str]] = field(default_factory=dict)
-    """Sentence → the trials that warned of it, first things first."""
+    """Sentence → the trials that warned of it, in order of time."""
     trained_epochs: int = 0
     trained_steps: int = 0
     trained_seconds: float = 0.0
-    """Of all epochs, added over the trials, without those of a shared warm-up."""
+    """Summed over the trials, without the epochs of a shared warm-up."""
     shared_steps: int = 0
     """Steps that trials took over from a shared warm-up."""
     ranking: LiveRanking = field(default_factory=LiveRanking)
     _ended_dice: float | None = None
-    """Best Dice of the trials of the search that have ended with a result."""
+    """Best Dice of the ended trials of the search with a result."""
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
         self.running[trial_id] = Running(trial_id, label(parameters))
@@ -113,7 +211,7 @@ class SweepState(Observer):
         if self.planned is not None:
             self.planned.add(record)
             self.trials = self.planned.total
-        if not is_replicate(record.trial_id):  # a lucky seed of a finalist leads nobody
+        if not is_replicate(record.trial_id):  # a lucky seed of a finalist must not lead
             self.ranking.add(record)
             if record.status.has_result and (best := DICE.best(record.history)) is not None:
                 self._ended_dice = _larger(self._ended_dice, best.val_dice)
@@ -124,7 +222,10 @@ class SweepState(Observer):
 
     @property
     def best(self) -> Best | None:
-        """Of equals the trial that was started first."""
+        """The best trial of the search, running or ended with a result.
+
+        Of equals the trial that was started first.
+        """
         found = [
             Best(trial.trial_id, trial.best, trial.best_epoch)
             for trial in self._running_of_search()
@@ -141,19 +242,19 @@ class SweepState(Observer):
 
     @property
     def best_dice(self) -> float | None:
-        """Of the same trials the best validation Dice, whatever the objective is."""
+        """The best validation Dice of the same trials, whatever the objective is."""
         return _larger(self._ended_dice, *(t.best_dice for t in self._running_of_search()))
 
     @property
     def counts(self) -> dict[Status, int]:
-        """Number of trials in each status, without the `waiting` ones."""
+        """Number of trials in each status; `waiting` trials are not counted as running."""
         return {Status.RUNNING: len(self.running) - self.waiting} | {
             status: self.ended[status] for status in Status if status.is_final
         }
 
     @property
     def waiting(self) -> int:
-        """Number of trials without an end that no worker has."""
+        """Number of trials that wait for a worker."""
         return sum(trial.waits for trial in list(self.running.values()))
 
     @property
@@ -162,14 +263,14 @@ class SweepState(Observer):
 
     @property
     def warning_words(self) -> list[str]:
-        """What trials warned of, each sentence once, with the trial that did so first."""
+        """Each warning once, with the first trial that gave it and the number of others."""
         return [
             f"{trials[0]}{f' and {len(trials) - 1} more' if trials[1:] else ''}: {text}"
             for text, trials in list(self.warnings.items())
         ]
 
     def _running_of_search(self) -> list[Running]:
-        """A copy: a view may read while the driver adds a trial."""
+        # A copy, since a view may read while the driver adds a trial.
         return [one for one in list(self.running.values()) if not is_replicate(one.trial_id)]
 
 

@@ -64,7 +64,7 @@ def candidate_values(distribution: Distribution) -> Sequence[ParameterValue]:
     if isinstance(distribution, Listed):
         numbers = [value for value in distribution.values if is_number(value)]
         others = [value for value in distribution.values if not is_number(value)]
-        return [*sorted(numbers, key=float), *others]
+        return [*sorted(numbers), *others]
     low, high = distribution.extent or (0, 0)
     if isinstance(distribution, RandInt):
         if high - low < MOST_WHOLE:
