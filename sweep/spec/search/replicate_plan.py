@@ -9,6 +9,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.setting_tree import Finding, value_of
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.presets import BASELINE, PRESETS
+from sweep.spec.words.phrases import at_most
 from sweep.vocabulary.record import ParameterValue, Replicate
 
 SEEDS = 2**31
@@ -97,5 +98,5 @@ def check_confirm(spec: SweepSpec) -> Iterator[Finding]:
             yield Finding(("confirm",), message)
     folds = most_folds(spec)
     if spec.confirm.folds > folds:
-        message = f"must be at most {folds}, the folds of the data, but is {spec.confirm.folds}"
+        message = at_most(folds, "the folds of the data", spec.confirm.folds)
         yield Finding(("confirm", "folds"), message)
