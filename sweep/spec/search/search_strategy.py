@@ -21,13 +21,13 @@ def _plugin(kind: PluginKind, entry: str) -> str:
     found = kind.entry(entry, own=())
     if found is None:
         names = list(kind.registered)
-        told = one_of([f"my_package.module:My{kind.word.title()}", *names])
-        raise ValueError(must_be(told, entry, names))
+        form = f"my_package.module:My{kind.word.title()}"
+        raise ValueError(must_be(one_of([form, *names]), entry, names))
     return found
 
 
 class Chosen(Settings):
-    """Settings of what is chosen by name."""
+    """Base of settings that are chosen by name."""
 
     name: str
 
@@ -279,7 +279,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def seconds(value: Any) -> Any:
-    """Seconds of ``90s``, ``10m``, ``2h`` or ``1d``; whatever is no text is left to pydantic."""
+    """Seconds of ``90s``, ``10m``, ``2h`` or ``1d``; any other type is left to pydantic."""
     if not isinstance(value, str):
         return value
     match = re.match(TIME, value.strip())

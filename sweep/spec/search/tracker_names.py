@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic import Field
 
 from sweep.machine.installed_packages import how_to_install
-from sweep.plugins.entry_names import PluginName
 from sweep.plugins.plugin_kinds import TRACKER
+from sweep.spec.settings.settings_base import one_or_several, own_or_plugin
 from sweep.spec.words.phrases import must_be, one_of
 
 OwnTracker = Literal["tensorboard", "mlflow"]
@@ -18,22 +18,11 @@ PACKAGES: Mapping[str, str] = {"tensorboard": "tensorboard", "mlflow": "mlflow"}
 """The package that each tracker needs. The extra that installs it has the tracker's name."""
 
 
-def _one_or_several(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-def _own_or_plugin(name: Any) -> Any:
-    """A plug-in's name as it is kept; any other is one of ours, or what it should be is told."""
-    return TRACKER.entry(name, PACKAGES) or TypeAdapter(OwnTracker).validate_python(name)
-
-
-TrackerName = Annotated[
-    str, BeforeValidator(_own_or_plugin, json_schema_input_type=OwnTracker | PluginName)
-]
+TrackerName = Annotated[str, own_or_plugin(OwnTracker, TRACKER)]
 Tracking = Annotated[
     tuple[TrackerName, ...],
     Field(strict=False),
-    BeforeValidator(_one_or_several, json_schema_input_type=TrackerName | list[TrackerName]),
+    one_or_several(str, TrackerName | list[TrackerName]),
 ]
 """``tensorboard``, or ``[tensorboard, my_package.module:Mine]``."""
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from sweep.plugins.entry_names import PluginName
+from sweep.plugins.plugin_kinds import PluginKind
 from sweep.vocabulary.record import ParameterValue
 
 
@@ -46,6 +55,27 @@ def refusal(message: str, *below: str, value: Any) -> ValidationError:
     )
 
 
+def one_or_several(alone: type, schema: Any) -> BeforeValidator:
+    """Reads a single value as a list of one.
+
+    Args:
+        alone: Python type of a single value.
+        schema: all forms that are accepted.
+    """
+    return BeforeValidator(
+        lambda value: [value] if isinstance(value, alone) else value, json_schema_input_type=schema
+    )
+
+
+def own_or_plugin(own: Any, kind: PluginKind) -> BeforeValidator:
+    """Accepts one of our own names, a `Literal`, or the name of a plug-in, which is normalised."""
+    names = TypeAdapter[str](own)
+    return BeforeValidator(
+        lambda name: kind.entry(name, get_args(own)) or names.validate_python(name),
+        json_schema_input_type=own | PluginName,
+    )
+
+
 def _names_have_no_dots(options: dict[str, ParameterValue]) -> dict[str, ParameterValue]:
     dotted = next((name for name in options if not name.isidentifier()), None)
     if dotted is not None:
@@ -54,4 +84,4 @@ def _names_have_no_dots(options: dict[str, ParameterValue]) -> dict[str, Paramet
 
 
 Options = Annotated[dict[str, ParameterValue], AfterValidator(_names_have_no_dots)]
-"""What a user's own class or function is set by, by name."""
+"""Keyword arguments of a user's own class or function."""
