@@ -24,7 +24,7 @@ from sweep.spec.checks.contradictions import (
 from sweep.spec.checks.inactive_settings import GROUPS, Rule, without_effect
 from sweep.spec.reading.partial_document import Unsure, read_despite
 from sweep.spec.reading.yaml_document import Document, plain_document, read_document
-from sweep.spec.search.replicate_plan import confirmed_folds, fold_key, own_fold
+from sweep.spec.search.replicate_plan import confirmed_folds, own_fold
 from sweep.spec.search.sweep_spec import SweepSpec, check_name
 from sweep.spec.settings.setting_tree import Finding
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -191,7 +191,7 @@ def _look_at_folds(spec: SweepSpec, check_data: CheckData | None) -> list[Findin
     if check_data is None or not further or check_data(spec):
         return []
     try:
-        every = [spec.trial({fold_key(spec): fold}) for fold in further]
+        every = [spec.trial({spec.trainer.traits.fold_key: fold}) for fold in further]
     except InputError:  # too few folds, which is reported elsewhere
         return []
     mistakes = [mistake for settings in every for mistake in check_data(settings)]

@@ -10,13 +10,7 @@ from sweep.machine.installed_packages import how_to_install
 from sweep.plugins.plugin_kinds import NETWORK, SCHEDULER, SEARCHER, TRACKER, PluginKind
 from sweep.spec.reading.partial_document import ENTANGLED, Unsure
 from sweep.spec.search.replicate_plan import check_confirm, check_test
-from sweep.spec.search.search_strategy import (
-    CmaesSearcher,
-    CustomScheduler,
-    CustomSearcher,
-    HyperbandScheduler,
-    StoppingScheduler,
-)
+from sweep.spec.search.search_strategy import CustomScheduler, CustomSearcher, StoppingScheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.search.tracker_names import PACKAGES, missing
 from sweep.spec.settings.geometric_terms import WEIGHTS
@@ -94,17 +88,14 @@ def check_machine(spec: SweepSpec, machine: Machine, unsure: Unsure) -> Iterator
     yield from check_device(spec, machine, unsure)
 
 
-def check_device(
-    settings: TrialSettings, machine: Machine, unsure: Unsure | None = None
-) -> Iterator[Finding]:
+def check_device(settings: TrialSettings, machine: Machine, unsure: Unsure) -> Iterator[Finding]:
     """A required GPU that does not exist."""
     key = "trainer.device"
-    searched = isinstance(settings, SweepSpec) and key in settings.space
-    possible = settings.values_of(key) if isinstance(settings, SweepSpec) else ()
-    wanted = "cuda" in possible or (settings.trainer.device == "cuda" and not searched)
-    if wanted and machine.no_cuda is not None and (unsure is None or key not in unsure):
+    space = settings.space if isinstance(settings, SweepSpec) else {}
+    possible = possible_values(space[key]) if key in space else (settings.trainer.device,)
+    if "cuda" in possible and machine.no_cuda is not None and key not in unsure:
         message = f"is `cuda`, but {machine.no_cuda}: must be `auto` or `cpu`"
-        yield Finding(("space", key) if searched else ("trainer", "device"), message)
+        yield Finding(("space", key) if key in space else ("trainer", "device"), message)
 
 
 def check_plugins(spec: SweepSpec, unsure: Unsure) -> Iterator[Finding]:
@@ -133,7 +124,7 @@ def _plugin_mistakes(
 
 def check_installed(spec: SweepSpec) -> Iterator[Finding]:
     """Searchers and trackers whose package is not installed."""
-    if isinstance(spec.searcher, CmaesSearcher):
+    if spec.searcher.name == "cmaes":
         absent = how_to_install("cmaes", "cmaes")
         if absent is not None:
             yield Finding(("searcher",), absent)
@@ -203,7 +194,7 @@ def _check_rungs(spec: SweepSpec) -> Iterator[Finding]:
     if isinstance(scheduler, StoppingScheduler) and (scheduler.grace_period or 0) > most:
         message = at_most(most, "the epochs of a trial", scheduler.grace_period or 0)
         yield Finding(("scheduler", "grace_period"), message)
-    elif isinstance(scheduler, HyperbandScheduler):
+    elif scheduler.name == "hyperband":
         brackets, largest = scheduler.brackets or 0, max(1, len(spec.rungs()))
         if brackets > largest:
             message = at_most(largest, "the number of rungs", brackets)

@@ -6,13 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from sweep.machine.hardware import Machine
-from sweep.spec.search.search_strategy import (
-    CmaesSearcher,
-    GpSearcher,
-    MedianScheduler,
-    StoppingScheduler,
-    TpeSearcher,
-)
+from sweep.spec.search.search_strategy import StoppingScheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.geometric_terms import ROOT_TERMS, weight_keys
 from sweep.spec.settings.setting_tree import value_of
@@ -55,7 +49,6 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
         _about_loss,
         _about_rungs,
         _about_last_epoch,
-        _about_trials,
         _about_searcher,
         _about_space,
         _about_sizes,
@@ -156,7 +149,7 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
     if ranges.uses_geometric_loss and inside:
         right = ranges.default_grace_period
         cure = f"`scheduler.grace_period: {right}` lies after it"
-        every = isinstance(spec.scheduler, MedianScheduler)  # which judges after each epoch
+        every = spec.scheduler.name == "median"  # it judges after each epoch
         which = f"{inside[0]} to {inside[-1]}" if every else ", ".join(map(str, inside))
         yield (
             f"{counted(len(inside), 'rung')} ({which} trained epochs) inside "
@@ -185,39 +178,36 @@ def _about_last_epoch(spec: SweepSpec) -> Iterator[str]:
             )
 
 
-def _about_trials(spec: SweepSpec) -> Iterator[str]:
-    searcher = spec.searcher
+def _about_searcher(spec: SweepSpec) -> Iterator[str]:
+    name = spec.searcher.name
     if spec.given >= spec.trials:
         yield (
             f"{counted(spec.trials, 'trial')}: all for presets and enqueued configurations, none "
             "for what is searched"
         )
-    startup = searcher.startup_trials if isinstance(searcher, TpeSearcher | GpSearcher) else 0
+    startup = getattr(spec.searcher, "startup_trials", 0)
     if spec.drawn and spec.trials <= startup:
         yield (
-            f"`searcher: {searcher.name}` learns from trial {startup} on, but there are "
+            f"`searcher: {name}` learns from trial {startup} on, but there are "
             f"{spec.trials} trials: all are random"
         )
-
-
-def _about_searcher(spec: SweepSpec) -> Iterator[str]:
-    if isinstance(spec.searcher, GpSearcher) and spec.rungs():
+    if name == "gp" and spec.rungs():
         yield (
             f"`searcher: gp` learns nothing from the trials that `{spec.scheduler.label}` prunes, "
             "only from completed, early-stopped and diverged ones; `tpe` learns from all"
         )
     if spec.searcher.learns and spec.pauses:
         yield (
-            f"`scheduler.pause` with `searcher: {spec.searcher.name}`: most trials are proposed "
+            f"`scheduler.pause` with `searcher: {name}`: most trials are proposed "
             "before any has ended that it could learn from"
         )
     listed = [f"`{key}`" for key, kind in spec.drawn.items() if isinstance(kind, Listed)]
-    if isinstance(spec.searcher, CmaesSearcher) and listed:
+    if name == "cmaes" and listed:
         yield (
             f"`searcher: cmaes` searches numbers; the listed values of {', '.join(listed)} are "
             "left to a TPE for each"
         )
-    if isinstance(spec.searcher, CmaesSearcher) and spec.warm_start:
+    if name == "cmaes" and spec.warm_start:
         yield (
             "`searcher: cmaes` learns where to look for numbers from this sweep alone, not from "
             "`warm_start`; `tpe` and `gp` do"

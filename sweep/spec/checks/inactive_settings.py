@@ -25,7 +25,6 @@ from sweep.spec.settings.setting_tree import (
 )
 from sweep.spec.settings.trainer_settings import TRAINERS, traits_of
 from sweep.spec.settings.trial_settings import DATA_SOURCES, TrialSettings
-from sweep.spec.space.distributions import possible_values
 from sweep.spec.words.phrases import shown
 
 Possible = Callable[[str], Iterable[Any]]
@@ -232,11 +231,12 @@ def idle_in_trial(value: Callable[[str], Any]) -> frozenset[str]:
     """
     idle = set[str]()
     while True:
-        alive = [key for rule in RULES for key in rule.needs if key not in idle]
         found = {
             key
             for rule in RULES
-            if not any(accepted(value(key)) for key, accepted in rule.needs.items() if key in alive)
+            if not any(
+                accepts(value(need)) for need, accepts in rule.needs.items() if need not in idle
+            )
             for key in rule.keys
         }
         if found <= idle:
@@ -267,27 +267,19 @@ def without_effect(
         them.
         further: rules in addition to `RULES`, such as those from a look at the data.
     """
-    known = names_in(settings)
-    reported = set()
-    space = settings.space if isinstance(settings, SweepSpec) else {}
-
-    def possible(key: str) -> Iterable[Any]:
-        return possible_values(space[key]) if key in space else [value_of(settings, key)]
-
+    unreported = set(names_in(settings))
+    sweep = settings if isinstance(settings, SweepSpec) else None
+    possible = sweep.values_of if sweep else lambda key: (value_of(settings, key),)
     for key, rule in inactive(possible, further):
-        if (
-            key not in known
-            or key in reported
-            or any(name in unsure for name in (key, *rule.needs))
-        ):
+        if key not in unreported or any(name in unsure for name in (key, *rule.needs)):
             continue
-        if key in space:
-            reported.add(key)
+        if sweep and key in sweep.space:
+            unreported.remove(key)
             yield Finding(("space", key), f"is searched without any effect: {rule.why}"), True
             continue
         default = next(field.default for name, field in setting_fields() if name == key)
         if not rule.of_search and (value := written(key)) not in (None, default):
-            reported.add(key)
+            unreported.remove(key)
             message = f"{shown(value)} has no effect: {rule.why}"
             yield Finding(tuple(key.split(".")), message), rule.refused
 

@@ -83,9 +83,8 @@ class Document:
             node = compose(text, place.file)
             target[path[-1]] = _Reader(self, lambda _: place).value(node, path) if node else None
         except InputError as error:
-            self.unreadable.add(path)
             for mistake in error.mistakes:
-                self.wrong(place, path, mistake.message)
+                self.refuse(place, path, mistake.message)
         self.places[path] = place
 
     def fill(self, key: str, value: Any, place: Place) -> None:
@@ -145,6 +144,11 @@ class Document:
         """Note a mistake of the text itself."""
         self.mistakes.append(Mistake(message, _dotted(path), place.file, place.line))
 
+    def refuse(self, place: Place, path: KeyPath, message: str) -> None:
+        """Note a mistake that leaves the value at ``path`` unknown."""
+        self.unreadable.add(path)
+        self.wrong(place, path, message)
+
 
 def read_document(path: str | Path) -> Document:
     """Read a settings file.
@@ -192,9 +196,8 @@ def _plain(value: Any, path: KeyPath, document: Document) -> Any:
         return value
     if isinstance(value, Path):
         return str(value)
-    document.unreadable.add(path)
     message = f"a setting is a plain value, but this is a {type(value).__name__}: {shown(value)}"
-    document.wrong(Place(""), path, message)
+    document.refuse(Place(""), path, message)
     return None
 
 
@@ -210,18 +213,23 @@ class _Reader:
     def value(self, node: Node, path: KeyPath, above: tuple[Node, ...] = ()) -> Any:
         """The value of ``node``; None, with a mistake noted, if it has none."""
         self._count(node)
+        inside = (*above, node)
         if any(node is parent for parent in above):
-            return self._unreadable(node, path, "this alias contains itself")
-        if len(path) > MOST_LEVELS:
-            return self._unreadable(node, path, f"nested more than {MOST_LEVELS} levels deep")
-        if isinstance(node, ScalarNode):
-            return self._scalar(node, path)
-        if isinstance(node, MappingNode) and node.tag == TAG + "map":
-            return self._mapping(node, path, (*above, node))
-        if isinstance(node, SequenceNode) and node.tag == TAG + "seq":
-            inside = (*above, node)
+            problem = "this alias contains itself"
+        elif len(path) > MOST_LEVELS:
+            problem = f"nested more than {MOST_LEVELS} levels deep"
+        elif isinstance(node, MappingNode) and node.tag == TAG + "map":
+            return self._mapping(node, path, inside)
+        elif isinstance(node, SequenceNode) and node.tag == TAG + "seq":
             return [self._at((*path, i), item, item, inside) for i, item in enumerate(node.value)]
-        return self._unreadable(node, path, _tag_message(node))
+        elif isinstance(node, ScalarNode):
+            try:
+                return self._scalar(node)
+            except ValueError as error:
+                problem = str(error)
+        else:
+            problem = _tag_message(node)
+        return self._document.refuse(self._place_of(node), path, problem)
 
     def _mapping(
         self, node: MappingNode, path: KeyPath, inside: tuple[Node, ...]
@@ -261,26 +269,21 @@ class _Reader:
         self._document.places[path] = self._place_of(start)
         return self.value(node, path, inside)
 
-    def _scalar(self, node: ScalarNode, path: KeyPath) -> Any:
+    def _scalar(self, node: ScalarNode) -> Any:
         text: str = node.value
         if not _is_unicode(text):
-            return self._unreadable(node, path, _surrogate_message(text))
+            raise ValueError(_surrogate_message(text))
         if node.tag in TEXT_TAGS:
             return text
         if node.tag not in PLAIN_TAGS:
-            return self._unreadable(node, path, _tag_message(node))
+            raise ValueError(_tag_message(node))
         try:
             value = self._constructor.construct_object(node)
         except (ValueError, LookupError, YAMLError):
-            return self._unreadable(node, path, f"{shown(text)} cannot be read as a number")
+            raise ValueError(f"{shown(text)} cannot be read as a number") from None
         if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
-            message = f"whole numbers go up to {LARGEST_INTEGER}, but this is {shown(text)}"
-            return self._unreadable(node, path, message)
+            raise ValueError(f"whole numbers go up to {LARGEST_INTEGER}, but this is {shown(text)}")
         return value
-
-    def _unreadable(self, node: Node, path: KeyPath, message: str) -> None:
-        self._document.unreadable.add(path)
-        self._document.wrong(self._place_of(node), path, message)
 
 
 def _tag_message(node: Node) -> str:

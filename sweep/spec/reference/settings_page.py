@@ -28,12 +28,15 @@ from sweep.spec.space.distribution_yaml import DISTRIBUTIONS
 from sweep.spec.space.presets import PRESETS
 
 LATE, ENDS = "▲", "■"
-LIMITS = (
-    ("minimum", "≥"),
-    ("exclusiveMinimum", ">"),
-    ("maximum", "≤"),
-    ("exclusiveMaximum", "<"),
-)
+KINDS = {
+    "boolean": "`true`, `false`",
+    "integer": "whole number",
+    "null": "`null`",
+    "number": "number",
+    "object": "a mapping of names to values",
+    "string": "text",
+}
+LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 HEAD = f"""\
 <!-- Written by `python -m sweep.schema --write docs`; a test holds it current. -->
@@ -163,11 +166,10 @@ def _table(prefix: str, group: Schema, root: Schema, space: Schema) -> Iterator[
     yield "|---|---|---|---|" + "---|" * searchable
     for name, schema in settings.items():
         key = prefix + name
-        mark = f" {LATE}" * (key in after_switch_on_keys()) + f" {ENDS}" * (
-            key in run_ending_keys()
-        )
+        late, ends = key in after_switch_on_keys(), key in run_ending_keys()
+        setting = f"`{key}`" + f" {LATE}" * late + f" {ENDS}" * ends
         meaning = str(schema.get("description", "")).replace("\n\n", " ")
-        cells = [f"`{key}`{mark}", _takes(schema, root), _default(name, schema, needed), meaning]
+        cells = [setting, _takes(schema, root), _default(name, schema, needed), meaning]
         if searchable:
             example = suggestion(key, scalars_of(schema), schema.get("default"))
             cells.append(f"`{_yaml(example)}`" if example and key in space else "–")
@@ -186,20 +188,10 @@ def _option(option: Schema, root: Schema) -> str:
         return f"a mapping of {_listed(group['properties'])}"
     if "const" in option or "enum" in option:
         return _listed(option.get("enum") or [option["const"]])
-    match option["type"]:
-        case "array":
-            return f"a list of {_takes(option['items'], root)}"
-        case "boolean":
-            return "`true`, `false`"
-        case "object":
-            return "a mapping of names to values"
-        case "null":
-            return "`null`"
-        case "string":
-            return "text"
-        case kind:
-            limits = [f" {sign} {option[limit]}" for limit, sign in LIMITS if limit in option]
-            return ("whole number" if kind == "integer" else "number") + ",".join(limits)
+    if option["type"] == "array":
+        return f"a list of {_takes(option['items'], root)}"
+    limits = (f" {sign} {option[limit]}" for limit, sign in LIMITS.items() if limit in option)
+    return KINDS[option["type"]] + ",".join(limits)
 
 
 def _default(name: str, schema: Schema, needed: Collection[str]) -> str:

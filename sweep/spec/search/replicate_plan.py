@@ -33,14 +33,9 @@ def confirmed_folds(spec: SweepSpec) -> list[int]:
     return [((own or 0) + step) % most_folds(spec) for step in range(count)]
 
 
-def fold_key(spec: SweepSpec) -> str:
-    """Dotted name of the setting that chooses the fold. nnU-Net has its own."""
-    return spec.trainer.traits.fold_key
-
-
 def own_fold(spec: SweepSpec) -> int | None:
     """The fold of the search's trials; None if they validate on all cases."""
-    fold = value_of(spec, fold_key(spec))
+    fold = value_of(spec, spec.trainer.traits.fold_key)
     return fold if isinstance(fold, int) else None
 
 
@@ -74,7 +69,7 @@ def replicate_settings(
     own: Mapping[str, Any] = parameters if preset is None else PRESETS[preset].settings
     changed: dict[str, Any] = {"seed": replicate.seed}
     if own_fold(spec) is not None:
-        changed[fold_key(spec)] = replicate.fold
+        changed[spec.trainer.traits.fold_key] = replicate.fold
     return spec.trial({**own, **changed})
 
 
@@ -92,7 +87,7 @@ def check_confirm(spec: SweepSpec) -> Iterator[Finding]:
     """Contradictions of `confirm` in a valid sweep."""
     if spec.confirm is None:
         return
-    for key in dict.fromkeys(("seed", fold_key(spec), "data.folds")):
+    for key in dict.fromkeys(("seed", spec.trainer.traits.fold_key, "data.folds")):
         if key in spec.space:
             message = f"replicates differ only in seed and fold, so `{key}` cannot be searched too"
             yield Finding(("confirm",), message)

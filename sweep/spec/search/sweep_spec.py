@@ -282,7 +282,7 @@ class SweepSpec(TrialSettings):
     @property
     def pauses(self) -> bool:
         """Whether trials wait at rungs."""
-        return isinstance(self.scheduler, AshaScheduler) and bool(self.scheduler.pause)
+        return bool(getattr(self.scheduler, "pause", False))
 
     def values_of(self, key: str) -> Sequence[ParameterValue]:
         """Possible values of a setting: its value, all listed values, or the bounds of an

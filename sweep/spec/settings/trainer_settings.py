@@ -118,8 +118,8 @@ class NnunetTrainer(CommonTrainer):
         caution=(
             "Ranked by nnU-Net's pseudo Dice, which on one fold ordered two published trainings"
             " like the real validation of that fold in 65 % of 150 pairs, and on five folds"
-            " together in 83 % (docs/reference/nnunet.md): the first is a candidate, its real"
-            " validation tells."
+            " together in 83 % (docs/reference/nnunet.md): the leader is only a candidate until its"
+            " real validation."
         ),
     )
 
