@@ -165,8 +165,8 @@ def test_objective_is_written_as_a_name_or_with_its_mode(
          '`compactness`, `solidity` or `eccentricity`, but is "hd59"; did you mean `hd95`?'),
         ("objective: {mode: min, metrics: hd95}\n",
          "1: objective.metrics: `metrics` is not a setting of `objective`; did you mean `metric`?"),
-        ("objective: solidity\n", "1: objective.mode: must be `max` or `min`: nobody can tell by "
-         "its name whether more of `solidity` is better; write `objective: {metric: solidity, "
+        ("objective: solidity\n", "1: objective.mode: must be `max` or `min`: its name does "
+         "not show whether more of `solidity` is better; write `objective: {metric: solidity, "
          "mode: …}`"),
         ("evaluation: {metrics: [iou]}\nobjective: hd95\n",
          "2: objective.metric: `hd95` is not measured: add `hd95` to `evaluation.metrics`"),

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import Node
@@ -24,7 +24,7 @@ from sweep.spec.checks.inactive_settings import GROUPS, Rule, without_effect
 from sweep.spec.checks.plugin_checks import check_plugins
 from sweep.spec.reading.partial_document import Unsure, read_despite
 from sweep.spec.reading.yaml_document import Document, plain_document, read_document
-from sweep.spec.search.replicate_plan import confirmed_folds, fold_key, own_fold
+from sweep.spec.search.replicate_plan import confirmed_folds, own_fold
 from sweep.spec.search.sweep_spec import SweepSpec, check_name
 from sweep.spec.settings.setting_tree import Finding
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -34,27 +34,21 @@ from sweep.spec.words.phrases import shown
 from sweep.vocabulary.errors import InputError, Mistake
 
 SWEEP_KEYS = [key for key in SweepSpec.model_fields if key not in TrialSettings.model_fields]
-
-
 MOST_LOOKS = 10
 """Most values of a searched setting that are checked with the data, since each takes a moment."""
 
 Source = str | Path | Mapping[str, Any]
 """A YAML file, or its content as Python values."""
-
 Tell = Callable[[Mistake], None]
 """Called with each requested setting that has no effect but is not a mistake."""
-
 CheckData = Callable[[TrialSettings], Sequence[Mistake]]
 """Checks data and trainer of some settings. This package does not read data itself."""
-
-
 LookForIdle = Callable[[TrialSettings], Iterable[Rule]]
 """Finds settings without effect, given data and trainer."""
-
-
 CheckEarlier = Callable[[SweepSpec], Iterable[Finding]]
 """Checks the earlier results that a sweep learns from."""
+
+S = TypeVar("S", bound=TrialSettings)
 
 
 def load_sweep(
@@ -83,22 +77,16 @@ def load_sweep(
     """
     document = _read(source, overrides)
     if document.values.keys() <= TrialSettings.model_fields.keys():
-        trial = Mistake(
-            "this file has no `space`, so it describes a single trial; "
-            f"{_run_with(document, 'train')}",
-            file=document.file,
-        )
-        findings = read_despite(document, TrialSettings).findings
-        raise InputError([trial, *document.mistakes_from(findings)])
-    mistaken_name = _fill_name(document)
-    reading = read_despite(document, SweepSpec)
-    findings, spec, unsure = reading.findings, reading.settings, reading.unsure
+        how = _run_with(document, "train")
+        message = f"this file has no `space`, so it describes a single trial; {how}"
+        single = Mistake(message, file=document.file)
+        _, findings, _ = read_despite(document, TrialSettings)
+        raise InputError([single, *document.mistakes_from(findings)])
+    wrong_name = _fill_name(document)
+    spec, findings, unsure = read_despite(document, SweepSpec)
     if spec is not None:
         findings += check_sweep(spec, unsure)
-        further = look_for_idle(spec) if look_for_idle and "trainer" not in unsure else ()
-        idle = list(without_effect(spec, document.written, unsure, further))
-        findings += [finding for finding, refused in idle if refused]
-        _tell(document, (finding for finding, refused in idle if not refused), tell)
+        findings += _without_effect(document, spec, unsure, look_for_idle, tell, refuses=True)
         findings += check_space(spec, unsure)
         findings += check_earlier(spec) if check_earlier and "warm_start" not in unsure else []
         if machine:
@@ -107,10 +95,7 @@ def load_sweep(
         findings += _look_at_data(document, spec, check_data, unsure)
         findings += _look_at_folds(spec, check_data)
         findings += _look_at_searched(spec, check_data, unsure)
-    mistakes = document.mistakes_from([*mistaken_name, *findings])
-    if mistakes or spec is None:
-        raise InputError(mistakes)
-    return spec
+    return _valid(document, spec, wrong_name + findings)
 
 
 def load_trial(
@@ -128,26 +113,17 @@ def load_trial(
     setting in a ``best.yaml`` may have acted only in other trials.
     """
     document = _read(source, overrides)
-    belongs_to_sweep = next((key for key in SWEEP_KEYS if key in document.values), None)
-    if belongs_to_sweep:
-        raise InputError.single(
-            f"this file has `{belongs_to_sweep}`, so it describes a sweep; "
-            f"{_run_with(document, 'run')}",
-            file=document.file,
-        )
-    reading = read_despite(document, TrialSettings)
-    findings, settings, unsure = reading.findings, reading.settings, reading.unsure
+    key = next((key for key in SWEEP_KEYS if key in document.values), None)
+    if key:
+        message = f"this file has `{key}`, so it describes a sweep; {_run_with(document, 'run')}"
+        raise InputError.single(message, file=document.file)
+    settings, findings, unsure = read_despite(document, TrialSettings)
     if settings is not None:
-        further = look_for_idle(settings) if look_for_idle and "trainer" not in unsure else ()
-        idle = without_effect(settings, document.written, unsure, further)
-        _tell(document, (finding for finding, _ in idle), tell)
+        _without_effect(document, settings, unsure, look_for_idle, tell, refuses=False)
         if machine:
             findings += [*check_device(settings, machine, unsure), *check_plugins(settings, unsure)]
         findings += _look_at_data(document, settings, check_data, unsure)
-    mistakes = document.mistakes_from(findings)
-    if mistakes or settings is None:
-        raise InputError(mistakes)
-    return settings
+    return _valid(document, settings, findings)
 
 
 def to_yaml(settings: TrialSettings) -> str:
@@ -171,11 +147,35 @@ def to_yaml(settings: TrialSettings) -> str:
     return text.getvalue()
 
 
+def _valid(document: Document, settings: S | None, findings: list[Finding]) -> S:
+    mistakes = document.mistakes_from(findings)
+    if mistakes or settings is None:
+        raise InputError(mistakes)
+    return settings
+
+
+def _without_effect(
+    document: Document,
+    settings: TrialSettings,
+    unsure: Unsure,
+    look_for_idle: LookForIdle | None,
+    tell: Tell | None,
+    *,
+    refuses: bool,
+) -> list[Finding]:
+    """The settings without effect that are mistakes. Any other is passed to ``tell``."""
+    further = look_for_idle(settings) if look_for_idle and "trainer" not in unsure else ()
+    idle = list(without_effect(settings, document.written, unsure, further))
+    for finding, refused in idle:
+        if tell and not (refused and refuses):
+            tell(document.placed(finding))
+    return [finding for finding, refused in idle if refused and refuses]
+
+
 def _look_at_data(
     document: Document, settings: TrialSettings, check_data: CheckData | None, unsure: Unsure
 ) -> list[Finding]:
-    """Mistakes of the data. Those with a key are returned; those of the dataset's files are
-    noted."""
+    """Mistakes of the data with a key. Those of the dataset's files are noted in ``document``."""
     mistakes = check_data(settings) if check_data and "trainer.kind" not in unsure else ()
     document.mistakes += [mistake for mistake in mistakes if mistake.file]
     searched = settings.space if isinstance(settings, SweepSpec) else {}
@@ -192,7 +192,7 @@ def _look_at_folds(spec: SweepSpec, check_data: CheckData | None) -> list[Findin
     if check_data is None or not further or check_data(spec):
         return []
     try:
-        every = [spec.trial({fold_key(spec): fold}) for fold in further]
+        every = [spec.trial({spec.trainer.traits.fold_key: fold}) for fold in further]
     except InputError:  # too few folds, which is reported elsewhere
         return []
     mistakes = [mistake for settings in every for mistake in check_data(settings)]
@@ -224,12 +224,6 @@ def _run_with(document: Document, command: str) -> str:
     if not document.file:
         return f"give it to `sweep.{command}`"
     return f"run it with `python -m sweep.{command} {quote(document.file)}`"
-
-
-def _tell(document: Document, findings: Iterable[Finding], tell: Tell | None) -> None:
-    if tell:
-        for mistake in document.placed(findings):
-            tell(mistake)
 
 
 def _read(source: Source, overrides: Sequence[str]) -> Document:

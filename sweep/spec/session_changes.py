@@ -23,10 +23,9 @@ FREE = tuple(
     for name, field in SweepSpec.model_fields.items()
     if any(isinstance(mark, ChangesNoResult) for mark in field.metadata)
 )
-EXTENDABLE = ("trials", "time_budget")
 
 
-def continued(recorded: Sequence[SweepSpec], asked: SweepSpec) -> SweepSpec:
+def continued(recorded: Sequence[SweepSpec], requested: SweepSpec) -> SweepSpec:
     """The spec of a resumed sweep: the recorded one with the requested changes that are allowed.
 
     The request may also equal a spec from before an extension, so the file that started the sweep
@@ -34,15 +33,15 @@ def continued(recorded: Sequence[SweepSpec], asked: SweepSpec) -> SweepSpec:
 
     Args:
         recorded: all specs of the sweep so far, the current one last.
-        asked: the requested spec of the new session.
+        requested: the spec of the new session.
     Raises:
         ResultsError: the request changes more than is allowed; shows the difference.
     """
     present = recorded[-1]
-    if not any(_is_the_same(one, asked) for one in recorded):
-        raise ResultsError(_refusal(present, asked))
-    free = present.model_copy(update={key: getattr(asked, key) for key in FREE})
-    return with_places_of(_pinned(free, asked), asked)
+    if not any(_is_the_same(one, requested) for one in recorded):
+        raise ResultsError(_refusal(present, requested))
+    free = present.model_copy(update={key: getattr(requested, key) for key in FREE})
+    return with_places_of(_pinned(free, requested), requested)
 
 
 def extended(spec: SweepSpec, assignments: Sequence[str]) -> SweepSpec:
@@ -58,8 +57,7 @@ def extended(spec: SweepSpec, assignments: Sequence[str]) -> SweepSpec:
     changes: dict[str, int | float] = {}
     for assignment in assignments:
         try:
-            key, value = _read(assignment, spec)
-            changes[key] = value
+            changes |= _read(assignment, spec)
         except ValueError as error:
             mistakes.append(Mistake(str(error), file=f"--extend {assignment}"))
     if mistakes:
@@ -72,29 +70,25 @@ def extended(spec: SweepSpec, assignments: Sequence[str]) -> SweepSpec:
         findings = list(check_sweep(more))
         if not findings:
             return more
-    raise InputError(
-        [Mistake(f.message, key=".".join(map(str, f.path)), file="--extend") for f in findings]
-    )
+    raise InputError([finding.mistake("--extend") for finding in findings])
 
 
-def _read(assignment: str, spec: SweepSpec) -> tuple[str, int | float]:
-    """Key and new value of one assignment; raises ValueError if it is wrong."""
+def _read(assignment: str, spec: SweepSpec) -> dict[str, int | float]:
+    """The new value of one assignment, by key; raises ValueError if it is wrong."""
     key, _, text = assignment.partition("=")
     sign, amount = text[:1], text.removeprefix("+")
-    match key:
-        case "trials":
-            if not (amount.isascii() and amount.isdigit() and len(amount) < 10):
-                raise ValueError(f"`trials` must read like `trials=+20`, but is {shown(text)}")
-            total = int(amount) + (spec.trials if sign == "+" else 0)
-            if total < spec.trials:
-                raise ValueError(f"the sweep has {spec.trials} trials already, not {total}")
-            return key, total
-        case "time_budget":
-            time = float(amount if amount.isascii() and amount.isdigit() else seconds(amount))
-            return key, time + ((spec.time_budget or 0.0) if sign == "+" else 0.0)
-        case _:
-            known = " and ".join(f"`{name}`" for name in EXTENDABLE)
-            raise ValueError(f"only {known} can be extended, but not {quoted(key)}")
+    is_whole = amount.isascii() and amount.isdigit()
+    if key == "trials":
+        if not is_whole or len(amount) >= 10:
+            raise ValueError(f"`trials` must read like `trials=+20`, but is {shown(text)}")
+        total = int(amount) + (spec.trials if sign == "+" else 0)
+        if total < spec.trials:
+            raise ValueError(f"the sweep has {spec.trials} trials already, not {total}")
+        return {key: total}
+    if key == "time_budget":
+        time = float(amount if is_whole else seconds(amount))
+        return {key: time + ((spec.time_budget or 0.0) if sign == "+" else 0.0)}
+    raise ValueError(f"only `trials` and `time_budget` can be extended, but not {quoted(key)}")
 
 
 def _fixed(spec: SweepSpec) -> str:
@@ -103,41 +97,40 @@ def _fixed(spec: SweepSpec) -> str:
     return to_yaml(spec.model_copy(update=defaults))
 
 
-def _is_the_same(recorded: SweepSpec, asked: SweepSpec) -> bool:
+def _is_the_same(recorded: SweepSpec, requested: SweepSpec) -> bool:
     """Whether they differ only in keys that may change and in where the same data are."""
-    asked = _as_before_fingerprints(recorded, asked)
-    return _fixed(with_places_of(recorded, asked)) == _fixed(asked)
+    requested = _as_before_fingerprints(recorded, requested)
+    return _fixed(with_places_of(recorded, requested)) == _fixed(requested)
 
 
-def _as_before_fingerprints(recorded: SweepSpec, asked: SweepSpec) -> SweepSpec:
+def _as_before_fingerprints(recorded: SweepSpec, requested: SweepSpec) -> SweepSpec:
     """The requested spec as a version without fingerprints would have recorded it."""
     updates: dict[str, Any] = {}
     for group in ("data", "trainer"):
-        then, now = getattr(recorded, group), getattr(asked, group)
+        then, now = getattr(recorded, group), getattr(requested, group)
         if getattr(then, "fingerprint", None) is None and hasattr(now, "fingerprint"):
             updates[group] = now.model_copy(update={"fingerprint": None})
     data = updates.get("data")
     if data is not None and data.slice_axis == "auto" and isinstance(recorded.data, RawLayoutData):
         updates["data"] = data.model_copy(update={"slice_axis": recorded.data.slice_axis})
-    return asked.model_copy(update=updates)
+    return requested.model_copy(update=updates)
 
 
-def _pinned(recorded: SweepSpec, asked: SweepSpec) -> SweepSpec:
+def _pinned(recorded: SweepSpec, requested: SweepSpec) -> SweepSpec:
     """A spec without fingerprints, completed with those of the current data."""
-    updates = {
-        group: now.model_copy(update={"fingerprint": getattr(asked, group).fingerprint})
-        for group, now in (("data", recorded.data), ("trainer", recorded.trainer))
-        if getattr(now, "fingerprint", "") is None and hasattr(getattr(asked, group), "fingerprint")
-    }
+    updates: dict[str, Any] = {}
+    for group in ("data", "trainer"):
+        then, now = getattr(recorded, group), getattr(requested, group)
+        if getattr(then, "fingerprint", "") is None and hasattr(now, "fingerprint"):
+            updates[group] = then.model_copy(update={"fingerprint": now.fingerprint})
     return recorded.model_copy(update=updates)
 
 
-def _refusal(present: SweepSpec, asked_for: SweepSpec) -> str:
-    name, recorded = asked_for.name, _fixed(present)
-    asked = _fixed(_as_before_fingerprints(present, asked_for))
+def _refusal(present: SweepSpec, requested: SweepSpec) -> str:
+    name = requested.name
     for group in ("data", "trainer"):
         then = getattr(getattr(present, group), "fingerprint", None)
-        now = getattr(getattr(asked_for, group), "fingerprint", None)
+        now = getattr(getattr(requested, group), "fingerprint", None)
         if then and now and then != now:
             parts = ", ".join(changed_parts(then, now))
             return (
@@ -145,11 +138,12 @@ def _refusal(present: SweepSpec, asked_for: SweepSpec) -> str:
                 " was started with; put those back, or choose another `name:` for the changed data"
             )
     judged = ""
-    if present.judged_by != asked_for.judged_by:
-        was, now = present.judged_by.words, asked_for.judged_by.words
+    if present.judged_by != requested.judged_by:
+        was, now = present.judged_by.words, requested.judged_by.words
         judged = f"{name}: its trials were compared by {was}, not by {now}. "
+    before, after = _fixed(present), _fixed(_as_before_fingerprints(present, requested))
     lines = difflib.unified_diff(
-        recorded.splitlines(), asked.splitlines(), "recorded", "asked for", lineterm="", n=0
+        before.splitlines(), after.splitlines(), "recorded", "asked for", lineterm="", n=0
     )
     free = ", ".join(f"`{key}`" for key in FREE)
     return (

@@ -25,7 +25,7 @@ from sweep.engine.decisions.sweep_controller import SweepController
 from sweep.search.schedulers.decision import Decision, OnArrival
 from sweep.spec.load import load_trial, to_yaml
 from sweep.spec.reading.yaml_document import Document, parse_document
-from sweep.spec.search.confirm_settings import ConfirmSettings
+from sweep.spec.search.before_and_after import ConfirmSettings
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.setting_tree import value_of
 from sweep.spec.settings.trial_settings import TrialSettings

@@ -180,8 +180,8 @@ HINT = "`loguniform`, `quniform`, `randint`, `lograndint`, `choice`, `grid`"
          "mean `{choice: [1, 2]}`?"),
         (3, "must be a distribution, such as `{randint: [0, 20]}`, but is 3; a value that all "
          "trials have stands outside of `space`"),
-        ({"value": 3}, "`value` is no distribution: what all trials have stands outside of "
-         "`space`"),
+        ({"value": 3}, "`value` is not a distribution: a value of all trials stands outside "
+         "of `space`"),
         (None, "must be a distribution, such as `{randint: [0, 20]}`, but is null"),
         ({}, "must be one distribution, but is {}"),
         ({"uniform": [0, 1], "choice": [1]},

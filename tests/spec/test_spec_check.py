@@ -3,7 +3,7 @@
 import pytest
 
 from sweep.machine.hardware import Machine
-from sweep.spec.checks.contradictions import MOST_TOLD
+from sweep.spec.checks.contradictions import MOST_REPORTED
 from sweep.spec.load import load_sweep
 from sweep.vocabulary.errors import InputError
 
@@ -151,7 +151,9 @@ def test_a_value_is_right_where_it_is_with_any_of_the_values_beside_it(tmp_path)
 
 def test_of_a_long_list_of_wrong_values_the_first_are_told(tmp_path) -> None:
     values = ", ".join(str(-number) for number in range(1, 1001))
-    assert len(told(tmp_path, BASE + f"  trainer.threads: {{choice: [{values}]}}\n")) == MOST_TOLD
+    assert (
+        len(told(tmp_path, BASE + f"  trainer.threads: {{choice: [{values}]}}\n")) == MOST_REPORTED
+    )
 
 
 def test_a_fixed_setting_limits_a_searched_one(tmp_path) -> None:

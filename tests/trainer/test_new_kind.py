@@ -24,10 +24,9 @@ from sweep.spec.checks.doubtful_settings import largest_sizes
 from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.checks.inactive_settings import inactive_in
 from sweep.spec.load import to_yaml
-from sweep.spec.search.replicate_plan import check_test, fold_key, most_folds
+from sweep.spec.search.replicate_plan import check_test, most_folds
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.trainer_settings import TRAINERS, CommonTrainer
-from sweep.spec.settings.trainer_traits import TrainerTraits
+from sweep.spec.settings.trainer_settings import TRAINERS, CommonTrainer, TrainerTraits
 from sweep.spec.settings.trial_settings import DATA_SOURCES, CommonData, ShapesData
 from sweep.store.store import Store
 from sweep.trial.kinds.kind import FinalScore, Kind, Tools
@@ -110,7 +109,7 @@ def test_trainer_of_a_new_kind_is_looked_at_prepared_and_run_by_its_line(spec: S
 
 
 def test_spec_asks_a_new_kind_for_its_folds_and_what_it_reads(spec: SweepSpec) -> None:
-    assert fold_key(spec) == "trainer.part"
+    assert spec.trainer.traits.fold_key == "trainer.part"
     assert most_folds(spec) == 3
     assert list(check_test(spec)) == []
     assert largest_sizes(spec) == (0, None)

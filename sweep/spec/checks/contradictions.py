@@ -9,11 +9,7 @@ from sweep.machine.hardware import Machine
 from sweep.machine.installed_packages import how_to_install
 from sweep.spec.reading.partial_document import ENTANGLED, Unsure
 from sweep.spec.search.replicate_plan import check_confirm, check_test
-from sweep.spec.search.search_strategy import (
-    CmaesSearcher,
-    HyperbandScheduler,
-    StoppingScheduler,
-)
+from sweep.spec.search.search_strategy import StoppingScheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.search.tracker_names import missing
 from sweep.spec.settings.setting_tree import (
@@ -36,12 +32,12 @@ from sweep.spec.space.distributions import (
     possible_values,
 )
 from sweep.spec.space.presets import BASELINE
-from sweep.spec.words.phrases import shown
-from sweep.vocabulary.errors import InputError
+from sweep.spec.words.phrases import at_most, shown
+from sweep.vocabulary.errors import InputError, Mistake, gathering
 from sweep.vocabulary.record import ParameterValue
 
-MOST_TOLD = 20
-"""After this many wrong values of a searched setting, the rest is not checked."""
+MOST_REPORTED = 20
+"""Most wrong values of a searched setting that are reported; the rest is not checked."""
 
 
 def check_space(spec: SweepSpec, unsure: Unsure | None = None) -> Iterator[Finding]:
@@ -81,30 +77,27 @@ def check_machine(spec: SweepSpec, machine: Machine, unsure: Unsure) -> Iterator
     """Resources that no trial can get on this machine, and devices that it does not have."""
     resources = spec.resources
     if resources.cpu > machine.cpus:
-        message = f"must be at most {machine.cpus}, the CPU cores of this machine, but is "
-        yield Finding(("resources", "cpu"), f"{message}{resources.cpu:g}")
+        message = at_most(machine.cpus, "the CPU cores of this machine", f"{resources.cpu:g}")
+        yield Finding(("resources", "cpu"), message)
     if resources.gpu != "auto" and resources.gpu > machine.gpus:
-        message = f"must be at most {machine.gpus}, the GPUs of this machine, but is "
-        yield Finding(("resources", "gpu"), f"{message}{resources.gpu:g}")
+        message = at_most(machine.gpus, "the GPUs of this machine", f"{resources.gpu:g}")
+        yield Finding(("resources", "gpu"), message)
     yield from check_device(spec, machine, unsure)
 
 
-def check_device(
-    settings: TrialSettings, machine: Machine, unsure: Unsure | None = None
-) -> Iterator[Finding]:
+def check_device(settings: TrialSettings, machine: Machine, unsure: Unsure) -> Iterator[Finding]:
     """A required GPU that does not exist."""
     key = "trainer.device"
-    searched = isinstance(settings, SweepSpec) and key in settings.space
-    possible = settings.values_of(key) if isinstance(settings, SweepSpec) else ()
-    wanted = "cuda" in possible or (settings.trainer.device == "cuda" and not searched)
-    if wanted and machine.no_cuda is not None and (unsure is None or key not in unsure):
+    space = settings.space if isinstance(settings, SweepSpec) else {}
+    possible = possible_values(space[key]) if key in space else (settings.trainer.device,)
+    if "cuda" in possible and machine.no_cuda is not None and key not in unsure:
         message = f"is `cuda`, but {machine.no_cuda}: must be `auto` or `cpu`"
-        yield Finding(("space", key) if searched else ("trainer", "device"), message)
+        yield Finding(("space", key) if key in space else ("trainer", "device"), message)
 
 
 def check_installed(spec: SweepSpec) -> Iterator[Finding]:
     """Searchers and trackers whose package is not installed."""
-    if isinstance(spec.searcher, CmaesSearcher):
+    if spec.searcher.name == "cmaes":
         absent = how_to_install("cmaes", "cmaes")
         if absent is not None:
             yield Finding(("searcher",), absent)
@@ -128,10 +121,10 @@ def _wrong_with(spec: SweepSpec, key: str, distribution: Distribution) -> Iterat
             instead = "`lograndint`" if isinstance(distribution, LogUniform) else "`randint`"
         yield f"`{distribution.name}` draws fractions, which `{key}` does not take; use {instead}"
         return
-    wrong = list(islice(_wrong_values(spec, key, distribution), MOST_TOLD))
+    wrong = list(islice(_wrong_values(spec, key, distribution), MOST_REPORTED))
     yield from wrong
     if not wrong and isinstance(distribution, Listed):
-        yield from islice(_listed_twice(spec, key, distribution), MOST_TOLD)
+        yield from islice(_listed_twice(spec, key, distribution), MOST_REPORTED)
 
 
 def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
@@ -149,8 +142,7 @@ def _check_grid(spec: SweepSpec) -> Iterator[Finding]:
     if spec.drawn and not intervals and spec.trials > size:
         what = "the size of the grid" + " plus the presets" * bool(spec.presets)
         what += " plus the enqueued" * (spec.given > len(spec.presets))
-        message = f"must be at most {size}, {what}, but is {spec.trials}"
-        yield Finding(("trials",), message)
+        yield Finding(("trials",), at_most(size, what, spec.trials))
 
 
 def _check_replayed(spec: SweepSpec) -> Iterator[Finding]:
@@ -173,34 +165,33 @@ def _check_clock(spec: SweepSpec) -> Iterator[Finding]:
 def _check_rungs(spec: SweepSpec) -> Iterator[Finding]:
     scheduler, most = spec.scheduler, spec.ranges.most_epochs
     if isinstance(scheduler, StoppingScheduler) and (scheduler.grace_period or 0) > most:
-        message = f"must be at most {most}, the epochs of a trial, but is {scheduler.grace_period}"
+        message = at_most(most, "the epochs of a trial", scheduler.grace_period or 0)
         yield Finding(("scheduler", "grace_period"), message)
-    elif isinstance(scheduler, HyperbandScheduler):
-        largest = max(1, len(spec.rungs()))
-        if (scheduler.brackets or 0) > largest:
-            message = f"must be at most {largest}, the number of rungs, but is {scheduler.brackets}"
+    elif scheduler.name == "hyperband":
+        brackets, largest = scheduler.brackets or 0, max(1, len(spec.rungs()))
+        if brackets > largest:
+            message = at_most(largest, "the number of rungs", brackets)
             yield Finding(("scheduler", "brackets"), message)
 
 
 def _check_warmup(spec: SweepSpec) -> Iterator[Finding]:
     shortest, most = spec.ranges.earliest_ramp.off_until, spec.ranges.most_epochs
     if shortest >= most and any(key in spec.space for key in spec.loss.weights.keys):
-        key = "loss.warmup_epochs"
         message = (
             f"the shortest warm-up is {shortest} of {most} epochs: the geometric loss never "
             "switches on, so its searched weights have no effect"
         )
-        yield Finding(spec.place_of(key), message)
+        yield Finding(spec.place_of("loss.warmup_epochs"), message)
 
 
 def _check_presets(spec: SweepSpec) -> Iterator[Finding]:
     for index, name in enumerate(spec.presets):
-        try:
+        mistakes: list[Mistake] = []
+        with gathering(mistakes):
             spec.preset_trial(name)
-        except InputError as error:
-            for mistake in error.mistakes:
-                message = f"`{name}` does not fit this sweep: {mistake.key}: {mistake.message}"
-                yield Finding(("presets", index), message)
+        for mistake in mistakes:
+            message = f"`{name}` does not fit this sweep: {mistake.key}: {mistake.message}"
+            yield Finding(("presets", index), message)
 
 
 def _check_room(spec: SweepSpec) -> Iterator[Finding]:
@@ -220,8 +211,7 @@ def _check_warm_start(spec: SweepSpec) -> Iterator[Finding]:
 
 
 def _check_together(spec: SweepSpec, keys: Sequence[str]) -> Iterator[Finding]:
-    """Combinations of searched values. Each value may be valid with some values of the others, but
-    they are drawn independently."""
+    """Wrong combinations of searched values, which are drawn independently."""
     reported = set()
     for drawn in _combinations(spec, keys):
         for message in _mistakes_of(spec, drawn):
@@ -261,24 +251,20 @@ def _listed_twice(spec: SweepSpec, key: str, listed: Listed) -> Iterator[str]:
 
 
 def _combinations(spec: SweepSpec, keys: Sequence[str]) -> list[dict[str, ParameterValue]]:
-    """Every combination of the bounds of some searched settings; a single empty one for none."""
-    bounds = (_bounds(spec.space[key]) for key in keys)
-    return [dict(zip(keys, values, strict=True)) for values in product(*bounds)]
+    """Every combination of the extreme values of some searched settings; an empty one for none."""
+    extremes = []  # smallest and largest number, and all listed values that are not numbers
+    for key in keys:
+        listed = spec.space[key].arguments if isinstance(spec.space[key], Listed) else ()
+        others = (value for value in listed if isinstance(value, bool | str | None))
+        extremes.append((*dict.fromkeys(spec.space[key].extent or ()), *others))
+    return [dict(zip(keys, values, strict=True)) for values in product(*extremes)]
 
 
 def _mistakes_of(spec: SweepSpec, parameters: dict[str, ParameterValue]) -> list[str]:
-    try:
+    mistakes: list[Mistake] = []
+    with gathering(mistakes):
         spec.trial(parameters)
-    except InputError as error:
-        return [mistake.message for mistake in error.mistakes]
-    return []
-
-
-def _bounds(distribution: Distribution) -> tuple[ParameterValue, ...]:
-    """Smallest and largest number, and all listed values that are not numbers."""
-    listed = distribution.values if isinstance(distribution, Listed) else ()
-    others = (value for value in listed if isinstance(value, bool | str | None))
-    return (*dict.fromkeys(distribution.extent or ()), *others)
+    return [mistake.message for mistake in mistakes]
 
 
 COUNTED = ("trials", "space", "searcher", "presets", "warm_start", "replay_patience", "scheduler")

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sweep.machine.hardware import Machine
-from sweep.spec.checks.lucky_settings import LUCK, REPEATED
-from sweep.spec.search.search_strategy import (
-    CmaesSearcher,
-    GpSearcher,
-    MedianScheduler,
-    StoppingScheduler,
-    TpeSearcher,
-)
+from sweep.spec.search.search_strategy import StoppingScheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.geometric_terms import ROOT_TERMS, weight_keys
 from sweep.spec.settings.setting_tree import value_of
@@ -22,6 +15,25 @@ from sweep.spec.space.distributions import Listed
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.objective import BETTER
 
+LUCK: Mapping[str, str] = {
+    "seed": "a `seed` is not a choice: the best one was lucky, which says nothing about the next"
+    " training",
+    **dict.fromkeys(
+        ("data.fold", "data.folds", "data.seed", "trainer.fold"),
+        "trials of different values are validated on different cases, so their Dice cannot be"
+        " compared, and the easiest cases win",
+    ),
+    **dict.fromkeys(
+        ("data.kind", "data.difficulty", "data.size", "data.count", "data.validation_slices",
+         "data.gap", "data.step", "data.threshold", "data.slice_axis", "data.folder",
+         "trainer.dataset"),
+        "trials of different values are validated on different data, so their Dice cannot be"
+        " compared, and the easiest data win",
+    ),
+}  # fmt: skip
+"""Settings whose best value only means easier cases or more luck → why not to search them."""
+REPEATED = ("seed", "data.fold", "data.seed", "trainer.fold")
+"""Those of them that `confirm` varies when it trains the leaders again."""
 SMALL_BIAS = 0.1
 """Share of a mask's perimeter that ε may add without a warning."""
 
@@ -33,20 +45,16 @@ def warnings(spec: SweepSpec, machine: Machine | None = None) -> list[str]:
         spec: a sweep without mistakes.
         machine: checks its resources too.
     """
-    found = [
-        *_about_epsilon(spec),
-        *_about_bias(spec),
-        *_about_warmup(spec),
-        *_about_rungs(spec),
-        *_about_patience(spec),
-        *_about_expectations(spec),
-        *_about_trials(spec),
-        *_about_searcher(spec),
-        *_about_presets(spec),
-        *_about_luck(spec),
-        *_about_sizes(spec),
-        *_about_objective(spec),
-    ]
+    topics = (
+        _about_loss,
+        _about_rungs,
+        _about_last_epoch,
+        _about_searcher,
+        _about_space,
+        _about_sizes,
+        _about_objective,
+    )
+    found = [warning for topic in topics for warning in topic(spec)]
     return found + (list(_about_machine(spec, machine)) if machine else [])
 
 
@@ -59,17 +67,6 @@ def trial_warnings(settings: TrialSettings) -> list[str]:
         f"`loss.warmup_epochs` reaches {ramp.off_until} of {epochs} epochs: the geometric loss"
         " never switches on"
     ]
-
-
-def _about_epsilon(spec: SweepSpec) -> Iterator[str]:
-    has_root = any(spec.ranges.largest(key) > 0 for key in weight_keys(ROOT_TERMS))
-    if has_root and spec.ranges.smallest("loss.sqrt_epsilon") == 0:
-        yield (
-            "`loss.sqrt_epsilon` 0 can diverge in any step after the warm-up: the gradient of a "
-            "square root is NaN where the prediction is exactly flat. A saturated network meets "
-            "that at once, another one after hundreds of steps or never. With 1e-6 the gradient is "
-            "finite"
-        )
 
 
 def bias_warning(loss: LossSettings, pixels: int, perimeter: float, whose: str) -> str | None:
@@ -101,29 +98,30 @@ def largest_loss(spec: SweepSpec) -> LossSettings:
     return spec.loss.model_copy(update={"sqrt_epsilon": epsilon, "weights": weights})
 
 
-def _about_bias(spec: SweepSpec) -> Iterator[str]:
-    """The bias before any mask is known: the largest disc in an image has a perimeter of π·side.
-
-    For other sources it is checked once masks are read (`sweep.data.prepared.outline_length`).
-    """
+def _about_loss(spec: SweepSpec) -> Iterator[str]:
+    ranges = spec.ranges
+    has_root = any(ranges.largest(key) > 0 for key in weight_keys(ROOT_TERMS))
+    if has_root and ranges.smallest("loss.sqrt_epsilon") == 0:
+        yield (
+            "`loss.sqrt_epsilon` 0 can diverge in any step after the warm-up: the gradient of a "
+            "square root is NaN where the prediction is exactly flat. A saturated network meets "
+            "that at once, another one after hundreds of steps or never. With 1e-6 the gradient is "
+            "finite"
+        )
+    # No mask is known yet, but the largest disc in an image has a perimeter of π·side. For images
+    # of unknown size, `sweep.data.prepared.outline_length` checks the masks once they are read.
     keys = spec.data.size_keys
     side = value_of(spec, keys[1]) if keys else spec.data.patch_size
-    if side is None or "data" not in spec.trainer.traits.reads:
-        return
-    warning = bias_warning(largest_loss(spec), side * side, math.pi * side, "even the largest disc")
-    if warning is not None:
-        yield warning
-
-
-def _about_warmup(spec: SweepSpec) -> Iterator[str]:
-    ranges = spec.ranges
+    if side is not None and "data" in spec.trainer.traits.reads:
+        loss, perimeter = largest_loss(spec), math.pi * side
+        if warning := bias_warning(loss, side * side, perimeter, "even the largest disc"):
+            yield warning
     most, latest = ranges.most_epochs, ranges.latest_ramp
     if latest.is_missed_in(most):
         none = ranges.earliest_ramp.is_missed_in(most)
-        who = "no configuration" if none else "not every configuration"
         yield (
             f"`loss.warmup_epochs` reaches {latest.off_until} of {most} epochs: the geometric loss"
-            f" switches on in {who}"
+            f" switches on in {'no configuration' if none else 'not every configuration'}"
         )
 
 
@@ -150,33 +148,28 @@ def _about_rungs(spec: SweepSpec) -> Iterator[str]:
     inside = [] if spec.compares_gains else [rung for rung in rungs if rung <= warmup]
     if ranges.uses_geometric_loss and inside:
         right = ranges.default_grace_period
-        cure = f"`scheduler.grace_period: {right}` lies past it"
-        every = isinstance(spec.scheduler, MedianScheduler)  # which judges after each epoch
+        cure = f"`scheduler.grace_period: {right}` lies after it"
+        every = spec.scheduler.name == "median"  # it judges after each epoch
         which = f"{inside[0]} to {inside[-1]}" if every else ", ".join(map(str, inside))
         yield (
             f"{counted(len(inside), 'rung')} ({which} trained epochs) inside "
-            f"the longest warm-up of {warmup} epochs, where trials are one and the same run; "
+            f"the longest warm-up of {warmup} epochs, where trials are the same run; "
             + (cure if right < most else f"train for more than {right} epochs, or warm up less")
         )
 
 
-def _about_patience(spec: SweepSpec) -> Iterator[str]:
-    patience = spec.ranges.of("early_stopping.patience")
-    if patience is None:
-        return
-    smallest, largest = int(patience[0]), int(patience[1])
+def _about_last_epoch(spec: SweepSpec) -> Iterator[str]:
     most = spec.ranges.most_epochs
-    starts_late = spec.early_stopping.counts_from == "rampup_end"
-    first = spec.ranges.earliest_ramp.full_from if starts_late else 0
-    if first + smallest >= most:
+    if (patience := spec.ranges.of("early_stopping.patience")) is not None:
+        smallest, largest = map(int, patience)
+        starts_late = spec.early_stopping.counts_from == "rampup_end"
+        first = spec.ranges.earliest_ramp.full_from if starts_late else 0
         after = f", counted from epoch {first}," if first else ""
-        yield f"`early_stopping.patience` {smallest}{after} never stops a trial of {most} epochs"
-    elif largest >= most:
-        yield f"`early_stopping.patience` {largest} never stops a trial of {most} epochs"
-
-
-def _about_expectations(spec: SweepSpec) -> Iterator[str]:
-    most = spec.ranges.most_epochs
+        never = f"never stops a trial of {most} epochs"
+        if first + smallest >= most:
+            yield f"`early_stopping.patience` {smallest}{after} {never}"
+        elif largest >= most:
+            yield f"`early_stopping.patience` {largest} {never}"
     for expected in spec.expect:
         if expected.epoch >= most:
             yield (
@@ -185,46 +178,43 @@ def _about_expectations(spec: SweepSpec) -> Iterator[str]:
             )
 
 
-def _about_trials(spec: SweepSpec) -> Iterator[str]:
-    searcher = spec.searcher
+def _about_searcher(spec: SweepSpec) -> Iterator[str]:
+    name = spec.searcher.name
     if spec.given >= spec.trials:
         yield (
             f"{counted(spec.trials, 'trial')}: all for presets and enqueued configurations, none "
             "for what is searched"
         )
-    startup = searcher.startup_trials if isinstance(searcher, TpeSearcher | GpSearcher) else 0
+    startup = getattr(spec.searcher, "startup_trials", 0)
     if spec.drawn and spec.trials <= startup:
         yield (
-            f"`searcher: {searcher.name}` learns from trial {startup} on, but there are "
+            f"`searcher: {name}` learns from trial {startup} on, but there are "
             f"{spec.trials} trials: all are random"
         )
-
-
-def _about_searcher(spec: SweepSpec) -> Iterator[str]:
-    if isinstance(spec.searcher, GpSearcher) and spec.rungs():
+    if name == "gp" and spec.rungs():
         yield (
             f"`searcher: gp` learns nothing from the trials that `{spec.scheduler.label}` prunes, "
             "only from completed, early-stopped and diverged ones; `tpe` learns from all"
         )
     if spec.searcher.learns and spec.pauses:
         yield (
-            f"`scheduler.pause` with `searcher: {spec.searcher.name}`: most trials are proposed "
+            f"`scheduler.pause` with `searcher: {name}`: most trials are proposed "
             "before any has ended that it could learn from"
         )
     listed = [f"`{key}`" for key, kind in spec.drawn.items() if isinstance(kind, Listed)]
-    if isinstance(spec.searcher, CmaesSearcher) and listed:
+    if name == "cmaes" and listed:
         yield (
             f"`searcher: cmaes` searches numbers; the listed values of {', '.join(listed)} are "
             "left to a TPE for each"
         )
-    if isinstance(spec.searcher, CmaesSearcher) and spec.warm_start:
+    if name == "cmaes" and spec.warm_start:
         yield (
             "`searcher: cmaes` learns where to look for numbers from this sweep alone, not from "
             "`warm_start`; `tpe` and `gp` do"
         )
 
 
-def _about_presets(spec: SweepSpec) -> Iterator[str]:
+def _about_space(spec: SweepSpec) -> Iterator[str]:
     for name in spec.presets:
         trial = spec.preset_trial(name)
         if trial.loss.ramp.is_missed_in(trial.trainer.epochs):
@@ -232,14 +222,9 @@ def _about_presets(spec: SweepSpec) -> Iterator[str]:
                 f"the preset `{name}` warms up for {trial.loss.warmup_epochs} of "
                 f"{trial.trainer.epochs} epochs: its geometric loss never switches on"
             )
-
-
-def _about_luck(spec: SweepSpec) -> Iterator[str]:
+    cure = "; `confirm: {top: 5, seeds: 5, folds: 1}` trains the leaders with several of them"
     for key in spec.drawn:
         if key in LUCK:
-            cure = (
-                "; `confirm: {top: 5, seeds: 5, folds: 1}` trains the leaders with several of them"
-            )
             yield f"`{key}` is searched: {LUCK[key]}" + cure * (key in REPEATED)
 
 
@@ -268,13 +253,12 @@ def largest_sizes(spec: SweepSpec) -> tuple[int, int | None]:
     """Largest batch and patch of a sweep if its trainer reads ``data``; else a batch of 0."""
     if "data" not in spec.trainer.traits.reads:
         return 0, None
-    return int(spec.ranges.largest("trainer.batch_size")), (
-        int(spec.ranges.largest("data.patch_size")) or None
-    )
+    patch = int(spec.ranges.largest("data.patch_size"))
+    return int(spec.ranges.largest("trainer.batch_size")), patch or None
 
 
 def _about_sizes(spec: SweepSpec) -> Iterator[str]:
-    """The same before any image exists, from the settings of generated images."""
+    # Generated images do not exist yet, but the settings define their sizes.
     if spec.data.size_keys is not None:
         share, (number, side) = spec.data.test, spec.data.size_keys
         folds, count = int(spec.ranges.largest("data.folds")), int(spec.ranges.smallest(number))
@@ -294,35 +278,21 @@ def _about_objective(spec: SweepSpec) -> Iterator[str]:
 
 
 def _about_machine(spec: SweepSpec, machine: Machine) -> Iterator[str]:
-    yield from _about_device(spec, machine)
-    if spec.max_concurrent is None:
-        return
-    fitting = int(machine.cpus / spec.resources.cpu)
-    if spec.resources.gpu != "auto" and spec.resources.gpu > 0:
-        fitting = min(fitting, int(machine.gpus / spec.resources.gpu))
-    if fitting < spec.max_concurrent:
-        yield (
-            f"`max_concurrent` is {spec.max_concurrent}, but this machine has room for "
-            f"{counted(fitting, 'trial')} at a time"
-        )
-
-
-def _about_device(spec: SweepSpec, machine: Machine) -> Iterator[str]:
     devices, gpu = spec.values_of("trainer.device"), spec.resources.gpu
-    on_cpu = machine.no_cuda is not None or set(devices) == {"cpu"}
-    if "fp16" in spec.values_of("trainer.amp") and on_cpu:
+    only_cpu = set(devices) == {"cpu"}
+    if "fp16" in spec.values_of("trainer.amp") and (only_cpu or machine.no_cuda is not None):
         yield "`trainer.amp` fp16 is for GPUs: on a CPU it is slower than `off`, and less precise"
-    if machine.gpus and not machine.cuda and set(devices) != {"cpu"}:
+    if machine.gpus and not machine.cuda and not only_cpu:
         yield (
             f"this machine has {counted(machine.gpus, 'GPU')}, but the installed torch is built"
             " without CUDA: trials train on the CPU"
         )
-    if machine.gpus and gpu == 0 and set(devices) != {"cpu"}:
+    if machine.gpus and gpu == 0 and not only_cpu:
         yield (
             "`resources.gpu` 0 reserves no GPU and hides none: trials train on it side by side;"
             " `trainer.device: cpu` keeps them off"
         )
-    if gpu != "auto" and gpu > 0 and set(devices) == {"cpu"}:
+    if gpu != "auto" and gpu > 0 and only_cpu:
         yield f"`resources.gpu` {gpu:g} with `trainer.device` cpu: the GPU that is reserved idles"
     threads = int(spec.ranges.largest("trainer.threads"))
     if processes := spec.trainer.traits.processes:
@@ -331,4 +301,14 @@ def _about_device(spec: SweepSpec, machine: Machine) -> Iterator[str]:
         yield (
             f"a trial computes with {counted(threads, 'thread')}, but reserves"
             f" `resources.cpu` {spec.resources.cpu:g}: trials that run at once slow one another"
+        )
+    if spec.max_concurrent is None:
+        return
+    fitting = int(machine.cpus / spec.resources.cpu)
+    if gpu != "auto" and gpu > 0:
+        fitting = min(fitting, int(machine.gpus / gpu))
+    if fitting < spec.max_concurrent:
+        yield (
+            f"`max_concurrent` is {spec.max_concurrent}, but this machine has room for "
+            f"{counted(fitting, 'trial')} at a time"
         )

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.augmentation_settings import AugmentationSettings
 from sweep.spec.settings.geometric_terms import ROOT_TERMS, SHAPE_WEIGHTS, WEIGHTS, weight_keys
-from sweep.spec.settings.network_settings import OWN_NETWORKS, NetworkSettings
+from sweep.spec.settings.network_settings import OWN_NETWORKS
 from sweep.spec.settings.objective_settings import MEASURED
 from sweep.spec.settings.setting_tree import (
     Finding,
@@ -25,13 +24,7 @@ from sweep.spec.settings.setting_tree import (
     value_of,
 )
 from sweep.spec.settings.trainer_settings import TRAINERS, traits_of
-from sweep.spec.settings.trial_settings import (
-    DATA_SOURCES,
-    EvaluationSettings,
-    MainLoss,
-    TrialSettings,
-)
-from sweep.spec.space.distributions import possible_values
+from sweep.spec.settings.trial_settings import DATA_SOURCES, MainLoss, TrialSettings
 from sweep.spec.words.phrases import shown
 
 Possible = Callable[[str], Iterable[Any]]
@@ -64,40 +57,44 @@ class Rule:
         )
 
 
+def _is(*values: Any) -> Callable[[Any], bool]:
+    return lambda value: value in values
+
+
+def _is_not(*values: Any) -> Callable[[Any], bool]:
+    return lambda value: value not in values
+
+
 def _above(least: float) -> Callable[[Any], bool]:
     return lambda value: value > least
 
 
+def _any_above_0(names: Iterable[str]) -> dict[str, Callable[[Any], bool]]:
+    return dict.fromkeys(names, _above(0))
+
+
 def _augmentation(kind: str, *keys: str) -> Rule:
     probability = f"augmentation.{kind}.probability"
-    return Rule(
-        tuple(f"augmentation.{kind}.{key}" for key in keys),
-        {probability: _above(0)},
-        f"`{probability}` is 0",
-    )
+    keys = tuple(f"augmentation.{kind}.{key}" for key in keys)
+    return Rule(keys, {probability: _above(0)}, f"`{probability}` is 0")
 
 
 _PLUGIN_TERMS: Mapping[str, Callable[[Any], bool]] = {"loss.terms": bool}
-_OF_THE_SHAPE = {**dict.fromkeys(SHAPE_WEIGHTS, _above(0)), **_PLUGIN_TERMS}
-"""Terms that use only the shape of the prediction, not the reference."""
-_ANY_TERM = {**dict.fromkeys(WEIGHTS, _above(0)), **_PLUGIN_TERMS}
+_SHAPE_TERM = {**_any_above_0(SHAPE_WEIGHTS), **_PLUGIN_TERMS}
+_ANY_TERM = {**_any_above_0(WEIGHTS), **_PLUGIN_TERMS}
+_NO_SHAPE_TERM = "no shape term (compactness, boundary, aspect) has a weight"
 
 GROUPS = {
-    "data": [name for name in setting_names() if name.startswith("data.")],
-    "network": [f"network.{name}" for name in setting_names(NetworkSettings)],
-    "augmentation": [f"augmentation.{name}" for name in setting_names(AugmentationSettings)],
-    "evaluation": [f"evaluation.{name}" for name in setting_names(EvaluationSettings)],
+    group: [name for name in setting_names() if name.startswith(f"{group}.")]
+    for group in ("data", "network", "augmentation", "evaluation")
 }
 """Groups that some kinds of trainer do not read, with their settings."""
 
 
 def _unless_read(group: str, instead: str) -> Rule:
-    return Rule(
-        tuple(GROUPS[group]),
-        {"trainer.kind": lambda kind: group in traits_of(kind).reads},
-        f"with another trainer than `monai` {instead}",
-        refused=True,
-    )
+    reads = {"trainer.kind": lambda kind: group in traits_of(kind).reads}
+    why = f"with another trainer than `monai` {instead}"
+    return Rule(tuple(GROUPS[group]), reads, why, refused=True)
 
 
 RULES = (
@@ -107,13 +104,13 @@ RULES = (
     _unless_read("evaluation", "the validation is its own, nnU-Net's or a custom class's"),
     Rule(
         ("network.channels", "network.deep_supervision", "network.dropout"),
-        {"network.name": lambda name: name in OWN_NETWORKS},
+        {"network.name": _is(*OWN_NETWORKS)},
         "a plug-in is set by `network.options`",
         refused=True,
     ),
     Rule(
         ("network.options",),
-        {"network.name": lambda name: name not in OWN_NETWORKS},
+        {"network.name": _is_not(*OWN_NETWORKS)},
         "only a plug-in has options",
         refused=True,
     ),
@@ -123,13 +120,13 @@ RULES = (
     _augmentation("gamma", "mode", "largest"),
     Rule(
         ("optimizer.momentum",),
-        {"optimizer.name": lambda name: name == "sgd"},
+        {"optimizer.name": _is("sgd")},
         "AdamW has no momentum",
         refused=True,
     ),
     Rule(
         ("optimizer.poly_exponent",),
-        {"optimizer.schedule": lambda schedule: schedule == "poly"},
+        {"optimizer.schedule": _is("poly")},
         "the learning rate is constant",
         refused=True,
     ),
@@ -140,28 +137,20 @@ RULES = (
     ),
     Rule(
         ("loss.sqrt_epsilon", "loss.sqrt_mode"),
-        dict.fromkeys(weight_keys(ROOT_TERMS), _above(0)),
+        _any_above_0(weight_keys(ROOT_TERMS)),
         "no geometric term with a square root has a weight",
     ),
-    Rule(
-        ("loss.min_area",),
-        _OF_THE_SHAPE,
-        "no shape term (compactness, boundary, aspect) has a weight",
-    ),
+    Rule(("loss.min_area",), _SHAPE_TERM, _NO_SHAPE_TERM),
     Rule(
         ("loss.dice_weight", "loss.pixel_weight"),
         {"loss.main": lambda main: main in get_args(MainLoss)},
         "a plug-in is the whole main loss",
         refused=True,
     ),
-    Rule(
-        ("loss.focal_gamma",),
-        {"loss.pixel_weight": _above(0)},
-        "the focal term has no weight",
-    ),
+    Rule(("loss.focal_gamma",), {"loss.pixel_weight": _above(0)}, "the focal term has no weight"),
     Rule(
         ("loss.warmup_epochs", "loss.rampup_epochs"),
-        _ANY_TERM | {"early_stopping.counts_from": lambda start: start == "rampup_end"},
+        _ANY_TERM | {"early_stopping.counts_from": _is("rampup_end")},
         "no geometric term has a weight, and patience counts from the start",
     ),
     Rule(
@@ -171,30 +160,27 @@ RULES = (
     ),
     Rule(
         ("guard.skipped_in_a_row", "guard.skipped_per_epoch"),
-        {
-            "guard.on_nonfinite": lambda policy: policy == "skip",
-            "trainer.amp": lambda amp: amp in ("fp16", "auto"),
-        },
+        {"guard.on_nonfinite": _is("skip"), "trainer.amp": _is("fp16", "auto")},
         "no step is skipped",
     ),
     Rule(
         ("guard.exploded_steps",),
-        {"guard.exploded_factor": lambda factor: factor is not None},
+        {"guard.exploded_factor": _is_not(None)},
         "no step counts as an outlier",
     ),
     Rule(
         ("guard.learnt_dice",),
-        dict.fromkeys(("guard.collapsed_epochs", "guard.learnt_by"), lambda n: n is not None),
+        dict.fromkeys(("guard.collapsed_epochs", "guard.learnt_by"), _is_not(None)),
         "no rule asks whether a trial has learnt",
     ),
     Rule(
         ("early_stopping.min_delta", "early_stopping.counts_from"),
-        {"early_stopping.patience": lambda patience: patience is not None},
+        {"early_stopping.patience": _is_not(None)},
         "without a patience no trial is early-stopped",
     ),
     Rule(
         ("early_stopping.counts_from",),
-        dict.fromkeys(("loss.warmup_epochs", "loss.rampup_epochs"), _above(0)),
+        _any_above_0(("loss.warmup_epochs", "loss.rampup_epochs")),
         "without warm-up and ramp-up both choices mean epoch 0",
     ),
     Rule(
@@ -209,26 +195,19 @@ RULES = (
     ),
     Rule(
         ("data.geometric_class",),
-        _ANY_TERM | {"objective.metric": lambda metric: metric in MEASURED["shape"]},
+        _ANY_TERM | {"objective.metric": _is(*MEASURED["shape"])},
         "no geometric term has a weight, so all trials train the same",
         of_search=True,
     ),
-    Rule(
-        ("trainer.geometric_class",),
-        _ANY_TERM,
-        "no geometric term has a weight",
-    ),
-    Rule(
-        ("trainer.geometry",),
-        _OF_THE_SHAPE,  # Kervadec's term looks at slices in either case
-        "no shape term (compactness, boundary, aspect) has a weight",
-    ),
+    Rule(("trainer.geometric_class",), _ANY_TERM, "no geometric term has a weight"),
+    # Kervadec's term uses slices with either geometry.
+    Rule(("trainer.geometry",), _SHAPE_TERM, _NO_SHAPE_TERM),
     Rule(
         ("trainer.geometry",),
         # The kind comes first, because other trainers have no `configuration`.
         {
             "trainer.kind": lambda kind: "configuration" not in TRAINERS[kind].model_fields,
-            "trainer.configuration": lambda configuration: configuration != "2d",
+            "trainer.configuration": _is_not("2d"),
         },
         "the configuration `2d` has no volumes",
     ),
@@ -240,11 +219,8 @@ different values share no warm-up."""
 
 
 def inactive(possible: Possible, further: Iterable[Rule] = ()) -> Iterator[tuple[str, Rule]]:
-    """Every setting without effect in all configurations, with the rule that says why.
-
-    Args:
-        further: rules in addition to `RULES`.
-    """
+    """Every setting without effect in all configurations, by `RULES` and ``further`` ones, with the
+    rule that says why."""
     for rule in (*RULES, *further):
         if not rule.acts(possible):
             yield from ((key, rule) for key in rule.keys)
@@ -262,11 +238,12 @@ def idle_in_trial(value: Callable[[str], Any]) -> frozenset[str]:
     """
     idle = set[str]()
     while True:
-        alive = [key for rule in RULES for key in rule.needs if key not in idle]
         found = {
             key
             for rule in RULES
-            if not any(accepted(value(key)) for key, accepted in rule.needs.items() if key in alive)
+            if not any(
+                accepts(value(need)) for need, accepts in rule.needs.items() if need not in idle
+            )
             for key in rule.keys
         }
         if found <= idle:
@@ -297,23 +274,18 @@ def without_effect(
         them.
         further: rules in addition to `RULES`, such as those from a look at the data.
     """
-    known = names_in(settings)
-    reported = set()
-    space = settings.space if isinstance(settings, SweepSpec) else {}
-
-    def possible(key: str) -> Iterable[Any]:
-        return possible_values(space[key]) if key in space else [value_of(settings, key)]
-
+    unreported = set(names_in(settings))
+    sweep = settings if isinstance(settings, SweepSpec) else None
+    possible = sweep.values_of if sweep else lambda key: (value_of(settings, key),)
     for key, rule in inactive(possible, further):
-        if key not in known or key in reported or key in unsure:
+        if key not in unreported or any(name in unsure for name in (key, *rule.needs)):
             continue
-        if any(need in unsure for need in rule.needs):
-            continue
-        if key in space:
-            reported.add(key)
+        if sweep and key in sweep.space:
+            unreported.remove(key)
             yield Finding(("space", key), f"is searched without any effect: {rule.why}"), True
-        elif not rule.of_search and (value := written(key)) not in (None, *_defaults(key)):
-            reported.add(key)
+            continue
+        if not rule.of_search and (value := written(key)) not in (None, *_defaults(key)):
+            unreported.remove(key)
             message = f"{shown(value)} has no effect: {rule.why}"
             yield Finding(tuple(key.split(".")), message), rule.refused
 

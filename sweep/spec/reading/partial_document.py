@@ -1,16 +1,14 @@
 """Check as much as possible of a file with mistakes, so that one never hides another.
 
 Wrong values are replaced by their defaults, and the file is read again. Later findings count only
-if
-they do not depend on the replaced values: see `Unsure`.
+if they do not depend on the replaced values: see `Unsure`.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -53,23 +51,14 @@ class Unsure:
     """Dotted names of the settings whose values are unknown, because they are wrong in the file."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
-        self._names = set(names)
-
-    def add(self, finding: Finding) -> None:
-        name = dotted(finding.path)
-        in_space = finding.path[:1] == ("space",)
-        self._names |= {"space", name.removeprefix("space.")} if in_space else {name}
-        self._names |= {finding.meant} if finding.meant else set()
-
-    def add_name(self, name: str) -> None:
-        self._names.add(name)
+        self.names = set(names)
 
     def __contains__(self, name: object) -> bool:
         """Whether the setting, its group, or a setting in it is unknown."""
         name = str(name)
         return any(
             name == one or name.startswith(f"{one}.") or one.startswith(f"{name}.")
-            for one in self._names
+            for one in self.names
         )
 
     def any_of(self, names: Iterable[str]) -> bool:
@@ -84,75 +73,67 @@ class Unsure:
         )
 
 
-@dataclass
-class PartialReading(Generic[S]):
-    """The readable part of a file.
+def read_despite(document: Document, root: type[S]) -> tuple[S | None, list[Finding], Unsure]:
+    """Validate a document. If it has mistakes, validate it again and again without them.
 
-    Args:
-        settings: with defaults in place of what is wrong; None where that does not help.
-        findings: what is wrong.
-        unsure: which settings are not known therefore.
+    Returns:
+        The settings, with defaults in place of wrong values; None if that does not help. What is
+        wrong. Which settings are therefore unknown.
     """
-
-    settings: S | None
-    findings: list[Finding] = field(default_factory=list)
-    unsure: Unsure = field(default_factory=Unsure)
-
-
-def read_despite(document: Document, root: type[S]) -> PartialReading[S]:
-    """Validate a document; where it has mistakes, again and again without them."""
-    found = PartialReading[S](
-        None, [], Unsure(".".join(map(str, path)) for path in document.unreadable)
-    )
-    for mistake in document.mistakes:
-        found.unsure.add_name(mistake.key.removeprefix("space."))
+    findings: list[Finding] = []
+    unsure = Unsure(".".join(map(str, path)) for path in document.unreadable)
+    unsure.names |= {mistake.key.removeprefix("space.") for mistake in document.mistakes}
     values = _with_space(document, root)
     for _ in range(MOST_READINGS):
         try:
-            found.settings = root.model_validate(values)
-            break
+            return root.model_validate(values), findings, unsure
         except ValidationError as error:
             wrong = findings_of(error, root)
-        _note(found, wrong)
-        changed = [_put_back(found, values, finding, root) for finding in wrong]
+        _note(wrong, findings, unsure)
+        changed = [_put_back(finding, values, root, unsure) for finding in wrong]
         if not any(changed):
             break
-    return found
+    return None, findings, unsure
 
 
 def dotted(path: KeyPath) -> str:
+    """The dotted name of the setting at ``path``."""
     return ".".join(part for part in path if isinstance(part, str))
 
 
-def _note(found: PartialReading[S], wrong: list[Finding]) -> None:
-    """Add findings that do not only follow from earlier mistakes."""
-    known = {finding.path for finding in found.findings}
+def _note(wrong: list[Finding], findings: list[Finding], unsure: Unsure) -> None:
+    """Add those of ``wrong`` to ``findings`` that do not only follow from earlier mistakes."""
+    known = {finding.path for finding in findings}
     for finding in wrong:
         name = dotted(finding.path)
-        follows = name in found.unsure or found.unsure.limits(name)
+        follows = name in unsure or unsure.limits(name)
         in_space = finding.path[:1] == ("space",) and len(finding.path) > 1
-        if finding.path not in known and (in_space or not found.findings or not follows):
+        if finding.path not in known and (in_space or not findings or not follows):
             known.add(finding.path)
-            found.findings.append(finding)
+            findings.append(finding)
     for finding in wrong:
-        if finding.proposed is None:  # what takes its place is likely what was meant
-            found.unsure.add(finding)
+        if finding.proposed is None:  # otherwise the proposal takes its place
+            name = dotted(finding.path)
+            in_space = finding.path[:1] == ("space",)
+            unsure.names |= {"space", name.removeprefix("space.")} if in_space else {name}
+            unsure.names |= {finding.meant} if finding.meant else set()
 
 
 def _put_back(
-    found: PartialReading[S], values: dict[str, Any], finding: Finding, root: type[Settings]
+    finding: Finding, values: dict[str, Any], root: type[Settings], unsure: Unsure
 ) -> bool:
-    """Take what is wrong out of the values; whether there was anything to take out."""
+    """Take a wrong value out of ``values``; returns whether there was one to take out."""
     path = finding.path
     if path[:1] == ("space",) and len(path) > 1 and isinstance(values.get("space"), dict):
         values["space"].pop(str(path[1]), None)
         values["space"] = values["space"] or copy.deepcopy(IN_PLACE["space"])
         return True
-    holder: dict[str, Any] = values
-    above, depth = holder, 0
+    above = holder = values
+    depth = 0
     while depth < len(path) - 1 and isinstance(holder.get(str(path[depth])), dict):
         above, holder, depth = holder, holder[str(path[depth])], depth + 1
     key = str(path[depth]) if path else ""
+    substituted = root is SweepSpec and key in IN_PLACE
     if key in holder and finding.proposed is not None and holder[key] != finding.proposed:
         bare = len(path) - depth > 1  # `searcher: tpee` for `{name: tpee}`
         holder[key] = {str(path[-1]): finding.proposed} if bare else finding.proposed
@@ -162,10 +143,10 @@ def _put_back(
         holder[key] = finding.proposed
     elif depth:  # it is missing: nothing can be said of its group
         del above[str(path[depth - 1])]
-        found.unsure.add_name(dotted(path[:depth]))
-    elif root is not SweepSpec or key not in IN_PLACE:
+        unsure.names.add(dotted(path[:depth]))
+    elif not substituted:
         return False
-    if root is SweepSpec and key in IN_PLACE and not depth:
+    if substituted and not depth:
         values[key] = copy.deepcopy(IN_PLACE[key])
     return True
 

@@ -1,7 +1,6 @@
 """One YAML document: its plain values, where each stands, and what is wrong with them.
 
-Read without constructing any object; what a text can do is bounded in depth and number of values,
-aliases included.
+No objects are constructed. Depth and number of values are limited, including what aliases repeat.
 """
 
 from __future__ import annotations
@@ -65,13 +64,45 @@ class Document:
         """Apply one ``dotted.key=value``, whose value is YAML."""
         place = Place(f"--set {printable(assignment)}")
         key, equals, text = assignment.partition("=")
-        path = _path_of(key.strip())
+        group, _, below = key.strip().partition(".")
+        # A searched setting is one dotted key below `space`.
+        is_searched = group == "space" and below != ""
+        path = (group, below) if is_searched else tuple(key.strip().split("."))
         if not equals or not all(path) or not _is_unicode(key):
             self.wrong(place, path, "must read `dotted.key=value`, such as `trainer.epochs=10`")
             return
-        *groups, last = path
+        target, reached = self._group(path[:-1], place)
+        if not isinstance(target, dict):
+            message = f"cannot reach into `{_dotted(reached)}`, which is {shown(target)}"
+            self.wrong(place, path, message)
+            return
+        # Forget what was known of the old value.
+        self.places = {p: at for p, at in self.places.items() if p[: len(path)] != path}
+        self.unreadable = {p for p in self.unreadable if p[: len(path)] != path}
+        try:
+            node = compose(text, place.file)
+            target[path[-1]] = _Reader(self, lambda _: place).value(node, path) if node else None
+        except InputError as error:
+            for mistake in error.mistakes:
+                self.refuse(place, path, mistake.message)
+        self.places[path] = place
+
+    def fill(self, key: str, value: Any, place: Place) -> None:
+        """Give the setting with this dotted name a value, unless the file gives it one itself."""
+        path = tuple(key.split("."))
+        target, _ = self._group(path[:-1], place)
+        if isinstance(target, dict) and path[-1] not in target:  # anything else is reported later
+            target[path[-1]] = value
+            self.places[path] = place
+            self.filled.add(path)
+
+    def _group(self, path: KeyPath, place: Place) -> tuple[Any, KeyPath]:
+        """The mapping at ``path``, which is created if it is missing, and its path.
+
+        If another value is in the way, that value and its path.
+        """
         target: Any = self.values
-        for depth, group in enumerate(groups, start=1):
+        for depth, group in enumerate(path, start=1):
             if group not in target:
                 target[group] = {}
                 self.places[path[:depth]] = place
@@ -79,36 +110,9 @@ class Document:
             if isinstance(below, str) and depth == 1 and group in BARE_NAMES:
                 below = target[group] = {"name": below}
             if not isinstance(below, dict):
-                message = f"cannot reach into `{_dotted(path[:depth])}`, which is {shown(below)}"
-                self.wrong(place, path, message)
-                return
+                return below, path[:depth]
             target = below
-        self._forget(path)
-        try:
-            node = compose(text, place.file)
-            target[last] = _Reader(self, lambda _: place).value(node, path) if node else None
-        except InputError as error:
-            self.unreadable.add(path)
-            for mistake in error.mistakes:
-                self.wrong(place, path, mistake.message)
-        self.places[path] = place
-
-    def fill(self, key: str, value: Any, place: Place) -> None:
-        """Give the setting with this dotted name a value, unless the file gives it one itself."""
-        *groups, last = key.split(".")
-        target = self.values
-        for depth, group in enumerate(groups, start=1):
-            if group not in target:
-                target[group] = {}
-                self.places[tuple(groups[:depth])] = place
-            target = target[group]
-            if not isinstance(target, dict):
-                return  # the value there is wrong, and reported elsewhere
-        if last not in target:
-            path = (*groups, last)
-            target[last] = value
-            self.places[path] = place
-            self.filled.add(path)
+        return target, path
 
     def written(self, key: str) -> Any:
         """What the user gave the setting with this dotted name; None where nothing was given."""
@@ -120,17 +124,18 @@ class Document:
 
     def mistakes_from(self, findings: Iterable[Finding]) -> list[Mistake]:
         """All mistakes of the text and, with their places, of its values, in the file's order."""
-        told = [self._mistake(one) for one in findings if not self._is_unreadable(one.path)]
-        return sorted(self.mistakes + told, key=lambda m: (m.file != self.file, m.line or 0))
+        mistakes = self.mistakes + [
+            self.placed(finding)
+            for finding in findings
+            if self.unreadable.isdisjoint(finding.path[:n] for n in range(len(finding.path) + 1))
+        ]
+        return sorted(mistakes, key=lambda m: (m.file != self.file, m.line or 0))
 
-    def placed(self, findings: Iterable[Finding]) -> list[Mistake]:
-        """Findings with their file and line."""
-        return [self._mistake(finding) for finding in findings]
-
-    def _mistake(self, finding: Finding) -> Mistake:
+    def placed(self, finding: Finding) -> Mistake:
+        """A finding with its file and line."""
         variable = FROM_ENVIRONMENT.get(_dotted(finding.path), "")
         if os.environ.get(variable) and finding.path not in self.places:
-            return Mistake(finding.message, variable)  # which the file does not contain
+            return Mistake(finding.message, variable)  # it is not in the file
         around = (finding.path[:length] for length in range(len(finding.path), 0, -1))
         place = next((self.places[p] for p in around if p in self.places), Place(self.file))
         return Mistake(finding.message, _dotted(finding.path), place.file, place.line)
@@ -139,28 +144,24 @@ class Document:
         """Note a mistake of the text itself."""
         self.mistakes.append(Mistake(message, _dotted(path), place.file, place.line))
 
-    def _is_unreadable(self, path: KeyPath) -> bool:
-        """Whether the value at ``path``, or one that holds it, could not be understood."""
-        return any(path[:length] in self.unreadable for length in range(len(path) + 1))
-
-    def _forget(self, path: KeyPath) -> None:
-        """A value is replaced: drop what is known of the old one."""
-        self.places = {p: at for p, at in self.places.items() if p[: len(path)] != path}
-        self.unreadable = {p for p in self.unreadable if p[: len(path)] != path}
+    def refuse(self, place: Place, path: KeyPath, message: str) -> None:
+        """Note a mistake that leaves the value at ``path`` unknown."""
+        self.unreadable.add(path)
+        self.wrong(place, path, message)
 
 
 def read_document(path: str | Path) -> Document:
     """Read a settings file.
 
     Raises:
-        InputError: it cannot be read at all, or is no YAML mapping. What is wrong with single
-            values is gathered in `Document.mistakes`.
+        InputError: it cannot be read at all, or is not a YAML mapping. Mistakes of single values
+            are collected in `Document.mistakes`.
     """
     return parse_document(text_of(Path(path), str(path)), str(path))
 
 
 def parse_document(text: str, file: str) -> Document:
-    """The document of a text that is called ``file`` in messages; raises as `read_document`."""
+    """Read the text of a settings file, called ``file`` in messages; raises as `read_document`."""
     node = compose(text, file)
     if not isinstance(node, MappingNode):
         what = "is empty" if node is None else "is not a mapping"
@@ -174,9 +175,9 @@ def parse_document(text: str, file: str) -> Document:
 
 
 def plain_document(values: Mapping[Any, Any]) -> Document:
-    """The document of values that Python has already: they stand in no file and in no line.
+    """The document of Python values, which have no file and no line.
 
-    What no settings file could hold is noted in `Document.mistakes`.
+    Values that no settings file could hold are noted in `Document.mistakes`.
     """
     document = Document("", {})
     document.values = _plain(values, (), document)
@@ -184,8 +185,7 @@ def plain_document(values: Mapping[Any, Any]) -> Document:
 
 
 def _plain(value: Any, path: KeyPath, document: Document) -> Any:
-    """A copy of ``value`` with NumPy numbers as Python's; None, with a mistake noted, for
-    others."""
+    """A copy with NumPy's numbers as Python's, and None for objects, noted as mistakes."""
     if isinstance(value, Mapping) and len(path) <= MOST_LEVELS:
         return {str(key): _plain(v, (*path, str(key)), document) for key, v in value.items()}
     if isinstance(value, list | tuple) and len(path) <= MOST_LEVELS:
@@ -196,9 +196,8 @@ def _plain(value: Any, path: KeyPath, document: Document) -> Any:
         return value
     if isinstance(value, Path):
         return str(value)
-    document.unreadable.add(path)
     message = f"a setting is a plain value, but this is a {type(value).__name__}: {shown(value)}"
-    document.wrong(Place(""), path, message)
+    document.refuse(Place(""), path, message)
     return None
 
 
@@ -214,18 +213,23 @@ class _Reader:
     def value(self, node: Node, path: KeyPath, above: tuple[Node, ...] = ()) -> Any:
         """The value of ``node``; None, with a mistake noted, if it has none."""
         self._count(node)
+        inside = (*above, node)
         if any(node is parent for parent in above):
-            return self._unreadable(node, path, "this alias contains itself")
-        if len(path) > MOST_LEVELS:
-            return self._unreadable(node, path, f"nested more than {MOST_LEVELS} levels deep")
-        if isinstance(node, ScalarNode):
-            return self._scalar(node, path)
-        if isinstance(node, MappingNode) and node.tag == TAG + "map":
-            return self._mapping(node, path, (*above, node))
-        if isinstance(node, SequenceNode) and node.tag == TAG + "seq":
-            inside = (*above, node)
+            problem = "this alias contains itself"
+        elif len(path) > MOST_LEVELS:
+            problem = f"nested more than {MOST_LEVELS} levels deep"
+        elif isinstance(node, MappingNode) and node.tag == TAG + "map":
+            return self._mapping(node, path, inside)
+        elif isinstance(node, SequenceNode) and node.tag == TAG + "seq":
             return [self._at((*path, i), item, item, inside) for i, item in enumerate(node.value)]
-        return self._unreadable(node, path, _tag_message(node))
+        elif isinstance(node, ScalarNode):
+            try:
+                return self._scalar(node)
+            except ValueError as error:
+                problem = str(error)
+        else:
+            problem = _tag_message(node)
+        return self._document.refuse(self._place_of(node), path, problem)
 
     def _mapping(
         self, node: MappingNode, path: KeyPath, inside: tuple[Node, ...]
@@ -240,7 +244,7 @@ class _Reader:
                 self._document.wrong(self._place_of(key), path, _surrogate_message(key.value))
             elif key.tag == TAG + "merge":
                 self._document.wrong(self._place_of(key), (*path, key.value), MERGE_MESSAGE)
-                # What it would have given is not known, so nothing is said of the rest of a group.
+                # Its values are unknown, so the rest of the group is not checked.
                 self._document.unreadable |= {path} if path else set()
             elif key.value in values:
                 first = self._document.places[(*path, key.value)].line
@@ -251,7 +255,7 @@ class _Reader:
         return values
 
     def _count(self, node: Node) -> None:
-        """Ends reading where aliases make more of a text than anybody writes."""
+        """Refuse a text that aliases make larger than any that is written by hand."""
         self._values += 1
         self._characters += len(node.value) if isinstance(node, ScalarNode) else 0
         if self._values > MOST_VALUES or self._characters > MOST_BYTES:
@@ -265,26 +269,21 @@ class _Reader:
         self._document.places[path] = self._place_of(start)
         return self.value(node, path, inside)
 
-    def _scalar(self, node: ScalarNode, path: KeyPath) -> Any:
+    def _scalar(self, node: ScalarNode) -> Any:
         text: str = node.value
         if not _is_unicode(text):
-            return self._unreadable(node, path, _surrogate_message(text))
+            raise ValueError(_surrogate_message(text))
         if node.tag in TEXT_TAGS:
             return text
         if node.tag not in PLAIN_TAGS:
-            return self._unreadable(node, path, _tag_message(node))
+            raise ValueError(_tag_message(node))
         try:
             value = self._constructor.construct_object(node)
         except (ValueError, LookupError, YAMLError):
-            return self._unreadable(node, path, f"{shown(text)} cannot be read as a number")
+            raise ValueError(f"{shown(text)} cannot be read as a number") from None
         if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
-            message = f"whole numbers go up to {LARGEST_INTEGER}, but this is {shown(text)}"
-            return self._unreadable(node, path, message)
+            raise ValueError(f"whole numbers go up to {LARGEST_INTEGER}, but this is {shown(text)}")
         return value
-
-    def _unreadable(self, node: Node, path: KeyPath, message: str) -> None:
-        self._document.unreadable.add(path)
-        self._document.wrong(self._place_of(node), path, message)
 
 
 def _tag_message(node: Node) -> str:
@@ -292,18 +291,11 @@ def _tag_message(node: Node) -> str:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether a text can be written at all; half of a surrogate pair cannot."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _surrogate_message(text: str) -> str:
     return f"{shown(text)} has half of a surrogate pair, which is not a character"
-
-
-def _path_of(key: str) -> KeyPath:
-    """Settings of the space are one dotted key below ``space``."""
-    group, dot, rest = key.partition(".")
-    return (group, rest) if group == "space" and dot else tuple(key.split("."))
 
 
 def _dotted(path: KeyPath) -> str:

@@ -1,4 +1,4 @@
-"""From a file to the nodes of its YAML: everything that can be wrong with bytes and syntax.
+"""From a file to the nodes of its YAML, with every error of its bytes and syntax.
 
 YAML 1.2: ``1e-4`` is a number, ``off`` a text.
 """
@@ -33,11 +33,11 @@ SYNTAX = (
     ("expected '<document start>'", "this is not part of a `key: value` line"),
     ("could not find expected ':'", "a key without a `: ` after it"),
 )  # fmt: skip
-"""Part of the parser's words → what is wrong, as a user would say it."""
+"""Part of the parser's message → what is wrong, in plain words."""
 
 
 def text_of(path: Path, file: str) -> str:
-    """The text of a file that is called ``file`` in messages; raises InputError if it has none."""
+    """The text of a file, called ``file`` in messages; raises InputError if it cannot be read."""
     try:
         with path.open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)
@@ -71,19 +71,14 @@ def compose(text: str, file: str) -> Node | None:
         problem = f"the character U+{error.character:04X} is not allowed in YAML"
         line = text.count("\n", 0, error.position) + 1
     except MarkedYAMLError as error:
-        problem, line = _in_plain_words(error)
+        said = str(error.problem)
+        found = (ours for theirs, ours in SYNTAX if theirs in said)
+        problem = next(found, f"not YAML: {printable(said)}")
+        # A quote that is never closed is noticed at the end of the file. Its start is to blame.
+        opened = error.context_mark if "end of stream" in said else None
+        mark = opened or error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
     except (YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
-        # ruamel's scanner stumbles over some broken texts with an error of its own code.
+        # ruamel's scanner itself fails on some broken texts.
         problem, line = f"the text is not YAML ({printable(str(error))})", None
     raise InputError.single(problem, file=file, line=line)
-
-
-def _in_plain_words(error: MarkedYAMLError) -> tuple[str, int | None]:
-    said = str(error.problem)
-    words = next(
-        (ours for theirs, ours in SYNTAX if theirs in said), f"not YAML: {printable(said)}"
-    )
-    # A quote that is never closed is noticed at the end of the file, but to blame is its start.
-    opened = error.context_mark if "end of stream" in said else None
-    mark = opened or error.problem_mark or error.context_mark
-    return words, mark.line + 1 if mark else None

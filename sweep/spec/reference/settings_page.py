@@ -29,6 +29,15 @@ from sweep.spec.space.distribution_yaml import DISTRIBUTIONS
 from sweep.spec.space.presets import PRESETS
 
 LATE, ENDS = "▲", "■"
+KINDS = {
+    "boolean": "`true`, `false`",
+    "integer": "whole number",
+    "null": "`null`",
+    "number": "number",
+    "object": "a mapping of names to values",
+    "string": "text",
+}
+LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 HEAD = f"""\
 <!-- Written by `python -m sweep.schema --write docs`; a test holds it current. -->
@@ -84,15 +93,7 @@ def reference() -> str:
 
 
 def _group(prefix: str, group: Schema, root: Schema, space: Schema, *, level: int) -> Iterator[str]:
-    """A table of the group's own settings, followed by the groups below it.
-
-    Args:
-        prefix: dotted name of the group with a dot at its end; empty for the top level.
-        group: its schema.
-        root: the schema that holds it.
-        space: what each setting may be searched with, by dotted name.
-        level: of the headings below.
-    """
+    """A table of the group's own settings, followed by the groups below it."""
     below = {name: _alternatives(part, root) for name, part in group["properties"].items()}
     single = {name: group["properties"][name] for name, groups in below.items() if not groups}
     if single:
@@ -167,16 +168,15 @@ def _table(prefix: str, group: Schema, root: Schema, space: Schema) -> Iterator[
     yield "|---|---|---|---|" + "---|" * searchable
     for name, schema in settings.items():
         key = prefix + name
-        cells = [f"`{key}`{_mark(key)}", _takes(schema, root), _default(name, schema, needed)]
-        cells.append(_meaning(schema))
+        late, ends = key in after_switch_on_keys(), key in run_ending_keys()
+        setting = f"`{key}`" + f" {LATE}" * late + f" {ENDS}" * ends
+        meaning = str(schema.get("description", "")).replace("\n\n", " ")
+        cells = [setting, _takes(schema, root), _default(name, schema, needed), meaning]
         if searchable:
-            cells.append(_example(key, schema) if key in space else "–")
+            example = suggestion(key, scalars_of(schema), schema.get("default"))
+            cells.append(f"`{_yaml(example)}`" if example and key in space else "–")
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
     yield ""
-
-
-def _mark(key: str) -> str:
-    return f" {LATE}" * (key in after_switch_on_keys()) + f" {ENDS}" * (key in run_ending_keys())
 
 
 def _takes(schema: Schema, root: Schema) -> str:
@@ -186,32 +186,16 @@ def _takes(schema: Schema, root: Schema) -> str:
 
 
 def _option(option: Schema, root: Schema) -> str:
-    """What one alternative is, in words."""
     for group in referred(option, root):
         return f"a mapping of {_listed(group['properties'])}"
     if option.get("pattern") == PLUGIN_PATTERN:
         return "a plug-in"
     if "const" in option or "enum" in option:
         return _listed(option.get("enum") or [option["const"]])
-    match option["type"]:
-        case "array":
-            return f"a list of {_takes(option['items'], root)}"
-        case "boolean":
-            return "`true`, `false`"
-        case "object":
-            return "a mapping of names to values"
-        case "null":
-            return "`null`"
-        case "string":
-            return "text"
-        case kind:
-            return ("whole number" if kind == "integer" else "number") + _range(option)
-
-
-def _range(option: Schema) -> str:
-    limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    found = [f" {sign} {option[name]}" for name, sign in limits.items() if name in option]
-    return ",".join(found)
+    if option["type"] == "array":
+        return f"a list of {_takes(option['items'], root)}"
+    limits = (f" {sign} {option[limit]}" for limit, sign in LIMITS.items() if limit in option)
+    return KINDS[option["type"]] + ",".join(limits)
 
 
 def _default(name: str, schema: Schema, needed: Collection[str]) -> str:
@@ -219,15 +203,6 @@ def _default(name: str, schema: Schema, needed: Collection[str]) -> str:
         return f"`{_yaml(schema['default'])}`"
     derived = {"name": "the file's name", "trials": "20, or the grid"}
     return "must be given" if name in needed else derived.get(name, "–")
-
-
-def _meaning(schema: Schema) -> str:
-    return str(schema.get("description", "")).replace("\n\n", " ")
-
-
-def _example(key: str, schema: Schema) -> str:
-    found = suggestion(key, scalars_of(schema), schema.get("default"))
-    return f"`{_yaml(found)}`" if found else "–"
 
 
 def _yaml(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweep.spec.checks.lucky_settings import LUCK
+from sweep.spec.checks.doubtful_settings import LUCK
 
 Option = Mapping[str, Any]
 """JSON Schema of one kind of value that a setting takes."""

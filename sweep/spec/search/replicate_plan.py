@@ -9,6 +9,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.setting_tree import Finding, value_of
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.presets import BASELINE, PRESETS
+from sweep.spec.words.phrases import at_most
 from sweep.vocabulary.record import ParameterValue, Replicate
 
 SEEDS = 2**31
@@ -32,14 +33,9 @@ def confirmed_folds(spec: SweepSpec) -> list[int]:
     return [((own or 0) + step) % most_folds(spec) for step in range(count)]
 
 
-def fold_key(spec: SweepSpec) -> str:
-    """Dotted name of the setting that chooses the fold. nnU-Net has its own."""
-    return spec.trainer.traits.fold_key
-
-
 def own_fold(spec: SweepSpec) -> int | None:
     """The fold of the search's trials; None if they validate on all cases."""
-    fold = value_of(spec, fold_key(spec))
+    fold = value_of(spec, spec.trainer.traits.fold_key)
     return fold if isinstance(fold, int) else None
 
 
@@ -75,7 +71,7 @@ def replicate_settings(
         own = PRESETS[preset].settings_beside(spec.loss.weights)
     changed: dict[str, Any] = {"seed": replicate.seed}
     if own_fold(spec) is not None:
-        changed[fold_key(spec)] = replicate.fold
+        changed[spec.trainer.traits.fold_key] = replicate.fold
     return spec.trial({**own, **changed})
 
 
@@ -93,11 +89,11 @@ def check_confirm(spec: SweepSpec) -> Iterator[Finding]:
     """Contradictions of `confirm` in a valid sweep."""
     if spec.confirm is None:
         return
-    for key in dict.fromkeys(("seed", fold_key(spec), "data.folds")):
+    for key in dict.fromkeys(("seed", spec.trainer.traits.fold_key, "data.folds")):
         if key in spec.space:
             message = f"replicates differ only in seed and fold, so `{key}` cannot be searched too"
             yield Finding(("confirm",), message)
     folds = most_folds(spec)
     if spec.confirm.folds > folds:
-        message = f"must be at most {folds}, the folds of the data, but is {spec.confirm.folds}"
+        message = at_most(folds, "the folds of the data", spec.confirm.folds)
         yield Finding(("confirm", "folds"), message)

@@ -18,7 +18,7 @@ PLUGIN = "custom"
 
 
 class Chosen(Settings):
-    """Settings of what is chosen by name."""
+    """Base of settings that are chosen by name."""
 
     name: str
 
@@ -270,7 +270,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def seconds(value: Any) -> Any:
-    """Seconds of ``90s``, ``10m``, ``2h`` or ``1d``; whatever is no text is left to pydantic."""
+    """Seconds of ``90s``, ``10m``, ``2h`` or ``1d``; any other type is left to pydantic."""
     if not isinstance(value, str):
         return value
     match = re.match(TIME, value.strip())

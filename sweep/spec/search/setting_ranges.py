@@ -1,15 +1,27 @@
-"""The range of each setting over the configurations of a sweep."""
+"""The range of each setting over a sweep, and the defaults of a scheduler that follow from it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from sweep.spec.search.search_strategy import epochs_in_full
-from sweep.spec.space.distributions import Distribution
+from sweep.spec.search.search_strategy import (
+    AnySearcherSettings,
+    AshaScheduler,
+    HyperbandScheduler,
+    StoppingScheduler,
+    epochs_in_full,
+)
+from sweep.spec.settings.setting_tree import is_late, value_of
+from sweep.spec.space.distributions import Distribution, is_number
 from sweep.vocabulary.geometric_ramp import GeometricRamp
 
+RUNG_FACTOR_OF_GAINS = 2
+"""More frequent rungs train fewer epochs and keep the leaders just as often."""
 
+
+@dataclass(frozen=True, slots=True)
 class SettingRanges:
     """Smallest and largest value of each setting, from the space or else from the base settings.
 
@@ -18,20 +30,15 @@ class SettingRanges:
         space: the searched settings by dotted name.
     """
 
-    def __init__(self, base: Mapping[str, Any], space: Mapping[str, Distribution]) -> None:
-        self._base = base
-        self._space = space
+    base: Mapping[str, Any]
+    space: Mapping[str, Distribution]
 
     def of(self, key: str) -> tuple[float, float] | None:
         """Smallest and largest number of the setting ``key``; None if it takes no numbers."""
-        if key in self._space:
-            return self._space[key].extent
-        group, *rest = key.split(".")
-        value = self._base[group]
-        for part in rest:
-            value = getattr(value, part)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return (value, value) if is_number else None
+        if key in self.space:
+            return self.space[key].extent
+        value = value_of(self.base, key)
+        return (value, value) if is_number(value) else None
 
     def smallest(self, key: str) -> float:
         """Smallest number of a setting; 0 if it takes no numbers."""
@@ -67,7 +74,7 @@ class SettingRanges:
     @property
     def uses_geometric_loss(self) -> bool:
         """Whether a geometric term has a weight in any configuration."""
-        return any(self.largest(key) > 0 for key in self._base["loss"].weights.keys)
+        return any(self.largest(key) > 0 for key in self.base["loss"].weights.keys)
 
     @property
     def default_grace_period(self) -> int:
@@ -86,3 +93,29 @@ class SettingRanges:
         """Largest possible `epochs_in_full`: that of the configuration with the earliest full
         ramp."""
         return max(1, epochs_in_full(self.most_epochs, self.earliest_ramp.full_from))
+
+
+def best_clock(space: Mapping[str, Distribution]) -> Literal["epochs", "activation"]:
+    """``activation`` if the warm-up is searched and all trials share the baseline's trunk."""
+    has_one_trunk = all(map(is_late, space))
+    return "activation" if has_one_trunk and "loss.warmup_epochs" in space else "epochs"
+
+
+def with_periods(
+    scheduler: StoppingScheduler, ranges: SettingRanges, searcher: AnySearcherSettings
+) -> StoppingScheduler:
+    """The scheduler with its defaults filled in, which depend on clock, space and searcher."""
+    since = scheduler.clock == "activation"
+    filled: dict[str, object] = {}
+    if scheduler.grace_period is None:
+        default = ranges.default_grace_period
+        filled["grace_period"] = ranges.default_grace_in_full if since else default
+    if isinstance(scheduler, AshaScheduler) and scheduler.rung_factor is None:
+        filled["rung_factor"] = RUNG_FACTOR_OF_GAINS if since else scheduler.reduction_factor
+    if isinstance(scheduler, AshaScheduler) and scheduler.pause is None:
+        filled["pause"] = not searcher.learns
+    scheduler = scheduler.model_copy(update=filled)
+    if isinstance(scheduler, HyperbandScheduler) and scheduler.brackets is None:
+        rungs = scheduler.rungs(ranges.most_epochs_in_full if since else ranges.most_epochs)
+        scheduler = scheduler.model_copy(update={"brackets": max(1, len(rungs))})
+    return scheduler

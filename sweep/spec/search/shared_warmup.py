@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
-from typing import Any
 
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.moved_data import known_otherwise
@@ -35,7 +35,11 @@ def trunk_key(settings: TrialSettings) -> str:
     switch-on."""
     values = settings.model_dump(mode="json")
     for key in {*late_keys(), *settings.loss.weights.keys}:
-        _drop(values, key)
+        *groups, last = key.split(".")
+        group = values
+        for name in groups:
+            group = group.get(name) or {}
+        group.pop(last, None)
     known_otherwise(values)
     text = json.dumps(values, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -45,11 +49,14 @@ def branching_epochs(spec: SweepSpec) -> tuple[int, ...]:
     """Numbers of trained epochs after which trials of the sweep can leave their trunk, ascending.
 
     They are spread evenly, so that all trunks have at most `MOST_SNAPSHOTS` together. Empty if
-    nothing
-    is shared: sharing is switched off, no trial has a warm-up, or a searched setting that acts from
-    the start gives nearly every trial a trunk of its own.
+    nothing is shared: sharing is switched off, no trial has a warm-up, or a searched setting that
+    acts from the start gives nearly every trial a trunk of its own.
     """
-    trunks = _trunks(spec)
+    trunks = math.prod(
+        len(kind.values) if isinstance(kind, Listed) else MOST_TRUNKS + 1
+        for key, kind in spec.space.items()
+        if not is_late(key)
+    )
     if not spec.share_warmup or trunks > MOST_TRUNKS:
         return ()
     most = MOST_SNAPSHOTS // trunks
@@ -69,26 +76,9 @@ def _warmups(spec: SweepSpec) -> Sequence[int]:
     return range(max(1, int(low)), min(int(high), spec.ranges.most_epochs - 1) + 1)
 
 
-def _trunks(spec: SweepSpec) -> int:
-    """Number of base configurations in the space; above `MOST_TRUNKS` if it is continuous."""
-    count = 1
-    for key, distribution in spec.space.items():
-        if not is_late(key):
-            values = len(distribution.values) if isinstance(distribution, Listed) else None
-            count *= MOST_TRUNKS + 1 if values is None else values
-    return count
-
-
 def _spread(epochs: Sequence[int], most: int) -> Sequence[int]:
     """At most ``most`` of the epochs, evenly spread, always with the last."""
     count = len(epochs)
     if count <= most:
         return epochs
     return [epochs[(n + 1) * count // most - 1] for n in range(most)]
-
-
-def _drop(values: dict[str, Any], key: str) -> None:
-    *groups, last = key.split(".")
-    for group in groups:
-        values = values.get(group) or {}
-    values.pop(last, None)

@@ -16,8 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from sweep.spec.search.confirm_settings import ConfirmSettings
-from sweep.spec.search.judging_rhythm import best_clock, with_periods
+from sweep.spec.search.before_and_after import ConfirmSettings, WarmStartSettings
 from sweep.spec.search.search_strategy import (
     AshaScheduler,
     Resources,
@@ -27,9 +26,8 @@ from sweep.spec.search.search_strategy import (
     TimeBudget,
     TpeSearcher,
 )
-from sweep.spec.search.setting_ranges import SettingRanges
+from sweep.spec.search.setting_ranges import SettingRanges, best_clock, with_periods
 from sweep.spec.search.tracker_names import Tracking
-from sweep.spec.search.warm_start_settings import WarmStartSettings
 from sweep.spec.settings.geometric_terms import WEIGHTS
 from sweep.spec.settings.setting_tree import group_of_option, setting_names, value_of
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -45,7 +43,6 @@ from sweep.vocabulary.record import ParameterValue
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DEVICE_NAMES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 """Names that Windows reserves for devices, with any extension."""
-NAME_SCHEMA = {"type": "string", "pattern": f"^{NAME.pattern}$"}
 MOST_TRIALS = 1_000_000
 
 
@@ -78,12 +75,11 @@ def _no_preset_twice(presets: tuple[str, ...]) -> tuple[str, ...]:
     return presets
 
 
-PRESETS_SCHEMA = {"anyOf": [{"type": "array", "items": {"enum": [*PRESETS]}}, {"type": "null"}]}
 Presets = Annotated[
     tuple[Annotated[str, AfterValidator(check_preset)], ...],
     Field(strict=False),
     AfterValidator(_no_preset_twice),
-    WithJsonSchema(PRESETS_SCHEMA),
+    WithJsonSchema({"anyOf": [{"type": "array", "items": {"enum": [*PRESETS]}}, {"type": "null"}]}),
 ]
 
 
@@ -104,7 +100,11 @@ class SweepSpec(TrialSettings):
     0.2
     """
 
-    name: Annotated[str, AfterValidator(check_name), WithJsonSchema(NAME_SCHEMA)]
+    name: Annotated[
+        str,
+        AfterValidator(check_name),
+        WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"}),
+    ]
     """Name of the results folder; default: the sweep file's name without its extension."""
     space: dict[str, Searched]
     """Distribution of each searched setting, by dotted name."""
@@ -203,12 +203,8 @@ class SweepSpec(TrialSettings):
         try:
             return TrialSettings.model_validate(values)
         except ValidationError as error:
-            raise InputError(
-                [
-                    Mistake(finding.message, key=".".join(map(str, finding.path)))
-                    for finding in findings_of(error, TrialSettings)
-                ]
-            ) from None
+            findings = findings_of(error, TrialSettings)
+            raise InputError([finding.mistake() for finding in findings]) from None
 
     def preset_trial(self, name: str) -> TrialSettings:
         """The settings of a preset's trial: those of the sweep, overridden by the preset.
@@ -282,13 +278,12 @@ class SweepSpec(TrialSettings):
     @property
     def compares_gains(self) -> bool:
         """Whether trials are compared by their projected gains over the baseline."""
-        scheduler = self.scheduler
-        return isinstance(scheduler, StoppingScheduler) and scheduler.clock == "activation"
+        return getattr(self.scheduler, "clock", None) == "activation"
 
     @property
     def pauses(self) -> bool:
         """Whether trials wait at rungs."""
-        return isinstance(self.scheduler, AshaScheduler) and bool(self.scheduler.pause)
+        return bool(getattr(self.scheduler, "pause", False))
 
     def values_of(self, key: str) -> Sequence[ParameterValue]:
         """Possible values of a setting: its value, all listed values, or the bounds of an

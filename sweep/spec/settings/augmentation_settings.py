@@ -30,38 +30,37 @@ class FlipSettings(Settings):
     """Probability of a flip, separately for each of the two axes; 0: never."""
 
 
-class RotationSettings(Settings):
-    """Rotate an image around its centre; the area that enters is filled with dark background."""
+class RandomSettings(Settings):
+    """Base of the augmentations that one probability switches on."""
 
     probability: float = Field(default=0.0, ge=0, le=1)
     """0: never."""
+
+
+class RotationSettings(RandomSettings):
+    """Rotate an image around its centre; the area that enters is filled with dark background."""
+
     degrees: float = Field(default=15.0, gt=0, le=180)
     """Largest angle: it is drawn uniformly from [−degrees, degrees]."""
 
 
-class ScalingSettings(Settings):
+class ScalingSettings(RandomSettings):
     """Zoom an image about its centre; the area that enters is filled with dark background."""
 
-    probability: float = Field(default=0.0, ge=0, le=1)
-    """0: never."""
     largest: float = Field(default=1.25, gt=1, le=4)
     """Largest zoom factor: it is drawn uniformly from [1 / largest, largest]."""
 
 
-class NoiseSettings(Settings):
+class NoiseSettings(RandomSettings):
     """Add Gaussian noise; images normalised by min-max stay within [0, 1]."""
 
-    probability: float = Field(default=0.0, ge=0, le=1)
-    """0: never."""
     std: float = Field(default=0.1, gt=0)
     """Largest standard deviation, in units of the normalised image: it is drawn from [0, std]."""
 
 
-class GammaSettings(Settings):
+class GammaSettings(RandomSettings):
     """Raise intensities to a power without breaking the normalisation."""
 
-    probability: float = Field(default=0.0, ge=0, le=1)
-    """0: never."""
     mode: GammaMode = "before_normalization"
     """Where gamma is applied. before_normalization: to the raw image, which is then normalised.
     on_minmax: to an image normalised to [0, 1]. shifted_retained: to the image shifted to start at

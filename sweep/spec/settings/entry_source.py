@@ -55,10 +55,9 @@ def _is_another_name(value: ast.expr, found: set[str]) -> bool:
 def _has_own_loss(node: ast.ClassDef) -> bool:
     methods = [part for part in node.body if isinstance(part, ast.FunctionDef)]
     own = next((method for method in methods if method.name == "compute_loss"), None)
-    looks_at_ours = any(
-        isinstance(part, ast.Attribute) and part.attr == "loss" for part in ast.walk(node)
-    )
-    calls_base = own is not None and any(
-        isinstance(part, ast.Attribute) and part.attr == "compute_loss" for part in ast.walk(own)
-    )
-    return own is not None and not looks_at_ours and not calls_base
+    return own is not None and not _reads(node, "loss") and not _reads(own, "compute_loss")
+
+
+def _reads(node: ast.AST, attribute: str) -> bool:
+    parts = ast.walk(node)
+    return any(isinstance(part, ast.Attribute) and part.attr == attribute for part in parts)

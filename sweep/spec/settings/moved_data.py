@@ -72,13 +72,11 @@ def changed_parts(before: str, now: str) -> list[str]:
 
 
 def _is_the_same_file(recorded: str, now: str) -> bool:
-    before, after = (Path(entry.rpartition(":")[0]) for entry in (recorded, now))
-    named = [
-        (path.name, entry.rpartition(":")[2]) for path, entry in ((before, recorded), (after, now))
-    ]
-    if named[0] != named[1]:
+    (before, _, name), (after, _, name_now) = recorded.rpartition(":"), now.rpartition(":")
+    old, new = Path(before), Path(after)
+    if (old.name, name) != (new.name, name_now):
         return False
     try:
-        return not before.exists() or before.read_bytes() == after.read_bytes()
+        return not old.exists() or old.read_bytes() == new.read_bytes()
     except OSError:
         return False

@@ -35,6 +35,24 @@ NORMALISES_BATCHES = ("attention_unet",)
 """Networks whose normalisation uses the pixels of the whole batch together."""
 
 
+def _check_levels(name: str | None, channels: tuple[int, ...]) -> None:
+    doubled = [channels[0] * 2**level for level in range(len(channels))]
+    if name == "basic_unet_plus_plus" and len(channels) != 5:
+        raise ValueError(f"`{name}` has 5 levels: must be a list of 5, but is {[*channels]}")
+    if name in ("dynunet", "residual_dynunet") and len(channels) < 3:
+        raise ValueError(f"`{name}` has at least 3 levels, but is {[*channels]}")
+    if name == "segresnet" and channels[0] % 8:
+        raise ValueError(
+            f"`{name}` normalises 8 groups of feature maps: must start with a multiple of 8, "
+            f"but is {[*channels]}"
+        )
+    if name in DOUBLING and [*channels] != doubled:
+        raise ValueError(
+            f"`{name}` doubles its feature maps at each level: must be {doubled}, "
+            f"but is {[*channels]}"
+        )
+
+
 class NetworkSettings(Settings):
     """The 2D network, by name, from MONAI or a plug-in."""
 
@@ -54,7 +72,7 @@ class NetworkSettings(Settings):
     @model_serializer(mode="wrap")
     def _without_empty_options(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = write(self)
-        if not self.options:  # a network of ours has none, and its file need not say so
+        if not self.options:  # our own networks have none
             values.pop("options", None)
         return values
 
@@ -63,52 +81,24 @@ class NetworkSettings(Settings):
         """Whether another package brings it."""
         return self.name not in OWN_NETWORKS
 
-    @field_validator("channels")
+    @field_validator("channels", "deep_supervision", "dropout")
     @classmethod
-    def _network_has_such_levels(
-        cls, channels: tuple[int, ...], info: ValidationInfo
-    ) -> tuple[int, ...]:
-        name = info.data.get("name")
-        if name == "basic_unet_plus_plus" and len(channels) != 5:
-            raise ValueError(f"`{name}` has 5 levels: must be a list of 5, but is {[*channels]}")
-        if name in ("dynunet", "residual_dynunet") and len(channels) < 3:
-            raise ValueError(f"`{name}` has at least 3 levels, but is {[*channels]}")
-        if name == "segresnet" and channels[0] % 8:
-            raise ValueError(
-                f"`{name}` normalises 8 groups of feature maps: must start with a multiple of 8, "
-                f"but is {[*channels]}"
-            )
-        doubled = [channels[0] * 2**level for level in range(len(channels))]
-        if name in DOUBLING and [*channels] != doubled:
-            raise ValueError(
-                f"`{name}` doubles its feature maps at each level: must be {doubled}, "
-                f"but is {[*channels]}"
-            )
-        return channels
-
-    @field_validator("deep_supervision")
-    @classmethod
-    def _network_has_deep_supervision(
-        cls, deep_supervision: bool | None, info: ValidationInfo
-    ) -> bool | None:
-        name = info.data.get("name")
-        if deep_supervision and name in WITHOUT_DEEP_SUPERVISION:
-            raise ValueError(
-                f"`{name}` has no deep supervision: must be false or null, but is true"
-            )
-        if deep_supervision and len(info.data.get("channels", ())) == 2:
-            raise ValueError(
-                "2 levels leave no lower level to supervise: must be false or null, but is true"
-            )
-        return deep_supervision
-
-    @field_validator("dropout")
-    @classmethod
-    def _network_has_dropout(cls, dropout: float, info: ValidationInfo) -> float:
-        name = info.data.get("name")
-        if dropout and name in WITHOUT_DROPOUT:
-            raise ValueError(f"`{name}` has no dropout: must be 0, but is {dropout:g}")
-        return dropout
+    def _network_supports_it(cls, value: Any, info: ValidationInfo) -> Any:
+        name, channels = info.data.get("name"), info.data.get("channels", ())
+        match info.field_name:
+            case "channels":
+                _check_levels(name, value)
+            case "deep_supervision" if value and name in WITHOUT_DEEP_SUPERVISION:
+                raise ValueError(
+                    f"`{name}` has no deep supervision: must be false or null, but is true"
+                )
+            case "deep_supervision" if value and len(channels) == 2:
+                raise ValueError(
+                    "2 levels leave no lower level to supervise: must be false or null, but is true"
+                )
+            case "dropout" if value and name in WITHOUT_DROPOUT:
+                raise ValueError(f"`{name}` has no dropout: must be 0, but is {value:g}")
+        return value
 
     def must_fit(self, side: int, batch_size: int) -> None:
         """Refuse a network with more levels than an image of ``side`` pixels can be halved.
@@ -116,12 +106,10 @@ class NetworkSettings(Settings):
         The side is rounded up to a multiple that the network can halve. If a single pixel is left
         at the coarsest level, most normalisations are undefined and raise.
         """
-        if self.is_plugin:  # only it knows what it can halve
-            return
         levels = len(self.channels)
         whole_batch = self.name in NORMALISES_BATCHES
-        too_few = not whole_batch or batch_size == 1
-        if self.name in NORMALISES_GROUPS or side > 2 ** (levels - 1) or not too_few:
+        enough = side > 2 ** (levels - 1) or (whole_batch and batch_size > 1)
+        if enough or self.is_plugin or self.name in NORMALISES_GROUPS:
             return
         raise refusal(
             f"{levels} levels leave a single pixel of {side}, too few for `{self.name}` to "

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sweep.plugins.plugin_kinds import short_name
 from sweep.spec.settings.settings_base import Settings, refusal
-from sweep.spec.settings.trainer_traits import TrainerTraits
+from sweep.spec.settings.trainer_settings import TrainerTraits
 from sweep.spec.words.phrases import must_be, one_of
 from sweep.spec.words.synonyms import value_for
 from sweep.vocabulary.objective import BETTER, VAL_DICE, Mode, Objective
@@ -102,30 +102,28 @@ class ObjectiveSettings(Settings):
             trainer: traits of its kind. A user's own loop is checked after its first validation.
             metrics: ``evaluation.metrics``.
         """
-        if not trainer.is_own_loop and self.metric != VAL_DICE:
-            self._must_be_measured(trainer, metrics)
+        wrong = "" if trainer.is_own_loop else self._why_not_measured(trainer, metrics)
+        if wrong:
+            raise refusal(wrong, "metric", value=self.metric)
         if self.mode is None:
             raise refusal(
-                f"must be `max` or `min`: nobody can tell by its name whether more of "
+                f"must be `max` or `min`: its name does not show whether more of "
                 f"`{self.metric}` is better; write `objective: {{metric: {self.metric}, mode: …}}`",
                 "mode",
                 value=None,
             )
 
-    def _must_be_measured(self, trainer: TrainerTraits, metrics: Sequence[str]) -> None:
-        if trainer.dice_alone:
-            message = f"{trainer.dice_alone}: must be `val_dice`"
-            raise refusal(message, "metric", value=self.metric)
+    def _why_not_measured(self, trainer: TrainerTraits, metrics: Sequence[str]) -> str:
         group = group_of(self.metric, metrics)
+        if self.metric == VAL_DICE:
+            return ""
+        if trainer.dice_alone:
+            return f"{trainer.dice_alone}: must be `val_dice`"
         if group is None:
             names = [*JUDGED, *(short_name(entry) for entry in metrics if entry not in MEASURED)]
-            raise refusal(must_be(one_of(names), self.metric, names), "metric", value=self.metric)
-        if group not in metrics:
-            raise refusal(
-                f"`{self.metric}` is not measured: add `{group}` to `evaluation.metrics`",
-                "metric",
-                value=self.metric,
-            )
+            return must_be(one_of(names), self.metric, names)
+        unmeasured = f"`{self.metric}` is not measured: add `{group}` to `evaluation.metrics`"
+        return "" if group in metrics else unmeasured
 
 
 def _bare_metric(value: Any) -> Any:
@@ -138,7 +136,7 @@ def _bare_metric(value: Any) -> Any:
         if meant and len(str(metric)) <= LONGEST_NAME:
             metric = value_for(str(metric), JUDGED) or metric
             raise ValueError(
-                f"`{metric}` is no setting; write `{{metric: {metric}, mode: {meant}}}`"
+                f"`{metric}` is not a setting; write `{{metric: {metric}, mode: {meant}}}`"
             )
     if not isinstance(value, dict | ObjectiveSettings):
         raise ValueError(

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from sweep.spec.settings.geometric_terms import weight_keys
 from sweep.spec.settings.settings_base import ActsLate, EndsRun, Settings
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.vocabulary.errors import Mistake
 
 KeyPath = tuple[str | int, ...]
 """Path to a value in the YAML: a key for each mapping, an index for each list."""
@@ -34,6 +35,10 @@ class Finding:
     meant: str | None = None
     proposed: str | None = None
 
+    def mistake(self, file: str = "") -> Mistake:
+        """The mistake where no line is known."""
+        return Mistake(self.message, ".".join(map(str, self.path)), file)
+
 
 def setting_names(group: type[Settings] = TrialSettings) -> list[str]:
     """Dotted names of all single settings below ``group``, over all alternatives."""
@@ -47,17 +52,15 @@ def names_in(settings: TrialSettings) -> list[str]:
         settings: of a trial, or of a sweep.
     """
     chosen = {
-        f"{name}.": type(getattr(settings, name)).model_fields
+        name: type(getattr(settings, name)).model_fields
         for name, field in TrialSettings.model_fields.items()
         if field.discriminator
     }
     names = [
         name
         for name in setting_names()
-        if all(
-            name.removeprefix(group) in own or not name.startswith(group)
-            for group, own in chosen.items()
-        )
+        for group, _, below in [name.partition(".")]
+        if group not in chosen or below in chosen[group]
     ]
     return [*names, *weight_keys(settings.loss.weights.of_plugins)]
 
@@ -72,7 +75,7 @@ def group_of_option(key: str) -> str | None:
     return group if group in WITH_OWN_KEYS else None
 
 
-def value_of(settings: Settings, key: str) -> Any:
+def value_of(settings: Settings | Mapping[str, Any], key: str) -> Any:
     """The value of the setting with this dotted name."""
     value: Any = settings
     for part in key.split("."):
@@ -115,15 +118,8 @@ def choosing_keys() -> frozenset[str]:
 
 def unsearched_keys() -> frozenset[str]:
     """Dotted names of other settings that must be the same for all trials of a sweep."""
-    return frozenset(
-        {
-            "data.test",
-            "data.fingerprint",
-            "trainer.fingerprint",
-            "objective.metric",
-            "objective.mode",
-        }
-    )
+    fingerprints = {"data.fingerprint", "trainer.fingerprint"}
+    return frozenset({"data.test", "objective.metric", "objective.mode"} | fingerprints)
 
 
 def types_of(key: str) -> frozenset[type]:
@@ -159,7 +155,7 @@ class Spot:
 
     def alternatives(self, discriminator: str) -> list[str]:
         """The names to choose from, if alternative groups of settings are allowed."""
-        return [tag for group in _groups(self.annotation) for tag in _tags(group, discriminator)]
+        return [tag for group in self.groups for tag in _tags(group, discriminator)]
 
 
 def locate(root: type[Settings], location: KeyPath) -> Spot:
@@ -183,7 +179,9 @@ def locate(root: type[Settings], location: KeyPath) -> Spot:
             discriminator = str(field.discriminator or "") if field else ""
         elif not _is_union(annotation):
             path.append(part)
-            annotation = _item(annotation)
+            arguments = get_args(annotation)
+            is_list = get_origin(annotation) is tuple and arguments[1:] == (...,)
+            annotation = arguments[0] if is_list else None
         # else: the label of a branch of a plain union ("int"), which is not in the YAML
     return Spot(tuple(path), group, choice, annotation)
 
@@ -207,12 +205,6 @@ def _groups(annotation: Any) -> list[type[Settings]]:
     """Groups of settings that an annotation allows; several for a union."""
     options = get_args(annotation) if _is_union(annotation) else (annotation,)
     return [one for one in options if isinstance(one, type) and issubclass(one, Settings)]
-
-
-def _item(annotation: Any) -> Any:
-    """Item type of a list of any length; None if the annotation is not such a list."""
-    arguments = get_args(annotation)
-    return arguments[0] if get_origin(annotation) is tuple and arguments[1:] == (...,) else None
 
 
 def _tags(group: type[Settings], discriminator: str) -> tuple[Any, ...]:

@@ -46,15 +46,15 @@ def refusal(message: str, *below: str, value: Any) -> ValidationError:
     )
 
 
-def one_or_several(kind: type, read: Any) -> BeforeValidator:
-    """Reads a single item as a list of one.
+def one_or_several(alone: type, schema: Any) -> BeforeValidator:
+    """Reads a single value as a list of one.
 
     Args:
-        kind: type of a single item in the file.
-        read: what the file may hold, for the schema.
+        alone: Python type of a single value.
+        schema: all forms that are accepted.
     """
     return BeforeValidator(
-        lambda value: [value] if isinstance(value, kind) else value, json_schema_input_type=read
+        lambda value: [value] if isinstance(value, alone) else value, json_schema_input_type=schema
     )
 
 
@@ -66,4 +66,4 @@ def _names_have_no_dots(options: dict[str, ParameterValue]) -> dict[str, Paramet
 
 
 Options = Annotated[dict[str, ParameterValue], AfterValidator(_names_have_no_dots)]
-"""What a user's own class or function is set by, by name."""
+"""Keyword arguments of a user's own class or function."""

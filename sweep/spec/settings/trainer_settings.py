@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -12,7 +13,39 @@ from sweep.machine.user_paths import Folder
 from sweep.plugins.entry_names import as_entry
 from sweep.spec.settings.entry_source import computes_its_own_loss
 from sweep.spec.settings.settings_base import Options, Settings
-from sweep.spec.settings.trainer_traits import TrainerTraits
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerTraits:
+    """Facts about a kind of trainer. The trainers themselves are in `sweep.trial.kinds`.
+
+    Args:
+        reads: which of the groups `data`, `network`, `augmentation` and `evaluation` it reads. The
+            others have no effect and are left out of its ``config.yaml``.
+        looked_at: groups in which a first look at data and trainer can find mistakes.
+        fold_key: dotted name of the setting that chooses the fold.
+        folds: number of folds; None: as in ``data``.
+        has_test_split: whether it keeps the cases of ``data.test`` out of training.
+        dice_alone: why an epoch has no metric but Dice, as a clause; empty if it has others.
+        is_own_loop: whether it is a user's own loop. It can return any metrics, and its loss need
+            not be that of ``loss``.
+        processes: dotted name of the setting for worker processes of a trial; empty: none.
+        places: settings below ``trainer`` with folders that its fingerprint identifies.
+        packages: packages that a worker needs in addition to those that every kind needs.
+        caution: a caution about the Dice that its trials are ranked by.
+    """
+
+    reads: frozenset[str] = frozenset()
+    looked_at: tuple[str, ...] = ("trainer",)
+    fold_key: str = "data.fold"
+    folds: int | None = None
+    has_test_split: bool = False
+    dice_alone: str = ""
+    is_own_loop: bool = False
+    processes: str = ""
+    places: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    caution: str = ""
 
 
 class CommonTrainer(Settings):
@@ -85,8 +118,8 @@ class NnunetTrainer(CommonTrainer):
         caution=(
             "Ranked by nnU-Net's pseudo Dice, which on one fold ordered two published trainings"
             " like the real validation of that fold in 65 % of 150 pairs, and on five folds"
-            " together in 83 % (docs/reference/nnunet.md): the first is a candidate, its real"
-            " validation tells."
+            " together in 83 % (docs/reference/nnunet.md): the leader is only a candidate until its"
+            " real validation."
         ),
     )
 
@@ -137,11 +170,6 @@ class NnunetTrainer(CommonTrainer):
 
 
 def _check_entry(entry: str) -> str:
-    """``entry``, with an absolute path if it names a file.
-
-    Raises:
-        ValueError: it names neither a file nor a module with a class or function.
-    """
     found = as_entry(entry)
     if found is None:
         raise ValueError(
@@ -170,15 +198,14 @@ class CustomTrainer(CommonTrainer):
         return computes_its_own_loss(self.entry)
 
 
-def _monai_unless_said(value: Any) -> Any:
-    return {"kind": "monai", **value} if isinstance(value, dict) else value
-
-
 AnyTrainerSettings = MonaiTrainer | NnunetTrainer | CustomTrainer
 TrainerSettings = Annotated[
     AnyTrainerSettings,
     Field(discriminator="kind"),
-    BeforeValidator(_monai_unless_said, json_schema_input_type=AnyTrainerSettings),
+    BeforeValidator(
+        lambda value: {"kind": "monai", **value} if isinstance(value, dict) else value,
+        json_schema_input_type=AnyTrainerSettings,
+    ),
 ]
 
 TRAINERS: Mapping[str, type[CommonTrainer]] = {

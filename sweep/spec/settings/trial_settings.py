@@ -385,10 +385,6 @@ class GuardSettings(Settings):
 MetricName = Literal["iou", "hd95", "shape"]
 
 
-def _all_metrics(value: Any) -> Any:
-    return get_args(MetricName) if value == "all" else value
-
-
 def _columns_of_their_own(metrics: tuple[str, ...]) -> tuple[str, ...]:
     """Metrics of which no plug-in has the name of another column of results."""
     taken = {*JUDGED, "shape", *(f"reference_{name}" for name in MEASURED["shape"])}
@@ -406,7 +402,8 @@ class EvaluationSettings(Settings):
         tuple[Annotated[str, own_or_plugin(METRIC, MetricName)], ...],
         Field(strict=False),
         BeforeValidator(
-            _all_metrics, json_schema_input_type=Literal["all"] | list[MetricName | PluginName]
+            lambda value: get_args(MetricName) if value == "all" else value,
+            json_schema_input_type=Literal["all"] | list[MetricName | PluginName],
         ),
         AfterValidator(_columns_of_their_own),
     ] = get_args(MetricName)
@@ -463,15 +460,10 @@ NO_GEOMETRY: dict[str, Any] = {
 nothing waits for them or reports on them."""
 
 
-def _default_loss(values: dict[str, Any]) -> LossSettings:
-    return LossSettings.model_validate(_without_geometry({}, values.get("trainer")))
-
-
 def _without_geometry(loss: Any, trainer: Any) -> Any:
     """``loss`` as written, or merged over `NO_GEOMETRY` for a trainer with its own loss."""
-    if not (isinstance(trainer, CommonTrainer) and trainer.computes_its_own_loss):
-        return loss
-    if not isinstance(loss, dict):
+    is_own = isinstance(trainer, CommonTrainer) and trainer.computes_its_own_loss
+    if not is_own or not isinstance(loss, dict):
         return loss
     weights = loss.get("weights", {})
     merged = NO_GEOMETRY["weights"] | weights if isinstance(weights, dict) else weights
@@ -492,7 +484,11 @@ class TrialSettings(Settings):
     augmentation: AugmentationSettings = AugmentationSettings()
     trainer: TrainerSettings = MonaiTrainer()
     network: NetworkSettings = NetworkSettings()
-    loss: LossSettings = Field(default_factory=_default_loss)
+    loss: LossSettings = Field(
+        default_factory=lambda values: LossSettings.model_validate(
+            _without_geometry({}, values.get("trainer"))
+        )
+    )
     optimizer: OptimizerSettings = OptimizerSettings()
     guard: GuardSettings = GuardSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -512,13 +508,28 @@ class TrialSettings(Settings):
     def _loss_is_the_trainers(cls, loss: Any, info: ValidationInfo) -> Any:
         return _without_geometry(loss, info.data.get("trainer"))
 
-    @field_validator("loss")
+    @field_validator("loss", "expect", "objective", "augmentation", "network")
     @classmethod
-    def _terms_fit_the_geometry(cls, loss: LossSettings, info: ValidationInfo) -> LossSettings:
-        trainer = info.data.get("trainer")
-        if isinstance(trainer, NnunetTrainer) and trainer.looks_at_volumes:
-            loss.weights.must_fit_volumes()
-        return loss
+    def _fits_earlier_fields(cls, value: Any, info: ValidationInfo) -> Any:
+        # A field that is missing in `info.data` is itself invalid.
+        names = ("data", "trainer", "loss", "evaluation")
+        data, trainer, loss, evaluation = map(info.data.get, names)
+        match value:
+            case LossSettings() if isinstance(trainer, NnunetTrainer) and trainer.looks_at_volumes:
+                value.weights.must_fit_volumes()
+            case ObjectiveSettings() if trainer and evaluation:
+                value.must_fit(trainer.traits, evaluation.metrics)
+            case AugmentationSettings() if data:
+                value.gamma.must_fit(data.normalization)
+            case NetworkSettings() if data and isinstance(trainer, MonaiTrainer):
+                if data.smallest_side is not None:
+                    value.must_fit(data.smallest_side, trainer.batch_size)
+            case tuple() if loss and any(expected.max_gap is not None for expected in value):
+                if loss.has_plugin_main:
+                    raise ValueError(f"`max_gap` needs a Dice term, but `{loss.main}` has none")
+                if loss.dice_weight == 0:
+                    raise ValueError("`max_gap` needs a Dice term, but `loss.dice_weight` is 0")
+        return value
 
     @model_validator(mode="after")
     def _count_from_the_start_without_geometry(self) -> Self:
@@ -536,51 +547,7 @@ class TrialSettings(Settings):
         """Whether a geometric term has a weight."""
         return self.loss.ramp.acts
 
-    @field_validator("expect")
-    @classmethod
-    def _gap_can_be_estimated(
-        cls, expect: tuple[Expectation, ...], info: ValidationInfo
-    ) -> tuple[Expectation, ...]:
-        loss = info.data.get("loss")
-        if loss and any(one.max_gap is not None for one in expect):
-            if loss.has_plugin_main:
-                raise ValueError(f"`max_gap` needs a Dice term, and `{loss.main}` may have none")
-            if loss.dice_weight == 0:
-                raise ValueError("`max_gap` needs a Dice term, but `loss.dice_weight` is 0")
-        return expect
-
-    @field_validator("objective")
-    @classmethod
-    def _objective_fits_the_trainer(
-        cls, objective: ObjectiveSettings, info: ValidationInfo
-    ) -> ObjectiveSettings:
-        trainer, evaluation = info.data.get("trainer"), info.data.get("evaluation")
-        if trainer is not None and evaluation is not None:
-            objective.must_fit(trainer.traits, evaluation.metrics)
-        return objective
-
     @property
     def judged_by(self) -> Objective:
         """The objective that its trials are compared by."""
         return self.objective.plain
-
-    @field_validator("augmentation")
-    @classmethod
-    def _augmentation_fits_the_data(
-        cls, augmentation: AugmentationSettings, info: ValidationInfo
-    ) -> AugmentationSettings:
-        if "data" in info.data:
-            augmentation.gamma.must_fit(info.data["data"].normalization)
-        return augmentation
-
-    @field_validator("network")
-    @classmethod
-    def _network_fits_the_images(
-        cls, network: NetworkSettings, info: ValidationInfo
-    ) -> NetworkSettings:
-        trainer = info.data.get("trainer")
-        if "data" in info.data and isinstance(trainer, MonaiTrainer):
-            side = info.data["data"].smallest_side
-            if side is not None:
-                network.must_fit(side, trainer.batch_size)
-        return network

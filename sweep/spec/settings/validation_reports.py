@@ -58,7 +58,7 @@ REQUIREMENTS = {
 ALMOST = 0.88
 """Likeness of two words that differ by one letter."""
 LIKENESS = ((3, 0.8), (5, 0.65), (8, 0.7), (math.inf, 0.76))
-"""Most letters of a word → least likeness of a misspelling."""
+"""Most letters of a word → least likeness of a misspelling. Long words are often alike anyway."""
 DOTTED = "dotted names are for `space` and `--set`"
 
 GROUPS = ("model_type", "model_attributes_type", "dict_type")
@@ -109,20 +109,20 @@ def _finding(spot: Spot, reports: list[ErrorDetails], root: type[Settings]) -> F
     names = re.findall(r"`([^`]*)`", " ".join(wants))
     message = must_be(" or ".join(dict.fromkeys(wants)), first["input"], names)
     meant = meant_value(first["input"], {report["type"] for report in reports}, spot.nullable)
-    choosing = _choosing(spot) if isinstance(first["input"], str) else None
-    if meant is None and first["type"] in GROUPS and choosing:
-        meant = f"{{{choosing}: {printable(first['input'])}}}"
+    if meant is None and first["type"] in GROUPS and isinstance(first["input"], str):
+        # The setting that a bare value most likely stands for.
+        fields = {name for group in spot.groups for name in group.model_fields}
+        choosing = [key for key in ("source", "kind", "name", "main", "cpu") if key in fields]
+        meant = f"{{{choosing[0]}: {printable(first['input'])}}}" if choosing else None
     return Finding(spot.path, message if meant is None else f"{message}; write {meant}")
 
 
 def _is_consequence(report: ErrorDetails) -> bool:
     """Whether the error only follows from another one that is reported too."""
-    match report["type"]:
-        case "default_factory_not_called":  # the default derives from other, wrong settings
-            return True
-        case "too_short":  # wrong items were not counted
-            return bool(len(report["input"]) >= report["ctx"]["min_length"])
-    return False
+    if report["type"] == "too_short":  # wrong items were not counted
+        return bool(len(report["input"]) >= report["ctx"]["min_length"])
+    # The default derives from other settings, which are wrong.
+    return report["type"] == "default_factory_not_called"
 
 
 def _requirement(report: ErrorDetails) -> str:
@@ -152,8 +152,6 @@ def _wrong_tag(spot: Spot, report: ErrorDetails) -> Finding:
 
 
 def _unknown_key(spot: Spot, root: type[Settings]) -> Finding:
-    """``x`` is not a setting of ``group``, with the name that was likely meant, here or
-    elsewhere."""
     *parents, key = (str(part) for part in spot.path)
     group = ".".join(parents)
     owner = f"`{group}`" if parents else "the top level"
@@ -174,12 +172,8 @@ def _unknown_key(spot: Spot, root: type[Settings]) -> Finding:
 
 
 def _meant_key(whole: str, here: Sequence[str], known: Sequence[str]) -> str | None:
-    """The dotted name likely meant by an unknown one. Names of its own group come first.
-
-    Args:
-        here: names in its group.
-        known: all dotted names.
-    """
+    """The dotted name among ``known`` that an unknown one means. Names ``here``, in its own group,
+    come first."""
     group, dot, key = whole.rpartition(".")
     exact = [name for name in known if name.endswith(f".{key}")]
     elsewhere = exact[0] if len(exact) == 1 and exact != [whole] else None
@@ -188,8 +182,9 @@ def _meant_key(whole: str, here: Sequence[str], known: Sequence[str]) -> str | N
         return f"{group}{dot}{almost}"
     if (meant := name_for(whole, known)) or advice_for(whole):
         return meant
-    close = None if elsewhere else _close_key(key, here)
-    return f"{group}{dot}{close}" if close else elsewhere
+    likeness = next(least for letters, least in LIKENESS if len(key) <= letters)
+    close = begun_with(key, here) or near_miss(key, here, likeness)
+    return f"{group}{dot}{close}" if close and not elsewhere else elsewhere
 
 
 def _dotted_key(key: str, root: type[Settings]) -> tuple[str, str | None]:
@@ -215,18 +210,3 @@ def _advice(key: str) -> str:
     """End of a message about an unknown key: advice, if there is any."""
     advice = advice_for(key)
     return f"; {advice}" if advice else ""
-
-
-def _choosing(spot: Spot) -> str | None:
-    """The setting of a group that a bare value most likely stands for."""
-    fields = {name for group in spot.groups for name in group.model_fields}
-    return next(
-        (name for name in ("source", "kind", "name", "main", "cpu") if name in fields), None
-    )
-
-
-def _close_key(key: str, names: Sequence[str]) -> str | None:
-    """The name that ``key`` misspells. Long words need more likeness: they are often alike by
-    chance."""
-    likeness = next(least for letters, least in LIKENESS if len(key) <= letters)
-    return begun_with(key, names) or near_miss(key, names, likeness)

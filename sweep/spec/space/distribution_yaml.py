@@ -46,7 +46,7 @@ def parse_distribution(value: Any) -> Distribution:
     except ValueError as error:
         several = isinstance(value, dict) and len(value.keys() & DISTRIBUTIONS.keys()) > 1
         proposed = None if several else in_our_words(value)
-        # What is proposed as a whole need not be hinted at in part.
+        # The proposal replaces the hint.
         wrong = str(error).partition("; ")[0]
         if not several and (words := not_to_be_had(value)):
             raise ValueError(f"{wrong}; {words}") from None
@@ -57,7 +57,11 @@ def parse_distribution(value: Any) -> Distribution:
 
 def _parse(value: Any) -> Distribution:
     if not isinstance(value, dict):
-        raise ValueError(_no_distribution(value))
+        wrong = f"must be a distribution, such as `{{randint: [0, 20]}}`, but is {shown(value)}"
+        is_call = isinstance(value, str) and "(" in value
+        if not (value is None or isinstance(value, list) or is_call):
+            wrong += "; a value that all trials have stands outside of `space`"
+        raise ValueError(wrong)
     if len(value) != 1:
         raise ValueError(f"must be one distribution, but is {shown(value)}")
     [(word, arguments)] = value.items()
@@ -77,17 +81,10 @@ def _is_right(written: str) -> bool:
     return True
 
 
-def _no_distribution(value: Any) -> str:
-    wrong = f"must be a distribution, such as `{{randint: [0, 20]}}`, but is {shown(value)}"
-    if value is None or isinstance(value, list) or (isinstance(value, str) and "(" in value):
-        return wrong
-    return f"{wrong}; a value that all trials have stands outside of `space`"
-
-
 def _unknown_distribution(word: str, arguments: Any) -> str:
     name = quoted(str(word))
     if plain(str(word)) in ("value", "fixed", "constant"):
-        return f"{name} is no distribution: what all trials have stands outside of `space`"
+        return f"{name} is not a distribution: a value of all trials stands outside of `space`"
     if isinstance(arguments, dict):
         return (
             f"{name} is not a distribution; the settings of a group are searched by their "

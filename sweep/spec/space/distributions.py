@@ -19,10 +19,10 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
-from fractions import Fraction
 from random import Random
 from typing import Any, ClassVar, Self, TypeGuard
 
+from sweep.spec.words.meanings import exact
 from sweep.spec.words.phrases import shown
 from sweep.vocabulary.record import ParameterValue
 
@@ -147,7 +147,7 @@ class QUniform(Interval):
         if self.q <= 0:
             raise ValueError(f"`quniform` needs q > 0, but has {shown(self.arguments)}")
         super().__post_init__()
-        steps = [_exact(bound) / _exact(self.q) for bound in (self.low, self.high)]
+        steps = [exact(bound) / exact(self.q) for bound in (self.low, self.high)]
         if any(count.denominator != 1 for count in steps):
             raise ValueError(
                 f"`quniform` needs bounds that are multiples of q, but has {shown(self.arguments)}"
@@ -155,14 +155,14 @@ class QUniform(Interval):
 
     @property
     def size(self) -> int:
-        return int((_exact(self.high) - _exact(self.low)) / _exact(self.q)) + 1
+        return int((exact(self.high) - exact(self.low)) / exact(self.q)) + 1
 
     def sample(self, rng: Random) -> float:
         return self._point(rng.randrange(self.size))
 
     def nearest(self, value: float) -> float:
         """The value of the distribution that is nearest to ``value``."""
-        steps = round((_exact(value) - _exact(self.low)) / _exact(self.q))
+        steps = round((exact(value) - exact(self.low)) / exact(self.q))
         return self._point(min(max(steps, 0), self.size - 1))
 
     def contains(self, value: ParameterValue) -> bool:
@@ -170,7 +170,7 @@ class QUniform(Interval):
 
     def _point(self, steps: int) -> float:
         # In fractions of the written decimals: 0.1 · 3 is 0.3, not 0.30000000000000004.
-        return float(_exact(self.low) + steps * _exact(self.q))
+        return float(exact(self.low) + steps * exact(self.q))
 
 
 @dataclass(frozen=True)
@@ -243,9 +243,9 @@ class Listed(Distribution):
             raise ValueError(f"`{self.name}` is empty; list the values to try")
         seen = set()
         for value in self.values:
-            if _distinct(value) in seen:
+            if (type(value), value) in seen:
                 raise ValueError(f"`{self.name}` lists {shown(value)} twice")
-            seen.add(_distinct(value))
+            seen.add((type(value), value))
 
     @classmethod
     def parse(cls, arguments: list[Any]) -> Self:
@@ -281,7 +281,7 @@ class Listed(Distribution):
         return rng.choice(self.values)
 
     def contains(self, value: ParameterValue) -> bool:
-        return _distinct(value) in map(_distinct, self.values)
+        return any(type(one) is type(value) and one == value for one in self.values)
 
 
 @dataclass(frozen=True)
@@ -306,7 +306,7 @@ def possible_values(distribution: Distribution) -> tuple[ParameterValue, ...]:
 
 
 def grid_size(space: Mapping[str, Distribution]) -> int:
-    """Number of combinations of all listed values; intervals, which have none, are left out."""
+    """Number of combinations of all listed values; intervals are left out."""
     return math.prod(kind.size for kind in space.values() if isinstance(kind, Listed))
 
 
@@ -316,15 +316,6 @@ def _between(low: float, high: float, rng: Random) -> float:
     return min(max(low * (1 - share) + high * share, low), high)
 
 
-def _exact(value: float) -> Fraction:
-    """The decimal number that a user wrote: 1/10 for 0.1."""
-    return Fraction(str(float(value)))
-
-
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a value is a number; true and false are none."""
+    """Whether a value is a number; true and false are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _distinct(value: ParameterValue) -> tuple[type, ParameterValue]:
-    return type(value), value

@@ -1,8 +1,8 @@
 """Named settings: what the users trained with, and what is recommended instead.
 
-A preset says what makes it what it is and leaves the rest (data, epochs, network, optimizer) alone.
-In a trial file, ``preset: NAME`` stands for its settings, and the file's own keys win. In a sweep
-file, ``presets: [NAME, …]`` are trials of their own, before those of the searcher.
+A preset sets only what characterises it, not the data, epochs, network or optimizer. In a trial
+file, ``preset: NAME`` stands for its settings, and the file's own keys win. In a sweep file,
+``presets: [NAME, …]`` are trials of their own, before those of the searcher.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ USERS_WEIGHTS: Mapping[str, ParameterValue] = {
     "loss.weights.boundary": 0.005,
     "loss.weights.aspect": 0.005,
 }
-"""Those of the users' trainers; a term that they did not have has none."""
+"""The weights in the users' trainers. Terms that those did not have are off."""
 
 V2_3: Mapping[str, ParameterValue] = {
     "loss.main": "dice_ce",
@@ -112,10 +112,10 @@ PRESETS: Mapping[str, Preset] = {
 
 
 def check_preset(name: Any) -> str:
-    """``name`` as it is, where there is a preset of that name.
+    """``name`` unchanged, if there is a preset of that name.
 
     Raises:
-        ValueError: with the names that there are, and the near miss.
+        ValueError: there is none; lists the presets and the one that was likely meant.
     """
     if not isinstance(name, str) or name not in PRESETS:
         raise ValueError(must_be(one_of(list(PRESETS)), name, PRESETS))

@@ -1,8 +1,8 @@
-"""Searched settings that no trial is trained for: one curve answers for each of their values.
+"""Searched settings that no trial is trained for, since one curve answers for all their values.
 
-Patience and its like (the mark `EndsRun`) decide where a run ends, and nothing of what it trains
-before. So a run under the most patient of them holds the runs under all others as its beginnings,
-and `sweep.vocabulary.early_stopping` says where each would have ended.
+Settings with the mark `EndsRun`, such as patience, decide where a run ends, but not what it trains
+before. So the run with the most patient values contains the runs with all others as its beginnings.
+`sweep.vocabulary.early_stopping` finds where each of them ends.
 """
 
 from __future__ import annotations
@@ -26,41 +26,40 @@ Space = dict[str, Distribution]
 """Distribution of each searched setting, by its dotted name."""
 
 MOST_WHOLE = 12
-"""Candidates of a range of whole numbers; of a longer one so many, spread over it."""
+"""Most candidates of a range of whole numbers. In a longer range they are spread evenly."""
 MOST_FRACTIONS = 5
 """Candidates of a continuous range, or of one in steps."""
 
 
 def split(space: Space, *, replay: bool) -> tuple[Space, Space]:
-    """The part of a space that is drawn and the one that is replayed: none where it is off."""
-    replayed = {key for key in space if replay and key in run_ending_keys()}
-    drawn = {key: kind for key, kind in space.items() if key not in replayed}
-    return drawn, {key: space[key] for key in space if key in replayed}
+    """The part of a space that is drawn, and the part replayed, empty without ``replay``."""
+    replayed = {key: kind for key, kind in space.items() if replay and key in run_ending_keys()}
+    return {key: kind for key, kind in space.items() if key not in replayed}, replayed
 
 
 def most_patient(replayed: Mapping[str, Distribution]) -> dict[str, ParameterValue]:
-    """Values under which no run ends earlier than under any candidate.
+    """Values with which no run ends earlier than with any candidate.
 
-    The largest patience, or none at all, and a count from the end of the ramp-up need no proof. Of
-    ``min_delta`` it is 0, and not the smallest candidate: whatever exceeds the last improvement by
-    more than some D ≥ 0 exceeds every Dice so far, so under 0 it is an improvement too. Between two
-    values above 0 there is no such order: the smaller one may take a rise in two steps of which
-    the second is too small, where the larger one takes it in one, later.
+    This is plain for the largest patience, or null, and for a count from the end of the ramp-up.
+    For ``min_delta`` it is 0, not the smallest candidate. A Dice that exceeds the last improvement
+    by more than some D ≥ 0 exceeds every Dice so far, so it is an improvement with 0 too. Two
+    values above 0 have no such order. With the smaller one, a rise can come in two steps of which
+    the second is too small, while with the larger one it counts at once, later.
     """
     return {key: MOST_PATIENT[key](candidate_values(kind)) for key, kind in replayed.items()}
 
 
 def candidates(replayed: Mapping[str, Distribution]) -> list[dict[str, ParameterValue]]:
-    """Every combination of the candidates of each setting, by dotted name; the last varies first.
-
-    All values of a list and of a short range of whole numbers, else some that are spread over it.
-    """
+    """Every combination of the candidates by dotted name. The last varies first."""
     values = map(candidate_values, replayed.values())
     return [dict(zip(replayed, combination, strict=True)) for combination in product(*values)]
 
 
 def candidate_values(distribution: Distribution) -> Sequence[ParameterValue]:
-    """The candidates of one setting: numbers ascending, then what is listed and is none."""
+    """The candidates of one setting: ascending numbers, then listed values that are not numbers.
+
+    All values of a list or of a short range of whole numbers, else some spread over the range.
+    """
     if isinstance(distribution, Listed):
         numbers = [value for value in distribution.values if is_number(value)]
         others = [value for value in distribution.values if not is_number(value)]
@@ -79,7 +78,7 @@ def candidate_values(distribution: Distribution) -> Sequence[ParameterValue]:
 
 
 def _spread(low: float, high: float, count: int, log: bool) -> list[float]:
-    """So many numbers from low to high, evenly, or evenly over the orders of magnitude."""
+    """``count`` numbers from low to high, evenly, or evenly over the orders of magnitude."""
     shares = [n / (count - 1) for n in range(count)]
     if log:
         return [low * (high / low) ** share for share in shares]
@@ -98,4 +97,4 @@ MOST_PATIENT: Mapping[str, Callable[[Sequence[ParameterValue]], ParameterValue]]
         "rampup_end" if "rampup_end" in values else "start"
     ),
 }
-"""For each setting that ends runs: of some candidates, the value that ends them last."""
+"""For each setting that ends runs, the choice among candidates that ends them last."""

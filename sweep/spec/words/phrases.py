@@ -1,4 +1,4 @@
-"""Phrases of messages: what must be, what is, what was likely meant. They know no settings."""
+"""Phrases of messages: what must be, what is, what was likely meant."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from typing import Any
 from sweep.spec.words.synonyms import is_another, value_for
 from sweep.vocabulary.errors import one_line
 
-FEW = 4
-"""Letters with which a word begins that is cut off."""
-
 
 def counted(count: int, noun: str) -> str:
     """``1 trial``, ``2 trials``."""
@@ -20,13 +17,13 @@ def counted(count: int, noun: str) -> str:
 
 
 def near_miss(word: str, names: Iterable[str], likeness: float = 0.6) -> str | None:
-    """The name that ``word`` is most like, if it is like any (0: not at all, 1: the same)."""
+    """The name most similar to ``word``, if any is similar enough (0: not at all, 1: the same)."""
     close = difflib.get_close_matches(word.lower(), list(names), n=1, cutoff=likeness)
     return close[0] if close else None
 
 
 def did_you_mean(name: str | None) -> str:
-    """The end of a message that proposes ``name``; empty where there is none to propose."""
+    """The end of a message that proposes ``name``; empty for None."""
     return f"; did you mean `{name}`?" if name else ""
 
 
@@ -37,9 +34,14 @@ def one_of(names: Sequence[str]) -> str:
 
 
 def must_be(requirement: str, value: Any, names: Iterable[str] = ()) -> str:
-    """``must be …, but is …``, with what was likely meant, among ``names`` or as a plain value."""
+    """``must be …, but is …``, with the likely one among ``names``."""
     hint = did_you_mean(meant_among(value, list(names))) if isinstance(value, str) else ""
     return f"must be {requirement}, but is {shown(value)}{hint}"
+
+
+def at_most(limit: int, what: str, value: int | str) -> str:
+    """``must be at most 8, the CPU cores of this machine, but is 16``."""
+    return f"must be at most {limit}, {what}, but is {value}"
 
 
 def shown(value: Any, limit: int = 60) -> str:
@@ -59,7 +61,7 @@ def printable(text: str, limit: int = 60) -> str:
 
 
 def meant_among(value: str, names: Sequence[str]) -> str | None:
-    """The name that is meant by ``value``, which may be one elsewhere or a slip of one."""
+    """The name that ``value`` means, which may be a name of another tool or a misspelling."""
     meant = value_for(value, names)
     if meant or is_another(value):
         return meant
@@ -67,6 +69,6 @@ def meant_among(value: str, names: Sequence[str]) -> str | None:
 
 
 def begun_with(word: str, names: Sequence[str]) -> str | None:
-    """The only name that begins with ``word``, if that is no mere letter or two."""
+    """The only name that begins with ``word``, if that has at least four letters."""
     found = [name for name in names if name.startswith(word.lower())]
-    return found[0] if len(found) == 1 and len(word) >= FEW else None
+    return found[0] if len(found) == 1 and len(word) >= 4 else None

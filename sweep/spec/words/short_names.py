@@ -1,4 +1,4 @@
-"""How parameters and their values are written where there is little room."""
+"""Short forms of parameters and their values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sweep.vocabulary.record import ParameterValue, Replicate
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Dotted name → its last part, or the whole where two end in the same."""
+    """Dotted name → its last part, or the whole name if others have the same last part."""
     last = [name.rpartition(".")[2] for name in names]
     return {
         name: short if last.count(short) == 1 else name
@@ -27,7 +27,7 @@ def words(value: ParameterValue) -> str:
 
 
 def rounded(number: float, digits: int) -> str:
-    """So many significant digits; exponents without a leading zero, and from below 0.001 on."""
+    """``number`` with ``digits`` significant digits; with an exponent below 0.001."""
     text = f"{number:.{digits}g}"
     if 0 < abs(number) < 1e-3 and "e" not in text:  # 1e-4 beside 1e-6
         mantissa, _, exponent = f"{number:.{digits - 1}e}".partition("e")
@@ -40,10 +40,10 @@ def label(
     preset: str | None = None,
     replicate: Replicate | None = None,
 ) -> str:
-    """What sets a trial apart from the others of its sweep, in one line.
+    """What distinguishes a trial from the others of its sweep, in one line.
 
-    The name of its preset, or its searched parameters: ``warmup_epochs=20 compactness=0.031``. Of a
-    replicate first whose it is.
+    The name of its preset, or its searched parameters: ``warmup_epochs=20 compactness=0.031``. The
+    label of a replicate begins with its finalist.
     """
     names = short_names(list(parameters))
     searched = " ".join(f"{names[name]}={words(value)}" for name, value in parameters.items())

@@ -1,4 +1,4 @@
-"""What a value that is of the wrong kind was likely meant to be: numbers in quotes, percent, yes.
+"""What a value of the wrong type was likely meant to be: numbers in quotes, percent, yes.
 
 YAML is read as version 1.2: ``1e-3`` is a number and ``yes`` a text, unlike in PyYAML.
 """
@@ -19,11 +19,11 @@ YES, NO = ("yes", "on", "true", "y", "1"), ("no", "off", "false", "n", "0")
 
 
 def meant_value(value: Any, kinds: Collection[str], nullable: bool = False) -> str | None:
-    """How the value is written right, as YAML; None where that cannot be told.
+    """The likely correct form of the value, as YAML; None if it is unknown.
 
     Args:
         value: as it was read.
-        kinds: pydantic's error types: what it should have been.
+        kinds: pydantic's error types, which say what it should have been.
         nullable: whether null is allowed.
     """
     if nullable and isinstance(value, str) and value.lower() in ("none", "nil", "na", "never"):
@@ -42,7 +42,7 @@ def meant_value(value: Any, kinds: Collection[str], nullable: bool = False) -> s
 
 
 def number_of(value: Any) -> float | None:
-    """The number that a text, or a float with nothing behind its point, stands for."""
+    """The number that a text stands for; a float without decimals becomes whole."""
     if isinstance(value, bool) or not isinstance(value, str | float):
         return None
     if isinstance(value, float):
@@ -63,7 +63,7 @@ def number_of(value: Any) -> float | None:
 
 
 def _without_quotes(value: Any) -> str:
-    """A number that was read as a text, and needed only its quotes taken away."""
+    # A hint for a number that was read as a text only because of its quotes.
     try:
         float(value)
     except ValueError:

@@ -1,12 +1,11 @@
-"""Other words for what the settings and their values are called here: from Ray Tune, Optuna, W&B,
-NNI, Keras Tuner, nnU-Net, MONAI and from habit. They are proposed, never taken: a word may mean
-something else there.
+"""Other words for the settings and their values: from Ray Tune, Optuna, W&B, NNI, Keras Tuner,
+nnU-Net, MONAI and habit. They are proposed, never taken: elsewhere a word may mean something else.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 
 
 def plain(word: str) -> str:
@@ -101,9 +100,8 @@ NAMES: Mapping[str, str] = {
     "evaluation.tta": "test_time_augmentation mirroring_at_test",
     "guard.on_nonfinite": "on_nan nan_policy terminate_on_nan",
 }
-"""Name here → words for it elsewhere; the first name that has a word wins. A word with dots counts
-as it stands, one without as the last part of any name.
-"""
+"""Name here → words for it elsewhere; the first name with a word wins. A word with dots is a full
+name, a word without is the last part of any name."""
 
 ELSEWHERE: Mapping[str, str] = {
     "program command entity trial_command": "a sweep file needs none: leave it out",
@@ -147,15 +145,14 @@ ELSEWHERE: Mapping[str, str] = {
     " learning rate has no warm-up",
     "wandb use_wandb": "there are `tracking: tensorboard` and `tracking: mlflow`",
 }
-"""Words for settings that do not exist here → what to do instead. A word with dots is a full
-name."""
+"""Words for settings that do not exist → what to do instead. A word with dots is a full name."""
 
 OTHERWISE = (
     "eps", "epsilon", "gamma", "beta", "decay", "scale", "norm", "dir", "path", "task", "c", "d",
     "p", "dice", "ce", "focal", "params",
 )  # fmt: skip
-"""Words that mean something else in a group that has no such setting: the ε of Adam, the γ of a
-schedule. They stand for a name of their own group, or outside of any."""
+"""Words that mean something else in other groups, such as the ε of Adam or the γ of a schedule.
+They stand only for a name of their own group, unless they stand at the top level."""
 
 VALUES: Mapping[str, str] = {
     "adamw": "adam",
@@ -204,7 +201,7 @@ OTHERS = (
     "swin_unetr", "vnet", "resnet", "r2unet", "transunet", "manet", "pspnet", "f1", "f1_score",
     "hdf5", "tpu", "hpu", "xpu",
 )  # fmt: skip
-"""What there is elsewhere and not here: no slip of a pen, so nothing that looks alike is meant."""
+"""Words that are right elsewhere and do not exist here. They are not slips of other words."""
 
 
 def _reversed(table: Mapping[str, str]) -> dict[str, list[str]]:
@@ -216,23 +213,21 @@ def _reversed(table: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 _NAMES, _VALUES, _ELSEWHERE = map(_reversed, (NAMES, VALUES, {v: k for k, v in ELSEWHERE.items()}))
-
-
 _KNOWN = {*map(plain, (*OTHERS, *VALUES)), *_VALUES}
 
 
 def name_for(key: str, known: Collection[str]) -> str | None:
-    """The name among ``known`` that is meant by ``key``, a dotted name that is none.
+    """The name among ``known`` that the unknown dotted name ``key`` means.
 
-    The whole name is looked up, then its last part; a name in the same group goes before others.
+    The whole name is looked up, then its last part. Names in the same group come first.
     """
-    group, _, last = plain(key).rpartition(".")
-    meant = [name for word in (plain(key), last) for name in _candidates(word, known)]
-    if plain(key) in _ELSEWHERE:
+    whole = plain(key)
+    if whole in _ELSEWHERE:
         return None
+    group, _, last = whole.rpartition(".")
+    meant = [n for word in (whole, last) for n in _NAMES.get(word, ()) if n in known and n != group]
     if group and last in OTHERWISE:
         meant = [name for name in meant if name.partition(".")[0] == group.partition(".")[0]]
-    meant = [name for name in meant if name != group]
     return min(meant, key=lambda name: not name.startswith(f"{group}."), default=None)
 
 
@@ -243,16 +238,12 @@ def advice_for(key: str) -> str | None:
 
 
 def value_for(word: str, known: Collection[str]) -> str | None:
-    """The value among ``known`` that is meant by ``word``."""
-    same = (value for value in known if plain(value) == plain(word))
-    other = (value for value in _VALUES.get(plain(word), ()) if value in known)
-    return next(same, None) or next(other, None)
-
-
-def _candidates(word: str, known: Collection[str]) -> Iterator[str]:
-    yield from (name for name in _NAMES.get(word, ()) if name in known)
+    """The value among ``known`` that ``word`` means."""
+    same = [value for value in known if plain(value) == plain(word)]
+    other = [value for value in _VALUES.get(plain(word), ()) if value in known]
+    return next(iter(same + other), None)
 
 
 def is_another(word: str) -> bool:
-    """Whether the word is known as the name of a value, if not of one that can stand here."""
+    """Whether ``word`` names a value of some setting, here or elsewhere."""
     return plain(word) in _KNOWN
