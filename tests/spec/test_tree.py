@@ -39,6 +39,7 @@ def test_settings_without_effect_before_the_switch_on_are_the_marked_ones() -> N
     assert after_switch_on_keys() == {
         "loss.warmup_epochs",
         "loss.rampup_epochs",
+        "loss.terms",
         "loss.weights.compactness",
         "loss.weights.boundary",
         "loss.weights.aspect",

@@ -23,6 +23,7 @@ LATE: dict[str, Any] = {
     "loss.weights.boundary": 0.5,
     "loss.weights.aspect": 0.0,
     "loss.weights.kervadec": 0.5,
+    "loss.terms": ["my_package.losses:roughness"],
     "loss.sqrt_epsilon": 0.0,
     "loss.sqrt_mode": "clamp",
     "loss.min_area": 0.0,
