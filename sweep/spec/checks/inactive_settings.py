@@ -53,8 +53,17 @@ class Rule:
     def acts(self, possible: Possible) -> bool:
         """Whether they have an effect in any configuration."""
         return any(
-            accepted(value) for key, accepted in self.needs.items() for value in possible(key)
+            _accepts(accepted, value)
+            for key, accepted in self.needs.items()
+            for value in possible(key)
         )
+
+
+def _accepts(accepted: Callable[[Any], bool], value: Any) -> bool:
+    try:
+        return accepted(value)
+    except (KeyError, TypeError):  # the setting cannot take this value, and `check_space` says so
+        return True
 
 
 def _is(*values: Any) -> Callable[[Any], bool]:
