@@ -11,6 +11,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
@@ -54,11 +55,11 @@ class Codebase:
 @functools.cache
 def codebase() -> Codebase:
     """The code of this process. It is read once, soon after it was imported."""
-    try:
+    version: str | None = None
+    installed: str | None = None
+    with suppress(PackageNotFoundError):
         found = distribution("medical-sweep")
         version, installed = found.version, str(_location(found))
-    except PackageNotFoundError:
-        version = installed = None
     commit, diff = _checkout(PACKAGE)
     sources = hash_files(PACKAGE, sorted(PACKAGE.rglob("*.py")))
     return Codebase(str(PACKAGE), sources, version, installed, commit, diff)
