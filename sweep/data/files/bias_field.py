@@ -7,22 +7,15 @@ thread, so that every machine gets the same bits from the same SimpleITK.
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.machine.installed_packages import how_to_install
 from sweep.vocabulary.errors import InputError
-
-NO_SIMPLEITK = "N4 needs the package SimpleITK: pip install 'medical-sweep[n4]'"
 
 _SHRINK = 4  # as in SimpleITK's own example: 1/16 of the pixels of an image, 1/64 of a volume
 _COARSEST = 32  # pixels a side on which a field is still estimated well
-
-
-def has_simpleitk() -> bool:
-    """Whether SimpleITK is installed, without importing it."""
-    return importlib.util.find_spec("SimpleITK") is not None
 
 
 def simpleitk_version() -> str:
@@ -46,8 +39,8 @@ def correct_bias_field(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Source: Tustison et al. 2010, doi:10.1109/TMI.2010.2046908, as in SimpleITK.
     """
-    if not has_simpleitk():
-        raise InputError.single(NO_SIMPLEITK, key="data.n4")
+    if absent := how_to_install("n4", "SimpleITK"):
+        raise InputError.single(absent, key="data.n4")
     try:
         return np.stack([_corrected(channel) for channel in image])
     except RuntimeError as error:

@@ -32,9 +32,7 @@ def named_labels(description: Mapping[str, Any]) -> dict[str, int]:
     Args:
         description: content of a ``dataset.json`` without `label_mistakes`.
     """
-    labels = description["labels"].items()
-    found = {name: _integer(value) for name, value in labels if name != _IGNORE}
-    return {name: value for name, value in found.items() if value is not None}
+    return _integers(description["labels"])
 
 
 def label_mistakes(description: Mapping[str, Any], *, nnunet: bool = False) -> Iterator[str]:
@@ -61,11 +59,10 @@ def label_mistakes(description: Mapping[str, Any], *, nnunet: bool = False) -> I
             f"region-based labels are not supported yet ({', '.join(map(str, regions))}); name one"
             f" integer a class, such as {_EXAMPLE}"
         )
-    named = {name: v for name, v in labels.items() if name != _IGNORE and name not in regions}
-    wrong = [value for value in named.values() if _integer(value) is None]
+    values = _integers(labels)
+    wrong = labels.keys() - values.keys() - {_IGNORE, *regions}
     if wrong:
         yield f"`labels` must map each name to an integer, not to {[*labels.values()]}"
-    values = {name: whole for name, v in named.items() if (whole := _integer(v)) is not None}
     yield from _background_mistakes(labels, values)
     if not wrong and not regions:
         yield from _number_mistakes(values, math.inf if nnunet else MAX_LABELS)
@@ -85,8 +82,7 @@ def _background_mistakes(labels: Mapping[str, Any], values: Mapping[str, int]) -
     elif BACKGROUND not in labels:
         yield (
             f"`labels` lacks `{BACKGROUND}`, which must be 0; 0 is `{zero}`: rename `{zero}` if"
-            f" that is the background, else number the classes from 1 and add"
-            f' "{BACKGROUND}": 0'
+            f' that is the background, else number the classes from 1 and add "{BACKGROUND}": 0'
         )
     elif values.get(BACKGROUND, 0) != 0:
         swap = f": swap it with `{zero}`, which is 0, if the pixels are numbered so" if zero else ""
@@ -94,10 +90,9 @@ def _background_mistakes(labels: Mapping[str, Any], values: Mapping[str, int]) -
 
 
 def _number_mistakes(values: Mapping[str, int], most: float) -> Iterator[str]:
-    # A missing background is reported above.
-    numbers = sorted(
-        [*values.values(), *[0] * (BACKGROUND not in values and 0 not in values.values())]
-    )
+    # A missing background is reported by `_background_mistakes`.
+    lacks_zero = BACKGROUND not in values and 0 not in values.values()
+    numbers = sorted([*values.values(), *[0] * lacks_zero])
     if numbers != list(range(len(numbers))) and values:
         yield (
             "`labels` must be numbered 0, 1, 2, … without a gap or repeat, not"
@@ -119,6 +114,12 @@ def _ignore_mistakes(ignore: Any, values: Mapping[str, int], *, nnunet: bool) ->
         yield (
             f"the label `ignore` must be {highest}, the highest one and no list, but is {ignore!r}"
         )
+
+
+def _integers(labels: Mapping[str, Any]) -> dict[str, int]:
+    """The labels that are a single integer, without ``ignore``."""
+    found = {name: _integer(value) for name, value in labels.items() if name != _IGNORE}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _integer(value: Any) -> int | None:

@@ -14,15 +14,16 @@ Source: nnU-Net 2.8.1, ``documentation/dataset_format.md``.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sweep.data.files.json_file import read_json, repeated_keys
+from sweep.data.files.json_file import read_object, repeated_keys
 from sweep.data.nnunet_raw.labels import label_mistakes, named_labels
 from sweep.data.nnunet_raw.splits import enumerated
 from sweep.spec.settings.trial_settings import TEST_FOLDER
+from sweep.spec.words.phrases import did_you_mean
 from sweep.vocabulary.errors import InputError, Mistake
 
 DESCRIPTION_FILE = "dataset.json"
@@ -83,9 +84,8 @@ def open_raw(folder: Path | str) -> RawDataset:
     Raises:
         InputError: with all mistakes at once.
     """
-    folder = Path(folder)
     try:
-        return _open_raw(folder)
+        return _open_raw(Path(folder))
     except OSError as error:
         raise InputError.single(f"cannot be listed: {error}", key="data.folder") from error
 
@@ -96,16 +96,19 @@ def open_test(dataset: RawDataset) -> RawDataset:
     Raises:
         InputError: a folder, a label or a channel is missing, or a case is also a training case.
     """
-    folders = TEST_FOLDER, TEST_LABELS_FOLDER
-    files = RawFiles.under(dataset.folder, dataset.file_ending, *folders)
+    files = RawFiles.under(dataset.folder, dataset.file_ending, TEST_FOLDER, TEST_LABELS_FOLDER)
     mistakes = list(files.mistakes(dataset.files_per_image, None))
     if both := sorted(set(dataset.cases) & set(files.images)):
         message = f"has cases that are also in {dataset.images_folder}: {enumerated(both)}"
         mistakes.append(Mistake(message, file=str(dataset.folder / TEST_FOLDER)))
     if mistakes:
         raise InputError(mistakes)
-    cases = tuple(sorted(files.images))
-    return replace(dataset, cases=cases, images_folder=folders[0], labels_folder=folders[1])
+    return replace(
+        dataset,
+        cases=tuple(sorted(files.images)),
+        images_folder=TEST_FOLDER,
+        labels_folder=TEST_LABELS_FOLDER,
+    )
 
 
 def _open_raw(folder: Path) -> RawDataset:
@@ -116,17 +119,26 @@ def _open_raw(folder: Path) -> RawDataset:
             key="data.folder",
         )
     file = folder / DESCRIPTION_FILE
-    description = read_description(file)
-    messages = [*channel_mistakes(description), *label_mistakes(description)]
-    messages += [*count_mistakes(whole_number(description.get("numTraining")))]
-    messages += _other_mistakes(description)
-    mistakes = [*repeated_keys(file), *(Mistake(message, file=str(file)) for message in messages)]
+    absent = f"is missing; nnU-Net's raw layout describes a dataset there{_dataset_near(folder)}"
+    description = read_object(file, absent)
+    announced = whole_number(description.get("numTraining"))
     ending, channel_names = description.get("file_ending"), description.get("channel_names")
+    messages = [
+        *channel_mistakes(description),
+        *label_mistakes(description),
+        *count_mistakes(announced),
+        *ending_mistakes(ending, FILE_ENDINGS),
+    ]
+    if "dataset" in description:
+        messages.append(
+            f"lists its files under `dataset`, which is not read; put them into {IMAGES_FOLDER}"
+        )
+    mistakes = [*repeated_keys(file), *(Mistake(message, file=str(file)) for message in messages)]
     if ending not in FILE_ENDINGS or not isinstance(channel_names, dict) or not channel_names:
         raise InputError(mistakes)  # without these two, file names cannot be checked
     files = RawFiles.under(folder, ending)
     files_per_image = files.per_image(len(channel_names))
-    mistakes += files.mistakes(files_per_image, whole_number(description.get("numTraining")))
+    mistakes += files.mistakes(files_per_image, announced)
     if mistakes:
         raise InputError(mistakes)
     return RawDataset(
@@ -140,32 +152,18 @@ def _open_raw(folder: Path) -> RawDataset:
     )
 
 
-def read_description(file: Path) -> dict[str, Any]:
-    """The content of a ``dataset.json``.
-
-    Raises:
-        InputError: it is missing, or is not a JSON object.
-    """
-    near = _dataset_near(file.parent)
-    absent = f"is missing; nnU-Net's raw layout describes a dataset there{near}"
-    description = read_json(file, absent)
-    if isinstance(description, dict):
-        return description
-    message = f"must hold a JSON object, not a {type(description).__name__}"
-    raise InputError.single(message, file=str(file))
-
-
 def _dataset_near(folder: Path) -> str:
     """Hint at a folder below or above that is a dataset."""
-    above = [path for path in (folder.parent, folder.parent.parent) if _is_dataset(path)]
-    below = sorted(filter(_is_dataset, folder.iterdir())) if folder.is_dir() else []
+    above, below = (
+        [path for path in paths if (path / DESCRIPTION_FILE).is_file()]
+        for paths in (
+            (folder.parent, folder.parent.parent),
+            sorted(folder.iterdir()) if folder.is_dir() else (),
+        )
+    )
     if len(below) > 1:
         return f"; it holds several datasets, name one: {enumerated([p.name for p in below])}"
     return f"; did you mean {(below or above)[0]}?" if below or above else ""
-
-
-def _is_dataset(folder: Path) -> bool:
-    return (folder / DESCRIPTION_FILE).is_file()
 
 
 def channel_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
@@ -192,8 +190,9 @@ def whole_number(announced: object) -> object:
     return int(announced) if whole else announced  # type: ignore[call-overload]
 
 
-def count_mistakes(count: object) -> Iterator[str]:
+def count_mistakes(announced: object) -> Iterator[str]:
     """Mistakes in ``numTraining`` of ``dataset.json``."""
+    count = whole_number(announced)
     if type(count) is not int or count < 1:
         found = "is missing" if count is None else f"is {count!r}"
         yield f"`numTraining` {found}; it must be the number of training cases"
@@ -205,21 +204,13 @@ def ending_mistakes(ending: object, endings: Sequence[str]) -> Iterator[str]:
         return
     found = "is missing" if ending is None else f"is {ending!r}"
     meant = f".{ending.strip().lstrip('.').lower()}" if isinstance(ending, str) else ""
-    told = f"`file_ending` {found}; it must be one of {', '.join(endings)}"
+    hint = did_you_mean(meant) if meant in endings else ""
     if isinstance(ending, str) and ending.lower() in NNUNET_ENDINGS:
-        told += (
+        hint = (
             "; nnU-Net reads it, but our own trainer does not: convert the files, or train with"
             " `trainer: {kind: nnunet}`"
         )
-    elif meant in endings:
-        told += f"; did you mean `{meant}`?"
-    yield told
-
-
-def _other_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
-    yield from ending_mistakes(description.get("file_ending"), FILE_ENDINGS)
-    if "dataset" in description:
-        yield f"lists its files under `dataset`, which is not read; put them into {IMAGES_FOLDER}"
+    yield f"`file_ending` {found}; it must be one of {', '.join(endings)}{hint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +219,7 @@ class RawFiles:
 
     Args:
         unnumbered: names of images without a channel number.
-        dead: broken links; they count as the files that they should be.
+        dead: broken links; they count as files.
     """
 
     folder: Path
@@ -236,7 +227,7 @@ class RawFiles:
     labels_folder: str
     ending: str
     images: Mapping[str, set[int]]
-    labels: Collection[str]
+    labels: Set[str]
     unnumbered: list[str]
     dead: list[Path]
 
@@ -296,7 +287,9 @@ class RawFiles:
             yield Mistake("is missing; nnU-Net's raw layout needs this folder", file=str(folder))
         if absent:
             return
-        yield from self._dead_links()
+        for path in self.dead:
+            message = f"is a broken link to {path.readlink()}"
+            yield Mistake(message, file=str(path), kind="dead link")
         if self.unnumbered:
             what = f"files without a channel number: {enumerated(self.unnumbered)}"
             yield Mistake(f"{what}; the first channel is CASE_0000{self.ending}", file=str(images))
@@ -309,7 +302,7 @@ class RawFiles:
             message = f"images without a label; missing here: {enumerated(unlabelled)}"
             instead = "" if self.labels else _instead(labels, self.ending)
             yield Mistake(message + instead, file=str(labels))
-        imageless = [f"{c}_0000{self.ending}" for c in sorted(set(self.labels) - set(self.images))]
+        imageless = [f"{c}_0000{self.ending}" for c in sorted(self.labels - self.images.keys())]
         if imageless and not spare_labels:
             message = f"labels without an image; missing here: {enumerated(imageless)}"
             yield Mistake(message, file=str(images))
@@ -318,11 +311,6 @@ class RawFiles:
         if type(announced) is int and 0 < announced != len(self.images):  # else reported elsewhere
             message = f"`numTraining` is {announced}, but {IMAGES_FOLDER} holds {len(self.images)}"
             yield Mistake(f"{message} cases", file=str(self.folder / DESCRIPTION_FILE))
-
-    def _dead_links(self) -> Iterator[Mistake]:
-        for path in self.dead:
-            message = f"is a broken link to {path.readlink()}"
-            yield Mistake(message, file=str(path), kind="dead link")
 
     def _channel_mistakes(self, per_image: int) -> Iterator[Mistake]:
         folder, wanted = self.folder / self.images_folder, set(range(per_image))
@@ -348,12 +336,10 @@ def _instead(folder: Path, ending: str) -> str:
 
 def _visible(folder: Path, ending: str) -> list[Path]:
     """The visible files of ``folder`` that end in ``ending``, including broken links."""
-    if not folder.is_dir():
-        return []
-    named = (path for path in folder.iterdir() if path.name.endswith(ending))
     return [
         path
-        for path in named
-        if not path.name.startswith(".")
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if path.name.endswith(ending)
+        and not path.name.startswith(".")
         and (path.is_file() or (path.is_symlink() and not path.exists()))
     ]
