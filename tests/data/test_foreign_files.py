@@ -314,7 +314,7 @@ KINDS = {
     ),
     "spacing of 0": Kind(
         [with_header(nifti(scan(VOLUME)), 88, "<f", 0)], nifti(VOLUME),
-        TAKEN, "has the spacing 1×1×0 in its `pixdim`, where every number must be positive; 1×1×1 mm",
+        TAKEN, "has the spacing 1×1×0 in its `pixdim`, where every number must be positive; 1×1×1",
     ),
     "negative spacing": Kind(
         [with_header(nifti(scan(VOLUME), np.diag([1.0, 1, 3, 1])), 88, "<f", -3)],

@@ -1,13 +1,14 @@
-"""nnU-Net's three folders, which it takes from the environment: set in one place, here.
+"""nnU-Net's three folders, which it takes from the environment. They are set only here.
 
-nnU-Net (2.8) looks the variables up whenever it needs a folder, so they may be set at any time.
+nnU-Net (2.8) reads the variables whenever it needs a folder, so they may be set at any time.
 """
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,16 +36,19 @@ class Folders:
 
     @classmethod
     def of(cls, trainer: NnunetTrainer, results: Path | None = None) -> Folders:
-        """Those of a trial's settings, which default to the environment's."""
-        return cls(_path(trainer.raw), _path(trainer.preprocessed), results or _variable("results"))
+        """The folders of a trial's settings, which default to the environment's."""
+        raw, preprocessed = (
+            None if path is None else Path(path) for path in (trainer.raw, trainer.preprocessed)
+        )
+        return cls(raw, preprocessed, results or _variable("results"))
 
     @classmethod
     def here(cls) -> Folders:
-        """Those of the environment."""
+        """The folders of the environment."""
         return cls(_variable("raw"), _variable("preprocessed"), _variable("results"))
 
     def need(self, name: FolderName) -> Path:
-        """One of them.
+        """The folder of this name.
 
         Raises:
             InputError: it is not set.
@@ -61,7 +65,7 @@ class Folders:
 
     @contextmanager
     def in_effect(self, **more: str) -> Iterator[None]:
-        """nnU-Net's environment while the context is open; after it the process has its own again.
+        """nnU-Net's environment inside the context; the earlier one is restored after it.
 
         Args:
             more: further variables, such as nnUNet_n_proc_DA.
@@ -79,9 +83,11 @@ class Folders:
                 else:
                     os.environ[name] = value
 
-
-def _path(folder: str | None) -> Path | None:
-    return None if folder is None else Path(folder)
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """As `in_effect`, and without what nnU-Net prints."""
+        with self.in_effect(), redirect_stdout(io.StringIO()):
+            yield
 
 
 def _variable(name: FolderName) -> Path | None:

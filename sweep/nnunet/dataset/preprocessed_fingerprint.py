@@ -1,4 +1,4 @@
-"""What a preprocessed dataset of nnU-Net's is, whatever its path: its fingerprint."""
+"""Fingerprint of a preprocessed dataset of nnU-Net, independent of its folder."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from sweep.vocabulary.errors import InputError
 
 
 def fingerprint(asked: NnunetTrainer) -> str | None:
-    """What the preprocessed dataset is; None where there is none.
+    """A digest of each part of the preprocessed dataset; None if there is no such dataset.
 
-    The content of its plans, ``dataset.json`` and splits; of its cases, which nnU-Net made of these
-    and the raw data, names and sizes. Splits that nnU-Net deals itself count as none, for it may
-    write them down later.
+    The digests are over the content of plans, ``dataset.json`` and splits, and over names and sizes
+    of the cases, which nnU-Net made from these and the raw data. Splits that nnU-Net makes itself
+    count as none, because it may write them later.
     """
     folder = preprocessed_folder(asked)
     if folder is None or not is_planned(asked):
         return None
     cases = folder / data_identifier(folder, asked)
-    # Not what nnU-Net unpacks beside them while it trains.
+    # Without the files that nnU-Net unpacks beside them while it trains.
     made = sorted(path for path in cases.glob("*") if path.suffix in (".b2nd", ".npz", ".pkl"))
     listed = [(path.name, path.stat().st_size) for path in made]
     references = sorted((folder / "gt_segmentations").glob("*"))
@@ -49,9 +49,11 @@ def fingerprint(asked: NnunetTrainer) -> str | None:
 
 
 def require_fingerprint(asked: NnunetTrainer) -> None:
-    """Raises `InputError` where the preprocessed dataset is another than the recorded one."""
-    found = fingerprint(asked) if asked.fingerprint is not None else None
-    if asked.fingerprint is not None and found != asked.fingerprint:
+    """Raises `InputError` if the preprocessed dataset is not the recorded one."""
+    if asked.fingerprint is None:
+        return
+    found = fingerprint(asked)
+    if found != asked.fingerprint:
         parts = ", ".join(changed_parts(asked.fingerprint, found or ""))
         raise InputError.single(
             f"dataset {asked.dataset} in {Folders.of(asked).preprocessed} is not the one that these"
