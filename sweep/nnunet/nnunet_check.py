@@ -96,12 +96,10 @@ class NnunetLook(FirstLook):
 
     @cached_property
     def _done(self) -> Path | None:
-        """The preprocessed dataset."""
         return preprocessed_folder(self._asked)
 
     @cached_property
     def _raw(self) -> Path | None:
-        """The raw dataset."""
         return folder_of(Folders.of(self._asked).raw, self._asked.dataset)
 
     @cached_property

@@ -1,11 +1,11 @@
 """The settings for nnU-Net's own command, from a trial's ``config.yaml``.
 
-``nnUNetv2_train`` has no option for them, so the environment names the file::
+``nnUNetv2_train`` has no option for them, so an environment variable names the file::
 
     SWEEP_NNUNET_CONFIG=results/x/best.yaml nnUNetv2_train 502 2d 0 -tr nnUNetTrainerGeometric
 
-Without the variable the losses are those of the preset ``geometric-recommended`` and all the rest
-is nnU-Net's own. Either way the trainer prints and records what is in effect.
+Without the variable, the losses are those of the preset ``geometric-recommended``, and everything
+else is nnU-Net's own. In both cases the trainer prints and records what is in effect.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweep.nnunet.dataset.nnunet_datasets import number_of
 from sweep.spec.load import load_trial
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -24,17 +25,17 @@ from sweep.vocabulary.errors import InputError, Mistake, SweepError
 
 STEPS = 250
 VALIDATION_STEPS = 50
-"""nnU-Net's batches an epoch."""
+"""nnU-Net's numbers of batches per epoch."""
 
 CONFIG_VARIABLE = "SWEEP_NNUNET_CONFIG"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be trained with.
+    """The settings that nnU-Net trains with.
 
     Args:
-        settings: of the trial; its trainer is an `NnunetTrainer`.
+        settings: the trial's settings; the trainer is an `NnunetTrainer`.
         source: where they come from, as a clause.
     """
 
@@ -47,13 +48,11 @@ class Asked:
 
 
 @contextmanager
-def told(alone: bool) -> Iterator[None]:
-    """Turns our errors into a message and an exit code, where nnU-Net's own command runs."""
+def exit_on_error() -> Iterator[None]:
+    """Turns our errors into a message and an exit code, for nnU-Net's own command."""
     try:
         yield
     except SweepError as error:
-        if not alone:
-            raise
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(error.exit_code) from None
 
@@ -73,14 +72,15 @@ def nnunet_trainer(settings: TrialSettings) -> NnunetTrainer:
 
 
 def asked_by_environment(dataset: str, plans: str, configuration: str, fold: int | str) -> Asked:
-    """What the file of `CONFIG_VARIABLE` asks for, or the defaults where it is not set.
+    """The settings of the file in `CONFIG_VARIABLE`, or the defaults if it is not set.
 
     Args:
-        dataset, plans, configuration, fold: what nnU-Net's command line says. The fold may be
-            another than the file's: the file's configuration is to be trained on all of them.
+        dataset, plans, configuration, fold: from nnU-Net's command line. The fold may differ from
+            the file's, because the file's configuration is trained on all folds.
+
     Raises:
-        InputError: the file cannot be read, is of another kind, or is about another dataset,
-            configuration or plans.
+        InputError: the file cannot be read, or has another kind of trainer, dataset, configuration
+            or plans.
     """
     file = os.environ.get(CONFIG_VARIABLE)
     if not file:
@@ -90,19 +90,19 @@ def asked_by_environment(dataset: str, plans: str, configuration: str, fold: int
         )
     settings = load_trial(Path(file))
     asked = nnunet_trainer(settings)
-    number = int(dataset[len("Dataset") :].partition("_")[0])
+    by_name = isinstance(asked.dataset, str) and not asked.dataset.isdecimal()
     mistakes = [
         Mistake(
-            f"asks for {wanted!r}, but nnU-Net's command trains {told!r}",
+            f"asks for {wanted!r}, but nnU-Net's command trains {trained!r}",
             key=f"trainer.{name}",
             file=file,
         )
-        for name, wanted, told in (
-            ("dataset", asked.dataset, dataset if isinstance(asked.dataset, str) else number),
+        for name, wanted, trained in (
+            ("dataset", asked.dataset, dataset if by_name else number_of(dataset)),
             ("configuration", asked.configuration, configuration),
             ("plans", asked.plans, plans),
         )
-        if str(wanted) not in (str(told), str(number) if name == "dataset" else str(told))
+        if str(wanted) != str(trained)
     ]
     if mistakes:
         raise InputError(mistakes)

@@ -146,7 +146,7 @@ def named(base: Path, dataset: int | str, key: str) -> Path:
     """
     if not base.is_dir():
         raise InputError.single(f"{base} is not a folder", key=key)
-    found = _candidates(base, dataset)
+    found = _matching(base, dataset)
     if len(found) == 1:
         return found[0]
     several = f"{base} has several datasets {dataset}: {', '.join(path.name for path in found)}"
@@ -172,15 +172,12 @@ def read_plans(file: Path) -> dict[str, Any]:
 
 def folder_of(base: Path | None, dataset: int | str) -> Path | None:
     """The folder of a dataset below ``base``; None if there is not exactly one."""
-    found = [] if base is None else _candidates(base, dataset)
+    found = [] if base is None else _matching(base, dataset)
     return found[0] if len(found) == 1 else None
 
 
-def _candidates(base: Path, dataset: int | str) -> list[Path]:
-    if isinstance(dataset, str):
-        exists = NAME.fullmatch(dataset) and (base / dataset).is_dir()
-        return [base / dataset] if exists else []
-    return [path for path in _datasets(base) if number_of(path.name) == dataset]
+def _matching(base: Path, dataset: int | str) -> list[Path]:
+    return [path for path in _datasets(base) if dataset in (path.name, number_of(path.name))]
 
 
 def _datasets(base: Path) -> list[Path]:

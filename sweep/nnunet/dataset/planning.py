@@ -110,7 +110,6 @@ def _progress(asked: NnunetTrainer, dataset: Path, base: Path) -> str:
 
 
 def _failure(code: int, dataset: Path, log: Path) -> InputError | SweepFailed:
-    """nnU-Net's message, as one of our errors."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     last = next((line for line in reversed(lines) if line.startswith((REFUSED, FAILED))), None)
     reason = last.partition(": ")[2] if last else f"it ended with exit code {code}"
