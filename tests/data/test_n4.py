@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sweep.data.files.bias_field import correct_bias_field
-from sweep.data.files.normalize import normalize
+from sweep.data.files.normalize import correct_bias_field, normalize
 from sweep.data.nnunet_raw.pixels import RawCase, load_case, write_raw
 from sweep.data.nnunet_raw.raw_dataset import open_raw
 from sweep.data.prepared.prepare import prepare
@@ -131,7 +130,7 @@ def test_corrected_and_uncorrected_pixels_are_cached_apart_and_corrected_once(
     corrected = prepare(settings_of(folder, n4=True), cache)
     assert not np.array_equal(plain.training[0].image, corrected.training[0].image)
 
-    def unwanted(image: object) -> None:
+    def unwanted(*_: object) -> None:
         raise AssertionError("corrected again")
 
     monkeypatch.setattr("sweep.data.prepared.prepare.correct_bias_field", unwanted)

@@ -168,7 +168,6 @@ def _about_axis(cases: _Cases, axis: int, *, chosen: bool) -> Iterator[str]:
 
 
 def _about_spacing(cases: _Cases) -> Iterator[str]:
-    """Cases with different spacings, which are not resampled."""
     differs = np.zeros(len(cases.names), dtype=bool)
     for own in cases.spacings.T:
         if np.isfinite(own).any():
