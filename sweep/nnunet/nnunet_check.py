@@ -21,13 +21,12 @@ from sweep.nnunet.command.asked_settings import nnunet_trainer
 from sweep.nnunet.command.trainer_copies import refuse_other_copies
 from sweep.nnunet.dataset.nnunet_datasets import (
     FOLDS,
+    find_dataset,
     fold_mistakes,
-    folder_of,
     is_planned,
+    need_dataset,
     no_plans,
     planned_mistakes,
-    preprocessed_folder,
-    raw_dataset,
     read_plans,
 )
 from sweep.nnunet.dataset.nnunet_folders import Folders
@@ -87,7 +86,7 @@ class NnunetLook(FirstLook):
             return
         plans: Mapping[str, Any] = {"configurations": {}}
         with suppress(InputError):
-            if folder := preprocessed_folder(asked):
+            if folder := find_dataset(asked, "preprocessed"):
                 plans = read_plans(folder / f"{asked.plans}.json")
         patch = configuration_of(plans, asked.configuration).get("patch_size")
         if isinstance(patch, list) and len(patch) == 2:
@@ -96,11 +95,11 @@ class NnunetLook(FirstLook):
 
     @cached_property
     def _done(self) -> Path | None:
-        return preprocessed_folder(self._asked)
+        return find_dataset(self._asked, "preprocessed")
 
     @cached_property
     def _raw(self) -> Path | None:
-        return folder_of(Folders.of(self._asked).raw, self._asked.dataset)
+        return find_dataset(self._asked, "raw")
 
     @cached_property
     def _plans(self) -> Path | None:
@@ -134,7 +133,7 @@ class NnunetLook(FirstLook):
             Folders.of(self._asked).need("preprocessed")
         # A dataset that is planned and preprocessed needs no raw images.
         if self._done is None or not is_planned(self._asked):
-            raw_dataset(self._asked)
+            need_dataset(self._asked, "raw")
 
     def _look_at_plans(self) -> None:
         asked, folder, found = self._asked, self._done, self.mistakes

@@ -10,7 +10,7 @@ from typing import Any
 from sweep.data.files.json_file import read_json, read_object
 from sweep.data.nnunet_raw.raw_dataset import count_mistakes, whole_number
 from sweep.data.nnunet_raw.splits import SPLITS_FILE
-from sweep.nnunet.dataset.nnunet_folders import Folders
+from sweep.nnunet.dataset.nnunet_folders import FolderName, Folders
 from sweep.nnunet.dataset.plans import configuration_of, plans_mistakes
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.spec.words.phrases import did_you_mean, near_miss, one_of
@@ -23,7 +23,7 @@ FOLDS = 5
 
 def is_planned(asked: NnunetTrainer) -> bool:
     """Whether the dataset was planned and all of it preprocessed for the configuration."""
-    folder = preprocessed_folder(asked)
+    folder = find_dataset(asked, "preprocessed")
     if folder is None or not (folder / f"{asked.plans}.json").is_file():
         return False
     if asked.configuration not in read_plans(folder / f"{asked.plans}.json")["configurations"]:
@@ -41,7 +41,7 @@ def preprocessed_cases(asked: NnunetTrainer) -> tuple[int, int]:
     Raises:
         InputError: ``numTraining`` of its ``dataset.json`` is not a number of cases.
     """
-    folder = preprocessed_folder(asked)
+    folder = find_dataset(asked, "preprocessed")
     assert folder is not None
     file = folder / "dataset.json"
     total = whole_number(read_object(file).get("numTraining"))
@@ -53,23 +53,13 @@ def preprocessed_cases(asked: NnunetTrainer) -> tuple[int, int]:
     return done, total
 
 
-def raw_dataset(asked: NnunetTrainer) -> Path:
-    """Folder of the raw dataset.
-
-    Raises:
-        InputError: there is none.
-    """
-    return named(Folders.of(asked).need("raw"), asked.dataset, "trainer.raw")
-
-
 def preprocessed_files(asked: NnunetTrainer) -> tuple[Path, Path]:
     """Plans and ``dataset.json`` of the preprocessed dataset, which fit the settings.
 
     Raises:
         InputError: with every mistake, each at its key.
     """
-    base = Folders.of(asked).need("preprocessed")
-    folder = named(base, asked.dataset, "trainer.preprocessed")
+    folder = need_dataset(asked, "preprocessed")
     plans = folder / f"{asked.plans}.json"
     if not plans.is_file():
         raise InputError.single(no_plans(folder, asked.plans), key="trainer.plans")
@@ -116,16 +106,11 @@ def number_of_folds(asked: NnunetTrainer) -> int:
     Raises:
         InputError: the file of the splits cannot be read.
     """
-    folder = preprocessed_folder(asked)
+    folder = find_dataset(asked, "preprocessed")
     if folder is None or not (folder / SPLITS_FILE).is_file():
         return FOLDS
     found = read_json(folder / SPLITS_FILE)
     return len(found) if isinstance(found, list) else FOLDS
-
-
-def preprocessed_folder(asked: NnunetTrainer) -> Path | None:
-    """Folder of the preprocessed dataset; None if there is none."""
-    return folder_of(Folders.of(asked).preprocessed, asked.dataset)
 
 
 def data_identifier(folder: Path, asked: NnunetTrainer) -> str:
@@ -134,24 +119,37 @@ def data_identifier(folder: Path, asked: NnunetTrainer) -> str:
     return str(planned.get("data_identifier", f"{asked.plans}_{asked.configuration}"))
 
 
-def named(base: Path, dataset: int | str, key: str) -> Path:
-    """The folder of a dataset by its number or name.
-
-    Args:
-        base: the folder of such folders.
-        key: setting that names ``base``.
+def need_dataset(asked: NnunetTrainer, name: FolderName) -> Path:
+    """The folder of the dataset below nnU-Net's folder of this name.
 
     Raises:
-        InputError: there is none of that name, or several of that number.
+        InputError: nnU-Net's folder is not set or missing, or does not have exactly one such
+            dataset.
     """
+    base, dataset = Folders.of(asked).need(name), asked.dataset
     if not base.is_dir():
-        raise InputError.single(f"{base} is not a folder", key=key)
+        raise InputError.single(f"{base} is not a folder", key=f"trainer.{name}")
     found = _matching(base, dataset)
     if len(found) == 1:
         return found[0]
-    several = f"{base} has several datasets {dataset}: {', '.join(path.name for path in found)}"
-    message = f"{several}; nnU-Net accepts none of them" if found else _no_dataset(base, dataset)
+    known = [path.name for path in _datasets(base)]
+    if found:
+        names = ", ".join(path.name for path in found)
+        message = f"{base} has several datasets {dataset}: {names}; nnU-Net accepts none of them"
+    elif isinstance(dataset, str) and dataset.isdecimal():
+        message = f"{dataset} in quotes is not the name of a dataset: write it without quotes"
+    else:
+        hint = did_you_mean(near_miss(dataset, known)) if isinstance(dataset, str) else ""
+        there = f"it has {', '.join(known)}" if known else "it has none"
+        message = f"{base} has no dataset {dataset}{hint or f'; {there}'}"
     raise InputError.single(message, key="trainer.dataset")
+
+
+def find_dataset(asked: NnunetTrainer, name: FolderName) -> Path | None:
+    """As `need_dataset`; None if there is not exactly one."""
+    base: Path | None = getattr(Folders.of(asked), name)
+    found = [] if base is None else _matching(base, asked.dataset)
+    return found[0] if len(found) == 1 else None
 
 
 def number_of(name: str) -> int:
@@ -170,12 +168,6 @@ def read_plans(file: Path) -> dict[str, Any]:
     return found
 
 
-def folder_of(base: Path | None, dataset: int | str) -> Path | None:
-    """The folder of a dataset below ``base``; None if there is not exactly one."""
-    found = [] if base is None else _matching(base, dataset)
-    return found[0] if len(found) == 1 else None
-
-
 def _matching(base: Path, dataset: int | str) -> list[Path]:
     return [path for path in _datasets(base) if dataset in (path.name, number_of(path.name))]
 
@@ -184,12 +176,3 @@ def _datasets(base: Path) -> list[Path]:
     if not base.is_dir():
         return []
     return sorted(path for path in base.iterdir() if path.is_dir() and NAME.fullmatch(path.name))
-
-
-def _no_dataset(base: Path, dataset: int | str) -> str:
-    known = [path.name for path in _datasets(base)]
-    if isinstance(dataset, str) and dataset.isdecimal():
-        return f"{dataset} in quotes is not the name of a dataset: write it without quotes"
-    hint = did_you_mean(near_miss(dataset, known)) if isinstance(dataset, str) else ""
-    there = f"it has {', '.join(known)}" if known else "it has none"
-    return f"{base} has no dataset {dataset}{hint or f'; {there}'}"

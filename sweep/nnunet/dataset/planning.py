@@ -20,10 +20,10 @@ from filelock import FileLock
 from sweep.machine.codebase import PACKAGE
 from sweep.nnunet.dataset.nnunet_datasets import (
     is_planned,
+    need_dataset,
     number_of,
     preprocessed_cases,
     preprocessed_files,
-    raw_dataset,
 )
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.dataset.preprocess import FAILED, PLANNERS, REFUSED
@@ -48,7 +48,7 @@ def ensure_preprocessed(asked: NnunetTrainer, tell: Tell | None = None) -> tuple
         SweepFailed: nnU-Net failed on a dataset that it accepted, or a folder cannot be written.
     """
     if not is_planned(asked):
-        dataset = raw_dataset(asked)
+        dataset = need_dataset(asked, "raw")
         folder = Folders.of(asked).need("preprocessed")
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,8 @@ from sweep.data.nnunet_raw.splits import SPLITS_FILE, split
 from sweep.nnunet.dataset.nnunet_datasets import (
     FOLDS,
     data_identifier,
+    find_dataset,
     is_planned,
-    preprocessed_folder,
 )
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.spec.settings.moved_data import changed_parts
@@ -28,7 +28,7 @@ def fingerprint(asked: NnunetTrainer) -> str | None:
     of the cases, which nnU-Net made from these and the raw data. Splits that nnU-Net makes itself
     count as none, because it may write them later.
     """
-    folder = preprocessed_folder(asked)
+    folder = find_dataset(asked, "preprocessed")
     if folder is None or not is_planned(asked):
         return None
     cases = folder / data_identifier(folder, asked)
