@@ -30,7 +30,7 @@ def _affinity() -> int:
 def cpu_quota(
     groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
 ) -> float | None:
-    """The smallest quota of the process's control groups, in cores; None where there is none.
+    """The smallest quota of the process's control groups, in cores; None without a quota.
 
     A group is bound by the groups above it too. Inside a container, the kernel may give a path of
     the host, which does not exist here. Then the root is the container's own group.

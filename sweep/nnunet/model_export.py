@@ -42,9 +42,8 @@ def export_model(settings: TrialSettings, best: Mapping[str, Any], folder: Path)
     Raises:
         InputError: the trial's dataset does not exist any more.
     """
-    asked = nnunet_trainer(settings)
     with tempfile.TemporaryDirectory(prefix="nnunet-") as scratch:
-        folders = Folders.of(asked, Path(scratch))
+        folders = Folders.of(nnunet_trainer(settings), Path(scratch))
         trainer = made(settings, folders)
         with folders.quietly():
             # This also chooses the mirrorings over which a prediction is averaged.
@@ -61,7 +60,7 @@ def export_model(settings: TrialSettings, best: Mapping[str, Any], folder: Path)
             "inference_allowed_mirroring_axes": trainer.inference_allowed_mirroring_axes,
         }
         plans, dataset = trainer.plans_manager.plans, trainer.dataset_json
-    file = folder / f"fold_{asked.fold}" / CHECKPOINT
+    file = folder / f"fold_{trainer.fold}" / CHECKPOINT
     file.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_text(folder / "plans.json", to_json(plans, indent=2) + "\n")
     atomic_write_text(folder / "dataset.json", to_json(dataset, indent=2) + "\n")

@@ -55,7 +55,7 @@ class NnunetLook(FirstLook):
 
     def __init__(self, settings: TrialSettings) -> None:
         self._settings = settings
-        self._asked = nnunet_trainer(settings)
+        self._trainer = nnunet_trainer(settings)
         absent = how_to_install("nnunet", "nnunetv2")
         if absent is not None:
             super().__init__([Mistake(absent, key="trainer.kind")])
@@ -73,38 +73,38 @@ class NnunetLook(FirstLook):
         self.mistakes = list(dict.fromkeys(self.mistakes))
 
     def doubts(self) -> list[Mistake]:
-        asked, cases = self._asked, self._cases
-        if not cases or asked.fold == "all":
+        trainer, cases = self._trainer, self._cases
+        if not cases or trainer.fold == "all":
             return []
         splits = None if self._done is None else read_splits(self._done, cases)
-        sides = split(cases, FOLDS, asked.fold) if splits is None else splits[asked.fold]
-        return list(doubts(Dealt(*sides, ()), cases, splits, asked.fold))
+        sides = split(cases, FOLDS, trainer.fold) if splits is None else splits[trainer.fold]
+        return list(doubts(Dealt(*sides, ()), cases, splits, trainer.fold))
 
     def idle(self, searched: Container[str]) -> Iterator[Rule]:
-        asked = self._asked
+        trainer = self._trainer
         if any(key in searched for key in CHOOSING):
             return
         plans: Mapping[str, Any] = {"configurations": {}}
         with suppress(InputError):
-            if folder := find_dataset(asked, "preprocessed"):
-                plans = read_plans(folder / f"{asked.plans}.json")
-        patch = configuration_of(plans, asked.configuration).get("patch_size")
+            if folder := find_dataset(trainer, "preprocessed"):
+                plans = read_plans(folder / f"{trainer.plans}.json")
+        patch = configuration_of(plans, trainer.configuration).get("patch_size")
         if isinstance(patch, list) and len(patch) == 2:
-            why = f"the configuration `{asked.configuration}` has no volumes"
+            why = f"the configuration `{trainer.configuration}` has no volumes"
             yield Rule(("trainer.geometry",), {}, why)
 
     @cached_property
     def _done(self) -> Path | None:
-        return find_dataset(self._asked, "preprocessed")
+        return find_dataset(self._trainer, "preprocessed")
 
     @cached_property
     def _raw(self) -> Path | None:
-        return find_dataset(self._asked, "raw")
+        return find_dataset(self._trainer, "raw")
 
     @cached_property
     def _plans(self) -> Path | None:
         """The file of the plans; None if it does not exist."""
-        file = self._done / f"{self._asked.plans}.json" if self._done else None
+        file = self._done / f"{self._trainer.plans}.json" if self._done else None
         return file if file and file.is_file() else None
 
     @cached_property
@@ -130,14 +130,14 @@ class NnunetLook(FirstLook):
 
     def _look_at_folders(self) -> None:
         with gathering(self.mistakes):
-            Folders.of(self._asked).need("preprocessed")
+            Folders.of(self._trainer).need("preprocessed")
         # A dataset that is planned and preprocessed needs no raw images.
-        if self._done is None or not is_planned(self._asked):
-            need_dataset(self._asked, "raw")
+        if self._done is None or not is_planned(self._trainer):
+            need_dataset(self._trainer, "raw")
 
     def _look_at_plans(self) -> None:
-        asked, folder, found = self._asked, self._done, self.mistakes
-        if asked.configuration == CASCADE:
+        trainer, folder, found = self._trainer, self._done, self.mistakes
+        if trainer.configuration == CASCADE:
             message = (
                 f"`{CASCADE}` trains on the predictions of a finished `3d_lowres`, which a sweep"
                 " does not have: must be another configuration"
@@ -147,24 +147,24 @@ class NnunetLook(FirstLook):
             plans = read_plans(self._plans)
             found += repeated_keys(self._plans)
             with gathering(found):
-                found += planned_mistakes(asked, folder)
-            if not any(plans_mistakes(plans, asked.configuration, self._plans)):
-                planned = configuration_of(plans, asked.configuration)
-                found += patch_mistakes(asked.patch_size, planned)
+                found += planned_mistakes(trainer, folder)
+            if not any(plans_mistakes(plans, trainer.configuration, self._plans)):
+                planned = configuration_of(plans, trainer.configuration)
+                found += patch_mistakes(trainer.patch_size, planned)
             return
-        if asked.plans not in PLANNERS:  # the sweep makes those of PLANNERS when it begins
-            where = no_plans(folder, asked.plans) if folder is not None else "they do not exist yet"
-            hint = did_you_mean(near_miss(asked.plans, PLANNERS))
+        if trainer.plans not in PLANNERS:  # the sweep makes those of PLANNERS when it begins
+            where = no_plans(folder, trainer.plans) if folder else "they do not exist yet"
+            hint = did_you_mean(near_miss(trainer.plans, PLANNERS))
             message = (
-                f"`{asked.plans}`: {where}, and only {', '.join(PLANNERS)} are made here; make"
+                f"`{trainer.plans}`: {where}, and only {', '.join(PLANNERS)} are made here; make"
                 f" yours with nnUNetv2_plan_and_preprocess{hint}"
             )
             found.append(Mistake(message, key="trainer.plans"))
-        if asked.configuration not in (*CONFIGURATIONS, CASCADE):
-            hint = did_you_mean(near_miss(asked.configuration, CONFIGURATIONS))
+        if trainer.configuration not in (*CONFIGURATIONS, CASCADE):
+            hint = did_you_mean(near_miss(trainer.configuration, CONFIGURATIONS))
             message = (
                 f"must be {one_of(CONFIGURATIONS)}, which nnU-Net plans, but is"
-                f" `{asked.configuration}`{hint}"
+                f" `{trainer.configuration}`{hint}"
             )
             found.append(Mistake(message, key="trainer.configuration"))
 
@@ -184,10 +184,10 @@ class NnunetLook(FirstLook):
         regions = any(isinstance(one, list) and len(one) > 1 for one in labels.values())
         if not regions and not any(label_mistakes(description, nnunet=True)):
             with gathering(found):
-                geometric_channel(description, self._asked.geometric_class, str(file))
+                geometric_channel(description, self._trainer.geometric_class, str(file))
         found += repeated_keys(file)
         found += description_mistakes(description, file)
-        if self._raw is not None and not is_planned(self._asked):
+        if self._raw is not None and not is_planned(self._trainer):
             found += file_mistakes(self._raw, description, file)
             return
         # nnU-Net has read the files: only check that none is missing.
@@ -200,7 +200,7 @@ class NnunetLook(FirstLook):
 
     def _look_at_folds(self) -> None:
         folder = self._done
-        if self._asked.fold != "all":
+        if self._trainer.fold != "all":
             with gathering(self.mistakes):
                 cases = self._cases
                 if folder is not None and (folder / SPLITS_FILE).is_file():
@@ -213,4 +213,4 @@ class NnunetLook(FirstLook):
                         f" {SPLITS_FILE} in the preprocessed dataset says which validate"
                     )
                     self.mistakes.append(Mistake(message, key="trainer.fold"))
-        self.mistakes += fold_mistakes(self._asked)
+        self.mistakes += fold_mistakes(self._trainer)

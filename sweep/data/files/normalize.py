@@ -56,7 +56,7 @@ def correct_bias_field(image: NDArray[np.float32], file: str = "") -> NDArray[np
 
 
 def _corrected(channel: NDArray[np.float32]) -> NDArray[np.float32]:
-    import SimpleITK as sitk  # noqa: N813 (everybody's name for it)
+    import SimpleITK as sitk  # noqa: N813 (its usual name)
 
     pixels = channel - min(0.0, float(channel.min()))
     full = sitk.GetImageFromArray(pixels)

@@ -95,7 +95,10 @@ def survey(parts: Sequence[RawDataset], slice_axis: SliceAxis) -> Survey:
         *_about_spacing(cases),
         *_about_thin_slices(cases, axis),
     ]
-    return Survey(grids, axis, mistakes, warnings, _sizes(cases))
+    sizes = _ranges(np.where(cases.shapes > 1, cases.shapes, np.nan), "{:.0f}", same=0.0)
+    if spacings := _ranges(cases.spacings):
+        sizes += f", {spacings} mm"
+    return Survey(grids, axis, mistakes, warnings, sizes)
 
 
 def _as_arrays(grids: Mapping[str, CaseGrid]) -> _Cases:
@@ -181,13 +184,6 @@ def _about_spacing(cases: _Cases) -> Iterator[str]:
             " resampled: a pixel has a different size in each of them, and means over cases of"
             " metrics in pixels (hd95, areas) mix these sizes"
         )
-
-
-def _sizes(cases: _Cases) -> str:
-    """Sizes of all images, without axes of length 1."""
-    shapes = _ranges(np.where(cases.shapes > 1, cases.shapes, np.nan), "{:.0f}", same=0.0)
-    spacings = _ranges(cases.spacings)
-    return shapes + (f", {spacings} mm" if spacings else "")
 
 
 def _ranges(values: NDArray[np.float64], form: str = "{:.3g}", same: float = _SAME) -> str:

@@ -26,8 +26,8 @@ _IGNORE = "ignore"
 def named_labels(description: Mapping[str, Any]) -> dict[str, int]:
     """Name → integer of each class, consecutive from 0, the background.
 
-    Like nnU-Net, it accepts an integer as text or alone in a list, an ``ignore`` of null, and an
-    unused ``regions_class_order``.
+    Like nnU-Net, it accepts an integer as text or as the only element of a list, an ``ignore`` of
+    null, and an unused ``regions_class_order``.
 
     Args:
         description: content of a ``dataset.json`` without `label_mistakes`.

@@ -141,10 +141,13 @@ def _open_raw(folder: Path) -> RawDataset:
     mistakes += files.mistakes(files_per_image, announced)
     if mistakes:
         raise InputError(mistakes)
+    # By their keys "0", "1", …, or in the order of the file if there are other keys.
+    numbered = [str(index) for index in range(len(channel_names))]
+    keys = numbered if set(channel_names) == set(numbered) else channel_names
     return RawDataset(
         folder=folder,
         name=str(description.get("name") or folder.resolve().name),
-        channel_names=_in_order(channel_names),
+        channel_names=tuple(channel_names[key] for key in keys),
         labels=named_labels(description),
         file_ending=ending,
         cases=tuple(sorted(files.images)),
@@ -176,12 +179,6 @@ def channel_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
         yield f'`channel_names` must be an object such as {{"0": "T1"}}, not {names!r}'
     elif not all(isinstance(name, str) for name in names.values()):
         yield f"`channel_names` must map to names, not {list(names.values())}"
-
-
-def _in_order(names: Mapping[str, str]) -> tuple[str, ...]:
-    """Names by their keys "0", "1", …, or in the order of the file if there are other keys."""
-    keys = [str(index) for index in range(len(names))]
-    return tuple(names[key] for key in (keys if set(names) == set(keys) else names))
 
 
 def whole_number(announced: object) -> object:

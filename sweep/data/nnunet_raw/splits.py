@@ -127,7 +127,7 @@ def _split_mistakes(one: Any, cases: Sequence[str]) -> Iterator[str]:
         elif not isinstance(names, list):
             yield f"`{key}` must be a list of names, but has {_a(names)}"
         elif wrong := [name for name in names if not isinstance(name, str)]:
-            yield f"`{key}` must list names alone, but has {_a(wrong[0])}"
+            yield f"`{key}` must list only names, but has {_a(wrong[0])}"
         else:
             sides[key] = names
             if not names:

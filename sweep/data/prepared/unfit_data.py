@@ -40,8 +40,8 @@ def unfit(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
 def _side_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
     """Images with a single pixel left at the network's coarsest level.
 
-    Training uses patches, or images padded to the largest. Validation uses each image alone, with
-    each side rounded up to a multiple that the network can halve.
+    Training uses patches, or images padded to the largest. Validation uses single images, with each
+    side rounded up to a multiple that the network can halve.
     """
     assert isinstance(settings.trainer, MonaiTrainer)
     if isinstance(settings, SweepSpec) and settings.space.keys() & DECIDING:

@@ -89,8 +89,8 @@ def asked_by_environment(dataset: str, plans: str, configuration: str, fold: int
             f"the defaults, since {CONFIG_VARIABLE} names no file",
         )
     settings = load_trial(Path(file))
-    asked = nnunet_trainer(settings)
-    by_name = isinstance(asked.dataset, str) and not asked.dataset.isdecimal()
+    trainer = nnunet_trainer(settings)
+    by_name = isinstance(trainer.dataset, str) and not trainer.dataset.isdecimal()
     mistakes = [
         Mistake(
             f"asks for {wanted!r}, but nnU-Net's command trains {trained!r}",
@@ -98,15 +98,15 @@ def asked_by_environment(dataset: str, plans: str, configuration: str, fold: int
             file=file,
         )
         for name, wanted, trained in (
-            ("dataset", asked.dataset, dataset if by_name else number_of(dataset)),
-            ("configuration", asked.configuration, configuration),
-            ("plans", asked.plans, plans),
+            ("dataset", trainer.dataset, dataset if by_name else number_of(dataset)),
+            ("configuration", trainer.configuration, configuration),
+            ("plans", trainer.plans, plans),
         )
         if str(wanted) != str(trained)
     ]
     if mistakes:
         raise InputError(mistakes)
-    trainer = asked.model_copy(update={"fold": fold})
+    trainer = trainer.model_copy(update={"fold": fold})
     return Asked(settings.model_copy(update={"trainer": trainer}), f"the file {file}")
 
 

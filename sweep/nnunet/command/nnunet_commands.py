@@ -26,25 +26,25 @@ def nnunet_commands(settings: TrialSettings, config: Path) -> list[str]:
         settings: the trial's settings; its trainer is nnU-Net.
         config: file that will hold these settings, such as the ``best.yaml`` itself.
     """
-    asked = nnunet_trainer(settings)
-    dataset, configuration = asked.dataset, asked.configuration
+    trainer = nnunet_trainer(settings)
+    dataset, configuration = trainer.dataset, trainer.configuration
     # Only existing folds: for any other, nnU-Net's command would make a random split.
-    folds = ["all"] if asked.fold == "all" else [str(n) for n in range(number_of_folds(asked))]
-    trainer = ["-tr", TRAINER, "-p", asked.plans]
-    trained = ["-c", configuration, *trainer, "-f", *folds]
-    lacks_gpu = asked.device == "auto" and Machine.here().no_cuda is not None
+    folds = ["all"] if trainer.fold == "all" else [str(n) for n in range(number_of_folds(trainer))]
+    options = ["-tr", TRAINER, "-p", trainer.plans]
+    trained = ["-c", configuration, *options, "-f", *folds]
+    lacks_gpu = trainer.device == "auto" and Machine.here().no_cuda is not None
     # Without this option the commands need a GPU.
-    device = ["-device", "cpu"] if asked.device == "cpu" or lacks_gpu else []
+    device = ["-device", "cpu"] if trainer.device == "cpu" or lacks_gpu else []
     lines = [
         "# nnU-Net's own commands for this configuration, all folds:",
-        *_environment(asked, config),
+        *_environment(trainer, config),
         "# Stop here if this names another file that nnU-Net would take for the trainer:",
         "python -m sweep.nnunet.command.trainer_copies",
         "# or if this says that nnU-Net's commands cannot start:",
         "python -m sweep.nnunet.command.importable",
     ]
     for fold in folds:
-        what = [dataset, configuration, fold, *trainer, *device, "--npz"]
+        what = [dataset, configuration, fold, *options, *device, "--npz"]
         lines.append(_command("nnUNetv2_train", *what))
     if folds != ["all"]:  # with `all`, no case is left to compare on
         lines += [
@@ -59,8 +59,8 @@ def nnunet_commands(settings: TrialSettings, config: Path) -> list[str]:
     ]
 
 
-def _environment(asked: NnunetTrainer, config: Path) -> Iterator[str]:
-    folders = Folders.of(asked)
+def _environment(trainer: NnunetTrainer, config: Path) -> Iterator[str]:
+    folders = Folders.of(trainer)
     for name, folder in (
         ("nnUNet_raw", folders.raw),
         ("nnUNet_preprocessed", folders.preprocessed),

@@ -21,19 +21,19 @@ FOLDS = 5
 """Number of folds in nnU-Net, unless splits_final.json says otherwise."""
 
 
-def is_planned(asked: NnunetTrainer) -> bool:
+def is_planned(trainer: NnunetTrainer) -> bool:
     """Whether the dataset was planned and all of it preprocessed for the configuration."""
-    folder = find_dataset(asked, "preprocessed")
-    if folder is None or not (folder / f"{asked.plans}.json").is_file():
+    folder = find_dataset(trainer, "preprocessed")
+    if folder is None or not (folder / f"{trainer.plans}.json").is_file():
         return False
-    if asked.configuration not in read_plans(folder / f"{asked.plans}.json")["configurations"]:
+    if trainer.configuration not in read_plans(folder / f"{trainer.plans}.json")["configurations"]:
         return True  # planning again would not add it: the mistake is reported elsewhere
-    done, total = preprocessed_cases(asked)
+    done, total = preprocessed_cases(trainer)
     # The references are copied last.
     return done >= total and (folder / "gt_segmentations").is_dir()
 
 
-def preprocessed_cases(asked: NnunetTrainer) -> tuple[int, int]:
+def preprocessed_cases(trainer: NnunetTrainer) -> tuple[int, int]:
     """Number of cases that are preprocessed for the configuration, and of all cases.
 
     The dataset must have its plans.
@@ -41,7 +41,7 @@ def preprocessed_cases(asked: NnunetTrainer) -> tuple[int, int]:
     Raises:
         InputError: ``numTraining`` of its ``dataset.json`` is not a number of cases.
     """
-    folder = find_dataset(asked, "preprocessed")
+    folder = find_dataset(trainer, "preprocessed")
     assert folder is not None
     file = folder / "dataset.json"
     total = whole_number(read_object(file).get("numTraining"))
@@ -49,21 +49,21 @@ def preprocessed_cases(asked: NnunetTrainer) -> tuple[int, int]:
         raise InputError(mistakes)
     assert isinstance(total, int)
     # This file of a case is written last.
-    done = sum(1 for _ in (folder / data_identifier(folder, asked)).glob("*.pkl"))
+    done = sum(1 for _ in (folder / data_identifier(folder, trainer)).glob("*.pkl"))
     return done, total
 
 
-def preprocessed_files(asked: NnunetTrainer) -> tuple[Path, Path]:
+def preprocessed_files(trainer: NnunetTrainer) -> tuple[Path, Path]:
     """Plans and ``dataset.json`` of the preprocessed dataset, which fit the settings.
 
     Raises:
         InputError: with every mistake, each at its key.
     """
-    folder = need_dataset(asked, "preprocessed")
-    plans = folder / f"{asked.plans}.json"
+    folder = need_dataset(trainer, "preprocessed")
+    plans = folder / f"{trainer.plans}.json"
     if not plans.is_file():
-        raise InputError.single(no_plans(folder, asked.plans), key="trainer.plans")
-    if mistakes := list(planned_mistakes(asked, folder)):
+        raise InputError.single(no_plans(folder, trainer.plans), key="trainer.plans")
+    if mistakes := list(planned_mistakes(trainer, folder)):
         raise InputError(mistakes)
     return plans, folder / "dataset.json"
 
@@ -75,58 +75,58 @@ def no_plans(folder: Path, plans: str) -> str:
     return f"{folder} has no plans {plans!r}{did_you_mean(near_miss(plans, known)) or f'; {there}'}"
 
 
-def planned_mistakes(asked: NnunetTrainer, folder: Path) -> Iterator[Mistake]:
+def planned_mistakes(trainer: NnunetTrainer, folder: Path) -> Iterator[Mistake]:
     """Mistakes in the plans of a preprocessed dataset, and settings that do not fit them."""
-    file = folder / f"{asked.plans}.json"
+    file = folder / f"{trainer.plans}.json"
     plans = read_plans(file)
-    yield from plans_mistakes(plans, asked.configuration, file)
+    yield from plans_mistakes(plans, trainer.configuration, file)
     known = list(plans["configurations"])
-    if asked.configuration not in known:
-        hint = did_you_mean(near_miss(asked.configuration, known))
+    if trainer.configuration not in known:
+        hint = did_you_mean(near_miss(trainer.configuration, known))
         yield Mistake(
-            f"must be {one_of(known)}, which are planned, but is `{asked.configuration}`{hint}",
+            f"must be {one_of(known)}, which are planned, but is `{trainer.configuration}`{hint}",
             key="trainer.configuration",
         )
-    yield from fold_mistakes(asked)
+    yield from fold_mistakes(trainer)
 
 
-def fold_mistakes(asked: NnunetTrainer) -> Iterator[Mistake]:
+def fold_mistakes(trainer: NnunetTrainer) -> Iterator[Mistake]:
     """A fold that neither the dataset's own splits have nor, without them, nnU-Net's."""
-    folds = number_of_folds(asked)
-    if asked.fold != "all" and asked.fold >= folds:
+    folds = number_of_folds(trainer)
+    if trainer.fold != "all" and trainer.fold >= folds:
         yield Mistake(
-            f"must be below {folds}, the number of folds, or `all`, but is {asked.fold}",
+            f"must be below {folds}, the number of folds, or `all`, but is {trainer.fold}",
             key="trainer.fold",
         )
 
 
-def number_of_folds(asked: NnunetTrainer) -> int:
+def number_of_folds(trainer: NnunetTrainer) -> int:
     """Number of the preprocessed dataset's own splits; without them nnU-Net makes five.
 
     Raises:
         InputError: the file of the splits cannot be read.
     """
-    folder = find_dataset(asked, "preprocessed")
+    folder = find_dataset(trainer, "preprocessed")
     if folder is None or not (folder / SPLITS_FILE).is_file():
         return FOLDS
     found = read_json(folder / SPLITS_FILE)
     return len(found) if isinstance(found, list) else FOLDS
 
 
-def data_identifier(folder: Path, asked: NnunetTrainer) -> str:
+def data_identifier(folder: Path, trainer: NnunetTrainer) -> str:
     """Name of the folder of a configuration's data, possibly inherited from another."""
-    planned = configuration_of(read_plans(folder / f"{asked.plans}.json"), asked.configuration)
-    return str(planned.get("data_identifier", f"{asked.plans}_{asked.configuration}"))
+    planned = configuration_of(read_plans(folder / f"{trainer.plans}.json"), trainer.configuration)
+    return str(planned.get("data_identifier", f"{trainer.plans}_{trainer.configuration}"))
 
 
-def need_dataset(asked: NnunetTrainer, name: FolderName) -> Path:
+def need_dataset(trainer: NnunetTrainer, name: FolderName) -> Path:
     """The folder of the dataset below nnU-Net's folder of this name.
 
     Raises:
         InputError: nnU-Net's folder is not set or missing, or does not have exactly one such
             dataset.
     """
-    base, dataset = Folders.of(asked).need(name), asked.dataset
+    base, dataset = Folders.of(trainer).need(name), trainer.dataset
     if not base.is_dir():
         raise InputError.single(f"{base} is not a folder", key=f"trainer.{name}")
     found = _matching(base, dataset)
@@ -145,10 +145,10 @@ def need_dataset(asked: NnunetTrainer, name: FolderName) -> Path:
     raise InputError.single(message, key="trainer.dataset")
 
 
-def find_dataset(asked: NnunetTrainer, name: FolderName) -> Path | None:
+def find_dataset(trainer: NnunetTrainer, name: FolderName) -> Path | None:
     """As `need_dataset`; None if there is not exactly one."""
-    base: Path | None = getattr(Folders.of(asked), name)
-    found = [] if base is None else _matching(base, asked.dataset)
+    base: Path | None = getattr(Folders.of(trainer), name)
+    found = [] if base is None else _matching(base, trainer.dataset)
     return found[0] if len(found) == 1 else None
 
 

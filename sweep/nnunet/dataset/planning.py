@@ -31,48 +31,51 @@ from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.store.files import writing
 from sweep.vocabulary.errors import InputError, SweepFailed
 
-Tell = Callable[[str], object]
 POLL = 0.2
 """Seconds between two reports of progress."""
 
 
-def ensure_preprocessed(asked: NnunetTrainer, tell: Tell | None = None) -> tuple[Path, Path]:
+def ensure_preprocessed(
+    trainer: NnunetTrainer, report: Callable[[str], object] = lambda _: None
+) -> tuple[Path, Path]:
     """Plans and ``dataset.json`` of the dataset. Plans and preprocesses it where that is missing.
 
     Args:
-        asked: dataset, configuration, plans and folders.
-        tell: called with a sentence about the progress, again and again.
+        trainer: dataset, configuration, plans and folders.
+        report: called with a sentence about the progress, again and again.
 
     Raises:
         InputError: the dataset is wrong, in nnU-Net's words, or nnU-Net does not make such plans.
         SweepFailed: nnU-Net failed on a dataset that it accepted, or a folder cannot be written.
     """
-    if not is_planned(asked):
-        dataset = need_dataset(asked, "raw")
-        folder = Folders.of(asked).need("preprocessed")
+    if not is_planned(trainer):
+        dataset = need_dataset(trainer, "raw")
+        folder = Folders.of(trainer).need("preprocessed")
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / f".{dataset.name}.lock", thread_local=False):
-                if not is_planned(asked):
-                    _run(asked, dataset, folder, tell or (lambda _: None))
-    return preprocessed_files(asked)
+                if not is_planned(trainer):
+                    _run(trainer, dataset, folder, report)
+    return preprocessed_files(trainer)
 
 
-def _run(asked: NnunetTrainer, dataset: Path, folder: Path, tell: Tell) -> None:
+def _run(
+    trainer: NnunetTrainer, dataset: Path, folder: Path, report: Callable[[str], object]
+) -> None:
     base = folder / dataset.name
-    if asked.plans not in PLANNERS and not (base / f"{asked.plans}.json").is_file():
+    if trainer.plans not in PLANNERS and not (base / f"{trainer.plans}.json").is_file():
         raise InputError.single(
-            f"{base} has no plans `{asked.plans}`, and only {', '.join(PLANNERS)} are created"
+            f"{base} has no plans `{trainer.plans}`, and only {', '.join(PLANNERS)} are created"
             " here; create yours with nnUNetv2_plan_and_preprocess",
             key="trainer.plans",
         )
     log = folder / f"{dataset.name}.log"
-    arguments = [str(number_of(dataset.name)), asked.plans, asked.configuration]
+    arguments = [str(number_of(dataset.name)), trainer.plans, trainer.configuration]
     path = os.environ.get("PYTHONPATH")
     environment = {
         "nnUNet_raw": str(dataset.parent),
         "nnUNet_preprocessed": str(folder),
-        "nnUNet_results": str(Folders.of(asked).results or folder),  # unset, nnU-Net warns
+        "nnUNet_results": str(Folders.of(trainer).results or folder),  # unset, nnU-Net warns
         "nnUNet_n_proc_DA": "1",  # nnU-Net divides by it while it plans
         "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *([path] if path else [])]),
     }
@@ -87,7 +90,7 @@ def _run(asked: NnunetTrainer, dataset: Path, folder: Path, tell: Tell) -> None:
         )
         try:
             while child.poll() is None:
-                tell(_progress(asked, dataset, base))
+                report(_progress(trainer, dataset, base))
                 time.sleep(POLL)
         finally:
             if child.poll() is None:
@@ -95,18 +98,19 @@ def _run(asked: NnunetTrainer, dataset: Path, folder: Path, tell: Tell) -> None:
                 child.wait()
     if child.returncode != 0:
         raise _failure(child.returncode, dataset, log)
-    if not is_planned(asked):
+    if not is_planned(trainer):
         raise SweepFailed(f"nnU-Net has not preprocessed all of {dataset.name}; see {log}")
 
 
-def _progress(asked: NnunetTrainer, dataset: Path, base: Path) -> str:
+def _progress(trainer: NnunetTrainer, dataset: Path, base: Path) -> str:
     """How far nnU-Net is, by the files that it left in ``base``."""
     if not (base / "dataset_fingerprint.json").is_file():
         return f"nnU-Net looks through {dataset.name}"
-    if not (base / f"{asked.plans}.json").is_file():
+    if not (base / f"{trainer.plans}.json").is_file():
         return f"nnU-Net plans {dataset.name}"
-    done, total = preprocessed_cases(asked)
-    return f"nnU-Net preprocesses {dataset.name} for {asked.configuration}: {done} of {total} cases"
+    done, total = preprocessed_cases(trainer)
+    what = f"{dataset.name} for {trainer.configuration}"
+    return f"nnU-Net preprocesses {what}: {done} of {total} cases"
 
 
 def _failure(code: int, dataset: Path, log: Path) -> InputError | SweepFailed:

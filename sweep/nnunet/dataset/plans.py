@@ -13,9 +13,9 @@ from sweep.vocabulary.errors import InputError, Mistake
 
 
 def planned_as_asked(
-    plans: dict[str, Any], configuration: str, asked: NnunetTrainer
+    plans: dict[str, Any], configuration: str, trainer: NnunetTrainer
 ) -> dict[str, Any]:
-    """``plans``, changed in place where ``asked`` sets a batch or patch size.
+    """``plans``, changed in place where ``trainer`` sets a batch or patch size.
 
     nnU-Net writes these plans beside the weights, so that a prediction cuts patches of the same
     size.
@@ -33,13 +33,13 @@ def planned_as_asked(
         )
     if mistakes := list(plans_mistakes(plans, configuration, Path(f"{name}.json"))):
         raise InputError(mistakes)
-    if mistakes := list(patch_mistakes(asked.patch_size, configuration_of(plans, configuration))):
+    if mistakes := list(patch_mistakes(trainer.patch_size, configuration_of(plans, configuration))):
         raise InputError(mistakes)
     changed = plans["configurations"][configuration]
-    if asked.batch_size is not None:
-        changed["batch_size"] = asked.batch_size
-    if asked.patch_size is not None:
-        changed["patch_size"] = list(asked.patch_size)
+    if trainer.batch_size is not None:
+        changed["batch_size"] = trainer.batch_size
+    if trainer.patch_size is not None:
+        changed["patch_size"] = list(trainer.patch_size)
     return plans
 
 

@@ -21,23 +21,23 @@ from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.vocabulary.errors import InputError
 
 
-def fingerprint(asked: NnunetTrainer) -> str | None:
+def fingerprint(trainer: NnunetTrainer) -> str | None:
     """A digest of each part of the preprocessed dataset; None if there is no such dataset.
 
     The digests are over the content of plans, ``dataset.json`` and splits, and over names and sizes
     of the cases, which nnU-Net made from these and the raw data. Splits that nnU-Net makes itself
     count as none, because it may write them later.
     """
-    folder = find_dataset(asked, "preprocessed")
-    if folder is None or not is_planned(asked):
+    folder = find_dataset(trainer, "preprocessed")
+    if folder is None or not is_planned(trainer):
         return None
-    cases = folder / data_identifier(folder, asked)
+    cases = folder / data_identifier(folder, trainer)
     # Without the files that nnU-Net unpacks beside them while it trains.
     made = sorted(path for path in cases.glob("*") if path.suffix in (".b2nd", ".npz", ".pkl"))
     listed = [(path.name, path.stat().st_size) for path in made]
     references = sorted((folder / "gt_segmentations").glob("*"))
     parts = {
-        f"{asked.plans}.json": _text(folder / f"{asked.plans}.json"),
+        f"{trainer.plans}.json": _text(folder / f"{trainer.plans}.json"),
         "dataset.json": _text(folder / "dataset.json"),
         SPLITS_FILE: _own_splits(folder / SPLITS_FILE, [path.name for path in references]),
         cases.name: json.dumps(listed),
@@ -48,16 +48,17 @@ def fingerprint(asked: NnunetTrainer) -> str | None:
     )
 
 
-def require_fingerprint(asked: NnunetTrainer) -> None:
+def require_fingerprint(trainer: NnunetTrainer) -> None:
     """Raises `InputError` if the preprocessed dataset is not the recorded one."""
-    if asked.fingerprint is None:
+    if trainer.fingerprint is None:
         return
-    found = fingerprint(asked)
-    if found != asked.fingerprint:
-        parts = ", ".join(changed_parts(asked.fingerprint, found or ""))
+    found = fingerprint(trainer)
+    if found != trainer.fingerprint:
+        parts = ", ".join(changed_parts(trainer.fingerprint, found or ""))
+        base = Folders.of(trainer).preprocessed
         raise InputError.single(
-            f"dataset {asked.dataset} in {Folders.of(asked).preprocessed} is not the one that these"
-            f" settings were recorded with ({parts} differ); put that back, or set it to null",
+            f"dataset {trainer.dataset} in {base} is not the one that these settings were recorded"
+            f" with ({parts} differ); put that back, or set it to null",
             key="trainer.fingerprint",
         )
 

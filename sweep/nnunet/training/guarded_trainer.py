@@ -42,7 +42,7 @@ CUDA = torch.device("cuda")
 
 
 class NnunetRate:
-    """Our schedule as nnU-Net's ``lr_scheduler``: a function of the epoch alone.
+    """Our schedule as nnU-Net's ``lr_scheduler``: a function of only the epoch.
 
     With the schedule ``poly`` and exponent 0.9 it is nnU-Net's PolyLRScheduler.
     """
@@ -117,14 +117,11 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         make_deterministic(self.settings)
 
     @classmethod
-    def configured(cls, settings: TrialSettings, source: str) -> type[Self]:
-        """This class with these settings, independent of the environment.
-
-        Args:
-            source: where the settings come from, as a clause.
-        """
+    def configured(cls, settings: TrialSettings) -> type[Self]:
+        """This class with the settings of a trial, independent of the environment."""
+        asked = Asked(settings, "the trial's configuration")
         # The name stays: nnU-Net names folders after it, and looks it up for a prediction.
-        return type(cls.__name__, (cls,), {"configured_as": Asked(settings, source)})
+        return type(cls.__name__, (cls,), {"configured_as": asked})
 
     # Called by nnU-Net while it sets up.
 

@@ -43,9 +43,20 @@ def effective_configuration(
     ends = loop or Loop(EarlyStopping(patience=None, min_delta=0), trainer.num_epochs)
     found = read_back(trainer, ends) | {key: read(trainer) for key, read in READERS.items()}
     training, validation = trainer.do_split()
+    own, planned = trainer.asked.trainer, trainer.configuration_manager
+    # Plans and machine decide a part of these settings.
+    decided = {
+        "trainer.steps_per_epoch": own.steps_per_epoch or STEPS,
+        "trainer.validation_steps": own.validation_steps or VALIDATION_STEPS,
+        "trainer.amp": trainer.amp,
+        "trainer.batch_size": own.batch_size or planned.batch_size,
+        "trainer.patch_size": own.patch_size or list(planned.patch_size),
+        # nnU-Net compiles only on a GPU.
+        "trainer.compile": own.compile and trainer.device.type == "cuda",
+    }
     return EffectiveConfiguration(
         effective={key: value for key, value in found.items() if key not in not_read},
-        expected=expected(trainer) | _expected(trainer),
+        expected=expected(trainer) | decided,
         not_read=not_read,
         model=trainer.model,
         cases={"training": len(training), "validation": len(validation)},
@@ -87,17 +98,3 @@ READERS: Mapping[str, Callable[[GuardedTrainer], Any]] = {
     ),
 }
 """Dotted name → where nnU-Net has the value."""
-
-
-def _expected(trainer: GuardedTrainer) -> dict[str, Any]:
-    """The values of settings that leave a part of the choice to plans or machine."""
-    own = trainer.asked.trainer
-    return {
-        "trainer.steps_per_epoch": own.steps_per_epoch or STEPS,
-        "trainer.validation_steps": own.validation_steps or VALIDATION_STEPS,
-        "trainer.amp": trainer.amp,
-        "trainer.batch_size": own.batch_size or trainer.configuration_manager.batch_size,
-        "trainer.patch_size": own.patch_size or list(trainer.configuration_manager.patch_size),
-        # nnU-Net compiles only on a GPU.
-        "trainer.compile": own.compile and trainer.device.type == "cuda",
-    }

@@ -101,7 +101,11 @@ class NnunetLoss(nn.Module):
             outputs = [logits.float() for logits in outputs]
             total, self.terms = self._main(outputs, targets)
             if self.factor > 0:
-                late = self._geometric(outputs[0], targets[0])
+                p = self.soft_mask(outputs[0])  # [B, (D,) H, W]
+                distances = distances_for(self.settings, targets[0], self.geometric_class)
+                by_volume = p.ndim == 4 and self.geometry == "volume"
+                spacing = self.spacing if by_volume else None
+                late = geometric_terms(self.settings, p, distances, spacing)
                 parts = [self._weights[name] * value for name, value in late.items()]
                 total = total + self.factor * torch.stack(parts).sum() if parts else total
                 self.terms |= late
@@ -128,12 +132,6 @@ class NnunetLoss(nn.Module):
         if "dice" in sums:
             sums["dice"] = sums["dice"] + sum(shares)
         return total, sums
-
-    def _geometric(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
-        p = self.soft_mask(logits)  # [B, (D,) H, W]
-        distances = distances_for(self.settings, target, self.geometric_class)
-        by_volume = p.ndim == 4 and self.geometry == "volume"
-        return geometric_terms(self.settings, p, distances, self.spacing if by_volume else None)
 
 
 class _Recorded(nn.Module):

@@ -46,10 +46,9 @@ class NnunetTraining(GuardedRun):
 
     def __init__(self, settings: TrialSettings) -> None:
         self.settings = settings
-        asked = nnunet_trainer(settings)
         # nnU-Net makes its results folder with the trainer; it is deleted with this object.
         folder = tempfile.TemporaryDirectory(prefix="nnunet-", ignore_cleanup_errors=True)
-        self._folders = Folders.of(asked, Path(folder.name))
+        self._folders = Folders.of(nnunet_trainer(settings), Path(folder.name))
         self.trainer = made(settings, self._folders)
         self._end = weakref.finalize(self, _close, self.trainer, folder)
         with self._folders.quietly():
@@ -123,16 +122,16 @@ def made(settings: TrialSettings, folders: Folders) -> nnUNetTrainerGeometric:
     Raises:
         InputError: as `NnunetTraining`.
     """
-    asked = nnunet_trainer(settings)
+    trainer = nnunet_trainer(settings)
     plans, dataset = (
-        json.loads(file.read_text(encoding="utf-8")) for file in preprocessed_files(asked)
+        json.loads(file.read_text(encoding="utf-8")) for file in preprocessed_files(trainer)
     )
-    cls = nnUNetTrainerGeometric.configured(settings, "the trial's configuration")
+    cls = nnUNetTrainerGeometric.configured(settings)
     with folders.quietly():
         return cls(
             plans | {"continue_training": False},
-            asked.configuration,
-            asked.fold,
+            trainer.configuration,
+            trainer.fold,
             dataset,
             choose_device(settings),
         )

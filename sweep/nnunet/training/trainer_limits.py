@@ -25,11 +25,11 @@ def refuse_unsupported(
     """
     mistakes = list(unsupported(loss, dataset_json, name))
     if is_ddp:
-        alone = (
+        message = (
             "the guard checks the steps of one process: train with -num_gpus 1, and run several"
             " folds in parallel"
         )
-        mistakes.insert(0, Mistake(alone))
+        mistakes.insert(0, Mistake(message))
     if mistakes:
         raise InputError(mistakes)
 
