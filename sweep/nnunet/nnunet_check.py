@@ -86,8 +86,8 @@ class NnunetLook(FirstLook):
             return
         plans: Mapping[str, Any] = {"configurations": {}}
         with suppress(InputError):
-            if folder := find_dataset(trainer, "preprocessed"):
-                plans = read_plans(folder / f"{trainer.plans}.json")
+            if self._plans is not None:
+                plans = read_plans(self._plans)
         patch = configuration_of(plans, trainer.configuration).get("patch_size")
         if isinstance(patch, list) and len(patch) == 2:
             why = f"the configuration `{trainer.configuration}` has no volumes"

@@ -46,17 +46,11 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class _Cases:
-    """All cases as arrays, in one order.
-
-    Args:
-        names: names of the cases.
-        shapes: ``[N, 3]`` pixels; 1 along a missing axis.
-        spacings: ``[N, 3]`` mm; NaN along an axis of length 1.
-    """
+    """All cases as arrays, in one order."""
 
     names: Sequence[str]
-    shapes: NDArray[np.int64]
-    spacings: NDArray[np.float64]
+    shapes: NDArray[np.int64]  # [N, 3] pixels; 1 along a missing axis
+    spacings: NDArray[np.float64]  # [N, 3] mm; NaN along an axis of length 1
 
     @property
     def volumes(self) -> Mask:

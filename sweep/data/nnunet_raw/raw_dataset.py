@@ -42,7 +42,6 @@ class RawDataset:
 
     Args:
         folder: folder of ``dataset.json``.
-        name: the dataset's name, for people.
         channel_names: one name per image channel.
         labels: name → integer, consecutive from 0, the background.
         file_ending: one of `FILE_ENDINGS`.
@@ -52,7 +51,6 @@ class RawDataset:
     """
 
     folder: Path
-    name: str
     channel_names: tuple[str, ...]
     labels: Mapping[str, int]
     file_ending: str
@@ -146,7 +144,6 @@ def _open_raw(folder: Path) -> RawDataset:
     keys = numbered if set(channel_names) == set(numbered) else channel_names
     return RawDataset(
         folder=folder,
-        name=str(description.get("name") or folder.resolve().name),
         channel_names=tuple(channel_names[key] for key in keys),
         labels=named_labels(description),
         file_ending=ending,
@@ -215,13 +212,13 @@ class RawFiles:
     """The files in the two folders: channel numbers of each case, and cases with a label.
 
     Args:
+        images_in, labels_in: the two folders.
         unnumbered: names of images without a channel number.
         dead: broken links; they count as files.
     """
 
-    folder: Path
-    images_folder: str
-    labels_folder: str
+    images_in: Path
+    labels_in: Path
     ending: str
     images: Mapping[str, set[int]]
     labels: Set[str]
@@ -238,15 +235,15 @@ class RawFiles:
     ) -> RawFiles:
         images: dict[str, set[int]] = {}
         unnumbered = []
-        files = _visible(folder / images_folder, ending)
-        targets = _visible(folder / labels_folder, ending)
+        images_in, labels_in = folder / images_folder, folder / labels_folder
+        files, targets = _visible(images_in, ending), _visible(labels_in, ending)
         for stem in (path.name.removesuffix(ending) for path in files):
             if match := re.fullmatch(r"(.+)_(\d{4})", stem, re.DOTALL):
                 images.setdefault(match[1], set()).add(int(match[2]))
             else:
                 unnumbered.append(stem + ending)
         return cls(
-            folder, images_folder, labels_folder, ending, images,
+            images_in, labels_in, ending, images,
             labels={path.name.removesuffix(ending) for path in targets},
             unnumbered=sorted(unnumbered),
             dead=sorted(path for path in (*files, *targets) if not path.exists()),
@@ -261,7 +258,7 @@ class RawFiles:
     def first(self) -> Path:
         """The first image file; there must be one."""
         case, numbers = min(self.images.items())
-        return self.folder / self.images_folder / f"{case}_{min(numbers):04d}{self.ending}"
+        return self.images_in / f"{case}_{min(numbers):04d}{self.ending}"
 
     def per_image(self, channels: int) -> int:
         """Number of files per image: one per channel, or one RGB(A) picture for all."""
@@ -278,7 +275,7 @@ class RawFiles:
             announced: ``numTraining``; None: do not compare.
             spare_labels: whether labels without an image are allowed.
         """
-        images, labels = self.folder / self.images_folder, self.folder / self.labels_folder
+        images, labels = self.images_in, self.labels_in
         absent = [folder for folder in (images, labels) if not folder.is_dir()]
         for folder in absent:
             yield Mistake("is missing; nnU-Net's raw layout needs this folder", file=str(folder))
@@ -307,10 +304,10 @@ class RawFiles:
             yield from self._channel_mistakes(per_image)
         if type(announced) is int and 0 < announced != len(self.images):  # else reported elsewhere
             message = f"`numTraining` is {announced}, but {IMAGES_FOLDER} holds {len(self.images)}"
-            yield Mistake(f"{message} cases", file=str(self.folder / DESCRIPTION_FILE))
+            yield Mistake(f"{message} cases", file=str(images.parent / DESCRIPTION_FILE))
 
     def _channel_mistakes(self, per_image: int) -> Iterator[Mistake]:
-        folder, wanted = self.folder / self.images_folder, set(range(per_image))
+        wanted = set(range(per_image))
         for what, difference in (
             ("channels of `channel_names` that are missing", wanted.difference),
             ("channels that `channel_names` does not name", lambda has: has - wanted),
@@ -321,7 +318,7 @@ class RawFiles:
                 for channel in sorted(difference(has))
             ]
             if names:
-                yield Mistake(f"{what}: {enumerated(names)}", file=str(folder))
+                yield Mistake(f"{what}: {enumerated(names)}", file=str(self.images_in))
 
 
 def _instead(folder: Path, ending: str) -> str:

@@ -38,7 +38,7 @@ def fingerprint(datasets: Sequence[RawDataset], cache: Path) -> str:
     for part in datasets:
         parts[part.images_folder] = [p for case in part.cases for p in part.image_paths(case)]
         parts[part.labels_folder] = [part.label_path(case) for case in part.cases]
-    kept = cache / f"fingerprint-{_as_they_lie(parts)}.txt"
+    kept = cache / f"fingerprint-{_cache_key(parts)}.txt"
     with suppress(OSError, ValueError):
         return kept.read_text(encoding="ascii")
     found = " ".join(f"{name}:{_digest(files)}" for name, files in parts.items() if files)
@@ -48,8 +48,8 @@ def fingerprint(datasets: Sequence[RawDataset], cache: Path) -> str:
     return found
 
 
-def _as_they_lie(parts: Mapping[str, Sequence[Path]]) -> str:
-    """Cache key of these files: paths, sizes and times."""
+def _cache_key(parts: Mapping[str, Sequence[Path]]) -> str:
+    """Paths, sizes and times of these files, as a digest."""
     known = []
     for path in (path.resolve() for files in parts.values() for path in files):
         found = path.stat()

@@ -14,7 +14,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.nnunet.dataset.nnunet_datasets import number_of
@@ -28,23 +27,6 @@ VALIDATION_STEPS = 50
 """nnU-Net's numbers of batches per epoch."""
 
 CONFIG_VARIABLE = "SWEEP_NNUNET_CONFIG"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The settings that nnU-Net trains with.
-
-    Args:
-        settings: the trial's settings; the trainer is an `NnunetTrainer`.
-        source: where they come from, as a clause.
-    """
-
-    settings: TrialSettings
-    source: str
-
-    @property
-    def trainer(self) -> NnunetTrainer:
-        return nnunet_trainer(self.settings)
 
 
 @contextmanager
@@ -71,8 +53,13 @@ def nnunet_trainer(settings: TrialSettings) -> NnunetTrainer:
     return settings.trainer
 
 
-def asked_by_environment(dataset: str, plans: str, configuration: str, fold: int | str) -> Asked:
+def asked_by_environment(
+    dataset: str, plans: str, configuration: str, fold: int | str
+) -> tuple[TrialSettings, str]:
     """The settings of the file in `CONFIG_VARIABLE`, or the defaults if it is not set.
+
+    Returns:
+        The settings, and where they come from, as a clause.
 
     Args:
         dataset, plans, configuration, fold: from nnU-Net's command line. The fold may differ from
@@ -84,10 +71,24 @@ def asked_by_environment(dataset: str, plans: str, configuration: str, fold: int
     """
     file = os.environ.get(CONFIG_VARIABLE)
     if not file:
-        return Asked(
-            _defaults(dataset, plans, configuration, fold),
-            f"the defaults, since {CONFIG_VARIABLE} names no file",
-        )
+        import torch
+        from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
+
+        nnunets_own = {
+            "kind": "nnunet",
+            "dataset": dataset,
+            "plans": plans,
+            "configuration": configuration,
+            "fold": fold,
+            "epochs": 1000,
+            "workers": get_allowed_n_proc_DA(),
+            "compile": True,
+            "deterministic": False,
+            "threads": torch.get_num_threads(),
+        }
+        # The recommended losses are the defaults of `LossSettings`.
+        settings = TrialSettings.model_validate({"trainer": nnunets_own})
+        return settings, f"the defaults, since {CONFIG_VARIABLE} names no file"
     settings = load_trial(Path(file))
     trainer = nnunet_trainer(settings)
     by_name = isinstance(trainer.dataset, str) and not trainer.dataset.isdecimal()
@@ -107,27 +108,4 @@ def asked_by_environment(dataset: str, plans: str, configuration: str, fold: int
     if mistakes:
         raise InputError(mistakes)
     trainer = trainer.model_copy(update={"fold": fold})
-    return Asked(settings.model_copy(update={"trainer": trainer}), f"the file {file}")
-
-
-def _defaults(dataset: str, plans: str, configuration: str, fold: int | str) -> TrialSettings:
-    """The recommended losses (`LossSettings` has them) in nnU-Net's own loop."""
-    import torch
-    from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
-
-    return TrialSettings.model_validate(
-        {
-            "trainer": {
-                "kind": "nnunet",
-                "dataset": dataset,
-                "plans": plans,
-                "configuration": configuration,
-                "fold": fold,
-                "epochs": 1000,
-                "workers": get_allowed_n_proc_DA(),
-                "compile": True,
-                "deterministic": False,
-                "threads": torch.get_num_threads(),
-            }
-        }
-    )
+    return settings.model_copy(update={"trainer": trainer}), f"the file {file}"

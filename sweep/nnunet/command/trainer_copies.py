@@ -47,21 +47,6 @@ def refuse_other_copies() -> None:
                 )
 
 
-def must_be_found() -> None:
-    """Check that nnU-Net's command finds our trainer and no other.
-
-    Raises:
-        InputError: it finds another, or none.
-    """
-    refuse_other_copies()
-    if EXT_TRAINER not in _searched():
-        raise InputError.single(
-            f"nnU-Net would not find the trainer: set the environment variable {EXT_VARIABLE} to"
-            f" {EXT_TRAINER}",
-            key=EXT_VARIABLE,
-        )
-
-
 def _binds(text: str) -> bool:
     """Whether a module of this text gives a class, an import or a variable the trainer's name."""
     try:
@@ -89,7 +74,13 @@ def _searched() -> Iterator[Path]:
 def main() -> None:
     """``python -m sweep.nnunet.command.trainer_copies``: the file that nnU-Net would train with."""
     with exit_on_error():
-        must_be_found()
+        refuse_other_copies()
+        if EXT_TRAINER not in _searched():
+            raise InputError.single(
+                f"nnU-Net would not find the trainer: set the environment variable {EXT_VARIABLE}"
+                f" to {EXT_TRAINER}",
+                key=EXT_VARIABLE,
+            )
         sys.stdout.write(f"nnU-Net trains with {OURS}\n")
 
 

@@ -17,12 +17,10 @@ from sweep.machine.user_paths import argument
 from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.vocabulary.errors import InputError
 
-FolderName = Literal["raw", "preprocessed", "results"]
-
+FolderName = Literal["raw", "preprocessed"]
 _HOLDS: Mapping[FolderName, str] = {
     "raw": "the raw datasets (Dataset502_…)",
     "preprocessed": "what nnU-Net plans and preprocesses",
-    "results": "what nnU-Net trains",
 }
 
 
@@ -45,7 +43,7 @@ class Folders:
     @classmethod
     def here(cls) -> Folders:
         """The folders of the environment."""
-        return cls(_variable("raw"), _variable("preprocessed"), _variable("results"))
+        return cls(*map(_variable, ("raw", "preprocessed", "results")))
 
     def need(self, name: FolderName) -> Path:
         """The folder of this name.
@@ -55,11 +53,10 @@ class Folders:
         """
         folder: Path | None = getattr(self, name)
         if folder is None:
-            setting = "" if name == "results" else f"set trainer.{name}, or "
             raise InputError.single(
-                f"nnU-Net needs the folder of {_HOLDS[name]}: {setting}set the environment variable"
-                f" nnUNet_{name}",
-                key=f"nnUNet_{name}" if name == "results" else f"trainer.{name}",
+                f"nnU-Net needs the folder of {_HOLDS[name]}: set trainer.{name}, or set the"
+                f" environment variable nnUNet_{name}",
+                key=f"trainer.{name}",
             )
         return folder
 
@@ -70,8 +67,11 @@ class Folders:
         Args:
             more: further variables, such as nnUNet_n_proc_DA.
         """
-        wanted = {f"nnUNet_{name}": getattr(self, name) for name in _HOLDS}
-        values = {name: str(path) for name, path in wanted.items() if path is not None} | more
+        values = {
+            f"nnUNet_{name}": str(path)
+            for name in ("raw", "preprocessed", "results")
+            if (path := getattr(self, name)) is not None
+        } | more
         before = {name: os.environ.get(name) for name in values}
         os.environ.update(values)
         try:
@@ -90,7 +90,7 @@ class Folders:
             yield
 
 
-def _variable(name: FolderName) -> Path | None:
+def _variable(name: str) -> Path | None:
     variable = f"nnUNet_{name}"
     folder = os.environ.get(variable)
     return argument(Path(folder), variable) if folder else None

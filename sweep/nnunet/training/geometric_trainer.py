@@ -67,7 +67,7 @@ class nnUNetTrainerGeometric(GuardedTrainer):  # noqa: N801 - nnU-Net looks for 
         """
         found, code = effective_configuration(self), codebase()
         lines = [
-            f"Trained by {code.path} (sources {code.sources[:12]}) with {self.asked.source}.",
+            f"Trained by {code.path} (sources {code.sources[:12]}) with {self.source}.",
             "In effect:",
             *(f"  {key}: {value}" for key, value in sorted(found.effective.items())),
             *(f"  {key}: {why}" for key, why in found.not_read.items()),

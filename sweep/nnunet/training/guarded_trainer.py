@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from sweep.nnunet.command.asked_settings import (
     STEPS,
     VALIDATION_STEPS,
-    Asked,
     asked_by_environment,
     exit_on_error,
+    nnunet_trainer,
 )
 from sweep.nnunet.command.trainer_copies import refuse_other_copies
 from sweep.nnunet.dataset.nnunet_folders import Folders
@@ -30,10 +30,9 @@ from sweep.nnunet.training.nnunet_loss import NnunetLoss
 from sweep.nnunet.training.pseudo_validation import Answers
 from sweep.nnunet.training.trainer_limits import geometric_channel, refuse_unsupported
 from sweep.spec.settings.trial_settings import OptimizerSettings, TrialSettings
-from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.networks.device import make_deterministic, seed_torch
 from sweep.trainer.networks.optimizers import build_optimizer, learning_rate, set_learning_rate
-from sweep.trainer.runs.explain import epsilon_of, explain
+from sweep.trainer.runs.explain import epsilon_of
 from sweep.trainer.runs.guarded_run import StepLoss
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
 from sweep.vocabulary.divergence import EpsilonFacts, StepValues
@@ -70,21 +69,14 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
 
     Settings. nnU-Net fixes the constructor's parameters. So either the class carries the settings
     (`configured`), or it reads the file that SWEEP_NNUNET_CONFIG names
-    (`sweep.nnunet.command.asked_settings`). `asked` holds them, with their source.
+    (`sweep.nnunet.command.asked_settings`). `source` says where they come from.
 
-    An epoch at a time, in a loop of one's own::
-
-        trainer.on_train_start()                       # once; makes network and loaders
-        steps = trainer.train_epoch(epoch)             # raises Diverged at the condemned step
-        dice = trainer.validate_epoch()                # pseudo Dice by class
-        trainer.state_dict(), trainer.load_state_dict(state)   # weights, optimizer, guard
-        trainer.close()                                # ends the loaders' processes
-
-    With ``trainer.workers`` 0 an epoch is a function of (seed, epoch) and the state before it.
+    A sweep trains it an epoch at a time (`sweep.nnunet.training.nnunet_run`), and nnU-Net's own
+    command in nnU-Net's loop.
     """
 
     keeps = "nnU-Net's checkpoints are from before it"
-    configured_as: ClassVar[Asked | None] = None
+    configured_as: ClassVar[tuple[TrialSettings, str] | None] = None
     """Set by `configured`; None: the settings come from the environment."""
 
     # nnU-Net reads the names of these parameters by `inspect`.
@@ -98,10 +90,10 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
     ) -> None:
         with exit_on_error() if self.configured_as is None else nullcontext():
             refuse_other_copies()
-            self.asked = self.configured_as or asked_by_environment(
+            self.settings, self.source = self.configured_as or asked_by_environment(
                 plans["dataset_name"], plans["plans_name"], configuration, fold
             )
-            self.settings, trainer = self.asked.settings, self.asked.trainer
+            self.trainer_settings = trainer = nnunet_trainer(self.settings)
             plans = planned_as_asked(deepcopy(plans), configuration, trainer)
             super().__init__(plans, configuration, fold, dataset_json, device)
             file = f"{plans['dataset_name']}/dataset.json"
@@ -119,14 +111,14 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
     @classmethod
     def configured(cls, settings: TrialSettings) -> type[Self]:
         """This class with the settings of a trial, independent of the environment."""
-        asked = Asked(settings, "the trial's configuration")
+        configured_as = settings, "the trial's configuration"
         # The name stays: nnU-Net names folders after it, and looks it up for a prediction.
-        return type(cls.__name__, (cls,), {"configured_as": asked})
+        return type(cls.__name__, (cls,), {"configured_as": configured_as})
 
     # Called by nnU-Net while it sets up.
 
     def on_train_start(self) -> None:
-        with Folders().in_effect(nnUNet_n_proc_DA=str(self.asked.trainer.workers)):
+        with Folders().in_effect(nnUNet_n_proc_DA=str(self.trainer_settings.workers)):
             super().on_train_start()
         make_deterministic(self.settings)  # nnU-Net's command has changed it in the meantime
 
@@ -144,7 +136,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             super()._build_loss(),
             self.settings.loss,
             self.geometric_class,
-            geometry=self.asked.trainer.geometry,
+            geometry=self.trainer_settings.geometry,
             spacing=self.configuration_manager.spacing,
         )
 
@@ -154,7 +146,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         return optimizer, NnunetRate(optimizer, settings, self.num_epochs)
 
     def _do_i_compile(self) -> bool:
-        return self.asked.trainer.compile and bool(super()._do_i_compile())
+        return self.trainer_settings.compile and bool(super()._do_i_compile())
 
     @staticmethod
     def get_training_transforms(*arguments: Any, **named: Any) -> BasicTransform:
@@ -223,24 +215,6 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         loss = self.loss(output, targets)
         return output[0] if isinstance(output, (list, tuple)) else output, loss
 
-    def train_epoch(self, epoch: int) -> list[StepValues]:
-        """Train one epoch, index from 0, and return the values of its steps.
-
-        Raises:
-            Diverged: as `train_step`, with its circumstances.
-        """
-        self.current_epoch = epoch
-        self.on_epoch_start()
-        self.on_train_epoch_start()
-        try:
-            outputs = [
-                self.train_step(next(self.dataloader_train)) for _ in range(self.steps_per_epoch)
-            ]
-            self.on_train_epoch_end(outputs)
-        except Diverged as stop:
-            raise explain(self, stop) from None
-        return self.steps
-
     def validate_epoch(self) -> list[float | None]:
         """nnU-Net's pseudo Dice of each foreground class over random validation patches.
 
@@ -263,7 +237,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
     @property
     def amp(self) -> str:
         """Precision of the network: off or fp16; nnU-Net itself uses fp16 only on a GPU."""
-        wanted = self.asked.trainer.amp
+        wanted = self.trainer_settings.amp
         if wanted == "auto":
             return "fp16" if self.device.type == "cuda" else "off"
         return wanted

@@ -43,7 +43,7 @@ def effective_configuration(
     ends = loop or Loop(EarlyStopping(patience=None, min_delta=0), trainer.num_epochs)
     found = read_back(trainer, ends) | {key: read(trainer) for key, read in READERS.items()}
     training, validation = trainer.do_split()
-    own, planned = trainer.asked.trainer, trainer.configuration_manager
+    own, planned = trainer.trainer_settings, trainer.configuration_manager
     # Plans and machine decide a part of these settings.
     decided = {
         "trainer.steps_per_epoch": own.steps_per_epoch or STEPS,
@@ -67,13 +67,13 @@ def _geometric_class(trainer: GuardedTrainer) -> Any:
     """The class that the loss acts on; as the settings name it, if it is that class."""
     acts_on = trainer.loss.geometric_class
     as_asked = acts_on == trainer.geometric_class
-    return trainer.asked.trainer.geometric_class if as_asked else acts_on
+    return trainer.trainer_settings.geometric_class if as_asked else acts_on
 
 
 def _dataset(trainer: GuardedTrainer) -> int | str:
     """The dataset that is trained on, by number or name as in the settings."""
     name: str = trainer.plans_manager.dataset_name
-    return number_of(name) if isinstance(trainer.asked.trainer.dataset, int) else name
+    return number_of(name) if isinstance(trainer.trainer_settings.dataset, int) else name
 
 
 def _workers(trainer: GuardedTrainer) -> int:

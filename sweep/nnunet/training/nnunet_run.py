@@ -103,11 +103,10 @@ class LatestValues:
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
 
-    def log(self, key: str, value: Any, step: int) -> None:
+    def log(self, key: str, value: Any, step: int | None = None) -> None:
         self._values[key] = value
 
-    def log_summary(self, key: str, value: Any) -> None:
-        self._values[key] = value
+    log_summary = log
 
     def update_config(self, config: Mapping[str, Any]) -> None:
         """Ignored."""
