@@ -136,7 +136,7 @@ def test_corrected_and_uncorrected_pixels_are_cached_apart_and_corrected_once(
     monkeypatch.setattr("sweep.data.prepared.prepare.correct_bias_field", unwanted)
     again = prepare(settings_of(folder, n4=True), cache)
     np.testing.assert_array_equal(again.training[0].image, corrected.training[0].image)
-    monkeypatch.setattr("sweep.data.prepared.prepare.simpleitk_version", lambda: "another")
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "another")
     with pytest.raises(AssertionError, match="corrected again"):
         prepare(settings_of(folder, n4=True), cache)
 

@@ -192,8 +192,8 @@ def _spacing_doubts(
 ) -> Iterator[Mistake]:
     if not all(np.isfinite(x) and x > 0 for x in written):
         yield Mistake(
-            f"has the spacing {_size_of(written)} in its `pixdim`, where every number must be"
-            f" positive; {_size_of(zooms)} mm is used, as in nnU-Net",
+            f"has the spacing {size(written, 'g')} in its `pixdim`, where every number must be"
+            f" positive; {size(zooms, 'g')} mm is used, as in nnU-Net",
             file=str(path),
             kind="no spacing",
         )
@@ -207,7 +207,3 @@ def _spacing_doubts(
                 file=str(path),
                 kind="pixdim and sform",
             )
-
-
-def _size_of(numbers: tuple[float, ...]) -> str:
-    return "×".join(f"{number:g}" for number in numbers)

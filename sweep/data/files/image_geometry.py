@@ -158,5 +158,6 @@ def unlike(
     return texts[0], texts[1]
 
 
-def size(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape))
+def size(sides: Sequence[float] | Array, form: str = "") -> str:
+    """``10×12×8``: pixels or millimetres, each in the format ``form``."""
+    return "×".join(f"{side:{form}}" for side in sides)

@@ -7,7 +7,6 @@ same bits from the same SimpleITK.
 
 from __future__ import annotations
 
-import importlib.metadata
 from typing import Any, Literal
 
 import numpy as np
@@ -21,10 +20,6 @@ Normalization = Literal["zscore", "minmax"]
 
 _SHRINK = 4  # as in SimpleITK's own example: 1/16 of the pixels of an image, 1/64 of a volume
 _COARSEST = 32  # pixels per side that suffice to estimate a field
-
-
-def simpleitk_version() -> str:
-    return importlib.metadata.version("SimpleITK")
 
 
 def correct_bias_field(image: NDArray[np.float32], file: str = "") -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.files.image_geometry import PLANES
+from sweep.data.files.image_geometry import PLANES, size
 from sweep.data.nnunet_raw.case_grid import CaseGrid, look_at
 from sweep.data.nnunet_raw.raw_dataset import RawDataset
 from sweep.data.nnunet_raw.splits import enumerated
@@ -135,7 +135,7 @@ def _about_axis(cases: _Cases, axis: int, *, chosen: bool) -> Iterator[str]:
     if not cases.volumes.any():
         return
     if not chosen and axis != _AXIAL:  # axial slices are expected
-        median = _lengths(np.median(cases.spacings[cases.volumes], axis=0))
+        median = size(np.median(cases.spacings[cases.volumes], axis=0), ".3g")
         yield (
             f"`data.slice_axis: auto` cuts volumes into {PLANES[axis]} slices, along axis {axis}:"
             f" the median spacing is {median} mm (axes to right, anterior, superior)"
@@ -148,19 +148,20 @@ def _about_axis(cases: _Cases, axis: int, *, chosen: bool) -> Iterator[str]:
         coarsest = int(np.nanargmax(own))
         yield (
             f"slices are cut along axis {axis}, but the coarsest spacing lies along another in"
-            f" {cases.counted(finer)}: {cases.names[first]} has {_lengths(own)} mm, so its slices"
-            f" have pixels of {_lengths(np.delete(own, axis))} mm; `data.slice_axis: {coarsest}`"
-            f" cuts it into {PLANES[coarsest]} slices"
+            f" {cases.counted(finer)}: {cases.names[first]} has {size(own, '.3g')} mm, so its"
+            f" slices have pixels of {size(np.delete(own, axis), '.3g')} mm; `data.slice_axis:"
+            f" {coarsest}` cuts it into {PLANES[coarsest]} slices"
         )
     flat = cases.spacings.copy()
     flat[cases.volumes, axis] = np.nan
     oblong = ~finer & (np.fmax.reduce(flat, axis=1) >= _OBLONG * np.fmin.reduce(flat, axis=1))
     if oblong.any():
         first = np.flatnonzero(oblong)[0]
+        sides = flat[first][np.isfinite(flat[first])]
         yield (
             f"pixels are not square in {cases.counted(oblong)}: {cases.names[first]} has"
-            f" {_lengths(flat[first][np.isfinite(flat[first])])} mm; the geometric losses and all"
-            " metrics in pixels see its shapes stretched"
+            f" {size(sides, '.3g')} mm; the geometric losses and all metrics in pixels see its"
+            " shapes stretched"
         )
 
 
@@ -201,12 +202,8 @@ def _about_thin_slices(cases: _Cases, axis: int) -> Iterator[str]:
     thin = shortest < _THIN
     if thin.any():
         worst = int(np.argmin(shortest))
-        pixels = "×".join(f"{int(side)}" for side in sides[worst][np.isfinite(sides[worst])])
+        pixels = size(sides[worst][np.isfinite(sides[worst])], ".0f")
         yield (
             f"slices are thin in {cases.counted(thin)}: those of {cases.names[worst]} have"
             f" {pixels} pixels, which a network of several levels sees mostly as padding"
         )
-
-
-def _lengths(spacings: NDArray[np.float64]) -> str:
-    return "×".join(f"{x:.3g}" for x in spacings)

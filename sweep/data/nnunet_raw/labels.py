@@ -24,15 +24,17 @@ _IGNORE = "ignore"
 
 
 def named_labels(description: Mapping[str, Any]) -> dict[str, int]:
-    """Name → integer of each class, consecutive from 0, the background.
+    """Name → integer of each class; without `label_mistakes` consecutive from 0, the background.
 
     Like nnU-Net, it accepts an integer as text or as the only element of a list, an ``ignore`` of
-    null, and an unused ``regions_class_order``.
+    null, and an unused ``regions_class_order``. Labels that are no integer are left out.
 
     Args:
-        description: content of a ``dataset.json`` without `label_mistakes`.
+        description: content of a ``dataset.json`` whose ``labels`` are an object.
     """
-    return _integers(description["labels"])
+    labels = description["labels"].items()
+    found = {name: _integer(value) for name, value in labels if name != _IGNORE}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def label_mistakes(description: Mapping[str, Any], *, nnunet: bool = False) -> Iterator[str]:
@@ -59,7 +61,7 @@ def label_mistakes(description: Mapping[str, Any], *, nnunet: bool = False) -> I
             f"region-based labels are not supported yet ({', '.join(map(str, regions))}); name one"
             f" integer a class, such as {_EXAMPLE}"
         )
-    values = _integers(labels)
+    values = named_labels(description)
     wrong = labels.keys() - values.keys() - {_IGNORE, *regions}
     if wrong:
         yield f"`labels` must map each name to an integer, not to {[*labels.values()]}"
@@ -114,12 +116,6 @@ def _ignore_mistakes(ignore: Any, values: Mapping[str, int], *, nnunet: bool) ->
         yield (
             f"the label `ignore` must be {highest}, the highest one and no list, but is {ignore!r}"
         )
-
-
-def _integers(labels: Mapping[str, Any]) -> dict[str, int]:
-    """The labels that are a single integer, without ``ignore``."""
-    found = {name: _integer(value) for name, value in labels.items() if name != _IGNORE}
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _integer(value: Any) -> int | None:

@@ -10,14 +10,13 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.files.normalize import correct_bias_field, normalize, simpleitk_version
+from sweep.data.files.normalize import correct_bias_field, normalize
 from sweep.data.nnunet_raw.dealt_cases import deal, is_share
 from sweep.data.nnunet_raw.header_survey import Survey, survey
 from sweep.data.nnunet_raw.labels import geometric_label
@@ -118,22 +117,21 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
     held_out = [open_test(dataset)] if settings.test and not is_share(settings) else []
     found = survey([dataset, *held_out], source.slice_axis)
     doubts: list[Mistake] = []
-    foreign = source.is_foreign  # generated images need no warnings
-    contents = Contents(
-        channels=dataset.channel_names,
-        classes=dataset.classes,
-        splits=read_splits(raw, dataset.cases),
-        settings=_content(settings) | ({"slice_axis": found.slice_axis} if foreign else {}),
-        test=tuple(case for part in held_out for case in part.cases),
-        sizes=found.sizes,
-    )
+    splits = read_splits(raw, dataset.cases)
 
-    def with_doubts() -> Contents:
-        every = (*found.warnings, *map(str, gathered(doubts))) if foreign else ()
-        return replace(contents, warnings=every)
+    def contents() -> Contents:
+        foreign = source.is_foreign  # generated images need no warnings
+        return Contents(
+            channels=dataset.channel_names,
+            classes=dataset.classes,
+            splits=splits,
+            settings=_content(settings) | ({"slice_axis": found.slice_axis} if foreign else {}),
+            test=tuple(case for part in held_out for case in part.cases),
+            warnings=(*found.warnings, *map(str, gathered(doubts))) if foreign else (),
+            sizes=found.sizes,
+        )
 
-    cases = _normalised_cases([dataset, *held_out], settings, found, doubts)
-    write_packed(folder, cases, with_doubts)
+    write_packed(folder, _normalised_cases([dataset, *held_out], settings, found, doubts), contents)
 
 
 def _normalised_cases(
@@ -198,6 +196,6 @@ def _digest(settings: DataSettings, held: str, packages: Sequence[str]) -> str:
     if held:
         content["holds"] = held
     if settings.n4:
-        content["simpleitk"] = simpleitk_version()
+        content["simpleitk"] = importlib.metadata.version("SimpleITK")
     content |= {package: importlib.metadata.version(package) for package in packages}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]

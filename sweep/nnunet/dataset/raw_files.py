@@ -115,7 +115,7 @@ def _listed(folder: Path, description: Mapping[str, Any], file: Path) -> Iterato
         paths = (folder / os.path.expandvars(name) for name in [*images, label])
         missing += [str(path) for path in paths if not path.is_file()]
     if wrong:
-        message = "`dataset` must give each case `images`, a list, and a `label`; it lacks them for"
+        message = "`dataset` must give each case `images`, a list, and a `label`, but does not for"
         yield Mistake(f"{message} {enumerated(wrong)}", file=str(file))
     if missing:
         message = f"`dataset` names files that are not there: {enumerated(missing)}"
