@@ -1,7 +1,7 @@
-"""Which code is running: the package as it was imported, told apart from the one installed.
+"""Which code is running: the imported package, which may differ from the installed one.
 
-A run whose code is not known cannot be explained afterwards. The path, a hash of the sources and,
-in a git checkout, the commit with a hash of what was changed since identify it in every case.
+A run whose code is unknown cannot be explained afterwards. These facts identify it: the path, a
+hash of the sources and, in a git checkout, the commit with a hash of the changes since then.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-DISTRIBUTION = "medical-sweep"
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -28,10 +28,10 @@ class Codebase:
     Args:
         path: folder it was imported from.
         sources: SHA-256 over names and contents of its Python files.
-        version: of the installed distribution; None where none is installed.
+        version: of the installed distribution; None if none is installed.
         installed: folder that the installed distribution would have been imported from.
-        commit: of the git checkout that ``path`` belongs to; None where it belongs to none.
-        diff: SHA-256 over the package's uncommitted changes; None where there are none.
+        commit: of the git checkout that ``path`` belongs to; None if it belongs to none.
+        diff: SHA-256 over the package's uncommitted changes; None if there are none.
     """
 
     path: str
@@ -43,7 +43,7 @@ class Codebase:
 
     @property
     def shadowing(self) -> str | None:
-        """One sentence where another copy of the package is installed than the imported one."""
+        """One sentence if the installed package is another copy than the imported one."""
         if self.installed is None or self.installed == self.path:
             return None
         return (
@@ -54,17 +54,15 @@ class Codebase:
 
 @functools.cache
 def codebase() -> Codebase:
-    """The code of this process; looked at once, near the time at which it was imported."""
-    found = _distribution()
+    """The code of this process. It is read once, soon after it was imported."""
+    version: str | None = None
+    installed: str | None = None
+    with suppress(PackageNotFoundError):
+        found = distribution("medical-sweep")
+        version, installed = found.version, str(_location(found))
     commit, diff = _checkout(PACKAGE)
-    return Codebase(
-        path=str(PACKAGE),
-        sources=hash_files(PACKAGE, sorted(PACKAGE.rglob("*.py"))),
-        version=found.version if found else None,
-        installed=str(_location(found)) if found else None,
-        commit=commit,
-        diff=diff,
-    )
+    sources = hash_files(PACKAGE, sorted(PACKAGE.rglob("*.py")))
+    return Codebase(str(PACKAGE), sources, version, installed, commit, diff)
 
 
 def hash_files(folder: Path, files: Iterable[Path]) -> str:
@@ -77,13 +75,6 @@ def hash_files(folder: Path, files: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def _distribution() -> Distribution | None:
-    try:
-        return distribution(DISTRIBUTION)
-    except PackageNotFoundError:
-        return None
-
-
 def _location(found: Distribution) -> Path:
     """Folder of the installed package; for an editable install, its checkout."""
     source = json.loads(found.read_text("direct_url.json") or "{}")
@@ -93,25 +84,20 @@ def _location(found: Distribution) -> Path:
 
 
 def _checkout(package: Path) -> tuple[str | None, str | None]:
-    """Commit and hash of the uncommitted changes; None where git does not track the package."""
+    """Commit and hash of the uncommitted changes; None if git does not track the package."""
+
+    def git(*arguments: str) -> bytes:
+        command = ["git", "--no-optional-locks", "-C", str(package), *arguments]
+        return subprocess.run(command, capture_output=True, check=True, timeout=10).stdout
+
     try:
-        _git(package, "ls-files", "--error-unmatch", "--", "__init__.py")
-        commit = _git(package, "rev-parse", "HEAD").decode().strip()
-        changes = _git(package, "diff", "HEAD", "--binary", "--no-ext-diff", "--", ".")
-        new = _git(package, "ls-files", "--others", "--exclude-standard", "-z", "--", ".")
+        git("ls-files", "--error-unmatch", "--", "__init__.py")
+        commit = git("rev-parse", "HEAD").decode().strip()
+        changes = git("diff", "HEAD", "--binary", "--no-ext-diff", "--", ".")
+        new = git("ls-files", "--others", "--exclude-standard", "-z", "--", ".")
     except (OSError, subprocess.SubprocessError):
         return None, None
     files = [package / name for name in new.decode().split("\0") if name]
     if not changes and not files:
         return commit, None
     return commit, hashlib.sha256(changes + hash_files(package, files).encode()).hexdigest()
-
-
-def _git(folder: Path, *arguments: str) -> bytes:
-    done = subprocess.run(
-        ["git", "--no-optional-locks", "-C", str(folder), *arguments],
-        capture_output=True,
-        check=True,
-        timeout=10,
-    )
-    return done.stdout

@@ -1,7 +1,8 @@
-"""How many CPU cores this process may really use: affinity, cpusets and the quotas of containers.
+"""How many CPU cores this process may use: affinity, cpusets and the quotas of containers.
 
-`os.cpu_count` counts the machine's, whatever of it a container, a batch system or ``taskset`` has
-left to us; `os.process_cpu_count` of Python 3.13 knows the affinity, and no quota.
+`os.cpu_count` counts all cores of the machine, although a container, a batch system or ``taskset``
+may leave fewer to this process. `os.process_cpu_count` of Python 3.13 knows the affinity, but no
+quota.
 """
 
 from __future__ import annotations
@@ -11,12 +12,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-CGROUPS = Path("/sys/fs/cgroup")
-OWN_GROUPS = Path("/proc/self/cgroup")
-
 
 def usable_cpus() -> int:
-    """CPU cores, at least 1; of a quota of two and a half the whole ones."""
+    """CPU cores, at least 1; a quota is rounded down to whole cores."""
     quota = cpu_quota()
     whole = _affinity() if quota is None else min(_affinity(), math.floor(quota))
     return max(1, whole)
@@ -29,11 +27,13 @@ def _affinity() -> int:
     return os.cpu_count() or 1  # macOS has neither
 
 
-def cpu_quota(groups: Path = CGROUPS, own: Path = OWN_GROUPS) -> float | None:
-    """The smallest quota of the process's control groups, in cores; None where there is none.
+def cpu_quota(
+    groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> float | None:
+    """The smallest quota of the process's control groups, in cores; None without a quota.
 
-    A group is bound by those above it too. Inside of a container the path that the kernel tells
-    may be the host's, which is not there: then the root is the container's own.
+    A group is bound by the groups above it too. Inside a container, the kernel may give a path of
+    the host, which does not exist here. Then the root is the container's own group.
 
     Args:
         groups: where the file systems of control groups are mounted.
@@ -42,42 +42,29 @@ def cpu_quota(groups: Path = CGROUPS, own: Path = OWN_GROUPS) -> float | None:
     Source: Linux, ``Documentation/admin-guide/cgroup-v2.rst`` (``cpu.max``) and
     ``Documentation/scheduler/sched-bwc.rst`` (``cpu.cfs_quota_us``).
     """
-    try:
-        lines = own.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    found = [quota for line in lines for quota in _quotas(line, groups)]
-    return min(found, default=None)
+    quotas = (
+        _quota(folder) for line in _text(own).splitlines() for folder in _folders(line, groups)
+    )
+    return min((quota for quota in quotas if quota is not None), default=None)
 
 
-def _quotas(line: str, groups: Path) -> Iterator[float]:
-    """Of a line ``NUMBER:CONTROLLERS:PATH``; version 2 has no controllers."""
+def _folders(line: str, groups: Path) -> Iterator[Path]:
+    """Folders of a line ``NUMBER:CONTROLLERS:PATH``; version 2 has no controllers."""
     if line.count(":") < 2:
         return
     _, controllers, path = line.split(":", 2)
     if controllers and "cpu" not in controllers.split(","):
         return
-    roots = [groups] if not controllers else [groups / controllers, groups / "cpu"]
     below = PurePosixPath(path.lstrip("/"))
-    for root in roots:
-        for group in (below, *below.parents):
-            folder = root / group
-            quota = _version_1(folder) if controllers else _version_2(folder)
-            if quota is not None:
-                yield quota
+    for root in [groups / controllers, groups / "cpu"] if controllers else [groups]:
+        yield from (root / group for group in (below, *below.parents))
 
 
-def _version_2(folder: Path) -> float | None:
+def _quota(folder: Path) -> float | None:
+    """The cores of one control group, of version 2 or 1; ``max`` and −1 are no quota."""
     quota, _, period = _text(folder / "cpu.max").partition(" ")
-    return _cores(quota, period)
-
-
-def _version_1(folder: Path) -> float | None:
-    return _cores(_text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us"))
-
-
-def _cores(quota: str, period: str) -> float | None:
-    """``max`` and −1 are no quota."""
+    if not quota:
+        quota, period = _text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")
     if not quota.isdecimal() or not period.isdecimal() or not int(period):
         return None
     return int(quota) / int(period)

@@ -1,4 +1,4 @@
-"""What this machine offers to trials, found out without torch or Ray."""
+"""CPU cores and GPUs of this machine, found without torch or Ray."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Machine:
 
     Args:
         cpus: cores.
-        gpus: of NVIDIA.
+        gpus: NVIDIA GPUs.
         cuda: whether the installed torch can use them.
     """
 
@@ -40,7 +40,7 @@ class Machine:
 
     @property
     def no_cuda(self) -> str | None:
-        """Why nothing trains on a GPU here; None where something can."""
+        """Why no trial can train on a GPU here; None if one can."""
         if not self.gpus:
             visible = os.environ.get("CUDA_VISIBLE_DEVICES")
             hidden = "" if visible is None else f" that CUDA_VISIBLE_DEVICES={visible} leaves"
@@ -49,7 +49,7 @@ class Machine:
 
     @classmethod
     def any(cls) -> Self:
-        """A cluster: what it has room for is seen when it is asked, and changes as nodes join."""
+        """A cluster. Only Ray knows its size, which changes as nodes join."""
         return cls(cpus=BOUNDLESS, gpus=BOUNDLESS)
 
 
@@ -67,7 +67,7 @@ def installed_gpus() -> int:
 
 
 def visible_gpus(installed: int, environment: Mapping[str, str]) -> int:
-    """How many of the installed GPUs CUDA_VISIBLE_DEVICES leaves; CUDA stops at the first bad one.
+    """Number of installed GPUs that CUDA_VISIBLE_DEVICES leaves; CUDA stops at the first bad one.
 
     Source: CUDA C++ Programming Guide, "CUDA Environment Variables".
     """
@@ -84,12 +84,12 @@ def visible_gpus(installed: int, environment: Mapping[str, str]) -> int:
 
 
 def torch_has_cuda() -> bool:
-    """Whether torch was built for CUDA, by its own file and without the seconds of importing it."""
+    """Whether torch was built for CUDA, read from its file: importing it takes seconds."""
     found = importlib.util.find_spec("torch")
     if found is None or found.origin is None:
         return False
     try:
         text = Path(found.origin).with_name("version.py").read_text(encoding="utf-8")
     except OSError:
-        return True  # as likely as not: the trial will tell
+        return True  # unknown: the trial will show it
     return re.search(r"^cuda\b.*=\s*None\s*$", text, re.MULTILINE) is None

@@ -6,9 +6,9 @@ import importlib.util
 
 
 def how_to_install(name: str, package: str) -> str | None:
-    """What to do for a setting's value whose package is missing; None where it is there.
+    """How to install the package that a setting's value needs; None if it is installed.
 
-    Nothing is imported. The extra that brings the package bears the value's name.
+    Nothing is imported. The extra with the package has the name of the value.
     """
     if importlib.util.find_spec(package) is not None:
         return None

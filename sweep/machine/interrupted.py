@@ -1,4 +1,4 @@
-"""Ctrl-C, and what else asks a command to stop: a word and the exit code, no traceback."""
+"""Ctrl-C and other signals to stop: one word and the exit code, no traceback."""
 
 from __future__ import annotations
 
@@ -13,17 +13,15 @@ from types import FrameType, TracebackType
 from typing import Any
 
 INTERRUPTED = 130
-"""Exit code, the same that a shell gives for a program that dies of Ctrl-C."""
+"""Exit code, as a shell reports it for a program that is ended by Ctrl-C."""
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C; `kill`, `timeout`, a batch system; the end of the terminal."""
 
-Handler = Callable[[int, FrameType | None], object]
-
 
 @contextmanager
 def stops_as_ctrl_c() -> Iterator[None]:
-    """Whatever asks for a stop raises KeyboardInterrupt: that is handled already."""
+    """Each of these signals raises KeyboardInterrupt, which is handled already."""
 
     def receive(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -33,11 +31,13 @@ def stops_as_ctrl_c() -> Iterator[None]:
 
 
 @contextmanager
-def handling_stops(receive: Handler) -> Iterator[dict[int, Any]]:
-    """``receive`` gets the signals of `STOPS`. Yields what handled them before.
+def handling_stops(
+    receive: Callable[[int, FrameType | None], object],
+) -> Iterator[dict[int, Any]]:
+    """``receive`` gets the signals of `STOPS`. Yields their earlier handlers.
 
-    Of a hangup that `nohup` has us ignore nobody is told. Python hands signals to its main thread
-    alone: a sweep that runs in another one is not stopped by them.
+    A hangup that `nohup` makes this process ignore stays ignored. Python delivers signals only to
+    its main thread, so a sweep in another thread is not stopped by them.
     """
     if threading.current_thread() is not threading.main_thread():
         yield {}
@@ -55,16 +55,16 @@ def handling_stops(receive: Handler) -> Iterator[dict[int, Any]]:
 
 
 def expect_interruption() -> None:
-    """From now on an interruption that nobody handles ends the process with a word and its code."""
+    """From now on an unhandled interruption ends the process with one word and its exit code."""
     sys.excepthook = _report
 
 
 def forget_interruption() -> None:
-    """Keep Python 3.11 from dying of the signal at its end, though we have handled it.
+    """Keep Python 3.11 from ending itself with a signal that is already handled.
 
-    It takes a KeyboardInterrupt that leaves the code of a string for unhandled (in CPython,
-    `run_eval_code_obj`), and imports are full of such code: dataclasses, named tuples. The next
-    such code to run makes it forget that.
+    If a KeyboardInterrupt leaves code that runs from a string, Python takes it for unhandled
+    (`run_eval_code_obj` in CPython). Imports run much such code: dataclasses, named tuples. The
+    next code that runs from a string resets this.
     """
     namedtuple("Forget", ())
 

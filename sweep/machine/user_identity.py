@@ -1,8 +1,8 @@
 """A process whose user is not in the machine's list of users, or has no home to write into.
 
-``docker run --user 12345`` starts such a process. MONAI asks for the user's name when it is
-imported, platformdirs and Ray for the home folder, torch's compiler for both, and each raises. They
-all look at the environment first: so it is given what is missing, once, before they are imported.
+``docker run --user 12345`` starts such a process. Then the imports fail of MONAI (it needs the
+user's name), of platformdirs and Ray (the home folder) and of torch's compiler (both). They all
+look at the environment first, so what is missing is set there before they are imported.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 
 
 def settle_user() -> None:
-    """Give the environment a user's name and folders that can be written, where it has none.
+    """Set a user's name and writable folders in the environment where they are missing.
 
-    What the user has set stays. Without effect where nothing is missing.
+    What the user has set stays.
     """
     try:
         getpass.getuser()
@@ -30,9 +30,10 @@ def settle_user() -> None:
     if home is None or home == Path(home.anchor):  # docker's default is "/"
         os.environ["HOME"] = spare
         return
-    # A home that can be read may hold what is needed (credentials), so it stays the home.
+    # A home that can be read may hold credentials, so it stays the home.
     os.environ.setdefault("XDG_CACHE_HOME", str(Path(spare, ".cache")))
-    if not os.access(home / ".ray" / "auth_token", os.R_OK) and not _has_token():
+    has_token = "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
+    if not has_token and not os.access(home / ".ray" / "auth_token", os.R_OK):
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # Ray would write a new one there
 
 
@@ -46,18 +47,14 @@ def _home() -> Path | None:
 
 
 def _spare_home() -> Path:
-    """A folder that is the user's alone and the same in every process; else a new one."""
+    """A private folder, the same in every process of this user; a new one if that is impossible."""
     folder = Path(tempfile.gettempdir(), f"sweep-home-{os.getuid()}")
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
-        # A folder of that name that somebody else has made is none to write secrets into.
+        # Secrets are not written into a folder that another user made under this name.
         if status.st_uid == os.getuid() and status.st_mode & 0o777 == 0o700:
             return folder
     except OSError:
         pass
     return Path(tempfile.mkdtemp(prefix="sweep-home-"))
-
-
-def _has_token() -> bool:
-    return any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))

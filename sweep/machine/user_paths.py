@@ -16,7 +16,7 @@ _VARIABLE = re.compile(r"\$(?:(?P<bare>[A-Za-z_]\w*)|\{(?P<braced>[^{}]*)\})", r
 
 
 def expanded(path: str) -> str:
-    """``path`` with its variables and its ``~`` replaced; a dollar in the name of a file stays.
+    """``path`` with its variables and its ``~`` replaced; a dollar in an existing path stays.
 
     Raises:
         ValueError: a variable is not set or empty, or there is no such home folder.
@@ -40,7 +40,7 @@ def absolute(path: str) -> str:
     """As `expanded`, and absolute: a trial may run in another directory, or on another machine.
 
     Raises:
-        ValueError: as `expanded`, and where it is a URI, which no absolute path is.
+        ValueError: as `expanded`; also for a URI.
     """
     if uri := _URI.match(path):
         meant = path[uri.end() :] if uri["scheme"] == "file" else ""
@@ -54,21 +54,19 @@ Folder = Annotated[str, Field(min_length=1), AfterValidator(absolute)]
 
 
 def argument(path: Path, name: str) -> Path:
-    """A path of the command line, where the shell has not expanded it (``--results=~/x``).
+    """A path of the command line that the shell may not have expanded (``--results=~/x``).
 
     Raises:
-        InputError: what is wrong with it, under the argument's ``name``.
+        InputError: as `expanded`, under the argument's ``name``.
     """
-    return Path(_argument(str(path), name))
+    return Path(results_argument(str(path), name))
 
 
 def results_argument(results: str, name: str = "RESULTS") -> str:
-    """As `argument`, for what may be a URI, of which the variables are expanded."""
-    return _argument(results, name) if "://" in results else str(argument(Path(results), name))
-
-
-def _argument(written: str, name: str) -> str:
+    """As `argument`, for a path or a URI."""
     try:
-        return expanded(written)
+        if "://" in results:
+            return expanded(results)
+        return str(Path(expanded(str(Path(results)))))
     except ValueError as error:
         raise InputError.single(str(error), key=name) from None

@@ -10,7 +10,6 @@ Source of the layout: nnU-Net 2.8.1, ``nnUNetPredictor.initialize_from_trained_m
 
 from __future__ import annotations
 
-import contextlib
 import io
 import tempfile
 from collections.abc import Mapping
@@ -33,22 +32,22 @@ def export_model(settings: TrialSettings, best: Mapping[str, Any], folder: Path)
     """Write a model folder of nnU-Net.
 
     Args:
-        settings: of the trial.
-        best: what its ``best.pt`` holds: weights and epoch.
-        folder: of the model; what it held of the same fold is replaced.
+        settings: the trial's settings.
+        best: content of its ``best.pt``: weights and epoch.
+        folder: the model folder; an earlier model of the same fold is replaced.
+
     Returns:
-        the checkpoint.
+        The checkpoint file.
+
     Raises:
-        InputError: the dataset that it was trained on is gone.
+        InputError: the trial's dataset does not exist any more.
     """
-    asked = nnunet_trainer(settings)
     with tempfile.TemporaryDirectory(prefix="nnunet-") as scratch:
-        folders = Folders.of(asked, Path(scratch))
+        folders = Folders.of(nnunet_trainer(settings), Path(scratch))
         trainer = made(settings, folders)
-        with folders.in_effect(), contextlib.redirect_stdout(io.StringIO()):
-            # Mirroring, which prediction averages over, is decided with the augmentation.
+        with folders.quietly():
+            # This also chooses the mirrorings over which a prediction is averaged.
             trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
-        arguments = trainer.my_init_kwargs | {"device": torch.device("cpu")}
         checkpoint = {
             "network_weights": best["model"],
             "optimizer_state": None,
@@ -56,12 +55,12 @@ def export_model(settings: TrialSettings, best: Mapping[str, Any], folder: Path)
             "logging": {},
             "_best_ema": None,
             "current_epoch": best["epoch"] + 1,
-            "init_args": arguments,
+            "init_args": trainer.my_init_kwargs | {"device": torch.device("cpu")},
             "trainer_name": TRAINER,
             "inference_allowed_mirroring_axes": trainer.inference_allowed_mirroring_axes,
         }
         plans, dataset = trainer.plans_manager.plans, trainer.dataset_json
-    file = folder / f"fold_{asked.fold}" / CHECKPOINT
+    file = folder / f"fold_{trainer.fold}" / CHECKPOINT
     file.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_text(folder / "plans.json", to_json(plans, indent=2) + "\n")
     atomic_write_text(folder / "dataset.json", to_json(dataset, indent=2) + "\n")

@@ -314,12 +314,12 @@ KINDS = {
     ),
     "spacing of 0": Kind(
         [with_header(nifti(scan(VOLUME)), 88, "<f", 0)], nifti(VOLUME),
-        TAKEN, "has the spacing 1×1×0 in its `pixdim`: what is no positive number is mended to 1×1",
+        TAKEN, "has the spacing 1×1×0 in its `pixdim`, where every number must be positive; 1×1×1",
     ),
     "negative spacing": Kind(
         [with_header(nifti(scan(VOLUME), np.diag([1.0, 1, 3, 1])), 88, "<f", -3)],
         with_header(nifti(VOLUME, np.diag([1.0, 1, 3, 1])), 88, "<f", -3),
-        TAKEN, "is mended to 1×1×3 mm, as nnU-Net does",
+        TAKEN, "1×1×3 mm is used, as in nnU-Net",
     ),
     "spacing of NaN": Kind(
         [with_header(nifti(scan(VOLUME)), 88, "<f", float("nan"))], nifti(VOLUME),
@@ -391,7 +391,7 @@ KINDS = {
     ),
     "PNG of 16-bit colours": Kind(
         [deep_colours(40000 + np.stack([scan(FLAT, np.uint16)] * 3, -1))], png(FLAT),
-        REFUSED, "holds RGB of 16 bits, of which decoders of PNG keep 8", ending=".png",
+        REFUSED, "holds RGB of 16 bits, but decoders of PNG keep only 8", ending=".png",
         nnunet=(REFUSED, "for another reason: one name for three channels"),
     ),
     "PNG label with a palette": Kind(

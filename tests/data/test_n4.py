@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sweep.data.files import bias_field
-from sweep.data.files.bias_field import correct_bias_field
-from sweep.data.files.normalize import normalize
+from sweep.data.files.normalize import correct_bias_field, normalize
 from sweep.data.nnunet_raw.pixels import RawCase, load_case, write_raw
 from sweep.data.nnunet_raw.raw_dataset import open_raw
 from sweep.data.prepared.prepare import prepare
@@ -132,13 +130,13 @@ def test_corrected_and_uncorrected_pixels_are_cached_apart_and_corrected_once(
     corrected = prepare(settings_of(folder, n4=True), cache)
     assert not np.array_equal(plain.training[0].image, corrected.training[0].image)
 
-    def unwanted(image: object) -> None:
+    def unwanted(*_: object) -> None:
         raise AssertionError("corrected again")
 
     monkeypatch.setattr("sweep.data.prepared.prepare.correct_bias_field", unwanted)
     again = prepare(settings_of(folder, n4=True), cache)
     np.testing.assert_array_equal(again.training[0].image, corrected.training[0].image)
-    monkeypatch.setattr("sweep.data.prepared.prepare.simpleitk_version", lambda: "another")
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "another")
     with pytest.raises(AssertionError, match="corrected again"):
         prepare(settings_of(folder, n4=True), cache)
 
@@ -146,9 +144,8 @@ def test_corrected_and_uncorrected_pixels_are_cached_apart_and_corrected_once(
 def test_a_missing_simpleitk_is_told_with_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bias_field, "has_simpleitk", lambda: False)
-    monkeypatch.setattr("sweep.data.sources.data_source.has_simpleitk", lambda: False)
-    expected = "data.n4: N4 needs the package SimpleITK: pip install 'medical-sweep[n4]'"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    expected = "data.n4: `n4` needs the package SimpleITK: pip install 'medical-sweep[n4]'"
     for settings in (ShapesData(n4=True), BrainData(source="brain", n4=True)):
         assert expected in [str(mistake) for mistake in check_data(settings)]
     with pytest.raises(InputError, match="pip install"):

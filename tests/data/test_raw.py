@@ -33,7 +33,7 @@ def mistakes_of(folder: Path) -> list[str]:
 
 def test_dataset_is_opened_by_its_names_alone(write_grey):
     dataset = open_raw(write_grey(count=3))
-    assert dataset.name == "Dataset001_Grey"
+    assert dataset.folder.name == "Dataset001_Grey"
     assert dataset.cases == ("case_0", "case_1", "case_2")
     assert dataset.channel_names == ("grey",)
     assert dataset.classes == ("background", "dot")
@@ -344,5 +344,5 @@ def test_hidden_files_and_other_endings_are_passed_over(write_grey):
 @pytest.mark.parametrize("name", ["with space", "Größe-脑-🧠", "quo'te\"s", "-dash", "a%20b#?"])
 def test_folder_may_have_any_name(write_grey, name):
     folder = write_grey(name=name)
-    assert open_raw(folder).name == name
+    assert open_raw(folder).folder.name == name
     assert open_raw(str(folder)).label_path("case_0").is_file()

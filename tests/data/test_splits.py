@@ -72,7 +72,7 @@ def test_split_file_is_read_in_nnunets_format(tmp_path):
         ('[{"train": "a", "val": ["b"]}]', "split 0 `train` must be a list of names, but has 'a'"),
         ('[{"train": ["a"], "val": "b"}]', "split 0 `val` must be a list of names, but has 'b'"),
         ('[{"train": ["a"], "val": {"b": 1}}]', "`val` must be a list of names, but has an object"),
-        ('[{"train": ["a", 1], "val": ["b"]}]', "split 0 `train` must list names alone, but has 1"),
+        ('[{"train": ["a", 1], "val": ["b"]}]', "split 0 `train` must list only names, but has 1"),
         ('[{"train": ["a", "a"], "val": ["b"]}]', "split 0 has cases twice in `train`: a"),
         ('[{"train": ["a_0000"], "val": ["b"]}]', "a_0000; cases are named without .* ending: a"),
         ('[{"train": ["a"], "val": ["b.nii.gz"]}]', "b.nii.gz; cases are named without .*: b"),

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sweep.nnunet.command.asked_settings import CONFIG_VARIABLE, asked_by_environment
+from sweep.nnunet.command.asked_settings import (
+    CONFIG_VARIABLE,
+    asked_by_environment,
+    nnunet_trainer,
+)
 from sweep.spec.settings.setting_tree import value_of
 from sweep.spec.space.presets import PRESETS
 from sweep.vocabulary.errors import InputError
@@ -24,11 +28,12 @@ def test_without_a_file_the_losses_are_the_recommended_ones_in_nnunets_own_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
-    asked = asked_by_environment(*COMMAND, 3)
+    settings, source = asked_by_environment(*COMMAND, 3)
     for key, value in PRESETS["geometric-recommended"].settings.items():
-        assert value_of(asked.settings, key) == value
-    assert (asked.trainer.epochs, asked.trainer.fold) == (1000, 3)
-    assert asked.source == "the defaults, since SWEEP_NNUNET_CONFIG names no file"
+        assert value_of(settings, key) == value
+    trainer = nnunet_trainer(settings)
+    assert (trainer.epochs, trainer.fold) == (1000, 3)
+    assert source == "the defaults, since SWEEP_NNUNET_CONFIG names no file"
 
 
 @pytest.mark.parametrize("dataset", ["502", "Dataset502_Shapes_One"])
@@ -37,10 +42,10 @@ def test_file_is_trained_on_the_fold_of_the_command(
 ) -> None:
     file = config(tmp_path, f"kind: nnunet, dataset: {dataset}, fold: 1")
     monkeypatch.setenv(CONFIG_VARIABLE, file)
-    asked = asked_by_environment(*COMMAND, 4)
-    assert asked.settings.loss.warmup_epochs == 7
-    assert asked.trainer.fold == 4
-    assert asked.source == f"the file {file}"
+    settings, source = asked_by_environment(*COMMAND, 4)
+    assert settings.loss.warmup_epochs == 7
+    assert nnunet_trainer(settings).fold == 4
+    assert source == f"the file {file}"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from own_loop import train_epoch
 
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.divergence.advice import Case
@@ -146,7 +147,7 @@ def test_step_of_a_function_is_not_undone_and_told_so(make: MakeTrial, tmp_path:
 def test_step_of_nnunets_own_loop_is_not_undone_and_told_so(trainer: Callable[..., Any]) -> None:
     made = trainer(optimizer=OVERFLOW["optimizer"] | {"lr": 1e45})
     with pytest.raises(Diverged) as stop:
-        made.train_epoch(0)
+        train_epoch(made, 0)
     verdict = stop.value.divergence
     assert (verdict.stage, verdict.weights_finite) == (Stage.WEIGHTS, False)
     assert verdict.message == (

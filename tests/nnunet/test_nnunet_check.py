@@ -120,7 +120,7 @@ def test_configuration_fold_and_patch_are_held_against_the_plans(
         "trainer.fold: must be below 5, the number of folds, or `all`, but is 5",
     ]
     [line] = told(raw, tmp_path, configuration="3d_cascade_fullres")
-    assert line.startswith("trainer.configuration: `3d_cascade_fullres` trains on what a finished")
+    assert line.startswith("trainer.configuration: `3d_cascade_fullres` trains on the predictions")
 
 
 def test_dataset_that_is_not_there_is_told_with_those_that_are(raw: Path, tmp_path: Path) -> None:

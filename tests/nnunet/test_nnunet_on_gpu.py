@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from own_loop import train_epoch
 
 from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
 from sweep.trainer.divergence.guard import Diverged
@@ -23,7 +24,7 @@ MakeTrainer = Callable[..., nnUNetTrainerGeometric]
 def test_gpu_trains_in_float16_with_a_scaler(trainer: MakeTrainer) -> None:
     made = trainer(trainer={"device": "cuda", "steps_per_epoch": 20})
     assert made.amp == "fp16"
-    steps = made.train_epoch(0) + made.train_epoch(1)
+    steps = train_epoch(made, 0) + train_epoch(made, 1)
     taken = [step for step in steps if not step.skipped]
     assert len(steps) == 40
     assert len(taken) > 20
@@ -40,10 +41,10 @@ def test_root_of_zero_is_found_at_its_own_step_though_the_guard_reads_later(
         loss={"sqrt_epsilon": 0.0},
     )
     assert made.guard.interval > 1
-    made.train_epoch(0)
+    train_epoch(made, 0)
     before = {name: value.clone() for name, value in made.model.state_dict().items()}
     with pytest.raises(Diverged) as stop:
-        made.train_epoch(1)
+        train_epoch(made, 1)
     verdict = stop.value.divergence
     assert (verdict.cause, verdict.stage, verdict.term) == (
         Cause.NONFINITE, Stage.GRADIENT, "compactness",

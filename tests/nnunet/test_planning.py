@@ -27,10 +27,10 @@ def test_what_was_done_is_not_done_again(
     raw: Path, preprocessed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(planning, "_run", lambda *_: pytest.fail("planned again"))
-    found = ensure_preprocessed(asked(raw, preprocessed))
+    plans, dataset = ensure_preprocessed(asked(raw, preprocessed))
     folder = preprocessed / "Dataset502_Shapes_One"
-    assert found == (folder / "nnUNetPlans.json", folder / "dataset.json")
-    assert json.loads(found.plans.read_text())["configurations"]["2d"]["batch_dice"] is True
+    assert (plans, dataset) == (folder / "nnUNetPlans.json", folder / "dataset.json")
+    assert json.loads(plans.read_text())["configurations"]["2d"]["batch_dice"] is True
     log = (preprocessed / "Dataset502_Shapes_One.log").read_text()
     assert "verify_dataset_integrity Done" in log
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from own_loop import train_epoch
 
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric
@@ -71,11 +72,11 @@ def test_before_the_switch_on_its_steps_are_nnunets_own(
 def test_geometric_terms_are_there_from_the_switch_on(trainer: MakeTrainer) -> None:
     made = trainer(loss={"weights": {"compactness": 0.1, "boundary": 0.1, "aspect": 0.1}})
     assert made.loss.batch_dice  # the plans of small sets ask for it
-    assert set(made.train_epoch(0)[0].terms) == {"dice", "ce"}
+    assert set(train_epoch(made, 0)[0].terms) == {"dice", "ce"}
     [dice] = made.validate_epoch()
     assert dice is not None
     assert 0 <= dice <= 1
-    first = made.train_epoch(1)[0]
+    first = train_epoch(made, 1)[0]
     assert set(first.terms) == {"dice", "ce", "compactness", "boundary", "aspect"}
     geometric = sum(0.1 * first.terms[name] for name in ("compactness", "boundary", "aspect"))
     main = first.terms["dice"] - 1 + first.terms["ce"]
@@ -86,10 +87,10 @@ def test_root_of_zero_ends_the_run_at_the_switch_on_with_the_weights_from_before
     trainer: MakeTrainer,
 ) -> None:
     made = trainer(**ROOT_OF_ZERO)
-    made.train_epoch(0)
+    train_epoch(made, 0)
     before = weights(made)
     with pytest.raises(Diverged) as stop:
-        made.train_epoch(1)
+        train_epoch(made, 1)
     verdict = stop.value.divergence
     assert (verdict.cause, verdict.epoch, verdict.step) == (Cause.NONFINITE, 1, 0)
     assert (verdict.stage, verdict.term) == (Stage.GRADIENT, "compactness")
@@ -106,9 +107,9 @@ def test_root_of_zero_ends_the_run_at_the_switch_on_with_the_weights_from_before
 
 def test_epoch_with_skipped_steps_has_the_mean_loss_of_the_others(trainer: MakeTrainer) -> None:
     made = trainer(**ROOT_OF_ZERO, guard={"on_nonfinite": "skip", "skipped_in_a_row": 100})
-    made.train_epoch(0)
+    train_epoch(made, 0)
     kept = weights(made)
-    steps = made.train_epoch(1)
+    steps = train_epoch(made, 1)
     assert all(step.skipped for step in steps)
     assert same(weights(made), kept)
     assert math.isnan(made.logger.get_value("train_losses", step=-1))  # no step was taken
@@ -117,22 +118,22 @@ def test_epoch_with_skipped_steps_has_the_mean_loss_of_the_others(trainer: MakeT
 def test_same_seed_trains_the_same_bits_and_another_one_does_not(trainer: MakeTrainer) -> None:
     first, again, other = (trainer(seed=seed) for seed in (0, 0, 1))
     for made in (first, again, other):
-        made.train_epoch(0)
+        train_epoch(made, 0)
         made.validate_epoch()
-        made.train_epoch(1)
+        train_epoch(made, 1)
     assert same(weights(first), weights(again))
     assert not same(weights(first), weights(other))
 
 
 def test_run_that_goes_on_from_a_state_is_the_run_that_never_stopped(trainer: MakeTrainer) -> None:
     whole = trainer()
-    whole.train_epoch(0)
+    train_epoch(whole, 0)
     state = {name: _cloned(part) for name, part in whole.state_dict().items()}
-    expected = [step.to_json() for step in whole.train_epoch(1)]
+    expected = [step.to_json() for step in train_epoch(whole, 1)]
     resumed = trainer()
     np.random.seed(99)  # whatever happened before
     resumed.load_state_dict(state)
-    assert [step.to_json() for step in resumed.train_epoch(1)] == expected
+    assert [step.to_json() for step in train_epoch(resumed, 1)] == expected
     assert same(weights(resumed), weights(whole))
 
 
@@ -147,7 +148,7 @@ def _cloned(part: Any) -> Any:
 def test_half_precision_is_scaled_and_its_losses_are_float32(trainer: MakeTrainer) -> None:
     made = trainer(trainer={"amp": "fp16", "steps_per_epoch": 1})
     for epoch in (0, 1):
-        steps = made.train_epoch(epoch)
+        steps = train_epoch(made, epoch)
     assert made.grad_scaler is made.guard.scaler  # so nnU-Net's checkpoints keep its state
     assert all(step.scale is not None and step.scale > 1 for step in steps)
     taken = [step for step in steps if not step.skipped]
@@ -162,7 +163,7 @@ def test_what_is_in_effect_is_what_was_asked_for(trainer: MakeTrainer) -> None:
         guard={"exploded_steps": 7},
     )
     found = effective_configuration(made)
-    verify(made.asked.settings, found)
+    verify(made.settings, found)
     assert found.cases == {"training": 16, "validation": 4}
     batch = next(made.dataloader_train)
     assert batch["data"].shape == (3, 1, 16, 24)
@@ -184,7 +185,7 @@ def test_trainer_that_works_with_something_else_is_told_of(
     made = trainer()
     change(made)
     with pytest.raises(NotApplied) as error:
-        verify(made.asked.settings, effective_configuration(made))
+        verify(made.settings, effective_configuration(made))
     assert key in error.value.differences
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,7 @@ from numpy.typing import NDArray
 from sweep.data.files.image_geometry import Array, Geometry, size, unlike
 from sweep.vocabulary.errors import InputError, Mistake
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-_MOST_DEFLATED = 1100  # bytes that one byte of a gzip file can stand for are at most 1032
+_MOST_DEFLATED = 1100  # one byte of a gzip file can stand for at most 1032 bytes
 _MILLIMETRES = {1: 1000.0, 3: 0.001}  # NIfTI's codes of metres and of micrometres
 _DEEP_COLOURS = {2: "RGB", 4: "grey and alpha", 6: "RGBA"}  # PNG's colour types with several bands
 
@@ -34,10 +31,8 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
     Raises:
         InputError: it cannot be opened, or its content cannot be used for training.
     """
-    return _png_header(path) if path.suffix == ".png" else _nifti_header(path)
-
-
-def _png_header(path: Path) -> tuple[Geometry, list[Mistake]]:
+    if path.suffix != ".png":
+        return _nifti_header(path)
     from PIL import Image
 
     with _decoding(path), Image.open(path) as opened:
@@ -52,7 +47,12 @@ def _nifti_header(path: Path) -> tuple[Geometry, list[Mistake]]:
     with _decoding(path):
         opened = nibabel.load(path)
         header, shape, dtype = opened.header, tuple(opened.shape), opened.get_data_dtype()
-        _require_bytes(path, prod(shape) * dtype.itemsize)
+        # Refuse a damaged header before memory is allocated for its pixels.
+        announced = prod(shape) * dtype.itemsize
+        if announced > path.stat().st_size * (_MOST_DEFLATED if path.suffix == ".gz" else 1):
+            raise ValueError(
+                f"its header announces {announced} bytes of pixels, more than it holds"
+            )
         unit = _MILLIMETRES.get(int(header["xyzt_units"]) & 7, 1.0)
         zooms = tuple(unit * float(x) for x in header.get_zooms())
         knows = bool(header["sform_code"] or header["qform_code"])
@@ -70,9 +70,13 @@ def _nifti_header(path: Path) -> tuple[Geometry, list[Mistake]]:
     spacing = tuple(x if np.isfinite(x) and x > 0 else 1.0 for x in zooms)
     doubts = list(_spacing_doubts(path, written[: len(shape)], spacing, sform))
     if sform is not None and qform is not None:
-        doubts += _orientation_doubts(
-            path, Geometry(shape, affine=sform), Geometry(shape, affine=qform)
-        )
+        by_sform, by_qform = (Geometry(shape, affine=form).codes for form in (sform, qform))
+        if by_sform != by_qform:
+            message = (
+                f"contradicts itself: its `qform` leads to {by_qform or 'nowhere'}, its `sform`"
+                f" to {by_sform or 'nowhere'}; the `sform` is used"
+            )
+            doubts.append(Mistake(message, file=str(path), kind="qform and sform"))
     if affine is not None and not np.isfinite(affine).all():
         affine = None
         message = "has nonfinite numbers in its orientation: it is ignored"
@@ -80,10 +84,12 @@ def _nifti_header(path: Path) -> tuple[Geometry, list[Mistake]]:
     return Geometry(shape, spacing, affine), doubts
 
 
-def read_pixels(path: Path) -> Array:
+def read_pixels(path: Path, *, palette: bool = True) -> Array:
     """All numbers of a file, in its own units (``scl_slope``): ``[…spatial]``, a PNG's bands last.
 
-    The colours of a PNG with a palette are looked up, as nnU-Net's reader does; see `read_indices`.
+    Args:
+        palette: look up the colours of a PNG with a palette, as nnU-Net's reader does. False for
+            labels, where the stored numbers are classes.
 
     Raises:
         InputError: it cannot be read.
@@ -93,45 +99,32 @@ def read_pixels(path: Path) -> Array:
 
         with _decoding(path):
             return np.asanyarray(nibabel.load(path).dataobj)
-
-    def looked_up(opened: Image.Image) -> Image.Image:
-        if opened.mode != "P":
-            return opened
-        colours = opened.convert("RGBA" if "transparency" in opened.info else "RGB")
-        bands = np.asarray(colours)
-        grey = opened.info.get("transparency") is None and (bands == bands[..., :1]).all()
-        return colours.getchannel(0) if grey else colours
-
-    return _png(path, looked_up)
-
-
-def read_indices(path: Path) -> Array:
-    """Like `read_pixels`, but without looking up a palette: the numbers of a label are classes."""
-    return _png(path, lambda opened: opened) if path.suffix == ".png" else read_pixels(path)
-
-
-def _png(path: Path, chosen: Callable[[Image.Image], Image.Image]) -> Array:
     from PIL import Image
 
     with _decoding(path), Image.open(path) as opened:
-        return np.asarray(chosen(opened))
+        if opened.mode != "P" or not palette:
+            return np.asarray(opened)
+        colours = opened.convert("RGBA" if "transparency" in opened.info else "RGB")
+        bands = np.asarray(colours)
+        grey = opened.info.get("transparency") is None and (bands == bands[..., :1]).all()
+        return np.asarray(colours.getchannel(0)) if grey else bands
 
 
 @contextmanager
 def _decoding(path: Path) -> Iterator[None]:
     """Turn a decoder's errors on a damaged file into an InputError, and silence its prints."""
-    nibabel_says = logging.getLogger("nibabel.global")  # prints without file names
-    spoke = not nibabel_says.disabled
+    log = logging.getLogger("nibabel.global")  # prints without file names
+    before = log.disabled
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            nibabel_says.disabled = True
+            log.disabled = True
             yield
     except Exception as error:
         message = f"cannot be read as an image: {type(error).__name__}: {error}"
         raise InputError([Mistake(message, file=str(path), kind="unreadable")]) from error
     finally:
-        nibabel_says.disabled = not spoke
+        log.disabled = before
 
 
 def _in_millimetres(affine: Array | None, unit: float) -> NDArray[np.float64] | None:
@@ -160,17 +153,10 @@ def _require_one_picture(path: Path, frames: int) -> None:
         head = opened.read(26)  # signature, then IHDR, which is always the first chunk
     if head[12:16] == b"IHDR" and head[24] == 16 and head[25] in _DEEP_COLOURS:
         message = (
-            f"holds {_DEEP_COLOURS[head[25]]} of 16 bits, of which decoders of PNG keep 8: write"
+            f"holds {_DEEP_COLOURS[head[25]]} of 16 bits, but decoders of PNG keep only 8: write"
             " each colour as a grey image of its own, CASE_0000 and so on, which keeps all 16"
         )
         raise InputError([Mistake(message, file=str(path), kind="16-bit colours")])
-
-
-def _require_bytes(path: Path, announced: int) -> None:
-    """Refuse a damaged header before memory is allocated for its pixels."""
-    most = path.stat().st_size * (_MOST_DEFLATED if path.suffix == ".gz" else 1)
-    if announced > most:
-        raise ValueError(f"its header announces {announced} bytes of pixels, more than it holds")
 
 
 def _require_axes(path: Path, shape: tuple[int, ...]) -> None:
@@ -206,8 +192,8 @@ def _spacing_doubts(
 ) -> Iterator[Mistake]:
     if not all(np.isfinite(x) and x > 0 for x in written):
         yield Mistake(
-            f"has the spacing {_size_of(written)} in its `pixdim`: what is no positive number is"
-            f" mended to {_size_of(zooms)} mm, as nnU-Net does",
+            f"has the spacing {size(written, 'g')} in its `pixdim`, where every number must be"
+            f" positive; {size(zooms, 'g')} mm is used, as in nnU-Net",
             file=str(path),
             kind="no spacing",
         )
@@ -221,17 +207,3 @@ def _spacing_doubts(
                 file=str(path),
                 kind="pixdim and sform",
             )
-
-
-def _orientation_doubts(path: Path, sform: Geometry, qform: Geometry) -> Iterator[Mistake]:
-    if sform.codes != qform.codes:
-        yield Mistake(
-            f"contradicts itself: its `qform` leads to {qform.codes or 'nowhere'}, its `sform`"
-            f" to {sform.codes or 'nowhere'}; the `sform` is used",
-            file=str(path),
-            kind="qform and sform",
-        )
-
-
-def _size_of(numbers: tuple[float, ...]) -> str:
-    return "×".join(f"{number:g}" for number in numbers)

@@ -22,8 +22,6 @@ Array = NDArray[Any]
 Orientation = NDArray[np.float64]
 """For each axis ``[3, 2]``: the world axis that it follows, and its direction."""
 
-Triple = tuple[float, ...]
-
 PLANES = ("sagittal", "coronal", "axial")
 """Name of the slices across each world axis, in nibabel's order: right, anterior, superior."""
 
@@ -35,11 +33,11 @@ class Geometry:
     Args:
         shape: pixels along its two or three axes.
         spacing: millimetres between two pixels along each axis; None if the file has no spacing.
-        affine: pixel → millimetres in RAS+, ``[4, 4]``; None if the header has none.
+        affine: pixel to millimetres in RAS+, ``[4, 4]``; None if the header has none.
     """
 
     shape: tuple[int, ...]
-    spacing: Triple | None = None
+    spacing: tuple[float, ...] | None = None
     affine: NDArray[np.float64] | None = None
 
     @property
@@ -67,19 +65,15 @@ class Geometry:
             return self
         from nibabel.orientations import inv_ornt_aff
 
-        shape, spacing = self.shape, self.spacing or ()
-        order = np.argsort(orientation[:, 0])  # of the new axes, the old one
+        shape = (*self.shape, 1)[:3]
+        spacing = (*(self.spacing or ()), 1.0, 1.0, 1.0)
+        order = np.argsort(orientation[:, 0])  # the old axis of each new one
+        affine = self.affine
         return Geometry(
-            shape=tuple(_at(shape, old, 1) for old in order),
-            spacing=tuple(_at(spacing, old, 1.0) for old in order),
-            affine=None
-            if self.affine is None
-            else self.affine @ inv_ornt_aff(orientation, [_at(shape, n, 1) for n in range(3)]),
+            shape=tuple(shape[old] for old in order),
+            spacing=tuple(spacing[old] for old in order),
+            affine=None if affine is None else affine @ inv_ornt_aff(orientation, shape),
         )
-
-
-def _at(values: Sequence[Any], axis: int, missing: Any) -> Any:
-    return values[axis] if axis < len(values) else missing
 
 
 def turned(pixels: Array, orientation: Orientation | None) -> Array:
@@ -129,44 +123,41 @@ def refused(one: Geometry, other: Geometry) -> Iterator[tuple[str, str, str]]:
 def doubtful(one: Geometry, other: Geometry) -> Iterator[tuple[str, str, str]]:
     """Differences that nnU-Net warns about: ``(what differs, value of one, value of the
     other)``."""
-    if one.affine is None or other.affine is None:
-        if one.codes != other.codes:
-            yield "orientation", one.codes or "none", other.codes or "none"
-        return
-    a, b = one.affine, other.affine
-    directions = (a[:3, :3] / _lengths(a), b[:3, :3] / _lengths(b))
     if one.codes != other.codes:
         yield "orientation", one.codes or "none", other.codes or "none"
-    elif not np.allclose(*directions, atol=1e-4):
-        yield "direction", *unlike(directions[0].ravel(), directions[1].ravel(), ", ")
+    if one.affine is None or other.affine is None:
+        return
+    a, b = one.affine, other.affine
+    first, second = _directions(a), _directions(b)
+    if one.codes == other.codes and not np.allclose(first, second, atol=1e-4):
+        yield "direction", *unlike(first.ravel(), second.ravel(), ", ")
     if not np.allclose(a[:3, 3], b[:3, 3], rtol=1e-5, atol=1e-4):
         yield "origin", *unlike(a[:3, 3], b[:3, 3], ", ")
 
 
-def _lengths(affine: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Length of each column of the matrix, 1 for an empty one."""
-    lengths: NDArray[np.float64] = np.linalg.norm(affine[:3, :3], axis=0)
-    return np.where(lengths > 0, lengths, 1.0)
+def _directions(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Columns of the matrix at length 1; an empty one stays empty."""
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    return affine[:3, :3] / np.where(lengths > 0, lengths, 1.0)
 
 
 def unlike(
     one: Sequence[Any] | Array, other: Sequence[Any] | Array, between: str
 ) -> tuple[str, str]:
-    """Both as text, with just enough digits to tell them apart."""
+    """Both as text, with just enough digits that they differ."""
 
-    def text(values: Sequence[Any] | Array, digits: int) -> str:
-        return between.join(_plain(float(x), digits) for x in values)
+    def plain(number: float, digits: int) -> str:
+        """1000 and not 1e+03."""
+        text = f"{number:.{digits}g}"
+        return f"{number:.0f}" if "e+" in text and abs(number) < 1e7 else text
 
-    enough = (digits for digits in range(3, 17) if text(one, digits) != text(other, digits))
-    digits = next(enough, 17)
-    return text(one, digits), text(other, digits)
-
-
-def _plain(number: float, digits: int) -> str:
-    """1000 and not 1e+03."""
-    text = f"{number:.{digits}g}"
-    return f"{number:.0f}" if "e+" in text and abs(number) < 1e7 else text
+    for digits in range(3, 18):
+        texts = [between.join(plain(float(x), digits) for x in values) for values in (one, other)]
+        if texts[0] != texts[1]:
+            break
+    return texts[0], texts[1]
 
 
-def size(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape))
+def size(sides: Sequence[float] | Array, form: str = "") -> str:
+    """``10×12×8``: pixels or millimetres, each in the format ``form``."""
+    return "×".join(f"{side:{form}}" for side in sides)

@@ -1,4 +1,4 @@
-"""Read JSON files, reporting syntax errors with their line, and repeated keys."""
+"""Read JSON files of users: syntax errors with their line, and repeated keys."""
 
 from __future__ import annotations
 
@@ -33,6 +33,19 @@ def read_json(file: Path, absent: str = "is missing") -> Any:
     raise InputError.single(message, file=str(file), line=line)
 
 
+def read_object(file: Path, absent: str = "is missing") -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        InputError: as `read_json`; also for JSON that is not an object.
+    """
+    found = read_json(file, absent)
+    if isinstance(found, dict):
+        return found
+    message = f"must hold a JSON object, not a {type(found).__name__}"
+    raise InputError.single(message, file=str(file))
+
+
 def repeated_keys(file: Path) -> Iterator[Mistake]:
     """Keys that occur twice in an object of a JSON file, where only the last would count.
 
@@ -41,20 +54,17 @@ def repeated_keys(file: Path) -> Iterator[Mistake]:
     text = _text(file)
     repeated: dict[str, None] = {}
 
-    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def note(pairs: list[tuple[str, Any]]) -> None:
         counts = Counter(key for key, _ in pairs)
         repeated.update({key: None for key, count in counts.items() if count > 1})
-        return dict(pairs)
 
-    json.loads(text, object_pairs_hook=look)
+    json.loads(text, object_pairs_hook=note)
     for key in repeated:
-        places = [
-            found.start() for found in re.finditer(re.escape(json.dumps(key)) + r"\s*:", text)
-        ]
+        places = [one.start() for one in re.finditer(re.escape(json.dumps(key)) + r"\s*:", text)]
         yield Mistake(
             f"has the key `{key}` twice in one object; only the last would count: keep one",
             file=str(file),
-            # With more of them, some stand in other objects.
+            # If it occurs more often, some are in other objects.
             line=text.count("\n", 0, places[1]) + 1 if len(places) == 2 else None,
         )
 

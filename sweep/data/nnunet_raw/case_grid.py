@@ -53,10 +53,7 @@ class CaseGrid:
             file: index of the file in `turns`.
         """
         turn = self.turns[file]
-        if turn is None:
-            shape = pixels.shape
-            return pixels.reshape([shape[axis] for axis in squeezed(shape)])
-        whole = turned(pixels.reshape(pixels.shape[:3]), turn)
+        whole = pixels if turn is None else turned(pixels.reshape(pixels.shape[:3]), turn)
         return whole.reshape([whole.shape[axis] for axis in squeezed(whole.shape)])
 
 
@@ -85,21 +82,27 @@ def look_at(dataset: RawDataset, case: str) -> CaseGrid:
             continue
         if other.codes != first.codes and cover_the_same(first, other):
             turns[-1] = other.orientation
-            told = (
+            message = (
                 f"is stored as {other.codes} and {paths[0].name} as {first.codes}, over the same"
                 " grid: each is reoriented to RAS by its own header, while nnU-Net would overlay"
                 " them as stored"
             )
-            doubts.append(Mistake(told, file=str(path), kind="turned"))
+            doubts.append(Mistake(message, file=str(path), kind="turned"))
             continue
         role = "label" if path == paths[-1] else "channel"
-        wrong = list(_differences(path, other, paths[0], first, role))
-        mistakes += wrong
-        if not wrong:
-            doubts += _contradictions(path, other, paths[0], first, role)
+        if wrong := list(_differences(path, other, paths[0], first, role)):
+            mistakes += wrong
+        else:
+            for what, own, expected in doubtful(other, first):
+                message = (
+                    f"has the {what} {own}, but {paths[0].name} {expected}: their headers do not"
+                    " place them on each other; they are overlaid pixel by pixel, as in nnU-Net;"
+                    " check that they fit"
+                )
+                doubts.append(Mistake(message, file=str(path), kind=f"{what} of {role}"))
     if mistakes:
         raise InputError(mistakes)
-    # Below the dataset's folder, for a cache outlives the place where it lies.
+    # Relative to the dataset's folder, because the cache stays valid if the dataset moves.
     below = (replace(one, file=str(Path(one.file).relative_to(dataset.folder))) for one in doubts)
     return CaseGrid(first.turned(first.orientation), first.codes, tuple(turns), tuple(below))
 
@@ -107,6 +110,7 @@ def look_at(dataset: RawDataset, case: str) -> CaseGrid:
 def _differences(
     path: Path, own: Geometry, image: Path, its: Geometry, role: str
 ) -> Iterator[Mistake]:
+    """What nnU-Net refuses. It compares the image with its label, and a channel with the first."""
     if role == "label":
         path, own, image, its = image, its, path, own
     for what, a, b in refused(own, its):
@@ -116,15 +120,3 @@ def _differences(
             else f"has a spacing of {a} mm, but {image.name} of {b} mm"
         )
         yield Mistake(message, file=str(path), kind=f"{what} of {role}")
-
-
-def _contradictions(
-    path: Path, own: Geometry, image: Path, its: Geometry, role: str
-) -> Iterator[Mistake]:
-    for what, a, b in doubtful(own, its):
-        yield Mistake(
-            f"has the {what} {a}, but {image.name} {b}: their headers do not place them on each"
-            " other; they are overlaid pixel by pixel, as in nnU-Net; check that they fit",
-            file=str(path),
-            kind=f"{what} of {role}",
-        )

@@ -68,7 +68,7 @@ def fold_mistakes(
             message = f"there is no fold {settings.fold}: splits_final.json has {len(splits)}"
             yield Mistake(f"{message}, counted from 0", key="data.fold")
         return
-    test = held(range(cases), settings.test) if isinstance(settings.test, float) else 0
+    test = held(cases, settings.test) if isinstance(settings.test, float) else 0
     if cases < settings.folds:
         message = f"{cases} cases cannot be split into {settings.folds} folds"
         yield Mistake(message, key="data.folds")

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.files.image_geometry import PLANES
+from sweep.data.files.image_geometry import PLANES, size
 from sweep.data.nnunet_raw.case_grid import CaseGrid, look_at
 from sweep.data.nnunet_raw.raw_dataset import RawDataset
 from sweep.data.nnunet_raw.splits import enumerated
 from sweep.vocabulary.errors import Mistake, gathered, gathering
 
 SliceAxis = int | Literal["auto"]
+Mask = NDArray[np.bool_]
 
 _SAME = 0.01  # spacings that differ by less count as equal
 _OBLONG = 1.5  # ratio of a pixel's sides above which there is a warning
@@ -45,23 +46,19 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class _Cases:
-    """All cases as arrays, in one order.
-
-    Args:
-        names: names of the cases.
-        shapes: ``[N, 3]`` pixels; 1 along a missing axis.
-        spacings: ``[N, 3]`` mm; NaN along an axis of length 1.
-    """
+    """All cases as arrays, in one order."""
 
     names: Sequence[str]
-    shapes: NDArray[np.int64]
-    spacings: NDArray[np.float64]
-    volumes: NDArray[np.bool_] = field(init=False)
+    shapes: NDArray[np.int64]  # [N, 3] pixels; 1 along a missing axis
+    spacings: NDArray[np.float64]  # [N, 3] mm; NaN along an axis of length 1
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "volumes", (self.shapes > 1).all(axis=1))
+    @property
+    def volumes(self) -> Mask:
+        """``[N]``: whether a case has three axes."""
+        volumes: Mask = self.shapes.min(axis=1) > 1
+        return volumes
 
-    def counted(self, which: NDArray[np.bool_]) -> str:
+    def counted(self, which: Mask) -> str:
         """``3 of 40 cases (a, b, c)``."""
         total, names = len(self.names), [self.names[n] for n in np.flatnonzero(which).tolist()]
         if len(names) == total:
@@ -88,11 +85,14 @@ def survey(parts: Sequence[RawDataset], slice_axis: SliceAxis) -> Survey:
     warnings = [
         *map(str, doubts),
         *_about_orientation(grids),
-        *_about_axis(cases, axis, asked=slice_axis != "auto"),
+        *_about_axis(cases, axis, chosen=slice_axis != "auto"),
         *_about_spacing(cases),
         *_about_thin_slices(cases, axis),
     ]
-    return Survey(grids, axis, mistakes, warnings, _sizes(cases))
+    sizes = _ranges(np.where(cases.shapes > 1, cases.shapes, np.nan), "{:.0f}", same=0.0)
+    if spacings := _ranges(cases.spacings):
+        sizes += f", {spacings} mm"
+    return Survey(grids, axis, mistakes, warnings, sizes)
 
 
 def _as_arrays(grids: Mapping[str, CaseGrid]) -> _Cases:
@@ -131,109 +131,79 @@ def _about_orientation(grids: Mapping[str, CaseGrid]) -> Iterator[str]:
             )
 
 
-def _about_axis(cases: _Cases, axis: int, *, asked: bool) -> Iterator[str]:
+def _about_axis(cases: _Cases, axis: int, *, chosen: bool) -> Iterator[str]:
     if not cases.volumes.any():
         return
-    spacings = cases.spacings[cases.volumes]
-    if not asked and axis != _AXIAL:  # which is what everybody expects
-        median = "×".join(f"{x:.3g}" for x in np.median(spacings, axis=0))
+    if not chosen and axis != _AXIAL:  # axial slices are expected
+        median = size(np.median(cases.spacings[cases.volumes], axis=0), ".3g")
         yield (
             f"`data.slice_axis: auto` cuts volumes into {PLANES[axis]} slices, along axis {axis}:"
             f" the median spacing is {median} mm (axes to right, anterior, superior)"
         )
-    finer = cases.volumes & (cases.spacings[:, axis] * _OBLONG <= _widest(cases.spacings))
+    widest = np.fmax.reduce(cases.spacings, axis=1)
+    finer = cases.volumes & (cases.spacings[:, axis] * _OBLONG <= widest)
     if finer.any():
         first = np.flatnonzero(finer)[0]
-        coarsest = int(np.nanargmax(cases.spacings[first]))
         own = cases.spacings[first]
+        coarsest = int(np.nanargmax(own))
         yield (
             f"slices are cut along axis {axis}, but the coarsest spacing lies along another in"
-            f" {cases.counted(finer)}: {cases.names[first]} has {_lengths(own)} mm, so its slices"
-            f" have pixels of {_lengths(np.delete(own, axis))} mm; `data.slice_axis: {coarsest}`"
-            f" cuts it into {PLANES[coarsest]} slices"
+            f" {cases.counted(finer)}: {cases.names[first]} has {size(own, '.3g')} mm, so its"
+            f" slices have pixels of {size(np.delete(own, axis), '.3g')} mm; `data.slice_axis:"
+            f" {coarsest}` cuts it into {PLANES[coarsest]} slices"
         )
     flat = cases.spacings.copy()
     flat[cases.volumes, axis] = np.nan
-    oblong = ~finer & (_widest(flat) >= _OBLONG * -_widest(-flat))
+    oblong = ~finer & (np.fmax.reduce(flat, axis=1) >= _OBLONG * np.fmin.reduce(flat, axis=1))
     if oblong.any():
         first = np.flatnonzero(oblong)[0]
+        sides = flat[first][np.isfinite(flat[first])]
         yield (
             f"pixels are not square in {cases.counted(oblong)}: {cases.names[first]} has"
-            f" {_lengths(flat[first][np.isfinite(flat[first])])} mm; the geometric losses and all"
-            " metrics in pixels see its shapes stretched"
+            f" {size(sides, '.3g')} mm; the geometric losses and all metrics in pixels see its"
+            " shapes stretched"
         )
 
 
 def _about_spacing(cases: _Cases) -> Iterator[str]:
-    """Cases with different spacings, which are not resampled."""
-    told = np.isfinite(cases.spacings)
-    if not told.any():
-        return
     differs = np.zeros(len(cases.names), dtype=bool)
-    for axis in range(3):
-        own = cases.spacings[told[:, axis], axis]
-        if not own.size:
-            continue
-        usual = float(np.median(own))
-        far = np.abs(cases.spacings[:, axis] - usual) > _SAME * usual  # False for NaN
-        differs |= far
+    for own in cases.spacings.T:
+        if np.isfinite(own).any():
+            usual = float(np.nanmedian(own))
+            differs |= np.abs(own - usual) > _SAME * usual  # False for NaN
     if differs.any():
         yield (
-            f"the spacing differs between cases: {_spacings(cases)} mm; {cases.counted(differs)}"
-            f" {'is' if differs.sum() == 1 else 'are'} more than 1 % off the median. Nothing is"
+            f"the spacing differs between cases: {_ranges(cases.spacings)} mm;"
+            f" {cases.counted(differs)} {'is' if differs.sum() == 1 else 'are'} more than 1 % off"
+            " the median. Nothing is"
             " resampled: a pixel has a different size in each of them, and means over cases of"
             " metrics in pixels (hd95, areas) mix these sizes"
         )
 
 
-def _spacings(cases: _Cases) -> str:
-    """The range along each axis that has a spacing: ``1×1×3``, ``0.5 to 1 × 1 × 3``."""
-    return _ranges(cases.spacings, "{:.3g}", _SAME)
-
-
-def _sizes(cases: _Cases) -> str:
-    """Sizes of all images, without axes of length 1."""
-    shapes = np.where(cases.shapes > 1, cases.shapes, np.nan)
-    spacings = _spacings(cases)
-    return _ranges(shapes, "{:.0f}", 0.0) + (f", {spacings} mm" if spacings else "")
-
-
-def _ranges(values: NDArray[np.float64], form: str, same: float) -> str:
-    """Smallest to largest finite number of each column of ``[N, 3]``."""
-    columns = [column[np.isfinite(column)] for column in values.T]
+def _ranges(values: NDArray[np.float64], form: str = "{:.3g}", same: float = _SAME) -> str:
+    """The finite numbers of each column of ``[N, 3]``: ``1×1×3``, ``0.5 to 1 × 1 × 3``."""
     texts = []
-    for own in (column for column in columns if column.size):
-        low, high, usual = own.min(), own.max(), float(np.median(own))
-        differ = high > low * (1 + same)
-        texts.append(f"{form} to {form}".format(low, high) if differ else form.format(usual))
+    for own in (column[np.isfinite(column)] for column in values.T):
+        if own.size:
+            low, high, usual = own.min(), own.max(), float(np.median(own))
+            differ = high > low * (1 + same)
+            texts.append(f"{form} to {form}".format(low, high) if differ else form.format(usual))
     return (" × " if any(" to " in text for text in texts) else "×").join(texts)
 
 
 def _about_thin_slices(cases: _Cases, axis: int) -> Iterator[str]:
     sides = cases.shapes.astype(float)
     sides[cases.volumes, axis] = np.nan
-    # The one axis too many of an image has length 1.
     for row in np.flatnonzero(~cases.volumes):
-        flat = np.flatnonzero(cases.shapes[row] == 1)
-        sides[row, flat[-1]] = np.nan
-    shortest = -_widest(-sides)
+        # An image has two sides and an axis of length 1.
+        sides[row, np.flatnonzero(cases.shapes[row] == 1)[-1]] = np.nan
+    shortest = np.fmin.reduce(sides, axis=1)
     thin = shortest < _THIN
     if thin.any():
         worst = int(np.argmin(shortest))
-        size = "×".join(f"{int(side)}" for side in sides[worst][np.isfinite(sides[worst])])
-        whose = cases.counted(thin)
+        pixels = size(sides[worst][np.isfinite(sides[worst])], ".0f")
         yield (
-            f"slices are thin in {whose}: those of {cases.names[worst]} have {size} pixels, which"
-            " a network of several levels sees mostly as padding"
+            f"slices are thin in {cases.counted(thin)}: those of {cases.names[worst]} have"
+            f" {pixels} pixels, which a network of several levels sees mostly as padding"
         )
-
-
-def _widest(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Largest number of each row of ``[N, 3]``, ignoring NaN; NaN if all are."""
-    filled = np.where(np.isfinite(values), values, -np.inf)
-    largest: NDArray[np.float64] = filled.max(axis=1)
-    return np.where(np.isfinite(largest), largest, np.nan)
-
-
-def _lengths(spacings: NDArray[np.float64]) -> str:
-    return "×".join(f"{x:.3g}" for x in spacings)

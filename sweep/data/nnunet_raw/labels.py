@@ -24,13 +24,13 @@ _IGNORE = "ignore"
 
 
 def named_labels(description: Mapping[str, Any]) -> dict[str, int]:
-    """Name → integer of each class, consecutive from 0, the background.
+    """Name → integer of each class; without `label_mistakes` consecutive from 0, the background.
 
-    Like nnU-Net, it accepts an integer as text or alone in a list, an ``ignore`` of null, and an
-    unused ``regions_class_order``.
+    Like nnU-Net, it accepts an integer as text or as the only element of a list, an ``ignore`` of
+    null, and an unused ``regions_class_order``. Labels that are no integer are left out.
 
     Args:
-        description: content of a ``dataset.json`` without `label_mistakes`.
+        description: content of a ``dataset.json`` whose ``labels`` are an object.
     """
     labels = description["labels"].items()
     found = {name: _integer(value) for name, value in labels if name != _IGNORE}
@@ -61,11 +61,10 @@ def label_mistakes(description: Mapping[str, Any], *, nnunet: bool = False) -> I
             f"region-based labels are not supported yet ({', '.join(map(str, regions))}); name one"
             f" integer a class, such as {_EXAMPLE}"
         )
-    named = {name: v for name, v in labels.items() if name != _IGNORE and name not in regions}
-    wrong = [value for value in named.values() if _integer(value) is None]
+    values = named_labels(description)
+    wrong = labels.keys() - values.keys() - {_IGNORE, *regions}
     if wrong:
         yield f"`labels` must map each name to an integer, not to {[*labels.values()]}"
-    values = {name: whole for name, v in named.items() if (whole := _integer(v)) is not None}
     yield from _background_mistakes(labels, values)
     if not wrong and not regions:
         yield from _number_mistakes(values, math.inf if nnunet else MAX_LABELS)
@@ -85,8 +84,7 @@ def _background_mistakes(labels: Mapping[str, Any], values: Mapping[str, int]) -
     elif BACKGROUND not in labels:
         yield (
             f"`labels` lacks `{BACKGROUND}`, which must be 0; 0 is `{zero}`: rename `{zero}` if"
-            f" that is the background, else number the classes from 1 and add"
-            f' "{BACKGROUND}": 0'
+            f' that is the background, else number the classes from 1 and add "{BACKGROUND}": 0'
         )
     elif values.get(BACKGROUND, 0) != 0:
         swap = f": swap it with `{zero}`, which is 0, if the pixels are numbered so" if zero else ""
@@ -94,10 +92,9 @@ def _background_mistakes(labels: Mapping[str, Any], values: Mapping[str, int]) -
 
 
 def _number_mistakes(values: Mapping[str, int], most: float) -> Iterator[str]:
-    # A missing background is reported above.
-    numbers = sorted(
-        [*values.values(), *[0] * (BACKGROUND not in values and 0 not in values.values())]
-    )
+    # A missing background is reported by `_background_mistakes`.
+    lacks_zero = BACKGROUND not in values and 0 not in values.values()
+    numbers = sorted([*values.values(), *[0] * lacks_zero])
     if numbers != list(range(len(numbers))) and values:
         yield (
             "`labels` must be numbered 0, 1, 2, … without a gap or repeat, not"

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.files.image_file import read_indices, read_pixels
+from sweep.data.files.image_file import read_pixels
 from sweep.data.files.image_geometry import Array, size
 from sweep.data.nnunet_raw.case_grid import CaseGrid, look_at
 from sweep.data.nnunet_raw.labels import as_classes, unnamed_values
@@ -42,7 +42,7 @@ class RawCase:
         name: identifier of the case.
         image: ``[C, …spatial]``; 8-bit for PNG.
         label: ``[…spatial]``, 8-bit.
-        affine: voxel → millimetres, ``[4, 4]``; NIfTI only.
+        affine: voxel to millimetres, ``[4, 4]``; NIfTI only.
     """
 
     name: str
@@ -89,7 +89,7 @@ def write_raw(
 
 
 def _write_cases(images: Path, labels: Path, cases: Iterable[RawCase], file_ending: str) -> int:
-    """Make both folders, write the files of ``cases`` to them, and say how many cases they are."""
+    """Make both folders, write the files of ``cases`` to them, and return the number of cases."""
     images.mkdir(parents=True)
     labels.mkdir()
     count = 0
@@ -115,8 +115,7 @@ def load_case(
 
     Raises:
         InputError: a file cannot be read, geometries differ, pixels are nonfinite or too similar
-        for
-            32-bit floats, or the label has values that ``dataset.json`` does not name.
+            for 32-bit floats, or the label has values that ``dataset.json`` does not name.
     """
     grid = grid or look_at(dataset, case)
     label_path, image_paths = dataset.label_path(case), dataset.image_paths(case)
@@ -124,20 +123,27 @@ def load_case(
     channels: list[NDArray[np.float32]] = []
     for file, path in enumerate(image_paths):
         with gathering(mistakes):
-            for pixels in _bands(read_pixels(path), path, grid, file):
+            stored = read_pixels(path)
+            is_colour = path.suffix == ".png" and stored.ndim == 3
+            # One file holds all bands of a colour PNG.
+            for pixels in np.moveaxis(stored, -1, 0) if is_colour else [grid.laid(stored, file)]:
                 mistakes += _pixel_mistakes(pixels, path)
                 with np.errstate(over="ignore"):  # reported above
                     channels.append(pixels.astype(np.float32))
     label: Array | None = None
     with gathering(mistakes):
-        label = as_classes(grid.laid(read_indices(label_path), len(image_paths)))
+        label = as_classes(grid.laid(read_pixels(label_path, palette=False), len(image_paths)))
         if channels and label.ndim > len(grid.axes):
             message = (
                 f"is {size(channels[0].shape)} pixels, but {label_path.name} {size(label.shape)}"
             )
             mistakes.append(Mistake(message, file=str(image_paths[0]), kind="colour label"))
         elif values := unnamed_values(label, dataset.labels):
-            mistakes.append(_unnamed(values, dataset, label_path))
+            named = ", ".join(f"{value} ({name})" for name, value in dataset.labels.items())
+            message = (
+                f"holds the values {values}, but `labels` of {DESCRIPTION_FILE} names only {named}"
+            )
+            mistakes.append(Mistake(message, file=str(label_path), kind="label values"))
     if channels and len(channels) != len(dataset.channel_names):
         message = (
             f"holds {len(channels)} channels, but `channel_names` of {DESCRIPTION_FILE} names "
@@ -147,13 +153,6 @@ def load_case(
     if mistakes or label is None:
         raise InputError(mistakes)
     return np.stack(channels), label.astype(np.uint8)
-
-
-def _bands(pixels: Array, path: Path, grid: CaseGrid, file: int) -> Iterable[Array]:
-    """The channels in one file: the bands of a colour PNG, or a single one."""
-    if path.suffix == ".png" and pixels.ndim == 3:
-        return np.moveaxis(pixels, -1, 0)  # RGB(A)
-    return [grid.laid(pixels, file)]
 
 
 def _pixel_mistakes(pixels: Array, path: Path) -> Iterator[Mistake]:
@@ -176,12 +175,6 @@ def _pixel_mistakes(pixels: Array, path: Path) -> Iterator[Mistake]:
             file=str(path),
             kind="contrast",
         )
-
-
-def _unnamed(values: str, dataset: RawDataset, path: Path) -> Mistake:
-    named = ", ".join(f"{value} ({name})" for name, value in dataset.labels.items())
-    message = f"holds the values {values}, but `labels` of {DESCRIPTION_FILE} names only {named}"
-    return Mistake(message, file=str(path), kind="label values")
 
 
 def _write_pixels(path: Path, pixels: Array, affine: NDArray[np.float64]) -> None:

@@ -14,15 +14,16 @@ Source: nnU-Net 2.8.1, ``documentation/dataset_format.md``.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sweep.data.files.json_file import read_json, repeated_keys
+from sweep.data.files.json_file import read_object, repeated_keys
 from sweep.data.nnunet_raw.labels import label_mistakes, named_labels
 from sweep.data.nnunet_raw.splits import enumerated
 from sweep.spec.settings.trial_settings import TEST_FOLDER
+from sweep.spec.words.phrases import did_you_mean
 from sweep.vocabulary.errors import InputError, Mistake
 
 DESCRIPTION_FILE = "dataset.json"
@@ -41,7 +42,6 @@ class RawDataset:
 
     Args:
         folder: folder of ``dataset.json``.
-        name: the dataset's name, for people.
         channel_names: one name per image channel.
         labels: name → integer, consecutive from 0, the background.
         file_ending: one of `FILE_ENDINGS`.
@@ -51,7 +51,6 @@ class RawDataset:
     """
 
     folder: Path
-    name: str
     channel_names: tuple[str, ...]
     labels: Mapping[str, int]
     file_ending: str
@@ -83,9 +82,8 @@ def open_raw(folder: Path | str) -> RawDataset:
     Raises:
         InputError: with all mistakes at once.
     """
-    folder = Path(folder)
     try:
-        return _open_raw(folder)
+        return _open_raw(Path(folder))
     except OSError as error:
         raise InputError.single(f"cannot be listed: {error}", key="data.folder") from error
 
@@ -96,16 +94,19 @@ def open_test(dataset: RawDataset) -> RawDataset:
     Raises:
         InputError: a folder, a label or a channel is missing, or a case is also a training case.
     """
-    folders = TEST_FOLDER, TEST_LABELS_FOLDER
-    files = RawFiles.under(dataset.folder, dataset.file_ending, *folders)
+    files = RawFiles.under(dataset.folder, dataset.file_ending, TEST_FOLDER, TEST_LABELS_FOLDER)
     mistakes = list(files.mistakes(dataset.files_per_image, None))
     if both := sorted(set(dataset.cases) & set(files.images)):
         message = f"has cases that are also in {dataset.images_folder}: {enumerated(both)}"
         mistakes.append(Mistake(message, file=str(dataset.folder / TEST_FOLDER)))
     if mistakes:
         raise InputError(mistakes)
-    cases = tuple(sorted(files.images))
-    return replace(dataset, cases=cases, images_folder=folders[0], labels_folder=folders[1])
+    return replace(
+        dataset,
+        cases=tuple(sorted(files.images)),
+        images_folder=TEST_FOLDER,
+        labels_folder=TEST_LABELS_FOLDER,
+    )
 
 
 def _open_raw(folder: Path) -> RawDataset:
@@ -116,23 +117,34 @@ def _open_raw(folder: Path) -> RawDataset:
             key="data.folder",
         )
     file = folder / DESCRIPTION_FILE
-    description = read_description(file)
-    messages = [*channel_mistakes(description), *label_mistakes(description)]
-    messages += [*count_mistakes(whole_number(description.get("numTraining")))]
-    messages += _other_mistakes(description)
-    mistakes = [*repeated_keys(file), *(Mistake(message, file=str(file)) for message in messages)]
+    absent = f"is missing; nnU-Net's raw layout describes a dataset there{_dataset_near(folder)}"
+    description = read_object(file, absent)
+    announced = whole_number(description.get("numTraining"))
     ending, channel_names = description.get("file_ending"), description.get("channel_names")
+    messages = [
+        *channel_mistakes(description),
+        *label_mistakes(description),
+        *count_mistakes(announced),
+        *ending_mistakes(ending, FILE_ENDINGS),
+    ]
+    if "dataset" in description:
+        messages.append(
+            f"lists its files under `dataset`, which is not read; put them into {IMAGES_FOLDER}"
+        )
+    mistakes = [*repeated_keys(file), *(Mistake(message, file=str(file)) for message in messages)]
     if ending not in FILE_ENDINGS or not isinstance(channel_names, dict) or not channel_names:
         raise InputError(mistakes)  # without these two, file names cannot be checked
     files = RawFiles.under(folder, ending)
     files_per_image = files.per_image(len(channel_names))
-    mistakes += files.mistakes(files_per_image, whole_number(description.get("numTraining")))
+    mistakes += files.mistakes(files_per_image, announced)
     if mistakes:
         raise InputError(mistakes)
+    # By their keys "0", "1", …, or in the order of the file if there are other keys.
+    numbered = [str(index) for index in range(len(channel_names))]
+    keys = numbered if set(channel_names) == set(numbered) else channel_names
     return RawDataset(
         folder=folder,
-        name=str(description.get("name") or folder.resolve().name),
-        channel_names=_in_order(channel_names),
+        channel_names=tuple(channel_names[key] for key in keys),
         labels=named_labels(description),
         file_ending=ending,
         cases=tuple(sorted(files.images)),
@@ -140,32 +152,18 @@ def _open_raw(folder: Path) -> RawDataset:
     )
 
 
-def read_description(file: Path) -> dict[str, Any]:
-    """The content of a ``dataset.json``.
-
-    Raises:
-        InputError: it is missing, or is not a JSON object.
-    """
-    near = _dataset_near(file.parent)
-    absent = f"is missing; nnU-Net's raw layout describes a dataset there{near}"
-    description = read_json(file, absent)
-    if isinstance(description, dict):
-        return description
-    message = f"must hold a JSON object, not a {type(description).__name__}"
-    raise InputError.single(message, file=str(file))
-
-
 def _dataset_near(folder: Path) -> str:
     """Hint at a folder below or above that is a dataset."""
-    above = [path for path in (folder.parent, folder.parent.parent) if _is_dataset(path)]
-    below = sorted(filter(_is_dataset, folder.iterdir())) if folder.is_dir() else []
+    above, below = (
+        [path for path in paths if (path / DESCRIPTION_FILE).is_file()]
+        for paths in (
+            (folder.parent, folder.parent.parent),
+            sorted(folder.iterdir()) if folder.is_dir() else (),
+        )
+    )
     if len(below) > 1:
         return f"; it holds several datasets, name one: {enumerated([p.name for p in below])}"
     return f"; did you mean {(below or above)[0]}?" if below or above else ""
-
-
-def _is_dataset(folder: Path) -> bool:
-    return (folder / DESCRIPTION_FILE).is_file()
 
 
 def channel_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
@@ -180,20 +178,15 @@ def channel_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
         yield f"`channel_names` must map to names, not {list(names.values())}"
 
 
-def _in_order(names: Mapping[str, str]) -> tuple[str, ...]:
-    """Names by their keys "0", "1", …, or in the order of the file if there are other keys."""
-    keys = [str(index) for index in range(len(names))]
-    return tuple(names[key] for key in (keys if set(names) == set(keys) else names))
-
-
 def whole_number(announced: object) -> object:
     """6 for 6.0, which JSON may contain; anything else unchanged."""
     whole = isinstance(announced, float) and announced.is_integer()
     return int(announced) if whole else announced  # type: ignore[call-overload]
 
 
-def count_mistakes(count: object) -> Iterator[str]:
+def count_mistakes(announced: object) -> Iterator[str]:
     """Mistakes in ``numTraining`` of ``dataset.json``."""
+    count = whole_number(announced)
     if type(count) is not int or count < 1:
         found = "is missing" if count is None else f"is {count!r}"
         yield f"`numTraining` {found}; it must be the number of training cases"
@@ -205,21 +198,13 @@ def ending_mistakes(ending: object, endings: Sequence[str]) -> Iterator[str]:
         return
     found = "is missing" if ending is None else f"is {ending!r}"
     meant = f".{ending.strip().lstrip('.').lower()}" if isinstance(ending, str) else ""
-    told = f"`file_ending` {found}; it must be one of {', '.join(endings)}"
+    hint = did_you_mean(meant) if meant in endings else ""
     if isinstance(ending, str) and ending.lower() in NNUNET_ENDINGS:
-        told += (
+        hint = (
             "; nnU-Net reads it, but our own trainer does not: convert the files, or train with"
             " `trainer: {kind: nnunet}`"
         )
-    elif meant in endings:
-        told += f"; did you mean `{meant}`?"
-    yield told
-
-
-def _other_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
-    yield from ending_mistakes(description.get("file_ending"), FILE_ENDINGS)
-    if "dataset" in description:
-        yield f"lists its files under `dataset`, which is not read; put them into {IMAGES_FOLDER}"
+    yield f"`file_ending` {found}; it must be one of {', '.join(endings)}{hint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,16 +212,16 @@ class RawFiles:
     """The files in the two folders: channel numbers of each case, and cases with a label.
 
     Args:
+        images_in, labels_in: the two folders.
         unnumbered: names of images without a channel number.
-        dead: broken links; they count as the files that they should be.
+        dead: broken links; they count as files.
     """
 
-    folder: Path
-    images_folder: str
-    labels_folder: str
+    images_in: Path
+    labels_in: Path
     ending: str
     images: Mapping[str, set[int]]
-    labels: Collection[str]
+    labels: Set[str]
     unnumbered: list[str]
     dead: list[Path]
 
@@ -250,15 +235,15 @@ class RawFiles:
     ) -> RawFiles:
         images: dict[str, set[int]] = {}
         unnumbered = []
-        files = _visible(folder / images_folder, ending)
-        targets = _visible(folder / labels_folder, ending)
+        images_in, labels_in = folder / images_folder, folder / labels_folder
+        files, targets = _visible(images_in, ending), _visible(labels_in, ending)
         for stem in (path.name.removesuffix(ending) for path in files):
             if match := re.fullmatch(r"(.+)_(\d{4})", stem, re.DOTALL):
                 images.setdefault(match[1], set()).add(int(match[2]))
             else:
                 unnumbered.append(stem + ending)
         return cls(
-            folder, images_folder, labels_folder, ending, images,
+            images_in, labels_in, ending, images,
             labels={path.name.removesuffix(ending) for path in targets},
             unnumbered=sorted(unnumbered),
             dead=sorted(path for path in (*files, *targets) if not path.exists()),
@@ -273,7 +258,7 @@ class RawFiles:
     def first(self) -> Path:
         """The first image file; there must be one."""
         case, numbers = min(self.images.items())
-        return self.folder / self.images_folder / f"{case}_{min(numbers):04d}{self.ending}"
+        return self.images_in / f"{case}_{min(numbers):04d}{self.ending}"
 
     def per_image(self, channels: int) -> int:
         """Number of files per image: one per channel, or one RGB(A) picture for all."""
@@ -290,13 +275,15 @@ class RawFiles:
             announced: ``numTraining``; None: do not compare.
             spare_labels: whether labels without an image are allowed.
         """
-        images, labels = self.folder / self.images_folder, self.folder / self.labels_folder
+        images, labels = self.images_in, self.labels_in
         absent = [folder for folder in (images, labels) if not folder.is_dir()]
         for folder in absent:
             yield Mistake("is missing; nnU-Net's raw layout needs this folder", file=str(folder))
         if absent:
             return
-        yield from self._dead_links()
+        for path in self.dead:
+            message = f"is a broken link to {path.readlink()}"
+            yield Mistake(message, file=str(path), kind="dead link")
         if self.unnumbered:
             what = f"files without a channel number: {enumerated(self.unnumbered)}"
             yield Mistake(f"{what}; the first channel is CASE_0000{self.ending}", file=str(images))
@@ -309,7 +296,7 @@ class RawFiles:
             message = f"images without a label; missing here: {enumerated(unlabelled)}"
             instead = "" if self.labels else _instead(labels, self.ending)
             yield Mistake(message + instead, file=str(labels))
-        imageless = [f"{c}_0000{self.ending}" for c in sorted(set(self.labels) - set(self.images))]
+        imageless = [f"{c}_0000{self.ending}" for c in sorted(self.labels - self.images.keys())]
         if imageless and not spare_labels:
             message = f"labels without an image; missing here: {enumerated(imageless)}"
             yield Mistake(message, file=str(images))
@@ -317,15 +304,10 @@ class RawFiles:
             yield from self._channel_mistakes(per_image)
         if type(announced) is int and 0 < announced != len(self.images):  # else reported elsewhere
             message = f"`numTraining` is {announced}, but {IMAGES_FOLDER} holds {len(self.images)}"
-            yield Mistake(f"{message} cases", file=str(self.folder / DESCRIPTION_FILE))
-
-    def _dead_links(self) -> Iterator[Mistake]:
-        for path in self.dead:
-            message = f"is a broken link to {path.readlink()}"
-            yield Mistake(message, file=str(path), kind="dead link")
+            yield Mistake(f"{message} cases", file=str(images.parent / DESCRIPTION_FILE))
 
     def _channel_mistakes(self, per_image: int) -> Iterator[Mistake]:
-        folder, wanted = self.folder / self.images_folder, set(range(per_image))
+        wanted = set(range(per_image))
         for what, difference in (
             ("channels of `channel_names` that are missing", wanted.difference),
             ("channels that `channel_names` does not name", lambda has: has - wanted),
@@ -336,7 +318,7 @@ class RawFiles:
                 for channel in sorted(difference(has))
             ]
             if names:
-                yield Mistake(f"{what}: {enumerated(names)}", file=str(folder))
+                yield Mistake(f"{what}: {enumerated(names)}", file=str(self.images_in))
 
 
 def _instead(folder: Path, ending: str) -> str:
@@ -348,12 +330,10 @@ def _instead(folder: Path, ending: str) -> str:
 
 def _visible(folder: Path, ending: str) -> list[Path]:
     """The visible files of ``folder`` that end in ``ending``, including broken links."""
-    if not folder.is_dir():
-        return []
-    named = (path for path in folder.iterdir() if path.name.endswith(ending))
     return [
         path
-        for path in named
-        if not path.name.startswith(".")
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if path.name.endswith(ending)
+        and not path.name.startswith(".")
         and (path.is_file() or (path.is_symlink() and not path.exists()))
     ]

@@ -18,8 +18,6 @@ from sweep.data.nnunet_raw.splits import SPLITS_FILE
 from sweep.store.files import atomic_write_text
 from sweep.vocabulary.errors import InputError, SweepFailed
 
-_DIGITS = 12
-
 
 def fingerprint(datasets: Sequence[RawDataset], cache: Path) -> str:
     """A digest of each part of a dataset: ``dataset.json:3f2a… imagesTr:… labelsTr:…``.
@@ -31,19 +29,6 @@ def fingerprint(datasets: Sequence[RawDataset], cache: Path) -> str:
     Raises:
         InputError: a file cannot be read.
     """
-    parts = _parts(datasets)
-    kept = cache / f"fingerprint-{_as_they_lie(parts)}.txt"
-    with suppress(OSError, ValueError):
-        return kept.read_text(encoding="ascii")
-    found = " ".join(f"{name}:{_digest(files)}" for name, files in parts.items() if files)
-    with suppress(OSError, SweepFailed):  # reported by the code that needs the cache
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write_text(kept, found)
-    return found
-
-
-def _parts(datasets: Sequence[RawDataset]) -> Mapping[str, Sequence[Path]]:
-    """The relevant files, by folder."""
     folder = datasets[0].folder
     parts: dict[str, list[Path]] = {
         name: [folder / name]
@@ -53,11 +38,18 @@ def _parts(datasets: Sequence[RawDataset]) -> Mapping[str, Sequence[Path]]:
     for part in datasets:
         parts[part.images_folder] = [p for case in part.cases for p in part.image_paths(case)]
         parts[part.labels_folder] = [part.label_path(case) for case in part.cases]
-    return parts
+    kept = cache / f"fingerprint-{_cache_key(parts)}.txt"
+    with suppress(OSError, ValueError):
+        return kept.read_text(encoding="ascii")
+    found = " ".join(f"{name}:{_digest(files)}" for name, files in parts.items() if files)
+    with suppress(OSError, SweepFailed):  # reported by the code that needs the cache
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(kept, found)
+    return found
 
 
-def _as_they_lie(parts: Mapping[str, Sequence[Path]]) -> str:
-    """Cache key of these files: paths, sizes and times."""
+def _cache_key(parts: Mapping[str, Sequence[Path]]) -> str:
+    """Paths, sizes and times of these files, as a digest."""
     known = []
     for path in (path.resolve() for files in parts.values() for path in files):
         found = path.stat()
@@ -75,4 +67,4 @@ def _digest(files: Sequence[Path]) -> str:
             raise InputError.single(f"cannot be read: {error.strerror}", file=str(path)) from error
         name = path.name.encode("utf-8", "surrogateescape")
         digest.update(name + b"\0" + content.digest())
-    return digest.hexdigest()[:_DIGITS]
+    return digest.hexdigest()[:12]

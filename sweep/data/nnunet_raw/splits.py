@@ -59,14 +59,15 @@ def hold_out(cases: Sequence[str], share: float) -> Split:
         share: share of test cases; if above 0, there is at least one.
     """
     names = sorted(cases)
-    chosen = set(np.random.RandomState(_TEST_SEED).permutation(len(names))[: held(names, share)])
+    order = np.random.RandomState(_TEST_SEED).permutation(len(names))
+    chosen = set(order[: held(len(names), share)])
     rest = tuple(name for index, name in enumerate(names) if index not in chosen)
     return rest, tuple(name for index, name in enumerate(names) if index in chosen)
 
 
-def held(cases: Sequence[str] | range, share: float) -> int:
+def held(cases: int, share: float) -> int:
     """Number of test cases of `hold_out`."""
-    return max(1, round(share * len(cases))) if share else 0
+    return max(1, round(share * cases)) if share else 0
 
 
 def read_splits(folder: Path, cases: Sequence[str]) -> tuple[Split, ...] | None:
@@ -85,7 +86,10 @@ def read_splits(folder: Path, cases: Sequence[str]) -> tuple[Split, ...] | None:
     entries = read_json(file)
     mistakes = list(repeated_keys(file))
     if not isinstance(entries, list):
-        messages = [f"must be {_FORM}, but is {_a(entries)}"]
+        messages = [
+            'must be a list of {"train": [cases], "val": [cases]}, as nnU-Net writes it, but is '
+            + _a(entries)
+        ]
     elif not entries:
         messages = ["holds no split"]
     else:
@@ -111,25 +115,19 @@ def unused(one: Split, cases: Sequence[str]) -> Iterator[Mistake]:
         )
 
 
-_FORM = 'a list of {"train": [cases], "val": [cases]}, as nnU-Net writes it'
-_SIDES = {"train": "training", "val": "validation"}
-
-
 def _split_mistakes(one: Any, cases: Sequence[str]) -> Iterator[str]:
     if not isinstance(one, dict):
         yield f'must be an object {{"train": [cases], "val": [cases]}}, but is {_a(one)}'
         return
     sides: dict[str, list[str]] = {}
-    for key, side in _SIDES.items():
+    for key, side in (("train", "training"), ("val", "validation")):
         names = one.get(key)
         if key not in one:
             yield f"lacks `{key}`, the list of its {side} cases"
-        elif not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            wrong = (
-                [names] if not isinstance(names, list) else [n for n in names if type(n) is not str]
-            )
-            what = "be a list of names" if not isinstance(names, list) else "list names alone"
-            yield f"`{key}` must {what}, but has {_a(wrong[0])}"
+        elif not isinstance(names, list):
+            yield f"`{key}` must be a list of names, but has {_a(names)}"
+        elif wrong := [name for name in names if not isinstance(name, str)]:
+            yield f"`{key}` must list only names, but has {_a(wrong[0])}"
         else:
             sides[key] = names
             if not names:
@@ -147,9 +145,8 @@ def _split_mistakes(one: Any, cases: Sequence[str]) -> Iterator[str]:
 
 def _as_case(name: str, cases: Sequence[str]) -> str:
     """The case that a file ``name`` belongs to, as channel or label; empty if none."""
-    known = set(cases)
     for end in (r"_\d{4}\..+", r"_\d{4}", r"\.[^.]+(\.gz)?", r"\..+"):
-        if (short := re.sub(f"{end}$", "", name)) != name and short in known:
+        if (short := re.sub(f"{end}$", "", name)) != name and short in cases:
             return short
     return ""
 
@@ -171,14 +168,13 @@ def shared_subjects(sides: Mapping[str, Sequence[str]]) -> Iterator[Mistake]:
     Args:
         sides: ``training``, ``validation`` and ``test`` → their cases.
     """
-    trained = list(sides["training"])
-    for judged, seen in (
-        ("validation", {"training": trained}),
-        ("test", {"training": trained, "validation": sides["validation"]}),
+    for judged, seen, cure in (
+        ("validation", ("training",), f"give splits by subject in {SPLITS_FILE}"),
+        ("test", ("training", "validation"), "keep whole subjects for the test"),
     ):
         known: dict[str, tuple[str, str]] = {}
-        for side, names in seen.items():
-            for name in names:
+        for side in seen:
+            for name in sides[side]:
                 known.setdefault(subject(name), (side, name))
         known.pop("", None)
         also = [name for name in sides.get(judged, ()) if subject(name) in known]
@@ -186,11 +182,6 @@ def shared_subjects(sides: Mapping[str, Sequence[str]]) -> Iterator[Mistake]:
             side, other = known[subject(also[0])]
             count = f"{len(also)} of {len(sides[judged])} {judged} cases"
             have = "has" if len(also) == 1 else "have"
-            cure = (
-                f"give splits by subject in {SPLITS_FILE}"
-                if judged == "validation"
-                else "keep whole subjects for the test"
-            )
             yield Mistake(
                 f"{count} {have} another session of the same subject in {side}, such as"
                 f" {also[0]} and {other}: {judged} Dice is too high; {cure}",

@@ -32,15 +32,15 @@ _IMAGES, _LABELS, _INDEX = "images.f32", "labels.u8", "index.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What a packed folder tells of its cases.
+    """What a packed folder records about its cases.
 
     Args:
         channels: names of the image channels.
         classes: names of the classes, by label value.
-        splits: the dataset's own splits, or None where it brings none.
-        settings: what the folder was built with, as it was recorded then.
-        test: cases that the dataset itself keeps for testing; they are in no split.
-        warnings: what was found while the cases were read that is allowed but hardly meant.
+        splits: the dataset's own splits; None if it has none.
+        settings: the settings that the folder was built with.
+        test: the dataset's own test cases; they are in no split.
+        warnings: properties of the cases that are valid but probably not intended.
         sizes: of the images, in words.
     """
 
@@ -54,16 +54,8 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """A packed folder, opened: its cases by identifier, in sorted order."""
-
-    contents: Contents
-    cases: dict[str, CaseArrays]
-
-
-@dataclass(frozen=True, slots=True)
 class _Entry:
-    """What the index says of a case, whose label is ``[S, H, W]``."""
+    """A case in the index; ``shape`` is that of its label, ``[S, H, W]``."""
 
     name: str
     shape: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]
@@ -78,7 +70,7 @@ def write_packed(
     """Pack cases ``(name, image [S, C, H, W], label [S, H, W])`` into ``folder``.
 
     Args:
-        contents: asked for when all cases have come.
+        contents: called after the last case.
     """
     entries = []
     with (folder / _IMAGES).open("wb") as images, (folder / _LABELS).open("wb") as labels:
@@ -91,8 +83,11 @@ def write_packed(
     (folder / _INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 
-def open_packed(folder: Path) -> Packed | None:
-    """Map a packed folder into memory; None if it is missing or damaged."""
+def open_packed(folder: Path) -> tuple[Contents, dict[str, CaseArrays]] | None:
+    """Map a packed folder into memory: its cases by identifier, in sorted order.
+
+    None if it is missing or damaged.
+    """
     try:
         index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
         if index["format"] != FORMAT:
@@ -114,7 +109,7 @@ def open_packed(folder: Path) -> Packed | None:
                 foreground=entry.foreground,
             )
             start = stop
-        return Packed(contents, cases)
+        return contents, cases
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 

@@ -10,24 +10,22 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.files.bias_field import correct_bias_field, simpleitk_version
-from sweep.data.files.normalize import normalize
+from sweep.data.files.normalize import correct_bias_field, normalize
 from sweep.data.nnunet_raw.dealt_cases import deal, is_share
 from sweep.data.nnunet_raw.header_survey import Survey, survey
 from sweep.data.nnunet_raw.labels import geometric_label
 from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
 from sweep.data.nnunet_raw.splits import read_splits
-from sweep.data.prepared.class_presence import class_doubts
 from sweep.data.prepared.packed_cases import FORMAT, Contents, open_packed, write_packed
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
+from sweep.data.prepared.unfit_data import class_doubts
 from sweep.data.sources.data_source import DataSource
 from sweep.data.sources.source_table import open_source
 from sweep.machine.machine_cache import cached, default_cache
@@ -35,8 +33,8 @@ from sweep.spec.settings.trial_settings import DataSettings
 from sweep.vocabulary.errors import InputError, Mistake, gathered, gathering
 
 NOT_CONTENT = {"fold", "folds", "patch_size", "geometric_class", "folder", "fingerprint"}
-"""Settings that do not change a packed pixel: they select cases or belong to the trainer. The
-dataset's folder is among them, because its fingerprint replaces it."""
+"""Settings that do not change a packed pixel: they select cases, or belong to the trainer. The
+fingerprint of the dataset replaces its folder."""
 
 
 def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
@@ -56,13 +54,10 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
     cache = cache or default_cache()
     held = source.fingerprint(cache)
     entry = cache / f"{settings.source}-{_digest(settings, held, source.packages)}"
-    packed = cached(entry, open_packed, lambda folder: _build(source, settings, folder))
-    found = packed.contents
-    folded = [name for name in packed.cases if name not in found.test]
+    found, cases = cached(entry, open_packed, lambda folder: _build(source, settings, folder))
+    folded = [name for name in cases if name not in found.test]
     dealt = deal(settings, folded, found.splits, found.test)
-    sides = {
-        side: [packed.cases[name] for name in names] for side, names in dealt._asdict().items()
-    }
+    sides = {side: [cases[name] for name in names] for side, names in dealt._asdict().items()}
     _require_foreground(sides, found.classes)
     labels = {name: value for value, name in enumerate(found.classes)}
     doubts = class_doubts(sides, found.classes) if source.is_foreign else []
@@ -122,22 +117,21 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
     held_out = [open_test(dataset)] if settings.test and not is_share(settings) else []
     found = survey([dataset, *held_out], source.slice_axis)
     doubts: list[Mistake] = []
-    foreign = source.is_foreign  # of pictures that we draw ourselves there is nothing to doubt
-    contents = Contents(
-        channels=dataset.channel_names,
-        classes=dataset.classes,
-        splits=read_splits(raw, dataset.cases),
-        settings=_content(settings) | ({"slice_axis": found.slice_axis} if foreign else {}),
-        test=tuple(case for part in held_out for case in part.cases),
-        sizes=found.sizes,
-    )
+    splits = read_splits(raw, dataset.cases)
 
-    def with_doubts() -> Contents:
-        every = (*found.warnings, *map(str, gathered(doubts))) if foreign else ()
-        return replace(contents, warnings=every)
+    def contents() -> Contents:
+        foreign = source.is_foreign  # generated images need no warnings
+        return Contents(
+            channels=dataset.channel_names,
+            classes=dataset.classes,
+            splits=splits,
+            settings=_content(settings) | ({"slice_axis": found.slice_axis} if foreign else {}),
+            test=tuple(case for part in held_out for case in part.cases),
+            warnings=(*found.warnings, *map(str, gathered(doubts))) if foreign else (),
+            sizes=found.sizes,
+        )
 
-    cases = _normalised_cases([dataset, *held_out], settings, found, doubts)
-    write_packed(folder, cases, with_doubts)
+    write_packed(folder, _normalised_cases([dataset, *held_out], settings, found, doubts), contents)
 
 
 def _normalised_cases(
@@ -160,7 +154,7 @@ def _normalised_cases(
             if mistakes:
                 continue
             if settings.n4:
-                image = _corrected(dataset, case, image)
+                image = correct_bias_field(image, str(dataset.image_paths(case)[0]))
             image = normalize(image, settings.normalization)
             if label.ndim == 2:
                 image, label = image[:, None], label[None]  # [C, 1, H, W], [1, H, W]
@@ -170,15 +164,6 @@ def _normalised_cases(
             yield case, image.swapaxes(0, 1), label
     if mistakes:
         raise InputError(mistakes)
-
-
-def _corrected(dataset: RawDataset, case: str, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    try:
-        return correct_bias_field(image)
-    except InputError as error:
-        file = str(dataset.image_paths(case)[0])
-        every = [replace(mistake, file=file, kind="n4") for mistake in error.mistakes]
-        raise InputError(every) from error
 
 
 def _constant_channels(
@@ -211,6 +196,6 @@ def _digest(settings: DataSettings, held: str, packages: Sequence[str]) -> str:
     if held:
         content["holds"] = held
     if settings.n4:
-        content["simpleitk"] = simpleitk_version()
+        content["simpleitk"] = importlib.metadata.version("SimpleITK")
     content |= {package: importlib.metadata.version(package) for package in packages}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]

@@ -61,11 +61,6 @@ class Samples(Sequence[Sample]):
     def __len__(self) -> int:
         return len(self._places)
 
-    @property
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """``[S, H, W]`` of each case, in order."""
-        return tuple(case.labels.shape for case in self.case_arrays)
-
     def case_of(self, index: int) -> CaseArrays:
         """The case that a sample is a slice of."""
         return self._places[index][0]

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from sweep.data.files.bias_field import NO_SIMPLEITK, has_simpleitk
 from sweep.data.nnunet_raw.header_survey import SliceAxis
+from sweep.machine.installed_packages import how_to_install
 from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.settings.trial_settings import CommonData
 from sweep.vocabulary.errors import Mistake
@@ -33,8 +33,8 @@ class DataSource(FirstLook, ABC):
     geometric_class: str | int | None = None
 
     def __init__(self, settings: CommonData, mistakes: Iterable[Mistake]) -> None:
-        no_n4 = settings.n4 and not has_simpleitk()
-        super().__init__([*[Mistake(NO_SIMPLEITK, key="data.n4")] * no_n4, *mistakes])
+        absent = how_to_install("n4", "SimpleITK") if settings.n4 else None
+        super().__init__([*([Mistake(absent, key="data.n4")] if absent else []), *mistakes])
 
     @abstractmethod
     def raw(self, folder: Path) -> Path:

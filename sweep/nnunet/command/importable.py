@@ -6,22 +6,22 @@ import importlib
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from sweep.nnunet.command.asked_settings import told
+from sweep.nnunet.command.asked_settings import exit_on_error
 from sweep.vocabulary.errors import InputError
 
 
 def must_import() -> None:
     """Check that the imports of nnU-Net's commands work.
 
-    They find a trainer by importing all of their own, one of which needs torchvision; the build of
-    it that an index offers first does not import beside a torch for CPUs.
+    To find a trainer, they import all trainers of nnU-Net, one of which needs torchvision. Beside a
+    torch for CPUs, the build of torchvision that an index offers first cannot be imported.
 
     Raises:
-        InputError: torchvision does not import; says which to install.
+        InputError: torchvision cannot be imported; names the build to install.
     """
     try:
         importlib.import_module("torchvision")
-    except Exception as error:  # whatever it raises: mostly a RuntimeError of a missing operator
+    except Exception as error:  # mostly a RuntimeError about a missing operator
         torch_version, own = _version("torch"), _version("torchvision").partition("+")[0]
         build = torch_version.partition("+")[2] or "cpu"
         raise InputError.single(
@@ -40,7 +40,7 @@ def _version(package: str) -> str:
 
 
 def main() -> None:
-    with told(alone=True):
+    with exit_on_error():
         must_import()
         sys.stdout.write("nnU-Net's commands can start\n")
 

@@ -1,9 +1,9 @@
 """Find the file that nnU-Net's command would use as the trainer: ours, or an old copy.
 
-``nnUNetv2_train -tr nnUNetTrainerGeometric`` looks through nnU-Net's own package first and through
-the folders of ``nnUNet_extTrainer`` after it. So a file that was once copied into the package wins,
-whatever the environment says: a venv had such a copy with warm-up 5 while the file that its users
-were editing said 20. Files are read here and not imported, as nnU-Net would.
+``nnUNetv2_train -tr nnUNetTrainerGeometric`` searches nnU-Net's own package first and then the
+folders in ``nnUNet_extTrainer``. So a file that was once copied into the package wins over the
+environment: a venv had such a copy with warm-up 5 while the file that its users were editing said
+20. nnU-Net imports the files. Here they are only read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from sweep.nnunet.command.asked_settings import told
+from sweep.nnunet.command.asked_settings import exit_on_error
 from sweep.vocabulary.errors import InputError
 
 TRAINER = "nnUNetTrainerGeometric"
@@ -30,42 +30,21 @@ def refuse_other_copies() -> None:
     """Check that no other file than ours can be used as the trainer.
 
     Raises:
-        InputError: one is, before ours; names both files.
+        InputError: nnU-Net would find another file first; names both files.
     """
-    for file in _before_ours():
-        raise InputError.single(
-            f"nnU-Net would train with this file, and not with {OURS}: remove it, or give its class"
-            " another name",
-            file=str(file),
-        )
-
-
-def must_be_found() -> None:
-    """Check that nnU-Net's command finds our trainer and no other.
-
-    Raises:
-        InputError: it finds another, or none.
-    """
-    refuse_other_copies()
-    if EXT_TRAINER not in _searched():
-        raise InputError.single(
-            f"nnU-Net would not find the trainer: set the environment variable {EXT_VARIABLE} to"
-            f" {EXT_TRAINER}",
-            key=EXT_VARIABLE,
-        )
-
-
-def _before_ours() -> Iterator[Path]:
-    """Files that give another trainer the name and come first where nnU-Net looks for it."""
     ours = OURS.read_text(encoding="utf-8")
     for folder in _searched():
         if folder == EXT_TRAINER:
             return
         for file in sorted(folder.rglob("*.py")):
             text = file.read_text(encoding="utf-8", errors="replace")
-            # A copy of the file that only imports the class is as good as the file itself.
+            # An exact copy of our file only imports the class, so it may be used.
             if text != ours and TRAINER in text and _binds(text):
-                yield file
+                raise InputError.single(
+                    f"nnU-Net would train with this file, and not with {OURS}: remove it, or give"
+                    " its class another name",
+                    file=str(file),
+                )
 
 
 def _binds(text: str) -> bool:
@@ -73,7 +52,7 @@ def _binds(text: str) -> bool:
     try:
         statements = ast.walk(ast.parse(text))
     except SyntaxError:
-        return True  # nnU-Net fails on it: rather told here
+        return True  # nnU-Net fails on this file, so it is reported here
     return any(
         (isinstance(node, ast.ClassDef) and node.name == TRAINER)
         or (isinstance(node, ast.alias) and (node.asname or node.name) == TRAINER)
@@ -83,7 +62,7 @@ def _binds(text: str) -> bool:
 
 
 def _searched() -> Iterator[Path]:
-    """Folders in nnU-Net's order: see `nnunetv2.utilities.find_objects`."""
+    """Folders in the order of nnU-Net's search, as in `nnunetv2.utilities.find_objects`."""
     found = importlib.util.find_spec("nnunetv2")
     for place in found.submodule_search_locations or () if found else ():
         yield Path(place) / "training" / "nnUNetTrainer"
@@ -93,9 +72,15 @@ def _searched() -> Iterator[Path]:
 
 
 def main() -> None:
-    """``python -m`` this module: which file nnU-Net's command would train with."""
-    with told(alone=True):
-        must_be_found()
+    """``python -m sweep.nnunet.command.trainer_copies``: the file that nnU-Net would train with."""
+    with exit_on_error():
+        refuse_other_copies()
+        if EXT_TRAINER not in _searched():
+            raise InputError.single(
+                f"nnU-Net would not find the trainer: set the environment variable {EXT_VARIABLE}"
+                f" to {EXT_TRAINER}",
+                key=EXT_VARIABLE,
+            )
         sys.stdout.write(f"nnU-Net trains with {OURS}\n")
 
 

@@ -1,9 +1,8 @@
 """Plan and preprocess a dataset once, with progress and readable errors.
 
-nnU-Net does it in a process of its own (`sweep.nnunet.dataset.preprocess`), whose environment is
-set for it and whose every word goes to a log beside the preprocessed dataset. What is finished is
-told by the files that nnU-Net leaves; a lock keeps two sweeps from doing the same work over each
-other.
+nnU-Net runs in a process of its own (`sweep.nnunet.dataset.preprocess`) with its own environment.
+Its output goes to a log beside the preprocessed dataset. The files that nnU-Net leaves show what is
+done. A lock keeps two sweeps from doing the same work at once.
 """
 
 from __future__ import annotations
@@ -13,19 +12,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
 
 from sweep.machine.codebase import PACKAGE
 from sweep.nnunet.dataset.nnunet_datasets import (
-    Preprocessed,
     is_planned,
+    need_dataset,
     number_of,
     preprocessed_cases,
     preprocessed_files,
-    raw_dataset,
 )
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.dataset.preprocess import FAILED, PLANNERS, REFUSED
@@ -33,97 +31,89 @@ from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.store.files import writing
 from sweep.vocabulary.errors import InputError, SweepFailed
 
-Tell = Callable[[str], object]
 POLL = 0.2
-"""Seconds between two looks at how far nnU-Net is."""
+"""Seconds between two reports of progress."""
 
 
-def ensure_preprocessed(asked: NnunetTrainer, tell: Tell | None = None) -> Preprocessed:
-    """Plans and dataset.json of the dataset, made where they or the preprocessed cases are missing.
+def ensure_preprocessed(
+    trainer: NnunetTrainer, report: Callable[[str], object] = lambda _: None
+) -> tuple[Path, Path]:
+    """Plans and ``dataset.json`` of the dataset. Plans and preprocesses it where that is missing.
 
     Args:
-        asked: dataset, configuration, plans and folders.
-        tell: called with a sentence whenever there is progress.
+        trainer: dataset, configuration, plans and folders.
+        report: called with a sentence about the progress, again and again.
+
     Raises:
-        InputError: the dataset is wrong, or the plans are none that nnU-Net makes; in its words.
-        SweepFailed: nnU-Net failed on a dataset that it had found to be right, or a folder cannot
-            be written.
+        InputError: the dataset is wrong, in nnU-Net's words, or nnU-Net does not make such plans.
+        SweepFailed: nnU-Net failed on a dataset that it accepted, or a folder cannot be written.
     """
-    if not is_planned(asked):
-        dataset = raw_dataset(asked)
-        folder = Folders.of(asked).need("preprocessed")
+    if not is_planned(trainer):
+        dataset = need_dataset(trainer, "raw")
+        folder = Folders.of(trainer).need("preprocessed")
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / f".{dataset.name}.lock", thread_local=False)
-            with lock:  # whoever comes second waits, and then finds it done
-                if not is_planned(asked):
-                    _run(asked, dataset, folder, tell or (lambda _: None))
-    return preprocessed_files(asked)
+            with FileLock(folder / f".{dataset.name}.lock", thread_local=False):
+                if not is_planned(trainer):
+                    _run(trainer, dataset, folder, report)
+    return preprocessed_files(trainer)
 
 
-def _run(asked: NnunetTrainer, dataset: Path, folder: Path, tell: Tell) -> None:
+def _run(
+    trainer: NnunetTrainer, dataset: Path, folder: Path, report: Callable[[str], object]
+) -> None:
     base = folder / dataset.name
-    if asked.plans not in PLANNERS and not (base / f"{asked.plans}.json").is_file():
+    if trainer.plans not in PLANNERS and not (base / f"{trainer.plans}.json").is_file():
         raise InputError.single(
-            f"{base} has no plans `{asked.plans}`, and only {', '.join(PLANNERS)} are created"
+            f"{base} has no plans `{trainer.plans}`, and only {', '.join(PLANNERS)} are created"
             " here; create yours with nnUNetv2_plan_and_preprocess",
             key="trainer.plans",
         )
     log = folder / f"{dataset.name}.log"
-    arguments = [str(number_of(dataset.name)), asked.plans, asked.configuration]
-    command = [sys.executable, "-m", "sweep.nnunet.dataset.preprocess", *arguments]
+    arguments = [str(number_of(dataset.name)), trainer.plans, trainer.configuration]
+    path = os.environ.get("PYTHONPATH")
+    environment = {
+        "nnUNet_raw": str(dataset.parent),
+        "nnUNet_preprocessed": str(folder),
+        "nnUNet_results": str(Folders.of(trainer).results or folder),  # unset, nnU-Net warns
+        "nnUNet_n_proc_DA": "1",  # nnU-Net divides by it while it plans
+        "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *([path] if path else [])]),
+    }
     with log.open("wb") as output:
         child = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "sweep.nnunet.dataset.preprocess", *arguments],
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=_environment(asked, dataset, folder),
+            env=os.environ | environment,
             start_new_session=True,  # so that its own processes can be ended with it
         )
         try:
             while child.poll() is None:
-                tell(_progress(asked, dataset, folder))
+                report(_progress(trainer, dataset, base))
                 time.sleep(POLL)
         finally:
-            _end(child)
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
     if child.returncode != 0:
         raise _failure(child.returncode, dataset, log)
-    if not is_planned(asked):
+    if not is_planned(trainer):
         raise SweepFailed(f"nnU-Net has not preprocessed all of {dataset.name}; see {log}")
 
 
-def _environment(asked: NnunetTrainer, dataset: Path, folder: Path) -> Mapping[str, str]:
-    path = os.environ.get("PYTHONPATH")
-    return os.environ | {
-        "nnUNet_raw": str(dataset.parent),
-        "nnUNet_preprocessed": str(folder),
-        "nnUNet_results": str(Folders.of(asked).results or folder),  # it warns where none is set
-        "nnUNet_n_proc_DA": "1",  # it divides by this while it plans
-        "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *([path] if path else [])]),
-    }
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the child and its own processes, where they still run."""
-    if child.poll() is None:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-
-
-def _progress(asked: NnunetTrainer, dataset: Path, folder: Path) -> str:
-    """How far nnU-Net is, by the files that it has left."""
-    base = folder / dataset.name
+def _progress(trainer: NnunetTrainer, dataset: Path, base: Path) -> str:
+    """How far nnU-Net is, by the files that it left in ``base``."""
     if not (base / "dataset_fingerprint.json").is_file():
         return f"nnU-Net looks through {dataset.name}"
-    if not (base / f"{asked.plans}.json").is_file():
+    if not (base / f"{trainer.plans}.json").is_file():
         return f"nnU-Net plans {dataset.name}"
-    done, total = preprocessed_cases(asked)
-    return f"nnU-Net preprocesses {dataset.name} for {asked.configuration}: {done} of {total} cases"
+    done, total = preprocessed_cases(trainer)
+    what = f"{dataset.name} for {trainer.configuration}"
+    return f"nnU-Net preprocesses {what}: {done} of {total} cases"
 
 
 def _failure(code: int, dataset: Path, log: Path) -> InputError | SweepFailed:
-    """What nnU-Net said, as one of our errors."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     last = next((line for line in reversed(lines) if line.startswith((REFUSED, FAILED))), None)
     reason = last.partition(": ")[2] if last else f"it ended with exit code {code}"

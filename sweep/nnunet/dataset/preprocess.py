@@ -1,7 +1,7 @@
-"""``python -m sweep.nnunet.dataset.preprocess NUMBER PLANS CONFIGURATION``: what `planning` starts.
+"""``python -m sweep.nnunet.dataset.preprocess NUMBER PLANS CONFIGURATION``, started by `planning`.
 
-A process of nnU-Net's own API, with its folders in the environment. Where it fails, its last line
-begins with `REFUSED`, if the dataset is wrong, or `FAILED`, and gives the reason.
+It calls nnU-Net's own API, with its folders in the environment. If it fails, its last line gives
+the reason. The line begins with `REFUSED` if the dataset is wrong, else with `FAILED`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 
 from sweep.machine.cpus import usable_cpus
@@ -18,7 +17,7 @@ from sweep.nnunet.dataset.nnunet_folders import Folders
 REFUSED, FAILED = "REFUSED: ", "FAILED: "
 MOST_PROCESSES = 8
 CASES_A_PROCESS = 25
-"""A process takes seconds to start: few cases are not worth many."""
+"""A process takes seconds to start, so a few cases need only one."""
 
 PLANNERS: Mapping[str, str] = {
     "nnUNetPlans": "ExperimentPlanner",
@@ -34,31 +33,27 @@ class Refused(Exception):
 
 
 def preprocess(number: int, plans: str, configuration: str) -> None:
-    """Fingerprint and plan where there are no such plans, then preprocess one configuration.
+    """Fingerprint and plan if there are no such plans, then preprocess one configuration.
 
     Raises:
-        Refused: nnU-Net finds fault with the dataset.
+        Refused: nnU-Net finds a mistake in the dataset.
     """
     from nnunetv2.experiment_planning import plan_and_preprocess_api as api
     from nnunetv2.utilities.dataset_name_id_conversion import convert_id_to_dataset_name
 
     folders, name = Folders.here(), convert_id_to_dataset_name(number)
-    count = _processes(folders.need("raw") / name)
+    cases = sum(1 for _ in (folders.need("raw") / name / "labelsTr").glob("*"))
+    count = max(1, min(usable_cpus(), MOST_PROCESSES, cases // CASES_A_PROCESS))
     if not (folders.need("preprocessed") / name / f"{plans}.json").is_file():
         try:
             api.extract_fingerprints([number], num_processes=count, check_dataset_integrity=True)
-        except Exception as error:  # it asserts, and raises whatever comes to hand
+        except Exception as error:  # nnU-Net raises errors of many kinds
             raise Refused(str(error) or type(error).__name__) from error
         api.plan_experiments([number], PLANNERS[plans])
     api.preprocess([number], plans, (configuration,), (count,))
 
 
-def _processes(raw: Path) -> int:
-    cases = sum(1 for _ in (raw / "labelsTr").glob("*"))
-    return max(1, min(usable_cpus(), MOST_PROCESSES, cases // CASES_A_PROCESS))
-
-
-def _tell(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+def _report(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
     sys.stdout.flush()  # into the same log
     traceback.print_exception(kind, error, where)
     reason = " ".join(str(error).split()) or kind.__name__
@@ -66,7 +61,7 @@ def _tell(kind: type[BaseException], error: BaseException, where: TracebackType 
 
 
 def main() -> None:
-    sys.excepthook = _tell
+    sys.excepthook = _report
     number, plans, configuration = sys.argv[1:]
     preprocess(int(number), plans, configuration)
 

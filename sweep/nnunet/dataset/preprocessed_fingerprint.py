@@ -1,4 +1,4 @@
-"""What a preprocessed dataset of nnU-Net's is, whatever its path: its fingerprint."""
+"""Fingerprint of a preprocessed dataset of nnU-Net, independent of its folder."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sweep.data.nnunet_raw.splits import SPLITS_FILE, split
 from sweep.nnunet.dataset.nnunet_datasets import (
     FOLDS,
     data_identifier,
+    find_dataset,
     is_planned,
-    preprocessed_folder,
 )
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.spec.settings.moved_data import changed_parts
@@ -21,23 +21,23 @@ from sweep.spec.settings.trainer_settings import NnunetTrainer
 from sweep.vocabulary.errors import InputError
 
 
-def fingerprint(asked: NnunetTrainer) -> str | None:
-    """What the preprocessed dataset is; None where there is none.
+def fingerprint(trainer: NnunetTrainer) -> str | None:
+    """A digest of each part of the preprocessed dataset; None if there is no such dataset.
 
-    The content of its plans, ``dataset.json`` and splits; of its cases, which nnU-Net made of these
-    and the raw data, names and sizes. Splits that nnU-Net deals itself count as none, for it may
-    write them down later.
+    The digests are over the content of plans, ``dataset.json`` and splits, and over names and sizes
+    of the cases, which nnU-Net made from these and the raw data. Splits that nnU-Net makes itself
+    count as none, because it may write them later.
     """
-    folder = preprocessed_folder(asked)
-    if folder is None or not is_planned(asked):
+    folder = find_dataset(trainer, "preprocessed")
+    if folder is None or not is_planned(trainer):
         return None
-    cases = folder / data_identifier(folder, asked)
-    # Not what nnU-Net unpacks beside them while it trains.
+    cases = folder / data_identifier(folder, trainer)
+    # Without the files that nnU-Net unpacks beside them while it trains.
     made = sorted(path for path in cases.glob("*") if path.suffix in (".b2nd", ".npz", ".pkl"))
     listed = [(path.name, path.stat().st_size) for path in made]
     references = sorted((folder / "gt_segmentations").glob("*"))
     parts = {
-        f"{asked.plans}.json": _text(folder / f"{asked.plans}.json"),
+        f"{trainer.plans}.json": _text(folder / f"{trainer.plans}.json"),
         "dataset.json": _text(folder / "dataset.json"),
         SPLITS_FILE: _own_splits(folder / SPLITS_FILE, [path.name for path in references]),
         cases.name: json.dumps(listed),
@@ -48,14 +48,17 @@ def fingerprint(asked: NnunetTrainer) -> str | None:
     )
 
 
-def require_fingerprint(asked: NnunetTrainer) -> None:
-    """Raises `InputError` where the preprocessed dataset is another than the recorded one."""
-    found = fingerprint(asked) if asked.fingerprint is not None else None
-    if asked.fingerprint is not None and found != asked.fingerprint:
-        parts = ", ".join(changed_parts(asked.fingerprint, found or ""))
+def require_fingerprint(trainer: NnunetTrainer) -> None:
+    """Raises `InputError` if the preprocessed dataset is not the recorded one."""
+    if trainer.fingerprint is None:
+        return
+    found = fingerprint(trainer)
+    if found != trainer.fingerprint:
+        parts = ", ".join(changed_parts(trainer.fingerprint, found or ""))
+        base = Folders.of(trainer).preprocessed
         raise InputError.single(
-            f"dataset {asked.dataset} in {Folders.of(asked).preprocessed} is not the one that these"
-            f" settings were recorded with ({parts} differ); put that back, or set it to null",
+            f"dataset {trainer.dataset} in {base} is not the one that these settings were recorded"
+            f" with ({parts} differ); put that back, or set it to null",
             key="trainer.fingerprint",
         )
 

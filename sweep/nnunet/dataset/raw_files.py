@@ -1,4 +1,4 @@
-"""The files of a raw dataset as nnU-Net's own check looks at them, before it plans.
+"""What nnU-Net refuses of a raw dataset: its ``dataset.json`` and the names of its files.
 
 Source: nnU-Net 2.8.1, ``verify_dataset_integrity.py`` and ``utilities/utils.py``.
 """
@@ -10,14 +10,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sweep.data.nnunet_raw.raw_dataset import IMAGES_FOLDER, RawFiles, whole_number
+from sweep.data.nnunet_raw.labels import label_mistakes
+from sweep.data.nnunet_raw.raw_dataset import (
+    IMAGES_FOLDER,
+    NNUNET_ENDINGS,
+    RawFiles,
+    channel_mistakes,
+    count_mistakes,
+    ending_mistakes,
+    whole_number,
+)
 from sweep.data.nnunet_raw.splits import enumerated
 from sweep.vocabulary.errors import Mistake
 
 
 def raw_cases(folder: Path, description: Mapping[str, Any]) -> list[str] | None:
-    """Identifiers of a raw dataset's cases, sorted; None where its description does not tell."""
-    if isinstance(description.get("dataset"), dict):  # names its files itself
+    """Sorted identifiers of a raw dataset's cases; None if the description has no file ending."""
+    if isinstance(description.get("dataset"), dict):  # it names its files itself
         return sorted(description["dataset"])
     ending = description.get("file_ending")
     if not isinstance(ending, str) or not ending:
@@ -25,12 +34,29 @@ def raw_cases(folder: Path, description: Mapping[str, Any]) -> list[str] | None:
     return sorted(RawFiles.under(folder, ending).images)
 
 
+def description_mistakes(description: Mapping[str, Any], file: Path) -> Iterator[Mistake]:
+    """What nnU-Net refuses of a ``dataset.json``.
+
+    Source: nnU-Net 2.8.1, ``verify_dataset_integrity``, ``LabelManager`` and the readers' endings.
+    """
+    messages = [
+        *channel_mistakes(description),
+        *label_mistakes(description, nnunet=True),
+        *count_mistakes(description.get("numTraining")),
+    ]
+    ending = description.get("file_ending")
+    has_reader = description.get("overwrite_image_reader_writer", "None") != "None"
+    if not isinstance(ending, str) or not (has_reader or ending.lower() in NNUNET_ENDINGS):
+        messages += ending_mistakes(ending, NNUNET_ENDINGS)
+    yield from (Mistake(message, file=str(file)) for message in messages)
+
+
 def file_mistakes(folder: Path, description: Mapping[str, Any], file: Path) -> Iterator[Mistake]:
-    """What nnU-Net refuses of the files that a raw dataset has.
+    """What nnU-Net refuses of the files of a raw dataset.
 
     Args:
-        folder: of the raw dataset.
-        description: its ``dataset.json``, from ``file``.
+        folder: the raw dataset.
+        description: its ``dataset.json``, read from ``file``.
     """
     if "dataset" in description:
         yield from _listed(folder, description, file)
@@ -44,11 +70,10 @@ def file_mistakes(folder: Path, description: Mapping[str, Any], file: Path) -> I
         several = channels > 1 and files.single and _holds(files.first, channels)
         channels = 1 if several else files.per_image(channels)
     announced = description.get("numTraining")
-    if isinstance(announced, float) and type(whole_number(announced)) is int:
-        whole = whole_number(announced)
+    whole = whole_number(announced)
+    if isinstance(announced, float) and type(whole) is int:
         yield Mistake(f"`numTraining` must be {whole}, but is {announced}", file=str(file))
-        announced = whole
-    yield from files.mistakes(channels, announced, spare_labels=True)
+    yield from files.mistakes(channels, whole, spare_labels=True)
     hidden = [path.name for path in (folder / IMAGES_FOLDER).glob(f".*{ending}")]
     if hidden:
         yield Mistake(
@@ -58,20 +83,20 @@ def file_mistakes(folder: Path, description: Mapping[str, Any], file: Path) -> I
 
 
 def _holds(image: Path, channels: int) -> bool:
-    """Whether a file holds so many channels in a fourth axis, which nnU-Net reads too."""
+    """Whether a file has this number of channels in a fourth axis, which nnU-Net reads too."""
     import SimpleITK
 
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(image))
     try:
         reader.ReadImageInformation()
-    except RuntimeError:  # told when it is read
+    except RuntimeError:  # reported when it is read
         return False
     return bool(reader.GetDimension() == 4 and reader.GetSize()[3] == channels)
 
 
 def _listed(folder: Path, description: Mapping[str, Any], file: Path) -> Iterator[Mistake]:
-    """The files that ``dataset`` of a description names itself, case by case."""
+    """Mistakes in ``dataset`` of a description, which names the files of each case."""
     cases, announced = description["dataset"], whole_number(description.get("numTraining"))
     if not isinstance(cases, dict) or not cases:
         yield Mistake(
@@ -90,8 +115,8 @@ def _listed(folder: Path, description: Mapping[str, Any], file: Path) -> Iterato
         paths = (folder / os.path.expandvars(name) for name in [*images, label])
         missing += [str(path) for path in paths if not path.is_file()]
     if wrong:
-        message = "`dataset` must give each case `images`, a list, and a `label`, as it does not"
-        yield Mistake(f"{message} of {enumerated(wrong)}", file=str(file))
+        message = "`dataset` must give each case `images`, a list, and a `label`, but does not for"
+        yield Mistake(f"{message} {enumerated(wrong)}", file=str(file))
     if missing:
         message = f"`dataset` names files that are not there: {enumerated(missing)}"
         yield Mistake(message, file=str(file))

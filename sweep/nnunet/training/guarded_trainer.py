@@ -1,11 +1,12 @@
-"""nnU-Net's trainer on our losses and our guard, an epoch at a time."""
+"""nnU-Net's trainer with our losses and our guard, an epoch at a time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -18,23 +19,20 @@ from torch import Tensor, nn
 from sweep.nnunet.command.asked_settings import (
     STEPS,
     VALIDATION_STEPS,
-    Asked,
     asked_by_environment,
-    told,
+    exit_on_error,
+    nnunet_trainer,
 )
 from sweep.nnunet.command.trainer_copies import refuse_other_copies
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.dataset.plans import planned_as_asked
 from sweep.nnunet.training.nnunet_loss import NnunetLoss
-from sweep.nnunet.training.nnunet_rate import NnunetRate
 from sweep.nnunet.training.pseudo_validation import Answers
-from sweep.nnunet.training.trainer_limits import file_of, geometric_channel, refuse_unsupported
-from sweep.nnunet.training.transforms import repeatable
-from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trainer.divergence.guard import Diverged
+from sweep.nnunet.training.trainer_limits import geometric_channel, refuse_unsupported
+from sweep.spec.settings.trial_settings import OptimizerSettings, TrialSettings
 from sweep.trainer.networks.device import make_deterministic, seed_torch
-from sweep.trainer.networks.optimizers import build_optimizer
-from sweep.trainer.runs.explain import epsilon_of, explain
+from sweep.trainer.networks.optimizers import build_optimizer, learning_rate, set_learning_rate
+from sweep.trainer.runs.explain import epsilon_of
 from sweep.trainer.runs.guarded_run import StepLoss
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
 from sweep.vocabulary.divergence import EpsilonFacts, StepValues
@@ -42,11 +40,24 @@ from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 CUDA = torch.device("cuda")
 
 
-class NnunetForwardPass(NamedTuple):
-    """A forward pass: logits ``[B, C, (D,) H, W]`` of the main output, and the total loss."""
+class NnunetRate:
+    """Our schedule as nnU-Net's ``lr_scheduler``: a function of only the epoch.
 
-    logits: Tensor
-    loss: Tensor
+    With the schedule ``poly`` and exponent 0.9 it is nnU-Net's PolyLRScheduler.
+    """
+
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, settings: OptimizerSettings, epochs: int
+    ) -> None:
+        self._optimizer, self._settings, self._epochs = optimizer, settings, epochs
+
+    def __call__(self, epoch: int) -> float:
+        """Learning rate of an epoch, from 0."""
+        return learning_rate(self._settings, epoch, self._epochs)
+
+    def step(self, epoch: int) -> None:
+        """Set the rate of an epoch."""
+        set_learning_rate(self._optimizer, self(epoch))
 
 
 class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
@@ -56,24 +67,17 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
     checkpoints and validation are nnU-Net's. Ours are the geometric terms, optimizer and schedule
     (whose defaults are nnU-Net's), and the guard that takes the steps.
 
-    How it is told what to train with. nnU-Net fixes the constructor's parameters, so either the
-    class carries the settings, `configured`, or it reads the file that SWEEP_NNUNET_CONFIG names
-    (`sweep.nnunet.command.asked_settings`). `asked` holds them, `source` says where they come from.
+    Settings. nnU-Net fixes the constructor's parameters. So either the class carries the settings
+    (`configured`), or it reads the file that SWEEP_NNUNET_CONFIG names
+    (`sweep.nnunet.command.asked_settings`). `source` says where they come from.
 
-    An epoch at a time, for whoever runs the loop himself::
-
-        trainer.on_train_start()                       # once; makes network and loaders
-        steps = trainer.train_epoch(epoch)             # raises Diverged at the condemned step
-        dice = trainer.validate_epoch()                # pseudo Dice by class
-        trainer.state_dict(), trainer.load_state_dict(state)   # weights, optimizer, guard
-        trainer.close()                                # ends the loaders' processes
-
-    With ``trainer.workers`` 0 an epoch is a function of (seed, epoch) and the state before it.
+    A sweep trains it an epoch at a time (`sweep.nnunet.training.nnunet_run`), and nnU-Net's own
+    command in nnU-Net's loop.
     """
 
     keeps = "nnU-Net's checkpoints are from before it"
-    configured_as: ClassVar[Asked | None] = None
-    """Set by `configured`; None: the environment decides."""
+    configured_as: ClassVar[tuple[TrialSettings, str] | None] = None
+    """Set by `configured`; None: the settings come from the environment."""
 
     # nnU-Net reads the names of these parameters by `inspect`.
     def __init__(
@@ -84,20 +88,19 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         dataset_json: dict[str, Any],
         device: torch.device = CUDA,
     ) -> None:
-        with told(alone=self.configured_as is None):
+        with exit_on_error() if self.configured_as is None else nullcontext():
             refuse_other_copies()
-            self.asked = self.configured_as or asked_by_environment(
+            self.settings, self.source = self.configured_as or asked_by_environment(
                 plans["dataset_name"], plans["plans_name"], configuration, fold
             )
-            self.settings, trainer = self.asked.settings, self.asked.trainer
+            self.trainer_settings = trainer = nnunet_trainer(self.settings)
             plans = planned_as_asked(deepcopy(plans), configuration, trainer)
             super().__init__(plans, configuration, fold, dataset_json, device)
-            refuse_unsupported(self.settings.loss, dataset_json, plans["dataset_name"], self.is_ddp)
-            self.geometric_class = geometric_channel(
-                dataset_json, trainer.geometric_class, file_of(plans["dataset_name"])
-            )
+            file = f"{plans['dataset_name']}/dataset.json"
+            refuse_unsupported(self.settings.loss, dataset_json, file, self.is_ddp)
+            self.geometric_class = geometric_channel(dataset_json, trainer.geometric_class, file)
         self.steps: list[StepValues] = []
-        self._begun = 0  # steps of the epoch that the guard was given
+        self._begun = 0  # steps of the epoch so far
         self.num_epochs = trainer.epochs
         self.num_iterations_per_epoch = trainer.steps_per_epoch or STEPS
         self.num_val_iterations_per_epoch: int = trainer.validation_steps or VALIDATION_STEPS
@@ -106,30 +109,26 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         make_deterministic(self.settings)
 
     @classmethod
-    def configured(cls, settings: TrialSettings, source: str) -> type[Self]:
-        """This class with settings of its own, which then ask no environment.
+    def configured(cls, settings: TrialSettings) -> type[Self]:
+        """This class with the settings of a trial, independent of the environment."""
+        configured_as = settings, "the trial's configuration"
+        # The name stays: nnU-Net names folders after it, and looks it up for a prediction.
+        return type(cls.__name__, (cls,), {"configured_as": configured_as})
 
-        Args:
-            source: where the settings come from, as a clause.
-        """
-        # Of the same name: nnU-Net calls folders after it, and looks it up for a prediction.
-        return type(cls.__name__, (cls,), {"configured_as": Asked(settings, source)})
-
-    # What nnU-Net calls while it sets up.
+    # Called by nnU-Net while it sets up.
 
     def on_train_start(self) -> None:
-        with Folders().in_effect(nnUNet_n_proc_DA=str(self.asked.trainer.workers)):
+        with Folders().in_effect(nnUNet_n_proc_DA=str(self.trainer_settings.workers)):
             super().on_train_start()
-        make_deterministic(self.settings)  # nnU-Net's command has set its own since
+        make_deterministic(self.settings)  # nnU-Net's command has changed it in the meantime
 
     def initialize(self) -> None:
         seed_torch(self.settings.seed, 0)
         super().initialize()
-        # Where nnU-Net has compiled it, what lies below.
         network: nn.Module = self.network
-        self.model = getattr(network, "_orig_mod", network)
+        self.model = getattr(network, "_orig_mod", network)  # without nnU-Net's compilation
         self.begin_guard(fp16=self.amp == "fp16")
-        # The guard scales; nnU-Net's checkpoints keep the scale.
+        # The guard scales the loss, and nnU-Net's checkpoints keep the scale.
         self.grad_scaler = self.guard.scaler if self.guard.fp16 else None
 
     def _build_loss(self) -> nn.Module:
@@ -137,7 +136,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             super()._build_loss(),
             self.settings.loss,
             self.geometric_class,
-            geometry=self.asked.trainer.geometry,
+            geometry=self.trainer_settings.geometry,
             spacing=self.configuration_manager.spacing,
         )
 
@@ -147,12 +146,20 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         return optimizer, NnunetRate(optimizer, settings, self.num_epochs)
 
     def _do_i_compile(self) -> bool:
-        return self.asked.trainer.compile and bool(super()._do_i_compile())
+        return self.trainer_settings.compile and bool(super()._do_i_compile())
 
     @staticmethod
     def get_training_transforms(*arguments: Any, **named: Any) -> BasicTransform:
-        """nnU-Net's own, but for a blur that would time itself and take what is faster today."""
-        return repeatable(nnUNetTrainer.get_training_transforms(*arguments, **named))
+        """nnU-Net's own, without a choice of algorithm by timing.
+
+        nnU-Net's blur times two algorithms once per process and takes the faster one. They differ
+        in the last bits, so two runs of one seed would differ too. Without the timing it convolves.
+        """
+        transforms: BasicTransform = nnUNetTrainer.get_training_transforms(*arguments, **named)
+        for transform in _parts(transforms):
+            if hasattr(transform, "benchmark"):
+                transform.benchmark = False
+        return transforms
 
     # An epoch.
 
@@ -167,8 +174,8 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         """Forward, backward and optimizer step of one batch.
 
         Raises:
-            Diverged: the guard condemns this step, or on a GPU one of the last few; it was not
-                taken, and the weights are those from before it.
+            Diverged: the guard condemns this step, or on a GPU one of the last few. The step was
+                not taken: the weights are those from before it.
         """
         loss, terms = self.loss_of(batch)
         self.steps += self.guard.step(loss, terms)
@@ -178,11 +185,11 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         """The loss of the next step and its terms; the batch is kept until the step is judged."""
         self.keep_batch(self.current_epoch, self._begun, batch)
         self._begun += 1
-        loss = self.forward(batch, self.network).loss
+        _, loss = self.forward(batch, self.network)
         return loss, self.loss.terms
 
     def on_train_epoch_end(self, train_outputs: Sequence[Mapping[str, Tensor]]) -> None:
-        """Log the mean loss of the steps that were taken: a NaN that was skipped hides nothing."""
+        """Log the mean loss of the steps that were taken, so a skipped NaN does not hide it."""
         self.steps += self.guard.read()
         taken = [values.loss for values in self.steps if not values.skipped]
         mean = float(np.mean(taken)) if taken else math.nan
@@ -192,40 +199,27 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         super().on_validation_epoch_start()
         self._seed(2)
 
-    def forward(self, batch: Mapping[str, Any], network: nn.Module) -> NnunetForwardPass:
-        """A forward pass of a batch; the terms of its loss are then in ``loss.terms``."""
+    def forward(self, batch: Mapping[str, Any], network: nn.Module) -> tuple[Tensor, Tensor]:
+        """Logits ``[B, C, (D,) H, W]`` of the main output, and the total loss of a batch.
+
+        The terms of the loss are then in ``loss.terms``.
+        """
         data = batch["data"].to(self.device, non_blocking=True)  # [B, channels, (D,) H, W]
         target = batch["target"]
-        levels = target if isinstance(target, list) else [target]
-        levels = [level.to(self.device, non_blocking=True) for level in levels]
+        targets = [
+            level.to(self.device, non_blocking=True)
+            for level in (target if isinstance(target, list) else [target])
+        ]
         with self.autocast():
             output = network(data)
-        loss = self.loss(output, levels if isinstance(target, list) else levels[0])
-        return NnunetForwardPass(output[0] if isinstance(output, (list, tuple)) else output, loss)
-
-    def train_epoch(self, epoch: int) -> list[StepValues]:
-        """Train one epoch, index from 0, and return the values of its steps.
-
-        Raises:
-            Diverged: as `train_step`, with its circumstances.
-        """
-        self.current_epoch = epoch
-        self.on_epoch_start()
-        self.on_train_epoch_start()
-        try:
-            outputs = [
-                self.train_step(next(self.dataloader_train)) for _ in range(self.steps_per_epoch)
-            ]
-            self.on_train_epoch_end(outputs)
-        except Diverged as stop:
-            raise explain(self, stop) from None
-        return self.steps
+        loss = self.loss(output, targets)
+        return output[0] if isinstance(output, (list, tuple)) else output, loss
 
     def validate_epoch(self) -> list[float | None]:
         """nnU-Net's pseudo Dice of each foreground class over random validation patches.
 
         Returns:
-            one value a class; None where it is in no patch and is predicted in none.
+            One value per class; None for a class that no patch has and no prediction has.
         """
         with torch.no_grad(), np.errstate(divide="ignore", invalid="ignore"):
             self.on_validation_epoch_start()
@@ -233,19 +227,17 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             outputs = []
             for _ in range(self.num_val_iterations_per_epoch):
                 batch = next(self.dataloader_val)
-                self.answers.look_at(batch)  # before nnU-Net changes what is ignored
+                self.answers.look_at(batch)  # before nnU-Net changes the ignored voxels
                 outputs.append(self.validation_step(batch))
             self.answers.add(outputs)
             self.on_validation_epoch_end(outputs)
         found = self.logger.get_value("dice_per_class_or_region", step=-1)
         return [float(value) if math.isfinite(value) else None for value in found]
 
-    # What others read.
-
     @property
     def amp(self) -> str:
-        """Precision of the network: off or fp16; nnU-Net's choice is fp16 on a GPU alone."""
-        wanted = self.asked.trainer.amp
+        """Precision of the network: off or fp16; nnU-Net itself uses fp16 only on a GPU."""
+        wanted = self.trainer_settings.amp
         if wanted == "auto":
             return "fp16" if self.device.type == "cuda" else "off"
         return wanted
@@ -267,8 +259,8 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             return None
 
         def forward() -> tuple[Tensor, Mapping[str, Tensor]]:
-            logits = self.forward(batch, self.model).logits.detach()
-            return logits, self.loss.terms
+            logits, _ = self.forward(batch, self.model)
+            return logits.detach(), self.loss.terms
 
         return StepAgain(
             forward=forward,
@@ -282,7 +274,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         return epsilon_of(self.settings.loss, pixels, None)
 
     def close(self) -> None:
-        """End the processes that load batches, where there are any."""
+        """End the processes that load batches, if there are any."""
         for loader in (self.dataloader_train, self.dataloader_val):
             if isinstance(loader, MultiThreadedAugmenter | NonDetMultiThreadedAugmenter):
                 loader._finish()
@@ -291,8 +283,18 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         mask: Tensor = self.loss.soft_mask(logits)  # [B, (D,) H, W]
         return mask.sum(dim=tuple(range(1, mask.ndim)))
 
-    def _seed(self, what: int) -> None:
-        """Make what is drawn next a function of (seed, epoch), for loaders in this process."""
-        key = (what, self.current_epoch)
+    def _seed(self, part: int) -> None:
+        """Make the next random numbers a function of (seed, epoch), for loaders in this process."""
+        key = (part, self.current_epoch)
         seed_torch(self.settings.seed, *key)
         np.random.seed(np.random.SeedSequence([self.settings.seed, *key]).generate_state(4))
+
+
+def _parts(transform: Any) -> Iterator[Any]:
+    """A transform and all transforms inside it."""
+    yield transform
+    inner = [getattr(transform, "transform", None), *getattr(transform, "transforms", ())]
+    inner += getattr(transform, "list_of_transforms", ())
+    for part in inner:
+        if part is not None:
+            yield from _parts(part)

@@ -10,6 +10,7 @@ from batchgenerators.dataloading.single_threaded_augmenter import SingleThreaded
 from torch._dynamo import OptimizedModule
 
 from sweep.nnunet.command.asked_settings import STEPS, VALIDATION_STEPS
+from sweep.nnunet.dataset.nnunet_datasets import number_of
 from sweep.nnunet.training.guarded_trainer import GuardedTrainer
 from sweep.trainer.runs.readers import LOOP_READERS, expected, read_back
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop
@@ -27,7 +28,7 @@ NOT_READ: Mapping[str, str] = {
     },
     **{f"guard.{key}": NNUNETS_LOOP for key in ("collapsed_epochs", "learnt_dice", "learnt_by")},
 }
-"""Settings that no object of nnU-Net's own loop holds, and why."""
+"""Settings that no object of nnU-Net's own loop holds, with the reason."""
 
 
 def effective_configuration(
@@ -42,9 +43,20 @@ def effective_configuration(
     ends = loop or Loop(EarlyStopping(patience=None, min_delta=0), trainer.num_epochs)
     found = read_back(trainer, ends) | {key: read(trainer) for key, read in READERS.items()}
     training, validation = trainer.do_split()
+    own, planned = trainer.trainer_settings, trainer.configuration_manager
+    # Plans and machine decide a part of these settings.
+    decided = {
+        "trainer.steps_per_epoch": own.steps_per_epoch or STEPS,
+        "trainer.validation_steps": own.validation_steps or VALIDATION_STEPS,
+        "trainer.amp": trainer.amp,
+        "trainer.batch_size": own.batch_size or planned.batch_size,
+        "trainer.patch_size": own.patch_size or list(planned.patch_size),
+        # nnU-Net compiles only on a GPU.
+        "trainer.compile": own.compile and trainer.device.type == "cuda",
+    }
     return EffectiveConfiguration(
         effective={key: value for key, value in found.items() if key not in not_read},
-        expected=expected(trainer) | _expected(trainer),
+        expected=expected(trainer) | decided,
         not_read=not_read,
         model=trainer.model,
         cases={"training": len(training), "validation": len(validation)},
@@ -52,19 +64,16 @@ def effective_configuration(
 
 
 def _geometric_class(trainer: GuardedTrainer) -> Any:
-    """As it was asked for, where the loss acts on that class; else the one it acts on."""
+    """The class that the loss acts on; as the settings name it, if it is that class."""
     acts_on = trainer.loss.geometric_class
-    if acts_on == trainer.geometric_class:
-        return trainer.asked.trainer.geometric_class
-    return acts_on
+    as_asked = acts_on == trainer.geometric_class
+    return trainer.trainer_settings.geometric_class if as_asked else acts_on
 
 
 def _dataset(trainer: GuardedTrainer) -> int | str:
-    """Number or name, as it was asked for, of the dataset that is trained on."""
+    """The dataset that is trained on, by number or name as in the settings."""
     name: str = trainer.plans_manager.dataset_name
-    if isinstance(trainer.asked.trainer.dataset, int):
-        return int(name.removeprefix("Dataset").partition("_")[0])
-    return name
+    return number_of(name) if isinstance(trainer.trainer_settings.dataset, int) else name
 
 
 def _workers(trainer: GuardedTrainer) -> int:
@@ -89,17 +98,3 @@ READERS: Mapping[str, Callable[[GuardedTrainer], Any]] = {
     ),
 }
 """Dotted name → where nnU-Net has the value."""
-
-
-def _expected(trainer: GuardedTrainer) -> dict[str, Any]:
-    """What a setting comes to that leaves a part of the choice to plans or machine."""
-    own = trainer.asked.trainer
-    return {
-        "trainer.steps_per_epoch": own.steps_per_epoch or STEPS,
-        "trainer.validation_steps": own.validation_steps or VALIDATION_STEPS,
-        "trainer.amp": trainer.amp,
-        "trainer.batch_size": own.batch_size or trainer.configuration_manager.batch_size,
-        "trainer.patch_size": own.patch_size or list(trainer.configuration_manager.patch_size),
-        # nnU-Net compiles on a GPU alone.
-        "trainer.compile": own.compile and trainer.device.type == "cuda",
-    }

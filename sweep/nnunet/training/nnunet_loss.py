@@ -2,14 +2,14 @@
 
 ``L = Σᵢ vᵢ (Dice + CE)(outputᵢ) + g · Σ weight · term(output₀)``
 
-The first part is the very object that nnU-Net builds: its batch Dice, its weights of deep
-supervision, its ignore label. Its Dice and cross-entropy are noted on the way, so that a guard can
-name the one that broke. The geometric part sees the main output alone, in float32.
+The first part is the object that nnU-Net builds: its batch Dice, its weights of deep supervision,
+its ignore label. Its Dice and cross-entropy are recorded, so that a guard can name the broken one.
+The geometric part sees only the main output, in float32.
 
-Volumes. A 3D patch ``[B, C, D, H, W]`` is by default looked at slice by slice, as ``B · D`` images
-``[H, W]``: D is the axis of the coarsest spacing (nnU-Net turns it there), within a slice pixels
-are close to square, and the weights and ``min_area`` mean what they mean in 2D. ``volume`` looks at
-whole bodies, with nnU-Net's spacing: what a slice cannot see, and only as good as that spacing.
+Volumes. By default a 3D patch ``[B, C, D, H, W]`` is treated as ``B · D`` images ``[H, W]``. D is
+the axis of the coarsest spacing, since nnU-Net transposes it there. Within a slice pixels are close
+to square, so the weights and ``min_area`` mean the same as in 2D. ``volume`` treats whole bodies
+with nnU-Net's spacing. It sees more than a slice, but depends on that spacing.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class NnunetLoss(nn.Module):
     """Main and geometric loss of a batch of patches.
 
     Args:
-        own: what nnU-Net's ``_build_loss`` made: a ``DC_and_CE_loss``, in a wrapper for deep
-            supervision or not. Its weights are set to those of ``settings``.
+        own: result of nnU-Net's ``_build_loss``: a ``DC_and_CE_loss``, possibly wrapped for deep
+            supervision. Its weights are set to those of ``settings``.
         settings: weights, ε and the rest.
         geometric_class: channel of the output that the geometric terms act on.
-        geometry: how 3D patches are looked at; without effect in 2D.
+        geometry: how 3D patches are treated; without effect in 2D.
         spacing: of a voxel along D, H, W, for ``volume``.
 
-    ``factor`` is g: set it before each epoch. ``terms`` holds the terms of the last call before
-    their weights, with their graph; Dice as ``1 − Dice``, where nnU-Net has ``−Dice``.
+    ``factor`` is g: set it before each epoch. ``terms`` holds the unweighted terms of the last
+    call, with their graph; Dice as ``1 − Dice``, where nnU-Net has ``−Dice``.
     """
 
     def __init__(
@@ -69,19 +69,19 @@ class NnunetLoss(nn.Module):
         self._shares: tuple[float, ...] = getattr(own, "weight_factors", (1.0,))
         pair: Any = own.loss if hasattr(own, "weight_factors") else own
         pair.weight_dice, pair.weight_ce = settings.dice_weight, settings.pixel_weight
-        pair.dc, pair.ce = _Noted(pair.dc), _Noted(pair.ce)
+        pair.dc, pair.ce = _Recorded(pair.dc), _Recorded(pair.ce)
         self._pair: Any = pair
         self._weights = settings.weights.model_dump()
 
     @property
     def main(self) -> Mapping[str, MainTerm]:
-        """The terms that are on from the first step, those of weight 0 left out."""
+        """The terms that act from the first step, without those of weight 0."""
         weights = {"dice": self._pair.weight_dice, "ce": self._pair.weight_ce}
         return {name: MainTerm(float(w)) for name, w in weights.items() if w != 0}
 
     @property
     def batch_dice(self) -> bool:
-        """Whether Dice is of the batch as a whole, as the plans have it, or of each sample."""
+        """Whether Dice is computed over the whole batch, as the plans say, or for each sample."""
         inner = self._pair.dc.inner
         return bool(getattr(inner, "_orig_mod", inner).batch_dice)
 
@@ -101,7 +101,11 @@ class NnunetLoss(nn.Module):
             outputs = [logits.float() for logits in outputs]
             total, self.terms = self._main(outputs, targets)
             if self.factor > 0:
-                late = self._geometric(outputs[0], targets[0])
+                p = self.soft_mask(outputs[0])  # [B, (D,) H, W]
+                distances = distances_for(self.settings, targets[0], self.geometric_class)
+                by_volume = p.ndim == 4 and self.geometry == "volume"
+                spacing = self.spacing if by_volume else None
+                late = geometric_terms(self.settings, p, distances, spacing)
                 parts = [self._weights[name] * value for name, value in late.items()]
                 total = total + self.factor * torch.stack(parts).sum() if parts else total
                 self.terms |= late
@@ -114,30 +118,24 @@ class NnunetLoss(nn.Module):
     def _main(
         self, outputs: list[Tensor], targets: list[Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        noted: tuple[_Noted, _Noted] = (self._pair.dc, self._pair.ce)
-        for part in noted:
+        recorded: tuple[_Recorded, _Recorded] = (self._pair.dc, self._pair.ce)
+        for part in recorded:
             part.values.clear()
         supervised = self._pair is not self.own
         total: Tensor = self.own(*((outputs, targets) if supervised else (outputs[0], targets[0])))
         shares = [share for share in self._shares if share != 0]  # nnU-Net skips the others
         sums = {
             name: torch.stack([s * v for s, v in zip(shares, part.values, strict=True)]).sum()
-            for name, part in zip(("dice", "ce"), noted, strict=True)
+            for name, part in zip(("dice", "ce"), recorded, strict=True)
             if name in self.main
         }
         if "dice" in sums:
             sums["dice"] = sums["dice"] + sum(shares)
         return total, sums
 
-    def _geometric(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
-        p = self.soft_mask(logits)  # [B, (D,) H, W]
-        distances = distances_for(self.settings, target, self.geometric_class)
-        by_volume = p.ndim == 4 and self.geometry == "volume"
-        return geometric_terms(self.settings, p, distances, self.spacing if by_volume else None)
 
-
-class _Noted(nn.Module):
-    """A part of a loss that notes what it returned, call by call."""
+class _Recorded(nn.Module):
+    """A part of a loss that records the value of each call."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()

@@ -1,16 +1,14 @@
-"""nnU-Net as a trial of a sweep (``trainer.kind: nnunet``): an epoch at a time, and nothing more.
+"""nnU-Net as a trial of a sweep (``trainer.kind: nnunet``), an epoch at a time.
 
-What a trial leaves is the trial's: nnU-Net's own folder of results is one of a process, and is
-thrown away with it. `sweep.nnunet.model_export` writes a trial's weights as nnU-Net reads them.
+A trial writes its own results. nnU-Net's folder of results is temporary and is deleted at the end.
+`sweep.nnunet.model_export` writes a trial's weights in nnU-Net's format.
 
-An epoch is a function of (seed, epoch) and the state before it, as long as ``trainer.workers`` is
-0: processes that load batches side by side hand them over in the order in which they are done.
+With ``trainer.workers`` 0, an epoch is a function of (seed, epoch) and the state before it. More
+processes deliver batches in the order in which they finish them.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import tempfile
 import weakref
@@ -36,25 +34,24 @@ from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 class NnunetTraining(GuardedRun):
     """A run of ``nnUNetTrainerGeometric``.
 
-    Validation Dice is nnU-Net's pseudo Dice: over random patches of the validation cases, all of
-    them together, mean over the foreground classes. `sweep.nnunet.real_validation` has the real
-    one.
+    Validation Dice is nnU-Net's pseudo Dice: over random patches of the validation cases, pooled,
+    mean over the foreground classes. `sweep.nnunet.real_validation` computes the real one.
 
     Args:
         settings: the whole configuration; its dataset is planned and preprocessed.
+
     Raises:
-        InputError: the dataset, the plans or what is asked of them is wrong.
+        InputError: the dataset or the plans are wrong, or do not fit the settings.
     """
 
     def __init__(self, settings: TrialSettings) -> None:
         self.settings = settings
-        asked = nnunet_trainer(settings)
-        # nnU-Net makes its results folder when a trainer is made; it is gone with this object.
+        # nnU-Net makes its results folder with the trainer; it is deleted with this object.
         folder = tempfile.TemporaryDirectory(prefix="nnunet-", ignore_cleanup_errors=True)
-        self._folders = Folders.of(asked, Path(folder.name))
+        self._folders = Folders.of(nnunet_trainer(settings), Path(folder.name))
         self.trainer = made(settings, self._folders)
         self._end = weakref.finalize(self, _close, self.trainer, folder)
-        with self._quiet():
+        with self._folders.quietly():
             self.trainer.on_train_start()
         self.trainer.logger = LatestValues()
         self.model, self.loss = self.trainer.model, self.trainer.loss
@@ -65,7 +62,7 @@ class NnunetTraining(GuardedRun):
         return self.trainer.steps_per_epoch
 
     def train_steps(self, epoch: int, stop: int | None = None) -> list[StepValues]:
-        with self._quiet():
+        with self._folders.quietly():
             return super().train_steps(epoch, stop)
 
     def _begin_epoch(self, epoch: int) -> None:
@@ -77,7 +74,7 @@ class NnunetTraining(GuardedRun):
             yield self.trainer.loss_of(next(self.trainer.dataloader_train))
 
     def validate(self, epoch: int) -> Validation:
-        with self._quiet():
+        with self._folders.quietly():
             found = [dice for dice in self.trainer.validate_epoch() if dice is not None]
         answers = self.trainer.answers
         return Validation(
@@ -93,36 +90,26 @@ class NnunetTraining(GuardedRun):
         return self.trainer.epsilon_facts()
 
     def effective_configuration(self, loop: Loop) -> EffectiveConfiguration:
-        with self._quiet():
+        with self._folders.quietly():
             return effective_configuration(self.trainer, loop)
-
-    def factor(self, epoch: int) -> float:
-        return self.trainer.factor(epoch)
 
     def close(self) -> None:
         self._end()
 
-    @contextlib.contextmanager
-    def _quiet(self) -> Iterator[None]:
-        """nnU-Net's environment, and its prints to nobody."""
-        with self._folders.in_effect(), contextlib.redirect_stdout(io.StringIO()):
-            yield
-
 
 class LatestValues:
-    """nnU-Net's logger, as far as an epoch at a time needs one: its own insists on every epoch."""
+    """A logger with nnU-Net's methods. Its own logger requires the values of every epoch."""
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
 
-    def log(self, key: str, value: Any, step: int) -> None:
+    def log(self, key: str, value: Any, step: int | None = None) -> None:
         self._values[key] = value
 
-    def log_summary(self, key: str, value: Any) -> None:
-        self._values[key] = value
+    log_summary = log
 
     def update_config(self, config: Mapping[str, Any]) -> None:
-        """Nobody asks for it."""
+        """Ignored."""
 
     def get_value(self, key: str, step: int | None) -> Any:
         return self._values[key]
@@ -132,18 +119,18 @@ def made(settings: TrialSettings, folders: Folders) -> nnUNetTrainerGeometric:
     """The trainer of these settings, without network and data.
 
     Raises:
-        InputError: as of `NnunetTraining`.
+        InputError: as `NnunetTraining`.
     """
-    asked = nnunet_trainer(settings)
+    trainer = nnunet_trainer(settings)
     plans, dataset = (
-        json.loads(file.read_text(encoding="utf-8")) for file in preprocessed_files(asked)
+        json.loads(file.read_text(encoding="utf-8")) for file in preprocessed_files(trainer)
     )
-    cls = nnUNetTrainerGeometric.configured(settings, "the trial's configuration")
-    with folders.in_effect(), contextlib.redirect_stdout(io.StringIO()):
+    cls = nnUNetTrainerGeometric.configured(settings)
+    with folders.quietly():
         return cls(
             plans | {"continue_training": False},
-            asked.configuration,
-            asked.fold,
+            trainer.configuration,
+            trainer.fold,
             dataset,
             choose_device(settings),
         )

@@ -12,10 +12,10 @@ from sweep.trainer.evaluation.trivial_predictions import trivial_dice
 
 
 class Answers:
-    """Counts over the patches of one validation, all of them together, as its Dice is taken.
+    """Counts over all patches of one validation, pooled like its Dice.
 
     Args:
-        ignore_label: voxels of it count for nothing; None where there is none.
+        ignore_label: voxels with this label do not count; None if there is no such label.
     """
 
     def __init__(self, ignore_label: int | None) -> None:
@@ -25,13 +25,13 @@ class Answers:
         self._expected: NDArray[np.float64] = np.zeros(0)
 
     def look_at(self, batch: Mapping[str, Any]) -> None:
-        """Count the voxels of a batch; its reference is at full resolution, or that comes first."""
+        """Count the voxels of a batch; of several resolutions, the full one comes first."""
         target = batch["target"]
         finest = target[0] if isinstance(target, list) else target
         self._voxels += int((finest != self._ignored).sum()) if self._ignored else finest.numel()
 
     def add(self, outputs: Sequence[Mapping[str, NDArray[np.float32]]]) -> None:
-        """Take what `validation_step` has found in these batches: true and false ones by class."""
+        """Add the results of `validation_step`: true and false positives and negatives by class."""
         hits, extra, missed = (
             np.sum([np.asarray(output[key], dtype=np.float64) for output in outputs], axis=0)
             for key in ("tp_hard", "fp_hard", "fn_hard")
@@ -39,11 +39,11 @@ class Answers:
         self._predicted, self._expected = hits + extra, hits + missed
 
     def predicted_classes(self) -> int:
-        """How many classes, background included, are predicted anywhere."""
+        """Number of classes, with the background, that are predicted anywhere."""
         background = self._predicted.sum() < self._voxels
         return int(np.count_nonzero(self._predicted)) + int(background)
 
     def trivial(self) -> float | None:
-        """Pseudo Dice of the best answer that does not look at the images."""
+        """Pseudo Dice of the best prediction that ignores the images."""
         shares = self._expected / self._voxels
         return trivial_dice(shares[None], shares)

@@ -12,25 +12,24 @@ from sweep.vocabulary.errors import InputError, Mistake
 
 
 def refuse_unsupported(
-    loss: LossSettings, dataset_json: Mapping[str, Any], dataset: str, is_ddp: bool
+    loss: LossSettings, dataset_json: Mapping[str, Any], name: str, is_ddp: bool
 ) -> None:
     """Check that the trainer supports the requested settings.
 
     Args:
-        loss, dataset_json: as of `unsupported`.
-        dataset: its name.
-        is_ddp: whether several processes are to train together.
+        loss, dataset_json, name: as in `unsupported`.
+        is_ddp: whether several processes train together.
 
     Raises:
-        InputError: with every reason why not.
+        InputError: with everything that is not supported.
     """
-    mistakes = list(unsupported(loss, dataset_json, file_of(dataset)))
+    mistakes = list(unsupported(loss, dataset_json, name))
     if is_ddp:
-        alone = (
+        message = (
             "the guard checks the steps of one process: train with -num_gpus 1, and run several"
             " folds in parallel"
         )
-        mistakes.insert(0, Mistake(alone))
+        mistakes.insert(0, Mistake(message))
     if mistakes:
         raise InputError(mistakes)
 
@@ -43,7 +42,7 @@ def geometric_channel(dataset_json: Mapping[str, Any], wanted: str | int | None,
         wanted: the class by name or number; None: the first foreground.
 
     Raises:
-        InputError: the dataset has no such class, or labels that nnU-Net does not take.
+        InputError: the dataset has no such class, or labels that nnU-Net refuses.
     """
     if messages := list(label_mistakes(dataset_json, nnunet=True)):
         raise InputError([Mistake(message, file=name) for message in messages])
@@ -53,10 +52,10 @@ def geometric_channel(dataset_json: Mapping[str, Any], wanted: str | int | None,
 def unsupported(
     loss: LossSettings, dataset_json: Mapping[str, Any], name: str
 ) -> Iterator[Mistake]:
-    """What a dataset and the losses that are asked for do not allow together.
+    """Losses that nnU-Net or this dataset do not allow.
 
     Args:
-        loss: of the trial.
+        loss: settings of the trial.
         dataset_json: of the dataset, whose ``labels`` are an object.
         name: the file that it was read from.
     """
@@ -79,8 +78,3 @@ def unsupported(
                 "must be 0 where the dataset has an ignore label, to which there is no distance",
                 key=key,
             )
-
-
-def file_of(dataset: str) -> str:
-    """The file of a dataset's labels, for people."""
-    return f"{dataset}/dataset.json"

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sweep.data.prepared.class_presence import class_mistakes
-from sweep.data.prepared.image_sizes import side_mistakes
 from sweep.data.prepared.prepare import check_pixels, prepare
 from sweep.data.prepared.samples import PreparedData
+from sweep.data.prepared.unfit_data import unfit
 from sweep.data.sources.source_table import open_source
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trial.kinds.kind import FinalScore, Kind, Pixels, Tell
-from sweep.vocabulary.errors import InputError, Mistake
+from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import Divergence
 
 if TYPE_CHECKING:
@@ -21,13 +20,9 @@ if TYPE_CHECKING:
     from sweep.trainer.runs.run_protocol import Run
 
 
-def _unfit(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
-    return [*side_mistakes(settings, data), *class_mistakes(settings, data)]
-
-
 def _make_ready(settings: TrialSettings, _tell: Tell | None = None) -> PreparedData:
     data = prepare(settings.data)
-    if mistakes := _unfit(settings, data):
+    if mistakes := unfit(settings, data):
         raise InputError(mistakes)
     return data
 
@@ -65,7 +60,7 @@ MONAI = Kind(
     look=lambda settings: open_source(settings.data),
     make_ready=_make_ready,
     make_run=_make_run,
-    pixels=Pixels(lambda settings: check_pixels(settings.data), _unfit),
+    pixels=Pixels(lambda settings: check_pixels(settings.data), unfit),
     test=_test,
     replay=_replay,
 )
