@@ -16,7 +16,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from sweep.vocabulary.errors import ResultsError, StorageFailed, one_line
 
@@ -86,7 +86,7 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 
 def parse_json(text: str) -> Mapping[str, Any]:
     """Inverse of `to_json` for one object; raises ValueError for anything else."""
-    value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    value = json.loads(text, parse_constant=_finite, parse_float=_finite)
     if not isinstance(value, dict):
         raise ValueError(f"must be a JSON object, but got {type(value).__name__}")
     return value
@@ -240,9 +240,6 @@ def _blaming(place: str) -> Iterator[None]:
 
 
 def _finite(number: str) -> float:
-    value = float(number)
-    return value if math.isfinite(value) else _refuse_constant(number)
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+    if math.isfinite(value := float(number)):
+        return value
+    raise ValueError(f"{number} is not JSON")

@@ -91,9 +91,9 @@ class Follower:
         """
         events = [event for event in self._journal.news() if self._is_news(event)]
         for event in events:
-            tell = self._told(event)
+            notify = self._notification(event)
             for observer in observers:
-                tell(observer)
+                notify(observer)
         return bool(events)
 
     def _is_news(self, event: Event) -> bool:
@@ -106,7 +106,7 @@ class Follower:
             self._progress.add(event)
         return news
 
-    def _told(self, event: Event) -> Callable[[Observer], None]:
+    def _notification(self, event: Event) -> Callable[[Observer], None]:
         name = event.trial_id
         paths = self._layout.trial(name)
         match event:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+
+from sweep.store.files import read_json
 
 T = TypeVar("T")
 
@@ -29,6 +32,11 @@ def parsed(cls: type[T], values: Mapping[str, Any]) -> T:
         )
         raise ValueError("; ".join(wrong)) from None
     return record
+
+
+def read_record(path: Path, cls: type[T]) -> T:
+    """`parsed` of the object in ``path``; raises `ResultsError` if it is broken."""
+    return read_json(path, lambda values: parsed(cls, values))
 
 
 @cache

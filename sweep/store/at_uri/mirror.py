@@ -28,13 +28,12 @@ class Mirror:
     def fetch(self, wanted: Callable[[str], bool]) -> set[str]:
         """Download the remote files whose names are ``wanted``; returns the names of all."""
         names = self.remote.files()
-        chosen = [name for name in names if wanted(name)]
-        self._each(self._fetch, chosen)
+        self._each(self._fetch, filter(wanted, names))
         return names
 
     def send(self, files: Iterable[Path]) -> None:
         """Upload those of ``files`` that have changed; deleted ones are skipped."""
-        self._each(self._send, [file.relative_to(self.folder).as_posix() for file in files])
+        self._each(self._send, (file.relative_to(self.folder).as_posix() for file in files))
 
     def _fetch(self, name: str) -> None:
         with suppress(FileNotFoundError):  # it was deleted in between
@@ -48,7 +47,7 @@ class Mirror:
                 self.remote.send(self.folder / name, name)
                 self._known[name] = stamp
 
-    def _each(self, do: Callable[[str], None], names: list[str]) -> None:
+    def _each(self, do: Callable[[str], None], names: Iterable[str]) -> None:
         with ThreadPoolExecutor(THREADS) as pool:
             for _ in pool.map(do, names):
                 pass

@@ -18,20 +18,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from filelock import FileLock
-
 from sweep.store.at_uri.mirror import Mirror
 from sweep.store.at_uri.remote_folder import RemoteFolder, is_uri
 from sweep.store.files import atomic_write_bytes
 from sweep.store.layout import CHECKPOINTS, Layout, TrialPaths
 from sweep.store.lock import lock_results
-from sweep.store.store import Store
+from sweep.store.store import Store, already_used
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import ResultsError, SweepFailed
 from sweep.vocabulary.record import Outcome
 
 WRITER = ".writer"
 """File at the URI that identifies the sweep that writes there."""
+SWEEP_YAML = Layout(Path()).sweep_yaml.name
 LEAST_SECONDS = 5.0
 """Seconds between two uploads; more if an upload takes longer than a twentieth of that."""
 
@@ -44,8 +43,8 @@ class MirroredStore(Store):
     files before the journal that mentions them. Only then are unneeded checkpoints deleted.
     """
 
-    def __init__(self, layout: Layout, lock: FileLock) -> None:
-        super().__init__(layout, lock)
+    def __init__(self, layout: Layout, sweep_yaml: str | None = None) -> None:
+        super().__init__(layout, sweep_yaml)
         self._ended_before = frozenset(self._journal.progress.ended)
         self._changed: set[str] = set()
         self._deletable: list[str] = []
@@ -165,17 +164,13 @@ def require_unused_at(remote: RemoteFolder) -> None:
         ResultsError: says what to do instead.
     """
     if names := {name for name in remote.files() if not name.startswith(".")}:
-        resume = "resume it with --resume, " if Layout(Path()).sweep_yaml.name in names else ""
-        raise ResultsError(
-            f"{remote} already exists and is not empty: {resume}choose another `name:`"
-            " (or --set name=...), or remove what is there"
-        )
+        raise already_used(remote, SWEEP_YAML in names, "what is there")
 
 
 def require_results_at(remote: RemoteFolder) -> None:
     """Raise `ResultsError` if there is no results folder at a URI."""
-    if remote.read(Layout(Path()).sweep_yaml.name) is None:
-        raise ResultsError(f"{remote} is not a results folder: it has no sweep.yaml")
+    if remote.read(SWEEP_YAML) is None:
+        raise ResultsError(f"{remote} is not a results folder: it has no {SWEEP_YAML}")
 
 
 @contextmanager
