@@ -48,9 +48,9 @@ def command(
         folder = argument(output, "--output") if output else results
         while True:
             read = read_results(results)
-            goes_on = watch and not read.is_over
-            export(read, wanted, folder, reload=interval if goes_on else None)
-            if not goes_on:
+            continues = watch and not read.is_over
+            export(read, wanted, folder, reload=interval if continues else None)
+            if not continues:
                 return
             time.sleep(interval)
 
@@ -65,13 +65,10 @@ def parse_formats(text: str) -> list[str]:
     from sweep.vocabulary.errors import InputError, Mistake
 
     names = [name.strip() for name in text.split(",")]
-    wrong = [name for name in names if name not in FORMATS]
-    if wrong:
+    if wrong := [name for name in names if name not in FORMATS]:
+        right = one_of(list(FORMATS))
         raise InputError(
-            [
-                Mistake(must_be(one_of(list(FORMATS)), name, FORMATS), file="--format")
-                for name in wrong
-            ]
+            [Mistake(must_be(right, name, FORMATS), file="--format") for name in wrong]
         )
     return [name for name in FORMATS if name in names]
 
@@ -118,9 +115,5 @@ def export(
         typer.echo(path)
 
 
-def main() -> None:
-    run_alone(command)
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(command)

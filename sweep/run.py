@@ -102,9 +102,5 @@ def command(
             raise typer.Exit(INTERRUPTED)
 
 
-def main() -> None:
-    run_alone(command)
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(command)

@@ -147,9 +147,5 @@ def _show(divergence: Divergence) -> None:
     make_console().print(diagnosis_panel(divergence))
 
 
-def main() -> None:
-    run_alone(command)
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(command)

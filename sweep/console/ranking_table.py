@@ -48,7 +48,7 @@ DIVIDED = (
 
 def ranking_table(
     frame: pd.DataFrame,
-    parameters: list[str],
+    parameters: Sequence[str],
     *,
     title: str = "",
     width: int = 160,
@@ -90,7 +90,7 @@ def ranking_table(
 
 
 def _columns(
-    frame: pd.DataFrame, parameters: list[str], objective: Objective, own: Sequence[str]
+    frame: pd.DataFrame, parameters: Sequence[str], objective: Objective, own: Sequence[str]
 ) -> list[Column]:
     """All columns that a ranking can show, in their order."""
     rows = rows_of(frame)

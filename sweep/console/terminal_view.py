@@ -76,21 +76,20 @@ class TerminalView:
 
     def ranked(self, spec: SweepSpec, ranking: Ranking, folder: Path, uri: str | None) -> None:
         from sweep.analysis.ranking.ranking_columns import own_metrics
-        from sweep.console.sweep_summary import print_patience, print_results
+        from sweep.console.sweep_summary import Summary, print_results
 
         if self._table:
-            print_results(
-                self._console,
-                ranking.frame,
-                ranking.records,
-                list(spec.space),
+            summary = Summary(
                 title=spec.name,
+                frame=ranking.frame,
+                records=ranking.records,
+                parameters=list(spec.space),
                 objective=spec.judged_by,
                 own=own_metrics(spec.model_dump(include={"trainer"}), ranking.records),
                 kinds=[spec.trainer.kind],
+                patience={} if ranking.patience is None else {spec.name: ranking.patience},
             )
-            if ranking.patience is not None:
-                print_patience(self._console, ranking.patience)
+            print_results(self._console, summary)
         self.say(f"Ranking: {uri or folder / 'ranking.csv'}")
         if ranking.winner is not None:
             best = shlex.quote(str(folder / "best.yaml"))
