@@ -56,7 +56,7 @@ def command(
         from sweep.api.checked_spec import load_checked_trial
         from sweep.api.train_one import chosen_trackers, default_name, folder_name, train_one
         from sweep.console.console_words import print_warnings
-        from sweep.console.training_lines import TrainingLines
+        from sweep.console.plain_view import TrainingLines
         from sweep.vocabulary.errors import InputError
 
         if config is None:

@@ -1,4 +1,4 @@
-"""What a view of a running sweep is: the code that runs sweeps shows everything through one."""
+"""The view of a running sweep. The code that runs sweeps shows everything through one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from sweep.analysis.ranking.ranking_frame import Ranking
 from sweep.console.sweep_progress import Progress
@@ -16,8 +15,8 @@ from sweep.vocabulary.record import Observer
 Words = Callable[[str], object]
 
 
-def _unheard(_words: str) -> None:
-    """A view that shows nothing."""
+def _ignore(_words: str) -> None:
+    """Show nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,51 +25,37 @@ class Watch:
 
     Args:
         observer: notified of events from now on; None if ``progress`` shows everything.
-        acknowledge: is called from within the handler of a signal that asks for a stop.
+        acknowledge: called in the handler of a signal that requests a stop.
     """
 
     observer: Observer | None = None
-    acknowledge: Words = _unheard
+    acknowledge: Words = _ignore
 
 
-class View(Protocol):
-    """Show one sweep to the user who started it.
+class View:
+    """Shows one sweep to the user who started it. This base class shows nothing.
 
-    Its methods are called in the order in which they stand, `warn` and `say` at any time.
+    Its methods are called in this order, `warn` and `say` at any time.
     """
 
     def warn(self, warnings: Iterable[str]) -> None:
-        """Each is one sentence."""
+        """Show warnings, each one sentence."""
 
     def say(self, line: str, *, wrap: bool = False) -> None:
-        """A line that stays; ``wrap`` where it is a sentence, without paths that must be whole."""
+        """Show a line; ``wrap`` for a sentence without paths, which must stay in one line."""
 
     def working(self, on: str) -> AbstractContextManager[Words]:
-        """While it is entered something takes long; what it yields is told how far that is."""
+        """Something takes long while this is entered. It yields a function that shows progress."""
+        return nullcontext(_ignore)
 
     def watching(self, name: str, progress: Progress) -> AbstractContextManager[Watch]:
-        """While it is entered the trials run; ``progress`` is kept up to date."""
+        """The trials run while this is entered; ``progress`` is kept up to date."""
+        return nullcontext(Watch())
 
     def ranked(self, spec: SweepSpec, ranking: Ranking, folder: Path, uri: str | None) -> None:
         """The sweep has ended, or was stopped.
 
         Args:
             folder: the results.
-            uri: what ``folder`` is a copy of; None where it is the results folder itself.
+            uri: the URI that ``folder`` is a copy of; None if it is the results folder itself.
         """
-
-
-class Silent:
-    """A view that shows nothing."""
-
-    def warn(self, warnings: Iterable[str]) -> None: ...
-
-    def say(self, line: str, *, wrap: bool = False) -> None: ...
-
-    def working(self, on: str) -> AbstractContextManager[Words]:
-        return nullcontext(_unheard)
-
-    def watching(self, name: str, progress: Progress) -> AbstractContextManager[Watch]:
-        return nullcontext(Watch())
-
-    def ranked(self, spec: SweepSpec, ranking: Ranking, folder: Path, uri: str | None) -> None: ...

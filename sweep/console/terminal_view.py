@@ -1,11 +1,11 @@
-"""A sweep on a terminal, in a notebook, or in the log of a job: what `sweep.run` prints."""
+"""The output of `sweep.run` on a terminal, in a notebook, or in the log of a job."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,18 +14,18 @@ from sweep.console.console_words import make_console, print_warnings
 from sweep.console.live_view import LiveView
 from sweep.console.plain_view import PlainView
 from sweep.console.sweep_progress import Progress
-from sweep.console.sweep_view import Watch
+from sweep.console.sweep_view import View, Watch, Words
 
 if TYPE_CHECKING:
     from sweep.analysis.ranking.ranking_frame import Ranking
     from sweep.spec.search.sweep_spec import SweepSpec
 
 
-class TerminalView:
-    """Implements `View` by rich.
+class TerminalView(View):
+    """Prints with rich.
 
     Args:
-        live: redraw one screen in place, where there is a terminal; False prints lines.
+        live: redraw one screen in place if stdout is a terminal; False prints lines.
         table: print the ranking at the end.
     """
 
@@ -33,38 +33,38 @@ class TerminalView:
         self._console = make_console()
         self._live = live and self._console.is_terminal
         self._table = table
-        # Bound now: while Ray runs, stderr goes to the log. A live view is printed above, not into.
+        # Bound now: while Ray runs, stderr goes to the log. Warnings are printed above a live view.
         self._errors = self._console if self._live else make_console(stderr=True)
 
     def warn(self, warnings: Iterable[str]) -> None:
         print_warnings(warnings, self._errors)
 
     def say(self, line: str, *, wrap: bool = False) -> None:
-        soft = not (wrap and self._console.is_terminal)  # a file has no width
+        soft = not (wrap and self._console.is_terminal)  # do not wrap in files
         self._console.print(line, soft_wrap=soft, highlight=False, markup=False)
 
     @contextmanager
-    def working(self, on: str) -> Iterator[Callable[[str], object]]:
-        """Shows what is being done; where there is no terminal, a line for each new stage of it."""
+    def working(self, on: str) -> Iterator[Words]:
+        """Show the current stage; without a terminal, print a line for each new stage."""
         if self._console.is_terminal:
             with self._console.status(on) as status:
                 yield status.update
             return
-        said = set[str]()
+        shown = set[str]()
 
-        def tell(sentence: str) -> None:
-            stage = sentence.partition(":")[0]  # without how far it is
-            if stage not in said:
-                said.add(stage)
+        def update(sentence: str) -> None:
+            stage = sentence.partition(":")[0]  # without its progress
+            if stage not in shown:
+                shown.add(stage)
                 self.say(stage)
 
-        yield tell
+        yield update
 
     @contextmanager
     def watching(self, name: str, progress: Progress) -> Iterator[Watch]:
         def acknowledge(words: str) -> None:
             progress.stopping = True
-            if not self._live:  # there the next redraw shows it; in a handler nothing else is safe
+            if not self._live:  # a live view shows it anyway; in a handler only os.write is safe
                 os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{words}\n".encode())
 
         if not self._live:
