@@ -42,7 +42,7 @@ objective."""
 
 DIVIDED = (
     "Above the line: leaders that were trained again, by the mean of those runs. Below: one run"
-    " each, by its best value. Who stands above is not thereby better than who stands below."
+    " each, by its best value. The two groups were not compared with each other."
 )
 
 
