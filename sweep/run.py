@@ -50,7 +50,7 @@ def command(
         from sweep.api.checked_spec import load_checked
         from sweep.api.run_sweep import Session, run_sweep
         from sweep.console.console_words import print_warnings
-        from sweep.console.terminal_view import TerminalView
+        from sweep.console.sweep_view import TerminalView
         from sweep.engine.on_ray.monitoring import wanted
         from sweep.engine.session.ending import Ending
         from sweep.engine.session.sweep_location import SweepLocation

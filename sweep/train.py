@@ -103,15 +103,14 @@ def _replay(path: Path) -> None:
     from sweep.console.console_words import make_console
     from sweep.console.divergence_panel import steps_table
     from sweep.spec.load import load_trial
-    from sweep.store.files import read_json
+    from sweep.store.files import read_record
     from sweep.store.layout import TrialPaths
-    from sweep.store.parsed_records import parsed
     from sweep.trial.kinds.kind_table import kind_of
     from sweep.vocabulary.errors import ResultsError, SweepFailed
     from sweep.vocabulary.record import Divergence
 
     paths = TrialPaths(path if path.is_dir() else path.parent)
-    divergence = read_json(paths.divergence, lambda values: parsed(Divergence, values))
+    divergence = read_record(paths.divergence, Divergence)
     settings = load_trial(paths.config)
     replay = kind_of(settings).replay
     if replay is None:

@@ -113,8 +113,7 @@ def run(
     """
     from sweep.api.results import SweepResults
     from sweep.api.run_sweep import Session, run_sweep
-    from sweep.console.sweep_view import View
-    from sweep.console.terminal_view import TerminalView
+    from sweep.console.sweep_view import TerminalView, View
     from sweep.engine.on_ray.monitoring import wanted
     from sweep.engine.session.ending import Ending
     from sweep.engine.session.sweep_location import SweepLocation

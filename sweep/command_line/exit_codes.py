@@ -33,21 +33,15 @@ def exit_codes(*, goes_on: bool = False) -> Iterator[None]:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # As stderr does by default: a character that the terminal cannot show must not raise.
         sys.stdout.reconfigure(errors="backslashreplace")
-    with heard_or_not(tell=goes_on), _in_words():
-        yield
-
-
-@contextmanager
-def _in_words() -> Iterator[None]:
-    try:
-        yield
-    except SweepError as error:
-        lines = [one_line(line) for line in str(error).split("\n")]
-        typer.echo(
-            "\n".join(["errors:", *lines] if lines[1:] else [f"error: {lines[0]}"]), err=True
-        )
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        forget_interruption()
-        typer.echo("interrupted", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    with heard_or_not(tell=goes_on):
+        try:
+            yield
+        except SweepError as error:
+            lines = [one_line(line) for line in str(error).split("\n")]
+            text = ["errors:", *lines] if lines[1:] else [f"error: {lines[0]}"]
+            typer.echo("\n".join(text), err=True)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            forget_interruption()
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None

@@ -1,13 +1,19 @@
-"""The view of a running sweep. The code that runs sweeps shows everything through one."""
+"""The views of a running sweep: one that shows nothing, and the output of `sweep.run`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.analysis.ranking.ranking_frame import Ranking
+from sweep.console.console_words import make_console, print_warnings
+from sweep.console.live_view import LiveView
+from sweep.console.plain_view import PlainView
 from sweep.console.sweep_progress import Progress
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import Observer
@@ -59,3 +65,81 @@ class View:
             folder: the results.
             uri: the URI that ``folder`` is a copy of; None if it is the results folder itself.
         """
+
+
+class TerminalView(View):
+    """Prints on a terminal, in a notebook, or to the log of a job.
+
+    Args:
+        live: redraw one screen in place if stdout is a terminal; False prints lines.
+        table: print the ranking at the end.
+    """
+
+    def __init__(self, *, live: bool = True, table: bool = True) -> None:
+        self._console = make_console()
+        self._live = live and self._console.is_terminal
+        self._table = table
+        # Bound now: while Ray runs, stderr goes to the log. Warnings are printed above a live view.
+        self._errors = self._console if self._live else make_console(stderr=True)
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        print_warnings(warnings, self._errors)
+
+    def say(self, line: str, *, wrap: bool = False) -> None:
+        soft = not (wrap and self._console.is_terminal)  # do not wrap in files
+        self._console.print(line, soft_wrap=soft, highlight=False, markup=False)
+
+    @contextmanager
+    def working(self, on: str) -> Iterator[Words]:
+        """Show the current stage; without a terminal, print a line for each new stage."""
+        if self._console.is_terminal:
+            with self._console.status(on) as status:
+                yield status.update
+            return
+        shown = set[str]()
+
+        def update(sentence: str) -> None:
+            stage = sentence.partition(":")[0]  # without its progress
+            if stage not in shown:
+                shown.add(stage)
+                self.say(stage)
+
+        yield update
+
+    @contextmanager
+    def watching(self, name: str, progress: Progress) -> Iterator[Watch]:
+        def acknowledge(words: str) -> None:
+            progress.stopping = True
+            if not self._live:  # a live view shows it anyway; in a handler only os.write is safe
+                os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{words}\n".encode())
+
+        if not self._live:
+            yield Watch(PlainView(progress, self._console), acknowledge)
+            return
+        with LiveView(name, progress, self._console):
+            yield Watch(acknowledge=acknowledge)
+        print_warnings(progress.warning_words)
+
+    def ranked(self, spec: SweepSpec, ranking: Ranking, folder: Path, uri: str | None) -> None:
+        from sweep.analysis.ranking.ranking_columns import own_metrics
+        from sweep.console.sweep_summary import Summary, print_results
+
+        if self._table:
+            summary = Summary(
+                title=spec.name,
+                frame=ranking.frame,
+                records=ranking.records,
+                parameters=list(spec.space),
+                objective=spec.judged_by,
+                own=own_metrics(spec.model_dump(include={"trainer"}), ranking.records),
+                kinds=[spec.trainer.kind],
+                patience={} if ranking.patience is None else {spec.name: ranking.patience},
+            )
+            print_results(self._console, summary)
+        self.say(f"Ranking: {uri or folder / 'ranking.csv'}")
+        if ranking.winner is not None:
+            best = shlex.quote(str(folder / "best.yaml"))
+            self.say(
+                f"Best:    {best}  (trial {ranking.winner}; train it alone with"
+                f" python -m sweep.train {best})"
+            )

@@ -37,9 +37,8 @@ from sweep.analysis.ranking.since_switch_on import (
 )
 from sweep.report.headline import caveat, counts, headline, state
 from sweep.report.report_figures import figures_of
-from sweep.store.files import read_text
+from sweep.store.files import read_record, read_text
 from sweep.store.layout import Layout
-from sweep.store.parsed_records import read_record
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import Status, TrialRecord
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from sweep.store.files import own_file, parse_lines, reading
+from sweep.store.files import own_file, parse_lines, parsed, reading
 from sweep.store.journal import (
     EpochRecorded,
     Event,
@@ -19,7 +19,6 @@ from sweep.store.journal import (
     event_of,
 )
 from sweep.store.layout import Layout
-from sweep.store.parsed_records import parsed
 from sweep.store.read_results import read_facts, read_objective, require_results
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import ResultsError

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.spec.reading.yaml_document import parse_document
-from sweep.store.files import read_json, read_jsonl, read_text, reading
+from sweep.store.files import parsed, read_json, read_jsonl, read_record, read_text, reading
 from sweep.store.layout import (
     TRIAL_ID,
     Layout,
@@ -19,7 +19,6 @@ from sweep.store.layout import (
     trial_number,
     trial_place,
 )
-from sweep.store.parsed_records import parsed, read_record
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError, ResultsError
 from sweep.vocabulary.objective import DICE, Objective

@@ -4,30 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 
 from sweep.plugins.plugin_kinds import TRACKER
 from sweep.spec.search.tracker_names import TrackerName
-from sweep.store.layout import Layout, TrialPaths
 from sweep.tracking.tracker import Forgiving, Tracker
+from sweep.tracking.tracker import Tracked as Tracked
 from sweep.vocabulary.errors import ResultsError
-
-
-@dataclass(frozen=True, slots=True)
-class Tracked:
-    """What is logged.
-
-    Args:
-        name: name of the sweep, or of the single trial.
-        layout: the results folder, which contains local stores.
-        paths: the files of a trial, by its id.
-        nested: True for a sweep, False for a single trial.
-    """
-
-    name: str
-    layout: Layout
-    paths: Callable[[str], TrialPaths]
-    nested: bool = True
 
 
 @contextmanager
@@ -69,7 +51,7 @@ def _tensorboard(tracked: Tracked) -> Tracker:
 def _mlflow(tracked: Tracked) -> Tracker:
     from sweep.tracking.mlflow_tracker import MlflowTracker
 
-    return MlflowTracker(tracked.name, tracked.layout, tracked.paths, nested=tracked.nested)
+    return MlflowTracker(tracked)
 
 
 TRACKERS: Mapping[TrackerName, Callable[[Tracked], Tracker]] = {

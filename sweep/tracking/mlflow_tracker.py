@@ -10,7 +10,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 # MLflow sends telemetry by default. A value set by the user is kept.
@@ -20,8 +20,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-from sweep.store.layout import Layout, TrialPaths
-from sweep.tracking.tracker import Tracker, scalars
+from sweep.tracking.tracker import Tracked, Tracker, scalars
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 
@@ -53,20 +52,11 @@ class MlflowTracker(Tracker):
     """Logs parameters, metrics of each epoch, status, cause, configuration and diagnosis.
 
     Existing entries are not logged again, so a resumed sweep appends.
-
-    Args:
-        name: name of the experiment.
-        layout: the results folder, which contains the local store.
-        paths: the files of a trial, which become its artifacts.
-        nested: True for a sweep, False for a single trial.
     """
 
-    def __init__(
-        self, name: str, layout: Layout, paths: Callable[[str], TrialPaths], *, nested: bool
-    ) -> None:
-        self._layout = layout
-        self._paths = paths
-        folder = layout.mlflow
+    def __init__(self, tracked: Tracked) -> None:
+        self._tracked = tracked
+        name, folder = tracked.name, tracked.layout.mlflow
         uri = os.environ.get("MLFLOW_TRACKING_URI")
         artifacts = None if uri else (folder / "artifacts").as_uri()
         if uri is None:
@@ -87,7 +77,7 @@ class MlflowTracker(Tracker):
             for run in runs
             if TRIAL in run.data.tags
         }
-        self._parent = self._sweep_run(name, runs) if nested else None
+        self._parent = self._sweep_run(runs) if tracked.nested else None
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
         if trial_id in self._runs:
@@ -119,7 +109,7 @@ class MlflowTracker(Tracker):
         cause = record.outcome.cause[:LONGEST_TAG] if record.outcome else ""
         tags = [RunTag(STATUS, record.status.value), RunTag(CAUSE, cause)]
         self._client.log_batch(run.run_id, tags=tags)
-        paths = self._paths(record.trial_id)
+        paths = self._tracked.paths(record.trial_id)
         for file in (paths.config, paths.provenance, paths.divergence, paths.error):
             if file.exists():
                 self._client.log_artifact(run.run_id, str(file))
@@ -130,23 +120,23 @@ class MlflowTracker(Tracker):
         if self._parent is not None:
             self._client.set_terminated(self._parent)
 
-    def _sweep_run(self, name: str, runs: list[Run]) -> str:
+    def _sweep_run(self, runs: list[Run]) -> str:
         """The run of the sweep itself; an existing one is continued."""
         for run in runs:
             if TRIAL not in run.data.tags:
                 self._client.update_run(run.info.run_id, "RUNNING")
                 return str(run.info.run_id)
-        run_id = self._create_run(name, {})
-        self._client.log_artifact(run_id, str(self._layout.sweep_yaml))
+        run_id = self._create_run(self._tracked.name, {})
+        self._client.log_artifact(run_id, str(self._tracked.layout.sweep_yaml))
         return run_id
 
     def _create_run(self, name: str, tags: Mapping[str, str]) -> str:
-        tags = {MLFLOW_RUN_NAME: name, FOLDER: str(self._layout.folder), **tags}
+        tags = {MLFLOW_RUN_NAME: name, FOLDER: str(self._tracked.layout.folder), **tags}
         return str(self._client.create_run(self._experiment, tags=tags).info.run_id)
 
     def _stored_runs(self) -> Iterator[Run]:
         """Runs of this results folder. A server may have others in the same experiment."""
-        token, folder = None, str(self._layout.folder)
+        token, folder = None, str(self._tracked.layout.folder)
         while True:
             page = self._client.search_runs([self._experiment], max_results=PAGE, page_token=token)
             yield from (run for run in page if run.data.tags.get(FOLDER) == folder)

@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
+from sweep.store.layout import Layout, TrialPaths
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Observer, ParameterValue, TrialRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """What is logged.
+
+    Args:
+        name: name of the sweep, or of the single trial.
+        layout: the results folder, which contains local stores.
+        paths: the files of a trial, by its id.
+        nested: True for a sweep, False for a single trial.
+    """
+
+    name: str
+    layout: Layout
+    paths: Callable[[str], TrialPaths]
+    nested: bool = True
 
 
 class Tracker(Observer):

@@ -18,8 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from sweep.store.at_uri.mirror import Mirror
-from sweep.store.at_uri.remote_folder import RemoteFolder, is_uri
+from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder, is_uri
 from sweep.store.files import atomic_write_bytes
 from sweep.store.layout import CHECKPOINTS, Layout, TrialPaths
 from sweep.store.lock import lock_results

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sweep.store.at_uri.mirror import Mirror
-from sweep.store.at_uri.remote_folder import RemoteFolder
+from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder
 from sweep.store.files import delete, writing
 from sweep.store.layout import CHECKPOINTS, TrialPaths
 from sweep.store.lock import training
