@@ -46,7 +46,7 @@ def command(
     ] = False,
 ) -> None:
     """Run a sweep: train its trials, stop the diverging ones, rank the rest by the objective."""
-    with exit_codes(goes_on=True):
+    with exit_codes(continues=True):
         from sweep.api.checked_spec import load_checked
         from sweep.api.run_sweep import Session, run_sweep
         from sweep.console.console_words import print_warnings

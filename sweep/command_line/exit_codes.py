@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import typer
 
-from sweep.command_line.output_stream import heard_or_not
+from sweep.command_line.output_stream import tolerant_output
 from sweep.machine.interrupted import INTERRUPTED, forget_interruption
 from sweep.machine.user_identity import settle_user
 from sweep.vocabulary.errors import SweepError, one_line
@@ -23,17 +23,17 @@ def run_alone(command: Callable[..., None]) -> None:
 
 
 @contextmanager
-def exit_codes(*, goes_on: bool = False) -> Iterator[None]:
+def exit_codes(*, continues: bool = False) -> Iterator[None]:
     """Turn the package's own errors into messages and exit codes (see `sweep.vocabulary.errors`).
 
     Args:
-        goes_on: whether the command should continue if its output cannot be written.
+        continues: whether the command should continue if its output cannot be written.
     """
     settle_user()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # As stderr does by default: a character that the terminal cannot show must not raise.
         sys.stdout.reconfigure(errors="backslashreplace")
-    with heard_or_not(tell=goes_on):
+    with tolerant_output(warn=continues):
         try:
             yield
         except SweepError as error:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Summary:
-    """What is printed of a sweep, or of several.
+    """One or several sweeps, as they are printed.
 
     Args:
         title: names of the sweeps.

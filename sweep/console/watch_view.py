@@ -41,7 +41,7 @@ class Watching:
         in_use = is_locked(self._layout)
         self._read_spec()
         plain = [PlainView(self.progress, console)] if console is not None else []
-        self._follower.tell(self.progress, *plain)
+        self._follower.notify(self.progress, *plain)
         self.progress.phase = self._phase(in_use)
 
     def _phase(self, in_use: bool) -> Phase:

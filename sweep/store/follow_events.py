@@ -79,10 +79,10 @@ class Follower:
         self._objective = read_objective(folder)
         self._journal = Tail(self._layout.journal, event_of)
         self._progress = JournalState()
-        # Of the trials that have not ended: the file, and what was read of it.
+        # Unfinished trials: their history file, and the epochs read from it.
         self._histories: dict[str, tuple[Tail[EpochMetrics], list[EpochMetrics]]] = {}
 
-    def tell(self, *observers: Observer) -> bool:
+    def notify(self, *observers: Observer) -> bool:
         """Notify observers of events since the last call; returns whether there were any.
 
         Raises:
@@ -90,9 +90,9 @@ class Follower:
         """
         events = [event for event in self._journal.news() if self._is_news(event)]
         for event in events:
-            notify = self._notification(event)
+            notification = self._notification(event)
             for observer in observers:
-                notify(observer)
+                notification(observer)
         return bool(events)
 
     def _is_news(self, event: Event) -> bool:

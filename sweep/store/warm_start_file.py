@@ -18,14 +18,13 @@ from sweep.vocabulary.record import Outcome, Status, TrialRecord
 from sweep.vocabulary.strict_json import finite_or_none
 
 
-def write_earlier(path: Path, trials: Iterable[TrialRecord], objective: Objective = DICE) -> None:
-    """Write the data of ended trials for the searcher: parameters, status, the objective's
-    curve."""
+def write_earlier(path: Path, trials: Iterable[TrialRecord], objective: Objective) -> None:
+    """Write the parameters, status and curves of ended trials, for the searcher."""
     lines = (to_json(finite_or_none(_line(trial, objective))) for trial in trials)
     atomic_write_text(path, "".join(f"{line}\n" for line in lines))
 
 
-def read_earlier(path: Path, objective: Objective = DICE) -> list[TrialRecord]:
+def read_earlier(path: Path, objective: Objective) -> list[TrialRecord]:
     """Inverse of `write_earlier`.
 
     Raises:

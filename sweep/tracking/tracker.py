@@ -1,4 +1,4 @@
-"""What every tracker has in common."""
+"""The base of every tracker, and the numbers that they log."""
 
 from __future__ import annotations
 
