@@ -71,7 +71,7 @@ class StudyFile(Tracker):
             parameters=parameters,
             objective=self._objective,
         )
-        self._update(lambda study: study.add(self._frozen(record)))
+        self._update(lambda opened: opened.study.add_trial(self._frozen(record)))
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         value = self._objective.value(metrics)
@@ -86,7 +86,7 @@ class StudyFile(Tracker):
 
     def close(self) -> None:
         with suppress(Exception):
-            stored = self._open(self._path).trials()
+            stored = self._open(self._path).study.get_trials(deepcopy=False)
             if [*map(_facts, stored)] == [*map(_facts, self._expected())]:
                 return
         self._rewrite()
@@ -103,9 +103,9 @@ class StudyFile(Tracker):
         self._study = None
         temporary = self._path.with_name(f".{self._path.name}.tmp")
         temporary.unlink(missing_ok=True)
-        study = self._open(temporary)
+        study = self._open(temporary).study
         for trial in self._expected():
-            study.add(trial)
+            study.add_trial(trial)
         temporary.replace(self._path)
         self._study = self._open(self._path)
 
@@ -130,19 +130,13 @@ class _Study:
     def __init__(self, path: Path, name: str, mode: Mode) -> None:
         backend = JournalFileBackend(str(path), lock_obj=_OneWriter(str(path)))
         self._storage = JournalStorage(backend)
-        self._study = make_study(self._storage, name, mode)
+        self.study = make_study(self._storage, name, mode)
         self._id = self._storage.get_study_id_from_name(name)
-
-    def trials(self) -> list[FrozenTrial]:
-        return self._study.get_trials(deepcopy=False)
-
-    def add(self, trial: FrozenTrial) -> None:
-        self._study.add_trial(trial)
 
     def running(self, number: int) -> Trial:
         """A handle to change a trial. The study uses our trial numbers."""
         trial = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
-        return Trial(self._study, trial)
+        return Trial(self.study, trial)
 
     def end(self, record: TrialRecord, worst: float | None) -> None:
         trial = self.running(record.number)
@@ -151,7 +145,7 @@ class _Study:
         for name, broken in constraints(record, worst).items():
             trial.set_constraint(name, broken)
         state, value = state_and_value(record, worst)
-        self._study.tell(trial, value, state)
+        self.study.tell(trial, value, state)
 
 
 class _OneWriter(JournalFileOpenLock):
