@@ -92,8 +92,7 @@ def command(
 
 
 def narrowed(found: Summary, frame: pd.DataFrame) -> Summary:
-    """The part for the rows of ``frame``, a part of the ranking, without conclusions on all
-    trials."""
+    """``found`` for some rows of the ranking, without conclusions about all trials."""
     from sweep.vocabulary.record import searched
 
     # The trials of several sweeps have the same ids.

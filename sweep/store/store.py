@@ -151,7 +151,7 @@ class Store:
         return self._journal.append(event)
 
     def note_wait(self, trial_id: str) -> bool:
-        """Record that the trial has no worker; False if that is known."""
+        """Record that the trial has no worker; False if the journal has it already."""
         return self._journal.append(TrialWaits(trial_id))
 
     def end_trial(self, trial_id: str, outcome: Outcome) -> None:
@@ -170,7 +170,7 @@ class Store:
             self._sync()
 
     def record_test(self, trial_id: str, scores: Iterable[CaseScore]) -> None:
-        """Records what a trial that has ended reaches on the test split."""
+        """Record the scores of an ended trial on the test split."""
         paths = self.layout.trial(trial_id)
         write_test(paths, scores)
         self._publish(paths.test)

@@ -106,16 +106,16 @@ class MirroredStore(Store):
 
     def with_best_weights(self, trial_id: str) -> TrialPaths:
         paths = super().with_best_weights(trial_id)
-        name = paths.best_checkpoint.relative_to(self.layout.folder).as_posix()
-        if (content := self._mirror.remote.read(name)) is not None:
-            atomic_write_bytes(paths.best_checkpoint, content)
+        best = paths.best_checkpoint
+        if (content := self._mirror.remote.read(self._mirror.name_of(best))) is not None:
+            atomic_write_bytes(best, content)
         return paths
 
     def discard_checkpoints(self, trial_id: str, *, best: bool) -> None:
         super().discard_checkpoints(trial_id, best=best)
         paths = self.layout.trial(trial_id)
         files = [paths.last_checkpoint] + ([paths.best_checkpoint] if best else [])
-        names = [file.relative_to(self.layout.folder).as_posix() for file in files]
+        names = [*map(self._mirror.name_of, files)]
         if trial_id in self._ended_before:  # in an earlier session, which has probably deleted them
             names = [name for name in names if name in self._found]
         self._deletable += names

@@ -166,7 +166,11 @@ class Mirror:
 
     def send(self, files: Iterable[Path]) -> None:
         """Upload those of ``files`` that have changed; deleted ones are skipped."""
-        self._each(self._send, (file.relative_to(self.folder).as_posix() for file in files))
+        self._each(self._send, map(self.name_of, files))
+
+    def name_of(self, file: Path) -> str:
+        """Name of a local file at the URI."""
+        return file.relative_to(self.folder).as_posix()
 
     def _fetch(self, name: str) -> None:
         with suppress(FileNotFoundError):  # it was deleted in between
