@@ -33,22 +33,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
-    "check": "sweep.api.public",
-    "load": "sweep.api.public",
-    "open": "sweep.api.public",
-    "run": "sweep.api.public",
-    "train": "sweep.api.public",
-    "SweepResults": "sweep.api.results",
-    "TrialResult": "sweep.api.results",
-    "SweepSpec": "sweep.spec.search.sweep_spec",
-    "TrialSettings": "sweep.spec.settings.trial_settings",
-    "CustomTraining": "sweep.trainer.custom.custom_run",
-    "Validation": "sweep.trainer.runs.guarded_run",
-    "EpochMetrics": "sweep.vocabulary.epoch_metrics",
-    "InputError": "sweep.vocabulary.errors",
-    "ResultsError": "sweep.vocabulary.errors",
-    "SweepError": "sweep.vocabulary.errors",
-    "SweepFailed": "sweep.vocabulary.errors",
+    name: module
+    for module, names in {
+        "sweep.api.public": "check load open run train",
+        "sweep.api.results": "SweepResults TrialResult",
+        "sweep.spec.search.sweep_spec": "SweepSpec",
+        "sweep.spec.settings.trial_settings": "TrialSettings",
+        "sweep.trainer.custom.custom_run": "CustomTraining",
+        "sweep.trainer.runs.guarded_run": "Validation",
+        "sweep.vocabulary.epoch_metrics": "EpochMetrics",
+        "sweep.vocabulary.errors": "InputError ResultsError SweepError SweepFailed",
+    }.items()
+    for name in names.split()
 }
 """Public name → the module that defines it."""
 

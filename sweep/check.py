@@ -47,13 +47,9 @@ def command(
             * bool(spec.replayed)
             + "".join(f"; read {words}" for words in read)
         )
-        if told := can_show(spec):
-            typer.echo(told)
-
-
-def main() -> None:
-    run_alone(command)
+        if sentence := can_show(spec):
+            typer.echo(sentence)
 
 
 if __name__ == "__main__":
-    main()
+    run_alone(command)

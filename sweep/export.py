@@ -42,38 +42,24 @@ def command(
     with exit_codes():
         from sweep.analysis.figures.sweep_results import read_results
         from sweep.machine.user_paths import argument
+        from sweep.spec.words.phrases import must_be, one_of
+        from sweep.vocabulary.errors import InputError, Mistake
 
-        wanted = parse_formats(formats)
+        names = [name.strip() for name in formats.split(",")]
+        if wrong := [name for name in names if name not in FORMATS]:
+            right = one_of(list(FORMATS))
+            raise InputError(
+                [Mistake(must_be(right, name, FORMATS), file="--format") for name in wrong]
+            )
         results = argument(results, "RESULTS")
         folder = argument(output, "--output") if output else results
         while True:
             read = read_results(results)
-            goes_on = watch and not read.is_over
-            export(read, wanted, folder, reload=interval if goes_on else None)
-            if not goes_on:
+            continues = watch and not read.is_over
+            export(read, names, folder, reload=interval if continues else None)
+            if not continues:
                 return
             time.sleep(interval)
-
-
-def parse_formats(text: str) -> list[str]:
-    """The formats of a list such as ``html,yaml``.
-
-    Raises:
-        InputError: a format is unknown, or the list is empty.
-    """
-    from sweep.spec.words.phrases import must_be, one_of
-    from sweep.vocabulary.errors import InputError, Mistake
-
-    names = [name.strip() for name in text.split(",")]
-    wrong = [name for name in names if name not in FORMATS]
-    if wrong:
-        raise InputError(
-            [
-                Mistake(must_be(one_of(list(FORMATS)), name, FORMATS), file="--format")
-                for name in wrong
-            ]
-        )
-    return [name for name in FORMATS if name in names]
 
 
 def export(
@@ -83,7 +69,7 @@ def export(
 
     Args:
         results: the sweep.
-        formats: a selection of `FORMATS`.
+        formats: some of `FORMATS`; they are written in the order of `FORMATS`.
         folder: output folder, created if missing.
         reload: seconds after which an open page reloads itself; None: never.
 
@@ -97,7 +83,7 @@ def export(
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     layout = Layout(folder)
-    for kind in formats:
+    for kind in (kind for kind in FORMATS if kind in formats):
         text: str | None
         match kind:
             case "html":
@@ -118,9 +104,5 @@ def export(
         typer.echo(path)
 
 
-def main() -> None:
-    run_alone(command)
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(command)

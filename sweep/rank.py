@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sweep.analysis.patience.patience_replay import Tradeoff
+    from sweep.console.sweep_summary import Summary
     from sweep.vocabulary.objective import Objective
     from sweep.vocabulary.record import TrialRecord
 
@@ -83,130 +84,95 @@ def command(
         found = read([results_argument(one) for one in results])
         frame = rows_where(found.frame, conditions)
         frame = not_beaten(frame, found.objective) if pareto else frame
-        found = found.narrowed(frame)
-        frame = sorted_by(frame, sort or [], found.objective)
-        frame = frame if top is None else frame.head(top)
+        if len(frame) < len(found.frame):
+            found = narrowed(found, frame)
+        frame = sorted_by(frame, sort or [], found.objective)[:top]
         names = [name.strip() for name in columns.split(",")] if columns is not None else []
         show(found, only(frame, names) if names else frame, Format.JSON if as_json else output)
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """The content of the results folders.
+def narrowed(found: Summary, frame: pd.DataFrame) -> Summary:
+    """``found`` for some rows of the ranking, without conclusions about all trials."""
+    from sweep.vocabulary.record import searched
 
-    Args:
-        title: names of the sweeps.
-        frame: all rows of the ranking.
-        records: all trials.
-        parameters: dotted names of the settings searched in any of them.
-        patience: cost of each replayed patience, by sweep name; only of sweeps that replay it.
-        objective: the objective that trials are ranked by.
-        own: columns of a custom trainer's metrics.
-        kinds: kinds of the trainers.
-    """
-
-    title: str
-    frame: pd.DataFrame
-    records: list[TrialRecord]
-    parameters: list[str]
-    patience: dict[str, Tradeoff]
-    objective: Objective
-    own: list[str]
-    kinds: tuple[str, ...] = ()
-
-    def narrowed(self, frame: pd.DataFrame) -> Found:
-        """The part for the rows of ``frame``, a part of the ranking, without conclusions on all
-        trials."""
-        from sweep.vocabulary.record import searched as of_the_search
-
-        if len(frame) == len(self.frame):
-            return self
-        # The trials of several sweeps have the same ids.
-        shown = set() if "sweep" in frame else set(frame["trial_id"])
-        records = [record for record in of_the_search(self.records) if record.trial_id in shown]
-        return replace(self, records=[replace(record, test=()) for record in records], patience={})
+    # The trials of several sweeps have the same ids.
+    shown = set() if "sweep" in frame else set(frame["trial_id"])
+    records = [record for record in searched(found.records) if record.trial_id in shown]
+    return replace(found, records=[replace(record, test=()) for record in records], patience={})
 
 
-def read(results: Sequence[str]) -> Found:
+def read(results: Sequence[str]) -> Summary:
     """Read results folders, and warn if the Dice of several is not comparable.
 
     Raises:
         ResultsError: one is not a results folder, or is broken.
     """
+    from sweep.analysis.effective_settings import read_known_spec
+    from sweep.analysis.patience.patience_replay import tradeoff
     from sweep.analysis.ranking.ranking_columns import own_metrics
+    from sweep.analysis.ranking.ranking_frame import ranking_frame
     from sweep.analysis.ranking.several_sweeps import common_objective, incomparable, together
     from sweep.console.console_words import print_warnings
+    from sweep.console.sweep_summary import Summary
     from sweep.store.at_uri.mirrored_results import local_results
-    from sweep.store.read_results import read_objective, read_sweep
-    from sweep.vocabulary.record import searched as of_the_search
+    from sweep.store.read_results import (
+        read_objective,
+        read_parameter_names,
+        read_records,
+        read_sweep,
+    )
+    from sweep.vocabulary.record import searched
 
     frames: dict[str, pd.DataFrame] = {}
-    specs: dict[str, Any] = {}
+    specs: dict[str, Mapping[str, Any]] = {}
     every: list[TrialRecord] = []
-    searched: dict[str, None] = {}
+    parameters: dict[str, None] = {}
     patience: dict[str, Tradeoff] = {}
     objectives: dict[str, Objective] = {}
     own: dict[str, None] = {}
     for name, place in zip(_names(results), results, strict=True):
         with local_results(place) as folder:
-            frames[name], records, parameters, cost = _read_one(folder)
+            records, names = read_records(folder), read_parameter_names(folder)
+            known = read_known_spec(folder)
+            cost = tradeoff(known, records) if known is not None and known.replayed else None
+            frames[name] = ranking_frame(records, names, known)
             specs[name], objectives[name] = read_sweep(folder), read_objective(folder)
         own |= dict.fromkeys(own_metrics(specs[name], records))
         # Replicates of several sweeps are left out, because finalists can have the same id.
-        every += of_the_search(records) if len(results) > 1 else records
-        searched |= dict.fromkeys(parameters)
+        every += searched(records) if len(results) > 1 else records
+        parameters |= dict.fromkeys(names)
         patience |= {name: cost} if cost is not None else {}
     objective = common_objective(objectives)
     print_warnings(incomparable(specs, objective))
-    frame = together(frames, objective) if len(frames) > 1 else next(iter(frames.values()))
-    return Found(
+    trainers = [
+        trainer for spec in specs.values() if isinstance(trainer := spec.get("trainer"), dict)
+    ]
+    return Summary(
         title=", ".join(frames),
-        frame=frame,
+        frame=together(frames, objective) if len(frames) > 1 else next(iter(frames.values())),
         records=every,
-        parameters=list(searched),
-        patience=patience,
+        parameters=list(parameters),
         objective=objective,
         own=list(own),
-        kinds=tuple(kind for spec in specs.values() if (kind := trainer_kind(spec))),
+        kinds=[kind for trainer in trainers if isinstance(kind := trainer.get("kind"), str)],
+        patience=patience,
     )
-
-
-def _read_one(
-    folder: Path,
-) -> tuple[pd.DataFrame, list[TrialRecord], list[str], Tradeoff | None]:
-    from sweep.analysis.effective_settings import read_known_spec
-    from sweep.analysis.patience.patience_replay import tradeoff
-    from sweep.analysis.ranking.ranking_frame import ranking_frame
-    from sweep.store.read_results import read_parameter_names, read_records
-
-    records, parameters = read_records(folder), read_parameter_names(folder)
-    spec = read_known_spec(folder)
-    cost = tradeoff(spec, records) if spec is not None and spec.replayed else None
-    return ranking_frame(records, parameters, spec), records, parameters, cost
-
-
-def trainer_kind(spec: Mapping[str, Any]) -> str | None:
-    """``trainer.kind`` of an effective spec."""
-    trainer = spec.get("trainer")
-    kind = trainer.get("kind") if isinstance(trainer, dict) else None
-    return kind if isinstance(kind, str) else None
 
 
 def _names(results: Sequence[str]) -> list[str]:
     """Names of the folders, or the paths as given if two names are the same."""
     names = [Path(place).absolute().name for place in results]
-    if len(set(names)) < len(names):
-        from sweep.vocabulary.errors import InputError
+    if len(set(names)) == len(names):
+        return names
+    from sweep.vocabulary.errors import InputError
 
-        if len(set(results)) < len(results):
-            twice = next(place for place in results if list(results).count(place) > 1)
-            raise InputError.single("is given twice", file=twice)
-        return list(results)
-    return names
+    if repeated := [place for place in results if results.count(place) > 1]:
+        raise InputError.single("is given twice", file=repeated[0])
+    return list(results)
 
 
-def show(found: Found, frame: pd.DataFrame, form: Format) -> None:
-    """Print rows on stdout."""
+def show(found: Summary, frame: pd.DataFrame, form: Format) -> None:
+    """Print ``frame``, some rows and columns of the ranking, on stdout."""
     from sweep.analysis.ranking.ranking_columns import COLUMNS
     from sweep.analysis.ranking.ranking_frame import ranking_json, ranking_markdown
 
@@ -220,31 +186,15 @@ def show(found: Found, frame: pd.DataFrame, form: Format) -> None:
         case Format.TABLE:
             from sweep.console.console_words import make_console
             from sweep.console.ranking_table import plain_table
-            from sweep.console.sweep_summary import print_patience, print_results
+            from sweep.console.sweep_summary import print_results
 
             if frame.empty and not found.frame.empty:
                 typer.echo("No trial matches.")
             elif set(COLUMNS) <= set(frame.columns):
-                console, title = make_console(), found.title
-                print_results(
-                    console,
-                    frame,
-                    found.records,
-                    found.parameters,
-                    title=title,
-                    objective=found.objective,
-                    own=found.own,
-                    kinds=found.kinds,
-                )
-                for name, cost in found.patience.items():
-                    print_patience(console, cost, title=name if "sweep" in frame else "")
+                print_results(make_console(), replace(found, frame=frame))
             else:
                 make_console().print(plain_table(frame, title=found.title))
 
 
-def main() -> None:
-    run_alone(command)
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(command)

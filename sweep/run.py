@@ -46,11 +46,11 @@ def command(
     ] = False,
 ) -> None:
     """Run a sweep: train its trials, stop the diverging ones, rank the rest by the objective."""
-    with exit_codes(goes_on=True):
+    with exit_codes(continues=True):
         from sweep.api.checked_spec import load_checked
         from sweep.api.run_sweep import Session, run_sweep
         from sweep.console.console_words import print_warnings
-        from sweep.console.terminal_view import TerminalView
+        from sweep.console.sweep_view import TerminalView
         from sweep.engine.on_ray.monitoring import wanted
         from sweep.engine.session.ending import Ending
         from sweep.engine.session.sweep_location import SweepLocation
@@ -102,9 +102,5 @@ def command(
             raise typer.Exit(INTERRUPTED)
 
 
-def main() -> None:
-    run_alone(command)
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(command)

@@ -66,9 +66,5 @@ def _settings(**values: float) -> ShapesData:
         raise InputError([Mistake(one.message, key=f"--{one.path[-1]}") for one in found]) from None
 
 
-def main() -> None:
-    run_alone(command)
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(command)

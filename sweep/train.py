@@ -15,7 +15,7 @@ from sweep.command_line.command_options import Overrides, Results
 from sweep.command_line.exit_codes import exit_codes, run_alone
 
 if TYPE_CHECKING:
-    from sweep.vocabulary.record import Divergence, Outcome
+    from sweep.vocabulary.record import Outcome
 
 
 def command(
@@ -47,7 +47,7 @@ def command(
     ] = None,
 ) -> None:
     """Train one configuration and report each epoch."""
-    with exit_codes(goes_on=True):
+    with exit_codes(continues=True):
         from sweep.machine.user_paths import argument
 
         if again is not None:
@@ -56,7 +56,7 @@ def command(
         from sweep.api.checked_spec import load_checked_trial
         from sweep.api.train_one import chosen_trackers, default_name, folder_name, train_one
         from sweep.console.console_words import print_warnings
-        from sweep.console.training_lines import TrainingLines
+        from sweep.console.plain_view import TrainingLines
         from sweep.vocabulary.errors import InputError
 
         if config is None:
@@ -77,13 +77,15 @@ def _say_end(outcome: Outcome, folder: Path) -> None:
     Raises:
         SweepFailed: it diverged.
     """
+    from sweep.console.console_words import make_console
+    from sweep.console.divergence_panel import diagnosis_panel
     from sweep.store.layout import TrialPaths
     from sweep.vocabulary.errors import SweepFailed
     from sweep.vocabulary.record import Status
 
     paths = TrialPaths(folder)
     if outcome.divergence is not None:
-        _show(outcome.divergence)
+        make_console().print(diagnosis_panel(outcome.divergence))
     typer.echo(f"{outcome.status}: {outcome.cause}" if outcome.cause else str(outcome.status))
     typer.echo(f"Results: {folder}")
     if outcome.status is Status.DIVERGED:
@@ -101,24 +103,23 @@ def _replay(path: Path) -> None:
         SweepFailed: the result differs.
     """
     from sweep.console.console_words import make_console
-    from sweep.console.divergence_panel import steps_table
+    from sweep.console.divergence_panel import diagnosis_panel, steps_table
     from sweep.spec.load import load_trial
-    from sweep.store.files import read_json
+    from sweep.store.files import read_record
     from sweep.store.layout import TrialPaths
-    from sweep.store.parsed_records import parsed
     from sweep.trial.kinds.kind_table import kind_of
     from sweep.vocabulary.errors import ResultsError, SweepFailed
     from sweep.vocabulary.record import Divergence
 
     paths = TrialPaths(path if path.is_dir() else path.parent)
-    divergence = read_json(paths.divergence, lambda values: parsed(Divergence, values))
+    divergence = read_record(paths.divergence, Divergence)
     settings = load_trial(paths.config)
     replay = kind_of(settings).replay
     if replay is None:
         raise ResultsError(
             f"a trainer of the kind `{settings.trainer.kind}` does not keep single steps: train"
-            " the trial"
-            f" again, up to that step: python -m sweep.train {shlex.quote(str(paths.config))}"
+            " the trial again, up to that step:"
+            f" python -m sweep.train {shlex.quote(str(paths.config))}"
         )
     if not paths.offending.exists():
         raise ResultsError(
@@ -128,8 +129,8 @@ def _replay(path: Path) -> None:
     from sweep.trial.checkpoints import Checkpoints
 
     done = replay(settings, divergence, Checkpoints(paths.folder).load_offending() or {})
-    _show(divergence)
     console = make_console()
+    console.print(diagnosis_panel(divergence))
     console.print("As recorded, and repeated:")
     console.print(steps_table([done.recorded, done.again]))
     if done.is_exact:
@@ -140,16 +141,5 @@ def _replay(path: Path) -> None:
         raise SweepFailed("not reproduced: the repeated step differs")
 
 
-def _show(divergence: Divergence) -> None:
-    from sweep.console.console_words import make_console
-    from sweep.console.divergence_panel import diagnosis_panel
-
-    make_console().print(diagnosis_panel(divergence))
-
-
-def main() -> None:
-    run_alone(command)
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,79 +12,48 @@ from sweep.command_line.exit_codes import exit_codes, run_alone
 from sweep.command_line.output_stream import is_read
 from sweep.machine.interrupted import forget_interruption
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from sweep.console.watch_view import Watching
-
-INTERVAL = 1.0
-
 
 def command(
     results: Annotated[str, typer.Argument(metavar="RESULTS", help="A results folder.")],
     once: Annotated[bool, typer.Option("--once", help="Show the current state and exit.")] = False,
     interval: Annotated[
         float, typer.Option("--interval", min=0.1, help="Seconds between two updates.")
-    ] = INTERVAL,
+    ] = 1.0,
 ) -> None:
     """Watch a sweep until it ends, by reading its results folder. Ctrl-C only ends the watching."""
     with exit_codes():
         from sweep.console.console_words import make_console
         from sweep.console.watch_view import Watching
         from sweep.machine.user_paths import results_argument
+        from sweep.store.at_uri.remote_folder import is_uri
+        from sweep.vocabulary.errors import InputError
 
+        if is_uri(results := results_argument(results)):
+            raise InputError.single(
+                f"RESULTS must be a folder, but is {results}:"
+                f" `python -m sweep.rank {results}` shows the ranking so far"
+            )
         try:
             console = make_console()
-            watching = Watching(folder_of(results_argument(results)))
+            watching = Watching(Path(results))
             watching.look()
             if once or watching.over:
                 console.print(watching.view(console))
-            elif console.is_terminal:
-                follow_live(watching, console, interval)
-            else:
-                follow_plainly(watching, console, interval)
+            elif console.is_terminal:  # redraw the view
+                with watching.view(console):
+                    while not watching.over:
+                        time.sleep(interval)
+                        watching.look()
+            else:  # a line for each trial that ends
+                console.print(watching.view(console))
+                while not watching.over and is_read():
+                    time.sleep(interval)
+                    watching.look(console)
             for line in watching.last_words():
                 console.print(line, soft_wrap=True, highlight=False, markup=False)
         except KeyboardInterrupt:
             forget_interruption()  # and exit with 0: the sweep itself continues
 
 
-def folder_of(results: str) -> Path:
-    """The folder to watch.
-
-    Raises:
-        InputError: ``results`` is a URI.
-    """
-    from sweep.store.at_uri.remote_folder import is_uri
-    from sweep.vocabulary.errors import InputError
-
-    if is_uri(results):
-        raise InputError.single(
-            f"RESULTS must be a folder, but is {results}: `python -m sweep.rank {results}` shows"
-            " the ranking so far"
-        )
-    return Path(results)
-
-
-def follow_live(watching: Watching, console: Console, interval: float) -> None:
-    """Redraw the view until the sweep is over."""
-    with watching.view(console):
-        while not watching.over:
-            time.sleep(interval)
-            watching.look()
-
-
-def follow_plainly(watching: Watching, console: Console, interval: float) -> None:
-    """Print the current state, then a line for each trial that ends."""
-    console.print(watching.view(console))
-    while not watching.over and is_read():
-        time.sleep(interval)
-        watching.look(console)
-
-
-def main() -> None:
-    run_alone(command)
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(command)

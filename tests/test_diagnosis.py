@@ -8,7 +8,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.store.parsed_records import parsed
+from sweep.store.files import parsed
 from sweep.vocabulary.divergence import Diagnosis, EpsilonFacts, StepValues
 from sweep.vocabulary.record import Cause, Divergence, Stage
 

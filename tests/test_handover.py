@@ -14,7 +14,7 @@ from synthetic import trial
 from sweep.analysis.ranking.ranking_frame import write_ranking
 from sweep.api.handover import hand_over
 from sweep.console.console_words import print_warnings
-from sweep.console.sweep_view import Silent
+from sweep.console.sweep_view import View
 from sweep.engine.session.evaluate_finalists import Weights, best_weights
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -78,7 +78,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-class Lines(Silent):
+class Lines(View):
     """Keeps what is said; warnings go to stderr."""
 
     def __init__(self, out: io.StringIO) -> None:

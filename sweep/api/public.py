@@ -113,8 +113,7 @@ def run(
     """
     from sweep.api.results import SweepResults
     from sweep.api.run_sweep import Session, run_sweep
-    from sweep.console.sweep_view import Silent, View
-    from sweep.console.terminal_view import TerminalView
+    from sweep.console.sweep_view import TerminalView, View
     from sweep.engine.on_ray.monitoring import wanted
     from sweep.engine.session.ending import Ending
     from sweep.engine.session.sweep_location import SweepLocation
@@ -123,9 +122,7 @@ def run(
 
     settle_user()
     is_local = executor == "local"
-    view: View = Silent()
-    if progress:
-        view = TerminalView(live=not (verbose or is_local), table=False)
+    view = TerminalView(live=not (verbose or is_local), table=False) if progress else View()
     begins = not (resume or extend)
     checked, warnings = _checked(spec, overrides, anywhere=address is not None, begins=begins)
     location = SweepLocation.of(checked.name, results_argument(str(results), "results"), address)
@@ -205,7 +202,7 @@ def train(
     from sweep.api.checked_spec import load_checked_trial
     from sweep.api.results import TrialResult
     from sweep.api.train_one import Unseen, chosen_trackers, default_name, folder_name, train_one
-    from sweep.console.training_lines import TrainingLines
+    from sweep.console.plain_view import TrainingLines
     from sweep.machine.user_identity import settle_user
 
     settle_user()

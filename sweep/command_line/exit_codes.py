@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import typer
 
-from sweep.command_line.output_stream import heard_or_not
+from sweep.command_line.output_stream import tolerant_output
 from sweep.machine.interrupted import INTERRUPTED, forget_interruption
 from sweep.machine.user_identity import settle_user
 from sweep.vocabulary.errors import SweepError, one_line
@@ -23,31 +23,25 @@ def run_alone(command: Callable[..., None]) -> None:
 
 
 @contextmanager
-def exit_codes(*, goes_on: bool = False) -> Iterator[None]:
+def exit_codes(*, continues: bool = False) -> Iterator[None]:
     """Turn the package's own errors into messages and exit codes (see `sweep.vocabulary.errors`).
 
     Args:
-        goes_on: whether the command should continue if its output cannot be written.
+        continues: whether the command should continue if its output cannot be written.
     """
     settle_user()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # As stderr does by default: a character that the terminal cannot show must not raise.
         sys.stdout.reconfigure(errors="backslashreplace")
-    with heard_or_not(tell=goes_on), _in_words():
-        yield
-
-
-@contextmanager
-def _in_words() -> Iterator[None]:
-    try:
-        yield
-    except SweepError as error:
-        lines = [one_line(line) for line in str(error).split("\n")]
-        typer.echo(
-            "\n".join(["errors:", *lines] if lines[1:] else [f"error: {lines[0]}"]), err=True
-        )
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        forget_interruption()
-        typer.echo("interrupted", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    with tolerant_output(warn=continues):
+        try:
+            yield
+        except SweepError as error:
+            lines = [one_line(line) for line in str(error).split("\n")]
+            text = ["errors:", *lines] if lines[1:] else [f"error: {lines[0]}"]
+            typer.echo("\n".join(text), err=True)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            forget_interruption()
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None

@@ -54,11 +54,11 @@ class Outlet:
 
 
 @contextmanager
-def heard_or_not(*, tell: bool) -> Iterator[None]:
+def tolerant_output(*, warn: bool) -> Iterator[None]:
     """Drop standard output and error if they cannot be written, instead of raising.
 
     Args:
-        tell: print a warning on standard error, because the command continues.
+        warn: print a warning on standard error, because the command continues.
     """
     before = sys.stdout, sys.stderr
     # A stream that was closed before the start (`>&-`) is None.
@@ -67,7 +67,7 @@ def heard_or_not(*, tell: bool) -> Iterator[None]:
     quiet = Outlet(err, lambda _: None)
 
     def lost(reason: str) -> None:
-        if tell:
+        if warn:
             quiet.write(f"warning: standard output is gone ({reason}): continuing without it\n")
             quiet.flush()
 

@@ -1,4 +1,4 @@
-"""How numbers and statuses are written, the same in every view."""
+"""How every view writes numbers and statuses."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ STYLES: Mapping[Status, str] = {
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """A console on stdout or stderr; where that is no terminal, wide enough for a whole table.
+    """A console on stdout or stderr. If that is not a terminal, it is wide enough for a table.
 
-    A notebook is none: lines of text stay in it, and can be read wherever it is shown.
+    A notebook does not count as a terminal: it gets plain lines of text, which stay readable.
     """
-    # Bound to the stream of this moment: what is printed elsewhere while Ray runs goes to a file.
+    # Bound to the current stream: while Ray runs, other output goes to a file.
     stream = sys.stderr if stderr else sys.stdout
     console = Console(file=stream)
     if console.is_terminal and not console.is_jupyter:
@@ -37,10 +37,10 @@ def make_console(*, stderr: bool = False) -> Console:
 
 
 def print_warnings(warnings: Iterable[str], console: Console | None = None) -> None:
-    """Print to stderr, wrapped at words on a terminal, one line each where there is none.
+    """Print to stderr: wrapped at words on a terminal, otherwise one line each.
 
     Args:
-        console: print there instead, as while stderr goes to a file.
+        console: print there instead, for example while stderr goes to a file.
     """
     console = console or make_console(stderr=True)
     for warning in warnings:
@@ -49,12 +49,12 @@ def print_warnings(warnings: Iterable[str], console: Console | None = None) -> N
 
 
 def dashboard_words(address: str, host: str, *, asks_for_token: bool) -> str:
-    """Where Ray's dashboard is and how to get in.
+    """The address of Ray's dashboard and how to log in.
 
     Args:
         address: HOST:PORT, as seen from this machine.
         host: name of this machine.
-        asks_for_token: whether Ray authenticates those who connect.
+        asks_for_token: whether Ray authenticates users.
     """
     _, _, port = address.rpartition(":")
     token = "its token: cat ~/.ray/auth_token; " if asks_for_token else ""
@@ -68,33 +68,31 @@ def count_words(
     running: str = "running",
     waiting: int = 0,
 ) -> Text:
-    """``3 running · 5 completed · 2 pruned · …``, those at zero dimmed.
+    """``3 running · 5 completed · 2 pruned · …``; zero counts are dimmed.
 
     Args:
         counts: number of trials in each status.
-        width: columns; where there are too few for all, those at zero are left out.
-        running: word for the trials without an end.
-        waiting: number of those that no worker has; they are not among the counts.
+        width: number of columns; if they are too few, zero counts are left out.
+        running: word for unfinished trials.
+        waiting: number of unfinished trials without a worker, which ``counts`` does not include.
     """
-    parts = {
-        status: Text(f"{count} {word}", style=STYLES[status] if count else "dim")
-        for status, count in counts.items()
-        for word in [running if status is Status.RUNNING else status_words(status)]
-    }
-    if waiting:
-        word = Text(f"{waiting} waiting", style=STYLES[Status.RUNNING])
-        parts[Status.RUNNING] = Text(" · ").join([parts[Status.RUNNING], word])
     dot = Text(" · ")
+    parts = {}
+    for status, count in counts.items():
+        word = running if status is Status.RUNNING else status_words(status)
+        parts[status] = Text(f"{count} {word}", style=STYLES[status] if count else "dim")
+    if waiting:
+        part = Text(f"{waiting} waiting", style=STYLES[Status.RUNNING])
+        parts[Status.RUNNING] = dot.join([parts[Status.RUNNING], part])
     every = dot.join(parts.values())
     if width is None or every.cell_len <= width:
         return every
-    shown = {status for status, count in counts.items() if count}
-    shown |= {Status.RUNNING} if waiting else set()
-    return dot.join(part for status, part in parts.items() if status in shown) or every
+    shown = [s for s, count in counts.items() if count or (waiting and s is Status.RUNNING)]
+    return dot.join(parts[status] for status in shown) or every
 
 
 def value_words(value: float | None, objective: Objective) -> str:
-    """A value of the objective; a dash where there is none."""
+    """A value of the objective, or a dash for None."""
     return "–" if value is None else objective.text(value)
 
 
@@ -102,8 +100,7 @@ def duration_words(seconds: float) -> str:
     """``42 s``, ``3 min 05 s``, ``2 h 07 min``, ``3 d 04 h``."""
     if not math.isfinite(seconds):
         return "∞"
-    whole = round(seconds)
-    minutes, s = divmod(whole, 60)
+    minutes, s = divmod(round(seconds), 60)
     hours, m = divmod(minutes, 60)
     days, h = divmod(hours, 24)
     if days:

@@ -1,7 +1,8 @@
-"""A divergence for people: what, where, the likely cause, and the steps before it."""
+"""A panel that explains a divergence: what, where, the likely cause, and the steps before it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -31,27 +32,25 @@ def diagnosis_panel(divergence: Divergence) -> Panel:
 
 
 def steps_table(steps: Sequence[StepValues]) -> Table:
-    """One row a step; values that are not finite stand out."""
+    """One row per step; values that are not finite are highlighted."""
     names = list(dict.fromkeys(name for values in steps for name in values.terms))
+    scaled = any(values.scale is not None for values in steps)
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("epoch", justify="right")
     table.add_column("step", justify="right")
-    scaled = any(values.scale is not None for values in steps)
     for heading in (*names, "loss", "grad norm", *(["scale"] if scaled else [])):
         table.add_column(heading, justify="right", no_wrap=True)
     for values in steps:
         numbers = [values.terms.get(name) for name in names]
         numbers += [values.loss, values.grad_norm, *([values.scale] if scaled else [])]
-        table.add_row(str(values.epoch), str(values.step), *map(number_words, numbers))
+        table.add_row(str(values.epoch), str(values.step), *map(_number, numbers))
     return table
 
 
-def number_words(value: float | None) -> Text:
-    """Four digits; red where it is not finite."""
+def _number(value: float | None) -> Text:
     if value is None:
         return Text("–", style="dim")
-    broken = value != value or abs(value) == float("inf")
-    return Text(f"{value:.4g}", style="bold red" if broken else "")
+    return Text(f"{value:.4g}", style="" if math.isfinite(value) else "bold red")
 
 
 def _facts(divergence: Divergence) -> Iterator[tuple[str, str]]:
@@ -63,7 +62,9 @@ def _facts(divergence: Divergence) -> Iterator[tuple[str, str]]:
         return
     yield "Where", _where(divergence, diagnosis)
     if diagnosis.cases:
-        yield "Batch", _batch_words(diagnosis)
+        areas = ["not finite" if a is None else f"{a:.0f} px" for a in diagnosis.soft_areas]
+        cases = [f"{c} ({area})" for c, area in zip(diagnosis.cases, areas, strict=True)]
+        yield "Batch", ", ".join(cases) + "; in brackets the soft area"
     if diagnosis.epsilon is not None:
         yield "ε", _epsilon_words(diagnosis.epsilon)
     if diagnosis.recent and diagnosis.recent[-1].scale is not None:
@@ -85,19 +86,12 @@ def _where(divergence: Divergence, diagnosis: Diagnosis) -> str:
     return f"{place}: {far} {when} the geometric loss switches on"
 
 
-def _batch_words(diagnosis: Diagnosis) -> str:
-    areas = ["not finite" if a is None else f"{a:.0f} px" for a in diagnosis.soft_areas]
-    pairs = zip(diagnosis.cases, areas, strict=True)
-    return ", ".join(f"{case} ({area})" for case, area in pairs) + "; in brackets the soft area"
-
-
 def _epsilon_words(epsilon: EpsilonFacts) -> str:
     bound = epsilon.gradient_bound
     slope = "unbounded" if bound is None else f"at most {bound:g}"
-    outline = (
-        "" if epsilon.perimeter is None else f", where a mask has {epsilon.perimeter:.0f} px of it"
-    )
+    outline = epsilon.perimeter
     return (
         f"{epsilon.value:g}, {epsilon.mode}: the square root's slope is {slope}; adds"
-        f" {epsilon.bias:.3g} px to the perimeter{outline}"
+        f" {epsilon.bias:.3g} px to the perimeter"
+        + ("" if outline is None else f", where a mask has {outline:.0f} px of it")
     )

@@ -1,4 +1,4 @@
-"""Which columns of a ranking fit on a screen: the less important go first, no value is cut."""
+"""Fit the columns of a ranking on a screen: drop the less important ones, cut no value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 BETWEEN, EDGE = 2, 1
-"""Columns of the screen that a table spends beside each of its columns, and before the first."""
+"""Screen columns between two columns of a table, and before the first."""
 
 DROPPED = (
     "preset",
@@ -25,8 +25,8 @@ DROPPED = (
     "epochs",
     "mean_dice",
 )
-"""What a table leaves out where there is no room, in this order, after the parameters that are the
-same in all rows. What is not named here is always shown."""
+"""Columns that are left out in this order, after the parameters that are the same in all rows.
+Columns that are not named here are always shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ class Column:
     """One column of a ranking as it is printed.
 
     Args:
-        name: of the ranking's column.
-        heading: in lines.
-        cells: one a row.
-        justify: its side.
-        short: name of a searched parameter without its group; None for all other columns.
-        spare: whether it is left out before all that sets trials apart, the last first.
+        name: name of the ranking's column.
+        heading: may have several lines.
+        cells: one per row.
+        justify: alignment.
+        short: name of a searched parameter without its group; None for other columns.
+        spare: whether it is left out before columns that distinguish trials, the last one first.
     """
 
     name: str
@@ -51,40 +51,33 @@ class Column:
 
     @property
     def width(self) -> int:
-        """Of its longest line, in columns of the screen."""
+        """Width of the longest line, in screen columns."""
         lines = [*self.heading.splitlines(), *(cell.plain for cell in self.cells)]
         return max(map(cell_len, lines), default=0)
 
     @property
     def is_constant(self) -> bool:
-        """Whether it is a parameter that sets no row apart."""
+        """Whether it is a parameter with the same value in all of several rows."""
         several = len(self.cells) > 1 and self.short is not None
         return several and len({cell.plain for cell in self.cells}) == 1
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """Args:
-    columns: those that are shown.
-    left_out: the others.
-    gathered: whether the parameters share one column, because they do not fit even alone.
-    """
-
-    columns: tuple[Column, ...]
-    left_out: tuple[Column, ...] = ()
-    gathered: bool = False
-
-
-def fitted(columns: Sequence[Column], width: int, *, kept: Iterable[str] = ()) -> Fitted:
+def fitted(
+    columns: Sequence[Column], width: int, *, kept: Iterable[str] = ()
+) -> tuple[list[Column], bool]:
     """As many of the columns as fit into ``width``.
 
     Args:
-        columns: of the whole table, in order.
-        width: columns of the screen.
-        kept: names of columns that are shown in any case.
+        columns: all columns, in order.
+        width: number of screen columns.
+        kept: names of columns that are always shown.
+
+    Returns:
+        the shown columns, and whether the parameters must share one column because they do not
+        fit even alone.
     """
     if _total(columns) <= width:
-        return Fitted(tuple(columns))
+        return list(columns), False
     columns = [replace(column, heading=column.heading.replace(" ", "\n")) for column in columns]
     constant = [column.name for column in columns if column.is_constant]
     spare = [column.name for column in reversed(columns) if column.spare]
@@ -92,17 +85,9 @@ def fitted(columns: Sequence[Column], width: int, *, kept: Iterable[str] = ()) -
     for count in range(len(order) + 1):
         shown = [column for column in columns if column.name not in order[:count]]
         if _total(shown) <= width:
-            return _without(columns, order[:count])
-    # Beside gathered parameters there is room for how long a trial trained.
-    found = _without(columns, [name for name in order if name != "epochs"])
-    return replace(found, gathered=True)
-
-
-def _without(columns: Sequence[Column], names: Sequence[str]) -> Fitted:
-    return Fitted(
-        tuple(column for column in columns if column.name not in names),
-        tuple(column for column in columns if column.name in names),
-    )
+            return shown, False
+    # Beside one column of parameters there is room for the number of epochs.
+    return [one for one in columns if one.name == "epochs" or one.name not in order], True
 
 
 def _total(columns: Iterable[Column]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from types import TracebackType
 from typing import Self
 
 from rich.cells import cell_len
@@ -28,7 +27,7 @@ NARROWEST_BAR = 6
 
 
 class LiveView:
-    """Shows `Progress` while it is entered; on a narrow screen with shorter rows."""
+    """Shows `Progress` while it is entered, with shorter rows on a narrow screen."""
 
     def __init__(self, name: str, progress: Progress, console: Console) -> None:
         self._name = name
@@ -40,26 +39,22 @@ class LiveView:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Group(*self._lines(options.max_width))
-
-    def _lines(self, width: int) -> list[RenderableType]:
-        progress = self._progress
+        progress, width = self._progress, options.max_width
         words, waiting = progress.running_word, progress.waiting
-        counts = count_words(progress.counts, width, running=words, waiting=waiting)
-        lines = [*self._head(width), counts, self._best()]
+        yield from self._head(width)
+        yield count_words(progress.counts, width, running=words, waiting=waiting)
+        yield self._best()
         if progress.counts[Status.RUNNING]:
-            lines.append(self._running(width))
-        lines.append(self._divergences())
-        return [*lines, *self._warnings()]
+            yield self._running(width)
+        yield self._divergences()
+        # The last warnings, each in one line. All are printed in full at the end.
+        for text in progress.warning_words[-SHOWN_WARNINGS:]:
+            line = ("  ! ", "yellow"), one_line(text)
+            yield Text.assemble(*line, no_wrap=True, overflow="ellipsis")
 
     def _head(self, width: int) -> list[RenderableType]:
         progress = self._progress
@@ -103,7 +98,8 @@ class LiveView:
         for trial, (name, *facts) in zip(shown, cells, strict=True):
             row: list[RenderableType] = [name]
             if bar >= NARROWEST_BAR:
-                row.append(self._bar(trial.epochs, bar))
+                total, done = self._progress.max_epochs, trial.epochs
+                row.append(ProgressBar(total, done, width=bar, complete_style="cyan"))
             row += facts
             if room >= 16:
                 label = Text(one_line(trial.label), style="dim")
@@ -124,26 +120,15 @@ class LiveView:
             Text(f"best {words(trial.best)}", style="dim"),
         ]
 
-    def _bar(self, epochs: int, width: int) -> ProgressBar:
-        total = self._progress.max_epochs
-        return ProgressBar(total=total, completed=epochs, width=width, complete_style="cyan")
-
     def _divergences(self) -> RenderableType:
         table = Table.grid(padding=(0, GAP, 0, 0))
         table.add_column(no_wrap=True)
-        table.add_column()  # a long cause goes on below its beginning
+        table.add_column()  # a long cause continues below its beginning
         for record in list(self._progress.divergences):  # the driver may add one meanwhile
             assert record.outcome is not None
             name = Text.assemble(("  ✗ ", STYLES[Status.DIVERGED]), record.trial_id)
             table.add_row(name, Text(one_line(record.outcome.cause)))
         return table
-
-    def _warnings(self) -> list[Text]:
-        """The last ones, each in one line; in full they are printed at the end."""
-        return [
-            Text.assemble(("  ! ", "yellow"), one_line(text), no_wrap=True, overflow="ellipsis")
-            for text in self._progress.warning_words[-SHOWN_WARNINGS:]
-        ]
 
 
 def _row(*parts: RenderableType) -> Table:
@@ -153,7 +138,8 @@ def _row(*parts: RenderableType) -> Table:
 
 
 def _widest(rows: list[list[Text]]) -> int:
-    """Columns of a table of these rows."""
-    columns = list(zip(*rows, strict=True))
-    widths: list[int] = [max(cell.cell_len for cell in column) for column in columns]
+    """Width of a table of these rows."""
+    widths: list[int] = [
+        max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)
+    ]
     return sum(widths) + GAP * (len(widths) - 1)

@@ -1,18 +1,21 @@
-"""The view where there is no terminal: one line for each thing that happened."""
+"""Views that print lines: of a sweep where there is no terminal, and of a single training."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import typer
 from rich.console import Console
 
 from sweep.analysis.report_words import status as status_words
-from sweep.console.console_words import count_words, value_words
+from sweep.console.console_words import count_words, print_warnings, value_words
 from sweep.console.sweep_progress import Progress
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Observer, TrialRecord
 
 
 class PlainView(Observer):
-    """An observer that prints a line when a trial ends or warns: logs of a job stay readable."""
+    """Prints a line when a trial ends or warns, so that logs of a job stay readable."""
 
     def __init__(self, progress: Progress, console: Console) -> None:
         self._progress = progress
@@ -39,3 +42,27 @@ class PlainView(Observer):
 
     def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+class TrainingLines:
+    """Prints a line for each epoch of a single training, and its warnings."""
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        print_warnings(warnings)
+
+    def epoch(self, metrics: EpochMetrics) -> None:
+        dice = "none" if metrics.val_dice is None else f"{metrics.val_dice:.4f}"
+        loss = "none" if metrics.train_loss is None else f"{metrics.train_loss:.4f}"
+        terms = "  ".join(f"{name} {value:.4f}" for name, value in metrics.terms.items())
+        measured = "".join(
+            f"  {name} {value:.4g}"
+            for name, value in metrics.metrics.items()
+            if value is not None and not name.startswith("reference_")  # the same in every epoch
+        )
+        skipped = metrics.skipped_steps
+        typer.echo(
+            f"epoch {metrics.epoch:4d}  val Dice {dice}  loss {loss}  ({terms}){measured}"
+            f"  {metrics.seconds:.1f} s"
+            + (f"  {skipped} steps skipped, weights finite" if skipped else "")
+        )
+        print_warnings(metrics.warnings)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.align import VerticalAlignMethod
 
 OBJECTIVE = "objective"
-"""Column of what the trials are ranked by."""
+"""Name of the objective's column."""
 MEASURED = {name: HEADINGS[name] for name in ("hd95", "delta_baseline")} | {
     "mean_dice": "mean",
     "dice_low": "from",
@@ -37,18 +37,18 @@ MEASURED = {name: HEADINGS[name] for name in ("hd95", "delta_baseline")} | {
     "group": "group",
     "test_dice": HEADINGS["test_dice"],
 }
-"""What a table shows beside the objective, where a ranking has it and there is room; means are of
-the objective."""
+"""Columns beside the objective, shown if the ranking has them and there is room. Means are of the
+objective."""
 
 DIVIDED = (
     "Above the line: leaders that were trained again, by the mean of those runs. Below: one run"
-    " each, by its best value. Who stands above is not thereby better than who stands below."
+    " each, by its best value. The two groups were not compared with each other."
 )
 
 
 def ranking_table(
     frame: pd.DataFrame,
-    parameters: list[str],
+    parameters: Sequence[str],
     *,
     title: str = "",
     width: int = 160,
@@ -57,30 +57,37 @@ def ranking_table(
 ) -> Table:
     """The rows of a ranking, for a console of ``width`` columns.
 
-    Where not all columns fit, the less important ones are left out (see
-    `sweep.console.fitting_columns`); what can be said of them in a line is said below the table.
+    If not all columns fit, the less important ones are left out (see
+    `sweep.console.fitting_columns`). The caption sums them up.
 
     Args:
         frame: from `sweep.analysis.ranking.ranking_frame.ranking_frame`, all rows or some.
         parameters: names of its parameter columns; shown without their group.
-        title: above the table.
-        objective: what the trials are ranked by.
-        own: further columns that are shown where there is room, the first rather than the last.
+        title: shown above the table.
+        objective: the objective that trials are ranked by.
+        own: further columns that are shown if there is room, in order of importance.
     """
-    # The trials of several sweeps have the same ids: a line below could not tell whose is meant.
+    # The trials of several sweeps have the same ids: a line below could not say which is meant.
     kept = ("preset",) if "sweep" in frame else ()
-    found = fitted(_columns(frame, parameters, objective, own), width, kept=kept)
-    table = _table(title, caption=_caption(frame, found.left_out), caption_justify="left")
-    apart = [column for column in found.columns if column.short is None or not found.gathered]
-    side: VerticalAlignMethod = "top" if found.gathered else "bottom"  # of cells beside longer ones
+    columns = _columns(frame, parameters, objective, own)
+    shown, gathered = fitted(columns, width, kept=kept)
+    names = {column.name for column in shown}
+    left_out = [column for column in columns if column.name not in names]
+    table = _table(title, caption=_caption(frame, left_out), caption_justify="left")
+    apart = [column for column in shown if column.short is None or not gathered]
+    side: VerticalAlignMethod = "top" if gathered else "bottom"  # of cells beside longer ones
     for column in apart:
         heading = Text(column.heading)
         table.add_column(heading, justify=column.justify, vertical=side, no_wrap=True)
     cells = [column.cells for column in apart]
-    if found.gathered:
-        # A value is broken over lines rather than cut.
-        table.add_column("parameters", ratio=1, overflow="fold")
-        cells.append(_gathered([column for column in found.columns if column.short is not None]))
+    if gathered:  # as `name=value name=value …`
+        table.add_column("parameters", ratio=1, overflow="fold")  # wrap a long value, do not cut it
+        named = [
+            [Text.assemble(f"{column.short}=", value) for value in column.cells]
+            for column in shown
+            if column.short is not None
+        ]
+        cells.append(tuple(Text(" ").join(row) for row in zip(*named, strict=True)))
     last_confirmed = divider(frame)
     for number, row in enumerate(zip(*cells, strict=True)):
         if number == last_confirmed:
@@ -90,9 +97,8 @@ def ranking_table(
 
 
 def _columns(
-    frame: pd.DataFrame, parameters: list[str], objective: Objective, own: Sequence[str]
+    frame: pd.DataFrame, parameters: Sequence[str], objective: Objective, own: Sequence[str]
 ) -> list[Column]:
-    """All columns that a ranking can show, in their order."""
     rows = rows_of(frame)
 
     def column(name: str, heading: str, text: Callable[[Any], Text], source: str = "") -> Column:
@@ -114,7 +120,8 @@ def _columns(
     for name, heading in MEASURED.items():
         source = means.get(name, name)
         if source in frame and source != objective.metric:
-            found.append(column(name, heading, _chance if name == "p_best" else _value, source))
+            text = _chance if name == "p_best" else _value
+            found.append(column(name, heading, text, source))
     for name in own:
         if name in frame and name not in (*MEASURED, objective.metric):
             heading = one_line(name).replace("_", "\n")
@@ -125,19 +132,8 @@ def _columns(
     return found
 
 
-def _gathered(columns: list[Column]) -> tuple[Text, ...]:
-    """``name=value name=value …`` for each row."""
-    return tuple(
-        Text(" ").join(
-            Text.assemble(f"{column.short}=", value)
-            for column, value in zip(columns, row, strict=True)
-        )
-        for row in zip(*(column.cells for column in columns), strict=True)
-    )
-
-
 def _caption(frame: pd.DataFrame, left_out: Iterable[Column]) -> Text | None:
-    """What a line can say of columns that are left out: what all rows share, who is a preset."""
+    """Explains marks and the dividing line, and sums up the columns that are left out."""
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
     lines = [] if divider(frame) is None else [DIVIDED]
     lines += [f"In every row: {' '.join(same)}"] if same else []
@@ -152,7 +148,7 @@ def _caption(frame: pd.DataFrame, left_out: Iterable[Column]) -> Text | None:
 
 
 def plain_table(frame: pd.DataFrame, *, title: str = "") -> Table:
-    """Any rows and columns of a ranking, under the columns' own names."""
+    """Any rows and columns of a ranking, with the columns' own names as headings."""
     table = _table(title)
     for name, kind in frame.dtypes.items():
         is_text = str(kind) in ("string", "object")
@@ -163,7 +159,7 @@ def plain_table(frame: pd.DataFrame, *, title: str = "") -> Table:
 
 
 def patience_table(found: Tradeoff, *, title: str = "") -> Table:
-    """What each replayed early stopping would have cost, the cheapest first."""
+    """The cost of each replayed early stopping, the cheapest first."""
     table = _table(title)
     short = one_line(found.objective.short)
     headings = (f"{short} lost on average", "at most", f"best {short}", "epochs spent")
@@ -185,14 +181,14 @@ def patience_table(found: Tradeoff, *, title: str = "") -> Table:
 
 
 def causes(frame: pd.DataFrame) -> list[Text]:
-    """One line for each trial whose end needs explaining: the diverged and the failed."""
-    rows = [row for row in rows_of(frame) if not Status(row["status"]).has_result]
+    """One line for each diverged or failed trial."""
     return [
         Text.assemble(
             (f"{row['trial_id']} {status_words(Status(row['status']))}", STYLES[row["status"]]),
             f": {one_line(row['cause'])}",
         )
-        for row in rows
+        for row in rows_of(frame)
+        if not Status(row["status"]).has_result
     ]
 
 

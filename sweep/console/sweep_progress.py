@@ -1,4 +1,4 @@
-"""How far a sweep is and how long it will take, for the console."""
+"""Progress of a sweep and its remaining time, for the console."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from sweep.console.console_words import duration_words
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 ENDED_FOR_A_PACE, DONE_FOR_A_PACE = 2, 0.1
-"""Trials that have ended, or share of the sweep's rest that is done, from which a pace is shown:
-most trials end long before their last epoch, which the epochs of the first ones cannot know."""
+"""Ended trials, or done share of the rest of the sweep, that are needed to estimate a pace. Most
+trials end long before their last epoch, so the first epochs alone would mislead."""
 
 
 @dataclass
 class Progress(SweepState):
-    """A sweep's state with a clock; the views read it.
+    """A sweep's state with a clock. Views read it.
 
     Args:
-        max_epochs: most epochs of one trial.
-        clock: seconds; monotonic.
+        max_epochs: largest number of epochs of one trial.
+        clock: monotonic, in seconds.
         stopping: whether a stop was requested.
     """
 
@@ -34,10 +34,10 @@ class Progress(SweepState):
     _done_at_start: float = 0.0
     _ended_at_start: int = 0
     _pace_from: tuple[float, float] | None = None
-    """Clock and share done when the first epoch was reported: Ray and the imports come before."""
+    """Clock and done share at the first reported epoch, after the start of Ray and all imports."""
 
     def start_clock(self) -> None:
-        """Call when the first new trial may start: what was replayed before took no time."""
+        """Call it before the first new trial. Trials that were replayed before took no time."""
         self._started = self.clock()
         self._epochs_at_start = self.trained_epochs
         self._done_at_start = self.done
@@ -51,35 +51,35 @@ class Progress(SweepState):
 
     @property
     def epochs_reported(self) -> int:
-        """Since the clock was started, without those of a shared warm-up."""
+        """Epochs since the clock started, without those of a shared warm-up."""
         return self.trained_epochs - self._epochs_at_start
 
     @property
     def done(self) -> float:
-        """Share of the sweep that is done, in [0, 1]; a running trial counts by its epochs."""
-        under_way = sum(trial.epochs for trial in list(self.running.values())) / self.max_epochs
-        return min(1.0, (self.finished_trials + under_way) / self.trials)
+        """Done share of the sweep, in [0, 1]. A running trial counts by its epochs."""
+        running = sum(trial.epochs for trial in list(self.running.values())) / self.max_epochs
+        return min(1.0, (self.finished_trials + running) / self.trials)
 
     @property
     def running_word(self) -> str:
-        """What the trials without an end are."""
+        """Word for unfinished trials."""
         return "running"
 
     @property
     def time_words(self) -> str:
-        """How long it has taken."""
+        """The elapsed time."""
         return duration_words(self.elapsed)
 
     @property
     def left_words(self) -> str:
-        """How long it will take."""
+        """The remaining time."""
         if self.stopping:
             return "stopping"
         left = self.remaining
         if left is None:
             return "time left not known yet" if self.epochs_reported else "starting"
         if round(left) == 0 and self.finished_trials < self.trials:
-            return "finishing"  # a pace says nothing of what comes after the last epoch
+            return "finishing"  # after the last epoch no pace is known
         return f"about {duration_words(left)} left"
 
     @property
@@ -108,7 +108,7 @@ class Progress(SweepState):
 
 
 class Phase(StrEnum):
-    """Where a followed sweep stands; the words that stand for it in the view."""
+    """Phase of a followed sweep, as the view shows it."""
 
     RUNNING = "running"
     FINISHED = "finished"
@@ -117,11 +117,7 @@ class Phase(StrEnum):
 
 @dataclass
 class FollowedProgress(Progress):
-    """`Progress` without a clock: the folder says how long epochs took, not when.
-
-    Args:
-        phase: where it stands.
-    """
+    """`Progress` without a clock: a results folder has the duration of epochs, not their time."""
 
     phase: Phase = Phase.RUNNING
 
@@ -135,13 +131,11 @@ class FollowedProgress(Progress):
 
     @property
     def left_words(self) -> str:
-        if self.phase is Phase.RUNNING:
-            return super().left_words
-        return self.phase.value
+        return super().left_words if self.phase is Phase.RUNNING else self.phase.value
 
     @property
     def remaining(self) -> float | None:
-        """Seconds left if what is left takes as long as what was trained, by as many at a time."""
+        """Seconds left at the speed so far, with as many trials at a time as now."""
         if not self.trained_seconds or not self.has_pace:
             return None
         at_a_time = max(1, len(self.running) - self.waiting)

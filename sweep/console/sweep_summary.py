@@ -1,8 +1,9 @@
-"""What a sweep came to, for people: the ranking, why trials died, and what cures it."""
+"""The result of a sweep: the ranking, why trials diverged, and the likely cures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -26,41 +27,54 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def print_results(
-    console: Console,
-    frame: pd.DataFrame,
-    records: Sequence[TrialRecord],
-    parameters: list[str],
-    *,
-    title: str,
-    objective: Objective = DICE,
-    own: Sequence[str] = (),
-    kinds: Iterable[str] = (),
-) -> None:
-    """Print a ranking with the causes and likely cures of what has none.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Summary:
+    """One or several sweeps, as they are printed.
 
     Args:
+        title: names of the sweeps.
         frame: from `sweep.analysis.ranking.ranking_frame.ranking_frame`, all rows or some.
         records: all trials.
-        parameters: names of the parameter columns.
-        title: name of the sweep.
-        objective: what the trials are ranked by.
-        own: columns of the metrics that only this sweep's trainer has.
-        kinds: of its trainers.
+        parameters: dotted names of the settings searched in any of the sweeps.
+        objective: the objective that trials are ranked by.
+        own: columns of the metrics that only these sweeps' trainers have.
+        kinds: kinds of the trainers.
+        patience: cost of each replayed patience, by sweep name; only of sweeps that replay it.
     """
+
+    title: str
+    frame: pd.DataFrame
+    records: Sequence[TrialRecord]
+    parameters: Sequence[str] = ()
+    objective: Objective = DICE
+    own: Sequence[str] = ()
+    kinds: Iterable[str] = ()
+    patience: Mapping[str, Tradeoff] = field(default_factory=dict)
+
+
+def print_results(console: Console, found: Summary) -> None:
+    """Print a ranking, why trials diverged and the likely cures, and what patience would cost."""
+    frame, records = found.frame, found.records
     table = ranking_table(
-        frame, parameters, title=title, width=console.width, objective=objective, own=own
+        frame,
+        found.parameters,
+        title=found.title,
+        width=console.width,
+        objective=found.objective,
+        own=found.own,
     )
     console.print(table)
-    narrow = [Text(sentence)] if (sentence := caution(kinds)) else []
+    narrow = [Text(sentence)] if (sentence := caution(found.kinds)) else []
     for line in [*causes(frame), *cures(searched(records)), *confirmed(frame, records), *narrow]:
         console.print(line, soft_wrap=not console.is_terminal)  # a file has no width
     if left_out := unfinished(records):
         console.print(f"Not ranked: {counted(left_out, 'unfinished trial')}.")
+    for name, cost in found.patience.items():
+        print_patience(console, cost, title=name if "sweep" in frame else "")
 
 
 def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> None:
-    """Print what each replayed patience would have cost, and which is enough if any."""
+    """Print what each replayed patience would have cost, and which one is enough."""
     console.print(patience_table(found, title=title))
     tolerance = f"{found.tolerance:.3g} {found.objective.short}"
     sentence = (
@@ -78,7 +92,7 @@ def print_patience(console: Console, found: Tradeoff, *, title: str = "") -> Non
 
 
 def confirmed(frame: pd.DataFrame, records: Sequence[TrialRecord]) -> list[Text]:
-    """What replicates and test say of the finalists; nothing where there are none."""
+    """The conclusions from replicates and test scores; empty without any."""
     sentences = []
     if (found := confirmation(records)) is not None:
         sentences.append(Text.assemble((f"{verdict(found)} ", "bold"), reservations(found)))

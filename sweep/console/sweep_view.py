@@ -1,14 +1,19 @@
-"""What a view of a running sweep is: the code that runs sweeps shows everything through one."""
+"""The views of a running sweep: one that shows nothing, and the output of `sweep.run`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from sweep.analysis.ranking.ranking_frame import Ranking
+from sweep.console.console_words import make_console, print_warnings
+from sweep.console.live_view import LiveView
+from sweep.console.plain_view import PlainView
 from sweep.console.sweep_progress import Progress
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import Observer
@@ -16,8 +21,8 @@ from sweep.vocabulary.record import Observer
 Words = Callable[[str], object]
 
 
-def _unheard(_words: str) -> None:
-    """A view that shows nothing."""
+def _ignore(_words: str) -> None:
+    """Show nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,51 +31,115 @@ class Watch:
 
     Args:
         observer: notified of events from now on; None if ``progress`` shows everything.
-        acknowledge: is called from within the handler of a signal that asks for a stop.
+        acknowledge: called in the handler of a signal that requests a stop.
     """
 
     observer: Observer | None = None
-    acknowledge: Words = _unheard
+    acknowledge: Words = _ignore
 
 
-class View(Protocol):
-    """Show one sweep to the user who started it.
+class View:
+    """Shows one sweep to the user who started it. This base class shows nothing.
 
-    Its methods are called in the order in which they stand, `warn` and `say` at any time.
+    Its methods are called in this order, `warn` and `say` at any time.
     """
 
     def warn(self, warnings: Iterable[str]) -> None:
-        """Each is one sentence."""
+        """Show warnings, each one sentence."""
 
     def say(self, line: str, *, wrap: bool = False) -> None:
-        """A line that stays; ``wrap`` where it is a sentence, without paths that must be whole."""
+        """Show a line; ``wrap`` for a sentence without paths, which must stay in one line."""
 
     def working(self, on: str) -> AbstractContextManager[Words]:
-        """While it is entered something takes long; what it yields is told how far that is."""
+        """Something takes long while this is entered. It yields a function that shows progress."""
+        return nullcontext(_ignore)
 
     def watching(self, name: str, progress: Progress) -> AbstractContextManager[Watch]:
-        """While it is entered the trials run; ``progress`` is kept up to date."""
+        """The trials run while this is entered; ``progress`` is kept up to date."""
+        return nullcontext(Watch())
 
     def ranked(self, spec: SweepSpec, ranking: Ranking, folder: Path, uri: str | None) -> None:
         """The sweep has ended, or was stopped.
 
         Args:
             folder: the results.
-            uri: what ``folder`` is a copy of; None where it is the results folder itself.
+            uri: the URI that ``folder`` is a copy of; None if it is the results folder itself.
         """
 
 
-class Silent:
-    """A view that shows nothing."""
+class TerminalView(View):
+    """Prints on a terminal, in a notebook, or to the log of a job.
 
-    def warn(self, warnings: Iterable[str]) -> None: ...
+    Args:
+        live: redraw one screen in place if stdout is a terminal; False prints lines.
+        table: print the ranking at the end.
+    """
 
-    def say(self, line: str, *, wrap: bool = False) -> None: ...
+    def __init__(self, *, live: bool = True, table: bool = True) -> None:
+        self._console = make_console()
+        self._live = live and self._console.is_terminal
+        self._table = table
+        # Bound now: while Ray runs, stderr goes to the log. Warnings are printed above a live view.
+        self._errors = self._console if self._live else make_console(stderr=True)
 
-    def working(self, on: str) -> AbstractContextManager[Words]:
-        return nullcontext(_unheard)
+    def warn(self, warnings: Iterable[str]) -> None:
+        print_warnings(warnings, self._errors)
 
-    def watching(self, name: str, progress: Progress) -> AbstractContextManager[Watch]:
-        return nullcontext(Watch())
+    def say(self, line: str, *, wrap: bool = False) -> None:
+        soft = not (wrap and self._console.is_terminal)  # do not wrap in files
+        self._console.print(line, soft_wrap=soft, highlight=False, markup=False)
 
-    def ranked(self, spec: SweepSpec, ranking: Ranking, folder: Path, uri: str | None) -> None: ...
+    @contextmanager
+    def working(self, on: str) -> Iterator[Words]:
+        """Show the current stage; without a terminal, print a line for each new stage."""
+        if self._console.is_terminal:
+            with self._console.status(on) as status:
+                yield status.update
+            return
+        shown = set[str]()
+
+        def update(sentence: str) -> None:
+            stage = sentence.partition(":")[0]  # without its progress
+            if stage not in shown:
+                shown.add(stage)
+                self.say(stage)
+
+        yield update
+
+    @contextmanager
+    def watching(self, name: str, progress: Progress) -> Iterator[Watch]:
+        def acknowledge(words: str) -> None:
+            progress.stopping = True
+            if not self._live:  # a live view shows it anyway; in a handler only os.write is safe
+                os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{words}\n".encode())
+
+        if not self._live:
+            yield Watch(PlainView(progress, self._console), acknowledge)
+            return
+        with LiveView(name, progress, self._console):
+            yield Watch(acknowledge=acknowledge)
+        print_warnings(progress.warning_words)
+
+    def ranked(self, spec: SweepSpec, ranking: Ranking, folder: Path, uri: str | None) -> None:
+        from sweep.analysis.ranking.ranking_columns import own_metrics
+        from sweep.console.sweep_summary import Summary, print_results
+
+        if self._table:
+            summary = Summary(
+                title=spec.name,
+                frame=ranking.frame,
+                records=ranking.records,
+                parameters=list(spec.space),
+                objective=spec.judged_by,
+                own=own_metrics(spec.model_dump(include={"trainer"}), ranking.records),
+                kinds=[spec.trainer.kind],
+                patience={} if ranking.patience is None else {spec.name: ranking.patience},
+            )
+            print_results(self._console, summary)
+        self.say(f"Ranking: {uri or folder / 'ranking.csv'}")
+        if ranking.winner is not None:
+            best = shlex.quote(str(folder / "best.yaml"))
+            self.say(
+                f"Best:    {best}  (trial {ranking.winner}; train it alone with"
+                f" python -m sweep.train {best})"
+            )

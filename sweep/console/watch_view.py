@@ -1,4 +1,4 @@
-"""Looking at a results folder again and again."""
+"""Watch a results folder by reading it repeatedly."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from sweep.store.lock import is_locked
 
 
 class Watching:
-    """One sweep, watched from outside; reads its results folder and nothing else.
+    """One sweep, watched by reading its results folder.
 
     Args:
         folder: the results folder.
     Raises:
-        ResultsError: it is none, or a file in it is broken. Every method may raise this.
+        ResultsError: it is not a results folder, or a file in it is broken. Every method may raise
+            this.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,12 +36,12 @@ class Watching:
         self._read_spec()
 
     def look(self, console: Console | None = None) -> None:
-        """Take in what has happened since the last look, and print it to ``console``."""
-        # Before the records: what ends in between is then seen, and nothing comes after it.
+        """Read the events since the last look, and print them to ``console``."""
+        # Before the records: if the sweep ends in between, the next look sees that.
         in_use = is_locked(self._layout)
         self._read_spec()
         plain = [PlainView(self.progress, console)] if console is not None else []
-        self._follower.tell(self.progress, *plain)
+        self._follower.notify(self.progress, *plain)
         self.progress.phase = self._phase(in_use)
 
     def _phase(self, in_use: bool) -> Phase:
@@ -49,19 +50,19 @@ class Watching:
             return Phase.FINISHED
         if in_use:
             return Phase.RUNNING
-        # How many replicates there are to be, only the one who runs it knows.
+        # The final number of replicates is known only to the process that runs the sweep.
         return Phase.FINISHED if ended >= self._searched and not left else Phase.STOPPED
 
     @property
     def over(self) -> bool:
-        """Whether the results are final: every trial has ended, or no process writes any more."""
+        """Whether the results are final: all trials have ended, or no process is writing."""
         return self.progress.phase is not Phase.RUNNING
 
     def view(self, console: Console) -> LiveView:
         return LiveView(self._name, self.progress, console)
 
     def last_words(self) -> Iterator[str]:
-        """What trials warned of, in full, and what can be done next."""
+        """All warnings of trials, and the next steps."""
         for text in self.progress.warning_words:
             yield f"warning: {text}"
         folder = shlex.quote(str(self._layout.folder))
@@ -71,7 +72,7 @@ class Watching:
             yield f"Ranking: python -m sweep.rank {folder}"
 
     def _read_spec(self) -> None:
-        """Again where it has changed: a sweep may be extended."""
+        """Read the spec again if its file has changed, because a sweep may be extended."""
         status = self._layout.sweep_yaml.stat()
         stamp = (status.st_ino, status.st_mtime_ns)
         if stamp == self._spec_stamp:

@@ -1,9 +1,8 @@
-"""What a sweep came to, in a few sentences."""
+"""The result of a sweep in a few sentences."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 
@@ -17,17 +16,17 @@ from sweep.analysis.ranking.since_switch_on import (
 )
 from sweep.analysis.report_words import status, trials
 from sweep.spec.words.phrases import counted
-from sweep.vocabulary.record import Status, TrialRecord
+from sweep.vocabulary.record import Status
 
 AROUND = 5
-"""Epochs on each side of the best that show how much a curve moves by itself, and least number of
-changes from one epoch to the next to say so."""
+"""Epochs on each side of the best one that show how much a curve varies, and least number of
+changes between epochs to report it."""
 LEAST_COMPLETE = 3
-"""Runs that trained to their end, below which nothing is said of where they are best."""
+"""Least number of complete runs to report that they were best at their end."""
 
 
 def headline(results: Results) -> str:
-    """Which trial leads and by how much, or why none does."""
+    """Which trial leads and by how much, or why there is no leader."""
     if not results.records:
         return "No trial has started yet."
     if not results.ended:
@@ -47,22 +46,30 @@ def headline(results: Results) -> str:
     second, next_best = others[0]
     lead = objective.text(reached - next_best)
     ahead = f"{sentence}, {lead} ahead of {second}{_over_baseline(results)}."
-    return " ".join([ahead, *_before_switch_on(results, first)])
+    if not is_before_switch_on(results.spec, first):
+        return ahead
+    since = value_since_switch_on(results.spec, first)
+    later = "" if since is None else f"; since then it reached {objective.text(since)}"
+    return f"{ahead} The leader's best epoch {BEFORE_WORDS}{later}."
 
 
 def caveat(results: Results) -> str:
-    """How far to trust the order at the top; empty where there is no order."""
-    kind = caution([results.spec.trainer.kind])
-    kinds = [kind] if kind else []
-    if (found := results.confirmation) is not None:
-        return " ".join([reservations(found), *_tested(results), *_still_rising(results), *kinds])
-    if len(results.ranked) < 2:
+    """How far to trust the order at the top; empty if there is no order."""
+    tested = [] if results.held_out is None else [on_test_split(results.held_out)]
+    if results.confirmation is not None:
+        sentences = [reservations(results.confirmation), *tested]
+    elif len(results.ranked) < 2:
         return ""
-    return " ".join([*_tested(results), _one_seed(results), *_still_rising(results), *kinds])
+    else:
+        sentences = [*tested, _one_seed(results)]
+    sentences += _still_rising(results)
+    if kind := caution([results.spec.trainer.kind]):
+        sentences.append(kind)
+    return " ".join(sentences)
 
 
 def _still_rising(results: Results) -> list[str]:
-    """That more epochs might change the order, where most complete runs were best at their end."""
+    """More epochs might change the order if most complete runs were best at their end."""
     every = [*results.ended, *results.replicates]
     whole = [(r.best, r.history[-1]) for r in every if r.status is Status.COMPLETED and r.best]
     last = sum(best is end for best, end in whole)
@@ -70,71 +77,59 @@ def _still_rising(results: Results) -> list[str]:
         return []
     return [
         f"{last} of {len(whole)} complete runs were best in their last epoch: with more epochs the"
-        " order may be another."
+        " order may differ."
     ]
 
 
 def _one_seed(results: Results) -> str:
-    wobble = _wobble(results.ranked[0])
+    """The median absolute change of the objective around the leader's best epoch, if known."""
     sentence = (
-        "One seed each: differences between configurations and between seeds are not told apart."
+        "One seed each: differences between configurations cannot be told from those between seeds."
     )
-    if wobble is None:
+    leader, objective = results.ranked[0], results.objective
+    assert leader.best is not None
+    at = leader.best.epoch
+    window = leader.history[max(0, at - AROUND) : at + AROUND + 1]
+    measured = [value for epoch in window if (value := objective.value(epoch)) is not None]
+    changes = [abs(after - before) for before, after in pairwise(measured)]
+    if len(changes) < AROUND:
         return sentence
+    change = median(changes)
     reached, *others = results.scores.values()
-    close = sum(reached - other <= wobble for other in others)
-    objective = results.objective
+    close = sum(reached - other <= change for other in others)
     return (
         f"{sentence} Around its best epoch the leader's own {objective.short} moves by "
-        f"{objective.text(wobble)} from one epoch to the next, and {counted(close, 'other trial')} "
+        f"{objective.text(change)} from one epoch to the next, and {counted(close, 'other trial')} "
         f"{'is' if close == 1 else 'are'} within that of it."
     )
 
 
 def state(results: Results) -> str:
     """``finished``, ``running: 8 of 20 trials have ended``, ``not running: …``."""
-    done, asked = len(results.ended), results.spec.trials
-    if done >= asked:
-        if (ended := len(_ended(results))) == len(results.replicates):
-            return "finished"
-        return f"confirming: {ended} replicates have ended"
+    ended, planned = len(results.ended), results.spec.trials
+    if ended >= planned:
+        replicates = _ended_replicates(results)
+        all_ended = replicates == len(results.replicates)
+        return "finished" if all_ended else f"confirming: {replicates} replicates have ended"
     how = "running" if results.in_use else "not running"
-    return f"{how}: {done} of {asked} trials have ended"
+    return f"{how}: {ended} of {planned} trials have ended"
 
 
 def counts(results: Results) -> dict[str, int]:
-    """Number of trials in each status that occurs, in words; unfinished ones by what they are.
-
-    Those of the search; replicates are counted together.
-    """
+    """Number of trials of the search in each status that occurs, and of ended replicates."""
     found = Counter(record.status for record in results.records)
-    unfinished = "running" if results.in_use else "interrupted"
-    return {
-        unfinished if kind is Status.RUNNING else status(kind): found[kind]
-        for kind in (*[s for s in Status if s.is_final], Status.RUNNING)
-        if found[kind]
-    } | ({"replicates of the leaders": ended} if (ended := len(_ended(results))) else {})
+    named = {status(kind): found[kind] for kind in Status if kind.is_final}
+    named["running" if results.in_use else "interrupted"] = found[Status.RUNNING]
+    named["replicates of the leaders"] = _ended_replicates(results)
+    return {name: count for name, count in named.items() if count}
 
 
-def _ended(results: Results) -> list[TrialRecord]:
-    return [record for record in results.replicates if record.status.is_final]
-
-
-def _tested(results: Results) -> list[str]:
-    return [on_test_split(results.held_out)] if results.held_out is not None else []
-
-
-def _before_switch_on(results: Results, leader: TrialRecord) -> list[str]:
-    """That the leader's value is that of its warm-up, where it is."""
-    if not is_before_switch_on(results.spec, leader):
-        return []
-    since = value_since_switch_on(results.spec, leader)
-    reached = "" if since is None else f"; since then it reached {results.objective.text(since)}"
-    return [f"The leader's best epoch {BEFORE_WORDS}{reached}."]
+def _ended_replicates(results: Results) -> int:
+    return sum(record.status.is_final for record in results.replicates)
 
 
 def _over_baseline(results: Results) -> str:
-    """What the leader gains over the trial without a geometric loss, where that is one of them."""
+    """The leader's gain over the trial without a geometric loss, if there is one."""
     leader = results.ranked[0]
     baseline = results.baseline
     if baseline in (None, leader) or is_before_switch_on(results.spec, leader):
@@ -146,24 +141,12 @@ def _over_baseline(results: Results) -> str:
 
 
 def _without_winner(results: Results) -> str:
-    diverged = len(results.diverged)
-    silent = sum(record.status.has_result for record in results.ended)
-    sentence = f"None of {len(results.ended)} ended trials has a result: {diverged} diverged" + (
-        f", {silent} never measured {results.objective.label}." if silent else "."
+    unmeasured = sum(record.status.has_result for record in results.ended)
+    sentence = (
+        f"None of {len(results.ended)} ended trials has a result: {len(results.diverged)} diverged"
+        + (f", {unmeasured} never measured {results.objective.label}." if unmeasured else ".")
     )
-    causes = explained(results.diverged)
-    if not causes:
+    if not (causes := explained(results.diverged)):
         return sentence
     first = max(causes, key=lambda group: len(group.records))
     return f"{sentence} The likeliest cure, for {trials(first.records)}: {first.advice}"
-
-
-def _wobble(record: TrialRecord) -> float | None:
-    """Median absolute change of the objective from epoch to epoch around the best one."""
-    assert record.best is not None
-    at = record.best.epoch
-    window = record.history[max(0, at - AROUND) : at + AROUND + 1]
-    curve = map(record.objective.value, window)
-    measured: Sequence[float] = [value for value in curve if value is not None]
-    changes = [abs(b - a) for a, b in pairwise(measured)]
-    return median(changes) if len(changes) >= AROUND else None

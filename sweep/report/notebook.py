@@ -18,13 +18,13 @@ from sweep.report.report_figures import REPORT_FIGURES
 from sweep.vocabulary.errors import SweepFailed
 
 TIMEOUT = 600
-"""Seconds that one cell may take."""
+"""Most seconds for one cell."""
 
 ARGUMENTS = [
-    "--log-level=ERROR",  # it warns of its own loopback connection
-    "--InteractiveShellApp.ignore_cwd=True",  # no plotly.py that lies there is imported
+    "--log-level=ERROR",  # hides a warning about its own loopback connection
+    "--InteractiveShellApp.ignore_cwd=True",  # imports no plotly.py from the folder
 ]
-"""Of the process that runs the cells."""
+"""Arguments of the process that runs the cells."""
 
 SETUP = """\
 import warnings
@@ -59,42 +59,38 @@ def notebook(results: Results, beside: Path) -> str:
 
     Args:
         results: the sweep.
-        beside: folder in which the notebook will lie; it names the results folder from there.
+        beside: folder of the notebook, to which its path of the results folder is relative.
 
     Raises:
         SweepFailed: a cell failed, or its process died.
     """
-    cells = _cells(results, os.path.relpath(results.folder, beside))
-    draft = new_notebook(cells=cells, metadata=_metadata())
+    draft = new_notebook(
+        cells=_cells(results, os.path.relpath(results.folder, beside)),
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "language_info": {"name": "python"},
+        },
+    )
     client = NotebookClient(
         draft,
         timeout=TIMEOUT,
         resources={"metadata": {"path": str(beside)}},
-        shutdown_kernel="immediate",  # after a Ctrl-C too, in the middle of a cell
+        shutdown_kernel="immediate",  # also after a Ctrl-C within a cell
         extra_arguments=ARGUMENTS,
     )
+    # The cells import the code that exports, even if it is not installed, and nothing from the
+    # folder in which they run: it may come from anywhere. See `ARGUMENTS` too.
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [str(PACKAGE.parent), *(str(Path(path).absolute()) for path in given if path)]
+    safe = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
     try:
-        _run(client)
+        # Not its own `execute`, which handles Ctrl-C itself and fails.
+        with client.setup_kernel(env=os.environ | safe):
+            for index, cell in enumerate(draft.cells):
+                client.execute_cell(cell, index)
     except (CellExecutionError, DeadKernelError) as error:
         raise SweepFailed(f"the notebook of {results.folder} fails: {error}") from error
     return str(nbformat.writes(draft))
-
-
-def _run(client: NotebookClient) -> None:
-    """Every cell in order. Its own `execute` takes Ctrl-C for itself and fails over it."""
-    with client.setup_kernel(env=os.environ | _environment()):
-        for index, cell in enumerate(client.nb.cells):
-            client.execute_cell(cell, index)
-
-
-def _environment() -> dict[str, str]:
-    """The very code that exports, also where it is not installed; nothing that lies in the folder.
-
-    The folder may come from anybody, and the cells run in it: see `ARGUMENTS` too.
-    """
-    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    paths = [str(PACKAGE.parent), *(str(Path(path).absolute()) for path in given if path)]
-    return {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 
 def _cells(results: Results, folder: str) -> list[Any]:
@@ -113,7 +109,9 @@ def _cells(results: Results, folder: str) -> list[Any]:
         title = (show.__doc__ or "").rstrip(".")
         cells += [new_markdown_cell(f"## {title}"), new_code_cell(f"{show.__name__}(results)")]
     for number, cell in enumerate(cells):
-        cell["id"] = f"cell-{number}"  # random otherwise: the same folder, the same notebook
+        cell["id"] = (
+            f"cell-{number}"  # instead of a random id: the same folder gives the same notebook
+        )
     return cells
 
 
@@ -130,15 +128,8 @@ def _ranking(results: Results) -> list[Any]:
         new_markdown_cell(f"## Ranking: trained again\n\n{again}"),
         new_code_cell('results.frame[results.frame["confirmed"]]'),
         new_markdown_cell(
-            "## Ranking: trained once\n\nOne run each. Nobody has compared these with those above:"
-            f" whoever stands here is not thereby worse. {others}"
+            "## Ranking: trained once\n\nOne run each. These were not compared with the leaders"
+            f" above, and need not be worse. {others}"
         ),
         new_code_cell('results.frame[~results.frame["confirmed"]].head(20)'),
     ]
-
-
-def _metadata() -> dict[str, Any]:
-    return {
-        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
-        "language_info": {"name": "python"},
-    }

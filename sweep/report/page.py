@@ -1,14 +1,14 @@
-"""A report as one HTML file that needs nothing but a browser, also offline."""
+"""A report as one HTML file that opens offline in any browser."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
@@ -35,32 +35,31 @@ from sweep.analysis.ranking.since_switch_on import (
 )
 from sweep.report.headline import caveat, counts, headline, state
 from sweep.report.report_figures import figures_of
-from sweep.report.run_conditions import last_run
 from sweep.spec.space.distributions import is_number
 from sweep.spec.words.short_names import short_names
 from sweep.spec.words.short_names import words as value_words
-from sweep.store.files import read_text
+from sweep.store.files import read_record, read_text
 from sweep.store.layout import Layout
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import Status, TrialRecord
 
 ORDER_CONFIRMED = "Leaders that were trained again, by the mean of those runs"
+NOT_COMPARED = "These were not compared with the leaders above, and need not be worse"
 MEASURED = ("hd95", "delta_baseline", "test_dice")
-"""Columns of the ranking that the table has where they were measured, as in the terminal; it has
-Dice beside another objective too, and all that a custom trainer measures."""
+"""Columns of the ranking that are shown if they were measured, as in the terminal. Dice beside
+another objective and the metrics of a custom trainer are shown too."""
 NOTHING = -1e308
-"""Key of a cell without a number: it sorts below all others."""
+"""Key of a cell without a number, which sorts below all others."""
 TOP = 20
 """Rows of the ranking that are shown at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """A table cell.
 
     Args:
-        text: what is read.
-        key: what is sorted by.
+        text: the shown text.
+        key: the sort key.
         numeric: whether it is aligned as a number.
     """
 
@@ -69,12 +68,31 @@ class Cell:
     numeric: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Heading and rows of a table."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Code:
+    version: str | None = None
+    commit: str | None = None
 
-    head: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Machine:
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One start of a trial, as far as the report shows it."""
+
+    versions: Mapping[str, str | None] = field(default_factory=dict)
+    code: _Code = _Code()
+    machine: _Machine = _Machine()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Provenance:
+    """Content of provenance.json."""
+
+    runs: tuple[_Run, ...] = ()
 
 
 def page(results: Results, *, reload: float | None = None) -> str:
@@ -82,13 +100,18 @@ def page(results: Results, *, reload: float | None = None) -> str:
 
     Args:
         results: the sweep.
-        reload: seconds after which a browser loads the page anew; None: never.
+        reload: seconds after which a browser reloads the page; None: never.
+
+    Raises:
+        ResultsError: a provenance.json is broken.
     """
     shown_figures = figures_of(results)
     head, rows = _table(results)
     confirmed = divider(results.frame)
     others = rows if confirmed is None else rows[confirmed:]
-    found = spent(results)
+    budget = spent(results)
+    causes = sorted(explained(results.diverged), key=lambda group: -len(group.records))
+    unranked = [record for record in results.ended if not record.status.has_result]
     return str(
         _template().render(
             name=results.spec.name,
@@ -98,16 +121,19 @@ def page(results: Results, *, reload: float | None = None) -> str:
             headline=headline(results),
             caveat=caveat(results),
             counts=counts(results),
-            epochs=sum(part.epochs for part in found),
-            time=words.duration(sum(part.seconds for part in found)),
+            epochs=sum(part.epochs for part in budget),
+            time=words.duration(sum(part.seconds for part in budget)),
             confirmed=None if confirmed is None else _filled(head, rows[:confirmed]),
             confirmed_order=ORDER_CONFIRMED,
             order=_order(results, confirmed),
             top=_filled(head, others[:TOP]),
             all=_filled(head, others) if len(others) > TOP else None,
             unfinished=len(results.records) - len(results.ended),
-            causes=[(words.trials(g.records), g.likely_cause, g.advice) for g in _causes(results)],
-            diverged=_verdicts(results),
+            causes=[(words.trials(g.records), g.likely_cause, g.advice) for g in causes],
+            diverged=[
+                (r.trial_id, words.status(r.status), r.outcome.cause if r.outcome else "")
+                for r in unranked
+            ],
             shown_figures=shown_figures,
             figures=_figures(shown_figures),
             spec=read_text(Layout(results.folder).sweep_yaml),
@@ -137,13 +163,11 @@ def _figures(shown_figures: Sequence[ReportFigure]) -> Markup:
 
 
 def _order(results: Results, confirmed: int | None) -> str:
-    """Of the rows that no other table has: all of them, or those that were not confirmed."""
+    """Order of the rows that were not confirmed, or of all rows if there is one table."""
     label = results.objective.label
-    order = (
-        f"One run each, by its best {label}. Nobody has compared these with those above: whoever"
-        " stands here is not thereby worse"
-    )
-    if confirmed is None:
+    if confirmed is not None:
+        order = f"One run each, by its best {label}. {NOT_COMPARED}"
+    else:
         order = f"By best {label}" if results.confirmation is None else ORDER_CONFIRMED
     marked = any(is_before_switch_on(results.spec, record) for record in results.ended)
     return f"{order}. {MARK} This epoch {BEFORE_WORDS}" if marked else order
@@ -153,7 +177,7 @@ Text = Callable[[Any], str]
 
 
 def _columns(results: Results) -> dict[str, tuple[str, Text]]:
-    """Column of the ranking → heading, and how a value of it is written."""
+    """Column of the ranking → its heading and the text of a value."""
     objective, frame = results.objective, results.frame
     judged, mean = objective.metric, confirmed_names(objective)[0]
     own = own_metrics(results.spec.model_dump(include={"trainer"}), results.ended)
@@ -208,7 +232,7 @@ def _cell(name: str, row: Mapping[str, Any], text: Text, record: TrialRecord) ->
 
 
 def _parameter(results: Results, name: str, record: TrialRecord) -> Cell:
-    """Empty, as in ranking.csv, where it acts on nothing in the trial."""
+    """Empty, as in ranking.csv, if the parameter has no effect in the trial."""
     if not results.acting([record], name):
         return Cell("–", NOTHING, numeric=True)
     value = record.parameters.get(name)
@@ -216,29 +240,20 @@ def _parameter(results: Results, name: str, record: TrialRecord) -> Cell:
     return Cell(text, value if is_number(value) else text, numeric=True)
 
 
-def _filled(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table | None:
-    """Without the columns that are empty in all of these rows."""
+def _filled(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> dict[str, Any] | None:
+    """A table for the template, without columns that are empty in all of these rows."""
     if not rows:
         return None
     kept = [n for n in range(len(head)) if any(row[n].text != "–" for row in rows)]
-    return Table([head[n] for n in kept], [[row[n] for n in kept] for row in rows])
-
-
-def _causes(results: Results) -> list[Any]:
-    return sorted(explained(results.diverged), key=lambda group: -len(group.records))
-
-
-def _verdicts(results: Results) -> list[tuple[str, str, str]]:
-    """Trial, status and cause of each that has no result for a reason."""
-    return [
-        (r.trial_id, words.status(r.status), r.outcome.cause if r.outcome else "")
-        for r in results.ended
-        if not r.status.has_result
-    ]
+    return {"head": [head[n] for n in kept], "rows": [[row[n] for n in kept] for row in rows]}
 
 
 def _versions(results: Results) -> list[tuple[str, str]]:
-    run = last_run(results)
+    """How the first trial with a provenance.json was last started."""
+    trials = (Layout(results.folder).trial(record.trial_id) for record in results.records)
+    path = next((trial.provenance for trial in trials if trial.provenance.exists()), None)
+    runs = read_record(path, _Provenance).runs if path is not None else ()
+    run = runs[-1] if runs else _Run()
     found = {name: version for name, version in run.versions.items() if version}
     if run.code.version:
         found["medical-sweep"] = f"{run.code.version} ({(run.code.commit or 'no commit')[:10]})"

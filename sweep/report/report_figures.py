@@ -1,4 +1,4 @@
-"""The figures of a report, in their order. A page and a notebook show the same."""
+"""The figures of a report in order, for the page and for the notebook."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REPORT_FIGURES: tuple[Callable[[Results], ReportFigure], ...] = (
 
 
 def figures_of(results: Results) -> list[ReportFigure]:
-    """Those that apply to a sweep: no finalists where none were trained again or tested."""
+    """The figures of a sweep; that of the finalists only if any were trained again or tested."""
     has_finalists = results.confirmation is not None or results.held_out is not None
     return [
         show(results) for show in REPORT_FIGURES if has_finalists or show is not confirmed_finalists

@@ -15,8 +15,11 @@ import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from sweep.vocabulary.errors import ResultsError, StorageFailed, one_line
 
@@ -86,10 +89,30 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 
 def parse_json(text: str) -> Mapping[str, Any]:
     """Inverse of `to_json` for one object; raises ValueError for anything else."""
-    value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    value = json.loads(text, parse_constant=_finite, parse_float=_finite)
     if not isinstance(value, dict):
         raise ValueError(f"must be a JSON object, but got {type(value).__name__}")
     return value
+
+
+def parsed(cls: type[T], values: Mapping[str, Any]) -> T:
+    """An instance of the dataclass ``cls`` whose fields have the types that it declares.
+
+    Unknown keys are ignored, so that old code can read files of newer code.
+
+    Raises:
+        ValueError: names every field that is missing or has the wrong type.
+    """
+    kind: Any = cls
+    try:
+        record: T = _adapter(kind).validate_python(values)
+    except ValidationError as error:
+        wrong = (
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
+            for one in error.errors(include_url=False, include_input=False)
+        )
+        raise ValueError("; ".join(wrong)) from None
+    return record
 
 
 def read_text(path: Path, most: int = MOST_BYTES) -> str:
@@ -104,6 +127,11 @@ def read_json(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> T:
     """``parse`` of the object in ``path``; raises `ResultsError` if it is broken."""
     with _blaming(str(path)):
         return parse(parse_json(read_text(path)))
+
+
+def read_record(path: Path, cls: type[T]) -> T:
+    """`parsed` of the object in ``path``; raises `ResultsError` if it is broken."""
+    return read_json(path, lambda values: parsed(cls, values))
 
 
 def read_jsonl(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
@@ -240,9 +268,11 @@ def _blaming(place: str) -> Iterator[None]:
 
 
 def _finite(number: str) -> float:
-    value = float(number)
-    return value if math.isfinite(value) else _refuse_constant(number)
+    if math.isfinite(value := float(number)):
+        return value
+    raise ValueError(f"{number} is not JSON")
 
 
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from sweep.store.files import own_file, parse_lines, reading
+from sweep.store.files import own_file, parse_lines, parsed, reading
 from sweep.store.journal import (
     EpochRecorded,
     Event,
@@ -19,11 +19,10 @@ from sweep.store.journal import (
     event_of,
 )
 from sweep.store.layout import Layout
-from sweep.store.parsed_records import parsed
 from sweep.store.read_results import read_facts, read_objective, require_results
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import ResultsError
-from sweep.vocabulary.record import Observer, Outcome, TrialRecord
+from sweep.vocabulary.record import Observer, Outcome
 
 T = TypeVar("T")
 
@@ -80,10 +79,10 @@ class Follower:
         self._objective = read_objective(folder)
         self._journal = Tail(self._layout.journal, event_of)
         self._progress = JournalState()
-        self._histories: dict[str, Tail[EpochMetrics]] = {}
-        self._records: dict[str, TrialRecord] = {}  # of the trials that have not ended
+        # Unfinished trials: their history file, and the epochs read from it.
+        self._histories: dict[str, tuple[Tail[EpochMetrics], list[EpochMetrics]]] = {}
 
-    def tell(self, *observers: Observer) -> bool:
+    def notify(self, *observers: Observer) -> bool:
         """Notify observers of events since the last call; returns whether there were any.
 
         Raises:
@@ -91,9 +90,9 @@ class Follower:
         """
         events = [event for event in self._journal.news() if self._is_news(event)]
         for event in events:
-            tell = self._told(event)
+            notification = self._notification(event)
             for observer in observers:
-                tell(observer)
+                notification(observer)
         return bool(events)
 
     def _is_news(self, event: Event) -> bool:
@@ -106,37 +105,31 @@ class Follower:
             self._progress.add(event)
         return news
 
-    def _told(self, event: Event) -> Callable[[Observer], None]:
+    def _notification(self, event: Event) -> Callable[[Observer], None]:
         name = event.trial_id
         paths = self._layout.trial(name)
         match event:
             case TrialStarted():
-                record = replace(read_facts(name, paths, self._objective), outcome=None)
-                self._records[name] = record
-                self._histories[name] = Tail(paths.history, lambda line: parsed(EpochMetrics, line))
-                return lambda observer: observer.trial_started(name, record.parameters)
+                parameters = read_facts(name, paths, self._objective).parameters
+                tail = Tail(paths.history, lambda line: parsed(EpochMetrics, line))
+                self._histories[name] = tail, []
+                return lambda observer: observer.trial_started(name, parameters)
             case EpochRecorded():
                 metrics = self._metrics(event)
                 return lambda observer: observer.epoch_reported(name, metrics)
             case TrialWaits():
                 return lambda observer: observer.trial_waits(name)
             case TrialEnded():
-                history = self._records.pop(name).history
-                del self._histories[name]
+                _, history = self._histories.pop(name)
                 facts = read_facts(name, paths, self._objective)
                 outcome = facts.outcome or Outcome(status=event.status)
-                ended = replace(facts, history=history, outcome=outcome)
+                ended = replace(facts, history=tuple(history), outcome=outcome)
                 return lambda observer: observer.trial_ended(ended)
 
     def _metrics(self, event: EpochRecorded) -> EpochMetrics:
         """The metrics of an epoch. Its line in the history is written before the event."""
-        record = self._records[event.trial_id]
-        if event.epoch >= len(record.history):
-            history = list(record.history)
-            for metrics in self._histories[event.trial_id].news():
-                if metrics.epoch == len(history):  # else it was written twice around a crash
-                    history.append(metrics)
-            record = self._records[event.trial_id] = replace(record, history=tuple(history))
-        if event.epoch < len(record.history):
-            return record.history[event.epoch]
-        return event.known
+        tail, history = self._histories[event.trial_id]
+        for metrics in tail.news() if event.epoch >= len(history) else ():
+            if metrics.epoch == len(history):  # else it was written twice around a crash
+                history.append(metrics)
+        return history[event.epoch] if event.epoch < len(history) else event.known

@@ -12,9 +12,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweep.store.files import append_line, drop_torn_line, read_jsonl, sync, to_json, writing
+from sweep.store.files import (
+    append_line,
+    drop_torn_line,
+    parsed,
+    read_jsonl,
+    sync,
+    to_json,
+    writing,
+)
 from sweep.store.layout import trial_number
-from sweep.store.parsed_records import parsed
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import Status

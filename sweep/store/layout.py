@@ -9,7 +9,8 @@ from pathlib import Path
 CHECKPOINTS = ".pt"
 """Extension of the files that only trainers read and write."""
 
-_TRIAL_ID = re.compile(r"t([0-9]{4}|[1-9][0-9]{4,})(?:r([1-9][0-9]{0,8}))?")
+TRIAL_ID = re.compile(r"t([0-9]{4}|[1-9][0-9]{4,})(?:r([1-9][0-9]{0,8}))?")
+"""Number of the trial, and of its replicate."""
 
 
 def trial_id(number: int, replicate: int = 0) -> str:
@@ -40,7 +41,7 @@ def trial_number(trial_id: str) -> int:
 
 def trial_place(trial_id: str) -> tuple[int, int]:
     """Both arguments of `trial_id`; raises as `trial_number`. Trials are listed in this order."""
-    match = _TRIAL_ID.fullmatch(trial_id)
+    match = TRIAL_ID.fullmatch(trial_id)
     if match is None:
         raise ValueError(f"not the id of a trial: {trial_id!r}")
     return int(match[1]), int(match[2] or 0)
@@ -52,7 +53,7 @@ def is_replicate(trial_id: str) -> bool:
 
 
 class _Named:
-    """A path of this name in the ``folder`` of whoever has it as an attribute."""
+    """The path of this name in the ``folder`` of the object that has it as an attribute."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -59,7 +59,7 @@ def training(paths: TrialPaths, *, wait: float = PATIENCE) -> Iterator[None]:
     Raises:
         StorageFailed: it is still held after ``wait`` seconds, or the folder is gone.
     """
-    if not paths.folder.is_dir():  # the lock would make it anew
+    if not paths.folder.is_dir():  # the lock file would recreate it
         raise StorageFailed(f"{paths.folder} is gone")
     busy = f"another process is still training in {paths.folder}, after {wait:g} s of waiting"
     lock = _taken(paths.lock, wait, StorageFailed, busy)

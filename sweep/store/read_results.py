@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from sweep.spec.reading.yaml_document import parse_document
-from sweep.store.files import read_json, read_jsonl, read_text, reading
-from sweep.store.layout import Layout, TrialPaths, trial_id, trial_number, trial_place
-from sweep.store.parsed_records import parsed
+from sweep.store.files import parsed, read_json, read_jsonl, read_record, read_text, reading
+from sweep.store.layout import (
+    TRIAL_ID,
+    Layout,
+    TrialPaths,
+    is_replicate,
+    trial_id,
+    trial_number,
+    trial_place,
+)
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError, ResultsError
 from sweep.vocabulary.objective import DICE, Objective
@@ -58,7 +65,7 @@ def trial_folders(layout: Layout) -> list[str]:
     if not os.path.lexists(layout.trials):
         return []
     with reading(layout.trials), os.scandir(layout.trials) as entries:
-        found = [entry for entry in entries if _is_trial_id(entry.name)]
+        found = [entry for entry in entries if TRIAL_ID.fullmatch(entry.name)]
     require_no_link(layout.trials, *(Path(entry.path) for entry in found if entry.is_symlink()))
     return sorted((entry.name for entry in found if entry.is_dir()), key=trial_place)
 
@@ -127,14 +134,6 @@ def require_results(layout: Layout) -> None:
     raise ResultsError(f"{folder} is not a results folder: {what}")
 
 
-def _is_trial_id(name: str) -> bool:
-    try:
-        trial_number(name)
-    except ValueError:
-        return False
-    return True
-
-
 def read_facts(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialRecord:
     """Everything recorded about a trial except its history; raises as above.
 
@@ -160,13 +159,23 @@ def read_facts(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialR
 def _read_trial(trial_id: str, paths: TrialPaths, objective: Objective) -> TrialRecord:
     # trial.json before the history, so that an ended trial has all its epochs.
     record = read_facts(trial_id, paths, objective)
-    return replace(record, history=_read_history(paths.history), test=_read_test(paths.test))
+    history: list[EpochMetrics] = []
 
+    def parse(line: Mapping[str, Any]) -> EpochMetrics:
+        metrics = parsed(EpochMetrics, line)
+        if metrics.epoch > len(history):
+            raise ValueError(f"epoch {len(history)} is missing")
+        return metrics
 
-def _read_test(path: Path) -> tuple[CaseScore, ...]:
-    if not path.exists():
-        return ()
-    return read_json(path, lambda values: tuple(parsed(CaseScore, c) for c in values["cases"]))
+    for metrics in read_jsonl(paths.history, parse):
+        if metrics.epoch == len(history):  # else it was written twice around a crash
+            history.append(metrics)
+    test: tuple[CaseScore, ...] = ()
+    if paths.test.exists():
+        test = read_json(
+            paths.test, lambda file: tuple(parsed(CaseScore, c) for c in file["cases"])
+        )
+    return replace(record, history=tuple(history), test=test)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,36 +191,18 @@ class _TrialFile:
 
 
 def _replicate(name: str, file: _TrialFile) -> Replicate | None:
-    """The replicate that the folder's name stands for; raises ValueError if the file lacks data."""
-    number, replicate = trial_place(name)
-    if not replicate:
+    if not is_replicate(name):
         return None
     if file.seed is None or file.fold is None:
         raise ValueError("a replicate needs its `seed` and `fold`")
-    return Replicate(trial_id(number), file.seed, file.fold)
+    return Replicate(trial_id(trial_number(name)), file.seed, file.fold)
 
 
 def _outcome(file: _TrialFile, paths: TrialPaths) -> Outcome:
+    has_divergence = file.status is Status.DIVERGED and paths.divergence.exists()
     return Outcome(
         status=file.status,
         cause=file.cause,
-        divergence=read_json(paths.divergence, lambda values: parsed(Divergence, values))
-        if file.status is Status.DIVERGED and paths.divergence.exists()
-        else None,
+        divergence=read_record(paths.divergence, Divergence) if has_divergence else None,
         error=read_text(paths.error) if paths.error.exists() else None,
     )
-
-
-def _read_history(path: Path) -> tuple[EpochMetrics, ...]:
-    history: list[EpochMetrics] = []
-
-    def parse(line: Mapping[str, Any]) -> EpochMetrics:
-        metrics = parsed(EpochMetrics, line)
-        if metrics.epoch > len(history):
-            raise ValueError(f"epoch {len(history)} is missing")
-        return metrics
-
-    for metrics in read_jsonl(path, parse):
-        if metrics.epoch == len(history):  # else it was written twice around a crash
-            history.append(metrics)
-    return tuple(history)

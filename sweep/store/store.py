@@ -10,12 +10,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import count, takewhile
+from itertools import chain, count, takewhile
 from pathlib import Path
-from types import TracebackType
 from typing import Self
-
-from filelock import FileLock
 
 from sweep.store.files import (
     atomic_write_text,
@@ -60,16 +57,24 @@ class Store:
     disk is full or the folder is gone. Earlier records stay intact.
     """
 
-    def __init__(self, layout: Layout, lock: FileLock) -> None:
+    def __init__(self, layout: Layout, sweep_yaml: str | None = None) -> None:
         self.layout = layout
-        self._lock = lock
-        self._objective = read_objective(layout.folder)
-        self._recorded = JournalState()
-        self._unsynced: set[str] = set()  # trials whose last epochs are not yet on disk
-        with writing(layout.trials):
-            layout.trials.mkdir(exist_ok=True)
-        self._journal = Journal(layout.journal)
-        self._repair()
+        self._lock = lock_results(layout)
+        try:
+            if sweep_yaml is not None:
+                require_unused(layout)  # another start may have come first
+                atomic_write_text(layout.sweep_yaml, sweep_yaml)
+                sync_folder(layout.folder)
+            self._objective = read_objective(layout.folder)
+            self._recorded = JournalState()
+            self._unsynced: set[str] = set()  # trials whose last epochs are not yet on disk
+            with writing(layout.trials):
+                layout.trials.mkdir(exist_ok=True)
+            self._journal = Journal(layout.journal)
+            self._repair()
+        except BaseException:
+            self._lock.release()
+            raise
 
     @classmethod
     def create(cls, folder: Path, sweep_yaml: str) -> Self:
@@ -78,17 +83,8 @@ class Store:
         Raises:
             ResultsError: ``folder`` is not empty or cannot be created.
         """
-        layout = Layout(folder)
-        require_unused(layout)
-        lock = lock_results(layout)
-        try:
-            require_unused(layout)  # another start may have come first
-            atomic_write_text(layout.sweep_yaml, sweep_yaml)
-            sync_folder(layout.folder)
-            return cls(layout, lock)
-        except BaseException:
-            lock.release()
-            raise
+        require_unused(Layout(folder))
+        return cls(Layout(folder), sweep_yaml)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -103,12 +99,7 @@ class Store:
             # Optuna's lock is a broken link, which a killed session may have left.
             require_no_link(*(e for e in folder.iterdir() if e != layout.study_lock))
         trial_folders(layout)
-        lock = lock_results(layout)
-        try:
-            return cls(layout, lock)
-        except BaseException:
-            lock.release()
-            raise
+        return cls(layout)
 
     def start_trial(
         self,
@@ -160,7 +151,7 @@ class Store:
         return self._journal.append(event)
 
     def note_wait(self, trial_id: str) -> bool:
-        """Record that the trial has no worker; False if that is known."""
+        """Record that the trial has no worker; False if the journal has it already."""
         return self._journal.append(TrialWaits(trial_id))
 
     def end_trial(self, trial_id: str, outcome: Outcome) -> None:
@@ -179,7 +170,7 @@ class Store:
             self._sync()
 
     def record_test(self, trial_id: str, scores: Iterable[CaseScore]) -> None:
-        """Records what a trial that has ended reaches on the test split."""
+        """Record the scores of an ended trial on the test split."""
         paths = self.layout.trial(trial_id)
         write_test(paths, scores)
         self._publish(paths.test)
@@ -228,7 +219,7 @@ class Store:
                 self._publish(paths.config)
 
     def _publish(self, *files: Path) -> None:
-        """Is told of files that somebody elsewhere may read at once."""
+        """Called with files that a worker elsewhere may read at once."""
 
     def earlier(self, read: Callable[[], Iterable[TrialRecord]]) -> list[TrialRecord]:
         """The earlier trials that the searcher learns from, stored on the first call.
@@ -261,12 +252,7 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _sync(self) -> None:
@@ -283,7 +269,7 @@ class Store:
             if history.exists():
                 drop_torn_line(history)
         journal = self.layout.journal
-        for event in (event for record in self.records() for event in _events(record)):
+        for event in chain.from_iterable(map(_events, self.records())):
             self._recorded.add(event)
             try:
                 self._journal.append(event)
@@ -299,7 +285,6 @@ class Store:
 
 
 def _events(record: TrialRecord) -> Iterator[Event]:
-    """The events of one trial, from its own files."""
     yield TrialStarted(record.trial_id)
     for metrics in record.history:
         yield EpochRecorded.of(record.trial_id, metrics, record.objective)
@@ -315,13 +300,17 @@ def require_unused(layout: Layout) -> None:
     Raises:
         ResultsError: says what to do instead.
     """
-    folder = layout.folder
-    if is_used(folder):
-        resume = "resume it with --resume, " if layout.sweep_yaml.exists() else ""
-        raise ResultsError(
-            f"{folder} already exists and is not empty: {resume}choose another `name:`"
-            " (or --set name=...), or remove the folder"
-        )
+    if is_used(layout.folder):
+        raise already_used(layout.folder, layout.sweep_yaml.exists(), "the folder")
+
+
+def already_used(place: object, resumable: bool, content: str) -> ResultsError:
+    """The error for results that would be written where others are."""
+    resume = "resume it with --resume, " if resumable else ""
+    return ResultsError(
+        f"{place} already exists and is not empty: {resume}choose another `name:`"
+        f" (or --set name=...), or remove {content}"
+    )
 
 
 def is_used(folder: Path) -> bool:

@@ -32,8 +32,9 @@ def write_start(
 ) -> None:
     """Create the folder of a trial. Its trial.json marks it as started.
 
-    Args:
-        paths: of the trial; the folder above must be there. The others: see `Store.start_trial`.
+    The arguments are those of `Store.start_trial`, and the trial's files, whose parent folder
+    exists.
+
     Raises:
         SweepFailed: the disk is full or the parent folder is gone.
     """

@@ -18,14 +18,13 @@ from sweep.vocabulary.record import Outcome, Status, TrialRecord
 from sweep.vocabulary.strict_json import finite_or_none
 
 
-def write_earlier(path: Path, trials: Iterable[TrialRecord], objective: Objective = DICE) -> None:
-    """Write the data of ended trials for the searcher: parameters, status, the objective's
-    curve."""
-    lines = (finite_or_none(_line(trial, objective)) for trial in trials)
-    atomic_write_text(path, "".join(f"{to_json(line)}\n" for line in lines))
+def write_earlier(path: Path, trials: Iterable[TrialRecord], objective: Objective) -> None:
+    """Write the parameters, status and curves of ended trials, for the searcher."""
+    lines = (to_json(finite_or_none(_line(trial, objective))) for trial in trials)
+    atomic_write_text(path, "".join(f"{line}\n" for line in lines))
 
 
-def read_earlier(path: Path, objective: Objective = DICE) -> list[TrialRecord]:
+def read_earlier(path: Path, objective: Objective) -> list[TrialRecord]:
     """Inverse of `write_earlier`.
 
     Raises:
@@ -35,17 +34,15 @@ def read_earlier(path: Path, objective: Objective = DICE) -> list[TrialRecord]:
 
 
 def _line(trial: TrialRecord, objective: Objective) -> dict[str, Any]:
-    curves = {} if objective.metric == VAL_DICE else {objective.metric: _curve(trial, objective)}
-    return {
+    line: dict[str, Any] = {
         "trial_id": trial.trial_id,
         "parameters": trial.parameters,
         "status": trial.status,
-        "val_dice": _curve(trial, DICE),
-    } | ({"metrics": curves} if curves else {})
-
-
-def _curve(trial: TrialRecord, objective: Objective) -> list[float | None]:
-    return [objective.value(epoch) for epoch in trial.history]
+        "val_dice": [DICE.value(epoch) for epoch in trial.history],
+    }
+    if objective.metric != VAL_DICE:
+        line["metrics"] = {objective.metric: [objective.value(epoch) for epoch in trial.history]}
+    return line
 
 
 def _trial(line: Mapping[str, Any], objective: Objective) -> TrialRecord:

@@ -1,5 +1,5 @@
-"""Trackers: observers of a sweep that pass it on to TensorBoard and MLflow.
+"""Trackers: observers of a sweep that log it to TensorBoard and MLflow.
 
-They run in the driver and see what was recorded, so no trial waits for them. One file each, chosen
-by `make.TRACKERS`; nothing of theirs is imported unless asked for.
+They run in the driver after the records are written, so no trial waits for them. Each has one file
+and is chosen from `make_trackers.TRACKERS`. A tracker that is not used is not imported.
 """

@@ -1,7 +1,7 @@
 """MLflow: ``mlflow ui --backend-store-uri sqlite:///results/<name>/mlflow/mlflow.db``.
 
-A store inside the results folder, or the server that ``MLFLOW_TRACKING_URI`` names. The sweep is a
-run, its trials are nested in it.
+The store is inside the results folder, or on the server that ``MLFLOW_TRACKING_URI`` names. The
+sweep is a run, and its trials are nested runs.
 """
 
 from __future__ import annotations
@@ -10,23 +10,22 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-# MLflow reports to its makers unless told not to; what the user has set stays.
+# MLflow sends telemetry by default. A value set by the user is kept.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-from sweep.store.layout import Layout, TrialPaths
-from sweep.tracking.tracker import Tracker, scalars
+from sweep.tracking.tracker import Tracked, Tracker, scalars
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 
 TRIAL, FOLDER, STATUS, CAUSE = "sweep.trial", "sweep.folder", "sweep.status", "sweep.cause"
-"""Our tags of a run."""
+"""Tags that we set on a run."""
 
 RUN_STATUS: Mapping[Status, str] = {
     Status.RUNNING: "RUNNING",
@@ -42,7 +41,7 @@ PAGE = 1000
 
 @dataclass(slots=True)
 class _Known:
-    """A run in the store: its id, the last epoch that it has, whether it has ended."""
+    """A run in the store: its id, its last epoch, and whether it has ended."""
 
     run_id: str
     epoch: int = -1
@@ -50,24 +49,14 @@ class _Known:
 
 
 class MlflowTracker(Tracker):
-    """Parameters, metrics of each epoch, status and cause as tags, configuration and diagnosis.
+    """Logs parameters, metrics of each epoch, status, cause, configuration and diagnosis.
 
-    What the store has already is not logged again, so a sweep that goes on appends.
-
-    Args:
-        name: of the experiment.
-        layout: of the results folder, in which the local store lies.
-        paths: of a trial's files, which become its artifacts.
-        nested: whether the trials belong to a sweep, or one trial stands alone.
+    Existing entries are not logged again, so a resumed sweep appends.
     """
 
-    def __init__(
-        self, name: str, layout: Layout, paths: Callable[[str], TrialPaths], *, nested: bool
-    ) -> None:
-        self._layout = layout
-        self._paths = paths
-        self._label = str(layout.folder)
-        folder = layout.mlflow
+    def __init__(self, tracked: Tracked) -> None:
+        self._tracked = tracked
+        name, folder = tracked.name, tracked.layout.mlflow
         uri = os.environ.get("MLFLOW_TRACKING_URI")
         artifacts = None if uri else (folder / "artifacts").as_uri()
         if uri is None:
@@ -79,14 +68,23 @@ class MlflowTracker(Tracker):
                 known.experiment_id if known else self._client.create_experiment(name, artifacts)
             )
         runs = list(self._stored_runs())
-        self._runs = {run.data.tags[TRIAL]: _known(run) for run in runs if TRIAL in run.data.tags}
-        self._parent = self._sweep_run(name, runs) if nested else None
+        self._runs = {
+            run.data.tags[TRIAL]: _Known(
+                run.info.run_id,
+                epoch=int(run.data.metrics.get("epoch", -1)),
+                ended=run.info.status != "RUNNING",
+            )
+            for run in runs
+            if TRIAL in run.data.tags
+        }
+        self._parent = self._sweep_run(runs) if tracked.nested else None
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
         if trial_id in self._runs:
             return
         tags = {TRIAL: trial_id, STATUS: Status.RUNNING.value}
-        run_id = self._create_run(trial_id, tags | self._parent_tag())
+        tags |= {MLFLOW_PARENT_RUN_ID: self._parent} if self._parent else {}
+        run_id = self._create_run(trial_id, tags)
         self._client.log_batch(
             run_id, params=[Param(name, str(value)) for name, value in parameters.items()]
         )
@@ -111,7 +109,7 @@ class MlflowTracker(Tracker):
         cause = record.outcome.cause[:LONGEST_TAG] if record.outcome else ""
         tags = [RunTag(STATUS, record.status.value), RunTag(CAUSE, cause)]
         self._client.log_batch(run.run_id, tags=tags)
-        paths = self._paths(record.trial_id)
+        paths = self._tracked.paths(record.trial_id)
         for file in (paths.config, paths.provenance, paths.divergence, paths.error):
             if file.exists():
                 self._client.log_artifact(run.run_id, str(file))
@@ -122,41 +120,33 @@ class MlflowTracker(Tracker):
         if self._parent is not None:
             self._client.set_terminated(self._parent)
 
-    def _sweep_run(self, name: str, runs: list[Run]) -> str:
-        """The run of the sweep itself, taken up again where the store has it."""
+    def _sweep_run(self, runs: list[Run]) -> str:
+        """The run of the sweep itself; an existing one is continued."""
         for run in runs:
             if TRIAL not in run.data.tags:
                 self._client.update_run(run.info.run_id, "RUNNING")
                 return str(run.info.run_id)
-        run_id = self._create_run(name, {})
-        self._client.log_artifact(run_id, str(self._layout.sweep_yaml))
+        run_id = self._create_run(self._tracked.name, {})
+        self._client.log_artifact(run_id, str(self._tracked.layout.sweep_yaml))
         return run_id
 
     def _create_run(self, name: str, tags: Mapping[str, str]) -> str:
-        tags = {MLFLOW_RUN_NAME: name, FOLDER: self._label, **tags}
+        tags = {MLFLOW_RUN_NAME: name, FOLDER: str(self._tracked.layout.folder), **tags}
         return str(self._client.create_run(self._experiment, tags=tags).info.run_id)
 
-    def _parent_tag(self) -> dict[str, str]:
-        return {MLFLOW_PARENT_RUN_ID: self._parent} if self._parent else {}
-
     def _stored_runs(self) -> Iterator[Run]:
-        """What the store has of this results folder; a server may have others of its name."""
-        token = None
+        """Runs of this results folder. A server may have others in the same experiment."""
+        token, folder = None, str(self._tracked.layout.folder)
         while True:
             page = self._client.search_runs([self._experiment], max_results=PAGE, page_token=token)
-            yield from (run for run in page if run.data.tags.get(FOLDER) == self._label)
+            yield from (run for run in page if run.data.tags.get(FOLDER) == folder)
             token = page.token
             if not token:
                 return
 
 
-def _known(run: Run) -> _Known:
-    epoch = int(run.data.metrics.get("epoch", -1))
-    return _Known(run.info.run_id, epoch, ended=run.info.status != "RUNNING")
-
-
 class _quiet(warnings.catch_warnings):  # noqa: N801 - used as a statement
-    """MLflow announces each table of a new store, and SQLAlchemy warns of MLflow's own code."""
+    """Hides MLflow's messages on new tables, and SQLAlchemy's warnings about MLflow's own code."""
 
     def __enter__(self) -> None:
         super().__enter__()

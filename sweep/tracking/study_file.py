@@ -1,14 +1,14 @@
 """The sweep as an Optuna study in its results folder: ``optuna-dashboard results/x/study.journal``.
 
-For every searcher, live, and true at the end. Nothing ever depends on it: the searcher has a study
-of its own in memory, and what is recorded of the trials is the truth. So whatever happens to the
-file, it is made anew from the records.
+It is updated during the sweep, for every searcher, and equals the records at the end. Nothing reads
+it: the searcher has its own study in memory. A damaged or outdated file is rewritten from the
+records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 
 from optuna.storages import JournalStorage
@@ -33,29 +33,24 @@ Records = Callable[[], list[TrialRecord]]
 """Reads all trials of the sweep, by number."""
 
 
-@contextmanager
 def live_study(
     path: Path, spec: SweepSpec, records: Records, warn: Callable[[str], None]
-) -> Iterator[Tracker]:
-    """An observer that keeps the study in ``path``; on leaving it is compared with the records.
+) -> AbstractContextManager[Tracker]:
+    """An observer that keeps the study in ``path``; at the end it is compared with the records.
 
     Args:
-        path: of the file.
-        spec: of the sweep.
-        records: reads its trials, with all that observers were told.
-        warn: is told once where the file cannot be written: that never ends a sweep.
+        path: the file.
+        spec: the sweep.
+        records: reads the trials, with everything that observers have been notified of.
+        warn: called once if the file cannot be written. That never ends a sweep.
     """
-    study = Forgiving(path.name, StudyFile(path, spec, records), warn)
-    try:
-        yield study
-    finally:
-        study.close()
+    return closing(Forgiving(path.name, StudyFile(path, spec, records), warn))
 
 
 class StudyFile(Tracker):
-    """Keeps the file up to date, from the first thing that it is told; arguments as above.
+    """Keeps the file up to date from the first event on; arguments as above.
 
-    Replicates are no trials of the study: no searcher proposed them.
+    Replicates are not trials of the study, because no searcher proposed them.
     """
 
     def __init__(self, path: Path, spec: SweepSpec, records: Records) -> None:
@@ -65,7 +60,7 @@ class StudyFile(Tracker):
         self._records = records
         self._objective = spec.judged_by
         self._worst = Worst(self._objective)
-        self._study: _Study | None = None  # None: the file is to be made anew
+        self._study: _Study | None = None  # None: the file must be rewritten
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
         if is_replicate(trial_id):
@@ -76,7 +71,7 @@ class StudyFile(Tracker):
             parameters=parameters,
             objective=self._objective,
         )
-        self._update(lambda study: study.add(self._frozen(record)))
+        self._update(lambda opened: opened.study.add_trial(self._frozen(record)))
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         value = self._objective.value(metrics)
@@ -90,35 +85,35 @@ class StudyFile(Tracker):
             self._update(lambda study: study.end(record, self._worst.value))
 
     def close(self) -> None:
-        if not self._is_true():
-            self._make_anew()
+        with suppress(Exception):
+            stored = self._open(self._path).study.get_trials(deepcopy=False)
+            if [*map(_facts, stored)] == [*map(_facts, self._expected())]:
+                return
+        self._rewrite()
 
     def _update(self, change: Callable[[_Study], None]) -> None:
-        """Where the file is not as we left it, it is made anew; the records have the change."""
+        """If the file has changed meanwhile, it is rewritten; the records have the change."""
         with suppress(Exception):
             if self._study is not None:
                 change(self._study)
                 return
-        self._make_anew()
+        self._rewrite()
 
-    def _make_anew(self) -> None:
+    def _rewrite(self) -> None:
         self._study = None
         temporary = self._path.with_name(f".{self._path.name}.tmp")
         temporary.unlink(missing_ok=True)
-        study = _Study(temporary, self._name, self._objective.mode)
-        for trial in self._true():
-            study.add(trial)
+        study = self._open(temporary).study
+        for trial in self._expected():
+            study.add_trial(trial)
         temporary.replace(self._path)
-        self._study = _Study(self._path, self._name, self._objective.mode)
+        self._study = self._open(self._path)
 
-    def _is_true(self) -> bool:
-        with suppress(Exception):
-            stored = _Study(self._path, self._name, self._objective.mode).trials()
-            return [*map(_facts, stored)] == [*map(_facts, self._true())]
-        return False
+    def _open(self, path: Path) -> _Study:
+        return _Study(path, self._name, self._objective.mode)
 
-    def _true(self) -> list[FrozenTrial]:
-        """All trials as they stand; a diverged one counts with the worst of all of them."""
+    def _expected(self) -> list[FrozenTrial]:
+        """All recorded trials; a diverged one has the worst value of all of them."""
         records = searched(self._records())
         self._worst = Worst(self._objective)
         for record in records:
@@ -130,24 +125,18 @@ class StudyFile(Tracker):
 
 
 class _Study:
-    """The study in a file, which is made where it is missing."""
+    """The study in a file, which is created if missing."""
 
     def __init__(self, path: Path, name: str, mode: Mode) -> None:
         backend = JournalFileBackend(str(path), lock_obj=_OneWriter(str(path)))
         self._storage = JournalStorage(backend)
-        self._study = make_study(self._storage, name, mode)
+        self.study = make_study(self._storage, name, mode)
         self._id = self._storage.get_study_id_from_name(name)
 
-    def trials(self) -> list[FrozenTrial]:
-        return self._study.get_trials(deepcopy=False)
-
-    def add(self, trial: FrozenTrial) -> None:
-        self._study.add_trial(trial)
-
     def running(self, number: int) -> Trial:
-        """A handle to change the trial with this number, which is ours too."""
+        """A handle to change a trial. The study uses our trial numbers."""
         trial = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
-        return Trial(self._study, trial)
+        return Trial(self.study, trial)
 
     def end(self, record: TrialRecord, worst: float | None) -> None:
         trial = self.running(record.number)
@@ -156,13 +145,13 @@ class _Study:
         for name, broken in constraints(record, worst).items():
             trial.set_constraint(name, broken)
         state, value = state_and_value(record, worst)
-        self._study.tell(trial, value, state)
+        self.study.tell(trial, value, state)
 
 
 class _OneWriter(JournalFileOpenLock):
-    """Locks nothing: who writes to a results folder holds the folder's own lock.
+    """Locks nothing, because the writer of a results folder holds the folder's own lock.
 
-    Optuna's lock would outlive a kill, and the next session would wait half a minute for it.
+    Optuna's lock would survive a kill, and the next session would wait half a minute for it.
     """
 
     def acquire(self) -> bool:
@@ -182,7 +171,7 @@ def _attributes(record: TrialRecord) -> dict[str, str]:
 
 
 def _facts(trial: FrozenTrial) -> tuple[object, ...]:
-    """All that is true of a trial; its times in the file are those of writing."""
+    """All of a trial except its times, which are those of writing the file."""
     return (
         trial.state,
         trial.values,

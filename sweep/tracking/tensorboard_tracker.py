@@ -1,7 +1,7 @@
 """TensorBoard: ``tensorboard --logdir results/<name>/tensorboard``.
 
-Written with TensorBoard's own event writer. `torch.utils.tensorboard` writes the same files through
-the same class, but would load torch into the driver, which has no other use for it.
+Uses TensorBoard's own event writer. `torch.utils.tensorboard` writes the same files with the same
+class, but loads torch, which the driver does not need.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ from sweep.vocabulary.record import ParameterValue, TrialRecord
 
 
 class TensorBoardTracker(Tracker):
-    """One run a trial, in a folder of its name; an epoch is one event with all its values.
+    """One run per trial, in a folder of the trial's name. An epoch is one event with all values.
 
-    A trial that is told from its beginning replaces what was there of it: a sweep that goes on has
-    every epoch once.
+    The start of a trial deletes its earlier run, so a resumed sweep has every epoch once.
 
     Args:
         folder: for all runs of the sweep.
@@ -39,8 +38,7 @@ class TensorBoardTracker(Tracker):
         run = self._folder / trial_id
         shutil.rmtree(run, ignore_errors=True)
         self._writers[trial_id] = EventFileWriter(str(run))
-        known = {name: value for name, value in parameters.items() if value is not None}
-        if known:
+        if known := {name: value for name, value in parameters.items() if value is not None}:
             self._write(trial_id, hparams_pb(known, trial_id=trial_id))
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
@@ -48,7 +46,7 @@ class TensorBoardTracker(Tracker):
             Summary.Value(tag=name, simple_value=value) for name, value in scalars(metrics).items()
         ]
         self._write(trial_id, Summary(value=values), metrics.epoch)
-        self._writers[trial_id].flush()  # so that it is seen while the trial runs
+        self._writers[trial_id].flush()  # to show it while the trial runs
 
     def trial_ended(self, record: TrialRecord) -> None:
         self._writers.pop(record.trial_id).close()

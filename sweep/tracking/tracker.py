@@ -1,18 +1,36 @@
-"""What every tracker has in common."""
+"""The base of every tracker, and the numbers that they log."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
+from sweep.store.layout import Layout, TrialPaths
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Observer, ParameterValue, TrialRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """What is logged.
+
+    Args:
+        name: name of the sweep, or of the single trial.
+        layout: the results folder, which contains local stores.
+        paths: the files of a trial, by its id.
+        nested: True for a sweep, False for a single trial.
+    """
+
+    name: str
+    layout: Layout
+    paths: Callable[[str], TrialPaths]
+    nested: bool = True
 
 
 class Tracker(Observer):
     """An observer of the controller that has to be closed.
 
-    A sweep that goes on after an interruption tells everything again from its beginning: a tracker
-    must not log it twice.
+    A resumed sweep repeats all events from its beginning. A tracker must not log them twice.
     """
 
     def close(self) -> None:
@@ -23,25 +41,22 @@ def scalars(metrics: EpochMetrics) -> dict[str, float]:
     """Every number that an epoch reports, by its name in ``history.jsonl``: ``terms/dice``."""
     values: dict[str, float] = {}
     for name, value in metrics.to_json().items():
-        inner = {f"{name}/{key}": item for key, item in value.items()} if _is_mapping(value) else {}
-        for key, item in (inner or {name: value}).items():
+        is_group = isinstance(value, Mapping)
+        items = {f"{name}/{key}": v for key, v in value.items()} if is_group else {name: value}
+        for key, item in items.items():
             is_number = isinstance(item, int | float) and not isinstance(item, bool)
             if is_number and key != "epoch":
                 values[key] = float(item)
     return values
 
 
-def _is_mapping(value: object) -> bool:
-    return isinstance(value, Mapping)
-
-
 class Forgiving(Tracker):
-    """A tracker that never ends a sweep: at its first failure it is told of, and left alone after.
+    """A tracker whose errors never end a sweep. After its first error it gets no more events.
 
     Args:
-        name: for the message.
-        tracker: the one that may fail: a disk that is full, a server that does not answer.
-        warn: tells the user.
+        name: name of the tracker in the warning.
+        tracker: the tracker that may fail, for example on a full disk.
+        warn: called once, with the warning.
     """
 
     def __init__(self, name: str, tracker: Tracker, warn: Callable[[str], None]) -> None:

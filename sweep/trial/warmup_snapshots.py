@@ -21,9 +21,8 @@ from typing import Any, Self
 from sweep.machine.codebase import codebase
 from sweep.spec.search.shared_warmup import trunk_key, trunk_length
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.store.files import atomic_write_text, read_json, to_json
+from sweep.store.files import atomic_write_text, read_record, to_json
 from sweep.store.layout import TrialPaths
-from sweep.store.parsed_records import parsed
 from sweep.trial.checkpoints import Checkpoints
 from sweep.vocabulary.early_stopping import EarlyStopping
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -119,7 +118,7 @@ class Trunk:
         paths = TrialPaths(self._folder / str(epochs))
         verdict = None
         if paths.divergence.exists() and epochs < self._length:
-            verdict = read_json(paths.divergence, lambda values: parsed(Divergence, values))
+            verdict = read_record(paths.divergence, Divergence)
         state = Checkpoints(paths.folder).load_last()
         if state is None:
             return None if verdict is None or epochs else WarmupSnapshot(None, [], verdict)

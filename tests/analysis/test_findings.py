@@ -92,7 +92,7 @@ def test_caveat_counts_the_trials_within_the_leaders_own_movement() -> None:
 def test_caveat_tells_of_runs_that_were_still_getting_better_when_they_ended() -> None:
     rising = [trial(number, Status.COMPLETED, [*[0.5] * 19, 0.6]) for number in range(3)]
     done = [trial(number, Status.COMPLETED, [0.7, *[0.5] * 19]) for number in range(3, 6)]
-    told = "complete runs were best in their last epoch: with more epochs the order may be another."
+    told = "complete runs were best in their last epoch: with more epochs the order may differ."
     assert f"3 of 5 {told}" in caveat(results_of(*rising, *done[:2]))
     assert told not in caveat(results_of(*rising, *done))  # no more than half of them
     assert told not in caveat(results_of(*rising[:2]))
@@ -102,7 +102,7 @@ def test_movement_of_a_curve_is_not_told_from_three_changes() -> None:
     leader = trial(0, Status.COMPLETED, [0.5, 0.75, 0.625, 0.5])
     other = trial(1, Status.COMPLETED, [0.625])
     assert caveat(results_of(leader, other)) == (
-        "One seed each: differences between configurations and between seeds are not told apart."
+        "One seed each: differences between configurations cannot be told from those between seeds."
     )
 
 

@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from sweep.command_line.output_stream import heard_or_not, is_read
+from sweep.command_line.output_stream import is_read, tolerant_output
 
 PRINTS = """
 import sys
 from sweep.command_line.exit_codes import exit_codes
 from sweep.console.console_words import make_console
-with exit_codes(goes_on={goes_on}):
+with exit_codes(continues={continues}):
     for number in range(3):
         make_console().print("line", number)
     print("done", file=open(sys.argv[1], "w"))
 """
 
 
-def run(folder: Path, shell: str, *, goes_on: bool = True) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, shell: str, *, continues: bool = True) -> subprocess.CompletedProcess[str]:
     script = folder / "prints.py"
-    script.write_text(PRINTS.format(goes_on=goes_on))
+    script.write_text(PRINTS.format(continues=continues))
     command = f"{sys.executable} {script} {folder / 'done'} {shell}"
     return subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
 
@@ -45,7 +45,7 @@ def test_it_is_said_once_where_something_goes_on(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     assert run(tmp_path, "> /dev/full").stderr == told
-    assert run(tmp_path, "> /dev/full", goes_on=False).stderr == ""
+    assert run(tmp_path, "> /dev/full", continues=False).stderr == ""
 
 
 def test_errors_that_nobody_reads_either_are_no_traceback(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_whoever_only_shows_something_can_ask_whether_it_is_seen(
     reader, writer = os.pipe()
     with os.fdopen(writer, "w") as stream:
         monkeypatch.setattr("sys.stdout", stream)
-        with heard_or_not(tell=False):
+        with tolerant_output(warn=False):
             print("one", flush=True)  # noqa: T201
             assert is_read()
             os.close(reader)

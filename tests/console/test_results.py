@@ -8,7 +8,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from sweep.analysis.ranking.ranking_frame import ranking_frame
-from sweep.console.sweep_summary import cures, print_results
+from sweep.console.sweep_summary import Summary, cures, print_results
 from sweep.vocabulary.divergence import Diagnosis
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status, TrialRecord
@@ -53,7 +53,8 @@ def test_ranking_of_nnunet_says_how_far_its_pseudo_dice_carries() -> None:
     for kinds, told in ((["monai"], False), (["nnunet"], True)):
         out = io.StringIO()
         frame = ranking_frame(records, [])
-        print_results(Console(file=out, width=300), frame, records, [], title="x", kinds=kinds)
+        summary = Summary(title="x", frame=frame, records=records, kinds=kinds)
+        print_results(Console(file=out, width=300), summary)
         assert ("in 65 % of 150 pairs" in out.getvalue()) == told
 
 
@@ -68,9 +69,8 @@ def test_ranking_is_followed_by_causes_cures_and_what_is_left_out() -> None:
     running = replace(healthy, trial_id="t0002", number=2, outcome=None)
     records = [diverged(0, ROOT), healthy, running]
     out = io.StringIO()
-    print_results(
-        Console(file=out, width=100), ranking_frame(records, []), records, [], title="quick"
-    )
+    summary = Summary(title="quick", frame=ranking_frame(records, []), records=records)
+    print_results(Console(file=out, width=100), summary)
     *_, cause, cure, left_out = out.getvalue().splitlines()
     assert cause == "t0000 diverged: nonfinite gradient at epoch 3 step 0"
     assert cure == "Why t0000 diverged: ε is 0. Set it to 1e-6."

@@ -106,7 +106,7 @@ def train(config, trial):
 def run(folder: Path, space: str, patch: str = "") -> subprocess.CompletedProcess[str]:
     """``sweep.run`` of a space, in a process in which something is broken by ``patch``."""
     (folder / "space.yaml").write_text(space)
-    code = f"{patch}\nfrom sweep.run import main\nmain()"
+    code = f"{patch}\nimport runpy\nrunpy.run_module('sweep.run', run_name='__main__')"
     return subprocess.run(
         [sys.executable, "-c", code, "space.yaml"],
         cwd=folder,

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sweep.api.run_sweep import prepare_data
-from sweep.console.sweep_view import Silent
+from sweep.console.sweep_view import View
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.engine.session.open_store import open_store
 from sweep.engine.session.sweep_location import SweepLocation
@@ -45,7 +45,7 @@ def project(tmp_path: Path) -> Path:
 def asked(project: Path, monkeypatch: pytest.MonkeyPatch) -> SweepSpec:
     """What ``sweep.run sweep.yaml`` asks for in that folder, its data prepared."""
     monkeypatch.chdir(project)
-    return prepare_data(load_sweep("sweep.yaml"), Silent())
+    return prepare_data(load_sweep("sweep.yaml"), View())
 
 
 def begin(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ def epoch(number: int, dice: float = 0.5) -> EpochMetrics:
 
 def news(follower: Follower) -> list[object]:
     listener = Listener()
-    follower.tell(listener)
+    follower.notify(listener)
     return listener.told
 
 

@@ -23,6 +23,7 @@ from mlflow.tracking import MlflowClient  # noqa: E402
 from sweep.engine.decisions.sweep_controller import SweepController  # noqa: E402
 from sweep.spec.search.sweep_spec import SweepSpec  # noqa: E402
 from sweep.tracking.mlflow_tracker import MlflowTracker  # noqa: E402
+from sweep.tracking.tracker import Tracked  # noqa: E402
 
 DIVERGED = Outcome.diverged(
     Divergence(
@@ -35,7 +36,7 @@ DIVERGED = Outcome.diverged(
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow takes seconds to make a new one."""
     layout = Layout(tmp_path_factory.mktemp("mlflow"))
-    MlflowTracker("empty", layout, layout.trial, nested=False).close()
+    MlflowTracker(Tracked("empty", layout, layout.trial, nested=False)).close()
     return layout.mlflow / "mlflow.db"
 
 
@@ -46,7 +47,7 @@ def track(empty_database: Path) -> Iterator[Callable[[Store], MlflowTracker]]:
         if not folder.exists():
             folder.mkdir()
             shutil.copy(empty_database, folder)
-        return MlflowTracker("toy", store.layout, store.layout.trial, nested=True)
+        return MlflowTracker(Tracked("toy", store.layout, store.layout.trial))
 
     return make
 

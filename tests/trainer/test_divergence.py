@@ -15,7 +15,7 @@ import torch
 from sweep.data.prepared.prepare import prepare
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.store.parsed_records import parsed
+from sweep.store.files import parsed
 from sweep.trainer.divergence.verdicts import RECENT
 from sweep.trainer.runs.monai_run import Training
 from sweep.trainer.runs.reproduce import ReproducedStep, replay

@@ -22,7 +22,7 @@ from pydantic import NonNegativeInt
 
 from sweep.data.nnunet_raw.splits import Split
 from sweep.data.prepared.samples import CaseArrays
-from sweep.store.parsed_records import parsed
+from sweep.store.files import parsed
 
 FORMAT = 4
 """Increase it whenever the same settings would give different files."""

@@ -18,20 +18,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from filelock import FileLock
-
-from sweep.store.at_uri.mirror import Mirror
-from sweep.store.at_uri.remote_folder import RemoteFolder, is_uri
+from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder, is_uri
 from sweep.store.files import atomic_write_bytes
 from sweep.store.layout import CHECKPOINTS, Layout, TrialPaths
 from sweep.store.lock import lock_results
-from sweep.store.store import Store
+from sweep.store.store import Store, already_used
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import ResultsError, SweepFailed
 from sweep.vocabulary.record import Outcome
 
 WRITER = ".writer"
 """File at the URI that identifies the sweep that writes there."""
+SWEEP_YAML = Layout(Path()).sweep_yaml.name
 LEAST_SECONDS = 5.0
 """Seconds between two uploads; more if an upload takes longer than a twentieth of that."""
 
@@ -44,8 +42,8 @@ class MirroredStore(Store):
     files before the journal that mentions them. Only then are unneeded checkpoints deleted.
     """
 
-    def __init__(self, layout: Layout, lock: FileLock) -> None:
-        super().__init__(layout, lock)
+    def __init__(self, layout: Layout, sweep_yaml: str | None = None) -> None:
+        super().__init__(layout, sweep_yaml)
         self._ended_before = frozenset(self._journal.progress.ended)
         self._changed: set[str] = set()
         self._deletable: list[str] = []
@@ -108,16 +106,16 @@ class MirroredStore(Store):
 
     def with_best_weights(self, trial_id: str) -> TrialPaths:
         paths = super().with_best_weights(trial_id)
-        name = paths.best_checkpoint.relative_to(self.layout.folder).as_posix()
-        if (content := self._mirror.remote.read(name)) is not None:
-            atomic_write_bytes(paths.best_checkpoint, content)
+        best = paths.best_checkpoint
+        if (content := self._mirror.remote.read(self._mirror.name_of(best))) is not None:
+            atomic_write_bytes(best, content)
         return paths
 
     def discard_checkpoints(self, trial_id: str, *, best: bool) -> None:
         super().discard_checkpoints(trial_id, best=best)
         paths = self.layout.trial(trial_id)
         files = [paths.last_checkpoint] + ([paths.best_checkpoint] if best else [])
-        names = [file.relative_to(self.layout.folder).as_posix() for file in files]
+        names = [*map(self._mirror.name_of, files)]
         if trial_id in self._ended_before:  # in an earlier session, which has probably deleted them
             names = [name for name in names if name in self._found]
         self._deletable += names
@@ -165,17 +163,13 @@ def require_unused_at(remote: RemoteFolder) -> None:
         ResultsError: says what to do instead.
     """
     if names := {name for name in remote.files() if not name.startswith(".")}:
-        resume = "resume it with --resume, " if Layout(Path()).sweep_yaml.name in names else ""
-        raise ResultsError(
-            f"{remote} already exists and is not empty: {resume}choose another `name:`"
-            " (or --set name=...), or remove what is there"
-        )
+        raise already_used(remote, SWEEP_YAML in names, "what is there")
 
 
 def require_results_at(remote: RemoteFolder) -> None:
     """Raise `ResultsError` if there is no results folder at a URI."""
-    if remote.read(Layout(Path()).sweep_yaml.name) is None:
-        raise ResultsError(f"{remote} is not a results folder: it has no sweep.yaml")
+    if remote.read(SWEEP_YAML) is None:
+        raise ResultsError(f"{remote} is not a results folder: it has no {SWEEP_YAML}")
 
 
 @contextmanager

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sweep.store.at_uri.mirror import Mirror
-from sweep.store.at_uri.remote_folder import RemoteFolder
+from sweep.store.at_uri.remote_folder import Mirror, RemoteFolder
 from sweep.store.files import delete, writing
 from sweep.store.layout import CHECKPOINTS, TrialPaths
 from sweep.store.lock import training
@@ -28,12 +27,10 @@ class Workplace:
     def save(self) -> None:
         """Upload the files, so that they survive this node. Call it before reporting an epoch."""
         if self._mirror is not None:
-            self._mirror.send([*self._checkpoints(), self.paths.provenance])
-
-    def _checkpoints(self) -> list[Path]:
-        """All checkpoints but the previous one, since uploads are atomic."""
-        every = self.paths.folder.glob(f"*{CHECKPOINTS}")
-        return [file for file in every if file != self.paths.previous_checkpoint]
+            every = self.paths.folder.glob(f"*{CHECKPOINTS}")
+            # Uploads are atomic: no previous checkpoint is needed.
+            kept = [file for file in every if file != self.paths.previous_checkpoint]
+            self._mirror.send([*kept, self.paths.provenance])
 
 
 @contextmanager
@@ -56,18 +53,13 @@ def workplace(folder: Path, remote: RemoteFolder | None = None) -> Iterator[Work
     with training(paths):
         _empty(paths)  # a killed worker may have left older files
         try:
-            yield Workplace(paths, _filled(folder, remote, paths))
+            mirror, needed = Mirror(folder, remote), {paths.config.name, paths.provenance.name}
+            names = mirror.fetch(lambda name: name in needed or name.endswith(CHECKPOINTS))
+            if paths.config.name not in names:
+                raise StorageFailed(f"cannot read {remote}: it has no {paths.config.name}")
+            yield Workplace(paths, mirror)
         finally:
             _empty(paths)
-
-
-def _filled(folder: Path, remote: RemoteFolder, paths: TrialPaths) -> Mirror:
-    ours = {paths.config.name, paths.provenance.name}
-    mirror = Mirror(folder, remote)
-    names = mirror.fetch(lambda name: name in ours or name.endswith(CHECKPOINTS))
-    if paths.config.name not in names:
-        raise StorageFailed(f"cannot read {remote}: it has no {paths.config.name}")
-    return mirror
 
 
 def _empty(paths: TrialPaths) -> None:
