@@ -51,7 +51,7 @@ def command(
         from sweep.api.run_sweep import Session, run_sweep
         from sweep.console.console_words import print_warnings
         from sweep.console.terminal_view import TerminalView
-        from sweep.engine.on_ray.monitoring import wanted
+        from sweep.engine.on_ray.ray_cluster import wanted_dashboard
         from sweep.engine.session.ending import Ending
         from sweep.engine.session.sweep_location import SweepLocation
         from sweep.machine.hardware import Machine
@@ -72,7 +72,7 @@ def command(
         again += ["--local"] if local else []
         resume_with = shlex.join([*again, "--resume"])
 
-        shows, missing = wanted(dashboard)
+        shows, missing = wanted_dashboard(dashboard)
         print_warnings(missing)
         session = Session(
             location=location,

@@ -115,7 +115,7 @@ def run(
     from sweep.api.run_sweep import Session, run_sweep
     from sweep.console.sweep_view import Silent, View
     from sweep.console.terminal_view import TerminalView
-    from sweep.engine.on_ray.monitoring import wanted
+    from sweep.engine.on_ray.ray_cluster import wanted_dashboard
     from sweep.engine.session.ending import Ending
     from sweep.engine.session.sweep_location import SweepLocation
     from sweep.machine.user_identity import settle_user
@@ -129,7 +129,7 @@ def run(
     begins = not (resume or extend)
     checked, warnings = _checked(spec, overrides, anywhere=address is not None, begins=begins)
     location = SweepLocation.of(checked.name, results_argument(str(results), "results"), address)
-    shows, missing = wanted(dashboard)
+    shows, missing = wanted_dashboard(dashboard)
     view.warn([*warnings, *missing])
     session = Session(
         location=location,

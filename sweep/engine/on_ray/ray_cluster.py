@@ -10,7 +10,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from sweep.engine.on_ray.ray_refusals import cure_for, with_cure
 from sweep.machine.codebase import PACKAGE
 from sweep.machine.cpus import usable_cpus
+from sweep.machine.installed_packages import how_to_install
 from sweep.machine.interrupted import STOPS
 from sweep.vocabulary.errors import InputError, SweepFailed
 from sweep.vocabulary.record import last_line
@@ -70,7 +71,8 @@ def cluster(
         SweepFailed: Ray did not start.
         InputError: there is no cluster at ``address``, or it refuses us.
     """
-    prepare_environment()
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     if address is None:
         os.environ.setdefault(*ONLY_LOCAL)
     else:
@@ -78,10 +80,16 @@ def cluster(
     # Imported here: more than a second, and only a sweep needs it.
     import ray
 
-    quiet = None if verbose else log
-    with _messages_to(quiet), _prints_to(quiet), warnings.catch_warnings():
+    with ExitStack() as quiet, warnings.catch_warnings():
+        if not verbose:
+            quiet.enter_context(_messages_to(log))
+            # A thread of Ray prints about workers that died. Our own console keeps the stdout that
+            # it found before.
+            file = quiet.enter_context(log.open("a"))
+            quiet.enter_context(redirect_stdout(file))
+            quiet.enter_context(redirect_stderr(file))
         warnings.filterwarnings("ignore", module=r"ray\..*")
-        with _stderr_to(quiet):
+        with nullcontext() if verbose else _stderr_to(log):
             try:
                 with _signals_are_ours():
                     context = ray.init(
@@ -93,8 +101,8 @@ def cluster(
             except Exception as error:
                 if address is not None:
                     raise _refused(address, error) from error
-                told = with_cure(f"Ray did not start: {last_line(error)}", error)
-                raise SweepFailed(f"{told} (more in {log})") from error
+                text = with_cure(f"Ray did not start: {last_line(error)}", error)
+                raise SweepFailed(f"{text} (more in {log})") from error
         try:
             yield context.dashboard_url or None
         finally:
@@ -204,15 +212,12 @@ def _refused(address: str, error: Exception) -> InputError:
 
 
 @contextmanager
-def _messages_to(log: Path | None) -> Iterator[None]:
-    """Send what Ray's loggers say to a file; None leaves them as they are."""
-    if log is None:
-        yield
-        return
+def _messages_to(log: Path) -> Iterator[None]:
+    """Send what Ray's loggers say to a file."""
     handler = logging.FileHandler(log, delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = [logging.getLogger(name) for name in RAY_LOGGERS]
-    # It misses, trial by trial, the copies of our history that Ray was told not to make.
+    # It warns, trial by trial, of missing copies of our history that Ray was asked not to make.
     logging.getLogger("ray.tune.analysis").setLevel(logging.ERROR)
     before = [(logger, logger.handlers[:], logger.propagate) for logger in loggers]
     for logger in loggers:
@@ -226,24 +231,8 @@ def _messages_to(log: Path | None) -> Iterator[None]:
 
 
 @contextmanager
-def _prints_to(log: Path | None) -> Iterator[None]:
-    """Send what Python code prints to a file: a thread of Ray tells there of workers that died.
-
-    Our own console was bound to the true stdout before.
-    """
-    if log is None:
-        yield
-        return
-    with log.open("a") as file, redirect_stdout(file), redirect_stderr(file):
-        yield
-
-
-@contextmanager
-def _stderr_to(log: Path | None) -> Iterator[None]:
-    """Send the process's stderr to a file: Ray's compiled part writes there past any logger."""
-    if log is None:
-        yield
-        return
+def _stderr_to(log: Path) -> Iterator[None]:
+    """Send the process's stderr to a file: Ray's compiled part writes there without a logger."""
     sys.stderr.flush()
     kept = os.dup(2)
     try:
@@ -255,7 +244,17 @@ def _stderr_to(log: Path | None) -> Iterator[None]:
         os.close(kept)
 
 
-def prepare_environment() -> None:
-    """Set what Ray reads from the environment when it is imported."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+DASHBOARD_PACKAGE = "aiohttp_cors"
+"""A package that only the dashboard needs."""
+
+
+def wanted_dashboard(asked: bool | None) -> tuple[bool, list[str]]:
+    """Whether to start the dashboard, and warnings.
+
+    Args:
+        asked: what the user asked for; None: start it if it is installed.
+    """
+    missing = how_to_install("dashboard", DASHBOARD_PACKAGE)
+    if missing is None:
+        return asked is not False, []
+    return False, [f"{missing}; the sweep runs without it"] if asked else []
