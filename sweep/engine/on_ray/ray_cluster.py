@@ -1,4 +1,4 @@
-"""Ray, quiet: a private one on this machine for as long as one sweep runs, or a cluster's."""
+"""A quiet connection to Ray: a private one on this machine for one sweep, or a cluster's."""
 
 from __future__ import annotations
 
@@ -32,41 +32,41 @@ On, GCS, raylet and every worker listen on all interfaces of the machine; off, o
 
 RAY_LOGGERS = ("ray", "ray.tune", "ray.data", "ray.train")
 
-# Ray reads these when it is imported or started; what the user has set stays.
+# Ray reads these when it is imported or started. Values that the user has set are kept.
 ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a worker that changes folder breaks relative paths
-    "RAY_AUTH_MODE": "token",  # the default, but unset it is announced at every start
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our store records; CSV, JSON and TB copies cost
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: see `sweep.engine.on_ray.execute`
+    "RAY_AUTH_MODE": "token",  # the default; if it is not set, Ray announces it at every start
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our store records; copies as CSV and JSON cost
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # we handle Ctrl-C: see `sweep.engine.session.ending`
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Ray's snapshots are never read
-    "TUNE_MAX_PENDING_TRIALS_PG": "200",  # we propose no more than there is room for
+    "TUNE_MAX_PENDING_TRIALS_PG": "200",  # we propose only as many trials as there is room for
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
 OF_WORKERS = ("RAY_CHDIR_TO_TRIAL_DIR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO")
-"""Of these, what workers read. The rest is the driver's, or (RAY_AUTH_MODE) the cluster's own."""
+"""Those that workers read. The driver reads the others, and the cluster has its RAY_AUTH_MODE."""
 
 SECONDS_TO_ANSWER = 5.0
-"""After which an address counts as wrong; Ray itself would try for two minutes."""
+"""After this time an address counts as wrong. Ray itself would try for two minutes."""
 
 
 @contextmanager
 def cluster(
     log: Path, *, verbose: bool, address: str | None = None, dashboard: bool = False
 ) -> Iterator[str | None]:
-    """Connect to Ray, and leave nothing of this process there on leaving.
+    """Connect to Ray, and remove all traces of this process there at the end.
 
-    Nobody reaches it from another machine, unless Ray was imported before. Yields the address of
-    its dashboard, None where it has none.
+    A private Ray cannot be reached from another machine, unless Ray was imported before. Yields the
+    address of the dashboard; None if there is none.
 
     Args:
-        log: where the messages of Ray and its libraries go when they are not wanted on screen.
+        log: gets the messages of Ray and its libraries if they are not shown on the screen.
         verbose: let Ray and the workers write to the screen.
         address: of a cluster, ``auto`` for the one that this machine belongs to; None starts Ray
-            on this machine and ends it, with all its processes, on leaving.
-        dashboard: start one, where Ray is started here.
+            on this machine and ends it, with all its processes, at the end.
+        dashboard: start one if Ray is started here.
     Raises:
         SweepFailed: Ray did not start.
         InputError: there is no cluster at ``address``, or it refuses us.
@@ -76,8 +76,8 @@ def cluster(
     if address is None:
         os.environ.setdefault(*ONLY_LOCAL)
     else:
-        require_answer(address)  # its nodes have to reach this process: not on loopback alone
-    # Imported here: more than a second, and only a sweep needs it.
+        require_answer(address)  # no loopback here: the cluster's nodes must reach this process
+    # The import takes more than a second, and only a sweep needs it.
     import ray
 
     with ExitStack() as quiet, warnings.catch_warnings():
@@ -111,13 +111,13 @@ def cluster(
 
 @contextmanager
 def _signals_are_ours() -> Iterator[None]:
-    """Let Ray set no handler of SIGTERM, and start its processes where signals to us end none.
+    """Keep Ray from handling SIGTERM, and start its processes out of reach of signals to us.
 
-    Ctrl-C, `timeout` and the end of a terminal signal the process group, batch systems and service
-    managers all processes there are. Ray's would end at once, and this one then wait a minute for
-    an answer of the GCS, and be ended by Ray's compiled part in the midst of it.
+    Ctrl-C, `timeout` and the end of a terminal send a signal to the process group. Batch systems
+    and service managers send it to all processes. Ray's processes would end at once. This one would
+    then wait a minute for an answer of the GCS, and Ray's compiled part would end it meanwhile.
     """
-    # No part of Ray's public interface, which has no such switches.
+    # Ray's public interface has no such switches.
     from ray._private import services, utils
 
     usual = services.ConsolePopen, utils.set_sigterm_handler
@@ -130,13 +130,13 @@ def _signals_are_ours() -> Iterator[None]:
 
 
 def _start_out_of_reach(start: Callable[..., Any], command: list[str], **options: Any) -> Any:
-    """A process in a group of its own; in our session, and ended with us (``PR_SET_PDEATHSIG``).
+    """A process with its own group, in our session. It ends with us (``PR_SET_PDEATHSIG``).
 
-    The GCS, which answers to the very end, takes no signal but SIGKILL. There is no harm in that:
-    it keeps everything in memory.
+    The GCS must answer to the very end: only SIGKILL ends it. That does no harm, because it keeps
+    everything in memory.
     """
     is_gcs = Path(command[0]).name == "gcs_server"
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS if is_gcs else ())  # is inherited
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS if is_gcs else ())  # inherited
     try:
         process = start(command, process_group=0, **options)
     finally:
@@ -149,16 +149,16 @@ def _start_out_of_reach(start: Callable[..., Any], command: list[str], **options
 def _private(dashboard: bool) -> dict[str, Any]:
     return {
         "address": "local",
-        "num_cpus": usable_cpus(),  # Ray sees no affinity, and of a quota below 1 no core at all
-        # None starts one, and where that fails goes on without; True would fail.
+        "num_cpus": usable_cpus(),  # Ray ignores affinity, and sees no core in a quota below 1
+        # None starts a dashboard and continues if that fails. True would fail.
         "include_dashboard": None if dashboard else False,
-        "dashboard_host": "127.0.0.1",  # it lets whoever reaches it run code
+        "dashboard_host": "127.0.0.1",  # it runs code for everybody who reaches it
     }
 
 
 def _existing(address: str) -> dict[str, Any]:
-    """Every node imports exactly the driver's code, whether or not the package is installed there:
-    a provenance that names one hash of the sources for all trials depends on it.
+    """Every node imports exactly the driver's code, even if the package is installed there: the
+    provenance names one hash of the sources for all trials.
     """
     return {
         "address": address,
@@ -170,7 +170,7 @@ def _existing(address: str) -> dict[str, Any]:
 
 
 def require_answer(address: str) -> None:
-    """Refuse what cannot be the address of a cluster, and one at which nothing listens.
+    """Refuse an address that cannot be a cluster's, and one at which nothing listens.
 
     Raises:
         InputError: with what to do instead.
@@ -178,9 +178,9 @@ def require_answer(address: str) -> None:
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS") or address  # as Ray itself does
         if address == "auto":
-            return  # Ray looks for a cluster on this machine, and says at once if there is none
+            return  # Ray looks for a cluster on this machine, and reports at once if there is none
     if address.startswith("ray://"):
-        # Ray Tune moves its whole loop, and with it the writer of the results, to the head node.
+        # With it, Ray Tune runs its whole loop, which writes the results, on the head node.
         raise InputError.single(
             "Ray Client cannot drive a sweep: run this command on a node of the cluster with"
             " --address auto, or let `ray job submit` run it there",
@@ -201,7 +201,7 @@ def require_answer(address: str) -> None:
 
 def _refused(address: str, error: Exception) -> InputError:
     usual = (
-        "`ray status` on its head node tells whether it is up, and it must have our auth token"
+        "`ray status` on its head node shows whether it is up, and it must have our auth token"
         " (~/.ray/auth_token)"
     )
     listens = not isinstance(error, ConnectionRefusedError | TimeoutError)
