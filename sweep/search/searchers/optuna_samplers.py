@@ -1,4 +1,4 @@
-"""Optuna's samplers by name, each made anew for every trial."""
+"""Optuna's samplers by name; each trial gets a new one."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class OptunaMethod:
     """How a study is searched.
 
     Args:
-        make: the sampler for one trial, from a seed in [0, 2³²).
-        remembers: whether the sampler notes its own state in the study whenever it proposes.
+        make: makes the sampler of one trial, from a seed in [0, 2³²).
+        remembers: whether the sampler notes its own state in the study when it proposes.
     """
 
     make: Callable[[int], BaseSampler]
@@ -36,7 +36,7 @@ def tpe(startup_trials: int) -> OptunaMethod:
     """Multivariate TPE.
 
     Args:
-        startup_trials: trials that are drawn at random before the first that learns.
+        startup_trials: trials that are drawn at random before the first one that learns.
     """
     return OptunaMethod(lambda seed: TPESampler(n_startup_trials=startup_trials, seed=seed))
 
@@ -45,7 +45,7 @@ def gp(startup_trials: int) -> OptunaMethod:
     """Gaussian process, constrained to where trials do not diverge. Imports torch when it learns.
 
     Args:
-        startup_trials: completed or diverged trials before the first that learns.
+        startup_trials: completed or diverged trials before the first one that learns.
     """
     return OptunaMethod(
         lambda seed: GPSampler(
@@ -55,9 +55,9 @@ def gp(startup_trials: int) -> OptunaMethod:
 
 
 def cmaes() -> OptunaMethod:
-    """CMA-ES on the numbers of the space; TPE, each on its own, on the listed values.
+    """CMA-ES for the numbers of the space; TPE, each parameter alone, for the listed values.
 
-    A pruned trial counts with its last Dice, else a generation would wait for completed ones.
+    A pruned trial counts with its last Dice. Otherwise a generation would wait for completed ones.
     """
 
     def make(seed: int) -> BaseSampler:
@@ -73,10 +73,10 @@ def cmaes() -> OptunaMethod:
 
 
 def qmc(sequence: int) -> OptunaMethod:
-    """The points of a scrambled Sobol' sequence, in their order.
+    """The points of a scrambled Sobol' sequence, in order.
 
     Args:
-        sequence: the seed by which it is scrambled, the same for all trials.
+        sequence: the seed of the scrambling, the same for all trials.
     """
 
     def make(seed: int) -> BaseSampler:
@@ -93,7 +93,7 @@ def qmc(sequence: int) -> OptunaMethod:
 
 @contextmanager
 def _experimental() -> Iterator[None]:
-    """What Optuna calls experimental is held by our own tests."""
+    """No warning that a sampler is experimental: our own tests hold what it does."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield
