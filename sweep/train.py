@@ -66,7 +66,7 @@ def command(
         print_warnings(warnings)
         folder = results.absolute() / folder_name(default_name(config) if name is None else name)
         trackers = chosen_trackers(track or [])
-        record = train_one(settings, folder, TrainingLines(), trackers)
+        record = train_one(settings, folder, print_warnings, [TrainingLines()], trackers)
         assert record.outcome is not None
         _say_end(record.outcome, folder)
 

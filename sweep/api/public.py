@@ -16,6 +16,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 if TYPE_CHECKING:
     from sweep.api.results import SweepResults, TrialResult
     from sweep.api.run_sweep import Executor
+    from sweep.api.train_one import Warn
 
 
 def load(source: Source, overrides: Overrides | None = None) -> SweepSpec:
@@ -204,19 +205,21 @@ def train(
     """
     from sweep.api.checked_spec import load_checked_trial
     from sweep.api.results import TrialResult
-    from sweep.api.train_one import Unseen, chosen_trackers, default_name, folder_name, train_one
+    from sweep.api.train_one import chosen_trackers, default_name, folder_name, train_one
+    from sweep.console.console_words import print_warnings
     from sweep.console.training_lines import TrainingLines
     from sweep.machine.user_identity import settle_user
 
     settle_user()
     source = source_of(config) if isinstance(config, TrialSettings) else config
     settings, warnings = load_checked_trial(source, as_overrides(overrides))
-    view = TrainingLines() if progress else Unseen()
-    view.warn(warnings)
+    warn: Warn = print_warnings if progress else lambda _: None
+    warn(warnings)
     if name is None:
         name = "train" if isinstance(source, Mapping) else default_name(Path(source))
     folder = Path(results).absolute() / folder_name(name)
-    record = train_one(settings, folder, view, chosen_trackers(track))
+    lines = [TrainingLines()] if progress else []
+    record = train_one(settings, folder, warn, lines, chosen_trackers(track))
     return TrialResult(record, folder)
 
 

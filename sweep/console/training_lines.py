@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import typer
 
 from sweep.console.console_words import print_warnings
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.record import Observer
 
 
-class TrainingLines:
-    """Prints what `sweep.api.train_one` reports."""
+class TrainingLines(Observer):
+    """Prints the epochs of `sweep.api.train_one`."""
 
-    def warn(self, warnings: Iterable[str]) -> None:
-        print_warnings(warnings)
-
-    def epoch(self, metrics: EpochMetrics) -> None:
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         typer.echo(_line(metrics))
         print_warnings(metrics.warnings)
 
