@@ -62,7 +62,7 @@ def command(
         space, results = argument(space, "SPACE.yaml"), results_argument(results, "--results")
         machine = Machine.here() if address is None else Machine.any()
         begins = not (resume or extend)
-        spec, warnings = load_checked(space, overrides or [], machine, begins=begins)
+        spec, warnings = load_checked(space, overrides, machine, begins=begins)
         print_warnings(warnings)
         location = SweepLocation.of(spec.name, results, address)
         again = ["python", "-m", "sweep.run", str(space)]
