@@ -78,9 +78,9 @@ class SweepController:
         self._observers = Observers(observers, failed)
         self._queue = TrialQueue(spec, store)
         self._pruning = PruningPolicy(spec)
-        self._trials: dict[str, _Trial] = {}  # those without an end
-        self._waiting: deque[str] = deque()  # of these, the ones that are to be executed
-        self._paused: set[str] = set()  # of these, the ones that are held at a rung
+        self._trials: dict[str, _Trial] = {}  # trials without an end
+        self._waiting: deque[str] = deque()  # those of them that wait to be executed
+        self._paused: set[str] = set()  # those of them that are held at a rung
         self._trunks = WarmupOwners()
         self._shares = bool(branching_epochs(spec))
         self._proposed = 0
@@ -120,15 +120,17 @@ class SweepController:
         """Folder of the next trial to execute, with its ``config.yaml``; None for now, or for good
         when `finished`.
 
-        Trials that have been started come first: those that an interruption left unfinished, or
-        that the scheduler lets go on from where they paused. Then the presets, each a trial, then
-        the enqueued configurations of earlier sweeps, then what the searcher proposes; when all of
-        these have ended, the replicates of the leaders. One whose warm-up another trial is training
-        waits for it.
+        Started trials come first: those that an interruption left unfinished, and paused ones that
+        may continue. Then come the presets, each a trial, then the enqueued configurations of
+        earlier sweeps, then the searcher's proposals. When all of these have ended, the replicates
+        of the leaders follow. A trial whose warm-up another trial is training waits for it.
         """
         trial_id = self._first_that_may_start()
         while trial_id is None and self._may_propose:
-            self._start_next()
+            number = self._proposed
+            record = self._start(number, *self._queue.ask(number))
+            if number < self._queue.given:
+                self._queue.searcher.tell(record)
             trial_id = self._first_that_may_start()
         while trial_id is None and self._search_is_over and self._confirms:
             replicate, of = self._missing_replicates().popleft()
@@ -220,12 +222,6 @@ class SweepController:
     def _first_that_may_start(self) -> str | None:
         return next(filter(self._trunks.may_start, self._waiting), None)
 
-    def _start_next(self) -> None:
-        number = self._proposed
-        record = self._start(number, *self._queue.ask(number))
-        if number < self._queue.given:
-            self._queue.searcher.tell(record)
-
     def _start(
         self,
         number: int,
@@ -275,13 +271,13 @@ class SweepController:
             self._observers.trial_waits(trial_id)
 
     def _hold(self, trial_id: str) -> None:
-        if trial_id in self._waiting:  # it was handed out in an earlier session
+        if trial_id in self._waiting:  # an earlier session had handed it out
             self._waiting.remove(trial_id)
         self._paused.add(trial_id)
         self._trunks.pause(trial_id)
 
     def _let_on(self, trial_id: str) -> None:
-        """Continue a paused trial that has one more epoch recorded by an earlier session."""
+        """Continue a paused trial that an earlier session continued."""
         self._paused.remove(trial_id)
         self._given_up.discard(trial_id)
         self._waiting.append(trial_id)
@@ -309,7 +305,7 @@ class SweepController:
             return Decision.STOP
         if trial_id in self._paused:
             return Decision.PAUSE
-        if trial_id in self._waiting:  # it paused, and may go on at once
+        if trial_id in self._waiting:  # it paused, and may continue at once
             self._waiting.remove(trial_id)
             self._trunks.start(trial_id)
         return Decision.CONTINUE

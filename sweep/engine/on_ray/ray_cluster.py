@@ -77,6 +77,8 @@ def cluster(
         os.environ.setdefault(*ONLY_LOCAL)
     else:
         require_answer(address)  # no loopback here: the cluster's nodes must reach this process
+    # In a notebook its import asks for packages that only its own outputs there need.
+    logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)
     # The import takes more than a second, and only a sweep needs it.
     import ray
 

@@ -22,7 +22,7 @@ from ray.tune.search import Searcher
 
 from sweep.engine.decisions.faults import outcome_of, read_failures, was_refused
 from sweep.engine.decisions.sweep_controller import SweepController
-from sweep.engine.on_ray.capacity import Capacity, living_nodes
+from sweep.engine.on_ray.capacity import SECONDS_BETWEEN_LOOKS, Capacity, living_nodes
 from sweep.engine.on_ray.trial_actor import MESSAGE, NO_TRIAL, TrialActor
 from sweep.engine.session.ending import Ending
 from sweep.engine.session.sweep_location import SweepLocation
@@ -35,8 +35,6 @@ from sweep.vocabulary.record import Outcome
 
 RETRIES = 2
 """How often a trial goes on from its checkpoint after a fault of the machine."""
-SECONDS_BETWEEN_LOOKS = 5.0
-"""Seconds between two checks whether Ray still has a node."""
 SECONDS_FOR_A_WORKER = 60.0
 """Seconds after which a trial no longer waits for the worker requested for it."""
 
@@ -122,17 +120,14 @@ class ControlledSearcher(_NotPickled, Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         with self._door():
-            return self._next()
-        return None
-
-    def _next(self) -> dict[str, Any] | str | None:
-        if self._controller.executing >= self._capacity():
-            return None
-        folder = self._controller.next_trial()
-        if folder is None:
+            if self._controller.executing >= self._capacity():
+                return None
+            folder = self._controller.next_trial()
+            if folder is not None:
+                label = self._controller.label(folder.name)
+                return {"folder": str(folder), "label": label} | self._of_all
             return str(Searcher.FINISHED) if self._controller.finished else self._worker_ahead()
-        label = self._controller.label(folder.name)
-        return {"folder": str(folder), "label": label} | self._of_all
+        return None  # the door has an exception
 
     def _worker_ahead(self) -> dict[str, Any] | None:
         """Once, a trial that trains nothing, so that Ray starts a second worker, which takes
@@ -310,6 +305,8 @@ def make_tuner(
             storage_path=scratch,
             name="ray",
             verbose=1 if verbose else 0,
+            # In a notebook Ray would choose a reporter that clears the cell's output.
+            progress_reporter=tune.CLIReporter(),
             callbacks=[supervision],
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
