@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
     BaseSampler,
     CmaEsSampler,
@@ -59,17 +56,15 @@ def cmaes() -> OptunaMethod:
 
     A pruned trial counts with its last Dice. Otherwise a generation would wait for completed ones.
     """
-
-    def make(seed: int) -> BaseSampler:
-        with _experimental():
-            return CmaEsSampler(
-                seed=seed,
-                consider_pruned_trials=True,
-                independent_sampler=TPESampler(multivariate=False, seed=seed),
-                warn_independent_sampling=False,
-            )
-
-    return OptunaMethod(make, remembers=True)
+    return OptunaMethod(
+        lambda seed: CmaEsSampler(
+            seed=seed,
+            consider_pruned_trials=True,
+            independent_sampler=TPESampler(multivariate=False, seed=seed),
+            warn_independent_sampling=False,
+        ),
+        remembers=True,
+    )
 
 
 def qmc(sequence: int) -> OptunaMethod:
@@ -78,25 +73,15 @@ def qmc(sequence: int) -> OptunaMethod:
     Args:
         sequence: the seed of the scrambling, the same for all trials.
     """
-
-    def make(seed: int) -> BaseSampler:
-        with _experimental():
-            return QMCSampler(
-                scramble=True,
-                seed=sequence,
-                independent_sampler=RandomSampler(seed=seed),
-                warn_independent_sampling=False,
-            )
-
-    return OptunaMethod(make, remembers=True)
-
-
-@contextmanager
-def _experimental() -> Iterator[None]:
-    """No warning that a sampler is experimental: our own tests hold what it does."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        yield
+    return OptunaMethod(
+        lambda seed: QMCSampler(
+            scramble=True,
+            seed=sequence,
+            independent_sampler=RandomSampler(seed=seed),
+            warn_independent_sampling=False,
+        ),
+        remembers=True,
+    )
 
 
 METHODS: Mapping[str, Callable[[Any, int], OptunaMethod]] = {

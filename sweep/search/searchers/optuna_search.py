@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Callable, Mapping
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 
 from sweep.search.searchers.optuna_samplers import OptunaMethod
@@ -107,7 +109,10 @@ class OptunaSearch:
             add()
 
     def _sampler(self, number: int) -> BaseSampler:
-        return self._method.make(random.Random(f"{self._seed}-{number}").getrandbits(32))
+        seed = random.Random(f"{self._seed}-{number}").getrandbits(32)
+        with warnings.catch_warnings():  # our own tests hold what is experimental in Optuna
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return self._method.make(seed)
 
     def _adopt(self, record: TrialRecord) -> optuna.Trial:
         """A trial of the study for one that was not asked for here: a preset's, or an earlier
