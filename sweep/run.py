@@ -51,7 +51,7 @@ def command(
         from sweep.api.run_sweep import Session, run_sweep
         from sweep.console.console_words import print_warnings
         from sweep.console.sweep_view import TerminalView
-        from sweep.engine.on_ray.monitoring import wanted
+        from sweep.engine.on_ray.ray_cluster import wanted_dashboard
         from sweep.engine.session.ending import Ending
         from sweep.engine.session.sweep_location import SweepLocation
         from sweep.machine.hardware import Machine
@@ -62,7 +62,7 @@ def command(
         space, results = argument(space, "SPACE.yaml"), results_argument(results, "--results")
         machine = Machine.here() if address is None else Machine.any()
         begins = not (resume or extend)
-        spec, warnings = load_checked(space, overrides or [], machine, begins=begins)
+        spec, warnings = load_checked(space, overrides, machine, begins=begins)
         print_warnings(warnings)
         location = SweepLocation.of(spec.name, results, address)
         again = ["python", "-m", "sweep.run", str(space)]
@@ -72,7 +72,7 @@ def command(
         again += ["--local"] if local else []
         resume_with = shlex.join([*again, "--resume"])
 
-        shows, missing = wanted(dashboard)
+        shows, missing = wanted_dashboard(dashboard)
         print_warnings(missing)
         session = Session(
             location=location,

@@ -62,11 +62,11 @@ def command(
         if config is None:
             raise InputError.single("name a CONFIG.yaml to train, or a divergence to --replay")
         config, results = argument(config, "CONFIG.yaml"), argument(results, "--results")
-        settings, warnings = load_checked_trial(config, overrides or [])
+        settings, warnings = load_checked_trial(config, overrides)
         print_warnings(warnings)
         folder = results.absolute() / folder_name(default_name(config) if name is None else name)
         trackers = chosen_trackers(track or [])
-        record = train_one(settings, folder, TrainingLines(), trackers)
+        record = train_one(settings, folder, print_warnings, [TrainingLines()], trackers)
         assert record.outcome is not None
         _say_end(record.outcome, folder)
 

@@ -39,6 +39,7 @@ ON_A_CLUSTER = {
     "tests/nnunet/test_nnunet_sweep_e2e.py": "single nodes",
     "tests/engine/test_foreign_e2e.py": "single nodes",
     "tests/engine/test_monitoring_e2e.py": "single nodes",
+    "tests/api/test_notebook_progress.py": "single nodes",
 }
 """Files whose tests start Ray. They take longest, so they begin first; those of one group run one
 after the other, because more than two clusters at a time would be short of memory and cores."""

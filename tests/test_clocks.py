@@ -11,7 +11,7 @@ import sweep
 PACKAGE = Path(sweep.__file__).parent
 WALL_CLOCKS = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today"}
 STAMPS = {
-    "engine/session/log_file.py",  # when something went wrong
+    "engine/session/ending.py",  # when something went wrong
     "report/page.py",  # when it was written
     "trainer/readback/provenance.py",  # when a process took the trial up, for the reader
     "tracking/tensorboard_tracker.py",  # events must carry one

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from synthetic import trial
 
+from sweep.analysis.ranking.finalists import runs_of
 from sweep.analysis.ranking.ranking_frame import write_ranking
 from sweep.api.handover import hand_over
 from sweep.console.console_words import print_warnings
@@ -112,7 +113,7 @@ def test_next_best_replicate_stands_in_and_after_them_the_run_of_the_search(stor
     records = store.records()
     for lost, left in (("t0000r2", "t0000r1"), ("t0000r1", "t0000")):
         store.layout.trial(lost).best_checkpoint.unlink()
-        weights = best_weights(store, records, "t0000")
+        weights = best_weights(store, runs_of(records, "t0000"))
         assert weights is not None
         assert weights.run.trial_id == left
     assert str(weights) == "t0000, the run of the search: validation Dice 0.8000"
@@ -123,7 +124,7 @@ def test_next_best_replicate_stands_in_and_after_them_the_run_of_the_search(stor
         "t0000, the run of the search: sd 2.5000"
     )
     store.layout.trial("t0000").best_checkpoint.unlink()
-    assert best_weights(store, records, "t0000") is None
+    assert best_weights(store, runs_of(records, "t0000")) is None
 
 
 def test_where_no_weights_were_kept_that_is_said(store: Store) -> None:

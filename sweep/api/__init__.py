@@ -1,1 +1,1 @@
-"""What `import sweep` offers. It prints nothing: whoever calls it gives it a `View`, or none."""
+"""What `import sweep` offers. It shows everything through a `View` that the caller gives it."""

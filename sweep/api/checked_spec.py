@@ -31,15 +31,17 @@ def as_overrides(overrides: Overrides | None) -> list[str]:
     return [f"{key}={json.dumps(value, default=str)}" for key, value in overrides.items()]
 
 
-def source_of(settings: TrialSettings) -> Mapping[str, Any]:
+def _source_of(settings: TrialSettings | Source) -> Source:
     """The content of a file with these settings: only values that were set, without defaults."""
+    if not isinstance(settings, TrialSettings):
+        return settings
     asked = settings.model_dump(mode="json", exclude_unset=True)
     return {"name": settings.name, **asked} if isinstance(settings, SweepSpec) else asked
 
 
 def load_checked(
-    source: Source,
-    overrides: Sequence[str] = (),
+    source: SweepSpec | Source,
+    overrides: Overrides | None = None,
     machine: Machine | None = None,
     *,
     begins: bool = True,
@@ -49,8 +51,8 @@ def load_checked(
     """The validated spec and its warnings. Names and headers of the data are checked.
 
     Args:
-        source: the sweep file or its content.
-        overrides: as for `load_sweep`.
+        source: the sweep file, its content, or a loaded spec.
+        overrides: settings in place of those of ``source``.
         machine: where the sweep will run; None: here.
         begins: whether to check the earlier results. A resumed sweep does not need them.
         pixels: read the images of our own trainer too.
@@ -63,26 +65,26 @@ def load_checked(
     from sweep.spec.checks.doubtful_settings import warnings
     from sweep.trial.trainer_check import TrainerCheck
 
-    machine, idle, passed_over = machine or Machine.here(), list[Mistake](), list[str]()
+    machine, idle, skipped = machine or Machine.here(), list[Mistake](), list[str]()
     look = TrainerCheck(pixels=pixels)
     spec = load_sweep(
-        source,
-        overrides,
+        _source_of(source),
+        as_overrides(overrides),
         machine=machine,
         check_data=look,
         look_for_idle=look.idle,
-        check_earlier=partial(check_warm_start, tell=passed_over.append) if begins else None,
+        check_earlier=partial(check_warm_start, tell=skipped.append) if begins else None,
         tell=idle.append,
     )
     if look.data is not None:
         tell(read_words(look.data))
     shadowing = codebase().shadowing
-    found = [*map(str, idle), *warnings(spec, machine), *passed_over, *look.warnings]
+    found = [*map(str, idle), *warnings(spec, machine), *skipped, *look.warnings]
     return spec, [shadowing, *found] if shadowing else found
 
 
 def load_checked_trial(
-    source: Source, overrides: Sequence[str] = ()
+    source: TrialSettings | Source, overrides: Overrides | None = None
 ) -> tuple[TrialSettings, list[str]]:
     """The validated settings of one trial and their warnings, with data and trainer checked.
 
@@ -94,8 +96,8 @@ def load_checked_trial(
 
     idle, look = list[Mistake](), TrainerCheck()
     settings = load_trial(
-        source,
-        overrides,
+        _source_of(source),
+        as_overrides(overrides),
         machine=Machine.here(),
         check_data=look,
         look_for_idle=look.idle,

@@ -26,9 +26,10 @@ def hand_over(
     Args:
         store: the results.
         ranking: the ranking of all trials.
-        uri: where the results are, if not on this machine. Then no finalist is validated here,
-            because that takes a GPU, which this machine may not have.
+        uri: where the results are, if not on this machine. Then no finalist is validated here:
+            that takes a GPU, which this machine may not have.
     """
+    from sweep.analysis.ranking.finalists import runs_of
     from sweep.engine.session.evaluate_finalists import best_weights
     from sweep.spec.load import load_trial
     from sweep.trial.kinds.kind_table import kind_of
@@ -36,7 +37,7 @@ def hand_over(
     if ranking.winner is None:
         return
     try:
-        weights = best_weights(store, ranking.records, ranking.winner)
+        weights = best_weights(store, runs_of(ranking.records, ranking.winner))
         if weights is None:
             view.say(f"Weights: none of {ranking.winner} were kept")
             return

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
-from sweep.api.checked_spec import Overrides, as_overrides, load_checked, source_of
+from sweep.api.checked_spec import Overrides, as_overrides, load_checked
 from sweep.spec.load import Source, load_sweep
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -16,6 +16,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 if TYPE_CHECKING:
     from sweep.api.results import SweepResults, TrialResult
     from sweep.api.run_sweep import Executor
+    from sweep.api.train_one import Warn
 
 
 def load(source: Source, overrides: Overrides | None = None) -> SweepSpec:
@@ -64,7 +65,7 @@ def check(spec: SweepSpec | Source, overrides: Overrides | None = None) -> list[
     ...
     sweep.vocabulary.errors.InputError: ...did you mean `space`?...
     """
-    return _checked(spec, overrides)[1]
+    return load_checked(spec, overrides)[1]
 
 
 def run(
@@ -114,9 +115,10 @@ def run(
     from sweep.api.results import SweepResults
     from sweep.api.run_sweep import Session, run_sweep
     from sweep.console.sweep_view import TerminalView, View
-    from sweep.engine.on_ray.monitoring import wanted
+    from sweep.engine.on_ray.ray_cluster import wanted_dashboard
     from sweep.engine.session.ending import Ending
     from sweep.engine.session.sweep_location import SweepLocation
+    from sweep.machine.hardware import Machine
     from sweep.machine.user_identity import settle_user
     from sweep.machine.user_paths import results_argument
 
@@ -124,9 +126,10 @@ def run(
     is_local = executor == "local"
     view = TerminalView(live=not (verbose or is_local), table=False) if progress else View()
     begins = not (resume or extend)
-    checked, warnings = _checked(spec, overrides, anywhere=address is not None, begins=begins)
+    machine = None if address is None else Machine.any()
+    checked, warnings = load_checked(spec, overrides, machine, begins=begins)
     location = SweepLocation.of(checked.name, results_argument(str(results), "results"), address)
-    shows, missing = wanted(dashboard)
+    shows, missing = wanted_dashboard(dashboard)
     view.warn([*warnings, *missing])
     session = Session(
         location=location,
@@ -201,32 +204,18 @@ def train(
     """
     from sweep.api.checked_spec import load_checked_trial
     from sweep.api.results import TrialResult
-    from sweep.api.train_one import Unseen, chosen_trackers, default_name, folder_name, train_one
+    from sweep.api.train_one import chosen_trackers, default_name, folder_name, train_one
+    from sweep.console.console_words import print_warnings
     from sweep.console.plain_view import TrainingLines
     from sweep.machine.user_identity import settle_user
 
     settle_user()
-    source = source_of(config) if isinstance(config, TrialSettings) else config
-    settings, warnings = load_checked_trial(source, as_overrides(overrides))
-    view = TrainingLines() if progress else Unseen()
-    view.warn(warnings)
+    settings, warnings = load_checked_trial(config, overrides)
+    warn: Warn = print_warnings if progress else lambda _: None
+    warn(warnings)
     if name is None:
-        name = "train" if isinstance(source, Mapping) else default_name(Path(source))
+        name = default_name(Path(config)) if isinstance(config, str | Path) else "train"
     folder = Path(results).absolute() / folder_name(name)
-    record = train_one(settings, folder, view, chosen_trackers(track))
+    lines = [TrainingLines()] if progress else []
+    record = train_one(settings, folder, warn, lines, chosen_trackers(track))
     return TrialResult(record, folder)
-
-
-def _checked(
-    spec: SweepSpec | Source,
-    overrides: Overrides | None,
-    *,
-    anywhere: bool = False,
-    begins: bool = True,
-) -> tuple[SweepSpec, list[str]]:
-    """The spec to run, and its warnings."""
-    from sweep.machine.hardware import Machine
-
-    source = source_of(spec) if isinstance(spec, SweepSpec) else spec
-    machine = Machine.any() if anywhere else Machine.here()
-    return load_checked(source, as_overrides(overrides), machine, begins=begins)

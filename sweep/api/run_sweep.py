@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sweep.console.sweep_view import View
-from sweep.engine.session.ending import Ending
+from sweep.engine.session.ending import Ending, note
 from sweep.engine.session.sweep_location import SweepLocation
 from sweep.machine.interrupted import forget_interruption
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -20,7 +21,7 @@ from sweep.vocabulary.errors import InputError, SweepFailed
 
 if TYPE_CHECKING:
     from sweep.analysis.ranking.ranking_frame import Ranking
-    from sweep.analysis.ranking.sweep_state import SweepState
+    from sweep.console.sweep_progress import Progress
 
 Executor = Literal["ray", "local"]
 """ray: workers on this machine or a cluster. local: this process, one trial at a time."""
@@ -70,10 +71,14 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
     require_folder(location, resume=resume)  # before reading the data, which may take long
     asked = prepare_data(asked, view)
     if location.address is not None:
-        _look_at_nodes(asked, session, view)
+        from sweep.engine.on_ray.node_checks import check_nodes
+
+        with view.working("Preparing the data on the cluster's nodes"):
+            found = check_nodes(asked, location, verbose=session.verbose)
+        view.warn(found)
     spec, store = open_store(asked, location, resume=resume, extend=session.extend)
-    if told := can_show(spec):
-        view.say(told, wrap=True)
+    if sentence := can_show(spec):
+        view.say(sentence, wrap=True)
     try:
         with store:
             ending, ranking = _run(spec, store, session, view)
@@ -84,20 +89,6 @@ def run_sweep(asked: SweepSpec, session: Session, view: View) -> tuple[Ending, R
         after = "all reported epochs are saved; once this is fixed, resume with"
         raise SweepFailed(f"{error}; {after}: {session.resume_with}") from error
     return ending, ranking
-
-
-def _run(spec: SweepSpec, store: Store, session: Session, view: View) -> tuple[Ending, Ranking]:
-    """Run the rest of the sweep and rank all trials."""
-    from sweep.analysis.ranking.ranking_frame import write_ranking
-
-    try:
-        ending = _execute(spec, store, session, view)
-        if ending is Ending.FINISHED:
-            _test(spec, store, view)
-    except KeyboardInterrupt:  # during imports, Ray's start or end, or the test
-        forget_interruption()
-        ending = Ending.INTERRUPTED
-    return ending, write_ranking(store.layout.folder)
 
 
 def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
@@ -116,24 +107,28 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
     if data is not None:
         view.warn(data.warnings)
         view.warn(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
-        if spec.data.size_keys is None:  # else the settings say it
+        if spec.data.size_keys is None:  # otherwise the check of the settings has warned
             side = max(max(sample.label.shape) for sample in data.training)
             batch, patch = largest_sizes(spec)
             view.warn(size_warnings(batch, len(data.training), patch, side))
     return spec if any(map(chooses_data, spec.space)) else pinned(spec, data)
 
 
-def _look_at_nodes(spec: SweepSpec, session: Session, view: View) -> None:
-    """Let every node of the cluster prepare the data and show that it can run trials.
+def _run(spec: SweepSpec, store: Store, session: Session, view: View) -> tuple[Ending, Ranking]:
+    """Run the rest of the sweep, test the finalists if there is a test split, rank all trials."""
+    from sweep.analysis.ranking.ranking_frame import write_ranking
 
-    Raises:
-        InputError: a node cannot; says which and why.
-    """
-    from sweep.engine.on_ray.node_checks import check_nodes
+    try:
+        ending = _execute(spec, store, session, view)
+        if ending is Ending.FINISHED and spec.data.test:
+            from sweep.engine.session.evaluate_finalists import evaluate_finalists
 
-    with view.working("Preparing the data on the cluster's nodes"):
-        found = check_nodes(spec, session.location, verbose=session.verbose)
-    view.warn(found)
+            with view.working("Evaluating the finalists on the test split"):
+                evaluate_finalists(spec, store, lambda text: view.warn([text]))
+    except KeyboardInterrupt:  # during imports, Ray's start or end, or the test
+        forget_interruption()
+        ending = Ending.INTERRUPTED
+    return ending, write_ranking(store.layout.folder)
 
 
 def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> Ending:
@@ -143,10 +138,9 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
     from sweep.console.console_words import duration_words
     from sweep.console.sweep_progress import Progress
     from sweep.engine.decisions.sweep_controller import SweepController
-    from sweep.engine.session.log_file import note
     from sweep.tracking.make_trackers import Tracked, tracking
     from sweep.tracking.study_file import live_study
-    from sweep.vocabulary.record import Observer, last_line
+    from sweep.vocabulary.record import last_line
 
     log = store.layout.log
 
@@ -164,14 +158,13 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
         trackers = stack.enter_context(tracking(spec.tracking, tracked, warn))
         study = stack.enter_context(live_study(store.layout.study, spec, store.records, warn))
         ranking = RankingFile(store.layout.ranking_csv, spec)
-        observers: list[Observer] = [progress, ranking, *trackers]
-        controller = SweepController(spec, store, observers, failed)
+        controller = SweepController(spec, store, [progress, ranking, *trackers], failed)
         controller.subscribe(study)
         progress.start_clock()
         watch = stack.enter_context(view.watching(spec.name, progress))
         if watch.observer is not None:
             controller.subscribe(watch.observer)
-        execute = _executor(store, session, view, progress)
+        execute = _executor(session, view, log, progress)
         ending = execute(controller, spec, log, session.location, acknowledge=watch.acknowledge)
     if ending is Ending.OUT_OF_TIME and not progress.epochs_reported:
         raise SweepFailed(
@@ -182,9 +175,7 @@ def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> End
     return ending
 
 
-def _executor(
-    store: Store, session: Session, view: View, state: SweepState
-) -> Callable[..., Ending]:
+def _executor(session: Session, view: View, log: Path, progress: Progress) -> Callable[..., Ending]:
     """The function that runs the trials of a controller."""
     if session.executor == "local":
         from sweep.engine.session.in_process import execute_here
@@ -192,24 +183,18 @@ def _executor(
         return execute_here
     from sweep.console.console_words import dashboard_words
     from sweep.engine.on_ray.execute import execute
-    from sweep.engine.on_ray.monitoring import Monitoring
 
     def announce(address: str | None) -> None:
         if address is None:
-            view.say(f"warning: Ray's dashboard did not start; more in {store.layout.log}")
+            view.say(f"warning: Ray's dashboard did not start; more in {log}")
             return
         asks = os.environ.get("RAY_AUTH_MODE") == "token"
         view.say(dashboard_words(address, socket.gethostname(), asks_for_token=asks))
 
-    monitoring = Monitoring(state, session.dashboard, announce)
-    return partial(execute, monitoring=monitoring, verbose=session.verbose)
-
-
-def _test(spec: SweepSpec, store: Store, view: View) -> None:
-    """Evaluate the finalists on the test split, if there is one."""
-    if not spec.data.test:
-        return
-    from sweep.engine.session.evaluate_finalists import evaluate_finalists
-
-    with view.working("Evaluating the finalists on the test split"):
-        evaluate_finalists(spec, store, lambda text: view.warn([text]))
+    return partial(
+        execute,
+        state=progress,
+        dashboard=session.dashboard,
+        announce=announce,
+        verbose=session.verbose,
+    )

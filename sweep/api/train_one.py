@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
+from sweep.engine.decisions.observers import Observers
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import check_name
 from sweep.spec.search.tracker_names import TrackerName, chosen
@@ -17,37 +17,20 @@ from sweep.store.trial_files import discard, write_end, write_epoch, write_start
 from sweep.tracking.make_trackers import Tracked, tracking
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError, Mistake, ResultsError, SweepFailed
-from sweep.vocabulary.record import Outcome, Status, TrialRecord, last_line
+from sweep.vocabulary.record import Observer, Outcome, Status, TrialRecord, last_line
 
-if TYPE_CHECKING:
-    from sweep.tracking.tracker import Tracker
-
-
-class EpochView(Protocol):
-    """Displays a training."""
-
-    def warn(self, warnings: Iterable[str]) -> None:
-        """Show warnings, each one sentence."""
-
-    def epoch(self, metrics: EpochMetrics) -> None:
-        """Show an epoch that has been trained and recorded."""
-
-
-class Unseen:
-    """An `EpochView` that shows nothing."""
-
-    def warn(self, warnings: Iterable[str]) -> None: ...
-
-    def epoch(self, metrics: EpochMetrics) -> None: ...
+Warn = Callable[[Iterable[str]], None]
+"""Shows warnings, each one sentence."""
 
 
 def train_one(
     settings: TrialSettings,
     folder: Path,
-    view: EpochView,
+    warn: Warn,
+    observers: Sequence[Observer] = (),
     trackers: Sequence[TrackerName] = (),
 ) -> TrialRecord:
-    """Train ``settings``. Each epoch and the end are recorded, shown and tracked.
+    """Train ``settings``. Each epoch and the end are recorded, then observed and tracked.
 
     Args:
         folder: the folder for its files, which must not exist.
@@ -63,21 +46,19 @@ def train_one(
     paths = TrialPaths(folder)
     write_start(paths, {}, to_yaml(settings))
     tracked = Tracked(folder.name, Layout(folder), lambda _: paths, nested=False)
-    with tracking(trackers, tracked, lambda text: view.warn([text])) as observers:
-        return _observed(settings, paths, view, observers)
+    with tracking(trackers, tracked, lambda text: warn([text])) as started:
+        return _observed(settings, paths, warn, Observers([*observers, *started]))
 
 
 def _observed(
-    settings: TrialSettings, paths: TrialPaths, view: EpochView, observers: Sequence[Tracker]
+    settings: TrialSettings, paths: TrialPaths, warn: Warn, observers: Observer
 ) -> TrialRecord:
     name, history = paths.folder.name, list[EpochMetrics]()
 
     def report(metrics: EpochMetrics) -> None:
         write_epoch(paths, metrics)
         history.append(metrics)
-        view.epoch(metrics)
-        for observer in observers:
-            observer.epoch_reported(name, metrics)
+        observers.epoch_reported(name, metrics)
 
     def end(outcome: Outcome) -> TrialRecord:
         write_end(paths, outcome)
@@ -90,14 +71,12 @@ def _observed(
             outcome=outcome,
             objective=settings.judged_by,
         )
-        for observer in observers:
-            observer.trial_ended(record)
+        observers.trial_ended(record)
         return record
 
-    for observer in observers:
-        observer.trial_started(name, {})
+    observers.trial_started(name, {})
     try:
-        outcome = _fit(settings, paths, view, report)
+        outcome = _fit(settings, paths, warn, report)
     except KeyboardInterrupt:  # Ctrl-C is not an error of the trial
         raise
     except BaseException as error:
@@ -110,10 +89,7 @@ def _observed(
 
 
 def _fit(
-    settings: TrialSettings,
-    paths: TrialPaths,
-    view: EpochView,
-    report: Callable[[EpochMetrics], None],
+    settings: TrialSettings, paths: TrialPaths, warn: Warn, report: Callable[[EpochMetrics], None]
 ) -> Outcome:
     from sweep.data.prepared.outline_length import outline_warnings
     from sweep.trial.checkpoints import Checkpoints
@@ -122,8 +98,8 @@ def _fit(
 
     data = make_ready(settings)
     if data is not None:
-        view.warn(data.warnings)
-        view.warn(outline_warnings(settings.loss, data, settings.data.patch_size))
+        warn(data.warnings)
+        warn(outline_warnings(settings.loss, data, settings.data.patch_size))
     return fit(
         settings,
         report=report,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.jupyter import JupyterMixin
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -26,17 +27,24 @@ GAP = 2
 NARROWEST_BAR = 6
 
 
-class LiveView:
-    """Shows `Progress` while it is entered, with shorter rows on a narrow screen."""
+class LiveView(JupyterMixin):
+    """Shows `Progress` while it is entered, with shorter rows on a narrow screen.
 
-    def __init__(self, name: str, progress: Progress, console: Console) -> None:
+    Args:
+        in_cell: redraw an output of a notebook's cell instead of the screen of ``console``.
+    """
+
+    def __init__(
+        self, name: str, progress: Progress, console: Console, *, in_cell: bool = False
+    ) -> None:
         self._name = name
         self._progress = progress
         # Redrawn by rich's own thread: a busy driver does not freeze the clock.
-        self._live = Live(self, console=console, refresh_per_second=REDRAWS_A_SECOND)
+        live = _LiveCell if in_cell else Live
+        self._live = live(self, console=console, refresh_per_second=REDRAWS_A_SECOND)
 
     def __enter__(self) -> Self:
-        self._live.start()
+        self._live.start(refresh=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -129,6 +137,34 @@ class LiveView:
             name = Text.assemble(("  ✗ ", STYLES[Status.DIVERGED]), record.trial_id)
             table.add_row(name, Text(one_line(record.outcome.cause)))
         return table
+
+
+class _LiveCell(Live):
+    """A `Live` in one output of a notebook's cell, which any front end replaces in place.
+
+    In a notebook rich would draw into a widget of ipywidgets. A widget also takes, and then clears,
+    what other threads print at that moment: one line in nine of a loop that prints. It is also
+    missing from a saved notebook wherever no kernel runs. An output with an id stays, and needs no
+    further package.
+    """
+
+    _drawn: Any = None
+    _output: Any = None
+
+    def refresh(self) -> None:
+        view = self.get_renderable()
+        assert isinstance(view, LiveView)
+        # A front end that is away keeps each message: send only what differs.
+        if (drawn := view._repr_mimebundle_((), ())) == self._drawn:
+            return
+        self._drawn = drawn
+        if self._output is not None:
+            self._output.update(drawn, raw=True)
+            return
+        from IPython.display import display
+
+        show: Any = display
+        self._output = show(drawn, raw=True, display_id=True)
 
 
 def _row(*parts: RenderableType) -> Table:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import typer
 from rich.console import Console
 
@@ -44,13 +42,10 @@ class PlainView(Observer):
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-class TrainingLines:
+class TrainingLines(Observer):
     """Prints a line for each epoch of a single training, and its warnings."""
 
-    def warn(self, warnings: Iterable[str]) -> None:
-        print_warnings(warnings)
-
-    def epoch(self, metrics: EpochMetrics) -> None:
+    def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         dice = "none" if metrics.val_dice is None else f"{metrics.val_dice:.4f}"
         loss = "none" if metrics.train_loss is None else f"{metrics.train_loss:.4f}"
         terms = "  ".join(f"{name} {value:.4f}" for name, value in metrics.terms.items())

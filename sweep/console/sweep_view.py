@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+
 from sweep.analysis.ranking.ranking_frame import Ranking
 from sweep.console.console_words import make_console, print_warnings
 from sweep.console.live_view import LiveView
@@ -71,16 +73,19 @@ class TerminalView(View):
     """Prints on a terminal, in a notebook, or to the log of a job.
 
     Args:
-        live: redraw one screen in place if stdout is a terminal; False prints lines.
+        live: redraw one screen in place if stdout is a terminal; False prints lines. A notebook
+            has one output that is redrawn, and prints beside it.
         table: print the ranking at the end.
     """
 
     def __init__(self, *, live: bool = True, table: bool = True) -> None:
         self._console = make_console()
-        self._live = live and self._console.is_terminal
+        self._in_cell = Console().is_jupyter
+        on_screen = live and self._console.is_terminal
+        self._live = on_screen or self._in_cell
         self._table = table
         # Bound now: while Ray runs, stderr goes to the log. Warnings are printed above a live view.
-        self._errors = self._console if self._live else make_console(stderr=True)
+        self._errors = self._console if on_screen else make_console(stderr=True)
 
     def warn(self, warnings: Iterable[str]) -> None:
         print_warnings(warnings, self._errors)
@@ -116,7 +121,7 @@ class TerminalView(View):
         if not self._live:
             yield Watch(PlainView(progress, self._console), acknowledge)
             return
-        with LiveView(name, progress, self._console):
+        with LiveView(name, progress, self._console, in_cell=self._in_cell):
             yield Watch(acknowledge=acknowledge)
         print_warnings(progress.warning_words)
 

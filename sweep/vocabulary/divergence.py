@@ -19,7 +19,7 @@ class StepValues:
         loss: the total.
         grad_norm: Euclidean norm of the whole gradient before clipping.
         weight_norm: Euclidean norm of all weights and running statistics after the step.
-        scale: of the loss, by the gradient scaler; None where there is none.
+        scale: of the loss, by the gradient scaler; None if there is none.
         skipped: whether the optimizer step was withheld.
     """
 
@@ -37,7 +37,7 @@ class StepValues:
         return self.epoch, self.step
 
     def to_json(self) -> dict[str, Any]:
-        """Every number without loss, those that are not finite as words."""
+        """Every number exactly; numbers that are not finite as words."""
         return {
             "epoch": self.epoch,
             "step": self.step,
@@ -66,14 +66,14 @@ class StepValues:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpsilonFacts:
-    """What the guard ε of the square roots does to the masks at hand.
+    """The effect of the guard ε of the square roots on the masks of this training.
 
     Args:
         value: ε.
         mode: ``loss.sqrt_mode``.
-        gradient_bound: largest slope of the square root, 1 / (2√ε); None where ε = 0: unbounded.
+        gradient_bound: largest slope of the square root, 1 / (2√ε); None if ε = 0: unbounded.
         bias: pixels that ε adds to the perimeter of an image that is flat everywhere.
-        perimeter: median perimeter of the training masks in pixels; None where there is none.
+        perimeter: median perimeter of the training masks in pixels; None without any mask.
     """
 
     value: float
@@ -90,14 +90,14 @@ class Diagnosis:
     Args:
         likely_cause: one sentence.
         setting: dotted name of the setting that most often cures it.
-        advice: what to set it to, one sentence.
+        advice: the value to set it to, one sentence.
         epochs_after_switch_on, steps_after_switch_on: from the first step with the geometric loss,
-            negative before it; None where no geometric term has a weight, of the steps also where
-            no whole epoch has told yet how many it has.
+            negative before it; None if no geometric term has a weight. The steps are also None
+            before the first whole epoch, which shows how many steps an epoch has.
         recent: the last steps before the divergence and the diverging one, oldest first.
         cases: cases of the offending batch.
-        soft_areas: of each of its samples, in pixels; None where not finite.
-        epsilon: None where no square root is in the loss.
+        soft_areas: of each of its samples, in pixels; None if not finite.
+        epsilon: None if the loss has no square root.
         replayable: whether the offending batch and the state before it were kept.
     """
 

@@ -15,9 +15,9 @@ class EarlyStopping:
     """Stops after ``patience`` epochs in a row that do not improve the score.
 
     A score is the objective turned so that more is better (`sweep.vocabulary.objective`). An epoch
-    improves when its score exceeds that of the last improvement by more than ``min_delta``. Epochs
-    before ``first_epoch`` may improve but are never counted against patience: a network that has
-    not started to learn, or whose geometric loss is still rising, is not stuck.
+    improves if its score exceeds that of the last improvement by more than ``min_delta``. Epochs
+    before ``first_epoch`` may improve, but never count against patience: a network that has not
+    started to learn, or whose geometric loss still rises, is not stuck.
 
     Args:
         patience: epochs; None never stops.
@@ -32,7 +32,7 @@ class EarlyStopping:
     waited: int = 0
 
     def update(self, epoch: int, value: float | None) -> bool:
-        """Take one epoch's score (None: not measured); True when it is time to stop."""
+        """Add one epoch's score (None: not measured). Returns whether it is time to stop."""
         if value is not None and value > self.reference + self.min_delta:
             self.reference = value
             self.waited = 0
@@ -46,9 +46,9 @@ class EarlyStopping:
         return self.patience is not None and self.waited >= self.patience
 
     def replay(self, curve: Iterable[tuple[int, float | None]]) -> int | None:
-        """Take a recorded curve of (epoch, score) up to where it stops.
+        """Add a recorded curve of (epoch, score) up to its stop.
 
         Returns:
-            the number of epochs that are trained then; None where it does not stop.
+            the number of epochs that would be trained; None if it does not stop.
         """
         return next((epoch + 1 for epoch, value in curve if self.update(epoch, value)), None)

@@ -1,4 +1,4 @@
-"""What one epoch of a trial reports. Standard library only."""
+"""The report of one epoch of a trial. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from sweep.vocabulary.strict_json import finite_fields, known_fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochMetrics:
-    """What one epoch reports: one line of ``history.jsonl``.
+    """The report of one epoch: one line of ``history.jsonl``.
 
     Args:
         epoch: index of the epoch, from 0.
-        val_dice: validation Dice in [0, 1], mean over cases; None where no case had a foreground.
-        train_loss: mean over the epoch's steps of the total loss; skipped steps are left out of all
-            means, so that one NaN batch does not hide the epoch.
+        val_dice: validation Dice in [0, 1], mean over cases; None if no case had a foreground.
+        train_loss: mean over the epoch's steps of the total loss. All means leave out skipped
+            steps, so that one NaN batch does not hide the epoch.
         terms: mean over the epoch's steps of each loss term, before its weight.
         geometric_factor: g(epoch) in [0, 1].
         grad_norm: mean over the epoch's steps of the gradient norm before clipping.
         learning_rate: of the epoch's steps.
         steps: optimizer steps taken in the epoch.
-        skipped_steps: steps that were withheld, because a value was not finite.
-        weight_norm: Euclidean norm of all weights after the epoch: that it is a number says that
-            no skipped step has harmed them.
-        scale: of the loss after the epoch, by the gradient scaler; None where there is none.
-        predicted_classes: how many classes the network predicts anywhere in the validation.
-        trivial_dice: validation Dice of the best answer that does not look at the images, such as
-            foreground everywhere; None where nobody has told it.
+        skipped_steps: steps that were withheld because a value was not finite.
+        weight_norm: Euclidean norm of all weights after the epoch. If it is finite, no skipped step
+            has harmed them.
+        scale: of the loss after the epoch, by the gradient scaler; None if there is none.
+        predicted_classes: number of classes that the network predicts anywhere in the validation.
+        trivial_dice: validation Dice of the best answer without looking at the images, such as
+            foreground everywhere; None if the trainer does not report it.
         seconds: wall time of the epoch, training and validation.
-        metrics: further metrics of the validation by name, those that this epoch measured; None
-            where no case says anything.
-        warnings: sentences for the user on what is likely not meant.
-        shared: whether the epoch was trained by another trial, which this one went on from.
+        metrics: further metrics of the validation by name, if this epoch measured them; None if no
+            case has a value.
+        warnings: sentences for the user about settings or data that are probably not intended.
+        shared: whether another trial trained the epoch, and this one continued from there.
 
     >>> import sweep
     >>> sweep.EpochMetrics(epoch=0, val_dice=0.81, train_loss=0.4).to_json()["val_dice"]

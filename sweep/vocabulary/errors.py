@@ -3,10 +3,10 @@
 SweepError
 ├── InputError          the user's input is wrong: all mistakes at once, exit code 2
 ├── ResultsError        a results folder exists already, is in use, or is not one: exit code 2
-├── TrainerError        a user's own trainer returned what cannot be used: exit code 2
-├── NotApplied          the trainer works with other values than were asked for: exit code 1
+├── TrainerError        a user's own trainer returned an unusable value: exit code 2
+├── NotApplied          the trainer uses other values than the configuration: exit code 1
 └── SweepFailed         the sweep itself failed, nothing can be ranked: exit code 1
-    └── StorageFailed   what a sweep writes cannot be written, or not be read back: exit code 1
+    └── StorageFailed   results cannot be written, or not be read back: exit code 1
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import PurePath
 
 
 def one_line(text: str) -> str:
-    """``text`` with what is no visible character written out: no file names its own colours."""
+    """``text`` with invisible characters as escapes, so that no file name colours the screen."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -35,15 +35,15 @@ class SweepError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One thing that is wrong in the user's input, with the place where it stands.
+    """One mistake in the user's input, with its place.
 
     Args:
         message: what is wrong and what would be right, one sentence.
         key: dotted key (``loss.warmup_epochs``), or ``""`` for the whole file.
-        file: the file as the user named it, or ``""`` when it came from the command line.
-        line: 1-based line in ``file``, or None where no single line is to blame.
-        kind: what it shares with mistakes in other words (`gathered`); ``""``: nothing.
-        node: the one of several machines that tells it.
+        file: the file as the user named it, or ``""`` if it came from the command line.
+        line: 1-based line in ``file``, or None if no single line is wrong.
+        kind: name of a group of mistakes with different messages (`gathered`); ``""``: none.
+        node: the one of several machines that reports it.
     """
 
     message: str
@@ -88,9 +88,9 @@ def _with_count(alike: Sequence[Mistake]) -> Mistake:
 
 
 class InputError(SweepError):
-    """The user's input is wrong; carries every mistake found, not only the first.
+    """The user's input is wrong; has every mistake found, not only the first.
 
-    Its text tells once what several files have in common (`gathered`).
+    Its text names a mistake that several files share only once (`gathered`).
 
     >>> import sweep
     >>> try:
@@ -118,7 +118,7 @@ class InputError(SweepError):
 
 @contextmanager
 def gathering(mistakes: list[Mistake]) -> Iterator[None]:
-    """Adds the mistakes of an `InputError` to ``mistakes`` and goes on."""
+    """Add the mistakes of an `InputError` to ``mistakes`` instead of raising it."""
     try:
         yield
     except InputError as error:
@@ -126,7 +126,7 @@ def gathering(mistakes: list[Mistake]) -> Iterator[None]:
 
 
 class ResultsError(SweepError):
-    """A results folder cannot be used as asked; the text says what to do instead.
+    """A results folder cannot be used as requested; the text says what to do instead.
 
     >>> import sweep
     >>> try:
@@ -140,7 +140,7 @@ class ResultsError(SweepError):
 
 
 class TrainerError(SweepError):
-    """A user's own trainer returned what cannot be used; says which method, what, and what would
+    """A user's own trainer returned an unusable value; names the method, the value, and what would
     be right.
     """
 
@@ -148,7 +148,7 @@ class TrainerError(SweepError):
 
 
 class SweepFailed(SweepError):
-    """The sweep ran but produced nothing that can be ranked, or could not go on.
+    """The sweep ran but has nothing to rank, or could not continue.
 
     >>> import sweep
     >>> sweep.SweepFailed("the disk is full").exit_code
@@ -159,18 +159,18 @@ class SweepFailed(SweepError):
 
 
 class StorageFailed(SweepFailed):
-    """A folder or an object store does not take what is written, or give it back.
+    """A folder or an object store cannot be written, or not be read back.
 
-    Alone of all that a trial may raise this is neither its configuration's fault nor its own: the
-    next trial would fare no better.
+    Of all errors in a trial only this one is not the fault of the trial: the next one would fail
+    too.
     """
 
 
 class NotApplied(SweepError):
-    """The trainer's own objects hold other values than were asked for; names each of them.
+    """The trainer's objects have other values than the configuration; names each of them.
 
     Args:
-        differences: dotted key → (asked for, found).
+        differences: dotted key → (in the configuration, in the trainer).
     """
 
     def __init__(self, differences: Mapping[str, tuple[object, object]]) -> None:

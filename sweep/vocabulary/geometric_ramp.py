@@ -1,4 +1,4 @@
-"""When the geometric loss of a trial is off, when it rises, and from when on it acts in full."""
+"""When the geometric loss of a trial is off, when it rises, and when it acts in full."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 class GeometricRamp:
     """``g(epoch)``: 0 in the warm-up, then a linear rise that is above 0 at once and ends at 1.
 
-    The two epochs stand in the settings of a trial without geometric terms too, and its patience is
-    counted by them, so that it can be compared with the trials beside it. Only whoever asks when
-    the loss acts is answered by `acts` as well.
+    A trial without geometric terms has the two epochs in its settings too. They count for its
+    patience, so that it can be compared with other trials. The properties that say when the loss
+    acts also depend on `acts`.
 
     Args:
         off_until: first epoch, from 0, whose factor is above 0.
@@ -31,21 +31,21 @@ class GeometricRamp:
 
     @property
     def switch_on(self) -> int | None:
-        """First epoch in which the loss acts; None where no term has a weight."""
+        """First epoch in which the loss acts; None if no term has a weight."""
         return self.off_until if self.acts else None
 
     def since_switch_on(self, epoch: int) -> int | None:
-        """Epochs from the switch-on to this one, negative before it; None where there is none."""
+        """Epochs from the switch-on to this one, negative before it; None if there is none."""
         return epoch - self.off_until if self.acts else None
 
     def is_missed_in(self, epochs: int) -> bool:
-        """Whether a training of so many epochs ends before a switch-on that was to come."""
+        """Whether a training of this many epochs ends before its switch-on."""
         return self.acts and self.off_until >= epochs
 
     def epochs_off(self, epochs: int) -> int:
-        """How many of a training's epochs come before the switch-on; all where there is none."""
+        """Number of a training's epochs before the switch-on; all if there is none."""
         return min(self.off_until, epochs) if self.acts else epochs
 
     def epochs_not_full(self, epochs: int) -> int:
-        """How many of them come before the loss acts in full; all where it never does."""
+        """Number of a training's epochs before the loss acts in full; all if it never does."""
         return min(self.full_from, epochs) if self.acts else epochs

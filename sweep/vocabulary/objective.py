@@ -1,8 +1,8 @@
 """The objective that trials are compared by: a validation metric and its direction.
 
-Standard library only. Whoever compares trials or epochs asks an `Objective`, and compares *scores*,
-of which a higher one is always better: a metric that is to be small is turned round here and
-nowhere else. What people are shown is the metric's own value.
+Standard library only. Code that compares trials or epochs compares *scores* of an `Objective`: a
+higher score is always better. The sign of a minimised metric is changed only here. Users see the
+metric's own value.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Mode = Literal["max", "min"]
 
 VAL_DICE = "val_dice"
 TRAIN_LOSS = "train_loss"
-"""Value that every trainer reports besides its metrics, and that can be the objective too."""
+"""A value that every trainer reports. It can be the objective too."""
 BETTER: Mapping[str, Mode] = {VAL_DICE: "max", "iou": "max", "hd95": "min"}
 """Metrics whose direction is known."""
 TOLERANCE = 0.002
-"""Difference that counts for nothing: of a Dice less than seeds differ by; of others a share."""
+"""Negligible difference: of a Dice less than between seeds; of other metrics a share."""
 
 
 class _Names(NamedTuple):
@@ -38,7 +38,7 @@ NAMES: Mapping[str, _Names] = {
     "iou": _Names("validation IoU", "val IoU", "IoU"),
     "hd95": _Names("HD95", "HD95", "HD95"),
 }
-"""What people call a metric; any other is called by its own name."""
+"""Names of metrics for users. Any other metric has its own name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Objective:
 
     @classmethod
     def of(cls, values: Any) -> Objective:
-        """From the ``objective`` of a spec, its short form too; the default of one that has none.
+        """From the ``objective`` of a spec, also its short form; None gives the default.
 
         Raises:
             ValueError: it is not a metric and a mode.
@@ -71,23 +71,23 @@ class Objective:
         raise ValueError("`objective` must be a metric and a mode")
 
     def value(self, epoch: EpochMetrics) -> float | None:
-        """What the epoch has of the metric; None where it measured none, or no finite one."""
+        """The metric in this epoch; None if it was not measured or is not finite."""
         found = self.measured(epoch)
         return found if found is not None and math.isfinite(found) else None
 
     def measured(self, epoch: EpochMetrics) -> float | None:
-        """The same, where it is not finite too."""
+        """The metric in this epoch, also if it is not finite; None if it was not measured."""
         return epoch.val_dice if self.metric == VAL_DICE else epoch.metrics.get(self.metric)
 
     def score(self, epoch: EpochMetrics) -> float | None:
-        """The same as a score: higher is better."""
+        """The metric in this epoch as a score: higher is better; None as in `value`."""
         value = self.value(epoch)
         return None if value is None else self.turned(value)
 
     def turned(self, number: float) -> float:
-        """A value as a score, or a score as a value: the metric as it is, or with the other sign.
+        """A value as a score, or a score as a value; also for differences.
 
-        Of differences too.
+        The sign changes if the metric is minimised.
         """
         return number if self.mode == "max" else -number
 
@@ -100,7 +100,7 @@ class Objective:
         return ((epoch.epoch, self.score(epoch)) for epoch in history)
 
     def best(self, history: Iterable[EpochMetrics]) -> EpochMetrics | None:
-        """The epoch of the best value, the earliest of equals; None where none has any."""
+        """The epoch of the best value, the earliest of equals; None if no epoch has a value."""
         found: EpochMetrics | None = None
         highest = -math.inf
         for epoch in history:
@@ -119,12 +119,12 @@ class Objective:
 
     @property
     def worst(self) -> float | None:
-        """The least score that there can be; None where there is none."""
+        """The lowest possible score; None if there is no bound."""
         low, _ = self.bounds
         return low if math.isfinite(low) else None
 
     def tolerance(self, best: float) -> float:
-        """Difference that counts for nothing beside a value of this size; see `TOLERANCE`."""
+        """Negligible difference for a value of this size; see `TOLERANCE`."""
         return TOLERANCE if self.metric == VAL_DICE else TOLERANCE * abs(best)
 
     @property
@@ -145,7 +145,7 @@ class Objective:
 
     @property
     def short(self) -> str:
-        """The metric where there is little room: ``Dice``."""
+        """The metric in a narrow place: ``Dice``."""
         return self._names.short
 
     @property
@@ -169,7 +169,7 @@ class Objective:
         return f"{self.metric} ({self.mode})"
 
     def text(self, value: float) -> str:
-        """A value, or a difference of two, as people read it."""
+        """A value, or a difference of two, for users."""
         size = abs(value)
         decimals = self.metric == VAL_DICE or size == 0 or 1e-2 <= size < 100
         text = f"{size:.4f}" if decimals else f"{size:.5g}"
@@ -177,11 +177,11 @@ class Objective:
 
     @property
     def d3(self) -> str:
-        """The same as a number format of D3, for what stands under the pointer in a figure."""
+        """The format of `text` in D3's terms, for the hover text of a figure."""
         return ".4f" if self.metric == VAL_DICE else ".5~g"
 
     def signed(self, value: float) -> str:
-        """The same with its sign."""
+        """As `text`, with a sign."""
         return self.text(value) if value < 0 else f"+{self.text(value)}"
 
     @property

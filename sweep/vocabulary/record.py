@@ -38,7 +38,7 @@ class Status(StrEnum):
 
     @property
     def has_result(self) -> bool:
-        """True where what it reached may be compared with other trials."""
+        """Whether its values may be compared with those of other trials."""
         return self in (Status.COMPLETED, Status.EARLY_STOPPED, Status.PRUNED)
 
 
@@ -52,7 +52,7 @@ class Cause(StrEnum):
 
 
 class Stage(StrEnum):
-    """Where in a training step the first value that is not finite was seen."""
+    """The part of a training step in which the first value was not finite."""
 
     LOSS = "loss"
     GRADIENT = "gradient"
@@ -61,19 +61,19 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Divergence:
-    """The guard's verdict: what happened, where first, and how to name it to a user.
+    """The guard's verdict: what happened, and where it was first seen.
 
     Args:
         cause: one of `Cause`.
         epoch, step: where it was first seen, both from 0; ``step`` counts within the epoch.
-        stage: where in the step (loss, gradient, weights); None where the cause has none.
-        term: the loss term that was first not finite, where one is to blame.
+        stage: where in the step (loss, gradient, weights); None if the cause has none.
+        term: the loss term that was first not finite, if there is one.
         parameter: the first parameter tensor, in the order of the forward pass, whose gradient was
             not finite.
         terms: value of each loss term at that step, as text ("nan", "inf", "0.5124").
         weights_finite: whether the kept weights (the last healthy ones) are finite.
         message: one sentence for the user.
-        diagnosis: the circumstances; None where nobody looked into them.
+        diagnosis: the circumstances; None if they were not examined.
     """
 
     cause: Cause
@@ -113,7 +113,7 @@ class Outcome:
 
     Args:
         status: a final status.
-        cause: one line for the ranking; empty where nothing needs explaining.
+        cause: one line for the ranking; empty if nothing needs an explanation.
         divergence: the verdict of the guard, for ``Status.DIVERGED``.
         error: the traceback, for ``Status.FAILED``.
     """
@@ -136,7 +136,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Replicate:
-    """What makes a trial the replicate of another: the same configuration, with other chance.
+    """What makes a trial a replicate: the configuration of another, with another seed or fold.
 
     Args:
         of: id of the trial that it repeats.
@@ -156,12 +156,12 @@ class Replicate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseScore:
-    """What a run's best weights reach on one case of the test split.
+    """The score of a run's best weights on one case of the test split.
 
     Args:
         case: its identifier.
-        dice: in [0, 1]; None where the case says nothing.
-        hd95: in pixels; None where the case says nothing.
+        dice: in [0, 1]; None if it is undefined for the case.
+        hd95: in pixels; None if it is undefined for the case.
     """
 
     case: str
@@ -171,7 +171,7 @@ class CaseScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
-    """All that is recorded of one trial.
+    """Everything that is recorded of one trial.
 
     Args:
         trial_id: name of its folder under ``trials/``.
@@ -179,9 +179,9 @@ class TrialRecord:
         parameters: the searched parameters under their dotted names.
         history: its epochs, in order, without gaps.
         outcome: how it ended; None while it runs or after an interruption.
-        preset: name of the preset that it trains; None where the searcher proposed it.
+        preset: name of the preset that it trains; None if the searcher proposed it.
         replicate: the trial that it repeats; None for the trials of the search.
-        test: its scores on the test split, a case each; empty where it was not evaluated there.
+        test: its scores on the test split, one per case; empty if it was not evaluated there.
         objective: the objective of its sweep.
     """
 
@@ -208,25 +208,25 @@ class TrialRecord:
     def best(self) -> EpochMetrics | None:
         """The epoch of the best value of the objective, the earliest of equals; None without any.
 
-        Epochs without a finite value are passed over: a NaN never hides a value.
+        Epochs without a finite value are skipped: a NaN never hides a value.
         """
         return self.objective.best(self.history)
 
     @property
     def value(self) -> float | None:
-        """What the objective is in the best epoch, by which a trial with a result is ranked."""
+        """The objective in the best epoch, by which a trial with a result is ranked."""
         best = self.best
         return None if best is None else self.objective.value(best)
 
     @property
     def score(self) -> float | None:
-        """The same as a score (higher is better); None for a trial without a result."""
+        """The value as a score (higher is better); None for a trial without a result."""
         best = self.best if self.status.has_result else None
         return None if best is None else self.objective.score(best)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What its epochs warned of, each sentence once."""
+        """The warnings of its epochs, each sentence once."""
         return tuple(dict.fromkeys(text for epoch in self.history for text in epoch.warnings))
 
     @property
@@ -243,7 +243,7 @@ class TrialRecord:
 class Observer:
     """Interface for consoles, trackers and metrics: called after each event is recorded.
 
-    One that an event does not concern leaves its method out.
+    A subclass implements only the methods that it needs.
     """
 
     def trial_started(self, trial_id: str, parameters: Mapping[str, ParameterValue]) -> None:
@@ -253,7 +253,7 @@ class Observer:
         """The trial has finished an epoch, or taken one over from a shared warm-up."""
 
     def trial_waits(self, trial_id: str) -> None:
-        """The trial waits for a worker; it has gone on when it reports its next epoch."""
+        """The trial waits for a worker. It has continued when it reports its next epoch."""
 
     def trial_ended(self, record: TrialRecord) -> None:
         """The trial has ended, with its whole history."""
@@ -265,21 +265,21 @@ def objective_of(records: Iterable[TrialRecord]) -> Objective:
 
 
 def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The trials of the search itself, without the replicates of them."""
+    """The trials of the search itself, without replicates."""
     return [record for record in records if record.replicate is None]
 
 
 def last_line(error: BaseException) -> str:
     """The line that ends an exception's traceback: its type and the first line of its message.
 
-    Of our own errors the message alone: it is a sentence for the user. Notes are left out, and so
-    are empty lines at the beginning.
+    For our own errors only the message: it is a sentence for the user. Notes and empty lines at the
+    beginning are left out.
     """
     if isinstance(error, SweepError) and (own := str(error).strip()):
         return own.splitlines()[0]
-    told = traceback.TracebackException(type(error), error, None)
-    told.__notes__ = None
-    text = list(told.format_exception_only())[-1]
+    formatted = traceback.TracebackException(type(error), error, None)
+    formatted.__notes__ = None
+    text = list(formatted.format_exception_only())[-1]
     first, *rest = [line for line in map(str.strip, text.splitlines()) if line]
-    # The type alone, where the message begins with a new line.
+    # Only the type, if the message begins with a new line.
     return f"{first} {rest[0]}" if rest and re.fullmatch(r"[^\s:]+:", first) else first

@@ -1,4 +1,4 @@
-"""Dataclasses as strict JSON can hold them: JSON has no NaN and no infinity."""
+"""Dataclasses for strict JSON, which has no NaN and no infinity."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def finite_fields(value: DataclassInstance) -> dict[str, Any]:
-    """The fields of a dataclass as strict JSON can hold them (see `finite_or_none`)."""
+    """The fields of a dataclass for strict JSON (see `finite_or_none`)."""
     return {name: finite_or_none(item) for name, item in asdict(value).items()}
 
 
 def finite_or_none(value: Any) -> Any:
-    """Values as strict JSON can hold them: numbers that are not finite become None."""
+    """Values for strict JSON: numbers that are not finite become None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -28,7 +28,7 @@ def finite_or_none(value: Any) -> Any:
 
 
 def number_or_word(value: float) -> float | str:
-    """A number as strict JSON holds it without loss: ``"nan"``, ``"inf"``, ``"-inf"``, else itself.
+    """A number for strict JSON: ``"nan"``, ``"inf"``, ``"-inf"``, or the finite number itself.
 
     ``float`` is the inverse.
     """

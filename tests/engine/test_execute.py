@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sweep.engine.on_ray import execute
 from sweep.engine.on_ray import ray_cluster as cluster
+from sweep.engine.session.ending import STOPPING, noting_stops
 from sweep.machine.interrupted import STOPS
 
 
@@ -35,28 +34,29 @@ def test_signal_in_the_midst_of_a_sweep_is_taken_note_of_and_the_next_one_is_as_
 ) -> None:
     seconds = []
     signal.signal(number, lambda *_: seconds.append(number))
-    with execute._signals(said.append) as asked:
+    with noting_stops(said.append) as stop:
+        assert not stop.asked
         os.kill(os.getpid(), number)
-        assert (asked, said, seconds) == ([number], [execute.STOPPING], [])
+        assert (stop.asked, said, seconds) == (True, [STOPPING], [])
         os.kill(os.getpid(), number)
     os.kill(os.getpid(), number)
-    assert (asked, said, seconds) == ([number], [execute.STOPPING], [number, number])
+    assert (said, seconds) == ([STOPPING], [number, number])
 
 
 @pytest.mark.parametrize("number", STOPS)
 def test_signal_while_ray_starts_or_ends_is_as_ctrl_c(number: int, said: list[str]) -> None:
     signal.signal(number, signal.SIG_IGN if number != signal.SIGHUP else signal.SIG_DFL)
-    with pytest.raises(KeyboardInterrupt), execute._raising(said.append):
+    with pytest.raises(KeyboardInterrupt), noting_stops(said.append, raises=True):
         os.kill(os.getpid(), number)
-    assert said == [execute.STOPPING]
+    assert said == [STOPPING]
 
 
-@pytest.mark.parametrize("manager", [execute._signals, execute._raising])
+@pytest.mark.parametrize("raises", [False, True])
 def test_end_of_the_terminal_stays_ignored_where_nohup_asked_for_it(
-    manager: Callable[[Callable[[str], object]], AbstractContextManager[object]], said: list[str]
+    raises: bool, said: list[str]
 ) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with manager(said.append):
+    with noting_stops(said.append, raises=raises):
         os.kill(os.getpid(), signal.SIGHUP)
     assert said == []
 

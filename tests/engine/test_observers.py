@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sweep.engine.decisions.observers import Observers
-from sweep.engine.session.log_file import note
+from sweep.engine.session.ending import note
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Observer, Outcome, ParameterValue, Status, TrialRecord
 

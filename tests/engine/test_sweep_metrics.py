@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sweep.analysis.ranking.finalists import Planned
 from sweep.analysis.ranking.sweep_state import SweepState
 from sweep.engine.decisions.sweep_metrics import Metric, samples
-from sweep.engine.on_ray.monitoring import wanted
+from sweep.engine.on_ray.ray_cluster import wanted_dashboard as wanted
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import Objective
@@ -166,7 +166,7 @@ def test_dashboard_is_started_where_it_is_installed_unless_the_user_says_no() ->
 def test_where_it_is_not_installed_only_who_asks_is_told_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sweep.engine.on_ray.monitoring.PACKAGE", "no_such_package")
+    monkeypatch.setattr("sweep.engine.on_ray.ray_cluster.DASHBOARD_PACKAGE", "no_such_package")
     assert wanted(None) == wanted(False) == (False, [])
     shown, [message] = wanted(True)
     assert not shown

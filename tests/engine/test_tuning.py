@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,7 +161,7 @@ class Room:
 
 
 def supervision(controller: Any, door: DeferredError) -> Supervision:
-    return Supervision(controller, door, lambda: False, None, lambda: None)
+    return Supervision(controller, door, lambda: False, math.inf, lambda: None)
 
 
 @pytest.mark.parametrize("entrance", ENTRANCES)

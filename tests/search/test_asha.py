@@ -140,11 +140,6 @@ def test_report_that_arrives_after_the_end_is_not_recorded() -> None:
     assert scheduler.report("healthy", 8, 0.5) is GO
 
 
-def test_lowest_value_is_the_best_in_mode_min() -> None:
-    scheduler = Asha(rungs=[8], reduction_factor=3, mode="min")
-    assert at_first_rung(scheduler, 0.5, 0.6, 0.4, math.nan) == [GO, STOP, GO, STOP]
-
-
 def test_hundred_thousand_reports_take_seconds_at_most() -> None:
     scheduler = asha()
     start = time.perf_counter()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -21,20 +20,13 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.testing.scheduler_contract import EPOCHS, SchedulerContract, trained
 from sweep.vocabulary.record import Status
 
-RULES: dict[str, Callable[[Literal["max", "min"]], Scheduler]] = {
-    "asha": lambda mode: Asha(rungs=[1, 3, 9], reduction_factor=3, mode=mode),
-    "asha_2": lambda mode: Asha(rungs=[2, 4, 8], reduction_factor=2, mode=mode),
-    "hyperband": lambda mode: Hyperband(rungs=[1, 3, 9], reduction_factor=3, brackets=3, mode=mode),
-    "median": lambda mode: MedianStopping(
-        grace_period=2, max_epochs=EPOCHS, min_trials=3, mode=mode
-    ),
-    "median_of_one": lambda mode: MedianStopping(
-        grace_period=1, max_epochs=EPOCHS, min_trials=1, mode=mode
-    ),
-}
 SCHEDULERS: dict[str, Callable[[], Scheduler]] = {
     "none": NeverStops,
-    **{name: partial(make, "max") for name, make in RULES.items()},
+    "asha": lambda: Asha(rungs=[1, 3, 9], reduction_factor=3),
+    "asha_2": lambda: Asha(rungs=[2, 4, 8], reduction_factor=2),
+    "hyperband": lambda: Hyperband(rungs=[1, 3, 9], reduction_factor=3, brackets=3),
+    "median": lambda: MedianStopping(grace_period=2, max_epochs=EPOCHS, min_trials=3),
+    "median_of_one": lambda: MedianStopping(grace_period=1, max_epochs=EPOCHS, min_trials=1),
 }
 
 
@@ -364,16 +356,6 @@ def test_where_trials_wait_one_that_was_let_on_is_not_decided_again_and_waits_at
     assert list(scheduler.decided()) == []
     assert scheduler.report("t0000", 2, 0.5) is Decision.CONTINUE
     assert scheduler.report("t0000", 3, 0.5) is Decision.PAUSE
-
-
-@pytest.mark.parametrize("name", RULES)
-def test_mode_min_is_mode_max_of_the_negated_values(name: str) -> None:
-    curves = [[math.sin(7 * i + j / 3) for j in range(EPOCHS)] for i in range(20)]
-    sequence = side_by_side(curves)
-    negated = [Report(call.trial_id, call.epochs, -(call.value or 0.0)) for call in sequence]
-    decisions = play(RULES[name]("max"), sequence)
-    assert {Decision.STOP, Decision.CONTINUE} == set(decisions)
-    assert play(RULES[name]("min"), negated) == decisions
 
 
 @pytest.mark.parametrize("make", [*SCHEDULERS.values(), halving], ids=[*SCHEDULERS, "halving"])

@@ -224,12 +224,12 @@ def test_trials_outside_the_space_and_without_a_result_are_counted_and_passed_ov
     lesson = read_lesson(spec, str(earlier))
     weights = [float(str(r.parameters["loss.weights.compactness"])) for r in records[:20]]
     inside = [record for record, weight in zip(records[:20], weights, strict=True) if weight < 0.05]
-    assert [record.trial_id for record in lesson.told] == [record.trial_id for record in inside]
+    assert [record.trial_id for record in lesson.usable] == [record.trial_id for record in inside]
     assert (lesson.outside, lesson.silent) == (20 - len(inside), 3)
     told: list[str] = []
     assert list(check_warm_start(spec, told.append)) == []
     assert told == [
-        f"`warm_start`: the searcher is told {len(inside)} trials of {earlier}; passed over: "
+        f"`warm_start`: the searcher learns from {len(inside)} trials of {earlier}; skipped: "
         f"{20 - len(inside)} outside this space, 3 without a result"
     ]
 
@@ -328,6 +328,6 @@ def test_folder_that_teaches_nothing_is_a_mistake(earlier: Path, tmp_path: Path)
     with pytest.raises(InputError) as caught:
         load_sweep(path, check_earlier=lambda spec: check_warm_start(spec, print))
     assert str(caught.value) == (
-        f"{path}:2: warm_start.results.0: no trial of {earlier} teaches anything here: "
+        f"{path}:2: warm_start.results.0: no trial of {earlier} has usable results for this space: "
         "20 outside this space, 0 without a result"
     )

@@ -28,29 +28,29 @@ _TASK = re.compile(r"ray::.+ \(pid=")
 def is_infrastructure(error: BaseException) -> bool:
     """Whether training the same configuration again may succeed.
 
-    True where results cannot be written, a file cannot be read, the accelerator broke, which
-    leaves the process unusable, or the worker was told to end. False for all else, a lack of memory
-    included: main memory or the GPU's, that configuration does not fit.
+    True if results cannot be written, a file cannot be read, the accelerator broke, which leaves
+    the process unusable, or the worker was ordered to end. False for everything else, also for a
+    lack of main or GPU memory: that configuration does not fit.
     """
     if is_ordered_end(error):
         return True
-    # By name: a driver has no use for torch, and it is there from version 2.8 on.
+    # By name: a driver does not need torch, which has this class from version 2.8 on.
     device_broke = any(kind.__name__ == "AcceleratorError" for kind in type(error).__mro__)
     return device_broke or isinstance(error, (OSError, StorageFailed, ResultsError))
 
 
 def is_ordered_end(error: BaseException) -> bool:
-    """Whether it is the SystemExit that Ray raises in a worker on SIGTERM, and no trainer's."""
+    """Whether it is the SystemExit that Ray raises in a worker on SIGTERM, not a trainer's."""
     return hasattr(error, "ray_terminate_msg")
 
 
 def was_refused(failures: list[str]) -> bool:
-    """Whether the last failure was none of the trial: a worker would not take it on."""
+    """Whether the last failure was that a worker refused the trial."""
     return bool(failures and _REFUSED.search(failures[-1]))
 
 
 def read_failures(trial: Trial) -> list[str]:
-    """What Ray noted of each failure of a trial, the last one last; empty where it could not."""
+    """Ray's note on each failure of a trial, in order; empty if Ray could not write them."""
     try:
         text = Path(trial.error_file or "").read_text(encoding="utf-8", errors="backslashreplace")
     except OSError:
@@ -62,10 +62,10 @@ def outcome_of(failures: list[str], count: int) -> Outcome:
     """The outcome of a trial that Ray gave up.
 
     Args:
-        failures: what Ray noted of each.
+        failures: Ray's notes on them.
         count: how many there were.
     Raises:
-        SweepFailed: the last one was that results cannot be written; says which.
+        SweepFailed: the last failure was that results cannot be written; says which.
     """
     last = failures[-1] if failures else ""
     if unwritable := _UNWRITABLE.search(last):
@@ -79,11 +79,3 @@ def outcome_of(failures: list[str], count: int) -> Outcome:
     else:
         cause = f"its worker died {count} times: it was killed, crashed, or its node was lost"
     return Outcome(status=Status.FAILED, cause=cause, error="\n\n".join(failures) or cause)
-
-
-def require_nodes() -> None:
-    """Raise `SweepFailed` if Ray has no node left, because it would wait for one forever."""
-    import ray
-
-    if not any(node["Alive"] for node in ray.nodes()):
-        raise SweepFailed("Ray has lost its last node: its process on this machine was killed")

@@ -31,7 +31,7 @@ class Observers(Observer):
     def __init__(self, observers: Iterable[Observer], failed: Failed = raised) -> None:
         self._observers = list(observers)
         self._failed = failed
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
 
     def add(self, observer: Observer) -> None:
         self._observers.append(observer)
@@ -48,11 +48,11 @@ class Observers(Observer):
     def trial_ended(self, record: TrialRecord) -> None:
         self._each(lambda observer: observer.trial_ended(record))
 
-    def _each(self, tell: Callable[[Observer], None]) -> None:
+    def _each(self, notify: Callable[[Observer], None]) -> None:
         for observer in self._observers:
             try:
-                tell(observer)
+                notify(observer)
             except Exception as error:  # noqa: BLE001 - the records have everything already
-                if id(observer) not in self._told:
-                    self._told.add(id(observer))
+                if id(observer) not in self._reported:
+                    self._reported.add(id(observer))
                     self._failed(type(observer).__name__, error)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sweep.analysis.ranking.finalists import TopTrials
+from sweep.analysis.ranking.finalists import TopTrials, missing_replicates
 from sweep.engine.decisions.observers import Failed, Observers, raised
 from sweep.engine.decisions.pruning_policy import PruningPolicy
-from sweep.engine.decisions.replicates_to_start import Replicates
 from sweep.engine.decisions.trial_queue import TrialQueue
 from sweep.engine.decisions.warmup_owners import WarmupOwners
 from sweep.search.schedulers.decision import Decision
@@ -29,7 +28,6 @@ from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted, TrialWa
 from sweep.store.layout import trial_number
 from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import (
     Observer,
     Outcome,
@@ -45,26 +43,17 @@ MOST_WAITING = 32
 
 @dataclass(slots=True)
 class _Trial:
-    """A running trial: `TrialRecord` with a growing history."""
+    """A trial without an end: its record when it started, and its growing history."""
 
-    trial_id: str
-    parameters: Mapping[str, ParameterValue]
-    preset: str | None
-    replicate: Replicate | None = None
-    objective: Objective = DICE
+    started: TrialRecord
     history: list[EpochMetrics] = field(default_factory=list)
 
-    def record(self, outcome: Outcome | None) -> TrialRecord:
-        return TrialRecord(
-            trial_id=self.trial_id,
-            number=trial_number(self.trial_id),
-            parameters=self.parameters,
-            history=tuple(self.history),
-            outcome=outcome,
-            preset=self.preset,
-            replicate=self.replicate,
-            objective=self.objective,
-        )
+    @property
+    def trial_id(self) -> str:
+        return self.started.trial_id
+
+    def record(self, outcome: Outcome) -> TrialRecord:
+        return replace(self.started, history=tuple(self.history), outcome=outcome)
 
 
 class SweepController:
@@ -89,23 +78,23 @@ class SweepController:
         self._observers = Observers(observers, failed)
         self._queue = TrialQueue(spec, store)
         self._pruning = PruningPolicy(spec)
-        self._trials: dict[str, _Trial] = {}  # those without an end
-        self._waiting: deque[str] = deque()  # of these, the ones that are to be executed
-        self._paused: set[str] = set()  # of these, the ones that are held at a rung
+        self._trials: dict[str, _Trial] = {}  # trials without an end
+        self._waiting: deque[str] = deque()  # those of them that wait to be executed
+        self._paused: set[str] = set()  # those of them that are held at a rung
         self._trunks = WarmupOwners()
         self._shares = bool(branching_epochs(spec))
         self._proposed = 0
         self._top = TopTrials(spec)
         self._replaying = True
-        self._given_up: set[str] = set()  # found out in the replay
-        self._replicates = Replicates(spec, store)
+        self._given_up: set[str] = set()  # found in the replay
+        self._replicates: deque[tuple[Replicate, TrialRecord]] | None = None  # not read yet
         self._replay()
-        self._replicates = Replicates(spec, store)  # the replay may have asked in its midst
+        self._replicates = None  # the replay may have read them before its end
         self._replaying = False
         for trial_id in sorted(self._given_up & self._paused):  # a crash came before their end
             self._prune(self._trials[trial_id])
-        for trial_id in sorted(self._paused):  # or before somebody was told
-            self._tell_wait(trial_id)
+        for trial_id in sorted(self._paused):  # or before the observers were notified
+            self._note_wait(trial_id)
         self._discard_trunks(search_has_ended=False)
 
     def subscribe(self, observer: Observer) -> None:
@@ -131,29 +120,32 @@ class SweepController:
         """Folder of the next trial to execute, with its ``config.yaml``; None for now, or for good
         when `finished`.
 
-        Trials that have been started come first: those that an interruption left unfinished, or
-        that the scheduler lets go on from where they paused. Then the presets, each a trial, then
-        the enqueued configurations of earlier sweeps, then what the searcher proposes; when all of
-        these have ended, the replicates of the leaders. One whose warm-up another trial is training
-        waits for it.
+        Started trials come first: those that an interruption left unfinished, and paused ones that
+        may continue. Then come the presets, each a trial, then the enqueued configurations of
+        earlier sweeps, then the searcher's proposals. When all of these have ended, the replicates
+        of the leaders follow. A trial whose warm-up another trial is training waits for it.
         """
         trial_id = self._first_that_may_start()
         while trial_id is None and self._may_propose:
-            self._start_next()
+            number = self._proposed
+            record = self._start(number, *self._queue.ask(number))
+            if number < self._queue.given:
+                self._queue.searcher.tell(record)
             trial_id = self._first_that_may_start()
         while trial_id is None and self._search_is_over and self._confirms:
-            self._start_replicate(*self._replicates.take())
+            replicate, of = self._missing_replicates().popleft()
+            self._start(of.number, of.parameters, of.preset, replicate)
             trial_id = self._first_that_may_start()
         if trial_id is not None:
             self._waiting.remove(trial_id)
             self._trunks.start(trial_id)
         for other in self._waiting:
-            self._tell_wait(other)
-        return None if trial_id is None else self._folder(trial_id)
+            self._note_wait(other)
+        return None if trial_id is None else self._store.layout.trial(trial_id).folder
 
     def label(self, trial_id: str) -> str:
         """Label of a trial that has not ended, in one line."""
-        trial = self._trials[trial_id]
+        trial = self._trials[trial_id].started
         return label(trial.parameters, trial.preset, trial.replicate)
 
     def report(self, trial_id: str, metrics: EpochMetrics) -> Decision:
@@ -176,7 +168,7 @@ class SweepController:
         self._settle()
         standing = self._standing(trial_id)
         if standing is Decision.PAUSE:
-            self._tell_wait(trial_id)
+            self._note_wait(trial_id)
         return standing
 
     def hand_back(self, trial_id: str) -> None:
@@ -199,8 +191,8 @@ class SweepController:
     def _may_propose(self) -> bool:
         """Whether the next trial may be proposed before the waiting ones have started.
 
-        One of them may wait long for its warm-up, another have but a short one. A searcher that
-        learns would have to propose it without knowing how the ones before it end.
+        One of them may wait long for its warm-up, and the next trial may have a short one. A
+        searcher that learns would have to propose it without the results of those before it.
         """
         most = 1 if self._spec.searcher.learns else MOST_WAITING
         return not self._all_proposed and len(self._waiting) < most
@@ -212,77 +204,80 @@ class SweepController:
     @property
     def _confirms(self) -> bool:
         """Whether replicates are left to start, now or when the search has ended."""
-        return self._replicates.left(search_is_over=self._search_is_over)
+        if self._spec.confirm is None:
+            return False
+        return not self._search_is_over or bool(self._missing_replicates())
+
+    def _missing_replicates(self) -> deque[tuple[Replicate, TrialRecord]]:
+        """Replicates to start, each with the trial that it repeats, once the search is over."""
+        if self._replicates is None:  # from the store: it has the histories of ended trials
+            self._replicates = deque(missing_replicates(self._spec, self._store.records()))
+        return self._replicates
 
     @property
     def _search_is_over(self) -> bool:
-        return self._all_proposed and all(trial.replicate for trial in self._trials.values())
+        running = (trial.started for trial in self._trials.values())
+        return self._all_proposed and all(record.replicate for record in running)
 
     def _first_that_may_start(self) -> str | None:
         return next(filter(self._trunks.may_start, self._waiting), None)
 
-    def _start_replicate(self, replicate: Replicate, of: TrialRecord) -> None:
-        settings = self._settings_of(of, replicate)
-        trial_id = self._store.start_trial(
-            of.number, of.parameters, to_yaml(settings), of.preset, replicate
-        )
-        self._open(self._trial(trial_id, of.parameters, of.preset, replicate), settings)
-
-    def _start_next(self) -> None:
-        proposal = self._queue.ask(self._proposed)
-        parameters, preset = proposal.parameters, proposal.preset
-        known = self._spec.preset_trial(preset) if preset is not None else None
-        settings = known or self._spec.trial(parameters)
-        config = to_yaml(settings)
-        trial_id = self._store.start_trial(self._proposed, parameters, config, preset)
-        trial = self._trial(trial_id, parameters, preset)
-        self._open(trial, settings)
-        if proposal.given:
-            self._queue.tell(trial.record(None))
-
-    def _trial(
+    def _start(
         self,
-        trial_id: str,
+        number: int,
         parameters: Mapping[str, ParameterValue],
         preset: str | None,
         replicate: Replicate | None = None,
-    ) -> _Trial:
-        return _Trial(trial_id, parameters, preset, replicate, self._spec.judged_by)
+    ) -> TrialRecord:
+        settings = self._settings_of(parameters, preset, replicate)
+        config = to_yaml(settings)
+        trial_id = self._store.start_trial(number, parameters, config, preset, replicate)
+        record = TrialRecord(
+            trial_id=trial_id,
+            number=trial_number(trial_id),
+            parameters=parameters,
+            preset=preset,
+            replicate=replicate,
+            objective=self._spec.judged_by,
+        )
+        self._open(record, settings)
+        return record
 
-    def _open(self, trial: _Trial, settings: TrialSettings) -> None:
-        self._trials[trial.trial_id] = trial
-        self._waiting.append(trial.trial_id)
+    def _open(self, record: TrialRecord, settings: TrialSettings) -> None:
+        trial_id = record.trial_id
+        self._trials[trial_id] = _Trial(record)
+        self._waiting.append(trial_id)
         length = trunk_length(settings)
-        self._trunks.add(trial.trial_id, trunk_key(settings), length if self._shares else 0)
-        if trial.replicate is None:
+        self._trunks.add(trial_id, trunk_key(settings), length if self._shares else 0)
+        if record.replicate is None:
             self._proposed += 1
             self._pruning.expect(max(0, self._queue.most - self._proposed))
-            self._pruning.start(trial.trial_id, settings, trial.preset)
-        self._observers.trial_started(trial.trial_id, trial.parameters)
+            self._pruning.start(trial_id, settings, record.preset)
+        self._observers.trial_started(trial_id, record.parameters)
 
     def _take(self, trial: _Trial, metrics: EpochMetrics) -> Decision:
         """Decide on a recorded epoch, from this or an earlier session."""
         trial.history.append(metrics)
         self._trunks.report(trial.trial_id, len(trial.history))
         self._observers.epoch_reported(trial.trial_id, metrics)
-        if trial.replicate is not None:  # it is compared with its like at its end, and only then
+        if trial.started.replicate is not None:  # replicates are compared when they have ended
             return Decision.CONTINUE
-        # A value that is not finite is none: a NaN of this session is None when it is replayed.
-        score = trial.objective.score(metrics)
+        # A score is finite or None: a NaN of this session is None when it is replayed.
+        score = trial.started.objective.score(metrics)
         return self._pruning.report(trial.trial_id, metrics.epoch + 1, score)
 
-    def _tell_wait(self, trial_id: str) -> None:
+    def _note_wait(self, trial_id: str) -> None:
         if self._store.note_wait(trial_id):
             self._observers.trial_waits(trial_id)
 
     def _hold(self, trial_id: str) -> None:
-        if trial_id in self._waiting:  # it was handed out in an earlier session
+        if trial_id in self._waiting:  # an earlier session had handed it out
             self._waiting.remove(trial_id)
         self._paused.add(trial_id)
         self._trunks.pause(trial_id)
 
     def _let_on(self, trial_id: str) -> None:
-        """Continue a paused trial that has one more epoch recorded by an earlier session."""
+        """Continue a paused trial that an earlier session continued."""
         self._paused.remove(trial_id)
         self._given_up.discard(trial_id)
         self._waiting.append(trial_id)
@@ -291,10 +286,10 @@ class SweepController:
     def _settle(self) -> None:
         """Continue or end the paused trials that are decided by now.
 
-        While records are replayed nothing is ended here: it is recorded how each trial ended.
+        A replay ends nothing here: the records say how each trial ended.
         """
         for trial_id, decision in self._pruning.decided():
-            if trial_id not in self._paused:  # at its last epoch, where it need not wait
+            if trial_id not in self._paused:  # it is at its last epoch and does not wait
                 continue
             if decision is Decision.CONTINUE:
                 self._paused.remove(trial_id)
@@ -310,7 +305,7 @@ class SweepController:
             return Decision.STOP
         if trial_id in self._paused:
             return Decision.PAUSE
-        if trial_id in self._waiting:  # it paused, and may go on at once
+        if trial_id in self._waiting:  # it paused, and may continue at once
             self._waiting.remove(trial_id)
             self._trunks.start(trial_id)
         return Decision.CONTINUE
@@ -326,21 +321,23 @@ class SweepController:
         self._paused.discard(trial.trial_id)
         record = trial.record(outcome)
         self._trunks.end(trial.trial_id)
-        if trial.replicate is None:
+        if record.replicate is None:
             self._pruning.end(trial.trial_id, outcome.status)
-            self._queue.tell(record)
+            self._queue.searcher.tell(record)
         self._observers.trial_ended(record)
         self._store.discard_checkpoints(trial.trial_id, best=not self._keeps_best(record))
-        self._discard_trunks(search_has_ended=trial.replicate is None and self._search_is_over)
+        self._discard_trunks(search_has_ended=record.replicate is None and self._search_is_over)
 
     def _discard_trunks(self, *, search_has_ended: bool) -> None:
-        """Where nobody will start from one any more. Replicates have trunks of their own seeds."""
+        """Discard trunks that no trial will use. Replicates have trunks of their own seeds."""
         if not self._replaying and not self._trials and (search_has_ended or self.finished):
             self._store.discard_trunks()
 
     def _keeps_best(self, record: TrialRecord) -> bool:
-        """Whether the weights of the best epoch stay: those of a diverged trial do not, and those
-        of a pruned one only where it may be a finalist: those are tested, and one is handed over.
+        """Whether to keep the weights of the best epoch.
+
+        Those of a diverged trial are not kept. Those of a pruned trial are kept if it may be a
+        finalist: finalists are tested, and one is handed over.
         """
         if record.score is None:
             return record.status is Status.FAILED
@@ -357,17 +354,20 @@ class SweepController:
             record = records[event.trial_id]
             match event:
                 case TrialStarted():
-                    trial = self._trial(
-                        event.trial_id, record.parameters, record.preset, record.replicate
+                    started = replace(
+                        record, history=(), outcome=None, test=(), objective=self._spec.judged_by
                     )
-                    self._open(trial, self._settings_of(record, record.replicate))
+                    settings = self._settings_of(record.parameters, record.preset, record.replicate)
+                    self._open(started, settings)
                     if record.replicate is None:
-                        self._queue.tell(trial.record(None))
+                        self._queue.searcher.tell(started)
                 case EpochRecorded():
+                    # After a power cut the disk may have the journal's line and not that of the
+                    # history. The worker then reports the epoch again, from its checkpoint.
+                    known = event.epoch < len(record.history)
+                    metrics = record.history[event.epoch] if known else event.known
                     is_last = event is last[event.trial_id]
-                    self._replay_epoch(
-                        self._trials[event.trial_id], _metrics(event, record), is_last
-                    )
+                    self._replay_epoch(self._trials[event.trial_id], metrics, is_last)
                 case TrialWaits():
                     self._observers.trial_waits(event.trial_id)
                 case TrialEnded():
@@ -378,31 +378,20 @@ class SweepController:
         if trial.trial_id in self._paused:
             self._let_on(trial.trial_id)
         decision = self._take(trial, metrics)
-        # What was recorded stands, whatever this version of a scheduler would decide; but a trial
-        # may still be to stop, where a crash came before its end.
+        # The records hold, whatever this version of a scheduler would decide. But a crash may have
+        # come before the end of a trial that was to stop.
         if decision is Decision.STOP and is_last:
             self._prune(trial)
         elif decision is Decision.PAUSE:
             self._hold(trial.trial_id)
         self._settle()
 
-    def _settings_of(self, record: TrialRecord, replicate: Replicate | None) -> TrialSettings:
-        """Of a trial of the search, or of a replicate of it."""
-        parameters, preset = record.parameters, record.preset
+    def _settings_of(
+        self,
+        parameters: Mapping[str, ParameterValue],
+        preset: str | None,
+        replicate: Replicate | None,
+    ) -> TrialSettings:
         if replicate is not None:
             return replicate_settings(self._spec, parameters, preset, replicate)
         return self._spec.trial(parameters) if preset is None else self._spec.preset_trial(preset)
-
-    def _folder(self, trial_id: str) -> Path:
-        return self._store.layout.trial(trial_id).folder
-
-
-def _metrics(event: EpochRecorded, record: TrialRecord) -> EpochMetrics:
-    """All that is known of an epoch of the journal.
-
-    After a power cut the disk may have the journal's line and not that of the history. The worker
-    then reports the epoch again, out of its checkpoint.
-    """
-    if event.epoch < len(record.history):
-        return record.history[event.epoch]
-    return event.known

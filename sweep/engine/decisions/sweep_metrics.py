@@ -1,4 +1,4 @@
-"""The metrics of a sweep, for Prometheus; knows no Ray."""
+"""The metrics of a sweep for Prometheus, without Ray."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sweep.vocabulary.record import Cause
 
 
 class Metric(Enum):
-    """Name, tags beside the sweep's name, and what is measured.
+    """Name, tags besides the sweep's name, and description.
 
     Prometheus shows them as ``ray_<name>``, those of `COUNTERS` as ``ray_<name>_total``.
     """
 
     TRIALS = ("sweep_trials", ("status",), "Trials in each status.")
-    PLANNED = ("sweep_trials_planned", (), "Trials that the sweep is to have.")
+    PLANNED = ("sweep_trials_planned", (), "Trials that the sweep will have.")
     BEST_DICE = ("sweep_best_dice", (), "Best validation Dice of all trials with a result.")
     TRIAL_DICE = ("sweep_trial_dice", ("trial",), "Last validation Dice of a running trial.")
     TRIAL_BEST_DICE = (
@@ -31,7 +31,7 @@ class Metric(Enum):
         ("trial",),
         "Last value of the objective of a running trial.",
     )
-    TRIAL_EPOCHS = ("sweep_trial_epochs", ("trial",), "Epochs that a running trial has behind it.")
+    TRIAL_EPOCHS = ("sweep_trial_epochs", ("trial",), "Epochs that a running trial has finished.")
     DIVERGENCES = ("sweep_divergences", ("cause",), "Diverged trials by cause.")
     EPOCHS = ("sweep_epochs_trained", (), "Epochs that trials trained themselves.")
     STEPS = ("sweep_steps_trained", (), "Optimizer steps of those epochs.")
@@ -53,7 +53,7 @@ COUNTERS = frozenset({Metric.EPOCHS, Metric.STEPS})
 
 @dataclass(frozen=True, slots=True)
 class MetricSample:
-    """The value of one metric now; ``tag`` where it has one beside the sweep's name."""
+    """The value of one metric now; ``tag`` if it has one besides the sweep's name."""
 
     metric: Metric
     value: float
@@ -61,7 +61,7 @@ class MetricSample:
 
 
 def samples(state: SweepState) -> Iterator[MetricSample]:
-    """Every number of a sweep; those by status and cause also where they are 0."""
+    """Every number of a sweep; those by status and cause also if they are 0."""
     yield MetricSample(Metric.PLANNED, state.trials)
     for status, count in state.counts.items():
         yield MetricSample(Metric.TRIALS, count, status)

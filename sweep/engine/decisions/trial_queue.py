@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sweep.search.searchers.earlier_trials import best_of, read_warm_start
 from sweep.search.searchers.searcher import make_searcher
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.distributions import grid_size
 from sweep.store.store import Store
-from sweep.vocabulary.record import ParameterValue, TrialRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A proposed configuration.
-
-    Args:
-        parameters: all searched parameters, by dotted name.
-        preset: name of the preset, if it is one.
-        given: whether it is not the searcher's own, so that the searcher must be informed of it.
-    """
-
-    parameters: Mapping[str, ParameterValue]
-    preset: str | None
-    given: bool
+from sweep.vocabulary.record import ParameterValue
 
 
 class TrialQueue:
@@ -36,6 +20,8 @@ class TrialQueue:
         store: keeps the earlier trials that the searcher learns from.
 
     Attributes:
+        searcher: proposes the configurations after those that are given.
+        given: how many are not the searcher's own. It must be informed when such a trial starts.
         most: how many there are.
     """
 
@@ -43,27 +29,22 @@ class TrialQueue:
         self._spec = spec
         earlier = store.earlier(lambda: read_warm_start(spec)) if spec.warm_start else []
         self._enqueued = best_of(earlier, spec.warm_start.enqueue if spec.warm_start else 0)
-        self._searcher = make_searcher(spec, first=len(spec.presets) + len(self._enqueued))
+        self.given = len(spec.presets) + len(self._enqueued)
+        self.searcher = make_searcher(spec, first=self.given)
         for record in earlier:
-            self._searcher.learn(record)
+            self.searcher.learn(record)
         self.most = spec.trials
         if not spec.drawn or spec.searcher.name == "grid":
-            given = len(spec.presets) + len(self._enqueued)
-            self.most = min(spec.trials, given + grid_size(spec.drawn))
+            self.most = min(spec.trials, self.given + grid_size(spec.drawn))
 
-    def ask(self, number: int) -> Proposal:
-        """The configuration of the trial with this number, below ``most``."""
-        presets, enqueued = self._spec.presets, self._enqueued
+    def ask(self, number: int) -> tuple[Mapping[str, ParameterValue], str | None]:
+        """Parameters and preset of the trial with this number, below ``most``."""
+        presets = self._spec.presets
         if number < len(presets):
             name = presets[number]
-            parameters = self._spec.parameters_of(self._spec.preset_trial(name))
-            return Proposal(parameters, name, given=True)
-        if number < len(presets) + len(enqueued):
-            return Proposal(enqueued[number - len(presets)], None, given=True)
-        drawn = self._searcher.ask(number)
+            return self._spec.parameters_of(self._spec.preset_trial(name)), name
+        if number < self.given:
+            return self._enqueued[number - len(presets)], None
+        drawn = self.searcher.ask(number)
         assert drawn is not None, "more were asked for than there are"
-        return Proposal(self._spec.to_train(drawn), None, given=False)
-
-    def tell(self, record: TrialRecord) -> None:
-        """Inform the searcher of a trial's end, or of a running trial that it did not propose."""
-        self._searcher.tell(record)
+        return self._spec.to_train(drawn), None

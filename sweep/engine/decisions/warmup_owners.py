@@ -49,17 +49,14 @@ class WarmupOwners:
         trunk, length = self._of[trial_id]
         trunk.trained = max(trunk.trained, min(epochs, length))
         if epochs >= length:
-            self._leave(trial_id)
+            self.pause(trial_id)
 
     def pause(self, trial_id: str) -> None:
-        """The trial is not training for now, so another one may train its trunk."""
-        self._leave(trial_id)
-
-    def end(self, trial_id: str) -> None:
-        self._leave(trial_id)
-        del self._of[trial_id]
-
-    def _leave(self, trial_id: str) -> None:
+        """The trial does not train its trunk for now, so another one may."""
         trunk, _ = self._of[trial_id]
         if trunk.by == trial_id:
             trunk.by = None
+
+    def end(self, trial_id: str) -> None:
+        self.pause(trial_id)
+        del self._of[trial_id]

@@ -16,12 +16,12 @@ SECONDS_BETWEEN_LOOKS = 5.0
 class Capacity:
     """Callable that returns how many trials can run at the moment.
 
-    On a cluster that was there before, ``max_concurrent`` is what is asked for even where there is
-    less room: the trials that wait for it are what makes an autoscaler add nodes.
+    On a cluster that we did not start, it is ``max_concurrent`` even if there is less room: trials
+    that wait make an autoscaler add nodes.
 
     Args:
         spec: resources of a trial and ``max_concurrent``.
-        grows: whether the cluster may be given more nodes.
+        grows: whether the cluster may get more nodes.
     """
 
     def __init__(self, spec: SweepSpec, *, grows: bool) -> None:
@@ -36,24 +36,21 @@ class Capacity:
             return self._most
         if time.monotonic() >= self._look_again:
             self._look_again = time.monotonic() + SECONDS_BETWEEN_LOOKS
-            self._slots = max(
-                1, sum(fitting(node["Resources"], self.resources) for node in living_nodes())
-            )
+            room = sum(fitting(node["Resources"], self.resources) for node in living_nodes())
+            self._slots = max(1, room)
         return self._slots if self._most is None else min(self._slots, self._most)
 
 
 def trial_resources(spec: SweepSpec) -> dict[str, float]:
-    """CPU and GPU of one trial; ``gpu: auto`` is one whole GPU where the cluster has any."""
+    """CPU and GPU of one trial; ``gpu: auto`` is one whole GPU if a node of the cluster has one."""
     gpu = spec.resources.gpu
     if gpu == "auto":
-        gpu = (
-            1.0 if any(fitting(node["Resources"], {"gpu": 1.0}) for node in living_nodes()) else 0.0
-        )
+        gpu = float(any(fitting(node["Resources"], {"gpu": 1.0}) for node in living_nodes()))
     return {"cpu": spec.resources.cpu, "gpu": float(gpu)}
 
 
 def fitting(node: Mapping[str, float], resources: Mapping[str, float]) -> int:
-    """How many trials that need ``resources`` a node with these has room for."""
+    """How many trials that need ``resources`` fit on a node."""
     return min(
         int(node.get(kind.upper(), 0.0) / amount)
         for kind, amount in resources.items()

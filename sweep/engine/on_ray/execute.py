@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import signal
+import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING
 
+from sweep.analysis.ranking.sweep_state import SweepState
 from sweep.engine.decisions.sweep_controller import SweepController
-from sweep.engine.on_ray.monitoring import Monitoring
 from sweep.engine.on_ray.ray_cluster import cluster
 from sweep.engine.on_ray.ray_refusals import with_cure
-from sweep.engine.session.ending import Ending
-from sweep.engine.session.log_file import note
+from sweep.engine.session.ending import Ending, noting_stops, reporting_errors
 from sweep.engine.session.sweep_location import SweepLocation
-from sweep.machine.interrupted import handling_stops
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.vocabulary.errors import SweepError, SweepFailed
 from sweep.vocabulary.record import last_line
-
-if TYPE_CHECKING:
-    from ray import tune
-
-    from sweep.engine.on_ray.ray_tune import DeferredError
 
 
 def execute(
@@ -34,8 +23,10 @@ def execute(
     spec: SweepSpec,
     log: Path,
     location: SweepLocation,
-    monitoring: Monitoring | None = None,
     *,
+    state: SweepState | None = None,
+    dashboard: bool = False,
+    announce: Callable[[str | None], None] = lambda _: None,
     verbose: bool = False,
     acknowledge: Callable[[str], object] = lambda _: None,
 ) -> Ending:
@@ -44,102 +35,56 @@ def execute(
     Args:
         controller: decides and records.
         spec: resources, concurrency and time budget.
-        log: where Ray's own messages go.
-        location: the cluster, and where the results lie.
-        monitoring: what is shown of the sweep while it runs; None for nothing.
+        log: gets Ray's own messages.
+        location: the cluster, and where the results are.
+        state: observes the controller; its metrics are exported to Prometheus. None: no metrics.
+        dashboard: start Ray's dashboard if Ray is started here, and give each trial its own actor.
+        announce: called with HOST:PORT of the dashboard, also that of a cluster; called with None
+            if the dashboard should have been started and was not.
         verbose: show Ray's own messages on the screen instead.
         acknowledge: called in the signal handler when a signal has arrived.
     Raises:
-        SweepFailed: results cannot be written, something in here or Ray itself broke down.
+        SweepFailed: results cannot be written, or the sweep's own code or Ray failed.
     """
     if controller.finished:
         return Ending.FINISHED
-    shown = monitoring or Monitoring(state=None, dashboard=False)
-    ray = cluster(log, verbose=verbose, address=location.address, dashboard=shown.dashboard)
-    with _raising(acknowledge), ray as dashboard, _signals(acknowledge) as asked:
-        if dashboard is not None or (shown.dashboard and location.address is None):
-            shown.announce(dashboard)
+    ray = cluster(log, verbose=verbose, address=location.address, dashboard=dashboard)
+    # Ray takes seconds to start and to end. A signal then acts as Ctrl-C does.
+    with noting_stops(acknowledge, raises=True), ray as found, noting_stops(acknowledge) as stop:
+        if found is not None or (dashboard and location.address is None):
+            announce(found)
         from sweep.engine.on_ray.node_checks import clean_nodes
         from sweep.engine.on_ray.prometheus_metrics import Exporter
-        from sweep.engine.on_ray.ray_tune import DeferredError, Supervision, make_tuner
+        from sweep.engine.on_ray.ray_tune import DeferredError, Stopped, Supervision, make_tuner
 
         door = DeferredError()
         supervision = Supervision(
             controller,
             door,
-            lambda: bool(asked),
-            None if spec.time_budget is None else time.monotonic() + spec.time_budget,
-            Exporter(spec.name, shown.state) if shown.state else lambda: None,
+            lambda: stop.asked,
+            math.inf if spec.time_budget is None else time.monotonic() + spec.time_budget,
+            Exporter(spec.name, state) if state else lambda: None,
         )
-        # An actor's name is fixed when it starts. Where somebody looks at names, each trial gets an
-        # actor of its own: a few seconds for the imports.
-        reuse = dashboard is None or not shown.dashboard
+        # An actor's name is fixed when it starts. A dashboard shows the names, so each trial then
+        # gets its own actor, which takes a few seconds for the imports.
+        reuse = found is None or not dashboard
+
+        def describe(error: Exception) -> str:
+            whose = "The sweep failed" if error is door.failure else "Ray broke down"
+            return with_cure(f"{whose}: {last_line(error)}", error)
+
         with tempfile.TemporaryDirectory(prefix="sweep-ray-") as scratch:
             tuner = make_tuner(
                 controller, door, supervision, spec, location, scratch, reuse=reuse, verbose=verbose
             )
-            if (stopped := _fit(tuner, door, log)) is not None:
-                return stopped
+            with reporting_errors(log, describe):
+                try:
+                    tuner.fit()
+                    door.require()  # an error in Ray's last step
+                except Stopped as stopped:
+                    return stopped.ending
         # Ray ends by itself on a SIGUSR1, as some clusters send before they take a machine back.
         over = controller.finished
         if over and location.uri is not None:
             clean_nodes(location.uri)
     return Ending.FINISHED if over else Ending.INTERRUPTED
-
-
-def _fit(tuner: tune.Tuner, door: DeferredError, log: Path) -> Ending | None:
-    """Let Ray run to its own end; how the sweep was stopped before, if it was.
-
-    Raises:
-        SweepFailed: something in here, or Ray itself, broke down.
-    """
-    from sweep.engine.on_ray.ray_tune import Stopped
-
-    try:
-        tuner.fit()
-        door.require()  # of Ray's last step
-    except Stopped as stop:
-        return stop.ending
-    except SweepError:
-        raise
-    except Exception as error:
-        note(log, error)
-        whose = "The sweep failed" if error is door.failure else "Ray broke down"
-        told = with_cure(f"{whose}: {last_line(error)}", error)
-        raise SweepFailed(f"{told} (more in {log})") from error
-    return None
-
-
-STOPPING = (
-    "Stopping: all reported epochs are saved. Running trials continue from their last epoch when"
-    " the sweep is resumed. Press Ctrl-C again to stop at once."
-)
-
-
-@contextmanager
-def _signals(acknowledge: Callable[[str], object]) -> Iterator[list[int]]:
-    """Collects the signals that ask for a stop instead of dying of them; a second one has the
-    effect that it had before.
-    """
-    received: list[int] = []
-
-    def receive(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        signal.signal(number, before[number])
-        acknowledge(STOPPING)
-
-    with handling_stops(receive) as before:
-        yield received
-
-
-@contextmanager
-def _raising(acknowledge: Callable[[str], object]) -> Iterator[None]:
-    """A stop while Ray starts or ends, which takes seconds: a word at once, then as Ctrl-C is."""
-
-    def receive(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, before[number])
-        acknowledge(STOPPING)
-        raise KeyboardInterrupt
-
-    with handling_stops(receive) as before:
-        yield

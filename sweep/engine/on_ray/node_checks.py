@@ -30,14 +30,14 @@ def check_nodes(spec: SweepSpec, location: SweepLocation, *, verbose: bool) -> l
     """Let each node of a cluster access the results location and prepare the data.
 
     Args:
-        spec: whose data and resources count.
-        location: where it runs and writes.
+        spec: the data and the resources of a trial.
+        location: where the sweep runs and writes.
         verbose: show Ray's own messages.
     Returns:
         warnings.
     Raises:
         InputError: a node lacks something; names each such node and what it lacks.
-        SweepFailed: we cannot write there ourselves.
+        SweepFailed: this machine cannot write to the results location.
     """
     where = location.uri or location.folder.parent.as_uri()
     ours, probe = RemoteFolder(where), f".probe-{secrets.token_hex(8)}"
@@ -52,14 +52,16 @@ def check_nodes(spec: SweepSpec, location: SweepLocation, *, verbose: bool) -> l
         try:
             ours.write(probe, b"")
             found = on_each(nodes, _look, where, probe, spec)
-            lacking = {node: _mistakes(answer) for node, answer in found.items()}
-            for node, every in lacking.items():
-                if not every and ours.read(answers[node]) is None:
-                    every.append(_not_shared(f"what it writes to {where} is not seen here"))
+            mistakes: list[Mistake] = []
+            for node, answer in found.items():
+                if not isinstance(answer, list):
+                    answer = [Mistake(f"cannot run: {last_line(answer)}")]
+                elif not answer and ours.read(answers[node]) is None:
+                    answer = [_not_shared(f"what it writes to {where} is not seen here")]
+                mistakes += [mistake.on(nodes[node]) for mistake in answer]
         finally:
             for name in (probe, *answers.values()):
                 ours.delete(name)
-    mistakes = [mistake.on(nodes[node]) for node, every in lacking.items() for mistake in every]
     if mistakes:
         raise InputError(mistakes)
     if not nodes:
@@ -68,7 +70,7 @@ def check_nodes(spec: SweepSpec, location: SweepLocation, *, verbose: bool) -> l
 
 
 def clean_nodes(uri: str) -> None:
-    """Remove what workers of a sweep that is over have left on the nodes; needs `cluster`."""
+    """Remove the files of a finished sweep's workers on all nodes; needs `cluster`."""
     on_each((node["NodeID"] for node in living_nodes()), _clean, uri)
 
 
@@ -76,7 +78,7 @@ def on_each(nodes: Iterable[str], do: Callable[..., Any], *arguments: Any) -> di
     """Call ``do(node, *arguments)`` on all nodes at the same time.
 
     Returns:
-        node → what it returned, or Ray's error; a node that was lost meanwhile is left out.
+        node → what it returned, or Ray's error. A node that was lost meanwhile is left out.
     """
     import ray
     from ray.exceptions import NodeDiedError, RayError, TaskUnschedulableError
@@ -101,7 +103,7 @@ def on_each(nodes: Iterable[str], do: Callable[..., Any], *arguments: Any) -> di
 
 
 def _look(node: str, where: str, probe: str, settings: TrialSettings) -> list[Mistake]:
-    """On a node: whatever keeps it from training trials."""
+    """On a node: everything that keeps it from training trials."""
     needed = [*NEEDED, *settings.trainer.traits.packages]
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
@@ -129,7 +131,3 @@ def _not_shared(what: str) -> Mistake:
     return Mistake(
         f"{what}: results must lie in storage that all nodes share, or at a URI", key="--results"
     )
-
-
-def _mistakes(answer: Any) -> list[Mistake]:
-    return answer if isinstance(answer, list) else [Mistake(f"cannot run: {last_line(answer)}")]

@@ -1,4 +1,4 @@
-"""Ray, quiet: a private one on this machine for as long as one sweep runs, or a cluster's."""
+"""A quiet connection to Ray: a private one on this machine for one sweep, or a cluster's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from sweep.engine.on_ray.ray_refusals import cure_for, with_cure
 from sweep.machine.codebase import PACKAGE
 from sweep.machine.cpus import usable_cpus
+from sweep.machine.installed_packages import how_to_install
 from sweep.machine.interrupted import STOPS
 from sweep.vocabulary.errors import InputError, SweepFailed
 from sweep.vocabulary.record import last_line
@@ -31,57 +32,66 @@ On, GCS, raylet and every worker listen on all interfaces of the machine; off, o
 
 RAY_LOGGERS = ("ray", "ray.tune", "ray.data", "ray.train")
 
-# Ray reads these when it is imported or started; what the user has set stays.
+# Ray reads these when it is imported or started. Values that the user has set are kept.
 ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a worker that changes folder breaks relative paths
-    "RAY_AUTH_MODE": "token",  # the default, but unset it is announced at every start
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our store records; CSV, JSON and TB copies cost
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: see `sweep.engine.on_ray.execute`
+    "RAY_AUTH_MODE": "token",  # the default; if it is not set, Ray announces it at every start
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our store records; copies as CSV and JSON cost
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # we handle Ctrl-C: see `sweep.engine.session.ending`
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Ray's snapshots are never read
-    "TUNE_MAX_PENDING_TRIALS_PG": "200",  # we propose no more than there is room for
+    "TUNE_MAX_PENDING_TRIALS_PG": "200",  # we propose only as many trials as there is room for
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
 OF_WORKERS = ("RAY_CHDIR_TO_TRIAL_DIR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO")
-"""Of these, what workers read. The rest is the driver's, or (RAY_AUTH_MODE) the cluster's own."""
+"""Those that workers read. The driver reads the others, and the cluster has its RAY_AUTH_MODE."""
 
 SECONDS_TO_ANSWER = 5.0
-"""After which an address counts as wrong; Ray itself would try for two minutes."""
+"""After this time an address counts as wrong. Ray itself would try for two minutes."""
 
 
 @contextmanager
 def cluster(
     log: Path, *, verbose: bool, address: str | None = None, dashboard: bool = False
 ) -> Iterator[str | None]:
-    """Connect to Ray, and leave nothing of this process there on leaving.
+    """Connect to Ray, and remove all traces of this process there at the end.
 
-    Nobody reaches it from another machine, unless Ray was imported before. Yields the address of
-    its dashboard, None where it has none.
+    A private Ray cannot be reached from another machine, unless Ray was imported before. Yields the
+    address of the dashboard; None if there is none.
 
     Args:
-        log: where the messages of Ray and its libraries go when they are not wanted on screen.
+        log: gets the messages of Ray and its libraries if they are not shown on the screen.
         verbose: let Ray and the workers write to the screen.
         address: of a cluster, ``auto`` for the one that this machine belongs to; None starts Ray
-            on this machine and ends it, with all its processes, on leaving.
-        dashboard: start one, where Ray is started here.
+            on this machine and ends it, with all its processes, at the end.
+        dashboard: start one if Ray is started here.
     Raises:
         SweepFailed: Ray did not start.
         InputError: there is no cluster at ``address``, or it refuses us.
     """
-    prepare_environment()
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     if address is None:
         os.environ.setdefault(*ONLY_LOCAL)
     else:
-        require_answer(address)  # its nodes have to reach this process: not on loopback alone
-    # Imported here: more than a second, and only a sweep needs it.
+        require_answer(address)  # no loopback here: the cluster's nodes must reach this process
+    # In a notebook its import asks for packages that only its own outputs there need.
+    logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)
+    # The import takes more than a second, and only a sweep needs it.
     import ray
 
-    quiet = None if verbose else log
-    with _messages_to(quiet), _prints_to(quiet), warnings.catch_warnings():
+    with ExitStack() as quiet, warnings.catch_warnings():
+        if not verbose:
+            quiet.enter_context(_messages_to(log))
+            # A thread of Ray prints about workers that died. Our own console keeps the stdout that
+            # it found before.
+            file = quiet.enter_context(log.open("a"))
+            quiet.enter_context(redirect_stdout(file))
+            quiet.enter_context(redirect_stderr(file))
         warnings.filterwarnings("ignore", module=r"ray\..*")
-        with _stderr_to(quiet):
+        with nullcontext() if verbose else _stderr_to(log):
             try:
                 with _signals_are_ours():
                     context = ray.init(
@@ -93,8 +103,8 @@ def cluster(
             except Exception as error:
                 if address is not None:
                     raise _refused(address, error) from error
-                told = with_cure(f"Ray did not start: {last_line(error)}", error)
-                raise SweepFailed(f"{told} (more in {log})") from error
+                text = with_cure(f"Ray did not start: {last_line(error)}", error)
+                raise SweepFailed(f"{text} (more in {log})") from error
         try:
             yield context.dashboard_url or None
         finally:
@@ -103,13 +113,13 @@ def cluster(
 
 @contextmanager
 def _signals_are_ours() -> Iterator[None]:
-    """Let Ray set no handler of SIGTERM, and start its processes where signals to us end none.
+    """Keep Ray from handling SIGTERM, and start its processes out of reach of signals to us.
 
-    Ctrl-C, `timeout` and the end of a terminal signal the process group, batch systems and service
-    managers all processes there are. Ray's would end at once, and this one then wait a minute for
-    an answer of the GCS, and be ended by Ray's compiled part in the midst of it.
+    Ctrl-C, `timeout` and the end of a terminal send a signal to the process group. Batch systems
+    and service managers send it to all processes. Ray's processes would end at once. This one would
+    then wait a minute for an answer of the GCS, and Ray's compiled part would end it meanwhile.
     """
-    # No part of Ray's public interface, which has no such switches.
+    # Ray's public interface has no such switches.
     from ray._private import services, utils
 
     usual = services.ConsolePopen, utils.set_sigterm_handler
@@ -122,13 +132,13 @@ def _signals_are_ours() -> Iterator[None]:
 
 
 def _start_out_of_reach(start: Callable[..., Any], command: list[str], **options: Any) -> Any:
-    """A process in a group of its own; in our session, and ended with us (``PR_SET_PDEATHSIG``).
+    """A process with its own group, in our session. It ends with us (``PR_SET_PDEATHSIG``).
 
-    The GCS, which answers to the very end, takes no signal but SIGKILL. There is no harm in that:
-    it keeps everything in memory.
+    The GCS must answer to the very end: only SIGKILL ends it. That does no harm, because it keeps
+    everything in memory.
     """
     is_gcs = Path(command[0]).name == "gcs_server"
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS if is_gcs else ())  # is inherited
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS if is_gcs else ())  # inherited
     try:
         process = start(command, process_group=0, **options)
     finally:
@@ -141,16 +151,16 @@ def _start_out_of_reach(start: Callable[..., Any], command: list[str], **options
 def _private(dashboard: bool) -> dict[str, Any]:
     return {
         "address": "local",
-        "num_cpus": usable_cpus(),  # Ray sees no affinity, and of a quota below 1 no core at all
-        # None starts one, and where that fails goes on without; True would fail.
+        "num_cpus": usable_cpus(),  # Ray ignores affinity, and sees no core in a quota below 1
+        # None starts a dashboard and continues if that fails. True would fail.
         "include_dashboard": None if dashboard else False,
-        "dashboard_host": "127.0.0.1",  # it lets whoever reaches it run code
+        "dashboard_host": "127.0.0.1",  # it runs code for everybody who reaches it
     }
 
 
 def _existing(address: str) -> dict[str, Any]:
-    """Every node imports exactly the driver's code, whether or not the package is installed there:
-    a provenance that names one hash of the sources for all trials depends on it.
+    """Every node imports exactly the driver's code, even if the package is installed there: the
+    provenance names one hash of the sources for all trials.
     """
     return {
         "address": address,
@@ -162,7 +172,7 @@ def _existing(address: str) -> dict[str, Any]:
 
 
 def require_answer(address: str) -> None:
-    """Refuse what cannot be the address of a cluster, and one at which nothing listens.
+    """Refuse an address that cannot be a cluster's, and one at which nothing listens.
 
     Raises:
         InputError: with what to do instead.
@@ -170,9 +180,9 @@ def require_answer(address: str) -> None:
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS") or address  # as Ray itself does
         if address == "auto":
-            return  # Ray looks for a cluster on this machine, and says at once if there is none
+            return  # Ray looks for a cluster on this machine, and reports at once if there is none
     if address.startswith("ray://"):
-        # Ray Tune moves its whole loop, and with it the writer of the results, to the head node.
+        # With it, Ray Tune runs its whole loop, which writes the results, on the head node.
         raise InputError.single(
             "Ray Client cannot drive a sweep: run this command on a node of the cluster with"
             " --address auto, or let `ray job submit` run it there",
@@ -193,7 +203,7 @@ def require_answer(address: str) -> None:
 
 def _refused(address: str, error: Exception) -> InputError:
     usual = (
-        "`ray status` on its head node tells whether it is up, and it must have our auth token"
+        "`ray status` on its head node shows whether it is up, and it must have our auth token"
         " (~/.ray/auth_token)"
     )
     listens = not isinstance(error, ConnectionRefusedError | TimeoutError)
@@ -204,15 +214,12 @@ def _refused(address: str, error: Exception) -> InputError:
 
 
 @contextmanager
-def _messages_to(log: Path | None) -> Iterator[None]:
-    """Send what Ray's loggers say to a file; None leaves them as they are."""
-    if log is None:
-        yield
-        return
+def _messages_to(log: Path) -> Iterator[None]:
+    """Send what Ray's loggers say to a file."""
     handler = logging.FileHandler(log, delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = [logging.getLogger(name) for name in RAY_LOGGERS]
-    # It misses, trial by trial, the copies of our history that Ray was told not to make.
+    # It warns, trial by trial, of missing copies of our history that Ray was asked not to make.
     logging.getLogger("ray.tune.analysis").setLevel(logging.ERROR)
     before = [(logger, logger.handlers[:], logger.propagate) for logger in loggers]
     for logger in loggers:
@@ -226,24 +233,8 @@ def _messages_to(log: Path | None) -> Iterator[None]:
 
 
 @contextmanager
-def _prints_to(log: Path | None) -> Iterator[None]:
-    """Send what Python code prints to a file: a thread of Ray tells there of workers that died.
-
-    Our own console was bound to the true stdout before.
-    """
-    if log is None:
-        yield
-        return
-    with log.open("a") as file, redirect_stdout(file), redirect_stderr(file):
-        yield
-
-
-@contextmanager
-def _stderr_to(log: Path | None) -> Iterator[None]:
-    """Send the process's stderr to a file: Ray's compiled part writes there past any logger."""
-    if log is None:
-        yield
-        return
+def _stderr_to(log: Path) -> Iterator[None]:
+    """Send the process's stderr to a file: Ray's compiled part writes there without a logger."""
     sys.stderr.flush()
     kept = os.dup(2)
     try:
@@ -255,7 +246,17 @@ def _stderr_to(log: Path | None) -> Iterator[None]:
         os.close(kept)
 
 
-def prepare_environment() -> None:
-    """Set what Ray reads from the environment when it is imported."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+DASHBOARD_PACKAGE = "aiohttp_cors"
+"""A package that only the dashboard needs."""
+
+
+def wanted_dashboard(asked: bool | None) -> tuple[bool, list[str]]:
+    """Whether to start the dashboard, and warnings.
+
+    Args:
+        asked: what the user asked for; None: start it if it is installed.
+    """
+    missing = how_to_install("dashboard", DASHBOARD_PACKAGE)
+    if missing is None:
+        return asked is not False, []
+    return False, [f"{missing}; the sweep runs without it"] if asked else []

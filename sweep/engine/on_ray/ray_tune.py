@@ -1,7 +1,7 @@
 """Connect Ray Tune to the controller, which makes all decisions.
 
-Ray's searcher and scheduler interfaces are two thin doors to the controller. Ray's own snapshots
-are written (it insists) but never read: they forget rungs and finished trials, our records do not.
+Ray's searcher and scheduler interfaces are two thin doors to the controller. Ray insists on writing
+its own snapshots. They are never read: they forget rungs and finished trials, our records do not.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from sweep.engine.decisions.faults import outcome_of, read_failures, require_nodes, was_refused
+from sweep.engine.decisions.faults import outcome_of, read_failures, was_refused
 from sweep.engine.decisions.sweep_controller import SweepController
-from sweep.engine.on_ray.capacity import Capacity
+from sweep.engine.on_ray.capacity import SECONDS_BETWEEN_LOOKS, Capacity, living_nodes
 from sweep.engine.on_ray.trial_actor import MESSAGE, NO_TRIAL, TrialActor
 from sweep.engine.session.ending import Ending
 from sweep.engine.session.sweep_location import SweepLocation
@@ -30,12 +30,11 @@ from sweep.engine.session.train_trial import Message
 from sweep.search.schedulers.scheduler import Decision
 from sweep.spec.search.shared_warmup import branching_epochs
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.vocabulary.errors import SweepFailed
 from sweep.vocabulary.record import Outcome
 
 RETRIES = 2
 """How often a trial goes on from its checkpoint after a fault of the machine."""
-SECONDS_BETWEEN_LOOKS = 5.0
-"""Seconds between two checks whether Ray still has a node."""
 SECONDS_FOR_A_WORKER = 60.0
 """Seconds after which a trial no longer waits for the worker requested for it."""
 
@@ -49,17 +48,17 @@ class Stopped(Exception):
 
 
 class _NotPickled:
-    """Ray pickles searcher and scheduler into snapshots that nobody reads: they hold nothing."""
+    """Pickled as nothing: Ray pickles searcher and scheduler into snapshots that are never read."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
 class DeferredError(_NotPickled):
-    """Keeps exceptions of ours from Ray, which takes one for a fault of a trial and retries that.
+    """Hides exceptions of our own code from Ray, which would blame a trial and retry it.
 
-    The first one, whatever it is (the disk is full, an error in our own code), is kept and ends the
-    sweep at the next step of Ray's loop.
+    The first one (the disk is full, an error in our own code) is kept. It ends the sweep at the
+    next step of Ray's loop.
 
     Attributes:
         failure: that exception.
@@ -76,7 +75,7 @@ class DeferredError(_NotPickled):
             self.failure = self.failure or error
 
     def require(self) -> None:
-        """Raise what was kept, if anything was."""
+        """Raise the exception that was kept, if there is one."""
         if self.failure is not None:
             raise self.failure
 
@@ -89,11 +88,11 @@ class ControlledSearcher(_NotPickled, Searcher):  # type: ignore[misc]
 
     Args:
         controller: has the trials.
-        door: to it.
-        capacity: how many there is room for now, and what each needs.
+        door: keeps the controller's exceptions.
+        capacity: how many trials there is room for now, and what each needs.
         spec: of the sweep.
-        uri: where the results lie, if that is no folder that the workers see.
-        reuse: whether a worker goes on with the next trial.
+        uri: where the results are, if the workers do not see them as a folder.
+        reuse: whether a worker continues with the next trial.
     """
 
     def __init__(
@@ -121,21 +120,18 @@ class ControlledSearcher(_NotPickled, Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         with self._door():
-            return self._next()
-        return None
-
-    def _next(self) -> dict[str, Any] | str | None:
-        if self._controller.executing >= self._capacity():
-            return None
-        folder = self._controller.next_trial()
-        if folder is None:
+            if self._controller.executing >= self._capacity():
+                return None
+            folder = self._controller.next_trial()
+            if folder is not None:
+                label = self._controller.label(folder.name)
+                return {"folder": str(folder), "label": label} | self._of_all
             return str(Searcher.FINISHED) if self._controller.finished else self._worker_ahead()
-        label = self._controller.label(folder.name)
-        return {"folder": str(folder), "label": label} | self._of_all
+        return None  # the door has an exception
 
     def _worker_ahead(self) -> dict[str, Any] | None:
-        """Once, a trial that trains nothing: while all wait for the warm-up that the first one
-        trains, a second worker starts, which takes seconds. Ray keeps one for the next trial.
+        """Once, a trial that trains nothing, so that Ray starts a second worker, which takes
+        seconds, while all trials wait for a shared warm-up. Ray keeps it for the next trial.
         """
         if not self._may_start_ahead or not self._controller.has_waiting:
             return None
@@ -143,7 +139,7 @@ class ControlledSearcher(_NotPickled, Searcher):  # type: ignore[misc]
         return {"folder": NO_TRIAL, "label": ""} | self._of_all
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        """Ends reach the controller through the scheduler, which knows why."""
+        """Nothing: ends reach the controller through the scheduler, which has the outcome."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the results folder is the only record."""
@@ -155,10 +151,11 @@ class ControlledSearcher(_NotPickled, Searcher):  # type: ignore[misc]
 class ControlledScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
     """Passes results to the controller and its decisions back to Ray.
 
-    A worker takes seconds to start, a trial that is pruned early takes less. Ray gives the worker
-    of a trial that has ended to the first pending one, and calls off the worker that is being
-    started for it: where trials are short, the second worker never comes to be, and all of them
-    run one after the other. Here it goes to the next trial, for which no worker is started yet.
+    A worker takes seconds to start. A trial that is pruned early takes less. Ray gives the worker
+    of a trial that has ended to the first pending trial, and cancels the worker that is being
+    started for that one. If trials are short, the second worker never starts, and the trials run
+    one after the other. Here the free worker goes to the next trial, for which none is being
+    started.
     """
 
     def __init__(self, controller: SweepController, door: DeferredError) -> None:
@@ -169,9 +166,9 @@ class ControlledScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         now = time.monotonic()
-        live = tune_controller.get_live_trials()  # of all trials, a look at each would be quadratic
+        live = tune_controller.get_live_trials()  # a loop over all trials would be quadratic
         waiting = (trial for trial in live if trial.status == Trial.PENDING)
-        pending = sorted(waiting, key=lambda trial: str(trial.trial_id))  # in Ray's order of them
+        pending = sorted(waiting, key=lambda trial: str(trial.trial_id))  # Ray's own order
         self._chosen = {trial: self._chosen.get(trial, -math.inf) for trial in pending}
         for trial in pending:
             if now - self._chosen[trial] > SECONDS_FOR_A_WORKER:
@@ -184,8 +181,8 @@ class ControlledScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
         with self._door():
             decision = self._pass_on(trial_name(trial), result[MESSAGE])
         if decision is Decision.PAUSE:
-            # A trial of ours that pauses has ended for Ray: it goes on as another one of Ray's. Its
-            # actor is to let go of its folder, which the next worker waits for.
+            # For Ray, a trial of ours that pauses has ended: it continues as another trial of
+            # Ray's. Its actor must release its folder, which the next worker waits for.
             trial.temporary_state.ray_actor.leave.remote()
         go_on = decision is Decision.CONTINUE
         return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)
@@ -194,7 +191,7 @@ class ControlledScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
         if isinstance(message, Outcome):
             self._controller.end(trial_id, message)
             return Decision.STOP
-        if not message:  # of a worker that was started ahead
+        if not message:  # from a worker that was started ahead
             return Decision.STOP
         for metrics in message:
             decision = self._controller.report(trial_id, metrics)
@@ -204,14 +201,14 @@ class ControlledScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]
 
 
 class Supervision(_NotPickled, Callback):  # type: ignore[misc]
-    """Ends Ray's loop between two of its steps, and trials that Ray has given up.
+    """Ends Ray's loop between two of its steps, and ends the trials that Ray has given up.
 
     Args:
-        controller: told of the trials that Ray has given up.
-        door: to it; what it keeps ends the sweep.
-        asked: whether an interruption was asked for (a signal).
-        deadline: of `time.monotonic`; None for no time budget.
-        export: tells the metrics, where that is due.
+        controller: ends the trials that Ray has given up.
+        door: keeps the controller's exceptions; one of them ends the sweep.
+        asked: whether a signal has asked for an interruption.
+        deadline: in the time of `time.monotonic`; infinite without a time budget.
+        export: exports the metrics if they are due.
     """
 
     def __init__(
@@ -219,7 +216,7 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
         controller: SweepController,
         door: DeferredError,
         asked: Callable[[], bool],
-        deadline: float | None,
+        deadline: float,
         export: Callable[[], None],
     ) -> None:
         self._controller = controller
@@ -230,31 +227,34 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
         self._look_again = -math.inf
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Called where nothing is half-recorded."""
+        """Called when no record is half-written."""
         self._door.require()
         if self._asked():
             raise Stopped(Ending.INTERRUPTED)
-        if self._deadline is not None and time.monotonic() >= self._deadline:
+        if time.monotonic() >= self._deadline:
             raise Stopped(Ending.OUT_OF_TIME)
         self._export()
         if time.monotonic() >= self._look_again:
             self._look_again = time.monotonic() + SECONDS_BETWEEN_LOOKS
-            require_nodes()
+            if not living_nodes():  # Ray would wait for one forever
+                raise SweepFailed(
+                    "Ray has lost its last node: its process on this machine was killed"
+                )
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Ray keeps every trial to its end. Two thirds of one is statistics that nobody reads."""
+        """Ray keeps every trial to its end. Two thirds of one are statistics without a reader."""
         trial.metric_analysis.clear()
         trial.metric_n_steps.clear()
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """A fault of the machine has hit the trial once more than Ray retries; or before it began,
-        which Ray does not retry: a worker that is free would not take it on, and has been ended.
+        """Called for a fault of the machine that Ray does not retry: the retries are used up, or a
+        free worker refused the trial before it began, and was ended.
 
-        The scheduler's method of this name will not do: Ray calls that one before a retry too.
+        The scheduler's method of this name cannot be used: Ray calls it before a retry too.
         """
         with self._door():
             failures = read_failures(trial)
@@ -266,7 +266,7 @@ class Supervision(_NotPickled, Callback):  # type: ignore[misc]
 
 
 def trial_name(trial: Trial) -> str:
-    """Our id of one of Ray's trials: the name of its folder."""
+    """Our id of a trial of Ray's: the name of its folder."""
     return Path(trial.config["folder"]).name
 
 
@@ -281,11 +281,11 @@ def make_tuner(
     reuse: bool,
     verbose: bool,
 ) -> tune.Tuner:
-    """Ray's tuner for what the controller hands out.
+    """Ray's tuner for the controller's trials.
 
     Args:
         scratch: folder for Ray's own files.
-        reuse: whether a worker goes on with the next trial.
+        reuse: whether a worker continues with the next trial.
         verbose: show Ray's own messages.
     """
     capacity = Capacity(spec, grows=location.address is not None)
@@ -305,6 +305,8 @@ def make_tuner(
             storage_path=scratch,
             name="ray",
             verbose=1 if verbose else 0,
+            # In a notebook Ray would choose a reporter that clears the cell's output.
+            progress_reporter=tune.CLIReporter(),
             callbacks=[supervision],
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),

@@ -33,23 +33,23 @@ NO_TRIAL = "no-trial"
 
 
 class WorkerSpoilt(Exception):
-    """The previous trial has left something in this process that cannot be undone; says what."""
+    """The previous trial changed something in this process that cannot be undone; names it."""
 
 
 class TrialActor(tune.Trainable):  # type: ignore[misc]
     """Trains the ``config.yaml`` of a trial's folder; one Ray step is one epoch.
 
-    Epochs that were trained before, by this trial or its trunk, are told in a first step, all at
-    once. The step after the last epoch carries the outcome. It is not marked as Ray's ``done``: Ray
-    shows results so marked to no scheduler, and ours is the one who records them.
+    Epochs that were trained before, by this trial or its trunk, are reported in a first step, all
+    at once. The step after the last epoch has the outcome. It is not marked as Ray's ``done``: Ray
+    shows such results to no scheduler, and our scheduler records them.
 
-    What stands in the folder is what is trained: nothing else is sent to the worker. Where the
-    folder holds a checkpoint (the worker died, the sweep was interrupted) it goes on from there.
-    Where the folder lies at a URI the worker trains in a copy, and sends what it writes.
+    The worker trains what is in the folder: nothing else is sent to it. If the folder has a
+    checkpoint (the worker died, the sweep was interrupted), the trial continues from there. If the
+    folder is at a URI, the worker trains in a copy and sends the files that it writes.
 
-    An exception of the trainer is the trial's outcome: it would be the same on every retry. What
-    the machine is to blame for (a kill, the node, a full disk) is left to Ray's retries, each in a
-    fresh process.
+    An exception of the trainer is the trial's outcome: it would be the same on every retry. Faults
+    of the machine (a kill, the node, a full disk) are left to Ray's retries, each in a fresh
+    process.
     """
 
     _name: str
@@ -60,7 +60,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
 
     @classmethod
     def default_resource_request(cls, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
-        """What `tune.with_resources` does, but that one renames the class in the dashboard."""
+        """As `tune.with_resources`, which would rename the class in the dashboard."""
         resources = config["resources"]
         return tune.PlacementGroupFactory([{kind.upper(): n for kind, n in resources.items()}])
 
@@ -69,13 +69,13 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take on the next trial in the same process: imports and data are paid once.
+        """Begin the next trial in the same process, which imports and reads the data only once.
 
         Raises:
-            WorkerSpoilt: this process takes on no further trial. Ray then ends it, and gives up the
-                trial, which the driver hands out once more
-                (`sweep.engine.on_ray.ray_tune.Supervision`). Of False, the other way to say so, Ray
-                2.60 tells nobody.
+            WorkerSpoilt: this process refuses further trials. Ray then ends it and gives up the
+                trial, which the driver hands out again
+                (`sweep.engine.on_ray.ray_tune.Supervision`). Ray 2.60 does not report False, the
+                other way to refuse.
         """
         self.leave()
         if left := left_behind(self._clean):
@@ -84,7 +84,12 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        self._tell_system()
+        with suppress(ImportError):  # not in Ray's public interface
+            from ray._raylet import setproctitle  # type: ignore[attr-defined]
+
+            # The title of the process, in the dashboard's list of workers, in ``ps`` and ``top``.
+            # Ray sets it anew before each step.
+            setproctitle(f"ray::{self!r}")
         if self._run is None:
             return {MESSAGE: ()}
         message = next_message(self._run)
@@ -93,10 +98,9 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         return {MESSAGE: message}
 
     def leave(self) -> None:
-        """Leave the trial, which one that pauses or was pruned has not done yet, and its folder.
+        """Close the trial, if it paused or was pruned, and release its folder.
 
-        What it raises as it is left is its own: it was told to stop, and the next trial's is the
-        worker.
+        An exception that it raises now is only printed: the worker belongs to the next trial.
         """
         run, self._run = self._run, None
         try:
@@ -111,8 +115,12 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         self.leave()
 
     def __repr__(self) -> str:
-        """What the dashboard shows as the actor's name; Ray asks once, after `setup`."""
-        return f"{self._name} {self._progress()}".rstrip()
+        """The actor's name in the dashboard, which asks once, after `setup`."""
+        if self._last is None:
+            return self._name
+        value, judged_by = self._judged_by.value(self._last), self._judged_by
+        last = "" if value is None else f" {judged_by.short} {judged_by.text(value)}"
+        return f"{self._name} epoch {self._last.epoch}{last}"
 
     def _begin(self, config: dict[str, Any]) -> None:
         folder = Path(config["folder"])
@@ -121,19 +129,3 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         self._last = None
         if config["folder"] != NO_TRIAL:
             self._run = train_trial(folder, config["uri"], config["branching"])
-
-    def _progress(self) -> str:
-        if self._last is None:
-            return ""
-        value, judged_by = self._judged_by.value(self._last), self._judged_by
-        last = "" if value is None else f" {judged_by.short} {judged_by.text(value)}"
-        return f"epoch {self._last.epoch}{last}"
-
-    def _tell_system(self) -> None:
-        """Show what is trained as the title of the process: in the dashboard's list of workers, in
-        ``ps`` and ``top``. Ray sets it anew before each step.
-        """
-        with suppress(ImportError):  # no part of Ray's public interface
-            from ray._raylet import setproctitle  # type: ignore[attr-defined]
-
-            setproctitle(f"ray::{' '.join(filter(None, [self._name, self._progress()]))}")

@@ -1,13 +1,14 @@
-"""Evaluate the finalists once, more thoroughly than in an epoch, after everything else."""
+"""Evaluate the finalists once, at the end of a sweep, more thoroughly than after an epoch."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sweep.analysis.ranking.finalists import finalists, runs_of
+from sweep.analysis.ranking.finalists import finalists
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import TrialPaths
 from sweep.store.store import Store
@@ -17,16 +18,13 @@ from sweep.vocabulary.record import TrialRecord
 if TYPE_CHECKING:
     from sweep.trial.kinds.kind import Evaluate, FinalScore
 
-Candidates = Iterable[tuple[str, Iterable[TrialRecord]]]
-"""Names of trials, each with the runs whose weights may stand for it, the best first."""
-
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The weights that stand for a configuration.
+    """The weights that represent a configuration.
 
     Args:
-        run: the run that they are of, a replicate or the trial itself.
+        run: the run that trained them, a replicate or the trial itself.
         paths: its files, on this machine.
     """
 
@@ -49,19 +47,18 @@ class Weights:
             " which best.yaml does not train"
         )
         objective, value = self.run.objective, self.run.value
-        assert value is not None, "without one it stands for nothing"
+        assert value is not None, "a run without a value has no weights here"
         return f"{self.run.trial_id}, {what}: {objective.label} {objective.text(value)}"
 
 
-def best_weights(store: Store, records: Iterable[TrialRecord], trial_id: str) -> Weights | None:
-    """The weights that stand for a configuration, see `sweep.analysis.ranking.finalists.runs_of`.
+def best_weights(store: Store, runs: Iterable[TrialRecord]) -> Weights | None:
+    """The weights of the first run that has any.
 
-    None where none were kept: none of its runs has a result, or somebody has deleted them.
+    None if no weights were kept: no run has a result, or somebody has deleted them.
+
+    Args:
+        runs: of one configuration, the best first (`sweep.analysis.ranking.finalists.runs_of`).
     """
-    return _first_kept(store, runs_of(records, trial_id))
-
-
-def _first_kept(store: Store, runs: Iterable[TrialRecord]) -> Weights | None:
     for run in runs:
         paths = store.with_best_weights(run.trial_id)
         if paths.best_checkpoint.exists():
@@ -70,10 +67,10 @@ def _first_kept(store: Store, runs: Iterable[TrialRecord]) -> Weights | None:
 
 
 def evaluate_each(
-    candidates: Candidates,
+    candidates: Iterable[tuple[str, Iterable[TrialRecord]]],
     evaluate: Evaluate,
     store: Store,
-    tell: Callable[[str], None],
+    warn: Callable[[str], None],
     *,
     done: str,
     busy: Callable[[Weights], AbstractContextManager[object]] = nullcontext,
@@ -81,24 +78,25 @@ def evaluate_each(
     """Evaluate candidates one by one, so that each score can be recorded immediately.
 
     Args:
-        evaluate: by what their kind of trainer has for that.
+        candidates: names of trials, each with the runs for `best_weights`.
+        evaluate: the function of their kind of trainer.
         store: the results folder.
-        tell: called for candidates whose weights are missing or damaged.
+        warn: called for candidates whose weights are missing or damaged.
         done: what is done with them, in a sentence: "tested".
-        busy: open while one is evaluated.
+        busy: entered while one is evaluated.
     """
     from sweep.spec.load import load_trial
 
     for name, runs in candidates:
-        weights = _first_kept(store, runs)
+        weights = best_weights(store, runs)
         if weights is None:
-            tell(f"{name} is not {done}: its weights were not kept")
+            warn(f"{name} is not {done}: its weights were not kept")
             continue
         try:
             with busy(weights):
                 score = evaluate(load_trial(weights.paths.config), weights.paths)
         except ResultsError as damaged:
-            tell(f"{name} is not {done}: {damaged}")
+            warn(f"{name} is not {done}: {damaged}")
             continue
         yield name, weights, score
 
@@ -126,13 +124,13 @@ def evaluate_finalists(spec: SweepSpec, store: Store, warn: Callable[[str], None
 
 
 def untested(spec: SweepSpec, records: Iterable[TrialRecord]) -> Iterator[TrialRecord]:
-    """The runs of the finalists to test: replicates, or else the search's own."""
+    """The runs of the finalists to test: their replicates, or the trial itself without any."""
     records = list(records)
-    of: dict[str, list[TrialRecord]] = {}
+    replicates = defaultdict[str, list[TrialRecord]](list)
     for record in records:
         if record.replicate is not None and record.status.has_result:
-            of.setdefault(record.replicate.of, []).append(record)
+            replicates[record.replicate.of].append(record)
     for finalist in finalists(spec, records):
-        for run in of.get(finalist.trial_id, [finalist]):
+        for run in replicates[finalist.trial_id] or [finalist]:
             if not run.test:
                 yield run

@@ -46,16 +46,20 @@ def open_store(
     Args:
         asked: what the sweep file says now.
         location: of the sweep.
-        resume: resume the existing sweep; else start a new one.
+        resume: resume the existing sweep; otherwise start a new one.
         extend: additions, see `extended`.
     Raises:
-        ResultsError: it is there already (or is not), is in use, or belongs to another spec.
+        ResultsError: the folder exists already (or does not), is in use, or has another spec.
         InputError: a wrong extension.
     """
     require_folder(location, resume=resume)
+    folder, remote = location.folder, location.remote
     if not resume:
-        return asked, _create(location, to_yaml(asked))
-    store = _open(location)
+        config = to_yaml(asked)
+        if remote is None:
+            return asked, Store.create(folder, config)
+        return asked, MirroredStore.create_at(remote, folder, config)
+    store = Store.open(folder) if remote is None else MirroredStore.open_at(remote, folder)
     try:
         recorded = [load_sweep(path) for path in store.spec_files()]
         spec = extended(continued(recorded, asked), extend)
@@ -69,22 +73,10 @@ def open_store(
 
 
 def _elsewhere(spec: SweepSpec, config: Path) -> str | None:
-    """A trial's configuration with the folders as they are now; None where it needs no other."""
+    """A trial's configuration with the folders as they are now; None if it needs no change."""
     try:
         settings = load_trial(config)
     except InputError:  # written by a version with other settings
         return None
     moved = with_places_of(settings, spec)
     return None if moved == settings else to_yaml(moved)
-
-
-def _create(location: SweepLocation, sweep_yaml: str) -> Store:
-    if (remote := location.remote) is not None:
-        return MirroredStore.create_at(remote, location.folder, sweep_yaml)
-    return Store.create(location.folder, sweep_yaml)
-
-
-def _open(location: SweepLocation) -> Store:
-    if (remote := location.remote) is not None:
-        return MirroredStore.open_at(remote, location.folder)
-    return Store.open(location.folder)

@@ -1,4 +1,4 @@
-"""Where a sweep runs, and where its results lie: in a folder, or at a URI with a copy here."""
+"""Where a sweep runs, and where its results are: in a folder, or at a URI with a copy here."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class SweepLocation:
     """Places of one sweep.
 
     Args:
-        folder: results on this machine; all of the sweep's own reading and writing is there.
-        uri: what ``folder`` is a copy of; None where it is the results folder itself.
+        folder: results on this machine; the sweep itself reads and writes only there.
+        uri: what ``folder`` is a copy of; None if it is the results folder itself.
         address: of the Ray cluster that runs the trials; None for this machine.
     """
 
@@ -28,13 +28,13 @@ class SweepLocation:
 
     @classmethod
     def of(cls, name: str, results: str, address: str | None = None) -> Self:
-        """Of the sweep called ``name``, below ``results``, a path or a URI.
+        """The location of the sweep called ``name`` below ``results``, a path or a URI.
 
         Raises:
             InputError: there is no filesystem for the URI.
         """
         parts = urlsplit(results)
-        if parts.scheme == "file":  # as good as the path, and that can append and lock
+        if parts.scheme == "file":  # a path can also append and lock
             results = unquote(parts.path)
         if not is_uri(results):
             return cls(Path(results).absolute() / name, address=address)
@@ -50,7 +50,7 @@ class SweepLocation:
 
 
 def scratch(uri: str) -> Path:
-    """Where the workers of this machine keep files of the sweep at ``uri`` while they train."""
+    """Folder for files of the sweep at ``uri`` while the workers of this machine train."""
     return default_cache() / "scratch" / _digest(uri)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from sweep.engine.decisions.faults import is_infrastructure
 from sweep.store.files import to_json
@@ -28,57 +28,45 @@ OF_EVERY_TRIAL = (
     "sweep.trial.fit",
     "torch._dynamo",  # torch's optimizers do that in their first step
 )
-"""What trials import, whatever their trainer, beside the `imports` of its kind: seconds, which a
-worker pays once, and before its first trial."""
+"""What all trials import, beside the `imports` of their kind of trainer. It takes seconds, which a
+worker spends once, before its first trial."""
 
-M = TypeVar("M", Sequence[EpochMetrics], Outcome)
 Message = Sequence[EpochMetrics] | Outcome
-"""Epochs in their order, or at the end how the trial ended."""
-
+"""Epochs in their order, or the trial's end."""
 
 Training = Generator[Sequence[EpochMetrics], None, Outcome]
-"""A trial under way: yields its epochs, first those of an earlier session, and returns its end."""
+"""A trial in training: yields its epochs, those of an earlier session first, returns its end."""
 
 
 def next_message(
     training: Training, raises: Callable[[BaseException], bool] = is_infrastructure
 ) -> Message:
-    """The next epochs of a trial, or its end: an exception of the trainer is its end.
+    """The next epochs of a trial, or its end. An exception of the trainer is its end.
 
     Args:
-        raises: which exceptions are none of the trainer's, and are raised.
+        raises: whether an exception is not the trainer's, and is raised.
     """
     try:
         try:
-            return recordable(next(training))
+            epochs = next(training)
         except StopIteration as end:
             outcome: Outcome = end.value
-            return recordable(outcome)
-    # What is no `Exception` would take the process down, and be tried again.
+            to_json(outcome.divergence and outcome.divergence.to_json())
+            return outcome
+        for metrics in epochs:
+            to_json(metrics.to_json())  # an error here is the trial's own fault, not the driver's
+        return epochs
+    # Other than an `Exception` would end the process, and the trial would be tried again.
     except BaseException as error:
         if raises(error):
             raise
         return Outcome.failed(error)
 
 
-def recordable(message: M) -> M:
-    """``message`` itself, which the driver can record.
-
-    Raises:
-        TypeError, ValueError: it holds what no record can, and so is the trial's own fault.
-    """
-    if isinstance(message, Outcome):
-        to_json(message.divergence and message.divergence.to_json())
-    else:
-        for metrics in message:
-            to_json(metrics.to_json())
-    return message
-
-
 def clean_process(kind: str) -> CleanProcess | None:
-    """Import all that trials import, before the first one's turn, and see what is there then.
+    """Import what the trials import, before the first one starts, and note the process's state.
 
-    What cannot be imported is told by the trial that needs it.
+    If something cannot be imported, the trial that needs it reports that.
     """
     with suppress(Exception):
         from sweep.trial.kinds.kind_table import KINDS
@@ -92,14 +80,14 @@ def clean_process(kind: str) -> CleanProcess | None:
 
 
 def train_trial(folder: Path, uri: str | None, branching: Sequence[int]) -> Training:
-    """Train what stands in ``folder``; where that holds a checkpoint, go on from it.
+    """Train the trial in ``folder``, from its checkpoint if it has one.
 
     Args:
         folder: of the trial, with its ``config.yaml``.
-        uri: where the sweep's results lie, if that is no folder that this machine sees.
+        uri: where the sweep's results are, if this machine does not see them as a folder.
         branching: numbers of epochs after which trials may leave a shared warm-up.
     """
-    # Inside the generator, so that a failing import or file is the trial's outcome too.
+    # Inside the generator, so that an import or a file that fails is the trial's outcome.
     from sweep.engine.session.sweep_location import scratch
     from sweep.spec.load import load_trial
     from sweep.store.at_uri.remote_folder import RemoteFolder
@@ -114,7 +102,7 @@ def train_trial(folder: Path, uri: str | None, branching: Sequence[int]) -> Trai
     if uri is not None:
         trial = Layout(Path()).trial(folder.name).folder.as_posix()
         folder, remote = scratch(uri) / trial, RemoteFolder(uri).below(trial)
-    # A trial's folder lies in `trials` of the sweep's; at a URI a trunk is shared on each node.
+    # A trial's folder is in `trials` of the sweep's; at a URI each node has its own trunks.
     trunks = Layout(folder.parent.parent).trunks
     with workplace(folder, remote) as place:
         config = load_trial(place.paths.config)
@@ -134,33 +122,27 @@ def train_trial(folder: Path, uri: str | None, branching: Sequence[int]) -> Trai
 
 
 def _saved(run: Training, place: Workplace) -> Training:
-    """``run``, but what it wrote survives the node before its epochs and its end are told."""
+    """``run``, with its files saved outside the node before its epochs and its end are reported."""
     while True:
         try:
-            told = next(run)
+            epochs = next(run)
         except StopIteration as end:
             place.save()
             outcome: Outcome = end.value
             return outcome
         place.save()
-        yield told
+        yield epochs
 
 
 def left_behind(clean: CleanProcess | None) -> tuple[str, ...]:
-    """Undo what a trial that has ended did to the process; says what cannot be undone."""
-    _end_monitors()
-    try:
-        return () if clean is None else clean.restore()
-    except Exception as error:  # noqa: BLE001 - whatever it was is there still
-        return (last_line(error),)
-
-
-def _end_monitors() -> None:
-    """End the thread that tqdm starts for its bars, and would keep until the process ends.
-
-    It only draws them: no trial's numbers depend on it, and tqdm starts another where it needs one.
-    Of other threads nobody knows what they do; they cost the next trial a fresh process.
-    """
+    """Undo what a trial that has ended did to the process. Returns what cannot be undone."""
+    # tqdm keeps a thread for its bars until the process ends. It only draws: no trial's numbers
+    # depend on it, and tqdm starts another if it needs one. Any other thread may do anything: it
+    # costs the next trial a fresh process.
     for thread in threading.enumerate():
         if type(thread).__module__ == "tqdm._monitor":
             thread.exit()  # type: ignore[attr-defined]
+    try:
+        return () if clean is None else clean.restore()
+    except Exception as error:  # noqa: BLE001 - its cause is still there
+        return (last_line(error),)

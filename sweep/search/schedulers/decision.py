@@ -1,4 +1,4 @@
-"""What a scheduler says to a report."""
+"""The decisions of a scheduler."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Decision(StrEnum):
-    """Whether a trial trains on. One that pauses leaves its worker, and goes on when it may."""
+    """What a trial does next. A trial that pauses leaves its worker and may continue later."""
 
     CONTINUE = "continue"
     PAUSE = "pause"
@@ -15,7 +15,7 @@ class Decision(StrEnum):
 
 
 class OnArrival:
-    """What a scheduler need not know that judges each trial at once, by those that came before."""
+    """Default hooks for a scheduler that judges each trial at once, by the trials before it."""
 
     def expect(self, to_come: int) -> None: ...
 

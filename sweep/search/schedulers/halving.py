@@ -1,4 +1,4 @@
-"""Successive halving whose trials wait at each rung until their place is certain."""
+"""Successive halving in which trials wait at each rung until their place is certain."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _Place = tuple[float, str]
 
 @dataclass(slots=True)
 class _Rung:
-    """Those that have come to one rung.
+    """The trials of one rung.
 
     Args:
-        epochs: time at which a trial comes to it.
+        epochs: time at which a trial arrives.
         under_way: number of trials that train towards it.
-        recorded: all that came and are not forgotten, the best first.
-        waiting: those of them that were neither promoted nor given up.
-        promoted: number of those that were promoted.
+        recorded: all that have arrived and are not forgotten, the best first.
+        waiting: the arrived trials that were neither promoted nor given up.
+        promoted: number of the trials that were promoted.
     """
 
     epochs: int
@@ -35,13 +35,13 @@ class _Rung:
 
 @dataclass(slots=True)
 class _RungTrial:
-    """Where a trial without an end stands.
+    """The position of a trial that has not ended.
 
     Args:
         level: index of the rung that it trains towards, or waits at.
-        place: there, once it has a score.
-        places: at each rung that it has passed.
-        out: whether it has left its rung, for its score was no number.
+        place: its place there, once it has a score.
+        places: its places at the rungs that it has passed.
+        out: whether it was stopped because its score was not finite.
     """
 
     level: int = 0
@@ -51,28 +51,28 @@ class _RungTrial:
 
 
 class Halving:
-    """Successive halving without a barrier: of all trials that come to a rung the best go on.
+    """Successive halving without a barrier: the best of all trials that reach a rung continue.
 
-    `Asha` judges a trial on arrival, by those that came before it: of the first few nearly
-    all go on, and train to the end for nothing. Here a trial waits at the rung (its worker takes
-    another one), and goes on from its checkpoint as soon as it is certain to be among the best
-    ``1 / reduction_factor`` of all that are still to come; it is given up as soon as it is certain
-    not to be. Both are certain long before the last has come.
+    `Asha` judges a trial on arrival, by those that came before it: of the first few nearly all
+    continue, and train to the end for nothing. Here a trial waits at the rung, and its worker takes
+    another one. It continues from its checkpoint as soon as it is certain to be among the best
+    ``1 / reduction_factor`` of all trials that reach the rung. It is given up as soon as it is
+    certain not to be. Both are certain long before the last trial has arrived.
 
-    - Of n trials that come to a rung ``ceil(n / reduction_factor)`` go on, those with the best
-      scores; of equal scores the trial with the lower id. Who goes on is a function of the scores
-      alone: neither the order of arrivals nor the number of workers changes it.
-    - Diverged and failed trials count among nobody, as in `Asha`. The place of one that diverges
-      after it was promoted goes to the next that still waits; those that were given up before
-      stay so, the one case in which order matters.
-    - A trial without a score yet (None) waits too, and is judged when it is reported with one.
+    - Of n trials that reach a rung, the ``ceil(n / reduction_factor)`` with the best scores
+      continue; of equal scores the trial with the lower id. Only the scores decide: neither the
+      order of arrivals nor the number of workers changes the result.
+    - Diverged and failed trials are not counted, as in `Asha`. The place of a trial that diverges
+      after it was promoted goes to the next one that still waits. Trials that were given up before
+      stay so: only in this case does the order matter.
+    - A trial without a score yet (None) waits too, and is judged when its score is reported.
     - NaN and ±inf stop at a rung and are never recorded.
-    - Trials that end before they come to a rung leave it; those that have come stay evidence.
+    - Trials that end before they reach a rung leave it. Those that have reached it stay evidence.
 
-    The decisions depend on nothing but the sequence of calls: replaying it restores the state.
+    The decisions depend only on the sequence of calls: replaying it restores the state.
 
     Args:
-        rungs: times at which trials come to a rung.
+        rungs: times at which trials reach a rung.
         reduction_factor: η of the paper, at least 2.
 
     Source: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
@@ -87,11 +87,11 @@ class Halving:
         self._trials: dict[str, _RungTrial] = {}
 
     def expect(self, to_come: int) -> None:
-        """Take note of how many trials have not been started yet."""
+        """Note how many trials have not been started yet."""
         self._to_come = to_come
 
     def start(self, trial_id: str) -> None:
-        """Take note of a trial that trains towards the first rung."""
+        """Note a trial that trains towards the first rung."""
         self._trials[trial_id] = _RungTrial()
         if self._rungs:
             self._rungs[0].under_way += 1
@@ -121,7 +121,7 @@ class Halving:
         return place
 
     def end(self, trial_id: str, status: Status) -> None:
-        """Take note that the trial has ended with this final status."""
+        """Note that the trial has ended with this final status."""
         trial = self._trials.pop(trial_id, None)
         if trial is None:
             return
@@ -133,37 +133,29 @@ class Halving:
                 rung.promoted -= index < trial.level
 
     def decided(self) -> Iterator[tuple[str, Decision]]:
-        """Those of the trials that wait whose place is certain now: CONTINUE or STOP, once each."""
+        """The waiting trials whose place is certain now: CONTINUE or STOP, once each."""
         unknown = self._to_come
         for rung in self._rungs:
             unknown += rung.under_way
-            quota = self._quota(len(rung.recorded) + unknown)
-            yield from self._decide(rung, quota, unknown)
-            # To the next rung can come who is under way to it, and who may yet be promoted here.
+            # Most trials that can continue, if all that are unknown arrive.
+            quota = math.ceil((len(rung.recorded) + unknown) / self._reduction_factor)
+            # The worst case for a waiting trial: all unknown ones arrive and are better.
+            certain = quota - unknown
+            while rung.waiting and bisect_left(rung.recorded, rung.waiting[0]) < certain:
+                trial_id = rung.waiting[0][1]
+                self.let_on(trial_id)
+                yield trial_id, Decision.CONTINUE
+            while rung.waiting and bisect_left(rung.recorded, rung.waiting[-1]) >= quota:
+                yield rung.waiting.pop()[1], Decision.STOP
+            # The next rung can get the trials under way to it, and those still promoted here.
             unknown = max(0, min(quota - rung.promoted, len(rung.waiting) + unknown))
 
-    def _decide(self, rung: _Rung, quota: int, unknown: int) -> Iterator[tuple[str, Decision]]:
-        """Promote from the front, give up from the back.
-
-        Args:
-            quota: most that can go on, if all come that can.
-            unknown: most that can still come.
-        """
-        # The worst case for one that waits: all of them come and are better.
-        certain = quota - unknown
-        while rung.waiting and bisect_left(rung.recorded, rung.waiting[0]) < certain:
-            trial_id = rung.waiting[0][1]
-            self.let_on(trial_id)
-            yield trial_id, Decision.CONTINUE
-        while rung.waiting and bisect_left(rung.recorded, rung.waiting[-1]) >= quota:
-            yield rung.waiting.pop()[1], Decision.STOP
-
     def let_on(self, trial_id: str) -> None:
-        """Take note that a trial that pauses went on, as an earlier session had decided.
+        """Note that a paused trial continued, as an earlier session had decided.
 
-        It may have known less or more of what was to come: a sweep that is extended has more trials
-        than it had when it decided. A trial whose score is not known here takes a place of those
-        that go on all the same, ahead of all that have one: it did go on.
+        That session may have expected fewer or more trials: an extended sweep has more trials than
+        before. A trial whose score is not known here takes a place ahead of all that have one,
+        because it did continue.
         """
         trial = self._trials[trial_id]
         rung = self._rungs[trial.level]
@@ -177,7 +169,7 @@ class Halving:
             self._rungs[trial.level].under_way += 1
 
     def _leave(self, trial: _RungTrial) -> None:
-        """It comes to no rung any more; what it has left at rungs stays."""
+        """Take the trial from the rung ahead of it. Its places at rungs that it reached stay."""
         if trial.level < len(self._rungs):
             rung = self._rungs[trial.level]
             if trial.place is None:
@@ -186,13 +178,9 @@ class Halving:
                 trial.places.append(trial.place)
                 _remove(rung.waiting, trial.place)
 
-    def _quota(self, count: int) -> int:
-        """How many of ``count`` go on."""
-        return math.ceil(count / self._reduction_factor)
-
 
 def _remove(places: list[_Place], place: _Place) -> None:
-    """Take the place out of an ascending list, where it is in there."""
+    """Take the place out of an ascending list, if the list has it."""
     index = bisect_left(places, place)
     if index < len(places) and places[index] == place:
         del places[index]

@@ -7,7 +7,6 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
-from typing import Literal
 
 from sweep.search.schedulers.asha import Asha
 from sweep.search.schedulers.decision import Decision, OnArrival
@@ -15,21 +14,20 @@ from sweep.vocabulary.record import Status
 
 
 class Hyperband(OnArrival):
-    """Several `Asha`, of which the k-th (from 0) leaves out the first k rungs.
+    """Several `Asha`: the k-th (from 0) leaves out the first k rungs.
 
-    ASHA bets that an early Dice tells the late one. Here only a part of the trials is judged at the
-    first rung; those of later brackets train on and keep what starts slowly.
+    ASHA assumes that an early Dice predicts the late one. Here only some of the trials are judged
+    at the first rung. The later brackets keep trials that start slowly.
 
-    A trial belongs to one bracket for ever, chosen by its id alone: neither the order of arrivals
-    nor trials that diverge move another one. Of K brackets the k-th gets a share of
+    A trial always belongs to the same bracket, chosen by its id alone: neither the order of
+    arrivals nor a diverged trial moves another trial. Of K brackets the k-th gets a share of
     ``ceil(K · η^s / (s + 1))`` with ``s = K - 1 - k``, so that all spend about the same epochs.
-    What holds of `Asha` (ties, NaN, diverged trials, jumps) holds within each bracket.
+    Within each bracket the rules of `Asha` (ties, NaN, diverged trials, jumps) apply.
 
     Args:
-        rungs: counts of trained epochs, of the most impatient bracket.
+        rungs: counts of trained epochs, of the bracket with the least patience.
         reduction_factor: η of the paper, at least 2.
         brackets: their number K, at least 1.
-        mode: whether the highest or the lowest value is the best.
 
     Source: Li et al., "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization",
     JMLR 2018, Algorithm 1; asynchronous brackets as in Ray Tune's ``AsyncHyperBandScheduler``, the
@@ -42,11 +40,10 @@ class Hyperband(OnArrival):
         rungs: Iterable[int],
         reduction_factor: int,
         brackets: int,
-        mode: Literal["max", "min"] = "max",
     ) -> None:
         rungs = sorted(rungs)
         self._brackets = [
-            Asha(rungs=rungs[skipped:], reduction_factor=reduction_factor, mode=mode)
+            Asha(rungs=rungs[skipped:], reduction_factor=reduction_factor)
             for skipped in range(brackets)
         ]
         shares = [
@@ -64,5 +61,5 @@ class Hyperband(OnArrival):
         return self._brackets[self.bracket_of(trial_id)].report(trial_id, epochs, value)
 
     def end(self, trial_id: str, status: Status) -> None:
-        """Take note that the trial has ended with this final status."""
+        """Note that the trial has ended with this final status."""
         self._brackets[self.bracket_of(trial_id)].end(trial_id, status)

@@ -1,8 +1,8 @@
-"""The gain over the baseline that a trial projects, from the few epochs since its loss acts.
+"""The gain over the baseline that a trial promises, from the few epochs since its loss acts.
 
-When they are first judged, most trials lie below the baseline: those that their loss damages for
-good, those that have dipped and come back, and those that have not begun to gain.
-``benchmarks/clocks.py`` measures how well they are told apart.
+When they are first judged, most trials are below the baseline: some are damaged by their loss for
+good, some have dipped and recover, and some have not begun to gain. ``benchmarks/clocks.py``
+measures how well the score here separates them.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 
 MOST_POTENTIAL = 3
-"""Standard deviations of the baseline's noise that a trial's movement is credited with at most."""
+"""Largest potential of a trial, in standard deviations of the baseline's noise."""
 FEWEST_FOR_NOISE = 6
 
 
 def projected_gain(values: Values, control: Values, full_from: int, noise: float) -> float:
-    """What a trial has come to, and may come to, beyond the baseline.
+    """The level that a trial has reached beyond the baseline, plus its potential.
 
     - *Level*: two parts the gain, best so far minus the baseline's best so far; one part the mean
-      difference in the later half of the epochs since ``full_from``, where none counts as worse
-      than ``-noise``. A best cannot fall, so the gain alone would not see damage; how deep
-      a trial has fallen says little of how far it will rise, so depth does not count.
-    - *Potential*: the standard deviation of the differences, since a trial that changes nothing
-      will never gain, plus what its trend adds in half as many epochs as it has been seen for: the
-      slope of the differences less its standard error, where that is positive. Damage
-      scatters and recovers most of all: more than 3 ``noise`` is not believed.
+      difference in the later half of the epochs since ``full_from``, where no difference counts as
+      worse than ``-noise``. A best cannot fall, so the gain alone would not show damage. How deep
+      a trial has fallen says little about how far it will rise, so depth does not count.
+    - *Potential*: the standard deviation of the differences, because a trial that changes nothing
+      will never gain, plus the rise of its trend in half as many epochs as were seen: the slope of
+      the differences less its standard error, if that is positive. Damaged trials scatter and
+      recover most, so the potential is at most 3 ``noise``.
 
     Multiplying all values by a factor, or adding a constant to them, changes no order.
 
     Args:
-        values: of the trial in each epoch, from the first on; higher is better; NaN where nothing
-            was measured.
+        values: of the trial in each epoch, from the first on; higher is better; NaN if nothing was
+            measured.
         control: of the baseline in the same epochs.
         full_from: number of epochs before the geometric loss acts in full, fewer than there are.
         noise: standard deviation of the baseline's values from epoch to epoch; see `noise_of`.
 
     Returns:
-        the score; just the trial's best where the baseline has none to compare with, and NaN where
-        the trial has none.
+        the score; only the trial's best if the baseline has no value, and NaN if the trial has
+        none.
     """
     best = _best(values)
     if math.isnan(_best(control)):
@@ -60,13 +60,14 @@ def projected_gain(values: Values, control: Values, full_from: int, noise: float
 
 
 def noise_of(control: Values) -> float:
-    """Standard deviation of the baseline's values from epoch to epoch, its trend apart.
+    """Standard deviation of the baseline's values from epoch to epoch, without its trend.
 
-    1.4826 times the median distance of the steps from their median, over √2, since a step has the
-    noise of two epochs; of the later half of the epochs, at least 6: early ones rise too steeply.
+    1.4826 times the median distance of the steps from their median, over √2, because a step has the
+    noise of two epochs. Only the later half of the epochs counts, at least 6: early ones rise too
+    steeply.
 
     Args:
-        control: of the baseline in each epoch so far; NaN where nothing was measured.
+        control: of the baseline in each epoch so far; NaN if nothing was measured.
 
     Source: Rousseeuw and Croux, "Alternatives to the Median Absolute Deviation", JASA 1993.
     """
@@ -78,7 +79,7 @@ def noise_of(control: Values) -> float:
 
 
 def _rise(since: Values) -> float:
-    """Slope of the least-squares line less its standard error; 0 where that is not positive."""
+    """Slope of the least-squares line less its standard error; 0 if that is not positive."""
     epochs = np.flatnonzero(~np.isnan(since))
     if len(epochs) < 3:
         return 0.0
@@ -91,6 +92,6 @@ def _rise(since: Values) -> float:
 
 
 def _best(values: Values) -> float:
-    """The highest that was measured; NaN where nothing was."""
+    """The highest value; NaN if there is none."""
     known = values[~np.isnan(values)]
     return float(known.max()) if len(known) else math.nan

@@ -30,19 +30,15 @@ class Rung:
         insort(self._scores, score)
 
     def remove(self, trial_id: str) -> None:
-        """Forget the trial, as if it had never come; nothing happens if it has not."""
+        """Forget the trial, if it is recorded here."""
         score = self._score_of.pop(trial_id, None)
         if score is not None:
             del self._scores[bisect_left(self._scores, score)]
 
     def rank(self, score: float) -> int:
-        """1 + the number of recorded scores that are strictly better: equals share their rank."""
+        """1 + the number of recorded scores that are strictly better: equal scores share it."""
         return 1 + len(self._scores) - bisect_right(self._scores, score)
 
     def median(self) -> float:
-        """Of the recorded scores, the mean of the middle two where their number is even.
-
-        Raises:
-            ValueError: nothing is recorded.
-        """
+        """Median of the recorded scores; raises ValueError if there is none."""
         return median(self._scores)

@@ -19,49 +19,54 @@ from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, searche
 
 @dataclass(frozen=True, slots=True)
 class EarlierTrial:
-    """What an earlier sweep has to say.
+    """What a searcher can learn from an earlier sweep.
 
     Args:
-        told: its trials whose parameters lie in this space, with these parameters.
-        outside: how many have others.
-        silent: how many say nothing of theirs: failed, unfinished, or without a value of what this
-            sweep judges by.
+        usable: its trials inside this space, with the parameters of this space.
+        outside: number of trials outside this space.
+        silent: number of trials that say nothing about their parameters: failed, unfinished, or
+            without a value of this sweep's objective.
     """
 
-    told: tuple[TrialRecord, ...]
+    usable: tuple[TrialRecord, ...]
     outside: int
     silent: int
 
 
 def read_lesson(spec: SweepSpec, folder: str) -> EarlierTrial:
-    """Look at the results folder of an earlier sweep.
+    """Read the results folder of an earlier sweep.
 
-    A setting that is searched here and was fixed there has the value that it was trained with. A
-    sweep that was judged by another metric is read by this one's, where it measured that.
+    A setting that is searched here and was fixed there has the value that it was trained with. The
+    trials are judged by this sweep's objective, also if the earlier sweep had another one.
 
     Raises:
-        ResultsError: ``folder`` is no results folder, or is broken.
+        ResultsError: ``folder`` is not a results folder, or is broken.
     """
     try:
         records = read_records(Path(folder))
-    except OSError as error:  # a name that is none
+    except OSError as error:  # not a valid name
         raise ResultsError(f"cannot read {folder}: {error.strerror}") from error
-    # A replicate says what its trial said, under another seed.
+    # Without replicates: they have the parameters of their trial, and another seed.
     trials = [replace(record, objective=spec.judged_by) for record in searched(records)]
-    speaking = [record for record in trials if _speaks(record)]
+    speaking = [
+        record
+        for record in trials
+        if record.status is Status.DIVERGED
+        or (record.status.has_result and record.best is not None)
+    ]
     translated = [_in_terms_of(spec, record, Layout(Path(folder))) for record in speaking]
-    told = tuple(record for record in translated if record is not None)
-    return EarlierTrial(told, len(speaking) - len(told), len(trials) - len(speaking))
+    usable = tuple(record for record in translated if record is not None)
+    return EarlierTrial(usable, len(speaking) - len(usable), len(trials) - len(speaking))
 
 
 def read_warm_start(spec: SweepSpec) -> list[TrialRecord]:
-    """The trials of all earlier sweeps that the searcher is told, in order; raises as above."""
+    """The usable trials of all earlier sweeps, in order; raises ResultsError as `read_lesson`."""
     folders = spec.warm_start.results if spec.warm_start else ()
-    return [record for folder in folders for record in read_lesson(spec, folder).told]
+    return [record for folder in folders for record in read_lesson(spec, folder).usable]
 
 
 def check_warm_start(spec: SweepSpec, tell: Callable[[str], None]) -> Iterator[Finding]:
-    """Folders that are none or teach nothing; ``tell`` is told where trials are passed over."""
+    """Folders without usable results. Calls ``tell`` with a sentence if trials are skipped."""
     for index, folder in enumerate(spec.warm_start.results if spec.warm_start else ()):
         path = ("warm_start", "results", index)
         try:
@@ -71,17 +76,17 @@ def check_warm_start(spec: SweepSpec, tell: Callable[[str], None]) -> Iterator[F
             continue
         result = "a result" if spec.judged_by == DICE else f"a value of {spec.judged_by.metric}"
         passed = f"{lesson.outside} outside this space, {lesson.silent} without {result}"
-        if not lesson.told:
-            yield Finding(path, f"no trial of {folder} teaches anything here: {passed}")
+        if not lesson.usable:
+            yield Finding(path, f"no trial of {folder} has usable results for this space: {passed}")
         elif lesson.outside or lesson.silent:
-            told = counted(len(lesson.told), "trial")
-            tell(f"`warm_start`: the searcher is told {told} of {folder}; passed over: {passed}")
+            trials = counted(len(lesson.usable), "trial")
+            tell(f"`warm_start`: the searcher learns from {trials} of {folder}; skipped: {passed}")
 
 
 def best_of(earlier: Iterable[TrialRecord], count: int) -> list[dict[str, ParameterValue]]:
     """The ``count`` best configurations by the objective, the best first, each once.
 
-    Of equal ones the first comes first.
+    Equal ones keep their order.
     """
     results = [(score, record) for record in earlier if (score := record.score) is not None]
     distinct: dict[str, dict[str, ParameterValue]] = {}
@@ -90,21 +95,19 @@ def best_of(earlier: Iterable[TrialRecord], count: int) -> list[dict[str, Parame
     return list(distinct.values())[:count]
 
 
-def _speaks(record: TrialRecord) -> bool:
-    return record.status is Status.DIVERGED or (
-        record.status.has_result and record.best is not None
-    )
-
-
 def _in_terms_of(spec: SweepSpec, record: TrialRecord, layout: Layout) -> TrialRecord | None:
-    """The trial with the parameters of this space; None where it lies outside."""
+    """The trial with the parameters of this space; None if it is outside."""
     if record.parameters.keys() >= spec.drawn.keys():
         parameters = spec.as_drawn(record.parameters)
     else:
         try:
             settings = load_trial(layout.trial(record.trial_id).config)
             parameters = spec.parameters_of(settings)
-        except (InputError, LookupError, TypeError):  # it has no such setting, or one of old
+        except (
+            InputError,
+            LookupError,
+            TypeError,
+        ):  # a setting is missing or old
             return None
     inside = all(kind.contains(parameters[key]) for key, kind in spec.drawn.items())
     return replace(record, parameters=spec.to_train(parameters)) if inside else None

@@ -41,7 +41,7 @@ class GridSearch:
         return {name: parameters[name] for name in self._values}
 
     def tell(self, record: TrialRecord) -> None:
-        """Results change nothing."""
+        """Results do not change the proposals."""
 
     def learn(self, record: TrialRecord) -> None:
-        """Results change nothing."""
+        """Results do not change the proposals."""

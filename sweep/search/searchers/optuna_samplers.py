@@ -1,14 +1,11 @@
-"""Optuna's samplers by name, each made anew for every trial."""
+"""Optuna's samplers by name; each trial gets a new one."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
     BaseSampler,
     CmaEsSampler,
@@ -24,8 +21,8 @@ class OptunaMethod:
     """How a study is searched.
 
     Args:
-        make: the sampler for one trial, from a seed in [0, 2³²).
-        remembers: whether the sampler notes its own state in the study whenever it proposes.
+        make: makes the sampler of one trial, from a seed in [0, 2³²).
+        remembers: whether the sampler notes its own state in the study when it proposes.
     """
 
     make: Callable[[int], BaseSampler]
@@ -36,7 +33,7 @@ def tpe(startup_trials: int) -> OptunaMethod:
     """Multivariate TPE.
 
     Args:
-        startup_trials: trials that are drawn at random before the first that learns.
+        startup_trials: trials that are drawn at random before the first one that learns.
     """
     return OptunaMethod(lambda seed: TPESampler(n_startup_trials=startup_trials, seed=seed))
 
@@ -45,7 +42,7 @@ def gp(startup_trials: int) -> OptunaMethod:
     """Gaussian process, constrained to where trials do not diverge. Imports torch when it learns.
 
     Args:
-        startup_trials: completed or diverged trials before the first that learns.
+        startup_trials: completed or diverged trials before the first one that learns.
     """
     return OptunaMethod(
         lambda seed: GPSampler(
@@ -55,48 +52,36 @@ def gp(startup_trials: int) -> OptunaMethod:
 
 
 def cmaes() -> OptunaMethod:
-    """CMA-ES on the numbers of the space; TPE, each on its own, on the listed values.
+    """CMA-ES for the numbers of the space; TPE, each parameter alone, for the listed values.
 
-    A pruned trial counts with its last Dice, else a generation would wait for completed ones.
+    A pruned trial counts with its last Dice. Otherwise a generation would wait for completed ones.
     """
-
-    def make(seed: int) -> BaseSampler:
-        with _experimental():
-            return CmaEsSampler(
-                seed=seed,
-                consider_pruned_trials=True,
-                independent_sampler=TPESampler(multivariate=False, seed=seed),
-                warn_independent_sampling=False,
-            )
-
-    return OptunaMethod(make, remembers=True)
+    return OptunaMethod(
+        lambda seed: CmaEsSampler(
+            seed=seed,
+            consider_pruned_trials=True,
+            independent_sampler=TPESampler(multivariate=False, seed=seed),
+            warn_independent_sampling=False,
+        ),
+        remembers=True,
+    )
 
 
 def qmc(sequence: int) -> OptunaMethod:
-    """The points of a scrambled Sobol' sequence, in their order.
+    """The points of a scrambled Sobol' sequence, in order.
 
     Args:
-        sequence: the seed by which it is scrambled, the same for all trials.
+        sequence: the seed of the scrambling, the same for all trials.
     """
-
-    def make(seed: int) -> BaseSampler:
-        with _experimental():
-            return QMCSampler(
-                scramble=True,
-                seed=sequence,
-                independent_sampler=RandomSampler(seed=seed),
-                warn_independent_sampling=False,
-            )
-
-    return OptunaMethod(make, remembers=True)
-
-
-@contextmanager
-def _experimental() -> Iterator[None]:
-    """What Optuna calls experimental is held by our own tests."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        yield
+    return OptunaMethod(
+        lambda seed: QMCSampler(
+            scramble=True,
+            seed=sequence,
+            independent_sampler=RandomSampler(seed=seed),
+            warn_independent_sampling=False,
+        ),
+        remembers=True,
+    )
 
 
 METHODS: Mapping[str, Callable[[Any, int], OptunaMethod]] = {

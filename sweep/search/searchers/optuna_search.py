@@ -1,11 +1,13 @@
-"""Optuna's samplers, told the truth about every trial."""
+"""Optuna's samplers, with the true end of every trial."""
 
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Callable, Mapping
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 
 from sweep.search.searchers.optuna_samplers import OptunaMethod
@@ -27,31 +29,31 @@ from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 class OptunaSearch:
     """One Optuna study in memory, of the sweep's objective in its direction.
 
-    It knows how each trial ended (see `sweep.search.searchers.optuna_study`). Samplers that know
-    constraints (TPE, GP) learn from ``diverged`` where trials die; those that do not (CMA-ES) are
-    driven away by the value. FAIL would hide the divergence from all of them: measured over 60
-    trials beside a divergent region, TPE then walked into it about twice as often. TPE ranks a
-    pruned trial by its last epoch, then by the value there; GP learns from none. Of a running one
-    both keep clear: one that diverged before any trial had a value counts as running until one has
-    (see `Worst`).
+    The study has the true end of each trial (see `sweep.search.searchers.optuna_study`). Samplers
+    with constraints (TPE, GP) learn from ``diverged`` where trials diverge. Those without (CMA-ES)
+    are driven away by the value. FAIL would hide the divergence from all of them: measured over 60
+    trials beside a divergent region, TPE then entered it about twice as often. TPE ranks a pruned
+    trial by its last epoch, then by the value there; GP learns from none. Both avoid the parameters
+    of a running trial. A trial that diverged before any trial had a value counts as running until
+    one has (see `Worst`).
 
-    A trial that it did not propose (a preset's) is told too, unless a parameter lies outside the
-    space: Optuna learns from no other trials than those whose distributions are the space's own.
+    The study also gets trials that it did not propose (a preset's), unless a parameter is outside
+    the space: Optuna learns only from trials with exactly the distributions of the space.
 
-    A sampler is made anew for each trial, its seed derived from the searcher's and the trial's
-    number: with what the study holds, that decides the proposal. What a sampler notes in the study
-    (the generation of CMA-ES, the place in a Sobol' sequence) is noted anew by a resumed search:
-    there the sampler is asked again for each trial that it proposed, and overruled by the record.
+    Each trial has a new sampler, with a seed derived from the searcher's and the trial's number.
+    That seed and the study decide the proposal. A sampler may note its state in the study (the
+    generation of CMA-ES, the place in a Sobol' sequence). A resumed search restores it: the sampler
+    is asked again for each trial that it proposed, and the record overrules the answer.
 
     Args:
         space: distribution of each searched parameter under its dotted name.
         seed: of the searcher.
         method: of Optuna.
-        first: number of the first trial that is the searcher's own; those before are given.
+        first: number of the first trial that is the searcher's own; earlier ones are given.
         objective: what trials are judged by.
 
     Attributes:
-        study: the study itself, to look at.
+        study: the study itself, for inspection.
     """
 
     def __init__(
@@ -79,7 +81,8 @@ class OptunaSearch:
         return self._translator.decode(self._open[number].params)
 
     def tell(self, record: TrialRecord) -> None:
-        if record.number in self._ended or not self._can_hold(record):
+        inside = self._translator.inside(record.parameters)
+        if record.number in self._ended or len(inside) < len(self._translator.distributions):
             return
         if record.number not in self._open:
             self._open[record.number] = self._adopt(record)
@@ -89,37 +92,39 @@ class OptunaSearch:
             self._when_measured(record, lambda: self._finish(trial, record))
 
     def learn(self, record: TrialRecord) -> None:
-        self._when_measured(record, lambda: self._add(record))
+        def add() -> None:
+            self.study.add_trial(self._translator.frozen(record, self._worst.value))
 
-    def _when_measured(self, record: TrialRecord, tell: Callable[[], None]) -> None:
-        """Tell the study of a trial; of a diverged one once it is known what it counts with."""
+        self._when_measured(record, add)
+
+    def _when_measured(self, record: TrialRecord, add: Callable[[], None]) -> None:
+        """Add a trial to the study; a diverged one only when its value is known (see `Worst`)."""
         self._worst.see(record)
         if record.status is Status.DIVERGED:
-            self._unmeasured.append(tell)
+            self._unmeasured.append(add)
         if self._worst.value is not None:
             while self._unmeasured:
                 self._unmeasured.pop(0)()
         if record.status is not Status.DIVERGED:
-            tell()
-
-    def _add(self, record: TrialRecord) -> None:
-        self.study.add_trial(self._translator.frozen(record, self._worst.value))
-
-    def _can_hold(self, record: TrialRecord) -> bool:
-        inside = self._translator.inside(record.parameters)
-        return len(inside) == len(self._translator.distributions)
+            add()
 
     def _sampler(self, number: int) -> BaseSampler:
-        return self._method.make(random.Random(f"{self._seed}-{number}").getrandbits(32))
+        seed = random.Random(f"{self._seed}-{number}").getrandbits(32)
+        with warnings.catch_warnings():  # our own tests hold what is experimental in Optuna
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return self._method.make(seed)
 
     def _adopt(self, record: TrialRecord) -> optuna.Trial:
-        """The trial of the study for one that another asked for: an earlier session, a preset."""
+        """A trial of the study for one that was not asked for here: a preset's, or an earlier
+        session's.
+        """
         inside = self._translator.inside(record.parameters)
         self.study.enqueue_trial(self._translator.encode(inside))
         again = self._method.remembers and record.number >= self._first
         self.study.sampler = self._sampler(record.number) if again else IDLE
         trial = self.study.ask()
-        _ = trial.relative_params  # where the sampler proposes, and notes its state
+        # The sampler proposes here and notes its state, before the trial has any parameter.
+        _ = trial.relative_params
         for name, distribution in self._translator.distributions.items():
             suggest(trial, name, distribution)
         return trial
@@ -130,5 +135,5 @@ class OptunaSearch:
             trial.report(value, epoch)
         for name, broken in constraints(record, self._worst.value).items():
             trial.set_constraint(name, broken)
-        state, told = state_and_value(record, self._worst.value)
-        self.study.tell(trial, told, state)
+        state, result = state_and_value(record, self._worst.value)
+        self.study.tell(trial, result, state)

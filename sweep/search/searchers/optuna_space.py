@@ -1,4 +1,4 @@
-"""The distributions of a search space as Optuna knows them, and their values both ways."""
+"""The distributions of a search space in Optuna's terms, and their values both ways."""
 
 from __future__ import annotations
 
@@ -26,10 +26,6 @@ from sweep.spec.space.distributions import (
 from sweep.vocabulary.record import ParameterValue
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
 @dataclass(frozen=True)
 class Codec:
     """One searched parameter on both sides; ``encode(decode(x)) == x``, bit for bit.
@@ -41,35 +37,38 @@ class Codec:
     """
 
     distribution: BaseDistribution
-    encode: Callable[[Any], Any] = _same
-    decode: Callable[[Any], ParameterValue] = _same
+    encode: Callable[[Any], Any] = lambda value: value
+    decode: Callable[[Any], ParameterValue] = lambda value: value
 
 
 def make_codec(distribution: Distribution) -> Codec:
-    """How Optuna sees a distribution.
-
-    Raises:
-        TypeError: for a distribution that has no counterpart.
-    """
+    """A distribution in Optuna's terms; raises TypeError if Optuna has no counterpart of it."""
     match distribution:
         case Uniform(low, high):
             return Codec(FloatDistribution(low, high))
         case LogUniform(low, high):
             return Codec(FloatDistribution(low, high, log=True))
-        case QUniform():
-            return _steps(distribution)
-        case LogRandInt(low, high):  # before RandInt, which it is too
+        case QUniform(low, q=q):  # in whole steps: sums of a float step depend on their order
+            return Codec(
+                IntDistribution(0, distribution.size - 1),
+                encode=lambda value: round((value - low) / q),
+                decode=lambda steps: distribution.nearest(low + steps * q),
+            )
+        case LogRandInt(low, high):  # before RandInt, its base class
             return Codec(IntDistribution(low, high - 1, log=True))
         case RandInt(low, high):
             return Codec(IntDistribution(low, high - 1))
         case Listed(values):
-            return _labels(values)
+            # By their Python text: for Optuna 0, 0.0 and False are the same choice.
+            of_text = {repr(value): value for value in values}
+            texts = CategoricalDistribution(tuple(of_text))
+            return Codec(texts, encode=repr, decode=of_text.__getitem__)
         case _:
             raise TypeError(f"Optuna has no counterpart of {distribution!r}")
 
 
 def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> None:
-    """Give the trial its value of a parameter; raises TypeError for a kind that we do not use."""
+    """Give the trial its value of a parameter; raises TypeError for an unused distribution."""
     match distribution:
         case FloatDistribution(low=low, high=high, log=log):
             trial.suggest_float(name, low, high, log=log)
@@ -79,19 +78,3 @@ def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> N
             trial.suggest_categorical(name, choices)
         case _:
             raise TypeError(f"cannot suggest from {distribution!r}")
-
-
-def _steps(distribution: QUniform) -> Codec:
-    """Counted in whole steps, since sums of a float step depend on who adds them up."""
-    low, q = distribution.low, distribution.q
-    return Codec(
-        IntDistribution(0, distribution.size - 1),
-        encode=lambda value: round((value - low) / q),
-        decode=lambda steps: distribution.nearest(low + steps * q),
-    )
-
-
-def _labels(values: tuple[ParameterValue, ...]) -> Codec:
-    """By their Python text, since Optuna takes 0, 0.0 and False for one and the same choice."""
-    value_of = {repr(value): value for value in values}
-    return Codec(CategoricalDistribution(tuple(value_of)), encode=repr, decode=value_of.__getitem__)

@@ -1,4 +1,4 @@
-"""Our trials in an Optuna study: the truth about their ends, in Optuna's words.
+"""Our trials in an Optuna study: their true ends in Optuna's terms.
 
 | trial                    | in the study                                                    |
 |--------------------------|-----------------------------------------------------------------|
@@ -8,9 +8,9 @@
 | failed                   | FAIL: it says nothing about its parameters                      |
 | running                  | RUNNING                                                         |
 
-Values are those of the objective, and the study's direction is its own. Every epoch's finite value
-is an intermediate one. The worst Dice is 0; of a metric without a bound it is the worst that any
-trial so far has reached in its best epoch, the diverged ones too (`Worst`).
+Values and direction are the objective's. Every epoch's finite value is an intermediate one. The
+worst Dice is 0. For a metric without a bound the worst value is the worst best epoch of all trials
+so far, also the diverged ones (`Worst`).
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ from sweep.vocabulary.objective import Mode, Objective
 from sweep.vocabulary.record import ParameterValue, Status, TrialRecord
 
 IDLE = RandomSampler(seed=0)
-"""The sampler of a study where nothing is to be proposed."""
-
+"""The sampler of a study that proposes nothing."""
 
 DIRECTIONS: Mapping[Mode, Literal["maximize", "minimize"]] = {"max": "maximize", "min": "minimize"}
 
@@ -39,8 +38,8 @@ DIRECTIONS: Mapping[Mode, Literal["maximize", "minimize"]] = {"max": "maximize",
 def make_study(
     storage: BaseStorage | None = None, name: str | None = None, mode: Mode = "max"
 ) -> optuna.Study:
-    """The study of this name in a storage, made where it is missing; by default one in memory."""
-    # It announces every study, and warns of packages that would only make it faster.
+    """The study of this name in a storage, created if it is missing; by default one in memory."""
+    # Optuna announces every study, and warns of packages that would only make it faster.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna.create_study(
         storage=storage,
@@ -52,13 +51,13 @@ def make_study(
 
 
 class Worst:
-    """What a diverged trial counts with: no better than any that there is.
+    """The value of a diverged trial in a study: not better than any other trial's.
 
-    Its own last epochs will not do, since just before the end they may be far beyond all measure,
-    and one such value hides every difference between the others from a sampler that fits them.
+    Its own last epochs cannot be used. Just before the end they may be huge, and one huge value
+    hides all differences between the others from a sampler that fits them.
 
     Attributes:
-        value: of the objective; None where no trial has shown any yet and it knows no bound.
+        value: of the objective; None if it has no bound and no trial has shown a value yet.
     """
 
     def __init__(self, objective: Objective) -> None:
@@ -67,7 +66,7 @@ class Worst:
         self.value = None if bound is None else objective.turned(bound)
 
     def see(self, record: TrialRecord) -> None:
-        """Take in a trial."""
+        """Consider a trial."""
         best = record.best
         if self._objective.worst is None and best is not None:
             turned = self._objective.turned
@@ -94,7 +93,7 @@ class Translator:
         }
 
     def inside(self, parameters: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
-        """Those that lie in the space; only a trial that has all of them teaches a sampler."""
+        """The parameters inside the space. A sampler learns only from trials with all of them."""
         return {n: parameters[n] for n, kind in self._space.items() if kind.contains(parameters[n])}
 
     def encode(self, parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:
@@ -104,10 +103,10 @@ class Translator:
         return {name: codec.decode(params[name]) for name, codec in self._codecs.items()}
 
     def frozen(self, record: TrialRecord, worst: float | None, **attributes: object) -> FrozenTrial:
-        """The trial as it stands, with user attributes.
+        """The trial in its present state, with user attributes.
 
-        A parameter outside the space, of a preset, is one of these.
-        Its times are unknown: Optuna fills in the time at which it is added to a study.
+        A preset's parameter outside the space becomes an attribute too. The trial's times are
+        unknown: Optuna fills in the time at which the trial is added to a study.
         """
         inside = self.inside(record.parameters)
         outside = {n: value for n, value in record.parameters.items() if n not in inside}
@@ -127,10 +126,10 @@ class Translator:
 
 
 def state_and_value(record: TrialRecord, worst: float | None) -> tuple[TrialState, float | None]:
-    """Optuna's state and objective; that of a pruned trial Optuna takes from its last epoch.
+    """Optuna's state and value. Optuna takes the value of a pruned trial from its last epoch.
 
     Args:
-        worst: value that a diverged trial counts with; None where none is known (`Worst`).
+        worst: value of a diverged trial; None if it is not known (`Worst`).
     """
     match record.status:
         case Status.RUNNING:
@@ -155,9 +154,9 @@ def intermediate_values(record: TrialRecord) -> dict[int, float]:
 
 
 def constraints(record: TrialRecord, worst: float | None) -> dict[str, float]:
-    """Above 0 where the trial is infeasible; none where it says nothing of its parameters.
+    """Above 0 if the trial is infeasible; empty if it says nothing about its parameters.
 
-    A Gaussian process wants the constraint of feasible trials too.
+    A Gaussian process needs the constraint of feasible trials too.
     """
     if state_and_value(record, worst)[0] in (TrialState.FAIL, TrialState.RUNNING):
         return {}

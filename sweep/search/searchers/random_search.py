@@ -31,7 +31,7 @@ class RandomSearch:
         }
 
     def tell(self, record: TrialRecord) -> None:
-        """Results change nothing."""
+        """Results do not change the proposals."""
 
     def learn(self, record: TrialRecord) -> None:
-        """Results change nothing."""
+        """Results do not change the proposals."""
