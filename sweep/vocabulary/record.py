@@ -42,15 +42,6 @@ class Status(StrEnum):
         return self in (Status.COMPLETED, Status.EARLY_STOPPED, Status.PRUNED)
 
 
-class Cause(StrEnum):
-    """Why a trial counts as diverged."""
-
-    NONFINITE = "nonfinite"
-    EXPLODED = "exploded"
-    COLLAPSED = "collapsed"
-    ZOMBIE = "zombie"
-
-
 class Stage(StrEnum):
     """Where in a training step the first value that is not finite was seen."""
 
@@ -64,7 +55,7 @@ class Divergence:
     """The guard's verdict: what happened, where first, and how to name it to a user.
 
     Args:
-        cause: one of `Cause`.
+        cause: name of the verdict, such as ``nonfinite``; see `sweep.trainer.divergence.verdicts`.
         epoch, step: where it was first seen, both from 0; ``step`` counts within the epoch.
         stage: where in the step (loss, gradient, weights); None where the cause has none.
         term: the loss term that was first not finite, where one is to blame.
@@ -76,7 +67,7 @@ class Divergence:
         diagnosis: the circumstances; None where nobody looked into them.
     """
 
-    cause: Cause
+    cause: str
     epoch: int
     step: int
     message: str

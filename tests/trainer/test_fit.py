@@ -24,7 +24,7 @@ from sweep.trainer.runs.monai_run import Training
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Cause, Outcome, Stage, Status
+from sweep.vocabulary.record import Outcome, Stage, Status
 
 MakeTrial = Callable[..., TrialSettings]
 
@@ -238,7 +238,7 @@ def test_epsilon_zero_diverges_by_its_own_numerics_and_changes_no_weight(
     assert outcome.status is Status.DIVERGED
     verdict = outcome.divergence
     assert verdict is not None
-    assert (verdict.cause, verdict.stage) == (Cause.NONFINITE, Stage.GRADIENT)
+    assert (verdict.cause, verdict.stage) == ("nonfinite", Stage.GRADIENT)
     assert verdict.term in ("compactness", "aspect")
     assert verdict.epoch >= 3
     assert len(history) == verdict.epoch

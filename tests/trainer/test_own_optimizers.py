@@ -23,7 +23,7 @@ from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import TrainerError
-from sweep.vocabulary.record import Cause, Stage, Status
+from sweep.vocabulary.record import Stage, Status
 
 AFTER = "def __init__(self, settings):\n    super().__init__(settings)\n    {}\n"
 HOOK = "def build_optimizer(self):\n    return {}\n"
@@ -91,7 +91,7 @@ def test_every_optimizer_of_torch_takes_its_steps_and_never_one_that_is_not_fini
     outcome = fit(trial(entry))
     assert outcome.divergence is not None
     verdict = outcome.divergence
-    assert (verdict.cause, verdict.stage) == (Cause.NONFINITE, Stage.LOSS)
+    assert (verdict.cause, verdict.stage) == ("nonfinite", Stage.LOSS)
     assert (verdict.epoch, verdict.step) == (1, 1)
     assert verdict.weights_finite
 

@@ -16,11 +16,12 @@ from sweep.machine.codebase import codebase
 from sweep.nnunet.training.guarded_trainer import GuardedTrainer
 from sweep.nnunet.training.nnunet_effective import effective_configuration
 from sweep.store.files import atomic_write_text, read_json, to_json
+from sweep.trainer.divergence.verdicts import has_moved_weights
 from sweep.trainer.readback.provenance import record
 from sweep.trainer.readback.verify import verify
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration
 from sweep.vocabulary.errors import InputError
-from sweep.vocabulary.record import Cause, Divergence, Stage
+from sweep.vocabulary.record import Divergence
 from sweep.vocabulary.strict_json import finite_or_none
 
 PROVENANCE, DIVERGENCE, HEALTHY = "provenance.json", "divergence.json", "checkpoint_healthy.pth"
@@ -59,8 +60,7 @@ def write_divergence(trainer: GuardedTrainer, divergence: Divergence) -> None:
     if divergence.diagnosis is not None:
         say(f"Likely cause: {divergence.diagnosis.likely_cause} {divergence.diagnosis.advice}")
     say(f"Verdict: {folder / DIVERGENCE}")
-    withheld = divergence.stage is not Stage.WEIGHTS and divergence.cause is not Cause.EXPLODED
-    if withheld and divergence.weights_finite:
+    if not has_moved_weights(divergence) and divergence.weights_finite:
         # nnU-Net counts the epoch as done when it saves; this one is not.
         trainer.current_epoch -= 1
         trainer.save_checkpoint(str(folder / HEALTHY))
