@@ -169,8 +169,8 @@ def test_optimizer_that_is_none_without_more_is_refused_in_words(tmp_path: Path)
         " without it, it is no optimizer"
     )
     assert refusal(tmp_path, HOOK.format(f"Asks({parameters})"), INCOMPLETE) == (
-        "mine.py:Mine: its optimizer, an Asks, has a `step` that needs `fn`, which nobody gives it:"
-        " use one without"
+        "mine.py:Mine: its optimizer, an Asks, has a `step` that needs `fn`, which nothing"
+        " passes to it: use one without"
     )
     history(write_trainer(tmp_path, HOOK.format(f"Takes({parameters})"), INCOMPLETE))
 

@@ -1,4 +1,4 @@
-"""What a network is, told by its own modules and not by the settings that it was built from."""
+"""What a network is, read from its own modules and not from the settings that it was built from."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sweep.vocabulary.record import ParameterValue
 
 @dataclass(frozen=True, slots=True)
 class NetworkFacts:
-    """The settings of a network, read back; of a plug-in, name and options alone.
+    """The settings of a network, read back; of a plug-in, only its name and options.
 
     Args:
         name: as in ``network.name``.
@@ -43,7 +43,7 @@ def network_facts(model: nn.Module) -> NetworkFacts:
     """Read a network of `sweep.trainer.networks.networks` back.
 
     Raises:
-        TypeError: it is none of them.
+        TypeError: it is not one of them.
     """
     origin = getattr(model, "sweep_origin", None)
     if isinstance(origin, Origin):
@@ -59,7 +59,8 @@ def network_facts(model: nn.Module) -> NetworkFacts:
         case AttentionUnet():
             return NetworkFacts("attention_unet", list(model.channels), False)
         case FinestFirst(network=BasicUNetPlusPlus() as inner):
-            widths = [_width(getattr(inner, f"conv_{level}_0")) for level in range(5)]
+            blocks = (getattr(inner, f"conv_{level}_0") for level in range(5))
+            widths = [next(block.parameters()).shape[0] for block in blocks]
             return NetworkFacts("basic_unet_plus_plus", widths, inner.deep_supervision)
         case SegResNet():
             return NetworkFacts("segresnet", _doubled(model), False)
@@ -67,10 +68,6 @@ def network_facts(model: nn.Module) -> NetworkFacts:
             return NetworkFacts("segresnet_ds", _doubled(model), model.dsdepth > 1)
         case _:
             raise TypeError(f"not a network of this package: {type(model).__name__}")
-
-
-def _width(block: nn.Module) -> int:
-    return next(block.parameters()).shape[0]
 
 
 def _doubled(model: Any) -> list[int]:
