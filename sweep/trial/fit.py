@@ -13,7 +13,6 @@ from sweep.spec.words.phrases import did_you_mean, near_miss
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.readback.provenance import record
 from sweep.trainer.readback.verify import verify
-from sweep.trainer.runs.end_of_run import early_stopping
 from sweep.trainer.runs.run_protocol import Ended, Loop, Run
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.expectations import unmet
@@ -92,7 +91,7 @@ def _epochs(
 ) -> Generator[Sequence[EpochMetrics], None, Outcome]:
     if not run.shares_warmup:
         trunk = None
-    loop = Loop(early_stopping(config), config.trainer.epochs, config.expect, config.judged_by)
+    loop = Loop.of(config)
     files, stopping = _Files(checkpoint, trunk), loop.stopping
     history, verdict = files.take_up(run, stopping)
     objective = loop.objective

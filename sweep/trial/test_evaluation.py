@@ -10,7 +10,7 @@ from typing import Any
 from sweep.data.prepared.samples import PreparedData
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.evaluation.case_metrics import CaseMetrics
-from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.vocabulary.record import CaseScore
 
 
@@ -28,7 +28,7 @@ def evaluate(
         In the order of the cases. A case's Dice is the mean over the classes that say something
         about it, its HD95 the mean over images and classes, in pixels; None where none does.
     """
-    run = Training(config, replace(data, validation=data.test))
+    run = MonaiTraining(config, replace(data, validation=data.test))
     run.model.load_state_dict(weights["model"])
     found = run.dice_per_case().per_case()
     distances = CaseMetrics(["hd95"], len(data.classes), data.geometric_class, {})

@@ -17,7 +17,7 @@ from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.parsed_records import parsed
 from sweep.trainer.divergence.judging import RECENT
-from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trainer.runs.reproduce import ReproducedStep, replay
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
@@ -118,7 +118,7 @@ def test_limit_of_skipped_steps_names_the_first_of_them_and_who_broke_it(
 
 def before_step(config: TrialSettings, epoch: int, step: int) -> dict[str, torch.Tensor]:
     """Weights just before a step, by training up to it alone."""
-    training = Training(config, prepare(config.data))
+    training = MonaiTraining(config, prepare(config.data))
     for earlier in range(epoch):
         training.run_epoch(earlier)
     training.train_steps(epoch, step)
@@ -194,7 +194,7 @@ def test_diagnosis_of_a_root_of_zero_tells_everything_that_is_known(trial: MakeT
     offending = diagnosis.recent[-1]
     assert math.isnan(offending.grad_norm)
     assert math.isfinite(offending.loss)
-    batch = Training(config, prepare(config.data)).batch(3, 0)
+    batch = MonaiTraining(config, prepare(config.data)).batch(3, 0)
     assert diagnosis.cases == batch.cases
     assert all(area is not None and area > 50 for area in diagnosis.soft_areas)
     epsilon = diagnosis.epsilon
@@ -327,7 +327,7 @@ def test_geometric_part_is_float32_whatever_the_network_computes_in(
 ) -> None:
     seen: list[Any] = []
     config = trial("trainer.amp=bf16", "loss.warmup_epochs=0")
-    training = Training(config, prepare(config.data))
+    training = MonaiTraining(config, prepare(config.data))
     training.model.register_forward_hook(lambda _m, _i, output: seen.append(output.dtype))
     passed = training.forward(training.batch(0, 0), 0, 0)
     assert seen == [torch.bfloat16]

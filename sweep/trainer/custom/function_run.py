@@ -45,7 +45,6 @@ from sweep.trainer.custom.raised_errors import told_as_an_error
 from sweep.trainer.custom.trainer_options import Options, asked_for
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.networks.device import choose_device, make_deterministic, seed_everything
-from sweep.trainer.runs.epoch_summary import summary
 from sweep.trainer.runs.explain import explain, judge
 from sweep.trainer.runs.returned_values import (
     Method,
@@ -56,6 +55,7 @@ from sweep.trainer.runs.returned_values import (
     validation_dice,
 )
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Ended, Loop, Run
+from sweep.trainer.runs.under_guard import summary
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 

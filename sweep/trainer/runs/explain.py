@@ -20,7 +20,7 @@ from sweep.trainer.divergence.judging import judge_epochs
 from sweep.trainer.divergence.learnt import has_learnt, was_above_trivial
 from sweep.trainer.divergence.verdict import broken_part
 from sweep.trainer.divergence.verdicts import VERDICTS, Nonfinite, Zombie, advise, has_moved_weights
-from sweep.trainer.runs.end_of_run import is_over
+from sweep.trainer.runs.run_protocol import Loop
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
 from sweep.vocabulary.divergence import Diagnosis, EpsilonFacts
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -76,7 +76,9 @@ def judge(run: UnderGuard, history: Sequence[EpochMetrics]) -> Diverged | None:
     A zombie is explained by the first step of its epoch.
     """
     guard, settings = run.guard, run.settings
-    over = is_over(history, settings)
+    loop = Loop.of(settings)
+    stops = loop.stopping.replay(loop.objective.curve(history)) is not None
+    over = stops or len(history) >= loop.epochs
     verdict = judge_epochs(history, guard.settings, scaled=guard.fp16, over=over)
     if verdict is None:
         return None
