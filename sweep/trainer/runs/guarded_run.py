@@ -164,7 +164,7 @@ class GuardedRun(UnderGuard, Run):
         """The objects of this run that an epoch may replace, for `put_back`."""
         return None
 
-    def put_back(self, then: Any) -> None:
+    def put_back(self, arrangement: Any) -> None:
         """Restore the objects of an `arrangement`; their state is loaded after that."""
 
     def rewind(self, epoch: int, step: int) -> bool:
