@@ -1,4 +1,4 @@
-"""Finished weights on cases that no trial has seen."""
+"""Evaluate finished weights on cases that no trial has seen."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def evaluate(
     """Dice and HD95 of each test case, predicted as validation cases are, with ``evaluation.tta``.
 
     Args:
-        config: what the weights were trained with.
+        config: the configuration that the weights were trained with.
         weights: of the best epoch, as `sweep.trial.checkpoints` keeps them.
         data: of ``config.data``, with a test split.
 
     Returns:
-        In the order of the cases. A case's Dice is the mean over the classes that say something
-        about it, its HD95 the mean over images and classes, in pixels; None where none does.
+        In the order of the cases. A case's Dice is the mean over the classes with a value, its HD95
+        the mean over images and classes, in pixels; None without any value.
     """
     run = MonaiTraining(config, replace(data, validation=data.test))
     run.model.load_state_dict(weights["model"])
