@@ -24,8 +24,7 @@ class StepJudge:
         self, settings: GuardSettings, *, gradient_clip: float | None, scaled: bool
     ) -> None:
         self._verdicts = {
-            cause: verdict(settings, gradient_clip=gradient_clip, scaled=scaled)
-            for cause, verdict in VERDICTS.items()
+            cause: verdict(settings, gradient_clip, scaled) for cause, verdict in VERDICTS.items()
         }
         needed = max(verdict.steps_needed for verdict in self._verdicts.values())
         self._recent: deque[StepValues] = deque(maxlen=RECENT + 1 + needed)
@@ -82,6 +81,6 @@ def judge_epochs(
     """
     if not history:
         return None
-    verdicts = (v(settings, gradient_clip=None, scaled=scaled) for v in VERDICTS.values())
+    verdicts = (verdict(settings, scaled=scaled) for verdict in VERDICTS.values())
     found = (verdict.judge_epochs(history, over=over) for verdict in verdicts)
     return next((divergence for divergence in found if divergence is not None), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from sweep.spec.settings.trial_settings import GuardSettings
@@ -17,6 +17,46 @@ Broken = tuple[Stage, str | None]
 """Stage and term of the first value of a step that is not finite."""
 
 
+@dataclass(slots=True)
+class RunningLevel:
+    """The usual level of a quantity: the highest value of its running mean so far."""
+
+    steps: int = 0
+    mean: float = 0.0
+    weight: float = 0.0
+    peak: float = 0.0
+
+    def add(self, value: float, *, memory: float = 0.98) -> None:
+        """Update the exponential mean, with bias correction (Kingma & Ba 2015, section 3)."""
+        self.steps += 1
+        self.mean = memory * self.mean + (1 - memory) * value
+        self.weight = memory * self.weight + (1 - memory)
+        self.peak = max(self.peak, self.mean / self.weight)
+
+
+@dataclass(slots=True)
+class Streak:
+    """Consecutive steps with the same property."""
+
+    length: int = 0
+    first: StepValues | None = None
+
+    def count(self, values: StepValues) -> StepValues:
+        """Add a step; returns the first step of the streak."""
+        self.length += 1
+        self.first = self.first or values
+        return self.first
+
+    def to_json(self) -> dict[str, Any]:
+        return {"length": self.length, "first": self.first.to_json() if self.first else None}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Streak:
+        first = values["first"]
+        return cls(values["length"], StepValues.from_json(first) if first else None)
+
+
+@dataclass
 class Verdict:
     """One cause of divergence: the rule that finds it, the words of its message and its cures.
 
@@ -27,6 +67,7 @@ class Verdict:
         settings: policy and limits.
         gradient_clip: largest gradient norm of a step; None for no clipping.
         scaled: whether a gradient scaler is used, which skips steps on purpose.
+        streak: of the steps that lead to this verdict.
     """
 
     cause: ClassVar[str]
@@ -36,13 +77,10 @@ class Verdict:
     moves_weights: ClassVar[bool] = False
     """Whether the steps that lead to it are taken. The weights must then be taken back."""
 
-    def __init__(
-        self, settings: GuardSettings, *, gradient_clip: float | None, scaled: bool
-    ) -> None:
-        self.settings = settings
-        self.clip = math.inf if gradient_clip is None else gradient_clip
-        self.scaled = scaled
-        self.streak = Streak()
+    settings: GuardSettings
+    gradient_clip: float | None = None
+    scaled: bool = False
+    streak: Streak = field(default_factory=Streak)
 
     @property
     def steps_needed(self) -> int:
@@ -102,42 +140,3 @@ def broken_part(values: StepValues) -> Broken | None:
     if not math.isfinite(values.grad_norm):
         return Stage.GRADIENT, None
     return None
-
-
-@dataclass(slots=True)
-class RunningLevel:
-    """The usual level of a quantity: the highest value of its running mean so far."""
-
-    steps: int = 0
-    mean: float = 0.0
-    weight: float = 0.0
-    peak: float = 0.0
-
-    def add(self, value: float, *, memory: float = 0.98) -> None:
-        """Update the exponential mean, with bias correction (Kingma & Ba 2015, section 3)."""
-        self.steps += 1
-        self.mean = memory * self.mean + (1 - memory) * value
-        self.weight = memory * self.weight + (1 - memory)
-        self.peak = max(self.peak, self.mean / self.weight)
-
-
-@dataclass(slots=True)
-class Streak:
-    """Consecutive steps with the same property."""
-
-    length: int = 0
-    first: StepValues | None = None
-
-    def count(self, values: StepValues) -> StepValues:
-        """Add a step; returns the first step of the streak."""
-        self.length += 1
-        self.first = self.first or values
-        return self.first
-
-    def to_json(self) -> dict[str, Any]:
-        return {"length": self.length, "first": self.first.to_json() if self.first else None}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Streak:
-        first = values["first"]
-        return cls(values["length"], StepValues.from_json(first) if first else None)

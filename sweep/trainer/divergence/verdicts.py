@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sweep.spec.settings.geometric_terms import TERMS
-from sweep.spec.settings.trial_settings import GuardSettings
 from sweep.trainer.divergence.advice import (
     Advice,
     Case,
@@ -71,31 +70,32 @@ def stop_skipping(case: Case) -> Advice | None:
     )
 
 
+@dataclass
 class Zombie(Verdict):
     """Steps with nonfinite values are skipped, so often that training makes no progress."""
 
     cause = "zombie"
     cures = (*Nonfinite.cures, stop_skipping)
-    _in_epoch = 0
+    skipped_in_epoch: int = 0
 
     @property
     def steps_needed(self) -> int:
         return self.settings.skipped_in_a_row
 
     def start_epoch(self, factor: float) -> None:
-        self._in_epoch = 0
+        self.skipped_in_epoch = 0
 
     def judge_step(self, values: StepValues, broken: Broken | None) -> Divergence | None:
         if broken is None:
             self.streak = Streak()
             return None
-        self._in_epoch += 1
+        self.skipped_in_epoch += 1
         first = self.streak.count(values)
         limit = self.settings.skipped_per_epoch
         if self.streak.length >= self.settings.skipped_in_a_row:
             what = f"{self.streak.length} consecutive steps were skipped"
-        elif limit is not None and self._in_epoch > limit:
-            first, what = values, f"{self._in_epoch} steps of one epoch were skipped"
+        elif limit is not None and self.skipped_in_epoch > limit:
+            first, what = values, f"{self.skipped_in_epoch} steps of one epoch were skipped"
         else:
             return None
         message = (
@@ -118,6 +118,7 @@ class Zombie(Verdict):
         self.streak = Streak.from_json(state["skips"])
 
 
+@dataclass
 class Exploded(Verdict):
     """Consecutive steps are outliers, though all their values are finite.
 
@@ -134,34 +135,32 @@ class Exploded(Verdict):
     cures = (lower_a_weight, clip_the_gradient)
     moves_weights = True
 
-    def __init__(
-        self, settings: GuardSettings, *, gradient_clip: float | None, scaled: bool
-    ) -> None:
-        super().__init__(settings, gradient_clip=gradient_clip, scaled=scaled)
-        self._start: dict[str, float] = {}  # main loss terms in the run's first step
-        self._gradient = RunningLevel()
-        self._factor = 0.0
+    start: Mapping[str, float] = field(default_factory=dict)
+    """Main loss terms in the run's first step."""
+    gradient: RunningLevel = field(default_factory=RunningLevel)
+    factor: float = 0.0
 
     @property
     def steps_needed(self) -> int:
         return self.settings.exploded_steps
 
     def start_epoch(self, factor: float) -> None:
-        if factor != self._factor:
-            self._factor = factor
-            self._gradient = RunningLevel()
+        if factor != self.factor:
+            self.factor = factor
+            self.gradient = RunningLevel()
 
     def judge_step(self, values: StepValues, broken: Broken | None) -> Divergence | None:
         if broken is not None:
             return None
         main = {name: value for name, value in values.terms.items() if name not in TERMS}
-        self._start = self._start or main
-        gradient = min(values.grad_norm, self.clip)
+        self.start = self.start or main
+        clip = math.inf if self.gradient_clip is None else self.gradient_clip
+        gradient = min(values.grad_norm, clip)
         term, times = self._furthest_out(main, gradient)
         limit = self.settings.exploded_factor
         if limit is None or times <= limit:
             self.streak = Streak()
-            self._gradient.add(gradient)
+            self.gradient.add(gradient)
             return None
         first = self.streak.count(values)
         if self.streak.length < self.settings.exploded_steps:
@@ -179,27 +178,27 @@ class Exploded(Verdict):
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "start": dict(self._start),
-            "gradient": asdict(self._gradient),
-            "factor": self._factor,
+            "start": dict(self.start),
+            "gradient": asdict(self.gradient),
+            "factor": self.factor,
             "outliers": self.streak.to_json(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._start = dict(state["start"])
-        self._gradient = RunningLevel(**state["gradient"])
-        self._factor = state["factor"]
+        self.start = dict(state["start"])
+        self.gradient = RunningLevel(**state["gradient"])
+        self.factor = state["factor"]
         self.streak = Streak.from_json(state["outliers"])
 
     def _furthest_out(self, main: Mapping[str, float], gradient: float) -> tuple[str | None, float]:
         """The largest multiple of its level, and the loss term that has it; None: the gradient."""
         times: dict[str | None, float] = {
-            name: value / max(self._start[name], QUIET)
+            name: value / max(self.start[name], QUIET)
             for name, value in main.items()
-            if name in self._start
+            if name in self.start
         }
-        if self._gradient.steps >= LEARNING:
-            times[None] = gradient / max(self._gradient.peak, QUIET)
+        if self.gradient.steps >= LEARNING:
+            times[None] = gradient / max(self.gradient.peak, QUIET)
         name = max(times, key=times.__getitem__, default=None)
         return name, times.get(name, 0.0)
 

@@ -7,10 +7,11 @@ to three lower levels of the decoder, finest first, at their own resolution or a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from monai.networks.blocks import UnetResBlock
 from monai.networks.nets import (
     AttentionUnet,
     BasicUNetPlusPlus,
@@ -29,6 +30,23 @@ from sweep.vocabulary.record import ParameterValue
 
 MOST_HEADS = 3
 """Lower levels that predict under deep supervision, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """The settings of a network, read back; of a plug-in, only its name and options.
+
+    Args:
+        name: as in ``network.name``.
+        channels: feature maps of each level, finest first.
+        deep_supervision: whether lower levels of the decoder predict in training.
+        options: what a plug-in was called with.
+    """
+
+    name: str
+    channels: list[int]
+    deep_supervision: bool
+    options: Mapping[str, ParameterValue] = field(default_factory=dict)
 
 
 def build_network(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
@@ -51,7 +69,7 @@ def build_network(settings: NetworkSettings, channels: int, classes: int) -> nn.
             f"the network `{settings.name}` must be a torch.nn.Module, but is"
             f" {type(network).__name__}"
         )
-    network.sweep_origin = Origin(settings.name, options)  # type: ignore[assignment]
+    network.sweep_facts = NetworkFacts(settings.name, [], False, options)  # type: ignore[assignment]
     return network
 
 
@@ -60,14 +78,6 @@ def size_divisor(settings: NetworkSettings) -> int:
     if settings.is_plugin:
         return int(getattr(NETWORK.resolve(settings.name, settings.options), "size_divisor", 1))
     return int(2 ** (len(settings.channels) - 1))
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Name and options with which a plug-in was called that returned a network."""
-
-    name: str
-    options: Mapping[str, ParameterValue]
 
 
 def as_outputs(output: Tensor | Sequence[Tensor]) -> list[Tensor]:
@@ -183,3 +193,38 @@ BUILDERS: Mapping[str, Callable[[NetworkSettings, Shape], Any]] = {
     "segresnet": _segresnet,
     "segresnet_ds": _segresnet_ds,
 }
+
+
+def network_facts(model: nn.Module) -> NetworkFacts:
+    """Read the settings of a network back, from its own modules.
+
+    Raises:
+        TypeError: it is not one of `build_network`.
+    """
+    facts = getattr(model, "sweep_facts", None)
+    if isinstance(facts, NetworkFacts):
+        return facts
+    match model:
+        case DynUNet():
+            name = "residual_dynunet" if model.conv_block is UnetResBlock else "dynunet"
+            return NetworkFacts(name, list(model.filters), model.deep_supervision)
+        case UNet():
+            return NetworkFacts("unet", list(model.channels), False)
+        case SupervisedAttentionUnet():
+            return NetworkFacts("attention_unet", list(model.network.channels), True)
+        case AttentionUnet():
+            return NetworkFacts("attention_unet", list(model.channels), False)
+        case FinestFirst(network=BasicUNetPlusPlus() as inner):
+            blocks = (getattr(inner, f"conv_{level}_0") for level in range(5))
+            widths = [next(block.parameters()).shape[0] for block in blocks]
+            return NetworkFacts("basic_unet_plus_plus", widths, inner.deep_supervision)
+        case SegResNet():
+            return NetworkFacts("segresnet", _doubled(model), False)
+        case SegResNetDS():
+            return NetworkFacts("segresnet_ds", _doubled(model), model.dsdepth > 1)
+        case _:
+            raise TypeError(f"not a network of this package: {type(model).__name__}")
+
+
+def _doubled(model: Any) -> list[int]:
+    return [model.init_filters * 2**level for level in range(len(model.blocks_down))]

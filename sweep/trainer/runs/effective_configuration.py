@@ -20,7 +20,7 @@ from sweep.spec.settings.setting_tree import setting_names
 from sweep.spec.settings.trial_settings import EvaluationSettings
 from sweep.trainer.batches.training_batches import TrainingBatches
 from sweep.trainer.losses.training_loss import TrainingLoss
-from sweep.trainer.networks.network_facts import network_facts
+from sweep.trainer.networks.networks import network_facts
 from sweep.trainer.runs.readers import held
 
 

@@ -12,7 +12,7 @@ from sweep.vocabulary.errors import Mistake
 
 
 def entry_mistakes(entry: str) -> Iterator[Mistake]:
-    """Missing files, packages or classes. The source is read and never imported: that would run it."""
+    """Missing files, packages or classes, found in the source: an import would run it."""
     where, _, name = entry.rpartition(":")
     if where.endswith(".py"):
         if not Path(where).is_file():
