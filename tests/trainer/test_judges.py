@@ -12,8 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.spec.settings.trial_settings import GuardSettings
+from sweep.analysis.ranking.sweep_state import SweepState
+from sweep.engine.decisions.sweep_metrics import Metric, samples
+from sweep.spec.settings.trial_settings import GuardSettings, TrialSettings
+from sweep.trainer.divergence.advice import Advice, Case
 from sweep.trainer.divergence.judging import RECENT, StepJudge, judge_epochs
+from sweep.trainer.divergence.verdict import Broken, Verdict
+from sweep.trainer.divergence.verdicts import VERDICTS, advise
 from sweep.vocabulary.divergence import StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Divergence, Stage
@@ -389,3 +394,30 @@ def test_judging_needs_no_torch() -> None:
     code = "import sys, sweep.trainer.divergence.judging;print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+# A verdict that does not exist yet.
+
+
+class Frozen(Verdict):
+    """The gradient is exactly 0."""
+
+    cause = "frozen"
+    cures = (lambda case: Advice("Nothing moves.", "optimizer.lr", "Raise optimizer.lr."),)
+
+    def judge_step(self, values: StepValues, broken: Broken | None) -> Divergence | None:
+        return None if values.grad_norm else self.on_step(values, "Zero.", Stage.GRADIENT)
+
+
+def test_new_verdict_is_one_class_which_judges_advises_and_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(VERDICTS, "frozen", Frozen)
+    found = first_verdict(judge_of(), [step(0), step(1, grad_norm=0.0)])
+    assert found is not None
+    number, verdict = found
+    assert (number, verdict.summary) == (1, "frozen gradient at epoch 0 step 1")
+    case = Case(verdict=verdict, settings=TrialSettings())
+    assert advise(case).cure == "Raise optimizer.lr."
+    counted = [one.tag for one in samples(SweepState(1)) if one.metric is Metric.DIVERGENCES]
+    assert counted[-1] == "frozen"

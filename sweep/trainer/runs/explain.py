@@ -30,7 +30,7 @@ from sweep.vocabulary.record import Divergence, Stage
 def explain(run: UnderGuard, stop: Diverged) -> Diverged:
     """The same divergence with its circumstances; takes the weights back to before that step.
 
-    A step that `UnderGuard.rewind` does not reach is not looked at: its weights are lost.
+    A step that `UnderGuard.rewind` does not reach is not examined: its weights are lost.
 
     Args:
         run: as the guard left it.

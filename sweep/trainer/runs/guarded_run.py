@@ -61,6 +61,17 @@ class Validation:
     trivial_dice: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class EpochStart:
+    """The state of a run at the start of an epoch, to train again from.
+
+    Not a tuple: `CustomTraining` searches those of a run for objects with a state.
+    """
+
+    epoch: int
+    state: Mapping[str, Any]
+
+
 class GuardedRun(UnderGuard, Run):
     """A `Run` with the steps and the validation of a subclass.
 
@@ -69,8 +80,8 @@ class GuardedRun(UnderGuard, Run):
     """
 
     loss: Loss
-    _start: tuple[int, Mapping[str, Any], Any] | None = None
-    """To train again from: an epoch, with the state and the `arrangement` at its start."""
+    _snapshot: EpochStart | None = None
+    _then: Any = None  # the `arrangement` at that epoch's start
 
     @abstractmethod
     def _begin_epoch(self, epoch: int) -> None:
@@ -91,8 +102,9 @@ class GuardedRun(UnderGuard, Run):
     def run_epoch(self, epoch: int) -> EpochMetrics:
         """Train one epoch, then validate. See `sweep.trainer.runs.run_protocol.Run`."""
         start = time.perf_counter()
-        if self._start is None or not self.guard.suspicious:
-            self._start = epoch, copy_to_cpu(self.state_dict()), self.arrangement()
+        if self._snapshot is None or not self.guard.suspicious:
+            self._snapshot = EpochStart(epoch, copy_to_cpu(self.state_dict()))
+            self._then = self.arrangement()
         try:
             steps = self.train_steps(epoch)
         except Diverged as stop:
@@ -175,13 +187,12 @@ class GuardedRun(UnderGuard, Run):
         Returns:
             False if the step lies before the state that was kept: the run is then taken to it.
         """
-        assert self._start is not None, "a run is rewound to where it was trained"
-        first, state, arrangement = self._start
-        self.put_back(arrangement)
-        self.load_state_dict(copy_to_cpu(state))  # torch keeps what it is given
-        if epoch < first:
+        assert self._snapshot is not None, "a run is rewound to where it was trained"
+        self.put_back(self._then)
+        self.load_state_dict(copy_to_cpu(self._snapshot.state))  # torch keeps what it is given
+        if epoch < self._snapshot.epoch:
             return False
-        for again in range(first, epoch):
+        for again in range(self._snapshot.epoch, epoch):
             self.train_steps(again)
             self.end_epoch(again, None)
         self.train_steps(epoch, step)

@@ -41,7 +41,7 @@ class Loss(Protocol):
 
 
 class Trains(Protocol):
-    """The objects that train one trial, whatever the kind of its trainer.
+    """The objects that train one trial, for every kind of trainer.
 
     ``autocast`` is the precision of a forward pass, as a context; ``factor`` is g(epoch), the
     geometric factor; ``rate`` the learning rate of an epoch.

@@ -1,4 +1,4 @@
-"""What the loop of a trial calls on whatever trains it: the protocol behind ``trainer.kind``.
+"""What the loop of a trial calls to train: the protocol behind ``trainer.kind``.
 
 A run is a function of its settings and its state at the start of an epoch. For a run that keeps to
 that, `sweep.trial.fit` provides the rest: checkpoints, resuming after an interruption, shared
