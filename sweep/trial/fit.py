@@ -16,7 +16,7 @@ from sweep.trainer.readback.verify import verify
 from sweep.trainer.runs.run_protocol import Ended, Loop, Run
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.expectations import unmet
-from sweep.trial.kinds.kind_table import make_run
+from sweep.trial.kinds.kind_table import kind_of
 from sweep.trial.warmup_snapshots import Trunk
 from sweep.vocabulary.early_stopping import EarlyStopping
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -76,7 +76,7 @@ def epochs(
     Yields the epochs that were trained before, all at once, and then each when it is trained and
     saved. However it ends, the run is closed, such as a function that waits.
     """
-    with closing(make_run(config, data)) as run:
+    with closing(kind_of(config).make_run(config, data)) as run:
         loop = Loop.of(config)
         files = _Files(checkpoint, trunk if run.shares_warmup else None)
         objective, stopping = loop.objective, loop.stopping

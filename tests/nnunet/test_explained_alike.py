@@ -18,7 +18,7 @@ from sweep.trainer.runs.explain import explain
 from sweep.trainer.runs.guarded_run import GuardedRun
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
-from sweep.trial.kinds.kind_table import make_run
+from sweep.trial.kinds.kind_table import kind_of
 from sweep.vocabulary.record import Divergence, Stage
 
 USERS = """\
@@ -159,7 +159,8 @@ def test_step_of_nnunets_own_loop_is_not_undone_and_told_so(trainer: Callable[..
 @pytest.fixture
 def run(make: MakeTrial, request: pytest.FixtureRequest) -> GuardedRun:
     """A run of two epochs."""
-    made: Any = make_run(make(request.param))
+    settings = make(request.param)
+    made: Any = kind_of(settings).make_run(settings, None)
     found: GuardedRun = getattr(made, "_run", made)  # the user's own
     for epoch in range(2):
         found.run_epoch(epoch)

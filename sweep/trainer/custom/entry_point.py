@@ -56,43 +56,31 @@ def load_entry(entry: str) -> Maker | Function:
             hint = did_you_mean(near_miss(name, known))
         raise _wrong(f"{where} has no class and no function `{name}`{hint}")
     _LOADED.setdefault(id(found), (found, set()))[1].add(canonical(entry))
-    return _class(found, name) if inspect.isclass(found) else _function(found, name)
-
-
-def _class(found: type, name: str) -> Maker:
-    """A class that has all methods of a `Run` and is made from the settings alone."""
-    missing = [method for method in NEEDED if not callable(getattr(found, method, None))]
-    missing += sorted(getattr(found, "__abstractmethods__", ()))
-    if missing:
-        raise _wrong(
-            f"`{name}` lacks {', '.join(f'`{method}`' for method in missing)};"
-            " see docs/how-to/own-trainer.md"
-        )
-    _require_taken(found, name, "settings")
-    return cast(Maker, found)
-
-
-def _function(found: Function, name: str) -> Function:
-    """A function that can be called with (config, trial) and trains when it is called."""
-    later = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
-    if any(kind(found) for kind in later):
-        raise _wrong(f"`{name}` must be a plain function: no `async def`, and without `yield`")
-    if hasattr(found, "cache_info"):
-        raise _wrong(
-            f"`{name}` keeps its results (lru_cache), which a trainer must not do: remove that"
-        )
-    _require_taken(found, name, "config", "trial")
-    return found
-
-
-def _require_taken(found: Callable[..., Any], name: str, *given: str) -> None:
-    """Raise `InputError` if a call with these arguments is impossible."""
+    if (why := _unfit(found)) is not None:
+        raise _wrong(f"`{name}` {why}")
+    given = ("settings",) if inspect.isclass(found) else ("config", "trial")
     try:
         inspect.signature(found).bind(*given)
     except TypeError as error:
         raise _wrong(f"`{name}` must take ({', '.join(given)}): {error}") from error
     except ValueError:  # it is written in C: only the call can show
         pass
+    return cast(Maker | Function, found)
+
+
+def _unfit(found: Any) -> str | None:
+    """Why a class is not a `Run`, or a function does not train when it is called; a clause."""
+    if inspect.isclass(found):
+        missing = [method for method in NEEDED if not callable(getattr(found, method, None))]
+        missing += sorted(getattr(found, "__abstractmethods__", ()))
+        names = ", ".join(f"`{method}`" for method in missing)
+        return f"lacks {names}; see docs/how-to/own-trainer.md" if missing else None
+    later = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    if any(kind(found) for kind in later):
+        return "must be a plain function: no `async def`, and without `yield`"
+    if hasattr(found, "cache_info"):
+        return "keeps its results (lru_cache), which a trainer must not do: remove that"
+    return None
 
 
 _LOADED: dict[int, tuple[object, set[str]]] = {}

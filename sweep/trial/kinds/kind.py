@@ -87,6 +87,7 @@ class Kind:
             the data, or plans and preprocesses. Returns data for trials to share, if there are any.
             Raises `InputError` with every mistake that only the work itself shows.
         make_run: a run of one configuration that has trained nothing yet, given such data or None.
+            With None, `make_ready` must have run, or its errors are raised here.
         pixels: how ``--data`` reads them, or a clause that says why it does not.
         recognised: the settings of the trainer with the fingerprint of the data that were found.
         test: evaluation of a finalist on the test split, if there is one.

@@ -12,7 +12,6 @@ from sweep.trial.kinds.nnunet_kind import NNUNET
 
 if TYPE_CHECKING:
     from sweep.data.prepared.samples import PreparedData
-    from sweep.trainer.runs.run_protocol import Run
 
 S = TypeVar("S", bound=TrialSettings)
 
@@ -35,15 +34,6 @@ def make_ready(settings: TrialSettings, tell: Tell | None = None) -> PreparedDat
         InputError: with every mistake that only the work itself shows.
     """
     return kind_of(settings).make_ready(settings, tell or (lambda _: None))
-
-
-def make_run(settings: TrialSettings, data: PreparedData | None = None) -> Run:
-    """A run of this configuration that has trained nothing yet.
-
-    Raises:
-        InputError: as of `make_ready`, which must have run if ``data`` is None.
-    """
-    return kind_of(settings).make_run(settings, data)
 
 
 def pinned(settings: S, data: PreparedData | None) -> S:
