@@ -26,7 +26,7 @@ from sweep.data.prepared.samples import PreparedData
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.divergence.guard import Guard
 from sweep.trainer.networks.optimizers import build_optimizer
-from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.monai_run import MonaiTraining
 
 Step = Callable[[int], None]
 
@@ -94,7 +94,7 @@ def timed(step: Step, number: int) -> float:
 
 
 def guarded_step(settings: TrialSettings, data: PreparedData) -> Step:
-    training = Training(settings, data)
+    training = MonaiTraining(settings, data)
 
     def step(number: int) -> None:
         training.take_step(training.batch(0, number % 4), 0, number)
@@ -103,14 +103,14 @@ def guarded_step(settings: TrialSettings, data: PreparedData) -> Step:
 
 
 def plain_step(settings: TrialSettings, data: PreparedData) -> Step:
-    training = Training(settings, data)
+    training = MonaiTraining(settings, data)
     optimizer = build_optimizer(settings.optimizer, training.model.parameters())
     return lambda number: _plain(training, optimizer, number)
 
 
 def copying_step(settings: TrialSettings, data: PreparedData) -> Step:
     """The plain step after a copy of weights and momentum: the way not taken."""
-    training = Training(settings, data)
+    training = MonaiTraining(settings, data)
     optimizer = build_optimizer(settings.optimizer, training.model.parameters())
     state = [p.detach() for p in training.model.parameters()]
     state += [moments["momentum_buffer"] for moments in optimizer.state.values()]
@@ -127,7 +127,7 @@ def optimizer_steps(settings: TrialSettings, data: PreparedData) -> tuple[Step, 
     """A plain and a guarded step of the same network with next to no forward pass."""
 
     def made() -> tuple[list[torch.nn.Parameter], torch.optim.Optimizer, Guard]:
-        model = Training(settings, data).model
+        model = MonaiTraining(settings, data).model
         optimizer = build_optimizer(settings.optimizer, model.parameters())
         guard = Guard(model, optimizer, settings.optimizer.gradient_clip, settings.guard)
         guard.start_epoch(0)
@@ -151,7 +151,7 @@ def optimizer_steps(settings: TrialSettings, data: PreparedData) -> tuple[Step, 
     return plain, guarded
 
 
-def _plain(training: Training, optimizer: torch.optim.Optimizer, number: int) -> None:
+def _plain(training: MonaiTraining, optimizer: torch.optim.Optimizer, number: int) -> None:
     clip = training.settings.optimizer.gradient_clip or math.inf
     training.model.train()
     passed = training.forward(training.batch(0, number % 4), 0, number)

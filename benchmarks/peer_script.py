@@ -45,10 +45,10 @@ def epochs(settings: TrialSettings) -> Iterator[dict[str, Any]]:
 
     from sweep.data.prepared.prepare import prepare
     from sweep.trainer.networks.optimizers import learning_rate, set_learning_rate
-    from sweep.trainer.runs.monai_run import Training
-    from sweep.trial.fit import early_stopping
+    from sweep.trainer.runs.monai_run import MonaiTraining
+    from sweep.trainer.runs.run_protocol import Loop
 
-    training = Training(
+    training = MonaiTraining(
         settings, prepare(settings.data)
     )  # network, loss and data; no guard is used
     chosen = settings.optimizer
@@ -60,7 +60,7 @@ def epochs(settings: TrialSettings) -> Iterator[dict[str, Any]]:
         weight_decay=chosen.weight_decay,
         fused=True,
     )
-    stopping, best = early_stopping(settings), 0.0
+    stopping, best = Loop.of(settings).stopping, 0.0
     for epoch in range(settings.trainer.epochs):
         set_learning_rate(optimizer, learning_rate(chosen, epoch, settings.trainer.epochs))
         training.model.train()

@@ -36,7 +36,7 @@ from sweep.spec.load import load_trial
 from sweep.spec.settings.geometric_terms import TERMS
 from sweep.spec.settings.trial_settings import OptimizerSettings, TrialSettings
 from sweep.trainer.networks.optimizers import learning_rate, set_learning_rate
-from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.fit import fit
 from sweep.vocabulary.record import Outcome, Status
 
@@ -118,7 +118,7 @@ class PlainRun:
 
 def train_plainly(settings: TrialSettings) -> PlainRun:
     """Every epoch to the last, with a clip and nothing else; without a scaler."""
-    training = Training(settings, prepare(settings.data))
+    training = MonaiTraining(settings, prepare(settings.data))
     chosen = settings.optimizer
     optimizer = _plain_optimizer(chosen, training.model.parameters())
     losses: list[list[float]] = []

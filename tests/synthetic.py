@@ -16,7 +16,6 @@ from sweep.store.layout import Layout
 from sweep.vocabulary.divergence import Diagnosis
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import (
-    Cause,
     Divergence,
     Outcome,
     ParameterValue,
@@ -57,7 +56,7 @@ def epoch_of(number: int, dice: float | None, **more: object) -> EpochMetrics:
 def diverged_at(epoch: int, step: int = 0, diagnosis: Diagnosis | None = CURE) -> Outcome:
     return Outcome.diverged(
         Divergence(
-            cause=Cause.NONFINITE,
+            cause="nonfinite",
             stage=Stage.GRADIENT,
             term="compactness",
             epoch=epoch,

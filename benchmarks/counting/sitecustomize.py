@@ -2,7 +2,7 @@
 
 Python imports a module of this name at its start, from the folder that ``PYTHONPATH`` names, so
 each worker of each variant counts, and none of them counts itself. All variants train by the same
-`sweep.trainer.runs.monai_run.Training`, whose `forward` is called once a training step:
+`sweep.trainer.runs.monai_run.MonaiTraining`, whose `forward` is called once a training step:
 
 - steps: those calls.
 - wasted: steps of a trial after its first one whose loss or gradient was not finite. The gradient
@@ -51,7 +51,7 @@ def count(module: ModuleType, folder: Path) -> None:
     counts = dict.fromkeys(NAMES, 0)
     diagnosing: list[bool] = []
     base = sys.modules[EXPLAINS]
-    forward, explain = module.Training.forward, base.explain
+    forward, explain = module.MonaiTraining.forward, base.explain
 
     def told(name: str) -> None:
         counts[name] += 1
@@ -78,7 +78,7 @@ def count(module: ModuleType, folder: Path) -> None:
         finally:
             diagnosing.pop()
 
-    module.Training.forward, base.explain = counted, explained
+    module.MonaiTraining.forward, base.explain = counted, explained
 
 
 class Finder(importlib.abc.MetaPathFinder):

@@ -16,15 +16,15 @@ from sweep.vocabulary.record import last_line
 
 
 class Checkpoints:
-    """A trial's folder, as far as weights are concerned.
+    """The states in a trial's folder.
 
-    Writes are atomic and on the disk when they return; they raise `SweepFailed` where it is full or
-    the folder has gone. The last state but one is kept: should the last one be damaged, the trial
-    goes on from there, and from the beginning where both are. As a run is a function of its
-    configuration and the epoch, that costs time and changes nothing.
+    Writes are atomic, and on the disk when they return. They raise `SweepFailed` if the disk is
+    full or the folder is gone. The last state but one is kept. If the last one is damaged, the
+    trial resumes from there, and if both are, from the beginning. A run is a function of its
+    configuration and the epoch, so that costs time and changes nothing.
 
     Attributes:
-        damaged: a sentence for each checkpoint that could not be loaded by `load_last`.
+        damaged: a sentence for each checkpoint that `load_last` could not load.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,11 +55,11 @@ class Checkpoints:
         return None
 
     def load_best(self) -> dict[str, Any] | None:
-        """Weights of the best epoch; None where there are none. Raises as `load_offending`."""
+        """Weights of the best epoch; None if there are none. Raises as `load_offending`."""
         return _load(self._paths.best_checkpoint)
 
     def load_offending(self) -> dict[str, Any] | None:
-        """What `sweep.trainer.runs.reproduce` needs; None where the trial has kept none.
+        """What `sweep.trainer.runs.reproduce` needs; None if the trial has not kept it.
 
         Raises:
             ResultsError: the file is damaged.
@@ -67,7 +67,7 @@ class Checkpoints:
         return _load(self._paths.offending)
 
     def _save(self, path: Path, state: dict[str, Any], *, keep: Path | None = None) -> None:
-        # In memory first: torch tells of a full disk in a RuntimeError of its own.
+        # In memory first: torch reports a full disk by its own RuntimeError.
         content = io.BytesIO()
         torch.save(state, content)
         atomic_write_bytes(path, content.getbuffer(), keep=keep)
@@ -75,7 +75,7 @@ class Checkpoints:
 
 
 def _load(path: Path) -> dict[str, Any] | None:
-    """None where there is no file; ResultsError where it is not as it was written."""
+    """The state in a file; None if there is no file. Raises `ResultsError` if it is damaged."""
     if not path.exists():
         return None
     try:
@@ -86,6 +86,6 @@ def _load(path: Path) -> dict[str, Any] | None:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (ResultsError, MemoryError):
         raise
-    except Exception as error:  # whatever torch makes of what somebody else has written there
+    except Exception as error:  # torch may raise anything for a file of another origin
         raise ResultsError(f"{path} is damaged: {last_line(error)}") from error
     return state

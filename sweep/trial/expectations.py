@@ -1,4 +1,4 @@
-"""The checklist of a healthy run: what was expected of an epoch and did not come about."""
+"""The checklist of a healthy run: the expectations that an epoch did not meet."""
 
 from __future__ import annotations
 
@@ -44,17 +44,13 @@ def _unmet(expected: Expectation, history: Sequence[EpochMetrics]) -> Iterator[s
                 f" but it is {found}"
             )
     if expected.max_gap is not None and last.epoch >= expected.epoch:
-        gaps = [_gap(e) for e in history if e.epoch >= expected.epoch]
+        gaps = [
+            0.0 if training is None or e.val_dice is None else training - e.val_dice
+            for e, training in ((e, training_dice(e)) for e in history)
+            if e.epoch >= expected.epoch
+        ]
         if gaps[-1] > expected.max_gap and all(gap <= expected.max_gap for gap in gaps[:-1]):
             yield (
                 f"at epoch {last.epoch} training Dice (estimated from the loss) is"
                 f" {gaps[-1]:.4f} above validation Dice; at most {expected.max_gap:g} was expected"
             )
-
-
-def _gap(metrics: EpochMetrics) -> float:
-    """Training minus validation Dice; 0 where there is nothing to compare."""
-    training = training_dice(metrics)
-    if training is None or metrics.val_dice is None:
-        return 0.0
-    return training - metrics.val_dice

@@ -13,11 +13,10 @@ from sweep.spec.words.phrases import did_you_mean, near_miss
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.readback.provenance import record
 from sweep.trainer.readback.verify import verify
-from sweep.trainer.runs.end_of_run import early_stopping
 from sweep.trainer.runs.run_protocol import Ended, Loop, Run
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.expectations import unmet
-from sweep.trial.kinds.kind_table import make_run
+from sweep.trial.kinds.kind_table import kind_of
 from sweep.trial.warmup_snapshots import Trunk
 from sweep.vocabulary.early_stopping import EarlyStopping
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -40,27 +39,27 @@ def fit(
     Args:
         config: the trial's whole configuration.
         report: called with each epoch's metrics, in order; it may raise to stop the trial.
-        checkpoint: where the best and the last state are kept; where it holds a last state, the
-            trial goes on from there and reports the epochs before it again. None keeps nothing.
-        data: prepared data to share between trials; None prepares ``config.data``, where the kind
-            of the trainer has any.
+        checkpoint: keeps the best and the last state. If it holds a last state, the trial resumes
+            from there and reports the epochs before it again. None keeps nothing.
+        data: prepared data to share between trials; None prepares ``config.data``, if the kind of
+            trainer uses it.
         provenance: file that records what the trial is really trained with; None records nothing.
-        trunk: where the warm-up is shared with other trials; needs a ``checkpoint``. Epochs that
-            come from there are reported as shared.
+        trunk: shares the warm-up with other trials; needs a ``checkpoint``. Epochs that come from
+            there are reported as shared.
     Returns:
         completed, early stopped, or diverged with the guard's verdict.
     Raises:
-        NotApplied: what would be trained is not what ``config`` asks for.
+        NotApplied: the configuration that was read back is not ``config``.
     """
     run = epochs(config, checkpoint=checkpoint, data=data, provenance=provenance, trunk=trunk)
     while True:
         try:
-            told = next(run)
+            finished = next(run)
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
         if report is not None:
-            for metrics in told:
+            for metrics in finished:
                 report(metrics)
 
 
@@ -75,72 +74,56 @@ def epochs(
     """`fit` as a generator, which returns the outcome.
 
     Yields the epochs that were trained before, all at once, and then each when it is trained and
-    saved. A run that has something to leave behind, such as a function that waits, leaves it on
-    the way out, whichever that is.
+    saved. However it ends, the run is closed, such as a function that waits.
     """
-    run = make_run(config, data)
-    with closing(run):
-        return (yield from _epochs(run, config, checkpoint, provenance, trunk))
-
-
-def _epochs(
-    run: Run,
-    config: TrialSettings,
-    checkpoint: Checkpoints | None,
-    provenance: Path | None,
-    trunk: Trunk | None,
-) -> Generator[Sequence[EpochMetrics], None, Outcome]:
-    if not run.shares_warmup:
-        trunk = None
-    loop = Loop(early_stopping(config), config.trainer.epochs, config.expect, config.judged_by)
-    files, stopping = _Files(checkpoint, trunk), loop.stopping
-    history, verdict = files.take_up(run, stopping)
-    objective = loop.objective
-    best = max((s for _, s in objective.curve(history) if s is not None), default=None)
-    stop = stopping.replay(objective.curve(history)) is not None
-    found = run.effective_configuration(loop)
-    told: tuple[str, ...] = ()
-    if provenance is not None:
-        damaged = () if checkpoint is None else checkpoint.damaged
-        told = record(provenance, config, found, first_epoch=len(history), damaged=damaged)
-    verify(config, found)
-    if history:
-        yield tuple(history)
-    if verdict is not None and not stop:
-        return Outcome.diverged(verdict)
-    while (judged := run.judge(history)) is None:
-        if stop or len(history) >= loop.epochs:
-            finished = len(history) >= loop.epochs
-            return Outcome(status=Status.COMPLETED if finished else Status.EARLY_STOPPED)
-        try:
-            metrics = run.run_epoch(len(history))
-        except Diverged as end:
-            return files.diverged(run, end, in_epoch=len(history))
-        except Ended:
-            cause = f"it ended by itself after {len(history)} of {loop.epochs} epochs"
-            return Outcome(status=Status.EARLY_STOPPED, cause=cause)
-        if not history:
-            require_measured(objective, metrics)
-        score = objective.score(metrics)
-        improved = score is not None and (best is None or score > best)
-        metrics = run.measured(metrics, best=improved)
-        told += metrics.warnings + unmet(loop.expect, [*history, metrics])
-        metrics, told = replace(metrics, warnings=told), ()
-        history.append(metrics)
-        stop = stopping.update(metrics.epoch, score)
-        best = score if improved else best
-        files.keep(run, history, improved=improved)
-        yield (metrics,)
-    return files.diverged(run, judged)
+    with closing(kind_of(config).make_run(config, data)) as run:
+        loop = Loop.of(config)
+        files = _Files(checkpoint, trunk if run.shares_warmup else None)
+        objective, stopping = loop.objective, loop.stopping
+        history, verdict = files.take_up(run, stopping)
+        best = max((s for _, s in objective.curve(history) if s is not None), default=None)
+        stop = stopping.replay(objective.curve(history)) is not None
+        found = run.effective_configuration(loop)
+        warnings: tuple[str, ...] = ()
+        if provenance is not None:
+            damaged = () if checkpoint is None else checkpoint.damaged
+            warnings = record(provenance, config, found, first_epoch=len(history), damaged=damaged)
+        verify(config, found)
+        if history:
+            yield tuple(history)
+        if verdict is not None and not stop:
+            return Outcome.diverged(verdict)
+        while (judged := run.judge(history)) is None:
+            if stop or len(history) >= loop.epochs:
+                finished = len(history) >= loop.epochs
+                return Outcome(status=Status.COMPLETED if finished else Status.EARLY_STOPPED)
+            try:
+                metrics = run.run_epoch(len(history))
+            except Diverged as end:
+                return files.diverged(run, end, in_epoch=len(history))
+            except Ended:
+                cause = f"it ended by itself after {len(history)} of {loop.epochs} epochs"
+                return Outcome(status=Status.EARLY_STOPPED, cause=cause)
+            if not history:
+                require_measured(objective, metrics)
+            score = objective.score(metrics)
+            improved = score is not None and (best is None or score > best)
+            metrics = run.measured(metrics, best=improved)
+            warnings += metrics.warnings + unmet(loop.expect, [*history, metrics])
+            metrics, warnings = replace(metrics, warnings=warnings), ()
+            history.append(metrics)
+            stop = stopping.update(metrics.epoch, score)
+            best = score if improved else best
+            files.keep(run, history, improved=improved)
+            yield (metrics,)
+        return files.diverged(run, judged)
 
 
 def require_measured(objective: Objective, first: EpochMetrics) -> None:
-    """Refuse a run whose first epoch does not name what it is to be judged by.
-
-    An epoch may have no value of it: it is then the metric's name with None.
+    """Check that the first epoch of a run has the objective among its metrics, if only as None.
 
     Raises:
-        InputError: with what there is, and the near miss.
+        InputError: with the metrics that it has, and the near miss.
     """
     if objective.metric == VAL_DICE or objective.metric in first.metrics:
         return
@@ -155,7 +138,7 @@ def require_measured(objective: Objective, first: EpochMetrics) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """Where a trial's states are kept and taken from, if anywhere."""
+    """Where a trial's states are kept and loaded from, if anywhere."""
 
     checkpoint: Checkpoints | None
     trunk: Trunk | None
@@ -163,10 +146,10 @@ class _Files:
     def take_up(
         self, run: Run, stopping: EarlyStopping
     ) -> tuple[list[EpochMetrics], Divergence | None]:
-        """Go on from the trial's own last state, or start from its trunk.
+        """Resume from the trial's own last state, or start from its trunk.
 
         Returns:
-            what was trained before, and how the trunk ended, where it diverged there.
+            the epochs that were trained before, and the trunk's verdict if it diverged there.
         """
         if self.checkpoint is not None and (state := self.checkpoint.load_last()) is not None:
             run.load_state_dict(state["training"])
@@ -181,18 +164,17 @@ class _Files:
         """Save the state after an epoch."""
         if self.checkpoint is not None:
             if improved:
-                best = {"model": run.weights(), "epoch": history[-1].epoch}
-                self.checkpoint.save_best(best)
+                self.checkpoint.save_best({"model": run.weights(), "epoch": history[-1].epoch})
             lines = [epoch.to_json() for epoch in history]
             self.checkpoint.save_last({"training": run.state_dict(), "history": lines})
         if self.trunk is not None:
             self.trunk.save(len(history))
 
     def diverged(self, run: Run, end: Diverged, in_epoch: int | None = None) -> Outcome:
-        """The outcome, its weights and what its step can be reproduced from saved.
+        """Save the weights and what reproduces the step, and return the outcome.
 
         Args:
-            in_epoch: the epoch, from 0, that was not finished; None for a verdict after one.
+            in_epoch: the epoch, from 0, that was not finished; None for a verdict after an epoch.
         """
         if self.checkpoint is not None:
             self.checkpoint.save_healthy({"model": run.weights()})

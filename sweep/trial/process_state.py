@@ -1,10 +1,9 @@
-"""What trials that train in one process, one after the other, could leave to each other.
+"""The state of a process that one trial could leave to the next.
 
 A run draws its randomness from (seed, epoch, step) and sets the switches that it needs (see
-`sweep.trainer.runs.monai_run`). That makes a trial independent of the one before as long as
-everybody keeps to it. `CleanProcess` does not rely on that: it undoes what a trial, a library that
-it called or a trainer of the user's did to the process, so that the next one starts as the first
-did.
+`sweep.trainer.runs.monai_run`). That makes trials independent if all code keeps to it.
+`CleanProcess` does not rely on that. It undoes what a trial, a library or a user's trainer did to
+the process, so that the next trial starts as the first one did.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from torch.nn.modules import module as modules
 from torch.optim import optimizer as optimizers
 
 SECONDS_TO_END = 5.0
-"""How long threads and processes of a trial that has ended are waited for."""
+"""Seconds to wait for the threads and processes of a trial that has ended."""
 
 GLOBAL_HOOKS = {
     modules: (
@@ -54,19 +53,15 @@ class Setting(NamedTuple):
     write: Callable[[Any], object]
 
 
-def _attribute(owner: Any, name: str) -> Setting:
-    return Setting(partial(getattr, owner, name), partial(setattr, owner, name))
-
-
 def _default_device(device: torch.device) -> None:
-    # "cpu", said aloud, would slow down every call from then on.
+    # An explicit "cpu" would slow down every later call.
     torch.set_default_device(None if device.type == "cpu" else device)
 
 
 def _autocast_contexts() -> int:
-    """How many contexts are open, one within the other.
+    """Number of contexts that are open, one within the other.
 
-    While one is, the casts of all weights are kept: a step after the next would use old ones.
+    While one is open, torch keeps the casts of all weights, so later steps would use old weights.
     """
     contexts = torch.autocast_increment_nesting() - 1
     torch.autocast_decrement_nesting()
@@ -113,23 +108,27 @@ SETTINGS = {
         torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
     ),
     **{
-        f"autocast on {device}": Setting(
-            partial(torch.is_autocast_enabled, device), partial(torch.set_autocast_enabled, device)
-        )
-        for device in ("cpu", "cuda")
-    },
-    **{
-        f"autocast dtype on {device}": Setting(
-            partial(torch.get_autocast_dtype, device), partial(torch.set_autocast_dtype, device)
+        f"{name} on {device}": Setting(partial(read, device), partial(write, device))
+        for name, read, write in (
+            ("autocast", torch.is_autocast_enabled, torch.set_autocast_enabled),
+            ("autocast dtype", torch.get_autocast_dtype, torch.set_autocast_dtype),
         )
         for device in ("cpu", "cuda")
     },
     "autocast cache": Setting(torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled),
     "autocast contexts": Setting(_autocast_contexts, _set_autocast_contexts),
-    "cuDNN": _attribute(torch.backends.cudnn, "enabled"),
-    "cuDNN benchmark": _attribute(torch.backends.cudnn, "benchmark"),
-    "cuDNN determinism": _attribute(torch.backends.cudnn, "deterministic"),
-    "TF32 of cuDNN": _attribute(torch.backends.cudnn, "allow_tf32"),
+    **{
+        name: Setting(
+            partial(getattr, torch.backends.cudnn, switch),
+            partial(setattr, torch.backends.cudnn, switch),
+        )
+        for name, switch in (
+            ("cuDNN", "enabled"),
+            ("cuDNN benchmark", "benchmark"),
+            ("cuDNN determinism", "deterministic"),
+            ("TF32 of cuDNN", "allow_tf32"),
+        )
+    },
     "numpy's errors": Setting(np.geterr, lambda errors: np.seterr(**errors)),
     "environment": Setting(lambda: dict(os.environ), _environment),
     "working directory": Setting(_working_directory, _change_to),
@@ -156,10 +155,10 @@ class CleanProcess:
 
     @classmethod
     def here(cls) -> Self:
-        """Take note of this process, and let go of garbage once and for all.
+        """Record the state of this process, and collect its garbage.
 
-        What is there now (modules, above all) is no trial's. Frozen, it need not be looked through
-        again when `restore` collects what a trial has left.
+        The objects that exist now, above all modules, belong to no trial. They are frozen, so that
+        `restore` does not search them when it collects what a trial has left.
         """
         gc.collect()
         gc.freeze()
@@ -175,13 +174,24 @@ class CleanProcess:
         )
 
     def restore(self) -> tuple[str, ...]:
-        """Undo all that was done to the process since.
+        """Undo all changes to the process since it was recorded.
 
         Returns:
-            what cannot be undone, in words: threads that do not end. Such a process is to be left.
+            a sentence for each change that cannot be undone: a thread that does not end. Such a
+            process must not train further trials.
         """
         end_children()
-        left = self._threads_left()
+        deadline = time.monotonic() + SECONDS_TO_END
+        new = [
+            thread
+            for thread in threading.enumerate()
+            if thread not in self.threads
+            and thread is not threading.current_thread()
+            and not isinstance(thread, threading._DummyThread)  # Python did not start it
+        ]
+        for thread in new:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        left = [thread for thread in new if thread.is_alive()]
         for (owner, name), before in self.hooks.items():
             hooks = getattr(owner, name)
             if dict(hooks) != before:
@@ -195,24 +205,9 @@ class CleanProcess:
         free_memory()
         return tuple(f"a thread of the trial before still runs: {thread.name}" for thread in left)
 
-    def _threads_left(self) -> list[threading.Thread]:
-        """New threads that do not end; those that Python did not start are nobody's."""
-        deadline = time.monotonic() + SECONDS_TO_END
-        ours = threading.current_thread()
-        new = [
-            thread
-            for thread in threading.enumerate()
-            if thread not in self.threads
-            and thread is not ours
-            and not isinstance(thread, threading._DummyThread)
-        ]
-        for thread in new:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        return [thread for thread in new if thread.is_alive()]
-
 
 def end_children() -> None:
-    """End the processes that a trial has started by `multiprocessing`, such as data workers."""
+    """End the processes that a trial has started with `multiprocessing`, such as data workers."""
     children = multiprocessing.active_children()
     for child in children:
         child.terminate()
@@ -224,10 +219,10 @@ def end_children() -> None:
 
 
 def free_memory() -> None:
-    """Give back what nobody refers to any more, on the GPU too."""
+    """Free the memory of unused objects, on the GPU too."""
     torch.clear_autocast_cache()
     gc.collect()
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-        torch.cuda.manual_seed_all(torch.initial_seed())  # as a process does that begins with it
+        torch.cuda.manual_seed_all(torch.initial_seed())  # as in a new process

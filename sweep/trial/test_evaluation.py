@@ -1,4 +1,4 @@
-"""Finished weights on cases that no trial has seen."""
+"""Evaluate finished weights on cases that no trial has seen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from sweep.data.prepared.samples import PreparedData
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.evaluation.case_metrics import CaseMetrics
-from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.vocabulary.record import CaseScore
 
 
@@ -20,15 +20,15 @@ def evaluate(
     """Dice and HD95 of each test case, predicted as validation cases are, with ``evaluation.tta``.
 
     Args:
-        config: what the weights were trained with.
+        config: the configuration that the weights were trained with.
         weights: of the best epoch, as `sweep.trial.checkpoints` keeps them.
         data: of ``config.data``, with a test split.
 
     Returns:
-        In the order of the cases. A case's Dice is the mean over the classes that say something
-        about it, its HD95 the mean over images and classes, in pixels; None where none does.
+        In the order of the cases. A case's Dice is the mean over the classes with a value, its HD95
+        the mean over images and classes, in pixels; None without any value.
     """
-    run = Training(config, replace(data, validation=data.test))
+    run = MonaiTraining(config, replace(data, validation=data.test))
     run.model.load_state_dict(weights["model"])
     found = run.dice_per_case().per_case()
     distances = CaseMetrics(["hd95"], len(data.classes), data.geometric_class, {})

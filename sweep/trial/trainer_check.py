@@ -16,33 +16,32 @@ if TYPE_CHECKING:
 
 
 class TrainerCheck:
-    """A look at the trainer and its data, for one command: the same is looked at once.
+    """Checks of trainers and their data, for one command. Each is checked once.
 
-    Called with settings it tells every mistake that shows without running anything, and without
-    reading pixels unless it is told to. A mistake of the settings has a key and no file, one of a
-    dataset names its file.
+    A call with settings returns every mistake that can be found without running anything. A mistake
+    of the settings has a key and no file. A mistake of a dataset names its file.
 
     Args:
-        pixels: read them, where nothing else is wrong with the data.
+        pixels: also read the pixels, if nothing else is wrong with the data.
 
     Attributes:
-        data: the first that were read; None where none were.
+        data: the first data that were read; None so far.
     """
 
     def __init__(self, *, pixels: bool = False) -> None:
         self._pixels = pixels
         self._seen: dict[str, FirstLook] = {}
         self._read: dict[str, tuple[list[Mistake], PreparedData | None]] = {}
-        self._told: dict[str, str] = {}
+        self._warnings: dict[str, str] = {}
         self.data: PreparedData | None = None
 
     @property
     def warnings(self) -> list[str]:
-        """What names and pixels show that is no mistake; of several folds that of the first."""
-        return list(self._told.values())
+        """Findings that are not mistakes; of several folds those of the first."""
+        return list(self._warnings.values())
 
     def idle(self, settings: TrialSettings) -> list[Rule]:
-        """Settings without effect, as far as names, plans and headers show."""
+        """Settings without effect, as far as names, plans and headers show it."""
         searched = settings.space.keys() if isinstance(settings, SweepSpec) else ()
         return list(self._look(settings).idle(searched))
 
@@ -51,32 +50,32 @@ class TrainerCheck:
         if look.mistakes:
             return look.mistakes
         for doubt in look.doubts():
-            self._told.setdefault(doubt.kind, str(doubt))
+            self._warnings.setdefault(doubt.kind, str(doubt))
         if not self._pixels:
             return []
         pixels = kind_of(settings).pixels
         if isinstance(pixels, str):
-            told = f"--data reads nothing: {pixels}"
-            self._told.setdefault(told, told)
+            text = f"--data reads nothing: {pixels}"
+            self._warnings.setdefault(text, text)
             return []
-        key = _looked_at(settings)
-        if key not in self._read:  # a searched fold asks again and again
+        key = _key(settings)
+        if key not in self._read:  # a searched fold is checked many times
             self._read[key] = pixels.read(settings)
         mistakes, data = self._read[key]
         if data is None:
             return mistakes
         self.data = self.data or data
-        self._told.update({text: text for text in data.warnings})
+        self._warnings.update({text: text for text in data.warnings})
         return pixels.unfit(settings, data)
 
     def _look(self, settings: TrialSettings) -> FirstLook:
-        key = _looked_at(settings)
+        key = _key(settings)
         if key not in self._seen:
             self._seen[key] = kind_of(settings).look(settings)
         return self._seen[key]
 
 
-def _looked_at(settings: TrialSettings) -> str:
-    """The settings on which a look depends."""
+def _key(settings: TrialSettings) -> str:
+    """The settings on which a first look depends."""
     trainer = settings.trainer
     return trainer.kind + settings.model_dump_json(include={*trainer.traits.looked_at})

@@ -1,12 +1,12 @@
 """Snapshots of a warm-up that several trials have in common.
 
 A run is a function of its settings and its state at the start of an epoch (see
-`sweep.trainer.runs.monai_run`), and until the geometric loss switches on, no setting that is marked
-`ActsLate` has any effect. So a trial that starts from the snapshot of another is bit for bit the
-trial that trained everything itself.
+`sweep.trainer.runs.monai_run`). Until the geometric loss switches on, no setting that is marked
+`ActsLate` has any effect. So a trial that starts from the snapshot of another trial is bit for bit
+the trial that trained everything itself.
 
-A snapshot is a folder of links to the checkpoints of the trial that trained it: it costs no time,
-and it appears at once or not at all. Whoever finds none, or a broken one, trains those epochs.
+A snapshot is a folder of links to the checkpoints of the trial that trained it. It costs no time,
+and appears completely or not at all. A trial that finds none, or a broken one, trains those epochs.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class WarmupSnapshot:
     """A run after some epochs.
 
     Args:
-        state: of the training; None at the very start, where only a verdict is of use.
+        state: of the training; None at the very start, where only a verdict is useful.
         history: of its epochs, marked as shared.
-        verdict: how the trunk ended at this place, where it did: by diverging.
+        verdict: the verdict if the trunk diverged here, else None.
     """
 
     state: dict[str, Any] | None
@@ -49,11 +49,11 @@ class Trunk:
     """The trunk of one trial.
 
     Args:
-        folder: its snapshots, one folder each, named by the number of epochs.
+        folder: holds its snapshots, a folder each, named by the number of epochs.
         trial: the trial's own files.
         length: number of epochs before the trial's switch-on.
         kept: numbers of epochs after which a snapshot is kept.
-        objective: what its early stopping looks at.
+        objective: of its early stopping.
     """
 
     def __init__(
@@ -79,40 +79,42 @@ class Trunk:
         return cls(trunks / name, trial, trunk_length(settings), kept, settings.judged_by)
 
     def save(self, epochs: int) -> None:
-        """Keep the trial's last state, after so many epochs, where others may start from it."""
+        """Keep the trial's last state after ``epochs`` epochs, if others may start from it."""
         if epochs <= self._length and epochs in self._kept:
             self._save(epochs, None)
 
     def save_end(self, epochs: int, verdict: Divergence) -> None:
-        """Keep that the trunk diverged after so many epochs: every longer trial would, likewise."""
+        """Record that the trunk diverged after ``epochs`` epochs, as every longer trial would."""
         if epochs < self._length:
             self._save(epochs, verdict)
 
     def start(self, stopping: EarlyStopping) -> WarmupSnapshot | None:
-        """Take the snapshot that saves the trial most epochs; None where there is none.
+        """Take the snapshot that saves the trial most epochs; None if there is none.
 
-        The trial then has the files that it would have written itself, but for its last state.
+        The trial then has the files that it would have written itself, except its last state.
 
         Args:
-            stopping: the trial's own, unused so far: a trial whose patience ends in the warm-up
-                starts no later than there.
+            stopping: of the trial, unused so far. A trial whose patience ends in the warm-up starts
+                no later than there.
         """
+        if not self._folder.is_dir():
+            return None
+        kept = [int(entry.name) for entry in self._folder.iterdir() if entry.name.isdecimal()]
         most = self._length
-        for epochs in sorted(self._epochs(), reverse=True):
+        for epochs in sorted(kept, reverse=True):
             snapshot = self._load(epochs) if epochs <= most else None
             if snapshot is None:
                 continue
             curve = self._objective.curve(snapshot.history)
             most = min(most, replace(stopping).replay(curve) or len(snapshot.history))
             if epochs <= most:
-                self._hand_over(epochs, snapshot)
+                source, trial = TrialPaths(self._folder / str(epochs)), self._trial
+                _link(source.best_checkpoint, trial.best_checkpoint)
+                if snapshot.verdict is not None:
+                    _link(source.healthy_checkpoint, trial.healthy_checkpoint)
+                    _link(source.offending, trial.offending)
                 return snapshot
         return None
-
-    def _epochs(self) -> list[int]:
-        if not self._folder.is_dir():
-            return []
-        return [int(entry.name) for entry in self._folder.iterdir() if entry.name.isdecimal()]
 
     def _load(self, epochs: int) -> WarmupSnapshot | None:
         paths = TrialPaths(self._folder / str(epochs))
@@ -124,13 +126,6 @@ class Trunk:
             return None if verdict is None or epochs else WarmupSnapshot(None, [], verdict)
         history = [replace(EpochMetrics.from_json(e), shared=True) for e in state["history"]]
         return WarmupSnapshot(state["training"], history, verdict)
-
-    def _hand_over(self, epochs: int, snapshot: WarmupSnapshot) -> None:
-        source, trial = TrialPaths(self._folder / str(epochs)), self._trial
-        _link(source.best_checkpoint, trial.best_checkpoint)
-        if snapshot.verdict is not None:
-            _link(source.healthy_checkpoint, trial.healthy_checkpoint)
-            _link(source.offending, trial.offending)
 
     def _save(self, epochs: int, verdict: Divergence | None) -> None:
         final = self._folder / str(epochs)
@@ -155,7 +150,7 @@ class Trunk:
 
 
 def _link(source: Path, target: Path) -> None:
-    """A second name for a file that is only ever replaced; a copy where the disk knows no links."""
+    """Link a file, which is replaced and never changed; copy it if the disk has no links."""
     if not source.exists():
         return
     target.unlink(missing_ok=True)

@@ -42,15 +42,6 @@ class Status(StrEnum):
         return self in (Status.COMPLETED, Status.EARLY_STOPPED, Status.PRUNED)
 
 
-class Cause(StrEnum):
-    """Why a trial counts as diverged."""
-
-    NONFINITE = "nonfinite"
-    EXPLODED = "exploded"
-    COLLAPSED = "collapsed"
-    ZOMBIE = "zombie"
-
-
 class Stage(StrEnum):
     """The part of a training step in which the first value was not finite."""
 
@@ -64,7 +55,7 @@ class Divergence:
     """The guard's verdict: what happened, and where it was first seen.
 
     Args:
-        cause: one of `Cause`.
+        cause: name of the verdict, such as ``nonfinite``; see `sweep.trainer.divergence.verdicts`.
         epoch, step: where it was first seen, both from 0; ``step`` counts within the epoch.
         stage: where in the step (loss, gradient, weights); None if the cause has none.
         term: the loss term that was first not finite, if there is one.
@@ -76,7 +67,7 @@ class Divergence:
         diagnosis: the circumstances; None if they were not examined.
     """
 
-    cause: Cause
+    cause: str
     epoch: int
     step: int
     message: str

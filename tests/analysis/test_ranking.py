@@ -26,7 +26,6 @@ from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import ResultsError, SweepFailed
 from sweep.vocabulary.record import (
-    Cause,
     Divergence,
     Outcome,
     ParameterValue,
@@ -37,7 +36,7 @@ from sweep.vocabulary.record import (
 
 DIVERGED = Outcome.diverged(
     Divergence(
-        cause=Cause.NONFINITE,
+        cause="nonfinite",
         epoch=1,
         step=0,
         message="NaN",

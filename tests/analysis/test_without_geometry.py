@@ -18,7 +18,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.divergence.advice import Case
 from sweep.trainer.runs.explain import diagnose
-from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status
+from sweep.vocabulary.record import Divergence, Outcome, Stage, Status
 
 NONE = "loss: {weights: {compactness: 0, boundary: 0, aspect: 0}}"
 FUNCTION = "trainer: {kind: custom, entry: plain.py:train, epochs: 8, options: {lr: 0.1}}"
@@ -65,7 +65,7 @@ def spec_of(text: str) -> SweepSpec:
 
 def verdict(settings: TrialSettings) -> Divergence:
     bare = Divergence(
-        cause=Cause.NONFINITE, stage=Stage.LOSS, term="ce", epoch=2, step=1, message="NaN."
+        cause="nonfinite", stage=Stage.LOSS, term="ce", epoch=2, step=1, message="NaN."
     )
     case = Case(verdict=bare, settings=settings)
     return Divergence(

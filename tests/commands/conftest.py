@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from sweep.cli import app
 from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status
+from sweep.vocabulary.record import Divergence, Outcome, Stage, Status
 
 TRIAL = """\
 data: {source: shapes, difficulty: 0, size: 32, count: 15}
@@ -31,7 +31,7 @@ space:
   loss.weights.boundary: {loguniform: [1.0e-3, 1.0]}
 """
 DIVERGENCE = Divergence(
-    cause=Cause.NONFINITE, epoch=2, step=0, stage=Stage.GRADIENT, term="compactness", message="NaN"
+    cause="nonfinite", epoch=2, step=0, stage=Stage.GRADIENT, term="compactness", message="NaN"
 )
 
 

@@ -10,7 +10,7 @@ from click.testing import Result
 from foreign import write_trainer
 
 from sweep.spec.load import load_trial
-from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.checkpoints import Checkpoints
 
 Call = Callable[..., Result]
@@ -148,7 +148,7 @@ def test_what_was_expected_and_did_not_come_about_is_a_warning(call: Call) -> No
 def test_trial_that_is_not_what_was_asked_for_fails_with_key_and_values(
     call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Training, "factor", lambda self, epoch: float(epoch >= 3))
+    monkeypatch.setattr(MonaiTraining, "factor", lambda self, epoch: float(epoch >= 3))
     result = call("train", "best.yaml")
     assert result.exit_code == 1
     assert "loss.warmup_epochs is 2 in the configuration but 3 in the trainer" in result.stderr

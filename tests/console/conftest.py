@@ -9,10 +9,10 @@ import pytest
 
 from sweep.console.sweep_progress import Progress
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status, TrialRecord
+from sweep.vocabulary.record import Divergence, Outcome, Stage, Status, TrialRecord
 
 DIVERGENCE = Divergence(
-    cause=Cause.NONFINITE,
+    cause="nonfinite",
     epoch=2,
     step=5,
     stage=Stage.GRADIENT,

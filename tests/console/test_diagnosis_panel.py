@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sweep.console.divergence_panel import diagnosis_panel
 from sweep.vocabulary.divergence import Diagnosis, EpsilonFacts, StepValues
-from sweep.vocabulary.record import Cause, Divergence, Stage
+from sweep.vocabulary.record import Divergence, Stage
 
 
 def shown(divergence: Divergence, width: int = 120) -> str:
@@ -43,7 +43,7 @@ DIAGNOSIS = Diagnosis(
     epsilon=EpsilonFacts(value=1e-4, mode="clamp", gradient_bound=50.0, bias=41.0, perimeter=62.8),
 )
 DIVERGENCE = Divergence(
-    cause=Cause.NONFINITE,
+    cause="nonfinite",
     epoch=5,
     step=2,
     stage=Stage.GRADIENT,

@@ -11,7 +11,7 @@ from sweep.analysis.ranking.ranking_frame import ranking_frame
 from sweep.console.sweep_summary import Summary, cures, print_results
 from sweep.vocabulary.divergence import Diagnosis
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status, TrialRecord
+from sweep.vocabulary.record import Divergence, Outcome, Stage, Status, TrialRecord
 
 ROOT = Diagnosis(likely_cause="ε is 0.", setting="loss.sqrt_epsilon", advice="Set it to 1e-6.")
 RATE = Diagnosis(likely_cause="The rate is too high.", setting="optimizer.lr", advice="Lower it.")
@@ -19,7 +19,7 @@ RATE = Diagnosis(likely_cause="The rate is too high.", setting="optimizer.lr", a
 
 def diverged(number: int, diagnosis: Diagnosis | None) -> TrialRecord:
     verdict = Divergence(
-        cause=Cause.NONFINITE,
+        cause="nonfinite",
         stage=Stage.GRADIENT,
         epoch=3,
         step=number,

@@ -16,7 +16,6 @@ from sweep.analysis.ranking.ranking_frame import ranking_frame
 from sweep.console.ranking_table import causes, ranking_table
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import (
-    Cause,
     Divergence,
     Outcome,
     ParameterValue,
@@ -27,7 +26,7 @@ from sweep.vocabulary.record import (
 
 PARAMETERS = ["loss.warmup_epochs", "loss.weights.compactness", "network.name", "data.fold"]
 DIVERGENCE = Divergence(
-    cause=Cause.NONFINITE, epoch=3, step=0, stage=Stage.GRADIENT, term="aspect", message="NaN"
+    cause="nonfinite", epoch=3, step=0, stage=Stage.GRADIENT, term="aspect", message="NaN"
 )
 
 

@@ -15,7 +15,7 @@ import torch
 from foreign import write_trainer
 
 from sweep.engine.on_ray.trial_actor import MESSAGE, TrialActor, WorkerSpoilt
-from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial import process_state as process
 from sweep.trial.process_state import CleanProcess
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -88,7 +88,7 @@ def networks() -> int:
     return sum(isinstance(thing, torch.nn.Module) for thing in gc.get_objects())
 
 
-def spoil(training: Training, epoch: int) -> EpochMetrics:
+def spoil(training: MonaiTraining, epoch: int) -> EpochMetrics:
     """An epoch of a trainer that does all that it should not, and then raises."""
     torch.nn.modules.module.register_module_forward_hook(lambda *_: training.model(1))
     torch.set_default_dtype(torch.float64)
@@ -113,7 +113,7 @@ def test_trial_after_nasty_ones_is_bit_for_bit_the_first_of_its_worker(
     actor.reset(make("failed", network=TOO_DEEP), None)
     assert status(actor) is Status.FAILED
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "run_epoch", spoil)
+        patch.setattr(MonaiTraining, "run_epoch", spoil)
         actor.reset(make("nasty"), None)
         assert status(actor) is Status.FAILED
     actor.reset(make("pruned", amp="fp16", threads=2), None)

@@ -34,7 +34,6 @@ from sweep.store.layout import trial_id
 from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import (
-    Cause,
     Divergence,
     Outcome,
     ParameterValue,
@@ -62,7 +61,7 @@ CONTROLLED = {
 HYPERBAND = {"name": "hyperband", "grace_period": 1, "reduction_factor": 2}
 MEDIAN = {"name": "median", "grace_period": 2, "min_trials": 2}
 DIVERGENCE = Divergence(
-    cause=Cause.NONFINITE,
+    cause="nonfinite",
     epoch=3,
     step=1,
     stage=Stage.GRADIENT,

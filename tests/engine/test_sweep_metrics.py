@@ -13,9 +13,10 @@ from sweep.analysis.ranking.sweep_state import SweepState
 from sweep.engine.decisions.sweep_metrics import Metric, samples
 from sweep.engine.on_ray.ray_cluster import wanted_dashboard as wanted
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.trainer.divergence.verdicts import VERDICTS
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import Objective
-from sweep.vocabulary.record import Cause, Divergence, Outcome, Status, TrialRecord
+from sweep.vocabulary.record import Divergence, Outcome, Status, TrialRecord
 
 
 def epochs(*dice: float | None, shared: int = 0) -> list[EpochMetrics]:
@@ -40,7 +41,7 @@ def told(
         state.trial_ended(record)
 
 
-def diverged(cause: Cause) -> Outcome:
+def diverged(cause: str) -> Outcome:
     return Outcome.diverged(Divergence(cause=cause, epoch=1, step=0, message="It broke."))
 
 
@@ -53,7 +54,7 @@ def value(state: SweepState, metric: Metric, tag: str | None = None) -> float | 
 def test_statuses_and_causes_are_told_before_anything_has_happened() -> None:
     told = [(s.metric, s.tag, s.value) for s in samples(SweepState(20)) if s.tag is not None]
     expected = [(Metric.TRIALS, status, 0) for status in (*Status, "waiting")]
-    expected += [(Metric.DIVERGENCES, cause, 0) for cause in Cause]
+    expected += [(Metric.DIVERGENCES, cause, 0) for cause in VERDICTS]
     assert sorted(told, key=str) == sorted(expected, key=str)
     assert value(SweepState(20), Metric.PLANNED) == 20
     assert value(SweepState(20), Metric.BEST_DICE) is None
@@ -62,9 +63,9 @@ def test_statuses_and_causes_are_told_before_anything_has_happened() -> None:
 def test_trials_are_counted_by_status_and_divergences_by_cause() -> None:
     state = SweepState(20)
     told(state, 0, epochs(0.5), Outcome(status=Status.COMPLETED))
-    told(state, 1, epochs(0.5), diverged(Cause.NONFINITE))
-    told(state, 2, epochs(0.5), diverged(Cause.ZOMBIE))
-    told(state, 3, epochs(0.5), diverged(Cause.NONFINITE))
+    told(state, 1, epochs(0.5), diverged("nonfinite"))
+    told(state, 2, epochs(0.5), diverged("zombie"))
+    told(state, 3, epochs(0.5), diverged("nonfinite"))
     told(state, 4, epochs(0.5))
     assert value(state, Metric.TRIALS, "completed") == 1
     assert value(state, Metric.TRIALS, "diverged") == 3
@@ -82,7 +83,7 @@ def test_planned_trials_are_the_fewer_that_there_will_be_once_the_search_has_end
     values = {"name": "few", "trials": 2, "space": space, "confirm": {"top": 5, "seeds": 3}}
     planned = Planned(SweepSpec.model_validate(values))
     state = SweepState(planned.total, planned=planned)
-    told(state, 0, epochs(0.5), diverged(Cause.NONFINITE))
+    told(state, 0, epochs(0.5), diverged("nonfinite"))
     assert value(state, Metric.PLANNED) == 2 + 3 * 2
     told(state, 1, epochs(0.5), Outcome(status=Status.COMPLETED))
     assert value(state, Metric.PLANNED) == 2 + 3 * 1
@@ -116,7 +117,7 @@ def test_trial_leads_while_it_runs_and_no_longer_once_it_has_diverged() -> None:
     assert value(state, Metric.BEST_DICE) == 0.5
     told(state, 1, epochs(0.9))
     assert value(state, Metric.BEST_DICE) == 0.9
-    told(state, 2, epochs(0.95), diverged(Cause.COLLAPSED))
+    told(state, 2, epochs(0.95), diverged("collapsed"))
     assert value(state, Metric.BEST_DICE) == 0.9
 
 

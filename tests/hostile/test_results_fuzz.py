@@ -26,13 +26,13 @@ from sweep.store.store import Store
 from sweep.vocabulary.divergence import Diagnosis, StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError, ResultsError
-from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status
+from sweep.vocabulary.record import Divergence, Outcome, Stage, Status
 
 SPEC = SweepSpec.model_validate(
     {"name": "toy", "space": {"loss.sqrt_epsilon": {"choice": [0, 1e-6]}}, "trials": 3}
 )
 DIVERGENCE = Divergence(
-    cause=Cause.NONFINITE,
+    cause="nonfinite",
     epoch=1,
     step=0,
     stage=Stage.GRADIENT,

@@ -25,7 +25,7 @@ from sweep.trial.trainer_check import TrainerCheck
 from sweep.trial.warmup_snapshots import Trunk
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError, NotApplied
-from sweep.vocabulary.record import Cause, Stage, Status
+from sweep.vocabulary.record import Stage, Status
 
 MakeTrial = Callable[..., TrialSettings]
 History = list[dict[str, Any]]
@@ -114,7 +114,7 @@ def test_epsilon_of_zero_ends_it_in_its_step_with_term_parameter_and_cure(
     verdict = outcome.divergence
     assert verdict is not None
     assert (verdict.cause, verdict.stage, verdict.term) == (
-        Cause.NONFINITE,
+        "nonfinite",
         Stage.GRADIENT,
         "compactness",
     )

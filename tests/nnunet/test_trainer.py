@@ -21,7 +21,7 @@ from sweep.nnunet.training.nnunet_effective import effective_configuration
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.readback.verify import verify
 from sweep.vocabulary.errors import InputError, NotApplied
-from sweep.vocabulary.record import Cause, Stage
+from sweep.vocabulary.record import Stage
 
 MakeTrainer = Callable[..., nnUNetTrainerGeometric]
 ROOT_OF_ZERO: dict[str, Any] = {
@@ -92,7 +92,7 @@ def test_root_of_zero_ends_the_run_at_the_switch_on_with_the_weights_from_before
     with pytest.raises(Diverged) as stop:
         train_epoch(made, 1)
     verdict = stop.value.divergence
-    assert (verdict.cause, verdict.epoch, verdict.step) == (Cause.NONFINITE, 1, 0)
+    assert (verdict.cause, verdict.epoch, verdict.step) == ("nonfinite", 1, 0)
     assert (verdict.stage, verdict.term) == (Stage.GRADIENT, "compactness")
     assert verdict.parameter is not None
     assert verdict.weights_finite

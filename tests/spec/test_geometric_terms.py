@@ -119,9 +119,10 @@ from sweep.spec.checks.doubtful_settings import warnings
 from sweep.spec.checks.inactive_settings import inactive_in
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trainer.divergence.advice import Case, advise
+from sweep.trainer.divergence.advice import Case
+from sweep.trainer.divergence.verdicts import advise
 from sweep.trainer.runs.explain import epsilon_of
-from sweep.vocabulary.record import Cause, Divergence, Stage
+from sweep.vocabulary.record import Divergence, Stage
 
 def loss(roughness):
     none = dict.fromkeys(("compactness", "boundary", "aspect"), 0)
@@ -137,7 +138,7 @@ for weight in (0, 1):
     assert (idle & inactive_in(settings).keys() == set()) == bool(weight)
     assert (epsilon_of(settings.loss, 100, None) is not None) == bool(weight)
 broken = Divergence(
-    cause=Cause.NONFINITE, epoch=30, step=0, stage=Stage.GRADIENT, term="roughness", message="NaN"
+    cause="nonfinite", epoch=30, step=0, stage=Stage.GRADIENT, term="roughness", message="NaN"
 )
 assert advise(Case(verdict=broken, settings=settings)).setting == "loss.sqrt_epsilon"
 """

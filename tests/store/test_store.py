@@ -12,12 +12,12 @@ from sweep.store.journal import EpochRecorded, TrialEnded, TrialStarted
 from sweep.store.read_results import read_parameter_names, read_records
 from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status
+from sweep.vocabulary.record import Divergence, Outcome, Stage, Status
 
 MakeSweep = Callable[[Path], Path]
 
 DIVERGENCE = Divergence(
-    cause=Cause.NONFINITE,
+    cause="nonfinite",
     epoch=1,
     step=3,
     message="the gradient of compactness is NaN",

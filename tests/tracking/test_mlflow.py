@@ -11,7 +11,7 @@ import pytest
 from sweep.store.layout import Layout
 from sweep.store.store import Store
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status
+from sweep.vocabulary.record import Divergence, Outcome, Stage, Status
 
 pytest.importorskip("mlflow")
 # SQLAlchemy leaves connections of a store to the garbage collector, and MLflow warns of itself.
@@ -27,7 +27,7 @@ from sweep.tracking.tracker import Tracked  # noqa: E402
 
 DIVERGED = Outcome.diverged(
     Divergence(
-        cause=Cause.NONFINITE, epoch=1, step=0, stage=Stage.GRADIENT, term="aspect", message="No."
+        cause="nonfinite", epoch=1, step=0, stage=Stage.GRADIENT, term="aspect", message="No."
     )
 )
 

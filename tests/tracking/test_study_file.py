@@ -20,9 +20,9 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.store import Store
 from sweep.tracking.study_file import live_study
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Cause, Divergence, Outcome, Status, TrialRecord
+from sweep.vocabulary.record import Divergence, Outcome, Status, TrialRecord
 
-DIVERGED = Outcome.diverged(Divergence(cause=Cause.NONFINITE, epoch=1, step=2, message="NaN."))
+DIVERGED = Outcome.diverged(Divergence(cause="nonfinite", epoch=1, step=2, message="NaN."))
 ENDS: list[tuple[list[float | None], Outcome | None]] = [
     ([0.5, None, 0.8, 0.7], Outcome(status=Status.COMPLETED)),
     ([0.9, float("nan")], DIVERGED),

@@ -16,7 +16,7 @@ from sweep.data.prepared.prepare import prepare
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.evaluation.case_metrics import CaseMetrics, Shapes, hausdorff95
 from sweep.trainer.evaluation.mask_shape import shape_of
-from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
@@ -148,7 +148,7 @@ def test_measuring_changes_nothing_of_the_run(trial: MakeTrial) -> None:
 
 def test_metrics_are_those_of_the_predicted_masks(trial: MakeTrial) -> None:
     settings = trial("evaluation.every=1")
-    training = Training(settings, prepare(settings.data))
+    training = MonaiTraining(settings, prepare(settings.data))
     found = training.measured(training.run_epoch(0), best=False).metrics
     distances, ious = [], []
     for sample, mask in training.predictions():

@@ -51,12 +51,12 @@ def test_file_that_is_no_python_is_told_with_its_line(tmp_path: Path) -> None:
 
 
 def test_module_of_a_package_is_looked_at_too() -> None:
-    assert told("sweep.trainer.runs.monai_run:Training") == []
+    assert told("sweep.trainer.runs.monai_run:MonaiTraining") == []
     assert told("no_such_package.x:A") == [
         "trainer.entry: the package no_such_package is not installed"
     ]
-    [line] = told("sweep.trainer.runs.monai_run:Trainin")
-    assert line.endswith("has no `Trainin`; did you mean `Training`?")
+    [line] = told("sweep.trainer.runs.monai_run:MonaiTrainin")
+    assert line.endswith("has no `MonaiTrainin`; did you mean `MonaiTraining`?")
 
 
 def test_nothing_is_said_of_a_file_whose_names_nobody_can_know(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from sweep.trial.trainer_check import TrainerCheck
 from sweep.trial.warmup_snapshots import Trunk
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError, NotApplied
-from sweep.vocabulary.record import Cause, Stage, Status
+from sweep.vocabulary.record import Stage, Status
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DISCS = f"{EXAMPLES / 'custom_trainer.py'}:DiscTraining"
@@ -84,7 +84,7 @@ def test_epsilon_of_zero_ends_it_in_its_step_with_term_parameter_and_cure() -> N
     verdict = outcome.divergence
     assert verdict is not None
     assert (verdict.cause, verdict.stage, verdict.term) == (
-        Cause.NONFINITE,
+        "nonfinite",
         Stage.GRADIENT,
         "compactness",
     )

@@ -16,13 +16,13 @@ from sweep.data.prepared.prepare import prepare
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.files import parsed
-from sweep.trainer.divergence.verdicts import RECENT
-from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.divergence.judging import RECENT
+from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trainer.runs.reproduce import ReproducedStep, replay
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Cause, Divergence, Outcome, Stage, Status
+from sweep.vocabulary.record import Divergence, Outcome, Stage, Status
 
 MakeTrial = Callable[..., TrialSettings]
 ROOT_OF_ZERO = ("loss.sqrt_epsilon=0", "loss.warmup_epochs=3", "trainer.epochs=8")
@@ -80,7 +80,7 @@ def test_the_same_batch_ends_the_trial_where_nothing_is_skipped_and_its_pixels_a
 ) -> None:
     config = trial()
     verdict = verdict_of(config, data=with_broken_pixel(config))
-    assert (verdict.cause, verdict.stage, verdict.epoch) == (Cause.NONFINITE, Stage.LOSS, 0)
+    assert (verdict.cause, verdict.stage, verdict.epoch) == ("nonfinite", Stage.LOSS, 0)
     assert verdict.diagnosis is not None
     assert verdict.diagnosis.setting == "data.source"
     assert None in verdict.diagnosis.soft_areas
@@ -93,7 +93,7 @@ def test_skipping_every_step_of_an_epoch_is_a_zombie_and_explained_by_the_first(
     history, outcome = train(config, tmp_path)
     verdict = outcome.divergence
     assert verdict is not None
-    assert (verdict.cause, verdict.epoch, verdict.step) == (Cause.ZOMBIE, 3, 0)
+    assert (verdict.cause, verdict.epoch, verdict.step) == ("zombie", 3, 0)
     assert (verdict.stage, verdict.term) == (Stage.GRADIENT, "compactness")
     assert verdict.diagnosis is not None
     assert verdict.diagnosis.setting == "loss.sqrt_epsilon"
@@ -108,7 +108,7 @@ def test_limit_of_skipped_steps_names_the_first_of_them_and_who_broke_it(
 ) -> None:
     config = trial(*ROOT_OF_ZERO, "guard.on_nonfinite=skip", "guard.skipped_in_a_row=2")
     verdict = verdict_of(config, tmp_path)
-    assert (verdict.cause, verdict.epoch, verdict.step) == (Cause.ZOMBIE, 3, 0)
+    assert (verdict.cause, verdict.epoch, verdict.step) == ("zombie", 3, 0)
     assert (verdict.stage, verdict.term) == (Stage.GRADIENT, "compactness")
     assert replayed(config, tmp_path, verdict).is_exact
 
@@ -118,7 +118,7 @@ def test_limit_of_skipped_steps_names_the_first_of_them_and_who_broke_it(
 
 def before_step(config: TrialSettings, epoch: int, step: int) -> dict[str, torch.Tensor]:
     """Weights just before a step, by training up to it alone."""
-    training = Training(config, prepare(config.data))
+    training = MonaiTraining(config, prepare(config.data))
     for earlier in range(epoch):
         training.run_epoch(earlier)
     training.train_steps(epoch, step)
@@ -134,17 +134,17 @@ EXPLODING = (
 @pytest.mark.parametrize(
     ("overrides", "cause", "stage"),
     [
-        (ROOT_OF_ZERO, Cause.NONFINITE, Stage.GRADIENT),
-        (("optimizer.lr=1e30",), Cause.NONFINITE, Stage.WEIGHTS),
-        (EXPLODING, Cause.EXPLODED, Stage.LOSS),
-        ((*EXPLODING, "trainer.steps_per_epoch=3"), Cause.EXPLODED, Stage.LOSS),  # over epochs
+        (ROOT_OF_ZERO, "nonfinite", Stage.GRADIENT),
+        (("optimizer.lr=1e30",), "nonfinite", Stage.WEIGHTS),
+        (EXPLODING, "exploded", Stage.LOSS),
+        ((*EXPLODING, "trainer.steps_per_epoch=3"), "exploded", Stage.LOSS),  # over epochs
     ],
 )
 def test_kept_weights_are_those_before_the_named_step_and_the_step_is_replayed_bit_for_bit(
     trial: MakeTrial,
     tmp_path: Path,
     overrides: tuple[str, ...],
-    cause: Cause,
+    cause: str,
     stage: Stage,
 ) -> None:
     config = trial(*overrides)
@@ -194,7 +194,7 @@ def test_diagnosis_of_a_root_of_zero_tells_everything_that_is_known(trial: MakeT
     offending = diagnosis.recent[-1]
     assert math.isnan(offending.grad_norm)
     assert math.isfinite(offending.loss)
-    batch = Training(config, prepare(config.data)).batch(3, 0)
+    batch = MonaiTraining(config, prepare(config.data)).batch(3, 0)
     assert diagnosis.cases == batch.cases
     assert all(area is not None and area > 50 for area in diagnosis.soft_areas)
     epsilon = diagnosis.epsilon
@@ -220,7 +220,7 @@ def test_network_that_never_learns_is_told_with_its_advice(trial: MakeTrial) -> 
     verdict = outcome.divergence
     assert verdict is not None
     assert len(history) == 2  # the epoch that was judged was measured and is reported
-    assert (verdict.cause, verdict.epoch) == (Cause.COLLAPSED, 1)
+    assert (verdict.cause, verdict.epoch) == ("collapsed", 1)
     assert verdict.diagnosis is not None
     assert verdict.diagnosis.setting == "optimizer.lr"
 
@@ -315,7 +315,7 @@ def test_root_of_zero_in_float16_is_no_calibration_but_a_zombie(
 ) -> None:
     config = trial(*ROOT_OF_ZERO, "trainer.amp=fp16", "trainer.epochs=20")
     verdict = verdict_of(config, tmp_path)
-    assert (verdict.cause, verdict.epoch, verdict.step) == (Cause.ZOMBIE, 3, 0)
+    assert (verdict.cause, verdict.epoch, verdict.step) == ("zombie", 3, 0)
     assert (verdict.stage, verdict.term) == (Stage.GRADIENT, "compactness")
     assert verdict.diagnosis is not None
     assert verdict.diagnosis.setting == "loss.sqrt_epsilon"
@@ -327,7 +327,7 @@ def test_geometric_part_is_float32_whatever_the_network_computes_in(
 ) -> None:
     seen: list[Any] = []
     config = trial("trainer.amp=bf16", "loss.warmup_epochs=0")
-    training = Training(config, prepare(config.data))
+    training = MonaiTraining(config, prepare(config.data))
     training.model.register_forward_hook(lambda _m, _i, output: seen.append(output.dtype))
     passed = training.forward(training.batch(0, 0), 0, 0)
     assert seen == [torch.bfloat16]

@@ -37,11 +37,11 @@ from sweep.trainer.runs.effective_configuration import (
     READERS,
     RESOLVED,
 )
-from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trainer.runs.readers import EXPECTED, LOOP_READERS
 from sweep.trainer.runs.readers import READERS as COMMON
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop
-from sweep.trial.fit import early_stopping, fit
+from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import NotApplied
 
@@ -154,16 +154,12 @@ def suggestions(annotation: Any, near: Any) -> Iterator[Any]:
         yield None
 
 
-def live(settings: TrialSettings) -> Training:
-    return Training(settings, prepare(settings.data))
+def live(settings: TrialSettings) -> MonaiTraining:
+    return MonaiTraining(settings, prepare(settings.data))
 
 
-def found_in(run: Training) -> EffectiveConfiguration:
-    settings = run.settings
-    loop = Loop(
-        early_stopping(settings), settings.trainer.epochs, settings.expect, settings.judged_by
-    )
-    return run.effective_configuration(loop)
+def found_in(run: MonaiTraining) -> EffectiveConfiguration:
+    return run.effective_configuration(Loop.of(run.settings))
 
 
 def setting_fields_of_monai() -> list[tuple[str, Any]]:
@@ -298,7 +294,7 @@ def test_every_setting_has_one_place_where_it_is_read_back_and_no_other() -> Non
 # What is not applied.
 
 
-def asked_and_live(**changes: Any) -> tuple[TrialSettings, Training]:
+def asked_and_live(**changes: Any) -> tuple[TrialSettings, MonaiTraining]:
     settings = TrialSettings.model_validate(BASE)
     run = live(settings)
     for name, value in changes.items():
@@ -356,7 +352,7 @@ def test_data_of_other_settings_than_asked_for_is_found() -> None:
 def test_trial_that_is_not_what_was_asked_for_is_not_trained(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(Training, "rate", lambda self, epoch: 0.5)
+    monkeypatch.setattr(MonaiTraining, "rate", lambda self, epoch: 0.5)
     epochs: list[Any] = []
     with pytest.raises(NotApplied):
         fit(TrialSettings.model_validate(BASE), report=epochs.append)

@@ -20,11 +20,11 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
 from sweep.trainer.divergence.guard import Guard
 from sweep.trainer.runs.guarded_run import GuardedRun
-from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Cause, Outcome, Stage, Status
+from sweep.vocabulary.record import Outcome, Stage, Status
 
 MakeTrial = Callable[..., TrialSettings]
 
@@ -213,7 +213,7 @@ def test_best_checkpoint_holds_the_weights_of_the_best_epoch(
     best = load(tmp_path / "best.pt")
     dice = [metrics.val_dice for metrics in history]
     assert best["epoch"] == dice.index(max(filter(None, dice)))
-    training = Training(config, prepare(config.data))
+    training = MonaiTraining(config, prepare(config.data))
     training.model.load_state_dict(best["model"])
     assert training.dice_per_case().mean() == dice[best["epoch"]]
 
@@ -225,20 +225,20 @@ def test_epsilon_zero_diverges_by_its_own_numerics_and_changes_no_weight(
     trial: MakeTrial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before: dict[str, Tensor] = {}
-    forward = Training.forward
+    forward = MonaiTraining.forward
 
-    def watched(self: Training, *args: Any) -> Any:
+    def watched(self: MonaiTraining, *args: Any) -> Any:
         before.update({name: tensor.clone() for name, tensor in self.model.state_dict().items()})
         return forward(self, *args)
 
-    monkeypatch.setattr(Training, "forward", watched)
+    monkeypatch.setattr(MonaiTraining, "forward", watched)
     config = trial("loss.sqrt_epsilon=0", "loss.warmup_epochs=3", "trainer.epochs=8")
     history, outcome = train(config, tmp_path)
 
     assert outcome.status is Status.DIVERGED
     verdict = outcome.divergence
     assert verdict is not None
-    assert (verdict.cause, verdict.stage) == (Cause.NONFINITE, Stage.GRADIENT)
+    assert (verdict.cause, verdict.stage) == ("nonfinite", Stage.GRADIENT)
     assert verdict.term in ("compactness", "aspect")
     assert verdict.epoch >= 3
     assert len(history) == verdict.epoch
@@ -321,10 +321,10 @@ def test_validation_without_a_measurable_dice_is_none_and_never_improves(
     ]
     data = dataclasses.replace(data, validation=Samples(empty))
 
-    def background(self: Training, images: Tensor) -> Tensor:
+    def background(self: MonaiTraining, images: Tensor) -> Tensor:
         return torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, *images.shape[-2:])
 
-    monkeypatch.setattr(Training, "predict", background)
+    monkeypatch.setattr(MonaiTraining, "predict", background)
     history: list[EpochMetrics] = []
     outcome = fit(config, report=history.append, checkpoint=Checkpoints(tmp_path), data=data)
     assert {metrics.val_dice for metrics in history} == {None}

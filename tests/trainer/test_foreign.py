@@ -341,7 +341,7 @@ def test_run_that_shares_nothing_with_ours_is_looked_at_as_well(tmp_path: Path) 
     assert type(history[0].grad_norm) is float
     entry = write_trainer(tmp_path, methods.format("epoch=3"), "from dataclasses import replace")
     with pytest.raises(
-        TrainerError, match="returned metrics of epoch 3, but was asked for epoch 0"
+        TrainerError, match="returned metrics of epoch 3, but they must be of epoch 0"
     ):
         fit(trial(entry, epochs=1))
 

@@ -12,11 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.spec.settings.trial_settings import GuardSettings
-from sweep.trainer.divergence.verdicts import RECENT, StepJudge, judge_epochs
+from sweep.analysis.ranking.sweep_state import SweepState
+from sweep.engine.decisions.sweep_metrics import Metric, samples
+from sweep.spec.settings.trial_settings import GuardSettings, TrialSettings
+from sweep.trainer.divergence.advice import Advice, Case
+from sweep.trainer.divergence.judging import RECENT, StepJudge, judge_epochs
+from sweep.trainer.divergence.verdict import Broken, Verdict
+from sweep.trainer.divergence.verdicts import VERDICTS, advise
 from sweep.vocabulary.divergence import StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Cause, Divergence, Stage
+from sweep.vocabulary.record import Divergence, Stage
 
 NAN = math.nan
 
@@ -63,7 +68,7 @@ def test_first_value_that_is_not_finite_is_named(
 ) -> None:
     verdict = judge_of().judge(step(307, **values))
     assert verdict is not None
-    assert (verdict.cause, verdict.stage, verdict.term) == (Cause.NONFINITE, stage, term)
+    assert (verdict.cause, verdict.stage, verdict.term) == ("nonfinite", stage, term)
     assert (verdict.epoch, verdict.step) == (3, 7)
 
 
@@ -73,7 +78,7 @@ def test_skipping_forgives_losses_and_gradients_but_not_broken_weights() -> None
     assert judge.judge(step(1, grad_norm=math.inf)) is None
     verdict = judge.judge(step(2, weight_norm=math.inf))
     assert verdict is not None
-    assert verdict.cause is Cause.NONFINITE
+    assert verdict.cause == "nonfinite"
 
 
 # Zombies.
@@ -93,7 +98,7 @@ def test_skipped_steps_in_a_row_are_counted_across_epochs() -> None:
     assert judge.judge(step(100, loss=NAN)) is None
     verdict = judge.judge(step(101, loss=NAN))
     assert verdict is not None
-    assert (verdict.cause, verdict.epoch, verdict.step) == (Cause.ZOMBIE, 0, 98)
+    assert (verdict.cause, verdict.epoch, verdict.step) == ("zombie", 0, 98)
 
 
 def test_skipped_steps_of_an_epoch_have_a_limit_that_starts_anew() -> None:
@@ -105,7 +110,7 @@ def test_skipped_steps_of_an_epoch_have_a_limit_that_starts_anew() -> None:
             assert judge.judge(step(100 * epoch + place + 1)) is None
     verdict = judge.judge(step(250, loss=NAN))
     assert verdict is not None
-    assert (verdict.cause, verdict.epoch, verdict.step) == (Cause.ZOMBIE, 2, 50)
+    assert (verdict.cause, verdict.epoch, verdict.step) == ("zombie", 2, 50)
 
 
 @pytest.mark.parametrize("overflows", [1, 16])
@@ -124,7 +129,7 @@ def test_scaler_that_skips_everything_is_a_zombie_long_before_its_scale_underflo
     found = first_verdict(judge_of(scaled=True), steps)
     assert found is not None
     number, verdict = found
-    assert verdict.cause is Cause.ZOMBIE
+    assert verdict.cause == "zombie"
     assert number == 19
 
 
@@ -140,7 +145,7 @@ def test_loss_far_out_for_several_steps_is_an_explosion_that_began_at_the_first(
     found = first_verdict(judge_of(), exploding(10, 700.0))
     assert found is not None
     number, verdict = found
-    assert (verdict.cause, verdict.stage, verdict.term) == (Cause.EXPLODED, Stage.LOSS, "ce")
+    assert (verdict.cause, verdict.stage, verdict.term) == ("exploded", Stage.LOSS, "ce")
     assert (number, verdict.step) == (59, 50)
 
 
@@ -181,7 +186,7 @@ def test_gradient_is_judged_as_it_is_applied() -> None:
     assert first_verdict(judge_of(clip=12.0), steps) is None
     found = first_verdict(judge_of(clip=None), steps)
     assert found is not None
-    assert (found[1].cause, found[1].stage) == (Cause.EXPLODED, Stage.GRADIENT)
+    assert (found[1].cause, found[1].stage) == ("exploded", Stage.GRADIENT)
 
 
 def test_explosions_can_be_left_unjudged() -> None:
@@ -254,7 +259,7 @@ def test_network_that_answers_nothing_after_having_learnt_has_collapsed(
     verdict = judge_epochs(history(*dice), GuardSettings(), scaled=False)
     assert (verdict and verdict.epoch) == since
     if verdict is not None:
-        assert (verdict.cause, verdict.step) == (Cause.COLLAPSED, 4)
+        assert (verdict.cause, verdict.step) == ("collapsed", 4)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +282,7 @@ def test_training_that_ends_with_a_network_that_answers_nothing_is_dead(
     assert judge_epochs(epochs, GuardSettings(), scaled=False) is None  # it may yet begin
     verdict = judge_epochs(epochs, GuardSettings(), scaled=False, over=True)
     assert (verdict and verdict.epoch) == since
-    assert verdict is None or verdict.cause is Cause.COLLAPSED
+    assert verdict is None or verdict.cause == "collapsed"
     unjudged = GuardSettings(collapsed_epochs=None)
     assert judge_epochs(epochs, unjudged, scaled=False, over=True) is None
 
@@ -350,7 +355,7 @@ def test_constant_answer_that_scores_is_a_collapse_all_the_same() -> None:
     flat = [EpochMetrics(**(e.to_json() | {"predicted_classes": 1})) for e in epochs[1:]]
     verdict = judge_epochs([epochs[0], *flat], GuardSettings(), scaled=False)
     assert verdict is not None
-    assert verdict.cause is Cause.COLLAPSED
+    assert verdict.cause == "collapsed"
 
 
 def test_collapse_can_be_left_unjudged_or_take_longer() -> None:
@@ -372,7 +377,7 @@ def test_epoch_without_a_step_is_a_zombie_since_the_next_meets_the_same_weights(
     skipped = history(0.8, 0.8, steps=0, skipped_steps=5)
     verdict = judge_epochs(skipped, GuardSettings(), scaled=False)
     assert verdict is not None
-    assert verdict.cause is Cause.ZOMBIE
+    assert verdict.cause == "zombie"
 
 
 def test_epoch_without_a_step_may_be_the_search_of_a_scaler() -> None:
@@ -386,9 +391,33 @@ def test_epoch_in_which_one_step_was_skipped_is_healthy() -> None:
 
 
 def test_judging_needs_no_torch() -> None:
-    code = (
-        "import sys, sweep.trainer.divergence.verdicts, sweep.trainer.divergence.advice;"
-        "print('torch' in sys.modules)"
-    )
+    code = "import sys, sweep.trainer.divergence.judging;print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+# A verdict that does not exist yet.
+
+
+class Frozen(Verdict):
+    """The gradient is exactly 0."""
+
+    cause = "frozen"
+    cures = (lambda case: Advice("Nothing moves.", "optimizer.lr", "Raise optimizer.lr."),)
+
+    def judge_step(self, values: StepValues, broken: Broken | None) -> Divergence | None:
+        return None if values.grad_norm else self.on_step(values, "Zero.", Stage.GRADIENT)
+
+
+def test_new_verdict_is_one_class_which_judges_advises_and_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(VERDICTS, "frozen", Frozen)
+    found = first_verdict(judge_of(), [step(0), step(1, grad_norm=0.0)])
+    assert found is not None
+    number, verdict = found
+    assert (number, verdict.summary) == (1, "frozen gradient at epoch 0 step 1")
+    case = Case(verdict=verdict, settings=TrialSettings())
+    assert advise(case).cure == "Raise optimizer.lr."
+    counted = [one.tag for one in samples(SweepState(1)) if one.metric is Metric.DIVERGENCES]
+    assert counted[-1] == "frozen"

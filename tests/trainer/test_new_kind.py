@@ -30,7 +30,7 @@ from sweep.spec.settings.trainer_settings import TRAINERS, CommonTrainer, Traine
 from sweep.spec.settings.trial_settings import DATA_SOURCES, CommonData, ShapesData
 from sweep.store.store import Store
 from sweep.trial.kinds.kind import FinalScore, Kind, Tools
-from sweep.trial.kinds.kind_table import KINDS, make_ready, make_run, pinned
+from sweep.trial.kinds.kind_table import KINDS, kind_of, make_ready, pinned
 from sweep.trial.trainer_check import TrainerCheck
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError, Mistake
@@ -100,7 +100,7 @@ def test_trainer_of_a_new_kind_is_looked_at_prepared_and_run_by_its_line(spec: S
     told: list[str] = []
     make_ready(spec, told.append)
     assert told == ["unpacked"]
-    assert make_run(spec) == "a run"  # type: ignore[comparison-overlap]
+    assert kind_of(spec).make_run(spec, None) == "a run"  # type: ignore[comparison-overlap]
     assert pinned(spec, None).trainer.fingerprint == "toy:1"  # type: ignore[union-attr]
     look = TrainerCheck(pixels=True)
     assert [m.key for m in look(with_part(spec, 3))] == ["trainer.part"]

@@ -18,7 +18,7 @@ from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import epochs, fit
 from sweep.trial.warmup_snapshots import Trunk
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Cause, Outcome, Stage, Status
+from sweep.vocabulary.record import Outcome, Stage, Status
 
 MakeTrial = Callable[..., TrialSettings]
 GPU = "trainer.device=cuda"
@@ -81,7 +81,7 @@ def test_a_root_of_zero_ends_the_trial_in_the_step_after_the_warmup(
     history, outcome = train(config, tmp_path / "t0000", tmp_path / "trunks")
     verdict = outcome.divergence
     assert verdict is not None
-    assert (verdict.cause, verdict.stage) == (Cause.NONFINITE, Stage.GRADIENT)
+    assert (verdict.cause, verdict.stage) == ("nonfinite", Stage.GRADIENT)
     assert (verdict.term, verdict.epoch, verdict.step) == ("compactness", 2, 0)
     assert verdict.weights_finite
     assert len(history) == 2
@@ -101,7 +101,7 @@ def test_a_root_of_zero_under_float16_is_told_from_a_scale_that_is_too_large(
     _, outcome = train(config, tmp_path / "t0000", tmp_path / "trunks")
     verdict = outcome.divergence
     assert verdict is not None
-    assert (verdict.cause, verdict.term) == (Cause.ZOMBIE, "compactness")
+    assert (verdict.cause, verdict.term) == ("zombie", "compactness")
     assert verdict.epoch in (2, 3)  # the first step in which some region is exactly flat
     assert verdict.weights_finite
 

@@ -23,7 +23,7 @@ from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import TrainerError
-from sweep.vocabulary.record import Cause, Stage, Status
+from sweep.vocabulary.record import Stage, Status
 
 AFTER = "def __init__(self, settings):\n    super().__init__(settings)\n    {}\n"
 HOOK = "def build_optimizer(self):\n    return {}\n"
@@ -91,7 +91,7 @@ def test_every_optimizer_of_torch_takes_its_steps_and_never_one_that_is_not_fini
     outcome = fit(trial(entry))
     assert outcome.divergence is not None
     verdict = outcome.divergence
-    assert (verdict.cause, verdict.stage) == (Cause.NONFINITE, Stage.LOSS)
+    assert (verdict.cause, verdict.stage) == ("nonfinite", Stage.LOSS)
     assert (verdict.epoch, verdict.step) == (1, 1)
     assert verdict.weights_finite
 
@@ -169,8 +169,8 @@ def test_optimizer_that_is_none_without_more_is_refused_in_words(tmp_path: Path)
         " without it, it is no optimizer"
     )
     assert refusal(tmp_path, HOOK.format(f"Asks({parameters})"), INCOMPLETE) == (
-        "mine.py:Mine: its optimizer, an Asks, has a `step` that needs `fn`, which nobody gives it:"
-        " use one without"
+        "mine.py:Mine: its optimizer, an Asks, has a `step` that needs `fn`, which nothing"
+        " passes to it: use one without"
     )
     history(write_trainer(tmp_path, HOOK.format(f"Takes({parameters})"), INCOMPLETE))
 

@@ -15,7 +15,7 @@ import sweep
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
 from sweep.trainer.readback.provenance import PACKAGES
-from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -71,7 +71,7 @@ def test_trial_that_is_taken_up_again_records_with_what_and_from_where(
 def test_what_was_found_is_recorded_even_where_it_is_not_what_was_asked_for(
     trial: MakeTrial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Training, "factor", lambda self, epoch: float(epoch >= 3))
+    monkeypatch.setattr(MonaiTraining, "factor", lambda self, epoch: float(epoch >= 3))
     path = TrialPaths(tmp_path).provenance
     with pytest.raises(NotApplied, match=r"loss.warmup_epochs is 2 in the configuration but 3"):
         fit(trial(), provenance=path)

@@ -16,7 +16,7 @@ from sweep.spec.checks.doubtful_settings import warnings
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.replayed_settings import candidates
-from sweep.trainer.runs.end_of_run import early_stopping
+from sweep.trainer.runs.run_protocol import Loop
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, Status, TrialRecord
@@ -95,7 +95,7 @@ def test_patience_of_a_class_without_geometric_terms_waits_for_no_ramp_up(tmp_pa
     record = TrialRecord(
         trial_id="t0", number=0, parameters={"optimizer.lr": 0.01}, history=tuple(told)
     )
-    assert stopping_of(spec, record, {}) == early_stopping(settings)
+    assert stopping_of(spec, record, {}) == Loop.of(settings).stopping
     assert not [said for said in warnings(spec) if "early_stopping" in said]
 
 
@@ -110,6 +110,6 @@ def test_baseline_beside_geometric_trials_counts_as_they_do(tmp_path: Path) -> N
         ),
     ):
         settings, loss = geometric.preset_trial("baseline"), geometric.loss
-        assert early_stopping(settings).first_epoch == loss.warmup_epochs + loss.rampup_epochs > 0
+        assert Loop.of(settings).stopping.first_epoch == loss.warmup_epochs + loss.rampup_epochs > 0
     written = of_a_class(tmp_path, early_stopping={"patience": 2, "counts_from": "rampup_end"})
-    assert early_stopping(written.trial({})).first_epoch > 0
+    assert Loop.of(written.trial({})).stopping.first_epoch > 0

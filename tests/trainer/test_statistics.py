@@ -16,7 +16,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.train import command
 from sweep.trainer.batches.augmentation import Augmentation
 from sweep.trainer.batches.intensity_statistics import check_statistics
-from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 MakeTrial = Callable[..., TrialSettings]
@@ -126,7 +126,7 @@ def test_no_augmentation_of_ours_raises_an_alarm(
     data = prepare(config.data)
     for seed in range(3):
         seeded = config.model_copy(update={"seed": seed})
-        assert Training(seeded, data).run_epoch(0).warnings == ()
+        assert MonaiTraining(seeded, data).run_epoch(0).warnings == ()
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def clipping(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("clipping")
 def test_clipping_is_told_once_in_the_first_epoch(trial: MakeTrial) -> None:
     config = trial()
-    training = Training(config, prepare(config.data))
+    training = MonaiTraining(config, prepare(config.data))
     first, second = training.run_epoch(0), training.run_epoch(1)
     [warning] = first.warnings
     assert "it was clipped" in warning

@@ -14,7 +14,7 @@ from sweep.data.prepared.samples import CaseArrays, Samples
 from sweep.spec.settings.network_settings import NetworkName
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.networks.networks import as_outputs
-from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.monai_run import MonaiTraining
 
 MakeTrial = Callable[..., TrialSettings]
 
@@ -34,8 +34,8 @@ def odd_data(height: int = 45, width: int = 61) -> PreparedData:
     return PreparedData(("grey",), ("background", "box"), 1, samples(4), samples(2))
 
 
-def training_of(config: TrialSettings) -> Training:
-    return Training(config, prepare(config.data))
+def training_of(config: TrialSettings) -> MonaiTraining:
+    return MonaiTraining(config, prepare(config.data))
 
 
 @pytest.mark.parametrize("name", get_args(NetworkName))
@@ -45,7 +45,7 @@ def test_every_network_trains_an_epoch_and_predicts_images_of_odd_sizes(
     levels = 5 if name == "basic_unet_plus_plus" else 3
     channels = [8 * 2**level for level in range(levels)]
     config = trial(f"network.name={name}", f"network.channels={channels}", "loss.warmup_epochs=0")
-    training = Training(config, odd_data())
+    training = MonaiTraining(config, odd_data())
     before = [weight.detach().clone() for weight in training.model.parameters()]
     metrics = training.run_epoch(0)
     changed = [
@@ -81,7 +81,7 @@ def test_image_that_needs_no_padding_is_predicted_by_the_network_itself(trial: M
 
 
 def test_validation_dice_is_that_of_the_predicted_masks(trial: MakeTrial) -> None:
-    training = Training(trial(), odd_data())
+    training = MonaiTraining(trial(), odd_data())
     training.run_epoch(0)
     dice = training.dice_per_case().per_case()
     training.model.eval()

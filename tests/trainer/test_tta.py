@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sweep.data.prepared.prepare import prepare
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.evaluation.mirroring import mean_over_flips
-from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.monai_run import MonaiTraining
 
 MakeTrial = Callable[..., TrialSettings]
 
@@ -63,17 +63,17 @@ def test_validation_decides_by_the_mean_where_asked_to(
     trial: MakeTrial, monkeypatch: pytest.MonkeyPatch, patch: str
 ) -> None:
     calls: list[Any] = []
-    predict = Training.predict
+    predict = MonaiTraining.predict
 
-    def counted(self: Training, x: Tensor) -> Tensor:
+    def counted(self: MonaiTraining, x: Tensor) -> Tensor:
         calls.append(x.shape)
         return predict(self, x)
 
-    monkeypatch.setattr(Training, "predict", counted)
+    monkeypatch.setattr(MonaiTraining, "predict", counted)
     dice = {}
     for tta, cost in (("none", 1), ("flips", 4)):
         config = trial(f"evaluation.tta={tta}", f"data.patch_size={patch}", "data.difficulty=1")
-        training = Training(config, prepare(config.data))
+        training = MonaiTraining(config, prepare(config.data))
         calls.clear()
         dice[tta] = training.dice_per_case().mean()
         assert len(calls) == cost * len(training.data.validation)
@@ -83,7 +83,7 @@ def test_validation_decides_by_the_mean_where_asked_to(
 def test_training_is_the_same_with_and_without(trial: MakeTrial) -> None:
     def losses(tta: str) -> list[float | None]:
         config = trial(f"evaluation.tta={tta}")
-        training = Training(config, prepare(config.data))
+        training = MonaiTraining(config, prepare(config.data))
         return [training.run_epoch(epoch).train_loss for epoch in range(3)]
 
     assert losses("flips") == losses("none")

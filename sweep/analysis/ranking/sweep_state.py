@@ -17,7 +17,7 @@ from sweep.spec.words.short_names import label
 from sweep.store.layout import is_replicate, trial_number
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import DICE, Objective
-from sweep.vocabulary.record import Cause, Observer, ParameterValue, Status, TrialRecord
+from sweep.vocabulary.record import Observer, ParameterValue, Status, TrialRecord
 
 SHOWN_DIVERGENCES = 4
 KEPT_WARNINGS = 100
@@ -162,7 +162,7 @@ class SweepState(Observer):
     planned: Planned | None = None
     running: dict[str, Running] = field(default_factory=dict)
     ended: Counter[Status] = field(default_factory=Counter)
-    causes: Counter[Cause] = field(default_factory=Counter)
+    causes: Counter[str] = field(default_factory=Counter)
     divergences: deque[TrialRecord] = field(default_factory=lambda: deque(maxlen=SHOWN_DIVERGENCES))
     warnings: dict[str, list[str]] = field(default_factory=dict)
     """Sentence → the trials that warned of it, in order of time."""

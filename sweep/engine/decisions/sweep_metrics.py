@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sweep.analysis.ranking.sweep_state import SweepState
-from sweep.vocabulary.record import Cause
+from sweep.trainer.divergence.verdicts import VERDICTS
 
 
 class Metric(Enum):
@@ -66,7 +66,7 @@ def samples(state: SweepState) -> Iterator[MetricSample]:
     for status, count in state.counts.items():
         yield MetricSample(Metric.TRIALS, count, status)
     yield MetricSample(Metric.TRIALS, state.waiting, "waiting")
-    for cause in Cause:
+    for cause in VERDICTS:
         yield MetricSample(Metric.DIVERGENCES, state.causes[cause], cause)
     yield MetricSample(Metric.EPOCHS, state.trained_epochs)
     yield MetricSample(Metric.STEPS, state.trained_steps)

@@ -18,11 +18,12 @@ from sweep.nnunet.training.guarded_trainer import GuardedTrainer
 from sweep.nnunet.training.nnunet_effective import effective_configuration
 from sweep.store.files import atomic_write_text, read_json, to_json
 from sweep.trainer.divergence.guard import Diverged
+from sweep.trainer.divergence.verdicts import has_moved_weights
 from sweep.trainer.readback.provenance import record
 from sweep.trainer.readback.verify import verify
 from sweep.trainer.runs.explain import explain
 from sweep.vocabulary.errors import InputError
-from sweep.vocabulary.record import Cause, Divergence, Stage
+from sweep.vocabulary.record import Divergence
 from sweep.vocabulary.strict_json import finite_or_none
 
 PROVENANCE, DIVERGENCE, HEALTHY = "provenance.json", "divergence.json", "checkpoint_healthy.pth"
@@ -91,8 +92,7 @@ class nnUNetTrainerGeometric(GuardedTrainer):  # noqa: N801 - nnU-Net looks for 
         if divergence.diagnosis is not None:
             say(f"Likely cause: {divergence.diagnosis.likely_cause} {divergence.diagnosis.advice}")
         say(f"Verdict: {folder / DIVERGENCE}")
-        withheld = divergence.stage is not Stage.WEIGHTS and divergence.cause is not Cause.EXPLODED
-        if withheld and divergence.weights_finite:
+        if not has_moved_weights(divergence) and divergence.weights_finite:
             # nnU-Net counts the epoch as done when it saves, but this epoch is not done.
             self.current_epoch -= 1
             self.save_checkpoint(str(folder / HEALTHY))

@@ -1,15 +1,14 @@
 """Augmentation: what a training sample looks like in one epoch.
 
-It is a pure function of (seed, epoch, turn, index of the sample). So it depends neither on the
-batch that the sample lands in, nor on how many workers load the data, nor on where a run was
-resumed; and each kind of augmentation has random streams of its own, so that trials which differ in
-one kind share the draws of all others.
+It is a pure function of (seed, epoch, turn, index of the sample). So it does not depend on the
+sample's batch, on the number of data workers, or on where a run was resumed. Each kind of
+augmentation has its own random streams, so trials that differ in one kind share the draws of all
+others.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
@@ -28,7 +27,7 @@ Label = NDArray[np.uint8]
 
 
 class _Stream(IntEnum):
-    """Number of each random stream; a number once given is never given to another."""
+    """Number of each random stream. A number is never used for another stream later."""
 
     ROTATION = 10
     SCALING = 11
@@ -43,7 +42,7 @@ class Augmentation:
 
     Args:
         settings: which kinds, how likely and how strong.
-        normalization: of the samples; where it promises [0, 1], noise keeps within.
+        normalization: of the samples; noise stays in [0, 1] if it promises that.
         samples: the training samples.
         seed: of the trial.
     """
@@ -74,7 +73,11 @@ class Augmentation:
         image, label = plain.image, plain.label
 
         def chance(stream: _Stream, probability: float) -> Generator | None:
-            return self._chance([epoch, turn, index, stream], probability)
+            """The random stream of an augmentation; None if it does not take place."""
+            if probability == 0:
+                return None
+            rng = np.random.default_rng([self._seed, epoch, turn, index, stream])
+            return rng if rng.random() < probability else None
 
         if rng := chance(_Stream.GAMMA, settings.gamma.probability):
             image = self._gamma.sample(index, _around_one(rng, settings.gamma.largest))
@@ -88,20 +91,10 @@ class Augmentation:
             if chance(stream, settings.flips.probability):
                 image, label = np.flip(image, axis), np.flip(label, axis)
         if rng := chance(_Stream.NOISE, settings.noise.probability):
-            image = self._noisy(image, rng)
+            std = rng.uniform(0, settings.noise.std)
+            image = image + rng.normal(0, std, image.shape).astype(np.float32)
+            image = image.clip(0, 1) if self._normalization == "minmax" else image
         return Sample(plain.case, image, label)
-
-    def _chance(self, key: Sequence[int], probability: float) -> Generator | None:
-        """The random stream of what takes place this time; None where it does not."""
-        if probability == 0:
-            return None
-        rng = np.random.default_rng([self._seed, *key])
-        return rng if rng.random() < probability else None
-
-    def _noisy(self, image: Image, rng: Generator) -> Image:
-        std = rng.uniform(0, self.settings.noise.std)
-        noisy = image + rng.normal(0, std, image.shape).astype(np.float32)
-        return noisy.clip(0, 1) if self._normalization == "minmax" else noisy
 
 
 def _around_one(rng: Generator, largest: float) -> float:
@@ -111,8 +104,8 @@ def _around_one(rng: Generator, largest: float) -> float:
 def turned_and_zoomed(image: Image, label: Label, angle: float, zoom: float) -> tuple[Image, Label]:
     """Turn and zoom about the centre in a single resampling.
 
-    What comes in from outside is background, as dark as the image's darkest pixel: the 0 of a
-    z-scored image would be as bright as its average.
+    Pixels from outside are background, as dark as the image's darkest pixel. A 0 would be as bright
+    as the average of a z-scored image.
 
     Args:
         image: ``[C, H, W]``, interpolated linearly.

@@ -1,7 +1,7 @@
 """Gamma augmentation that keeps what the normalisation promises.
 
-A power needs numbers that are not negative, and half of a z-scored image is negative: a plain power
-gives NaN there, and clipping at 0 first moves the mean of every image. Three ways are right:
+A power needs numbers that are not negative, and half of a z-scored image is negative. A plain power
+gives NaN there, and clipping at 0 first moves the mean of every image. Three ways are correct:
 
     before_normalization   x ↦ normalise(((x − min) / (max − min))^γ), min and max of the whole case
     on_minmax              z ↦ z^γ, for z in [0, 1]
@@ -23,12 +23,12 @@ from monai.transforms import AdjustContrast
 from numpy.typing import NDArray
 
 from sweep.data.files.normalize import Normalization
-from sweep.data.prepared.samples import CaseArrays, Samples
+from sweep.data.prepared.samples import Samples
 from sweep.spec.settings.augmentation_settings import GammaMode
 
 Image = NDArray[np.float32]
 
-_BINS = 4096  # so that the levels of images of up to 12 bits are counted exactly
+_BINS = 4096  # counts the levels of images of up to 12 bits exactly
 
 
 class Gamma:
@@ -44,7 +44,7 @@ class Gamma:
         self._mode = mode
         self._normalization = normalization
         self._samples = samples
-        self._volumes: dict[str, list[Levels]] = {}
+        self._volumes: dict[str, list[Levels]] = {}  # of each channel of a case
 
     def sample(self, index: int, gamma: float) -> Image:
         """The image ``[C, H, W]`` of a sample, each channel raised to ``gamma``."""
@@ -54,17 +54,14 @@ class Gamma:
         if self._mode == "shifted_retained":
             contrast = AdjustContrast(gamma, retain_stats=True)
             return np.stack([contrast(channel).numpy() for channel in image.copy()])
-        channels = zip(image, self._levels(self._samples.case_of(index)), strict=True)
-        return np.stack([levels.renormalised(channel, gamma) for channel, levels in channels])
-
-    def _levels(self, case: CaseArrays) -> list[Levels]:
-        """The intensities of each channel of a case, kept where a case has several samples."""
-        if case.name in self._volumes:
-            return self._volumes[case.name]
-        levels = [Levels.of(case.images[:, channel]) for channel in range(case.images.shape[1])]
-        if len(case.images) > 1:
-            self._volumes[case.name] = levels
-        return levels
+        case = self._samples.case_of(index)
+        levels = self._volumes.get(case.name)
+        if levels is None:
+            levels = [Levels.of(case.images[:, channel]) for channel in range(case.images.shape[1])]
+            if len(case.images) > 1:  # the case has several samples
+                self._volumes[case.name] = levels
+        channels = zip(image, levels, strict=True)
+        return np.stack([level.renormalised(channel, gamma) for channel, level in channels])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +70,8 @@ class Levels:
 
     Args:
         low, high: the smallest and the largest z.
-        values: ``[N]``, at most `_BINS` levels of u, each the mean of those counted together.
-        shares: ``[N]``, how many of the pixels have each level; the sum is 1.
+        values: ``[N]``, at most `_BINS` levels of u, each the mean of the values of its bin.
+        shares: ``[N]``, the share of the pixels at each level; the sum is 1.
     """
 
     low: float

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor
 
 from sweep.data.files.normalize import Normalization
@@ -13,28 +11,11 @@ _STRETCH = 1.5  # of the standard deviation, up or down; clipping gives 0.58 of 
 _ROUNDING = 1e-3
 
 
-@dataclass(frozen=True, slots=True)
-class _Channel:
-    """Mean, standard deviation and smallest value of one channel of some images."""
-
-    mean: float
-    std: float
-    low: float
-
-    @classmethod
-    def of(cls, pixels: Tensor) -> _Channel:
-        wide = pixels.double()
-        return cls(float(wide.mean()), float(wide.std(correction=0)), float(wide.min()))
-
-    def __str__(self) -> str:
-        return f"mean {self.mean:.2f} and standard deviation {self.std:.2f}"
-
-
 def check_statistics(images: Tensor, plain: Tensor, normalization: Normalization) -> str | None:
     """Compare what reaches the network with what the normalisation promises.
 
-    Min-max promises [0, 1]. Z-score promises mean 0 and standard deviation 1 of a whole case, which
-    crops, slices and padding change; so the images are compared with the same ones before their
+    Min-max promises [0, 1]. Z-score promises mean 0 and standard deviation 1 of a whole case.
+    Crops, slices and padding change these, so the images are compared with the same images before
     augmentation, and those, roughly, with the promise.
 
     Args:
@@ -42,7 +23,7 @@ def check_statistics(images: Tensor, plain: Tensor, normalization: Normalization
         plain: the same crops of the same images, not augmented.
         normalization: of the data.
     Returns:
-        one sentence on the first thing that is wrong; None where all is right.
+        one sentence about the first mistake; None if there is none.
     """
     for channel in range(images.shape[1]):
         shown, prepared = images[:, channel], plain[:, channel]
@@ -61,14 +42,19 @@ def _check_minmax(shown: Tensor, prepared: Tensor) -> str | None:
 
 
 def _check_zscore(shown: Tensor, prepared: Tensor) -> str | None:
-    now, before = _Channel.of(shown), _Channel.of(prepared)
-    if before.std == 0:  # constant in every case: normalised to 0
+    (mean, std), (mean_before, std_before) = (
+        (float(pixels.double().mean()), float(pixels.double().std(correction=0)))
+        for pixels in (shown, prepared)
+    )
+    if std_before == 0:  # constant in every case: normalised to 0
         return None
-    if not (abs(before.mean) <= 1 and 1 / 3 <= before.std <= 3):
+    now = f"mean {mean:.2f} and standard deviation {std:.2f}"
+    before = f"mean {mean_before:.2f} and standard deviation {std_before:.2f}"
+    if not (abs(mean_before) <= 1 and 1 / 3 <= std_before <= 3):
         return f"has {before} before augmentation, which is far from the 0 and 1 of z-score"
-    if now.low >= 0 > before.low:
+    if float(shown.min()) >= 0 > float(prepared.min()):
         return f"has no value below 0 after augmentation: it was clipped ({now}, before {before})"
-    kept = abs(now.mean - before.mean) <= _SHIFT * before.std
-    if not (kept and 1 / _STRETCH <= now.std / before.std <= _STRETCH):
+    kept = abs(mean - mean_before) <= _SHIFT * std_before
+    if not (kept and 1 / _STRETCH <= std / std_before <= _STRETCH):
         return f"has {now} after augmentation, before it {before}: z-score no longer holds"
     return None

@@ -1,8 +1,8 @@
 """Training batches as a pure function of (seed, epoch, step).
 
-No generator carries state from one batch to the next: a run that was resumed, or that continues
-from another's snapshot, sees the same data, and a single step can be looked at again afterwards.
-What a sample looks like, its crop included, depends on the epoch and not on its place in a batch.
+No generator carries state from one batch to the next. So a run that was resumed, or that continues
+from another run's snapshot, sees the same data, and a single step can be reproduced later. A sample
+and its crop depend on the epoch, not on the sample's place in a batch.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Batch:
 class TrainingBatches:
     """The batches of a run.
 
-    An epoch is a fresh permutation of the samples (several, one after the other, where
-    ``steps_per_epoch`` asks for more than one pass); what does not fill a batch is left out.
-    Images are zero-padded and randomly cropped to a common size: the patch, or else the largest
-    training image, rounded up to what the network can halve.
+    An epoch is a fresh permutation of the samples, or several in sequence if ``steps_per_epoch``
+    needs more than one pass. Samples that do not fill a batch are left out. Images are zero-padded
+    and randomly cropped to a common size: the patch, or else the largest training image, rounded up
+    to a multiple of the divisor.
 
     Args:
         samples: the training samples.
@@ -42,7 +42,7 @@ class TrainingBatches:
         augmentation: of the same samples.
         seed: of the trial.
         patch_size: side in pixels, or None for whole images.
-        divisor: what the sides must be a multiple of.
+        divisor: number that the sides must be a multiple of.
     """
 
     def __init__(
@@ -69,15 +69,13 @@ class TrainingBatches:
         self._crop = RandSpatialCropd(("image", "label"), size, random_size=False)
 
     def indices(self, epoch: int, step: int) -> list[int]:
-        """Which samples make up a batch."""
+        """Indices of the samples of a batch."""
         return [index for _, index in self._drawn(epoch, step)]
 
     def batch(self, epoch: int, step: int, *, augmented: bool = True) -> Batch:
         """The batch of one step; both counted from 0."""
-        shown = [
-            self._shown(epoch, turn, index, augmented=augmented)
-            for turn, index in self._drawn(epoch, step)
-        ]
+        drawn = self._drawn(epoch, step)
+        shown = [self._shown(epoch, turn, index, augmented=augmented) for turn, index in drawn]
         return Batch(
             images=torch.from_numpy(np.stack([sample.image for sample in shown])),
             labels=torch.from_numpy(np.stack([sample.label for sample in shown]))[:, None],
@@ -85,7 +83,7 @@ class TrainingBatches:
         )
 
     def _drawn(self, epoch: int, step: int) -> list[tuple[int, int]]:
-        """A batch as (turn, index): which pass over the samples, and which sample."""
+        """A batch as pairs (turn, index): the pass over the samples, and the sample."""
         drawn = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
         turns, places = np.divmod(drawn, len(self._samples))
         orders = {n: self._rng(epoch, 1, n).permutation(len(self._samples)) for n in set(turns)}

@@ -53,9 +53,9 @@ class CustomTraining(GuardedRun):
 
     `build_model`, `batches` and `validate` are required. Loss with geometric terms, optimizer,
     schedule, gradient clip, guard, precision and seeds follow the settings, as with our own
-    trainer. `compute_loss`, `build_optimizer` and `build_scheduler` may be replaced; a
-    subclass that sets ``self.optimizer`` or ``self.scheduler`` itself may do so too: what these
-    two are at an epoch's start is what trains it.
+    trainer. `compute_loss`, `build_optimizer` and `build_scheduler` may be replaced. A subclass may
+    also set ``self.optimizer`` or ``self.scheduler`` itself. An epoch is trained with the two that
+    exist when it begins.
 
     Methods should draw random numbers from Python's, NumPy's or torch's global generators. These
     are seeded with (seed, epoch) before each call.
@@ -100,7 +100,7 @@ class CustomTraining(GuardedRun):
         self.begin_guard(fp16=settings.trainer.amp == "fp16")
         self._steps = 0
         self._rate: float | None = None
-        self._at = 0  # of the scheduler
+        self._position = 0  # of the scheduler
 
     @abstractmethod
     def build_model(self) -> nn.Module:
@@ -108,9 +108,9 @@ class CustomTraining(GuardedRun):
 
     @abstractmethod
     def batches(self, epoch: int) -> Iterable[Any]:
-        """The batches of an epoch in order: ``(images, labels)``, or whatever `compute_loss` takes.
+        """The batches of an epoch in order: ``(images, labels)``, or what `compute_loss` takes.
 
-        With ``trainer.steps_per_epoch``, that many batches are used, if necessary repeatedly.
+        With ``trainer.steps_per_epoch``, that number of batches is used, if necessary repeatedly.
         """
 
     def build_optimizer(self) -> torch.optim.Optimizer:
@@ -124,8 +124,8 @@ class CustomTraining(GuardedRun):
     def build_scheduler(self, optimizer: torch.optim.Optimizer) -> LRScheduler | None:
         """A torch learning-rate scheduler; None: use the schedule of the settings.
 
-        It is stepped after each epoch, unless the class has done that itself in the epoch;
-        `ReduceLROnPlateau`, with the mode of the objective, by that.
+        It is stepped after each epoch, unless the class has done that itself in the epoch.
+        `ReduceLROnPlateau` is stepped by the objective, and must have its mode.
         """
         return None
 
@@ -160,7 +160,7 @@ class CustomTraining(GuardedRun):
             optimizer, epochs = self.settings.optimizer, self.trainer.epochs
             schedules.follow(optimizer, self.optimizer, epoch, epochs)
         else:
-            self._at = schedules.position(self.scheduler)
+            self._position = schedules.position(self.scheduler)
         self._remember_beginning()
         self.guard.watch(self.model, self.optimizer)
         self.guard.start_epoch(epoch, self.factor(epoch))
@@ -173,8 +173,12 @@ class CustomTraining(GuardedRun):
                 break
             self.keep_batch(epoch, step, batch)
             yield self._loss_of(batch, epoch)
-            if step == 0:
-                self._look_at_gradients()
+            groups = self.optimizer.param_groups
+            if step == 0 and all(p.grad is None for group in groups for p in group["params"]):
+                raise TrainerError(
+                    f"{entry_of(type(self))}: no parameter that its optimizer holds has a gradient:"
+                    " the loss does not depend on any of them"
+                )
             count += 1
         if stop is None:
             self._steps = count
@@ -190,11 +194,11 @@ class CustomTraining(GuardedRun):
         return self._rate
 
     def end_epoch(self, epoch: int, value: float | None) -> None:
-        if self.scheduler is not None and schedules.position(self.scheduler) == self._at:
+        if self.scheduler is not None and schedules.position(self.scheduler) == self._position:
             schedules.step(self.scheduler, value)
 
     def state_dict(self) -> dict[str, Any]:
-        """With whatever else this object holds that has a state: see `held_state`."""
+        """With all other objects of this one that have a state: see `held_state`."""
         own: dict[str, Any] = {}
         if self.scheduler is not None:
             own["scheduler"] = self.scheduler.state_dict()
@@ -206,9 +210,9 @@ class CustomTraining(GuardedRun):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         rates = [group.get("initial_lr") for group in self.optimizer.param_groups]
-        there = len(self.optimizer.param_groups) - len(self._remember_beginning().groups)
+        added = len(self.optimizer.param_groups) - len(self._remember_beginning().groups)
         try:
-            add_groups(self.optimizer, self.model, state.get("added_groups", ())[there:])
+            add_groups(self.optimizer, self.model, state.get("added_groups", ())[added:])
             super().load_state_dict(state)
         except (RuntimeError, ValueError, KeyError) as error:
             here, why = entry_of(type(self)), last_line(error)
@@ -225,15 +229,14 @@ class CustomTraining(GuardedRun):
         groups = list(self.optimizer.param_groups)
         return self.optimizer, groups, groups_of(self.optimizer), self.scheduler
 
-    def put_back(self, then: Any) -> None:
-        self.optimizer, groups, parameters, self.scheduler = then
+    def put_back(self, arrangement: Any) -> None:
+        self.optimizer, groups, parameters, self.scheduler = arrangement
         self.optimizer.param_groups[:] = groups
         for group, of_group in zip(groups, parameters, strict=True):
             group["params"] = list(of_group)
 
     def require_resumable(self) -> None:
-        """Raise `TrainerError` if an epoch has created state that a resumed trial would not
-        have."""
+        """Raise `TrainerError` if an epoch has made state that a resumed trial would not have."""
         if self._began is None or type(self).load_state_dict is not CustomTraining.load_state_dict:
             return
         here, began = entry_of(type(self)), self._began
@@ -255,20 +258,21 @@ class CustomTraining(GuardedRun):
             )
 
     def warnings(self, epoch: int) -> tuple[str, ...]:
-        """By the end of the first epoch: options that nothing has read, settings of a loss and of
-        an optimizer that the class has replaced, parameters that the optimizer does not hold.
+        """After the first epoch: options that nothing has read, settings of a loss and of an
+        optimizer that the class has replaced, parameters that the optimizer does not hold.
         """
         if epoch > 0:
             return ()
+        of_loss = () if self.loss.was_called else asked_for(self.settings, "loss")
         return (
             *self.options.unread(),
-            *self._unheeded_loss(),
+            *(f"`{k}` has no effect: compute_loss does not call self.loss" for k in of_loss),
             *sorted(schedules.unheeded(self.settings.optimizer, self.optimizer, self.scheduler)),
             *schedules.left_out(self.model, self.optimizer),
         )
 
     def effective_configuration(self, loop: Loop) -> EffectiveConfiguration:
-        self._look_at_optimizer()  # a subclass has set its own since
+        self._look_at_optimizer()  # a subclass may have set its own since
         return super().effective_configuration(loop)
 
     def effective(self) -> dict[str, Any]:
@@ -305,7 +309,7 @@ class CustomTraining(GuardedRun):
 
     def _held(self) -> dict[str, Any]:
         known = [*self.model.modules(), self.optimizer, self._made_here, self.scheduler, self.guard]
-        return stateful(vars(self), known)
+        return stateful(vars(self), {id(one) for one in known})
 
     def _remember_beginning(self) -> Beginning:
         if self._began is None:
@@ -315,11 +319,6 @@ class CustomTraining(GuardedRun):
 
     def _late_groups(self) -> list[list[str]] | None:
         return late_groups(self._remember_beginning().groups, self.optimizer, self.model)
-
-    def _unheeded_loss(self) -> Iterator[str]:
-        if not self.loss.was_called:
-            for key in asked_for(self.settings, "loss"):
-                yield f"`{key}` has no effect: compute_loss does not call self.loss"
 
     def _built_model(self) -> nn.Module:
         model, by = self.build_model(), Method(self.build_model, type(self))
@@ -332,10 +331,8 @@ class CustomTraining(GuardedRun):
         return model
 
     def _look_at_optimizer(self) -> None:
-        """Refuse, in words, what the guard cannot step and what trains nothing.
-
-        Raises:
-            TrainerError: as said.
+        """Raise `TrainerError` if the guard cannot step the optimizer, or the optimizer trains
+        nothing.
         """
         optimizer, here = self.optimizer, entry_of(type(self))
         if (why := why_not(optimizer)) is not None:
@@ -349,21 +346,12 @@ class CustomTraining(GuardedRun):
         schedules.require_known(vars(self), optimizer, self.settings.judged_by, here)
         schedules.remember(optimizer)
 
-    def _look_at_gradients(self) -> None:
-        """Raise `TrainerError` if the first step of an epoch could not change any parameter."""
-        groups = self.optimizer.param_groups
-        if all(p.grad is None for group in groups for p in group["params"]):
-            raise TrainerError(
-                f"{entry_of(type(self))}: no parameter that its optimizer holds has a gradient: the"
-                " loss does not depend on any of them"
-            )
-
     def _loss_of(self, batch: Any, epoch: int) -> tuple[Tensor, Mapping[str, Tensor]]:
         found = self.compute_loss(batch, self.factor(epoch))
         return checked_loss(found, Method(self.compute_loss, type(self)))
 
     def _epoch(self, epoch: int) -> Iterator[Any]:
-        """The batches of an epoch, as many as requested."""
+        """The batches of an epoch, in the requested number."""
         wanted, count, by = self.trainer.steps_per_epoch, 0, Method(self.batches, type(self))
         while True:
             before, found = count, self.batches(epoch)

@@ -9,20 +9,19 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any, cast
 
 from sweep.plugins.entry_names import FILE_MARK, module_of
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import did_you_mean, near_miss
-from sweep.trainer.custom.raised_errors import told_as_an_error
+from sweep.trainer.custom.raised_errors import own_errors
 from sweep.trainer.runs.returned_values import described
 from sweep.trainer.runs.run_protocol import Run
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import last_line
 
 NEEDED = tuple(name for name in vars(Run) if name in Run.__abstractmethods__)
-"""The methods that a run needs."""
+"""The methods that every run has."""
 
 Maker = Callable[[TrialSettings], Run]
 """A class of runs."""
@@ -32,75 +31,60 @@ Function = Callable[[Any, Any], object]
 
 
 def load_entry(entry: str) -> Maker | Function:
-    """The class, or the function, that ``trainer.entry`` names; importing its module runs it.
+    """The class or function that ``trainer.entry`` names. Its module is imported, which runs it.
 
-    Whatever can be called with (config, trial) is a function, also a `functools.partial`, a bound
-    method or an object with ``__call__``.
+    Anything that can be called with (config, trial) is a function, also a `functools.partial`, a
+    bound method or an object with ``__call__``.
 
     Raises:
-        InputError: there is none, its module cannot be imported, it is no `Run` or no function of
-            (config, trial).
+        InputError: it does not exist, its module cannot be imported, or it is neither a `Run` nor a
+            function of (config, trial).
     """
     where, _, name = entry.rpartition(":")
     try:
-        with told_as_an_error("it"):
+        with own_errors("it"):
             module = module_of(where)
     except (Exception, SystemExit) as error:  # whatever a user's module raises
         raise _wrong(f"{where} cannot be imported: {last_line(error)}") from error
     found = getattr(module, name, None)
     if not callable(found):
-        raise _wrong(f"{where} has no class and no function `{name}`{_instead(module, name)}")
+        if hasattr(module, name):
+            hint = f": it is {described(found)}"
+        else:
+            members = vars(module).items()
+            known = [n for n, v in members if inspect.isclass(v) or inspect.isfunction(v)]
+            hint = did_you_mean(near_miss(name, known))
+        raise _wrong(f"{where} has no class and no function `{name}`{hint}")
     _LOADED.setdefault(id(found), (found, set()))[1].add(canonical(entry))
-    return _class(found, name) if inspect.isclass(found) else _function(found, name)
-
-
-def _instead(module: ModuleType, name: str) -> str:
-    """Hint at what a name is if it is not a trainer, or at the name that was meant."""
-    if hasattr(module, name):
-        return f": it is {described(getattr(module, name))}"
-    known = [n for n, v in vars(module).items() if inspect.isclass(v) or inspect.isfunction(v)]
-    return did_you_mean(near_miss(name, known))
-
-
-def _class(found: type, name: str) -> Maker:
-    """A class that has all methods of a `Run` and is made of the settings alone."""
-    missing = [method for method in NEEDED if not callable(getattr(found, method, None))]
-    missing += sorted(getattr(found, "__abstractmethods__", ()))
-    if missing:
-        raise _wrong(
-            f"`{name}` lacks {', '.join(f'`{method}`' for method in missing)};"
-            " see docs/how-to/own-trainer.md"
-        )
-    _require_taken(found, name, "settings")
-    return cast(Maker, found)
-
-
-def _function(found: Function, name: str) -> Function:
-    """A function that can be called with (config, trial) and trains when it is called."""
-    later = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
-    if any(kind(found) for kind in later):
-        raise _wrong(f"`{name}` must be a plain function: no `async def`, and without `yield`")
-    if hasattr(found, "cache_info"):
-        raise _wrong(
-            f"`{name}` keeps its results (lru_cache), which a trainer must not do: remove that"
-        )
-    _require_taken(found, name, "config", "trial")
-    return found
-
-
-def _require_taken(found: Callable[..., Any], name: str, *given: str) -> None:
-    """Raise `InputError` if a call with these arguments is impossible."""
+    if (why := _unfit(found)) is not None:
+        raise _wrong(f"`{name}` {why}")
+    given = ("settings",) if inspect.isclass(found) else ("config", "trial")
     try:
         inspect.signature(found).bind(*given)
     except TypeError as error:
         raise _wrong(f"`{name}` must take ({', '.join(given)}): {error}") from error
-    except ValueError:  # it is written in C: the call will tell
+    except ValueError:  # it is written in C: only the call can show
         pass
+    return cast(Maker | Function, found)
+
+
+def _unfit(found: Any) -> str | None:
+    """Why a class is not a `Run`, or a function does not train when it is called; a clause."""
+    if inspect.isclass(found):
+        missing = [method for method in NEEDED if not callable(getattr(found, method, None))]
+        missing += sorted(getattr(found, "__abstractmethods__", ()))
+        names = ", ".join(f"`{method}`" for method in missing)
+        return f"lacks {names}; see docs/how-to/own-trainer.md" if missing else None
+    later = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    if any(kind(found) for kind in later):
+        return "must be a plain function: no `async def`, and without `yield`"
+    if hasattr(found, "cache_info"):
+        return "keeps its results (lru_cache), which a trainer must not do: remove that"
+    return None
 
 
 _LOADED: dict[int, tuple[object, set[str]]] = {}
-"""By its id, what was loaded, and by which entries: an object may be called otherwise than the name
-that leads to it."""
+"""Id of an object → the object, and the entries that led to it. Its own name may be another."""
 
 
 def canonical(entry: str) -> str:
@@ -110,10 +94,10 @@ def canonical(entry: str) -> str:
 
 
 def entry_of(found: object, asked: str | None = None) -> str:
-    """Where a class or function really comes from, as ``trainer.entry`` names it.
+    """Where a class or function really comes from, in the form of ``trainer.entry``.
 
     Args:
-        asked: an entry; where it has led to this very object, that is the answer.
+        asked: an entry, which is returned if it has led to this very object.
     """
     _, entries = _LOADED.get(id(found), (None, ()))
     if asked is not None and canonical(asked) in entries:

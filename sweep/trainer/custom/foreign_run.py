@@ -1,4 +1,4 @@
-"""A run that a user wrote. Every value that it returns is checked before it is used."""
+"""A user's own run. Every value that it returns is checked before it is used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trainer.custom.raised_errors import told_as_an_error
+from sweep.trainer.custom.raised_errors import own_errors
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.runs import returned_values as returned
 from sweep.trainer.runs.guarded_run import GuardedRun
@@ -19,10 +19,10 @@ def made_by(maker: type[Run], settings: TrialSettings) -> Run:
     """A run of a user's class.
 
     Raises:
-        TrainerError: its ``__init__`` leaves out that of its base.
+        TrainerError: its ``__init__`` does not call that of its base.
     """
     init = Method(maker.__init__, maker)
-    with told_as_an_error(init):
+    with own_errors(init):
         run = maker(settings)  # type: ignore[call-arg]
     if isinstance(run, GuardedRun) and not hasattr(run, "guard"):
         init.fail("does not call super().__init__(settings), which builds the network and the rest")
@@ -30,13 +30,13 @@ def made_by(maker: type[Run], settings: TrialSettings) -> Run:
 
 
 class ForeignRun(Run):
-    """A `Run` that asks a run of somebody else's, which need not derive from that class.
+    """A `Run` around a user's run, which need not derive from that class.
 
     Args:
-        run: that run.
-        function: what stands behind all its methods, for messages; None: they themselves do.
+        run: the user's run.
+        function: the user's function, for messages, if the run was made from one.
     Raises:
-        TrainerError: by each method, where the answer cannot be taken.
+        TrainerError: by each method, if the user's method returns something wrong.
     """
 
     def __init__(self, run: Run, function: Method | None = None) -> None:
@@ -48,7 +48,7 @@ class ForeignRun(Run):
 
     def run_epoch(self, epoch: int) -> EpochMetrics:
         try:
-            found, by = self._ask("run_epoch", epoch)
+            found, by = self._call("run_epoch", epoch)
         except Ended:
             self._require_value()
             raise
@@ -58,7 +58,7 @@ class ForeignRun(Run):
 
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
         verdict: Diverged | None
-        verdict, by = self._ask("judge", history)
+        verdict, by = self._call("judge", history)
         if not isinstance(verdict, Diverged | None):
             by.refuse(verdict, "must return Diverged(…) or None")
         self._history = history
@@ -69,33 +69,33 @@ class ForeignRun(Run):
         return verdict
 
     def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
-        found, by = self._ask("measured", metrics, best=best)
+        found, by = self._call("measured", metrics, best=best)
         return returned.epoch_metrics(found, metrics.epoch, by)
 
     def state_dict(self) -> dict[str, Any]:
         if (require := getattr(self._run, "require_resumable", None)) is not None:
             require()
-        return returned.state(*self._ask("state_dict"))
+        return returned.state(*self._call("state_dict"))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._ask("load_state_dict", state)
+        self._call("load_state_dict", state)
 
     def weights(self) -> dict[str, Any]:
-        return returned.state(*self._ask("weights"))
+        return returned.state(*self._call("weights"))
 
     def effective_configuration(self, loop: Loop) -> EffectiveConfiguration:
         self._loop = loop
-        found, by = self._ask("effective_configuration", loop)
+        found, by = self._call("effective_configuration", loop)
         if not isinstance(found, EffectiveConfiguration):
             by.refuse(found, "must return an EffectiveConfiguration")
         return found
 
     def close(self) -> None:
         if getattr(self._run, "close", None) is not None:
-            self._ask("close")
+            self._call("close")
 
     def _require_value(self) -> None:
-        """Raises `TrainerError` where no epoch was measured: nothing ranks such a trial."""
+        """Raise `TrainerError` if no epoch has a value: such a trial cannot be ranked."""
         assert self._loop is not None
         objective = self._loop.objective
         if objective.best(self._history) is None:
@@ -104,9 +104,9 @@ class ForeignRun(Run):
                 " NaN: the trial cannot be ranked"
             )
 
-    def _ask(self, method: str, *args: Any, **named: Any) -> tuple[Any, Method]:
-        """What a method of the run answers, and what that is called in messages."""
-        with told_as_an_error(by := self._method(method)):
+    def _call(self, method: str, *args: Any, **named: Any) -> tuple[Any, Method]:
+        """The return value of a method of the user's run, and the method, for messages."""
+        with own_errors(by := self._method(method)):
             return getattr(self._run, method)(*args, **named), by
 
     def _method(self, name: str) -> Method:

@@ -30,7 +30,7 @@ class FunctionGuard(UnderGuard):
         method: the function, for messages.
 
     Attributes:
-        stop: what ends the trial, once anything has.
+        stop: the divergence that ends the trial; None so far.
     """
 
     keeps = "what the function saved last is from before it"
@@ -55,7 +55,7 @@ class FunctionGuard(UnderGuard):
         self.stop: Diverged | None = None
 
     def step(self, loss: Tensor, terms: Mapping[str, Tensor] | None = None) -> None:
-        """In place of ``zero_grad``, ``backward`` and ``step``.
+        """Call it in place of ``zero_grad``, ``backward`` and ``step``.
 
         Args:
             loss: a scalar with its graph.
@@ -68,7 +68,7 @@ class FunctionGuard(UnderGuard):
         self._take(lambda: self.guard.step(*checked))
 
     def begin_epoch(self, epoch: int) -> None:
-        """Called for the function, when an epoch begins."""
+        """Called by `Trial` when an epoch begins."""
         self._done = []
         self.guard.start_epoch(epoch)
 
@@ -76,7 +76,8 @@ class FunctionGuard(UnderGuard):
         """The steps of the epoch.
 
         Raises:
-            Diverged: of a step that was not read before, or that the function has swallowed.
+            Diverged: at a step that was not read before, or whose exception the function has
+                caught.
         """
         if self.stop is not None:
             raise self.stop
@@ -89,7 +90,7 @@ class FunctionGuard(UnderGuard):
         return self._steps
 
     def weights_are_finite(self) -> bool:
-        return True  # those that are kept were saved, and before that the guard has read its steps
+        return True  # the function saved them, and the guard had read its steps before that
 
     def state_dict(self) -> dict[str, Any]:
         self._take(self.guard.read)
@@ -97,9 +98,6 @@ class FunctionGuard(UnderGuard):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.guard.load_state_dict(state)
-
-    def watches(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
-        return self.model is model and self.optimizer is optimizer
 
     def _take(self, steps: Callable[[], Sequence[StepValues]]) -> None:
         try:

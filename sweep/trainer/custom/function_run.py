@@ -2,7 +2,7 @@
 
     def train(config, trial):
         model, optimizer, start = ..., ..., 0
-        if (state := trial.checkpoint.load()) is not None:  # it goes on
+        if (state := trial.checkpoint.load()) is not None:  # it resumes
             model.load_state_dict(state["model"]) optimizer.load_state_dict(state["optimizer"])
             start = state["epoch"] + 1
         for epoch in range(start, trial.epochs):
@@ -41,11 +41,10 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.custom.entry_point import Function, canonical, entry_of
 from sweep.trainer.custom.function_guard import FunctionGuard
 from sweep.trainer.custom.inverted_function import Inverted
-from sweep.trainer.custom.raised_errors import told_as_an_error
+from sweep.trainer.custom.raised_errors import own_errors
 from sweep.trainer.custom.trainer_options import Options, asked_for
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.networks.device import choose_device, make_deterministic, seed_everything
-from sweep.trainer.runs.epoch_summary import summary
 from sweep.trainer.runs.explain import explain, judge
 from sweep.trainer.runs.returned_values import (
     Method,
@@ -56,6 +55,7 @@ from sweep.trainer.runs.returned_values import (
     validation_dice,
 )
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Ended, Loop, Run
+from sweep.trainer.runs.under_guard import summary
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 
@@ -70,7 +70,7 @@ class Checkpoint:
         self._method = method
         self.kept: dict[str, Any] | None = None
         self.guards: list[FunctionGuard] = []
-        self._of_guards: list[Mapping[str, Any] | None] = []  # loaded, and not yet given back
+        self._of_guards: list[Mapping[str, Any] | None] = []  # loaded, not yet given to a guard
 
     def save(self, state_: Mapping[str, Any]) -> None:
         """Keep a copy of ``state_``, on the disk with the next report. Save before you report.
@@ -98,7 +98,7 @@ class Checkpoint:
         return state(self.kept["state"], self._method)
 
     def restore_guards(self) -> None:
-        """Let each guard go on from what was loaded, whichever of the two came first."""
+        """Give each guard its loaded state, whichever of the two came first."""
         for place, (guard, state_) in enumerate(zip(self.guards, self._of_guards, strict=False)):
             if state_ is not None:
                 guard.load_state_dict(state_)
@@ -150,8 +150,9 @@ class Trial:
         guard = FunctionGuard(self._settings, model, optimizer, self._method)
         guard.begin_epoch(self.reported)
         guards = self.checkpoint.guards
-        places = (place for place, one in enumerate(guards) if one.watches(model, optimizer))
-        place = next(places, len(guards))
+        pairs = [(one.model, one.optimizer) for one in guards]
+        same = (n for n, (m, o) in enumerate(pairs) if m is model and o is optimizer)
+        place = next(same, len(guards))
         guards[place : place + 1] = [guard]
         self.checkpoint.restore_guards()
         return guard
@@ -159,44 +160,20 @@ class Trial:
     def report(
         self, epoch: int, dice: Any = None, *, train_loss: Any = None, **metrics: Any
     ) -> None:
-        """Tell an epoch, from 0, each once and in their order.
+        """Report an epoch. Each is reported once, in order.
 
-        An epoch that was reported before, as by a function that goes on from an older checkpoint or
-        begins again, is passed over.
+        An epoch that was reported before is ignored. So a function may resume from an older
+        checkpoint, or begin again.
 
         Args:
             epoch: index from 0.
-            dice: validation Dice in [0, 1]; None where it was not measured.
+            dice: validation Dice in [0, 1]; None if it was not measured.
             train_loss: mean over the epoch.
             metrics: further numbers by name.
         Raises:
             TrialStopped: the trial is pruned, pauses, or is out of patience.
-            TrainerError: one of these cannot be taken.
+            TrainerError: one of the arguments is wrong.
         """
-        at, guards = self._whole(epoch), self.checkpoint.guards
-        if at < self.reported:
-            for guard in guards:
-                guard.begin_epoch(self.reported)
-            return
-        if at > self.reported:
-            self._method.fail(
-                f"reported epoch {at} where epoch {self.reported} was to come: epochs count from"
-                " 0, and each is reported"
-            )
-        values = measured({"train_loss": train_loss, **metrics}, self._method)
-        loss = values.pop("train_loss")
-        told = EpochMetrics(
-            epoch=self.reported, val_dice=validation_dice(dice, self._method), metrics=values
-        )
-        steps = [step for guard in guards for step in guard.end_epoch()]
-        told = replace(told, **(summary(steps) if steps else {}))
-        self.reported += 1
-        self._hand_over(told if loss is None else replace(told, train_loss=loss))
-        for guard in guards:
-            guard.begin_epoch(self.reported)
-
-    def _whole(self, epoch: object) -> int:
-        """The number of an epoch; raises `TrainerError` if it is invalid."""
         try:
             at = number(epoch)
         except TypeError:
@@ -206,15 +183,35 @@ class Trial:
                 f"reported {described(epoch)} as its epoch, but it must be a whole number from 0:"
                 " trial.report(epoch, dice=…)"
             )
-        return int(at)
+        guards = self.checkpoint.guards
+        if at < self.reported:
+            for guard in guards:
+                guard.begin_epoch(self.reported)
+            return
+        if at > self.reported:
+            self._method.fail(
+                f"reported epoch {int(at)} where epoch {self.reported} was to come: epochs count"
+                " from 0, and each is reported"
+            )
+        values = measured({"train_loss": train_loss, **metrics}, self._method)
+        loss = values.pop("train_loss")
+        found = EpochMetrics(
+            epoch=self.reported, val_dice=validation_dice(dice, self._method), metrics=values
+        )
+        steps = [step for guard in guards for step in guard.end_epoch()]
+        found = replace(found, **(summary(steps) if steps else {}))
+        self.reported += 1
+        self._hand_over(found if loss is None else replace(found, train_loss=loss))
+        for guard in guards:
+            guard.begin_epoch(self.reported)
 
 
 class FunctionRun(Run):
-    """A `Run` on a function.
+    """A `Run` of a user's function.
 
     Args:
         settings: the whole configuration; its ``trainer.options`` are the function's ``config``.
-        function: of (config, trial).
+        function: takes (config, trial).
 
     Attributes:
         method: the function, for messages.
@@ -242,10 +239,11 @@ class FunctionRun(Run):
         self.trial.reported = epoch
         try:
             found = self._function.next()
-        except Diverged as stop:
-            raise self._explained(stop) from None
+        except Diverged as stop:  # of a guard, or raised by the function itself
+            explained = (explain(one, stop) for one in self._guards if one.stop is stop)
+            raise next(explained, stop) from None
         for guard in self._guards:
-            if guard.stop is not None:  # the function went on
+            if guard.stop is not None:  # the function has caught it
                 raise explain(guard, guard.stop)
         if found is None:
             raise Ended
@@ -256,7 +254,7 @@ class FunctionRun(Run):
     def judge(self, history: Sequence[EpochMetrics]) -> Diverged | None:
         verdict = judge(self._guards[0], history) if self._guards else None
         if verdict is None and len(history) >= self.trial.epochs:
-            self._function.finish()  # what stands after its loop
+            self._function.finish()  # runs the code after its loop
         return verdict
 
     def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
@@ -305,12 +303,12 @@ class FunctionRun(Run):
         self._function.stop()
 
     def _call(self) -> None:
-        """Runs in its own thread, where no signal arrives."""
-        with told_as_an_error(self.method):
+        """Runs in its own thread, which receives no signal."""
+        with own_errors(self.method):
             found = self._called(self.options, self.trial)
         if isinstance(found, Awaitable | Generator | AsyncGenerator):
             if isinstance(found, Coroutine | Generator):
-                found.close()  # nobody waits for it
+                found.close()  # it will not be awaited
             self.method.refuse(
                 found, "must train when it is called: without `async def` and without `yield`"
             )
@@ -318,10 +316,6 @@ class FunctionRun(Run):
     @property
     def _guards(self) -> Sequence[FunctionGuard]:
         return self.trial.checkpoint.guards
-
-    def _explained(self, stop: Diverged) -> Diverged:
-        """With its circumstances, where it is a guard's and not raised by the function itself."""
-        return next((explain(one, stop) for one in self._guards if one.stop is stop), stop)
 
     def _warnings(self) -> Iterator[str]:
         """Requested settings that the function has not read in its first epoch."""
@@ -337,7 +331,7 @@ class FunctionRun(Run):
 
 
 def _random_state() -> dict[str, Any]:
-    """Of the generators, as plain values and tensors."""
+    """State of the random generators, as plain values and tensors."""
     numpy_state: dict[str, Any] = np.random.get_state(legacy=False)
     words = numpy_state["state"]
     return {

@@ -1,12 +1,13 @@
 """Other state of a user's class, besides network, optimizer and schedule.
 
-Whatever has a state goes into its checkpoints: a second optimizer, a gradient scaler, an average of
-the weights, a generator. What is made only in an epoch is not there in a trial that goes on.
+Every attribute with a state goes into its checkpoints: a second optimizer, a gradient scaler, an
+average of the weights, a generator. An attribute that is made only in an epoch is missing in a
+resumed trial.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +28,12 @@ def groups_of(optimizer: Optimizer) -> Groups:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What a class has made by its first epoch, as it makes it again in a trial that goes on.
+    """What a class has made before its first epoch, and makes again in a resumed trial.
 
     Args:
-        optimizer: that steps its network.
-        groups: of its parameters.
-        held: names of what has a state.
+        optimizer: the optimizer of its network.
+        groups: of the optimizer's parameters.
+        held: names of the attributes with a state.
     """
 
     optimizer: Optimizer
@@ -40,35 +41,30 @@ class Beginning:
     held: frozenset[str]
 
 
-def stateful(attributes: Mapping[str, Any], known: Iterable[Any]) -> dict[str, Any]:
-    """What has a state of its own in the attributes of a training, by a name for each.
+def stateful(attributes: Mapping[Any, Any], known: Set[int], within: str = "") -> dict[str, Any]:
+    """The objects with a state among the attributes of a training, each by a name.
 
     Args:
-        attributes: looked through with the lists, tuples and dicts among them.
-        known: what is kept elsewhere.
+        attributes: searched, with the lists, tuples and dicts among them.
+        known: ids of the objects that are kept elsewhere.
+        within: name of the list, tuple or dict that is searched.
     """
-    return dict(_stateful(attributes, {id(one) for one in known}))
-
-
-def _stateful(found: Mapping[Any, Any], known: set[int], within: str = "") -> Iterator[Any]:
-    for key, value in found.items():
+    found: dict[str, Any] = {}
+    for key, value in attributes.items():
         if id(value) in known:
             continue
         name = f"{within}[{key!r}]" if within else str(key)
-        if isinstance(value, torch.Generator) or _has_state(value):
-            yield name, value
+        methods = (getattr(type(value), m, None) for m in ("state_dict", "load_state_dict"))
+        if isinstance(value, torch.Generator) or all(map(callable, methods)):
+            found[name] = value
         elif isinstance(value, dict | list | tuple):
             below = value if isinstance(value, dict) else dict(enumerate(value))
-            yield from _stateful(below, known | {id(value)}, name)
-
-
-def _has_state(value: Any) -> bool:
-    kind = type(value)
-    return all(callable(getattr(kind, name, None)) for name in ("state_dict", "load_state_dict"))
+            found |= stateful(below, known | {id(value)}, name)
+    return found
 
 
 def states(held: Mapping[str, Any]) -> dict[str, Any]:
-    """The state of each; those that have an empty one are left out, such as a plain loss."""
+    """The state of each object. Empty states are left out, such as that of a plain loss."""
     found = {
         name: one.get_state() if isinstance(one, torch.Generator) else one.state_dict()
         for name, one in held.items()
@@ -77,16 +73,16 @@ def states(held: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_states(held: Mapping[str, Any], found: Mapping[str, Any], here: str) -> None:
-    """Give each its state back.
+    """Load the state of each object.
 
     Args:
         here: names the class, for messages.
     Raises:
-        TrainerError: one is not there, or does not take it.
+        TrainerError: one is missing, or does not accept its state.
     """
     for name, state in found.items():
         if name not in held:
-            raise TrainerError(f"{here}: has no self.{name}, of which its checkpoint has the state")
+            raise TrainerError(f"{here}: has no self.{name}, but its checkpoint has a state of it")
         one = held[name]
         try:
             one.set_state(state) if isinstance(one, torch.Generator) else one.load_state_dict(state)
@@ -97,8 +93,8 @@ def load_states(held: Mapping[str, Any], found: Mapping[str, Any], here: str) ->
 
 
 def late_groups(began: Groups, optimizer: Optimizer, model: nn.Module) -> list[list[str]] | None:
-    """Names of the parameters of the groups that were added since; None where others have changed
-    too, or no name of the network's says which parameters they are.
+    """Names of the parameters in the groups that were added since. None if other groups have
+    changed too, or a parameter has no name in the network.
     """
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     now = groups_of(optimizer)
@@ -113,7 +109,7 @@ def late_groups(began: Groups, optimizer: Optimizer, model: nn.Module) -> list[l
 
 
 def add_groups(optimizer: Optimizer, model: nn.Module, groups: Sequence[Sequence[str]]) -> None:
-    """Add groups of the parameters of these names."""
+    """Add groups of the parameters with these names."""
     named = dict(model.named_parameters())
     for group in groups:
         optimizer.add_param_group({"params": [named[name] for name in group]})

@@ -26,12 +26,12 @@ class TrialStopped(BaseException):
 class Inverted(Generic[T]):
     """Runs a function from one `hand_over` to the next.
 
-    The function has a thread of its own, but never runs beside its caller: one of the two waits for
-    the other. So what belongs to the process (random generators, torch's switches) is for one at a
-    time, as if there were no thread.
+    The function has its own thread, but never runs at the same time as its caller: one of the two
+    waits for the other. So only one of them uses what belongs to the process (random generators,
+    torch's switches) at a time, as without a thread.
 
     Args:
-        function: calls `hand_over`, as often as it likes.
+        function: calls `hand_over` any number of times.
     """
 
     def __init__(self, function: Callable[[], object]) -> None:
@@ -39,14 +39,14 @@ class Inverted(Generic[T]):
         self._handed: SimpleQueue[T | BaseException | None] = SimpleQueue()
         self._answers: SimpleQueue[bool] = SimpleQueue()
         self._stops = self._waits = False
-        # A daemon: a function that does not stop keeps no process from its end.
+        # A daemon, so that a function which does not stop cannot keep the process alive.
         self._thread = threading.Thread(target=self._run, name="trainer function", daemon=True)
 
     def next(self) -> T | None:
-        """What the function hands over next; None where it returned instead.
+        """The next item that the function hands over; None if it returns instead.
 
         Raises:
-            BaseException: whatever the function raises.
+            BaseException: what the function raises.
         """
         if self._waits:
             self._answer(go_on=True)
@@ -56,9 +56,11 @@ class Inverted(Generic[T]):
             return None
         try:
             found = self._handed.get()
-        except BaseException:  # Ctrl-C: the epoch is not waited for
+        except BaseException:  # Ctrl-C: stop the function without waiting for its epoch
             self._stops = True
-            self._interrupt()
+            # Raises `TrialStopped` in the function's thread, anywhere in Python code.
+            ident = ctypes.c_ulong(self._thread.ident or 0)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(TrialStopped))
             self._thread.join(SECONDS_TO_STOP)
             raise
         if isinstance(found, BaseException):
@@ -66,10 +68,10 @@ class Inverted(Generic[T]):
         return found
 
     def hand_over(self, item: T) -> None:
-        """Called by the function: wait until the caller wants more.
+        """Called by the function: wait until the caller wants the next item.
 
         Raises:
-            TrialStopped: he does not.
+            TrialStopped: the caller stops the function.
         """
         if not self._stops:
             self._waits = True
@@ -84,7 +86,7 @@ class Inverted(Generic[T]):
             self.stop()
 
     def stop(self) -> None:
-        """Stop the function where it waits. What it raises then is printed, and is nobody's."""
+        """Stop the function where it waits. An error that it raises then is only printed."""
         if self._waits:
             self._answer(go_on=False)
             self._thread.join(SECONDS_TO_STOP)
@@ -97,15 +99,10 @@ class Inverted(Generic[T]):
         found: BaseException | None = None
         try:
             self._function()
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001 - `next` raises it again
             found = error
         self._handed.put(found)
 
     def _answer(self, *, go_on: bool) -> None:
         self._waits = False
         self._answers.put(go_on)
-
-    def _interrupt(self) -> None:
-        """Raise `TrialStopped` in the function's thread, anywhere in Python code."""
-        ident = ctypes.c_ulong(self._thread.ident or 0)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(TrialStopped))

@@ -1,8 +1,8 @@
-"""Learning rates of a user's own optimizer: by the settings' schedule, or by one of his own.
+"""Learning rates of a user's own optimizer: by the settings' schedule, or by the user's own.
 
-Each parameter group has the rate that it began with (``initial_lr``, as torch's own schedulers
-call it); the schedule of the settings scales it. Whoever sets rates himself, with a scheduler or by
-hand, is left alone.
+Each parameter group has an initial rate (``initial_lr``, as in torch's own schedulers), which the
+schedule of the settings scales. Rates that the user sets, with a scheduler or by hand, stay
+unchanged.
 """
 
 from __future__ import annotations
@@ -24,15 +24,14 @@ from sweep.vocabulary.objective import Objective
 
 OF_OPTIMIZER = ("name", "lr", "momentum", "weight_decay")
 OF_SCHEDULE = ("lr", "momentum", "schedule", "poly_exponent")
-"""Settings below ``optimizer`` that an optimizer, or a scheduler, of a user's own takes the place
-of."""
+"""Settings below ``optimizer`` that a user's own optimizer, or scheduler, replaces."""
 
 
 def remember(optimizer: torch.optim.Optimizer, began: Sequence[Any] = ()) -> None:
-    """Keep the rate that each group begins with, also of a group that was added since.
+    """Keep the initial rate of each group, also of groups that were added since.
 
     Args:
-        began: what the first groups are known to have begun with, where they do not say.
+        began: known initial rates of the first groups, for groups that have not kept theirs.
     """
     for group, first in zip_longest(optimizer.param_groups, began):
         if group is not None and "lr" in group:
@@ -44,7 +43,7 @@ def follow(
 ) -> None:
     """Set the rates of ``epoch`` by the settings' schedule.
 
-    Without effect from the epoch on at which somebody else has changed a rate.
+    It has no effect on a group from the epoch on in which the user's code has changed its rate.
     """
     groups = [group for group in optimizer.param_groups if "initial_lr" in group]
     before = schedule_share(settings, max(0, epoch - 1), epochs)
@@ -56,22 +55,22 @@ def follow(
 
 
 def rate(optimizer: torch.optim.Optimizer) -> float | None:
-    """The rate now, of the first group; None where it has none."""
+    """Current rate of the first group; None if it has none."""
     value = optimizer.param_groups[0].get("lr")
     return None if value is None else number(value)
 
 
 def position(scheduler: LRScheduler) -> int:
-    """How often it was stepped."""
+    """Number of times that a scheduler was stepped."""
     first = getattr(scheduler, "_schedulers", [scheduler])[0]  # a ChainedScheduler counts nothing
     return int(getattr(scheduler, "last_epoch", first.last_epoch))
 
 
 def step(scheduler: LRScheduler, value: float | None) -> None:
-    """Go on to the next epoch.
+    """Step a scheduler to the next epoch.
 
     Args:
-        value: of the objective; None where nothing was measured, which a plateau is no part of.
+        value: of the objective; None if it was not measured. A plateau is then not stepped.
     """
     if not isinstance(scheduler, ReduceLROnPlateau):
         scheduler.step()
@@ -80,24 +79,24 @@ def step(scheduler: LRScheduler, value: float | None) -> None:
 
 
 def name(settings: OptimizerSettings, scheduler: LRScheduler | None) -> str:
-    """Of the schedule that acts."""
+    """Name of the schedule that has an effect."""
     if scheduler is None:
         return settings.schedule
     return f"{type(scheduler).__module__}.{type(scheduler).__qualname__}"
 
 
 def group_words(group: Mapping[str, Any]) -> dict[str, Any]:
-    """A parameter group with what it is set to: numbers, texts and switches."""
+    """The values of a parameter group: numbers, texts and switches."""
     count = sum(p.numel() for p in group["params"])
-    plain = {k: _plain(v) for k, v in group.items() if k not in ("params", "lr", "initial_lr")}
-    lr = {"lr": _plain(group.get("initial_lr"))}
-    return {"parameters": count} | lr | {k: v for k, v in plain.items() if v is not None}
+    others = {k: v for k, v in group.items() if k not in ("params", "lr", "initial_lr")}
+    plain = {key: found for key, v in others.items() if (found := _plain(v)) is not None}
+    return {"parameters": count, "lr": _plain(group.get("initial_lr"))} | plain
 
 
 def unheeded(
     asked: OptimizerSettings, optimizer: torch.optim.Optimizer, scheduler: LRScheduler | None
 ) -> Iterator[str]:
-    """What was asked of the optimizer, beyond the defaults, and is not what steps."""
+    """A sentence for each setting of the optimizer that is not its default and has no effect."""
     written = {
         key: value
         for key, field in OptimizerSettings.model_fields.items()
@@ -118,7 +117,7 @@ def unheeded(
 
 
 def left_out(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[str]:
-    """That parameters which require a gradient are not the optimizer's."""
+    """A sentence about parameters that require a gradient and are not in the optimizer, if any."""
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     free = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in held]
     if free:
@@ -131,14 +130,14 @@ def left_out(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[str
 def require_known(
     attributes: Mapping[str, Any], optimizer: torch.optim.Optimizer, objective: Objective, here: str
 ) -> None:
-    """Look at the schedulers that a training holds.
+    """Check the schedulers that a training holds.
 
     Args:
         attributes: of the training.
         objective: what steps a plateau.
-        here: names it, for messages.
+        here: names the training, for messages.
     Raises:
-        TrainerError: one would be lost on resuming, or would not act.
+        TrainerError: one would be lost on resuming, or would have no effect.
     """
     for attribute, value in attributes.items():
         is_other = attribute != "scheduler" and isinstance(value, LRScheduler)
@@ -166,7 +165,7 @@ def require_known(
 
 
 def _plain(value: Any) -> Any:
-    """What `provenance.json` can hold of a value; None where that is nothing."""
+    """A value as `provenance.json` can hold it; None if it cannot."""
     if isinstance(value, bool | str):
         return value
     if isinstance(value, list | tuple):

@@ -1,8 +1,8 @@
-"""Exceptions of a user's code that would be misunderstood by the code that runs it.
+"""Exceptions of a user's code that the code which runs it would misunderstand.
 
-A KeyboardInterrupt is Ctrl-C, a GeneratorExit or a StopIteration the end of a generator, a
-`SweepFailed` the end of the sweep: each of them only where we, or Python, raise it. Where a user's
-own code does, it is an error of his trial like any other.
+A KeyboardInterrupt means Ctrl-C, a GeneratorExit or a StopIteration the end of a generator, a
+`SweepFailed` the end of the sweep. They mean that only if we, or Python, raise them. If a user's
+own code raises one, it is an error of the trial like any other.
 """
 
 from __future__ import annotations
@@ -20,55 +20,39 @@ from sweep.vocabulary.record import last_line
 
 
 @contextmanager
-def told_as_an_error(by: Method | str) -> Iterator[None]:
-    """Around a call of a user's code.
+def own_errors(by: Method | str) -> Iterator[None]:
+    """Wrap a call of a user's code.
 
     Args:
-        by: whose it is, for the message.
+        by: names the code, for the message.
     Raises:
-        TrainerError: for what is no ordinary error; it has that as its cause.
+        TrainerError: in place of an error that is not an ordinary one, which is its cause.
     """
     try:
         yield
     except BaseException as error:
-        found = _hidden(error)
-        if _is_his_to_raise(found):
+        found, cause = error, error.__cause__
+        if isinstance(error, RuntimeError) and isinstance(cause, StopIteration):
+            found = cause  # Python hides it in a generator
+        last = found.__traceback__  # the innermost frame
+        while last is not None and last.tb_next is not None:
+            last = last.tb_next
+        if _is_ordinary(found, last):
             raise
-        raise TrainerError(f"{by} raised {last_line(found)}{_place(found)}") from found
+        place = last and f" at {near(last.tb_frame.f_code.co_filename)}:{last.tb_lineno}"
+        raise TrainerError(f"{by} raised {last_line(found)}{place or ''}") from found
 
 
-def _hidden(error: BaseException) -> BaseException:
-    """The error itself, or the StopIteration that Python hides in a generator."""
-    cause = error.__cause__
-    return cause if isinstance(error, RuntimeError) and isinstance(cause, StopIteration) else error
-
-
-def _is_his_to_raise(error: BaseException) -> bool:
+def _is_ordinary(error: BaseException, last: TracebackType | None) -> bool:
     is_main = threading.current_thread() is threading.main_thread()
-    if isinstance(error, KeyboardInterrupt):
-        return is_main and not _is_written(error)  # a signal arrives in the main thread
+    if isinstance(error, KeyboardInterrupt):  # a signal arrives in the main thread
+        # Python raises it between two instructions, and not by a `raise`.
+        is_written = last is not None and (
+            last.tb_frame.f_code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+        )
+        return is_main and not is_written
     if isinstance(error, TrialStopped):
-        return not is_main  # it stops a function in its own thread, and nobody else
+        return not is_main  # it stops only a function in its own thread
     if isinstance(error, StopIteration | SweepFailed | ResultsError):
         return False
     return isinstance(error, Exception | SystemExit)
-
-
-def _is_written(error: BaseException) -> bool:
-    """Whether a ``raise`` has raised it, and not Python between two instructions."""
-    last = _innermost(error)
-    if last is None:
-        return False
-    return last.tb_frame.f_code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]
-
-
-def _innermost(error: BaseException) -> TracebackType | None:
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    return place
-
-
-def _place(error: BaseException) -> str:
-    last = _innermost(error)
-    return "" if last is None else f" at {near(last.tb_frame.f_code.co_filename)}:{last.tb_lineno}"

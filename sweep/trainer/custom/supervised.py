@@ -59,19 +59,22 @@ def answers(model: nn.Module, images: Tensor, gave: Method, built: Method) -> li
     """The network's outputs for images: ``[B, C, H, W]``, the finest first.
 
     Args:
-        gave: what gave the images, for messages.
-        built: what built the network.
+        gave: the method that gave the images, for messages.
+        built: the method that built the network, for messages.
     Raises:
-        TrainerError: it does not take them, or answers something else.
+        TrainerError: the network cannot process the images, or returns something else.
     """
     try:
         found = model(images)
     except OF_THE_MACHINE:
         raise
     except (RuntimeError, ValueError, TypeError) as error:
+        first, cast = next(model.parameters()), ""
+        if images.dtype != first.dtype:
+            cast = f" (its weights are {_kind(first)}: images.to({first.dtype}) is like them)"
         gave.fail(
             f"returned images of shape {list(images.shape)} and {_kind(images)}, with which the"
-            f" network, {described(model)}, fails{_cast(model, images)}: {last_line(error)}",
+            f" network, {described(model)}, fails{cast}: {last_line(error)}",
             error,
         )
     right = "logits [B, C, H, W] with their graph, or a list of them, finest first"
@@ -79,7 +82,10 @@ def answers(model: nn.Module, images: Tensor, gave: Method, built: Method) -> li
     network = f"returned a network, {described(model)}, that answers"
     if not outputs or not all(isinstance(output, Tensor) for output in outputs):
         out = ": its 'out'" if isinstance(found, Mapping) and "out" in found else ""
-        built.fail(f"{network} {_parts(found)}, but it must answer {right}{out}")
+        parts = described(found)
+        if isinstance(found, list | tuple) and found:
+            parts += f" with {', '.join(map(described, found[:3]))}"
+        built.fail(f"{network} {parts}, but it must answer {right}{out}")
     finest = outputs[0]
     for output in outputs:
         if output.ndim < 2 or not output.is_floating_point():
@@ -103,42 +109,32 @@ OF_THE_MACHINE: tuple[type[Exception], ...] = (
 """Errors that are not about the network's input."""
 
 
-def _cast(model: nn.Module, images: Tensor) -> str:
-    """What most likely has to be done to images of another kind than the weights."""
-    first = next(model.parameters())
-    if images.dtype == first.dtype:
-        return ""
-    return f" (its weights are {_kind(first)}: images.to({first.dtype}) is like them)"
-
-
 def _kind(tensor: Tensor) -> str:
     return str(tensor.dtype).rpartition(".")[2]
 
 
-def _parts(found: object) -> str:
-    """An answer, or what a tuple or list of them holds."""
-    if isinstance(found, list | tuple) and found:
-        return f"{described(found)} with {', '.join(map(described, found[:3]))}"
-    return described(found)
-
-
 def checked_batch(batch: OwnBatch, output: Tensor, by: Method) -> None:
-    """Look whether the labels of a batch fit what the network makes of its images.
+    """Check that the labels of a batch fit the network's output for its images.
 
-    Values are looked at where that costs nothing: on the CPU.
+    Values are checked only on the CPU, where that costs nothing.
 
     Args:
-        output: of the network, its finest, ``[B, C, H, W]``.
+        output: the finest output of the network, ``[B, C, H, W]``.
     Raises:
-        TrainerError: they do not.
+        TrainerError: they do not fit.
     """
     labels = batch.labels
     wanted = (output.shape[0], 1, *output.shape[2:])
     if labels.shape != wanted:
+        cure = ""
+        if labels.shape == (output.shape[0], *output.shape[2:]):
+            cure = "; labels.unsqueeze(1) adds the channel"
+        elif labels.shape == output.shape and output.shape[1] > 1:
+            cure = "; labels.argmax(1, keepdim=True) makes indices of one-hot labels"
         by.fail(
             f"returned labels of shape {list(labels.shape)}, but they must be of shape"
             f" {list(wanted)}: class indices with one channel, for an output of"
-            f" {list(output.shape)}{_cure(labels, output)}"
+            f" {list(output.shape)}{cure}"
         )
     if labels.device.type != "cpu" or labels.numel() == 0:
         return
@@ -159,7 +155,7 @@ def checked_loss(found: Any, by: Method) -> tuple[Tensor, Mapping[str, Tensor]]:
     Without a term the loss is the only one, under the name ``loss``.
 
     Raises:
-        TrainerError: with what is wrong of them.
+        TrainerError: they are of another form.
     """
     right = 'must return (loss, terms): a scalar and its terms by name, such as {"ce": ce}'
     if not (isinstance(found, tuple | list) and len(found) == 2):
@@ -185,12 +181,3 @@ def checked_loss(found: Any, by: Method) -> tuple[Tensor, Mapping[str, Tensor]]:
             )
     loss = loss.reshape(())
     return loss, {name: term.reshape(()) for name, term in terms.items()} or {"loss": loss}
-
-
-def _cure(labels: Tensor, output: Tensor) -> str:
-    """Hint at the conversion of labels with the wrong shape."""
-    if labels.shape == (output.shape[0], *output.shape[2:]):
-        return "; labels.unsqueeze(1) adds the channel"
-    if labels.shape == output.shape and output.shape[1] > 1:
-        return "; labels.argmax(1, keepdim=True) makes indices of one-hot labels"
-    return ""

@@ -1,4 +1,4 @@
-"""Options of a user's own trainer, and those without effect."""
+"""Options of a user's own trainer, and settings without effect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sweep.vocabulary.record import ParameterValue
 
 
 class Options(dict[str, ParameterValue]):
-    """``trainer.options``, which remember which of them were read."""
+    """``trainer.options``. They remember which of them were read."""
 
     def __init__(self, options: Mapping[str, ParameterValue]) -> None:
         super().__init__(options)
@@ -26,7 +26,7 @@ class Options(dict[str, ParameterValue]):
         return super().get(name, default)
 
     def number(self, name: str, default: float | None = None) -> float:
-        """An option that is a number; KeyError without one and without a default."""
+        """An option that is a number; KeyError if neither it nor a default is given."""
         value = self[name] if default is None or name in self else default
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise TypeError(f"trainer.options.{name} must be a number, but is {value!r}")
@@ -39,11 +39,12 @@ class Options(dict[str, ParameterValue]):
 
 
 def asked_for(settings: TrialSettings, group: str) -> Iterator[str]:
-    """Dotted names of the settings below a group whose value is none that nobody asked for."""
-    kind = type(getattr(settings, group))
-    unasked = [kind(), LossSettings.model_validate(NO_GEOMETRY)] if group == "loss" else [kind()]
+    """Dotted names of the settings below a group whose values are not defaults."""
+    defaults = [type(getattr(settings, group))()]
+    if group == "loss":
+        defaults.append(LossSettings.model_validate(NO_GEOMETRY))
     for name in names_in(settings):
         key = name.removeprefix(f"{group}.")
-        values = [value_of(default, key) for default in unasked if key != name]
+        values = [value_of(default, key) for default in defaults if key != name]
         if values and value_of(settings, name) not in values:
             yield name

@@ -1,7 +1,7 @@
-"""From a verdict to its likely cause and the setting that most often cures it, as a table of rules.
+"""From a verdict to its likely cause and the setting that most often cures it.
 
-The rules are tried from the top; the first that fits is used. They depend only on the verdict and
-the settings, so the advice can be derived without running anything.
+A cure depends only on the verdict and the settings, so the advice can be derived without running
+anything. Here are the cures that several verdicts share. `Verdict.cures` lists those of each.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sweep.spec.settings.geometric_terms import ROOT_TERMS
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.vocabulary.record import Cause, Divergence, Stage
+from sweep.vocabulary.record import Divergence, Stage
 
 CLIP = 12.0
 """The gradient clip of nnU-Net."""
@@ -50,13 +50,6 @@ class Case:
         """Weights of the geometric terms."""
         return self.settings.loss.weights.model_dump()
 
-    @property
-    def heaviest(self) -> str:
-        """The geometric term that broke, or else the one with the largest weight."""
-        if self.verdict.term in self.weights:
-            return str(self.verdict.term)
-        return max(self.weights, key=self.weights.__getitem__)
-
 
 @dataclass(frozen=True, slots=True)
 class Advice:
@@ -73,12 +66,8 @@ class Advice:
     cure: str
 
 
-Rule = tuple[Callable[[Case], bool], Callable[[Case], Advice]]
-
-
-def advise(case: Case) -> Advice:
-    """The advice of the first rule that fits. The last rule always fits."""
-    return next(advice(case) for fits, advice in RULES if fits(case))
+Cure = Callable[[Case], Advice | None]
+"""The advice in a case; None where it does not fit."""
 
 
 def slope(epsilon: float) -> float:
@@ -86,18 +75,10 @@ def slope(epsilon: float) -> float:
     return math.inf if epsilon == 0 else 1 / (2 * math.sqrt(epsilon))
 
 
-def _stuck_or_nonfinite(case: Case) -> bool:
-    return case.verdict.cause in (Cause.NONFINITE, Cause.ZOMBIE)
-
-
-def _is_root(case: Case) -> bool:
-    verdict = case.verdict
-    return (
-        _stuck_or_nonfinite(case) and verdict.stage is Stage.GRADIENT and verdict.term in ROOT_TERMS
-    )
-
-
-def _broken_pixels(case: Case) -> Advice:
+def examine_the_images(case: Case) -> Advice | None:
+    """For pixels that were not finite."""
+    if case.pixels_finite:
+        return None
     return Advice(
         "The images of the batch contain nonfinite values before the network sees them.",
         "data.source",
@@ -105,31 +86,36 @@ def _broken_pixels(case: Case) -> Advice:
     )
 
 
-def _root_of_zero(case: Case) -> Advice:
+def raise_epsilon(case: Case) -> Advice | None:
+    """For a square root whose slope is too steep, if the gradient of its term broke."""
+    loss, term = case.settings.loss, case.verdict.term
+    steepest = slope(loss.sqrt_epsilon)
+    if case.verdict.stage is not Stage.GRADIENT or term not in ROOT_TERMS or steepest < STEEP:
+        return None
+    if loss.sqrt_epsilon == 0:
+        cause = (
+            f"With ε = 0 the square root in {term!r} has an infinite slope wherever the"
+            " prediction is exactly flat, and infinity times the zero gradient there is NaN."
+        )
+        cure, mode = "Set loss.sqrt_epsilon to 1e-6", f" with {CENTERED}."
+    else:
+        cause = (
+            f"ε = {loss.sqrt_epsilon:g} lets the slope of the square root in {term!r}"
+            f" reach {steepest:.0e}, which can overflow in the backward pass."
+        )
+        cure, mode = (
+            "Raise loss.sqrt_epsilon to 1e-6",
+            f", with {CENTERED} so that it adds no bias.",
+        )
     return Advice(
-        f"With ε = 0 the square root in {case.verdict.term!r} has an infinite slope wherever the"
-        " prediction is exactly flat, and infinity times the zero gradient there is NaN.",
-        "loss.sqrt_epsilon",
-        "Set loss.sqrt_epsilon to 1e-6" + ("." if _is_centered(case) else f" with {CENTERED}."),
+        cause, "loss.sqrt_epsilon", cure + ("." if loss.sqrt_mode == "centered" else mode)
     )
 
 
-def _steep_root(case: Case) -> Advice:
-    loss = case.settings.loss
-    return Advice(
-        f"ε = {loss.sqrt_epsilon:g} lets the slope of the square root in {case.verdict.term!r}"
-        f" reach {slope(loss.sqrt_epsilon):.0e}, which can overflow in the backward pass.",
-        "loss.sqrt_epsilon",
-        "Raise loss.sqrt_epsilon to 1e-6"
-        + ("." if _is_centered(case) else f", with {CENTERED} so that it adds no bias."),
-    )
-
-
-def _is_centered(case: Case) -> bool:
-    return case.settings.loss.sqrt_mode == "centered"
-
-
-def _half_precision(case: Case) -> Advice:
+def widen_the_precision(case: Case) -> Advice | None:
+    """For values that float16 cannot hold."""
+    if case.settings.trainer.amp != "fp16":
+        return None
     return Advice(
         "float16 ends at 65,504: the network's activations or their gradients exceeded its range.",
         "trainer.amp",
@@ -137,18 +123,19 @@ def _half_precision(case: Case) -> Advice:
     )
 
 
-def _no_clip(case: Case) -> Advice:
-    return Advice(
-        f"A gradient of norm {case.gradient:.3g} was applied without clipping; one"
-        " such step can ruin the weights.",
-        "optimizer.gradient_clip",
-        f"Set optimizer.gradient_clip to {CLIP:g}, as nnU-Net does.",
-    )
+def lower_the_broken_weight(case: Case) -> Advice | None:
+    """For a geometric term that broke."""
+    return lower_a_weight(case) if case.verdict.term in case.weights else None
 
 
-def _geometric_too_heavy(case: Case) -> Advice:
-    name = f"loss.weights.{case.heaviest}"
-    weight = case.weights[case.heaviest]
+def lower_a_weight(case: Case) -> Advice | None:
+    """For a geometric loss that is on: the weight of the term that broke, or else the largest."""
+    since = case.settings.loss.ramp.since_switch_on(case.verdict.epoch)
+    if since is None or since < 0:
+        return None
+    weights, broken = case.weights, case.verdict.term
+    term = str(broken) if broken in weights else max(weights, key=weights.__getitem__)
+    name, weight = f"loss.weights.{term}", weights[term]
     return Advice(
         f"The geometric loss outweighs the main loss ({name} is {weight:g}): the network follows"
         " the shape and loses the object.",
@@ -157,7 +144,22 @@ def _geometric_too_heavy(case: Case) -> Advice:
     )
 
 
-def _rate_too_high(case: Case) -> Advice:
+def clip_the_gradient(case: Case) -> Advice | None:
+    """Where nnU-Net's gradient clip would have acted."""
+    if case.settings.optimizer.gradient_clip is not None:
+        return None
+    if case.gradient is None or case.gradient <= CLIP:
+        return None
+    return Advice(
+        f"A gradient of norm {case.gradient:.3g} was applied without clipping; one"
+        " such step can ruin the weights.",
+        "optimizer.gradient_clip",
+        f"Set optimizer.gradient_clip to {CLIP:g}, as nnU-Net does.",
+    )
+
+
+def lower_the_rate(case: Case) -> Advice:
+    """Where nothing else fits."""
     rate = case.settings.optimizer.lr
     return Advice(
         f"The learning rate {rate:g} is too high for this network and loss: its steps lead away"
@@ -165,58 +167,3 @@ def _rate_too_high(case: Case) -> Advice:
         "optimizer.lr",
         f"Lower optimizer.lr to {min(rate / 10, USUAL_RATES[case.settings.optimizer.name]):g}.",
     )
-
-
-def _nothing_learnt(case: Case) -> Advice:
-    return Advice(
-        "The network never left its first prediction: usually the learning rate is far too low or"
-        " far too high, or the classes are too unbalanced for the main loss.",
-        "optimizer.lr",
-        f"Try optimizer.lr at {case.settings.optimizer.lr / 10:g} and at"
-        f" {case.settings.optimizer.lr * 10:g}.",
-    )
-
-
-def _kept_skipping(case: Case) -> Advice:
-    return Advice(
-        "The same batches break in every epoch: skipping their steps does not help.",
-        "guard.on_nonfinite",
-        "Set guard.on_nonfinite to terminate and examine the first step that breaks.",
-    )
-
-
-def _never_learnt(case: Case) -> bool:
-    return case.verdict.cause is Cause.COLLAPSED and not case.had_learnt
-
-
-def _unclipped(case: Case) -> bool:
-    """Whether nnU-Net's gradient clip would have acted."""
-    clipped = case.settings.optimizer.gradient_clip is not None
-    return not clipped and case.gradient is not None and case.gradient > CLIP
-
-
-def _skipping(case: Case) -> bool:
-    return case.verdict.cause is Cause.ZOMBIE and case.settings.guard.on_nonfinite == "skip"
-
-
-def _is_geometric(case: Case) -> bool:
-    """Whether the geometric loss was on and had a weight."""
-    since = case.settings.loss.ramp.since_switch_on(case.verdict.epoch)
-    broken_term = case.verdict.term in case.weights
-    return since is not None and since >= 0 and (broken_term or not _stuck_or_nonfinite(case))
-
-
-RULES: tuple[Rule, ...] = (
-    (lambda case: not case.pixels_finite, _broken_pixels),
-    (lambda case: _is_root(case) and case.settings.loss.sqrt_epsilon == 0, _root_of_zero),
-    (lambda case: _is_root(case) and slope(case.settings.loss.sqrt_epsilon) >= STEEP, _steep_root),
-    (
-        lambda case: _stuck_or_nonfinite(case) and case.settings.trainer.amp == "fp16",
-        _half_precision,
-    ),
-    (_never_learnt, _nothing_learnt),
-    (_is_geometric, _geometric_too_heavy),
-    (_unclipped, _no_clip),
-    (_skipping, _kept_skipping),
-    (lambda case: True, _rate_too_high),
-)

@@ -32,14 +32,14 @@ On the CPU a reading costs nothing and happens in every step, so the trial ends 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sweep.spec.settings.trial_settings import GuardSettings
-from sweep.trainer.divergence.verdicts import StepJudge
+from sweep.trainer.divergence.judging import StepJudge
 from sweep.trainer.networks.optimizers import takes_flag
 from sweep.vocabulary.divergence import StepValues
 from sweep.vocabulary.record import Divergence
@@ -104,7 +104,7 @@ class Guard:
         self._in_epoch = torch.zeros((), device=device)
         self._kept_buffers: list[Tensor] = []
         self._names: tuple[str, ...] = ()
-        self._unread: list[Tensor] = []  # one vector per step, see `_measured`
+        self._unread: list[Tensor] = []  # one vector per step
         self._epoch = self._read_steps = 0
 
     def watch(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -114,25 +114,20 @@ class Guard:
         """
         self._model, self._optimizer = model, optimizer
         self._takes_flag = takes_flag(optimizer)
-        self._watch_buffers(list(model.buffers()))
-        on_cpu = self._parameters[0].device.type == "cpu"
-        self.interval = 1 if on_cpu or not self._takes_flag else READ_EVERY_ON_GPU
-
-    def _watch_buffers(self, buffers: list[Tensor]) -> None:
-        """Check whether each new buffer is finite: only a finite one can diverge."""
         judged, known = {id(b) for b in self._judged}, {id(b) for b in self._buffers}
-        self._judged = [
+        self._buffers = list(model.buffers())
+        self._judged = [  # only a buffer that was finite when it was new can diverge
             buffer
-            for buffer in buffers
+            for buffer in self._buffers
             if buffer.is_floating_point()
             and (id(buffer) in judged if id(buffer) in known else bool(buffer.isfinite().all()))
         ]
-        self._buffers = buffers
+        on_cpu = self._parameters[0].device.type == "cpu"
+        self.interval = 1 if on_cpu or not self._takes_flag else READ_EVERY_ON_GPU
 
     @property
     def weights_are_finite(self) -> bool:
-        """Whether the network is finite, with the buffers that were so at first; reads the
-        device."""
+        """Whether the network is finite, except for buffers that never were; reads the device."""
         weights = (p for p in self._model.parameters() if p.is_floating_point())
         return all(bool(torch.isfinite(t).all()) for t in (*weights, *self._judged))
 
@@ -184,10 +179,22 @@ class Guard:
         grad_norm = nn.utils.clip_grad_norm_(parameters, limit).float()
         losses = torch.stack([t.detach().float() for t in (*terms.values(), loss)])
         withheld = self._withhold(torch.isfinite(losses).all(), torch.isfinite(grad_norm))
-        self._take_step(withheld)
+        if self._takes_flag:
+            # The gradients are already unscaled, so the optimizer gets no scale.
+            self._optimizer.found_inf = withheld  # type: ignore[attr-defined]
+            self._optimizer.grad_scale = None  # type: ignore[attr-defined]
+            self._optimizer.step()
+        elif not withheld:
+            self._optimizer.step()
         self._scaler.update()
-        self._put_back_buffers(withheld)
-        rest = [grad_norm, _norm([*parameters, *self._judged]), scale, withheld]
+        for buffer, kept in zip(self._buffers, self._kept_buffers, strict=True):
+            kept.copy_(torch.where(withheld > 0, kept, buffer))
+            buffer.copy_(kept)
+        # Of all tensors together; nonfinite if any element is.
+        tensors = [*parameters, *self._judged]
+        norms = torch._foreach_norm([t.detach() for t in tensors if t.is_floating_point()])
+        weight_norm = torch.linalg.vector_norm(torch.stack(norms)).float()
+        rest = [grad_norm, weight_norm, scale, withheld]
         self._unread.append(torch.cat([losses, torch.stack(rest)]))
         return self.read() if len(self._unread) >= self.interval else []
 
@@ -201,8 +208,20 @@ class Guard:
             return []
         rows = torch.stack(self._unread).tolist()
         self._unread.clear()
-        values = [self._host_values(index, row) for index, row in enumerate(rows)]
-        self._read_steps += len(rows)
+        values = []
+        for *terms, loss, grad_norm, weight_norm, scale, withheld in rows:
+            step = StepValues(
+                epoch=self._epoch,
+                step=self._read_steps,
+                terms=dict(zip(self._names, terms, strict=True)),
+                loss=loss,
+                grad_norm=grad_norm,
+                weight_norm=weight_norm,
+                scale=scale if self.fp16 else None,
+                skipped=bool(withheld),
+            )
+            values.append(step)
+            self._read_steps += 1
         for step in values:
             if (verdict := self._judge.judge(step)) is not None:
                 raise Diverged(verdict, self.recent((verdict.epoch, verdict.step)))
@@ -240,39 +259,3 @@ class Guard:
                 exceeded |= self._in_epoch > self.settings.skipped_per_epoch
             torch.maximum(self._fatal, exceeded.float(), out=self._fatal)
         return torch.maximum(self._fatal, broken)
-
-    def _take_step(self, withheld: Tensor) -> None:
-        if not self._takes_flag:
-            if not withheld:
-                self._optimizer.step()
-            return
-        # The gradients are already unscaled, so the optimizer gets no scale.
-        self._optimizer.found_inf = withheld  # type: ignore[attr-defined]
-        self._optimizer.grad_scale = None  # type: ignore[attr-defined]
-        self._optimizer.step()
-
-    def _put_back_buffers(self, withheld: Tensor) -> None:
-        for buffer, kept in zip(self._buffers, self._kept_buffers, strict=True):
-            kept.copy_(torch.where(withheld > 0, kept, buffer))
-            buffer.copy_(kept)
-
-    def _host_values(self, index: int, row: Sequence[float]) -> StepValues:
-        *terms, loss, grad_norm, weight_norm, scale, withheld = row
-        return StepValues(
-            epoch=self._epoch,
-            step=self._read_steps + index,
-            terms=dict(zip(self._names, terms, strict=True)),
-            loss=loss,
-            grad_norm=grad_norm,
-            weight_norm=weight_norm,
-            scale=scale if self.fp16 else None,
-            skipped=bool(withheld),
-        )
-
-
-def _norm(tensors: Iterable[Tensor]) -> Tensor:
-    """Euclidean norm of all tensors together; nonfinite if any element is."""
-    detached = [t.detach() for t in tensors if t.is_floating_point()]
-    norms: list[Tensor] = list(torch._foreach_norm(detached))
-    total: Tensor = torch.linalg.vector_norm(torch.stack(norms))
-    return total.float()

@@ -28,13 +28,11 @@ def has_learnt(history: Sequence[EpochMetrics], settings: GuardSettings) -> bool
 
 def bar(epoch: EpochMetrics, history: Sequence[EpochMetrics], settings: GuardSettings) -> float:
     """Validation Dice from which an epoch of a history shows that the network has learnt."""
-    known_by_classes = epoch.predicted_classes is not None
     trivial = epoch.trivial_dice
     if trivial is None:
-        # The trivial Dice is unknown. The first validation may be trivial, unless it is known to
-        # tell
-        # classes apart. Treating it as trivial can only delay a verdict.
-        trivial = 0.0 if known_by_classes else best_dice(history[:1])
+        # The trivial Dice is unknown. The first validation may be trivial, unless the number of
+        # predicted classes is known. Treating it as trivial can only delay a verdict.
+        trivial = 0.0 if epoch.predicted_classes is not None else best_dice(history[:1])
     return trivial + settings.learnt_dice * (1 - trivial)
 
 
@@ -51,12 +49,17 @@ def was_above_trivial(history: Sequence[EpochMetrics]) -> bool:
 def lost_since(history: Sequence[EpochMetrics]) -> int | None:
     """Index in the history of the first of the collapsed epochs at its end.
 
-    None if the last epoch is not collapsed.
+    A collapsed epoch predicts one class everywhere or next to nothing right. None if the last epoch
+    is not collapsed.
     """
     best = best_dice(history)
     since = None
-    for place in reversed(range(len(history))):
-        if not _answers_nothing(history[place], best):
+    for place, epoch in reversed(list(enumerate(history))):
+        dice = epoch.val_dice
+        if dice is None or dice == 1:  # a perfect Dice is never collapsed
+            break
+        level = max(best, epoch.trivial_dice or 0.0)
+        if not (epoch.predicted_classes == 1 or dice == 0 or dice < LOST * level):
             break
         since = place
     return since
@@ -65,12 +68,3 @@ def lost_since(history: Sequence[EpochMetrics]) -> int | None:
 def best_dice(history: Sequence[EpochMetrics]) -> float:
     """Best validation Dice; 0 if none was measured."""
     return max((e.val_dice for e in history if e.val_dice is not None), default=0.0)
-
-
-def _answers_nothing(epoch: EpochMetrics, best: float) -> bool:
-    """One class everywhere, or next to nothing right. A perfect Dice is never collapsed."""
-    dice = epoch.val_dice
-    if dice is None or dice == 1:
-        return False
-    level = max(best, epoch.trivial_dice or 0.0)
-    return epoch.predicted_classes == 1 or dice == 0 or dice < LOST * level

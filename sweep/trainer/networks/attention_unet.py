@@ -12,26 +12,26 @@ from torch import Tensor, nn
 class SupervisedAttentionUnet(nn.Module):
     """In training, the decoder's lower levels predict too, each at its own resolution.
 
-    MONAI's network nests one level into the other and shows none but the outermost; hooks catch
-    what the inner ones give.
+    MONAI's network nests its levels and returns only the output of the outermost. Hooks catch the
+    outputs of the inner ones.
 
     Args:
-        classes: channels of every prediction.
+        out_channels: channels of every prediction: the classes.
         channels: feature maps of each level, finest first.
         heads: number of lower levels that predict, from the second finest on.
         settings: further arguments of `monai.networks.nets.AttentionUnet`.
     """
 
     def __init__(
-        self, *, classes: int, channels: tuple[int, ...], heads: int, **settings: Any
+        self, *, out_channels: int, channels: tuple[int, ...], heads: int, **settings: Any
     ) -> None:
         super().__init__()
-        self.network = AttentionUnet(out_channels=classes, channels=channels, **settings)
+        self.network = AttentionUnet(out_channels=out_channels, channels=channels, **settings)
         self.heads = nn.ModuleList(
-            nn.Conv2d(width, classes, kernel_size=1) for width in channels[1 : 1 + heads]
+            nn.Conv2d(width, out_channels, kernel_size=1) for width in channels[1 : 1 + heads]
         )
         self._features: list[Tensor] = []
-        # Outermost, so finest, first; the finest has the network's own head.
+        # The outermost, which is the finest, comes first. It has the network's own head.
         levels = [m for m in self.network.modules() if isinstance(m, AttentionLayer)]
         for level in levels[1 : 1 + heads]:
             level.register_forward_hook(self._catch)
@@ -39,7 +39,7 @@ class SupervisedAttentionUnet(nn.Module):
     def forward(self, images: Tensor) -> Tensor | list[Tensor]:
         """Logits ``[B, C, H, W]``; in training a list of them, finest first."""
         logits: Tensor = self.network(images)
-        # Levels end from the inside out. What was caught holds the graph, so it is let go of.
+        # Levels end from the inside out. Their outputs hold the graph, so they are released.
         features, self._features = self._features[::-1], []
         if not self.training:
             return logits

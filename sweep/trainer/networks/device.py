@@ -1,4 +1,4 @@
-"""The device of a run, and torch's switches, which belong to the whole process."""
+"""The device of a run, and torch's global switches and generators."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 
 
 def choose_device(settings: TrialSettings) -> torch.device:
-    """The device that ``trainer.device`` asks for; ``auto`` takes a GPU where there is one."""
+    """The device of ``trainer.device``; ``auto`` takes a GPU if there is one."""
     wanted = settings.trainer.device
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
@@ -20,11 +20,11 @@ def choose_device(settings: TrialSettings) -> torch.device:
 
 
 def make_deterministic(settings: TrialSettings) -> None:
-    """Set torch's global switches; they belong to the process, so every run sets all of them."""
+    """Set torch's global switches. They belong to the process, so every run sets all of them."""
     torch.set_num_threads(settings.trainer.threads)
     torch.backends.cudnn.benchmark = not settings.trainer.deterministic
     if settings.trainer.deterministic:
-        # cuBLAS reads it when it first multiplies; without it torch refuses deterministic matmuls.
+        # cuBLAS reads it at its first product. Without it torch refuses deterministic products.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(settings.trainer.deterministic, warn_only=True)
 

@@ -1,15 +1,17 @@
 """2D networks by name, from MONAI. All of them give logits ``[B, C, H, W]`` of the input's size.
 
-With deep supervision they give, in training, a list: that first, then what up to three lower levels
-of the decoder predict, finest first, of their own resolution or enlarged to the input's.
+With deep supervision they give a list in training: first these logits, then the predictions of up
+to three lower levels of the decoder, finest first, at their own resolution or at the input's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from monai.networks.blocks import UnetResBlock
 from monai.networks.nets import (
     AttentionUnet,
     BasicUNetPlusPlus,
@@ -30,34 +32,36 @@ MOST_HEADS = 3
 """Lower levels that predict under deep supervision, at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """The settings of a network, read back; of a plug-in, only its name and options.
+
+    Args:
+        name: as in ``network.name``.
+        channels: feature maps of each level, finest first.
+        deep_supervision: whether lower levels of the decoder predict in training.
+        options: what a plug-in was called with.
+    """
+
+    name: str
+    channels: list[int]
+    deep_supervision: bool
+    options: Mapping[str, ParameterValue] = field(default_factory=dict)
+
+
 def build_network(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
     """The network of ``settings`` for images of ``channels`` channels; seed torch before.
 
     Returns:
         a module; in training mode its output may hold deep supervision (see `as_outputs`).
+    Raises:
+        TrainerError: a plug-in returns something else. Its own errors pass: they are those of a
+            trial with these options.
     """
-    if settings.is_plugin:
-        return _of_plugin(settings, channels, classes)
-    return BUILDERS[settings.name](settings, channels, classes)
-
-
-def size_divisor(settings: NetworkSettings) -> int:
-    """What the sides of an input must be a multiple of, in pixels."""
-    if settings.is_plugin:
-        return int(getattr(NETWORK.resolve(settings.name, settings.options), "size_divisor", 1))
-    return int(2 ** (len(settings.channels) - 1))
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """By which name and options a plug-in was called that returned a network."""
-
-    name: str
-    options: Mapping[str, ParameterValue]
-
-
-def _of_plugin(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
-    """Errors of the plug-in itself pass: they are those of a trial with these options."""
+    if not settings.is_plugin:
+        shape = {"spatial_dims": 2, "in_channels": channels, "out_channels": classes}
+        network: nn.Module = BUILDERS[settings.name](settings, shape)
+        return network
     options = dict(settings.options)
     network = NETWORK.resolve(settings.name, options)(channels, classes, **options)
     if not isinstance(network, nn.Module):
@@ -65,15 +69,22 @@ def _of_plugin(settings: NetworkSettings, channels: int, classes: int) -> nn.Mod
             f"the network `{settings.name}` must be a torch.nn.Module, but is"
             f" {type(network).__name__}"
         )
-    network.sweep_origin = Origin(settings.name, options)  # type: ignore[assignment]
+    network.sweep_facts = NetworkFacts(settings.name, [], False, options)  # type: ignore[assignment]
     return network
+
+
+def size_divisor(settings: NetworkSettings) -> int:
+    """Number of pixels that the sides of an input must be a multiple of."""
+    if settings.is_plugin:
+        return int(getattr(NETWORK.resolve(settings.name, settings.options), "size_divisor", 1))
+    return int(2 ** (len(settings.channels) - 1))
 
 
 def as_outputs(output: Tensor | Sequence[Tensor]) -> list[Tensor]:
     """What a network returned as a list of ``[B, C, H, W]``, finest first.
 
     MONAI's DynUNet stacks its deep supervision on a new axis, ``[B, S, C, H, W]``; others return a
-    list or a single tensor. Whoever evaluates takes element 0.
+    list or a single tensor. An evaluation takes element 0.
     """
     if isinstance(output, Tensor):
         return list(output.unbind(1)) if output.ndim == 5 else [output]
@@ -87,15 +98,14 @@ def _heads(settings: NetworkSettings) -> int:
     return min(MOST_HEADS, len(settings.channels) - 2)
 
 
-def _dynunet(
-    settings: NetworkSettings, channels: int, classes: int, *, residual: bool = False
-) -> nn.Module:
-    levels = len(settings.channels)
-    heads = _heads(settings)
-    network: nn.Module = DynUNet(
-        spatial_dims=2,
-        in_channels=channels,
-        out_channels=classes,
+Shape = Mapping[str, int]
+"""MONAI's names for the dimensions of a network, and its numbers of input and output channels."""
+
+
+def _dynunet(settings: NetworkSettings, shape: Shape, *, residual: bool = False) -> Any:
+    levels, heads = len(settings.channels), _heads(settings)
+    return DynUNet(
+        **shape,
         kernel_size=[3] * levels,
         strides=[1] + [2] * (levels - 1),
         upsample_kernel_size=[2] * (levels - 1),
@@ -105,43 +115,33 @@ def _dynunet(
         deep_supr_num=max(1, heads),
         res_block=residual,
     )
-    return network
 
 
-def _residual_dynunet(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
-    return _dynunet(settings, channels, classes, residual=True)
-
-
-def _unet(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
-    network: nn.Module = UNet(
-        spatial_dims=2,
-        in_channels=channels,
-        out_channels=classes,
+def _unet(settings: NetworkSettings, shape: Shape) -> Any:
+    return UNet(
+        **shape,
         channels=settings.channels,
         strides=[2] * (len(settings.channels) - 1),
         num_res_units=2,
         dropout=settings.dropout,
     )
-    return network
 
 
-def _attention_unet(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
-    shape: dict[str, Any] = {
-        "spatial_dims": 2,
-        "in_channels": channels,
+def _attention_unet(settings: NetworkSettings, shape: Shape) -> Any:
+    common: dict[str, Any] = {
+        **shape,
         "channels": settings.channels,
         "strides": [2] * (len(settings.channels) - 1),
         "dropout": settings.dropout,
     }
     heads = _heads(settings)
-    if heads:
-        return SupervisedAttentionUnet(classes=classes, heads=heads, **shape)
-    network: nn.Module = AttentionUnet(out_channels=classes, **shape)
-    return network
+    return SupervisedAttentionUnet(heads=heads, **common) if heads else AttentionUnet(**common)
 
 
 class FinestFirst(nn.Module):
-    """U-Net++ without its habits: it lists its finest prediction last, and in evaluation too."""
+    """U-Net++ with its finest prediction first, and alone in evaluation. MONAI's lists it last, and
+    lists all of them in evaluation too.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -152,12 +152,10 @@ class FinestFirst(nn.Module):
         return outputs if self.training else outputs[:1]
 
 
-def _basic_unet_plus_plus(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
+def _basic_unet_plus_plus(settings: NetworkSettings, shape: Shape) -> nn.Module:
     return FinestFirst(
         BasicUNetPlusPlus(
-            spatial_dims=2,
-            in_channels=channels,
-            out_channels=classes,
+            **shape,
             features=(*settings.channels, settings.channels[0]),
             deep_supervision=_heads(settings) > 0,
             dropout=settings.dropout,
@@ -165,40 +163,68 @@ def _basic_unet_plus_plus(settings: NetworkSettings, channels: int, classes: int
     )
 
 
-def _segresnet(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
+def _segresnet(settings: NetworkSettings, shape: Shape) -> Any:
     levels = len(settings.channels)
-    network: nn.Module = SegResNet(
-        spatial_dims=2,
-        in_channels=channels,
-        out_channels=classes,
+    return SegResNet(
+        **shape,
         init_filters=settings.channels[0],  # it doubles them at each level by itself
         blocks_down=[1] + [2] * (levels - 1),
         blocks_up=[1] * (levels - 1),
         dropout_prob=settings.dropout or None,
     )
-    return network
 
 
-def _segresnet_ds(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
-    levels = len(settings.channels)
-    network: nn.Module = SegResNetDS(
-        spatial_dims=2,
-        in_channels=channels,
-        out_channels=classes,
+def _segresnet_ds(settings: NetworkSettings, shape: Shape) -> Any:
+    return SegResNetDS(
+        **shape,
         init_filters=settings.channels[0],
-        blocks_down=(1, *[2] * (levels - 1)),
+        blocks_down=(1, *[2] * (len(settings.channels) - 1)),
         norm="instance",  # batches are small
         dsdepth=1 + _heads(settings),
     )
-    return network
 
 
-BUILDERS: Mapping[str, Callable[[NetworkSettings, int, int], nn.Module]] = {
+BUILDERS: Mapping[str, Callable[[NetworkSettings, Shape], Any]] = {
     "dynunet": _dynunet,
-    "residual_dynunet": _residual_dynunet,
+    "residual_dynunet": partial(_dynunet, residual=True),
     "unet": _unet,
     "attention_unet": _attention_unet,
     "basic_unet_plus_plus": _basic_unet_plus_plus,
     "segresnet": _segresnet,
     "segresnet_ds": _segresnet_ds,
 }
+
+
+def network_facts(model: nn.Module) -> NetworkFacts:
+    """Read the settings of a network back, from its own modules.
+
+    Raises:
+        TypeError: it is not one of `build_network`.
+    """
+    facts = getattr(model, "sweep_facts", None)
+    if isinstance(facts, NetworkFacts):
+        return facts
+    match model:
+        case DynUNet():
+            name = "residual_dynunet" if model.conv_block is UnetResBlock else "dynunet"
+            return NetworkFacts(name, list(model.filters), model.deep_supervision)
+        case UNet():
+            return NetworkFacts("unet", list(model.channels), False)
+        case SupervisedAttentionUnet():
+            return NetworkFacts("attention_unet", list(model.network.channels), True)
+        case AttentionUnet():
+            return NetworkFacts("attention_unet", list(model.channels), False)
+        case FinestFirst(network=BasicUNetPlusPlus() as inner):
+            blocks = (getattr(inner, f"conv_{level}_0") for level in range(5))
+            widths = [next(block.parameters()).shape[0] for block in blocks]
+            return NetworkFacts("basic_unet_plus_plus", widths, inner.deep_supervision)
+        case SegResNet():
+            return NetworkFacts("segresnet", _doubled(model), False)
+        case SegResNetDS():
+            return NetworkFacts("segresnet_ds", _doubled(model), model.dsdepth > 1)
+        case _:
+            raise TypeError(f"not a network of this package: {type(model).__name__}")
+
+
+def _doubled(model: Any) -> list[int]:
+    return [model.init_filters * 2**level for level in range(len(model.blocks_down))]

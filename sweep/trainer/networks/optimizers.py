@@ -1,8 +1,8 @@
 """Optimizers and the learning-rate schedule.
 
-Both of our optimizers run fused: those kernels take a flag on the device, ``found_inf``, and leave
-weights and state as they are where it is set. The guard relies on it to withhold a step without
-asking the device first. What else a user brings is asked for its manners here.
+Both of our optimizers run fused. Those kernels take a flag on the device, ``found_inf``, and leave
+weights and state unchanged if it is set. The guard relies on it to withhold a step without a
+transfer from the device. `takes_flag` and `why_not` examine the optimizers that users bring.
 """
 
 from __future__ import annotations
@@ -34,71 +34,58 @@ def build_optimizer(
         fused=True,
     )
     if settings.momentum > 0:
-        _start_momentum(optimizer)
+        # torch allocates the buffers without filling them, and the first step writes them. If
+        # `found_inf` withholds that step, the second one reads uninitialised memory. A momentum of
+        # 0 gives the same first step to the last bit.
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer
 
 
-def _start_momentum(optimizer: torch.optim.SGD) -> None:
-    """Begin with a momentum of 0, from which the first step is the same to the last bit.
-
-    Left to itself torch allocates the buffers without filling them and lets the first step write
-    them; where ``found_inf`` withholds that step, the second one reads uninitialised memory.
-    """
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-
-
 FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagrad)
-"""Those whose fused kernels know ``found_inf``. A subclass may do more in a step than they do."""
+"""Optimizers whose fused kernels take ``found_inf``. A subclass may do more in a step."""
 
 
 def takes_flag(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether a step changes nothing, neither weights nor state, where ``found_inf`` is set."""
+    """Whether a step changes neither weights nor state if ``found_inf`` is set."""
     hooks = (optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks)
-    # A scheduler wraps `step` to count its calls; whoever else replaces it may do anything.
+    # A scheduler wraps `step` to count its calls. Any other replacement may do anything.
     replaced = vars(optimizer).get("step")
     return (
         type(optimizer) in FUSED
         and all(group.get("fused") for group in optimizer.param_groups)
         and (replaced is None or hasattr(replaced, "_wrapped_by_lr_sched"))
         and not any(hooks)
-        and not _lacks_momentum(optimizer)
-    )
-
-
-def _lacks_momentum(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether a first step that is withheld would leave it uninitialised: see `_start_momentum`."""
-    return any(
-        group.get("momentum", 0) > 0 and "momentum_buffer" not in optimizer.state.get(parameter, ())
-        for group in optimizer.param_groups
-        for parameter in group["params"]
+        # Else a first step that is withheld leaves it uninitialised: see `build_optimizer`.
+        and all(
+            group.get("momentum", 0) <= 0 or "momentum_buffer" in optimizer.state.get(parameter, ())
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        )
     )
 
 
 def why_not(optimizer: Any) -> str | None:
-    """Why the guard cannot take the steps of what is to be an optimizer; None where it can."""
+    """Why the guard cannot take the steps of an object as an optimizer's, a clause; None if it
+    can."""
     if not isinstance(optimizer, torch.optim.Optimizer):
         return "is no torch.optim.Optimizer: derive its class from that"
     if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
         return "does not call super().__init__(params, defaults): without it, it is no optimizer"
-    if "closure" in (needed := _needed_of_a_step(optimizer)):
+    _, *parameters = inspect.signature(type(optimizer).step).parameters.values()
+    given = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in given]
+    if "closure" in needed:
         return (
             "evaluates the loss several times in a step (its `step` needs a closure), so that no"
             " step can be looked at before it is taken: use one without"
         )
     if needed:
-        return f"has a `step` that needs `{needed[0]}`, which nobody gives it: use one without"
+        return f"has a `step` that needs `{needed[0]}`, which nothing passes to it: use one without"
     if isinstance(optimizer, torch.optim.SparseAdam):
         return "takes sparse gradients, whose norm the guard cannot watch: use another one"
     return None
-
-
-def _needed_of_a_step(optimizer: torch.optim.Optimizer) -> list[str]:
-    """Names of what `step` cannot be called without, beside the optimizer itself."""
-    _, *parameters = inspect.signature(type(optimizer).step).parameters.values()
-    given = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [p.name for p in parameters if p.default is p.empty and p.kind not in given]
 
 
 def learning_rate(settings: OptimizerSettings, epoch: int, epochs: int) -> float:
@@ -110,7 +97,7 @@ def learning_rate(settings: OptimizerSettings, epoch: int, epochs: int) -> float
 
 
 def schedule_share(settings: OptimizerSettings, epoch: int, epochs: int) -> float:
-    """What the schedule leaves of a learning rate in ``epoch``, in (0, 1]."""
+    """Factor in (0, 1] by which the schedule scales a learning rate in ``epoch``."""
     if settings.schedule == "constant":
         return 1.0
     return float((1 - epoch / epochs) ** settings.poly_exponent)

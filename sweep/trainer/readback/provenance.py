@@ -1,7 +1,7 @@
 """``provenance.json``: with what a trial was really trained.
 
-One entry for each time that a process took the trial up: a trial that was resumed may have gone on
-with other code or on another machine, and that must not be lost.
+There is one entry for each process that trained the trial. A trial that was resumed may have
+continued with other code or on another machine, and that must not be lost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from sweep.machine.codebase import codebase
 from sweep.machine.cpus import usable_cpus
@@ -41,31 +40,29 @@ def record(
     """Add what this process trains with to ``path``.
 
     Args:
-        path: the trial's ``provenance.json``; made where it is missing.
-        settings: what was asked for.
-        found: what it trains with, read back.
+        path: the trial's ``provenance.json``; made if it is missing.
+        settings: the requested configuration.
+        found: the configuration that was read back.
         first_epoch: the first epoch, from 0, that this process trains.
-        damaged: the checkpoints that it could not go on from, each in a sentence.
+        damaged: a sentence for each checkpoint that it could not resume from.
     Returns:
         warnings: what differs from the process that trained the epochs before.
     """
     runs = read_json(path, lambda values: list(values["runs"])) if path.exists() else []
-    entry = _entry(settings, found, first_epoch) | {"damaged": damaged}
-    atomic_write_text(path, to_json(finite_or_none({"runs": [*runs, entry]}), indent=2) + "\n")
-    return tuple(_differences(runs[-1], entry)) if runs else ()
-
-
-def _entry(
-    settings: TrialSettings, found: EffectiveConfiguration, first_epoch: int
-) -> dict[str, Any]:
     model = found.model
-    return {
+    network = None
+    if model is not None:
+        network = {
+            "class": f"{type(model).__module__}.{type(model).__qualname__}",
+            "parameters": sum(p.numel() for p in model.parameters()),
+        }
+    entry = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "first_epoch": first_epoch,
         "effective": dict(found.effective),
         "without_effect": inactive_in(settings),
         "not_read_back": dict(found.not_read),
-        "network": None if model is None else _network(model),
+        "network": network,
         "cases": dict(found.cases),
         "code": asdict(codebase()),
         "versions": {"python": platform.python_version()} | {n: _version(n) for n in PACKAGES},
@@ -78,14 +75,10 @@ def _entry(
             "cuda": torch.version.cuda,
         },
         "process": {"executable": sys.executable, "pid": os.getpid()},
+        "damaged": damaged,
     }
-
-
-def _network(model: nn.Module) -> dict[str, Any]:
-    return {
-        "class": f"{type(model).__module__}.{type(model).__qualname__}",
-        "parameters": sum(p.numel() for p in model.parameters()),
-    }
+    atomic_write_text(path, to_json(finite_or_none({"runs": [*runs, entry]}), indent=2) + "\n")
+    return tuple(_differences(runs[-1], entry)) if runs else ()
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
@@ -100,7 +93,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
 
 
 def device_name(device: torch.device) -> str:
-    """As the maker calls it: ``NVIDIA H100 80GB HBM3``; of a CPU its model."""
+    """The maker's name of a GPU, such as ``NVIDIA H100 80GB HBM3``, or the model of the CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:

@@ -1,4 +1,4 @@
-"""What was asked for against what a run says it trains with."""
+"""Compare the requested configuration with the one that a run really trains with."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sweep.vocabulary.errors import NotApplied
 
 
 def verify(settings: TrialSettings, found: EffectiveConfiguration) -> None:
-    """Compare what was asked for with what the live objects have.
+    """Compare the requested settings with those that were read back.
 
-    Settings without effect beside the others are passed over.
+    Settings that have no effect in this configuration are skipped.
 
     Raises:
-        NotApplied: with every setting that is not what was asked for.
+        NotApplied: with every setting that differs.
     """
     idle = inactive_in(settings)
     differences = {}
@@ -34,7 +34,7 @@ def verify(settings: TrialSettings, found: EffectiveConfiguration) -> None:
 
 
 def _same(asked: Any, found: Any) -> bool:
-    """Equal; floats that went through a formula, up to its rounding."""
+    """Whether they are equal; floats up to the rounding of a formula."""
     if isinstance(asked, float) and isinstance(found, float):
         return math.isclose(asked, found, rel_tol=1e-9)
     if isinstance(asked, Sequence) and not isinstance(asked, str):

@@ -1,9 +1,8 @@
-"""What a run of our own trainer is set to, as its live objects have it.
+"""The configuration of a run of our own trainer, read from its live objects.
 
-Nothing here looks at the settings that the run was built from: a value comes from a module of the
-network, from the batches, from the data; what every trainer has, from
-`sweep.trainer.runs.readers`. A setting that is added to the schema needs a line in `READERS`, or a
-reason in `NOT_READ`.
+Nothing here reads the settings that the run was built from. A value comes from a module of the
+network, from the batches or from the data. `sweep.trainer.runs.readers` reads what every trainer
+has. A new setting needs a line in `READERS`, or a reason in `NOT_READ`.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from sweep.spec.settings.setting_tree import setting_names
 from sweep.spec.settings.trial_settings import EvaluationSettings
 from sweep.trainer.batches.training_batches import TrainingBatches
 from sweep.trainer.losses.training_loss import TrainingLoss
-from sweep.trainer.networks.network_facts import NetworkFacts, network_facts
+from sweep.trainer.networks.networks import network_facts
 from sweep.trainer.runs.readers import held
 
 
 class Live(Protocol):
-    """The objects that train one trial of our own trainer, beside those that every run has."""
+    """The objects that train one trial of our own trainer, besides those of every run."""
 
     model: nn.Module
     loss: TrainingLoss
@@ -36,7 +35,7 @@ class Live(Protocol):
 
 
 def effective(live: Live) -> dict[str, Any]:
-    """Every setting of our own trainer that can be read back; of ``data``, those that it has."""
+    """Every setting of our own trainer that can be read back; of ``data``, those of its source."""
     data = {f"data.{name}": value for name, value in live.data.origin.items() if name != "dealt"}
     return data | {key: read(live) for key, read in READERS.items()}
 
@@ -48,7 +47,7 @@ def _dropout(live: Live) -> float:
 
 
 def _geometric_class(live: Live) -> Any:
-    """As it was asked for, where the loss does act on that class; else the one it acts on."""
+    """The requested class if the loss acts on it; else the class that the loss acts on."""
     if live.loss.geometric_class == live.data.geometric_class:
         return live.data.origin.get("geometric_class")
     return live.data.classes[live.loss.geometric_class]
@@ -72,12 +71,15 @@ READERS: Mapping[str, Callable[[Live], Any]] = {
 }
 """Dotted name → where the run itself has the value.
 
-Augmentation and evaluation read the settings that they hold at every call: those are what acts.
+Augmentation and evaluation read the settings that they hold at every call, so those take effect.
 """
 
 
-def _can_supervise(network: NetworkFacts) -> bool:
-    return network.name not in WITHOUT_DEEP_SUPERVISION and len(network.channels) > 2
+def _deep_supervision(asked: bool | None, live: Live) -> bool:
+    facts = network_facts(live.model)
+    if asked is None:
+        return facts.name not in WITHOUT_DEEP_SUPERVISION and len(facts.channels) > 2
+    return asked
 
 
 RESOLVED: Mapping[str, Callable[[Any, Live], Any]] = {
@@ -90,9 +92,7 @@ RESOLVED: Mapping[str, Callable[[Any, Live], Any]] = {
         asked if live.data.origin["dealt"] else live.data.origin["folds"]
     ),
     "trainer.batch_size": lambda asked, live: min(asked, len(live.data.training)),
-    "network.deep_supervision": lambda asked, live: (
-        _can_supervise(network_facts(live.model)) if asked is None else asked
-    ),
+    "network.deep_supervision": _deep_supervision,
 }
 """Effective value of each setting that depends on the data."""
 

@@ -1,6 +1,6 @@
-"""What is found out once about a trial that diverged: who is to blame, and what led there.
+"""What is found out once about a trial that diverged: the term to blame, and what led there.
 
-The same for every trainer; what differs between them is asked of `UnderGuard`.
+The same for every trainer. What differs between them is a method of `UnderGuard`.
 """
 
 from __future__ import annotations
@@ -13,22 +13,24 @@ import torch
 
 from sweep.spec.settings.geometric_terms import ROOT_TERMS
 from sweep.spec.settings.trial_settings import LossSettings
-from sweep.trainer.divergence.advice import Case, advise, slope
+from sweep.trainer.divergence.advice import Case, slope
 from sweep.trainer.divergence.blame import first_broken_gradient, forward_order, unchanged_buffers
 from sweep.trainer.divergence.guard import Diverged
+from sweep.trainer.divergence.judging import judge_epochs
 from sweep.trainer.divergence.learnt import has_learnt, was_above_trivial
-from sweep.trainer.divergence.verdicts import broken_part, judge_epochs
-from sweep.trainer.runs.end_of_run import is_over
+from sweep.trainer.divergence.verdict import broken_part
+from sweep.trainer.divergence.verdicts import VERDICTS, Nonfinite, Zombie, advise, has_moved_weights
+from sweep.trainer.runs.run_protocol import Loop
 from sweep.trainer.runs.under_guard import StepAgain, UnderGuard
-from sweep.vocabulary.divergence import Diagnosis, EpsilonFacts, StepValues
+from sweep.vocabulary.divergence import Diagnosis, EpsilonFacts
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import Cause, Divergence, Stage
+from sweep.vocabulary.record import Divergence, Stage
 
 
 def explain(run: UnderGuard, stop: Diverged) -> Diverged:
     """The same divergence with its circumstances; takes the weights back to before that step.
 
-    A step that `UnderGuard.rewind` does not reach is not looked at: the weights are others.
+    A step that `UnderGuard.rewind` does not reach is not examined: its weights are lost.
 
     Args:
         run: as the guard left it.
@@ -37,8 +39,7 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
     verdict = stop.divergence
     place = verdict.epoch, verdict.step
     again = run.step_again(*place)  # before the rewind, which lets go of its batch
-    moved = verdict.stage is Stage.WEIGHTS or verdict.cause is Cause.EXPLODED
-    if moved and not run.rewind(*place):
+    if has_moved_weights(verdict) and not run.rewind(*place):
         again = None
         if verdict.stage is Stage.WEIGHTS:
             message = f"The step overflowed the weights; {run.keeps}."
@@ -50,11 +51,14 @@ def explain(run: UnderGuard, stop: Diverged) -> Diverged:
         offending = again.state(stop.recent[-1]) if again.state is not None else None
         pixels_finite = again.images is None or bool(torch.isfinite(again.images).all())
         verdict, areas = examine(run, again, verdict)
+    # The last gradient that moved the weights to where the verdict fell. An outlier comes after.
+    before = stop.recent[:-1] if VERDICTS[verdict.cause].moves_weights else stop.recent
+    applied = [values.grad_norm for values in before if not values.skipped]
     case = Case(
         verdict=verdict,
         settings=run.settings,
         pixels_finite=pixels_finite,
-        gradient=last_gradient(verdict, stop.recent),
+        gradient=applied[-1] if applied else None,
     )
     diagnosis = replace(
         diagnose(case, run.steps_per_epoch, run.epsilon_facts()),
@@ -72,23 +76,22 @@ def judge(run: UnderGuard, history: Sequence[EpochMetrics]) -> Diverged | None:
     A zombie is explained by the first step of its epoch.
     """
     guard, settings = run.guard, run.settings
-    over = is_over(history, settings)
+    loop = Loop.of(settings)
+    stops = loop.stopping.replay(loop.objective.curve(history)) is not None
+    over = stops or len(history) >= loop.epochs
     verdict = judge_epochs(history, guard.settings, scaled=guard.fp16, over=over)
     if verdict is None:
         return None
     first = guard.recent((verdict.epoch, 0))
-    if verdict.cause is Cause.ZOMBIE and first and first[-1].place == (verdict.epoch, 0):
+    if verdict.cause == Zombie.cause and first and first[-1].place == (verdict.epoch, 0):
         stage, term = broken_part(first[-1]) or (None, None)
         return explain(run, Diverged(replace(verdict, step=0, stage=stage, term=term), first))
     learnt = has_learnt(history, settings.guard) or was_above_trivial(history)
     case = Case(verdict=verdict, settings=settings, had_learnt=learnt)
     diagnosis = diagnose(case, run.steps_per_epoch, run.epsilon_facts())
-    told = replace(
-        verdict,
-        weights_finite=run.weights_are_finite(),
-        diagnosis=replace(diagnosis, recent=guard.recent()),
-    )
-    return Diverged(told, guard.recent())
+    diagnosis = replace(diagnosis, recent=guard.recent())
+    verdict = replace(verdict, weights_finite=run.weights_are_finite(), diagnosis=diagnosis)
+    return Diverged(verdict, guard.recent())
 
 
 def diagnose(case: Case, steps_per_epoch: int, epsilon: EpsilonFacts | None) -> Diagnosis:
@@ -115,7 +118,7 @@ def examine(
 
     The gradient of each term is taken alone and without a scaler's scale.
     """
-    is_broken = verdict.stage is Stage.GRADIENT and verdict.cause is not Cause.EXPLODED
+    is_broken = verdict.stage is Stage.GRADIENT and not has_moved_weights(verdict)
     areas: tuple[float | None, ...] = ()
     if not is_broken and again.soft_areas is None:
         return verdict, areas
@@ -125,29 +128,24 @@ def examine(
         if again.soft_areas is not None:
             areas = tuple(_finite(area) for area in again.soft_areas(answer).tolist())
         blamed = first_broken_gradient(run.model, terms, order) if is_broken else None
-    return (verdict if blamed is None else _blame(verdict, *blamed)), areas
-
-
-def _blame(verdict: Divergence, term: str, parameter: str) -> Divergence:
-    """A verdict on a gradient that was not finite, with the term and parameter found to blame."""
-    message = verdict.message
-    if verdict.cause is Cause.NONFINITE:
-        message = (
-            f"The loss was finite but the gradient of its term {term!r} was not; the step was not"
-            " taken."
-        )
-    return replace(verdict, term=term, parameter=parameter, message=message)
-
-
-def last_gradient(verdict: Divergence, recent: Sequence[StepValues]) -> float | None:
-    """Norm of the last gradient that moved the weights to where the verdict fell."""
-    before = recent[:-1] if verdict.cause is Cause.EXPLODED else recent
-    norms = [values.grad_norm for values in before if not values.skipped]
-    return norms[-1] if norms else None
+    if blamed is not None:
+        term, parameter = blamed
+        verdict = replace(verdict, term=term, parameter=parameter)
+        if verdict.cause == Nonfinite.cause:
+            message = (
+                f"The loss was finite but the gradient of its term {term!r} was not; the step was"
+                " not taken."
+            )
+            verdict = replace(verdict, message=message)
+    return verdict, areas
 
 
 def epsilon_of(loss: LossSettings, pixels: int, perimeter: float | None) -> EpsilonFacts | None:
-    """What ε does to masks of a perimeter in images of so many pixels; None without a root."""
+    """What ε does to masks with a median perimeter in pixels; None without a square root.
+
+    Args:
+        pixels: of one image.
+    """
     if not has_root(loss):
         return None
     return EpsilonFacts(

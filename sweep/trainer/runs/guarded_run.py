@@ -1,9 +1,9 @@
-"""A run that lacks only its steps and its validation: base of all trainers but plain functions.
+"""A run that lacks only its steps and its validation: base of all trainers except plain functions.
 
-Two things make it one and the same run whether it is trained in one go, goes on from a checkpoint,
-or starts from another trial's warm-up: its state at an epoch's start is all that it goes on from,
-and its randomness is seeded anew at each epoch, by (seed, epoch). So a step that overflowed the
-weights can be taken back too: by training up to it once more.
+A run is the same whether it is trained in one go, resumed from a checkpoint, or started from
+another trial's warm-up. Two things make it so: it depends only on its state at the start of an
+epoch, and its randomness is seeded anew at each epoch, by (seed, epoch). A step that overflowed the
+weights can therefore be taken back, by training up to it again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from torch import Tensor
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.networks.device import seed_everything
 from sweep.trainer.networks.optimizers import learning_rate
-from sweep.trainer.runs.epoch_summary import summary
 from sweep.trainer.runs.explain import explain, judge
 from sweep.trainer.runs.readers import Loss, expected, read_back
 from sweep.trainer.runs.returned_values import (
@@ -32,7 +31,7 @@ from sweep.trainer.runs.returned_values import (
     with_train_loss,
 )
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration, Loop, Run
-from sweep.trainer.runs.under_guard import UnderGuard
+from sweep.trainer.runs.under_guard import UnderGuard, summary
 from sweep.vocabulary.divergence import StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
@@ -42,14 +41,14 @@ StepLoss = tuple[Tensor, Mapping[str, Tensor]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """What a validation found. A number may be one of Python, of NumPy, or a tensor of one element.
+    """Results of a validation. A number may be one of Python, of NumPy, or a tensor of one element.
 
     Args:
-        dice: validation Dice in [0, 1]; None where no case had a foreground.
-        predicted_classes: how many classes were predicted anywhere; None where nobody counted.
-        metrics: further metrics by name; None where no case says anything.
-        trivial_dice: Dice of the best answer that does not look at the images, such as foreground
-            everywhere; None where nobody knows it.
+        dice: validation Dice in [0, 1]; None if no case had a foreground.
+        predicted_classes: number of classes that were predicted anywhere; None if not counted.
+        metrics: further metrics by name; None for one without a value.
+        trivial_dice: Dice of the best prediction that ignores the images, such as foreground
+            everywhere; None if unknown.
 
     >>> import sweep
     >>> sweep.Validation(dice=0.81, metrics={"hd95": 3.2}).dice
@@ -64,14 +63,17 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class EpochStart:
-    """The state of a run at the start of an epoch, to train again from."""
+    """The state of a run at the start of an epoch, to train again from.
+
+    Not a tuple: `CustomTraining` searches those of a run for objects with a state.
+    """
 
     epoch: int
     state: Mapping[str, Any]
 
 
 class GuardedRun(UnderGuard, Run):
-    """A `Run` on what a subclass builds and does.
+    """A `Run` with the steps and the validation of a subclass.
 
     Attributes, beside those of `UnderGuard`, which the subclass's ``__init__`` sets:
         loss: holds the settings of the loss that it computes.
@@ -79,7 +81,7 @@ class GuardedRun(UnderGuard, Run):
 
     loss: Loss
     _snapshot: EpochStart | None = None
-    _then: Any = None  # see `put_back`
+    _then: Any = None  # the `arrangement` at that epoch's start
 
     @abstractmethod
     def _begin_epoch(self, epoch: int) -> None:
@@ -87,15 +89,15 @@ class GuardedRun(UnderGuard, Run):
 
     @abstractmethod
     def _step_losses(self, epoch: int, stop: int | None) -> Iterator[StepLoss]:
-        """The loss of each step of an epoch, of those before ``stop`` alone where it is given.
+        """The loss of each step of an epoch, or of those before ``stop``.
 
-        A step is taken before the next loss is asked for. The global generators have been seeded:
+        A step is taken before the next loss is computed. The global generators have been seeded:
         what is drawn is a function of (seed, epoch).
         """
 
     @abstractmethod
     def validate(self, epoch: int) -> Validation:
-        """Look at the validation cases; seeded anew as well."""
+        """Validate; the global generators have been seeded anew."""
 
     def run_epoch(self, epoch: int) -> EpochMetrics:
         """Train one epoch, then validate. See `sweep.trainer.runs.run_protocol.Run`."""
@@ -108,17 +110,21 @@ class GuardedRun(UnderGuard, Run):
         except Diverged as stop:
             raise explain(self, stop) from None
         seed_everything(self.settings.seed, 2, epoch)
-        found = self._validated(epoch)
+        found, by = self.validate(epoch), Method(self.validate, type(self))
+        if not isinstance(found, Validation):
+            by.refuse(found, "must return Validation(dice=…), of sweep")
+        val_dice = validation_dice(found.dice, by)
+        classes = count(found.predicted_classes, "`predicted_classes`", by)
         metrics = with_train_loss(
             EpochMetrics(
                 epoch=epoch,
-                val_dice=found.dice,
-                metrics=found.metrics,
+                val_dice=val_dice,
+                predicted_classes=classes,
+                metrics=measured(found.metrics, by),
+                trivial_dice=validation_dice(found.trivial_dice, by),
                 **summary(steps),
                 geometric_factor=self.factor(epoch),
                 learning_rate=self.rate_in_effect(epoch),
-                predicted_classes=found.predicted_classes,
-                trivial_dice=found.trivial_dice,
             ),
             self.settings.judged_by,
         )
@@ -128,7 +134,7 @@ class GuardedRun(UnderGuard, Run):
         )
 
     def train_steps(self, epoch: int, stop: int | None = None) -> list[StepValues]:
-        """Take the steps of an epoch, those before ``stop`` alone where it is given.
+        """Take the steps of an epoch, or those before ``stop``.
 
         Raises:
             Diverged: as the guard does, without a diagnosis.
@@ -156,28 +162,30 @@ class GuardedRun(UnderGuard, Run):
         return learning_rate(self.settings.optimizer, epoch, self.settings.trainer.epochs)
 
     def rate_in_effect(self, epoch: int) -> float | None:
-        """Learning rate that the steps of the epoch were taken with."""
+        """Learning rate with which the steps of the epoch were taken."""
         return self.rate(epoch)
 
     def end_epoch(self, epoch: int, value: float | None) -> None:
-        """What follows an epoch's steps and its validation; ``value``, of the objective, is None
-        when it is trained again, up to a step.
+        """Called after an epoch's steps and its validation.
+
+        Args:
+            value: of the objective; None if the epoch is trained again, up to a step.
         """
 
     def arrangement(self) -> Any:
-        """What an epoch may exchange of this run's own objects, for `put_back`."""
+        """The objects of this run that an epoch may replace, for `put_back`."""
         return None
 
-    def put_back(self, then: Any) -> None:
-        """Go back to the objects of an `arrangement`; their state is loaded after that."""
+    def put_back(self, arrangement: Any) -> None:
+        """Restore the objects of an `arrangement`; their state is loaded after that."""
 
     def rewind(self, epoch: int, step: int) -> bool:
-        """Take the run back to just before a step, by training up to it once more.
+        """Take the run back to just before a step, by training up to it again.
 
-        A run is a function of its state at the start of an epoch: nothing need be kept in between.
+        A run is a function of its state at the start of an epoch: nothing is kept in between.
 
         Returns:
-            False where the step lies before the state that was kept: the run is then taken to it.
+            False if the step lies before the state that was kept: the run is then taken to it.
         """
         assert self._snapshot is not None, "a run is rewound to where it was trained"
         self.put_back(self._then)
@@ -210,11 +218,11 @@ class GuardedRun(UnderGuard, Run):
         )
 
     def effective(self) -> dict[str, Any]:
-        """The settings of this kind's own, read back, by their dotted names."""
+        """The settings that this kind of trainer adds, read back, by their dotted names."""
         return {}
 
     def expected(self) -> dict[str, Any]:
-        """What settings come to that leave a part of the choice to this kind's data."""
+        """Effective value of each setting that depends on the data."""
         return {}
 
     def not_read(self) -> dict[str, str]:
@@ -222,26 +230,14 @@ class GuardedRun(UnderGuard, Run):
         return {"trainer.kind": "it decides who trains, and so who reads the settings back"}
 
     def cases(self) -> dict[str, int]:
-        """How many cases train and validate, by these two words."""
+        """Numbers of cases, under the keys ``training`` and ``validation``."""
         return {}
-
-    def _validated(self, epoch: int) -> Validation:
-        """What the validation found, as plain values."""
-        found, by = self.validate(epoch), Method(self.validate, type(self))
-        if not isinstance(found, Validation):
-            by.refuse(found, "must return Validation(dice=…), of sweep")
-        return Validation(
-            dice=validation_dice(found.dice, by),
-            predicted_classes=count(found.predicted_classes, "`predicted_classes`", by),
-            metrics=measured(found.metrics, by),
-            trivial_dice=validation_dice(found.trivial_dice, by),
-        )
 
 
 def copy_to_cpu(value: Any) -> Any:
     """A deep copy of nested dicts and lists whose tensors are on the CPU.
 
-    One an epoch costs nothing, one a step would.
+    One copy per epoch costs little; one per step would not.
     """
     if isinstance(value, Tensor):
         return value.detach().to("cpu", copy=True)

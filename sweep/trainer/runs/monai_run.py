@@ -1,8 +1,8 @@
 """One training run of our own trainer (``trainer.kind: monai``), an epoch at a time.
 
 All randomness is a function of (seed, epoch, step): data order, crops and dropout. So the state of
-a run at the end of an epoch is its weights, its optimizer's state and the epoch's number; going on
-from a checkpoint, or from another run's, is bit for bit the same as never having stopped.
+a run at the end of an epoch is its weights, its optimizer's state and the epoch's number. Resumed
+from a checkpoint, its own or another run's, it is bit for bit the uninterrupted run.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import time
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 CHECKED_IMAGES = 32
-"""How many training images of the first epoch are compared with what the normalisation promises."""
+"""Training images of the first epoch that are compared with what the normalisation promises."""
 
 
 class ForwardPass(NamedTuple):
@@ -56,7 +57,7 @@ class ForwardPass(NamedTuple):
     terms: dict[str, Tensor]
 
 
-class Training(GuardedRun):
+class MonaiTraining(GuardedRun):
     """Network, loss, optimizer and guard of one trial.
 
     Args:
@@ -72,12 +73,12 @@ class Training(GuardedRun):
         self.data = data
         self.evaluation = settings.evaluation
         self._costly = set(settings.evaluation.metrics) - {"iou"}
-        # What epochs are compared by, every epoch measures: which is the best is known only then.
+        # Every epoch measures the objective: only then is it known whether the epoch is the best.
         self._always = self._costly & {
             group_of(settings.objective.metric, settings.evaluation.metrics)
         }
         self._reference_shapes: Shapes = {}
-        # Masks shrink to about a hundredth: those of thousands of slices may be kept.
+        # Compression shrinks masks to about a hundredth, so those of thousands of slices fit.
         self._predicted: list[bytes] = []
         self.device = choose_device(settings)
         make_deterministic(settings)
@@ -107,7 +108,16 @@ class Training(GuardedRun):
         return self.batches.steps
 
     def warnings(self, epoch: int) -> tuple[str, ...]:
-        return self._look_at_images() if epoch == 0 else ()
+        """In the first epoch: training images that are not what the normalisation promises."""
+        if epoch > 0:
+            return ()
+        first = range(min(self.batches.steps, -(-CHECKED_IMAGES // self.batches.batch_size)))
+        images, plain = (
+            torch.cat([self.batches.batch(0, n, augmented=augmented).images for n in first])
+            for augmented in (True, False)
+        )
+        message = check_statistics(images, plain, self.settings.data.normalization)
+        return (message,) if message else ()
 
     def _begin_epoch(self, epoch: int) -> None:
         set_learning_rate(self.optimizer, self.rate(epoch))
@@ -143,7 +153,7 @@ class Training(GuardedRun):
         return dice
 
     def scores(self, images: Tensor) -> Tensor:
-        """What the evaluation decides by, ``[B, C, H, W]``: probabilities with TTA, else logits."""
+        """Scores of the classes, ``[B, C, H, W]``: probabilities with TTA, else logits."""
         if self.evaluation.tta == "flips":
             return mean_over_flips(self.predict, images)
         return self.predict(images)
@@ -161,7 +171,6 @@ class Training(GuardedRun):
         )
 
     def _case_metrics(self, names: Collection[str]) -> dict[str, float | None]:
-        """Means over the cases of the last validation, of each of these groups of metrics."""
         if not names:
             return {}
         cases = CaseMetrics(
@@ -178,11 +187,24 @@ class Training(GuardedRun):
             yield sample, classes.reshape(sample.label.shape)
 
     def predict(self, images: Tensor) -> Tensor:
-        """Logits ``[B, C, H, W]`` of whole images of any size; the finest output alone."""
+        """Logits ``[B, C, H, W]`` of whole images of any size; only the finest output."""
+
+        def network(batch: Tensor) -> Tensor:
+            with self.autocast():
+                output = as_outputs(self.model(batch))[0]
+            return output.float()
+
         height, width = images.shape[-2:]
-        padding = (0, -width % self._divisor, 0, -height % self._divisor)
-        padded = F.pad(images, padding)
-        return self._infer(padded)[..., :height, :width]
+        padded = F.pad(images, (0, -width % self._divisor, 0, -height % self._divisor))
+        infer: Callable[[Tensor], Tensor] = network
+        patch = self.settings.data.patch_size
+        if patch is not None and max(padded.shape[-2:]) > patch:
+            side = -(-patch // self._divisor) * self._divisor
+            windows = SlidingWindowInferer(
+                (side, side), sw_batch_size=4, overlap=0.5, mode="gaussian"
+            )
+            infer = partial(windows, network=network)
+        return infer(padded)[..., :height, :width]
 
     def effective(self) -> dict[str, Any]:
         return effective(self)
@@ -200,7 +222,7 @@ class Training(GuardedRun):
 
     @property
     def _data_of_no_source(self) -> dict[str, str]:
-        """Data settings that are not read back for samples made by hand, and why."""
+        """Data settings that are not read back for samples without a source, and why."""
         names = [] if self.data.origin else names_in(self.settings)
         own = (name for name in names if name.startswith("data."))
         return dict.fromkeys(own, "the data are no source's")
@@ -212,7 +234,7 @@ class Training(GuardedRun):
         self.guard.scaler.load_state_dict(dict(state["scaler"]))
 
     def take_step(self, batch: Batch, epoch: int, step: int) -> StepValues:
-        """One step on its own, with a batch that is given; also where the guard condemns it."""
+        """Take a single step with this batch, also one that the guard ends the training at."""
         self.model.train()
         self.guard.start_epoch(epoch, self.factor(epoch), step=step)
         passed = self.forward(batch, epoch, step)
@@ -244,7 +266,7 @@ class Training(GuardedRun):
         return self.given_again(self.batch(epoch, step), epoch, step)
 
     def given_again(self, batch: Batch, epoch: int, step: int) -> StepAgain:
-        """A step with a batch that is given, to be looked at again."""
+        """A step with this batch, to be examined again."""
 
         def forward() -> tuple[Tensor, Mapping[str, Tensor]]:
             passed = self.forward(batch, epoch, step)
@@ -260,7 +282,7 @@ class Training(GuardedRun):
 
     def epsilon_facts(self) -> EpsilonFacts | None:
         loss = self.settings.loss
-        if not has_root(loss):  # what no one will read is not measured
+        if not has_root(loss):  # skip what no one will read
             return None
         height, width = self.batch(0, 0).labels.shape[-2:]
         typical = typical_perimeter(self.data.training, self.data.geometric_class)
@@ -271,12 +293,7 @@ class Training(GuardedRun):
         return logits.softmax(dim=1)[:, self.data.geometric_class].sum(dim=(1, 2))
 
     def _offending(self, batch: Batch, values: StepValues) -> dict[str, Any]:
-        """All that a step can be reproduced from, without the data set: tensors and plain values.
-
-        Args:
-            batch: of the step, before which weights and optimizer are.
-            values: what the step measured.
-        """
+        """What reproduces a step without the data set; call it before the step is taken."""
         state = self.state_dict()
         scaler = state["guard"]["scaler"]
         return {
@@ -290,30 +307,6 @@ class Training(GuardedRun):
             "geometric_class": self.data.geometric_class,
             "model": state["model"],
             "optimizer": state["optimizer"],
-            # The scaler has backed off since.
+            # The scaler has lowered its scale since.
             "scaler": scaler | {"scale": values.scale} if scaler else scaler,
         }
-
-    def _look_at_images(self) -> tuple[str, ...]:
-        """Warn where the first batches are not what the normalisation promises."""
-        first = range(min(self.batches.steps, -(-CHECKED_IMAGES // self.batches.batch_size)))
-        images, plain = (
-            torch.cat([self.batches.batch(0, n, augmented=augmented).images for n in first])
-            for augmented in (True, False)
-        )
-        message = check_statistics(images, plain, self.settings.data.normalization)
-        return (message,) if message else ()
-
-    def _infer(self, images: Tensor) -> Tensor:
-        def network(batch: Tensor) -> Tensor:
-            with self.autocast():
-                output = as_outputs(self.model(batch))[0]
-            return output.float()
-
-        patch = self.settings.data.patch_size
-        if patch is None or max(images.shape[-2:]) <= patch:
-            return network(images)
-        side = -(-patch // self._divisor) * self._divisor
-        windows = SlidingWindowInferer((side, side), sw_batch_size=4, overlap=0.5, mode="gaussian")
-        logits: Tensor = windows(images, network)
-        return logits

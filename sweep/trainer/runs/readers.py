@@ -1,9 +1,9 @@
-"""What any run is set to, as the objects that train have it.
+"""The configuration of any run, read from the objects that train.
 
-Nothing here looks at the settings that the run was built from, where an object holds the value: it
-comes from an optimizer's parameter group, from the epochs at which the geometric factor rises, from
-the guard. A loss, a guard and a stopping read the settings that they hold at every call: those are
-what acts.
+If an object holds the value, nothing here reads the settings that the run was built from. The value
+comes from an optimizer's parameter group, from the epochs at which the geometric factor rises, or
+from the guard. A loss, a guard and an early stopping read the settings that they hold at every
+call, so those take effect.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Weighted(Protocol):
 
 
 class Loss(Protocol):
-    """A loss that reads the settings that it holds at every call: those are what acts."""
+    """A loss that reads the settings that it holds at every call."""
 
     @property
     def settings(self) -> LossSettings: ...
@@ -42,7 +42,7 @@ class Loss(Protocol):
 
 
 class Trains(Protocol):
-    """The objects that train one trial, whatever the kind of its trainer.
+    """The objects that train one trial, for every kind of trainer.
 
     ``autocast`` is the precision of a forward pass, as a context; ``factor`` is g(epoch), the
     geometric factor; ``rate`` the learning rate of an epoch.
@@ -65,7 +65,7 @@ class Trains(Protocol):
 
 
 def read_back(run: Trains, loop: Loop) -> dict[str, Any]:
-    """Every setting that any run has, by its dotted name."""
+    """Every setting that all runs have, by its dotted name."""
     of_run = {key: read(run) for key, read in READERS.items()}
     of_loop = {key: read(run, loop) for key, read in LOOP_READERS.items()}
     of_plugins = run.loss.settings.weights.of_plugins
@@ -73,22 +73,17 @@ def read_back(run: Trains, loop: Loop) -> dict[str, Any]:
 
 
 def expected(run: Trains) -> dict[str, Any]:
-    """What the settings come to that leave a part of the choice to the machine."""
+    """Effective value of each setting that depends on the machine."""
     asked = EXPECTED.keys() & set(names_in(run.settings))
     return {key: EXPECTED[key](value_of(run.settings, key), run) for key in asked}
 
 
-def _first_epoch(reached: Callable[[int], bool]) -> int:
-    """The first epoch at which something that never ends again has begun."""
-    return bisect_left(range(2**31), True, key=reached)
-
-
 def _off_until(run: Trains) -> int:
-    return _first_epoch(lambda epoch: run.factor(epoch) > 0)
+    return bisect_left(range(2**31), True, key=lambda epoch: run.factor(epoch) > 0)
 
 
 def _full_from(run: Trains) -> int:
-    return _first_epoch(lambda epoch: run.factor(epoch) >= 1)
+    return bisect_left(range(2**31), True, key=lambda epoch: run.factor(epoch) >= 1)
 
 
 def _poly_exponent(run: Trains, loop: Loop) -> float | None:
@@ -106,14 +101,14 @@ def _counts_from(run: Trains, loop: Loop) -> str | int:
 
 
 def _main_weight(*names: str) -> Callable[[Trains], float]:
-    """Weight of the main loss's term of one of these names; one of weight 0 is not there."""
+    """Weight of the main loss's term of one of these names. Terms of weight 0 are left out."""
     return lambda run: next(
         (term.weight for name, term in run.loss.main.items() if name in names), 0.0
     )
 
 
 def _amp(run: Trains) -> str:
-    """The precision that a forward pass has; float16 only counts with its scaler."""
+    """Precision of a forward pass; float16 counts only with its scaler."""
     device = next(run.model.parameters()).device.type
     with run.autocast():
         if not torch.is_autocast_enabled(device):
@@ -123,19 +118,19 @@ def _amp(run: Trains) -> str:
 
 
 def held(where: str, key: str) -> Callable[[Any], Any]:
-    """Reads a setting from those that an object of a run holds, such as ``guard.settings``."""
+    """Reader of a setting that an object of a run holds, such as ``guard.settings``."""
     holder = attrgetter(where)
     return lambda run: value_of(holder(run), key)
 
 
 def of_groups(optimizer: torch.optim.Optimizer, key: str) -> Any:
-    """What the parameter groups have under a name: one value where all have the same."""
+    """Value of the parameter groups under a name: a list if they differ."""
     values = [group.get(key) for group in optimizer.param_groups]
     return values[0] if all(value == values[0] for value in values) else values
 
 
 def optimizer_name(optimizer: torch.optim.Optimizer) -> str:
-    """As ``optimizer.name`` has it; of one that no setting names, its class."""
+    """As in ``optimizer.name``; the class of an optimizer that no setting names."""
     kind = type(optimizer)
     return OPTIMIZERS.get(kind) or f"{kind.__module__}.{kind.__qualname__}"
 
@@ -179,7 +174,7 @@ LOOP_READERS: Mapping[str, Callable[[Trains, Loop], Any]] = {
     "objective.metric": lambda _, loop: loop.objective.metric,
     "objective.mode": lambda _, loop: loop.objective.mode,
 }
-"""Dotted name → where what ends a run has the value."""
+"""Dotted name → where the loop, which ends a run, has the value."""
 
 EXPECTED: Mapping[str, Callable[[Any, Trains], Any]] = {
     "expect": lambda asked, _: [one.model_dump() for one in asked],

@@ -1,7 +1,7 @@
-"""Take the step at which a trial diverged once more, from what the trial has kept of it.
+"""Take the step at which a trial diverged again, from what the trial has kept of it.
 
-Neither the data set nor the machine is needed: ``offending.pt`` holds the batch as the network saw
-it, and weights, optimizer and scaler as they were before. The rest of a step is a function of
+Neither the data set nor the machine is needed. ``offending.pt`` holds the batch as the network saw
+it, and weights, optimizer and scaler from before the step. The rest of a step is a function of
 (seed, epoch, step). On a CPU, with the same versions and threads, it is the same bit for bit.
 """
 
@@ -14,9 +14,9 @@ from typing import Any
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.batches.training_batches import Batch
-from sweep.trainer.divergence.verdicts import broken_part
+from sweep.trainer.divergence.verdict import broken_part
 from sweep.trainer.runs.explain import examine
-from sweep.trainer.runs.monai_run import Training
+from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.vocabulary.divergence import StepValues
 from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.record import Divergence
@@ -24,11 +24,11 @@ from sweep.vocabulary.record import Divergence
 
 @dataclass(frozen=True, slots=True)
 class ReproducedStep:
-    """A step as it was recorded, and as it came out again.
+    """A step as it was recorded, and as it was reproduced.
 
     Args:
         recorded, again: what the step measured.
-        blamed: term and parameter whose gradient was found broken this time, if any was.
+        blamed: term and parameter whose gradient was found broken this time, if any.
     """
 
     recorded: StepValues
@@ -42,7 +42,7 @@ class ReproducedStep:
 
     @property
     def is_alike(self) -> bool:
-        """The same part broke, or none did, though the last bits may differ: another device."""
+        """The same part broke, or none did. On another device the last bits may differ."""
         return broken_part(self.recorded) == broken_part(self.again)
 
 
@@ -66,23 +66,19 @@ def replay(
             f" {divergence.step} of epoch {divergence.epoch}: they are not of the same run"
         )
     batch = Batch(offending["images"], offending["labels"], tuple(offending["cases"]))
-    training = Training(settings, _only(batch, offending))
-    training.load_before_step(offending)
-    verdict, _ = examine(training, training.given_again(batch, epoch, step), divergence)
-    again = training.take_step(batch, epoch, step)
-    return ReproducedStep(recent[-1], again, (verdict.term, verdict.parameter))
-
-
-def _only(batch: Batch, offending: Mapping[str, Any]) -> PreparedData:
-    """Data that consist of one batch."""
     cases = [
         CaseArrays(case, image.numpy()[None], label.numpy(), ())
         for case, image, label in zip(batch.cases, batch.images, batch.labels, strict=True)
     ]
-    return PreparedData(
+    data = PreparedData(
         channels=tuple(offending["channels"]),
         classes=tuple(offending["classes"]),
         geometric_class=offending["geometric_class"],
         training=Samples(cases),
         validation=Samples([]),
     )
+    training = MonaiTraining(settings, data)
+    training.load_before_step(offending)
+    verdict, _ = examine(training, training.given_again(batch, epoch, step), divergence)
+    again = training.take_step(batch, epoch, step)
+    return ReproducedStep(recent[-1], again, (verdict.term, verdict.parameter))

@@ -1,8 +1,8 @@
 """Check the return values of a user's trainer: convert them to plain values, or report a mistake.
 
-Whoever writes a trainer returns what his libraries give him: NumPy's scalars, tensors on a GPU.
-They become Python's own numbers here, once, before anybody compares, records or sends them. What
-cannot be taken is told with the file, the line and the name of the method that returned it.
+A user's trainer may return NumPy's scalars, or tensors on a GPU. They become Python's own numbers
+here, once, before they are compared, recorded or sent. A message about a wrong value names the
+file, the line and the method that returned it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import inspect
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from sweep.vocabulary.errors import TrainerError
 from sweep.vocabulary.objective import TRAIN_LOSS, Objective
 
 ROUNDING = 1e-6
-"""How far a Dice may lie outside [0, 1]: sums of a million pixels in float32."""
+"""How far a Dice may lie outside [0, 1]: the rounding of sums of a million pixels in float32."""
 
 NUMBERS = (
     "train_loss",
@@ -42,17 +43,17 @@ MAPPINGS = ("terms", "metrics")
 """Fields of `EpochMetrics` by what they hold."""
 
 PLAIN = (bool, int, float, complex, str, bytes)
-"""What a checkpoint holds beside tensors, None, and dicts, lists, tuples and sets of all these."""
+"""Types that a checkpoint holds besides tensors, None, and their dicts, lists, tuples and sets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """Somebody's method, or function, that returned something.
+    """A user's method or function, whose return values are checked.
 
     Args:
         called: the method itself.
-        whose: the class that the user named, where its own name is not enough.
-        name: what the user calls it, where that may be another name than its own.
+        whose: the class that the user named, if the method's own name is not enough.
+        name: the user's name for it, if that may differ from its own.
     """
 
     called: Callable[..., Any]
@@ -60,7 +61,7 @@ class Method:
     name: str = ""
 
     def __str__(self) -> str:
-        """``mine.py:14: Mine.validate``; of a method that we wrote, with the place of the class."""
+        """``mine.py:14: Mine.validate``; an inherited method of ours has the place of the class."""
         called = _written(self.called)
         name = self.name or getattr(called, "__qualname__", type(called).__qualname__)
         if self.whose is not None:
@@ -68,12 +69,17 @@ class Method:
         name = name.rpartition("<locals>.")[2]
         code = getattr(called, "__code__", None)
         place = None if code is None else (code.co_filename, code.co_firstlineno)
-        if self.whose is not None and (place is None or _is_ours(place[0])):
-            place = _place_of(self.whose) or place
+        is_ours = place is not None and Path(place[0]).is_relative_to(PACKAGE)
+        if self.whose is not None and (place is None or is_ours):
+            with suppress(OSError, TypeError):  # unknown, as of a class that a call has made
+                place = (
+                    inspect.getsourcefile(self.whose) or "",
+                    inspect.getsourcelines(self.whose)[1],
+                )
         return name if place is None else f"{near(place[0])}:{place[1]}: {name}"
 
     def refuse(self, returned: object, right: str) -> NoReturn:
-        """Raises `TrainerError`: this returned that, but something else would be right."""
+        """Raise `TrainerError`: the method returned this, but something else would be right."""
         self.fail(f"returned {described(returned)}, but {right}")
 
     def fail(self, what: str, cause: Exception | None = None) -> NoReturn:
@@ -81,24 +87,12 @@ class Method:
 
 
 def _written(called: Any) -> Any:
-    """What somebody wrote: the function in a partial, a method, a wrapper or an object."""
+    """The function that a user wrote, in a partial, a method, a wrapper or an object."""
     while isinstance(called, partial):
         called = called.func
     called = inspect.unwrap(getattr(called, "__func__", called))
     by_class = inspect.getattr_static(type(called), "__call__", None)  # of an object
     return by_class if hasattr(by_class, "__code__") else called
-
-
-def _is_ours(file: str) -> bool:
-    return Path(file).is_relative_to(PACKAGE)
-
-
-def _place_of(cls: type) -> tuple[str, int] | None:
-    """File and line of a class; None where nobody knows, as of one that is made by a call."""
-    try:
-        return inspect.getsourcefile(cls) or "", inspect.getsourcelines(cls)[1]
-    except (OSError, TypeError):
-        return None
 
 
 def number(value: object) -> float:
@@ -108,25 +102,19 @@ def number(value: object) -> float:
     any device.
 
     Raises:
-        TypeError: it is none, as a text, a truth value, an array of several.
+        TypeError: it is not one, such as a text, a truth value, or an array of several.
     """
     try:
-        plain = _item(value)
+        plain, shape = value, getattr(value, "shape", None)
+        if shape is not None and callable(item := getattr(value, "item", None)):
+            if math.prod(shape) != 1:
+                raise TypeError("it has several elements, or none")
+            plain = item()
         if isinstance(plain, bool) or not hasattr(type(plain), "__float__"):
             raise TypeError("it is of another kind")
         return float(plain)  # type: ignore[arg-type]
     except Exception as error:  # whatever an object's own method raises
         raise TypeError(f"{described(value)} is no single number of 64 bits") from error
-
-
-def _item(value: object) -> object:
-    """The only element of an array or a tensor; anything else itself."""
-    shape = getattr(value, "shape", None)
-    if shape is None or not callable(item := getattr(value, "item", None)):
-        return value
-    if math.prod(shape) != 1:
-        raise TypeError("it has several elements, or none")
-    return item()
 
 
 def validation_dice(value: object, method: Method) -> float | None:
@@ -141,7 +129,7 @@ def validation_dice(value: object, method: Method) -> float | None:
 
 
 def measured(values: object, method: Method) -> dict[str, float | None]:
-    """Numbers by name; None, and NaN, where there was nothing to measure."""
+    """Numbers by name; None, and NaN, for one that was not measured."""
     if not isinstance(values, Mapping):
         method.fail(
             f"returned {described(values)} as metrics, but they must be numbers by name, such as"
@@ -149,14 +137,10 @@ def measured(values: object, method: Method) -> dict[str, float | None]:
         )
     if unnamed := [name for name in values if not isinstance(name, str)]:
         method.fail(f"names a metric {described(unnamed[0])}, but a name must be a text")
-    if unwritable := [name for name in values if not _is_one_line(name)]:
-        method.fail(f"names a metric {unwritable[0]!r}, but a name must be one line of text")
+    for name in values:  # shown in tables, logs and files: one line, Unicode throughout
+        if name.splitlines() != [name] or any("\ud800" <= c <= "\udfff" for c in name):
+            method.fail(f"names a metric {name!r}, but a name must be one line of text")
     return {str(k): _number(v, f"the metric {k!r}", method) for k, v in values.items()}
-
-
-def _is_one_line(name: str) -> bool:
-    """Whether a table, a log and a file can show it: it is not empty, and is Unicode throughout."""
-    return name.splitlines() == [name] and not any("\ud800" <= c <= "\udfff" for c in name)
 
 
 def count(value: object, what: str, method: Method) -> int | None:
@@ -170,15 +154,15 @@ def count(value: object, what: str, method: Method) -> int | None:
 
 
 def epoch_metrics(found: object, epoch: int, method: Method) -> EpochMetrics:
-    """What an epoch reports, with plain values alone.
+    """The metrics of an epoch, as plain values.
 
     Raises:
-        TrainerError: it is none, or of another epoch.
+        TrainerError: they are of another type, or of another epoch.
     """
     if not isinstance(found, EpochMetrics):
         method.refuse(found, "must return sweep.EpochMetrics(epoch=epoch, val_dice=…)")
     if found.epoch != epoch:
-        method.fail(f"returned metrics of epoch {found.epoch}, but was asked for epoch {epoch}")
+        method.fail(f"returned metrics of epoch {found.epoch}, but they must be of epoch {epoch}")
     plain: dict[str, Any] = {name: getattr(found, name) for name in (*NUMBERS, *COUNTS, *MAPPINGS)}
     plain |= {name: _number(plain[name], f"`{name}`", method) for name in NUMBERS}
     plain |= {name: count(plain[name], f"`{name}`", method) for name in COUNTS}
@@ -189,7 +173,7 @@ def epoch_metrics(found: object, epoch: int, method: Method) -> EpochMetrics:
 
 
 def with_train_loss(found: EpochMetrics, objective: Objective) -> EpochMetrics:
-    """An epoch whose training loss is one of its metrics, where trials are judged by it."""
+    """An epoch with its training loss among its metrics, if that is the objective."""
     is_asked = objective.metric == TRAIN_LOSS and TRAIN_LOSS not in found.metrics
     if not is_asked or found.train_loss is None:
         return found
@@ -197,12 +181,12 @@ def with_train_loss(found: EpochMetrics, objective: Objective) -> EpochMetrics:
 
 
 def state(found: object, method: Method) -> dict[str, Any]:
-    """A copy, on the CPU, of what a checkpoint can hold and give back.
+    """A copy on the CPU, as a checkpoint can hold it.
 
-    Nothing in a results folder is ever unpickled, so objects of other classes cannot be in there.
+    Nothing in a results folder is ever unpickled, so it cannot hold objects of other classes.
 
     Raises:
-        TrainerError: with the place of the first thing that it cannot hold.
+        TrainerError: with the place of the first value that a checkpoint cannot hold.
     """
     if not isinstance(found, Mapping):
         method.refuse(found, "must return a dict, as that of a network")
@@ -251,8 +235,8 @@ def _held(value: Any, place: str) -> Any:
         return value
     if isinstance(value, Tensor):
         if value.is_meta or value.layout is not torch.strided:
-            why = "without values" if value.is_meta else f"that is {value.layout}"
-            raise TypeError(f"{described(value)} {why} at {place}")
+            what = "without values" if value.is_meta else f"that is {value.layout}"
+            raise TypeError(f"{described(value)} {what} at {place}")
         return value.detach().as_subclass(Tensor).to("cpu", copy=True)
     if isinstance(value, np.generic):
         return _held(value.item(), place)
@@ -272,6 +256,6 @@ def _held(value: Any, place: str) -> Any:
 
 
 def near(file: str) -> str:
-    """A path as short as it is known: relative to the working directory where it lies there."""
+    """A path, relative to the working directory if it lies there."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

@@ -1,7 +1,7 @@
-"""What the loop of a trial asks of whatever trains it: the protocol behind ``trainer.kind``.
+"""What the loop of a trial calls to train: the protocol behind ``trainer.kind``.
 
-A run is a function of its settings and its state at the start of an epoch. Whoever keeps to that
-gets the rest from `sweep.trial.fit`: checkpoints, going on after an interruption, shared
+A run is a function of its settings and its state at the start of an epoch. For a run that keeps to
+that, `sweep.trial.fit` provides the rest: checkpoints, resuming after an interruption, shared
 warm-ups, early stopping, the decisions of searcher and scheduler, ranking and report.
 """
 
@@ -10,12 +10,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import nn
 
-from sweep.spec.settings.trial_settings import Expectation
+from sweep.spec.settings.trial_settings import Expectation, TrialSettings
 from sweep.trainer.divergence.guard import Diverged
 from sweep.vocabulary.early_stopping import EarlyStopping
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -27,7 +27,9 @@ class Loop:
     """What decides where a run ends, as `sweep.trial.fit` itself reads it.
 
     Args:
-        epochs: most epochs that are trained.
+        stopping: early stopping, at its beginning.
+        epochs: largest number of epochs that are trained.
+        expect: what a healthy run reaches.
         objective: what epochs are compared by.
     """
 
@@ -36,6 +38,17 @@ class Loop:
     expect: tuple[Expectation, ...] = ()
     objective: Objective = DICE
 
+    @classmethod
+    def of(cls, config: TrialSettings) -> Self:
+        """The loop of a configuration."""
+        settings = config.early_stopping
+        stopping = EarlyStopping(
+            patience=settings.patience,
+            min_delta=settings.min_delta,
+            first_epoch=config.loss.ramp.full_from if settings.counts_from == "rampup_end" else 0,
+        )
+        return cls(stopping, config.trainer.epochs, config.expect, config.judged_by)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectiveConfiguration:
@@ -43,10 +56,10 @@ class EffectiveConfiguration:
 
     Args:
         effective: value of each setting that was read back, by its dotted name.
-        expected: what a setting comes to that leaves a part of the choice to data or machine.
-        not_read: settings that nothing holds, and why.
-        model: the network; None where only the trainer itself knows it.
-        cases: how many train and validate, by these two words.
+        expected: effective value of each setting that depends on data or machine.
+        not_read: settings that no object holds, and why.
+        model: the network; None if only the trainer itself knows it.
+        cases: numbers of cases, under the keys ``training`` and ``validation``.
     """
 
     effective: Mapping[str, Any]
@@ -57,14 +70,14 @@ class EffectiveConfiguration:
 
     @property
     def device(self) -> torch.device:
-        """Where the network is; without one, what ``trainer.device`` comes to."""
+        """Device of the network; without one, the effective ``trainer.device``."""
         if self.model is None:
             return torch.device(self.effective["trainer.device"])
         return next(self.model.parameters()).device
 
 
 class Ended(Exception):
-    """Raised by `Run.run_epoch`: there is nothing more to train, though epochs are left."""
+    """Raised by `Run.run_epoch`: the training has ended by itself before its last epoch."""
 
 
 class Run(Protocol):
@@ -77,8 +90,8 @@ class Run(Protocol):
         Args:
             epoch: index from 0.
         Raises:
-            Diverged: at the step that the guard condemns; the weights are those from before it.
-            Ended: it trains no further epoch.
+            Diverged: at the step that has a verdict; the weights are those from before it.
+            Ended: the run trains no further epoch.
         """
 
     @abstractmethod
@@ -87,34 +100,34 @@ class Run(Protocol):
 
     @abstractmethod
     def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
-        """``metrics`` with the costly ones added, where this epoch is one that measures them.
+        """``metrics`` with the costly ones added, if this epoch measures them.
 
         Args:
             metrics: of the epoch that was just run.
-            best: whether its objective is the best so far, which is known only after it.
+            best: whether its objective is the best so far, which is known only after the epoch.
         """
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """With the epoch's number, all that going on needs: tensors and plain values."""
+        """All that resuming needs, with the epoch's number: tensors and plain values."""
 
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Continue from what `state_dict` gave."""
 
     @abstractmethod
     def weights(self) -> dict[str, Any]:
-        """Of the network, as its best epoch and its last healthy step are kept."""
+        """Of the network, as they are kept of its best epoch and its last healthy step."""
 
     @abstractmethod
     def effective_configuration(self, loop: Loop) -> EffectiveConfiguration:
-        """What trains, read back."""
+        """The configuration, read back from the objects that train."""
 
-    # What a class of somebody else's may leave out.
+    # A user's class may leave these out.
 
     shares_warmup: bool = True
-    """Whether its warm-up may be that of another trial."""
+    """Whether it may start from another trial's warm-up."""
 
     def close(self) -> None:
-        """Leave whatever is not to outlive the run; it trains no more."""
+        """Release what must not outlive the run, which trains no more."""
         return

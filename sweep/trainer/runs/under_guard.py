@@ -1,13 +1,14 @@
-"""What takes its steps under a guard: its state, and what `explain` asks where it diverges."""
+"""What takes its steps under a guard: its state, its steps, and what `explain` needs to know."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,16 +19,16 @@ from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepAgain:
-    """A step that can be looked at again, for its batch is there.
+    """A step that can be examined again, because its batch was kept.
 
     Args:
-        forward: passes the batch once more, with the network as it is by then; returns what
-            ``soft_areas`` takes, and the loss terms with their graph.
-        soft_areas: of each sample, in pixels, ``-> [B]``; None where nobody knows the object.
-        images: as the network sees them; None where nobody knows which they are.
-        cases: of the samples, by name.
+        forward: passes the batch through the network as it is now. It returns the argument of
+            ``soft_areas``, and the loss terms with their graph.
+        soft_areas: of each sample, in pixels, ``-> [B]``; None if the class is unknown.
+        images: as the network sees them; None if it is unknown which they are.
+        cases: names of the samples' cases.
         state: given what the step measured, all that it can be reproduced from; call it with the
-            weights from before the step. None where that cannot be.
+            weights from before the step. None if the step cannot be reproduced.
     """
 
     forward: Callable[[], tuple[Tensor | None, Mapping[str, Tensor]]]
@@ -40,16 +41,16 @@ class StepAgain:
 class UnderGuard(ABC):
     """One network whose optimizer steps one guard takes.
 
-    `sweep.trainer.runs.explain` asks it for all that differs between trainers: `rewind`,
-    `step_again`, `epsilon_facts`, `steps_per_epoch` and `weights_are_finite`.
+    `sweep.trainer.runs.explain` uses what differs between trainers: `rewind`, `step_again`,
+    `epsilon_facts`, `steps_per_epoch` and `weights_are_finite`.
 
     Attributes, which the subclass sets:
         settings: the whole configuration.
         model: the network, on its device.
         optimizer: see `sweep.trainer.divergence.guard`.
         guard: takes its steps; made by `begin_guard`.
-        keeps: where a step that overflowed the weights is not taken back, what is from before it;
-            a clause.
+        keeps: a clause that names what is kept from before a step that overflowed the weights, if
+            the step cannot be taken back.
     """
 
     settings: TrialSettings
@@ -60,10 +61,10 @@ class UnderGuard(ABC):
     _batches_kept: Iterable[tuple[int, int, Any]] = ()
 
     def begin_guard(self, *, fp16: bool) -> None:
-        """Have a new guard take the steps of ``model`` and ``optimizer``, as the settings say.
+        """Make the guard of ``model`` and ``optimizer``, by the settings.
 
         Args:
-            fp16: scale the loss, as gradients in float16 need.
+            fp16: scale the loss, as gradients in float16 require.
         """
         clip = self.settings.optimizer.gradient_clip
         self.guard = Guard(self.model, self.optimizer, clip, self.settings.guard, fp16=fp16)
@@ -77,16 +78,16 @@ class UnderGuard(ABC):
         """Take the network back to just before a step.
 
         Returns:
-            False where that place cannot be reached.
+            False if that place cannot be reached.
         """
         return False
 
     def step_again(self, epoch: int, step: int) -> StepAgain | None:
-        """A step of which the guard has told; None where its batch is gone."""
+        """A step that the guard has read; None if its batch was not kept."""
         return None
 
     def epsilon_facts(self) -> EpsilonFacts | None:
-        """The effect of ε on the masks; None if the loss has no square root, or it is unknown."""
+        """The effect of ε on the masks; None if it is unknown, or the loss has no square root."""
         return None
 
     def weights_are_finite(self) -> bool:
@@ -103,11 +104,11 @@ class UnderGuard(ABC):
         self._batches_kept = deque(kept, maxlen=self.guard.interval)
 
     def kept_batch(self, epoch: int, step: int) -> Any | None:
-        """What `keep_batch` was given; None where it is gone."""
+        """The batch that `keep_batch` was given; None if it is not kept any more."""
         return next((b for *place, b in self._batches_kept if place == [epoch, step]), None)
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights, optimizer and guard: with the epoch's number, all that going on needs."""
+        """Weights, optimizer and guard: with the epoch's number, all that resuming needs."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -115,7 +116,25 @@ class UnderGuard(ABC):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Continue from what `state_dict` gave."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.guard.load_state_dict(state["guard"])
+
+
+def summary(steps: Sequence[StepValues]) -> dict[str, Any]:
+    """Means and counts of the steps of an epoch, under the names of `EpochMetrics`."""
+    taken = [values for values in steps if not values.skipped]
+    terms: dict[str, list[float]] = defaultdict(list)
+    for values in taken:
+        for name, value in values.terms.items():
+            terms[name].append(value)
+    return {
+        "train_loss": float(np.mean([values.loss for values in taken])) if taken else None,
+        "grad_norm": float(np.mean([values.grad_norm for values in taken])) if taken else None,
+        "terms": {name: float(np.mean(values)) for name, values in terms.items()},
+        "steps": len(taken),
+        "skipped_steps": len(steps) - len(taken),
+        "weight_norm": steps[-1].weight_norm,
+        "scale": steps[-1].scale,
+    }

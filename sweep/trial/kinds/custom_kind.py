@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sweep.trainer.runs.run_protocol import Run
 
 
-def _load(settings: TrialSettings, _tell: Tell) -> None:
+def _make_ready(settings: TrialSettings, _tell: Tell) -> None:
     from sweep.trainer.custom.entry_point import load_entry
 
     load_entry(_entry(settings))
@@ -42,7 +42,7 @@ CUSTOM = Kind(
     preparing="Loading the trainer's class",
     imports=("sweep.trainer.custom.custom_run", "sweep.trainer.custom.foreign_run"),
     look=lambda settings: FirstLook(entry_mistakes(_entry(settings))),
-    make_ready=_load,
+    make_ready=_make_ready,
     make_run=_make_run,
     pixels="only the custom class knows its data",
 )

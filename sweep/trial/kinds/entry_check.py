@@ -12,7 +12,7 @@ from sweep.vocabulary.errors import Mistake
 
 
 def entry_mistakes(entry: str) -> Iterator[Mistake]:
-    """A file, package or class that there is not; read and never imported, which would run it."""
+    """Missing files, packages or classes, found in the source: an import would run it."""
     where, _, name = entry.rpartition(":")
     if where.endswith(".py"):
         if not Path(where).is_file():
@@ -21,12 +21,12 @@ def entry_mistakes(entry: str) -> Iterator[Mistake]:
         yield from _source_mistakes(Path(where), name)
     elif find_spec(package := where.partition(".")[0]) is None:
         yield Mistake(f"the package {package} is not installed", key="trainer.entry")
-    elif (source := _source_of(where)) is not None:  # else compiled: the import will tell
+    elif (source := _source_of(where)) is not None:  # else compiled: only its import can show
         yield from _source_mistakes(source, name)
 
 
 def _source_of(module: str) -> Path | None:
-    """The file of a module, found without importing the packages that hold it; None: no such."""
+    """The file of a module, found without importing its packages; None if it has no source."""
     *packages, last = module.split(".")
     found = find_spec(packages[0] if packages else last)
     if not packages:
@@ -51,20 +51,23 @@ def _source_mistakes(source: Path, name: str) -> Iterator[Mistake]:
         return
     names = set(_bound(tree.body))
     if name not in names and "*" not in names:
-        found = names - _modules(tree)
-        meant = did_you_mean(near_miss(name, sorted(found), 0.6) or _same(name, found))
+        imports = (node for node in ast.walk(tree) if isinstance(node, ast.Import))
+        modules = {(a.asname or a.name).partition(".")[0] for node in imports for a in node.names}
+        found = sorted(names - modules)  # a module is no trainer
+        other_case = next((one for one in found if one.lower() == name.lower()), None)
+        meant = did_you_mean(near_miss(name, found, 0.6) or other_case)
         yield Mistake(f"{source} has no `{name}`{meant}", key="trainer.entry")
 
 
 def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
-    """Names that the statements of a module give to something; ``*`` where nobody can know."""
+    """Names that the statements of a module bind; ``*`` if they may bind any name."""
     for node in body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name
             continue
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield from ((one.asname or one.name).partition(".")[0] for one in node.names)
-        for below in ast.walk(node):  # also in `if` and `try`, where classes may be made too
+        for below in ast.walk(node):  # also in `if` and `try`
             if isinstance(below, ast.ClassDef | ast.FunctionDef):
                 yield below.name
             elif isinstance(below, ast.alias):
@@ -75,16 +78,5 @@ def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
                 yield "*"
 
 
-def _modules(tree: ast.Module) -> set[str]:
-    """Names that are modules for certain, and so no trainer."""
-    imports = (node for node in ast.walk(tree) if isinstance(node, ast.Import))
-    return {(one.asname or one.name).partition(".")[0] for node in imports for one in node.names}
-
-
-def _same(name: str, names: Iterable[str]) -> str | None:
-    """The name that differs in case alone."""
-    return next((one for one in names if one.lower() == name.lower()), None)
-
-
 DYNAMIC = ("globals", "exec", "setattr")
-"""Calls after which a module may have any name."""
+"""Calls that may bind any name of a module."""

@@ -1,4 +1,4 @@
-"""What is asked of a kind of trainer: one object for each, in a file of its own."""
+"""What a kind of trainer provides: one object for each kind, in a file of its own."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from sweep.trainer.runs.run_protocol import Run
 
 Tell = Callable[[str], object]
-"""Called with a sentence on the progress of a long task."""
+"""Called with a sentence about the progress of a long task."""
 
 
 class FinalScore(NamedTuple):
-    """What the weights of a finalist reach.
+    """The score of a finalist's weights.
 
     Args:
-        dice: the mean over the cases; None where there was nothing to measure.
-        cases: a score for each, where they are kept.
+        dice: the mean over the cases; None without any value.
+        cases: a score for each case, if these are kept.
     """
 
     dice: float | None
@@ -36,19 +36,19 @@ class FinalScore(NamedTuple):
 
 
 Evaluate = Callable[[TrialSettings, "TrialPaths"], FinalScore]
-"""Evaluates the best weights in a trial's folder, in a way that is for finalists alone.
+"""Evaluates the best weights in a trial's folder more thoroughly than an epoch does.
 
-Raises `ResultsError` where they are damaged, `SweepFailed` where it broke off.
+Raises `ResultsError` if they are damaged, `SweepFailed` if it was interrupted.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """How the pixels of a kind's data are looked at before anything is trained.
+    """How the pixels of a kind's data are checked before anything is trained.
 
     Args:
-        read: reads and normalises them; mistakes, or the data where there are none.
-        unfit: what of the settings does not fit data that were read.
+        read: reads and normalises them; returns mistakes, or the data if there are none.
+        unfit: mistakes of settings that do not fit the data.
     """
 
     read: Callable[[TrialSettings], tuple[list[Mistake], PreparedData | None]]
@@ -57,13 +57,13 @@ class Pixels:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Tools of others, which train a sweep's winner on.
+    """Other tools that can use a sweep's winner.
 
     Args:
-        name: of the tools, for people.
-        hand_over: writes the best weights of a trial as they read them, to the path that is given.
-        commands: lines of a shell, comments among them, that train a configuration with them and
-            predict; they go to the top of the ``best.yaml`` whose path is given.
+        name: of the tools, for messages.
+        hand_over: writes the best weights of a trial in their format, to the given path.
+        commands: shell lines, comments among them, that train a configuration with these tools and
+            predict. They go to the top of the ``best.yaml`` with the given path.
     """
 
     name: str
@@ -77,23 +77,24 @@ class Kind:
 
     A new one is a file with such an object, a line in `sweep.trial.kinds.kind_table`, and its
     settings, with their `TrainerTraits`, in `sweep.spec.settings.trainer_settings`. Its functions
-    import torch, MONAI and nnU-Net when they are called: no kind pays for another's.
+    import torch, MONAI and nnU-Net when they are called, so no kind loads what another needs.
 
     Args:
-        preparing: what is done before the first trial, in words.
-        imports: modules that every trial imports; a worker does so before its first one.
-        look: what can be told without reading pixels and without running anything.
-        make_ready: does once a machine what its trials have in common (reads and normalises the
-            data, plans and preprocesses); returns data for trials to share, if there are any.
+        preparing: names what is done before the first trial.
+        imports: modules that every trial imports; a worker imports them before its first trial.
+        look: finds mistakes without reading pixels and without running anything.
+        make_ready: does, once on each machine, what its trials have in common: reads and normalises
+            the data, or plans and preprocesses. Returns data for trials to share, if there are any.
             Raises `InputError` with every mistake that only the work itself shows.
         make_run: a run of one configuration that has trained nothing yet, given such data or None.
-        pixels: how ``--data`` reads them; else why it does not.
-        recognised: the settings of the trainer with the fingerprint of the data that it found.
-        test: evaluation of a finalist on the test split; None where there is none.
-        validate: slower evaluation of a finalist on its validation cases; None where there is none.
-        tools: tools of others that read its weights, if there are any.
-        replay: takes a recorded diverging step again, given what the trial kept of it; None where
-            no single step is kept.
+            With None, `make_ready` must have run, or its errors are raised here.
+        pixels: how ``--data`` reads them, or a clause that says why it does not.
+        recognised: the settings of the trainer with the fingerprint of the data that were found.
+        test: evaluation of a finalist on the test split, if there is one.
+        validate: slower evaluation of a finalist on its validation cases, if there is one.
+        tools: other tools that read its weights, if there are any.
+        replay: takes a recorded diverging step again, given what the trial kept of it; None if no
+            single step is kept.
     """
 
     preparing: str

@@ -12,7 +12,6 @@ from sweep.trial.kinds.nnunet_kind import NNUNET
 
 if TYPE_CHECKING:
     from sweep.data.prepared.samples import PreparedData
-    from sweep.trainer.runs.run_protocol import Run
 
 S = TypeVar("S", bound=TrialSettings)
 
@@ -20,32 +19,25 @@ KINDS: dict[str, Kind] = {"monai": MONAI, "nnunet": NNUNET, "custom": CUSTOM}
 
 
 def kind_of(settings: TrialSettings) -> Kind:
-    """The kind of trainer that the settings ask for."""
+    """The kind of trainer of these settings."""
     return KINDS[settings.trainer.kind]
 
 
 def make_ready(settings: TrialSettings, tell: Tell | None = None) -> PreparedData | None:
-    """What trials of these settings have in common, done once; without effect where it was.
+    """Do what trials of these settings have in common, unless it is already done.
 
     Args:
         tell: called with a sentence whenever there is progress.
+    Returns:
+        data for trials to share, if there are any.
     Raises:
         InputError: with every mistake that only the work itself shows.
     """
     return kind_of(settings).make_ready(settings, tell or (lambda _: None))
 
 
-def make_run(settings: TrialSettings, data: PreparedData | None = None) -> Run:
-    """A run of this configuration that has trained nothing yet.
-
-    Raises:
-        InputError: as of `make_ready`, which has to have run where ``data`` is None.
-    """
-    return kind_of(settings).make_run(settings, data)
-
-
 def pinned(settings: S, data: PreparedData | None) -> S:
-    """The settings with the fingerprint of the data that are there, where its kind knows one.
+    """The settings with the fingerprint of the existing data, if the kind of trainer has one.
 
     Args:
         data: what `make_ready` returned.

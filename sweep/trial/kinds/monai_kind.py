@@ -28,9 +28,9 @@ def _make_ready(settings: TrialSettings, _tell: Tell | None = None) -> PreparedD
 
 
 def _make_run(settings: TrialSettings, data: PreparedData | None) -> Run:
-    from sweep.trainer.runs.monai_run import Training
+    from sweep.trainer.runs.monai_run import MonaiTraining
 
-    return Training(settings, data or _make_ready(settings))
+    return MonaiTraining(settings, data or _make_ready(settings))
 
 
 def _test(settings: TrialSettings, trial: TrialPaths) -> FinalScore:
