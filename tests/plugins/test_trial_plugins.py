@@ -27,6 +27,13 @@ import torch
 def spread(p):
     return p.flatten(1).std(dim=1)
 
+calls = 0
+
+def growing(p):
+    global calls
+    calls += 1
+    return 0 * p.mean(dim=(1, 2)) + calls
+
 def overlap(logits, target):
     p = logits.softmax(dim=1)[:, 1]
     return 1 - (p * (target[:, 0] == 1)).sum() / p.sum()
@@ -137,6 +144,20 @@ def test_term_is_the_mean_over_valid_samples_as_ours_are(mine: Path) -> None:
     found = geometric_terms(settings, p)["spread"]
     expected = p[[0, 2, 3]].flatten(1).std(dim=1).mean()
     torch.testing.assert_close(found, expected)
+
+
+def test_term_that_grows_is_not_taken_for_a_main_loss_that_explodes(
+    mine: Path, tmp_path: Path
+) -> None:
+    weights = {"compactness": 0, "boundary": 0, "aspect": 0, "growing": 1e-6}
+    loss = {"terms": f"{mine}:growing", "weights": weights, "warmup_epochs": 0, "rampup_epochs": 0}
+    spec = values(loss=loss, presets=[], trials=1)
+    spec["trainer"] = {"epochs": 30, "batch_size": 4, "device": "cpu"}
+    spec["guard"] = {"collapsed_epochs": None}
+    trial = run(spec, tmp_path / "results")["t0000"]
+    growth = trial.history["terms.growing"]
+    assert growth.iloc[-1] > 30 * growth.iloc[0]  # an outlier by the guard's factor
+    assert trial.status == "completed"
 
 
 def test_winner_with_a_plugin_is_trained_again_to_the_same_numbers(

@@ -32,7 +32,7 @@ On the CPU a reading costs nothing and happens in every step, so the trial ends 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -78,6 +78,7 @@ class Guard:
         gradient_clip: largest gradient norm of a step; None for no clipping.
         settings: policy and limits.
         fp16: scale the loss, as float16 gradients require.
+        late_terms: names of the loss terms that switch on late; None: our geometric terms.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Guard:
         settings: GuardSettings | None = None,
         *,
         fp16: bool = False,
+        late_terms: Collection[str] | None = None,
     ) -> None:
         self.settings = settings or GuardSettings()
         self.gradient_clip = gradient_clip
@@ -97,7 +99,9 @@ class Guard:
         device = self._parameters[0].device
         self.fp16 = fp16
         self._scaler = torch.amp.GradScaler(device.type, enabled=fp16)
-        self._judge = StepJudge(self.settings, gradient_clip=gradient_clip, scaled=fp16)
+        self._judge = StepJudge(
+            self.settings, gradient_clip=gradient_clip, scaled=fp16, late_terms=late_terms
+        )
         self._one = torch.ones((), device=device)
         self._fatal = torch.zeros((), device=device)
         self._in_a_row = torch.zeros((), device=device)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from sweep.spec.settings.geometric_terms import TERMS
 from sweep.spec.settings.trial_settings import GuardSettings
 from sweep.trainer.divergence.verdict import broken_part
 from sweep.trainer.divergence.verdicts import VERDICTS, Zombie
@@ -21,10 +22,17 @@ class StepJudge:
     """Judge the steps of one run in their order. Arguments as of `Verdict`."""
 
     def __init__(
-        self, settings: GuardSettings, *, gradient_clip: float | None, scaled: bool
+        self,
+        settings: GuardSettings,
+        *,
+        gradient_clip: float | None,
+        scaled: bool,
+        late_terms: Collection[str] | None = None,
     ) -> None:
+        late = TERMS.keys() if late_terms is None else late_terms
         self._verdicts = {
-            cause: verdict(settings, gradient_clip, scaled) for cause, verdict in VERDICTS.items()
+            cause: verdict(settings, gradient_clip, scaled, late)
+            for cause, verdict in VERDICTS.items()
         }
         needed = max(verdict.steps_needed for verdict in self._verdicts.values())
         self._recent: deque[StepValues] = deque(maxlen=RECENT + 1 + needed)

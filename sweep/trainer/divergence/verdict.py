@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -67,6 +67,7 @@ class Verdict:
         settings: policy and limits.
         gradient_clip: largest gradient norm of a step; None for no clipping.
         scaled: whether a gradient scaler is used, which skips steps on purpose.
+        late_terms: names of the loss terms that switch on late.
         streak: of the steps that lead to this verdict.
     """
 
@@ -80,6 +81,7 @@ class Verdict:
     settings: GuardSettings
     gradient_clip: float | None = None
     scaled: bool = False
+    late_terms: Collection[str] = ()
     streak: Streak = field(default_factory=Streak)
 
     @property

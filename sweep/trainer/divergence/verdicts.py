@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sweep.spec.settings.geometric_terms import TERMS
 from sweep.trainer.divergence.advice import (
     Advice,
     Case,
@@ -152,7 +151,7 @@ class Exploded(Verdict):
     def judge_step(self, values: StepValues, broken: Broken | None) -> Divergence | None:
         if broken is not None:
             return None
-        main = {name: value for name, value in values.terms.items() if name not in TERMS}
+        main = {n: value for n, value in values.terms.items() if n not in self.late_terms}
         self.start = self.start or main
         clip = math.inf if self.gradient_clip is None else self.gradient_clip
         gradient = min(values.grad_norm, clip)

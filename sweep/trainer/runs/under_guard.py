@@ -66,8 +66,14 @@ class UnderGuard(ABC):
         Args:
             fp16: scale the loss, as gradients in float16 require.
         """
-        clip = self.settings.optimizer.gradient_clip
-        self.guard = Guard(self.model, self.optimizer, clip, self.settings.guard, fp16=fp16)
+        self.guard = Guard(
+            self.model,
+            self.optimizer,
+            self.settings.optimizer.gradient_clip,
+            self.settings.guard,
+            fp16=fp16,
+            late_terms=[name for name, _ in self.settings.loss.weights],
+        )
 
     @property
     @abstractmethod
