@@ -31,7 +31,7 @@ def command(
 
         space, results = argument(space, "SPACE.yaml"), results_argument(results, "--results")
         read: list[str] = []
-        spec, warnings = load_checked(space, overrides, pixels=data, tell=read.append)
+        spec, warnings = load_checked(space, overrides, pixels=data, report=read.append)
         warnings += about_results(spec, results)
         more = most_replicates(spec)
         confirm = f", and up to {counted(more, 'replicate')} of the leaders" if more else ""

@@ -46,7 +46,7 @@ def load_checked(
     *,
     begins: bool = True,
     pixels: bool = False,
-    tell: Callable[[str], object] = lambda _: None,
+    report: Callable[[str], object] = lambda _: None,
 ) -> tuple[SweepSpec, list[str]]:
     """The validated spec and its warnings. Names and headers of the data are checked.
 
@@ -56,7 +56,7 @@ def load_checked(
         machine: where the sweep will run; None: here.
         begins: whether to check the earlier results. A resumed sweep does not need them.
         pixels: read the images of our own trainer too.
-        tell: called with a description of the images that were read.
+        report: called with a description of the images that were read.
 
     Raises:
         InputError: with every mistake.
@@ -73,11 +73,11 @@ def load_checked(
         machine=machine,
         check_data=look,
         look_for_idle=look.idle,
-        check_earlier=partial(check_warm_start, tell=skipped.append) if begins else None,
-        tell=idle.append,
+        check_earlier=partial(check_warm_start, warn=skipped.append) if begins else None,
+        warn=idle.append,
     )
     if look.data is not None:
-        tell(read_words(look.data))
+        report(read_words(look.data))
     shadowing = codebase().shadowing
     found = [*map(str, idle), *warnings(spec, machine), *skipped, *look.warnings]
     return spec, [shadowing, *found] if shadowing else found
@@ -101,7 +101,7 @@ def load_checked_trial(
         machine=Machine.here(),
         check_data=look,
         look_for_idle=look.idle,
-        tell=idle.append,
+        warn=idle.append,
     )
     shadowing = codebase().shadowing
     found = [*map(str, idle), *trial_warnings(settings)]

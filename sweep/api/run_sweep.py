@@ -102,8 +102,8 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
     from sweep.spec.settings.moved_data import chooses_data
     from sweep.trial.kinds.kind_table import kind_of, make_ready, pinned
 
-    with view.working(kind_of(spec).preparing) as tell:
-        data = make_ready(spec, tell)
+    with view.working(kind_of(spec).preparing) as show:
+        data = make_ready(spec, show)
     if data is not None:
         view.warn(data.warnings)
         view.warn(outline_warnings(largest_loss(spec), data, spec.data.patch_size))

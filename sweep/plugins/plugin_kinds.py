@@ -82,7 +82,7 @@ class PluginKind:
         except TypeError as error:
             takes = ", ".join([*self.given, *(f"{option}=…" for option in options)])
             raise self.wrong(f"`{name}` must take ({takes}): {error}") from error
-        except ValueError:  # it is written in C: the call will tell
+        except ValueError:  # it is written in C: the call will show
             pass
         return found
 

@@ -39,7 +39,7 @@ MOST_LOOKS = 10
 
 Source = str | Path | Mapping[str, Any]
 """A YAML file, or its content as Python values."""
-Tell = Callable[[Mistake], None]
+Warn = Callable[[Mistake], None]
 """Called with each requested setting that has no effect but is not a mistake."""
 CheckData = Callable[[TrialSettings], Sequence[Mistake]]
 """Checks data and trainer of some settings. This package does not read data itself."""
@@ -59,7 +59,7 @@ def load_sweep(
     check_data: CheckData | None = None,
     look_for_idle: LookForIdle | None = None,
     check_earlier: CheckEarlier | None = None,
-    tell: Tell | None = None,
+    warn: Warn | None = None,
 ) -> SweepSpec:
     """Read and validate a sweep file.
 
@@ -70,7 +70,7 @@ def load_sweep(
         check_data: reports mistakes that only a look at the data shows.
         look_for_idle: reports settings without effect that only such a look shows.
         check_earlier: reports mistakes of the results folders that the sweep learns from.
-        tell: see `Tell`.
+        warn: see `Warn`.
 
     Raises:
         InputError: with every mistake, its file, line and key.
@@ -86,7 +86,7 @@ def load_sweep(
     spec, findings, unsure = read_despite(document, SweepSpec)
     if spec is not None:
         findings += check_sweep(spec, unsure)
-        findings += _without_effect(document, spec, unsure, look_for_idle, tell, refuses=True)
+        findings += _without_effect(document, spec, unsure, look_for_idle, warn, refuses=True)
         findings += check_space(spec, unsure)
         findings += check_earlier(spec) if check_earlier and "warm_start" not in unsure else []
         if machine:
@@ -105,7 +105,7 @@ def load_trial(
     machine: Machine | None = None,
     check_data: CheckData | None = None,
     look_for_idle: LookForIdle | None = None,
-    tell: Tell | None = None,
+    warn: Warn | None = None,
 ) -> TrialSettings:
     """Read and validate the settings of one trial; arguments and errors as for `load_sweep`.
 
@@ -119,7 +119,7 @@ def load_trial(
         raise InputError.single(message, file=document.file)
     settings, findings, unsure = read_despite(document, TrialSettings)
     if settings is not None:
-        _without_effect(document, settings, unsure, look_for_idle, tell, refuses=False)
+        _without_effect(document, settings, unsure, look_for_idle, warn, refuses=False)
         if machine:
             findings += [*check_device(settings, machine, unsure), *check_plugins(settings, unsure)]
         findings += _look_at_data(document, settings, check_data, unsure)
@@ -159,16 +159,16 @@ def _without_effect(
     settings: TrialSettings,
     unsure: Unsure,
     look_for_idle: LookForIdle | None,
-    tell: Tell | None,
+    warn: Warn | None,
     *,
     refuses: bool,
 ) -> list[Finding]:
-    """The settings without effect that are mistakes. Any other is passed to ``tell``."""
+    """The settings without effect that are mistakes. Any other is passed to ``warn``."""
     further = look_for_idle(settings) if look_for_idle and "trainer" not in unsure else ()
     idle = list(without_effect(settings, document.written, unsure, further))
     for finding, refused in idle:
-        if tell and not (refused and refuses):
-            tell(document.placed(finding))
+        if warn and not (refused and refuses):
+            warn(document.placed(finding))
     return [finding for finding, refused in idle if refused and refuses]
 
 

@@ -120,7 +120,7 @@ def trained(
                 case Decision.STOP:
                     scheduler.end(name, Status.PRUNED)
         for other, decision in list(scheduler.decided()):
-            waiting.remove(other)  # told once, and of those that pause alone
+            waiting.remove(other)  # once each, and only for trials that pause
             if decision is Decision.CONTINUE:
                 ready.append(other)
             else:

@@ -46,7 +46,7 @@ def read(tmp_path: Path, folder: Path, given: str = "", searched: str = "") -> l
     told: list[Mistake] = []
     try:
         load_sweep(
-            file, check_data=TrainerCheck(), look_for_idle=TrainerCheck().idle, tell=told.append
+            file, check_data=TrainerCheck(), look_for_idle=TrainerCheck().idle, warn=told.append
         )
     except InputError as error:
         told += error.mistakes

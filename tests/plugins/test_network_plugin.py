@@ -114,5 +114,5 @@ def test_winner_read_back_is_not_warned_of_defaults_that_a_plugin_does_not_use(
 ) -> None:
     results = sweep.run(values(), results=tmp_path / "r", executor="local", progress=False)
     warnings: list[str] = []
-    load_trial(results.folder / "best.yaml", tell=lambda one: warnings.append(str(one)))
+    load_trial(results.folder / "best.yaml", warn=lambda one: warnings.append(str(one)))
     assert not warnings

@@ -16,7 +16,7 @@ from sweep.search.schedulers.scheduler import Decision
 from sweep.search.searchers.earlier_trials import (
     best_of,
     check_warm_start,
-    read_lesson,
+    read_earlier_sweep,
     read_warm_start,
 )
 from sweep.spec.load import load_sweep, to_yaml
@@ -221,11 +221,11 @@ def test_trials_outside_the_space_and_without_a_result_are_counted_and_passed_ov
         records = store.records()
     narrow = {**SPACE, "loss.weights.compactness": {"loguniform": [1e-3, 0.05]}}
     spec = spec_of(space=narrow, warm_start=str(earlier))
-    lesson = read_lesson(spec, str(earlier))
+    found = read_earlier_sweep(spec, str(earlier))
     weights = [float(str(r.parameters["loss.weights.compactness"])) for r in records[:20]]
     inside = [record for record, weight in zip(records[:20], weights, strict=True) if weight < 0.05]
-    assert [record.trial_id for record in lesson.usable] == [record.trial_id for record in inside]
-    assert (lesson.outside, lesson.silent) == (20 - len(inside), 3)
+    assert [record.trial_id for record in found.usable] == [record.trial_id for record in inside]
+    assert (found.outside, found.silent) == (20 - len(inside), 3)
     told: list[str] = []
     assert list(check_warm_start(spec, told.append)) == []
     assert told == [

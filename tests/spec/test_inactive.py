@@ -26,7 +26,7 @@ def read(tmp_path: Path, text: str) -> tuple[list[str], list[str]]:
     told: list[Mistake] = []
     refused: tuple[Mistake, ...] = ()
     try:
-        (load_sweep if "space:" in text else load_trial)(path, tell=told.append)
+        (load_sweep if "space:" in text else load_trial)(path, warn=told.append)
     except InputError as error:
         refused = error.mistakes
     first, second = (

@@ -73,7 +73,7 @@ TOY = Kind(
     preparing="Unpacking the toy",
     imports=("toys.box",),
     look=Broken,
-    make_ready=lambda settings, tell: tell("unpacked"),  # type: ignore[arg-type, return-value]
+    make_ready=lambda settings, show: show("unpacked"),  # type: ignore[arg-type, return-value]
     make_run=lambda *_: "a run",  # type: ignore[arg-type, return-value]
     pixels="a toy has none",
     recognised=lambda trainer: trainer.model_copy(update={"fingerprint": "toy:1"}),

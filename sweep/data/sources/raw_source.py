@@ -113,7 +113,7 @@ class RawSource(DataSource):
 
 
 def _has_a_volume(dataset: RawDataset) -> bool:
-    """Whether any case has three axes; one is enough, so most datasets are told by their first.
+    """Whether any case has three axes. One is enough, so mostly the first file decides.
 
     Raises:
         InputError: a file on the way there cannot be read.

@@ -1,6 +1,6 @@
 """The sources of data, by ``data.source``: one explicit table.
 
-Neither torch nor monai is imported here, so that a mistake is told in a moment.
+Neither torch nor monai is imported here, so that mistakes are reported in a moment.
 """
 
 from __future__ import annotations
@@ -31,5 +31,5 @@ def open_source(settings: DataSettings) -> DataSource:
 
 
 def check_data(settings: DataSettings) -> list[Mistake]:
-    """Everything that can be told without reading pixels; empty where nothing is wrong."""
+    """Every mistake that shows without reading pixels."""
     return open_source(settings).mistakes

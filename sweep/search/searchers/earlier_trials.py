@@ -18,7 +18,7 @@ from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, searche
 
 
 @dataclass(frozen=True, slots=True)
-class EarlierTrial:
+class EarlierSweep:
     """What a searcher can learn from an earlier sweep.
 
     Args:
@@ -33,7 +33,7 @@ class EarlierTrial:
     silent: int
 
 
-def read_lesson(spec: SweepSpec, folder: str) -> EarlierTrial:
+def read_earlier_sweep(spec: SweepSpec, folder: str) -> EarlierSweep:
     """Read the results folder of an earlier sweep.
 
     A setting that is searched here and was fixed there has the value that it was trained with. The
@@ -48,39 +48,39 @@ def read_lesson(spec: SweepSpec, folder: str) -> EarlierTrial:
         raise ResultsError(f"cannot read {folder}: {error.strerror}") from error
     # Without replicates: they have the parameters of their trial, and another seed.
     trials = [replace(record, objective=spec.judged_by) for record in searched(records)]
-    speaking = [
+    with_result = [
         record
         for record in trials
         if record.status is Status.DIVERGED
         or (record.status.has_result and record.best is not None)
     ]
-    translated = [_in_terms_of(spec, record, Layout(Path(folder))) for record in speaking]
+    translated = [_in_terms_of(spec, record, Layout(Path(folder))) for record in with_result]
     usable = tuple(record for record in translated if record is not None)
-    return EarlierTrial(usable, len(speaking) - len(usable), len(trials) - len(speaking))
+    return EarlierSweep(usable, len(with_result) - len(usable), len(trials) - len(with_result))
 
 
 def read_warm_start(spec: SweepSpec) -> list[TrialRecord]:
-    """The usable trials of all earlier sweeps, in order; raises ResultsError as `read_lesson`."""
+    """The usable trials of all earlier sweeps, in order; errors as of `read_earlier_sweep`."""
     folders = spec.warm_start.results if spec.warm_start else ()
-    return [record for folder in folders for record in read_lesson(spec, folder).usable]
+    return [record for folder in folders for record in read_earlier_sweep(spec, folder).usable]
 
 
-def check_warm_start(spec: SweepSpec, tell: Callable[[str], None]) -> Iterator[Finding]:
-    """Folders without usable results. Calls ``tell`` with a sentence if trials are skipped."""
+def check_warm_start(spec: SweepSpec, warn: Callable[[str], None]) -> Iterator[Finding]:
+    """Folders without usable results. Calls ``warn`` with a sentence if trials are skipped."""
     for index, folder in enumerate(spec.warm_start.results if spec.warm_start else ()):
         path = ("warm_start", "results", index)
         try:
-            lesson = read_lesson(spec, folder)
+            earlier = read_earlier_sweep(spec, folder)
         except ResultsError as error:
             yield Finding(path, f"{error}; name the results folder of an earlier sweep")
             continue
         result = "a result" if spec.judged_by == DICE else f"a value of {spec.judged_by.metric}"
-        passed = f"{lesson.outside} outside this space, {lesson.silent} without {result}"
-        if not lesson.usable:
+        passed = f"{earlier.outside} outside this space, {earlier.silent} without {result}"
+        if not earlier.usable:
             yield Finding(path, f"no trial of {folder} has usable results for this space: {passed}")
-        elif lesson.outside or lesson.silent:
-            trials = counted(len(lesson.usable), "trial")
-            tell(f"`warm_start`: the searcher learns from {trials} of {folder}; skipped: {passed}")
+        elif earlier.outside or earlier.silent:
+            trials = counted(len(earlier.usable), "trial")
+            warn(f"`warm_start`: the searcher learns from {trials} of {folder}; skipped: {passed}")
 
 
 def best_of(earlier: Iterable[TrialRecord], count: int) -> list[dict[str, ParameterValue]]:

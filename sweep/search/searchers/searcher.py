@@ -16,28 +16,26 @@ from sweep.vocabulary.record import ParameterValue, TrialRecord
 class Searcher(Protocol):
     """Proposes the searched parameters of one trial after the other.
 
-    A proposal depends on nothing but the searcher's seed, the trial's number and what was asked
-    and told before; a searcher has no random state that a resumed sweep would have to restore.
+    A proposal depends only on the searcher's seed, the trial's number and the earlier calls of
+    `ask` and `tell`. A searcher has no random state that a resumed sweep would have to restore.
     """
 
     def ask(self, number: int) -> dict[str, ParameterValue] | None:
         """Parameters of the trial with this number under their dotted names.
 
-        Numbers are asked for in ascending order, those of given trials (see `tell`) left out;
-        asking again before the trial is told repeats the answer. None: the space has no more
-        configurations.
+        Numbers come in ascending order, without those of given trials (see `tell`). A second call
+        before the trial's `tell` returns the same. None: the space has no more configurations.
         """
         ...
 
     def tell(self, record: TrialRecord) -> None:
-        """Learn how a trial ended, or that one runs which was not asked for here.
+        """Learn how a trial ended, or that a trial runs that this searcher did not propose.
 
-        A given trial (a preset, an enqueued one), which no searcher proposed, is told when it
-        starts and when it ends. Its parameters may lie outside the space; a searcher that cannot
-        learn from it passes it over.
+        A given trial (a preset or an enqueued one) is reported when it starts and when it ends. Its
+        parameters may lie outside the space; a searcher that cannot learn from it ignores it.
 
-        A resumed sweep, before it asks, tells every start and every end in the order in which they
-        happened. Telling an ended trial again is harmless.
+        Before a resumed sweep asks, it reports every start and every end in the order in which
+        they happened. A second report of an ended trial has no effect.
         """
         ...
 

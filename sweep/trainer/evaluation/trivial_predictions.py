@@ -33,5 +33,5 @@ def trivial_dice(shares: Floats, pooled: Floats) -> float | None:
 def _mean(shares: Floats, answer: Floats) -> float:
     total = shares + answer
     dice = np.divide(2 * shares * answer, total, out=np.full_like(total, np.nan), where=total > 0)
-    told = ~np.isnan(dice).all(axis=0)
-    return float(np.mean(np.nanmean(dice[:, told], axis=0)))
+    has_value = ~np.isnan(dice).all(axis=0)
+    return float(np.mean(np.nanmean(dice[:, has_value], axis=0)))

@@ -8,14 +8,14 @@ from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.settings.trainer_settings import CustomTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trial.kinds.entry_check import entry_mistakes
-from sweep.trial.kinds.kind import Kind, Tell
+from sweep.trial.kinds.kind import Kind, ShowProgress
 
 if TYPE_CHECKING:
     from sweep.data.prepared.samples import PreparedData
     from sweep.trainer.runs.run_protocol import Run
 
 
-def _make_ready(settings: TrialSettings, _tell: Tell) -> None:
+def _make_ready(settings: TrialSettings, _show: ShowProgress) -> None:
     from sweep.trainer.custom.entry_point import load_entry
 
     load_entry(_entry(settings))

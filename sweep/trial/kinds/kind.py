@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sweep.trainer.runs.reproduce import ReproducedStep
     from sweep.trainer.runs.run_protocol import Run
 
-Tell = Callable[[str], object]
+ShowProgress = Callable[[str], object]
 """Called with a sentence about the progress of a long task."""
 
 
@@ -100,7 +100,7 @@ class Kind:
     preparing: str
     imports: tuple[str, ...]
     look: Callable[[TrialSettings], FirstLook]
-    make_ready: Callable[[TrialSettings, Tell], PreparedData | None]
+    make_ready: Callable[[TrialSettings, ShowProgress], PreparedData | None]
     make_run: Callable[[TrialSettings, PreparedData | None], Run]
     pixels: Pixels | str
     recognised: Callable[[AnyTrainerSettings], AnyTrainerSettings] = lambda trainer: trainer

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trial.kinds.custom_kind import CUSTOM
-from sweep.trial.kinds.kind import Kind, Tell
+from sweep.trial.kinds.kind import Kind, ShowProgress
 from sweep.trial.kinds.monai_kind import MONAI
 from sweep.trial.kinds.nnunet_kind import NNUNET
 
@@ -23,17 +23,17 @@ def kind_of(settings: TrialSettings) -> Kind:
     return KINDS[settings.trainer.kind]
 
 
-def make_ready(settings: TrialSettings, tell: Tell | None = None) -> PreparedData | None:
+def make_ready(settings: TrialSettings, show: ShowProgress | None = None) -> PreparedData | None:
     """Do what trials of these settings have in common, unless it is already done.
 
     Args:
-        tell: called with a sentence whenever there is progress.
+        show: called with a sentence whenever there is progress.
     Returns:
         data for trials to share, if there are any.
     Raises:
         InputError: with every mistake that only the work itself shows.
     """
-    return kind_of(settings).make_ready(settings, tell or (lambda _: None))
+    return kind_of(settings).make_ready(settings, show or (lambda _: None))
 
 
 def pinned(settings: S, data: PreparedData | None) -> S:

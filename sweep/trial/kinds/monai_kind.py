@@ -10,7 +10,7 @@ from sweep.data.prepared.samples import PreparedData
 from sweep.data.prepared.unfit_data import unfit
 from sweep.data.sources.source_table import open_source
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trial.kinds.kind import FinalScore, Kind, Pixels, Tell
+from sweep.trial.kinds.kind import FinalScore, Kind, Pixels, ShowProgress
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import Divergence
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sweep.trainer.runs.run_protocol import Run
 
 
-def _make_ready(settings: TrialSettings, _tell: Tell | None = None) -> PreparedData:
+def _make_ready(settings: TrialSettings, _show: ShowProgress | None = None) -> PreparedData:
     data = prepare(settings.data)
     if mistakes := unfit(settings, data):
         raise InputError(mistakes)

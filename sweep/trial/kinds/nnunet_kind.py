@@ -13,7 +13,7 @@ from sweep.nnunet.dataset.preprocessed_fingerprint import fingerprint, require_f
 from sweep.nnunet.nnunet_check import NnunetLook
 from sweep.spec.settings.trainer_settings import AnyTrainerSettings, NnunetTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trial.kinds.kind import FinalScore, Kind, Tell, Tools
+from sweep.trial.kinds.kind import FinalScore, Kind, ShowProgress, Tools
 
 if TYPE_CHECKING:
     from sweep.data.prepared.samples import PreparedData
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from sweep.trainer.runs.run_protocol import Run
 
 
-def _make_ready(settings: TrialSettings, tell: Tell) -> None:
+def _make_ready(settings: TrialSettings, show: ShowProgress) -> None:
     trainer = nnunet_trainer(settings)
-    ensure_preprocessed(trainer, tell)
+    ensure_preprocessed(trainer, show)
     require_fingerprint(trainer)
 
 
