@@ -18,6 +18,8 @@ from sweep.machine.user_paths import absolute
 ENTRY = re.compile(r"(?P<where>.+):(?P<name>[A-Za-z_]\w*)")
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
+PLUGIN = "custom"
+"""What a file calls a plug-in among data sources, searchers and schedulers."""
 PLUGIN_PATTERN = r"^.+:[A-Za-z_]\w*$"
 PluginName = Annotated[str, Field(pattern=PLUGIN_PATTERN)]
 """How a plug-in is named in a file, for schemas; those that packages register are not known."""

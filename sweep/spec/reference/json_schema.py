@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from sweep.plugins.entry_names import PLUGIN_PATTERN
+from sweep.plugins.entry_names import PLUGIN, PLUGIN_PATTERN
 from sweep.spec.reference.suggested_distributions import suggestion
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.setting_tree import choosing_keys, unsearched_keys
@@ -144,9 +144,9 @@ def _admit_plugin_names(group: Schema) -> None:
     """Accept the name of a plug-in in place of ``custom`` and its ``entry``."""
     for key in ("name", "source"):
         choice = group.get("properties", {}).get(key, {})
-        if choice.get("const") == "custom":
+        if choice.get("const") == PLUGIN:
             choice["anyOf"] = [{"const": choice.pop("const")}, {"pattern": PLUGIN_PATTERN}]
-            group["if"] = {"properties": {key: {"const": "custom"}}}
+            group["if"] = {"properties": {key: {"const": PLUGIN}}}
             group["then"] = {"required": group["required"]}
             group["required"] = [key]
 

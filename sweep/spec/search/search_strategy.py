@@ -8,13 +8,10 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
-from sweep.plugins.entry_names import PluginName
+from sweep.plugins.entry_names import PLUGIN, PluginName
 from sweep.plugins.plugin_kinds import SCHEDULER, SEARCHER, PluginKind, required_entry
 from sweep.spec.settings.settings_base import Options, Settings
 from sweep.spec.words.phrases import shown
-
-PLUGIN = "custom"
-"""Name under which a plug-in stands among searchers and among schedulers."""
 
 
 class Chosen(Settings):

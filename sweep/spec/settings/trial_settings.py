@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from sweep.machine.user_paths import Folder
-from sweep.plugins.entry_names import PluginName
+from sweep.plugins.entry_names import PLUGIN, PluginName
 from sweep.plugins.plugin_kinds import (
     DATA_SOURCE,
     LOSS_TERM,
@@ -214,7 +214,7 @@ def _plugin_or_own(value: Any) -> Any:
     entry = (
         DATA_SOURCE.entry(value.get("source"), DATA_SOURCES) if isinstance(value, dict) else None
     )
-    return value if entry is None else {**value, "source": "custom", "entry": entry}
+    return value if entry is None else {**value, "source": PLUGIN, "entry": entry}
 
 
 DataSettings = Annotated[
