@@ -14,7 +14,8 @@ import pytest
 
 import sweep
 from sweep.spec.settings.geometric_terms import ROOT_TERMS, TERMS, GeometricWeights
-from sweep.trainer.losses.geometric_loss import REFERENCE_TERMS, SHAPE_TERMS
+from sweep.trainer.losses.geometric import SHAPE_TERMS
+from sweep.trainer.losses.geometric_loss import REFERENCE_TERMS
 
 FIELD = '''
     roughness: Annotated[float, GeometricTerm(has_root=True, in_volumes={in_volumes})] = Field(
@@ -24,13 +25,11 @@ FIELD = '''
 '''
 LINES = """
     "roughness": ShapeTerm(
-        lambda p, epsilon, mode: geometric.guarded_sqrt(p, epsilon, mode).sum(dim=(1, 2)),
+        lambda p, epsilon, mode: guarded_sqrt(p, epsilon, mode).sum(dim=(1, 2)),
         {of_volumes},
     ),
 """
-OF_VOLUMES = (
-    "lambda p, _spacing, epsilon, mode: geometric.guarded_sqrt(p, epsilon, mode).sum((1, 2, 3))"
-)
+OF_VOLUMES = "lambda p, _spacing, epsilon, mode: guarded_sqrt(p, epsilon, mode).sum((1, 2, 3))"
 
 
 def with_a_fifth(root: Path, *, in_volumes: bool) -> Path:
@@ -40,7 +39,7 @@ def with_a_fifth(root: Path, *, in_volumes: bool) -> Path:
     described = FIELD.format(in_volumes=in_volumes)
     computed = LINES.format(of_volumes=OF_VOLUMES if in_volumes else None)
     _insert(root / "sweep/spec/settings/geometric_terms.py", "\n    @property\n", described)
-    _insert(root / "sweep/trainer/losses/geometric_loss.py", "}\nREFERENCE_TERMS", computed)
+    _insert(root / "sweep/trainer/losses/geometric.py", '    "aspect": ShapeTerm(', computed)
     return root
 
 

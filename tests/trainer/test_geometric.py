@@ -6,14 +6,14 @@ import torch
 from sweep.spec.settings.geometric_terms import GeometricWeights
 from sweep.spec.settings.trial_settings import LossSettings
 from sweep.trainer.losses.geometric import (
-    SqrtMode,
+    SHAPE_TERMS,
     aspect,
     boundary,
     compactness,
-    guarded_sqrt,
     soft_perimeter,
 )
-from sweep.trainer.losses.geometric_loss import SHAPE_TERMS, geometric_terms
+from sweep.trainer.losses.geometric_loss import geometric_terms
+from sweep.trainer.losses.mask_operators import SqrtMode, guarded_sqrt
 
 TERMS = {name: term.of_images for name, term in SHAPE_TERMS.items()}
 MODES = ("clamp", "offset", "centered")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trainer.losses.geometric import guarded_sqrt
+from sweep.trainer.losses.mask_operators import guarded_sqrt
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.record import Outcome, Stage, Status

@@ -1,6 +1,6 @@
 """The geometric terms of the loss: their weights and fixed properties.
 
-A term is one field here and one line in `sweep.trainer.losses.geometric_loss`, where it is
+A term is one field here and one line in `sweep.trainer.losses.geometric`, where it is
 computed. All other code gets the list of terms and their properties from here. Plug-ins bring
 further terms, which have a weight and no properties.
 """

@@ -2,39 +2,35 @@
 
 Each returns one value per sample, ``[B]``. `sweep.trainer.losses.geometric_loss` calls them in
 float32 with autocast off: sums of squared coordinates of a 512² image reach 2.3e10, far over
-float16's 65,504. No function reads a value back to the host.
-
-What ε does: sqrt(max(q, ε)) has gradient exactly 0 below ε and jumps there; sqrt(q + ε) is bounded
-by 1/(2√ε); sqrt(q + ε) − √ε is too, and is 0 where q is. With ε = 0 all three give inf · 0 = NaN on
-any region that is exactly flat.
+float16's 65,504. No function reads a value back to the host. `SHAPE_TERMS` lists them.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-SqrtMode = Literal["clamp", "offset", "centered"]
+from sweep.spec.settings.trial_settings import LossSettings
+from sweep.trainer.losses import volumetric
+from sweep.trainer.losses.mask_operators import (
+    BOUNDARY_ABSOLUTE_SHARE,
+    SqrtMode,
+    guarded_sqrt,
+    laplacian,
+    sobel,
+)
 
-BOUNDARY_ABSOLUTE_SHARE = 0.1
-"""Weight of the mean absolute Laplacian beside its variance in `boundary`."""
+OfImages = Callable[[Tensor, float, SqrtMode], Tensor]
+"""Soft masks ``[B, H, W]``, ε and how it guards a root → ``[B]``."""
+OfVolumes = Callable[[Tensor, Sequence[float], float, SqrtMode], Tensor]
+"""The same of soft masks ``[B, D, H, W]``, with the size of a voxel along D, H, W."""
 
 SMALLEST_SQUARED_PERIMETER = 1.0
 """Pixels²; below it a soft mask has no outline worth the name (50 px of area: over 600)."""
-
-
-def guarded_sqrt(q: Tensor, epsilon: float, mode: SqrtMode) -> Tensor:
-    """Square root of ``q >= 0`` whose gradient ``epsilon`` bounds by 1/(2√ε); any shape."""
-    match mode:
-        case "clamp":
-            return torch.sqrt(torch.clamp(q, min=epsilon))
-        case "offset":
-            return torch.sqrt(q + epsilon)
-        case "centered":
-            return torch.sqrt(q + epsilon) - math.sqrt(epsilon)
 
 
 def compactness(p: Tensor, epsilon: float, mode: SqrtMode) -> Tensor:
@@ -104,25 +100,31 @@ def aspect(p: Tensor, epsilon: float, mode: SqrtMode) -> Tensor:
     return gap / (a + b).clamp(min=1e-6)
 
 
-def sobel(p: Tensor) -> tuple[Tensor, Tensor]:
-    """Slopes ``(∂p/∂x, ∂p/∂y)`` per pixel, ``[B, H, W]`` each; the image's border is no edge."""
-    q = _replicate_border(p)  # [B, H + 2, W + 2]
-    dx = q[:, :, 2:] - q[:, :, :-2]  # [B, H + 2, W]
-    dy = q[:, 2:] - q[:, :-2]  # [B, H, W + 2]
-    return (
-        (dx[:, :-2] + 2 * dx[:, 1:-1] + dx[:, 2:]) / 8,
-        (dy[:, :, :-2] + 2 * dy[:, :, 1:-1] + dy[:, :, 2:]) / 8,
-    )
+@dataclass(frozen=True, slots=True)
+class ShapeTerm:
+    """What computes a term of the shape alone.
+
+    Args:
+        of_volumes: None where it is not known of volumes; its weight is then marked so.
+    """
+
+    of_images: OfImages
+    of_volumes: OfVolumes | None = None
+
+    def values(self, p: Tensor, spacing: Sequence[float], settings: LossSettings) -> Tensor:
+        """The term of each mask ``[B, (D,) H, W] -> [B]``; no spacing for images."""
+        epsilon, mode = settings.sqrt_epsilon, settings.sqrt_mode
+        if not spacing:
+            return self.of_images(p, epsilon, mode)
+        assert self.of_volumes is not None  # `GeometricWeights.must_fit_volumes`
+        return self.of_volumes(p, spacing, epsilon, mode)
 
 
-def laplacian(p: Tensor) -> Tensor:
-    """4-neighbour Laplacian, ``[B, H, W]``; the image's border is no edge."""
-    q = _replicate_border(p)
-    neighbours = q[:, :-2, 1:-1] + q[:, 2:, 1:-1] + q[:, 1:-1, :-2] + q[:, 1:-1, 2:]
-    return neighbours - 4 * p
-
-
-def _replicate_border(p: Tensor) -> Tensor:
-    # By concatenation: the backward of torch's replicate padding is not deterministic on CUDA.
-    p = torch.cat([p[:, :1], p, p[:, -1:]], dim=1)
-    return torch.cat([p[:, :, :1], p, p[:, :, -1:]], dim=2)
+SHAPE_TERMS: Mapping[str, ShapeTerm] = {
+    "compactness": ShapeTerm(compactness, volumetric.compactness),
+    "boundary": ShapeTerm(
+        lambda p, *_: boundary(p),
+        lambda p, spacing, *_: volumetric.boundary(p, spacing),
+    ),
+    "aspect": ShapeTerm(aspect, volumetric.aspect),
+}

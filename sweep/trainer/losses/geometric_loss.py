@@ -1,8 +1,8 @@
 """The geometric part of the loss, whichever trainer asks for it: its terms of a batch of outputs.
 
-The functions stand in `geometric` (of images), `volumetric` (of volumes) and `kervadec`; which
-function computes which term stands in `SHAPE_TERMS` and `REFERENCE_TERMS`. What else there is to
-say of a term stands at its weight, in `sweep.spec.settings.geometric_terms`.
+The functions are in `geometric` (of images, with the table `SHAPE_TERMS`), `volumetric` (of
+volumes) and `kervadec`. The other properties of a term are at its weight, in
+`sweep.spec.settings.geometric_terms`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -18,15 +17,11 @@ from torch import Tensor
 
 from sweep.plugins.plugin_kinds import LOSS_TERM
 from sweep.spec.settings.trial_settings import LossSettings
-from sweep.trainer.losses import geometric, volumetric
-from sweep.trainer.losses.geometric import SqrtMode
+from sweep.trainer.losses.geometric import SHAPE_TERMS, ShapeTerm
 from sweep.trainer.losses.kervadec import kervadec, signed_distances
+from sweep.trainer.losses.mask_operators import SqrtMode
+from sweep.trainer.losses.volumetric import smallest_volume
 from sweep.vocabulary.errors import TrainerError
-
-OfImages = Callable[[Tensor, float, SqrtMode], Tensor]
-"""Soft masks ``[B, H, W]``, ε and how it guards a root → ``[B]``."""
-OfVolumes = Callable[[Tensor, Sequence[float], float, SqrtMode], Tensor]
-"""The same of soft masks ``[B, D, H, W]``, with the size of a voxel along D, H, W."""
 
 
 class LossTerm(Protocol):
@@ -42,34 +37,6 @@ class LossTerm(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class ShapeTerm:
-    """What computes a term of the shape alone.
-
-    Args:
-        of_volumes: None where it is not known of volumes; its weight is then marked so.
-    """
-
-    of_images: OfImages
-    of_volumes: OfVolumes | None = None
-
-    def values(self, p: Tensor, spacing: Sequence[float], settings: LossSettings) -> Tensor:
-        """The term of each mask ``[B, (D,) H, W] -> [B]``; no spacing for images."""
-        epsilon, mode = settings.sqrt_epsilon, settings.sqrt_mode
-        if not spacing:
-            return self.of_images(p, epsilon, mode)
-        assert self.of_volumes is not None  # `GeometricWeights.must_fit_volumes`
-        return self.of_volumes(p, spacing, epsilon, mode)
-
-
-SHAPE_TERMS: Mapping[str, ShapeTerm] = {
-    "compactness": ShapeTerm(geometric.compactness, volumetric.compactness),
-    "boundary": ShapeTerm(
-        lambda p, *_: geometric.boundary(p),
-        lambda p, spacing, *_: volumetric.boundary(p, spacing),
-    ),
-    "aspect": ShapeTerm(geometric.aspect, volumetric.aspect),
-}
 REFERENCE_TERMS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {"kervadec": kervadec}
 """Soft masks and the reference's distance maps, ``[B, H, W]`` each → scalar."""
 
@@ -144,7 +111,7 @@ def geometric_terms(
     used = settings.weights.used
     terms_of_shape = shape_terms(settings)
     relative = [step / min(spacing) for step in spacing] if spacing else []
-    least = volumetric.smallest_volume(settings.min_area) if spacing else settings.min_area
+    least = smallest_volume(settings.min_area) if spacing else settings.min_area
     with torch.autocast(device_type=p.device.type, enabled=False):
         p = p.float()
         masks = p if relative else as_slices(p)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sweep.trainer.losses.geometric import BOUNDARY_ABSOLUTE_SHARE, SqrtMode, guarded_sqrt
+from sweep.trainer.losses.mask_operators import BOUNDARY_ABSOLUTE_SHARE, SqrtMode, guarded_sqrt
 
 AXES = (1, 2, 3)
 """Depth, height and width of ``[B, D, H, W]``."""
@@ -46,7 +46,7 @@ def soft_surface(p: Tensor, spacing: Sequence[float], epsilon: float, mode: Sqrt
 
     Args:
         p: soft mask ``[B, D, H, W]``.
-        epsilon, mode: see `sweep.trainer.losses.geometric.guarded_sqrt`.
+        epsilon, mode: see `sweep.trainer.losses.mask_operators.guarded_sqrt`.
     Returns:
         ``[B]``.
     """
