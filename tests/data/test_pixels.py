@@ -117,7 +117,7 @@ def test_written_dataset_is_read_back_exactly(tmp_path):
         file_ending=".nii",
     )
     dataset = open_raw(tmp_path / "set")
-    assert dataset.name == "pair"
+    assert json.loads((tmp_path / "set" / "dataset.json").read_text())["name"] == "pair"
     assert dataset.channel_names == ("T1", "T2")
     image, label = load_case(dataset, "b")
     np.testing.assert_array_equal(image, volume + 1)

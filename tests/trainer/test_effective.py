@@ -71,6 +71,7 @@ GIVEN: dict[str, list[Any]] = {
     "network.options": [{"width": 3}],
     "data.options": [{"count": 15}],
     "trainer.device": ["cpu", "cuda"],
+    "loss.main": ["focal_logcosh_dice", "dice_ce"],
     "loss.focal_gamma": [3.0],
     "loss.min_area": [500.0],
     "optimizer.gradient_clip": [0.1],

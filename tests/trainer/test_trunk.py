@@ -22,9 +22,11 @@ from sweep.vocabulary.record import Outcome, Status
 MakeTrial = Callable[..., TrialSettings]
 EVERY_EPOCH = range(1, 10)
 
+PLUGINS = Path(__file__).parents[2] / "examples" / "plugin" / "example_plugin.py"
 OTHER_VALUES = {
     "loss.warmup_epochs": ["1", "3", "4"],
     "loss.rampup_epochs": ["0", "3"],
+    "loss.terms": [f"[{PLUGINS}:total_variation]"],
     "loss.weights.compactness": ["0", "1"],
     "loss.weights.boundary": ["0", "1"],
     "loss.weights.aspect": ["0", "1"],

@@ -8,6 +8,7 @@ nnUNet_results/Dataset502_…/nnUNetTrainerGeometric__nnUNetPlans__2d/fold_0/
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def _must_go_on_alike(file: Path, now: Mapping[str, Any], epoch: int) -> None:
     before = {k: v for k, v in run["effective"].items() if k not in run["without_effect"]}
     changed = [
         f"{key} was {before[key]!r} and is {value!r} now"
-        for key, value in now.items()
+        for key, value in json.loads(to_json(now)).items()  # as the record has it: lists
         if key.startswith(SHAPES_THE_RUN) and key in before and before[key] != value
     ]
     if changed:
