@@ -103,12 +103,14 @@ def train(config, trial):
 """
 
 
-def run(folder: Path, space: str, patch: str = "") -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, space: str, patch: str = "", *options: str
+) -> subprocess.CompletedProcess[str]:
     """``sweep.run`` of a space, in a process in which something is broken by ``patch``."""
     (folder / "space.yaml").write_text(space)
     code = f"{patch}\nimport runpy\nrunpy.run_module('sweep.run', run_name='__main__')"
     return subprocess.run(
-        [sys.executable, "-c", code, "space.yaml"],
+        [sys.executable, "-c", code, "space.yaml", *options],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -144,7 +146,7 @@ def test_each_trial_fails_by_itself_and_a_broken_console_ends_nothing(tmp_path: 
 
 def test_store_that_breaks_ends_the_sweep_with_its_cause_and_fails_no_trial(tmp_path: Path) -> None:
     (tmp_path / "plain.py").write_text(PLAIN)
-    done = run(tmp_path, FUNCTION, BROKEN_STORE)
+    done = run(tmp_path, FUNCTION, BROKEN_STORE, "--local")  # both executors end by one rule
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
     assert "error: The sweep failed: KeyError: 'no such key' (more in" in done.stderr
