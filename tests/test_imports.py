@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -210,3 +211,34 @@ def test_arrows_between_floors_point_downward() -> None:
         if floor_of(target) > floor_of(name)
     }
     assert upward == set()
+
+
+def folder_of(module: str) -> str:
+    """The folder of a module below the package, as the map writes it."""
+    path = PACKAGE.parent / module.replace(".", "/")
+    return (path if path.is_dir() else path.parent).relative_to(PACKAGE).as_posix()
+
+
+def test_map_names_what_each_room_imports_and_nothing_else() -> None:
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.partition("## Rooms")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([\w/]+)` \| .* \| (.*) \|$", table, flags=re.MULTILINE)
+    written = {room: set(re.findall(r"`([\w/]+)`", imports)) for room, imports in rows}
+    found: dict[str, set[str]] = {folder_of(name): set() for name in modules()}
+    for name, targets in arrows().items():
+        found[folder_of(name)] |= {folder_of(target) for target in targets}
+    del found["."]  # the commands, which import whatever they call
+    found = {
+        room: folders
+        for room, folders in found.items()
+        if [*(PACKAGE / room).glob("*.py")] != [PACKAGE / room / "__init__.py"]
+    }
+    assert written.keys() == found.keys()
+    for room, folders in found.items():
+        others = folders - {room, "vocabulary", "machine"}
+        names = written[room]
+        unnamed = {one for one in others if one not in names and one.split("/")[0] not in names}
+        unused = {
+            name for name in names if not any(f"{one}/".startswith(f"{name}/") for one in others)
+        }
+        assert (room, unnamed, unused) == (room, set(), set())

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.geometric_terms import ROOT_TERMS, SHAPE_WEIGHTS, WEIGHTS, weight_keys
+from sweep.spec.settings.geometric_terms import (
+    ROOT_TERMS,
+    SHAPE_TERMS,
+    SHAPE_WEIGHTS,
+    WEIGHTS,
+    weight_keys,
+)
 from sweep.spec.settings.network_settings import OWN_NETWORKS
 from sweep.spec.settings.objective_settings import MEASURED
 from sweep.spec.settings.setting_tree import (
@@ -91,7 +97,7 @@ def _augmentation(kind: str, *keys: str) -> Rule:
 _PLUGIN_TERMS: Mapping[str, Callable[[Any], bool]] = {"loss.terms": bool}
 _SHAPE_TERM = {**_any_above_0(SHAPE_WEIGHTS), **_PLUGIN_TERMS}
 _ANY_TERM = {**_any_above_0(WEIGHTS), **_PLUGIN_TERMS}
-_NO_SHAPE_TERM = "no shape term (compactness, boundary, aspect) has a weight"
+_NO_SHAPE_TERM = f"no shape term ({', '.join(SHAPE_TERMS)}) has a weight"
 
 GROUPS = {
     group: [name for name in setting_names() if name.startswith(f"{group}.")]

@@ -1,8 +1,9 @@
 """The geometric terms of the loss: their weights and fixed properties.
 
-A term is one field here and one line in `sweep.trainer.losses.geometric`, where it is
-computed. All other code gets the list of terms and their properties from here. Plug-ins bring
-further terms, which have a weight and no properties.
+A term is one field here and one line in `sweep.trainer.losses.geometric`, where it is computed; one
+that compares with the reference has its line in `geometric_loss` there. All other code gets the
+list of terms and their properties from here. Plug-ins bring further terms, which have a weight and
+no properties.
 """
 
 from __future__ import annotations
@@ -111,4 +112,5 @@ def weight_keys(names: Iterable[str] = TERMS) -> tuple[str, ...]:
 WEIGHTS = weight_keys()
 ROOT_TERMS = tuple(name for name, term in TERMS.items() if term.has_root)
 COMPARING = frozenset(name for name, term in TERMS.items() if term.compares)
-SHAPE_WEIGHTS = weight_keys(name for name, term in TERMS.items() if not term.compares)
+SHAPE_TERMS = tuple(name for name, term in TERMS.items() if not term.compares)
+SHAPE_WEIGHTS = weight_keys(SHAPE_TERMS)

@@ -279,8 +279,8 @@ class LossSettings(Settings):
     sqrt_mode: Annotated[Literal["clamp", "offset", "centered"], ActsLate()] = "centered"
     """How ε acts. clamp: sqrt(max(q, ε)). offset: sqrt(q + ε). centered: sqrt(q + ε) − sqrt(ε)."""
     min_area: Annotated[float, ActsLate()] = Field(default=50.0, ge=0)
-    """Smallest soft area in pixels. Smaller samples are left out of the shape terms (compactness,
-    boundary, aspect)."""
+    """Smallest soft area in pixels. Smaller samples are left out of the shape terms, those that
+    look at the prediction alone."""
 
     @model_serializer(mode="wrap")
     def _without_empty_terms(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
