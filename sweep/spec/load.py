@@ -21,7 +21,7 @@ from sweep.spec.checks.contradictions import (
     check_sweep,
 )
 from sweep.spec.checks.inactive_settings import GROUPS, Rule, without_effect
-from sweep.spec.checks.plugin_checks import check_plugins
+from sweep.spec.checks.plugin_checks import check_plugins, check_weights
 from sweep.spec.reading.partial_document import Unsure, read_despite
 from sweep.spec.reading.yaml_document import Document, plain_document, read_document
 from sweep.spec.search.replicate_plan import confirmed_folds, own_fold
@@ -85,7 +85,7 @@ def load_sweep(
     wrong_name = _fill_name(document)
     spec, findings, unsure = read_despite(document, SweepSpec)
     if spec is not None:
-        findings += check_sweep(spec, unsure)
+        findings += [*check_sweep(spec, unsure), *check_weights(spec, unsure)]
         findings += _without_effect(document, spec, unsure, look_for_idle, warn, refuses=True)
         findings += check_space(spec, unsure)
         findings += check_earlier(spec) if check_earlier and "warm_start" not in unsure else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -202,7 +203,6 @@ def test_interrupted_sweep_with_a_plugin_term_goes_on_with_it(mine: Path, tmp_pa
         ({"terms": "spread"}, "must be `my_package.module:MyLossTerm`"),
         ({"weights": {"spread": 1.0}}, "`spread` is not a setting of `loss.weights`"),
         ({"terms": "{}:spread", "weights": {"spred": 1.0}}, "`spred` is not a setting"),
-        ({"terms": ["{}:spread", "{}:spread"]}, "is the name of another loss term"),
         ({"terms": "{}:spread", "weights": {"spread": -1.0}}, "must be at least 0, but is -1"),
     ],
 )
@@ -431,3 +431,75 @@ def test_our_own_terms_keep_the_contract(term: Any) -> None:
     for name in vars(LossTermContract):
         if name.startswith("test_"):
             getattr(Ours(), name)()
+
+
+SEARCH = """
+from sweep.search.schedulers.decision import Decision, OnArrival
+
+class Outside:
+    def __init__(self, space, seed, value=50.0, key="optimizer.lr"):
+        self.value, self.key = value, key
+    def ask(self, number):
+        return None if self.value is None else {self.key: self.value}
+    def tell(self, record):
+        if self.value == "raise":
+            raise ValueError("no such trial")
+    def learn(self, record): ...
+
+class Words(OnArrival):
+    def __init__(self, grace_period, max_epochs, answer="stop"):
+        self.answer = answer
+    def report(self, trial_id, epochs, value):
+        return self.answer
+    def end(self, trial_id, status): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"value": 50.0}, "returned 50.0 for `optimizer.lr`, which the space does not hold"),
+        ({"key": "optimizer.momentum"}, "must return a value for each of ['optimizer.lr'], but"),
+        ({"value": "big"}, 'returned "big" for `optimizer.lr`'),
+    ],
+)
+def test_searcher_that_proposes_what_the_space_does_not_hold_ends_the_sweep_in_words(
+    options: dict[str, Any], message: str, mine: Path, tmp_path: Path
+) -> None:
+    mine.write_text(SEARCH)
+    searcher = {"name": f"{mine}:Outside", "options": options}
+    space = {"optimizer.lr": {"loguniform": [1e-3, 1e-1]}}
+    with pytest.raises(sweep.SweepFailed, match=re.escape(message)):
+        run(values(searcher=searcher, space=space, presets=[]), tmp_path / "results")
+
+
+@pytest.mark.parametrize("answer", ["stop", True, None])
+def test_scheduler_that_returns_no_decision_ends_the_sweep_in_words(
+    answer: Any, mine: Path, tmp_path: Path
+) -> None:
+    mine.write_text(SEARCH)
+    scheduler = {"name": f"{mine}:Words", "options": {"answer": answer}}
+    with pytest.raises(sweep.SweepFailed, match=re.escape(f"but returned {answer!r}")):
+        run(values(scheduler=scheduler), tmp_path / "results")
+
+
+def test_value_of_a_plugin_that_is_not_finite_is_laid_to_the_plugin(
+    mine: Path, tmp_path: Path
+) -> None:
+    mine.write_text("def broken(p):\n    return (p.mean(dim=(1, 2)) - 2).log()\n")
+    weights = {"compactness": 0, "boundary": 0, "aspect": 0, "broken": 0.1}
+    loss = {"terms": f"{mine}:broken", "weights": weights, "warmup_epochs": 1, "rampup_epochs": 0}
+    trial = run(values(loss=loss, presets=[], trials=1), tmp_path / "results")["t0000"]
+    assert trial.divergence is not None
+    assert (trial.divergence.cause, trial.divergence.term) == ("nonfinite", "broken")
+    diagnosis = trial.divergence.diagnosis
+    assert diagnosis is not None
+    assert diagnosis.likely_cause == "The value of 'broken', a plug-in, was not finite."
+    assert "LossTermContract" in diagnosis.advice
+
+
+def test_term_without_a_weight_and_a_term_named_twice_are_refused(mine: Path) -> None:
+    [found] = refused(values(loss={"terms": f"{mine}:spread"}))
+    assert "`spread` has no weight" in found
+    found = "\n".join(refused(with_term([f"{mine}:spread", f"{mine}:spread"])))
+    assert "names a plug-in twice" in found

@@ -9,6 +9,7 @@ from sweep.search.searchers.searcher import make_searcher
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.space.distributions import grid_size
 from sweep.store.store import Store
+from sweep.vocabulary.errors import SweepFailed
 from sweep.vocabulary.record import ParameterValue
 
 
@@ -46,5 +47,10 @@ class TrialQueue:
         if number < self.given:
             return self._enqueued[number - len(presets)], None
         drawn = self.searcher.ask(number)
-        assert drawn is not None, "more were asked for than there are"
+        if drawn is None:
+            name = self._spec.searcher.label
+            raise SweepFailed(
+                f"the searcher `{name}` proposes nothing for trial {number}: set `trials` to at"
+                f" most {number}"
+            )
         return self._spec.to_train(drawn), None

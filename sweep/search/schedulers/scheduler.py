@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from sweep.plugins.plugin_kinds import SCHEDULER
 from sweep.search.schedulers.asha import Asha
 from sweep.search.schedulers.decision import Decision, OnArrival
 from sweep.search.schedulers.halving import Halving
 from sweep.search.schedulers.hyperband import Hyperband
 from sweep.search.schedulers.median import MedianStopping
+from sweep.search.schedulers.plugin_scheduler import PluginScheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.vocabulary.record import Status
 
@@ -83,8 +83,6 @@ SCHEDULERS: Mapping[str, Callable[[SweepSpec, Any], Scheduler]] = {
         min_trials=own.min_trials,
     ),
     "none": lambda *_: NeverStops(),
-    "custom": lambda spec, own: SCHEDULER.make(
-        own.entry, own.grace_period, spec.most_resource, options=own.options
-    ),
+    "custom": lambda spec, own: PluginScheduler(own, spec.most_resource),
 }
 """``scheduler.name`` → what makes it, of (the spec, the scheduler's settings, filled in by it)."""

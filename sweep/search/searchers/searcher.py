@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from sweep.plugins.plugin_kinds import SEARCHER
 from sweep.search.searchers.grid import GridSearch
+from sweep.search.searchers.plugin_searcher import PluginSearcher
 from sweep.search.searchers.random_search import RandomSearch
 from sweep.spec.search.search_strategy import CustomSearcher
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -67,10 +67,8 @@ def _of_optuna(spec: SweepSpec, seed: int, first: int) -> Searcher:
 
 
 def _of_plugin(spec: SweepSpec, seed: int, _first: int) -> Searcher:
-    own = spec.searcher
-    assert isinstance(own, CustomSearcher)
-    made: Searcher = SEARCHER.make(own.entry, spec.drawn, seed, options=own.options)
-    return made
+    assert isinstance(spec.searcher, CustomSearcher)
+    return PluginSearcher(spec.searcher, spec.drawn, seed)
 
 
 SEARCHERS: Mapping[str, Callable[[SweepSpec, int, int], Searcher]] = {

@@ -64,6 +64,14 @@ def _of_trial(settings: TrialSettings) -> Iterator[Named]:
             yield METRIC, metric, {}
 
 
+def check_weights(spec: SweepSpec, unsure: Container[str]) -> Iterator[Finding]:
+    """Terms of plug-ins that no trial of the sweep gives a weight."""
+    for name in spec.loss.plugin_terms:
+        if "loss" not in unsure and spec.ranges.largest(f"loss.weights.{name}") == 0:
+            message = f"`{name}` has no weight: give it one in `loss.weights`, or search it"
+            yield Finding(("loss", "terms"), message)
+
+
 def _values(settings: TrialSettings, key: str) -> list[str]:
     """The names that a setting can have, in this trial or in any trial of this sweep."""
     if isinstance(settings, SweepSpec):

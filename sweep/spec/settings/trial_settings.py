@@ -235,6 +235,8 @@ def _main_has_own_name(main: str) -> str:
 def _names_of_their_own(entries: tuple[str, ...]) -> tuple[str, ...]:
     """Plug-in terms whose short names are no other term's."""
     taken = {*TERMS, *MAIN_TERMS}
+    if len({*entries}) < len(entries):
+        raise ValueError("names a plug-in twice")
     for name in map(short_name, entries):
         if name in taken:
             raise ValueError(f"`{name}` is the name of another loss term: rename the plug-in")

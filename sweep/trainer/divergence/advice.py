@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sweep.plugins.plugin_kinds import short_name
 from sweep.spec.settings.geometric_terms import ROOT_TERMS
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.vocabulary.record import Divergence, Stage
@@ -83,6 +84,26 @@ def examine_the_images(case: Case) -> Advice | None:
         "The images of the batch contain nonfinite values before the network sees them.",
         "data.source",
         "Check the cases named here: the file, its normalisation, a constant image.",
+    )
+
+
+def examine_the_plugin(case: Case) -> Advice | None:
+    """For a plug-in whose value or gradient broke first, with finite logits before it."""
+    verdict, loss = case.verdict, case.settings.loss
+    if verdict.term in loss.plugin_terms:
+        setting, contract = "loss.terms", ": sweep.testing.LossTermContract tries such masks"
+    elif loss.has_plugin_main and (verdict.epoch, verdict.step) == (0, 0):
+        # Later, the weights may be the cause.
+        setting, contract = "loss.main", ""
+    else:
+        return None
+    if verdict.stage not in (Stage.LOSS, Stage.GRADIENT):
+        return None
+    what = "value" if verdict.stage is Stage.LOSS else "gradient"
+    return Advice(
+        f"The {what} of {verdict.term or short_name(loss.main)!r}, a plug-in, was not finite.",
+        setting,
+        f"Guard its roots, quotients and logarithms where a mask is flat, empty or full{contract}.",
     )
 
 

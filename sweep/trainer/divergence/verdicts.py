@@ -16,6 +16,7 @@ from sweep.trainer.divergence.advice import (
     Case,
     clip_the_gradient,
     examine_the_images,
+    examine_the_plugin,
     lower_a_weight,
     lower_the_broken_weight,
     lower_the_rate,
@@ -39,7 +40,13 @@ class Nonfinite(Verdict):
     """A loss, a gradient or the weights are not finite, and the step is not forgiven."""
 
     cause = "nonfinite"
-    cures = (raise_epsilon, widen_the_precision, lower_the_broken_weight, clip_the_gradient)
+    cures = (
+        examine_the_plugin,
+        raise_epsilon,
+        widen_the_precision,
+        lower_the_broken_weight,
+        clip_the_gradient,
+    )
 
     def judge_step(self, values: StepValues, broken: Broken | None) -> Divergence | None:
         if not math.isfinite(values.weight_norm):

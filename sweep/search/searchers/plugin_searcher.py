@@ -1,0 +1,65 @@
+"""``searcher: {name: custom}``: a plug-in whose proposals are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sweep.plugins.plugin_kinds import SEARCHER
+from sweep.spec.search.search_strategy import CustomSearcher
+from sweep.spec.space.distributions import Distribution
+from sweep.spec.words.phrases import quoted, shown
+from sweep.vocabulary.errors import SweepFailed
+from sweep.vocabulary.record import ParameterValue, TrialRecord, last_line
+
+
+class PluginSearcher:
+    """Ends the sweep in words where a plug-in fails or proposes what the space does not hold.
+
+    Args:
+        settings: which plug-in, with its options.
+        space: the searched settings by dotted name.
+        seed: of the proposals.
+    """
+
+    def __init__(
+        self, settings: CustomSearcher, space: Mapping[str, Distribution], seed: int
+    ) -> None:
+        self._name = settings.entry
+        self._space = space
+        self._made = SEARCHER.make(settings.entry, space, seed, options=settings.options)
+
+    def ask(self, number: int) -> dict[str, ParameterValue] | None:
+        try:
+            found = self._made.ask(number)
+        except Exception as error:  # whatever a user's code raises
+            raise self._failed(f"`ask({number})` failed: {last_line(error)}") from error
+        if found is None:
+            return None
+        if not isinstance(found, Mapping) or found.keys() != self._space.keys():
+            keys = [*found] if isinstance(found, Mapping) else found
+            raise self._failed(
+                f"`ask({number})` must return a value for each of {[*self._space]}, but returned"
+                f" {keys!r}"
+            )
+        for key, value in found.items():
+            if not self._space[key].contains(value):
+                raise self._failed(
+                    f"`ask({number})` returned {shown(value)} for {quoted(key)}, which the space"
+                    " does not hold"
+                )
+        return {key: found[key] for key in self._space}
+
+    def tell(self, record: TrialRecord) -> None:
+        try:
+            self._made.tell(record)
+        except Exception as error:
+            raise self._failed(f"`tell` failed: {last_line(error)}") from error
+
+    def learn(self, record: TrialRecord) -> None:
+        try:
+            self._made.learn(record)
+        except Exception as error:
+            raise self._failed(f"`learn` failed: {last_line(error)}") from error
+
+    def _failed(self, what: str) -> SweepFailed:
+        return SweepFailed(f"the searcher `{self._name}`: {what}")
