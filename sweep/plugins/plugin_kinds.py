@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BeforeValidator, TypeAdapter
@@ -114,6 +115,8 @@ class PluginKind:
                 f"no installed package registers the {self.word} `{name}` in `{self.group}`"
                 f"{did_you_mean(near_miss(name, known))}"
             )
+        if where.endswith(".py") and not Path(where).exists():
+            raise self.wrong(f"{where} does not exist")
         try:
             module = module_of(where)
         except (Exception, SystemExit) as error:  # whatever a user's module raises

@@ -27,6 +27,10 @@ class Tiny(torch.nn.Module):
 
 def nothing(channels, classes):
     return None
+
+class Half(Tiny):
+    def forward(self, images):
+        return super().forward(images)[..., ::2, ::2]
 """
 
 
@@ -116,3 +120,19 @@ def test_winner_read_back_is_not_warned_of_defaults_that_a_plugin_does_not_use(
     warnings: list[str] = []
     load_trial(results.folder / "best.yaml", warn=lambda one: warnings.append(str(one)))
     assert not warnings
+
+
+def test_network_that_returns_another_size_fails_its_trial_in_words(
+    nets: Path, tmp_path: Path
+) -> None:
+    spec = values(network={"name": "stranger_nets:Half", "options": {"width": 2}}, trials=1)
+    spec["space"] = {"optimizer.lr": {"grid": [0.1]}}
+    results = sweep.run(spec, results=tmp_path / "r", executor="local", progress=False)
+    error = (results.folder / "trials" / "t0000" / "error.txt").read_text()
+    assert "must return logits [2, 2, 34, 34] of images [2, 1, 34, 34], but returned" in error
+    assert "[2, 2, 17, 17]" in error
+
+
+def test_file_that_does_not_exist_is_named(nets: Path) -> None:
+    found = refused(network={"name": f"{nets}/stranger_net.py:Tiny", "options": {"width": 2}})
+    assert found == [f"network.name: {nets}/stranger_net.py does not exist"]

@@ -44,6 +44,7 @@ from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss, Validation
 from sweep.trainer.runs.under_guard import StepAgain
 from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import TrainerError
 
 CHECKED_IMAGES = 32
 """Training images of the first epoch that are compared with what the normalisation promises."""
@@ -186,12 +187,28 @@ class MonaiTraining(GuardedRun):
             classes = np.frombuffer(zlib.decompress(kept), np.uint8)
             yield sample, classes.reshape(sample.label.shape)
 
+    def _logits(self, images: Tensor) -> list[Tensor]:
+        """The network's outputs of images ``[B, C, H, W]``, the finest of their size first.
+
+        Raises:
+            TrainerError: a plug-in returned logits of another shape.
+        """
+        outputs = as_outputs(self.model(images))
+        wanted = (len(images), len(self.data.classes), *images.shape[2:])
+        if self.settings.network.is_plugin and outputs[0].shape != wanted:
+            name = self.settings.network.name
+            raise TrainerError(
+                f"the network `{name}` must return logits {[*wanted]} of images"
+                f" {[*images.shape]}, but returned {[*outputs[0].shape]}"
+            )
+        return outputs
+
     def predict(self, images: Tensor) -> Tensor:
         """Logits ``[B, C, H, W]`` of whole images of any size; only the finest output."""
 
         def network(batch: Tensor) -> Tensor:
             with self.autocast():
-                output = as_outputs(self.model(batch))[0]
+                output = self._logits(batch)[0]
             return output.float()
 
         height, width = images.shape[-2:]
@@ -257,7 +274,7 @@ class MonaiTraining(GuardedRun):
             distances = distances.to(self.device)
         images, labels = batch.images.to(self.device), batch.labels.to(self.device)
         with self.autocast():
-            outputs = as_outputs(self.model(images))
+            outputs = self._logits(images)
         outputs = [output.float() for output in outputs]
         loss, terms = self.loss(outputs, labels, factor, distances)
         return ForwardPass(outputs, loss, terms)
