@@ -33,43 +33,39 @@ settings.register_profile("long", deadline=None, max_examples=5_000, print_blob=
 settings.load_profile("sweep")
 
 
-ON_A_CLUSTER = {
-    "tests/engine/test_cluster_e2e.py": "several nodes, and the longest sweeps",
-    "tests/engine/test_sweep_e2e.py": "several nodes, and the longest sweeps",
-    "tests/nnunet/test_nnunet_sweep_e2e.py": "single nodes",
-    "tests/engine/test_foreign_e2e.py": "single nodes",
-    "tests/engine/test_monitoring_e2e.py": "single nodes",
-    "tests/api/test_notebook_progress.py": "single nodes",
-}
-"""Files whose tests start Ray. They take longest, so they begin first; those of one group run one
-after the other, because more than two clusters at a time would be short of memory and cores."""
-
-
-def _file(nodeid: str) -> str:
-    return nodeid.partition("::")[0]
+ON_A_CLUSTER = (
+    "tests/engine/test_cluster_e2e.py",
+    "tests/engine/test_sweep_e2e.py",
+    "tests/engine/test_foreign_e2e.py",
+    "tests/nnunet/test_nnunet_sweep_e2e.py",
+    "tests/engine/test_monitoring_e2e.py",
+    "tests/api/test_notebook_progress.py",
+)
+"""Files whose tests start Ray: they take longest, so they begin first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    order = {file: place for place, file in enumerate(ON_A_CLUSTER)}
-    items.sort(key=lambda item: order.get(_file(item.nodeid), len(order)))
+    items.sort(key=lambda item: not item.nodeid.startswith(ON_A_CLUSTER))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A process that runs other tests steps back for those that wait for Ray."""
-    is_others = _file(item.nodeid) not in ON_A_CLUSTER
+    """The process that runs the tests of Ray takes longest: the other one steps back for it."""
+    is_others = not item.nodeid.startswith(ON_A_CLUSTER)
     if is_others and "PYTEST_XDIST_WORKER" in os.environ and os.nice(0) == 0:
         os.nice(5)
 
 
 class ByFile(LoadScopeScheduling):
-    """One process runs all tests of a file, which share its fixtures.
+    """One process runs all tests of a file, which share its fixtures, and one all that start Ray:
+    two clusters at a time would be short of memory and cores.
 
     The marks of ``--dist loadgroup`` would say so too, but xdist 3.8 does not see them under
     pytest 9.2.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return ON_A_CLUSTER.get(_file(nodeid), _file(nodeid))
+        file = nodeid.partition("::")[0]
+        return "ray" if file in ON_A_CLUSTER else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
