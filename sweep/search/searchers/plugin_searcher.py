@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from sweep.plugins.plugin_kinds import SEARCHER
 from sweep.spec.search.search_strategy import CustomSearcher
@@ -29,10 +30,8 @@ class PluginSearcher:
         self._made = SEARCHER.make(settings.entry, space, seed, options=settings.options)
 
     def ask(self, number: int) -> dict[str, ParameterValue] | None:
-        try:
+        with self._blaming(f"ask({number})"):
             found = self._made.ask(number)
-        except Exception as error:  # whatever a user's code raises
-            raise self._failed(f"`ask({number})` failed: {last_line(error)}") from error
         if found is None:
             return None
         if not isinstance(found, Mapping) or found.keys() != self._space.keys():
@@ -50,16 +49,19 @@ class PluginSearcher:
         return {key: found[key] for key in self._space}
 
     def tell(self, record: TrialRecord) -> None:
-        try:
+        with self._blaming("tell"):
             self._made.tell(record)
-        except Exception as error:
-            raise self._failed(f"`tell` failed: {last_line(error)}") from error
 
     def learn(self, record: TrialRecord) -> None:
-        try:
+        with self._blaming("learn"):
             self._made.learn(record)
-        except Exception as error:
-            raise self._failed(f"`learn` failed: {last_line(error)}") from error
+
+    @contextmanager
+    def _blaming(self, call: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # whatever a user's code raises
+            raise self._failed(f"`{call}` failed: {last_line(error)}") from error
 
     def _failed(self, what: str) -> SweepFailed:
         return SweepFailed(f"the searcher `{self._name}`: {what}")

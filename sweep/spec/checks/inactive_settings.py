@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.geometric_terms import (
@@ -30,7 +30,7 @@ from sweep.spec.settings.setting_tree import (
     value_of,
 )
 from sweep.spec.settings.trainer_settings import TRAINERS, traits_of
-from sweep.spec.settings.trial_settings import DATA_SOURCES, MainLoss, TrialSettings
+from sweep.spec.settings.trial_settings import DATA_SOURCES, OWN_MAIN_LOSSES, TrialSettings
 from sweep.spec.words.phrases import shown
 
 Possible = Callable[[str], Iterable[Any]]
@@ -158,7 +158,7 @@ RULES = (
     Rule(("loss.min_area",), _SHAPE_TERM, _NO_SHAPE_TERM),
     Rule(
         ("loss.dice_weight", "loss.pixel_weight"),
-        {"loss.main": lambda main: main in get_args(MainLoss)},
+        {"loss.main": _is(*OWN_MAIN_LOSSES)},
         "a plug-in is the whole main loss",
         refused=True,
     ),

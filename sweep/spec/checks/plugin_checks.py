@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from typing import get_args
 
 from sweep.plugins.plugin_kinds import (
     LOSS_TERM,
@@ -21,7 +20,7 @@ from sweep.spec.search.tracker_names import PACKAGES
 from sweep.spec.settings.network_settings import OWN_NETWORKS
 from sweep.spec.settings.objective_settings import MEASURED
 from sweep.spec.settings.setting_tree import Finding, value_of
-from sweep.spec.settings.trial_settings import MainLoss, TrialSettings
+from sweep.spec.settings.trial_settings import OWN_MAIN_LOSSES, TrialSettings
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import ParameterValue
 
@@ -55,7 +54,7 @@ def _of_trial(settings: TrialSettings) -> Iterator[Named]:
         if "network" in reads and name not in OWN_NETWORKS:
             yield NETWORK, name, settings.network.options
     for name in _values(settings, MAIN_LOSS.key):
-        if name not in get_args(MainLoss):
+        if name not in OWN_MAIN_LOSSES:
             yield MAIN_LOSS, name, {}
     for term in settings.loss.terms:
         yield LOSS_TERM, term, {}

@@ -58,9 +58,13 @@ def group_of(metric: str, metrics: Sequence[str]) -> str | None:
     Args:
         metrics: ``evaluation.metrics``, of which plug-ins measure what they are called.
     """
-    of_plugins = {short_name(entry): entry for entry in metrics if entry not in MEASURED}
     ours = (group for group, names in MEASURED.items() if metric in names)
-    return of_plugins.get(metric) or next(ours, None)
+    return plugin_metrics(metrics).get(metric) or next(ours, None)
+
+
+def plugin_metrics(metrics: Sequence[str]) -> dict[str, str]:
+    """Short name of each plug-in among ``evaluation.metrics`` → its entry."""
+    return {short_name(entry): entry for entry in metrics if entry not in MEASURED}
 
 
 class ObjectiveSettings(Settings):
@@ -120,7 +124,7 @@ class ObjectiveSettings(Settings):
         if trainer.dice_alone:
             return f"{trainer.dice_alone}: must be `val_dice`"
         if group is None:
-            names = [*JUDGED, *(short_name(entry) for entry in metrics if entry not in MEASURED)]
+            names = [*JUDGED, *plugin_metrics(metrics)]
             return must_be(one_of(names), self.metric, names)
         unmeasured = f"`{self.metric}` is not measured: add `{group}` to `evaluation.metrics`"
         return "" if group in metrics else unmeasured

@@ -57,6 +57,7 @@ from sweep.vocabulary.geometric_ramp import GeometricRamp
 from sweep.vocabulary.objective import Objective
 
 MainLoss = Literal["dice_ce", "dice_focal", "focal_logcosh_dice"]
+OWN_MAIN_LOSSES: tuple[str, ...] = get_args(MainLoss)
 MAIN_TERMS = ("dice", "logcosh_dice", "ce", "focal")
 """Names of the terms of the main losses."""
 
@@ -227,7 +228,7 @@ PluginEntry = Annotated[str, AfterValidator(partial(required_entry, LOSS_TERM))]
 
 def _main_has_own_name(main: str) -> str:
     name = short_name(main)
-    if main not in get_args(MainLoss) and name in {*TERMS, *MAIN_TERMS}:
+    if main not in OWN_MAIN_LOSSES and name in {*TERMS, *MAIN_TERMS}:
         raise ValueError(f"`{name}` is the name of another loss term: rename the plug-in")
     return main
 
@@ -294,7 +295,7 @@ class LossSettings(Settings):
     @property
     def has_plugin_main(self) -> bool:
         """Whether another package brings the main loss."""
-        return self.main not in get_args(MainLoss)
+        return self.main not in OWN_MAIN_LOSSES
 
     @property
     def plugin_terms(self) -> dict[str, str]:
