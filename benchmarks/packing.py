@@ -39,7 +39,7 @@ from monai.networks.nets import UNet
 from torch import Tensor, nn
 
 from sweep.spec.settings.geometric_terms import GeometricWeights
-from sweep.spec.settings.trial_settings import LossSettings
+from sweep.spec.settings.loss_settings import LossSettings
 from sweep.trainer.losses.training_loss import TrainingLoss
 
 CLIP = 12.0

@@ -10,7 +10,7 @@ import typer
 from sweep.command_line.exit_codes import exit_codes, run_alone
 
 if TYPE_CHECKING:
-    from sweep.spec.settings.trial_settings import ShapesData
+    from sweep.spec.settings.data_settings import ShapesData
 
 
 def command(
@@ -55,8 +55,8 @@ def _settings(**values: float) -> ShapesData:
     """The generator's settings. Mistakes are reported with the name of the option."""
     from pydantic import ValidationError
 
-    from sweep.spec.settings.trial_settings import ShapesData
-    from sweep.spec.settings.validation_reports import findings_of
+    from sweep.spec.settings.data_settings import ShapesData
+    from sweep.spec.tree.validation_reports import findings_of
     from sweep.vocabulary.errors import InputError, Mistake
 
     try:

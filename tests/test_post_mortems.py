@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.setting_tree import setting_names
+from sweep.spec.tree.setting_tree import setting_names
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "explanation" / "post-mortems.md").read_text(encoding="utf-8")

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from sweep.spec.checks.inactive_settings import idle_in_trial
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.setting_tree import run_ending_keys, value_of
-from sweep.spec.settings.validation_reports import findings_of
 from sweep.spec.space.distributions import is_number
 from sweep.spec.space.presets import PRESETS
+from sweep.spec.tree.setting_tree import run_ending_keys, value_of
+from sweep.spec.tree.validation_reports import findings_of
 from sweep.store.layout import Layout
 from sweep.store.read_results import read_sweep
 from sweep.vocabulary.errors import ResultsError

@@ -99,7 +99,7 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
     """
     from sweep.data.prepared.outline_length import outline_warnings
     from sweep.spec.checks.doubtful_settings import largest_loss, largest_sizes, size_warnings
-    from sweep.spec.settings.moved_data import chooses_data
+    from sweep.spec.tree.moved_data import chooses_data
     from sweep.trial.kinds.kind_table import kind_of, make_ready, pinned
 
     with view.working(kind_of(spec).preparing) as show:

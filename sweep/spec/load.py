@@ -26,10 +26,10 @@ from sweep.spec.reading.partial_document import Unsure, read_despite
 from sweep.spec.reading.yaml_document import Document, plain_document, read_document
 from sweep.spec.search.replicate_plan import confirmed_folds, own_fold
 from sweep.spec.search.sweep_spec import SweepSpec, check_name
-from sweep.spec.settings.setting_tree import Finding
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distributions import possible_values
 from sweep.spec.space.presets import PRESETS, check_preset
+from sweep.spec.tree.setting_tree import Finding
 from sweep.spec.words.phrases import shown
 from sweep.vocabulary.errors import InputError, Mistake
 

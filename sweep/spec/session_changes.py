@@ -12,9 +12,9 @@ from sweep.spec.checks.contradictions import check_sweep
 from sweep.spec.load import to_yaml
 from sweep.spec.search.search_strategy import seconds
 from sweep.spec.search.sweep_spec import ChangesNoResult, SweepSpec
-from sweep.spec.settings.moved_data import changed_parts, with_places_of
-from sweep.spec.settings.trial_settings import RawLayoutData
-from sweep.spec.settings.validation_reports import findings_of
+from sweep.spec.settings.data_settings import RawLayoutData
+from sweep.spec.tree.moved_data import changed_parts, with_places_of
+from sweep.spec.tree.validation_reports import findings_of
 from sweep.spec.words.phrases import quoted, shown
 from sweep.vocabulary.errors import InputError, Mistake, ResultsError
 

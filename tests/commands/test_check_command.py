@@ -9,7 +9,7 @@ from click.testing import Result
 
 from sweep.data.sources.shapes_datasets import write_shapes_dataset
 from sweep.machine.hardware import Machine
-from sweep.spec.settings.trial_settings import ShapesData
+from sweep.spec.settings.data_settings import ShapesData
 
 Call = Callable[..., Result]
 

@@ -14,7 +14,7 @@ from sweep.data.nnunet_raw.splits import read_splits
 from sweep.data.sources import brain
 from sweep.data.sources.brain import BRAIN_SLICES, slabs, write_brain
 from sweep.data.sources.source_table import check_data
-from sweep.spec.settings.trial_settings import BrainData, DataSettings
+from sweep.spec.settings.data_settings import BrainData, DataSettings
 from sweep.vocabulary.errors import InputError
 
 

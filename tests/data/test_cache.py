@@ -11,7 +11,7 @@ import pytest
 from sweep.data.prepared.packed_cases import open_packed
 from sweep.data.prepared.prepare import prepare
 from sweep.machine.machine_cache import cached, default_cache
-from sweep.spec.settings.trial_settings import ShapesData
+from sweep.spec.settings.data_settings import ShapesData
 from sweep.vocabulary.errors import SweepFailed
 
 SMALL = ShapesData(count=6, size=32, folds=2)

@@ -11,7 +11,7 @@ import pytest
 from sweep.data.nnunet_raw.raw_dataset import open_raw
 from sweep.data.nnunet_raw.raw_fingerprint import fingerprint
 from sweep.data.prepared.prepare import prepare
-from sweep.spec.settings.trial_settings import NnunetRawData
+from sweep.spec.settings.data_settings import NnunetRawData
 from sweep.vocabulary.errors import InputError
 
 

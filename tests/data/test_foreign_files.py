@@ -22,7 +22,7 @@ from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from
 from PIL import Image
 
 from sweep.data.prepared.prepare import check_pixels
-from sweep.spec.settings.trial_settings import NnunetRawData
+from sweep.spec.settings.data_settings import NnunetRawData
 
 RNG = np.random.default_rng(3)
 SIDE = 24

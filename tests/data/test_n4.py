@@ -14,7 +14,7 @@ from sweep.data.nnunet_raw.pixels import RawCase, load_case, write_raw
 from sweep.data.nnunet_raw.raw_dataset import open_raw
 from sweep.data.prepared.prepare import prepare
 from sweep.data.sources.source_table import check_data
-from sweep.spec.settings.trial_settings import BrainData, NnunetRawData, ShapesData
+from sweep.spec.settings.data_settings import BrainData, NnunetRawData, ShapesData
 from sweep.vocabulary.errors import InputError
 
 needs_simpleitk = pytest.mark.skipif(

@@ -10,7 +10,7 @@ import torch
 
 from sweep.data.prepared.outline_length import outline_warnings, perimeter, typical_perimeter
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
-from sweep.spec.settings.trial_settings import LossSettings
+from sweep.spec.settings.loss_settings import LossSettings
 from sweep.trainer.losses.geometric import soft_perimeter
 
 

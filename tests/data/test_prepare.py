@@ -14,12 +14,8 @@ from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.prepared.prepare import prepare
 from sweep.data.prepared.samples import PreparedData, Samples
 from sweep.data.sources.source_table import check_data, open_source
-from sweep.spec.settings.trial_settings import (
-    DataSettings,
-    NnunetRawData,
-    ShapesData,
-    TrialSettings,
-)
+from sweep.spec.settings.data_settings import DataSettings, NnunetRawData, ShapesData
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trial.kinds.kind_table import make_ready
 from sweep.trial.trainer_check import TrainerCheck
 from sweep.vocabulary.errors import InputError
@@ -283,7 +279,7 @@ import sys
 from pathlib import Path
 from sweep.data.sources.source_table import check_data
 from sweep.data.prepared.prepare import prepare
-from sweep.spec.settings.trial_settings import BrainData, NnunetRawData
+from sweep.spec.settings.data_settings import BrainData, NnunetRawData
 settings = NnunetRawData(source="nnunet_raw", folder=sys.argv[1], folds=2)
 check_data(BrainData(source="brain")), check_data(settings), prepare(settings, Path(sys.argv[2]))
 heavy = {"torch", "monai", "ray", "pandas", "nibabel", "nilearn"}
@@ -295,7 +291,7 @@ assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()
 def test_two_processes_at_once_prepare_the_same_data(tmp_path):
     script = """
 from sweep.data.prepared.prepare import prepare
-from sweep.spec.settings.trial_settings import ShapesData
+from sweep.spec.settings.data_settings import ShapesData
 data = prepare(ShapesData(count=6, size=32, folds=2))
 print(sum(float(sample.image.sum()) for sample in data.training))
 """

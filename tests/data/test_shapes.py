@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import open_raw
 from sweep.data.sources.shape_images import draw_shapes, write_shapes
-from sweep.spec.settings.trial_settings import ShapesData
+from sweep.spec.settings.data_settings import ShapesData
 
 KINDS = st.sampled_from(["one_circle", "several_circles"])
 INDICES = st.integers(0, 10_000)

@@ -13,7 +13,7 @@ from sweep.data.nnunet_raw.raw_dataset import open_raw
 from sweep.data.prepared.prepare import prepare
 from sweep.data.sources.shape_images import draw_shapes
 from sweep.data.sources.shapes_datasets import write_shapes_dataset
-from sweep.spec.settings.trial_settings import NnunetRawData, ShapesData
+from sweep.spec.settings.data_settings import NnunetRawData, ShapesData
 from sweep.vocabulary.errors import InputError, SweepFailed
 
 SETTINGS = ShapesData(size=32, count=5, difficulty=0.5, seed=3)

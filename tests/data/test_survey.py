@@ -9,7 +9,8 @@ import pytest
 
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.prepared.prepare import check_pixels, prepare
-from sweep.spec.settings.trial_settings import NnunetRawData, TrialSettings
+from sweep.spec.settings.data_settings import NnunetRawData
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trial.kinds.kind_table import make_ready
 from sweep.vocabulary.errors import InputError
 

@@ -16,7 +16,7 @@ from sweep.data.prepared.prepare import prepare
 from sweep.data.sources.brain import held_out_slab, slabs
 from sweep.data.sources.shape_images import write_shapes
 from sweep.data.sources.source_table import check_data
-from sweep.spec.settings.trial_settings import BrainData, NnunetRawData, ShapesData
+from sweep.spec.settings.data_settings import BrainData, NnunetRawData, ShapesData
 
 
 def settings_of(**changes: Any) -> ShapesData:

@@ -24,7 +24,7 @@ from sweep.cli import app
 from sweep.data.sources.shape_images import write_shapes
 from sweep.machine.codebase import PACKAGE, codebase
 from sweep.spec.load import load_sweep
-from sweep.spec.settings.trial_settings import ShapesData
+from sweep.spec.settings.data_settings import ShapesData
 from sweep.store.at_uri.remote_folder import RemoteFolder
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics

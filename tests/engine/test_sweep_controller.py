@@ -27,8 +27,8 @@ from sweep.spec.load import load_trial, to_yaml
 from sweep.spec.reading.yaml_document import Document, parse_document
 from sweep.spec.search.before_and_after import ConfirmSettings
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.setting_tree import value_of
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import value_of
 from sweep.store.journal import EpochRecorded
 from sweep.store.layout import trial_id
 from sweep.store.store import Store

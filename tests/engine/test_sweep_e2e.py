@@ -26,7 +26,7 @@ from pandas.testing import assert_frame_equal
 import sweep
 from sweep.data.sources.shape_images import write_shapes
 from sweep.spec.load import load_sweep, load_trial
-from sweep.spec.settings.trial_settings import ShapesData
+from sweep.spec.settings.data_settings import ShapesData
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 

@@ -10,7 +10,8 @@ from sweep.engine.on_ray.capacity import fitting
 from sweep.engine.on_ray.node_checks import _look
 from sweep.engine.on_ray.ray_cluster import require_answer
 from sweep.engine.session.sweep_location import SweepLocation
-from sweep.spec.settings.trial_settings import NnunetRawData, ShapesData, TrialSettings
+from sweep.spec.settings.data_settings import NnunetRawData, ShapesData
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.vocabulary.errors import InputError
 
 TRIAL = TrialSettings(data=ShapesData(source="shapes", difficulty=0, size=32, count=15))

@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 from watching import WATCH, Ask
 
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.setting_tree import setting_names
+from sweep.spec.tree.setting_tree import setting_names
 
 SHIPPED = {
     path.stem: path.read_text(encoding="utf-8")

@@ -13,8 +13,9 @@ from filelock import FileLock
 from sweep.data.sources.shapes_datasets import write_shapes_dataset
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.dataset.planning import ensure_preprocessed
+from sweep.spec.settings.data_settings import ShapesData
 from sweep.spec.settings.trainer_settings import NnunetTrainer
-from sweep.spec.settings.trial_settings import ShapesData, TrialSettings
+from sweep.spec.settings.trial_settings import TrialSettings
 
 if TYPE_CHECKING:
     from sweep.nnunet.training.geometric_trainer import nnUNetTrainerGeometric

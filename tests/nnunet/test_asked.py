@@ -11,8 +11,8 @@ from sweep.nnunet.command.asked_settings import (
     asked_by_environment,
     nnunet_trainer,
 )
-from sweep.spec.settings.setting_tree import value_of
 from sweep.spec.space.presets import PRESETS
+from sweep.spec.tree.setting_tree import value_of
 from sweep.vocabulary.errors import InputError
 
 COMMAND = ("Dataset502_Shapes_One", "nnUNetPlans", "2d")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sweep.nnunet.training.nnunet_loss import NnunetLoss
 from sweep.spec.settings.geometric_terms import GeometricWeights
-from sweep.spec.settings.trial_settings import LossSettings
+from sweep.spec.settings.loss_settings import LossSettings
 from sweep.trainer.losses import volumetric
 from sweep.trainer.losses.geometric_loss import as_slices, geometric_terms
 

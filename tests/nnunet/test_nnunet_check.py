@@ -28,8 +28,9 @@ from sweep.nnunet.dataset.plans import planned_as_asked
 from sweep.nnunet.nnunet_check import NnunetLook
 from sweep.nnunet.training.trainer_limits import geometric_channel
 from sweep.spec.load import load_sweep
+from sweep.spec.settings.data_settings import ShapesData
 from sweep.spec.settings.trainer_settings import NnunetTrainer
-from sweep.spec.settings.trial_settings import ShapesData, TrialSettings
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trial.trainer_check import TrainerCheck
 from sweep.vocabulary.errors import InputError
 

@@ -11,8 +11,8 @@ from sweep.data.sources.shapes_datasets import write_shapes_dataset
 from sweep.nnunet.dataset import planning
 from sweep.nnunet.dataset.nnunet_datasets import is_planned
 from sweep.nnunet.dataset.planning import ensure_preprocessed
+from sweep.spec.settings.data_settings import ShapesData
 from sweep.spec.settings.trainer_settings import NnunetTrainer
-from sweep.spec.settings.trial_settings import ShapesData
 from sweep.vocabulary.errors import InputError
 
 

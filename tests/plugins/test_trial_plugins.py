@@ -14,7 +14,8 @@ import torch
 
 import sweep
 from sweep.spec.load import to_yaml
-from sweep.spec.settings.trial_settings import LossSettings, TrialSettings
+from sweep.spec.settings.loss_settings import LossSettings
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.testing import LossTermContract, MetricContract
 from sweep.trainer.losses import geometric
 from sweep.trainer.losses.geometric_loss import geometric_terms

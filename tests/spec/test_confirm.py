@@ -11,7 +11,7 @@ from sweep.data.sources.shape_images import write_shapes
 from sweep.spec.load import load_sweep
 from sweep.spec.search.replicate_plan import blocks, most_replicates
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.trial_settings import ShapesData
+from sweep.spec.settings.data_settings import ShapesData
 from sweep.trial.trainer_check import TrainerCheck
 from sweep.vocabulary.errors import InputError
 

@@ -8,8 +8,9 @@ import pytest
 
 from sweep.machine.hardware import Machine
 from sweep.spec.load import load_sweep, load_trial
-from sweep.spec.settings.setting_tree import Finding
-from sweep.spec.settings.trial_settings import NnunetRawData, TrialSettings
+from sweep.spec.settings.data_settings import NnunetRawData
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import Finding
 from sweep.vocabulary.errors import InputError, Mistake
 
 

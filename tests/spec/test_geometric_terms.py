@@ -81,8 +81,9 @@ def in_copy(root: Path, *codes: str) -> list[str]:
 SETTING = """\
 import json
 from sweep.spec.reference.json_schema import trial_schema
-from sweep.spec.settings.setting_tree import after_switch_on_keys, setting_names
-from sweep.spec.settings.trial_settings import LossSettings, NO_GEOMETRY, TrialSettings
+from sweep.spec.tree.setting_tree import after_switch_on_keys, setting_names
+from sweep.spec.settings.loss_settings import LossSettings
+from sweep.spec.settings.trial_settings import NO_GEOMETRY, TrialSettings
 from sweep.spec.space.presets import PRESETS
 
 key = "loss.weights.roughness"
@@ -97,7 +98,7 @@ assert LossSettings.model_validate(alone).ramp.acts
 """
 COMPUTED = """\
 import torch
-from sweep.spec.settings.trial_settings import LossSettings
+from sweep.spec.settings.loss_settings import LossSettings
 from sweep.trainer.losses.geometric_loss import geometric_terms
 
 settings = LossSettings(min_area=0, sqrt_epsilon=0, sqrt_mode="offset")

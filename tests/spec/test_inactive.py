@@ -8,8 +8,8 @@ import pytest
 
 from sweep.spec.checks.inactive_settings import RULES, inactive_in
 from sweep.spec.load import load_sweep, load_trial, to_yaml
-from sweep.spec.settings.setting_tree import setting_names
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import setting_names
 from sweep.vocabulary.errors import InputError, Mistake
 
 SPACE = "space:\n  seed: {choice: [1, 2]}\n"

@@ -7,7 +7,8 @@ import pytest
 from sweep.machine.hardware import Machine
 from sweep.spec.load import load_sweep, load_trial, to_yaml
 from sweep.spec.reading.yaml_document import MERGE_MESSAGE
-from sweep.spec.settings.trial_settings import BrainData, TrialSettings
+from sweep.spec.settings.data_settings import BrainData
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.vocabulary.errors import InputError
 
 TOP_LEVEL = ", ".join(f"`{name}`" for name in TrialSettings.model_fields)

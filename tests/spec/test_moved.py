@@ -8,7 +8,7 @@ import pytest
 from sweep.spec.search.shared_warmup import trunk_key
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.session_changes import continued
-from sweep.spec.settings.moved_data import changed_parts, with_places_of
+from sweep.spec.tree.moved_data import changed_parts, with_places_of
 from sweep.vocabulary.errors import ResultsError
 
 HERE, THERE = "dataset.json:1a imagesTr:2b labelsTr:3c", "dataset.json:1a imagesTr:2b labelsTr:4d"

@@ -7,9 +7,9 @@ import pytest
 from sweep.spec.checks.doubtful_settings import warnings
 from sweep.spec.load import load_sweep, load_trial, to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.setting_tree import names_in, value_of
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.presets import PRESETS
+from sweep.spec.tree.setting_tree import names_in, value_of
 from sweep.vocabulary.errors import InputError
 
 SPACE = "space: {loss.warmup_epochs: {randint: [0, 5]}}\n"

@@ -9,7 +9,6 @@ import pytest
 from sweep.spec.checks.contradictions import check_sweep
 from sweep.spec.checks.doubtful_settings import warnings
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.setting_tree import run_ending_keys
 from sweep.spec.space.distribution_yaml import parse_distribution
 from sweep.spec.space.replayed_settings import (
     MOST_PATIENT,
@@ -17,6 +16,7 @@ from sweep.spec.space.replayed_settings import (
     candidates,
     most_patient,
 )
+from sweep.spec.tree.setting_tree import run_ending_keys
 
 PATIENCE = "early_stopping.patience"
 MIN_DELTA = "early_stopping.min_delta"

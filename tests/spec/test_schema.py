@@ -19,8 +19,8 @@ from sweep.spec.load import load_sweep, load_trial
 from sweep.spec.reference.json_schema import sweep_schema, trial_schema
 from sweep.spec.reference.settings_page import reference
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.setting_tree import choosing_keys, setting_names, unsearched_keys
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import choosing_keys, setting_names, unsearched_keys
 from sweep.vocabulary.errors import InputError
 
 ROOT = Path(__file__).parent.parent.parent

@@ -9,7 +9,7 @@ import pytest
 from sweep.spec.load import load_sweep
 from sweep.spec.reference.json_schema import sweep_schema
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.setting_tree import setting_names
+from sweep.spec.tree.setting_tree import setting_names
 from sweep.spec.words.synonyms import (
     ELSEWHERE,
     NAMES,

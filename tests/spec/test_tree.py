@@ -3,8 +3,10 @@
 import pytest
 
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.data_settings import NnunetRawData
 from sweep.spec.settings.geometric_terms import GeometricWeights
-from sweep.spec.settings.setting_tree import (
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import (
     after_switch_on_keys,
     choosing_keys,
     locate,
@@ -13,7 +15,6 @@ from sweep.spec.settings.setting_tree import (
     types_of,
     value_of,
 )
-from sweep.spec.settings.trial_settings import NnunetRawData, TrialSettings
 
 
 def test_the_missions_parameters_are_settings() -> None:

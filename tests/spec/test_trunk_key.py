@@ -13,8 +13,8 @@ from sweep.spec.search.shared_warmup import (
     trunk_length,
 )
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.setting_tree import after_switch_on_keys, run_ending_keys, setting_names
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import after_switch_on_keys, run_ending_keys, setting_names
 
 LATE: dict[str, Any] = {
     "loss.warmup_epochs": 3,

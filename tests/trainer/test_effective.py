@@ -20,17 +20,11 @@ from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.prepared.prepare import prepare
 from sweep.data.sources.source_table import check_data
 from sweep.spec.checks.inactive_settings import inactive_in
-from sweep.spec.settings.setting_tree import choosing_keys, setting_fields, value_of
+from sweep.spec.settings.data_settings import BrainData, CommonData, NnunetRawData, PluginData
 from sweep.spec.settings.settings_base import Settings
 from sweep.spec.settings.trainer_settings import MonaiTrainer
-from sweep.spec.settings.trial_settings import (
-    BrainData,
-    CommonData,
-    GuardSettings,
-    NnunetRawData,
-    PluginData,
-    TrialSettings,
-)
+from sweep.spec.settings.trial_settings import GuardSettings, TrialSettings
+from sweep.spec.tree.setting_tree import choosing_keys, setting_fields, value_of
 from sweep.trainer.readback.verify import verify
 from sweep.trainer.runs.effective_configuration import (
     NOT_READ,

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sweep.spec.settings.geometric_terms import GeometricWeights
-from sweep.spec.settings.trial_settings import LossSettings
+from sweep.spec.settings.loss_settings import LossSettings
 from sweep.trainer.losses.geometric import (
     SHAPE_TERMS,
     aspect,

@@ -3,7 +3,7 @@ import torch
 from monai.losses import DiceCELoss
 
 from sweep.spec.settings.geometric_terms import GeometricWeights
-from sweep.spec.settings.trial_settings import LossSettings
+from sweep.spec.settings.loss_settings import LossSettings
 from sweep.trainer.losses.training_loss import TrainingLoss
 
 

@@ -7,7 +7,7 @@ import torch
 from monai.losses import DiceCELoss, DiceLoss, FocalLoss
 from torch import Tensor
 
-from sweep.spec.settings.trial_settings import LossSettings, MainLoss
+from sweep.spec.settings.loss_settings import LossSettings, MainLoss
 from sweep.trainer.losses.main_losses import MAIN_LOSSES, build_main_loss, log_cosh
 
 HALVES = (torch.float16, torch.bfloat16)

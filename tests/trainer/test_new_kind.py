@@ -26,8 +26,8 @@ from sweep.spec.checks.inactive_settings import inactive_in
 from sweep.spec.load import to_yaml
 from sweep.spec.search.replicate_plan import check_test, most_folds
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.data_settings import DATA_SOURCES, CommonData, ShapesData
 from sweep.spec.settings.trainer_settings import TRAINERS, CommonTrainer, TrainerTraits
-from sweep.spec.settings.trial_settings import DATA_SOURCES, CommonData, ShapesData
 from sweep.store.store import Store
 from sweep.trial.kinds.kind import FinalScore, Kind, Tools
 from sweep.trial.kinds.kind_table import KINDS, kind_of, make_ready, pinned

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from sweep.spec.settings.setting_tree import after_switch_on_keys, run_ending_keys
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import after_switch_on_keys, run_ending_keys
 from sweep.store.layout import TrialPaths
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sweep.spec.settings.trial_settings import LossSettings
+from sweep.spec.settings.loss_settings import LossSettings
 from sweep.trainer.losses import geometric, volumetric
 from sweep.trainer.losses.geometric_loss import geometric_terms
 from sweep.trainer.losses.volumetric import (

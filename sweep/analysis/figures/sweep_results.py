@@ -16,8 +16,8 @@ from sweep.analysis.parameter_axes import Axis, make_axis
 from sweep.analysis.ranking.ranking_frame import ranking_frame
 from sweep.analysis.ranking.since_switch_on import comparable_scores
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.setting_tree import is_late
 from sweep.spec.space.presets import BASELINE
+from sweep.spec.tree.setting_tree import is_late
 from sweep.store.layout import Layout
 from sweep.store.lock import is_locked
 from sweep.store.read_results import read_records

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sweep.data.nnunet_raw.splits import Split, held, hold_out, shared_subjects, split, unused
-from sweep.spec.settings.trial_settings import TEST_FOLDER, CommonData
+from sweep.spec.settings.data_settings import TEST_FOLDER, CommonData
 from sweep.vocabulary.errors import Mistake
 
 Names = tuple[str, ...]

@@ -27,7 +27,7 @@ from sweep.data.nnunet_raw.raw_dataset import (
     RawDataset,
 )
 from sweep.data.nnunet_raw.splits import SPLITS_FILE, Split
-from sweep.spec.settings.trial_settings import TEST_FOLDER
+from sweep.spec.settings.data_settings import TEST_FOLDER
 from sweep.vocabulary.errors import InputError, Mistake, gathering
 
 _LARGEST_PIXEL = 1e12  # sums of squares over a volume still fit 32-bit floats

@@ -22,7 +22,7 @@ from typing import Any
 from sweep.data.files.json_file import read_object, repeated_keys
 from sweep.data.nnunet_raw.labels import label_mistakes, named_labels
 from sweep.data.nnunet_raw.splits import enumerated
-from sweep.spec.settings.trial_settings import TEST_FOLDER
+from sweep.spec.settings.data_settings import TEST_FOLDER
 from sweep.spec.words.phrases import did_you_mean
 from sweep.vocabulary.errors import InputError, Mistake
 

@@ -11,7 +11,7 @@ from scipy.ndimage import sobel
 
 from sweep.data.prepared.samples import PreparedData, Sample
 from sweep.spec.checks.doubtful_settings import bias_warning
-from sweep.spec.settings.trial_settings import LossSettings
+from sweep.spec.settings.loss_settings import LossSettings
 
 LOOKED_AT = 200
 """Number of masks for the typical perimeter, spread evenly over the samples."""

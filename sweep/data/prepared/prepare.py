@@ -29,7 +29,7 @@ from sweep.data.prepared.unfit_data import class_doubts
 from sweep.data.sources.data_source import DataSource
 from sweep.data.sources.source_table import open_source
 from sweep.machine.machine_cache import cached, default_cache
-from sweep.spec.settings.trial_settings import DataSettings
+from sweep.spec.settings.data_settings import DataSettings
 from sweep.vocabulary.errors import InputError, Mistake, gathered, gathering
 
 NOT_CONTENT = {"fold", "folds", "patch_size", "geometric_class", "folder", "fingerprint"}

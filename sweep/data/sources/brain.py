@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.sources.data_source import DataSource
-from sweep.spec.settings.trial_settings import BrainData
+from sweep.spec.settings.data_settings import BrainData
 from sweep.vocabulary.errors import InputError, Mistake
 
 CHANNEL = "T1"

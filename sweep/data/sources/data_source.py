@@ -10,7 +10,7 @@ from typing import ClassVar
 from sweep.data.nnunet_raw.header_survey import SliceAxis
 from sweep.machine.installed_packages import how_to_install
 from sweep.spec.checks.first_look import FirstLook
-from sweep.spec.settings.trial_settings import CommonData
+from sweep.spec.settings.data_settings import CommonData
 from sweep.vocabulary.errors import Mistake
 
 
@@ -18,7 +18,7 @@ class DataSource(FirstLook, ABC):
     """A source as its settings describe it, looked at once; no pixel is read or drawn yet.
 
     A new one is a subclass, a line in `sweep.data.sources.source_table`, and its settings with a
-    place in `sweep.spec.settings.trial_settings.AnyDataSettings`.
+    place in `sweep.spec.settings.data_settings.AnyDataSettings`.
 
     Attributes:
         is_foreign: whether its files are the user's, so that there may be something to doubt.

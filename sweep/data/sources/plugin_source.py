@@ -13,7 +13,7 @@ from sweep.data.nnunet_raw.raw_dataset import DESCRIPTION_FILE
 from sweep.data.sources.raw_source import RawSource
 from sweep.machine.machine_cache import cached, default_cache
 from sweep.plugins.plugin_kinds import DATA_SOURCE
-from sweep.spec.settings.trial_settings import PluginData
+from sweep.spec.settings.data_settings import PluginData
 from sweep.vocabulary.record import last_line
 
 

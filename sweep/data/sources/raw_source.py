@@ -15,8 +15,8 @@ from sweep.data.nnunet_raw.raw_fingerprint import fingerprint
 from sweep.data.nnunet_raw.splits import SPLITS_FILE, Split, hold_out, read_splits
 from sweep.data.sources.data_source import DataSource
 from sweep.spec.checks.inactive_settings import Rule
-from sweep.spec.settings.moved_data import changed_parts
-from sweep.spec.settings.trial_settings import TEST_FOLDER, NnunetRawData, RawLayoutData
+from sweep.spec.settings.data_settings import TEST_FOLDER, NnunetRawData, RawLayoutData
+from sweep.spec.tree.moved_data import changed_parts
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.errors import InputError, Mistake, gathering
 

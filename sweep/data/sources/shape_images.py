@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sweep.data.nnunet_raw.dealt_cases import fold_mistakes
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.sources.data_source import DataSource
-from sweep.spec.settings.trial_settings import ShapesData
+from sweep.spec.settings.data_settings import ShapesData
 
 CHANNEL = "intensity"
 LABELS = {"background": 0, "circle": 1}

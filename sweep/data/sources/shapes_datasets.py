@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from sweep.data.sources.shape_images import write_shapes
-from sweep.spec.settings.trial_settings import ShapesData
+from sweep.spec.settings.data_settings import ShapesData
 from sweep.store.files import writing
 from sweep.vocabulary.errors import InputError
 

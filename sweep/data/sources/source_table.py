@@ -13,7 +13,7 @@ from sweep.data.sources.data_source import DataSource
 from sweep.data.sources.plugin_source import PluginSource
 from sweep.data.sources.raw_source import RawSource
 from sweep.data.sources.shape_images import ShapesSource
-from sweep.spec.settings.trial_settings import DataSettings
+from sweep.spec.settings.data_settings import DataSettings
 from sweep.vocabulary.errors import Mistake
 
 SOURCES: dict[str, Callable[[Any], DataSource]] = {

@@ -16,8 +16,8 @@ from sweep.nnunet.dataset.nnunet_datasets import (
     is_planned,
 )
 from sweep.nnunet.dataset.nnunet_folders import Folders
-from sweep.spec.settings.moved_data import changed_parts
 from sweep.spec.settings.trainer_settings import NnunetTrainer
+from sweep.spec.tree.moved_data import changed_parts
 from sweep.vocabulary.errors import InputError
 
 

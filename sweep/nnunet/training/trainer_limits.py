@@ -7,7 +7,7 @@ from typing import Any
 
 from sweep.data.nnunet_raw.labels import geometric_label, label_mistakes, named_labels
 from sweep.spec.settings.geometric_terms import COMPARING, weight_keys
-from sweep.spec.settings.trial_settings import LossSettings
+from sweep.spec.settings.loss_settings import LossSettings
 from sweep.vocabulary.errors import InputError, Mistake
 
 

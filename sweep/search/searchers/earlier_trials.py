@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sweep.spec.load import load_trial
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.setting_tree import Finding
+from sweep.spec.tree.setting_tree import Finding
 from sweep.spec.words.phrases import counted
 from sweep.store.layout import Layout
 from sweep.store.read_results import read_records

@@ -12,15 +12,6 @@ from sweep.spec.search.replicate_plan import check_confirm, check_test
 from sweep.spec.search.search_strategy import StoppingScheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.search.tracker_names import missing
-from sweep.spec.settings.setting_tree import (
-    Finding,
-    choosing_keys,
-    group_of_option,
-    names_in,
-    setting_names,
-    types_of,
-    value_of,
-)
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distributions import (
     Distribution,
@@ -32,6 +23,15 @@ from sweep.spec.space.distributions import (
     possible_values,
 )
 from sweep.spec.space.presets import BASELINE
+from sweep.spec.tree.setting_tree import (
+    Finding,
+    choosing_keys,
+    group_of_option,
+    names_in,
+    setting_names,
+    types_of,
+    value_of,
+)
 from sweep.spec.words.phrases import at_most, shown
 from sweep.vocabulary.errors import InputError, Mistake, gathering
 from sweep.vocabulary.record import ParameterValue

@@ -9,9 +9,10 @@ from sweep.machine.hardware import Machine
 from sweep.spec.search.search_strategy import StoppingScheduler
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.geometric_terms import ROOT_TERMS, weight_keys
-from sweep.spec.settings.setting_tree import value_of
-from sweep.spec.settings.trial_settings import LossSettings, TrialSettings
+from sweep.spec.settings.loss_settings import LossSettings
+from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distributions import Listed
+from sweep.spec.tree.setting_tree import value_of
 from sweep.spec.words.phrases import counted
 from sweep.vocabulary.objective import BETTER
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.data_settings import DATA_SOURCES
 from sweep.spec.settings.geometric_terms import (
     ROOT_TERMS,
     SHAPE_TERMS,
@@ -19,9 +20,12 @@ from sweep.spec.settings.geometric_terms import (
     WEIGHTS,
     weight_keys,
 )
+from sweep.spec.settings.loss_settings import OWN_MAIN_LOSSES
 from sweep.spec.settings.network_settings import OWN_NETWORKS
 from sweep.spec.settings.objective_settings import MEASURED
-from sweep.spec.settings.setting_tree import (
+from sweep.spec.settings.trainer_settings import TRAINERS, traits_of
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import (
     Finding,
     after_switch_on_keys,
     names_in,
@@ -29,8 +33,6 @@ from sweep.spec.settings.setting_tree import (
     setting_names,
     value_of,
 )
-from sweep.spec.settings.trainer_settings import TRAINERS, traits_of
-from sweep.spec.settings.trial_settings import DATA_SOURCES, OWN_MAIN_LOSSES, TrialSettings
 from sweep.spec.words.phrases import shown
 
 Possible = Callable[[str], Iterable[Any]]

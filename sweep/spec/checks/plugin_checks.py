@@ -17,10 +17,11 @@ from sweep.plugins.plugin_kinds import (
 from sweep.spec.search.search_strategy import CustomScheduler, CustomSearcher
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.search.tracker_names import PACKAGES
+from sweep.spec.settings.loss_settings import OWN_MAIN_LOSSES
 from sweep.spec.settings.network_settings import OWN_NETWORKS
 from sweep.spec.settings.objective_settings import MEASURED
-from sweep.spec.settings.setting_tree import Finding, value_of
-from sweep.spec.settings.trial_settings import OWN_MAIN_LOSSES, TrialSettings
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import Finding, value_of
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import ParameterValue
 

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from sweep.spec.reading.yaml_document import Document
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.setting_tree import Finding, KeyPath
 from sweep.spec.settings.settings_base import Settings
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.spec.settings.validation_reports import findings_of
+from sweep.spec.tree.setting_tree import Finding, KeyPath
+from sweep.spec.tree.validation_reports import findings_of
 from sweep.spec.words.synonyms import name_for
 
 S = TypeVar("S", bound=TrialSettings)

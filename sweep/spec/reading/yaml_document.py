@@ -17,8 +17,8 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from sweep.spec.reading.yaml_text import MOST_BYTES, compose, text_of
 from sweep.spec.search.search_strategy import BARE_NAMES
-from sweep.spec.settings.setting_tree import Finding, KeyPath
 from sweep.spec.settings.trainer_settings import FROM_ENVIRONMENT
+from sweep.spec.tree.setting_tree import Finding, KeyPath
 from sweep.spec.words.phrases import printable, quoted, shown
 from sweep.vocabulary.errors import InputError, Mistake
 

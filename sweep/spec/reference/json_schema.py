@@ -13,10 +13,10 @@ from typing import Any
 from sweep.plugins.entry_names import PLUGIN, PLUGIN_PATTERN
 from sweep.spec.reference.suggested_distributions import suggestion
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.setting_tree import choosing_keys, unsearched_keys
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distribution_yaml import DISTRIBUTIONS, SYNONYMS
 from sweep.spec.space.presets import PRESETS
+from sweep.spec.tree.setting_tree import choosing_keys, unsearched_keys
 
 Schema = dict[str, Any]
 """A JSON Schema, or a part of one."""

@@ -19,14 +19,14 @@ from sweep.spec.reference.json_schema import (
     trial_schema,
 )
 from sweep.spec.reference.suggested_distributions import suggestion
-from sweep.spec.settings.setting_tree import (
+from sweep.spec.space.distribution_yaml import DISTRIBUTIONS
+from sweep.spec.space.presets import PRESETS
+from sweep.spec.tree.setting_tree import (
     after_switch_on_keys,
     choosing_keys,
     run_ending_keys,
     unsearched_keys,
 )
-from sweep.spec.space.distribution_yaml import DISTRIBUTIONS
-from sweep.spec.space.presets import PRESETS
 
 LATE, ENDS = "▲", "■"
 KINDS = {

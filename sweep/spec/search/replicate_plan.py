@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.setting_tree import Finding, value_of
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.presets import BASELINE, PRESETS
+from sweep.spec.tree.setting_tree import Finding, value_of
 from sweep.spec.words.phrases import at_most
 from sweep.vocabulary.record import ParameterValue, Replicate
 

@@ -13,8 +13,8 @@ from sweep.spec.search.search_strategy import (
     StoppingScheduler,
     epochs_in_full,
 )
-from sweep.spec.settings.setting_tree import is_late, value_of
 from sweep.spec.space.distributions import Distribution, is_number
+from sweep.spec.tree.setting_tree import is_late, value_of
 from sweep.vocabulary.geometric_ramp import GeometricRamp
 
 RUNG_FACTOR_OF_GAINS = 2

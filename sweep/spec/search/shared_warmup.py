@@ -12,10 +12,10 @@ import math
 from collections.abc import Sequence
 
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.moved_data import known_otherwise
-from sweep.spec.settings.setting_tree import is_late, late_keys
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distributions import Listed
+from sweep.spec.tree.moved_data import known_otherwise
+from sweep.spec.tree.setting_tree import is_late, late_keys
 
 MOST_TRUNKS = 16
 """Number of base configurations above which hardly any two trials would share one."""

@@ -29,13 +29,13 @@ from sweep.spec.search.search_strategy import (
 from sweep.spec.search.setting_ranges import SettingRanges, best_clock, with_periods
 from sweep.spec.search.tracker_names import Tracking
 from sweep.spec.settings.geometric_terms import WEIGHTS
-from sweep.spec.settings.setting_tree import group_of_option, setting_names, value_of
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.spec.settings.validation_reports import findings_of, unknown_setting
 from sweep.spec.space.distribution_yaml import Searched
 from sweep.spec.space.distributions import Distribution, grid_size, possible_values
 from sweep.spec.space.presets import BASELINE, PRESETS, check_preset
 from sweep.spec.space.replayed_settings import most_patient, split
+from sweep.spec.tree.setting_tree import group_of_option, setting_names, value_of
+from sweep.spec.tree.validation_reports import findings_of, unknown_setting
 from sweep.spec.words.phrases import quoted, shown
 from sweep.vocabulary.errors import InputError, Mistake
 from sweep.vocabulary.record import ParameterValue

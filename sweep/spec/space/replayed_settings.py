@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
-from sweep.spec.settings.setting_tree import run_ending_keys
 from sweep.spec.space.distributions import (
     Distribution,
     Listed,
@@ -20,6 +19,7 @@ from sweep.spec.space.distributions import (
     RandInt,
     is_number,
 )
+from sweep.spec.tree.setting_tree import run_ending_keys
 from sweep.vocabulary.record import ParameterValue
 
 Space = dict[str, Distribution]

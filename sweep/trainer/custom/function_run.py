@@ -35,9 +35,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from sweep.spec.settings.setting_tree import names_in
 from sweep.spec.settings.trainer_settings import CustomTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import names_in
 from sweep.trainer.custom.entry_point import Function, canonical, entry_of
 from sweep.trainer.custom.function_guard import FunctionGuard
 from sweep.trainer.custom.inverted_function import Inverted

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sweep.spec.settings.setting_tree import names_in, value_of
-from sweep.spec.settings.trial_settings import NO_GEOMETRY, LossSettings, TrialSettings
+from sweep.spec.settings.loss_settings import LossSettings
+from sweep.spec.settings.trial_settings import NO_GEOMETRY, TrialSettings
+from sweep.spec.tree.setting_tree import names_in, value_of
 from sweep.vocabulary.record import ParameterValue
 
 

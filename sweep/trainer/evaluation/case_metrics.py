@@ -2,7 +2,7 @@
 
 They cost about 6 ms of CPU time for a 64² image and 18 ms for a 512² one: a fifth of an epoch of
 the quickstart, a hundredth of one that trains on 512². So they are not measured in every epoch: see
-`sweep.spec.settings.trial_settings.EvaluationSettings`.
+`sweep.spec.settings.evaluation_settings.EvaluationSettings`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sweep.spec.settings.trial_settings import LossSettings
+from sweep.spec.settings.loss_settings import LossSettings
 from sweep.trainer.losses import volumetric
 from sweep.trainer.losses.mask_operators import (
     BOUNDARY_ABSOLUTE_SHARE,

@@ -21,7 +21,7 @@ from monai.losses import DiceLoss, FocalLoss
 from torch import Tensor
 
 from sweep.plugins.plugin_kinds import MAIN_LOSS, short_name
-from sweep.spec.settings.trial_settings import LossSettings
+from sweep.spec.settings.loss_settings import LossSettings
 from sweep.vocabulary.errors import TrainerError
 
 Term = Callable[[Tensor, Tensor], Tensor]

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sweep.spec.settings.trial_settings import LossSettings
+from sweep.spec.settings.loss_settings import LossSettings
 from sweep.trainer.losses.geometric_loss import distances_for, geometric_terms, soft_mask
 from sweep.trainer.losses.main_losses import build_main_loss
 

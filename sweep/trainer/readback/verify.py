@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sweep.spec.checks.inactive_settings import inactive_in
-from sweep.spec.settings.setting_tree import names_in, value_of
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import names_in, value_of
 from sweep.trainer.runs.run_protocol import EffectiveConfiguration
 from sweep.vocabulary.errors import NotApplied
 

@@ -15,9 +15,9 @@ from torch import nn
 
 from sweep.data.prepared.samples import PreparedData
 from sweep.spec.settings.augmentation_settings import AugmentationSettings
+from sweep.spec.settings.evaluation_settings import EvaluationSettings
 from sweep.spec.settings.network_settings import WITHOUT_DEEP_SUPERVISION
-from sweep.spec.settings.setting_tree import setting_names
-from sweep.spec.settings.trial_settings import EvaluationSettings
+from sweep.spec.tree.setting_tree import setting_names
 from sweep.trainer.batches.training_batches import TrainingBatches
 from sweep.trainer.losses.training_loss import TrainingLoss
 from sweep.trainer.networks.networks import network_facts

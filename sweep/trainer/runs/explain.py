@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 
 from sweep.spec.settings.geometric_terms import ROOT_TERMS
-from sweep.spec.settings.trial_settings import LossSettings
+from sweep.spec.settings.loss_settings import LossSettings
 from sweep.trainer.divergence.advice import Case, slope
 from sweep.trainer.divergence.blame import first_broken_gradient, forward_order, unchanged_buffers
 from sweep.trainer.divergence.guard import Diverged

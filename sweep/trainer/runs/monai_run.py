@@ -24,9 +24,9 @@ from torch import Tensor
 from sweep.data.prepared.outline_length import typical_perimeter
 from sweep.data.prepared.samples import PreparedData, Sample
 from sweep.spec.settings.objective_settings import group_of
-from sweep.spec.settings.setting_tree import names_in, value_of
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import names_in, value_of
 from sweep.trainer.batches.augmentation import Augmentation
 from sweep.trainer.batches.intensity_statistics import check_statistics
 from sweep.trainer.batches.training_batches import Batch, TrainingBatches

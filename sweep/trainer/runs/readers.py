@@ -18,8 +18,9 @@ import torch
 from torch import nn
 
 from sweep.spec.settings.geometric_terms import weight_keys
-from sweep.spec.settings.setting_tree import names_in, setting_names, value_of
-from sweep.spec.settings.trial_settings import GuardSettings, LossSettings, TrialSettings
+from sweep.spec.settings.loss_settings import LossSettings
+from sweep.spec.settings.trial_settings import GuardSettings, TrialSettings
+from sweep.spec.tree.setting_tree import names_in, setting_names, value_of
 from sweep.trainer.divergence.guard import Guard
 from sweep.trainer.runs.run_protocol import Loop
 

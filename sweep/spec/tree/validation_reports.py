@@ -11,7 +11,8 @@ from typing import get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from sweep.spec.settings.setting_tree import (
+from sweep.spec.settings.settings_base import Settings
+from sweep.spec.tree.setting_tree import (
     Finding,
     KeyPath,
     Spot,
@@ -19,7 +20,6 @@ from sweep.spec.settings.setting_tree import (
     locate,
     setting_names,
 )
-from sweep.spec.settings.settings_base import Settings
 from sweep.spec.words.phrases import (
     begun_with,
     did_you_mean,

@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sweep.spec.settings.setting_tree import group_of_option
+from sweep.spec.settings.data_settings import DATA_SOURCES
 from sweep.spec.settings.settings_base import Settings
 from sweep.spec.settings.trainer_settings import CustomTrainer, traits_of
-from sweep.spec.settings.trial_settings import DATA_SOURCES, TrialSettings
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import group_of_option
 
 PLACES = frozenset(
     {"data.folder", "data.test", "trainer.dataset", "trainer.raw", "trainer.preprocessed"}

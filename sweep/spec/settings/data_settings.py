@@ -1,0 +1,183 @@
+"""The settings of the data: one class for each source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+
+from sweep.machine.user_paths import Folder
+from sweep.plugins.entry_names import PLUGIN
+from sweep.plugins.plugin_kinds import (
+    DATA_SOURCE,
+    required_entry,
+)
+from sweep.spec.settings.settings_base import Options, Settings
+
+TEST_FOLDER = "imagesTs"
+"""Value of ``data.test`` that stands for a dataset's own test cases."""
+
+
+class CommonData(Settings):
+    """Settings of every data source."""
+
+    keeps_test_cases: ClassVar[bool] = False
+    """Whether its datasets can have their own ``imagesTs``."""
+    has_one_split: ClassVar[bool] = False
+    """Whether it has one fixed split, test cases included, instead of folds."""
+    size_keys: ClassVar[tuple[str, str] | None] = None
+    """Settings for the number of images and their side, known before the images exist."""
+    places: ClassVar[tuple[str, ...]] = ()
+    """Settings with folders that its fingerprint identifies."""
+
+    source: str
+    normalization: Literal["zscore", "minmax"] = "zscore"
+    """Normalisation per case and channel: zscore (zero mean, unit variance) or minmax (to [0,
+    1])."""
+    n4: bool = False
+    """Correct the bias field of each case and channel (N4) before normalisation."""
+    folds: int = Field(default=5, ge=2)
+    """Number of cross-validation folds. Cases are split as in nnU-Net."""
+    fold: int = Field(default=0, ge=0)
+    """The fold held out for validation, counted from 0."""
+    test: Annotated[float, Field(ge=0, lt=1)] | Literal["imagesTs"] = 0.0
+    """Fraction of the cases kept for testing. No trial sees them; the finalists are evaluated on
+    them once.
+
+    imagesTs: the dataset's own test cases in imagesTs and labelsTs (`source: nnunet_raw`).
+    """
+    patch_size: int | None = Field(default=None, ge=16)
+    """Side of the square training patch in pixels; null: whole images."""
+
+    @property
+    def smallest_side(self) -> int | None:
+        """Side in pixels of the smallest image that the network sees; None if unknown."""
+        return self.patch_size
+
+    @field_validator("test")
+    @classmethod
+    def _has_test_folders(cls, test: float | str) -> float | str:
+        if test == TEST_FOLDER and not cls.keeps_test_cases:
+            raise ValueError(
+                f"`{TEST_FOLDER}` needs `source: nnunet_raw`; must be a share of cases"
+            )
+        return test
+
+    @field_validator("fold")
+    @classmethod
+    def _is_one_of_the_folds(cls, fold: int, info: ValidationInfo) -> int:
+        folds = info.data.get("folds")
+        if folds is not None and fold >= folds:
+            raise ValueError(f"must be below `folds`, which is {folds}, but is {fold}")
+        return fold
+
+
+class ShapesData(CommonData):
+    """Synthetic circles, generated on your machine. The same seed gives the same pixels."""
+
+    size_keys = ("data.count", "data.size")
+
+    source: Literal["shapes"] = "shapes"
+    kind: Literal["one_circle", "several_circles"] = "one_circle"
+    """One circle per image (like Dataset502), or several (like Dataset501)."""
+    difficulty: float = Field(default=0.3, ge=0, le=1)
+    """0: bright discs on a clean background; 1: faint, noisy, with distractors."""
+    size: int = Field(default=64, ge=32, le=2048)
+    """Side of the square images in pixels."""
+    count: int = Field(default=80, ge=5, le=100_000)
+    """Number of images."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the generator; not the trial's seed."""
+
+    @property
+    def smallest_side(self) -> int | None:
+        return min(self.size, self.patch_size or self.size)
+
+
+class BrainData(CommonData):
+    """Axial slices of the MNI152 T1 template that ships with nilearn. Foreground is white
+    matter."""
+
+    has_one_split = True
+
+    source: Literal["brain"]
+    validation_slices: int = Field(default=24, ge=4)
+    """Thickness of the validation slab in slices."""
+    gap: int = Field(default=8, ge=0)
+    """Slices left out on each side of the validation slab, because neighbouring slices are
+    alike."""
+    step: int = Field(default=2, ge=1)
+    """Take every N-th slice."""
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    """Tissue probability above which a pixel counts as white matter."""
+
+
+class RawLayoutData(CommonData):
+    """Settings of a dataset in nnU-Net's raw layout, wherever it comes from."""
+
+    keeps_test_cases = True
+
+    slice_axis: Annotated[int, Field(ge=0, le=2)] | Literal["auto"] = "auto"
+    """Axis along which 3D volumes are cut into 2D slices, after reorientation to RAS: 0 sagittal,
+    1 coronal, 2 axial slices.
+
+    auto: the axis of the coarsest spacing (median over all volumes); 2 if all are equal.
+    """
+    geometric_class: str | int | None = None
+    """Label, by name or number, that the geometric losses act on; null: the first foreground."""
+    fingerprint: str | None = None
+    """Fingerprint of the dataset's content. A sweep records it, to refuse changed data and to
+    recognise the same data in another folder; null: accept any data."""
+
+
+class NnunetRawData(RawLayoutData):
+    """Any dataset in nnU-Net's raw layout."""
+
+    places = ("folder",)
+
+    source: Literal["nnunet_raw"]
+    folder: Folder
+    """Folder with dataset.json, imagesTr and labelsTr. It can be relative to the working directory
+    and contain `~` and `$VARIABLES`.
+
+    It is stored as an absolute path, because a trial may run in another directory.
+    """
+
+
+class PluginData(RawLayoutData):
+    """A dataset that a plug-in writes once on each machine, docs/how-to/plugins.md."""
+
+    source: Literal["custom"]
+    entry: Annotated[str, AfterValidator(partial(required_entry, DATA_SOURCE))]
+    """As package.module:attribute, file.py:attribute or by its registered name; `source: ENTRY` is
+    short for it."""
+    options: Options = Field(default_factory=dict)
+    """Keyword arguments of the plug-in. Each can be searched, as data.options.NAME."""
+
+
+AnyDataSettings = ShapesData | BrainData | NnunetRawData | PluginData
+DATA_SOURCES: Mapping[str, type[CommonData]] = {
+    get_args(one.model_fields["source"].annotation)[0]: one for one in get_args(AnyDataSettings)
+}
+"""``data.source`` → its settings."""
+
+
+def _plugin_or_own(value: Any) -> Any:
+    """Read a plug-in's name in ``source`` as ``{source: custom, entry: NAME}``."""
+    entry = (
+        DATA_SOURCE.entry(value.get("source"), DATA_SOURCES) if isinstance(value, dict) else None
+    )
+    return value if entry is None else {**value, "source": PLUGIN, "entry": entry}
+
+
+DataSettings = Annotated[
+    AnyDataSettings, Field(discriminator="source"), BeforeValidator(_plugin_or_own)
+]
