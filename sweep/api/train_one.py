@@ -99,7 +99,7 @@ def _fit(
     data = make_ready(settings)
     if data is not None:
         warn(data.warnings)
-        warn(outline_warnings(settings.loss, data, settings.data.patch_size))
+        warn(outline_warnings(settings.loss, data, settings.data.patch))
     return fit(
         settings,
         report=report,
