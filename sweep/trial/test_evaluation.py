@@ -31,7 +31,7 @@ def evaluate(
     run = MonaiTraining(config, replace(data, validation=data.test))
     run.model.load_state_dict(weights["model"])
     found = run.dice_per_case().per_case()
-    distances = CaseMetrics(["hd95"], len(data.classes), data.geometric_class, {})
+    distances = CaseMetrics(["hd95"], len(data.classes), data.geometric_classes, {})
     for index, (sample, prediction) in enumerate(run.predictions()):
         distances.add(index, sample.case, prediction, sample.label)
     hd95 = distances.per_case("hd95")

@@ -33,7 +33,7 @@ EMPTY = np.zeros((40, 30), np.uint8)
 
 
 def metrics_of(*images: tuple[str, np.ndarray, np.ndarray], classes: int = 2) -> dict:
-    cases = CaseMetrics(("hd95", "shape"), classes, 1, {})
+    cases = CaseMetrics(("hd95", "shape"), classes, (1,), {})
     for index, (case, prediction, reference) in enumerate(images):
         cases.add(index, case, prediction, reference)
     return cases.means()
@@ -100,12 +100,12 @@ def test_shape_is_that_of_the_geometric_class_alone() -> None:
 
 
 def test_reference_is_measured_once_and_kept() -> None:
-    kept: Shapes = {0: {"compactness": 0.25, "solidity": 0.5, "eccentricity": 0.75}}
-    cases = CaseMetrics(("shape",), 2, 1, kept)
+    kept: Shapes = {(0, 1): {"compactness": 0.25, "solidity": 0.5, "eccentricity": 0.75}}
+    cases = CaseMetrics(("shape",), 2, (1,), kept)
     cases.add(0, "a", square(5, 5), square(5, 5))
     cases.add(1, "b", square(5, 5), EMPTY)
     assert cases.means()["reference_compactness"] == 0.25
-    assert kept[1] is None
+    assert kept[1, 1] is None
 
 
 # In training.

@@ -68,23 +68,36 @@ def _of_plugin(entry: str) -> ShapeTerm:
     return ShapeTerm(values)
 
 
-def soft_mask(logits: Tensor, channel: int) -> Tensor:
-    """Probability of one class in float32, ``[B, C, …] -> [B, …]``."""
-    return logits.float().softmax(dim=1)[:, channel]
+def soft_masks(logits: Tensor, channels: Sequence[int]) -> Tensor:
+    """Probabilities of some classes in float32, each a mask of its own.
+
+    Returns:
+        ``[B, C, …] -> [len(channels) · B, …]``: the masks of the first class, then of the next.
+    """
+    probabilities = logits.float().softmax(dim=1)
+    return torch.cat([probabilities[:, channel] for channel in channels])
 
 
-def distances_for(settings: LossSettings, target: Tensor, channel: int) -> Tensor | None:
-    """The distance maps ``[N, H, W]`` that the terms need which compare with the reference, if any.
+def soft_areas(logits: Tensor, channels: Sequence[int]) -> Tensor:
+    """Soft area, in pixels or voxels, of some classes: ``[B, C, …] -> [B, len(channels)]``."""
+    return soft_masks(logits, channels).flatten(1).sum(dim=1).view(len(channels), -1).T
+
+
+def distances_for(settings: LossSettings, target: Tensor, channels: Sequence[int]) -> Tensor | None:
+    """The distance maps that the terms need which compare with the reference, if any.
 
     Args:
         target: class indices ``[B, 1, (D,) H, W]``; on another device than the CPU, where the maps
             are computed, this waits for it.
-        channel: the class that the geometric terms act on.
+        channels: the classes that the geometric terms act on.
+    Returns:
+        ``[N, H, W]``, a map for each slice of the masks that `soft_masks` gives, in their order.
     """
     if settings.weights.used.keys().isdisjoint(REFERENCE_TERMS):
         return None
     labels = as_slices(target[:, 0]).cpu()  # [N, H, W]
-    return signed_distances(labels[:, None], channel).to(target.device)
+    maps = [signed_distances(labels[:, None], channel) for channel in channels]
+    return torch.cat(maps).to(target.device)
 
 
 def geometric_terms(
