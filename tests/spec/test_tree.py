@@ -48,6 +48,8 @@ def test_settings_without_effect_before_the_switch_on_are_the_marked_ones() -> N
         "loss.sqrt_epsilon",
         "loss.sqrt_mode",
         "loss.min_area",
+        "loss.components",
+        "loss.border",
     }
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sweep.plugins.plugin_kinds import LOSS_TERM
 from sweep.spec.settings.loss_settings import LossSettings
+from sweep.trainer.losses.components import components_of, touches_border
 from sweep.trainer.losses.geometric import SHAPE_TERMS, ShapeTerm
 from sweep.trainer.losses.kervadec import kervadec, signed_distances
 from sweep.trainer.losses.mask_operators import SqrtMode
@@ -108,10 +109,14 @@ def geometric_terms(
 ) -> dict[str, Tensor]:
     """Every geometric term that has a weight, before the weight: scalars by name.
 
-    A term of the shape is the mean over the valid samples. One is valid when its soft area is at
-    least ``min_area`` pixels, or its soft volume that of a ball with such a section. The others are
-    replaced *before* any square root, by a mask that is flat nowhere, and left out of the mean
-    after it: masking only the result would let their NaN gradients through (0 · inf).
+    A term of the shape is the mean over the valid masks. One is valid when its soft area is at
+    least ``min_area`` pixels, or its soft volume that of a ball with such a section, and, with
+    ``border: ignore``, when it does not touch the border. The others are replaced *before* any
+    square root, by a mask that is flat nowhere, and left out of the mean after it: masking only the
+    result would let their NaN gradients through (0 · inf).
+
+    With ``components: separate``, a term that is known of components is the mean over those of a
+    mask (`sweep.trainer.losses.components`), each of which is valid or not by the same rule.
 
     Args:
         p: soft mask ``[B, (D,) H, W]``, any floating type.
@@ -130,12 +135,23 @@ def geometric_terms(
         masks = p if relative else as_slices(p)
         size = masks.sum(dim=tuple(range(1, masks.ndim))) * math.prod(relative)
         valid = ~(size < least)  # [B]; a NaN mask is valid: it must not be hidden
+        at_border = settings.border == "keep"
+        if not at_border:
+            valid &= ~touches_border(masks) | size.isnan()
         safe = torch.where(valid.view(-1, *[1] * (masks.ndim - 1)), masks, _flat_nowhere(masks))
-        terms = {
-            name: mean_over_valid(terms_of_shape[name].values(safe, relative, settings), valid)
-            for name in used
-            if name in terms_of_shape
-        }
+        parts = None
+        if settings.components == "separate":
+            parts = components_of(masks, least, relative, at_border=at_border)
+        terms = {}
+        for name in (name for name in used if name in terms_of_shape):
+            term = terms_of_shape[name]
+            if parts is not None and term.of_components is not None:
+                each = term.of_components(
+                    masks, parts, relative, settings.sqrt_epsilon, settings.sqrt_mode
+                )
+                terms[name] = mean_over_valid(parts.mean(each), parts.counts.any(dim=1))
+            else:
+                terms[name] = mean_over_valid(term.values(safe, relative, settings), valid)
         if distances is not None:
             # Not subject to min_area: it is safe on small masks, and an empty prediction of a large
             # reference is what it is there to mend.
