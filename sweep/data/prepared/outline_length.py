@@ -30,7 +30,7 @@ def outline_warnings(
     """
     if data.training.volumes:
         return []
-    typical = typical_perimeter(data.training, data.geometric_class)
+    typical = typical_perimeter(data.training, data.geometric_classes)
     if typical is None:
         return []
     pixels = math.prod(patch) if patch else max(sample.label.size for sample in data.training)
@@ -38,10 +38,14 @@ def outline_warnings(
     return [warning] if warning else []
 
 
-def typical_perimeter(samples: Sequence[Sample], label: int) -> float | None:
-    """Median perimeter in pixels of the nonempty masks of ``label``; None if there are none."""
+def typical_perimeter(samples: Sequence[Sample], labels: Sequence[int]) -> float | None:
+    """Median perimeter in pixels of the nonempty masks of ``labels``; None if there are none.
+
+    Each label of a sample is a mask of its own.
+    """
     step = max(1, len(samples) // LOOKED_AT)
-    perimeters = [perimeter(samples[n].label == label) for n in range(0, len(samples), step)]
+    looked_at = (samples[n].label for n in range(0, len(samples), step))
+    perimeters = [perimeter(found == label) for found in looked_at for label in labels]
     outlined = [value for value in perimeters if value > 0]
     return float(np.median(outlined)) if outlined else None
 

@@ -20,7 +20,7 @@ from sweep.data.files.normalize import correct_bias_field, normalize
 from sweep.data.nnunet_raw.case_grid import CaseGrid
 from sweep.data.nnunet_raw.dealt_cases import deal, is_share
 from sweep.data.nnunet_raw.header_survey import Survey, survey
-from sweep.data.nnunet_raw.labels import geometric_label
+from sweep.data.nnunet_raw.labels import geometric_labels
 from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
 from sweep.data.nnunet_raw.splits import read_splits
@@ -67,7 +67,7 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
     return PreparedData(
         channels=found.channels,
         classes=found.classes,
-        geometric_class=geometric_label(labels, source.geometric_class),
+        geometric_classes=geometric_labels(labels, source.geometric_class),
         **{
             side: Samples(cases, volumes=settings.spatial_dims == 3)
             for side, cases in sides.items()

@@ -62,19 +62,20 @@ def _longer_sides(samples: Samples) -> list[int]:
 
 
 def _class_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
-    """A geometric class without any training case, if a geometric loss acts on it."""
+    """Geometric classes of which no training case holds any, if a geometric loss acts on them."""
     if isinstance(settings, SweepSpec):  # in any trial except presets
         acts = settings.ranges.uses_geometric_loss
         acts = acts and "data.geometric_class" not in settings.space
     else:
         acts = settings.has_geometry
     cases = {side: getattr(data, side).case_arrays for side in ("training", "validation")}
-    if not acts or _holding(cases["training"], data.geometric_class):
+    wanted = data.geometric_classes
+    if not acts or any(_holding(cases["training"], value) for value in wanted):
         return []
+    held = (f"`{data.classes[n]}`, which is in {_counted(cases, n)} cases" for n in wanted)
     message = (
-        f"the geometric losses act on `{data.classes[data.geometric_class]}`, which is in"
-        f" {_counted(cases, data.geometric_class)} cases: choose another class or fold, or set all"
-        " of loss.weights to 0"
+        f"the geometric losses act on {'; and on '.join(held)}: choose another class or fold, or"
+        " set all of loss.weights to 0"
     )
     return [Mistake(message, key="data.geometric_class")]
 

@@ -28,8 +28,9 @@ from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.dataset.plans import planned_as_asked
 from sweep.nnunet.training.nnunet_loss import NnunetLoss
 from sweep.nnunet.training.pseudo_validation import Answers
-from sweep.nnunet.training.trainer_limits import geometric_channel, refuse_unsupported
+from sweep.nnunet.training.trainer_limits import geometric_channels, refuse_unsupported
 from sweep.spec.settings.trial_settings import OptimizerSettings, TrialSettings
+from sweep.trainer.losses.geometric_loss import soft_areas
 from sweep.trainer.networks.device import make_deterministic, seed_torch
 from sweep.trainer.networks.optimizers import build_optimizer, learning_rate, set_learning_rate
 from sweep.trainer.runs.explain import epsilon_of
@@ -98,7 +99,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             super().__init__(plans, configuration, fold, dataset_json, device)
             file = f"{plans['dataset_name']}/dataset.json"
             refuse_unsupported(self.settings.loss, dataset_json, file, self.is_ddp)
-            self.geometric_class = geometric_channel(dataset_json, trainer.geometric_class, file)
+            self.geometric_classes = geometric_channels(dataset_json, trainer.geometric_class, file)
         self.steps: list[StepValues] = []
         self._begun = 0  # steps of the epoch so far
         self.num_epochs = trainer.epochs
@@ -135,7 +136,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         return NnunetLoss(
             super()._build_loss(),
             self.settings.loss,
-            self.geometric_class,
+            self.geometric_classes,
             geometry=self.trainer_settings.geometry,
             spacing=self.configuration_manager.spacing,
         )
@@ -280,8 +281,8 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
                 loader._finish()
 
     def _soft_areas(self, logits: Tensor) -> Tensor:
-        mask: Tensor = self.loss.soft_mask(logits)  # [B, (D,) H, W]
-        return mask.sum(dim=tuple(range(1, mask.ndim)))
+        areas: Tensor = soft_areas(logits, self.geometric_classes)
+        return areas
 
     def _seed(self, part: int) -> None:
         """Make the next random numbers a function of (seed, epoch), for loaders in this process."""

@@ -64,9 +64,9 @@ def effective_configuration(
 
 
 def _geometric_class(trainer: GuardedTrainer) -> Any:
-    """The class that the loss acts on; as the settings name it, if it is that class."""
-    acts_on = trainer.loss.geometric_class
-    as_asked = acts_on == trainer.geometric_class
+    """The classes that the loss acts on; as the settings name them, if they are those."""
+    acts_on = trainer.loss.geometric_classes
+    as_asked = acts_on == trainer.geometric_classes
     return trainer.trainer_settings.geometric_class if as_asked else acts_on
 
 

@@ -21,6 +21,7 @@ from sweep.plugins.plugin_kinds import (
     DATA_SOURCE,
     required_entry,
 )
+from sweep.spec.settings.geometric_terms import GeometricClass
 from sweep.spec.settings.settings_base import Options, Settings, refusal
 
 TEST_FOLDER = "imagesTs"
@@ -163,8 +164,11 @@ class RawLayoutData(CommonData):
 
     auto: the axis of the coarsest spacing (median over all volumes); 2 if all are equal.
     """
-    geometric_class: str | int | None = None
-    """Label, by name or number, that the geometric losses act on; null: the first foreground."""
+    geometric_class: GeometricClass = None
+    """Label, by name or number, that the geometric losses act on; null: the first foreground.
+
+    A list names several, and `all` means every foreground label (unless a label has that name).
+    Each label is a mask of its own, and a term is the mean over the masks."""
     fingerprint: str | None = None
     """Fingerprint of the dataset's content. A sweep records it, to refuse changed data and to
     recognise the same data in another folder; null: accept any data."""

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from sweep.machine.user_paths import Folder
 from sweep.plugins.entry_names import as_entry
 from sweep.spec.settings.entry_source import computes_its_own_loss
+from sweep.spec.settings.geometric_terms import GeometricClass, Geometry
 from sweep.spec.settings.settings_base import Options, Settings
 
 
@@ -149,10 +150,10 @@ class NnunetTrainer(CommonTrainer):
     """Compile the network, as nnU-Net does on a GPU."""
     amp: Literal["auto", "off", "fp16"] = "auto"
     """Precision of the network; auto: fp16 on a GPU and off on a CPU, as in nnU-Net."""
-    geometric_class: str | int | None = None
-    """Label that the geometric losses act on, by name or number; null: the first foreground
-    label."""
-    geometry: Literal["slices", "volume"] = "slices"
+    geometric_class: GeometricClass = None
+    """Label that the geometric losses act on, by name or number, or several as a list; all: every
+    foreground label; null: the first foreground label."""
+    geometry: Geometry = "slices"
     """How the geometric losses treat 3D patches. slices: slice by slice along the coarsest axis.
     volume: as whole volumes, with the plans' spacing."""
     raw: Folder | None = _from_environment("trainer.raw")

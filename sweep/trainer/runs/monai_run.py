@@ -31,6 +31,7 @@ from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.evaluation.case_metrics import CaseMetrics, Shapes
 from sweep.trainer.evaluation.inference import Inference
 from sweep.trainer.evaluation.validation_dice import DicePerCase
+from sweep.trainer.losses.geometric_loss import soft_areas
 from sweep.trainer.losses.training_loss import TrainingLoss
 from sweep.trainer.networks.device import choose_device, make_deterministic, seed_torch
 from sweep.trainer.networks.networks import as_outputs, build_network, size_divisor
@@ -102,7 +103,7 @@ class MonaiTraining(GuardedRun):
             spatial_dims=settings.data.spatial_dims,
         )
         self.model.to(self.device)
-        self.loss = TrainingLoss(settings.loss, data.geometric_class)
+        self.loss = TrainingLoss(settings.loss, data.geometric_classes)
         self.optimizer = build_optimizer(settings.optimizer, self.model.parameters())
         self.begin_guard(fp16=settings.trainer.amp == "fp16")
 
@@ -189,7 +190,7 @@ class MonaiTraining(GuardedRun):
         if not names:
             return {}
         cases = CaseMetrics(
-            names, len(self.data.classes), self.data.geometric_class, self._reference_shapes
+            names, len(self.data.classes), self.data.geometric_classes, self._reference_shapes
         )
         for case, prediction in self.predictions():
             cases.add(case, prediction)
@@ -298,12 +299,12 @@ class MonaiTraining(GuardedRun):
         if not has_root(loss):  # skip what no one will read
             return None
         height, width = self.batch(0, 0).labels.shape[-2:]
-        typical = typical_perimeter(self.data.training, self.data.geometric_class)
+        typical = typical_perimeter(self.data.training, self.data.geometric_classes)
         return epsilon_of(loss, height * width, typical)
 
     def soft_areas(self, logits: Tensor) -> Tensor:
-        """Soft area in pixels of the geometric class, ``[B, C, H, W] -> [B]``."""
-        return logits.softmax(dim=1)[:, self.data.geometric_class].sum(dim=(1, 2))
+        """Soft area in pixels of each geometric class, ``[B, C, H, W] -> [B, classes]``."""
+        return soft_areas(logits, self.data.geometric_classes)
 
     def _offending(self, batch: Batch, values: StepValues) -> dict[str, Any]:
         """What reproduces a step without the data set; call it before the step is taken."""
@@ -317,7 +318,7 @@ class MonaiTraining(GuardedRun):
             "cases": list(batch.cases),
             "channels": list(self.data.channels),
             "classes": list(self.data.classes),
-            "geometric_class": self.data.geometric_class,
+            "geometric_classes": list(self.data.geometric_classes),
             "model": state["model"],
             "optimizer": state["optimizer"],
             # The scaler has lowered its scale since.

@@ -73,7 +73,7 @@ def replay(
     data = PreparedData(
         channels=tuple(offending["channels"]),
         classes=tuple(offending["classes"]),
-        geometric_class=offending["geometric_class"],
+        geometric_classes=_geometric_classes(offending),
         training=Samples(cases),
         validation=Samples([]),
     )
@@ -82,3 +82,10 @@ def replay(
     verdict, _ = examine(training, training.given_again(batch, epoch, step), divergence)
     again = training.take_step(batch, epoch, step)
     return ReproducedStep(recent[-1], again, (verdict.term, verdict.parameter))
+
+
+def _geometric_classes(offending: Mapping[str, Any]) -> tuple[int, ...]:
+    """The geometric classes of a kept step; earlier versions kept a single one."""
+    if "geometric_class" in offending:
+        return (offending["geometric_class"],)
+    return tuple(offending["geometric_classes"])
