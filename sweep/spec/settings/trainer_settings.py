@@ -144,7 +144,8 @@ class NnunetTrainer(CommonTrainer):
     validation_steps: int | None = Field(default=None, ge=1)
     """Batches of validation patches per epoch, for the pseudo Dice; null: nnU-Net's 50."""
     workers: int = Field(default=0, ge=0)
-    """Worker processes for augmentation; 0: none, which makes a run exactly repeatable."""
+    """Processes that make batches ahead; 0: the training process makes them. Any number gives the
+    same results."""
     compile: bool = False
     """Compile the network, as nnU-Net does on a GPU."""
     amp: Literal["auto", "off", "fp16"] = "auto"
