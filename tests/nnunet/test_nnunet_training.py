@@ -205,8 +205,11 @@ def test_real_validation_is_the_mean_dice_over_whole_cases(
         ours = np.asarray(Image.open(file)) == 1
         theirs = np.asarray(Image.open(truth / file.name)) == 1
         values.append(2 * (ours & theirs).sum() / (ours.sum() + theirs.sum()))
-    assert len(values) == 4
-    assert found == pytest.approx(np.mean(values))
+        [(name, dice)] = found.cases[file.stem].items()
+        assert name == "circle"
+        assert dice == pytest.approx(values[-1])
+    assert len(values) == len(found.cases) == 4
+    assert found.dice == pytest.approx(np.mean(values))
 
 
 # What can be wrong.

@@ -13,6 +13,7 @@ from sweep.machine.user_paths import Folder
 from sweep.plugins.entry_names import as_entry
 from sweep.spec.settings.entry_source import computes_its_own_loss
 from sweep.spec.settings.settings_base import Options, Settings
+from sweep.vocabulary.objective import DiceOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class TrainerTraits:
         processes: dotted name of the setting for worker processes of a trial; empty: none.
         places: settings below ``trainer`` with folders that its fingerprint identifies.
         packages: packages that a worker needs in addition to those that every kind needs.
+        dice: what kind of Dice an epoch measures.
         caution: a caution about the Dice that its trials are ranked by.
     """
 
@@ -45,6 +47,7 @@ class TrainerTraits:
     processes: str = ""
     places: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    dice: DiceOf = "validation"
     caution: str = ""
 
 
@@ -115,11 +118,12 @@ class NnunetTrainer(CommonTrainer):
         processes="trainer.workers",
         places=("raw", "preprocessed"),
         packages=("nnunetv2",),
+        dice="pseudo",
         caution=(
-            "Ranked by nnU-Net's pseudo Dice, which on one fold ordered two published trainings"
-            " like the real validation of that fold in 65 % of 150 pairs, and on five folds"
-            " together in 83 % (docs/reference/nnunet.md): the leader is only a candidate until its"
-            " real validation."
+            "The search compares trials by nnU-Net's pseudo Dice, which on one fold ordered two"
+            " published trainings like the real validation of that fold in 65 % of 150 pairs, and"
+            " on five folds together in 83 % (docs/reference/nnunet.md): the leader is only a"
+            " candidate until its real validation."
         ),
     )
 
