@@ -10,6 +10,7 @@ differ only in those are the same run until then.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -217,4 +218,4 @@ class TrialSettings(Settings):
     @property
     def judged_by(self) -> Objective:
         """The objective that its trials are compared by."""
-        return self.objective.plain
+        return replace(self.objective.plain, dice=self.trainer.traits.dice)
