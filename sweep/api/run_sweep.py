@@ -98,6 +98,7 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
         the spec with the fingerprint of the data, unless their folder is searched.
     """
     from sweep.data.prepared.outline_length import outline_warnings
+    from sweep.data.prepared.shape_prior import shape_warnings
     from sweep.spec.checks.doubtful_settings import largest_loss, largest_sizes, size_warnings
     from sweep.spec.tree.moved_data import chooses_data
     from sweep.trial.kinds.kind_table import kind_of, make_ready, pinned
@@ -107,6 +108,7 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
     if data is not None:
         view.warn(data.warnings)
         view.warn(outline_warnings(largest_loss(spec), data, spec.data.patch))
+        view.warn(shape_warnings(spec, data))
         if spec.data.size_keys is None:  # otherwise the check of the settings has warned
             side = max(max(sample.label.shape) for sample in data.training)
             batch, patch = largest_sizes(spec)

@@ -41,11 +41,12 @@ def outline_warnings(
 def typical_perimeter(samples: Sequence[Sample], labels: Sequence[int]) -> float | None:
     """Median perimeter in pixels of the nonempty masks of ``labels``; None if there are none.
 
-    Each label of a sample is a mask of its own.
+    Each label of an image, or of a slice of a volume, is a mask of its own.
     """
     step = max(1, len(samples) // LOOKED_AT)
     looked_at = (samples[n].label for n in range(0, len(samples), step))
-    perimeters = [perimeter(found == label) for found in looked_at for label in labels]
+    images = (image for found in looked_at for image in found.reshape(-1, *found.shape[-2:]))
+    perimeters = [perimeter(image == label) for image in images for label in labels]
     outlined = [value for value in perimeters if value > 0]
     return float(np.median(outlined)) if outlined else None
 
@@ -55,5 +56,11 @@ def perimeter(mask: NDArray[Any]) -> float:
 
     The same measure as `sweep.trainer.losses.geometric.soft_perimeter` with ε = 0.
     """
+    return float(slope(mask).sum())
+
+
+def slope(mask: NDArray[Any]) -> NDArray[np.float64]:
+    """``|∇m|`` of each pixel of a mask ``[H, W]``."""
     slopes = (sobel(mask.astype(np.float64), axis, mode="nearest") / 8 for axis in (1, 0))
-    return float(np.hypot(*slopes).sum())
+    found: NDArray[np.float64] = np.hypot(*slopes)
+    return found

@@ -38,10 +38,12 @@ class Pixels:
     Args:
         read: reads and normalises them; returns mistakes, or the data if there are none.
         unfit: mistakes of settings that do not fit the data.
+        doubts: settings that fit the data but are probably not intended, in sentences.
     """
 
     read: Callable[[TrialSettings], tuple[list[Mistake], PreparedData | None]]
     unfit: Callable[[TrialSettings, PreparedData], list[Mistake]]
+    doubts: Callable[[TrialSettings, PreparedData], list[str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,12 @@ def _make_ready(settings: TrialSettings, _show: ShowProgress | None = None) -> P
     return data
 
 
+def _doubts(settings: TrialSettings, data: PreparedData) -> list[str]:
+    from sweep.data.prepared.shape_prior import shape_warnings
+
+    return shape_warnings(settings, data)
+
+
 def _make_run(settings: TrialSettings, data: PreparedData | None) -> Run:
     from sweep.trainer.runs.monai_run import MonaiTraining
 
@@ -60,7 +66,7 @@ MONAI = Kind(
     look=lambda settings: open_source(settings.data),
     make_ready=_make_ready,
     make_run=_make_run,
-    pixels=Pixels(lambda settings: check_pixels(settings.data), unfit),
+    pixels=Pixels(lambda settings: check_pixels(settings.data), unfit, _doubts),
     test=_test,
     replay=_replay,
 )
