@@ -210,6 +210,8 @@ def test_setting_that_is_changed_is_found_changed_in_the_trainer(
     key: str, field: Any, group: Any, raw: Path
 ) -> None:
     skip_if_nothing_can_change(key, field)
+    if group is PluginData and key in ("data.spatial", "data.spacing"):
+        pytest.skip("the plug-in writes PNG images")
     base = base_for(group, raw)
     for neighbour, value in BESIDE.get(key, {}).items():
         base = replaced(base, neighbour, value)
