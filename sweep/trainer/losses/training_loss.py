@@ -92,8 +92,8 @@ class TrainingLoss:
 
 
 def _resized(target: Tensor, output: Tensor) -> Tensor:
-    """The target ``[B, 1, H, W]`` at the resolution of an output, by its nearest pixels."""
-    size = output.shape[-2:]
-    if target.shape[-2:] == size:
+    """The target ``[B, 1, (D,) H, W]`` at the resolution of an output, by its nearest pixels."""
+    size = output.shape[2:]
+    if target.shape[2:] == size:
         return target
     return F.interpolate(target.float(), size, mode="nearest-exact")

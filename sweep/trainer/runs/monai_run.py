@@ -322,8 +322,9 @@ class MonaiTraining(GuardedRun):
         return epsilon_of(loss, height * width, typical)
 
     def soft_areas(self, logits: Tensor) -> Tensor:
-        """Soft area in pixels of the geometric class, ``[B, C, H, W] -> [B]``."""
-        return logits.softmax(dim=1)[:, self.data.geometric_class].sum(dim=(1, 2))
+        """Soft area in pixels of the geometric class, ``[B, C, (D,) H, W] -> [B]``."""
+        masks = logits.softmax(dim=1)[:, self.data.geometric_class]
+        return masks.sum(dim=tuple(range(1, masks.ndim)))
 
     def _offending(self, batch: Batch, values: StepValues) -> dict[str, Any]:
         """What reproduces a step without the data set; call it before the step is taken."""
