@@ -79,9 +79,10 @@ class CommonData(Settings):
         return 2
 
     @property
-    def smallest_side(self) -> int | None:
-        """Side in pixels of the smallest image that the network sees; None if unknown."""
-        return min(self.patch) if self.patch else None
+    def smallest_input(self) -> tuple[int, ...] | None:
+        """Size in pixels of the smallest image that the network sees, as far as it is known before
+        the images are."""
+        return self.patch
 
     @model_validator(mode="after")
     def _patch_has_a_side_for_each_axis(self) -> Self:
@@ -133,8 +134,9 @@ class ShapesData(CommonData):
     """Seed of the generator; not the trial's seed."""
 
     @property
-    def smallest_side(self) -> int | None:
-        return min([self.size, *(self.patch or ())])
+    def smallest_input(self) -> tuple[int, ...] | None:
+        image = (self.size, self.size)
+        return min(image, self.patch or image, key=max)
 
 
 class BrainData(CommonData):

@@ -190,8 +190,9 @@ class TrialSettings(Settings):
             case AugmentationSettings() if data:
                 value.gamma.must_fit(data.normalization)
             case NetworkSettings() if data and isinstance(trainer, MonaiTrainer):
-                if data.smallest_side is not None:
-                    value.must_fit(data.smallest_side, trainer.batch_size)
+                # Where a network follows the spacing, it takes the data to know (`unfit`).
+                if (smallest := data.smallest_input) is not None:
+                    value.must_fit(smallest, trainer.batch_size)
             case tuple() if loss and any(expected.max_gap is not None for expected in value):
                 if loss.has_plugin_main:
                     raise ValueError(f"`max_gap` needs a Dice term, but `{loss.main}` has none")
