@@ -119,7 +119,7 @@ space:
         ("data: {source: nnunet_raw, folder: ''}", "data.folder: must be text of at least 1 "
          'character(s), but is ""'),
         ("data: {source: nnunet_raw, folder: x, geometric_class: 1.5}",
-         "data.geometric_class: must be text or a whole number or null, but is 1.5"),
+         "data.geometric_class: must be text or a whole number or a list or null, but is 1.5"),
         ("data: {source: brain, size: 64}", "data.size: `size` is not a setting of `data` with "
          "source `brain`; it has `source`, `normalization`, `n4`, `folds`, `fold`, `test`, "
          "`patch_size`, `validation_slices`, `gap`, `step`, `threshold`"),

@@ -27,6 +27,8 @@ LATE: dict[str, Any] = {
     "loss.sqrt_epsilon": 0.0,
     "loss.sqrt_mode": "clamp",
     "loss.min_area": 0.0,
+    "loss.components": "separate",
+    "loss.border": "ignore",
     "early_stopping.patience": None,
     "early_stopping.min_delta": 0.5,
     "early_stopping.counts_from": "start",

@@ -59,7 +59,7 @@ BASE: dict[str, Any] = {
 """A configuration in which every setting acts."""
 BRAIN = {"source": "brain", "step": 8}
 GIVEN: dict[str, list[Any]] = {
-    "data.geometric_class": ["ring", 2],
+    "data.geometric_class": [["ring", 1], "ring", 2],
     "network.name": ["residual_dynunet", "unet", "attention_unet", "segresnet_ds"],
     "network.channels": [[4, 8, 16, 32]],
     "network.options": [{"width": 3}],

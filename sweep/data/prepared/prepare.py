@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sweep.data.files.resampling import target_spacing
 from sweep.data.nnunet_raw.dealt_cases import deal, is_share
 from sweep.data.nnunet_raw.header_survey import Survey, survey
-from sweep.data.nnunet_raw.labels import geometric_label
+from sweep.data.nnunet_raw.labels import geometric_labels
 from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
 from sweep.data.nnunet_raw.splits import hold_out, read_splits
@@ -70,7 +70,7 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
     return PreparedData(
         channels=found.channels,
         classes=found.classes,
-        geometric_class=geometric_label(labels, source.geometric_class),
+        geometric_classes=geometric_labels(labels, source.geometric_class),
         **{side: Samples(cases, volumes=volumes) for side, cases in sides.items()},
         origin={
             **found.settings,
@@ -129,7 +129,7 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
 
     def contents() -> Contents:
         foreign = source.is_foreign  # generated images need no warnings
-        resolved = {"slice_axis": found.slice_axis} if foreign else {}
+        resolved: dict[str, Any] = {"slice_axis": found.slice_axis} if foreign else {}
         if isinstance(settings, AnatomyData):
             resolved["spacing"] = target
         return Contents(

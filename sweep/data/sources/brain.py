@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.nnunet_raw.labels import geometric_label
+from sweep.data.nnunet_raw.labels import geometric_labels
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.sources.data_source import DataSource
 from sweep.spec.settings.data_settings import BrainData
@@ -254,7 +254,7 @@ def _brain_mistakes(settings: BrainData) -> Iterator[Mistake]:
             key="data.validation_slices",
         )
     try:
-        geometric_label(LABELS[settings.tissues], settings.geometric_class)
+        geometric_labels(LABELS[settings.tissues], settings.geometric_class)
     except InputError as error:
         yield from error.mistakes
     if settings.fold != 0:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sweep.data.files.image_file import read_header
 from sweep.data.files.image_geometry import squeezed
 from sweep.data.nnunet_raw.dealt_cases import deal, doubts, fold_mistakes
-from sweep.data.nnunet_raw.labels import geometric_label
+from sweep.data.nnunet_raw.labels import geometric_labels
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
 from sweep.data.nnunet_raw.raw_fingerprint import fingerprint
 from sweep.data.nnunet_raw.splits import SPLITS_FILE, Split, hold_out, read_splits
@@ -96,7 +96,7 @@ class RawSource(DataSource):
             with gathering(found):
                 found += fold_mistakes(self._settings, len(cases), self._splits)
                 found += self._test_mistakes(cases, self._splits)
-            geometric_label(self._dataset.labels, self.geometric_class)
+            geometric_labels(self._dataset.labels, self.geometric_class)
             found += self._png_mistakes()
         return found
 

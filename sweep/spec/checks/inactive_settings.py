@@ -157,7 +157,9 @@ RULES = (
         _any_above_0(weight_keys(ROOT_TERMS)),
         "no geometric term with a square root has a weight",
     ),
-    Rule(("loss.min_area",), _SHAPE_TERM, _NO_SHAPE_TERM),
+    Rule(("loss.min_area", "loss.border"), _SHAPE_TERM, _NO_SHAPE_TERM),
+    # A plug-in's term sees whole masks.
+    Rule(("loss.components",), _any_above_0(SHAPE_WEIGHTS), _NO_SHAPE_TERM),
     Rule(
         ("loss.dice_weight", "loss.pixel_weight"),
         {"loss.main": _is(*OWN_MAIN_LOSSES)},

@@ -21,6 +21,7 @@ from sweep.plugins.plugin_kinds import (
     DATA_SOURCE,
     required_entry,
 )
+from sweep.spec.settings.geometric_terms import GeometricClass
 from sweep.spec.settings.settings_base import Options, Settings, refusal
 
 TEST_FOLDER = "imagesTs"
@@ -78,9 +79,10 @@ class CommonData(Settings):
         return 2
 
     @property
-    def smallest_side(self) -> int | None:
-        """Side in pixels of the smallest image that the network sees; None if unknown."""
-        return min(self.patch) if self.patch else None
+    def smallest_input(self) -> tuple[int, ...] | None:
+        """Size in pixels of the smallest image that the network sees, as far as it is known before
+        the images are."""
+        return self.patch
 
     @model_validator(mode="after")
     def _patch_has_a_side_for_each_axis(self) -> Self:
@@ -132,8 +134,9 @@ class ShapesData(CommonData):
     """Seed of the generator; not the trial's seed."""
 
     @property
-    def smallest_side(self) -> int | None:
-        return min([self.size, *(self.patch or ())])
+    def smallest_input(self) -> tuple[int, ...] | None:
+        image = (self.size, self.size)
+        return min(image, self.patch or image, key=max)
 
 
 class AnatomyData(CommonData):
@@ -156,8 +159,11 @@ class AnatomyData(CommonData):
     null: nothing is resampled. median: the median over the cases along each axis, by nnU-Net's
     rule. Predictions are measured on the grid of the image's own file.
     """
-    geometric_class: str | int | None = None
-    """Label, by name or number, that the geometric losses act on; null: the first foreground."""
+    geometric_class: GeometricClass = None
+    """Label, by name or number, that the geometric losses act on; null: the first foreground.
+
+    A list names several, and `all` means every foreground label (unless a label has that name).
+    Each label is a mask of its own, and a term is the mean over the masks."""
 
     @property
     def spatial_dims(self) -> int:

@@ -12,7 +12,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from sweep.machine.user_paths import Folder
 from sweep.plugins.entry_names import as_entry
 from sweep.spec.settings.entry_source import computes_its_own_loss
+from sweep.spec.settings.geometric_terms import GeometricClass, Geometry
 from sweep.spec.settings.settings_base import Options, Settings
+from sweep.vocabulary.objective import DiceOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class TrainerTraits:
         processes: dotted name of the setting for worker processes of a trial; empty: none.
         places: settings below ``trainer`` with folders that its fingerprint identifies.
         packages: packages that a worker needs in addition to those that every kind needs.
+        dice: what kind of Dice an epoch measures.
         caution: a caution about the Dice that its trials are ranked by.
     """
 
@@ -45,6 +48,7 @@ class TrainerTraits:
     processes: str = ""
     places: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    dice: DiceOf = "validation"
     caution: str = ""
 
 
@@ -115,11 +119,12 @@ class NnunetTrainer(CommonTrainer):
         processes="trainer.workers",
         places=("raw", "preprocessed"),
         packages=("nnunetv2",),
+        dice="pseudo",
         caution=(
-            "Ranked by nnU-Net's pseudo Dice, which on one fold ordered two published trainings"
-            " like the real validation of that fold in 65 % of 150 pairs, and on five folds"
-            " together in 83 % (docs/reference/nnunet.md): the leader is only a candidate until its"
-            " real validation."
+            "The search compares trials by nnU-Net's pseudo Dice, which on one fold ordered two"
+            " published trainings like the real validation of that fold in 65 % of 150 pairs, and"
+            " on five folds together in 83 % (docs/reference/nnunet.md): the leader is only a"
+            " candidate until its real validation."
         ),
     )
 
@@ -144,15 +149,16 @@ class NnunetTrainer(CommonTrainer):
     validation_steps: int | None = Field(default=None, ge=1)
     """Batches of validation patches per epoch, for the pseudo Dice; null: nnU-Net's 50."""
     workers: int = Field(default=0, ge=0)
-    """Worker processes for augmentation; 0: none, which makes a run exactly repeatable."""
+    """Processes that make batches ahead; 0: the training process makes them. Any number gives the
+    same results."""
     compile: bool = False
     """Compile the network, as nnU-Net does on a GPU."""
     amp: Literal["auto", "off", "fp16"] = "auto"
     """Precision of the network; auto: fp16 on a GPU and off on a CPU, as in nnU-Net."""
-    geometric_class: str | int | None = None
-    """Label that the geometric losses act on, by name or number; null: the first foreground
-    label."""
-    geometry: Literal["slices", "volume"] = "slices"
+    geometric_class: GeometricClass = None
+    """Label that the geometric losses act on, by name or number, or several as a list; all: every
+    foreground label; null: the first foreground label."""
+    geometry: Geometry = "slices"
     """How the geometric losses treat 3D patches. slices: slice by slice along the coarsest axis.
     volume: as whole volumes, with the plans' spacing."""
     raw: Folder | None = _from_environment("trainer.raw")

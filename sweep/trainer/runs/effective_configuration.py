@@ -47,10 +47,10 @@ def _dropout(live: Live) -> float:
 
 
 def _geometric_class(live: Live) -> Any:
-    """The requested class if the loss acts on it; else the class that the loss acts on."""
-    if live.loss.geometric_class == live.data.geometric_class:
+    """The requested classes if the loss acts on them; else those that the loss acts on."""
+    if live.loss.geometric_classes == live.data.geometric_classes:
         return live.data.origin.get("geometric_class")
-    return live.data.classes[live.loss.geometric_class]
+    return tuple(live.data.classes[value] for value in live.loss.geometric_classes)
 
 
 def _side_or_sides(patch: Sequence[int] | None) -> int | list[int] | None:
