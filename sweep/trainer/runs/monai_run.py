@@ -108,7 +108,7 @@ class MonaiTraining(GuardedRun):
             spacing=data.spacing,
         )
         self.model.to(self.device)
-        self.loss = TrainingLoss(settings.loss, data.geometric_classes)
+        self.loss = TrainingLoss(settings.loss, data.geometric_classes, ignore=data.ignore)
         self.optimizer = build_optimizer(settings.optimizer, self.model.parameters())
         self.begin_guard(fp16=settings.trainer.amp == "fp16")
 
@@ -171,6 +171,7 @@ class MonaiTraining(GuardedRun):
             patch=self.settings.data.patch,
             tta=self.evaluation.tta,
             volumes=self.data.training.volumes,
+            ignore=self.data.ignore,
         )
 
     def _finest(self, images: Tensor) -> Tensor:
@@ -340,6 +341,7 @@ class MonaiTraining(GuardedRun):
             "classes": list(self.data.classes),
             "geometric_classes": list(self.data.geometric_classes),
             "spacing": self.data.spacing,
+            "ignore": self.data.ignore,
             "model": state["model"],
             "optimizer": state["optimizer"],
             # The scaler has lowered its scale since.
