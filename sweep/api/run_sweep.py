@@ -107,7 +107,7 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
         data = make_ready(spec, show)
     if data is not None:
         view.warn(data.warnings)
-        view.warn(outline_warnings(largest_loss(spec), data, spec.data.patch_size))
+        view.warn(outline_warnings(largest_loss(spec), data, spec.data.patch))
         view.warn(shape_warnings(spec, data))
         if spec.data.size_keys is None:  # otherwise the check of the settings has warned
             side = max(max(sample.label.shape) for sample in data.training)

@@ -100,7 +100,7 @@ def _fit(
     data = make_ready(settings)
     if data is not None:
         warn(data.warnings)
-        warn(outline_warnings(settings.loss, data, settings.data.patch_size))
+        warn(outline_warnings(settings.loss, data, settings.data.patch))
         warn(shape_warnings(settings, data))
     return fit(
         settings,

@@ -32,8 +32,8 @@ def evaluate(
     run.model.load_state_dict(weights["model"])
     found = run.dice_per_case().per_case()
     distances = CaseMetrics(["hd95"], len(data.classes), data.geometric_classes, {})
-    for index, (sample, prediction) in enumerate(run.predictions()):
-        distances.add(index, sample.case, prediction, sample.label)
+    for case_arrays, prediction in run.predictions():
+        distances.add(case_arrays, prediction)
     hd95 = distances.per_case("hd95")
     scores = []
     for case in dict.fromkeys(data.test.cases):

@@ -68,4 +68,4 @@ def test_small_bias_is_not_worth_a_word(mode: str, epsilon: float) -> None:
 def test_patch_and_not_the_image_is_what_the_loss_sees() -> None:
     loss = LossSettings(sqrt_mode="offset", sqrt_epsilon=1e-5)
     assert outline_warnings(loss, data_of(disc(10)), None) != []
-    assert outline_warnings(loss, data_of(disc(10)), 16) == []
+    assert outline_warnings(loss, data_of(disc(10)), (16, 16)) == []

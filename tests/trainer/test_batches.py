@@ -33,7 +33,7 @@ def samples_of(shapes: Sequence[tuple[int, int]]) -> Samples:
 
 
 def batches(samples: Samples, **changes: Any) -> TrainingBatches:
-    arguments = {"seed": 0, "patch_size": None, "divisor": 4} | changes
+    arguments = {"seed": 0, "patch": None, "divisor": (4, 4)} | changes
     names = [name for name in arguments if name in MonaiTrainer.model_fields]
     settings = MonaiTrainer(**{name: arguments.pop(name) for name in names})
     augmentation = Augmentation(
@@ -79,7 +79,7 @@ def test_epoch_of_several_passes_shows_every_sample_as_often(
 @given(seed=numbers, epoch=numbers, step=st.integers(0, 3))
 def test_batch_depends_on_nothing_but_seed_epoch_and_step(seed: int, epoch: int, step: int) -> None:
     samples = samples_of([(9, 13), (20, 6), (7, 7), (16, 16)])
-    first, second = (batches(samples, batch_size=1, seed=seed, patch_size=8) for _ in range(2))
+    first, second = (batches(samples, batch_size=1, seed=seed, patch=(8, 8)) for _ in range(2))
     expected = first.batch(epoch, step)
     for other in range(4):  # a history of other batches
         second.batch(epoch + 1, other)
@@ -113,20 +113,20 @@ def test_images_of_one_size_are_passed_on_untouched() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shapes", "patch_size", "expected"),
+    ("shapes", "patch", "expected"),
     [
         ([(45, 61)] * 2, None, (48, 64)),
         ([(45, 61), (50, 20)], None, (52, 64)),
-        ([(45, 61)] * 2, 16, (16, 16)),
-        ([(45, 61)] * 2, 18, (20, 20)),
-        ([(10, 61)] * 2, 32, (32, 32)),
-        ([(16, 16)] * 2, 16, (16, 16)),
+        ([(45, 61)] * 2, (16, 16), (16, 16)),
+        ([(45, 61)] * 2, (18, 18), (20, 20)),
+        ([(10, 61)] * 2, (32, 32), (32, 32)),
+        ([(16, 16)] * 2, (16, 16), (16, 16)),
     ],
 )
 def test_sides_are_the_patch_or_the_largest_image_rounded_up_to_what_the_network_can_halve(
-    shapes: list[tuple[int, int]], patch_size: int | None, expected: tuple[int, int]
+    shapes: list[tuple[int, int]], patch: tuple[int, int] | None, expected: tuple[int, int]
 ) -> None:
-    batch = batches(samples_of(shapes), batch_size=2, patch_size=patch_size).batch(0, 0)
+    batch = batches(samples_of(shapes), batch_size=2, patch=patch).batch(0, 0)
     assert batch.images.shape == (2, 1, *expected)
     assert batch.labels.shape == (2, 1, *expected)
     assert batch.images.dtype == torch.float32
@@ -134,7 +134,7 @@ def test_sides_are_the_patch_or_the_largest_image_rounded_up_to_what_the_network
 
 
 def test_image_and_label_are_cropped_at_the_same_place() -> None:
-    source = batches(samples_of([(40, 33), (20, 50)]), batch_size=2, patch_size=24)
+    source = batches(samples_of([(40, 33), (20, 50)]), batch_size=2, patch=(24, 24))
     places = set()
     for epoch in range(20):
         batch = source.batch(epoch, 0)
@@ -175,13 +175,16 @@ AUGMENTED = AugmentationSettings.model_validate(
 )
 
 
-@pytest.mark.parametrize("patch_size", [None, 16])
-def test_a_sample_looks_the_same_whatever_batch_it_lands_in(patch_size: int | None) -> None:
+@pytest.mark.parametrize("patch", [None, (16, 16)])
+def test_a_sample_looks_the_same_whatever_batch_it_lands_in(patch: tuple[int, int] | None) -> None:
     samples = samples_of([(20, 24), (16, 16), (30, 18)] * 4)
 
     def shown(batch_size: int, epoch: int) -> dict[str, tuple[bytes, bytes]]:
         source = batches(
-            samples, batch_size=batch_size, patch_size=patch_size, augmentation=AUGMENTED
+            samples,
+            batch_size=batch_size,
+            patch=patch,
+            augmentation=AUGMENTED,
         )
         steps = reversed(range(source.steps))  # nor does it matter what came before
         return {

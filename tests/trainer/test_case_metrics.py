@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import directed_hausdorff
 
 from sweep.data.prepared.prepare import prepare
+from sweep.data.prepared.samples import CaseArrays
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.evaluation.case_metrics import CaseMetrics, Shapes, hausdorff95
 from sweep.trainer.evaluation.mask_shape import shape_of
@@ -34,9 +35,16 @@ EMPTY = np.zeros((40, 30), np.uint8)
 
 def metrics_of(*images: tuple[str, np.ndarray, np.ndarray], classes: int = 2) -> dict:
     cases = CaseMetrics(("hd95", "shape"), classes, (1,), {})
-    for index, (case, prediction, reference) in enumerate(images):
-        cases.add(index, case, prediction, reference)
+    for name in dict.fromkeys(case for case, *_ in images):
+        own = [(prediction, reference) for case, prediction, reference in images if case == name]
+        predictions, references = map(np.stack, zip(*own, strict=True))
+        cases.add(case_of(name, references), predictions)
     return cases.means()
+
+
+def case_of(name: str, references: np.ndarray) -> CaseArrays:
+    """A case of these reference masks ``[S, H, W]``."""
+    return CaseArrays(name, references[:, None].astype(np.float32), references, ())
 
 
 def test_distance_of_a_shifted_square_is_the_shift() -> None:
@@ -100,12 +108,12 @@ def test_shape_is_that_of_the_geometric_class_alone() -> None:
 
 
 def test_reference_is_measured_once_and_kept() -> None:
-    kept: Shapes = {(0, 1): {"compactness": 0.25, "solidity": 0.5, "eccentricity": 0.75}}
+    kept: Shapes = {("a", 0, 1): {"compactness": 0.25, "solidity": 0.5, "eccentricity": 0.75}}
     cases = CaseMetrics(("shape",), 2, (1,), kept)
-    cases.add(0, "a", square(5, 5), square(5, 5))
-    cases.add(1, "b", square(5, 5), EMPTY)
+    cases.add(case_of("a", square(5, 5)[None]), square(5, 5)[None])
+    cases.add(case_of("b", EMPTY[None]), square(5, 5)[None])
     assert cases.means()["reference_compactness"] == 0.25
-    assert kept[1, 1] is None
+    assert kept["b", 0, 1] is None
 
 
 # In training.
@@ -151,8 +159,9 @@ def test_metrics_are_those_of_the_predicted_masks(trial: MakeTrial) -> None:
     training = MonaiTraining(settings, prepare(settings.data))
     found = training.measured(training.run_epoch(0), best=False).metrics
     distances, ious = [], []
-    for sample, mask in training.predictions():
-        distances += hausdorff95(mask, sample.label, 2)
-        ious.append((mask & sample.label).sum() / (mask | sample.label).sum())
+    for case, [mask] in training.predictions():
+        [label] = case.reference
+        distances += hausdorff95(mask, label, 2)
+        ious.append((mask & label).sum() / (mask | label).sum())
     assert found["hd95"] == pytest.approx(np.mean(distances))
     assert found["iou"] == pytest.approx(np.mean(ious))

@@ -19,6 +19,7 @@ from sweep.data.prepared.samples import CaseArrays, Samples
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
 from sweep.trainer.divergence.guard import Guard
+from sweep.trainer.evaluation.inference import Inference
 from sweep.trainer.runs.guarded_run import GuardedRun
 from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.checkpoints import Checkpoints
@@ -321,10 +322,10 @@ def test_validation_without_a_measurable_dice_is_none_and_never_improves(
     ]
     data = dataclasses.replace(data, validation=Samples(empty))
 
-    def background(self: MonaiTraining, images: Tensor) -> Tensor:
+    def background(self: Inference, images: Tensor) -> Tensor:
         return torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, *images.shape[-2:])
 
-    monkeypatch.setattr(MonaiTraining, "predict", background)
+    monkeypatch.setattr(Inference, "logits", background)
     history: list[EpochMetrics] = []
     outcome = fit(config, report=history.append, checkpoint=Checkpoints(tmp_path), data=data)
     assert {metrics.val_dice for metrics in history} == {None}

@@ -59,7 +59,7 @@ def test_every_network_trains_an_epoch_and_predicts_images_of_odd_sizes(
     assert metrics.grad_norm is not None
     assert metrics.grad_norm > 0
     training.model.eval()
-    assert training.predict(torch.zeros(1, 1, 45, 61)).shape == (1, 2, 45, 61)
+    assert training.inference.logits(torch.zeros(1, 1, 45, 61)).shape == (1, 2, 45, 61)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (20, 40), (45, 61), (70, 33)])
@@ -68,7 +68,7 @@ def test_images_larger_than_the_patch_are_predicted_window_by_window(
 ) -> None:
     training = training_of(trial("data.patch_size=18"))
     training.model.eval()
-    logits = training.predict(torch.randn(1, 1, *size))
+    logits = training.inference.logits(torch.randn(1, 1, *size))
     assert logits.shape == (1, 2, *size)
     assert torch.isfinite(logits).all()
 
@@ -77,7 +77,7 @@ def test_image_that_needs_no_padding_is_predicted_by_the_network_itself(trial: M
     training = training_of(trial())
     training.model.eval()
     image = torch.randn(1, 1, 32, 32)
-    assert torch.equal(training.predict(image), as_outputs(training.model(image))[0])
+    assert torch.equal(training.inference.logits(image), as_outputs(training.model(image))[0])
 
 
 def test_validation_dice_is_that_of_the_predicted_masks(trial: MakeTrial) -> None:
@@ -87,7 +87,7 @@ def test_validation_dice_is_that_of_the_predicted_masks(trial: MakeTrial) -> Non
     training.model.eval()
     for sample in training.data.validation:
         with torch.no_grad():
-            logits = training.predict(torch.from_numpy(np.array(sample.image))[None])
+            logits = training.inference.logits(torch.from_numpy(np.array(sample.image))[None])
         mask = logits.argmax(dim=1)[0].numpy().astype(bool)
         reference = sample.label.astype(bool)
         expected = 2 * (mask & reference).sum() / (mask.sum() + reference.sum())

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sweep.data.prepared.prepare import prepare
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trainer.evaluation.inference import Inference
 from sweep.trainer.evaluation.mirroring import mean_over_flips
 from sweep.trainer.runs.monai_run import MonaiTraining
 
@@ -63,13 +64,13 @@ def test_validation_decides_by_the_mean_where_asked_to(
     trial: MakeTrial, monkeypatch: pytest.MonkeyPatch, patch: str
 ) -> None:
     calls: list[Any] = []
-    predict = MonaiTraining.predict
+    logits = Inference.logits
 
-    def counted(self: MonaiTraining, x: Tensor) -> Tensor:
+    def counted(self: Inference, x: Tensor) -> Tensor:
         calls.append(x.shape)
-        return predict(self, x)
+        return logits(self, x)
 
-    monkeypatch.setattr(MonaiTraining, "predict", counted)
+    monkeypatch.setattr(Inference, "logits", counted)
     dice = {}
     for tta, cost in (("none", 1), ("flips", 4)):
         config = trial(f"evaluation.tta={tta}", f"data.patch_size={patch}", "data.difficulty=1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,18 +18,22 @@ LOOKED_AT = 200
 """Number of masks for the typical perimeter, spread evenly over the samples."""
 
 
-def outline_warnings(loss: LossSettings, data: PreparedData, patch_size: int | None) -> list[str]:
+def outline_warnings(
+    loss: LossSettings, data: PreparedData, patch: Sequence[int] | None
+) -> list[str]:
     """Warnings about ε once the masks are known.
 
     Args:
         loss: loss settings of the trial.
         data: the data with the training masks.
-        patch_size: side of the training patch in pixels; None for whole images.
+        patch: size of the training patch in pixels; None for whole images.
     """
+    if data.training.volumes:
+        return []
     typical = typical_perimeter(data.training, data.geometric_classes)
     if typical is None:
         return []
-    pixels = patch_size**2 if patch_size else max(sample.label.size for sample in data.training)
+    pixels = math.prod(patch) if patch else max(sample.label.size for sample in data.training)
     warning = bias_warning(loss, pixels, typical, "the typical mask")
     return [warning] if warning else []
 

@@ -21,10 +21,10 @@ from numpy.typing import DTypeLike, NDArray
 from pydantic import NonNegativeInt
 
 from sweep.data.nnunet_raw.splits import Split
-from sweep.data.prepared.samples import CaseArrays
+from sweep.data.prepared.samples import CaseArrays, Spacing
 from sweep.store.files import parsed
 
-FORMAT = 4
+FORMAT = 5
 """Increase it whenever the same settings would give different files."""
 
 _IMAGES, _LABELS, _INDEX = "images.f32", "labels.u8", "index.json"
@@ -60,25 +60,24 @@ class _Entry:
     name: str
     shape: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]
     foreground: tuple[int, ...]
+    spacing: Spacing | None
 
 
 def write_packed(
-    folder: Path,
-    cases: Iterable[tuple[str, NDArray[np.float32], NDArray[np.uint8]]],
-    contents: Callable[[], Contents],
+    folder: Path, cases: Iterable[CaseArrays], contents: Callable[[], Contents]
 ) -> None:
-    """Pack cases ``(name, image [S, C, H, W], label [S, H, W])`` into ``folder``.
+    """Pack cases into ``folder``.
 
     Args:
         contents: called after the last case.
     """
     entries = []
     with (folder / _IMAGES).open("wb") as images, (folder / _LABELS).open("wb") as labels:
-        for name, image, label in cases:
-            images.write(np.ascontiguousarray(image, dtype=np.float32).data)
-            labels.write(np.ascontiguousarray(label, dtype=np.uint8).data)
-            foreground = [value for value in np.unique(label).tolist() if value > 0]
-            entries.append({"name": name, "shape": label.shape, "foreground": foreground})
+        for case in cases:
+            images.write(np.ascontiguousarray(case.images, dtype=np.float32).data)
+            labels.write(np.ascontiguousarray(case.labels, dtype=np.uint8).data)
+            entry = _Entry(case.name, case.labels.shape, case.foreground, case.spacing)
+            entries.append(asdict(entry))
     index = {"format": FORMAT, **asdict(contents()), "cases": entries}
     (folder / _INDEX).write_text(json.dumps(index), encoding="utf-8")
 
@@ -107,6 +106,7 @@ def open_packed(folder: Path) -> tuple[Contents, dict[str, CaseArrays]] | None:
                 images=own.reshape(slices, channels, height, width),
                 labels=labels[start:stop].reshape(entry.shape),
                 foreground=entry.foreground,
+                spacing=entry.spacing,
             )
             start = stop
         return contents, cases

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.files.normalize import correct_bias_field, normalize
+from sweep.data.nnunet_raw.case_grid import CaseGrid
 from sweep.data.nnunet_raw.dealt_cases import deal, is_share
 from sweep.data.nnunet_raw.header_survey import Survey, survey
 from sweep.data.nnunet_raw.labels import geometric_labels
@@ -24,7 +25,7 @@ from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
 from sweep.data.nnunet_raw.splits import read_splits
 from sweep.data.prepared.packed_cases import FORMAT, Contents, open_packed, write_packed
-from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
+from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples, Spacing
 from sweep.data.prepared.unfit_data import class_doubts
 from sweep.data.sources.data_source import DataSource
 from sweep.data.sources.source_table import open_source
@@ -32,7 +33,9 @@ from sweep.machine.machine_cache import cached, default_cache
 from sweep.spec.settings.data_settings import DataSettings
 from sweep.vocabulary.errors import InputError, Mistake, gathered, gathering
 
-NOT_CONTENT = {"fold", "folds", "patch_size", "geometric_class", "folder", "fingerprint"}
+NOT_CONTENT = {
+    "fold", "folds", "patch_size", "geometric_class", "folder", "fingerprint", "spatial",
+}  # fmt: skip
 """Settings that do not change a packed pixel: they select cases, or belong to the trainer. The
 fingerprint of the dataset replaces its folder."""
 
@@ -65,7 +68,10 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         channels=found.channels,
         classes=found.classes,
         geometric_classes=geometric_labels(labels, source.geometric_class),
-        **{side: Samples(cases) for side, cases in sides.items()},
+        **{
+            side: Samples(cases, volumes=settings.spatial_dims == 3)
+            for side, cases in sides.items()
+        },
         origin={
             **found.settings,
             **{name: str(Path(getattr(settings, name)).resolve()) for name in settings.places},
@@ -136,8 +142,8 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
 
 def _normalised_cases(
     parts: Sequence[RawDataset], settings: DataSettings, found: Survey, doubts: list[Mistake]
-) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.uint8]]]:
-    """Cases as ``(name, image [S, C, H, W], label [S, H, W])``, with one at a time in memory.
+) -> Iterator[CaseArrays]:
+    """The cases, with one at a time in memory.
 
     Mistakes of all cases are raised at the end. After the first one, cases are only read.
 
@@ -161,9 +167,27 @@ def _normalised_cases(
             else:
                 image = np.moveaxis(image, found.slice_axis + 1, 1)  # [C, S, H, W]
                 label = np.moveaxis(label, found.slice_axis, 0)  # [S, H, W]
-            yield case, image.swapaxes(0, 1), label
+            grid = found.grids[case]
+            yield CaseArrays(
+                name=case,
+                images=image.swapaxes(0, 1),
+                labels=label,
+                foreground=tuple(value for value in np.unique(label).tolist() if value > 0),
+                spacing=_spacing(grid, found.slice_axis),
+            )
     if mistakes:
         raise InputError(mistakes)
+
+
+def _spacing(grid: CaseGrid, slice_axis: int) -> Spacing | None:
+    """Spacing along the axes of the packed arrays: the slice axis first in a volume."""
+    spacing = grid.geometry.spacing
+    if spacing is None:
+        return None
+    kept = [spacing[axis] for axis in grid.axes]
+    if len(kept) == 3:
+        kept.insert(0, kept.pop(slice_axis))
+    return tuple(float(step) for step in kept)
 
 
 def _constant_channels(

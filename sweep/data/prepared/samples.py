@@ -1,4 +1,4 @@
-"""The samples of a trainer: 2D views into arrays shared by all trials on a machine."""
+"""The samples of a trainer: views into arrays that all trials on a machine share."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One 2D image with its label; read-only views.
+    """One image or volume with its label; read-only views.
 
     Args:
         case: identifier of the case, shared by all slices of a volume.
-        image: ``[C, H, W]``, normalised.
-        label: ``[H, W]``, class indices.
+        image: ``[C, H, W]`` or ``[C, D, H, W]``, normalised.
+        label: ``[H, W]`` or ``[D, H, W]``, class indices.
     """
 
     case: str
@@ -25,33 +25,76 @@ class Sample:
     label: NDArray[np.uint8]
 
 
+Spacing = tuple[float, ...]
+"""Millimetres between two voxels: along ``[S, H, W]`` of a volume, ``[H, W]`` of an image."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnGrid:
+    """The reference of a case on the grid of its own files, for a case that was resampled.
+
+    Args:
+        labels: ``[S, H, W]``, class indices; its shape is that of the own grid.
+        spacing: of the own grid.
+    """
+
+    labels: NDArray[np.uint8]
+    spacing: Spacing
+
+
 @dataclass(frozen=True, slots=True)
 class CaseArrays:
-    """All slices of one case.
+    """All slices of one case; an image has one.
 
     Args:
         name: identifier of the case.
         images: ``[S, C, H, W]``.
         labels: ``[S, H, W]``.
         foreground: the classes above 0 that occur in ``labels``.
+        spacing: of these arrays; None where the files have none.
+        own: the own grid of the case; None where the arrays above are on it.
     """
 
     name: str
     images: NDArray[np.float32]
     labels: NDArray[np.uint8]
     foreground: tuple[int, ...]
+    spacing: Spacing | None = None
+    own: OwnGrid | None = None
+
+    @property
+    def reference(self) -> NDArray[np.uint8]:
+        """The labels that predictions are measured against, ``[S, H, W]`` on the own grid."""
+        return self.labels if self.own is None else self.own.labels
+
+    @property
+    def own_spacing(self) -> Spacing | None:
+        """Spacing of `reference`."""
+        return self.spacing if self.own is None else self.own.spacing
+
+    @property
+    def is_volume(self) -> bool:
+        return len(self.labels) > 1
 
 
 class Samples(Sequence[Sample]):
-    """The slices of some cases, one after the other; 2D cases have one slice.
+    """The slices of some cases, one after the other, or the cases as whole volumes.
+
+    Args:
+        cases: in order; an image has one slice.
+        volumes: whether a sample is a whole volume.
 
     Attributes:
         case_arrays: the whole cases, in order.
+        volumes: as above.
     """
 
-    def __init__(self, cases: Sequence[CaseArrays]) -> None:
+    def __init__(self, cases: Sequence[CaseArrays], *, volumes: bool = False) -> None:
         self.case_arrays = tuple(cases)
-        self._places = tuple((case, slice_) for case in cases for slice_ in range(len(case.labels)))
+        self.volumes = volumes
+        self._places = tuple(
+            (case, slice_) for case in cases for slice_ in range(1 if volumes else len(case.labels))
+        )
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -73,6 +116,8 @@ class Samples(Sequence[Sample]):
         if isinstance(index, slice):
             return tuple(self[i] for i in range(*index.indices(len(self))))
         case, slice_ = self._places[index]
+        if self.volumes:
+            return Sample(case.name, case.images.swapaxes(0, 1), case.labels)
         return Sample(case.name, case.images[slice_], case.labels[slice_])
 
 
@@ -102,3 +147,12 @@ class PreparedData:
     origin: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     sizes: str = ""
+
+    @property
+    def spacing(self) -> Spacing | None:
+        """Median spacing of the training samples along their ``[(D,) H, W]``; None if unknown."""
+        axes = 3 if self.training.volumes else 2
+        known = [case.spacing[-axes:] for case in self.training.case_arrays if case.spacing]
+        if not known:
+            return None
+        return tuple(float(step) for step in np.median(np.array(known), axis=0))

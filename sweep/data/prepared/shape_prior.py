@@ -104,8 +104,8 @@ def shape_warnings(settings: TrialSettings, data: PreparedData) -> list[str]:
     used = [key for key in SHAPE_WEIGHTS if key.rpartition(".")[2] in weights or key in searched]
     if not used:
         return []
-    seen = list(_seen(data.training, settings.data.patch_size))
-    whole = settings.data.patch_size is None
+    seen = list(_seen(data.training, settings.data.patch))
+    whole = settings.data.patch is None
     found: list[str] = []
     for value in data.geometric_classes:
         masks = [shapes_of(label == value) for label in seen]
@@ -162,14 +162,15 @@ def _about_compactness(name: str, masks: Sequence[Shapes], loss: LossSettings) -
         )
 
 
-def _seen(samples: Sequence[Sample], patch: int | None) -> Iterator[NDArray[Any]]:
+def _seen(samples: Sequence[Sample], patch: Sequence[int] | None) -> Iterator[NDArray[Any]]:
     """Labels ``[H, W]`` as the loss sees them, of some samples."""
     for n in range(0, len(samples), max(1, len(samples) // LOOKED_AT)):
         label = samples[n].label
         if patch is not None:
             rng = np.random.default_rng(n)
-            starts = [int(rng.integers(max(0, side - patch) + 1)) for side in label.shape]
-            label = label[tuple(slice(start, start + patch) for start in starts)]
+            for axis, (side, most) in enumerate(zip(label.shape, patch, strict=True)):
+                start = int(rng.integers(max(0, side - most) + 1))
+                label = label.take(range(start, min(start + most, side)), axis)
         yield from label.reshape(-1, *label.shape[-2:])
 
 

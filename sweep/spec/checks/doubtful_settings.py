@@ -112,7 +112,8 @@ def _about_loss(spec: SweepSpec) -> Iterator[str]:
     # No mask is known yet, but the largest disc in an image has a perimeter of π·side. For images
     # of unknown size, `sweep.data.prepared.outline_length` checks the masks once they are read.
     keys = spec.data.size_keys
-    side = value_of(spec, keys[1]) if keys else spec.data.patch_size
+    patch = spec.data.patch if spec.data.spatial_dims == 2 else None
+    side = value_of(spec, keys[1]) if keys else max(patch) if patch else None
     if side is not None and "data" in spec.trainer.traits.reads:
         loss, perimeter = largest_loss(spec), math.pi * side
         if warning := bias_warning(loss, side * side, perimeter, "even the largest disc"):
@@ -254,7 +255,8 @@ def largest_sizes(spec: SweepSpec) -> tuple[int, int | None]:
     """Largest batch and patch of a sweep if its trainer reads ``data``; else a batch of 0."""
     if "data" not in spec.trainer.traits.reads:
         return 0, None
-    patch = int(spec.ranges.largest("data.patch_size"))
+    size = spec.data.patch_size
+    patch = max(size) if isinstance(size, tuple) else int(spec.ranges.largest("data.patch_size"))
     return int(spec.ranges.largest("trainer.batch_size")), patch or None
 
 

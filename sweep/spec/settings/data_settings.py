@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from sweep.machine.user_paths import Folder
@@ -21,7 +22,7 @@ from sweep.plugins.plugin_kinds import (
     required_entry,
 )
 from sweep.spec.settings.geometric_terms import GeometricClass
-from sweep.spec.settings.settings_base import Options, Settings
+from sweep.spec.settings.settings_base import Options, Settings, refusal
 
 TEST_FOLDER = "imagesTs"
 """Value of ``data.test`` that stands for a dataset's own test cases."""
@@ -55,13 +56,41 @@ class CommonData(Settings):
 
     imagesTs: the dataset's own test cases in imagesTs and labelsTs (`source: nnunet_raw`).
     """
-    patch_size: int | None = Field(default=None, ge=16)
-    """Side of the square training patch in pixels; null: whole images."""
+    patch_size: (
+        Annotated[int, Field(ge=16)]
+        | Annotated[
+            tuple[Annotated[int, Field(ge=4)], ...], Field(strict=False, min_length=2, max_length=3)
+        ]
+        | None
+    ) = None
+    """Size of the training patch in voxels: one number for a square or a cube, or a list along
+    [rows, columns] of slices or [slices, rows, columns] of volumes; null: whole images."""
+
+    @property
+    def patch(self) -> tuple[int, ...] | None:
+        """Size of the training patch along each axis of a sample; None: whole images."""
+        if isinstance(self.patch_size, int):
+            return (self.patch_size,) * self.spatial_dims
+        return self.patch_size
+
+    @property
+    def spatial_dims(self) -> int:
+        """Number of spatial axes of what the network sees: 2 for images, 3 for volumes."""
+        return 2
 
     @property
     def smallest_side(self) -> int | None:
         """Side in pixels of the smallest image that the network sees; None if unknown."""
-        return self.patch_size
+        return min(self.patch) if self.patch else None
+
+    @model_validator(mode="after")
+    def _patch_has_a_side_for_each_axis(self) -> Self:
+        size, axes = self.patch_size, self.spatial_dims
+        if isinstance(size, tuple) and len(size) != axes:
+            what = "images and slices" if axes == 2 else "volumes"
+            message = f"must be one number, or a list of {axes} for {what}, but is {[*size]}"
+            raise refusal(message, "patch_size", value=size)
+        return self
 
     @field_validator("test")
     @classmethod
@@ -100,7 +129,7 @@ class ShapesData(CommonData):
 
     @property
     def smallest_side(self) -> int | None:
-        return min(self.size, self.patch_size or self.size)
+        return min([self.size, *(self.patch or ())])
 
 
 class BrainData(CommonData):
@@ -126,6 +155,9 @@ class RawLayoutData(CommonData):
 
     keeps_test_cases = True
 
+    spatial: Literal["slices", "volumes"] = "slices"
+    """What the network sees. slices: 2D images, and volumes as their slices. volumes: 3D
+    volumes."""
     slice_axis: Annotated[int, Field(ge=0, le=2)] | Literal["auto"] = "auto"
     """Axis along which 3D volumes are cut into 2D slices, after reorientation to RAS: 0 sagittal,
     1 coronal, 2 axial slices.
@@ -140,6 +172,10 @@ class RawLayoutData(CommonData):
     fingerprint: str | None = None
     """Fingerprint of the dataset's content. A sweep records it, to refuse changed data and to
     recognise the same data in another folder; null: accept any data."""
+
+    @property
+    def spatial_dims(self) -> int:
+        return 3 if self.spatial == "volumes" else 2
 
 
 class NnunetRawData(RawLayoutData):

@@ -7,6 +7,7 @@ and its crop depend on the epoch, not on the sample's place in a batch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,8 +42,8 @@ class TrainingBatches:
         settings: batch size and steps an epoch.
         augmentation: of the same samples.
         seed: of the trial.
-        patch_size: side in pixels, or None for whole images.
-        divisor: number that the sides must be a multiple of.
+        patch: size along each axis in pixels, or None for whole images.
+        divisor: number that each side must be a multiple of, ``[axes]``.
     """
 
     def __init__(
@@ -52,18 +53,18 @@ class TrainingBatches:
         augmentation: Augmentation,
         *,
         seed: int,
-        patch_size: int | None,
-        divisor: int,
+        patch: Sequence[int] | None,
+        divisor: Sequence[int],
     ) -> None:
         self._samples = samples
         self.augmentation = augmentation
         self.seed = seed
-        self.patch_size = patch_size
+        self.patch = patch
         self.batch_size = min(settings.batch_size, len(samples))
         self.steps = settings.steps_per_epoch or len(samples) // self.batch_size
         shapes = np.array([sample.label.shape for sample in samples])  # [N, 2]
-        largest = np.array([patch_size] * 2) if patch_size else shapes.max(axis=0)
-        size = [int(-(-side // divisor) * divisor) for side in largest]
+        largest = shapes.max(axis=0) if patch is None else patch
+        size = [int(-(-side // by) * by) for side, by in zip(largest, divisor, strict=True)]
         self._same_size = bool((shapes == size).all())
         self._pad = SpatialPadd(("image", "label"), size)
         self._crop = RandSpatialCropd(("image", "label"), size, random_size=False)

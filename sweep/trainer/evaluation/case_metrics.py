@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sweep.data.prepared.samples import CaseArrays
 from sweep.plugins.plugin_kinds import METRIC, short_name
 from sweep.trainer.evaluation.mask_shape import MEASURES, shape_of
 from sweep.vocabulary.errors import TrainerError
 
 Mask = NDArray[np.uint8]
-Shapes = dict[tuple[int, int], dict[str, float] | None]
-"""Shape of the reference by the sample's index and its class; the same in every epoch, so it is
-kept."""
+Shapes = dict[tuple[str, int, int], dict[str, float] | None]
+"""Shape of the reference by case, slice and class; the same in every epoch, so it is kept."""
 
 
 class Metric(Protocol):
@@ -81,23 +81,27 @@ class CaseMetrics:
         # metric -> case -> values of its images
         self._values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
 
-    def add(self, index: int, case: str, prediction: Mask, reference: Mask) -> None:
-        """Measure one image.
+    def add(self, case: CaseArrays, prediction: Mask) -> None:
+        """Measure one case.
 
         Args:
-            index: of the sample in the validation set.
-            case: that it belongs to.
-            prediction, reference: class indices ``[H, W]``.
+            case: with its reference.
+            prediction: class indices ``[S, H, W]`` on the grid of the reference.
         """
+        for slice_, masks in enumerate(zip(prediction, case.reference, strict=True)):
+            self._add_image(slice_, case.name, *masks)
+
+    def _add_image(self, slice_: int, case: str, prediction: Mask, reference: Mask) -> None:
         if "hd95" in self._names:
             for distance in hausdorff95(prediction, reference, self._classes):
                 self._values["hd95"][case].append(distance)
         if "shape" in self._names:
             for label in self._shaped:
-                if (index, label) not in self._references:
-                    self._references[index, label] = shape_of(reference == label)
+                key = case, slice_, label
+                if key not in self._references:
+                    self._references[key] = shape_of(reference == label)
                 self._add_shape("", case, shape_of(prediction == label))
-                self._add_shape("reference_", case, self._references[index, label])
+                self._add_shape("reference_", case, self._references[key])
         for name, measure in self._plugins.items():
             for label, masks in present_classes(prediction, reference, self._classes):
                 value = measure(*masks)

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain, combinations
 
 import torch
 from torch import Tensor
 
-MIRRORS: tuple[tuple[int, ...], ...] = ((), (-2,), (-1,), (-2, -1))
-"""The axes of each flip; the first is the image as it is."""
+
+def mirrors(axes: int) -> tuple[tuple[int, ...], ...]:
+    """The axes of each flip of images with so many spatial axes; the first is the image as it is.
+
+    >>> mirrors(2)
+    ((), (-2,), (-1,), (-2, -1))
+    """
+    spatial = range(-axes, 0)
+    return tuple(chain.from_iterable(combinations(spatial, count) for count in range(axes + 1)))
 
 
 def mean_over_flips(predict: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """``1/4 Σ flip(softmax(predict(flip(images))))`` over the four flips of a 2D image.
+    """``1/n Σ flip(softmax(predict(flip(images))))`` over the flips: 4 of an image, 8 of a volume.
 
-    It costs four predictions.
+    It costs as many predictions.
 
     Args:
-        predict: gives logits ``[B, C, H, W]`` of images ``[B, …, H, W]`` of the same size.
-        images: ``[B, …, H, W]``.
+        predict: gives logits ``[B, K, (D,) H, W]`` of images of the same size.
+        images: ``[B, C, (D,) H, W]``.
     Returns:
-        probabilities ``[B, C, H, W]``.
+        probabilities ``[B, K, (D,) H, W]``.
     """
-    mirrored = [predict(images.flip(axes)).softmax(dim=1).flip(axes) for axes in MIRRORS]
+    mirrored = [
+        predict(images.flip(axes)).softmax(dim=1).flip(axes) for axes in mirrors(images.ndim - 2)
+    ]
     return torch.stack(mirrored).mean(dim=0)

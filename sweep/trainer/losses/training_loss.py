@@ -33,7 +33,7 @@ class TrainingLoss:
         geometric_classes: channels of the output that the geometric terms act on, each a mask of
             its own.
         geometry: how the geometric terms treat volumes; without effect on images.
-        spacing: of a voxel along D, H, W, for ``volume``; None for images.
+        spacing: of a voxel along D, H, W, for ``volume``, in any unit; None: that of a cube.
 
     Attributes:
         was_called: whether any loss was computed by it.
@@ -50,7 +50,7 @@ class TrainingLoss:
         self.settings = settings
         self.geometric_classes = tuple(geometric_classes)
         self.geometry = geometry
-        self.spacing = spacing
+        self.spacing = spacing or (1.0, 1.0, 1.0)
         self.main = build_main_loss(settings)
         self._weights = settings.weights.model_dump()
         self.was_called = False

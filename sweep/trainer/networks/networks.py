@@ -49,8 +49,13 @@ class NetworkFacts:
     options: Mapping[str, ParameterValue] = field(default_factory=dict)
 
 
-def build_network(settings: NetworkSettings, channels: int, classes: int) -> nn.Module:
+def build_network(
+    settings: NetworkSettings, channels: int, classes: int, *, spatial_dims: int = 2
+) -> nn.Module:
     """The network of ``settings`` for images of ``channels`` channels; seed torch before.
+
+    Args:
+        spatial_dims: 2 for images, 3 for volumes.
 
     Returns:
         a module; in training mode its output may hold deep supervision (see `as_outputs`).
@@ -59,7 +64,7 @@ def build_network(settings: NetworkSettings, channels: int, classes: int) -> nn.
             trial with these options.
     """
     if not settings.is_plugin:
-        shape = {"spatial_dims": 2, "in_channels": channels, "out_channels": classes}
+        shape = {"spatial_dims": spatial_dims, "in_channels": channels, "out_channels": classes}
         network: nn.Module = BUILDERS[settings.name](settings, shape)
         return network
     options = dict(settings.options)

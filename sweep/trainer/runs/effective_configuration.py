@@ -7,7 +7,7 @@ has. A new setting needs a line in `READERS`, or a reason in `NOT_READ`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,10 +53,19 @@ def _geometric_class(live: Live) -> Any:
     return tuple(live.data.classes[value] for value in live.loss.geometric_classes)
 
 
+def _side_or_sides(patch: Sequence[int] | None) -> int | list[int] | None:
+    """One number for a square or a cube."""
+    if patch is None:
+        return None
+    return patch[0] if len({*patch}) == 1 else [*patch]
+
+
 READERS: Mapping[str, Callable[[Live], Any]] = {
     "seed": lambda live: live.batches.seed,
-    "data.patch_size": lambda live: live.batches.patch_size,
+    "data.spatial": lambda live: "volumes" if live.data.training.volumes else "slices",
+    "data.patch_size": lambda live: _side_or_sides(live.batches.patch),
     "data.geometric_class": _geometric_class,
+    "trainer.geometry": lambda live: live.loss.geometry,
     "trainer.batch_size": lambda live: len(live.batches.indices(0, 0)),
     "network.name": lambda live: network_facts(live.model).name,
     "network.channels": lambda live: network_facts(live.model).channels,
@@ -91,6 +100,7 @@ RESOLVED: Mapping[str, Callable[[Any, Live], Any]] = {
     "data.folds": lambda asked, live: (
         asked if live.data.origin["dealt"] else live.data.origin["folds"]
     ),
+    "data.patch_size": lambda asked, _: asked if isinstance(asked, int) else _side_or_sides(asked),
     "trainer.batch_size": lambda asked, live: min(asked, len(live.data.training)),
     "network.deep_supervision": _deep_supervision,
 }

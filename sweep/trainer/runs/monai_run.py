@@ -10,19 +10,16 @@ from __future__ import annotations
 import dataclasses
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import partial
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from monai.inferers import SlidingWindowInferer
 from numpy.typing import NDArray
 from torch import Tensor
 
 from sweep.data.prepared.outline_length import typical_perimeter
-from sweep.data.prepared.samples import PreparedData, Sample
+from sweep.data.prepared.samples import CaseArrays, PreparedData
 from sweep.spec.settings.objective_settings import group_of
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -32,7 +29,7 @@ from sweep.trainer.batches.intensity_statistics import check_statistics
 from sweep.trainer.batches.training_batches import Batch, TrainingBatches
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.evaluation.case_metrics import CaseMetrics, Shapes
-from sweep.trainer.evaluation.mirroring import mean_over_flips
+from sweep.trainer.evaluation.inference import Inference
 from sweep.trainer.evaluation.validation_dice import DicePerCase
 from sweep.trainer.losses.geometric_loss import soft_areas
 from sweep.trainer.losses.training_loss import TrainingLoss
@@ -84,7 +81,7 @@ class MonaiTraining(GuardedRun):
         self._predicted: list[bytes] = []
         self.device = choose_device(settings)
         make_deterministic(settings)
-        self._divisor = size_divisor(settings.network)
+        self._divisor = (size_divisor(settings.network),) * settings.data.spatial_dims
         self.batches = TrainingBatches(
             data.training,
             settings.trainer,
@@ -95,13 +92,23 @@ class MonaiTraining(GuardedRun):
                 seed=settings.seed,
             ),
             seed=settings.seed,
-            patch_size=settings.data.patch_size,
+            patch=settings.data.patch,
             divisor=self._divisor,
         )
         seed_torch(settings.seed, 0)
-        self.model = build_network(settings.network, len(data.channels), len(data.classes))
+        self.model = build_network(
+            settings.network,
+            len(data.channels),
+            len(data.classes),
+            spatial_dims=settings.data.spatial_dims,
+        )
         self.model.to(self.device)
-        self.loss = TrainingLoss(settings.loss, data.geometric_classes)
+        self.loss = TrainingLoss(
+            settings.loss,
+            data.geometric_classes,
+            geometry=settings.trainer.geometry,
+            spacing=data.spacing,
+        )
         self.optimizer = build_optimizer(settings.optimizer, self.model.parameters())
         self.begin_guard(fp16=settings.trainer.amp == "fp16")
 
@@ -146,19 +153,31 @@ class MonaiTraining(GuardedRun):
         dice = DicePerCase(len(self.data.classes))
         self._predicted.clear()
         self.model.eval()
-        with torch.inference_mode():
-            for sample in self.data.validation:
-                image = torch.from_numpy(np.array(sample.image))[None].to(self.device)
-                prediction = self.scores(image).argmax(dim=1)[0].cpu()  # [H, W]
-                dice.add(sample.case, prediction, torch.from_numpy(np.array(sample.label)))
-                self._predicted.append(zlib.compress(prediction.byte().numpy().tobytes(), level=1))
+        for case in self.data.validation.case_arrays:
+            prediction = self.inference.classes(case)
+            dice.add(
+                case.name, torch.from_numpy(prediction), torch.from_numpy(np.array(case.reference))
+            )
+            self._predicted.append(zlib.compress(prediction.tobytes(), level=1))
         return dice
 
-    def scores(self, images: Tensor) -> Tensor:
-        """Scores of the classes, ``[B, C, H, W]``: probabilities with TTA, else logits."""
-        if self.evaluation.tta == "flips":
-            return mean_over_flips(self.predict, images)
-        return self.predict(images)
+    @property
+    def inference(self) -> Inference:
+        """How cases are predicted; the network must be in its evaluation mode."""
+        return Inference(
+            network=self._finest,
+            device=self.device,
+            divisor=self._divisor,
+            patch=self.settings.data.patch,
+            tta=self.evaluation.tta,
+            volumes=self.data.training.volumes,
+        )
+
+    def _finest(self, images: Tensor) -> Tensor:
+        """The network's finest output in float32."""
+        with self.autocast():
+            output = self._logits(images)[0]
+        return output.float()
 
     def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
         names, every = self._costly - self._always, self.evaluation.every
@@ -178,15 +197,17 @@ class MonaiTraining(GuardedRun):
         cases = CaseMetrics(
             names, len(self.data.classes), self.data.geometric_classes, self._reference_shapes
         )
-        for index, (sample, prediction) in enumerate(self.predictions()):
-            cases.add(index, sample.case, prediction, sample.label)
+        for case, prediction in self.predictions():
+            cases.add(case, prediction)
         return cases.means()
 
-    def predictions(self) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
-        """Each validation sample with the class indices ``[H, W]`` of the last validation."""
-        for sample, kept in zip(self.data.validation, self._predicted, strict=True):
+    def predictions(self) -> Iterator[tuple[CaseArrays, NDArray[np.uint8]]]:
+        """Each validation case with the classes ``[S, H, W]`` that the last validation predicted,
+        on its own grid."""
+        cases = self.data.validation.case_arrays
+        for case, kept in zip(cases, self._predicted, strict=True):
             classes = np.frombuffer(zlib.decompress(kept), np.uint8)
-            yield sample, classes.reshape(sample.label.shape)
+            yield case, classes.reshape(case.reference.shape)
 
     def _logits(self, images: Tensor) -> list[Tensor]:
         """The network's outputs of images ``[B, C, H, W]``, the finest of their size first.
@@ -203,26 +224,6 @@ class MonaiTraining(GuardedRun):
                 f" {[*images.shape]}, but returned {[*outputs[0].shape]}"
             )
         return outputs
-
-    def predict(self, images: Tensor) -> Tensor:
-        """Logits ``[B, C, H, W]`` of whole images of any size; only the finest output."""
-
-        def network(batch: Tensor) -> Tensor:
-            with self.autocast():
-                output = self._logits(batch)[0]
-            return output.float()
-
-        height, width = images.shape[-2:]
-        padded = F.pad(images, (0, -width % self._divisor, 0, -height % self._divisor))
-        infer: Callable[[Tensor], Tensor] = network
-        patch = self.settings.data.patch_size
-        if patch is not None and max(padded.shape[-2:]) > patch:
-            side = -(-patch // self._divisor) * self._divisor
-            windows = SlidingWindowInferer(
-                (side, side), sw_batch_size=4, overlap=0.5, mode="gaussian"
-            )
-            infer = partial(windows, network=network)
-        return infer(padded)[..., :height, :width]
 
     def effective(self) -> dict[str, Any]:
         return effective(self)
@@ -302,9 +303,11 @@ class MonaiTraining(GuardedRun):
         loss = self.settings.loss
         if not has_root(loss):  # skip what no one will read
             return None
-        height, width = self.batch(0, 0).labels.shape[-2:]
+        size = self.batch(0, 0).labels.shape[2:]
+        if self.data.training.volumes and self.loss.geometry == "volume":
+            return epsilon_of(loss, size.numel(), None)
         typical = typical_perimeter(self.data.training, self.data.geometric_classes)
-        return epsilon_of(loss, height * width, typical)
+        return epsilon_of(loss, size[-2:].numel(), typical)
 
     def soft_areas(self, logits: Tensor) -> Tensor:
         """Soft area in pixels of each geometric class, ``[B, C, H, W] -> [B, classes]``."""
@@ -323,6 +326,7 @@ class MonaiTraining(GuardedRun):
             "channels": list(self.data.channels),
             "classes": list(self.data.classes),
             "geometric_classes": list(self.data.geometric_classes),
+            "spacing": self.data.spacing,
             "model": state["model"],
             "optimizer": state["optimizer"],
             # The scaler has lowered its scale since.

@@ -66,16 +66,23 @@ def replay(
             f" {divergence.step} of epoch {divergence.epoch}: they are not of the same run"
         )
     batch = Batch(offending["images"], offending["labels"], tuple(offending["cases"]))
+    volumes = batch.images.ndim == 5
     cases = [
-        CaseArrays(case, image.numpy()[None], label.numpy(), ())
+        CaseArrays(
+            name=case,
+            images=image.numpy().swapaxes(0, 1) if volumes else image.numpy()[None],
+            labels=label.numpy()[0] if volumes else label.numpy(),
+            foreground=(),
+            spacing=offending.get("spacing"),
+        )
         for case, image, label in zip(batch.cases, batch.images, batch.labels, strict=True)
     ]
     data = PreparedData(
         channels=tuple(offending["channels"]),
         classes=tuple(offending["classes"]),
         geometric_classes=_geometric_classes(offending),
-        training=Samples(cases),
-        validation=Samples([]),
+        training=Samples(cases, volumes=volumes),
+        validation=Samples([], volumes=volumes),
     )
     training = MonaiTraining(settings, data)
     training.load_before_step(offending)

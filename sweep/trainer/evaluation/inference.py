@@ -1,0 +1,85 @@
+"""From a case to the classes that a network predicts, on the grid of the case's own files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from monai.inferers import SlidingWindowInferer
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sweep.data.prepared.samples import CaseArrays
+from sweep.trainer.evaluation.mirroring import mean_over_flips
+
+Network = Callable[[Tensor], Tensor]
+"""Images ``[B, C, (D,) H, W]`` whose sides the network can halve → logits ``[B, K, (D,) H, W]``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inference:
+    """How cases are predicted.
+
+    Args:
+        network: in the evaluation mode.
+        device: of the network.
+        divisor: number that each side of an image must be a multiple of, ``[axes]``.
+        patch: size of a window along each axis; None: whole images at once.
+        tta: test-time augmentation; flips: mean over all mirrored images.
+        volumes: whether the network sees whole volumes, or slices.
+        batch_size: slices or windows that are predicted at once.
+    """
+
+    network: Network
+    device: torch.device
+    divisor: Sequence[int]
+    patch: Sequence[int] | None = None
+    tta: Literal["none", "flips"] = "none"
+    volumes: bool = False
+    batch_size: int = 1
+
+    @torch.inference_mode()
+    def classes(self, case: CaseArrays) -> NDArray[np.uint8]:
+        """The predicted class of each voxel on the case's own grid, ``[S, H, W]``."""
+        images = torch.from_numpy(np.array(case.images))  # [S, C, H, W]
+        if self.volumes:
+            scores = self.scores(images.swapaxes(0, 1)[None].to(self.device))[0]  # [K, S, H, W]
+        else:
+            parts = torch.split(images, self.batch_size)
+            found = [self.scores(part.to(self.device)) for part in parts]
+            scores = torch.cat(found).swapaxes(0, 1)  # [K, S, H, W]
+        return scores.argmax(dim=0).byte().cpu().numpy()
+
+    def scores(self, images: Tensor) -> Tensor:
+        """Scores of the classes, ``[B, K, (D,) H, W]``: probabilities with TTA, else logits.
+
+        Args:
+            images: ``[B, C, (D,) H, W]`` of any size, on the device.
+        """
+        if self.tta == "flips":
+            return mean_over_flips(self.logits, images)
+        return self.logits(images)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits ``[B, K, (D,) H, W]`` of whole images of any size, in windows if these are set."""
+        sides = images.shape[2:]
+        missing = [-side % by for side, by in zip(sides, self.divisor, strict=True)]
+        padded = F.pad(images, [side for after in reversed(missing) for side in (0, after)])
+        infer: Network = self.network
+        if self.patch is not None:
+            pairs = zip(self.patch, self.divisor, strict=True)
+            window = [-(-side // by) * by for side, by in pairs]
+            if any(side > own for side, own in zip(padded.shape[2:], window, strict=True)):
+                windows = SlidingWindowInferer(
+                    window, sw_batch_size=max(4, self.batch_size), overlap=0.5, mode="gaussian"
+                )
+                infer = partial(windows, network=self.network)
+        scores = infer(padded)
+        for axis, side in enumerate(sides, 2):
+            scores = scores.narrow(axis, 0, side)
+        return scores
