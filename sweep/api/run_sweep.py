@@ -117,7 +117,7 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
 
 
 def _run(spec: SweepSpec, store: Store, session: Session, view: View) -> tuple[Ending, Ranking]:
-    """Run the rest of the sweep, test the finalists if there is a test split, rank all trials."""
+    """Run the rest of the sweep, evaluate the finalists, rank all trials."""
     from sweep.analysis.ranking.ranking_frame import write_ranking
 
     try:
@@ -127,10 +127,30 @@ def _run(spec: SweepSpec, store: Store, session: Session, view: View) -> tuple[E
 
             with view.working("Evaluating the finalists on the test split"):
                 evaluate_finalists(spec, store, lambda text: view.warn([text]))
+        if ending is not Ending.INTERRUPTED:
+            _validate(spec, store, session, view)
     except KeyboardInterrupt:  # during imports, Ray's start or end, or the test
         forget_interruption()
         ending = Ending.INTERRUPTED
     return ending, write_ranking(store.layout.folder)
+
+
+def _validate(spec: SweepSpec, store: Store, session: Session, view: View) -> None:
+    """Validate the finalists on whole cases, where their kind of trainer does that."""
+    from sweep.engine.session.evaluate_finalists import validate_finalists
+    from sweep.trial.kinds.kind_table import kind_of
+
+    if kind_of(spec).validate is None:
+        return
+    if session.location.uri is not None:  # it takes a GPU, which this machine may not have
+        view.say("The finalists are not validated on whole cases: results are at a URI.")
+        return
+    validate_finalists(
+        spec,
+        store,
+        lambda text: view.warn([text]),
+        lambda of: view.working(f"Validating {of.run.trial_id} on whole cases"),
+    )
 
 
 def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> Ending:

@@ -101,6 +101,9 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
             image = (label + rng.normal(0, 0.1, label.shape)).astype(np.float32)
             yield RawCase(f"case_{number}", image[None], label, np.eye(4))
 
+    BESIDE["trainer.geometry"] = {
+        "data": {"source": "nnunet_raw", "folder": str(folder), "spatial": "volumes"}
+    }
     write_raw(
         folder,
         cases(),
@@ -210,6 +213,8 @@ def test_setting_that_is_changed_is_found_changed_in_the_trainer(
     key: str, field: Any, group: Any, raw: Path
 ) -> None:
     skip_if_nothing_can_change(key, field)
+    if group is PluginData and key in ("data.spatial", "data.spacing"):
+        pytest.skip("the plug-in writes PNG images")
     base = base_for(group, raw)
     for neighbour, value in BESIDE.get(key, {}).items():
         base = replaced(base, neighbour, value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from pydantic import ValidationError
 
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
@@ -37,28 +38,39 @@ def unfit(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
     return [*_side_mistakes(settings, data), *_class_mistakes(settings, data)]
 
 
-def _side_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
-    """Images with a single pixel left at the network's coarsest level.
+def network_size(settings: TrialSettings, data: PreparedData) -> tuple[int, ...]:
+    """Size of what the network is trained on along each axis: the patch, or the largest sample."""
+    if settings.data.patch is not None:
+        return settings.data.patch
+    return tuple(int(side) for side in np.max(_sizes(data.training), axis=0))
 
-    Training uses patches, or images padded to the largest. Validation uses single images, with each
+
+def _sizes(samples: Samples) -> list[tuple[int, ...]]:
+    """Size of the samples of each case, ``[(D,) H, W]``."""
+    return [case.labels.shape[0 if samples.volumes else 1 :] for case in samples.case_arrays]
+
+
+def _side_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
+    """Images and volumes with too few voxels for the network's levels.
+
+    Training uses patches, or samples padded to the largest. Validation uses single ones, with each
     side rounded up to a multiple that the network can halve.
     """
     assert isinstance(settings.trainer, MonaiTrainer)
     if isinstance(settings, SweepSpec) and settings.space.keys() & DECIDING:
         return []  # no trial trains the base settings: each trial is checked instead
-    sides = [min(_longer_sides(part)) for part in (data.validation, data.test) if part]
-    if settings.data.patch_size is None:
-        sides.append(max(_longer_sides(data.training)))
+    size = network_size(settings, data)
+    inputs = {*_sizes(data.validation), *_sizes(data.test)}
+    if settings.data.patch is None:
+        inputs.add(size)
     try:
-        settings.network.must_fit(min(sides), settings.trainer.batch_size)
+        for smallest in sorted(inputs, key=max):
+            settings.network.must_fit(
+                smallest, settings.trainer.batch_size, size=size, spacing=data.spacing
+            )
     except ValidationError as error:
         return [Mistake(str(one["ctx"]["error"]), key="network.channels") for one in error.errors()]
     return []
-
-
-def _longer_sides(samples: Samples) -> list[int]:
-    """Longer side of the slices of each case, in pixels."""
-    return [max(case.labels.shape[1:]) for case in samples.case_arrays]
 
 
 def _class_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:

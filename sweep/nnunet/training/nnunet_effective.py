@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
 from torch._dynamo import OptimizedModule
 
 from sweep.nnunet.command.asked_settings import STEPS, VALIDATION_STEPS
@@ -76,11 +75,6 @@ def _dataset(trainer: GuardedTrainer) -> int | str:
     return number_of(name) if isinstance(trainer.trainer_settings.dataset, int) else name
 
 
-def _workers(trainer: GuardedTrainer) -> int:
-    loader = trainer.dataloader_train
-    return 0 if isinstance(loader, SingleThreadedAugmenter) else int(loader.num_processes)
-
-
 READERS: Mapping[str, Callable[[GuardedTrainer], Any]] = {
     "trainer.dataset": _dataset,
     "trainer.configuration": lambda trainer: trainer.configuration_name,
@@ -89,7 +83,7 @@ READERS: Mapping[str, Callable[[GuardedTrainer], Any]] = {
     "trainer.batch_size": lambda trainer: trainer.batch_size,
     "trainer.patch_size": lambda trainer: list(trainer.configuration_manager.patch_size),
     "trainer.validation_steps": lambda trainer: trainer.num_val_iterations_per_epoch,
-    "trainer.workers": _workers,
+    "trainer.workers": lambda trainer: trainer.batches.workers if trainer.batches else None,
     "trainer.compile": lambda trainer: isinstance(trainer.network, OptimizedModule),
     "trainer.geometric_class": _geometric_class,
     "trainer.geometry": lambda trainer: trainer.loss.geometry,

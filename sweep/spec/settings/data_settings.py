@@ -79,17 +79,15 @@ class CommonData(Settings):
         return 2
 
     @property
-    def smallest_side(self) -> int | None:
-        """Side in pixels of the smallest image that the network sees; None if unknown."""
-        return min(self.patch) if self.patch else None
+    def smallest_input(self) -> tuple[int, ...] | None:
+        """Size in pixels of the smallest image that the network sees, as far as it is known before
+        the images are."""
+        return self.patch
 
     @model_validator(mode="after")
     def _patch_has_a_side_for_each_axis(self) -> Self:
-        size, axes = self.patch_size, self.spatial_dims
-        if isinstance(size, tuple) and len(size) != axes:
-            what = "images and slices" if axes == 2 else "volumes"
-            message = f"must be one number, or a list of {axes} for {what}, but is {[*size]}"
-            raise refusal(message, "patch_size", value=size)
+        if isinstance(self.patch_size, tuple):
+            _require_axes("patch_size", self.patch_size, self.spatial_dims, "one number")
         return self
 
     @field_validator("test")
@@ -110,6 +108,14 @@ class CommonData(Settings):
         return fold
 
 
+def _require_axes(key: str, value: tuple[Any, ...], axes: int, instead: str) -> None:
+    """Refuse a list that does not have a number for each axis of what the network sees."""
+    if len(value) != axes:
+        what = "images and slices" if axes == 2 else "volumes"
+        message = f"must be {instead}, or a list of {axes} for {what}, but is {[*value]}"
+        raise refusal(message, key, value=value)
+
+
 class ShapesData(CommonData):
     """Synthetic circles, generated on your machine. The same seed gives the same pixels."""
 
@@ -128,8 +134,9 @@ class ShapesData(CommonData):
     """Seed of the generator; not the trial's seed."""
 
     @property
-    def smallest_side(self) -> int | None:
-        return min([self.size, *(self.patch or ())])
+    def smallest_input(self) -> tuple[int, ...] | None:
+        image = (self.size, self.size)
+        return min(image, self.patch or image, key=max)
 
 
 class BrainData(CommonData):
@@ -158,6 +165,20 @@ class RawLayoutData(CommonData):
     spatial: Literal["slices", "volumes"] = "slices"
     """What the network sees. slices: 2D images, and volumes as their slices. volumes: 3D
     volumes."""
+    spacing: (
+        Literal["median"]
+        | Annotated[
+            tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...],
+            Field(strict=False, min_length=2, max_length=3),
+        ]
+        | None
+    ) = None
+    """Spacing that images are resampled to before training, in millimetres: a list along [rows,
+    columns] of slices or [slices, rows, columns] of volumes, the order of `data.patch_size`.
+
+    null: nothing is resampled. median: the median over the cases along each axis, by nnU-Net's
+    rule. Predictions are measured on the grid of the image's own file.
+    """
     slice_axis: Annotated[int, Field(ge=0, le=2)] | Literal["auto"] = "auto"
     """Axis along which 3D volumes are cut into 2D slices, after reorientation to RAS: 0 sagittal,
     1 coronal, 2 axial slices.
@@ -176,6 +197,12 @@ class RawLayoutData(CommonData):
     @property
     def spatial_dims(self) -> int:
         return 3 if self.spatial == "volumes" else 2
+
+    @model_validator(mode="after")
+    def _spacing_has_a_number_for_each_axis(self) -> Self:
+        if isinstance(self.spacing, tuple):
+            _require_axes("spacing", self.spacing, self.spatial_dims, "null, `median`")
+        return self
 
 
 class NnunetRawData(RawLayoutData):

@@ -14,6 +14,7 @@ from sweep.plugins.entry_names import as_entry
 from sweep.spec.settings.entry_source import computes_its_own_loss
 from sweep.spec.settings.geometric_terms import GeometricClass, Geometry
 from sweep.spec.settings.settings_base import Options, Settings
+from sweep.vocabulary.objective import DiceOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class TrainerTraits:
         processes: dotted name of the setting for worker processes of a trial; empty: none.
         places: settings below ``trainer`` with folders that its fingerprint identifies.
         packages: packages that a worker needs in addition to those that every kind needs.
+        dice: what kind of Dice an epoch measures.
         caution: a caution about the Dice that its trials are ranked by.
     """
 
@@ -46,6 +48,7 @@ class TrainerTraits:
     processes: str = ""
     places: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    dice: DiceOf = "validation"
     caution: str = ""
 
 
@@ -124,11 +127,12 @@ class NnunetTrainer(GeometricTrainer):
         processes="trainer.workers",
         places=("raw", "preprocessed"),
         packages=("nnunetv2",),
+        dice="pseudo",
         caution=(
-            "Ranked by nnU-Net's pseudo Dice, which on one fold ordered two published trainings"
-            " like the real validation of that fold in 65 % of 150 pairs, and on five folds"
-            " together in 83 % (docs/reference/nnunet.md): the leader is only a candidate until its"
-            " real validation."
+            "The search compares trials by nnU-Net's pseudo Dice, which on one fold ordered two"
+            " published trainings like the real validation of that fold in 65 % of 150 pairs, and"
+            " on five folds together in 83 % (docs/reference/nnunet.md): the leader is only a"
+            " candidate until its real validation."
         ),
     )
 
@@ -153,7 +157,8 @@ class NnunetTrainer(GeometricTrainer):
     validation_steps: int | None = Field(default=None, ge=1)
     """Batches of validation patches per epoch, for the pseudo Dice; null: nnU-Net's 50."""
     workers: int = Field(default=0, ge=0)
-    """Worker processes for augmentation; 0: none, which makes a run exactly repeatable."""
+    """Processes that make batches ahead; 0: the training process makes them. Any number gives the
+    same results."""
     compile: bool = False
     """Compile the network, as nnU-Net does on a GPU."""
     amp: Literal["auto", "off", "fp16"] = "auto"

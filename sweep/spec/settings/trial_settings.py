@@ -10,6 +10,7 @@ differ only in those are the same run until then.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -197,8 +198,9 @@ class TrialSettings(Settings):
             case AugmentationSettings() if data:
                 value.gamma.must_fit(data.normalization)
             case NetworkSettings() if data and isinstance(trainer, MonaiTrainer):
-                if data.smallest_side is not None:
-                    value.must_fit(data.smallest_side, trainer.batch_size)
+                # Where a network follows the spacing, it takes the data to know (`unfit`).
+                if (smallest := data.smallest_input) is not None:
+                    value.must_fit(smallest, trainer.batch_size)
             case tuple() if loss and any(expected.max_gap is not None for expected in value):
                 if loss.has_plugin_main:
                     raise ValueError(f"`max_gap` needs a Dice term, but `{loss.main}` has none")
@@ -225,4 +227,4 @@ class TrialSettings(Settings):
     @property
     def judged_by(self) -> Objective:
         """The objective that its trials are compared by."""
-        return self.objective.plain
+        return replace(self.objective.plain, dice=self.trainer.traits.dice)

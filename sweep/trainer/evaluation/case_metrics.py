@@ -97,11 +97,11 @@ class CaseMetrics:
                 self._values["hd95"][case].append(distance)
         if "shape" in self._names:
             for label in self._shaped:
-                key = case, slice_, label
-                if key not in self._references:
-                    self._references[key] = shape_of(reference == label)
+                place = case, slice_, label
+                if place not in self._references:
+                    self._references[place] = shape_of(reference == label)
                 self._add_shape("", case, shape_of(prediction == label))
-                self._add_shape("reference_", case, self._references[key])
+                self._add_shape("reference_", case, self._references[place])
         for name, measure in self._plugins.items():
             for label, masks in present_classes(prediction, reference, self._classes):
                 value = measure(*masks)

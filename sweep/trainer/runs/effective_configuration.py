@@ -97,6 +97,7 @@ RESOLVED: Mapping[str, Callable[[Any, Live], Any]] = {
     "data.slice_axis": lambda asked, live: (
         live.data.origin["slice_axis"] if asked == "auto" else asked
     ),
+    "data.spacing": lambda asked, live: live.data.origin["spacing"] if asked == "median" else asked,
     "data.folds": lambda asked, live: (
         asked if live.data.origin["dealt"] else live.data.origin["folds"]
     ),

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from sweep.data.prepared.outline_length import typical_perimeter
 from sweep.data.prepared.samples import CaseArrays, PreparedData
+from sweep.data.prepared.unfit_data import network_size
 from sweep.spec.settings.objective_settings import group_of
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -43,13 +44,14 @@ from sweep.trainer.runs.under_guard import StepAgain
 from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import TrainerError
+from sweep.vocabulary.record import last_line
 
 CHECKED_IMAGES = 32
 """Training images of the first epoch that are compared with what the normalisation promises."""
 
 
 class ForwardPass(NamedTuple):
-    """A forward pass: logits ``[B, C, H, W]``, finest first; the total loss and its terms."""
+    """A forward pass: logits ``[B, C, (D,) H, W]``, finest first; the total loss and its terms."""
 
     outputs: list[Tensor]
     loss: Tensor
@@ -81,7 +83,8 @@ class MonaiTraining(GuardedRun):
         self._predicted: list[bytes] = []
         self.device = choose_device(settings)
         make_deterministic(settings)
-        self._divisor = (size_divisor(settings.network),) * settings.data.spatial_dims
+        axes, size = settings.data.spatial_dims, network_size(settings, data)
+        self._divisor = size_divisor(settings.network, axes, size, data.spacing)
         self.batches = TrainingBatches(
             data.training,
             settings.trainer,
@@ -100,7 +103,9 @@ class MonaiTraining(GuardedRun):
             settings.network,
             len(data.channels),
             len(data.classes),
-            spatial_dims=settings.data.spatial_dims,
+            spatial_dims=axes,
+            size=size,
+            spacing=data.spacing,
         )
         self.model.to(self.device)
         self.loss = TrainingLoss(
@@ -210,12 +215,12 @@ class MonaiTraining(GuardedRun):
             yield case, classes.reshape(case.reference.shape)
 
     def _logits(self, images: Tensor) -> list[Tensor]:
-        """The network's outputs of images ``[B, C, H, W]``, the finest of their size first.
+        """The network's outputs of images ``[B, C, (D,) H, W]``, the finest of their size first.
 
         Raises:
-            TrainerError: a plug-in returned logits of another shape.
+            TrainerError: a plug-in cannot process volumes, or returned logits of another shape.
         """
-        outputs = as_outputs(self.model(images))
+        outputs = as_outputs(self._network(images), spatial_dims=images.ndim - 2)
         wanted = (len(images), len(self.data.classes), *images.shape[2:])
         if self.settings.network.is_plugin and outputs[0].shape != wanted:
             name = self.settings.network.name
@@ -224,6 +229,21 @@ class MonaiTraining(GuardedRun):
                 f" {[*images.shape]}, but returned {[*outputs[0].shape]}"
             )
         return outputs
+
+    def _network(self, images: Tensor) -> Any:
+        """What the network itself returns."""
+        try:
+            return self.model(images)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            if not self.settings.network.is_plugin or images.ndim == 4:
+                raise
+            raise TrainerError(
+                f"the network `{self.settings.network.name}` must process volumes"
+                f" {[*images.shape]} (`data.spatial: volumes`), but fails: {last_line(error)}."
+                " If it has a parameter `spatial_dims`, it is called with 3"
+            ) from error
 
     def effective(self) -> dict[str, Any]:
         return effective(self)
@@ -310,7 +330,7 @@ class MonaiTraining(GuardedRun):
         return epsilon_of(loss, size[-2:].numel(), typical)
 
     def soft_areas(self, logits: Tensor) -> Tensor:
-        """Soft area in pixels of each geometric class, ``[B, C, H, W] -> [B, classes]``."""
+        """Soft area in pixels of each geometric class, ``[B, C, (D,) H, W] -> [B, classes]``."""
         return soft_areas(logits, self.data.geometric_classes)
 
     def _offending(self, batch: Batch, values: StepValues) -> dict[str, Any]:

@@ -69,11 +69,11 @@ def replay(
     volumes = batch.images.ndim == 5
     cases = [
         CaseArrays(
-            name=case,
-            images=image.numpy().swapaxes(0, 1) if volumes else image.numpy()[None],
-            labels=label.numpy()[0] if volumes else label.numpy(),
-            foreground=(),
-            spacing=offending.get("spacing"),
+            case,
+            image.numpy().swapaxes(0, 1) if volumes else image.numpy()[None],  # [S, C, H, W]
+            label.numpy()[0] if volumes else label.numpy(),
+            (),
+            spacing=offending.get("spacing"),  # older files have none
         )
         for case, image, label in zip(batch.cases, batch.images, batch.labels, strict=True)
     ]
@@ -82,7 +82,7 @@ def replay(
         classes=tuple(offending["classes"]),
         geometric_classes=_geometric_classes(offending),
         training=Samples(cases, volumes=volumes),
-        validation=Samples([], volumes=volumes),
+        validation=Samples([]),
     )
     training = MonaiTraining(settings, data)
     training.load_before_step(offending)

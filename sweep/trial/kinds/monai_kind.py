@@ -10,9 +10,9 @@ from sweep.data.prepared.samples import PreparedData
 from sweep.data.prepared.unfit_data import unfit
 from sweep.data.sources.source_table import open_source
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trial.kinds.kind import FinalScore, Kind, Pixels, ShowProgress
+from sweep.trial.kinds.kind import Kind, Pixels, ShowProgress
 from sweep.vocabulary.errors import InputError
-from sweep.vocabulary.record import Divergence
+from sweep.vocabulary.record import CaseScore, Divergence
 
 if TYPE_CHECKING:
     from sweep.store.layout import TrialPaths
@@ -39,12 +39,12 @@ def _make_run(settings: TrialSettings, data: PreparedData | None) -> Run:
     return MonaiTraining(settings, data or _make_ready(settings))
 
 
-def _test(settings: TrialSettings, trial: TrialPaths) -> FinalScore:
+def _test(settings: TrialSettings, trial: TrialPaths) -> tuple[CaseScore, ...]:
     from sweep.trial.checkpoints import Checkpoints
     from sweep.trial.test_evaluation import evaluate
 
     weights = Checkpoints(trial.folder).load_best() or {}
-    return FinalScore(None, evaluate(settings, weights, prepare(settings.data)))
+    return evaluate(settings, weights, prepare(settings.data))
 
 
 def _replay(
