@@ -114,8 +114,8 @@ def test_what_was_asked_for_and_cannot_be_applied_is_refused(tmp_path, line, mes
         (f"{RAW}\ntrainer: {{geometry: volume}}",
          "4: trainer.geometry: \"volume\" has no effect: `data.spatial` is `slices`"),
         ("loss: {components: separate, weights: {compactness: 0, boundary: 0, aspect: 0}}",
-         "3: loss.components: \"separate\" has no effect: no shape term (compactness, boundary, aspect)"
-         " has a weight"),
+         "3: loss.components: \"separate\" has no effect: no shape term (compactness, boundary, "
+         "aspect) has a weight"),
     ],
 )  # fmt: skip
 def test_what_idles_since_its_whole_part_is_off_is_told(tmp_path, line, message) -> None:

@@ -102,7 +102,8 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
             yield RawCase(f"case_{number}", image[None], label, np.eye(4))
 
     BESIDE["trainer.geometry"] = {
-        "data": {"source": "nnunet_raw", "folder": str(folder), "spatial": "volumes"}
+        "data": {"source": "nnunet_raw", "folder": str(folder), "spatial": "volumes"},
+        "augmentation": {},
     }
     write_raw(
         folder,
