@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import numpy as np
 from pydantic import ValidationError
 
+from sweep.data.files.image_geometry import size
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trainer_settings import MonaiTrainer
@@ -15,6 +17,8 @@ from sweep.vocabulary.errors import Mistake
 
 DECIDING = {"network.name", "network.channels", "data.patch_size"}
 """Settings that decide the number of pixels at the coarsest level."""
+MOSTLY = 0.5
+"""Share of a patch that a case should at least fill."""
 
 
 def class_doubts(sides: Mapping[str, Sequence[CaseArrays]], classes: Sequence[str]) -> list[str]:
@@ -31,6 +35,32 @@ def class_doubts(sides: Mapping[str, Sequence[CaseArrays]], classes: Sequence[st
             effect = "it is not evaluated" if learnt else "it cannot be learnt"
             doubts.append(f"`{name}` is in {_counted(sides, value)} cases: {effect} in this fold")
     return doubts
+
+
+def patch_doubts(
+    cases: Sequence[CaseArrays], patch: Sequence[int] | None, *, volumes: bool
+) -> list[str]:
+    """Cases of which a training patch would be mostly padding.
+
+    Args:
+        cases: for training.
+        patch: voxels along each axis of a sample; None: whole images.
+        volumes: whether a sample is a whole volume.
+    """
+    if patch is None:
+        return []
+    sides = {case.name: case.labels.shape[0 if volumes else 1 :] for case in cases}
+    small = [
+        name for name, own in sides.items() if prod(map(min, own, patch)) < MOSTLY * prod(patch)
+    ]
+    if not small:
+        return []
+    first = small[0]
+    return [
+        f"more than half of a training patch is padding in {len(small)} of {len(cases)} training"
+        f" cases: {first} has {size(sides[first])} voxels, and `data.patch_size` is {size(patch)};"
+        " choose a patch that fits into most cases"
+    ]
 
 
 def unfit(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
