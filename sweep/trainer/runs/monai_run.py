@@ -34,7 +34,13 @@ from sweep.trainer.evaluation.inference import Inference
 from sweep.trainer.evaluation.validation_dice import DicePerCase
 from sweep.trainer.losses.geometric_loss import soft_areas
 from sweep.trainer.losses.training_loss import TrainingLoss
-from sweep.trainer.networks.device import choose_device, make_deterministic, seed_torch
+from sweep.trainer.networks.device import (
+    choose_device,
+    make_deterministic,
+    memory_format,
+    seed_torch,
+    set_tf32,
+)
 from sweep.trainer.networks.networks import as_outputs, build_network, size_divisor
 from sweep.trainer.networks.optimizers import build_optimizer, set_learning_rate
 from sweep.trainer.runs.effective_configuration import NOT_READ, RESOLVED, effective
@@ -83,6 +89,7 @@ class MonaiTraining(GuardedRun):
         self._predicted: list[bytes] = []
         self.device = choose_device(settings)
         make_deterministic(settings)
+        set_tf32(settings.trainer.tf32)
         axes, size = settings.data.spatial_dims, network_size(settings, data)
         self._divisor = size_divisor(settings.network, axes, size, data.spacing)
         self.batches = TrainingBatches(
@@ -107,7 +114,12 @@ class MonaiTraining(GuardedRun):
             size=size,
             spacing=data.spacing,
         )
-        self.model.to(self.device)
+        self._format = memory_format(axes, channels_last=settings.trainer.channels_last)
+        self.model.to(self.device, memory_format=self._format)
+        if settings.trainer.compile:
+            # In place: the names of its weights and its class stay as they are, so checkpoints
+            # fit either way. Shapes that are new, such as those of a validation, compile again.
+            self.model.compile()
         self.loss = TrainingLoss(
             settings.loss,
             data.geometric_classes,
@@ -233,7 +245,7 @@ class MonaiTraining(GuardedRun):
     def _network(self, images: Tensor) -> Any:
         """What the network itself returns."""
         try:
-            return self.model(images)
+            return self.model(images.contiguous(memory_format=self._format))
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -308,7 +320,9 @@ class MonaiTraining(GuardedRun):
         """A step with this batch, to be examined again."""
 
         def forward() -> tuple[Tensor, Mapping[str, Tensor]]:
-            passed = self.forward(batch, epoch, step)
+            # A compiled network would not call the hooks that say which parameter comes first.
+            with torch.compiler.set_stance("force_eager"):
+                passed = self.forward(batch, epoch, step)
             return passed.outputs[0].detach(), passed.terms
 
         return StepAgain(
