@@ -4,7 +4,7 @@ from monai.losses import DiceCELoss
 
 from sweep.spec.settings.geometric_terms import GeometricWeights
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.trainer.losses.geometric_loss import geometric_terms, soft_areas
+from sweep.trainer.losses.geometric_loss import as_slices, geometric_terms, soft_areas
 from sweep.trainer.losses.kervadec import signed_distances
 from sweep.trainer.losses.training_loss import TrainingLoss
 
@@ -139,6 +139,27 @@ def test_single_class_gives_what_it_gave_before_there_could_be_several(channel: 
     found["gradient"] = logits.grad.abs().double().sum().item()
     # Another CPU may add up in another order, so the last bits are not asked for.
     assert found == pytest.approx(BEFORE[channel], rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [(24, 24), (8, 24, 24)])
+def test_single_class_is_computed_of_its_probabilities_bit_for_bit(size: tuple[int, ...]) -> None:
+    """The loss as it was written before there could be several classes."""
+    found = []
+    for by_hand in (False, True):
+        logits, target = three_classes(*size)
+        loss = TrainingLoss(LossSettings(weights=ALL, min_area=20), (2,))
+        total, terms = loss([logits], target, 0.0 if by_hand else 0.5, loss.distances(target, 0.5))
+        if by_hand:
+            p = logits.float().softmax(dim=1)[:, 2]
+            labels = as_slices(target[:, 0])[:, None]
+            late = geometric_terms(loss.settings, p, signed_distances(labels, 2))
+            weighted = [0.5 * getattr(ALL, name) * value for name, value in late.items()]
+            total = torch.stack([*terms.values(), *weighted]).sum()
+        total.backward()
+        assert logits.grad is not None
+        found.append((total.detach(), logits.grad))
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
 
 
 def test_several_classes_are_masks_of_their_own_and_their_mean_runs_over_those_large_enough() -> (

@@ -76,7 +76,15 @@ class CommonTrainer(Settings):
         return False
 
 
-class MonaiTrainer(CommonTrainer):
+class GeometricTrainer(CommonTrainer):
+    """Settings of the trainers that know whether they train on images or volumes."""
+
+    geometry: Geometry = "slices"
+    """How the geometric losses treat volumes. slices: slice by slice, with nnU-Net along the
+    coarsest axis. volume: as whole volumes, with their spacing, with nnU-Net that of the plans."""
+
+
+class MonaiTrainer(GeometricTrainer):
     """Our own trainer: MONAI's networks on ``data``."""
 
     traits = TrainerTraits(
@@ -91,6 +99,15 @@ class MonaiTrainer(CommonTrainer):
     amp: Literal["off", "bf16", "fp16"] = "off"
     """Precision of the network: float32 (off), or mixed with bfloat16 or float16. Losses always use
     float32."""
+    tf32: bool | None = None
+    """Let a GPU round the factors of float32 products to TensorFloat-32, with 10 bits instead of
+    23: faster. null: as torch does by itself, in convolutions only."""
+    channels_last: bool = False
+    """Keep the channels of a pixel side by side in memory: often faster on a GPU, above all beside
+    `amp`. The last bits of the results differ."""
+    compile: bool = False
+    """Compile the network (`torch.compile`): minutes before the first step, faster steps. It needs
+    a C++ compiler; on a GPU, Triton. The last bits of the results differ."""
 
 
 FROM_ENVIRONMENT = {
@@ -105,7 +122,7 @@ def _from_environment(name: str) -> Any:
     return Field(default_factory=lambda: os.environ.get(FROM_ENVIRONMENT[name]) or None)
 
 
-class NnunetTrainer(CommonTrainer):
+class NnunetTrainer(GeometricTrainer):
     """nnU-Net v2 on one of its datasets. Its plans define data, network and augmentation."""
 
     # Source of the figures: 150 pairs of trainings that AutoML Hannover published
@@ -158,9 +175,6 @@ class NnunetTrainer(CommonTrainer):
     geometric_class: GeometricClass = None
     """Label that the geometric losses act on, by name or number, or several as a list; all: every
     foreground label; null: the first foreground label."""
-    geometry: Geometry = "slices"
-    """How the geometric losses treat 3D patches. slices: slice by slice along the coarsest axis.
-    volume: as whole volumes, with the plans' spacing."""
     raw: Folder | None = _from_environment("trainer.raw")
     """Folder of the raw datasets; default: the environment variable nnUNet_raw."""
     preprocessed: Folder | None = _from_environment("trainer.preprocessed")

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from sweep.spec.settings.augmentation_settings import AugmentationSettings
-from sweep.spec.settings.data_settings import DataSettings, ShapesData
+from sweep.spec.settings.data_settings import CommonData, DataSettings, ShapesData
 from sweep.spec.settings.evaluation_settings import EvaluationSettings
 from sweep.spec.settings.geometric_terms import TERMS
 from sweep.spec.settings.loss_settings import LossSettings
@@ -138,6 +138,14 @@ def _without_geometry(loss: Any, trainer: Any) -> Any:
     return NO_GEOMETRY | loss | {"weights": merged}
 
 
+def _losses_see_volumes(trainer: CommonTrainer | None, data: CommonData | None) -> bool:
+    """Whether the geometric losses see whole volumes."""
+    if isinstance(trainer, NnunetTrainer):
+        return trainer.looks_at_volumes
+    is_ours = isinstance(trainer, MonaiTrainer) and trainer.geometry == "volume"
+    return is_ours and data is not None and data.spatial_dims == 3
+
+
 class TrialSettings(Settings):
     """The whole configuration of one trial.
 
@@ -183,7 +191,7 @@ class TrialSettings(Settings):
         names = ("data", "trainer", "loss", "evaluation")
         data, trainer, loss, evaluation = map(info.data.get, names)
         match value:
-            case LossSettings() if isinstance(trainer, NnunetTrainer) and trainer.looks_at_volumes:
+            case LossSettings() if _losses_see_volumes(trainer, data):
                 value.weights.must_fit_volumes()
             case ObjectiveSettings() if trainer and evaluation:
                 value.must_fit(trainer.traits, evaluation.metrics)

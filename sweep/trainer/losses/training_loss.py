@@ -33,8 +33,9 @@ class TrainingLoss:
         geometric_classes: channels of the output that the geometric terms act on, each a mask of
             its own.
         geometry: how the geometric terms treat volumes; without effect on images.
-        spacing: of a voxel along D, H, W, for ``volume``; None for images.
-        ignore: label of voxels that count in no term of the main loss and no mask; None: none.
+        self.spacing = spacing or (1.0, 1.0, 1.0)
+        self.ignore = ignore
+        self.main = build_main_loss(settings, ignore)
 
     Attributes:
         was_called: whether any loss was computed by it.
@@ -52,7 +53,7 @@ class TrainingLoss:
         self.settings = settings
         self.geometric_classes = tuple(geometric_classes)
         self.geometry = geometry
-        self.spacing = spacing
+        self.spacing = spacing or (1.0, 1.0, 1.0)
         self.ignore = ignore
         self.main = build_main_loss(settings, ignore)
         self._weights = settings.weights.model_dump()

@@ -34,7 +34,13 @@ from sweep.trainer.evaluation.inference import Inference
 from sweep.trainer.evaluation.validation_dice import DicePerCase
 from sweep.trainer.losses.geometric_loss import soft_areas
 from sweep.trainer.losses.training_loss import TrainingLoss
-from sweep.trainer.networks.device import choose_device, make_deterministic, seed_torch
+from sweep.trainer.networks.device import (
+    choose_device,
+    make_deterministic,
+    memory_format,
+    seed_torch,
+    set_tf32,
+)
 from sweep.trainer.networks.networks import as_outputs, build_network, size_divisor
 from sweep.trainer.networks.optimizers import build_optimizer, set_learning_rate
 from sweep.trainer.runs.effective_configuration import NOT_READ, RESOLVED, effective
@@ -83,6 +89,7 @@ class MonaiTraining(GuardedRun):
         self._predicted: list[bytes] = []
         self.device = choose_device(settings)
         make_deterministic(settings)
+        set_tf32(settings.trainer.tf32)
         axes, size = settings.data.spatial_dims, network_size(settings, data)
         self._divisor = size_divisor(settings.network, axes, size, data.spacing)
         self.batches = TrainingBatches(
@@ -107,8 +114,19 @@ class MonaiTraining(GuardedRun):
             size=size,
             spacing=data.spacing,
         )
-        self.model.to(self.device)
-        self.loss = TrainingLoss(settings.loss, data.geometric_classes, ignore=data.ignore)
+        self._format = memory_format(axes, channels_last=settings.trainer.channels_last)
+        self.model.to(device=self.device, memory_format=self._format)  # type: ignore[call-overload]
+        if settings.trainer.compile:
+            # In place: the names of its weights and its class stay as they are, so checkpoints
+            # fit either way. Shapes that are new, such as those of a validation, compile again.
+            self.model.compile()
+        self.loss = TrainingLoss(
+            settings.loss,
+            data.geometric_classes,
+            geometry=settings.trainer.geometry,
+            spacing=data.spacing,
+            ignore=data.ignore,
+        )
         self.optimizer = build_optimizer(settings.optimizer, self.model.parameters())
         self.begin_guard(fp16=settings.trainer.amp == "fp16")
 
@@ -229,7 +247,7 @@ class MonaiTraining(GuardedRun):
     def _network(self, images: Tensor) -> Any:
         """What the network itself returns."""
         try:
-            return self.model(images)
+            return self.model(images.contiguous(memory_format=self._format))
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -304,7 +322,9 @@ class MonaiTraining(GuardedRun):
         """A step with this batch, to be examined again."""
 
         def forward() -> tuple[Tensor, Mapping[str, Tensor]]:
-            passed = self.forward(batch, epoch, step)
+            # A compiled network would not call the hooks that say which parameter comes first.
+            with torch.compiler.set_stance("force_eager"):
+                passed = self.forward(batch, epoch, step)
             return passed.outputs[0].detach(), passed.terms
 
         return StepAgain(
@@ -319,9 +339,11 @@ class MonaiTraining(GuardedRun):
         loss = self.settings.loss
         if not has_root(loss):  # skip what no one will read
             return None
-        height, width = self.batch(0, 0).labels.shape[-2:]
+        size = self.batch(0, 0).labels.shape[2:]
+        if self.data.training.volumes and self.loss.geometry == "volume":
+            return epsilon_of(loss, size.numel(), None)
         typical = typical_perimeter(self.data.training, self.data.geometric_classes)
-        return epsilon_of(loss, height * width, typical)
+        return epsilon_of(loss, size[-2:].numel(), typical)
 
     def soft_areas(self, logits: Tensor) -> Tensor:
         """Soft area in pixels of each geometric class, ``[B, C, (D,) H, W] -> [B, classes]``."""
