@@ -79,6 +79,8 @@ def test_build_that_raises_leaves_nothing_behind(tmp_path):
         lambda entry: (entry / "images.f32").unlink(),
         lambda entry: (entry / "images.f32").write_bytes(b"\0" * 44),
         lambda entry: (entry / "labels.u8").write_bytes(b""),
+        lambda entry: (entry / "own.u8").write_bytes(b"\0"),
+        lambda entry: (entry / "own.u8").unlink(),
         lambda entry: shutil.rmtree(entry / "raw") or (entry / "labels.u8").unlink(),
     ],
 )

@@ -195,6 +195,7 @@ def test_volumes_of_mixed_spacings_become_one_and_keep_their_own_labels(tmp_path
     data = prepare(raw(folder, spatial="volumes", spacing="median"), tmp_path / "cache")
     assert data.origin["spacing"] == [2, 1, 1]  # the slice axis first
     assert data.warnings == ()
+    assert data.sizes.endswith("0.8 to 1 × 0.8 to 1 × 2 to 3 mm, resampled to 1×1×2 mm")
     cases = {c.name: c for side in (data.training, data.validation) for c in side.case_arrays}
     assert cases["c0"].own is None
     assert cases["c2"].labels.shape == (12, 19, 16)
@@ -336,3 +337,15 @@ def test_patch_that_is_mostly_padding_is_told_of_volumes(tmp_path: Path) -> None
     )
     fits = raw(folder, spatial="volumes", patch_size=[16, 24, 24])
     assert prepare(fits, tmp_path / "cache").warnings == ()
+
+
+def test_damaged_labels_of_the_own_grid_are_packed_again(tmp_path: Path) -> None:
+    settings = raw(write_spacings(tmp_path / "raw", MIXED), spatial="volumes", spacing="median")
+    expected = [
+        np.array(c.reference) for c in prepare(settings, tmp_path / "c").training.case_arrays
+    ]
+    [packed] = (tmp_path / "c").glob("*/own.u8")
+    packed.write_bytes(packed.read_bytes()[:-1])
+    found = prepare(settings, tmp_path / "c").training.case_arrays
+    for case, reference in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(case.reference, reference)

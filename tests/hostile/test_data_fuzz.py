@@ -19,6 +19,7 @@ from sweep.data.nnunet_raw.header_survey import survey
 from sweep.data.nnunet_raw.pixels import RawCase, load_case, write_raw
 from sweep.data.nnunet_raw.raw_dataset import open_raw
 from sweep.data.prepared.packed_cases import Contents, open_packed, write_packed
+from sweep.data.prepared.samples import CaseArrays, OwnGrid
 from sweep.vocabulary.errors import gathering
 
 SPACE = """\
@@ -199,10 +200,11 @@ def test_any_index_of_a_data_cache_is_opened_or_built_again(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     folder = tmp_path_factory.mktemp("packed")
-    image = np.zeros((1, 1, 4, 4), np.float32)
+    image, label = np.zeros((1, 1, 4, 4), np.float32), np.zeros((1, 4, 4), np.uint8)
+    own = OwnGrid(np.zeros((1, 8, 8), np.uint8), (0.5, 0.5))
     write_packed(
         folder,
-        [("a", image, np.zeros((1, 4, 4), np.uint8))],
+        [CaseArrays("a", image, label, (), (1.0, 1.0), own)],
         lambda: Contents(
             channels=("grey",),
             classes=("background", "square"),

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.files.image_geometry import size
 from sweep.data.files.resampling import target_spacing
 from sweep.data.nnunet_raw.dealt_cases import deal, is_share
 from sweep.data.nnunet_raw.header_survey import Survey, survey
@@ -140,7 +141,7 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
             settings=_content(settings) | resolved,
             test=tuple(case for part in held_out for case in part.cases),
             warnings=(*found.warnings, *map(str, gathered(doubts))) if foreign else (),
-            sizes=found.sizes,
+            sizes=found.sizes + _resampled_words(target, found.slice_axis),
             ignore=dataset.ignore,
         )
 
@@ -175,6 +176,16 @@ def _target(
     if not spacings:  # every case has a mistake, which is told
         return None
     return target_spacing(np.array(spacings), np.array(shapes))[-settings.spatial_dims :]
+
+
+def _resampled_words(target: Spacing | None, slice_axis: int) -> str:
+    """``, resampled to 1.5×1.5×4 mm``: in the order of the files' axes, as the sizes are."""
+    if target is None:
+        return ""
+    steps = list(target)
+    if len(steps) == 3:
+        steps.insert(slice_axis, steps.pop(0))
+    return f", resampled to {size(steps, '.3g')} mm"
 
 
 def _prepared_cases(
