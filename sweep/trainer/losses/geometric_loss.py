@@ -21,7 +21,6 @@ from sweep.trainer.losses.components import components_of, touches_border
 from sweep.trainer.losses.geometric import SHAPE_TERMS, ShapeTerm
 from sweep.trainer.losses.kervadec import kervadec, signed_distances
 from sweep.trainer.losses.mask_operators import SqrtMode
-from sweep.trainer.losses.volumetric import smallest_volume
 from sweep.vocabulary.errors import TrainerError
 
 
@@ -129,7 +128,7 @@ def geometric_terms(
     used = settings.weights.used
     terms_of_shape = shape_terms(settings)
     relative = [step / min(spacing) for step in spacing] if spacing else []
-    least = smallest_volume(settings.min_area) if spacing else settings.min_area
+    least = settings.min_volume if spacing else settings.min_area
     with torch.autocast(device_type=p.device.type, enabled=False):
         p = p.float()
         masks = p if relative else as_slices(p)
