@@ -18,7 +18,7 @@ from scipy import ndimage
 from sweep.data.prepared.outline_length import slope
 from sweep.data.prepared.samples import PreparedData
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.geometric_terms import SHAPE_WEIGHTS
+from sweep.spec.settings.geometric_terms import weight_keys
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -26,6 +26,8 @@ from sweep.spec.words.phrases import counted
 
 LOOKED_AT, VOLUMES_LOOKED_AT = 100, 20
 """Number of images or slices, and of volumes, that are looked at, spread evenly."""
+TOLD_OF = weight_keys(("compactness", "aspect"))
+"""Weights of the terms that several components or a cut mislead."""
 FEW = 0.05
 """Share of masks with several components, or at the border, that is not worth a warning."""
 FAR_FROM_A_DISC = 0.5
@@ -129,7 +131,7 @@ def shape_warnings(settings: TrialSettings, data: PreparedData) -> list[str]:
     sweep = settings if isinstance(settings, SweepSpec) else None
     searched = sweep.space.keys() if sweep else ()
     weights = settings.loss.weights.used
-    used = [key for key in SHAPE_WEIGHTS if key.rpartition(".")[2] in weights or key in searched]
+    used = [key for key in TOLD_OF if key.rpartition(".")[2] in weights or key in searched]
     if not used:
         return []
     seen, spacing = _seen(settings, data)
