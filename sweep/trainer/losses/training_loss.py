@@ -79,8 +79,7 @@ class TrainingLoss:
             terms = self._main_terms(outputs, target)
             if factor > 0:
                 p = soft_masks(outputs[0], self.geometric_classes)  # [classes · B, (D,) H, W]
-                spacing = self.spacing if self.geometry == "volume" and p.ndim == 4 else None
-                late = geometric_terms(self.settings, p, distances, spacing)
+                late = geometric_terms(self.settings, p, distances, self._spacing_of(target))
                 weights |= {name: factor * self._weights[name] for name in late}
                 terms |= late
             total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
@@ -92,7 +91,14 @@ class TrainingLoss:
         Args:
             target: class indices ``[B, 1, (D,) H, W]``, on the CPU: see `distances_for`.
         """
-        return distances_for(self.settings, target, self.geometric_classes) if factor > 0 else None
+        if factor == 0:
+            return None
+        spacing = self._spacing_of(target)
+        return distances_for(self.settings, target, self.geometric_classes, spacing)
+
+    def _spacing_of(self, target: Tensor) -> Sequence[float] | None:
+        """The spacing of volumes that the geometric terms see as such."""
+        return self.spacing if self.geometry == "volume" and target.ndim == 5 else None
 
     def _main_terms(self, outputs: Sequence[Tensor], target: Tensor) -> dict[str, Tensor]:
         shares = [0.5**level for level in range(len(outputs))]
