@@ -125,6 +125,7 @@ class MonaiTraining(GuardedRun):
             data.geometric_classes,
             geometry=settings.trainer.geometry,
             spacing=data.spacing,
+            ignore=data.ignore,
         )
         self.optimizer = build_optimizer(settings.optimizer, self.model.parameters())
         self.begin_guard(fp16=settings.trainer.amp == "fp16")
@@ -188,6 +189,7 @@ class MonaiTraining(GuardedRun):
             patch=self.settings.data.patch,
             tta=self.evaluation.tta,
             volumes=self.data.training.volumes,
+            ignore=self.data.ignore,
         )
 
     def _finest(self, images: Tensor) -> Tensor:
@@ -361,6 +363,7 @@ class MonaiTraining(GuardedRun):
             "classes": list(self.data.classes),
             "geometric_classes": list(self.data.geometric_classes),
             "spacing": self.data.spacing,
+            "ignore": self.data.ignore,
             "model": state["model"],
             "optimizer": state["optimizer"],
             # The scaler has lowered its scale since.
