@@ -162,7 +162,7 @@ def test_objective_is_written_as_a_name_or_with_its_mode(
     ("written", "told"),
     [
         ("objective: hd59\n", '1: objective.metric: must be `val_dice`, `iou`, `hd95`, '
-         '`compactness`, `solidity` or `eccentricity`, but is "hd59"; did you mean `hd95`?'),
+         '`nsd`, `compactness`, `solidity` or `eccentricity`, but is "hd59"; did you mean `hd95`?'),
         ("objective: {mode: min, metrics: hd95}\n",
          "1: objective.metrics: `metrics` is not a setting of `objective`; did you mean `metric`?"),
         ("objective: solidity\n", "1: objective.mode: must be `max` or `min`: its name does "

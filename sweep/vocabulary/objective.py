@@ -19,7 +19,7 @@ Mode = Literal["max", "min"]
 VAL_DICE = "val_dice"
 TRAIN_LOSS = "train_loss"
 """A value that every trainer reports. It can be the objective too."""
-BETTER: Mapping[str, Mode] = {VAL_DICE: "max", "iou": "max", "hd95": "min"}
+BETTER: Mapping[str, Mode] = {VAL_DICE: "max", "iou": "max", "hd95": "min", "nsd": "max"}
 """Metrics whose direction is known."""
 TOLERANCE = 0.002
 """Negligible difference: of a Dice less than between seeds; of other metrics a share."""
@@ -37,6 +37,7 @@ NAMES: Mapping[str, _Names] = {
     VAL_DICE: _Names("validation Dice", "val Dice", "Dice"),
     "iou": _Names("validation IoU", "val IoU", "IoU"),
     "hd95": _Names("HD95", "HD95", "HD95"),
+    "nsd": _Names("NSD", "NSD", "NSD"),
 }
 """Names of metrics for users. Any other metric has its own name."""
 

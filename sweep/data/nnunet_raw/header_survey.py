@@ -177,7 +177,7 @@ def _about_spacing(cases: _Cases) -> Iterator[str]:
             f" {cases.counted(differs)} {'is' if differs.sum() == 1 else 'are'} more than 1 % off"
             " the median. Nothing is"
             " resampled: a pixel has a different size in each of them, and means over cases of"
-            " metrics in pixels (hd95, areas) mix these sizes"
+            " what is measured in pixels (areas) mix these sizes"
         )
 
 

@@ -10,6 +10,7 @@ from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.words.phrases import did_you_mean, near_miss, quoted
 from sweep.vocabulary.errors import Mistake
 
 DECIDING = {"network.name", "network.channels", "data.patch_size"}
@@ -33,8 +34,27 @@ def class_doubts(sides: Mapping[str, Sequence[CaseArrays]], classes: Sequence[st
 
 
 def unfit(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
-    """Images that are too small for the network, and geometric losses without their class."""
-    return [*_side_mistakes(settings, data), *_class_mistakes(settings, data)]
+    """Images that are too small for the network, and classes that the data do not have."""
+    return [
+        *_side_mistakes(settings, data),
+        *_class_mistakes(settings, data),
+        *_tolerance_mistakes(settings, data),
+    ]
+
+
+def _tolerance_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
+    """Tolerances of NSD for classes that the data do not have."""
+    names, tolerance = data.classes[1:], settings.evaluation.nsd_tolerance
+    asked = tolerance if isinstance(tolerance, dict) else {}
+    return [
+        Mistake(
+            f"the data have no class {quoted(name)}{did_you_mean(near_miss(name, names))}; their"
+            f" classes are {', '.join(names)}",
+            key=f"evaluation.nsd_tolerance.{name}",
+        )
+        for name in asked
+        if name not in names
+    ]
 
 
 def _side_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:

@@ -18,6 +18,7 @@ from sweep.vocabulary.objective import BETTER, VAL_DICE, Mode, Objective
 MEASURED: dict[str, tuple[str, ...]] = {
     "iou": ("iou",),
     "hd95": ("hd95",),
+    "nsd": ("nsd",),
     "shape": ("compactness", "solidity", "eccentricity"),
 }
 """Metrics that our own trainer measures for each entry of `evaluation.metrics`. The shapes of the
@@ -72,9 +73,10 @@ class ObjectiveSettings(Settings):
 
     metric: Annotated[str, Field(min_length=1)] = VAL_DICE
     """Name of the metric: val_dice with any trainer. Our own trainer also offers iou, hd95,
-    compactness, solidity and eccentricity; a custom trainer any metric that it returns."""
+    nsd, compactness, solidity and eccentricity; a custom trainer any metric that it returns."""
     mode: Mode | None = None
-    """Whether higher (max) or lower (min) is better; null: max for val_dice and iou, min for hd95.
+    """Whether higher (max) or lower (min) is better; null: max for val_dice, iou and nsd, min for
+    hd95.
 
     Required for any other metric.
     """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from sweep.data.prepared.samples import CaseArrays
 from sweep.trainer.evaluation.mirroring import mean_over_flips
+from sweep.trainer.evaluation.own_grid import classes_on
 
 Network = Callable[[Tensor], Tensor]
 """Images ``[B, C, (D,) H, W]`` whose sides the network can halve → logits ``[B, K, (D,) H, W]``."""
@@ -43,17 +45,61 @@ class Inference:
     volumes: bool = False
     batch_size: int = 1
 
-    @torch.inference_mode()
     def classes(self, case: CaseArrays) -> NDArray[np.uint8]:
         """The predicted class of each voxel on the case's own grid, ``[S, H, W]``."""
-        images = torch.from_numpy(np.array(case.images))  # [S, C, H, W]
-        if self.volumes:
-            scores = self.scores(images.swapaxes(0, 1)[None].to(self.device))[0]  # [K, S, H, W]
-        else:
-            parts = torch.split(images, self.batch_size)
-            found = [self.scores(part.to(self.device)) for part in parts]
-            scores = torch.cat(found).swapaxes(0, 1)  # [K, S, H, W]
-        return scores.argmax(dim=0).byte().cpu().numpy()
+        [(_, found)] = self.predictions([case])
+        return found.cpu().numpy()
+
+    @torch.inference_mode()
+    def predictions(self, cases: Iterable[CaseArrays]) -> Iterator[tuple[CaseArrays, Tensor]]:
+        """Each case with its predicted classes, ``[S, H, W]`` uint8 on its own grid, in order.
+
+        The classes are on the device, and nothing waits for them. Slices of one size go through the
+        network together, also those of several cases.
+        """
+        for _, alike in groupby(cases, _batched_with):
+            if self.volumes:
+                for case in alike:
+                    image = case.images.swapaxes(0, 1)[None]  # [1, C, D, H, W]
+                    yield case, self._own_classes(case, self.scores(self._sent(image))[0])
+            else:
+                yield from self._of_slices(list(alike))
+
+    def _of_slices(self, cases: Sequence[CaseArrays]) -> Iterator[tuple[CaseArrays, Tensor]]:
+        """`predictions` of cases whose slices have one size, ``[C, H, W]``."""
+        slices = [(case, index) for case in cases for index in range(len(case.images))]
+        waiting: list[Tensor] = []  # of one case: its scores [K, B, H, W], or classes [1, B, H, W]
+        for first in range(0, len(slices), self.batch_size):
+            batch = slices[first : first + self.batch_size]
+            images = np.stack([case.images[index] for case, index in batch])
+            found = self.scores(self._sent(images)).swapaxes(0, 1)
+            if cases[0].own is None:  # a class takes less memory than its scores
+                found = found.argmax(dim=0, keepdim=True).byte()
+            done = 0
+            for end, (case, index) in enumerate(batch, 1):
+                if index + 1 == len(case.images):
+                    whole = torch.cat([*waiting, found[:, done:end]], dim=1)
+                    yield case, self._own_classes(case, whole)
+                    waiting, done = [], end
+            if done < len(batch):
+                waiting.append(found[:, done:])
+
+    def _own_classes(self, case: CaseArrays, scores: Tensor) -> Tensor:
+        """Classes on the own grid of a case, of its scores ``[K, S, H, W]``.
+
+        Scores of a single class are classes already.
+        """
+        if case.own is None:
+            return scores[0] if len(scores) == 1 else scores.argmax(dim=0).byte()
+        present = case.spacing or (1.0,) * 3
+        return classes_on(scores, case.own.labels.shape, present, case.own.spacing)
+
+    def _sent(self, images: NDArray[np.float32]) -> Tensor:
+        """Images on the device. A GPU is given its next batch before it has finished this one."""
+        found = torch.from_numpy(np.array(images))
+        if self.device.type == "cuda":
+            found = found.pin_memory()
+        return found.to(self.device, non_blocking=True)
 
     def scores(self, images: Tensor) -> Tensor:
         """Scores of the classes, ``[B, K, (D,) H, W]``: probabilities with TTA, else logits.
@@ -83,3 +129,8 @@ class Inference:
         for axis, side in enumerate(sides, 2):
             scores = scores.narrow(axis, 0, side)
         return scores
+
+
+def _batched_with(case: CaseArrays) -> tuple[object, ...]:
+    """What cases have in common whose slices go through the network together."""
+    return case.images.shape[1:], case.own is None
