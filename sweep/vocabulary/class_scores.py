@@ -58,11 +58,18 @@ def of_class(metric: str, label: str) -> str:
     return f"{metric}[{label}]"
 
 
-def without_class(column: str) -> str:
-    """The metric of such a column; any other name as it is.
+def split_class(column: str) -> tuple[str, str | None]:
+    """Inverse of `of_class`; any other name as it is, and None.
 
-    >>> without_class("val_dice[left kidney]")
-    'val_dice'
+    >>> split_class("val_dice[left kidney]")
+    ('val_dice', 'left kidney')
     """
-    metric, bracket, _ = column.partition("[")
-    return metric if bracket and column.endswith("]") else column
+    metric, bracket, label = column.partition("[")
+    if not (metric and bracket and label.endswith("]")):
+        return column, None
+    return metric, label[:-1]
+
+
+def without_class(column: str) -> str:
+    """The metric of a column, also of one for a class."""
+    return split_class(column)[0]

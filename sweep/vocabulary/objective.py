@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from sweep.vocabulary.class_scores import split_class, without_class
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 Mode = Literal["max", "min"]
@@ -47,7 +48,8 @@ class Objective:
     """A metric and its direction.
 
     Args:
-        metric: ``val_dice``, or the name of one of `EpochMetrics.metrics`.
+        metric: ``val_dice``, or the name of one of `EpochMetrics.metrics`. That of one class is
+            ``val_dice[liver]``.
         mode: whether the largest or the smallest value is the best.
     """
 
@@ -66,7 +68,7 @@ class Objective:
         written = {"metric": values} if isinstance(values, str) else values
         metric = written.get("metric", VAL_DICE) if isinstance(written, Mapping) else None
         if isinstance(metric, str):
-            match written.get("mode") or BETTER.get(metric):
+            match written.get("mode") or known_mode(metric):
                 case "max" | "min" as mode:
                     return cls(metric, mode)
         raise ValueError("`objective` must be a metric and a mode")
@@ -111,9 +113,14 @@ class Objective:
         return found
 
     @property
+    def is_dice(self) -> bool:
+        """Whether it is validation Dice, of all classes or of one."""
+        return without_class(self.metric) == VAL_DICE
+
+    @property
     def bounds(self) -> tuple[float, float]:
         """Smallest and largest possible score: [0, 1] for Dice, unlimited for other metrics."""
-        if self.metric != VAL_DICE:
+        if not self.is_dice:
             return -math.inf, math.inf
         low, high = sorted((self.turned(0.0), self.turned(1.0)))
         return low, high
@@ -126,12 +133,12 @@ class Objective:
 
     def tolerance(self, best: float) -> float:
         """Negligible difference for a value of this size; see `TOLERANCE`."""
-        return TOLERANCE if self.metric == VAL_DICE else TOLERANCE * abs(best)
+        return TOLERANCE if self.is_dice else TOLERANCE * abs(best)
 
     @property
     def tolerance_words(self) -> str:
         """``up to 0.002 less is tolerated``."""
-        size = f"{TOLERANCE:g}" if self.metric == VAL_DICE else f"{100 * TOLERANCE:g} %"
+        size = f"{TOLERANCE:g}" if self.is_dice else f"{100 * TOLERANCE:g} %"
         return f"up to {size} {'less' if self.mode == 'max' else 'more'} is tolerated"
 
     @property
@@ -172,14 +179,14 @@ class Objective:
     def text(self, value: float) -> str:
         """A value, or a difference of two, for users."""
         size = abs(value)
-        decimals = self.metric == VAL_DICE or size == 0 or 1e-2 <= size < 100
+        decimals = self.is_dice or size == 0 or 1e-2 <= size < 100
         text = f"{size:.4f}" if decimals else f"{size:.5g}"
         return f"−{text}" if value < 0 else text
 
     @property
     def d3(self) -> str:
         """The format of `text` in D3's terms, for the hover text of a figure."""
-        return ".4f" if self.metric == VAL_DICE else ".5~g"
+        return ".4f" if self.is_dice else ".5~g"
 
     def signed(self, value: float) -> str:
         """As `text`, with a sign."""
@@ -187,7 +194,15 @@ class Objective:
 
     @property
     def _names(self) -> _Names:
+        metric, label = split_class(self.metric)
+        if label is not None and metric in NAMES:
+            return _Names(*(f"{name} of {label}" for name in NAMES[metric]))
         return NAMES.get(self.metric) or _Names(self.metric, self.metric, self.metric)
+
+
+def known_mode(metric: str) -> Mode | None:
+    """The direction of a metric, also of one class, where it is known."""
+    return BETTER.get(without_class(metric))
 
 
 DICE = Objective()

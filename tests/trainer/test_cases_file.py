@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from sweep.trial.warmup_snapshots import Trunk
 from sweep.vocabulary.class_scores import mean_over_classes
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError, ResultsError
+from sweep.vocabulary.objective import Objective
 from sweep.vocabulary.record import TrialRecord
 
 MakeTrial = Callable[..., TrialSettings]
@@ -241,3 +243,47 @@ def test_tolerance_of_an_unknown_class_names_the_one_that_is_meant(trial: MakeTr
     assert "did you mean `circle`?" in mistake.message
     assert unfit(trial("evaluation.nsd_tolerance={circle: 2}"), prepare(config.data)) == []
     assert trial("evaluation.nsd_tolerance=2").evaluation.nsd_tolerance == 2.0
+
+
+# One class as the objective.
+
+
+def test_objective_of_one_class_is_its_mean_over_the_cases_in_every_epoch(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    history = train(trial("objective=val_dice[circle]"), tmp_path / "dice")
+    assert [epoch.metrics["val_dice[circle]"] for epoch in history] == [
+        epoch.val_dice for epoch in history
+    ]
+    history = train(trial("objective=hd95[circle]"), tmp_path / "hd95")
+    assert all(epoch.metrics["hd95[circle]"] == epoch.metrics["hd95"] for epoch in history)
+    best = Objective("hd95[circle]", "min").best(history)
+    weights = Checkpoints(tmp_path / "hd95").load_best()
+    assert best is not None
+    assert weights is not None
+    assert weights["epoch"] == best.epoch
+    assert (
+        mean_over_classes(read_cases(tmp_path / "hd95" / "cases.csv"), "hd95")
+        == (best.metrics["hd95"])
+    )
+
+
+def test_objective_of_a_class_that_the_data_lack_is_refused(trial: MakeTrial) -> None:
+    config = trial("objective=nsd[cirlce]")
+    [mistake] = unfit(config, prepare(config.data))
+    assert mistake.key == "objective.metric"
+    assert "no class `cirlce`; did you mean `circle`?" in mistake.message
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("solidity[circle]", "shapes are not measured per class: write `solidity`"),
+        ("dise[circle]", "must be `val_dice`, `iou`"),
+    ],
+)
+def test_objective_of_a_class_needs_a_metric_of_classes(
+    trial: MakeTrial, written: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        trial(f"objective={{metric: '{written}', mode: max}}")

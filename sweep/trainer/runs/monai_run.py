@@ -40,10 +40,17 @@ from sweep.trainer.runs.effective_configuration import NOT_READ, RESOLVED, effec
 from sweep.trainer.runs.explain import epsilon_of, has_root
 from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss, Validation
 from sweep.trainer.runs.under_guard import StepAgain
-from sweep.vocabulary.class_scores import ClassScore, DistanceUnit, mean_over_classes
+from sweep.vocabulary.class_scores import (
+    ClassScore,
+    DistanceUnit,
+    mean_over_classes,
+    means_of_classes,
+    split_class,
+)
 from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import TrainerError
+from sweep.vocabulary.objective import VAL_DICE
 
 CHECKED_IMAGES = 32
 """Training images of the first epoch that are compared with what the normalisation promises."""
@@ -139,7 +146,7 @@ class MonaiTraining(GuardedRun):
         measured = {"iou": dice.mean_iou()} if "iou" in self.evaluation.metrics else {}
         return Validation(
             dice=dice.mean(),
-            metrics=measured | self._case_metrics(self._always),
+            metrics=measured | self._case_metrics(self._always) | self._objective_of_a_class(),
             predicted_classes=dice.predicted_classes(),
             trivial_dice=dice.trivial(),
         )
@@ -210,6 +217,15 @@ class MonaiTraining(GuardedRun):
         scores = self.class_scores()
         means = {name: mean_over_classes(scores, name) for name in cases.columns}
         return means | cases.shapes()
+
+    def _objective_of_a_class(self) -> dict[str, float | None]:
+        """The objective, if it is a metric of one class."""
+        column = self.settings.objective.metric
+        metric, label = split_class(column)
+        if label is None:
+            return {}
+        name = "dice" if metric == VAL_DICE else metric
+        return {column: means_of_classes(self.class_scores(), name).get(label)}
 
     def predictions(self) -> Iterator[tuple[CaseArrays, NDArray[np.uint8]]]:
         """Each validation case with the classes ``[S, H, W]`` that the last validation predicted,
