@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from sweep.vocabulary.class_scores import split_class, without_class
@@ -34,8 +34,15 @@ class _Names(NamedTuple):
     short: str
 
 
+DiceOf = Literal["validation", "pseudo", "real validation"]
+"""Where a Dice was measured. pseudo: nnU-Net's, on patches, in every epoch. real validation: its
+own after a training, on whole cases."""
+DICE_NAMES: Mapping[DiceOf, _Names] = {
+    "validation": _Names("validation Dice", "val Dice", "Dice"),
+    "pseudo": _Names("pseudo Dice", "pseudo Dice", "pseudo Dice"),
+    "real validation": _Names("real validation Dice", "real Dice", "real Dice"),
+}
 NAMES: Mapping[str, _Names] = {
-    VAL_DICE: _Names("validation Dice", "val Dice", "Dice"),
     "iou": _Names("validation IoU", "val IoU", "IoU"),
     "hd95": _Names("HD95", "HD95", "HD95"),
     "nsd": _Names("NSD", "NSD", "NSD"),
@@ -51,10 +58,12 @@ class Objective:
         metric: ``val_dice``, or the name of one of `EpochMetrics.metrics`. That of one class is
             ``val_dice[liver]``.
         mode: whether the largest or the smallest value is the best.
+        dice: where a ``val_dice`` was measured. It decides only how Dice is called.
     """
 
     metric: str = VAL_DICE
     mode: Mode = "max"
+    dice: DiceOf = field(default="validation", compare=False)
 
     @classmethod
     def of(cls, values: Any) -> Objective:
@@ -195,9 +204,10 @@ class Objective:
     @property
     def _names(self) -> _Names:
         metric, label = split_class(self.metric)
-        if label is not None and metric in NAMES:
-            return _Names(*(f"{name} of {label}" for name in NAMES[metric]))
-        return NAMES.get(self.metric) or _Names(self.metric, self.metric, self.metric)
+        names = DICE_NAMES[self.dice] if metric == VAL_DICE else NAMES.get(metric)
+        if names is None:
+            return _Names(self.metric, self.metric, self.metric)
+        return names if label is None else _Names(*(f"{name} of {label}" for name in names))
 
 
 def known_mode(metric: str) -> Mode | None:

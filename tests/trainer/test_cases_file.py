@@ -21,7 +21,6 @@ from sweep.store.case_table import read_cases
 from sweep.store.layout import TrialPaths
 from sweep.trainer.evaluation.inference import Inference
 from sweep.trainer.evaluation.kept_predictions import KeptPredictions
-from sweep.trainer.evaluation.own_grid import classes_on
 from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
@@ -190,18 +189,6 @@ def test_resampled_case_is_predicted_on_its_own_grid() -> None:
     assert classes.shape == (2, 8, 12)
     assert np.array_equal(classes[..., :6], np.zeros((2, 8, 6)))
     assert np.array_equal(classes[..., 6:], np.full((2, 8, 6), 2))
-
-
-def test_scores_are_interpolated_in_the_box_of_both_grids_but_not_between_thick_slices() -> None:
-    scores = torch.zeros(2, 2, 1, 1)
-    scores[1, :, 0, 0] = torch.tensor([-1.0, 3.0])
-    thin, thick = ((1.0, 1.0, 1.0), (4.0, 1.0, 1.0))
-    # Centres of four slices at -1/4, 1/4, 3/4, 5/4 of the two: -1, 0, 2, 3.
-    found = classes_on(scores, (4, 1, 1), thin, (0.5, 1.0, 1.0)).flatten().tolist()
-    assert found == [0, 0, 1, 1]
-    scores[1, 0, 0, 0] = -0.5  # between them, at 1/4: 0.375
-    assert classes_on(scores, (4, 1, 1), thin, (0.5, 1.0, 1.0)).flatten().tolist() == [0, 1, 1, 1]
-    assert classes_on(scores, (4, 1, 1), thick, (2.0, 1.0, 1.0)).flatten().tolist() == [0, 0, 1, 1]
 
 
 def test_predictions_are_kept_as_they_are() -> None:

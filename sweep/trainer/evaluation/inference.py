@@ -15,9 +15,10 @@ from monai.inferers import SlidingWindowInferer
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sweep.data.files.resampling import separate_axis
 from sweep.data.prepared.samples import CaseArrays
 from sweep.trainer.evaluation.mirroring import mean_over_flips
-from sweep.trainer.evaluation.own_grid import classes_on
+from sweep.trainer.evaluation.own_grid import classes_on_grid
 
 Network = Callable[[Tensor], Tensor]
 """Images ``[B, C, (D,) H, W]`` whose sides the network can halve → logits ``[B, K, (D,) H, W]``."""
@@ -61,38 +62,28 @@ class Inference:
             if self.volumes:
                 for case in alike:
                     image = case.images.swapaxes(0, 1)[None]  # [1, C, D, H, W]
-                    yield case, self._own_classes(case, self.scores(self._sent(image))[0])
+                    scores = self.scores(self._sent(image))[0]  # [K, S, H, W]
+                    yield case, classes_on_grid(scores, case.reference.shape, _separate_axis(case))
             else:
                 yield from self._of_slices(list(alike))
 
     def _of_slices(self, cases: Sequence[CaseArrays]) -> Iterator[tuple[CaseArrays, Tensor]]:
-        """`predictions` of cases whose slices have one size, ``[C, H, W]``."""
+        """`predictions` of cases whose slices have one size, here and on the own grid."""
         slices = [(case, index) for case in cases for index in range(len(case.images))]
-        waiting: list[Tensor] = []  # of one case: its scores [K, B, H, W], or classes [1, B, H, W]
+        plane = cases[0].reference.shape[1:]
+        waiting: list[Tensor] = []  # classes of the slices of one case, [B, H, W] each
         for first in range(0, len(slices), self.batch_size):
             batch = slices[first : first + self.batch_size]
             images = np.stack([case.images[index] for case, index in batch])
-            found = self.scores(self._sent(images)).swapaxes(0, 1)
-            if cases[0].own is None:  # a class takes less memory than its scores
-                found = found.argmax(dim=0, keepdim=True).byte()
+            scores = self.scores(self._sent(images)).swapaxes(0, 1)  # [K, B, H, W]
+            found = classes_on_grid(scores, (len(batch), *plane), separate=0)
             done = 0
             for end, (case, index) in enumerate(batch, 1):
                 if index + 1 == len(case.images):
-                    whole = torch.cat([*waiting, found[:, done:end]], dim=1)
-                    yield case, self._own_classes(case, whole)
+                    yield case, torch.cat([*waiting, found[done:end]])
                     waiting, done = [], end
             if done < len(batch):
-                waiting.append(found[:, done:])
-
-    def _own_classes(self, case: CaseArrays, scores: Tensor) -> Tensor:
-        """Classes on the own grid of a case, of its scores ``[K, S, H, W]``.
-
-        Scores of a single class are classes already.
-        """
-        if case.own is None:
-            return scores[0] if len(scores) == 1 else scores.argmax(dim=0).byte()
-        present = case.spacing or (1.0,) * 3
-        return classes_on(scores, case.own.labels.shape, present, case.own.spacing)
+                waiting.append(found[done:])
 
     def _sent(self, images: NDArray[np.float32]) -> Tensor:
         """Images on the device. A GPU is given its next batch before it has finished this one."""
@@ -133,4 +124,11 @@ class Inference:
 
 def _batched_with(case: CaseArrays) -> tuple[object, ...]:
     """What cases have in common whose slices go through the network together."""
-    return case.images.shape[1:], case.own is None
+    return case.images.shape[1:], case.reference.shape[1:]
+
+
+def _separate_axis(case: CaseArrays) -> int | None:
+    """The axis along which slices are copied on the way back to the own grid of a volume."""
+    if case.spacing is None or case.own is None:
+        return None
+    return separate_axis(case.spacing, case.own.spacing)

@@ -1,4 +1,4 @@
-"""Bring scores of a resampled case back to the grid of its own files."""
+"""From scores on the grid that a network saw to classes on the grid of a case's own files."""
 
 from __future__ import annotations
 
@@ -8,53 +8,53 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-ANISOTROPIC = 3.0
-"""Ratio of two spacings above which slices are copied, not interpolated: nnU-Net's
-``ANISO_THRESHOLD``."""
+from sweep.data.files.resampling import nearest_slices
 
 
-def classes_on(
-    scores: Tensor, shape: Sequence[int], present: Sequence[float], target: Sequence[float]
-) -> Tensor:
-    """The class with the highest score in each voxel of another grid, ``[S', H', W']``, uint8.
+def classes_on_grid(scores: Tensor, shape: Sequence[int], separate: int | None) -> Tensor:
+    """The class with the highest score in each voxel of another grid over the same box.
 
-    Both grids cover the same box. Scores are interpolated linearly. Along an axis that is more than
-    `ANISOTROPIC` times as coarse as another, each slice is a copy of the nearest one. One class is
-    in memory at a time.
+    The scores are interpolated linearly, and only then compared, as nnU-Net does it: the outline of
+    a class can so lie between the voxels that the network saw. One class after the other, so that
+    the memory for many classes does not grow with the new grid. The lowest of several equal classes
+    wins, as in `torch.argmax`.
 
     Args:
-        scores: ``[K, S, H, W]``.
-        shape: of the other grid.
-        present, target: spacing of the scores and of the other grid.
+        scores: logits or probabilities ``[K, S, H, W]``.
+        shape: of the new grid.
+        separate: the axis along which the nearest slice is copied instead, of
+            `sweep.data.files.resampling.separate_axis`.
+    Returns:
+        ``[*shape]``, 8-bit, on the device of the scores.
 
-    Source: nnU-Net 2.8.1, ``preprocessing/resampling/default_resampling.py``.
+    Source: nnU-Net 2.8.1, ``inference/export_prediction.py``, with ``order=1`` and ``order_z=0`` of
+    ``resample_data_or_seg_to_shape``.
     """
-    separate = _separate_axis(present, target)
-    highest = _resized(scores[0], shape, separate)
-    classes = torch.zeros(highest.shape, dtype=torch.uint8, device=scores.device)
-    for label in range(1, len(scores)):
-        other = _resized(scores[label], shape, separate)
-        classes[other > highest] = label
-        highest = torch.maximum(highest, other)
-    return classes
+    if scores.shape[1:] == tuple(shape):
+        return scores.argmax(dim=0).byte()
+    best = resized(scores[0], shape, separate)
+    found = torch.zeros(tuple(shape), dtype=torch.uint8, device=scores.device)
+    for index, score in enumerate(scores[1:], 1):
+        other = resized(score, shape, separate)
+        found[other > best] = index
+        best = torch.maximum(best, other)
+    return found
 
 
-def _resized(scores: Tensor, shape: Sequence[int], separate: int | None) -> Tensor:
-    """One class on a grid of ``shape``."""
-    if separate is not None:
-        old, new = scores.shape[separate], shape[separate]
-        # (i + 1/2) · old / new − 1/2, rounded; in integers, so that no rounding decides a tie.
-        nearest = (2 * torch.arange(new, device=scores.device) + 1) * old // (2 * new)
-        scores = scores.index_select(separate, nearest)
-    if scores.shape == tuple(shape):
-        return scores
-    return F.interpolate(scores[None, None], tuple(shape), mode="trilinear")[0, 0]
+def resized(score: Tensor, shape: Sequence[int], separate: int | None) -> Tensor:
+    """``[S, H, W]`` linearly interpolated to ``shape``; both grids cover the same box.
 
-
-def _separate_axis(present: Sequence[float], target: Sequence[float]) -> int | None:
-    """The axis of a volume along which slices are copied; None: all are interpolated."""
-    for steps in (present, target):
-        if len(steps) == 3 and max(steps) > ANISOTROPIC * min(steps):
-            coarsest = [axis for axis, step in enumerate(steps) if step == max(steps)]
-            return coarsest[0] if len(coarsest) == 1 else None
-    return None
+    Args:
+        separate: as for `classes_on_grid`.
+    """
+    if separate is None:
+        volume = score[None, None]
+        return F.interpolate(volume, [*shape], mode="trilinear", align_corners=False)[0, 0]
+    slices = score.movedim(separate, 0)
+    plane = [side for axis, side in enumerate(shape) if axis != separate]
+    if list(slices.shape[1:]) != plane:
+        slices = F.interpolate(slices[None], plane, mode="bilinear", align_corners=False)[0]
+    if len(slices) != shape[separate]:
+        nearest = nearest_slices(len(slices), shape[separate])
+        slices = slices[torch.from_numpy(nearest).to(slices.device)]
+    return slices.movedim(0, separate)
