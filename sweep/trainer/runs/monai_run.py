@@ -114,7 +114,7 @@ class MonaiTraining(GuardedRun):
             spacing=data.spacing,
         )
         self._format = memory_format(axes, channels_last=settings.trainer.channels_last)
-        self.model.to(self.device, memory_format=self._format)
+        self.model.to(device=self.device, memory_format=self._format)  # type: ignore[call-overload]
         if settings.trainer.compile:
             # In place: the names of its weights and its class stay as they are, so checkpoints
             # fit either way. Shapes that are new, such as those of a validation, compile again.
