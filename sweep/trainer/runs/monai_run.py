@@ -123,8 +123,8 @@ class MonaiTraining(GuardedRun):
             size=size,
             spacing=data.spacing,
         )
-        self._format = memory_format(axes, channels_last=settings.trainer.channels_last)
-        self.model.to(device=self.device, memory_format=self._format)  # type: ignore[call-overload]
+        self.memory_format = memory_format(axes, channels_last=settings.trainer.channels_last)
+        self.model.to(device=self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
         if settings.trainer.compile:
             # In place: the names of its weights and its class stay as they are, so checkpoints
             # fit either way. Shapes that are new, such as those of a validation, compile again.
@@ -290,7 +290,7 @@ class MonaiTraining(GuardedRun):
     def _network(self, images: Tensor) -> Any:
         """What the network itself returns."""
         try:
-            return self.model(images.contiguous(memory_format=self._format))
+            return self.model(images.contiguous(memory_format=self.memory_format))
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
