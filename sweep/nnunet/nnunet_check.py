@@ -178,11 +178,9 @@ class NnunetLook(FirstLook):
             found += error.mistakes
             found += unsupported(loss, {"labels": {}}, str(file))
             return
-        labels = description.get("labels")
-        labels = labels if isinstance(labels, dict) else {}
-        found += unsupported(loss, {"labels": labels}, str(file))
-        regions = any(isinstance(one, list) and len(one) > 1 for one in labels.values())
-        if not regions and not any(label_mistakes(description, nnunet=True)):
+        is_fit = not any(label_mistakes(description, nnunet=True))
+        found += unsupported(loss, description if is_fit else {"labels": {}}, str(file))
+        if is_fit:
             with gathering(found):
                 geometric_channel(description, self._trainer.geometric_class, str(file))
         found += repeated_keys(file)
