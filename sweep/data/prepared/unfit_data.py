@@ -107,8 +107,8 @@ def _ignore_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistak
     ]
     if settings.loss.has_plugin_main:
         message = (
-            f"the dataset has an `ignore` label ({data.ignore}), but a plug-in is given logits and a"
-            " target of classes and cannot leave voxels out: choose one of our own main losses"
+            f"the dataset has an `ignore` label ({data.ignore}), but a plug-in is given logits and"
+            " a target of classes and cannot leave voxels out: choose one of our own main losses"
         )
         found.append(Mistake(message, key="loss.main"))
     return found
