@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from monai.transforms import RandSpatialCropd, SpatialPadd
 from torch import Tensor
 
 from sweep.data.prepared.samples import CaseArrays, Samples
@@ -143,6 +144,25 @@ def test_image_and_label_are_cropped_at_the_same_place() -> None:
     assert len(places) > 30  # and the place is drawn anew each time
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_crops_and_padding_are_those_of_monai(seed: int) -> None:
+    """Oracle: its SpatialPadd and RandSpatialCropd, which made the batches of version 0.1."""
+    samples = samples_of([(40, 33), (20, 50), (9, 11)])
+    source = batches(samples, batch_size=3, patch=(24, 24), seed=seed)
+    batch = source.batch(5, 0)
+    pad, crop = (
+        SpatialPadd(("image", "label"), (24, 24)),
+        RandSpatialCropd(("image", "label"), (24, 24), random_size=False),
+    )
+    for index, image, label in zip(source.indices(5, 0), batch.images, batch.labels, strict=True):
+        state = int(np.random.default_rng([seed, 5, 2, 0, index]).integers(2**31))
+        crop.set_random_state(seed=state)
+        sample = samples[index]
+        expected = crop(pad({"image": sample.image.copy(), "label": sample.label[None].copy()}))
+        np.testing.assert_array_equal(image, expected["image"])
+        np.testing.assert_array_equal(label, expected["label"])
+
+
 def test_smaller_images_keep_all_their_pixels_and_are_padded_with_zeros() -> None:
     samples = samples_of([(11, 6), (16, 16)])
     batch = batches(samples, batch_size=2).batch(0, 0)
@@ -168,9 +188,11 @@ def test_changing_a_batch_in_place_leaves_the_shared_data_alone() -> None:
 AUGMENTED = AugmentationSettings.model_validate(
     {
         "flips": {"probability": 0.5},
-        "rotation": {"probability": 0.7},
-        "scaling": {"probability": 0.7},
-        "noise": {"probability": 0.7},
+        **{
+            kind: {"probability": 0.7}
+            for kind in ("rotation", "scaling", "noise", "gamma", "blur", "brightness", "contrast")
+        },
+        "low_resolution": {"probability": 0.7},
     }
 )
 

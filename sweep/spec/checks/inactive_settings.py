@@ -135,6 +135,10 @@ RULES = (
     _augmentation("scaling", "largest"),
     _augmentation("noise", "std"),
     _augmentation("gamma", "mode", "largest"),
+    _augmentation("blur", "sigma"),
+    _augmentation("brightness", "change"),
+    _augmentation("contrast", "change"),
+    _augmentation("low_resolution", "smallest"),
     Rule(
         ("optimizer.momentum",),
         {"optimizer.name": _is("sgd")},

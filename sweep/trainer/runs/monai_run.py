@@ -89,10 +89,12 @@ class MonaiTraining(GuardedRun):
                 settings.data.normalization,
                 data.training,
                 seed=settings.seed,
+                spacing=data.spacing,
             ),
             seed=settings.seed,
             patch=settings.data.patch,
             divisor=self._divisor,
+            device=self.device,
         )
         seed_torch(settings.seed, 0)
         self.model = build_network(
@@ -258,17 +260,16 @@ class MonaiTraining(GuardedRun):
         return done[-1]
 
     def batch(self, epoch: int, step: int) -> Batch:
-        """The batch of a step, on the CPU."""
+        """The batch of a step, on the device."""
         return self.batches.batch(epoch, step)
 
     def forward(self, batch: Batch, epoch: int, step: int) -> ForwardPass:
         """One forward pass, a function of the batch, (seed, epoch, step) and the weights."""
         seed_torch(self.settings.seed, 1, epoch, step)
         factor = self.factor(epoch)
-        distances = self.loss.distances(batch.labels, factor)  # while the labels are on the CPU
-        if distances is not None:
-            distances = distances.to(self.device)
+        # A batch that was read from a file is on the CPU.
         images, labels = batch.images.to(self.device), batch.labels.to(self.device)
+        distances = self.loss.distances(labels, factor)
         with self.autocast():
             outputs = self._logits(images)
         outputs = [output.float() for output in outputs]
@@ -312,8 +313,8 @@ class MonaiTraining(GuardedRun):
         return {
             "epoch": values.epoch,
             "step": values.step,
-            "images": batch.images,
-            "labels": batch.labels,
+            "images": batch.images.cpu(),
+            "labels": batch.labels.cpu(),
             "cases": list(batch.cases),
             "channels": list(self.data.channels),
             "classes": list(self.data.classes),
