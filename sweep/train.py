@@ -66,7 +66,8 @@ def command(
         print_warnings(warnings)
         folder = results.absolute() / folder_name(default_name(config) if name is None else name)
         trackers = chosen_trackers(track or [])
-        record = train_one(settings, folder, print_warnings, [TrainingLines()], trackers)
+        lines = [TrainingLines(settings.trainer.traits.dice)]
+        record = train_one(settings, folder, print_warnings, lines, trackers)
         assert record.outcome is not None
         _say_end(record.outcome, folder)
 

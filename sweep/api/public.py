@@ -216,6 +216,6 @@ def train(
     if name is None:
         name = default_name(Path(config)) if isinstance(config, str | Path) else "train"
     folder = Path(results).absolute() / folder_name(name)
-    lines = [TrainingLines()] if progress else []
+    lines = [TrainingLines(settings.trainer.traits.dice)] if progress else []
     record = train_one(settings, folder, warn, lines, chosen_trackers(track))
     return TrialResult(record, folder)

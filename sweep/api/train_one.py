@@ -92,6 +92,7 @@ def _fit(
     settings: TrialSettings, paths: TrialPaths, warn: Warn, report: Callable[[EpochMetrics], None]
 ) -> Outcome:
     from sweep.data.prepared.outline_length import outline_warnings
+    from sweep.data.prepared.shape_prior import shape_warnings
     from sweep.trial.checkpoints import Checkpoints
     from sweep.trial.fit import fit
     from sweep.trial.kinds.kind_table import make_ready
@@ -100,6 +101,7 @@ def _fit(
     if data is not None:
         warn(data.warnings)
         warn(outline_warnings(settings.loss, data, settings.data.patch))
+        warn(shape_warnings(settings, data))
     return fit(
         settings,
         report=report,

@@ -1,7 +1,7 @@
 """From a data source to training and validation samples, read and normalised once per machine.
 
-source → raw folder → reader → bias field correction → normalisation → packed arrays in the cache
-→ samples
+source → raw folder → reader → bias field correction → normalisation → resampling → packed arrays in
+the cache → samples
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.files.normalize import correct_bias_field, normalize
-from sweep.data.nnunet_raw.case_grid import CaseGrid
+from sweep.data.files.resampling import target_spacing
 from sweep.data.nnunet_raw.dealt_cases import deal, is_share
 from sweep.data.nnunet_raw.header_survey import Survey, survey
-from sweep.data.nnunet_raw.labels import geometric_label
+from sweep.data.nnunet_raw.labels import geometric_labels
 from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
-from sweep.data.nnunet_raw.splits import read_splits
+from sweep.data.nnunet_raw.splits import hold_out, read_splits
+from sweep.data.prepared.case_arrays import array_spacing, prepared_case
 from sweep.data.prepared.packed_cases import FORMAT, Contents, open_packed, write_packed
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples, Spacing
-from sweep.data.prepared.unfit_data import class_doubts
+from sweep.data.prepared.unfit_data import class_doubts, patch_doubts
 from sweep.data.sources.data_source import DataSource
 from sweep.data.sources.source_table import open_source
 from sweep.machine.machine_cache import cached, default_cache
-from sweep.spec.settings.data_settings import DataSettings
+from sweep.spec.settings.data_settings import AnatomyData, DataSettings, RawLayoutData
 from sweep.vocabulary.errors import InputError, Mistake, gathered, gathering
 
 NOT_CONTENT = {
@@ -63,15 +63,15 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
     sides = {side: [cases[name] for name in names] for side, names in dealt._asdict().items()}
     _require_foreground(sides, found.classes)
     labels = {name: value for value, name in enumerate(found.classes)}
-    doubts = class_doubts(sides, found.classes) if source.is_foreign else []
+    volumes, doubts = settings.spatial_dims == 3, list[str]()
+    if source.is_foreign:
+        doubts += class_doubts(sides, found.classes)
+        doubts += patch_doubts(sides["training"], settings.patch, volumes=volumes)
     return PreparedData(
         channels=found.channels,
         classes=found.classes,
-        geometric_class=geometric_label(labels, source.geometric_class),
-        **{
-            side: Samples(cases, volumes=settings.spatial_dims == 3)
-            for side, cases in sides.items()
-        },
+        geometric_classes=geometric_labels(labels, source.geometric_class),
+        **{side: Samples(cases, volumes=volumes) for side, cases in sides.items()},
         origin={
             **found.settings,
             **{name: str(Path(getattr(settings, name)).resolve()) for name in settings.places},
@@ -121,33 +121,73 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
     raw = source.raw(folder / "raw")
     dataset = open_raw(raw)
     held_out = [open_test(dataset)] if settings.test and not is_share(settings) else []
-    found = survey([dataset, *held_out], source.slice_axis)
+    volumes, resamples = settings.spatial_dims == 3, source.spacing is not None
+    found = survey([dataset, *held_out], source.slice_axis, volumes=volumes, resampled=resamples)
+    target = _target(source, settings, dataset, found)
     doubts: list[Mistake] = []
     splits = read_splits(raw, dataset.cases)
 
     def contents() -> Contents:
         foreign = source.is_foreign  # generated images need no warnings
+        resolved: dict[str, Any] = {"slice_axis": found.slice_axis} if foreign else {}
+        if isinstance(settings, AnatomyData):
+            resolved["spacing"] = target
         return Contents(
             channels=dataset.channel_names,
             classes=dataset.classes,
             splits=splits,
-            settings=_content(settings) | ({"slice_axis": found.slice_axis} if foreign else {}),
+            settings=_content(settings) | resolved,
             test=tuple(case for part in held_out for case in part.cases),
             warnings=(*found.warnings, *map(str, gathered(doubts))) if foreign else (),
             sizes=found.sizes,
         )
 
-    write_packed(folder, _normalised_cases([dataset, *held_out], settings, found, doubts), contents)
+    cases = _prepared_cases([dataset, *held_out], settings, found, target, doubts)
+    write_packed(folder, cases, contents)
 
 
-def _normalised_cases(
-    parts: Sequence[RawDataset], settings: DataSettings, found: Survey, doubts: list[Mistake]
+def _target(
+    source: DataSource, settings: DataSettings, dataset: RawDataset, found: Survey
+) -> Spacing | None:
+    """The spacing to resample to, along the axes of a sample; None: cases stay as they are.
+
+    The median runs over the cases for training and validation of all folds, as in nnU-Net. Test
+    cases are not looked at.
+    """
+    if source.spacing != "median":
+        return source.spacing
+    share = settings.test if is_share(settings) and isinstance(settings.test, float) else 0.0
+    names, _ = hold_out(dataset.cases, share)
+    grids = [found.grids[name] for name in names if name in found.grids]
+    axes = max((len(grid.axes) for grid in grids), default=0)
+    spacings, shapes = [], []
+    for grid in grids:
+        spacing = array_spacing(grid, found.slice_axis)
+        if spacing is None or len(spacing) < axes:  # an image among volumes that are cut
+            continue
+        shape = [grid.geometry.shape[axis] for axis in grid.axes]
+        if axes == 3:
+            shape.insert(0, shape.pop(found.slice_axis))
+        spacings.append(spacing)
+        shapes.append(shape)
+    if not spacings:  # every case has a mistake, which is told
+        return None
+    return target_spacing(np.array(spacings), np.array(shapes))[-settings.spatial_dims :]
+
+
+def _prepared_cases(
+    parts: Sequence[RawDataset],
+    settings: DataSettings,
+    found: Survey,
+    target: Spacing | None,
+    doubts: list[Mistake],
 ) -> Iterator[CaseArrays]:
     """The cases, with one at a time in memory.
 
     Mistakes of all cases are raised at the end. After the first one, cases are only read.
 
     Args:
+        target: the spacing to resample to.
         doubts: warnings are added to it.
     """
     mistakes = [*found.mistakes]
@@ -159,35 +199,19 @@ def _normalised_cases(
             doubts += _constant_channels(dataset, case, image)
             if mistakes:
                 continue
-            if settings.n4:
-                image = correct_bias_field(image, str(dataset.image_paths(case)[0]))
-            image = normalize(image, settings.normalization)
-            if label.ndim == 2:
-                image, label = image[:, None], label[None]  # [C, 1, H, W], [1, H, W]
-            else:
-                image = np.moveaxis(image, found.slice_axis + 1, 1)  # [C, S, H, W]
-                label = np.moveaxis(label, found.slice_axis, 0)  # [S, H, W]
-            grid = found.grids[case]
-            yield CaseArrays(
-                name=case,
-                images=image.swapaxes(0, 1),
-                labels=label,
-                foreground=tuple(value for value in np.unique(label).tolist() if value > 0),
-                spacing=_spacing(grid, found.slice_axis),
+            yield prepared_case(
+                case,
+                image,
+                label,
+                found.grids[case],
+                slice_axis=found.slice_axis,
+                normalization=settings.normalization,
+                n4=settings.n4,
+                spacing=target,
+                file=str(dataset.image_paths(case)[0]),
             )
     if mistakes:
         raise InputError(mistakes)
-
-
-def _spacing(grid: CaseGrid, slice_axis: int) -> Spacing | None:
-    """Spacing along the axes of the packed arrays: the slice axis first in a volume."""
-    spacing = grid.geometry.spacing
-    if spacing is None:
-        return None
-    kept = [spacing[axis] for axis in grid.axes]
-    if len(kept) == 3:
-        kept.insert(0, kept.pop(slice_axis))
-    return tuple(float(step) for step in kept)
 
 
 def _constant_channels(
@@ -210,8 +234,13 @@ def _constant_channels(
 
 def _content(settings: DataSettings) -> dict[str, Any]:
     """The settings that the packed pixels depend on, besides the dataset's content."""
-    chosen = {"test"} if is_share(settings) or not settings.test else set()
-    return settings.model_dump(mode="json", exclude=NOT_CONTENT | chosen)
+    excluded = set(NOT_CONTENT)
+    spacing = settings.spacing if isinstance(settings, AnatomyData) else None
+    if spacing is not None or not isinstance(settings, RawLayoutData):
+        excluded -= {"spatial"}  # slices are resampled in their plane; the brain is cut otherwise
+    if not settings.test or (is_share(settings) and spacing != "median"):
+        excluded |= {"test"}  # the median does not look at test cases
+    return settings.model_dump(mode="json", exclude=excluded)
 
 
 def _digest(settings: DataSettings, held: str, packages: Sequence[str]) -> str:

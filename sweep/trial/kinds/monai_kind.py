@@ -10,9 +10,9 @@ from sweep.data.prepared.samples import PreparedData
 from sweep.data.prepared.unfit_data import unfit
 from sweep.data.sources.source_table import open_source
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trial.kinds.kind import FinalScore, Kind, Pixels, ShowProgress
+from sweep.trial.kinds.kind import Kind, Pixels, ShowProgress
 from sweep.vocabulary.errors import InputError
-from sweep.vocabulary.record import Divergence
+from sweep.vocabulary.record import CaseScore, Divergence
 
 if TYPE_CHECKING:
     from sweep.store.layout import TrialPaths
@@ -27,18 +27,24 @@ def _make_ready(settings: TrialSettings, _show: ShowProgress | None = None) -> P
     return data
 
 
+def _doubts(settings: TrialSettings, data: PreparedData) -> list[str]:
+    from sweep.data.prepared.shape_prior import shape_warnings
+
+    return shape_warnings(settings, data)
+
+
 def _make_run(settings: TrialSettings, data: PreparedData | None) -> Run:
     from sweep.trainer.runs.monai_run import MonaiTraining
 
     return MonaiTraining(settings, data or _make_ready(settings))
 
 
-def _test(settings: TrialSettings, trial: TrialPaths) -> FinalScore:
+def _test(settings: TrialSettings, trial: TrialPaths) -> tuple[CaseScore, ...]:
     from sweep.trial.checkpoints import Checkpoints
     from sweep.trial.test_evaluation import evaluate
 
     weights = Checkpoints(trial.folder).load_best() or {}
-    return FinalScore(None, evaluate(settings, weights, prepare(settings.data)))
+    return evaluate(settings, weights, prepare(settings.data))
 
 
 def _replay(
@@ -60,7 +66,7 @@ MONAI = Kind(
     look=lambda settings: open_source(settings.data),
     make_ready=_make_ready,
     make_run=_make_run,
-    pixels=Pixels(lambda settings: check_pixels(settings.data), unfit),
+    pixels=Pixels(lambda settings: check_pixels(settings.data), unfit, _doubts),
     test=_test,
     replay=_replay,
 )

@@ -1,0 +1,130 @@
+"""From the pixels of a case to the arrays of a trainer, and from a prediction back to its file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.data.files.image_geometry import Array
+from sweep.data.files.normalize import Normalization, correct_bias_field, normalize
+from sweep.data.files.resampling import (
+    resample_image,
+    resample_labels,
+    resampled_shape,
+    separate_axis,
+)
+from sweep.data.nnunet_raw.case_grid import CaseGrid
+from sweep.data.prepared.samples import CaseArrays, OwnGrid, Spacing
+
+
+def prepared_case(
+    name: str,
+    image: NDArray[np.float32],
+    label: NDArray[np.uint8] | None,
+    grid: CaseGrid,
+    *,
+    slice_axis: int,
+    normalization: Normalization,
+    n4: bool = False,
+    spacing: Sequence[float] | None = None,
+    file: str = "",
+) -> CaseArrays:
+    """A case as the network sees it: corrected, normalised, the slice axis first, resampled.
+
+    It is normalised before it is resampled, as in nnU-Net.
+
+    Args:
+        image: ``[C, …spatial]``, as `sweep.data.nnunet_raw.pixels.load_image` reads it.
+        label: ``[…spatial]``; None: an image to predict, which gets labels of 0.
+        grid: of its files.
+        slice_axis: of a volume.
+        normalization, n4: settings of the data.
+        spacing: to resample to, as for `resampled`; None: it stays as it is.
+        file: the image's, for errors.
+
+    Raises:
+        InputError: the bias field cannot be corrected.
+    """
+    if label is None:
+        label = np.zeros(image.shape[1:], dtype=np.uint8)
+    if n4:
+        image = correct_bias_field(image, file)
+    image = normalize(image, normalization)
+    if label.ndim == 2:
+        image, label = image[:, None], label[None]  # [C, 1, H, W], [1, H, W]
+    else:
+        image = np.moveaxis(image, slice_axis + 1, 1)  # [C, S, H, W]
+        label = np.moveaxis(label, slice_axis, 0)  # [S, H, W]
+    case = CaseArrays(
+        name=name,
+        images=image.swapaxes(0, 1),
+        labels=label,
+        foreground=_foreground(label),
+        spacing=array_spacing(grid, slice_axis),
+    )
+    return case if spacing is None else resampled(case, spacing)
+
+
+def as_stored(classes: Array, grid: CaseGrid, slice_axis: int) -> Array:
+    """Classes ``[S, H, W]`` on a case's own grid with the axes of its first file.
+
+    So they can be written beside it with the same header.
+
+    Args:
+        grid: of the case's files.
+        slice_axis: the one that the case was prepared with.
+    """
+    is_volume = len(grid.axes) == 3
+    return grid.as_stored(np.moveaxis(classes, 0, slice_axis) if is_volume else classes[0])
+
+
+def array_spacing(grid: CaseGrid, slice_axis: int) -> Spacing | None:
+    """Spacing along the axes of the arrays: the slice axis first in a volume."""
+    spacing = grid.geometry.spacing
+    if spacing is None:
+        return None
+    kept = [spacing[axis] for axis in grid.axes]
+    if len(kept) == 3:
+        kept.insert(0, kept.pop(slice_axis))
+    return tuple(float(step) for step in kept)
+
+
+def resampled(case: CaseArrays, target: Sequence[float]) -> CaseArrays:
+    """The case with another spacing, along as many of its last axes as the target has.
+
+    The number of voxels is rounded, so that its spacing is the target up to half a voxel over the
+    whole side. A case whose number of voxels stays the same is returned as it is.
+
+    Args:
+        case: with a spacing.
+        target: millimetres along ``[S, H, W]``, or along ``[H, W]`` for slices by themselves.
+    """
+    assert case.spacing is not None
+    axes = len(target)
+    old, steps = case.labels.shape[-axes:], case.spacing[-axes:]
+    shape = resampled_shape(old, steps, target)
+    if shape == old:
+        return case
+    if axes == 3:
+        separate = separate_axis(steps, target)
+        images = resample_image(case.images.swapaxes(0, 1), shape, separate).swapaxes(0, 1)
+        labels = resample_labels(case.labels, shape, separate)
+    else:
+        images = np.stack([resample_image(one, shape) for one in case.images])
+        labels = np.stack([resample_labels(one, shape) for one in case.labels])
+    sides = zip(steps, old, shape, strict=True)
+    return replace(
+        case,
+        images=images,
+        labels=labels,
+        foreground=_foreground(labels),
+        spacing=(*case.spacing[:-axes], *(step * before / now for step, before, now in sides)),
+        own=OwnGrid(case.labels, case.spacing),
+    )
+
+
+def _foreground(labels: NDArray[np.uint8]) -> tuple[int, ...]:
+    return tuple(value for value in np.unique(labels).tolist() if value > 0)
