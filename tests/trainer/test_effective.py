@@ -80,6 +80,7 @@ PLUGIN = Path(__file__).parents[2] / "examples" / "plugin" / "example_plugin.py"
 GIVEN["loss.terms"] = [[f"{PLUGIN}:total_variation"]]
 BESIDE: dict[str, dict[str, Any]] = {
     "network.options": {"network.name": f"{PLUGIN}:Net"},
+    "data.oversample_foreground": {"data.patch_size": 16},
     "guard.skipped_in_a_row": {"guard.on_nonfinite": "skip"},
     "guard.skipped_per_epoch": {"guard.on_nonfinite": "skip"},
 }

@@ -135,6 +135,7 @@ RULES = (
         "only a plug-in has options",
         refused=True,
     ),
+    Rule(("data.oversample_foreground",), {"data.patch_size": _is_not(None)}, "images are whole"),
     _augmentation("rotation", "degrees"),
     _augmentation("scaling", "largest"),
     _augmentation("noise", "std"),

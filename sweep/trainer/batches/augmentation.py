@@ -23,6 +23,7 @@ from torch import Tensor
 from sweep.data.files.normalize import Normalization
 from sweep.data.prepared.samples import Samples
 from sweep.spec.settings.augmentation_settings import AugmentationSettings, RandomSettings
+from sweep.trainer.batches.affine_resampling import Grid, Matrix
 from sweep.trainer.batches.device_data import to_device
 from sweep.trainer.batches.gamma import Gamma
 from sweep.trainer.batches.intensities import (
@@ -34,7 +35,6 @@ from sweep.trainer.batches.intensities import (
     noisy,
     on_rows,
 )
-from sweep.trainer.batches.resampling import Grid, Matrix
 
 Strengths = NDArray[np.float32]
 

@@ -8,9 +8,9 @@ and its crop depend on the epoch, not on the sample's place in a batch.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,28 +19,23 @@ from torch import Tensor
 
 from sweep.data.prepared.samples import Samples
 from sweep.spec.settings.trainer_settings import MonaiTrainer
+from sweep.trainer.batches.affine_resampling import resample, sampling_grid
 from sweep.trainer.batches.augmentation import Augmentation, Drawn, Showing
-from sweep.trainer.batches.device_data import Corner, MappedData, inner_box, new_tensor, to_device
+from sweep.trainer.batches.batch import Batch
+from sweep.trainer.batches.batch_ahead import BatchAhead
+from sweep.trainer.batches.device_data import (
+    Corner,
+    MappedData,
+    data_on,
+    inner_box,
+    new_tensor,
+    to_device,
+)
+from sweep.trainer.batches.foreground_places import ForegroundPlaces
 from sweep.trainer.batches.intensities import Box, beside, on_rows
-from sweep.trainer.batches.resampling import resample, sampling_grid
 
 CPU = torch.device("cpu")
 _CACHED_VALUES = 2**17
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One training batch.
-
-    Args:
-        images: ``[B, C, (D,) H, W]``.
-        labels: ``[B, 1, (D,) H, W]``, class indices.
-        cases: identifiers, ``[B]``.
-    """
-
-    images: Tensor
-    labels: Tensor
-    cases: tuple[str, ...]
 
 
 class TrainingBatches:
@@ -49,7 +44,8 @@ class TrainingBatches:
     An epoch is a fresh permutation of the samples, or several in sequence if ``steps_per_epoch``
     needs more than one pass. Samples that do not fill a batch are left out. Images are zero-padded
     and randomly cropped to a common size: the patch, or else the largest training image, rounded up
-    to a multiple of the divisor.
+    to a multiple of the divisor. A crop that is centred on foreground is moved where it would leave
+    the image.
 
     A sample is cropped first. Its patch is turned and zoomed about its own middle, from what lies
     around it in the image. Outside of the image is background, as dark as the image's darkest
@@ -62,7 +58,9 @@ class TrainingBatches:
         seed: of the trial.
         patch: size along each axis in voxels, or None for whole images.
         divisor: number that each side must be a multiple of, ``[axes]``.
+        oversample_foreground: share of the patches that are centred on foreground.
         device: that trains.
+        origin: what made the samples, so that trials of one process share them on a GPU.
     """
 
     def __init__(
@@ -74,12 +72,15 @@ class TrainingBatches:
         seed: int,
         patch: Sequence[int] | None,
         divisor: Sequence[int],
+        oversample_foreground: float = 0.0,
         device: torch.device = CPU,
+        origin: Mapping[str, Any] | None = None,
     ) -> None:
         self._samples = samples
         self.augmentation = augmentation
         self.seed = seed
         self.patch = patch
+        self.foreground = ForegroundPlaces(samples, oversample_foreground, seed=seed)
         self.batch_size = min(settings.batch_size, len(samples))
         self.steps = settings.steps_per_epoch or len(samples) // self.batch_size
         shapes = np.array([sample.label.shape for sample in samples])  # [N, axes]
@@ -89,7 +90,9 @@ class TrainingBatches:
         # Nothing lies outside of the largest image, so a patch is never taken from a larger box.
         limits = np.maximum(largest, self._size).tolist()
         self._around = [*map(min, augmentation.reach(self._size), limits)]
-        self._data = MappedData(samples, device)
+        self._data = data_on(device, samples, origin or {})
+        copied = device.type == "cuda" and isinstance(self._data, MappedData)
+        self._ahead = BatchAhead(self._made, self.steps, device) if copied else None
         self._device = device
         self._darkest: dict[int, NDArray[np.float32]] = {}
         # A CPU makes few samples at a time, so that they stay in its cache.
@@ -103,7 +106,12 @@ class TrainingBatches:
 
     def batch(self, epoch: int, step: int, *, augmented: bool = True) -> Batch:
         """The batch of one step; both counted from 0."""
+        if self._ahead is not None and augmented:
+            return self._ahead.batch(epoch, step)
         return self.shown(self._showings(epoch, step), augmented=augmented)
+
+    def _made(self, epoch: int, step: int) -> Batch:
+        return self.shown(self._showings(epoch, step))
 
     def shown(self, showings: Sequence[Showing], *, augmented: bool = True) -> Batch:
         """The batch of these samples."""
@@ -139,7 +147,16 @@ class TrainingBatches:
         spare = [side - length for side, length in zip(sides, self._size, strict=True)]
         if max(spare) <= 0:
             return [-(-left // 2) for left in spare]
-        rng = self._rng(showing.epoch, 2, showing.turn, showing.index)
+        key = (showing.epoch, 2, showing.turn, showing.index)
+        centre = self.foreground.centre(
+            showing.index, showing.epoch + showing.turn, self._rng(*key, 1)
+        )
+        if centre is not None:
+            return [
+                min(max(0, place - length // 2), left) if left > 0 else -(-left // 2)
+                for place, length, left in zip(centre, self._size, spare, strict=True)
+            ]
+        rng = self._rng(*key)
         # The draws of MONAI's RandSpatialCrop, so that the crops of earlier sweeps stay.
         state = np.random.RandomState(int(rng.integers(2**31)))
         return [int(state.randint(0, left + 1)) if left > 0 else -(-left // 2) for left in spare]

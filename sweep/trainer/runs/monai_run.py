@@ -26,8 +26,9 @@ from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.tree.setting_tree import names_in, value_of
 from sweep.trainer.batches.augmentation import Augmentation
+from sweep.trainer.batches.batch import Batch
 from sweep.trainer.batches.intensity_statistics import check_statistics
-from sweep.trainer.batches.training_batches import Batch, TrainingBatches
+from sweep.trainer.batches.training_batches import TrainingBatches
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.evaluation.case_metrics import CaseMetrics, Shapes
 from sweep.trainer.evaluation.inference import Inference
@@ -105,7 +106,9 @@ class MonaiTraining(GuardedRun):
             seed=settings.seed,
             patch=settings.data.patch,
             divisor=self._divisor,
+            oversample_foreground=settings.data.foreground_share,
             device=self.device,
+            origin=data.origin,
         )
         seed_torch(settings.seed, 0)
         self.model = build_network(
