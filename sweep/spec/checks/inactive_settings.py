@@ -187,6 +187,11 @@ RULES = (
         "Dice and IoU are measured in every epoch",
     ),
     Rule(
+        ("evaluation.nsd_tolerance",),
+        {"evaluation.metrics": lambda metrics: "nsd" in metrics},
+        "NSD is not measured",
+    ),
+    Rule(
         ("guard.skipped_in_a_row", "guard.skipped_per_epoch"),
         {"guard.on_nonfinite": _is("skip"), "trainer.amp": _is("fp16", "auto")},
         "no step is skipped",
@@ -228,8 +233,7 @@ RULES = (
         of_search=True,
     ),
     Rule(("trainer.geometric_class",), _ANY_TERM, "no geometric term has a weight"),
-    # Kervadec's term uses slices with either geometry.
-    Rule(("trainer.geometry",), _SHAPE_TERM, _NO_SHAPE_TERM),
+    Rule(("trainer.geometry",), _ANY_TERM, "no geometric term has a weight"),
     Rule(
         ("trainer.geometry",),
         # The kind comes first, because other trainers have no `configuration`.
