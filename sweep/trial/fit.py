@@ -165,6 +165,8 @@ class _Files:
         if self.checkpoint is not None:
             if improved:
                 self.checkpoint.save_best({"model": run.weights(), "epoch": history[-1].epoch})
+                if scores := run.class_scores():
+                    self.checkpoint.save_cases(scores)
             lines = [epoch.to_json() for epoch in history]
             self.checkpoint.save_last({"training": run.state_dict(), "history": lines})
         if self.trunk is not None:

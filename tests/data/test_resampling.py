@@ -324,3 +324,15 @@ def test_prediction_of_an_image_gets_its_axes_of_length_1_back(tmp_path: Path, s
     image, label = load_case(dataset, "c", grid=look_at(dataset, "c"))
     case = prepared_case("c", image, label, grid, slice_axis=2, normalization="zscore")
     np.testing.assert_array_equal(as_stored(case.reference, grid, 2), pixels)
+
+
+def test_patch_that_is_mostly_padding_is_told_of_volumes(tmp_path: Path) -> None:
+    folder = write_spacings(tmp_path / "raw", [(1, 1, 1)] * 4)
+    settings = raw(folder, spatial="volumes", patch_size=[32, 24, 24])
+    [told] = prepare(settings, tmp_path / "cache").warnings
+    assert told.startswith(
+        "more than half of a training patch is padding in 2 of 2 training cases: c1 has 12×24×20"
+        " voxels, and `data.patch_size` is 32×24×24"
+    )
+    fits = raw(folder, spatial="volumes", patch_size=[16, 24, 24])
+    assert prepare(fits, tmp_path / "cache").warnings == ()

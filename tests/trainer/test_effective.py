@@ -242,6 +242,8 @@ SAME_RUN: dict[str, str] = {
     "objective.metric": "which epoch is the best ends no run of this patience otherwise",
     "loss.terms": "a term has no weight yet; with one: tests/plugins/test_trial_plugins.py",
     "trainer.threads": "they decide the last bit of sums, and only of large ones",
+    "trainer.tf32": "only a GPU has it: test_on_gpu.py",
+    "trainer.compile": "it takes a minute: a small network in test_fast_steps.py",
     **{
         f"guard.{name}": "only a run that diverges shows it: test_judges.py, test_divergence.py"
         for name in GuardSettings.model_fields

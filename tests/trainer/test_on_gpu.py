@@ -13,11 +13,13 @@ import torch
 from foreign import trial as foreign_trial
 from foreign import write_trainer
 
+from sweep.data.prepared.prepare import prepare
 from sweep.spec.settings.geometric_terms import GeometricWeights
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
 from sweep.trainer.losses.geometric_loss import geometric_terms
+from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import epochs, fit
 from sweep.trial.warmup_snapshots import Trunk
@@ -108,6 +110,34 @@ def test_a_root_of_zero_under_float16_is_told_from_a_scale_that_is_too_large(
     assert (verdict.cause, verdict.term) == ("zombie", "compactness")
     assert verdict.epoch in (2, 3)  # the first step in which some region is exactly flat
     assert verdict.weights_finite
+
+
+@pytest.mark.parametrize("override", ["trainer.channels_last=true", "trainer.tf32=true"])
+def test_faster_step_gives_the_same_numbers_twice(
+    trial: MakeTrial, tmp_path: Path, override: str
+) -> None:
+    config = trial(GPU, "trainer.amp=bf16", override)
+    once, again = (train(config, tmp_path / n / "t0000", tmp_path / n / "trunks") for n in "ab")
+    assert once == again
+
+
+@pytest.mark.parametrize("warmup", [0, 10])
+def test_no_step_waits_for_the_gpu_between_two_readings_of_the_guard(
+    trial: MakeTrial, warmup: int
+) -> None:
+    config = trial(GPU, f"loss.warmup_epochs={warmup}", "trainer.amp=bf16")
+    run = MonaiTraining(config, prepare(config.data))
+    batch = run.batch(0, 0)
+    batch = replace(batch, images=batch.images.cuda(), labels=batch.labels.cuda())
+    run.train_steps(0)
+    run.guard.start_epoch(1, run.factor(1))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for step in range(run.guard.interval - 1):
+            passed = run.forward(batch, 1, step)
+            assert run.guard.step(passed.loss, passed.terms) == []
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_a_trial_leaves_no_memory_on_the_gpu(trial: MakeTrial, tmp_path: Path) -> None:

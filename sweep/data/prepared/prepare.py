@@ -26,11 +26,11 @@ from sweep.data.nnunet_raw.splits import hold_out, read_splits
 from sweep.data.prepared.case_arrays import array_spacing, prepared_case
 from sweep.data.prepared.packed_cases import FORMAT, Contents, open_packed, write_packed
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples, Spacing
-from sweep.data.prepared.unfit_data import class_doubts
+from sweep.data.prepared.unfit_data import class_doubts, patch_doubts
 from sweep.data.sources.data_source import DataSource
 from sweep.data.sources.source_table import open_source
 from sweep.machine.machine_cache import cached, default_cache
-from sweep.spec.settings.data_settings import DataSettings
+from sweep.spec.settings.data_settings import AnatomyData, DataSettings, RawLayoutData
 from sweep.vocabulary.errors import InputError, Mistake, gathered, gathering
 
 NOT_CONTENT = {
@@ -63,15 +63,15 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
     sides = {side: [cases[name] for name in names] for side, names in dealt._asdict().items()}
     _require_foreground(sides, found.classes)
     labels = {name: value for value, name in enumerate(found.classes)}
-    doubts = class_doubts(sides, found.classes) if source.is_foreign else []
+    volumes, doubts = settings.spatial_dims == 3, list[str]()
+    if source.is_foreign:
+        doubts += class_doubts(sides, found.classes)
+        doubts += patch_doubts(sides["training"], settings.patch, volumes=volumes)
     return PreparedData(
         channels=found.channels,
         classes=found.classes,
         geometric_classes=geometric_labels(labels, source.geometric_class),
-        **{
-            side: Samples(cases, volumes=settings.spatial_dims == 3)
-            for side, cases in sides.items()
-        },
+        **{side: Samples(cases, volumes=volumes) for side, cases in sides.items()},
         origin={
             **found.settings,
             **{name: str(Path(getattr(settings, name)).resolve()) for name in settings.places},
@@ -84,6 +84,7 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         },
         warnings=(*found.warnings, *doubts),
         sizes=found.sizes,
+        ignore=found.ignore,
     )
 
 
@@ -129,7 +130,9 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
 
     def contents() -> Contents:
         foreign = source.is_foreign  # generated images need no warnings
-        resolved = {"slice_axis": found.slice_axis, "spacing": target} if foreign else {}
+        resolved: dict[str, Any] = {"slice_axis": found.slice_axis} if foreign else {}
+        if isinstance(settings, AnatomyData):
+            resolved["spacing"] = target
         return Contents(
             channels=dataset.channel_names,
             classes=dataset.classes,
@@ -138,6 +141,7 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
             test=tuple(case for part in held_out for case in part.cases),
             warnings=(*found.warnings, *map(str, gathered(doubts))) if foreign else (),
             sizes=found.sizes,
+            ignore=dataset.ignore,
         )
 
     cases = _prepared_cases([dataset, *held_out], settings, found, target, doubts)
@@ -206,6 +210,7 @@ def _prepared_cases(
                 normalization=settings.normalization,
                 n4=settings.n4,
                 spacing=target,
+                ignore=dataset.ignore,
                 file=str(dataset.image_paths(case)[0]),
             )
     if mistakes:
@@ -233,9 +238,9 @@ def _constant_channels(
 def _content(settings: DataSettings) -> dict[str, Any]:
     """The settings that the packed pixels depend on, besides the dataset's content."""
     excluded = set(NOT_CONTENT)
-    spacing = getattr(settings, "spacing", None)
-    if spacing is not None:
-        excluded -= {"spatial"}  # slices are resampled in their plane, volumes along all axes
+    spacing = settings.spacing if isinstance(settings, AnatomyData) else None
+    if spacing is not None or not isinstance(settings, RawLayoutData):
+        excluded -= {"spatial"}  # slices are resampled in their plane; the brain is cut otherwise
     if not settings.test or (is_share(settings) and spacing != "median"):
         excluded |= {"test"}  # the median does not look at test cases
     return settings.model_dump(mode="json", exclude=excluded)

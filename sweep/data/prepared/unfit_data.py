@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import numpy as np
 from pydantic import ValidationError
 
+from sweep.data.files.image_geometry import size
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.words.phrases import did_you_mean, near_miss, quoted
+from sweep.vocabulary.class_scores import split_class
 from sweep.vocabulary.errors import Mistake
 
 DECIDING = {"network.name", "network.channels", "data.patch_size"}
 """Settings that decide the number of pixels at the coarsest level."""
+MOSTLY = 0.5
+"""Share of a patch that a case should at least fill."""
 
 
 def class_doubts(sides: Mapping[str, Sequence[CaseArrays]], classes: Sequence[str]) -> list[str]:
@@ -33,9 +39,68 @@ def class_doubts(sides: Mapping[str, Sequence[CaseArrays]], classes: Sequence[st
     return doubts
 
 
+def patch_doubts(
+    cases: Sequence[CaseArrays], patch: Sequence[int] | None, *, volumes: bool
+) -> list[str]:
+    """Cases of which a training patch would be mostly padding.
+
+    Args:
+        cases: for training.
+        patch: voxels along each axis of a sample; None: whole images.
+        volumes: whether a sample is a whole volume.
+    """
+    if patch is None:
+        return []
+    sides = {case.name: case.labels.shape[0 if volumes else 1 :] for case in cases}
+    small = [
+        name for name, own in sides.items() if prod(map(min, own, patch)) < MOSTLY * prod(patch)
+    ]
+    if not small:
+        return []
+    first = small[0]
+    return [
+        f"more than half of a training patch is padding in {len(small)} of {len(cases)} training"
+        f" cases: {first} has {size(sides[first])} voxels, and `data.patch_size` is {size(patch)};"
+        " choose a patch that fits into most cases"
+    ]
+
+
 def unfit(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
-    """Images that are too small for the network, and geometric losses without their class."""
-    return [*_side_mistakes(settings, data), *_class_mistakes(settings, data)]
+    """Images that are too small for the network, and classes that the data do not have."""
+    return [
+        *_side_mistakes(settings, data),
+        *_class_mistakes(settings, data),
+        *_unknown_classes(settings, data),
+        *_ignore_mistakes(settings, data),
+    ]
+
+
+def _unknown_classes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
+    """Classes that a tolerance of NSD or the objective names, and the data do not have."""
+    names, tolerance = data.classes[1:], settings.evaluation.nsd_tolerance
+    tolerances = tolerance if isinstance(tolerance, dict) else {}
+    asked = {f"evaluation.nsd_tolerance.{name}": name for name in tolerances}
+    if (label := split_class(settings.objective.metric)[1]) is not None:
+        asked["objective.metric"] = label
+    return [
+        Mistake(
+            f"the data have no class {quoted(name)}{did_you_mean(near_miss(name, names))}; their"
+            f" classes are {', '.join(names)}",
+            key=key,
+        )
+        for key, name in asked.items()
+        if name not in names
+    ]
+
+
+def _ignore_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
+    if data.ignore is None or not settings.loss.has_plugin_main:
+        return []
+    message = (
+        f"the dataset has an `ignore` label ({data.ignore}), but a plug-in is given logits and a"
+        " target of classes and cannot leave voxels out: choose one of our own main losses"
+    )
+    return [Mistake(message, key="loss.main")]
 
 
 def network_size(settings: TrialSettings, data: PreparedData) -> tuple[int, ...]:

@@ -182,6 +182,11 @@ RULES = (
         "Dice and IoU are measured in every epoch",
     ),
     Rule(
+        ("evaluation.nsd_tolerance",),
+        {"evaluation.metrics": lambda metrics: "nsd" in metrics},
+        "NSD is not measured",
+    ),
+    Rule(
         ("guard.skipped_in_a_row", "guard.skipped_per_epoch"),
         {"guard.on_nonfinite": _is("skip"), "trainer.amp": _is("fp16", "auto")},
         "no step is skipped",

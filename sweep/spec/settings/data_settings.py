@@ -139,28 +139,8 @@ class ShapesData(CommonData):
         return min(image, self.patch or image, key=max)
 
 
-class BrainData(CommonData):
-    """Axial slices of the MNI152 T1 template that ships with nilearn. Foreground is white
-    matter."""
-
-    has_one_split = True
-
-    source: Literal["brain"]
-    validation_slices: int = Field(default=24, ge=4)
-    """Thickness of the validation slab in slices."""
-    gap: int = Field(default=8, ge=0)
-    """Slices left out on each side of the validation slab, because neighbouring slices are
-    alike."""
-    step: int = Field(default=2, ge=1)
-    """Take every N-th slice."""
-    threshold: float = Field(default=0.5, gt=0, lt=1)
-    """Tissue probability above which a pixel counts as white matter."""
-
-
-class RawLayoutData(CommonData):
-    """Settings of a dataset in nnU-Net's raw layout, wherever it comes from."""
-
-    keeps_test_cases = True
+class AnatomyData(CommonData):
+    """Settings of data that can be volumes and have several classes."""
 
     spatial: Literal["slices", "volumes"] = "slices"
     """What the network sees. slices: 2D images, and volumes as their slices. volumes: 3D
@@ -179,20 +159,11 @@ class RawLayoutData(CommonData):
     null: nothing is resampled. median: the median over the cases along each axis, by nnU-Net's
     rule. Predictions are measured on the grid of the image's own file.
     """
-    slice_axis: Annotated[int, Field(ge=0, le=2)] | Literal["auto"] = "auto"
-    """Axis along which 3D volumes are cut into 2D slices, after reorientation to RAS: 0 sagittal,
-    1 coronal, 2 axial slices.
-
-    auto: the axis of the coarsest spacing (median over all volumes); 2 if all are equal.
-    """
     geometric_class: GeometricClass = None
     """Label, by name or number, that the geometric losses act on; null: the first foreground.
 
     A list names several, and `all` means every foreground label (unless a label has that name).
     Each label is a mask of its own, and a term is the mean over the masks."""
-    fingerprint: str | None = None
-    """Fingerprint of the dataset's content. A sweep records it, to refuse changed data and to
-    recognise the same data in another folder; null: accept any data."""
 
     @property
     def spatial_dims(self) -> int:
@@ -203,6 +174,42 @@ class RawLayoutData(CommonData):
         if isinstance(self.spacing, tuple):
             _require_axes("spacing", self.spacing, self.spatial_dims, "null, `median`")
         return self
+
+
+class BrainData(AnatomyData):
+    """The MNI152 T1 template that ships with nilearn: axial slices, or blocks as volumes. Training
+    and validation lie in different slabs of the one brain."""
+
+    has_one_split = True
+
+    source: Literal["brain"]
+    tissues: Literal["white_matter", "both"] = "white_matter"
+    """Classes. white_matter: white matter alone. both: white matter and grey matter."""
+    validation_slices: int = Field(default=24, ge=4)
+    """Thickness of the validation slab in slices of 1 mm."""
+    gap: int = Field(default=8, ge=0)
+    """Slices left out on each side of the validation slab, because neighbouring slices are
+    alike."""
+    step: int = Field(default=2, ge=1)
+    """Take every N-th slice. Volumes then have a spacing of N×1×1 mm."""
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    """Tissue probability above which a pixel counts as this tissue."""
+
+
+class RawLayoutData(AnatomyData):
+    """Settings of a dataset in nnU-Net's raw layout, wherever it comes from."""
+
+    keeps_test_cases = True
+
+    slice_axis: Annotated[int, Field(ge=0, le=2)] | Literal["auto"] = "auto"
+    """Axis along which 3D volumes are cut into 2D slices, after reorientation to RAS: 0 sagittal,
+    1 coronal, 2 axial slices.
+
+    auto: the axis of the coarsest spacing (median over all volumes); 2 if all are equal.
+    """
+    fingerprint: str | None = None
+    """Fingerprint of the dataset's content. A sweep records it, to refuse changed data and to
+    recognise the same data in another folder; null: accept any data."""
 
 
 class NnunetRawData(RawLayoutData):

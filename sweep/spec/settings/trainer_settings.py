@@ -99,6 +99,15 @@ class MonaiTrainer(GeometricTrainer):
     amp: Literal["off", "bf16", "fp16"] = "off"
     """Precision of the network: float32 (off), or mixed with bfloat16 or float16. Losses always use
     float32."""
+    tf32: bool | None = None
+    """Let a GPU round the factors of float32 products to TensorFloat-32, with 10 bits instead of
+    23: faster. null: as torch does by itself, in convolutions only."""
+    channels_last: bool = False
+    """Keep the channels of a pixel side by side in memory: often faster on a GPU, above all beside
+    `amp`. The last bits of the results differ."""
+    compile: bool = False
+    """Compile the network (`torch.compile`): minutes before the first step, faster steps. It needs
+    a C++ compiler; on a GPU, Triton. The last bits of the results differ."""
 
 
 FROM_ENVIRONMENT = {

@@ -20,6 +20,7 @@ from sweep.spec.settings.network_settings import WITHOUT_DEEP_SUPERVISION
 from sweep.spec.tree.setting_tree import setting_names
 from sweep.trainer.batches.training_batches import TrainingBatches
 from sweep.trainer.losses.training_loss import TrainingLoss
+from sweep.trainer.networks.device import is_channels_last, tf32_in_effect
 from sweep.trainer.networks.networks import network_facts
 from sweep.trainer.runs.readers import held
 
@@ -67,6 +68,9 @@ READERS: Mapping[str, Callable[[Live], Any]] = {
     "data.geometric_class": _geometric_class,
     "trainer.geometry": lambda live: live.loss.geometry,
     "trainer.batch_size": lambda live: len(live.batches.indices(0, 0)),
+    "trainer.tf32": lambda live: tf32_in_effect(),
+    "trainer.channels_last": lambda live: is_channels_last(live.model),
+    "trainer.compile": lambda live: live.model._compiled_call_impl is not None,
     "network.name": lambda live: network_facts(live.model).name,
     "network.channels": lambda live: network_facts(live.model).channels,
     "network.deep_supervision": lambda live: network_facts(live.model).deep_supervision,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-import zlib
 from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,21 +29,36 @@ from sweep.trainer.batches.augmentation import Augmentation
 from sweep.trainer.batches.intensity_statistics import check_statistics
 from sweep.trainer.batches.training_batches import Batch, TrainingBatches
 from sweep.trainer.divergence.guard import Diverged
-from sweep.trainer.evaluation.case_metrics import CaseMetrics, Shapes
+from sweep.trainer.evaluation.case_metrics import SURFACE, CaseMetrics, Shapes, distance_unit
 from sweep.trainer.evaluation.inference import Inference
+from sweep.trainer.evaluation.kept_predictions import KeptPredictions
 from sweep.trainer.evaluation.validation_dice import DicePerCase
 from sweep.trainer.losses.geometric_loss import soft_areas
 from sweep.trainer.losses.training_loss import TrainingLoss
-from sweep.trainer.networks.device import choose_device, make_deterministic, seed_torch
+from sweep.trainer.networks.device import (
+    choose_device,
+    make_deterministic,
+    memory_format,
+    seed_torch,
+    set_tf32,
+)
 from sweep.trainer.networks.networks import as_outputs, build_network, size_divisor
 from sweep.trainer.networks.optimizers import build_optimizer, set_learning_rate
 from sweep.trainer.runs.effective_configuration import NOT_READ, RESOLVED, effective
 from sweep.trainer.runs.explain import epsilon_of, has_root
 from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss, Validation
 from sweep.trainer.runs.under_guard import StepAgain
+from sweep.vocabulary.class_scores import (
+    ClassScore,
+    DistanceUnit,
+    mean_over_classes,
+    means_of_classes,
+    split_class,
+)
 from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import TrainerError
+from sweep.vocabulary.objective import VAL_DICE
 from sweep.vocabulary.record import last_line
 
 CHECKED_IMAGES = 32
@@ -78,11 +93,12 @@ class MonaiTraining(GuardedRun):
         self._always = self._costly & {
             group_of(settings.objective.metric, settings.evaluation.metrics)
         }
+        if self._always & SURFACE:
+            self._always |= self._costly & SURFACE
         self._reference_shapes: Shapes = {}
-        # Compression shrinks masks to about a hundredth, so those of thousands of slices fit.
-        self._predicted: list[bytes] = []
         self.device = choose_device(settings)
         make_deterministic(settings)
+        set_tf32(settings.trainer.tf32)
         axes, size = settings.data.spatial_dims, network_size(settings, data)
         self._divisor = size_divisor(settings.network, axes, size, data.spacing)
         self.batches = TrainingBatches(
@@ -107,12 +123,18 @@ class MonaiTraining(GuardedRun):
             size=size,
             spacing=data.spacing,
         )
-        self.model.to(self.device)
+        self.memory_format = memory_format(axes, channels_last=settings.trainer.channels_last)
+        self.model.to(device=self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
+        if settings.trainer.compile:
+            # In place: the names of its weights and its class stay as they are, so checkpoints
+            # fit either way. Shapes that are new, such as those of a validation, compile again.
+            self.model.compile()
         self.loss = TrainingLoss(
             settings.loss,
             data.geometric_classes,
             geometry=settings.trainer.geometry,
             spacing=data.spacing,
+            ignore=data.ignore,
         )
         self.optimizer = build_optimizer(settings.optimizer, self.model.parameters())
         self.begin_guard(fp16=settings.trainer.amp == "fp16")
@@ -148,22 +170,21 @@ class MonaiTraining(GuardedRun):
         measured = {"iou": dice.mean_iou()} if "iou" in self.evaluation.metrics else {}
         return Validation(
             dice=dice.mean(),
-            metrics=measured | self._case_metrics(self._always),
+            metrics=measured | self._case_metrics(self._always) | self._objective_of_a_class(),
             predicted_classes=dice.predicted_classes(),
             trivial_dice=dice.trivial(),
         )
 
     def dice_per_case(self) -> DicePerCase:
         """Dice of the validation cases over whole images, in the network's evaluation mode."""
-        dice = DicePerCase(len(self.data.classes))
-        self._predicted.clear()
+        self._dice = dice = DicePerCase(len(self.data.classes))
+        self._predicted = KeptPredictions()
+        self._values: dict[tuple[str, str], dict[str, float | None]] = {}
         self.model.eval()
-        for case in self.data.validation.case_arrays:
-            prediction = self.inference.classes(case)
-            dice.add(
-                case.name, torch.from_numpy(prediction), torch.from_numpy(np.array(case.reference))
-            )
-            self._predicted.append(zlib.compress(prediction.tobytes(), level=1))
+        for case, prediction in self.inference.predictions(self.data.validation.case_arrays):
+            reference = torch.from_numpy(np.array(case.reference)).to(self.device)
+            dice.add(case.name, prediction, reference)
+            self._predicted.add(prediction)
         return dice
 
     @property
@@ -176,6 +197,8 @@ class MonaiTraining(GuardedRun):
             patch=self.settings.data.patch,
             tta=self.evaluation.tta,
             volumes=self.data.training.volumes,
+            batch_size=self.batches.batch_size,
+            ignore=self.data.ignore,
         )
 
     def _finest(self, images: Tensor) -> Tensor:
@@ -187,32 +210,66 @@ class MonaiTraining(GuardedRun):
     def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
         names, every = self._costly - self._always, self.evaluation.every
         due = best or (every is not None and (metrics.epoch + 1) % every == 0)
-        if not due or not names:
-            return metrics
-        start = time.perf_counter()
-        return dataclasses.replace(
-            metrics,
-            metrics={**metrics.metrics, **self._case_metrics(names)},
-            seconds=metrics.seconds + time.perf_counter() - start,
-        )
+        found, seconds = dict(metrics.metrics), metrics.seconds
+        if due and names:
+            start = time.perf_counter()
+            found |= self._case_metrics(names)
+            seconds += time.perf_counter() - start
+        unit = self.distance_unit if SURFACE & found.keys() else None
+        return dataclasses.replace(metrics, metrics=found, seconds=seconds, distance_unit=unit)
+
+    @cached_property
+    def distance_unit(self) -> DistanceUnit:
+        """Unit of HD95 and of the tolerance of NSD."""
+        return distance_unit(self.data.training, self.data.validation, self.data.test)
 
     def _case_metrics(self, names: Collection[str]) -> dict[str, float | None]:
+        """Measure the last validation's predictions; the means over cases, then classes."""
         if not names:
             return {}
         cases = CaseMetrics(
-            names, len(self.data.classes), self.data.geometric_classes, self._reference_shapes
+            names,
+            self.data.classes,
+            self.data.geometric_classes,
+            self._reference_shapes,
+            unit=self.distance_unit,
+            tolerance=self.evaluation.nsd_tolerance,
         )
         for case, prediction in self.predictions():
             cases.add(case, prediction)
-        return cases.means()
+        for (case_name, label), values in cases.values.items():
+            self._values.setdefault((case_name, self.data.classes[label]), {}).update(values)
+        scores = self.class_scores()
+        means = {name: mean_over_classes(scores, name) for name in cases.columns}
+        return means | cases.shapes()
+
+    def _objective_of_a_class(self) -> dict[str, float | None]:
+        """The objective, if it is a metric of one class."""
+        column = self.settings.objective.metric
+        metric, label = split_class(column)
+        if label is None:
+            return {}
+        name = "dice" if metric == VAL_DICE else metric
+        return {column: means_of_classes(self.class_scores(), name).get(label)}
 
     def predictions(self) -> Iterator[tuple[CaseArrays, NDArray[np.uint8]]]:
         """Each validation case with the classes ``[S, H, W]`` that the last validation predicted,
         on its own grid."""
-        cases = self.data.validation.case_arrays
-        for case, kept in zip(cases, self._predicted, strict=True):
-            classes = np.frombuffer(zlib.decompress(kept), np.uint8)
-            yield case, classes.reshape(case.reference.shape)
+        return zip(self.data.validation.case_arrays, self._predicted, strict=True)
+
+    def class_scores(self) -> tuple[ClassScore, ...]:
+        found = self._dice.scores(self.data.classes)
+        costly = (self._values.get((one.case, one.label), {}) for one in found)
+        return tuple(
+            dataclasses.replace(one, values={**one.values, **more})
+            for one, more in zip(found, costly, strict=True)
+        )
+
+    def score(self, names: Collection[str]) -> tuple[ClassScore, ...]:
+        """Predict the validation cases, and measure Dice, IoU and these metrics of each class."""
+        self.dice_per_case()
+        self._case_metrics(names)
+        return self.class_scores()
 
     def _logits(self, images: Tensor) -> list[Tensor]:
         """The network's outputs of images ``[B, C, (D,) H, W]``, the finest of their size first.
@@ -233,7 +290,7 @@ class MonaiTraining(GuardedRun):
     def _network(self, images: Tensor) -> Any:
         """What the network itself returns."""
         try:
-            return self.model(images)
+            return self.model(images.contiguous(memory_format=self.memory_format))
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -308,7 +365,9 @@ class MonaiTraining(GuardedRun):
         """A step with this batch, to be examined again."""
 
         def forward() -> tuple[Tensor, Mapping[str, Tensor]]:
-            passed = self.forward(batch, epoch, step)
+            # A compiled network would not call the hooks that say which parameter comes first.
+            with torch.compiler.set_stance("force_eager"):
+                passed = self.forward(batch, epoch, step)
             return passed.outputs[0].detach(), passed.terms
 
         return StepAgain(
@@ -347,6 +406,7 @@ class MonaiTraining(GuardedRun):
             "classes": list(self.data.classes),
             "geometric_classes": list(self.data.geometric_classes),
             "spacing": self.data.spacing,
+            "ignore": self.data.ignore,
             "model": state["model"],
             "optimizer": state["optimizer"],
             # The scaler has lowered its scale since.
