@@ -252,6 +252,16 @@ def test_replay_needs_neither_the_data_nor_what_else_the_process_draws(
     assert done.blamed == (verdict.term, verdict.parameter)
 
 
+def test_components_diverge_are_blamed_and_replayed_as_whole_masks_are(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    config = trial(*ROOT_OF_ZERO, "loss.components=separate", "loss.border=ignore")
+    verdict = verdict_of(config, tmp_path)
+    assert (verdict.epoch, verdict.stage) == (3, Stage.GRADIENT)
+    assert verdict.term in ("compactness", "aspect")
+    assert replayed(config, tmp_path, verdict).is_exact
+
+
 def test_step_that_an_earlier_version_kept_is_replayed_with_its_single_geometric_class(
     trial: MakeTrial, tmp_path: Path
 ) -> None:

@@ -1,7 +1,7 @@
 """The shape terms of the connected components of a mask, each component a shape of its own.
 
-A mask of k equal discs has the compactness 1/k of a single disc: its area is k times as large, and
-its squared outline k² times. With ``loss.components: separate`` each disc counts by itself.
+A mask of k equal discs has 1/k of the 4πA/P² of one of them: its area is k times as large, and its
+squared perimeter k² times. With ``loss.components: separate`` each disc counts by itself.
 
 The components are those of the prediction, where ``p`` is above `THRESHOLD`, and each takes along
 the soft edge around it. Which pixel belongs to which is computed without a gradient. The terms are
@@ -39,7 +39,7 @@ EDGE = 4
 """Pixels around a component that belong to it: the width of a soft edge."""
 
 _ROUNDS, _JUMPS = 8, 10
-"""Of `_labelled_on_device`. Of 512² pixels a spiral needs 3 rounds, noise at the threshold of
+"""Of `_labelled_on_device`. Of 512² pixels a spiral needs 2 rounds, noise at the threshold of
 percolation 6."""
 
 

@@ -31,7 +31,8 @@ class LossTerm(Protocol):
         """The term of each sample; less is better.
 
         Args:
-            p: soft masks ``[B, H, W]``, float32 in [0, 1].
+            p: soft masks ``[B, H, W]``, float32 in [0, 1]; of several geometric classes, or of the
+                slices of a volume, one after the other.
         Returns:
             ``[B]``, with a finite gradient wherever a mask is flat.
         """
