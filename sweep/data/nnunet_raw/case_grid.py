@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from sweep.data.files.image_file import read_header
 from sweep.data.files.image_geometry import (
     Array,
@@ -30,12 +32,14 @@ class CaseGrid:
             (`sweep.data.files.image_geometry`); as stored if the header has no orientation.
         codes: stored orientation, such as ``LPS``; empty if the header has none.
         turns: how each file's axes are reoriented: the channels, then the label.
+        stored_shape: pixels along the axes of the first channel's file.
         doubts: what nnU-Net would warn about.
     """
 
     geometry: Geometry
     codes: str
     turns: tuple[Orientation | None, ...]
+    stored_shape: tuple[int, ...]
     doubts: tuple[Mistake, ...] = ()
 
     @property
@@ -56,14 +60,29 @@ class CaseGrid:
         whole = pixels if turn is None else turned(pixels.reshape(pixels.shape[:3]), turn)
         return whole.reshape([whole.shape[axis] for axis in squeezed(whole.shape)])
 
+    def as_stored(self, pixels: Array) -> Array:
+        """Pixels on this grid, ``[…axes]``, with the axes of the first channel's file: undoes
+        `laid`."""
+        turn = self.turns[0]
+        whole = pixels.reshape(self.geometry.shape)
+        if turn is not None:
+            back = np.empty_like(turn)
+            back[turn[:, 0].astype(int)] = np.column_stack([np.arange(3), turn[:, 1]])
+            whole = turned(whole, back)
+        return whole.reshape(self.stored_shape)
 
-def look_at(dataset: RawDataset, case: str) -> CaseGrid:
+
+def look_at(dataset: RawDataset, case: str, *, labelled: bool = True) -> CaseGrid:
     """Compare the headers of a case's files.
+
+    Args:
+        labelled: whether the case has a label.
 
     Raises:
         InputError: with every mistake.
     """
-    paths = (*dataset.image_paths(case), dataset.label_path(case))
+    labels = (dataset.label_path(case),) if labelled else ()
+    paths = (*dataset.image_paths(case), *labels)
     headers: dict[Path, Geometry] = {}
     mistakes: list[Mistake] = []
     doubts: list[Mistake] = []
@@ -89,7 +108,7 @@ def look_at(dataset: RawDataset, case: str) -> CaseGrid:
             )
             doubts.append(Mistake(message, file=str(path), kind="turned"))
             continue
-        role = "label" if path == paths[-1] else "channel"
+        role = "label" if path in labels else "channel"
         if wrong := list(_differences(path, other, paths[0], first, role)):
             mistakes += wrong
         else:
@@ -103,8 +122,9 @@ def look_at(dataset: RawDataset, case: str) -> CaseGrid:
     if mistakes:
         raise InputError(mistakes)
     # Relative to the dataset's folder, because the cache stays valid if the dataset moves.
-    below = (replace(one, file=str(Path(one.file).relative_to(dataset.folder))) for one in doubts)
-    return CaseGrid(first.turned(first.orientation), first.codes, tuple(turns), tuple(below))
+    below = (replace(one, file=dataset.below(Path(one.file))) for one in doubts)
+    grid = first.turned(first.orientation)
+    return CaseGrid(grid, first.codes, tuple(turns), first.shape, tuple(below))
 
 
 def _differences(

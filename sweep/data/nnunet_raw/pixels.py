@@ -120,6 +120,36 @@ def load_case(
     grid = grid or look_at(dataset, case)
     label_path, image_paths = dataset.label_path(case), dataset.image_paths(case)
     mistakes: list[Mistake] = []
+    image: NDArray[np.float32] | None = None
+    label: Array | None = None
+    with gathering(mistakes):
+        image = load_image(dataset, case, grid)
+    with gathering(mistakes):
+        label = as_classes(grid.laid(read_pixels(label_path, palette=False), len(image_paths)))
+        if label.ndim > len(grid.axes):
+            shape = [grid.geometry.shape[axis] for axis in grid.axes]
+            message = f"is {size(shape)} pixels, but {label_path.name} {size(label.shape)}"
+            mistakes.append(Mistake(message, file=str(image_paths[0]), kind="colour label"))
+        elif values := unnamed_values(label, dataset.labels):
+            named = ", ".join(f"{value} ({name})" for name, value in dataset.labels.items())
+            message = (
+                f"holds the values {values}, but `labels` of {DESCRIPTION_FILE} names only {named}"
+            )
+            mistakes.append(Mistake(message, file=str(label_path), kind="label values"))
+    if mistakes or image is None or label is None:
+        raise InputError(mistakes)
+    return image, label.astype(np.uint8)
+
+
+def load_image(dataset: RawDataset, case: str, grid: CaseGrid) -> NDArray[np.float32]:
+    """Read the channels of one case onto its grid, ``[C, …spatial]``, 2D or 3D.
+
+    Raises:
+        InputError: a file cannot be read, or its pixels are nonfinite or too similar for 32-bit
+            floats.
+    """
+    image_paths = dataset.image_paths(case)
+    mistakes: list[Mistake] = []
     channels: list[NDArray[np.float32]] = []
     for file, path in enumerate(image_paths):
         with gathering(mistakes):
@@ -130,29 +160,15 @@ def load_case(
                 mistakes += _pixel_mistakes(pixels, path)
                 with np.errstate(over="ignore"):  # reported above
                     channels.append(pixels.astype(np.float32))
-    label: Array | None = None
-    with gathering(mistakes):
-        label = as_classes(grid.laid(read_pixels(label_path, palette=False), len(image_paths)))
-        if channels and label.ndim > len(grid.axes):
-            message = (
-                f"is {size(channels[0].shape)} pixels, but {label_path.name} {size(label.shape)}"
-            )
-            mistakes.append(Mistake(message, file=str(image_paths[0]), kind="colour label"))
-        elif values := unnamed_values(label, dataset.labels):
-            named = ", ".join(f"{value} ({name})" for name, value in dataset.labels.items())
-            message = (
-                f"holds the values {values}, but `labels` of {DESCRIPTION_FILE} names only {named}"
-            )
-            mistakes.append(Mistake(message, file=str(label_path), kind="label values"))
     if channels and len(channels) != len(dataset.channel_names):
         message = (
             f"holds {len(channels)} channels, but `channel_names` of {DESCRIPTION_FILE} names "
             f"{len(dataset.channel_names)}"
         )
         mistakes.append(Mistake(message, file=str(image_paths[0]), kind="channels"))
-    if mistakes or label is None:
+    if mistakes:
         raise InputError(mistakes)
-    return np.stack(channels), label.astype(np.uint8)
+    return np.stack(channels)
 
 
 def _pixel_mistakes(pixels: Array, path: Path) -> Iterator[Mistake]:

@@ -24,7 +24,7 @@ from sweep.data.nnunet_raw.splits import Split
 from sweep.data.prepared.samples import CaseArrays, Spacing
 from sweep.store.files import parsed
 
-FORMAT = 5
+FORMAT = 6
 """Increase it whenever the same settings would give different files."""
 
 _IMAGES, _LABELS, _INDEX = "images.f32", "labels.u8", "index.json"
@@ -42,6 +42,7 @@ class Contents:
         test: the dataset's own test cases; they are in no split.
         warnings: properties of the cases that are valid but probably not intended.
         sizes: of the images, in words.
+        file_ending: of the images.
     """
 
     channels: tuple[str, ...]
@@ -51,6 +52,7 @@ class Contents:
     test: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     sizes: str = ""
+    file_ending: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,16 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.files.normalize import correct_bias_field, normalize
-from sweep.data.nnunet_raw.case_grid import CaseGrid
 from sweep.data.nnunet_raw.dealt_cases import deal, is_share
 from sweep.data.nnunet_raw.header_survey import Survey, survey
 from sweep.data.nnunet_raw.labels import geometric_label
 from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
 from sweep.data.nnunet_raw.splits import read_splits
+from sweep.data.prepared.case_arrays import prepared_case
 from sweep.data.prepared.packed_cases import FORMAT, Contents, open_packed, write_packed
-from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples, Spacing
+from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.data.prepared.unfit_data import class_doubts
 from sweep.data.sources.data_source import DataSource
 from sweep.data.sources.source_table import open_source
@@ -84,6 +83,7 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         },
         warnings=(*found.warnings, *doubts),
         sizes=found.sizes,
+        file_ending=found.file_ending,
     )
 
 
@@ -135,6 +135,7 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
             test=tuple(case for part in held_out for case in part.cases),
             warnings=(*found.warnings, *map(str, gathered(doubts))) if foreign else (),
             sizes=found.sizes,
+            file_ending=dataset.file_ending,
         )
 
     write_packed(folder, _normalised_cases([dataset, *held_out], settings, found, doubts), contents)
@@ -159,35 +160,18 @@ def _normalised_cases(
             doubts += _constant_channels(dataset, case, image)
             if mistakes:
                 continue
-            if settings.n4:
-                image = correct_bias_field(image, str(dataset.image_paths(case)[0]))
-            image = normalize(image, settings.normalization)
-            if label.ndim == 2:
-                image, label = image[:, None], label[None]  # [C, 1, H, W], [1, H, W]
-            else:
-                image = np.moveaxis(image, found.slice_axis + 1, 1)  # [C, S, H, W]
-                label = np.moveaxis(label, found.slice_axis, 0)  # [S, H, W]
-            grid = found.grids[case]
-            yield CaseArrays(
-                name=case,
-                images=image.swapaxes(0, 1),
-                labels=label,
-                foreground=tuple(value for value in np.unique(label).tolist() if value > 0),
-                spacing=_spacing(grid, found.slice_axis),
+            yield prepared_case(
+                case,
+                image,
+                label,
+                found.grids[case],
+                slice_axis=found.slice_axis,
+                normalization=settings.normalization,
+                n4=settings.n4,
+                file=str(dataset.image_paths(case)[0]),
             )
     if mistakes:
         raise InputError(mistakes)
-
-
-def _spacing(grid: CaseGrid, slice_axis: int) -> Spacing | None:
-    """Spacing along the axes of the packed arrays: the slice axis first in a volume."""
-    spacing = grid.geometry.spacing
-    if spacing is None:
-        return None
-    kept = [spacing[axis] for axis in grid.axes]
-    if len(kept) == 3:
-        kept.insert(0, kept.pop(slice_axis))
-    return tuple(float(step) for step in kept)
 
 
 def _constant_channels(
