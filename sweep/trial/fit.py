@@ -164,7 +164,8 @@ class _Files:
         """Save the state after an epoch."""
         if self.checkpoint is not None:
             if improved:
-                self.checkpoint.save_best({"model": run.weights(), "epoch": history[-1].epoch})
+                best = {"model": run.weights(), "epoch": history[-1].epoch}
+                self.checkpoint.save_best(best | {"data": run.data_facts()})
             lines = [epoch.to_json() for epoch in history]
             self.checkpoint.save_last({"training": run.state_dict(), "history": lines})
         if self.trunk is not None:

@@ -128,6 +128,10 @@ class Run(Protocol):
     shares_warmup: bool = True
     """Whether it may start from another trial's warm-up."""
 
+    def data_facts(self) -> dict[str, Any]:
+        """What a prediction needs to know of the training data, kept beside the weights."""
+        return {}
+
     def close(self) -> None:
         """Release what must not outlive the run, which trains no more."""
         return

@@ -14,8 +14,10 @@ from sweep.vocabulary.errors import Mistake
 from sweep.vocabulary.record import CaseScore, Divergence
 
 if TYPE_CHECKING:
+    from sweep.data.prepared.data_facts import DataFacts
     from sweep.data.prepared.samples import PreparedData
     from sweep.store.layout import TrialPaths
+    from sweep.trainer.evaluation.inference import Inference
     from sweep.trainer.runs.reproduce import ReproducedStep
     from sweep.trainer.runs.run_protocol import Run
 
@@ -33,6 +35,18 @@ class FinalScore(NamedTuple):
 
     dice: float | None
     cases: tuple[CaseScore, ...] = ()
+
+
+class Predictor(NamedTuple):
+    """A trained network, ready to predict.
+
+    Args:
+        facts: of the data that it was trained on.
+        inference: how it predicts cases.
+    """
+
+    facts: DataFacts
+    inference: Inference
 
 
 Evaluate = Callable[[TrialSettings, "TrialPaths"], FinalScore]
@@ -93,6 +107,9 @@ class Kind:
         test: evaluation of a finalist on the test split, if there is one.
         validate: slower evaluation of a finalist on its validation cases, if there is one.
         tools: other tools that read its weights, if there are any.
+        predictor: loads the best weights in a trial's folder; or a sentence that says how else to
+            predict with them. Raises `ResultsError` if they are missing or damaged.
+        on_all_cases: how it is trained on all cases, as a sentence; empty: with ``--all-cases``.
         replay: takes a recorded diverging step again, given what the trial kept of it; None if no
             single step is kept.
     """
@@ -103,8 +120,10 @@ class Kind:
     make_ready: Callable[[TrialSettings, ShowProgress], PreparedData | None]
     make_run: Callable[[TrialSettings, PreparedData | None], Run]
     pixels: Pixels | str
+    predictor: Callable[[TrialSettings, TrialPaths], Predictor] | str
     recognised: Callable[[AnyTrainerSettings], AnyTrainerSettings] = lambda trainer: trainer
     test: Evaluate | None = None
     validate: Evaluate | None = None
     tools: Tools | None = None
+    on_all_cases: str = ""
     replay: Callable[[TrialSettings, Divergence, Mapping[str, Any]], ReproducedStep] | None = None

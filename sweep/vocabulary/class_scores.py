@@ -1,0 +1,53 @@
+"""What a prediction scores on each class of each case. Standard library only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+DistanceUnit = Literal["mm", "pixels"]
+"""Unit of HD95, and of the tolerance of NSD: pixels where the images have no spacing."""
+
+OWN_METRICS = ("dice", "iou", "hd95", "nsd")
+"""Metrics of every table of cases, in the order of its columns; those of plug-ins follow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassScore:
+    """One row of ``cases.csv``.
+
+    Args:
+        case: identifier of the case.
+        label: name of the class.
+        n_reference, n_prediction: voxels of the class in the reference and in the prediction.
+        values: metric → value; None, or left out, where the case says nothing about the class or
+            the metric was not measured.
+    """
+
+    case: str
+    label: str
+    n_reference: int
+    n_prediction: int
+    values: Mapping[str, float | None] = field(default_factory=dict)
+
+    def value(self, metric: str) -> float | None:
+        """A finite value of this metric, or None."""
+        found = self.values.get(metric)
+        return found if found is not None and math.isfinite(found) else None
+
+
+def means_of_classes(scores: Iterable[ClassScore], metric: str) -> dict[str, float]:
+    """Class → mean over the cases with a value; classes without any value are left out."""
+    found: dict[str, list[float]] = {}
+    for score in scores:
+        if (value := score.value(metric)) is not None:
+            found.setdefault(score.label, []).append(value)
+    return {label: math.fsum(values) / len(values) for label, values in found.items()}
+
+
+def mean_over_classes(scores: Iterable[ClassScore], metric: str) -> float | None:
+    """Mean over cases, then over classes; None where no case says anything."""
+    means = list(means_of_classes(scores, metric).values())
+    return math.fsum(means) / len(means) if means else None
