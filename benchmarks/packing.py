@@ -108,7 +108,7 @@ class Single:
         self.problem = problem
         self.images, self.labels = problem.data(device)
         self.model = problem.network(seed).to(device)
-        self.loss = TrainingLoss(LOSS, 1)
+        self.loss = TrainingLoss(LOSS, (1,))
         self.parameters = list(self.model.parameters())
         self.optimizer = torch.optim.SGD(
             self.parameters, lr=0.01, momentum=0.9, nesterov=True, fused=True
@@ -139,7 +139,7 @@ class Fused:
         stacked, _ = torch.func.stack_module_state(models)
         self.weights: dict[str, Tensor] = stacked
         self._base = models[0]
-        self.loss = TrainingLoss(LOSS, 1)
+        self.loss = TrainingLoss(LOSS, (1,))
         self.optimizer = torch.optim.SGD(
             list(self.weights.values()), lr=0.01, momentum=0.9, nesterov=True, fused=True
         )

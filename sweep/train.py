@@ -73,7 +73,8 @@ def command(
         default = default_name(config, all_cases=on_all_cases)
         folder = results.absolute() / folder_name(default if name is None else name)
         trackers = chosen_trackers(track or [])
-        record = train_one(settings, folder, print_warnings, [TrainingLines()], trackers, all_cases)
+        lines = [TrainingLines(settings.trainer.traits.dice)]
+        record = train_one(settings, folder, print_warnings, lines, trackers, all_cases)
         assert record.outcome is not None
         _say_end(record.outcome, folder)
 

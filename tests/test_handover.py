@@ -16,16 +16,17 @@ from sweep.analysis.ranking.ranking_frame import write_ranking
 from sweep.api.handover import hand_over
 from sweep.console.console_words import print_warnings
 from sweep.console.sweep_view import View
-from sweep.engine.session.evaluate_finalists import Weights, best_weights
+from sweep.engine.session.evaluate_finalists import Weights, best_weights, validate_finalists
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import TrialPaths
 from sweep.store.store import Store
-from sweep.trial.kinds.kind import FinalScore, Tools
+from sweep.trial.kinds.kind import Tools
 from sweep.trial.kinds.kind_table import KINDS
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.errors import SweepFailed
 from sweep.vocabulary.objective import Objective
-from sweep.vocabulary.record import Outcome, Replicate, Status
+from sweep.vocabulary.record import Outcome, RealValidation, Replicate, Status
 
 PRUNED = Outcome(status=Status.PRUNED, cause="stopped by asha after 1 epochs")
 COMPLETED = Outcome(status=Status.COMPLETED)
@@ -133,36 +134,57 @@ def test_where_no_weights_were_kept_that_is_said(store: Store) -> None:
     assert told(store, spec_of()) == "Weights: none of t0001 were kept\n"
 
 
-def test_nnunet_gets_that_replicate_and_validates_one_run_of_each_finalist(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nnunet_gets_that_replicate(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def model(settings: object, trial: TrialPaths, model: Path) -> None:
         assert trial.folder.name == "t0001r2"
         assert model == store.layout.nnunet_model
 
     tools = Tools("nnU-Net", model, commands=lambda *_: [])
-    kind = replace(KINDS["nnunet"], tools=tools, validate=lambda *_: FinalScore(0.5))
-    monkeypatch.setitem(KINDS, "nnunet", kind)
+    monkeypatch.setitem(KINDS, "nnunet", replace(KINDS["nnunet"], tools=tools))
     lines = told(store, spec_of("nnunet")).splitlines()
-    assert lines[1:] == [
-        f"Model:   {store.layout.nnunet_model}",
-        "Real validation Dice of t0001r2: 0.5000 (pseudo Dice 0.9300)",
-        "Real validation Dice of t0000r2: 0.5000 (pseudo Dice 0.7300)",
-    ]
-    with store.layout.nnunet_validation.open() as file:
-        first, _ = csv.DictReader(file)
-    assert first == {
-        "rank": "1", "trial_id": "t0001", "val_dice": "0.93", "real_dice": "0.5", "run": "t0001r2",
-    }  # fmt: skip
-
-
-def test_at_a_uri_the_model_is_written_and_nobody_validated_here(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def never(*_: object) -> FinalScore:
-        raise AssertionError("it was validated")
-
-    tools = Tools("nnU-Net", hand_over=lambda *_: None, commands=lambda *_: [])
-    monkeypatch.setitem(KINDS, "nnunet", replace(KINDS["nnunet"], tools=tools, validate=never))
+    assert lines[1:] == [f"Model:   {store.layout.nnunet_model}"]
     lines = told(store, spec_of("nnunet"), "s3://bucket/toy").splitlines()
     assert lines[1:] == ["Model:   s3://bucket/toy/nnunet_model"]
+
+
+def test_every_run_of_a_finalist_is_validated_once_and_a_failure_ends_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    warned: list[str] = []
+    every = {
+        name: RealValidation(dice=dice, cases={"a": {"heart": dice, "lung": None}})
+        for name, dice in (("t0000r1", 0.4), ("t0000r2", 0.4), ("t0001r1", 0.5), ("t0001r2", 0.5))
+    }
+
+    def validate(settings: object, trial: TrialPaths) -> RealValidation:
+        seen.append(trial.folder.name)
+        if trial.folder.name == "t0001r2" and seen.count("t0001r2") == 1:
+            raise SweepFailed("nnU-Net's validation failed: no room")
+        return every[trial.folder.name]
+
+    monkeypatch.setitem(KINDS, "nnunet", replace(KINDS["nnunet"], validate=validate))
+    validate_finalists(spec_of("nnunet"), store, warned.append)
+    assert warned == [
+        "t0001r2 is not validated on whole cases: nnU-Net's validation failed: no room"
+    ]
+    validate_finalists(spec_of("nnunet"), store, warned.append)
+    assert len(warned) == 1
+    assert seen == ["t0000r1", "t0000r2", "t0001r1", "t0001r2", "t0001r2"]
+    found = {record.trial_id: record.real for record in store.records()}
+    assert found == every | {"t0000": None, "t0001": None}  # replicates stand for their trials
+    write_ranking(store.layout.folder)
+    with store.layout.nnunet_validation.open() as file:
+        first, *others = csv.DictReader(file)
+    assert first == {
+        "rank": "1", "trial_id": "t0001", "run": "t0001r1", "fold": "0",
+        "pseudo_dice": "0.91", "real_dice": "0.5",
+    }  # fmt: skip
+    assert len(others) == 3
+    with store.layout.nnunet_cases.open() as file:
+        rows = [tuple(row.values()) for row in csv.DictReader(file)]
+    assert rows[:2] == [
+        ("t0001", "t0001r1", "a", "heart", "0.5"),
+        ("t0001", "t0001r1", "a", "lung", ""),
+    ]
+    assert len(rows) == 8

@@ -226,7 +226,7 @@ def train(
         plain = "train-all-cases" if all_cases else "train"
         name = default_name(file, all_cases=all_cases) if file else plain
     folder = Path(results).absolute() / folder_name(name)
-    lines = [TrainingLines()] if progress else []
+    lines = [TrainingLines(settings.trainer.traits.dice)] if progress else []
     record = train_one(settings, folder, warn, lines, chosen_trackers(track), whole)
     return TrialResult(record, folder)
 

@@ -98,6 +98,7 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
         the spec with the fingerprint of the data, unless their folder is searched.
     """
     from sweep.data.prepared.outline_length import outline_warnings
+    from sweep.data.prepared.shape_prior import shape_warnings
     from sweep.spec.checks.doubtful_settings import largest_loss, largest_sizes, size_warnings
     from sweep.spec.tree.moved_data import chooses_data
     from sweep.trial.kinds.kind_table import kind_of, make_ready, pinned
@@ -107,6 +108,7 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
     if data is not None:
         view.warn(data.warnings)
         view.warn(outline_warnings(largest_loss(spec), data, spec.data.patch))
+        view.warn(shape_warnings(spec, data))
         if spec.data.size_keys is None:  # otherwise the check of the settings has warned
             side = max(max(sample.label.shape) for sample in data.training)
             batch, patch = largest_sizes(spec)
@@ -115,7 +117,7 @@ def prepare_data(spec: SweepSpec, view: View) -> SweepSpec:
 
 
 def _run(spec: SweepSpec, store: Store, session: Session, view: View) -> tuple[Ending, Ranking]:
-    """Run the rest of the sweep, test the finalists if there is a test split, rank all trials."""
+    """Run the rest of the sweep, evaluate the finalists, rank all trials."""
     from sweep.analysis.ranking.ranking_frame import write_ranking
 
     try:
@@ -125,10 +127,30 @@ def _run(spec: SweepSpec, store: Store, session: Session, view: View) -> tuple[E
 
             with view.working("Evaluating the finalists on the test split"):
                 evaluate_finalists(spec, store, lambda text: view.warn([text]))
+        if ending is not Ending.INTERRUPTED:
+            _validate(spec, store, session, view)
     except KeyboardInterrupt:  # during imports, Ray's start or end, or the test
         forget_interruption()
         ending = Ending.INTERRUPTED
     return ending, write_ranking(store.layout.folder)
+
+
+def _validate(spec: SweepSpec, store: Store, session: Session, view: View) -> None:
+    """Validate the finalists on whole cases, where their kind of trainer does that."""
+    from sweep.engine.session.evaluate_finalists import validate_finalists
+    from sweep.trial.kinds.kind_table import kind_of
+
+    if kind_of(spec).validate is None:
+        return
+    if session.location.uri is not None:  # it takes a GPU, which this machine may not have
+        view.say("The finalists are not validated on whole cases: results are at a URI.")
+        return
+    validate_finalists(
+        spec,
+        store,
+        lambda text: view.warn([text]),
+        lambda of: view.working(f"Validating {of.run.trial_id} on whole cases"),
+    )
 
 
 def _execute(spec: SweepSpec, store: Store, session: Session, view: View) -> Ending:

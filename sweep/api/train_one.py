@@ -108,6 +108,7 @@ def _fit(
     all_cases: AllCases | None,
 ) -> Outcome:
     from sweep.data.prepared.outline_length import outline_warnings
+    from sweep.data.prepared.shape_prior import shape_warnings
     from sweep.trial.checkpoints import Checkpoints
     from sweep.trial.fit import fit
     from sweep.trial.kinds.kind_table import make_ready
@@ -116,6 +117,7 @@ def _fit(
     if data is not None:
         warn(data.warnings)
         warn(outline_warnings(settings.loss, data, settings.data.patch))
+        warn(shape_warnings(settings, data))
     train = partial(
         fit,
         settings,

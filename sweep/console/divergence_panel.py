@@ -63,8 +63,11 @@ def _facts(divergence: Divergence) -> Iterator[tuple[str, str]]:
     yield "Where", _where(divergence, diagnosis)
     if diagnosis.cases:
         areas = ["not finite" if a is None else f"{a:.0f} px" for a in diagnosis.soft_areas]
-        cases = [f"{c} ({area})" for c, area in zip(diagnosis.cases, areas, strict=True)]
-        yield "Batch", ", ".join(cases) + "; in brackets the soft area"
+        classes = max(1, len(areas) // len(diagnosis.cases))
+        each = [", ".join(areas[n : n + classes]) for n in range(0, len(areas), classes)]
+        cases = [f"{c} ({area})" for c, area in zip(diagnosis.cases, each, strict=True)]
+        of = " of each geometric class" if classes > 1 else ""
+        yield "Batch", ", ".join(cases) + f"; in brackets the soft area{of}"
     if diagnosis.epsilon is not None:
         yield "ε", _epsilon_words(diagnosis.epsilon)
     if diagnosis.recent and diagnosis.recent[-1].scale is not None:

@@ -9,6 +9,7 @@ from sweep.analysis.report_words import status as status_words
 from sweep.console.console_words import count_words, print_warnings, value_words
 from sweep.console.sweep_progress import Progress
 from sweep.vocabulary.epoch_metrics import EpochMetrics
+from sweep.vocabulary.objective import DICE_NAMES, DiceOf
 from sweep.vocabulary.record import Observer, TrialRecord
 
 
@@ -43,7 +44,14 @@ class PlainView(Observer):
 
 
 class TrainingLines(Observer):
-    """Prints a line for each epoch of a single training, and its warnings."""
+    """Prints a line for each epoch of a single training, and its warnings.
+
+    Args:
+        dice: what kind of Dice the trainer measures.
+    """
+
+    def __init__(self, dice: DiceOf = "validation") -> None:
+        self._dice = DICE_NAMES[dice].heading
 
     def epoch_reported(self, trial_id: str, metrics: EpochMetrics) -> None:
         dice = "none" if metrics.val_dice is None else f"{metrics.val_dice:.4f}"
@@ -56,7 +64,7 @@ class TrainingLines(Observer):
         )
         skipped = metrics.skipped_steps
         typer.echo(
-            f"epoch {metrics.epoch:4d}  val Dice {dice}  loss {loss}  ({terms}){measured}"
+            f"epoch {metrics.epoch:4d}  {self._dice} {dice}  loss {loss}  ({terms}){measured}"
             f"  {metrics.seconds:.1f} s"
             + (f"  {skipped} steps skipped, weights finite" if skipped else "")
         )

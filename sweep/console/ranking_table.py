@@ -12,7 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.analysis.patience.patience_replay import Tradeoff
-from sweep.analysis.ranking.ranking_columns import HEADINGS, confirmed_names, divider, rows_of
+from sweep.analysis.ranking.ranking_columns import (
+    CONFIRMED,
+    HEADINGS,
+    MEAN_OF,
+    REAL,
+    confirmed_names,
+    divided_by,
+    divider,
+    rows_of,
+)
 from sweep.analysis.ranking.since_switch_on import BEFORE_WORDS, MARK, is_marked
 from sweep.analysis.report_words import percent
 from sweep.analysis.report_words import status as status_words
@@ -35,15 +44,18 @@ MEASURED = {name: HEADINGS[name] for name in ("hd95", "delta_baseline")} | {
     "dice_high": "to",
     "p_best": HEADINGS["p_best"],
     "group": "group",
+    REAL: HEADINGS[REAL],
     "test_dice": HEADINGS["test_dice"],
 }
 """Columns beside the objective, shown if the ranking has them and there is room. Means are of the
 objective."""
 
-DIVIDED = (
-    "Above the line: leaders that were trained again, by the mean of those runs. Below: one run"
-    " each, by its best value. The two groups were not compared with each other."
-)
+DIVIDED = {
+    CONFIRMED: "Above the line: leaders that were trained again, by the mean of those runs. Below:"
+    " one run each, by its best value. The two groups were not compared with each other.",
+    REAL: "Above the line: the first of the search, by their real validation Dice. Below: the"
+    " others, by their pseudo Dice. The two groups were not compared with each other.",
+}
 
 
 def ranking_table(
@@ -121,6 +133,8 @@ def _columns(
         source = means.get(name, name)
         if source in frame and source != objective.metric:
             text = _chance if name == "p_best" else _value
+            if name == "mean_dice" and (of := _mean_of(frame)):
+                heading = f"mean\n{of}"
             found.append(column(name, heading, text, source))
     for name in own:
         if name in frame and name not in (*MEASURED, objective.metric):
@@ -132,10 +146,17 @@ def _columns(
     return found
 
 
+def _mean_of(frame: pd.DataFrame) -> str:
+    """Which of nnU-Net's Dices the means are of; empty for other trainers."""
+    known = [str(of) for of in frame[MEAN_OF].dropna()] if MEAN_OF in frame else []
+    return known[0] if known else ""
+
+
 def _caption(frame: pd.DataFrame, left_out: Iterable[Column]) -> Text | None:
     """Explains marks and the dividing line, and sums up the columns that are left out."""
     same = [f"{column.short}={column.cells[0]}" for column in left_out if column.short is not None]
-    lines = [] if divider(frame) is None else [DIVIDED]
+    by = None if divider(frame) is None else divided_by(frame)
+    lines = [] if by is None else [DIVIDED[by]]
     lines += [f"In every row: {' '.join(same)}"] if same else []
     if any(is_marked(row) for row in rows_of(frame)):
         lines.append(f"{MARK} This epoch {BEFORE_WORDS}.")

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from sweep.analysis.confirm.conclusions import caution, on_test_split, reservations, verdict
 from sweep.analysis.confirm.confirmation import confirmation
+from sweep.analysis.confirm.real_validations import on_whole_cases
 from sweep.analysis.confirm.test_scores import held_out
 from sweep.analysis.patience.patience_replay import Tradeoff
 from sweep.analysis.ranking.divergence_causes import explained
@@ -96,6 +97,8 @@ def confirmed(frame: pd.DataFrame, records: Sequence[TrialRecord]) -> list[Text]
     sentences = []
     if (found := confirmation(records)) is not None:
         sentences.append(Text.assemble((f"{verdict(found)} ", "bold"), reservations(found)))
+    if sentence := on_whole_cases(records):
+        sentences.append(Text(sentence, "bold"))
     ranked = list(frame["trial_id"]) if "trial_id" in frame else []
     if (on_test := held_out(records, ranked)) is not None:
         sentences.append(Text(on_test_split(on_test)))

@@ -33,7 +33,7 @@ from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.dataset.plans import configuration_of, patch_mistakes, plans_mistakes
 from sweep.nnunet.dataset.preprocess import PLANNERS
 from sweep.nnunet.dataset.raw_files import description_mistakes, file_mistakes, raw_cases
-from sweep.nnunet.training.trainer_limits import geometric_channel, unsupported
+from sweep.nnunet.training.trainer_limits import geometric_channels, unsupported
 from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.checks.inactive_settings import Rule
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -184,7 +184,7 @@ class NnunetLook(FirstLook):
         regions = any(isinstance(one, list) and len(one) > 1 for one in labels.values())
         if not regions and not any(label_mistakes(description, nnunet=True)):
             with gathering(found):
-                geometric_channel(description, self._trainer.geometric_class, str(file))
+                geometric_channels(description, self._trainer.geometric_class, str(file))
         found += repeated_keys(file)
         found += description_mistakes(description, file)
         if self._raw is not None and not is_planned(self._trainer):

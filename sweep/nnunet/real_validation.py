@@ -8,8 +8,10 @@ epochs, so only finalists get one.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer
@@ -19,12 +21,12 @@ from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.training.nnunet_run import LatestValues, made
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.vocabulary.errors import SweepError, SweepFailed
-from sweep.vocabulary.record import last_line
+from sweep.vocabulary.record import RealValidation, last_line
 
 
 def real_validation(
     settings: TrialSettings, weights: Mapping[str, Any], folder: Path, *, processes: int = 1
-) -> float | None:
+) -> RealValidation:
     """Predict the validation cases of the trial's fold as nnU-Net does after a training.
 
     Args:
@@ -34,7 +36,8 @@ def real_validation(
         processes: number of processes that write predictions.
 
     Returns:
-        Mean Dice over cases and foreground classes; None if no case has a foreground.
+        Dice of each case and foreground class, and nnU-Net's mean over them. A case whose
+        prediction and reference both lack a class has no value there.
 
     Raises:
         InputError: the trial's dataset does not exist any more.
@@ -59,6 +62,31 @@ def real_validation(
         raise SweepFailed(f"nnU-Net's validation failed: {last_line(error)}") from error
     finally:
         nnUNetTrainer.default_num_processes = before
-    summary = json.loads((folder / "validation" / "summary.json").read_text(encoding="utf-8"))
-    dice = summary["foreground_mean"]["Dice"]
-    return float(dice) if dice == dice else None
+    return read_summary(folder / "validation" / "summary.json", trainer.dataset_json)
+
+
+def read_summary(file: Path, dataset_json: Mapping[str, Any]) -> RealValidation:
+    """nnU-Net's evaluation of a folder of predictions.
+
+    Args:
+        file: its ``summary.json``.
+        dataset_json: of the dataset; it has the names of the classes.
+    """
+    names = {_key(value): name for name, value in dataset_json["labels"].items()}
+    ending, cases = dataset_json["file_ending"], {}
+    by_class: dict[str, list[float]] = {}
+    for case in json.loads(file.read_text(encoding="utf-8"))["metric_per_case"]:
+        values = {}
+        for key, metrics in case["metrics"].items():
+            name, dice = names.get(key, key), float(metrics["Dice"])
+            values[name] = dice if math.isfinite(dice) else None
+            by_class.setdefault(name, []).extend([dice] if math.isfinite(dice) else [])
+        cases[Path(case["prediction_file"]).name.removesuffix(ending)] = values
+    # nnU-Net's `foreground_mean`, which is NaN where a class is in no case. That class is left out.
+    means = [fmean(found) for found in by_class.values() if found]
+    return RealValidation(dice=fmean(means) if means else None, cases=cases)
+
+
+def _key(value: Any) -> str:
+    """A label as nnU-Net writes it into a summary: ``1``, or ``(1, 2)`` of a region."""
+    return str(tuple(value) if isinstance(value, list) else value)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from statistics import median
 
 from sweep.analysis.confirm.conclusions import caution, on_test_split, reservations, verdict
+from sweep.analysis.confirm.real_validations import on_whole_cases
 from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.divergence_causes import explained
 from sweep.analysis.ranking.since_switch_on import (
@@ -35,6 +36,8 @@ def headline(results: Results) -> str:
         return _without_winner(results)
     if results.confirmation is not None:
         return verdict(results.confirmation)
+    if sentence := on_whole_cases(results.records):
+        return sentence
     first = results.ranked[0]
     assert first.best is not None
     objective = results.objective

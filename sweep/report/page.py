@@ -22,6 +22,7 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.divergence_causes import explained
 from sweep.analysis.ranking.ranking_columns import (
     HEADINGS,
+    REAL,
     confirmed_names,
     divider,
     own_metrics,
@@ -188,8 +189,9 @@ def _columns(results: Results) -> dict[str, tuple[str, Text]]:
     }
     found |= {"status": ("status", lambda value: words.status(Status(value)))}
     found |= {judged: (objective.heading, objective.text)}
+    found |= {REAL: (HEADINGS[REAL], objective.text)}
     if results.confirmation is not None:
-        found |= {mean: (f"mean {objective.short}", objective.text)}
+        found |= {mean: (f"mean {results.confirmation.objective.short}", objective.text)}
         found |= {"p_best": (HEADINGS["p_best"], words.percent), "group": ("group", str)}
     found |= {"best_epoch": (HEADINGS["best_epoch"], str), "epochs": ("epochs", str)}
     special: dict[str, Text] = {"hd95": "{:.2f}".format, "delta_baseline": objective.signed}

@@ -24,7 +24,8 @@ from sweep.spec.checks.inactive_settings import GROUPS, Rule, without_effect
 from sweep.spec.checks.plugin_checks import check_plugins, check_weights
 from sweep.spec.reading.partial_document import Unsure, read_despite
 from sweep.spec.reading.yaml_document import Document, plain_document, read_document
-from sweep.spec.search.replicate_plan import confirmed_folds, own_fold
+from sweep.spec.search.before_and_after import own_fold
+from sweep.spec.search.replicate_plan import confirmed_folds
 from sweep.spec.search.sweep_spec import SweepSpec, check_name
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distributions import possible_values
@@ -195,8 +196,11 @@ def _look_at_folds(spec: SweepSpec, check_data: CheckData | None) -> list[Findin
         every = [spec.trial({spec.trainer.traits.fold_key: fold}) for fold in further]
     except InputError:  # too few folds, which is reported elsewhere
         return []
-    mistakes = [mistake for settings in every for mistake in check_data(settings)]
-    return [Finding(("confirm", "folds"), mistake.message) for mistake in mistakes[:1]]
+    found = [check_data(settings) for settings in every]
+    if not any(found):
+        return []
+    first, most = next(filter(None, found))[0], 1 + sum(not mistakes for mistakes in found)
+    return [Finding(("confirm", "folds"), f"{first.message}; it must be at most {most} here")]
 
 
 def _look_at_searched(

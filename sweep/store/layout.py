@@ -78,6 +78,8 @@ class TrialPaths:
     """One JSON object per epoch."""
     test = _Named("test.json")
     """Scores on the test split; only for finalists."""
+    real_validation = _Named("real_validation.json")
+    """Dice on whole validation cases, per case and class; only for finalists of nnU-Net."""
     divergence = _Named("divergence.json")
     """The guard's verdict; only if the trial diverged."""
     offending = _Named("offending.pt")
@@ -124,7 +126,9 @@ class Layout:
     nnunet_model = _Named("nnunet_model")
     """The winner as a model folder of nnU-Net; only with nnU-Net's trainer."""
     nnunet_validation = _Named("nnunet_validation.csv")
-    """Real validation Dice of the finalists; only with nnU-Net's trainer."""
+    """Pseudo Dice and real validation Dice of the finalists; only with nnU-Net's trainer."""
+    nnunet_cases = _Named("nnunet_cases.csv")
+    """Their real validation per case and class."""
     report_html = _Named("report.html")
     """The report as one page that opens offline."""
     report_ipynb = _Named("report.ipynb")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.spec.reading.yaml_document import parse_document
+from sweep.spec.settings.trainer_settings import traits_of
 from sweep.store.files import parsed, read_json, read_jsonl, read_record, read_text, reading
 from sweep.store.layout import (
     TRIAL_ID,
@@ -21,12 +22,13 @@ from sweep.store.layout import (
 )
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import InputError, ResultsError
-from sweep.vocabulary.objective import DICE, Objective
+from sweep.vocabulary.objective import DICE, DiceOf, Objective
 from sweep.vocabulary.record import (
     CaseScore,
     Divergence,
     Outcome,
     ParameterValue,
+    RealValidation,
     Replicate,
     Status,
     TrialRecord,
@@ -118,9 +120,13 @@ def read_objective(folder: Path) -> Objective:
     except ResultsError:
         return DICE
     try:
-        return Objective.of(values.get("objective"))
+        return replace(Objective.of(values.get("objective")), dice=_dice_of(values.get("trainer")))
     except ValueError as error:
         raise ResultsError(f"{Layout(folder).sweep_yaml}: broken, {error}") from error
+
+
+def _dice_of(trainer: Any) -> DiceOf:
+    return traits_of(trainer.get("kind") if isinstance(trainer, Mapping) else None).dice
 
 
 def require_results(layout: Layout) -> None:
@@ -175,7 +181,10 @@ def _read_trial(trial_id: str, paths: TrialPaths, objective: Objective) -> Trial
         test = read_json(
             paths.test, lambda file: tuple(parsed(CaseScore, c) for c in file["cases"])
         )
-    return replace(record, history=tuple(history), test=test)
+    real: RealValidation | None = None
+    if paths.real_validation.exists():
+        real = read_json(paths.real_validation, lambda file: parsed(RealValidation, file))
+    return replace(record, history=tuple(history), test=test, real=real)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

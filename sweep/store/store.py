@@ -43,11 +43,25 @@ from sweep.store.read_results import (
     require_results,
     trial_folders,
 )
-from sweep.store.trial_files import discard, write_end, write_epoch, write_start, write_test
+from sweep.store.trial_files import (
+    discard,
+    write_end,
+    write_epoch,
+    write_real_validation,
+    write_start,
+    write_test,
+)
 from sweep.store.warm_start_file import read_earlier, write_earlier
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import ResultsError
-from sweep.vocabulary.record import CaseScore, Outcome, ParameterValue, Replicate, TrialRecord
+from sweep.vocabulary.record import (
+    CaseScore,
+    Outcome,
+    ParameterValue,
+    RealValidation,
+    Replicate,
+    TrialRecord,
+)
 
 
 class Store:
@@ -174,6 +188,12 @@ class Store:
         paths = self.layout.trial(trial_id)
         write_test(paths, scores)
         self._publish(paths.test)
+
+    def record_real_validation(self, trial_id: str, found: RealValidation) -> None:
+        """Record the real validation of an ended trial."""
+        paths = self.layout.trial(trial_id)
+        write_real_validation(paths, found)
+        self._publish(paths.real_validation)
 
     def with_best_weights(self, trial_id: str) -> TrialPaths:
         """The local files of a trial, with ``best.pt`` if that was kept."""

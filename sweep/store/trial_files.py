@@ -19,7 +19,14 @@ from sweep.store.files import (
 )
 from sweep.store.layout import TrialPaths
 from sweep.vocabulary.epoch_metrics import EpochMetrics
-from sweep.vocabulary.record import CaseScore, Outcome, ParameterValue, Replicate, Status
+from sweep.vocabulary.record import (
+    CaseScore,
+    Outcome,
+    ParameterValue,
+    RealValidation,
+    Replicate,
+    Status,
+)
 from sweep.vocabulary.strict_json import finite_fields
 
 
@@ -72,6 +79,11 @@ def write_end(paths: TrialPaths, outcome: Outcome) -> None:
 def write_test(paths: TrialPaths, scores: Iterable[CaseScore]) -> None:
     """Record the test scores of the trial's best weights."""
     _write_json(paths.test, {"cases": [finite_fields(score) for score in scores]})
+
+
+def write_real_validation(paths: TrialPaths, found: RealValidation) -> None:
+    """Record the real validation of the trial's best weights."""
+    _write_json(paths.real_validation, finite_fields(found))
 
 
 def discard(paths: TrialPaths, *, best: bool) -> None:

@@ -31,7 +31,7 @@ def evaluate(
     run = MonaiTraining(config, replace(data, validation=data.test))
     run.model.load_state_dict(weights["model"])
     found = run.dice_per_case().per_case()
-    distances = CaseMetrics(["hd95"], len(data.classes), data.geometric_class, {})
+    distances = CaseMetrics(["hd95"], len(data.classes), data.geometric_classes, {})
     for case_arrays, prediction in run.predictions():
         distances.add(case_arrays, prediction)
     hd95 = distances.per_case("hd95")

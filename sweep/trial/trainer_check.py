@@ -64,9 +64,11 @@ class TrainerCheck:
         mistakes, data = self._read[key]
         if data is None:
             return mistakes
+        mistakes = pixels.unfit(settings, data)
+        doubts = [] if mistakes or self.data else pixels.doubts(settings, data)
         self.data = self.data or data
-        self._warnings.update({text: text for text in data.warnings})
-        return pixels.unfit(settings, data)
+        self._warnings.update({text: text for text in (*data.warnings, *doubts)})
+        return mistakes
 
     def _look(self, settings: TrialSettings) -> FirstLook:
         key = _key(settings)

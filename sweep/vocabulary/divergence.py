@@ -96,7 +96,8 @@ class Diagnosis:
             before the first whole epoch, which shows how many steps an epoch has.
         recent: the last steps before the divergence and the diverging one, oldest first.
         cases: cases of the offending batch.
-        soft_areas: of each of its samples, in pixels; None if not finite.
+        soft_areas: of each of its samples, in pixels; None if not finite. Of several geometric
+            classes all of the first sample, then all of the second.
         epsilon: None if the loss has no square root.
         replayable: whether the offending batch and the state before it were kept.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -33,8 +33,15 @@ class _Names(NamedTuple):
     short: str
 
 
+DiceOf = Literal["validation", "pseudo", "real validation"]
+"""Where a Dice was measured. pseudo: nnU-Net's, on patches, in every epoch. real validation: its
+own after a training, on whole cases."""
+DICE_NAMES: Mapping[DiceOf, _Names] = {
+    "validation": _Names("validation Dice", "val Dice", "Dice"),
+    "pseudo": _Names("pseudo Dice", "pseudo Dice", "pseudo Dice"),
+    "real validation": _Names("real validation Dice", "real Dice", "real Dice"),
+}
 NAMES: Mapping[str, _Names] = {
-    VAL_DICE: _Names("validation Dice", "val Dice", "Dice"),
     "iou": _Names("validation IoU", "val IoU", "IoU"),
     "hd95": _Names("HD95", "HD95", "HD95"),
 }
@@ -48,10 +55,12 @@ class Objective:
     Args:
         metric: ``val_dice``, or the name of one of `EpochMetrics.metrics`.
         mode: whether the largest or the smallest value is the best.
+        dice: where a ``val_dice`` was measured. It decides only how Dice is called.
     """
 
     metric: str = VAL_DICE
     mode: Mode = "max"
+    dice: DiceOf = field(default="validation", compare=False)
 
     @classmethod
     def of(cls, values: Any) -> Objective:
@@ -186,6 +195,8 @@ class Objective:
 
     @property
     def _names(self) -> _Names:
+        if self.metric == VAL_DICE:
+            return DICE_NAMES[self.dice]
         return NAMES.get(self.metric) or _Names(self.metric, self.metric, self.metric)
 
 

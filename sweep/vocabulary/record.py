@@ -161,6 +161,19 @@ class CaseScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RealValidation:
+    """A run's best weights on the whole validation cases of its fold, as nnU-Net scores them.
+
+    Args:
+        dice: mean over the classes of the mean over the cases; None without any value.
+        cases: case → class → Dice; None where neither prediction nor reference has the class.
+    """
+
+    dice: float | None
+    cases: Mapping[str, Mapping[str, float | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
     """Everything that is recorded of one trial.
 
@@ -173,6 +186,7 @@ class TrialRecord:
         preset: name of the preset that it trains; None if the searcher proposed it.
         replicate: the trial that it repeats; None for the trials of the search.
         test: its scores on the test split, one per case; empty if it was not evaluated there.
+        real: its real validation; None if it had none.
         objective: the objective of its sweep.
     """
 
@@ -184,6 +198,7 @@ class TrialRecord:
     preset: str | None = None
     replicate: Replicate | None = None
     test: tuple[CaseScore, ...] = ()
+    real: RealValidation | None = None
     objective: Objective = DICE
 
     @property

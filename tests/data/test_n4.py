@@ -133,7 +133,7 @@ def test_corrected_and_uncorrected_pixels_are_cached_apart_and_corrected_once(
     def unwanted(*_: object) -> None:
         raise AssertionError("corrected again")
 
-    monkeypatch.setattr("sweep.data.prepared.prepare.correct_bias_field", unwanted)
+    monkeypatch.setattr("sweep.data.prepared.case_arrays.correct_bias_field", unwanted)
     again = prepare(settings_of(folder, n4=True), cache)
     np.testing.assert_array_equal(again.training[0].image, corrected.training[0].image)
     monkeypatch.setattr("importlib.metadata.version", lambda _: "another")

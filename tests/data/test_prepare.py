@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sweep.data.nnunet_raw.labels import geometric_labels
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.prepared.prepare import prepare
 from sweep.data.prepared.samples import PreparedData, Samples
@@ -188,7 +189,29 @@ def test_datasets_own_split_is_taken(tmp_path, write_grey):
 def test_geometric_class_is_found_by_name_or_number(tmp_path, wanted, expected):
     write_volumes(tmp_path / "set", [(3, 4, 5)] * 2)
     settings = raw(tmp_path / "set", geometric_class=wanted)
-    assert prepare(settings, tmp_path / "cache").geometric_class == expected
+    assert prepare(settings, tmp_path / "cache").geometric_classes == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [(["outer", 1], (2, 1)), (["inner"], (1,)), ("all", (1, 2))],
+)
+def test_several_geometric_classes_are_found_in_the_order_of_their_names(
+    tmp_path, wanted, expected
+):
+    write_volumes(tmp_path / "set", [(3, 4, 5)] * 2)
+    settings = raw(tmp_path / "set", geometric_class=wanted)
+    assert prepare(settings, tmp_path / "cache").geometric_classes == expected
+
+
+def test_class_that_is_called_all_is_that_class():
+    assert geometric_labels({"background": 0, "core": 1, "all": 2}, "all") == (2,)
+
+
+def test_class_that_is_named_twice_is_told(tmp_path):
+    write_volumes(tmp_path / "set", [(3, 4, 5)] * 2)
+    message = only_mistake(raw(tmp_path / "set", geometric_class=["inner", 2, 1]))
+    assert message == "data.geometric_class: names the class 'inner' twice, also as 1"
 
 
 @pytest.mark.parametrize(
@@ -362,6 +385,21 @@ def test_geometric_class_that_no_training_case_holds_is_refused_where_a_loss_act
     rests = acts.model_copy(update={"loss": acts.loss.model_copy(update={"weights": none})})
     assert look(rests) == []
     assert make_ready(rests) is not None
+
+
+def test_geometric_classes_are_refused_only_where_no_training_case_holds_any_of_them(tmp_path):
+    held = {"a": {1}, "b": {1}, "c": {1}, "d": {1, 2}}
+    folder = write_classes(tmp_path / "set", held, splits=[(("a", "b"), ("c", "d"))])
+    network = {"name": "unet", "channels": [4, 8]}
+
+    def told(wanted: Any) -> list[str]:
+        data = raw(folder, geometric_class=wanted)
+        settings = TrialSettings.model_validate({"data": data, "network": network})
+        return [str(mistake) for mistake in TrainerCheck(pixels=True)(settings)]
+
+    assert told("all") == told(["dot", "rare"]) == []
+    [message] = told(["rare"])
+    assert "the geometric losses act on `rare`, which is in 0 of 2 training" in message
 
 
 def test_sides_without_foreground_are_told_together(tmp_path):

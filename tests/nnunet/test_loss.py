@@ -44,7 +44,7 @@ SETTINGS = LossSettings(weights=GeometricWeights(compactness=0.3, boundary=0.2, 
 @pytest.mark.parametrize("batch_dice", [True, False])
 def test_in_the_warmup_the_loss_is_nnunets_to_the_last_bit(batch_dice: bool) -> None:
     logits, labels = example(32, 32)
-    loss = NnunetLoss(own(batch_dice=batch_dice), SETTINGS, 1)
+    loss = NnunetLoss(own(batch_dice=batch_dice), SETTINGS, (1,))
     assert loss(logits, labels).item() == own(batch_dice=batch_dice)(logits, labels).item()
     assert loss.batch_dice is batch_dice
     assert loss.terms.keys() == {"dice", "ce"}
@@ -62,7 +62,7 @@ def _dice(logits: Tensor, labels: Tensor, batch_dice: bool) -> float:
 def test_terms_add_up_to_the_total_and_dice_is_one_minus_dice() -> None:
     logits, labels = example(32, 32)
     settings = SETTINGS.model_copy(update={"dice_weight": 0.5, "pixel_weight": 2.0})
-    loss = NnunetLoss(own(), settings, 1)
+    loss = NnunetLoss(own(), settings, (1,))
     loss.factor = 0.25
     total = loss(logits, labels)
     terms = {name: value.item() for name, value in loss.terms.items()}
@@ -73,7 +73,7 @@ def test_terms_add_up_to_the_total_and_dice_is_one_minus_dice() -> None:
 
 def test_main_term_of_weight_zero_is_neither_computed_nor_told() -> None:
     logits, labels = example(32, 32)
-    loss = NnunetLoss(own(), SETTINGS.model_copy(update={"dice_weight": 0.0}), 1)
+    loss = NnunetLoss(own(), SETTINGS.model_copy(update={"dice_weight": 0.0}), (1,))
     loss(logits, labels)
     assert loss.terms.keys() == {"ce"}
     assert loss.main.keys() == {"ce"}
@@ -82,7 +82,7 @@ def test_main_term_of_weight_zero_is_neither_computed_nor_told() -> None:
 def test_deep_supervision_weighs_the_main_loss_and_geometry_sees_the_main_output_alone() -> None:
     sizes = (32, 16, 8, 4)
     outputs, targets = zip(*(example(n, n) for n in sizes), strict=True)
-    loss = NnunetLoss(own(supervised=True), SETTINGS, 1)
+    loss = NnunetLoss(own(supervised=True), SETTINGS, (1,))
     without = loss(outputs, targets)
     assert without.item() == own(supervised=True)(outputs, targets).item()
     each = [own()(output, target) for output, target in zip(outputs, targets, strict=True)]
@@ -98,7 +98,7 @@ def test_deep_supervision_weighs_the_main_loss_and_geometry_sees_the_main_output
 
 def test_3d_patch_is_looked_at_slice_by_slice_as_its_slices_are_by_hand() -> None:
     logits, labels = example(6, 32, 32, batch=2)
-    loss = NnunetLoss(own(), SETTINGS, 1)
+    loss = NnunetLoss(own(), SETTINGS, (1,))
     loss.factor = 1.0
     loss(logits, labels)
     slices = [logits[b, :, d] for b in range(2) for d in range(6)]
@@ -110,7 +110,7 @@ def test_3d_patch_is_looked_at_slice_by_slice_as_its_slices_are_by_hand() -> Non
 
 def test_3d_patch_by_volume_is_a_whole_body_in_the_spacing_of_the_plans() -> None:
     logits, labels = example(8, 32, 32, batch=2)
-    loss = NnunetLoss(own(), SETTINGS, 1, geometry="volume", spacing=(5.0, 1.0, 1.0))
+    loss = NnunetLoss(own(), SETTINGS, (1,), geometry="volume", spacing=(5.0, 1.0, 1.0))
     loss.factor = 1.0
     loss(logits, labels)
     p = logits.softmax(dim=1)[:, 1]
@@ -126,7 +126,7 @@ def test_term_of_a_plugin_acts_on_the_slices_of_nnunets_patches(tmp_path: Path) 
     settings = LossSettings.model_validate(
         {"terms": [f"{file}:spread"], "weights": weights, "min_area": 0.0}
     )
-    loss = NnunetLoss(own(), settings, 1)
+    loss = NnunetLoss(own(), settings, (1,))
     loss.factor = 1.0
     loss(logits, labels)
     slices = logits.softmax(dim=1)[:, 1].flatten(0, 1)  # [B · D, H, W]
@@ -137,7 +137,7 @@ def test_term_of_a_plugin_acts_on_the_slices_of_nnunets_patches(tmp_path: Path) 
 def test_kervadec_term_measures_distances_within_slices() -> None:
     logits, labels = example(4, 16, 16, batch=2)
     weights = GeometricWeights(compactness=0, boundary=0, aspect=0, kervadec=1)
-    loss = NnunetLoss(own(), SETTINGS.model_copy(update={"weights": weights}), 1)
+    loss = NnunetLoss(own(), SETTINGS.model_copy(update={"weights": weights}), (1,))
     loss.factor = 1.0
     loss(logits, labels)
     flat, flat_labels = (values.transpose(1, 2).flatten(0, 1) for values in (logits, labels))
@@ -150,7 +150,7 @@ def test_kervadec_term_measures_distances_within_slices() -> None:
 def test_half_precision_outputs_are_judged_in_float32() -> None:
     """A foreground of 512² pixels: its squared coordinates leave float16 at once."""
     logits, labels = example(512, 512, batch=1)
-    loss = NnunetLoss(own(), SETTINGS, 1)
+    loss = NnunetLoss(own(), SETTINGS, (1,))
     loss.factor = 1.0
     with torch.autocast("cpu", dtype=torch.float16):
         half = loss(logits.half(), labels)

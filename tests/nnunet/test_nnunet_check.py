@@ -26,7 +26,7 @@ from sweep.data.nnunet_raw.raw_dataset import NNUNET_ENDINGS
 from sweep.data.sources.shapes_datasets import write_shapes_dataset
 from sweep.nnunet.dataset.plans import planned_as_asked
 from sweep.nnunet.nnunet_check import NnunetLook
-from sweep.nnunet.training.trainer_limits import geometric_channel
+from sweep.nnunet.training.trainer_limits import geometric_channels
 from sweep.spec.load import load_sweep
 from sweep.spec.settings.data_settings import ShapesData
 from sweep.spec.settings.trainer_settings import NnunetTrainer
@@ -407,10 +407,10 @@ def test_configuration_that_inherits_its_network_is_fine(
 @pytest.mark.parametrize(("wanted", "channel"), [("b", 2), (2, 2), ("a", 1), (None, 1)])
 def test_geometric_class_is_found_whatever_form_the_labels_have(wanted: Any, channel: int) -> None:
     for labels in ({"background": "0", "a": "1", "b": [2]}, {"background": 0, "b": 2.0, "a": [1]}):
-        found = geometric_channel({"labels": {**labels, "ignore": 3}}, wanted, "dataset.json")
-        assert found == channel
+        found = geometric_channels({"labels": {**labels, "ignore": 3}}, wanted, "dataset.json")
+        assert found == (channel,)
     with pytest.raises(InputError, match=r"dataset.json: `labels` must be numbered"):
-        geometric_channel({"labels": {"background": 0, "a": 2}}, wanted, "dataset.json")
+        geometric_channels({"labels": {"background": 0, "a": 2}}, wanted, "dataset.json")
 
 
 def test_fold_is_told_also_where_the_preprocessed_folder_has_no_plans(

@@ -97,10 +97,18 @@ def test_sweep_of_nnunet_plans_prunes_what_diverges_ranks_and_hands_over_the_win
     for name, weight in predictor.network.state_dict().items():
         assert torch.equal(weight, best["model"][name])
     with layout.nnunet_validation.open() as file:
-        [finalist] = csv.DictReader(file)
-    assert finalist["trial_id"] == ranking[0]["trial_id"]
-    assert finalist["val_dice"] == ranking[0]["val_dice"]
-    assert 0.5 < float(finalist["real_dice"]) <= 1
+        validated = list(csv.DictReader(file))
+    first = validated[0]
+    assert first["trial_id"] == ranking[0]["trial_id"]
+    assert first["pseudo_dice"] == ranking[0]["val_dice"]
+    assert 0.5 < float(first["real_dice"]) <= 1
+    # The first five of the search, or as many as there are, by the real validation.
+    real = [float(row["real_dice"]) for row in validated]
+    assert len(real) == min(5, len(completed))
+    assert real == sorted(real, reverse=True)
+    assert [row["trial_id"] for row in validated] == [
+        row["trial_id"] for row in ranking[: len(real)]
+    ]
 
     head = layout.best_yaml.read_text()
     assert f"#   export nnUNet_raw={raw}" in head

@@ -106,6 +106,19 @@ def test_going_on_and_starting_from_a_trunk_are_bit_for_bit_the_same_run(
     assert len(list((tmp_path / "trunks").iterdir())) == 1
 
 
+def test_other_processes_make_the_same_run_also_where_it_is_resumed(
+    trial: MakeTrial, trained: History, tmp_path: Path
+) -> None:
+    def stop(metrics: EpochMetrics) -> None:
+        if metrics.epoch == 0:
+            raise KeyboardInterrupt
+
+    settings = trial({"workers": 1})
+    with pytest.raises(KeyboardInterrupt):
+        fit(settings, checkpoint=Checkpoints(tmp_path), report=stop)
+    assert history(settings, checkpoint=Checkpoints(tmp_path)) == trained
+
+
 def test_epsilon_of_zero_ends_it_in_its_step_with_term_parameter_and_cure(
     trial: MakeTrial, tmp_path: Path
 ) -> None:
@@ -192,8 +205,11 @@ def test_real_validation_is_the_mean_dice_over_whole_cases(
         ours = np.asarray(Image.open(file)) == 1
         theirs = np.asarray(Image.open(truth / file.name)) == 1
         values.append(2 * (ours & theirs).sum() / (ours.sum() + theirs.sum()))
-    assert len(values) == 4
-    assert found == pytest.approx(np.mean(values))
+        [(name, dice)] = found.cases[file.stem].items()
+        assert name == "circle"
+        assert dice == pytest.approx(values[-1])
+    assert len(values) == len(found.cases) == 4
+    assert found.dice == pytest.approx(np.mean(values))
 
 
 # What can be wrong.

@@ -174,7 +174,7 @@ def test_what_is_in_effect_is_what_was_asked_for(trainer: MakeTrainer) -> None:
     [
         (lambda t: setattr(t, "num_epochs", 2), "trainer.epochs"),
         (lambda t: t.optimizer.param_groups[0].update(momentum=0.5), "optimizer.momentum"),
-        (lambda t: setattr(t.loss, "geometric_class", 0), "trainer.geometric_class"),
+        (lambda t: setattr(t.loss, "geometric_classes", (0,)), "trainer.geometric_class"),
         (lambda t: setattr(t, "factor", lambda epoch: float(epoch >= 5)), "loss.warmup_epochs"),
         (lambda t: setattr(t, "num_iterations_per_epoch", 9), "trainer.steps_per_epoch"),
     ],

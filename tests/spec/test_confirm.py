@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from sweep.data.sources.shape_images import write_shapes
-from sweep.spec.load import load_sweep
+from sweep.spec.load import load_sweep, to_yaml
 from sweep.spec.search.replicate_plan import blocks, most_replicates
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.data_settings import ShapesData
@@ -39,15 +40,58 @@ def test_seeds_are_further_ones_each_on_all_folds_from_the_sweeps_own_on(tmp_pat
     assert most_replicates(loaded(tmp_path, text + "trials: 3\n")) == 3 * 4
 
 
+NNUNET = "trainer: {kind: nnunet, dataset: 502, fold: "
+
+
+@pytest.mark.parametrize(
+    ("confirm", "rest", "seeds_and_folds"),
+    [
+        # Nothing is said of seeds and folds: one seed on every fold, from three folds on.
+        ("{}", "", (1, 5)),
+        ("{top: 2}", "data: {source: shapes, folds: 3}\n", (1, 3)),
+        ("{}", "data: {source: shapes, folds: 2}\n", (5, 1)),
+        ("{}", "data: {source: brain}\n", (5, 1)),
+        ("{}", f"{NNUNET}2}}\n", (1, 5)),
+        ("{}", f"{NNUNET}all}}\n", (5, 1)),
+        ("{}", "trainer: {kind: custom, entry: 'a.b:c'}\n", (5, 1)),  # of unknown data
+        # What was written before means what it meant.
+        ("{seeds: 4}", "", (4, 1)),
+        ("{folds: 2}", "", (5, 2)),
+        ("{seeds: 2, folds: 3}", "", (2, 3)),
+        ("{seeds: 1, folds: 3}", "", (1, 3)),
+    ],
+)
+def test_replicates_run_over_folds_unless_seeds_or_folds_are_given(
+    confirm: str, rest: str, seeds_and_folds: tuple[int, int]
+) -> None:
+    text = f"confirm: {confirm}\nname: x\n{rest}{SPACE}"
+    spec = SweepSpec.model_validate(YAML(typ="safe").load(text))
+    assert spec.confirm is not None
+    assert spec.confirm.blocks == seeds_and_folds
+    assert len(blocks(spec)) == seeds_and_folds[0] * seeds_and_folds[1]
+
+
+def test_effective_spec_has_the_numbers_and_reads_back_the_same(tmp_path: Path) -> None:
+    spec = loaded(tmp_path, "confirm: {top: 2}\n")
+    text = to_yaml(spec)
+    assert "confirm:\n  top: 2\n  seeds: 1\n  folds: 5\n" in text
+    (tmp_path / "again.yaml").write_text(text)
+    assert load_sweep(tmp_path / "again.yaml") == spec
+
+
 def test_seeds_beyond_the_largest_begin_again(tmp_path: Path) -> None:
-    spec = loaded(tmp_path, "seed: 2147483647\nconfirm: {}\n")
+    spec = loaded(tmp_path, "seed: 2147483647\nconfirm: {seeds: 5}\n")
     assert [seed for seed, _ in blocks(spec)] == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("confirm: {seeds: 1}\n", "x.yaml:1: confirm.seeds: must be at least 2, but is 1"),
+        ("confirm: {seeds: 0}\n", "x.yaml:1: confirm.seeds: must be at least 1 or null, but is 0"),
+        (
+            "confirm: {seeds: 1}\n",
+            "x.yaml:1: confirm.seeds: must be at least 2 on one fold, but is",
+        ),
         ("confirm: {seed: 3}\n", "did you mean `seeds`?"),
         ("confirm: {folds: 6}\n", "confirm.folds: must be at most 5, the folds of the data"),
         (
@@ -73,4 +117,7 @@ def test_fold_that_the_datas_own_splits_do_not_have_is_told(tmp_path: Path) -> N
     (raw / "splits_final.json").write_text(json.dumps([{"train": named[1:], "val": named[:1]}]))
     text = f"data: {{source: nnunet_raw, folder: {raw}}}\nconfirm: {{folds: 2}}\n"
     with pytest.raises(InputError, match=r"confirm\.folds: there is no fold 1: splits_final"):
+        loaded(tmp_path, text)
+    text = f"data: {{source: nnunet_raw, folder: {raw}}}\nconfirm: {{}}\n"
+    with pytest.raises(InputError, match=r"counted from 0; it must be at most 1 here"):
         loaded(tmp_path, text)

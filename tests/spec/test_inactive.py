@@ -43,7 +43,8 @@ def test_every_rule_names_settings_that_there_are() -> None:
 
 def test_of_the_default_configuration_only_details_have_no_effect() -> None:
     idle = inactive_in(TrialSettings())
-    assert {key.split(".")[0] for key in idle} == {"augmentation", "guard", "network"}
+    assert {key.split(".")[0] for key in idle} == {"augmentation", "guard", "network", "trainer"}
+    assert idle["trainer.geometry"] == "the data has no volumes"
     assert {key for key in idle if key.startswith("network.")} == {"network.options"}
     assert {key for key in idle if key.startswith("guard.")} == {
         "guard.skipped_in_a_row",
@@ -108,6 +109,13 @@ def test_what_was_asked_for_and_cannot_be_applied_is_refused(tmp_path, line, mes
          "3: trainer.geometric_class: 2 has no effect: no geometric term has a weight"),
         (f"{NNUNET[:-1]}, geometry: volume}}",
          "3: trainer.geometry: \"volume\" has no effect: the configuration `2d` has no volumes"),
+        ("trainer: {geometry: volume}",
+         "3: trainer.geometry: \"volume\" has no effect: the data has no volumes"),
+        (f"{RAW}\ntrainer: {{geometry: volume}}",
+         "4: trainer.geometry: \"volume\" has no effect: `data.spatial` is `slices`"),
+        ("loss: {components: separate, weights: {compactness: 0, boundary: 0, aspect: 0}}",
+         "3: loss.components: \"separate\" has no effect: no shape term (compactness, boundary, "
+         "aspect) has a weight"),
     ],
 )  # fmt: skip
 def test_what_idles_since_its_whole_part_is_off_is_told(tmp_path, line, message) -> None:
@@ -132,6 +140,9 @@ def test_a_setting_that_acts_in_some_configurations_is_left_in_peace(tmp_path: P
         "objective: {metric: solidity, mode: max}",
         f"  data.geometric_class: {{choice: [1, 2]}}\n{RAW}\n{NO_GEOMETRY[:-2]}, kervadec: 1}}}}",
         f"  trainer.geometry: {{choice: [slices, volume]}}\n{VOLUMES}",
+        f"  trainer.geometry: {{choice: [slices, volume]}}\n{RAW[:-1]}, spatial: volumes}}",
+        "loss: {border: ignore, terms: [x:y], weights: {compactness: 0, boundary: 0, aspect: 0,"
+        " 'y': 1}}",
         "  trainer.geometry: {choice: [slices, volume]}\n"
         f"  trainer.configuration: {{choice: [2d, 3d_fullres]}}\n{NNUNET}",
     ],
@@ -141,7 +152,7 @@ def test_a_geometric_setting_that_acts_is_left_in_peace(tmp_path: Path, lines: s
 
 
 def test_a_setting_of_another_trainer_is_told_once(tmp_path: Path) -> None:
-    text = f"{SPACE}  trainer.geometry: {{choice: [slices, volume]}}\n{NO_GEOMETRY}\n"
+    text = f"{SPACE}  trainer.geometric_class: {{choice: [1, 2]}}\n{NO_GEOMETRY}\n"
     [message] = read(tmp_path, text)[0]
     assert "without any effect" not in message
 

@@ -119,7 +119,7 @@ space:
         ("data: {source: nnunet_raw, folder: ''}", "data.folder: must be text of at least 1 "
          'character(s), but is ""'),
         ("data: {source: nnunet_raw, folder: x, geometric_class: 1.5}",
-         "data.geometric_class: must be text or a whole number or null, but is 1.5"),
+         "data.geometric_class: must be text or a whole number or a list or null, but is 1.5"),
         ("data: {source: brain, size: 64}", "data.size: `size` is not a setting of `data` with "
          "source `brain`; it has `source`, `normalization`, `n4`, `folds`, `fold`, `test`, "
          "`patch_size`, `validation_slices`, `gap`, `step`, `threshold`"),
@@ -167,7 +167,7 @@ space:
         ("1: 3\nseed: 1", "1: `1` is not a setting of the top level; it has " + TOP_LEVEL),
         ("loss: {null: 1}", "loss.null: `null` is not a setting of `loss`; it has `main`, "
          "`dice_weight`, `pixel_weight`, `focal_gamma`, `warmup_epochs`, `rampup_epochs`, "
-         "`terms`, `weights`, `sqrt_epsilon`, `sqrt_mode`, `min_area`"),
+         "`terms`, `weights`, `sqrt_epsilon`, `sqrt_mode`, `min_area`, `components`, `border`"),
         ("loss: {main: dice_fokal}", "loss.main: must be `dice_ce`, `dice_focal` or "
          '`focal_logcosh_dice`, but is "dice_fokal"; did you mean `dice_focal`?'),
         ("loss: {dice_weight: 0, pixel_weight: 0}", "loss.pixel_weight: must be above 0 if"

@@ -46,7 +46,10 @@ DATA = st.one_of(
     st.fixed_dictionaries({"source": st.just("brain")}, optional={"gap": st.integers(0, 99)}),
     st.fixed_dictionaries(
         {"source": st.just("nnunet_raw"), "folder": TEXT},
-        optional={"geometric_class": st.none() | TEXT | COUNT, "slice_axis": st.integers(0, 2)},
+        optional={
+            "geometric_class": st.none() | TEXT | COUNT | st.lists(TEXT | COUNT, min_size=1),
+            "slice_axis": st.integers(0, 2),
+        },
     ),
 )
 PROBABILITY = st.floats(0, 1)

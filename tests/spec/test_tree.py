@@ -48,6 +48,8 @@ def test_settings_without_effect_before_the_switch_on_are_the_marked_ones() -> N
         "loss.sqrt_epsilon",
         "loss.sqrt_mode",
         "loss.min_area",
+        "loss.components",
+        "loss.border",
     }
 
 
@@ -67,7 +69,7 @@ def test_source_of_the_data_and_kind_of_the_trainer_decide_which_others_there_ar
         ("loss.weights.aspect", {float}),
         ("early_stopping.patience", {int, type(None)}),
         ("optimizer.name", {str}),
-        ("data.geometric_class", {str, int, type(None)}),
+        ("data.geometric_class", {str, int, tuple, type(None)}),
         ("data.slice_axis", {int, str}),
         ("network.channels", {tuple}),
         ("loss.warmup_epoch", set()),

@@ -34,7 +34,7 @@ EMPTY = np.zeros((40, 30), np.uint8)
 
 
 def metrics_of(*images: tuple[str, np.ndarray, np.ndarray], classes: int = 2) -> dict:
-    cases = CaseMetrics(("hd95", "shape"), classes, 1, {})
+    cases = CaseMetrics(("hd95", "shape"), classes, (1,), {})
     for name in dict.fromkeys(case for case, *_ in images):
         own = [(prediction, reference) for case, prediction, reference in images if case == name]
         predictions, references = map(np.stack, zip(*own, strict=True))
@@ -108,12 +108,12 @@ def test_shape_is_that_of_the_geometric_class_alone() -> None:
 
 
 def test_reference_is_measured_once_and_kept() -> None:
-    kept: Shapes = {("a", 0): {"compactness": 0.25, "solidity": 0.5, "eccentricity": 0.75}}
-    cases = CaseMetrics(("shape",), 2, 1, kept)
+    kept: Shapes = {("a", 0, 1): {"compactness": 0.25, "solidity": 0.5, "eccentricity": 0.75}}
+    cases = CaseMetrics(("shape",), 2, (1,), kept)
     cases.add(case_of("a", square(5, 5)[None]), square(5, 5)[None])
     cases.add(case_of("b", EMPTY[None]), square(5, 5)[None])
     assert cases.means()["reference_compactness"] == 0.25
-    assert kept["b", 0] is None
+    assert kept["b", 0, 1] is None
 
 
 # In training.

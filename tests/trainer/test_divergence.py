@@ -252,6 +252,17 @@ def test_replay_needs_neither_the_data_nor_what_else_the_process_draws(
     assert done.blamed == (verdict.term, verdict.parameter)
 
 
+def test_step_that_an_earlier_version_kept_is_replayed_with_its_single_geometric_class(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    config = trial(*ROOT_OF_ZERO)
+    verdict = verdict_of(config, tmp_path)
+    kept = Checkpoints(tmp_path).load_offending()
+    assert kept is not None
+    assert kept.pop("geometric_classes") == [1]
+    assert replay(config, verdict, {**kept, "geometric_class": 1}).is_exact
+
+
 def test_replay_of_a_cured_configuration_says_that_the_step_no_longer_breaks(
     trial: MakeTrial, tmp_path: Path
 ) -> None:

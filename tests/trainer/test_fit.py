@@ -352,7 +352,7 @@ def test_multi_class_volumes_train_with_the_geometry_of_the_chosen_class(
     )
     data = f"data={{source: nnunet_raw, folder: {tmp_path / 'raw'}, geometric_class: tumour}}"
     config = trial(data, "trainer.epochs=3", "optimizer.lr=0.05", "trainer.batch_size=6")
-    assert prepare(config.data).geometric_class == 2
+    assert prepare(config.data).geometric_classes == (2,)
     history, outcome = train(config)
     assert outcome.status is Status.COMPLETED
     assert list(history[-1].terms) == ["dice", "ce", "compactness", "boundary", "aspect"]

@@ -29,7 +29,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.data_settings import DATA_SOURCES, CommonData, ShapesData
 from sweep.spec.settings.trainer_settings import TRAINERS, CommonTrainer, TrainerTraits
 from sweep.store.store import Store
-from sweep.trial.kinds.kind import FinalScore, Kind, Tools
+from sweep.trial.kinds.kind import Kind, Tools
 from sweep.trial.kinds.kind_table import KINDS, kind_of, make_ready, pinned
 from sweep.trial.trainer_check import TrainerCheck
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -78,7 +78,7 @@ TOY = Kind(
     pixels="a toy has none",
     predictor="a toy foresees nothing",
     recognised=lambda trainer: trainer.model_copy(update={"fingerprint": "toy:1"}),
-    test=lambda *_: FinalScore(None, (CaseScore(case="c", dice=0.5, hd95=None),)),
+    test=lambda *_: (CaseScore(case="c", dice=0.5, hd95=None),),
     tools=Tools("toys", lambda *_: None, lambda _, path: ["# Play:", f"play {path.name}"]),
 )
 

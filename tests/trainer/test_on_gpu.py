@@ -6,14 +6,18 @@ import gc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 from foreign import trial as foreign_trial
 from foreign import write_trainer
 
+from sweep.spec.settings.geometric_terms import GeometricWeights
+from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
+from sweep.trainer.losses.geometric_loss import geometric_terms
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import epochs, fit
 from sweep.trial.warmup_snapshots import Trunk
@@ -153,3 +157,36 @@ def test_function_that_goes_on_draws_what_it_would_have_drawn_on_a_gpu(tmp_path:
     resumed: list[EpochMetrics] = []
     fit(config, report=resumed.append, checkpoint=Checkpoints(tmp_path))
     assert [epoch.val_dice for epoch in resumed] == [epoch.val_dice for epoch in whole]
+
+
+def test_shape_terms_of_components_are_those_of_a_cpu_and_the_same_twice() -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(4, 1, 96, 96, generator=generator)
+    p = (2 * torch.nn.functional.avg_pool2d(noise, 9, 1, 4)[:, 0] - 0.5).clamp(0, 1)
+    weights = GeometricWeights(compactness=1, boundary=1, aspect=1)
+    settings = LossSettings(weights=weights, components="separate", border="ignore", min_area=20)
+    torch.use_deterministic_algorithms(True)
+    found = []
+    for device in ("cpu", "cuda", "cuda"):
+        leaf = p.to(device).requires_grad_()
+        terms = torch.stack(list(geometric_terms(settings, leaf).values()))
+        terms.sum().backward()
+        assert leaf.grad is not None
+        found.append((terms.detach().cpu(), leaf.grad.cpu()))
+    (cpu, cpu_gradient), (one, one_gradient), (two, two_gradient) = found
+    assert torch.equal(one, two)
+    assert torch.equal(one_gradient, two_gradient)
+    torch.testing.assert_close(one, cpu)
+    torch.testing.assert_close(one_gradient, cpu_gradient)
+
+
+@pytest.mark.parametrize("kind", ["joint", "separate"])
+def test_shape_terms_never_wait_for_the_gpu(kind: Literal["joint", "separate"]) -> None:
+    weights = GeometricWeights(compactness=1, boundary=1, aspect=1)
+    settings = LossSettings(weights=weights, components=kind, border="ignore")
+    p = torch.rand(2, 64, 64, device="cuda", requires_grad=True)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        torch.stack(list(geometric_terms(settings, p).values())).sum().backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

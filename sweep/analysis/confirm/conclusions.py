@@ -17,7 +17,7 @@ from sweep.vocabulary.record import Status
 def verdict(found: Confirmation) -> str:
     """The best finalist, or those that cannot be told apart and which of them is cheapest."""
     first, *others = found.compared or found.finalists
-    comparison, objective = found.comparison, first.record.objective
+    comparison, objective = found.comparison, first.objective
     if comparison is None:
         return f"No replicate of {_named(found.finalists)} has a result: all that ended diverged."
     value = objective.text(objective.turned(first.mean))
@@ -30,7 +30,7 @@ def verdict(found: Confirmation) -> str:
         return f"{first.trial_id} has {mean} so far; {still} still to end, so no winner is named."
     if not others:
         alone = "no other finalist has replicates to compare with"
-        if found.behind:
+        if any(one.diverged for one in found.behind):
             alone = f"more replicates of {_named(found.behind)} diverged, so it is not compared"
         return f"{first.trial_id} has {mean}; {alone}."
     if not comparison.is_telling:
@@ -66,7 +66,7 @@ def selection_bias(found: Confirmation) -> str:
     not selection where the other finalists lose as much.
     """
     first, *others = found.finalists
-    objective = first.record.objective
+    objective = first.objective
     if (own := _lost(first)) is None:
         return ""
 
@@ -85,8 +85,10 @@ def selection_bias(found: Confirmation) -> str:
 
 def _lost(one: Finalist) -> float | None:
     """Value of the objective in the search minus the mean of its replicates."""
-    objective, reached = one.record.objective, one.record.value
-    return None if reached is None or not one.scores else reached - objective.turned(one.mean)
+    reached = one.record.value
+    if reached is None or not one.scores or one.is_real:  # the search has another Dice
+        return None
+    return reached - one.objective.turned(one.mean)
 
 
 def warnings(found: Confirmation) -> list[str]:
@@ -99,6 +101,11 @@ def warnings(found: Confirmation) -> list[str]:
             sentences.append(f"{one.trial_id}: {one.diverged} of {total} diverged; {mean}.")
         if failed := one.count(Status.FAILED):
             sentences.append(f"{one.trial_id}: {failed} of {total} failed and is not counted.")
+        if lacking := one.unvalidated:
+            sentences.append(
+                f"{one.trial_id}: {lacking} of {total} could not be validated on whole cases and"
+                " is not counted."
+            )
     first = found.finalists[0]
     lost = [one for one in found.behind if one.scores and one.diverged > first.diverged]
     if lost:
@@ -110,7 +117,7 @@ def warnings(found: Confirmation) -> list[str]:
 
 
 def caution(kinds: Iterable[str]) -> str:
-    """What limits the Dice by which trials of such trainers are ranked; or empty."""
+    """What limits the Dice by which trials of such trainers are compared; or empty."""
     return " ".join(filter(None, dict.fromkeys(traits_of(kind).caution for kind in kinds)))
 
 
@@ -136,7 +143,7 @@ def on_test_split(found: HeldOut) -> str:
 
 def _tie(found: Confirmation, comparison: paired.PairedComparison, mean: str) -> str:
     first, cheapest = found.finalists[0], found.cheapest
-    objective, chance = first.record.objective, first.p_best
+    objective, chance = first.objective, first.p_best
     sentence = (
         f"{listed([one.trial_id for one in found.tied])} cannot be told apart {_where(comparison)}:"
         f" {first.trial_id} has the {objective.highest} {mean}"

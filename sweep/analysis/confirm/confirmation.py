@@ -19,7 +19,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sweep.analysis.confirm import paired_comparison as paired
-from sweep.vocabulary.record import Status, TrialRecord
+from sweep.analysis.confirm.real_validations import as_real, real_dice
+from sweep.vocabulary.objective import Objective
+from sweep.vocabulary.record import Status, TrialRecord, objective_of
 
 WORTH = 0.5
 """Share of the way from the worst Dice to the highest mean, below which a finalist gains nothing by
@@ -33,9 +35,11 @@ class Finalist:
     Args:
         record: the trial of the search.
         replicates: all that were started, by seed and fold.
+        objective: what the replicates are compared by: the sweep's objective, or Dice of the real
+            validation where replicates have one.
         scores: (seed, fold) → best value of the objective as a score, where more is better
             (`sweep.vocabulary.objective`). Replicates that diverged, failed or have not ended have
-            none.
+            none, nor have those that lack a real validation where others have one.
         mean: of the scores, where each fold counts the same; NaN where there is none.
         low, high: 95 % interval of the mean (`sweep.analysis.confirm.paired_comparison.interval`).
         p_best: probability that its mean is the highest of all that are compared; None where there
@@ -45,6 +49,7 @@ class Finalist:
 
     record: TrialRecord
     replicates: tuple[TrialRecord, ...]
+    objective: Objective
     scores: Mapping[paired.Block, float]
     mean: float = math.nan
     low: float = math.nan
@@ -60,6 +65,18 @@ class Finalist:
     def diverged(self) -> int:
         """Number of its replicates that diverged."""
         return self.count(Status.DIVERGED)
+
+    @property
+    def is_real(self) -> bool:
+        """Whether its replicates are compared by their real validation."""
+        return self.objective.dice == "real validation"
+
+    @property
+    def unvalidated(self) -> int:
+        """Number of its replicates with a result that lack a real validation which others have."""
+        return sum(r.status.has_result and real_dice(r) is None for r in self.replicates) * (
+            self.is_real
+        )
 
     @property
     def epochs(self) -> float:
@@ -84,6 +101,11 @@ class Confirmation:
     finalists: tuple[Finalist, ...]
     comparison: paired.PairedComparison | None
     unfinished: int
+
+    @property
+    def objective(self) -> Objective:
+        """What the finalists are compared by."""
+        return self.finalists[0].objective
 
     @property
     def compared(self) -> Sequence[Finalist]:
@@ -125,14 +147,20 @@ def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
     records = list(records)
     by_id = {record.trial_id: record for record in records}
     runs = [(one.replicate, one) for one in records if one.replicate is not None]
+    is_real = any(real_dice(run) is not None for _, run in runs)
+    objective = as_real(objective_of(records)) if is_real else objective_of(records)
     found = []
     for trial_id in dict.fromkeys(replicate.of for replicate, _ in runs if replicate.of in by_id):
         own = [(replicate.block, run) for replicate, run in runs if replicate.of == trial_id]
         own.sort(key=lambda pair: pair[0])
-        scores = {block: score for block, run in own if (score := run.score) is not None}
-        replicates = tuple(run for _, run in own)
-        finalist = Finalist(record=by_id[trial_id], replicates=replicates, scores=scores)
-        if scores or finalist.diverged:
+        judged = ((block, real_dice(run) if is_real else run.score) for block, run in own)
+        finalist = Finalist(
+            record=by_id[trial_id],
+            replicates=tuple(run for _, run in own),
+            objective=objective,
+            scores={block: score for block, score in judged if score is not None},
+        )
+        if finalist.scores or finalist.diverged or finalist.unvalidated:
             found.append(finalist)
     if not found:
         return None
@@ -140,7 +168,7 @@ def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
     unfinished = sum(not run.status.is_final for _, run in runs)
     measured = []
     for one in found:
-        bounds = one.record.objective.bounds  # no mean lies outside
+        bounds = one.objective.bounds  # no mean lies outside
         low, high = np.clip(paired.interval(one.scores, by_fold=by_fold), *bounds)
         mean = paired.mean_of(one.scores, by_fold=by_fold)
         measured.append(replace(one, mean=mean, low=float(low), high=float(high)))
@@ -148,7 +176,7 @@ def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
 
 
 def _compared(measured: Sequence[Finalist], by_fold: bool, unfinished: int) -> Confirmation:
-    worth, worst = -math.inf, measured[0].record.objective.worst
+    worth, worst = -math.inf, measured[0].objective.worst
     if worst is not None:  # without a worst value there is no share of the way
         best = max((one.mean for one in measured if one.scores), default=worst)
         worth = worst + WORTH * (best - worst)

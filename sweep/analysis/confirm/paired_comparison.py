@@ -26,7 +26,7 @@ from sweep.analysis.confirm.paired_statistics import (
     paired_p,
     probability_best,
 )
-from sweep.spec.search.replicate_plan import confirmed_folds, most_finalists
+from sweep.spec.search.replicate_plan import most_finalists
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.words.phrases import counted
 
@@ -196,7 +196,7 @@ def can_show(spec: SweepSpec) -> str:
     """A sentence on what the confirmation of a sweep can show; empty for a sweep without one."""
     if spec.confirm is None:
         return ""
-    seeds, folds = spec.confirm.seeds, len(confirmed_folds(spec))
+    seeds, folds = spec.confirm.blocks
     others = most_finalists(spec) - 1
     if others < 1:
         return "confirm: with a single finalist there is nothing to compare."

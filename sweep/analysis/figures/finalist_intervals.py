@@ -18,7 +18,8 @@ from sweep.vocabulary.objective import Objective
 
 def confirmed_finalists(results: Results) -> ReportFigure:
     """The leaders on further seeds."""
-    found, tested, objective = results.confirmation, results.held_out, results.objective
+    found, tested = results.confirmation, results.held_out
+    objective = results.objective if found is None else found.objective
     finding = "No leader was trained on further seeds, which confirm: {top: 5, seeds: 5} does."
     if found is not None:
         finding = f"{verdict(found)} {reservations(found)}"
@@ -31,8 +32,7 @@ def confirmed_finalists(results: Results) -> ReportFigure:
             f"Thin lines join those of one {_block_words(found)}: where the lines run side by "
             "side, seeds explain the spread of a row, and finalists are compared pair by pair. "
             "Diamonds: their mean with its 95 % interval (Student's t, from "
-            f"{LEAST_UNITS} seeds or folds on). Crosses: the run of the search, which chose the "
-            "finalists and so does not count. A difference of pairs "
+            f"{LEAST_UNITS} seeds or folds on). {_search_words(found)}A difference of pairs "
             "can be certain although intervals overlap: two finalists share a letter where they "
             "cannot be told apart. Of several folds each counts once, with the mean over its seeds."
         ),
@@ -43,14 +43,15 @@ def confirmed_finalists(results: Results) -> ReportFigure:
 def _figure(found: Confirmation, objective: Objective) -> go.Figure:
     names = [_label(one) for one in found.finalists]
     figure = go.Figure(_replicates(found, names, objective))
-    figure.add_scatter(
-        x=[one.record.value for one in found.finalists],
-        y=names,
-        name="in the search",
-        mode="markers",
-        marker={"symbol": "x-thin-open", "size": 9, "color": "#767676", "line": {"width": 2}},
-        hovertemplate=f"%{{y}}: %{{x:{objective.d3}}} in the search<extra></extra>",
-    )
+    if not found.finalists[0].is_real:  # the search has another Dice
+        figure.add_scatter(
+            x=[one.record.value for one in found.finalists],
+            y=names,
+            name="in the search",
+            mode="markers",
+            marker={"symbol": "x-thin-open", "size": 9, "color": "#767676", "line": {"width": 2}},
+            hovertemplate=f"%{{y}}: %{{x:{objective.d3}}} in the search<extra></extra>",
+        )
     means = [objective.turned(one.mean) if one.scores else None for one in found.finalists]
     ends = [objective.interval(one.low, one.high) for one in found.finalists]
     lengths = [  # below and above the mean; 0 without a mean or an interval
@@ -82,6 +83,12 @@ def _figure(found: Confirmation, objective: Objective) -> go.Figure:
     figure.update_xaxes(title=objective.label)
     figure.update_yaxes(autorange="reversed", type="category")
     return style.finished(figure, height=140 + 44 * len(names))
+
+
+def _search_words(found: Confirmation | None) -> str:
+    if found is not None and found.finalists[0].is_real:
+        return ""
+    return "Crosses: the run of the search, which chose the finalists and so does not count. "
 
 
 def _block_words(found: Confirmation | None) -> str:

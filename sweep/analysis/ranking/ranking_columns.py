@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.confirm.confirmation import Confirmation
+from sweep.analysis.confirm.real_validations import real_dice
 from sweep.analysis.confirm.test_scores import HeldOut
 from sweep.analysis.ranking.since_switch_on import value_since_switch_on
 from sweep.spec.search.sweep_spec import SweepSpec
@@ -33,6 +34,15 @@ COLUMNS = {
 }
 """Columns of every ranking with their pandas types; columns that only some have follow them."""
 
+CONFIRMED = "confirmed"
+"""Column that divides a ranking where leaders were trained again: these come first, by the mean of
+their replicates, then the others by the Dice of their single run. The two are not compared."""
+MEAN_OF = "mean_of"
+"""Column that says which of nnU-Net's Dices ``mean_dice`` is the mean of."""
+REAL = "real_dice"
+"""Column that divides a ranking where leaders were validated on whole cases, but not trained again:
+these come first by it, then the others by the pseudo Dice. The two are not compared."""
+
 HEADINGS = {
     "rank": "#",
     "trial_id": "trial",
@@ -41,12 +51,9 @@ HEADINGS = {
     "delta_baseline": "Δ baseline",
     "p_best": "P(best)",
     "test_dice": "test Dice",
+    REAL: "real Dice",
 }
 """Headings of columns on the screen and in the report; others have the name of their column."""
-
-CONFIRMED = "confirmed"
-"""Column that divides a ranking where leaders were trained again: these come first, by the mean of
-their replicates, then the others by the Dice of their single run. The two are not compared."""
 
 
 def columns_of(objective: Objective) -> dict[str, str]:
@@ -182,7 +189,18 @@ def confirmed_columns(ranked: Sequence[TrialRecord], confirmed: Confirmation) ->
             }
     kinds = {CONFIRMED: "boolean", **dict.fromkeys((mean, low, high, "p_best"), "Float64")}
     kinds |= {"group": "string", "replicates": "Int64", "replicates_diverged": "Int64"}
+    if confirmed.objective.dice != "validation":  # another Dice than the column may seem to say
+        kinds |= {MEAN_OF: "string"}
+        for row in rows:
+            row[MEAN_OF] = confirmed.objective.label if row[CONFIRMED] else None
     return typed(rows, kinds)
+
+
+def real_columns(ranked: Sequence[TrialRecord]) -> dict[str, Any]:
+    """Real validation Dice of the search's own runs; no column where none has one."""
+    values = [{REAL: real_dice(record)} for record in ranked]
+    known = any(row[REAL] is not None for row in values)
+    return typed(values, {REAL: "Float64"}) if known else {}
 
 
 def typed(rows: Iterable[Mapping[str, object]], kinds: Mapping[str, str]) -> dict[str, Any]:
@@ -238,13 +256,22 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def divider(frame: pd.DataFrame) -> int | None:
-    """Number of confirmed rows of a ranking, where they come first and others follow; else None."""
-    ranked = CONFIRMED in frame and "sweep" not in frame and "rank" in frame
+    """Number of rows above the line of a ranking, where others follow; else None.
+
+    These are the confirmed ones or, without any, those with a real validation.
+    """
+    by = divided_by(frame)
+    ranked = by is not None and "sweep" not in frame and "rank" in frame
     if not ranked or not frame["rank"].is_monotonic_increasing:
         return None
-    flags = [bool(flag) for flag in frame[CONFIRMED].fillna(False)]
+    flags = list(frame[by].fillna(False).astype(bool) if by == CONFIRMED else frame[by].notna())
     first = sum(flags)
     return first if 0 < first < len(flags) and all(flags[:first]) else None
+
+
+def divided_by(frame: pd.DataFrame) -> str | None:
+    """The column that divides a ranking; None if nothing does."""
+    return next((name for name in (CONFIRMED, REAL) if name in frame), None)
 
 
 def test_columns(ranked: Sequence[TrialRecord], tested: HeldOut) -> dict[str, Any]:

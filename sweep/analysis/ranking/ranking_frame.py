@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.confirm.confirmation import confirmation
+from sweep.analysis.confirm.real_validations import as_real, by_real_dice, runs_frame
+from sweep.analysis.confirm.real_validations import cases_frame as real_cases
 from sweep.analysis.confirm.test_scores import cases_frame, held_out
 from sweep.analysis.effective_settings import idle, read_known_spec
 from sweep.analysis.patience.patience_replay import Tradeoff, tradeoff
@@ -64,7 +66,9 @@ def ranking_frame(
     the others: a mean over further seeds is not compared with the best of one run, which the search
     chose. Then come trials with a result by the best of the objective, which is validation Dice
     unless the sweep says otherwise (of equals the one with fewer epochs, then the earlier one).
-    Trials without any value follow, then the diverged, then the failed.
+    Trials without any value follow, then the diverged, then the failed. Where leaders were not
+    trained again but have a real validation, these come first by it, and the column ``real_dice``
+    divides them from the others.
 
     Args:
         records: of one sweep; unfinished trials are left out.
@@ -89,7 +93,9 @@ def ranking_frame(
 
     records = list(records)
     ranked, confirmed = best_first(searched(records)), confirmation(records)
-    if confirmed is not None:
+    if confirmed is None:
+        ranked = by_real_dice(ranked)
+    else:
         means = {one.trial_id: n for n, one in enumerate(confirmed.finalists)}
         ranked.sort(key=lambda record: means.get(record.trial_id, len(means)))
     rows = [{"rank": rank, **columns.cells(record)} for rank, record in enumerate(ranked, start=1)]
@@ -104,6 +110,7 @@ def ranking_frame(
         found.setdefault(name, pd.array(numbers, dtype="Float64"))
     if confirmed is not None:
         found |= columns.confirmed_columns(ranked, confirmed)
+    found |= columns.real_columns(ranked)
     if (tested := held_out(records, [record.trial_id for record in ranked])) is not None:
         found |= columns.test_columns(ranked, tested)
     acting = [
@@ -159,6 +166,9 @@ def write_ranking(folder: Path) -> Ranking:
     write_csv(layout.ranking_csv, frame)
     if len(repeated := columns.replicates_frame(records, ranked)):
         write_csv(layout.replicates_csv, repeated)
+    if len(validated := runs_frame(records, ranked)):
+        write_csv(layout.nnunet_validation, validated)
+        write_csv(layout.nnunet_cases, real_cases(records, ranked))
     if (tested := held_out(records, ranked)) is not None:
         write_csv(layout.test_csv, cases_frame(tested))
     if (text := best_yaml(folder, frame, layout.best_yaml)) is not None:
@@ -193,6 +203,7 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
         f"{objective.label} {row[objective.metric]} at epoch {row['best_epoch']}",
         *([f"that epoch {BEFORE_WORDS}"] if is_marked(row) else []),
         *enough_words(row, objective),
+        *_real_words(row, objective),
         *_mean_words(row, objective),
     ]
     if "group" in frame:
@@ -237,13 +248,19 @@ def as_comment(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" if line.startswith("#") else f"#   {line}\n" for line in plain)
 
 
+def _real_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
+    dice = row.get(columns.REAL)
+    return [] if dice is None else [f"{as_real(objective).label} {objective.text(dice)}"]
+
+
 def _mean_words(row: Mapping[str, Any], objective: Objective) -> list[str]:
     """The mean over replicates, for the comment of a best.yaml."""
     mean, low, high = (row.get(name) for name in columns.confirmed_names(objective))
     if mean is None:
         return []
     text = objective.text
-    sentence = f"mean over {row['replicates']} replicates {text(mean)}"
+    of = f" {row[columns.MEAN_OF]}" if columns.MEAN_OF in row else ""
+    sentence = f"mean{of} over {row['replicates']} replicates {text(mean)}"
     if row["replicates_diverged"]:
         sentence += f" ({row['replicates_diverged']} diverged)"
     if low is not None and high is not None:

@@ -66,12 +66,20 @@ class _Cases:
         return f"{len(names)} of {total} cases ({enumerated(names, most=3)})"
 
 
-def survey(parts: Sequence[RawDataset], slice_axis: SliceAxis) -> Survey:
+def survey(
+    parts: Sequence[RawDataset],
+    slice_axis: SliceAxis,
+    *,
+    volumes: bool = False,
+    resampled: bool = False,
+) -> Survey:
     """Read the headers of every case of a dataset and of its own test cases.
 
     Args:
         parts: the dataset, and its test cases if they are used.
         slice_axis: the requested axis; auto: the axis of the coarsest spacing.
+        volumes: whether cases are used as whole volumes; then there is nothing to say of slices.
+        resampled: whether all cases are brought to one spacing.
     """
     grids: dict[str, CaseGrid] = {}
     mistakes: list[Mistake] = []
@@ -82,17 +90,28 @@ def survey(parts: Sequence[RawDataset], slice_axis: SliceAxis) -> Survey:
     cases = _as_arrays(grids)
     axis = _coarsest(cases) if slice_axis == "auto" else slice_axis
     doubts = gathered(doubt for grid in grids.values() for doubt in grid.doubts)
-    warnings = [
-        *map(str, doubts),
-        *_about_orientation(grids),
-        *_about_axis(cases, axis, chosen=slice_axis != "auto"),
-        *_about_spacing(cases),
-        *_about_thin_slices(cases, axis),
-    ]
+    warnings = [*map(str, doubts), *_about_orientation(grids)]
+    if volumes:
+        mistakes += _images_among_volumes(cases)
+    else:
+        warnings += _about_axis(cases, axis, chosen=slice_axis != "auto", resampled=resampled)
+        warnings += _about_thin_slices(cases, axis)
+    if not resampled:
+        warnings += _about_spacing(cases)
     sizes = _ranges(np.where(cases.shapes > 1, cases.shapes, np.nan), "{:.0f}", same=0.0)
     if spacings := _ranges(cases.spacings):
         sizes += f", {spacings} mm"
     return Survey(grids, axis, mistakes, warnings, sizes)
+
+
+def _images_among_volumes(cases: _Cases) -> Iterator[Mistake]:
+    if (flat := ~cases.volumes).any():
+        message = (
+            f"`volumes` needs 3D volumes, but {cases.counted(flat)}"
+            f" {'is a 2D image' if flat.sum() == 1 else 'are 2D images'}: use `slices`, which cuts"
+            " volumes and takes images as they are"
+        )
+        yield Mistake(message, key="data.spatial")
 
 
 def _as_arrays(grids: Mapping[str, CaseGrid]) -> _Cases:
@@ -131,7 +150,7 @@ def _about_orientation(grids: Mapping[str, CaseGrid]) -> Iterator[str]:
             )
 
 
-def _about_axis(cases: _Cases, axis: int, *, chosen: bool) -> Iterator[str]:
+def _about_axis(cases: _Cases, axis: int, *, chosen: bool, resampled: bool) -> Iterator[str]:
     if not cases.volumes.any():
         return
     if not chosen and axis != _AXIAL:  # axial slices are expected
@@ -152,6 +171,8 @@ def _about_axis(cases: _Cases, axis: int, *, chosen: bool) -> Iterator[str]:
             f" slices have pixels of {size(np.delete(own, axis), '.3g')} mm; `data.slice_axis:"
             f" {coarsest}` cuts it into {PLANES[coarsest]} slices"
         )
+    if resampled:  # then the pixels are as the user asked for
+        return
     flat = cases.spacings.copy()
     flat[cases.volumes, axis] = np.nan
     oblong = ~finer & (np.fmax.reduce(flat, axis=1) >= _OBLONG * np.fmin.reduce(flat, axis=1))
@@ -175,9 +196,9 @@ def _about_spacing(cases: _Cases) -> Iterator[str]:
         yield (
             f"the spacing differs between cases: {_ranges(cases.spacings)} mm;"
             f" {cases.counted(differs)} {'is' if differs.sum() == 1 else 'are'} more than 1 % off"
-            " the median. Nothing is"
-            " resampled: a pixel has a different size in each of them, and means over cases of"
-            " metrics in pixels (hd95, areas) mix these sizes"
+            " the median. Nothing is resampled: a pixel has a different size in each of them, and"
+            " the network sees the same anatomy in several sizes; `data.spacing: median` brings all"
+            " cases to one spacing"
         )
 
 

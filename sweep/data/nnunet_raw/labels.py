@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.spec.settings.geometric_terms import ALL_CLASSES, GeometricClass
 from sweep.vocabulary.errors import InputError
 
 MAX_LABELS = 256
@@ -155,21 +156,36 @@ def exact(value: np.floating[Any] | float) -> str:
     return short if type(value)(float(short)) == value else str(value)
 
 
-def geometric_label(
-    labels: Mapping[str, int], wanted: str | int | None, *, key: str = "data.geometric_class"
-) -> int:
-    """The integer of the class that the geometric losses act on.
+def geometric_labels(
+    labels: Mapping[str, int], wanted: GeometricClass, *, key: str = "data.geometric_class"
+) -> tuple[int, ...]:
+    """The integers of the classes that the geometric losses act on, in the order of ``wanted``.
 
     Args:
         labels: the dataset's labels: name → integer.
-        wanted: name or integer of the class; None: the first class after the background.
+        wanted: name or integer of a class, or several; `ALL_CLASSES`: every class after the
+            background, unless a class has that name; None: the first class after the background.
         key: the setting with this value.
 
     Raises:
-        InputError: the dataset has no such class; proposes a similar one.
+        InputError: the dataset has no such class (proposes a similar one), or it is named twice.
     """
     if wanted is None:
-        return 1
+        return (1,)
+    if wanted == ALL_CLASSES and wanted not in labels:
+        return tuple(sorted(value for value in labels.values() if value > 0))
+    several = wanted if isinstance(wanted, tuple) else (wanted,)
+    found = tuple(_class_of(labels, one, key) for one in several)
+    for place, value in enumerate(found):
+        if value in found[:place]:
+            message = f"names the class {several[found.index(value)]!r} twice"
+            if several[place] != several[found.index(value)]:
+                message += f", also as {several[place]!r}"
+            raise InputError.single(message, key=key)
+    return found
+
+
+def _class_of(labels: Mapping[str, int], wanted: str | int, key: str) -> int:
     classes = {name: value for name, value in labels.items() if value > 0}
     if wanted in classes.values():
         return int(wanted)

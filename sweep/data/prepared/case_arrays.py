@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.files.image_geometry import Array
 from sweep.data.files.normalize import Normalization, correct_bias_field, normalize
+from sweep.data.files.resampling import (
+    resample_image,
+    resample_labels,
+    resampled_shape,
+    separate_axis,
+)
 from sweep.data.nnunet_raw.case_grid import CaseGrid
-from sweep.data.prepared.samples import CaseArrays, Spacing
+from sweep.data.prepared.samples import CaseArrays, OwnGrid, Spacing
 
 
 def prepared_case(
@@ -20,9 +29,12 @@ def prepared_case(
     slice_axis: int,
     normalization: Normalization,
     n4: bool = False,
+    spacing: Sequence[float] | None = None,
     file: str = "",
 ) -> CaseArrays:
-    """A case as the network sees it: corrected, normalised, the slice axis first.
+    """A case as the network sees it: corrected, normalised, the slice axis first, resampled.
+
+    It is normalised before it is resampled, as in nnU-Net.
 
     Args:
         image: ``[C, …spatial]``, as `sweep.data.nnunet_raw.pixels.load_image` reads it.
@@ -30,6 +42,7 @@ def prepared_case(
         grid: of its files.
         slice_axis: of a volume.
         normalization, n4: settings of the data.
+        spacing: to resample to, as for `resampled`; None: it stays as it is.
         file: the image's, for errors.
 
     Raises:
@@ -45,13 +58,14 @@ def prepared_case(
     else:
         image = np.moveaxis(image, slice_axis + 1, 1)  # [C, S, H, W]
         label = np.moveaxis(label, slice_axis, 0)  # [S, H, W]
-    return CaseArrays(
+    case = CaseArrays(
         name=name,
         images=image.swapaxes(0, 1),
         labels=label,
         foreground=_foreground(label),
         spacing=array_spacing(grid, slice_axis),
     )
+    return case if spacing is None else resampled(case, spacing)
 
 
 def as_stored(classes: Array, grid: CaseGrid, slice_axis: int) -> Array:
@@ -76,6 +90,40 @@ def array_spacing(grid: CaseGrid, slice_axis: int) -> Spacing | None:
     if len(kept) == 3:
         kept.insert(0, kept.pop(slice_axis))
     return tuple(float(step) for step in kept)
+
+
+def resampled(case: CaseArrays, target: Sequence[float]) -> CaseArrays:
+    """The case with another spacing, along as many of its last axes as the target has.
+
+    The number of voxels is rounded, so that its spacing is the target up to half a voxel over the
+    whole side. A case whose number of voxels stays the same is returned as it is.
+
+    Args:
+        case: with a spacing.
+        target: millimetres along ``[S, H, W]``, or along ``[H, W]`` for slices by themselves.
+    """
+    assert case.spacing is not None
+    axes = len(target)
+    old, steps = case.labels.shape[-axes:], case.spacing[-axes:]
+    shape = resampled_shape(old, steps, target)
+    if shape == old:
+        return case
+    if axes == 3:
+        separate = separate_axis(steps, target)
+        images = resample_image(case.images.swapaxes(0, 1), shape, separate).swapaxes(0, 1)
+        labels = resample_labels(case.labels, shape, separate)
+    else:
+        images = np.stack([resample_image(one, shape) for one in case.images])
+        labels = np.stack([resample_labels(one, shape) for one in case.labels])
+    sides = zip(steps, old, shape, strict=True)
+    return replace(
+        case,
+        images=images,
+        labels=labels,
+        foreground=_foreground(labels),
+        spacing=(*case.spacing[:-axes], *(step * before / now for step, before, now in sides)),
+        own=OwnGrid(case.labels, case.spacing),
+    )
 
 
 def _foreground(labels: NDArray[np.uint8]) -> tuple[int, ...]:

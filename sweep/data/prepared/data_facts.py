@@ -88,7 +88,7 @@ class DataFacts:
         return PreparedData(
             channels=self.channels,
             classes=self.classes,
-            geometric_class=1,
+            geometric_classes=(1,),
             training=Samples([blank], volumes=volumes),
             validation=Samples([], volumes=volumes),
             file_ending=self.file_ending,

@@ -30,7 +30,7 @@ def outline_warnings(
     """
     if data.training.volumes:
         return []
-    typical = typical_perimeter(data.training, data.geometric_class)
+    typical = typical_perimeter(data.training, data.geometric_classes)
     if typical is None:
         return []
     pixels = math.prod(patch) if patch else max(sample.label.size for sample in data.training)
@@ -38,10 +38,15 @@ def outline_warnings(
     return [warning] if warning else []
 
 
-def typical_perimeter(samples: Sequence[Sample], label: int) -> float | None:
-    """Median perimeter in pixels of the nonempty masks of ``label``; None if there are none."""
+def typical_perimeter(samples: Sequence[Sample], labels: Sequence[int]) -> float | None:
+    """Median perimeter in pixels of the nonempty masks of ``labels``; None if there are none.
+
+    Each label of an image, or of a slice of a volume, is a mask of its own.
+    """
     step = max(1, len(samples) // LOOKED_AT)
-    perimeters = [perimeter(samples[n].label == label) for n in range(0, len(samples), step)]
+    looked_at = (samples[n].label for n in range(0, len(samples), step))
+    images = (image for found in looked_at for image in found.reshape(-1, *found.shape[-2:]))
+    perimeters = [perimeter(image == label) for image in images for label in labels]
     outlined = [value for value in perimeters if value > 0]
     return float(np.median(outlined)) if outlined else None
 
@@ -51,5 +56,11 @@ def perimeter(mask: NDArray[Any]) -> float:
 
     The same measure as `sweep.trainer.losses.geometric.soft_perimeter` with ε = 0.
     """
+    return float(slope(mask).sum())
+
+
+def slope(mask: NDArray[Any]) -> NDArray[np.float64]:
+    """``|∇m|`` of each pixel of a mask ``[H, W]``."""
     slopes = (sobel(mask.astype(np.float64), axis, mode="nearest") / 8 for axis in (1, 0))
-    return float(np.hypot(*slopes).sum())
+    found: NDArray[np.float64] = np.hypot(*slopes)
+    return found

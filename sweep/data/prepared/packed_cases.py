@@ -1,7 +1,8 @@
-"""Normalised cases in two flat files that all processes of a machine map into memory.
+"""Normalised cases in flat files that all processes of a machine map into memory.
 
     images.f32   all images, one after the other, each [S, C, H, W]
     labels.u8    their labels, each [S, H, W]
+    own.u8       the labels of resampled cases on the grid of their own files
     index.json   names, classes, split, and the shape of each case
 
 The files are written case by case, because their total size is known only at the end.
@@ -21,13 +22,14 @@ from numpy.typing import DTypeLike, NDArray
 from pydantic import NonNegativeInt
 
 from sweep.data.nnunet_raw.splits import Split
-from sweep.data.prepared.samples import CaseArrays, Spacing
+from sweep.data.prepared.samples import CaseArrays, OwnGrid, Spacing
 from sweep.store.files import parsed
 
 FORMAT = 6
 """Increase it whenever the same settings would give different files."""
 
-_IMAGES, _LABELS, _INDEX = "images.f32", "labels.u8", "index.json"
+_IMAGES, _LABELS, _OWN, _INDEX = "images.f32", "labels.u8", "own.u8", "index.json"
+Shape = tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +58,22 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True)
+class _Own:
+    """The own grid of a case in the index."""
+
+    shape: Shape
+    spacing: Spacing
+
+
+@dataclass(frozen=True, slots=True)
 class _Entry:
     """A case in the index; ``shape`` is that of its label, ``[S, H, W]``."""
 
     name: str
-    shape: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]
+    shape: Shape
     foreground: tuple[int, ...]
     spacing: Spacing | None
+    own: _Own | None
 
 
 def write_packed(
@@ -74,11 +85,19 @@ def write_packed(
         contents: called after the last case.
     """
     entries = []
-    with (folder / _IMAGES).open("wb") as images, (folder / _LABELS).open("wb") as labels:
+    with (
+        (folder / _IMAGES).open("wb") as images,
+        (folder / _LABELS).open("wb") as labels,
+        (folder / _OWN).open("wb") as own_labels,
+    ):
         for case in cases:
             images.write(np.ascontiguousarray(case.images, dtype=np.float32).data)
             labels.write(np.ascontiguousarray(case.labels, dtype=np.uint8).data)
-            entry = _Entry(case.name, case.labels.shape, case.foreground, case.spacing)
+            own = None
+            if case.own is not None:
+                own_labels.write(np.ascontiguousarray(case.own.labels, dtype=np.uint8).data)
+                own = _Own(case.own.labels.shape, case.own.spacing)
+            entry = _Entry(case.name, case.labels.shape, case.foreground, case.spacing, own)
             entries.append(asdict(entry))
     index = {"format": FORMAT, **asdict(contents()), "cases": entries}
     (folder / _INDEX).write_text(json.dumps(index), encoding="utf-8")
@@ -96,19 +115,27 @@ def open_packed(folder: Path) -> tuple[Contents, dict[str, CaseArrays]] | None:
         contents = parsed(Contents, index)
         entries = [parsed(_Entry, entry) for entry in index["cases"]]
         channels, pixels = len(contents.channels), sum(prod(entry.shape) for entry in entries)
+        owned = sum(prod(entry.own.shape) for entry in entries if entry.own)
         images = _mapped(folder / _IMAGES, np.float32, pixels * channels)
         labels = _mapped(folder / _LABELS, np.uint8, pixels)
-        cases, start = {}, 0
+        own_labels = _mapped(folder / _OWN, np.uint8, owned)
+        cases, start, own_start = {}, 0, 0
         for entry in entries:
             slices, height, width = entry.shape
             stop = start + prod(entry.shape)
-            own = images[start * channels : stop * channels]
+            own_images = images[start * channels : stop * channels]
+            own = None
+            if entry.own is not None:
+                own_stop = own_start + prod(entry.own.shape)
+                found = own_labels[own_start:own_stop].reshape(entry.own.shape)
+                own, own_start = OwnGrid(found, entry.own.spacing), own_stop
             cases[entry.name] = CaseArrays(
                 name=entry.name,
-                images=own.reshape(slices, channels, height, width),
+                images=own_images.reshape(slices, channels, height, width),
                 labels=labels[start:stop].reshape(entry.shape),
                 foreground=entry.foreground,
                 spacing=entry.spacing,
+                own=own,
             )
             start = stop
         return contents, cases
@@ -118,6 +145,8 @@ def open_packed(folder: Path) -> tuple[Contents, dict[str, CaseArrays]] | None:
 
 def _mapped(path: Path, dtype: DTypeLike, length: int) -> NDArray[Any]:
     """A read-only flat view of a whole file; raises ValueError if it has another length."""
+    if length == 0 and path.stat().st_size == 0:
+        return np.empty(0, dtype)  # an empty file cannot be mapped
     mapped = np.memmap(path, dtype=dtype, mode="r")
     if mapped.shape != (length,):
         raise ValueError(f"{path} holds {mapped.size} numbers, not {length}")

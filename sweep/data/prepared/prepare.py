@@ -1,7 +1,7 @@
 """From a data source to training and validation samples, read and normalised once per machine.
 
-source → raw folder → reader → bias field correction → normalisation → packed arrays in the cache
-→ samples
+source → raw folder → reader → bias field correction → normalisation → resampling → packed arrays in
+the cache → samples
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.files.resampling import target_spacing
 from sweep.data.nnunet_raw.dealt_cases import deal, is_share
 from sweep.data.nnunet_raw.header_survey import Survey, survey
-from sweep.data.nnunet_raw.labels import geometric_label
+from sweep.data.nnunet_raw.labels import geometric_labels
 from sweep.data.nnunet_raw.pixels import load_case
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
-from sweep.data.nnunet_raw.splits import read_splits
-from sweep.data.prepared.case_arrays import prepared_case
+from sweep.data.nnunet_raw.splits import hold_out, read_splits
+from sweep.data.prepared.case_arrays import array_spacing, prepared_case
 from sweep.data.prepared.packed_cases import FORMAT, Contents, open_packed, write_packed
-from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
-from sweep.data.prepared.unfit_data import class_doubts
+from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples, Spacing
+from sweep.data.prepared.unfit_data import class_doubts, patch_doubts
 from sweep.data.sources.data_source import DataSource
 from sweep.data.sources.source_table import open_source
 from sweep.machine.machine_cache import cached, default_cache
-from sweep.spec.settings.data_settings import DataSettings
+from sweep.spec.settings.data_settings import AnatomyData, DataSettings, RawLayoutData
 from sweep.vocabulary.errors import InputError, Mistake, gathered, gathering
 
 NOT_CONTENT = {
@@ -62,15 +63,15 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
     sides = {side: [cases[name] for name in names] for side, names in dealt._asdict().items()}
     _require_foreground(sides, found.classes)
     labels = {name: value for value, name in enumerate(found.classes)}
-    doubts = class_doubts(sides, found.classes) if source.is_foreign else []
+    volumes, doubts = settings.spatial_dims == 3, list[str]()
+    if source.is_foreign:
+        doubts += class_doubts(sides, found.classes)
+        doubts += patch_doubts(sides["training"], settings.patch, volumes=volumes)
     return PreparedData(
         channels=found.channels,
         classes=found.classes,
-        geometric_class=geometric_label(labels, source.geometric_class),
-        **{
-            side: Samples(cases, volumes=settings.spatial_dims == 3)
-            for side, cases in sides.items()
-        },
+        geometric_classes=geometric_labels(labels, source.geometric_class),
+        **{side: Samples(cases, volumes=volumes) for side, cases in sides.items()},
         origin={
             **found.settings,
             **{name: str(Path(getattr(settings, name)).resolve()) for name in settings.places},
@@ -121,34 +122,74 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
     raw = source.raw(folder / "raw")
     dataset = open_raw(raw)
     held_out = [open_test(dataset)] if settings.test and not is_share(settings) else []
-    found = survey([dataset, *held_out], source.slice_axis)
+    volumes, resamples = settings.spatial_dims == 3, source.spacing is not None
+    found = survey([dataset, *held_out], source.slice_axis, volumes=volumes, resampled=resamples)
+    target = _target(source, settings, dataset, found)
     doubts: list[Mistake] = []
     splits = read_splits(raw, dataset.cases)
 
     def contents() -> Contents:
         foreign = source.is_foreign  # generated images need no warnings
+        resolved: dict[str, Any] = {"slice_axis": found.slice_axis} if foreign else {}
+        if isinstance(settings, AnatomyData):
+            resolved["spacing"] = target
         return Contents(
             channels=dataset.channel_names,
             classes=dataset.classes,
             splits=splits,
-            settings=_content(settings) | ({"slice_axis": found.slice_axis} if foreign else {}),
+            settings=_content(settings) | resolved,
             test=tuple(case for part in held_out for case in part.cases),
             warnings=(*found.warnings, *map(str, gathered(doubts))) if foreign else (),
             sizes=found.sizes,
             file_ending=dataset.file_ending,
         )
 
-    write_packed(folder, _normalised_cases([dataset, *held_out], settings, found, doubts), contents)
+    cases = _prepared_cases([dataset, *held_out], settings, found, target, doubts)
+    write_packed(folder, cases, contents)
 
 
-def _normalised_cases(
-    parts: Sequence[RawDataset], settings: DataSettings, found: Survey, doubts: list[Mistake]
+def _target(
+    source: DataSource, settings: DataSettings, dataset: RawDataset, found: Survey
+) -> Spacing | None:
+    """The spacing to resample to, along the axes of a sample; None: cases stay as they are.
+
+    The median runs over the cases for training and validation of all folds, as in nnU-Net. Test
+    cases are not looked at.
+    """
+    if source.spacing != "median":
+        return source.spacing
+    share = settings.test if is_share(settings) and isinstance(settings.test, float) else 0.0
+    names, _ = hold_out(dataset.cases, share)
+    grids = [found.grids[name] for name in names if name in found.grids]
+    axes = max((len(grid.axes) for grid in grids), default=0)
+    spacings, shapes = [], []
+    for grid in grids:
+        spacing = array_spacing(grid, found.slice_axis)
+        if spacing is None or len(spacing) < axes:  # an image among volumes that are cut
+            continue
+        shape = [grid.geometry.shape[axis] for axis in grid.axes]
+        if axes == 3:
+            shape.insert(0, shape.pop(found.slice_axis))
+        spacings.append(spacing)
+        shapes.append(shape)
+    if not spacings:  # every case has a mistake, which is told
+        return None
+    return target_spacing(np.array(spacings), np.array(shapes))[-settings.spatial_dims :]
+
+
+def _prepared_cases(
+    parts: Sequence[RawDataset],
+    settings: DataSettings,
+    found: Survey,
+    target: Spacing | None,
+    doubts: list[Mistake],
 ) -> Iterator[CaseArrays]:
     """The cases, with one at a time in memory.
 
     Mistakes of all cases are raised at the end. After the first one, cases are only read.
 
     Args:
+        target: the spacing to resample to.
         doubts: warnings are added to it.
     """
     mistakes = [*found.mistakes]
@@ -168,6 +209,7 @@ def _normalised_cases(
                 slice_axis=found.slice_axis,
                 normalization=settings.normalization,
                 n4=settings.n4,
+                spacing=target,
                 file=str(dataset.image_paths(case)[0]),
             )
     if mistakes:
@@ -194,8 +236,13 @@ def _constant_channels(
 
 def _content(settings: DataSettings) -> dict[str, Any]:
     """The settings that the packed pixels depend on, besides the dataset's content."""
-    chosen = {"test"} if is_share(settings) or not settings.test else set()
-    return settings.model_dump(mode="json", exclude=NOT_CONTENT | chosen)
+    excluded = set(NOT_CONTENT)
+    spacing = settings.spacing if isinstance(settings, AnatomyData) else None
+    if spacing is not None or not isinstance(settings, RawLayoutData):
+        excluded -= {"spatial"}  # slices are resampled in their plane; the brain is cut otherwise
+    if not settings.test or (is_share(settings) and spacing != "median"):
+        excluded |= {"test"}  # the median does not look at test cases
+    return settings.model_dump(mode="json", exclude=excluded)
 
 
 def _digest(settings: DataSettings, held: str, packages: Sequence[str]) -> str:

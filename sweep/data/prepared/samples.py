@@ -128,7 +128,7 @@ class PreparedData:
     Args:
         channels: names of the image channels.
         classes: names of the classes; the index is the label's value, 0 the background.
-        geometric_class: index of the class that the geometric losses act on.
+        geometric_classes: indices of the classes that the geometric losses act on.
         training: samples of the training cases.
         validation: samples of the held-out cases.
         test: samples of the cases that no trial trains or validates on; empty without a test split.
@@ -141,7 +141,7 @@ class PreparedData:
 
     channels: tuple[str, ...]
     classes: tuple[str, ...]
-    geometric_class: int
+    geometric_classes: tuple[int, ...]
     training: Samples
     validation: Samples
     test: Samples = field(default_factory=lambda: Samples(()))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
+import numpy as np
 from pydantic import ValidationError
 
+from sweep.data.files.image_geometry import size
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trainer_settings import MonaiTrainer
@@ -14,6 +17,8 @@ from sweep.vocabulary.errors import Mistake
 
 DECIDING = {"network.name", "network.channels", "data.patch_size"}
 """Settings that decide the number of pixels at the coarsest level."""
+MOSTLY = 0.5
+"""Share of a patch that a case should at least fill."""
 
 
 def class_doubts(sides: Mapping[str, Sequence[CaseArrays]], classes: Sequence[str]) -> list[str]:
@@ -32,49 +37,87 @@ def class_doubts(sides: Mapping[str, Sequence[CaseArrays]], classes: Sequence[st
     return doubts
 
 
+def patch_doubts(
+    cases: Sequence[CaseArrays], patch: Sequence[int] | None, *, volumes: bool
+) -> list[str]:
+    """Cases of which a training patch would be mostly padding.
+
+    Args:
+        cases: for training.
+        patch: voxels along each axis of a sample; None: whole images.
+        volumes: whether a sample is a whole volume.
+    """
+    if patch is None:
+        return []
+    sides = {case.name: case.labels.shape[0 if volumes else 1 :] for case in cases}
+    small = [
+        name for name, own in sides.items() if prod(map(min, own, patch)) < MOSTLY * prod(patch)
+    ]
+    if not small:
+        return []
+    first = small[0]
+    return [
+        f"more than half of a training patch is padding in {len(small)} of {len(cases)} training"
+        f" cases: {first} has {size(sides[first])} voxels, and `data.patch_size` is {size(patch)};"
+        " choose a patch that fits into most cases"
+    ]
+
+
 def unfit(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
     """Images that are too small for the network, and geometric losses without their class."""
     return [*_side_mistakes(settings, data), *_class_mistakes(settings, data)]
 
 
-def _side_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
-    """Images with a single pixel left at the network's coarsest level.
+def network_size(settings: TrialSettings, data: PreparedData) -> tuple[int, ...]:
+    """Size of what the network is trained on along each axis: the patch, or the largest sample."""
+    if settings.data.patch is not None:
+        return settings.data.patch
+    return tuple(int(side) for side in np.max(_sizes(data.training), axis=0))
 
-    Training uses patches, or images padded to the largest. Validation uses single images, with each
+
+def _sizes(samples: Samples) -> list[tuple[int, ...]]:
+    """Size of the samples of each case, ``[(D,) H, W]``."""
+    return [case.labels.shape[0 if samples.volumes else 1 :] for case in samples.case_arrays]
+
+
+def _side_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
+    """Images and volumes with too few voxels for the network's levels.
+
+    Training uses patches, or samples padded to the largest. Validation uses single ones, with each
     side rounded up to a multiple that the network can halve.
     """
     assert isinstance(settings.trainer, MonaiTrainer)
     if isinstance(settings, SweepSpec) and settings.space.keys() & DECIDING:
         return []  # no trial trains the base settings: each trial is checked instead
-    sides = [min(_longer_sides(part)) for part in (data.validation, data.test) if part]
-    if settings.data.patch_size is None:
-        sides.append(max(_longer_sides(data.training)))
+    size = network_size(settings, data)
+    inputs = {*_sizes(data.validation), *_sizes(data.test)}
+    if settings.data.patch is None:
+        inputs.add(size)
     try:
-        settings.network.must_fit(min(sides), settings.trainer.batch_size)
+        for smallest in sorted(inputs, key=max):
+            settings.network.must_fit(
+                smallest, settings.trainer.batch_size, size=size, spacing=data.spacing
+            )
     except ValidationError as error:
         return [Mistake(str(one["ctx"]["error"]), key="network.channels") for one in error.errors()]
     return []
 
 
-def _longer_sides(samples: Samples) -> list[int]:
-    """Longer side of the slices of each case, in pixels."""
-    return [max(case.labels.shape[1:]) for case in samples.case_arrays]
-
-
 def _class_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
-    """A geometric class without any training case, if a geometric loss acts on it."""
+    """Geometric classes of which no training case holds any, if a geometric loss acts on them."""
     if isinstance(settings, SweepSpec):  # in any trial except presets
         acts = settings.ranges.uses_geometric_loss
         acts = acts and "data.geometric_class" not in settings.space
     else:
         acts = settings.has_geometry
     cases = {side: getattr(data, side).case_arrays for side in ("training", "validation")}
-    if not acts or _holding(cases["training"], data.geometric_class):
+    wanted = data.geometric_classes
+    if not acts or any(_holding(cases["training"], value) for value in wanted):
         return []
+    held = (f"`{data.classes[n]}`, which is in {_counted(cases, n)} cases" for n in wanted)
     message = (
-        f"the geometric losses act on `{data.classes[data.geometric_class]}`, which is in"
-        f" {_counted(cases, data.geometric_class)} cases: choose another class or fold, or set all"
-        " of loss.weights to 0"
+        f"the geometric losses act on {'; and on '.join(held)}: choose another class or fold, or"
+        " set all of loss.weights to 0"
     )
     return [Mistake(message, key="data.geometric_class")]
 

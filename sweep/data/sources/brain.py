@@ -9,21 +9,31 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.nnunet_raw.labels import geometric_labels
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.sources.data_source import DataSource
 from sweep.spec.settings.data_settings import BrainData
 from sweep.vocabulary.errors import InputError, Mistake
 
 CHANNEL = "T1"
-LABELS = {"background": 0, "white_matter": 1}
+LABELS = {
+    "white_matter": {"background": 0, "white_matter": 1},
+    "both": {"background": 0, "white_matter": 1, "grey_matter": 2},
+}
+"""Classes by ``data.tissues``."""
 BRAIN_SLICES = range(9, 151)
 """The axial slices of the template that hold brain, of 189."""
 
+MIDLINE = 98
+"""The sagittal slice of the template between both hemispheres, where x is 0 mm."""
+
+_LEAST_SHARE = 0.1  # of a block: one of fewer voxels of brain is hardly anatomy
 _LEAST_BRAIN = 1000  # pixels: a mere tip of brain, z-scored, is an outlier and nothing else
 NO_NILEARN = "the brain needs the package nilearn: pip install 'medical-sweep[brain]'"
 
@@ -40,6 +50,8 @@ class BrainSource(DataSource):
 
     def __init__(self, settings: BrainData) -> None:
         self._settings = settings
+        self.spacing = settings.spacing
+        self.geometric_class = settings.geometric_class
         super().__init__(settings, _brain_mistakes(settings))
 
     def raw(self, folder: Path) -> Path:
@@ -82,41 +94,99 @@ def held_out_slab(settings: BrainData, brain: range = BRAIN_SLICES) -> tuple[int
 
 
 def write_brain(folder: Path, settings: BrainData) -> None:
-    """Write axial slices of the MNI152 T1 template in nnU-Net's raw layout, each a case of its own.
+    """Write the MNI152 T1 template in nnU-Net's raw layout, its slabs as the only split.
 
-    A slice is an 8-bit NIfTI file of one layer, ``[x, y, 1]``: the template is stored in 8 bits,
-    and NIfTI keeps where the slice lies in the brain and its 1 mm pixels. Foreground is where the
-    white-matter map is at least ``threshold``. The slabs are written as the only split.
+    As slices: each axial slice is a case, an 8-bit NIfTI file of one layer, ``[x, y, 1]``. As
+    volumes: each `Block` is a case. The template is stored in 8 bits, and NIfTI keeps where a case
+    lies in the brain and its millimetres. A voxel belongs to the tissue whose probability is at
+    least ``threshold``, and to the more probable one of two.
 
     Raises:
         InputError: where nilearn is not installed.
 
     Source: Fonov et al. 2011, doi:10.1016/j.neuroimage.2010.07.033, as shipped by nilearn.
     """
-    t1, white_matter, affine = _templates()
-    brain = np.flatnonzero((t1 > 0).sum(axis=(0, 1)) >= _LEAST_BRAIN)
+    template = _template(settings)
+    brain = np.flatnonzero((template.t1 > 0).sum(axis=(0, 1)) >= _LEAST_BRAIN)
     found = range(int(brain[0]), int(brain[-1]) + 1)
     training, validation = slabs(settings, found)
     test = held_out_slab(settings, found)
+    if settings.spatial == "volumes":
+        box = template.box
+        sides = [blocks(side, settings, box) for side in (training, validation, test)]
+        sides = [[one for one in side if template.holds_brain(one)] for side in sides]
+    else:
+        sides = [[_layer(z) for z in sorted(side)] for side in (training, validation, test)]
+    names = [tuple(block.name for block in side) for side in sides]
 
-    def cases(slices: Sequence[int]) -> Iterator[RawCase]:
-        for z in sorted(slices):
-            layer = slice(z, z + 1)
-            label = (white_matter[..., layer] >= settings.threshold).astype(np.uint8)
-            lifted = affine.copy()
-            lifted[:3, 3] += affine[:3, 2] * z
-            yield RawCase(case_name(z), t1[None, ..., layer], label, lifted)
+    def cases(side: Sequence[Block]) -> Iterator[RawCase]:
+        return (template.case(block) for block in side)
 
     write_raw(
         folder,
-        cases(training + validation),
-        name="MNI152 axial slices",
+        cases([*sides[0], *sides[1]]),
+        name=f"MNI152 axial {settings.spatial}",
         channel_names=[CHANNEL],
-        labels=LABELS,
+        labels=LABELS[settings.tissues],
         file_ending=".nii.gz",
-        splits=[(tuple(map(case_name, training)), tuple(map(case_name, validation)))],
-        test=cases(test) if test else None,
+        splits=[(names[0], names[1])],
+        test=cases(sides[2]) if test else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part of the template that is a case.
+
+    Args:
+        name: identifier of the case.
+        x, y, z: voxels of the template along each axis; ``z`` may leave some out.
+    """
+
+    name: str
+    x: slice
+    y: slice
+    z: slice
+
+
+def blocks(slices: Sequence[int], settings: BrainData, box: tuple[slice, slice]) -> list[Block]:
+    """The blocks that some slices of the brain are cut into.
+
+    Each slab is cut into parts of at most the thickness of the validation slab, and each of those
+    into four quarters: left and right hemisphere, posterior and anterior.
+
+    Args:
+        slices: of one or more slabs, every ``step``-th one.
+        box: voxels of the template along x and y that hold brain.
+    """
+    x, y = box
+    halves = (("left", slice(x.start, MIDLINE)), ("right", slice(MIDLINE, x.stop)))
+    middle = (y.start + y.stop) // 2
+    ends = (("posterior", slice(y.start, middle)), ("anterior", slice(middle, y.stop)))
+    thickest = -(-settings.validation_slices // settings.step)
+    numbers = np.array(sorted(slices), dtype=int)
+    slabs = np.split(numbers, np.flatnonzero(np.diff(numbers) > settings.step) + 1)
+    parts = [
+        part
+        for slab in slabs
+        if len(slab)
+        for part in np.array_split(slab, -(-len(slab) // thickest))
+    ]
+    return [
+        Block(
+            f"{case_name(int(part[0]))}_{hemisphere}_{end}",
+            across,
+            along,
+            slice(int(part[0]), int(part[-1]) + 1, settings.step),
+        )
+        for part in parts
+        for hemisphere, across in halves
+        for end, along in ends
+    ]
+
+
+def _layer(z: int) -> Block:
+    return Block(case_name(z), slice(None), slice(None), slice(z, z + 1))
 
 
 def case_name(z: int) -> str:
@@ -124,20 +194,50 @@ def case_name(z: int) -> str:
     return f"mni152_z{z:03d}"
 
 
-def _templates() -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float64]]:
-    """T1 in its 8 bits, white-matter probability in [0, 1], both ``[x, y, z]``, and the affine."""
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """The template with its labels, ``[x, y, z]``, and its affine."""
+
+    t1: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    affine: NDArray[np.float64]
+
+    @property
+    def box(self) -> tuple[slice, slice]:
+        """Voxels along x and y that hold brain."""
+        x, y, _ = (np.flatnonzero(self.t1.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
+        return slice(int(x[0]), int(x[-1]) + 1), slice(int(y[0]), int(y[-1]) + 1)
+
+    def holds_brain(self, block: Block) -> bool:
+        """Whether more of a block than a corner is brain."""
+        return bool((self.t1[block.x, block.y, block.z] > 0).mean() >= _LEAST_SHARE)
+
+    def case(self, block: Block) -> RawCase:
+        index = (block.x, block.y, block.z)
+        starts = [one.start or 0 for one in index]
+        affine = self.affine @ np.diag([1.0, 1.0, block.z.step or 1, 1.0])
+        affine[:3, 3] = (self.affine @ [*starts, 1])[:3]
+        return RawCase(block.name, self.t1[index][None], self.labels[index], affine)
+
+
+def _template(settings: BrainData) -> _Template:
+    """The template as nilearn ships it: T1 in its 8 bits, and labels of the settings' tissues."""
     if not has_nilearn():
         raise InputError.single(NO_NILEARN, key="data.source")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nilearn's announcements are not for our users
-        from nilearn.datasets import load_mni152_template, load_mni152_wm_template
+        from nilearn import datasets
 
-        t1 = load_mni152_template(resolution=1)
-        white_matter = load_mni152_wm_template(resolution=1)
-    return (
-        np.rint(t1.get_fdata() * 255).astype(np.uint8),
-        white_matter.get_fdata(dtype=np.float32),
-        np.asarray(t1.affine, dtype=np.float64),
+        t1 = datasets.load_mni152_template(resolution=1)
+        white = datasets.load_mni152_wm_template(resolution=1).get_fdata(dtype=np.float32)
+        labels = (white >= settings.threshold).astype(np.uint8)
+        if settings.tissues == "both":
+            grey = datasets.load_mni152_gm_template(resolution=1).get_fdata(dtype=np.float32)
+            labels[(grey >= settings.threshold) & (grey > white)] = 2
+    return _Template(
+        t1=np.rint(t1.get_fdata() * 255).astype(np.uint8),
+        labels=labels,
+        affine=np.asarray(t1.affine, dtype=np.float64),
     )
 
 
@@ -153,5 +253,9 @@ def _brain_mistakes(settings: BrainData) -> Iterator[Mistake]:
             "side leave no slice of the brain to train on",
             key="data.validation_slices",
         )
+    try:
+        geometric_labels(LABELS[settings.tissues], settings.geometric_class)
+    except InputError as error:
+        yield from error.mistakes
     if settings.fold != 0:
         yield Mistake(f"the brain has one fixed split: 0, not {settings.fold}", key="data.fold")

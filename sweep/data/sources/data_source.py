@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from sweep.data.nnunet_raw.header_survey import SliceAxis
 from sweep.machine.installed_packages import how_to_install
 from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.settings.data_settings import CommonData
+from sweep.spec.settings.geometric_terms import GeometricClass
 from sweep.vocabulary.errors import Mistake
 
 
@@ -23,14 +24,16 @@ class DataSource(FirstLook, ABC):
     Attributes:
         is_foreign: whether its files are the user's, so that there may be something to doubt.
         packages: those whose version decides the pixels.
-        slice_axis: along which volumes are cut.
-        geometric_class: that the geometric losses act on; None for the first.
+        slice_axis: along which volumes are cut; the first axis of a whole one.
+        spacing: that images are resampled to; None: they are not.
+        geometric_class: one or several that the geometric losses act on; None for the first.
     """
 
     is_foreign: ClassVar[bool] = False
     packages: ClassVar[tuple[str, ...]] = ()
     slice_axis: SliceAxis = "auto"
-    geometric_class: str | int | None = None
+    spacing: Literal["median"] | tuple[float, ...] | None = None
+    geometric_class: GeometricClass = None
 
     def __init__(self, settings: CommonData, mistakes: Iterable[Mistake]) -> None:
         absent = how_to_install("n4", "SimpleITK") if settings.n4 else None

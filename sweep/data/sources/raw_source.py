@@ -9,7 +9,7 @@ from pathlib import Path
 from sweep.data.files.image_file import read_header
 from sweep.data.files.image_geometry import squeezed
 from sweep.data.nnunet_raw.dealt_cases import deal, doubts, fold_mistakes
-from sweep.data.nnunet_raw.labels import geometric_label
+from sweep.data.nnunet_raw.labels import geometric_labels
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, open_raw, open_test
 from sweep.data.nnunet_raw.raw_fingerprint import fingerprint
 from sweep.data.nnunet_raw.splits import SPLITS_FILE, Split, hold_out, read_splits
@@ -29,6 +29,7 @@ class RawSource(DataSource):
     def __init__(self, settings: RawLayoutData) -> None:
         self._settings = settings
         self.slice_axis = settings.slice_axis
+        self.spacing = settings.spacing
         self.geometric_class = settings.geometric_class
         super().__init__(settings, self._found())
 
@@ -95,8 +96,23 @@ class RawSource(DataSource):
             with gathering(found):
                 found += fold_mistakes(self._settings, len(cases), self._splits)
                 found += self._test_mistakes(cases, self._splits)
-            geometric_label(self._dataset.labels, self.geometric_class)
+            geometric_labels(self._dataset.labels, self.geometric_class)
+            found += self._png_mistakes()
         return found
+
+    def _png_mistakes(self) -> Iterator[Mistake]:
+        """What needs more than a PNG holds."""
+        if self._dataset.file_ending != ".png":
+            return
+        if self._settings.spatial_dims == 3:
+            message = "`volumes` needs 3D volumes, but the dataset holds PNG images: use `slices`"
+            yield Mistake(message, key="data.spatial")
+        if self.spacing is not None:
+            message = (
+                "images can be resampled only where their files hold a spacing in millimetres;"
+                " PNG files do not: set it to null, or convert them to NIfTI"
+            )
+            yield Mistake(message, key="data.spacing")
 
     def _test_mistakes(
         self, cases: Sequence[str], splits: Sequence[Split] | None

@@ -355,7 +355,12 @@ class SweepController:
             match event:
                 case TrialStarted():
                     started = replace(
-                        record, history=(), outcome=None, test=(), objective=self._spec.judged_by
+                        record,
+                        history=(),
+                        outcome=None,
+                        test=(),
+                        real=None,
+                        objective=self._spec.judged_by,
                     )
                     settings = self._settings_of(record.parameters, record.preset, record.replicate)
                     self._open(started, settings)

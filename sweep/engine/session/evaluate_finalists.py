@@ -12,11 +12,11 @@ from sweep.analysis.ranking.finalists import finalists
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.store.layout import TrialPaths
 from sweep.store.store import Store
-from sweep.vocabulary.errors import ResultsError
+from sweep.vocabulary.errors import ResultsError, SweepError
 from sweep.vocabulary.record import TrialRecord
 
 if TYPE_CHECKING:
-    from sweep.trial.kinds.kind import Evaluate, FinalScore
+    from sweep.trial.kinds.kind import Evaluate, Evaluated
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +68,23 @@ def best_weights(store: Store, runs: Iterable[TrialRecord]) -> Weights | None:
 
 def evaluate_each(
     candidates: Iterable[tuple[str, Iterable[TrialRecord]]],
-    evaluate: Evaluate,
+    evaluate: Evaluate[Evaluated],
     store: Store,
     warn: Callable[[str], None],
     *,
     done: str,
+    tolerated: type[SweepError] = ResultsError,
     busy: Callable[[Weights], AbstractContextManager[object]] = nullcontext,
-) -> Iterator[tuple[str, Weights, FinalScore]]:
-    """Evaluate candidates one by one, so that each score can be recorded immediately.
+) -> Iterator[tuple[str, Evaluated]]:
+    """Evaluate candidates one by one, so that each result can be recorded immediately.
 
     Args:
         candidates: names of trials, each with the runs for `best_weights`.
         evaluate: the function of their kind of trainer.
         store: the results folder.
-        warn: called for candidates whose weights are missing or damaged.
+        warn: called for candidates that could not be evaluated, with the reason.
         done: what is done with them, in a sentence: "tested".
+        tolerated: errors after which the next candidate is evaluated.
         busy: entered while one is evaluated.
     """
     from sweep.spec.load import load_trial
@@ -94,11 +96,11 @@ def evaluate_each(
             continue
         try:
             with busy(weights):
-                score = evaluate(load_trial(weights.paths.config), weights.paths)
-        except ResultsError as damaged:
-            warn(f"{name} is not {done}: {damaged}")
+                found = evaluate(load_trial(weights.paths.config), weights.paths)
+        except tolerated as error:
+            warn(f"{name} is not {done}: {error}")
             continue
-        yield name, weights, score
+        yield name, found
 
 
 def evaluate_finalists(spec: SweepSpec, store: Store, warn: Callable[[str], None]) -> None:
@@ -113,24 +115,64 @@ def evaluate_finalists(spec: SweepSpec, store: Store, warn: Callable[[str], None
     Raises:
         SweepFailed: results cannot be written.
     """
-    runs = [(run.trial_id, [run]) for run in untested(spec, store.records())]
+    runs = untested(spec, store.records())
     if not spec.data.test or not runs:
         return
     from sweep.trial.kinds.kind_table import kind_of
 
     if (evaluate := kind_of(spec).test) is not None:
-        for name, _, score in evaluate_each(runs, evaluate, store, warn, done="tested"):
-            store.record_test(name, score.cases)
+        for name, cases in evaluate_each(_each(runs), evaluate, store, warn, done="tested"):
+            store.record_test(name, cases)
 
 
-def untested(spec: SweepSpec, records: Iterable[TrialRecord]) -> Iterator[TrialRecord]:
-    """The runs of the finalists to test: their replicates, or the trial itself without any."""
+def validate_finalists(
+    spec: SweepSpec,
+    store: Store,
+    warn: Callable[[str], None],
+    busy: Callable[[Weights], AbstractContextManager[object]] = nullcontext,
+) -> None:
+    """Validate the finalists on whole cases, where their kind of trainer can. Record each run.
+
+    A run that cannot be validated is told and left out.
+
+    Args:
+        spec, store: as in `evaluate_finalists`.
+        warn: called for these runs, with the reason.
+        busy: entered while one is validated.
+    """
+    from sweep.trial.kinds.kind_table import kind_of
+
+    evaluate = kind_of(spec).validate
+    if evaluate is None:
+        return
+    runs = [run for run in finalist_runs(spec, store.records()) if run.real is None]
+    for name, found in evaluate_each(
+        _each(runs),
+        evaluate,
+        store,
+        warn,
+        done="validated on whole cases",
+        tolerated=SweepError,
+        busy=busy,
+    ):
+        store.record_real_validation(name, found)
+
+
+def untested(spec: SweepSpec, records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The runs of the finalists that were not tested yet."""
+    return [run for run in finalist_runs(spec, records) if not run.test]
+
+
+def finalist_runs(spec: SweepSpec, records: Iterable[TrialRecord]) -> Iterator[TrialRecord]:
+    """The runs that stand for the finalists: their replicates, or the trial itself without any."""
     records = list(records)
     replicates = defaultdict[str, list[TrialRecord]](list)
     for record in records:
         if record.replicate is not None and record.status.has_result:
             replicates[record.replicate.of].append(record)
     for finalist in finalists(spec, records):
-        for run in replicates[finalist.trial_id] or [finalist]:
-            if not run.test:
-                yield run
+        yield from replicates[finalist.trial_id] or [finalist]
+
+
+def _each(runs: Iterable[TrialRecord]) -> list[tuple[str, list[TrialRecord]]]:
+    return [(run.trial_id, [run]) for run in runs]

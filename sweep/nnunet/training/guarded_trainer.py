@@ -10,8 +10,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from batchgenerators.dataloading.multi_threaded_augmenter import MultiThreadedAugmenter
-from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor, nn
@@ -27,9 +25,16 @@ from sweep.nnunet.command.trainer_copies import refuse_other_copies
 from sweep.nnunet.dataset.nnunet_folders import Folders
 from sweep.nnunet.dataset.plans import planned_as_asked
 from sweep.nnunet.training.nnunet_loss import NnunetLoss
+from sweep.nnunet.training.ordered_batches import (
+    TRAINING,
+    VALIDATION,
+    OrderedBatches,
+    PartOfBatches,
+)
 from sweep.nnunet.training.pseudo_validation import Answers
-from sweep.nnunet.training.trainer_limits import geometric_channel, refuse_unsupported
+from sweep.nnunet.training.trainer_limits import geometric_channels, refuse_unsupported
 from sweep.spec.settings.trial_settings import OptimizerSettings, TrialSettings
+from sweep.trainer.losses.geometric_loss import soft_areas
 from sweep.trainer.networks.device import make_deterministic, seed_torch
 from sweep.trainer.networks.optimizers import build_optimizer, learning_rate, set_learning_rate
 from sweep.trainer.runs.explain import epsilon_of
@@ -98,7 +103,8 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             super().__init__(plans, configuration, fold, dataset_json, device)
             file = f"{plans['dataset_name']}/dataset.json"
             refuse_unsupported(self.settings.loss, dataset_json, file, self.is_ddp)
-            self.geometric_class = geometric_channel(dataset_json, trainer.geometric_class, file)
+            self.geometric_classes = geometric_channels(dataset_json, trainer.geometric_class, file)
+        self.batches: OrderedBatches | None = None
         self.steps: list[StepValues] = []
         self._begun = 0  # steps of the epoch so far
         self.num_epochs = trainer.epochs
@@ -131,11 +137,28 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         # The guard scales the loss, and nnU-Net's checkpoints keep the scale.
         self.grad_scaler = self.guard.scaler if self.guard.fp16 else None
 
+    def get_dataloaders(self) -> tuple[PartOfBatches, PartOfBatches]:
+        """nnU-Net's loaders, whose batches `OrderedBatches` makes in its own processes."""
+        with Folders().in_effect(nnUNet_n_proc_DA="0"):
+            found = super().get_dataloaders()
+        training, validation = (one.data_loader for one in found)
+        self.batches = OrderedBatches(
+            {TRAINING: training, VALIDATION: validation},
+            {
+                TRAINING: self.steps_per_epoch,
+                VALIDATION: self.num_val_iterations_per_epoch,
+            },
+            seed=self.settings.seed,
+            workers=self.trainer_settings.workers,
+            pin_memory=self.device.type == "cuda",
+        )
+        return self.batches.part(TRAINING), self.batches.part(VALIDATION)
+
     def _build_loss(self) -> nn.Module:
         return NnunetLoss(
             super()._build_loss(),
             self.settings.loss,
-            self.geometric_class,
+            self.geometric_classes,
             geometry=self.trainer_settings.geometry,
             spacing=self.configuration_manager.spacing,
         )
@@ -168,7 +191,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         self.loss.factor = self.factor(self.current_epoch)
         self.guard.start_epoch(self.current_epoch, self.loss.factor)
         self.steps, self._begun = [], 0
-        self._seed(1)
+        self._begin(self.dataloader_train, TRAINING)
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Forward, backward and optimizer step of one batch.
@@ -197,7 +220,7 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
 
     def on_validation_epoch_start(self) -> None:
         super().on_validation_epoch_start()
-        self._seed(2)
+        self._begin(self.dataloader_val, VALIDATION)
 
     def forward(self, batch: Mapping[str, Any], network: nn.Module) -> tuple[Tensor, Tensor]:
         """Logits ``[B, C, (D,) H, W]`` of the main output, and the total loss of a batch.
@@ -274,20 +297,18 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         return epsilon_of(self.settings.loss, pixels, None)
 
     def close(self) -> None:
-        """End the processes that load batches, if there are any."""
-        for loader in (self.dataloader_train, self.dataloader_val):
-            if isinstance(loader, MultiThreadedAugmenter | NonDetMultiThreadedAugmenter):
-                loader._finish()
+        """End the processes that make batches, if there are any."""
+        if self.batches is not None:
+            self.batches.close()
 
     def _soft_areas(self, logits: Tensor) -> Tensor:
-        mask: Tensor = self.loss.soft_mask(logits)  # [B, (D,) H, W]
-        return mask.sum(dim=tuple(range(1, mask.ndim)))
+        areas: Tensor = soft_areas(logits, self.geometric_classes)
+        return areas
 
-    def _seed(self, part: int) -> None:
-        """Make the next random numbers a function of (seed, epoch), for loaders in this process."""
-        key = (part, self.current_epoch)
-        seed_torch(self.settings.seed, *key)
-        np.random.seed(np.random.SeedSequence([self.settings.seed, *key]).generate_state(4))
+    def _begin(self, batches: PartOfBatches, part: int) -> None:
+        """Go to an epoch's first batch, and seed what the network draws (dropout)."""
+        batches.start(self.current_epoch)
+        seed_torch(self.settings.seed, part, self.current_epoch)
 
 
 def _parts(transform: Any) -> Iterator[Any]:

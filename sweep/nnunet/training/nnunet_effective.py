@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
 from torch._dynamo import OptimizedModule
 
 from sweep.nnunet.command.asked_settings import STEPS, VALIDATION_STEPS
@@ -64,9 +63,9 @@ def effective_configuration(
 
 
 def _geometric_class(trainer: GuardedTrainer) -> Any:
-    """The class that the loss acts on; as the settings name it, if it is that class."""
-    acts_on = trainer.loss.geometric_class
-    as_asked = acts_on == trainer.geometric_class
+    """The classes that the loss acts on; as the settings name them, if they are those."""
+    acts_on = trainer.loss.geometric_classes
+    as_asked = acts_on == trainer.geometric_classes
     return trainer.trainer_settings.geometric_class if as_asked else acts_on
 
 
@@ -74,11 +73,6 @@ def _dataset(trainer: GuardedTrainer) -> int | str:
     """The dataset that is trained on, by number or name as in the settings."""
     name: str = trainer.plans_manager.dataset_name
     return number_of(name) if isinstance(trainer.trainer_settings.dataset, int) else name
-
-
-def _workers(trainer: GuardedTrainer) -> int:
-    loader = trainer.dataloader_train
-    return 0 if isinstance(loader, SingleThreadedAugmenter) else int(loader.num_processes)
 
 
 READERS: Mapping[str, Callable[[GuardedTrainer], Any]] = {
@@ -89,7 +83,7 @@ READERS: Mapping[str, Callable[[GuardedTrainer], Any]] = {
     "trainer.batch_size": lambda trainer: trainer.batch_size,
     "trainer.patch_size": lambda trainer: list(trainer.configuration_manager.patch_size),
     "trainer.validation_steps": lambda trainer: trainer.num_val_iterations_per_epoch,
-    "trainer.workers": _workers,
+    "trainer.workers": lambda trainer: trainer.batches.workers if trainer.batches else None,
     "trainer.compile": lambda trainer: isinstance(trainer.network, OptimizedModule),
     "trainer.geometric_class": _geometric_class,
     "trainer.geometry": lambda trainer: trainer.loss.geometry,

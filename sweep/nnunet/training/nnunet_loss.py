@@ -16,15 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sweep.spec.settings.geometric_terms import Geometry
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.trainer.losses.geometric_loss import distances_for, geometric_terms, soft_mask
-
-Geometry = Literal["slices", "volume"]
+from sweep.trainer.losses.geometric_loss import distances_for, geometric_terms, soft_masks
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class NnunetLoss(nn.Module):
         own: result of nnU-Net's ``_build_loss``: a ``DC_and_CE_loss``, possibly wrapped for deep
             supervision. Its weights are set to those of ``settings``.
         settings: weights, ε and the rest.
-        geometric_class: channel of the output that the geometric terms act on.
+        geometric_classes: channels of the output that the geometric terms act on.
         geometry: how 3D patches are treated; without effect in 2D.
         spacing: of a voxel along D, H, W, for ``volume``.
 
@@ -53,14 +52,14 @@ class NnunetLoss(nn.Module):
         self,
         own: nn.Module,
         settings: LossSettings,
-        geometric_class: int,
+        geometric_classes: tuple[int, ...],
         *,
         geometry: Geometry = "slices",
         spacing: Sequence[float] = (1.0, 1.0, 1.0),
     ) -> None:
         super().__init__()
         self.settings = settings
-        self.geometric_class = geometric_class
+        self.geometric_classes = geometric_classes
         self.geometry = geometry
         self.spacing = tuple(spacing)
         self.factor = 0.0
@@ -101,8 +100,8 @@ class NnunetLoss(nn.Module):
             outputs = [logits.float() for logits in outputs]
             total, self.terms = self._main(outputs, targets)
             if self.factor > 0:
-                p = self.soft_mask(outputs[0])  # [B, (D,) H, W]
-                distances = distances_for(self.settings, targets[0], self.geometric_class)
+                p = soft_masks(outputs[0], self.geometric_classes)  # [classes · B, (D,) H, W]
+                distances = distances_for(self.settings, targets[0], self.geometric_classes)
                 by_volume = p.ndim == 4 and self.geometry == "volume"
                 spacing = self.spacing if by_volume else None
                 late = geometric_terms(self.settings, p, distances, spacing)
@@ -110,10 +109,6 @@ class NnunetLoss(nn.Module):
                 total = total + self.factor * torch.stack(parts).sum() if parts else total
                 self.terms |= late
         return total
-
-    def soft_mask(self, logits: Tensor) -> Tensor:
-        """Probability of the geometric class, ``[B, C, …] -> [B, …]``."""
-        return soft_mask(logits, self.geometric_class)
 
     def _main(
         self, outputs: list[Tensor], targets: list[Tensor]

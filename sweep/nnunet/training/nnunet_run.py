@@ -3,8 +3,8 @@
 A trial writes its own results. nnU-Net's folder of results is temporary and is deleted at the end.
 `sweep.nnunet.model_export` writes a trial's weights in nnU-Net's format.
 
-With ``trainer.workers`` 0, an epoch is a function of (seed, epoch) and the state before it. More
-processes deliver batches in the order in which they finish them.
+An epoch is a function of (seed, epoch) and the state before it, whatever the number of processes
+that make its batches (`sweep.nnunet.training.ordered_batches`).
 """
 
 from __future__ import annotations

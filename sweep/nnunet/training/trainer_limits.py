@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sweep.data.nnunet_raw.labels import geometric_label, label_mistakes, named_labels
-from sweep.spec.settings.geometric_terms import COMPARING, weight_keys
+from sweep.data.nnunet_raw.labels import geometric_labels, label_mistakes, named_labels
+from sweep.spec.settings.geometric_terms import COMPARING, GeometricClass, weight_keys
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.vocabulary.errors import InputError, Mistake
 
@@ -34,19 +34,21 @@ def refuse_unsupported(
         raise InputError(mistakes)
 
 
-def geometric_channel(dataset_json: Mapping[str, Any], wanted: str | int | None, name: str) -> int:
-    """Channel of the class that the geometric terms act on; nnU-Net numbers channels as labels.
+def geometric_channels(
+    dataset_json: Mapping[str, Any], wanted: GeometricClass, name: str
+) -> tuple[int, ...]:
+    """Channels of the classes that the geometric terms act on; nnU-Net numbers channels as labels.
 
     Args:
         dataset_json: of the dataset, read from the file ``name``.
-        wanted: the class by name or number; None: the first foreground.
+        wanted: the class by name or number, or several; None: the first foreground.
 
     Raises:
         InputError: the dataset has no such class, or labels that nnU-Net refuses.
     """
     if messages := list(label_mistakes(dataset_json, nnunet=True)):
         raise InputError([Mistake(message, file=name) for message in messages])
-    return geometric_label(named_labels(dataset_json), wanted, key="trainer.geometric_class")
+    return geometric_labels(named_labels(dataset_json), wanted, key="trainer.geometric_class")
 
 
 def unsupported(

@@ -26,8 +26,8 @@ LUCK: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         ("data.kind", "data.difficulty", "data.size", "data.count", "data.validation_slices",
-         "data.gap", "data.step", "data.threshold", "data.slice_axis", "data.folder",
-         "trainer.dataset"),
+         "data.gap", "data.step", "data.threshold", "data.tissues", "data.slice_axis",
+         "data.folder", "trainer.dataset"),
         "trials of different values are validated on different data, so their Dice cannot be"
         " compared, and the easiest data win",
     ),

@@ -90,6 +90,10 @@ def _any_above_0(names: Iterable[str]) -> dict[str, Callable[[Any], bool]]:
     return dict.fromkeys(names, _above(0))
 
 
+def _has_volumes(source: str) -> bool:
+    return "spatial" in DATA_SOURCES[source].model_fields
+
+
 def _augmentation(kind: str, *keys: str) -> Rule:
     probability = f"augmentation.{kind}.probability"
     keys = tuple(f"augmentation.{kind}.{key}" for key in keys)
@@ -157,7 +161,9 @@ RULES = (
         _any_above_0(weight_keys(ROOT_TERMS)),
         "no geometric term with a square root has a weight",
     ),
-    Rule(("loss.min_area",), _SHAPE_TERM, _NO_SHAPE_TERM),
+    Rule(("loss.min_area", "loss.border"), _SHAPE_TERM, _NO_SHAPE_TERM),
+    # A plug-in's term sees whole masks.
+    Rule(("loss.components",), _any_above_0(SHAPE_WEIGHTS), _NO_SHAPE_TERM),
     Rule(
         ("loss.dice_weight", "loss.pixel_weight"),
         {"loss.main": _is(*OWN_MAIN_LOSSES)},
@@ -227,6 +233,21 @@ RULES = (
             "trainer.configuration": _is_not("2d"),
         },
         "the configuration `2d` has no volumes",
+    ),
+    Rule(
+        ("trainer.geometry",),
+        {"trainer.kind": _is_not("monai"), "data.source": lambda source: _has_volumes(source)},
+        "the data has no volumes",
+    ),
+    Rule(
+        ("trainer.geometry",),
+        # The source comes before, because not every source has `spatial`.
+        {
+            "trainer.kind": _is_not("monai"),
+            "data.source": lambda source: not _has_volumes(source),
+            "data.spatial": _is("volumes"),
+        },
+        "`data.spatial` is `slices`",
     ),
 )
 

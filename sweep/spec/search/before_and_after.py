@@ -8,6 +8,13 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from sweep.machine.user_paths import expanded
 from sweep.spec.settings.settings_base import Settings, one_or_several
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import value_of
+
+SEEDS = 5
+"""Number of seeds on one fold, if nobody says."""
+LEAST_FOLDS = 3
+"""Number of folds that it takes to name a winner."""
 
 Folder = Annotated[str, Field(min_length=1), AfterValidator(expanded)]
 """Kept relative: earlier results mostly lie beside those of the sweep and move with them."""
@@ -42,10 +49,51 @@ class ConfirmSettings(Settings):
 
     top: int = Field(default=5, ge=1, le=20)
     """Number of leaders that are trained again. The preset baseline is always trained again."""
-    seeds: int = Field(default=5, ge=2, le=100)
-    """Number of further seeds. The search's own run is not counted, since it selected the leaders.
-    Naming a winner takes at least 3."""
-    folds: int = Field(default=1, ge=1)
+    seeds: int | None = Field(default=None, ge=1, le=100)
+    """Number of further seeds on each fold. The search's own run is not counted, since it selected
+    the leaders. On one fold, naming a winner takes at least 3. Null: 1 where `folds` is null too
+    and the data have at least 3 folds, else 5."""
+    folds: int | None = Field(default=None, ge=1)
     """Number of folds on which each seed is trained, starting with the sweep's own fold. With
     several folds, each fold counts once, whatever the number of seeds; naming a winner takes at
-    least 3 folds."""
+    least 3 folds. Null: all folds of the data, where `seeds` is null too and there are at least 3,
+    else 1."""
+
+    def filled(self, folds: int) -> ConfirmSettings:
+        """With a number in place of each null.
+
+        Args:
+            folds: number of folds of the data.
+        """
+        over_folds = self.seeds is None and self.folds is None and folds >= LEAST_FOLDS
+        seeds = self.seeds or (1 if over_folds else SEEDS)
+        return self.model_copy(
+            update={"seeds": seeds, "folds": self.folds or (folds if over_folds else 1)}
+        )
+
+    @property
+    def blocks(self) -> tuple[int, int]:
+        """Numbers of seeds and of folds, which a sweep has filled in."""
+        assert self.seeds is not None
+        assert self.folds is not None
+        return self.seeds, self.folds
+
+
+def own_fold(settings: TrialSettings) -> int | None:
+    """The fold of a sweep's trials; None if they validate on all cases."""
+    fold = value_of(settings, settings.trainer.traits.fold_key)
+    return fold if isinstance(fold, int) else None
+
+
+def most_folds(settings: TrialSettings) -> int:
+    """Number of folds to validate on, as far as the settings show."""
+    if own_fold(settings) is None:
+        return 1
+    traits, data = settings.trainer.traits, settings.data
+    return traits.folds or (1 if data.has_one_split else data.folds)
+
+
+def known_folds(settings: TrialSettings) -> int:
+    """As `most_folds`; 1 for a trainer whose data are not known."""
+    traits = settings.trainer.traits
+    return most_folds(settings) if traits.folds or "data" in traits.reads else 1

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sweep.spec.search.before_and_after import most_folds, own_fold
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.presets import BASELINE, PRESETS
-from sweep.spec.tree.setting_tree import Finding, value_of
+from sweep.spec.tree.setting_tree import Finding
 from sweep.spec.words.phrases import at_most
 from sweep.vocabulary.record import ParameterValue, Replicate
 
@@ -21,29 +22,16 @@ def blocks(spec: SweepSpec) -> list[tuple[int, int]]:
         return []
     return [
         ((spec.seed + step) % SEEDS, fold)
-        for step in range(1, spec.confirm.seeds + 1)
+        for step in range(1, spec.confirm.blocks[0] + 1)
         for fold in confirmed_folds(spec)
     ]
 
 
 def confirmed_folds(spec: SweepSpec) -> list[int]:
     """Validation folds of the replicates, the sweep's own first."""
-    count = spec.confirm.folds if spec.confirm else 0
+    count = spec.confirm.blocks[1] if spec.confirm else 0
     own = own_fold(spec)
     return [((own or 0) + step) % most_folds(spec) for step in range(count)]
-
-
-def own_fold(spec: SweepSpec) -> int | None:
-    """The fold of the search's trials; None if they validate on all cases."""
-    fold = value_of(spec, spec.trainer.traits.fold_key)
-    return fold if isinstance(fold, int) else None
-
-
-def most_folds(spec: SweepSpec) -> int:
-    """Number of folds to validate on, as far as the settings show."""
-    if own_fold(spec) is None:
-        return 1
-    return spec.trainer.traits.folds or (1 if spec.data.has_one_split else spec.data.folds)
 
 
 def most_replicates(spec: SweepSpec) -> int:
@@ -93,7 +81,9 @@ def check_confirm(spec: SweepSpec) -> Iterator[Finding]:
         if key in spec.space:
             message = f"replicates differ only in seed and fold, so `{key}` cannot be searched too"
             yield Finding(("confirm",), message)
+    seeds, asked = spec.confirm.blocks
     folds = most_folds(spec)
-    if spec.confirm.folds > folds:
-        message = at_most(folds, "the folds of the data", spec.confirm.folds)
-        yield Finding(("confirm", "folds"), message)
+    if asked > folds:
+        yield Finding(("confirm", "folds"), at_most(folds, "the folds of the data", asked))
+    if seeds * asked < 2:
+        yield Finding(("confirm", "seeds"), f"must be at least 2 on one fold, but is {seeds}")

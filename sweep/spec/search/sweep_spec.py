@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from sweep.spec.search.before_and_after import ConfirmSettings, WarmStartSettings
+from sweep.spec.search.before_and_after import ConfirmSettings, WarmStartSettings, known_folds
 from sweep.spec.search.search_strategy import (
     AshaScheduler,
     Resources,
@@ -167,6 +167,12 @@ class SweepSpec(TrialSettings):
             return ()
         clock = scheduler.clock or best_clock(info.data["space"])
         return (BASELINE,) if clock == "activation" else ()
+
+    @model_validator(mode="after")
+    def _fill_confirm(self) -> Self:
+        if self.confirm is not None:
+            object.__setattr__(self, "confirm", self.confirm.filled(known_folds(self)))
+        return self
 
     @model_validator(mode="after")
     def _fill_scheduler(self) -> Self:

@@ -21,6 +21,7 @@ from sweep.plugins.plugin_kinds import (
     DATA_SOURCE,
     required_entry,
 )
+from sweep.spec.settings.geometric_terms import GeometricClass
 from sweep.spec.settings.settings_base import Options, Settings, refusal
 
 TEST_FOLDER = "imagesTs"
@@ -78,17 +79,15 @@ class CommonData(Settings):
         return 2
 
     @property
-    def smallest_side(self) -> int | None:
-        """Side in pixels of the smallest image that the network sees; None if unknown."""
-        return min(self.patch) if self.patch else None
+    def smallest_input(self) -> tuple[int, ...] | None:
+        """Size in pixels of the smallest image that the network sees, as far as it is known before
+        the images are."""
+        return self.patch
 
     @model_validator(mode="after")
     def _patch_has_a_side_for_each_axis(self) -> Self:
-        size, axes = self.patch_size, self.spatial_dims
-        if isinstance(size, tuple) and len(size) != axes:
-            what = "images and slices" if axes == 2 else "volumes"
-            message = f"must be one number, or a list of {axes} for {what}, but is {[*size]}"
-            raise refusal(message, "patch_size", value=size)
+        if isinstance(self.patch_size, tuple):
+            _require_axes("patch_size", self.patch_size, self.spatial_dims, "one number")
         return self
 
     @field_validator("test")
@@ -109,6 +108,14 @@ class CommonData(Settings):
         return fold
 
 
+def _require_axes(key: str, value: tuple[Any, ...], axes: int, instead: str) -> None:
+    """Refuse a list that does not have a number for each axis of what the network sees."""
+    if len(value) != axes:
+        what = "images and slices" if axes == 2 else "volumes"
+        message = f"must be {instead}, or a list of {axes} for {what}, but is {[*value]}"
+        raise refusal(message, key, value=value)
+
+
 class ShapesData(CommonData):
     """Synthetic circles, generated on your machine. The same seed gives the same pixels."""
 
@@ -127,51 +134,82 @@ class ShapesData(CommonData):
     """Seed of the generator; not the trial's seed."""
 
     @property
-    def smallest_side(self) -> int | None:
-        return min([self.size, *(self.patch or ())])
+    def smallest_input(self) -> tuple[int, ...] | None:
+        image = (self.size, self.size)
+        return min(image, self.patch or image, key=max)
 
 
-class BrainData(CommonData):
-    """Axial slices of the MNI152 T1 template that ships with nilearn. Foreground is white
-    matter."""
-
-    has_one_split = True
-
-    source: Literal["brain"]
-    validation_slices: int = Field(default=24, ge=4)
-    """Thickness of the validation slab in slices."""
-    gap: int = Field(default=8, ge=0)
-    """Slices left out on each side of the validation slab, because neighbouring slices are
-    alike."""
-    step: int = Field(default=2, ge=1)
-    """Take every N-th slice."""
-    threshold: float = Field(default=0.5, gt=0, lt=1)
-    """Tissue probability above which a pixel counts as white matter."""
-
-
-class RawLayoutData(CommonData):
-    """Settings of a dataset in nnU-Net's raw layout, wherever it comes from."""
-
-    keeps_test_cases = True
+class AnatomyData(CommonData):
+    """Settings of data that can be volumes and have several classes."""
 
     spatial: Literal["slices", "volumes"] = "slices"
     """What the network sees. slices: 2D images, and volumes as their slices. volumes: 3D
     volumes."""
+    spacing: (
+        Literal["median"]
+        | Annotated[
+            tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...],
+            Field(strict=False, min_length=2, max_length=3),
+        ]
+        | None
+    ) = None
+    """Spacing that images are resampled to before training, in millimetres: a list along [rows,
+    columns] of slices or [slices, rows, columns] of volumes, the order of `data.patch_size`.
+
+    null: nothing is resampled. median: the median over the cases along each axis, by nnU-Net's
+    rule. Predictions are measured on the grid of the image's own file.
+    """
+    geometric_class: GeometricClass = None
+    """Label, by name or number, that the geometric losses act on; null: the first foreground.
+
+    A list names several, and `all` means every foreground label (unless a label has that name).
+    Each label is a mask of its own, and a term is the mean over the masks."""
+
+    @property
+    def spatial_dims(self) -> int:
+        return 3 if self.spatial == "volumes" else 2
+
+    @model_validator(mode="after")
+    def _spacing_has_a_number_for_each_axis(self) -> Self:
+        if isinstance(self.spacing, tuple):
+            _require_axes("spacing", self.spacing, self.spatial_dims, "null, `median`")
+        return self
+
+
+class BrainData(AnatomyData):
+    """The MNI152 T1 template that ships with nilearn: axial slices, or blocks as volumes. Training
+    and validation lie in different slabs of the one brain."""
+
+    has_one_split = True
+
+    source: Literal["brain"]
+    tissues: Literal["white_matter", "both"] = "white_matter"
+    """Classes. white_matter: white matter alone. both: white matter and grey matter."""
+    validation_slices: int = Field(default=24, ge=4)
+    """Thickness of the validation slab in slices of 1 mm."""
+    gap: int = Field(default=8, ge=0)
+    """Slices left out on each side of the validation slab, because neighbouring slices are
+    alike."""
+    step: int = Field(default=2, ge=1)
+    """Take every N-th slice. Volumes then have a spacing of N×1×1 mm."""
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    """Tissue probability above which a pixel counts as this tissue."""
+
+
+class RawLayoutData(AnatomyData):
+    """Settings of a dataset in nnU-Net's raw layout, wherever it comes from."""
+
+    keeps_test_cases = True
+
     slice_axis: Annotated[int, Field(ge=0, le=2)] | Literal["auto"] = "auto"
     """Axis along which 3D volumes are cut into 2D slices, after reorientation to RAS: 0 sagittal,
     1 coronal, 2 axial slices.
 
     auto: the axis of the coarsest spacing (median over all volumes); 2 if all are equal.
     """
-    geometric_class: str | int | None = None
-    """Label, by name or number, that the geometric losses act on; null: the first foreground."""
     fingerprint: str | None = None
     """Fingerprint of the dataset's content. A sweep records it, to refuse changed data and to
     recognise the same data in another folder; null: accept any data."""
-
-    @property
-    def spatial_dims(self) -> int:
-        return 3 if self.spatial == "volumes" else 2
 
 
 class NnunetRawData(RawLayoutData):

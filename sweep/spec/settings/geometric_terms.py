@@ -10,11 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError
 
 from sweep.spec.settings.settings_base import ActsLate, Settings, refusal
+
+GeometricClass = (
+    str | int | Annotated[tuple[str | int, ...], Field(strict=False, min_length=1)] | None
+)
+"""The class that the geometric terms act on, by name or number; several; `ALL_CLASSES`; None for
+the first foreground."""
+ALL_CLASSES = "all"
+
+Geometry = Literal["slices", "volume"]
+"""How the geometric terms treat volumes: slice by slice, or as whole bodies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

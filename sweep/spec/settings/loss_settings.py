@@ -92,6 +92,13 @@ class LossSettings(Settings):
     min_area: Annotated[float, ActsLate()] = Field(default=50.0, ge=0)
     """Smallest soft area in pixels. Smaller samples are left out of the shape terms, those that
     look at the prediction alone."""
+    components: Annotated[Literal["joint", "separate"], ActsLate()] = "joint"
+    """What the shape terms take as a shape. joint: all that is predicted of a class. separate: each
+    of its connected components; their mean is weighted by area. The terms of plug-ins are always
+    joint."""
+    border: Annotated[Literal["keep", "ignore"], ActsLate()] = "keep"
+    """What the shape terms do with a shape that touches the border of the patch or image. ignore:
+    it is left out, because where it is cut is no part of its outline."""
 
     @model_serializer(mode="wrap")
     def _without_empty_terms(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

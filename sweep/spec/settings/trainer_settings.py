@@ -12,7 +12,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from sweep.machine.user_paths import Folder
 from sweep.plugins.entry_names import as_entry
 from sweep.spec.settings.entry_source import computes_its_own_loss
+from sweep.spec.settings.geometric_terms import GeometricClass, Geometry
 from sweep.spec.settings.settings_base import Options, Settings
+from sweep.vocabulary.objective import DiceOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class TrainerTraits:
         processes: dotted name of the setting for worker processes of a trial; empty: none.
         places: settings below ``trainer`` with folders that its fingerprint identifies.
         packages: packages that a worker needs in addition to those that every kind needs.
+        dice: what kind of Dice an epoch measures.
         caution: a caution about the Dice that its trials are ranked by.
     """
 
@@ -45,6 +48,7 @@ class TrainerTraits:
     processes: str = ""
     places: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    dice: DiceOf = "validation"
     caution: str = ""
 
 
@@ -72,7 +76,15 @@ class CommonTrainer(Settings):
         return False
 
 
-class MonaiTrainer(CommonTrainer):
+class GeometricTrainer(CommonTrainer):
+    """Settings of the trainers that know whether they train on images or volumes."""
+
+    geometry: Geometry = "slices"
+    """How the geometric losses treat volumes. slices: slice by slice, with nnU-Net along the
+    coarsest axis. volume: as whole volumes, with their spacing, with nnU-Net that of the plans."""
+
+
+class MonaiTrainer(GeometricTrainer):
     """Our own trainer: MONAI's networks on ``data``."""
 
     traits = TrainerTraits(
@@ -87,6 +99,15 @@ class MonaiTrainer(CommonTrainer):
     amp: Literal["off", "bf16", "fp16"] = "off"
     """Precision of the network: float32 (off), or mixed with bfloat16 or float16. Losses always use
     float32."""
+    tf32: bool | None = None
+    """Let a GPU round the factors of float32 products to TensorFloat-32, with 10 bits instead of
+    23: faster. null: as torch does by itself, in convolutions only."""
+    channels_last: bool = False
+    """Keep the channels of a pixel side by side in memory: often faster on a GPU, above all beside
+    `amp`. The last bits of the results differ."""
+    compile: bool = False
+    """Compile the network (`torch.compile`): minutes before the first step, faster steps. It needs
+    a C++ compiler; on a GPU, Triton. The last bits of the results differ."""
 
 
 FROM_ENVIRONMENT = {
@@ -101,7 +122,7 @@ def _from_environment(name: str) -> Any:
     return Field(default_factory=lambda: os.environ.get(FROM_ENVIRONMENT[name]) or None)
 
 
-class NnunetTrainer(CommonTrainer):
+class NnunetTrainer(GeometricTrainer):
     """nnU-Net v2 on one of its datasets. Its plans define data, network and augmentation."""
 
     # Source of the figures: 150 pairs of trainings that AutoML Hannover published
@@ -115,11 +136,12 @@ class NnunetTrainer(CommonTrainer):
         processes="trainer.workers",
         places=("raw", "preprocessed"),
         packages=("nnunetv2",),
+        dice="pseudo",
         caution=(
-            "Ranked by nnU-Net's pseudo Dice, which on one fold ordered two published trainings"
-            " like the real validation of that fold in 65 % of 150 pairs, and on five folds"
-            " together in 83 % (docs/reference/nnunet.md): the leader is only a candidate until its"
-            " real validation."
+            "The search compares trials by nnU-Net's pseudo Dice, which on one fold ordered two"
+            " published trainings like the real validation of that fold in 65 % of 150 pairs, and"
+            " on five folds together in 83 % (docs/reference/nnunet.md): the leader is only a"
+            " candidate until its real validation."
         ),
     )
 
@@ -144,17 +166,15 @@ class NnunetTrainer(CommonTrainer):
     validation_steps: int | None = Field(default=None, ge=1)
     """Batches of validation patches per epoch, for the pseudo Dice; null: nnU-Net's 50."""
     workers: int = Field(default=0, ge=0)
-    """Worker processes for augmentation; 0: none, which makes a run exactly repeatable."""
+    """Processes that make batches ahead; 0: the training process makes them. Any number gives the
+    same results."""
     compile: bool = False
     """Compile the network, as nnU-Net does on a GPU."""
     amp: Literal["auto", "off", "fp16"] = "auto"
     """Precision of the network; auto: fp16 on a GPU and off on a CPU, as in nnU-Net."""
-    geometric_class: str | int | None = None
-    """Label that the geometric losses act on, by name or number; null: the first foreground
-    label."""
-    geometry: Literal["slices", "volume"] = "slices"
-    """How the geometric losses treat 3D patches. slices: slice by slice along the coarsest axis.
-    volume: as whole volumes, with the plans' spacing."""
+    geometric_class: GeometricClass = None
+    """Label that the geometric losses act on, by name or number, or several as a list; all: every
+    foreground label; null: the first foreground label."""
     raw: Folder | None = _from_environment("trainer.raw")
     """Folder of the raw datasets; default: the environment variable nnUNet_raw."""
     preprocessed: Folder | None = _from_environment("trainer.preprocessed")

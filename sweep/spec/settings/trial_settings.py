@@ -10,6 +10,7 @@ differ only in those are the same run until then.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -20,7 +21,7 @@ from pydantic import (
 )
 
 from sweep.spec.settings.augmentation_settings import AugmentationSettings
-from sweep.spec.settings.data_settings import DataSettings, ShapesData
+from sweep.spec.settings.data_settings import CommonData, DataSettings, ShapesData
 from sweep.spec.settings.evaluation_settings import EvaluationSettings
 from sweep.spec.settings.geometric_terms import TERMS
 from sweep.spec.settings.loss_settings import LossSettings
@@ -137,6 +138,14 @@ def _without_geometry(loss: Any, trainer: Any) -> Any:
     return NO_GEOMETRY | loss | {"weights": merged}
 
 
+def _losses_see_volumes(trainer: CommonTrainer | None, data: CommonData | None) -> bool:
+    """Whether the geometric losses see whole volumes."""
+    if isinstance(trainer, NnunetTrainer):
+        return trainer.looks_at_volumes
+    is_ours = isinstance(trainer, MonaiTrainer) and trainer.geometry == "volume"
+    return is_ours and data is not None and data.spatial_dims == 3
+
+
 class TrialSettings(Settings):
     """The whole configuration of one trial.
 
@@ -182,15 +191,16 @@ class TrialSettings(Settings):
         names = ("data", "trainer", "loss", "evaluation")
         data, trainer, loss, evaluation = map(info.data.get, names)
         match value:
-            case LossSettings() if isinstance(trainer, NnunetTrainer) and trainer.looks_at_volumes:
+            case LossSettings() if _losses_see_volumes(trainer, data):
                 value.weights.must_fit_volumes()
             case ObjectiveSettings() if trainer and evaluation:
                 value.must_fit(trainer.traits, evaluation.metrics)
             case AugmentationSettings() if data:
                 value.gamma.must_fit(data.normalization)
             case NetworkSettings() if data and isinstance(trainer, MonaiTrainer):
-                if data.smallest_side is not None:
-                    value.must_fit(data.smallest_side, trainer.batch_size)
+                # Where a network follows the spacing, it takes the data to know (`unfit`).
+                if (smallest := data.smallest_input) is not None:
+                    value.must_fit(smallest, trainer.batch_size)
             case tuple() if loss and any(expected.max_gap is not None for expected in value):
                 if loss.has_plugin_main:
                     raise ValueError(f"`max_gap` needs a Dice term, but `{loss.main}` has none")
@@ -217,4 +227,4 @@ class TrialSettings(Settings):
     @property
     def judged_by(self) -> Objective:
         """The objective that its trials are compared by."""
-        return self.objective.plain
+        return replace(self.objective.plain, dice=self.trainer.traits.dice)

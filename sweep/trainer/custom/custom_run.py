@@ -8,7 +8,7 @@ docs/how-to/own-trainer.md and examples/custom_trainer.py. For a plain loop, use
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -77,8 +77,8 @@ class CustomTraining(GuardedRun):
 
     loss: TrainingLoss
     scheduler: LRScheduler | None
-    geometric_class = 1
-    """Channel of the output that the geometric terms act on."""
+    geometric_class: int | Sequence[int] = 1
+    """Channel of the output that the geometric terms act on, or several."""
     _began: Beginning | None = None
 
     def __init__(self, settings: TrialSettings) -> None:
@@ -90,7 +90,9 @@ class CustomTraining(GuardedRun):
         make_deterministic(settings)
         seed_everything(settings.seed, 0)
         self.model = self._built_model().to(self.device)
-        self.loss = TrainingLoss(settings.loss, self.geometric_class)
+        chosen = self.geometric_class
+        classes = (chosen,) if isinstance(chosen, int) else tuple(chosen)
+        self.loss = TrainingLoss(settings.loss, classes)
         if "optimizer" not in vars(self):  # else `build_model` has made it
             self.optimizer = self.build_optimizer()
         if "scheduler" not in vars(self):

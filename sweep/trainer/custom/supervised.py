@@ -78,7 +78,8 @@ def answers(model: nn.Module, images: Tensor, gave: Method, built: Method) -> li
             error,
         )
     right = "logits [B, C, H, W] with their graph, or a list of them, finest first"
-    outputs = as_outputs(found) if isinstance(found, Tensor | list | tuple) else []
+    axes = 3 if images.ndim == 5 else 2
+    outputs = as_outputs(found, axes) if isinstance(found, Tensor | list | tuple) else []
     network = f"returned a network, {described(model)}, that answers"
     if not outputs or not all(isinstance(output, Tensor) for output in outputs):
         out = ": its 'out'" if isinstance(found, Mapping) and "out" in found else ""

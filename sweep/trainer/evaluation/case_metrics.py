@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -23,8 +23,8 @@ from sweep.trainer.evaluation.mask_shape import MEASURES, shape_of
 from sweep.vocabulary.errors import TrainerError
 
 Mask = NDArray[np.uint8]
-Shapes = dict[tuple[str, int], dict[str, float] | None]
-"""Shape of the reference by case and slice; the same in every epoch, so it is kept."""
+Shapes = dict[tuple[str, int, int], dict[str, float] | None]
+"""Shape of the reference by case, slice and class; the same in every epoch, so it is kept."""
 
 
 class Metric(Protocol):
@@ -46,7 +46,7 @@ class CaseMetrics:
     """Gathers distances and shapes over a validation set.
 
     A value of each image, averaged over the images of its case, then over the cases. Distances run
-    over all foreground classes, shapes are those of the class that the geometric losses act on.
+    over all foreground classes, shapes are those of the classes that the geometric losses act on.
 
     Conventions for empty masks. HD95: an image (and class) that is empty in prediction and
     reference is left out; one that is empty in only one of them counts with the image's diagonal,
@@ -60,19 +60,23 @@ class CaseMetrics:
     Args:
         names: which to measure: ``hd95``, ``shape`` and plug-ins.
         classes: number of classes with background (index 0).
-        geometric_class: whose shape is measured.
+        geometric_classes: whose shapes are measured, each an image's value of its own.
         references: shapes of the references that are known already; is added to.
     """
 
     def __init__(
-        self, names: Collection[str], classes: int, geometric_class: int, references: Shapes
+        self,
+        names: Collection[str],
+        classes: int,
+        geometric_classes: Sequence[int],
+        references: Shapes,
     ) -> None:
         self._names = names
         self._plugins: dict[str, Metric] = {
             name: METRIC.resolve(name, {}) for name in names if name not in ("hd95", "shape")
         }
         self._classes = classes
-        self._class = geometric_class
+        self._shaped = geometric_classes
         self._references = references
         # metric -> case -> values of its images
         self._values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -92,10 +96,12 @@ class CaseMetrics:
             for distance in hausdorff95(prediction, reference, self._classes):
                 self._values["hd95"][case].append(distance)
         if "shape" in self._names:
-            if (case, slice_) not in self._references:
-                self._references[case, slice_] = shape_of(reference == self._class)
-            self._add_shape("", case, shape_of(prediction == self._class))
-            self._add_shape("reference_", case, self._references[case, slice_])
+            for label in self._shaped:
+                place = case, slice_, label
+                if place not in self._references:
+                    self._references[place] = shape_of(reference == label)
+                self._add_shape("", case, shape_of(prediction == label))
+                self._add_shape("reference_", case, self._references[place])
         for name, measure in self._plugins.items():
             for label, masks in present_classes(prediction, reference, self._classes):
                 value = measure(*masks)

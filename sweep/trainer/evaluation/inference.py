@@ -14,8 +14,10 @@ from monai.inferers import SlidingWindowInferer
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sweep.data.files.resampling import separate_axis
 from sweep.data.prepared.samples import CaseArrays
 from sweep.trainer.evaluation.mirroring import mean_over_flips
+from sweep.trainer.evaluation.own_grid import classes_on_grid
 
 Network = Callable[[Tensor], Tensor]
 """Images ``[B, C, (D,) H, W]`` whose sides the network can halve → logits ``[B, K, (D,) H, W]``."""
@@ -47,13 +49,15 @@ class Inference:
     def classes(self, case: CaseArrays) -> NDArray[np.uint8]:
         """The predicted class of each voxel on the case's own grid, ``[S, H, W]``."""
         images = torch.from_numpy(np.array(case.images))  # [S, C, H, W]
+        shape = case.reference.shape
         if self.volumes:
             scores = self.scores(images.swapaxes(0, 1)[None].to(self.device))[0]  # [K, S, H, W]
-        else:
-            parts = torch.split(images, self.batch_size)
-            found = [self.scores(part.to(self.device)) for part in parts]
-            scores = torch.cat(found).swapaxes(0, 1)  # [K, S, H, W]
-        return scores.argmax(dim=0).byte().cpu().numpy()
+            return classes_on_grid(scores, shape, _separate_axis(case)).cpu().numpy()
+        found = []
+        for part in torch.split(images, self.batch_size):
+            scores = self.scores(part.to(self.device)).swapaxes(0, 1)  # [K, B, H, W]
+            found.append(classes_on_grid(scores, (len(part), *shape[1:]), separate=0).cpu())
+        return torch.cat(found).numpy()
 
     def scores(self, images: Tensor) -> Tensor:
         """Scores of the classes, ``[B, K, (D,) H, W]``: probabilities with TTA, else logits.
@@ -83,3 +87,10 @@ class Inference:
         for axis, side in enumerate(sides, 2):
             scores = scores.narrow(axis, 0, side)
         return scores
+
+
+def _separate_axis(case: CaseArrays) -> int | None:
+    """The axis along which slices are copied on the way back to the own grid of a volume."""
+    if case.spacing is None or case.own is None:
+        return None
+    return separate_axis(case.spacing, case.own.spacing)

@@ -7,7 +7,6 @@ float16's 65,504. No function reads a value back to the host. `SHAPE_TERMS` list
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,13 +14,15 @@ import torch
 from torch import Tensor
 
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.trainer.losses import volumetric
+from sweep.trainer.losses import components, volumetric
+from sweep.trainer.losses.components import Components
 from sweep.trainer.losses.mask_operators import (
     BOUNDARY_ABSOLUTE_SHARE,
     SqrtMode,
     guarded_sqrt,
+    lack_of_compactness,
     laplacian,
-    sobel,
+    squared_slope,
 )
 
 OfImages = Callable[[Tensor, float, SqrtMode], Tensor]
@@ -29,8 +30,9 @@ OfImages = Callable[[Tensor, float, SqrtMode], Tensor]
 OfVolumes = Callable[[Tensor, Sequence[float], float, SqrtMode], Tensor]
 """The same of soft masks ``[B, D, H, W]``, with the size of a voxel along D, H, W."""
 
-SMALLEST_SQUARED_PERIMETER = 1.0
-"""Pixels²; below it a soft mask has no outline worth the name (50 px of area: over 600)."""
+OfComponents = Callable[[Tensor, Components, Sequence[float], float, SqrtMode], Tensor]
+"""The same of the S components of each mask ``[B, (D,) H, W]`` → ``[B, S]``; no spacing for
+images."""
 
 
 def compactness(p: Tensor, epsilon: float, mode: SqrtMode) -> Tensor:
@@ -45,8 +47,8 @@ def compactness(p: Tensor, epsilon: float, mode: SqrtMode) -> Tensor:
     Returns:
         ``[B]``.
     """
-    squared = soft_perimeter(p, epsilon, mode).square().clamp(min=SMALLEST_SQUARED_PERIMETER)
-    return 1 - (4 * math.pi * p.sum(dim=(1, 2)) / squared).clamp(max=1)
+    perimeter = soft_perimeter(p, epsilon, mode)
+    return lack_of_compactness(p.sum(dim=(1, 2)), perimeter, axes=2)
 
 
 def soft_perimeter(p: Tensor, epsilon: float, mode: SqrtMode) -> Tensor:
@@ -59,8 +61,7 @@ def soft_perimeter(p: Tensor, epsilon: float, mode: SqrtMode) -> Tensor:
     Returns:
         ``[B]``.
     """
-    dx, dy = sobel(p)  # [B, H, W] each
-    return guarded_sqrt(dx.square() + dy.square(), epsilon, mode).sum(dim=(1, 2))
+    return guarded_sqrt(squared_slope(p), epsilon, mode).sum(dim=(1, 2))
 
 
 def boundary(p: Tensor) -> Tensor:
@@ -106,10 +107,12 @@ class ShapeTerm:
 
     Args:
         of_volumes: None where it is not known of volumes; its weight is then marked so.
+        of_components: None where it is not known of components; it then sees whole masks.
     """
 
     of_images: OfImages
     of_volumes: OfVolumes | None = None
+    of_components: OfComponents | None = None
 
     def values(self, p: Tensor, spacing: Sequence[float], settings: LossSettings) -> Tensor:
         """The term of each mask ``[B, (D,) H, W] -> [B]``; no spacing for images."""
@@ -121,10 +124,11 @@ class ShapeTerm:
 
 
 SHAPE_TERMS: Mapping[str, ShapeTerm] = {
-    "compactness": ShapeTerm(compactness, volumetric.compactness),
+    "compactness": ShapeTerm(compactness, volumetric.compactness, components.compactness),
     "boundary": ShapeTerm(
         lambda p, *_: boundary(p),
         lambda p, spacing, *_: volumetric.boundary(p, spacing),
+        components.boundary,
     ),
-    "aspect": ShapeTerm(aspect, volumetric.aspect),
+    "aspect": ShapeTerm(aspect, volumetric.aspect, components.aspect),
 }

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sweep.plugins.plugin_kinds import LOSS_TERM
 from sweep.spec.settings.loss_settings import LossSettings
+from sweep.trainer.losses.components import components_of, touches_border
 from sweep.trainer.losses.geometric import SHAPE_TERMS, ShapeTerm
 from sweep.trainer.losses.kervadec import kervadec, signed_distances
 from sweep.trainer.losses.mask_operators import SqrtMode
@@ -68,23 +69,36 @@ def _of_plugin(entry: str) -> ShapeTerm:
     return ShapeTerm(values)
 
 
-def soft_mask(logits: Tensor, channel: int) -> Tensor:
-    """Probability of one class in float32, ``[B, C, …] -> [B, …]``."""
-    return logits.float().softmax(dim=1)[:, channel]
+def soft_masks(logits: Tensor, channels: Sequence[int]) -> Tensor:
+    """Probabilities of some classes in float32, each a mask of its own.
+
+    Returns:
+        ``[B, C, …] -> [len(channels) · B, …]``: the masks of the first class, then of the next.
+    """
+    probabilities = logits.float().softmax(dim=1)
+    return torch.cat([probabilities[:, channel] for channel in channels])
 
 
-def distances_for(settings: LossSettings, target: Tensor, channel: int) -> Tensor | None:
-    """The distance maps ``[N, H, W]`` that the terms need which compare with the reference, if any.
+def soft_areas(logits: Tensor, channels: Sequence[int]) -> Tensor:
+    """Soft area, in pixels or voxels, of some classes: ``[B, C, …] -> [B, len(channels)]``."""
+    return soft_masks(logits, channels).flatten(1).sum(dim=1).view(len(channels), -1).T
+
+
+def distances_for(settings: LossSettings, target: Tensor, channels: Sequence[int]) -> Tensor | None:
+    """The distance maps that the terms need which compare with the reference, if any.
 
     Args:
         target: class indices ``[B, 1, (D,) H, W]``; on another device than the CPU, where the maps
             are computed, this waits for it.
-        channel: the class that the geometric terms act on.
+        channels: the classes that the geometric terms act on.
+    Returns:
+        ``[N, H, W]``, a map for each slice of the masks that `soft_masks` gives, in their order.
     """
     if settings.weights.used.keys().isdisjoint(REFERENCE_TERMS):
         return None
     labels = as_slices(target[:, 0]).cpu()  # [N, H, W]
-    return signed_distances(labels[:, None], channel).to(target.device)
+    maps = [signed_distances(labels[:, None], channel) for channel in channels]
+    return torch.cat(maps).to(target.device)
 
 
 def geometric_terms(
@@ -95,10 +109,14 @@ def geometric_terms(
 ) -> dict[str, Tensor]:
     """Every geometric term that has a weight, before the weight: scalars by name.
 
-    A term of the shape is the mean over the valid samples. One is valid when its soft area is at
-    least ``min_area`` pixels, or its soft volume that of a ball with such a section. The others are
-    replaced *before* any square root, by a mask that is flat nowhere, and left out of the mean
-    after it: masking only the result would let their NaN gradients through (0 · inf).
+    A term of the shape is the mean over the valid masks. One is valid when its soft area is at
+    least ``min_area`` pixels, or its soft volume that of a ball with such a section, and, with
+    ``border: ignore``, when it does not touch the border. The others are replaced *before* any
+    square root, by a mask that is flat nowhere, and left out of the mean after it: masking only the
+    result would let their NaN gradients through (0 · inf).
+
+    With ``components: separate``, a term that is known of components is the mean over those of a
+    mask (`sweep.trainer.losses.components`), each of which is valid or not by the same rule.
 
     Args:
         p: soft mask ``[B, (D,) H, W]``, any floating type.
@@ -117,12 +135,23 @@ def geometric_terms(
         masks = p if relative else as_slices(p)
         size = masks.sum(dim=tuple(range(1, masks.ndim))) * math.prod(relative)
         valid = ~(size < least)  # [B]; a NaN mask is valid: it must not be hidden
+        at_border = settings.border == "keep"
+        if not at_border:
+            valid &= ~touches_border(masks) | size.isnan()
         safe = torch.where(valid.view(-1, *[1] * (masks.ndim - 1)), masks, _flat_nowhere(masks))
-        terms = {
-            name: mean_over_valid(terms_of_shape[name].values(safe, relative, settings), valid)
-            for name in used
-            if name in terms_of_shape
-        }
+        parts = None
+        if settings.components == "separate":
+            parts = components_of(masks, least, relative, at_border=at_border)
+        terms = {}
+        for name in (name for name in used if name in terms_of_shape):
+            term = terms_of_shape[name]
+            if parts is not None and term.of_components is not None:
+                each = term.of_components(
+                    masks, parts, relative, settings.sqrt_epsilon, settings.sqrt_mode
+                )
+                terms[name] = mean_over_valid(parts.mean(each), parts.counts.any(dim=1))
+            else:
+                terms[name] = mean_over_valid(term.values(safe, relative, settings), valid)
         if distances is not None:
             # Not subject to min_area: it is safe on small masks, and an empty prediction of a large
             # reference is what it is there to mend.

@@ -6,7 +6,8 @@
 | `dice_focal`          | ``D``                         | focal loss       |
 | `focal_logcosh_dice`  | ``log cosh D`` (Jadon 2020)   | focal loss       |
 
-Every term is a function of logits ``[B, C, H, W]`` and class indices ``[B, 1, H, W]``, a scalar.
+Every term is a function of logits ``[B, C, (D,) H, W]`` and class indices ``[B, 1, (D,) H, W]``, a
+scalar.
 """
 
 from __future__ import annotations
@@ -120,8 +121,8 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     ``nll_loss2d``). Of the same labels as probabilities it is a product and a plain sum.
 
     Args:
-        logits: ``[B, C, H, W]``, or with one axis more.
-        labels: class indices, ``[B, H, W]`` likewise.
+        logits: ``[B, C, (D,) H, W]``.
+        labels: class indices, ``[B, (D,) H, W]``.
     """
     if not logits.is_cuda:
         return F.cross_entropy(logits, labels)

@@ -1,4 +1,4 @@
-"""Square roots and derivatives of soft masks, for the geometric terms of images and volumes.
+"""Roots, derivatives and the compactness of soft masks, for the geometric terms.
 
 What ε does: sqrt(max(q, ε)) has gradient exactly 0 below ε and jumps there; sqrt(q + ε) is bounded
 by 1/(2√ε); sqrt(q + ε) − √ε is too, and is 0 where q is. With ε = 0 all three give inf · 0 = NaN on
@@ -18,6 +18,10 @@ SqrtMode = Literal["clamp", "offset", "centered"]
 BOUNDARY_ABSOLUTE_SHARE = 0.1
 """Weight of the mean absolute Laplacian beside its variance in `boundary`."""
 
+SMALLEST_OUTLINE = 1.0
+"""Squared perimeter in pixels², or surface. Below it a soft mask has no outline worth the name
+(50 px of area: over 600)."""
+
 
 def guarded_sqrt(q: Tensor, epsilon: float, mode: SqrtMode) -> Tensor:
     """Square root of ``q >= 0`` whose gradient ``epsilon`` bounds by 1/(2√ε); any shape."""
@@ -30,6 +34,23 @@ def guarded_sqrt(q: Tensor, epsilon: float, mode: SqrtMode) -> Tensor:
             return torch.sqrt(q + epsilon) - math.sqrt(epsilon)
 
 
+def lack_of_compactness(size: Tensor, outline: Tensor, axes: int) -> Tensor:
+    """``1 − min(1, 4πA/P²)`` in the plane, ``1 − min(1, 36πV²/S³)`` in space; any shape.
+
+    Args:
+        size: area A or volume V.
+        outline: perimeter P or surface S.
+        axes: 2 or 3.
+    """
+    if axes == 2:
+        ratio = 4 * math.pi * size / outline.square().clamp(min=SMALLEST_OUTLINE)
+    else:
+        surface = outline.clamp(min=SMALLEST_OUTLINE)
+        # The quotient before the cube: S³ of a large volume leaves float32.
+        ratio = 36 * math.pi * (size / surface).square() / surface
+    return 1 - ratio.clamp(max=1)
+
+
 def sobel(p: Tensor) -> tuple[Tensor, Tensor]:
     """Slopes ``(∂p/∂x, ∂p/∂y)`` per pixel, ``[B, H, W]`` each; the image's border is no edge."""
     q = _replicate_border(p)  # [B, H + 2, W + 2]
@@ -39,6 +60,12 @@ def sobel(p: Tensor) -> tuple[Tensor, Tensor]:
         (dx[:, :-2] + 2 * dx[:, 1:-1] + dx[:, 2:]) / 8,
         (dy[:, :, :-2] + 2 * dy[:, :, 1:-1] + dy[:, :, 2:]) / 8,
     )
+
+
+def squared_slope(p: Tensor) -> Tensor:
+    """``|∇p|²`` per pixel, ``[B, H, W]``, by `sobel`."""
+    dx, dy = sobel(p)
+    return dx.square() + dy.square()
 
 
 def laplacian(p: Tensor) -> Tensor:

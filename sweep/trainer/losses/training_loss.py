@@ -6,6 +6,9 @@
 With deep supervision the network gives a list of outputs, finest first: the main loss is summed
 over all of them with weights 1, 1/2, 1/4, … normalised to 1 (as nnU-Net does), the geometric part
 sees the first alone. All is computed in float32, whatever the precision of the outputs.
+
+Volumes ``[B, C, D, H, W]`` are treated as images are. Their geometric terms see them slice by slice
+or as whole bodies, as ``geometry`` says.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sweep.spec.settings.geometric_terms import Geometry
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.trainer.losses.geometric_loss import distances_for, geometric_terms, soft_mask
+from sweep.trainer.losses.geometric_loss import distances_for, geometric_terms, soft_masks
 from sweep.trainer.losses.main_losses import build_main_loss
 
 
@@ -26,15 +30,27 @@ class TrainingLoss:
 
     Args:
         settings: which terms, with which weights.
-        geometric_class: channel of the output that the geometric terms act on.
+        geometric_classes: channels of the output that the geometric terms act on, each a mask of
+            its own.
+        geometry: how the geometric terms treat volumes; without effect on images.
+        spacing: of a voxel along D, H, W, for ``volume``, in any unit; None: that of a cube.
 
     Attributes:
         was_called: whether any loss was computed by it.
     """
 
-    def __init__(self, settings: LossSettings, geometric_class: int) -> None:
+    def __init__(
+        self,
+        settings: LossSettings,
+        geometric_classes: Sequence[int],
+        *,
+        geometry: Geometry = "slices",
+        spacing: Sequence[float] | None = None,
+    ) -> None:
         self.settings = settings
-        self.geometric_class = geometric_class
+        self.geometric_classes = tuple(geometric_classes)
+        self.geometry = geometry
+        self.spacing = spacing or (1.0, 1.0, 1.0)
         self.main = build_main_loss(settings)
         self._weights = settings.weights.model_dump()
         self.was_called = False
@@ -49,9 +65,9 @@ class TrainingLoss:
         """Loss of one batch.
 
         Args:
-            outputs: logits ``[B, C, H, W]``, finest first; the finest of the target's size, the
-                others of that or a lower resolution.
-            target: class indices ``[B, 1, H, W]``.
+            outputs: logits ``[B, C, (D,) H, W]``, finest first; the finest of the target's size,
+                the others of that or a lower resolution.
+            target: class indices ``[B, 1, (D,) H, W]``.
             factor: g(epoch); at 0 the geometric terms are not computed at all.
             distances: what `distances` made of the target.
         Returns:
@@ -62,20 +78,21 @@ class TrainingLoss:
             weights = {name: term.weight for name, term in self.main.items()}
             terms = self._main_terms(outputs, target)
             if factor > 0:
-                p = soft_mask(outputs[0], self.geometric_class)  # [B, H, W]
-                late = geometric_terms(self.settings, p, distances)
+                p = soft_masks(outputs[0], self.geometric_classes)  # [classes · B, (D,) H, W]
+                spacing = self.spacing if self.geometry == "volume" and p.ndim == 4 else None
+                late = geometric_terms(self.settings, p, distances, spacing)
                 weights |= {name: factor * self._weights[name] for name in late}
                 terms |= late
             total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
         return total, terms
 
     def distances(self, target: Tensor, factor: float) -> Tensor | None:
-        """The distance maps ``[B, H, W]`` of the target that this factor's loss needs, if any.
+        """The distance maps of the target that this factor's loss needs, if any.
 
         Args:
-            target: class indices ``[B, 1, H, W]``, on the CPU: see `signed_distances`.
+            target: class indices ``[B, 1, (D,) H, W]``, on the CPU: see `distances_for`.
         """
-        return distances_for(self.settings, target, self.geometric_class) if factor > 0 else None
+        return distances_for(self.settings, target, self.geometric_classes) if factor > 0 else None
 
     def _main_terms(self, outputs: Sequence[Tensor], target: Tensor) -> dict[str, Tensor]:
         shares = [0.5**level for level in range(len(outputs))]
@@ -92,8 +109,8 @@ class TrainingLoss:
 
 
 def _resized(target: Tensor, output: Tensor) -> Tensor:
-    """The target ``[B, 1, H, W]`` at the resolution of an output, by its nearest pixels."""
-    size = output.shape[-2:]
-    if target.shape[-2:] == size:
+    """The target ``[B, 1, (D,) H, W]`` at the resolution of an output, by its nearest pixels."""
+    size = output.shape[2:]
+    if target.shape[2:] == size:
         return target
     return F.interpolate(target.float(), size, mode="nearest-exact")

@@ -13,13 +13,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sweep.trainer.losses.mask_operators import BOUNDARY_ABSOLUTE_SHARE, SqrtMode, guarded_sqrt
+from sweep.trainer.losses.mask_operators import (
+    BOUNDARY_ABSOLUTE_SHARE,
+    SqrtMode,
+    guarded_sqrt,
+    lack_of_compactness,
+)
 
 AXES = (1, 2, 3)
 """Depth, height and width of ``[B, D, H, W]``."""
-
-SMALLEST_SURFACE = 1.0
-"""Below it a soft mask has no outline worth the name (in the finest spacing, squared)."""
 
 
 def compactness(p: Tensor, spacing: Sequence[float], epsilon: float, mode: SqrtMode) -> Tensor:
@@ -34,11 +36,8 @@ def compactness(p: Tensor, spacing: Sequence[float], epsilon: float, mode: SqrtM
     Returns:
         ``[B]``.
     """
-    surface = soft_surface(p, spacing, epsilon, mode).clamp(min=SMALLEST_SURFACE)
-    volume = p.sum(dim=AXES) * math.prod(spacing)
-    # The quotient before the cube: S³ of a large volume leaves float32.
-    ratio = 36 * math.pi * (volume / surface).square() / surface
-    return 1 - ratio.clamp(max=1)
+    surface = soft_surface(p, spacing, epsilon, mode)
+    return lack_of_compactness(p.sum(dim=AXES) * math.prod(spacing), surface, axes=3)
 
 
 def soft_surface(p: Tensor, spacing: Sequence[float], epsilon: float, mode: SqrtMode) -> Tensor:
@@ -50,17 +49,27 @@ def soft_surface(p: Tensor, spacing: Sequence[float], epsilon: float, mode: Sqrt
     Returns:
         ``[B]``.
     """
-    squared = torch.stack([_slope(p, axis, spacing).square() for axis in AXES]).sum(dim=0)
-    return guarded_sqrt(squared, epsilon, mode).sum(dim=AXES) * math.prod(spacing)
+    slope = guarded_sqrt(squared_slope(p, spacing), epsilon, mode)
+    return slope.sum(dim=AXES) * math.prod(spacing)
+
+
+def squared_slope(p: Tensor, spacing: Sequence[float]) -> Tensor:
+    """``|∇p|²`` per voxel, ``[B, D, H, W]``, by the Sobel operator."""
+    return torch.stack([_slope(p, axis, spacing).square() for axis in AXES]).sum(dim=0)
 
 
 def boundary(p: Tensor, spacing: Sequence[float]) -> Tensor:
     """``Var(Δp) + 0.1 · mean |Δp|`` with the 6-neighbour Laplacian, ``[B, D, H, W] -> [B]``."""
-    curvature = torch.stack(
-        [_second_difference(p, axis) / step**2 for axis, step in zip(AXES, spacing, strict=True)]
-    ).sum(dim=0)
+    curvature = laplacian(p, spacing)
     variance = curvature.var(dim=AXES, correction=0)
     return variance + BOUNDARY_ABSOLUTE_SHARE * curvature.abs().mean(dim=AXES)
+
+
+def laplacian(p: Tensor, spacing: Sequence[float]) -> Tensor:
+    """6-neighbour Laplacian, ``[B, D, H, W]``; the border is no edge."""
+    return torch.stack(
+        [_second_difference(p, axis) / step**2 for axis, step in zip(AXES, spacing, strict=True)]
+    ).sum(dim=0)
 
 
 def aspect(p: Tensor, spacing: Sequence[float], epsilon: float, mode: SqrtMode) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from monai.networks.layers.factories import Conv
 from monai.networks.nets import AttentionUnet
 from monai.networks.nets.attentionunet import AttentionLayer
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ class SupervisedAttentionUnet(nn.Module):
     outputs of the inner ones.
 
     Args:
+        spatial_dims: 2 for images, 3 for volumes.
         out_channels: channels of every prediction: the classes.
         channels: feature maps of each level, finest first.
         heads: number of lower levels that predict, from the second finest on.
@@ -23,12 +25,21 @@ class SupervisedAttentionUnet(nn.Module):
     """
 
     def __init__(
-        self, *, out_channels: int, channels: tuple[int, ...], heads: int, **settings: Any
+        self,
+        *,
+        spatial_dims: int,
+        out_channels: int,
+        channels: tuple[int, ...],
+        heads: int,
+        **settings: Any,
     ) -> None:
         super().__init__()
-        self.network = AttentionUnet(out_channels=out_channels, channels=channels, **settings)
+        self.network = AttentionUnet(
+            spatial_dims=spatial_dims, out_channels=out_channels, channels=channels, **settings
+        )
+        convolution = Conv[Conv.CONV, spatial_dims]
         self.heads = nn.ModuleList(
-            nn.Conv2d(width, out_channels, kernel_size=1) for width in channels[1 : 1 + heads]
+            convolution(width, out_channels, kernel_size=1) for width in channels[1 : 1 + heads]
         )
         self._features: list[Tensor] = []
         # The outermost, which is the finest, comes first. It has the network's own head.
@@ -37,7 +48,7 @@ class SupervisedAttentionUnet(nn.Module):
             level.register_forward_hook(self._catch)
 
     def forward(self, images: Tensor) -> Tensor | list[Tensor]:
-        """Logits ``[B, C, H, W]``; in training a list of them, finest first."""
+        """Logits ``[B, C, (D,) H, W]``; in training a list of them, finest first."""
         logits: Tensor = self.network(images)
         # Levels end from the inside out. Their outputs hold the graph, so they are released.
         features, self._features = self._features[::-1], []

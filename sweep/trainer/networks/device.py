@@ -7,6 +7,7 @@ import random
 
 import numpy as np
 import torch
+from torch import nn
 
 from sweep.spec.settings.trial_settings import TrialSettings
 
@@ -27,6 +28,39 @@ def make_deterministic(settings: TrialSettings) -> None:
         # cuBLAS reads it at its first product. Without it torch refuses deterministic products.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(settings.trainer.deterministic, warn_only=True)
+
+
+def set_tf32(wanted: bool | None) -> None:
+    """Whether a GPU may round float32 factors to TensorFloat-32, for the whole process.
+
+    Args:
+        wanted: in all products, or in none; None: in convolutions only, which is torch's default.
+    """
+    torch.backends.cudnn.allow_tf32 = wanted is not False
+    torch.backends.cuda.matmul.allow_tf32 = wanted is True
+
+
+def tf32_in_effect() -> bool | str | None:
+    """What `set_tf32` was called with, read from torch; words where it was set in another way."""
+    found = (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)
+    known = {(True, False): None, (True, True): True, (False, False): False}
+    return known.get(found, "in matrix products only")
+
+
+def memory_format(axes: int, *, channels_last: bool) -> torch.memory_format:
+    """How the values of images ``[B, C, …]`` with so many spatial axes lie in memory."""
+    if not channels_last:
+        return torch.contiguous_format
+    return torch.channels_last if axes == 2 else torch.channels_last_3d
+
+
+def is_channels_last(model: nn.Module) -> bool:
+    """Whether the weights of a network's convolutions have the channels of a pixel side by side."""
+    kernels = [p for p in model.parameters() if p.ndim in (4, 5)]
+    return any(not one.is_contiguous() for one in kernels) and all(
+        one.is_contiguous(memory_format=memory_format(one.ndim - 2, channels_last=True))
+        for one in kernels
+    )
 
 
 def seed_torch(seed: int, *key: int) -> None:

@@ -1,4 +1,5 @@
-"""2D networks by name, from MONAI. All of them give logits ``[B, C, H, W]`` of the input's size.
+"""Networks by name, from MONAI, for images and volumes. All of them give logits of the input's
+size, ``[B, C, (D,) H, W]``.
 
 With deep supervision they give a list in training: first these logits, then the predictions of up
 to three lower levels of the decoder, finest first, at their own resolution or at the input's.
@@ -6,6 +7,7 @@ to three lower levels of the decoder, finest first, at their own resolution or a
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +25,7 @@ from monai.networks.nets import (
 from torch import Tensor, nn
 
 from sweep.plugins.plugin_kinds import NETWORK
-from sweep.spec.settings.network_settings import NetworkSettings
+from sweep.spec.settings.network_settings import Levels, NetworkSettings
 from sweep.trainer.networks.attention_unet import SupervisedAttentionUnet
 from sweep.vocabulary.errors import TrainerError
 from sweep.vocabulary.record import ParameterValue
@@ -50,25 +52,36 @@ class NetworkFacts:
 
 
 def build_network(
-    settings: NetworkSettings, channels: int, classes: int, *, spatial_dims: int = 2
+    settings: NetworkSettings,
+    channels: int,
+    classes: int,
+    *,
+    spatial_dims: int = 2,
+    size: Sequence[int] | None = None,
+    spacing: Sequence[float] | None = None,
 ) -> nn.Module:
     """The network of ``settings`` for images of ``channels`` channels; seed torch before.
 
     Args:
         spatial_dims: 2 for images, 3 for volumes.
-
+        size: of a training patch along each axis, in voxels. Like ``spacing``, it is part of what
+            defines some networks for volumes: see `NetworkSettings.levels`.
+        spacing: of the training samples along each axis, in mm; None: the same along all.
     Returns:
         a module; in training mode its output may hold deep supervision (see `as_outputs`).
     Raises:
         TrainerError: a plug-in returns something else. Its own errors pass: they are those of a
             trial with these options.
+        ValidationError: the network has too many levels, see `NetworkSettings.must_fit`.
     """
     if not settings.is_plugin:
-        shape = {"spatial_dims": spatial_dims, "in_channels": channels, "out_channels": classes}
+        shape = Shape(spatial_dims, channels, classes, settings.levels(spatial_dims, size, spacing))
         network: nn.Module = BUILDERS[settings.name](settings, shape)
         return network
     options = dict(settings.options)
-    network = NETWORK.resolve(settings.name, options)(channels, classes, **options)
+    make = NETWORK.resolve(settings.name, options)
+    axes = {"spatial_dims": spatial_dims} if _takes(make, "spatial_dims") else {}
+    network = make(channels, classes, **{**axes, **options})
     if not isinstance(network, nn.Module):
         raise TrainerError(
             f"the network `{settings.name}` must be a torch.nn.Module, but is"
@@ -78,21 +91,52 @@ def build_network(
     return network
 
 
-def size_divisor(settings: NetworkSettings) -> int:
-    """Number of pixels that the sides of an input must be a multiple of."""
-    if settings.is_plugin:
-        return int(getattr(NETWORK.resolve(settings.name, settings.options), "size_divisor", 1))
-    return int(2 ** (len(settings.channels) - 1))
+def _takes(make: Callable[..., Any], name: str) -> bool:
+    """Whether a plug-in names a parameter so."""
+    try:
+        return name in inspect.signature(make).parameters
+    except ValueError:  # it is written in C
+        return False
 
 
-def as_outputs(output: Tensor | Sequence[Tensor]) -> list[Tensor]:
-    """What a network returned as a list of ``[B, C, H, W]``, finest first.
+def size_divisor(
+    settings: NetworkSettings,
+    spatial_dims: int = 2,
+    size: Sequence[int] | None = None,
+    spacing: Sequence[float] | None = None,
+) -> tuple[int, ...]:
+    """Numbers of pixels that the sides of an input must be multiples of, along each axis.
 
-    MONAI's DynUNet stacks its deep supervision on a new axis, ``[B, S, C, H, W]``; others return a
-    list or a single tensor. An evaluation takes element 0.
+    Args:
+        spatial_dims, size, spacing: as of `build_network`.
+    Raises:
+        TrainerError: a plug-in states them for another number of axes.
+    """
+    if not settings.is_plugin:
+        return settings.levels(spatial_dims, size, spacing).divisor
+    stated = getattr(NETWORK.resolve(settings.name, settings.options), "size_divisor", 1)
+    divisor = (
+        tuple(map(int, stated)) if isinstance(stated, Sequence) else (int(stated),) * spatial_dims
+    )
+    if len(divisor) != spatial_dims:
+        raise TrainerError(
+            f"`size_divisor` of the network `{settings.name}` must be one number or {spatial_dims},"
+            f" one for each axis, but is {stated}"
+        )
+    return divisor
+
+
+def as_outputs(output: Tensor | Sequence[Tensor], spatial_dims: int = 2) -> list[Tensor]:
+    """What a network returned as a list of ``[B, C, (D,) H, W]``, finest first.
+
+    MONAI's DynUNet stacks its deep supervision on a new axis, ``[B, S, C, (D,) H, W]``; others
+    return a list or a single tensor. An evaluation takes element 0.
+
+    Args:
+        spatial_dims: 2 for images, 3 for volumes.
     """
     if isinstance(output, Tensor):
-        return list(output.unbind(1)) if output.ndim == 5 else [output]
+        return list(output.unbind(1)) if output.ndim == spatial_dims + 3 else [output]
     return list(output)
 
 
@@ -103,17 +147,39 @@ def _heads(settings: NetworkSettings) -> int:
     return min(MOST_HEADS, len(settings.channels) - 2)
 
 
-Shape = Mapping[str, int]
-"""MONAI's names for the dimensions of a network, and its numbers of input and output channels."""
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a network maps to what.
+
+    Args:
+        spatial_dims: 2 for images, 3 for volumes.
+        in_channels: channels of an image.
+        out_channels: the classes.
+        levels: how its resolution levels treat each axis.
+    """
+
+    spatial_dims: int
+    in_channels: int
+    out_channels: int
+    levels: Levels
+
+    @property
+    def monai(self) -> dict[str, int]:
+        """The arguments that MONAI's networks share."""
+        return {
+            "spatial_dims": self.spatial_dims,
+            "in_channels": self.in_channels,
+            "out_channels": self.out_channels,
+        }
 
 
 def _dynunet(settings: NetworkSettings, shape: Shape, *, residual: bool = False) -> Any:
-    levels, heads = len(settings.channels), _heads(settings)
+    heads = _heads(settings)
     return DynUNet(
-        **shape,
-        kernel_size=[3] * levels,
-        strides=[1] + [2] * (levels - 1),
-        upsample_kernel_size=[2] * (levels - 1),
+        **shape.monai,
+        kernel_size=shape.levels.kernels,
+        strides=shape.levels.strides,
+        upsample_kernel_size=shape.levels.strides[1:],
         filters=list(settings.channels),
         dropout=settings.dropout or None,
         deep_supervision=heads > 0,
@@ -124,7 +190,7 @@ def _dynunet(settings: NetworkSettings, shape: Shape, *, residual: bool = False)
 
 def _unet(settings: NetworkSettings, shape: Shape) -> Any:
     return UNet(
-        **shape,
+        **shape.monai,
         channels=settings.channels,
         strides=[2] * (len(settings.channels) - 1),
         num_res_units=2,
@@ -134,7 +200,7 @@ def _unet(settings: NetworkSettings, shape: Shape) -> Any:
 
 def _attention_unet(settings: NetworkSettings, shape: Shape) -> Any:
     common: dict[str, Any] = {
-        **shape,
+        **shape.monai,
         "channels": settings.channels,
         "strides": [2] * (len(settings.channels) - 1),
         "dropout": settings.dropout,
@@ -160,7 +226,7 @@ class FinestFirst(nn.Module):
 def _basic_unet_plus_plus(settings: NetworkSettings, shape: Shape) -> nn.Module:
     return FinestFirst(
         BasicUNetPlusPlus(
-            **shape,
+            **shape.monai,
             features=(*settings.channels, settings.channels[0]),
             deep_supervision=_heads(settings) > 0,
             dropout=settings.dropout,
@@ -171,7 +237,7 @@ def _basic_unet_plus_plus(settings: NetworkSettings, shape: Shape) -> nn.Module:
 def _segresnet(settings: NetworkSettings, shape: Shape) -> Any:
     levels = len(settings.channels)
     return SegResNet(
-        **shape,
+        **shape.monai,
         init_filters=settings.channels[0],  # it doubles them at each level by itself
         blocks_down=[1] + [2] * (levels - 1),
         blocks_up=[1] * (levels - 1),
@@ -181,7 +247,7 @@ def _segresnet(settings: NetworkSettings, shape: Shape) -> Any:
 
 def _segresnet_ds(settings: NetworkSettings, shape: Shape) -> Any:
     return SegResNetDS(
-        **shape,
+        **shape.monai,
         init_filters=settings.channels[0],
         blocks_down=(1, *[2] * (len(settings.channels) - 1)),
         norm="instance",  # batches are small

@@ -20,6 +20,7 @@ from sweep.spec.settings.network_settings import WITHOUT_DEEP_SUPERVISION
 from sweep.spec.tree.setting_tree import setting_names
 from sweep.trainer.batches.training_batches import TrainingBatches
 from sweep.trainer.losses.training_loss import TrainingLoss
+from sweep.trainer.networks.device import is_channels_last, tf32_in_effect
 from sweep.trainer.networks.networks import network_facts
 from sweep.trainer.runs.readers import held
 
@@ -47,10 +48,10 @@ def _dropout(live: Live) -> float:
 
 
 def _geometric_class(live: Live) -> Any:
-    """The requested class if the loss acts on it; else the class that the loss acts on."""
-    if live.loss.geometric_class == live.data.geometric_class:
+    """The requested classes if the loss acts on them; else those that the loss acts on."""
+    if live.loss.geometric_classes == live.data.geometric_classes:
         return live.data.origin.get("geometric_class")
-    return live.data.classes[live.loss.geometric_class]
+    return tuple(live.data.classes[value] for value in live.loss.geometric_classes)
 
 
 def _side_or_sides(patch: Sequence[int] | None) -> int | list[int] | None:
@@ -65,7 +66,11 @@ READERS: Mapping[str, Callable[[Live], Any]] = {
     "data.spatial": lambda live: "volumes" if live.data.training.volumes else "slices",
     "data.patch_size": lambda live: _side_or_sides(live.batches.patch),
     "data.geometric_class": _geometric_class,
+    "trainer.geometry": lambda live: live.loss.geometry,
     "trainer.batch_size": lambda live: len(live.batches.indices(0, 0)),
+    "trainer.tf32": lambda live: tf32_in_effect(),
+    "trainer.channels_last": lambda live: is_channels_last(live.model),
+    "trainer.compile": lambda live: live.model._compiled_call_impl is not None,
     "network.name": lambda live: network_facts(live.model).name,
     "network.channels": lambda live: network_facts(live.model).channels,
     "network.deep_supervision": lambda live: network_facts(live.model).deep_supervision,
@@ -96,6 +101,7 @@ RESOLVED: Mapping[str, Callable[[Any, Live], Any]] = {
     "data.slice_axis": lambda asked, live: (
         live.data.origin["slice_axis"] if asked == "auto" else asked
     ),
+    "data.spacing": lambda asked, live: live.data.origin["spacing"] if asked == "median" else asked,
     "data.folds": lambda asked, live: (
         asked if live.data.origin["dealt"] else live.data.origin["folds"]
     ),

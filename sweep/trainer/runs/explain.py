@@ -126,7 +126,7 @@ def examine(
     with unchanged_buffers(run.model), forward_order(run.model) as order:
         answer, terms = again.forward()
         if again.soft_areas is not None:
-            areas = tuple(_finite(area) for area in again.soft_areas(answer).tolist())
+            areas = tuple(map(_finite, again.soft_areas(answer).flatten().tolist()))
         blamed = first_broken_gradient(run.model, terms, order) if is_broken else None
     if blamed is not None:
         term, parameter = blamed

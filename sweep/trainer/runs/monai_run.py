@@ -21,6 +21,7 @@ from torch import Tensor
 from sweep.data.prepared.data_facts import DataFacts
 from sweep.data.prepared.outline_length import typical_perimeter
 from sweep.data.prepared.samples import CaseArrays, PreparedData
+from sweep.data.prepared.unfit_data import network_size
 from sweep.spec.settings.objective_settings import group_of
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -32,8 +33,15 @@ from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.evaluation.case_metrics import CaseMetrics, Shapes
 from sweep.trainer.evaluation.inference import Inference
 from sweep.trainer.evaluation.validation_dice import DicePerCase
+from sweep.trainer.losses.geometric_loss import soft_areas
 from sweep.trainer.losses.training_loss import TrainingLoss
-from sweep.trainer.networks.device import choose_device, make_deterministic, seed_torch
+from sweep.trainer.networks.device import (
+    choose_device,
+    make_deterministic,
+    memory_format,
+    seed_torch,
+    set_tf32,
+)
 from sweep.trainer.networks.networks import as_outputs, build_network, size_divisor
 from sweep.trainer.networks.optimizers import build_optimizer, set_learning_rate
 from sweep.trainer.runs.effective_configuration import NOT_READ, RESOLVED, effective
@@ -43,13 +51,14 @@ from sweep.trainer.runs.under_guard import StepAgain
 from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import TrainerError
+from sweep.vocabulary.record import last_line
 
 CHECKED_IMAGES = 32
 """Training images of the first epoch that are compared with what the normalisation promises."""
 
 
 class ForwardPass(NamedTuple):
-    """A forward pass: logits ``[B, C, H, W]``, finest first; the total loss and its terms."""
+    """A forward pass: logits ``[B, C, (D,) H, W]``, finest first; the total loss and its terms."""
 
     outputs: list[Tensor]
     loss: Tensor
@@ -81,7 +90,9 @@ class MonaiTraining(GuardedRun):
         self._predicted: list[bytes] = []
         self.device = choose_device(settings)
         make_deterministic(settings)
-        self._divisor = (size_divisor(settings.network),) * settings.data.spatial_dims
+        set_tf32(settings.trainer.tf32)
+        axes, size = settings.data.spatial_dims, network_size(settings, data)
+        self._divisor = size_divisor(settings.network, axes, size, data.spacing)
         self.batches = TrainingBatches(
             data.training,
             settings.trainer,
@@ -100,10 +111,22 @@ class MonaiTraining(GuardedRun):
             settings.network,
             len(data.channels),
             len(data.classes),
-            spatial_dims=settings.data.spatial_dims,
+            spatial_dims=axes,
+            size=size,
+            spacing=data.spacing,
         )
-        self.model.to(self.device)
-        self.loss = TrainingLoss(settings.loss, data.geometric_class)
+        self._format = memory_format(axes, channels_last=settings.trainer.channels_last)
+        self.model.to(device=self.device, memory_format=self._format)  # type: ignore[call-overload]
+        if settings.trainer.compile:
+            # In place: the names of its weights and its class stay as they are, so checkpoints
+            # fit either way. Shapes that are new, such as those of a validation, compile again.
+            self.model.compile()
+        self.loss = TrainingLoss(
+            settings.loss,
+            data.geometric_classes,
+            geometry=settings.trainer.geometry,
+            spacing=data.spacing,
+        )
         self.optimizer = build_optimizer(settings.optimizer, self.model.parameters())
         self.begin_guard(fp16=settings.trainer.amp == "fp16")
 
@@ -193,7 +216,7 @@ class MonaiTraining(GuardedRun):
         if not names:
             return {}
         cases = CaseMetrics(
-            names, len(self.data.classes), self.data.geometric_class, self._reference_shapes
+            names, len(self.data.classes), self.data.geometric_classes, self._reference_shapes
         )
         for case, prediction in self.predictions():
             cases.add(case, prediction)
@@ -208,12 +231,12 @@ class MonaiTraining(GuardedRun):
             yield case, classes.reshape(case.reference.shape)
 
     def _logits(self, images: Tensor) -> list[Tensor]:
-        """The network's outputs of images ``[B, C, H, W]``, the finest of their size first.
+        """The network's outputs of images ``[B, C, (D,) H, W]``, the finest of their size first.
 
         Raises:
-            TrainerError: a plug-in returned logits of another shape.
+            TrainerError: a plug-in cannot process volumes, or returned logits of another shape.
         """
-        outputs = as_outputs(self.model(images))
+        outputs = as_outputs(self._network(images), spatial_dims=images.ndim - 2)
         wanted = (len(images), len(self.data.classes), *images.shape[2:])
         if self.settings.network.is_plugin and outputs[0].shape != wanted:
             name = self.settings.network.name
@@ -222,6 +245,21 @@ class MonaiTraining(GuardedRun):
                 f" {[*images.shape]}, but returned {[*outputs[0].shape]}"
             )
         return outputs
+
+    def _network(self, images: Tensor) -> Any:
+        """What the network itself returns."""
+        try:
+            return self.model(images.contiguous(memory_format=self._format))
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            if not self.settings.network.is_plugin or images.ndim == 4:
+                raise
+            raise TrainerError(
+                f"the network `{self.settings.network.name}` must process volumes"
+                f" {[*images.shape]} (`data.spatial: volumes`), but fails: {last_line(error)}."
+                " If it has a parameter `spatial_dims`, it is called with 3"
+            ) from error
 
     def effective(self) -> dict[str, Any]:
         return effective(self)
@@ -286,7 +324,9 @@ class MonaiTraining(GuardedRun):
         """A step with this batch, to be examined again."""
 
         def forward() -> tuple[Tensor, Mapping[str, Tensor]]:
-            passed = self.forward(batch, epoch, step)
+            # A compiled network would not call the hooks that say which parameter comes first.
+            with torch.compiler.set_stance("force_eager"):
+                passed = self.forward(batch, epoch, step)
             return passed.outputs[0].detach(), passed.terms
 
         return StepAgain(
@@ -301,13 +341,15 @@ class MonaiTraining(GuardedRun):
         loss = self.settings.loss
         if not has_root(loss):  # skip what no one will read
             return None
-        height, width = self.batch(0, 0).labels.shape[-2:]
-        typical = typical_perimeter(self.data.training, self.data.geometric_class)
-        return epsilon_of(loss, height * width, typical)
+        size = self.batch(0, 0).labels.shape[2:]
+        if self.data.training.volumes and self.loss.geometry == "volume":
+            return epsilon_of(loss, size.numel(), None)
+        typical = typical_perimeter(self.data.training, self.data.geometric_classes)
+        return epsilon_of(loss, size[-2:].numel(), typical)
 
     def soft_areas(self, logits: Tensor) -> Tensor:
-        """Soft area in pixels of the geometric class, ``[B, C, H, W] -> [B]``."""
-        return logits.softmax(dim=1)[:, self.data.geometric_class].sum(dim=(1, 2))
+        """Soft area in pixels of each geometric class, ``[B, C, (D,) H, W] -> [B, classes]``."""
+        return soft_areas(logits, self.data.geometric_classes)
 
     def _offending(self, batch: Batch, values: StepValues) -> dict[str, Any]:
         """What reproduces a step without the data set; call it before the step is taken."""
@@ -321,7 +363,8 @@ class MonaiTraining(GuardedRun):
             "cases": list(batch.cases),
             "channels": list(self.data.channels),
             "classes": list(self.data.classes),
-            "geometric_class": self.data.geometric_class,
+            "geometric_classes": list(self.data.geometric_classes),
+            "spacing": self.data.spacing,
             "model": state["model"],
             "optimizer": state["optimizer"],
             # The scaler has lowered its scale since.

@@ -66,15 +66,22 @@ def replay(
             f" {divergence.step} of epoch {divergence.epoch}: they are not of the same run"
         )
     batch = Batch(offending["images"], offending["labels"], tuple(offending["cases"]))
+    volumes = batch.images.ndim == 5
     cases = [
-        CaseArrays(case, image.numpy()[None], label.numpy(), ())
+        CaseArrays(
+            case,
+            image.numpy().swapaxes(0, 1) if volumes else image.numpy()[None],  # [S, C, H, W]
+            label.numpy()[0] if volumes else label.numpy(),
+            (),
+            spacing=offending.get("spacing"),  # older files have none
+        )
         for case, image, label in zip(batch.cases, batch.images, batch.labels, strict=True)
     ]
     data = PreparedData(
         channels=tuple(offending["channels"]),
         classes=tuple(offending["classes"]),
-        geometric_class=offending["geometric_class"],
-        training=Samples(cases),
+        geometric_classes=_geometric_classes(offending),
+        training=Samples(cases, volumes=volumes),
         validation=Samples([]),
     )
     training = MonaiTraining(settings, data)
@@ -82,3 +89,10 @@ def replay(
     verdict, _ = examine(training, training.given_again(batch, epoch, step), divergence)
     again = training.take_step(batch, epoch, step)
     return ReproducedStep(recent[-1], again, (verdict.term, verdict.parameter))
+
+
+def _geometric_classes(offending: Mapping[str, Any]) -> tuple[int, ...]:
+    """The geometric classes of a kept step; earlier versions kept a single one."""
+    if "geometric_class" in offending:
+        return (offending["geometric_class"],)
+    return tuple(offending["geometric_classes"])

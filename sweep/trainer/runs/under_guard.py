@@ -24,7 +24,8 @@ class StepAgain:
     Args:
         forward: passes the batch through the network as it is now. It returns the argument of
             ``soft_areas``, and the loss terms with their graph.
-        soft_areas: of each sample, in pixels, ``-> [B]``; None if the class is unknown.
+        soft_areas: of each sample and geometric class, in pixels, ``-> [B, classes]``; None if
+            the classes are unknown.
         images: as the network sees them; None if it is unknown which they are.
         cases: names of the samples' cases.
         state: given what the step measured, all that it can be reproduced from; call it with the

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.settings.trainer_settings import AnyTrainerSettings
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.vocabulary.errors import Mistake
-from sweep.vocabulary.record import CaseScore, Divergence
+from sweep.vocabulary.record import CaseScore, Divergence, RealValidation
 
 if TYPE_CHECKING:
     from sweep.data.prepared.data_facts import DataFacts
@@ -23,18 +23,6 @@ if TYPE_CHECKING:
 
 ShowProgress = Callable[[str], object]
 """Called with a sentence about the progress of a long task."""
-
-
-class FinalScore(NamedTuple):
-    """The score of a finalist's weights.
-
-    Args:
-        dice: the mean over the cases; None without any value.
-        cases: a score for each case, if these are kept.
-    """
-
-    dice: float | None
-    cases: tuple[CaseScore, ...] = ()
 
 
 class Predictor(NamedTuple):
@@ -49,10 +37,11 @@ class Predictor(NamedTuple):
     inference: Inference
 
 
-Evaluate = Callable[[TrialSettings, "TrialPaths"], FinalScore]
+Evaluated = TypeVar("Evaluated")
+Evaluate = Callable[[TrialSettings, "TrialPaths"], Evaluated]
 """Evaluates the best weights in a trial's folder more thoroughly than an epoch does.
 
-Raises `ResultsError` if they are damaged, `SweepFailed` if it was interrupted.
+Raises `ResultsError` if they are damaged, `SweepFailed` if it failed.
 """
 
 
@@ -63,10 +52,12 @@ class Pixels:
     Args:
         read: reads and normalises them; returns mistakes, or the data if there are none.
         unfit: mistakes of settings that do not fit the data.
+        doubts: settings that fit the data but are probably not intended, in sentences.
     """
 
     read: Callable[[TrialSettings], tuple[list[Mistake], PreparedData | None]]
     unfit: Callable[[TrialSettings, PreparedData], list[Mistake]]
+    doubts: Callable[[TrialSettings, PreparedData], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +95,7 @@ class Kind:
             With None, `make_ready` must have run, or its errors are raised here.
         pixels: how ``--data`` reads them, or a clause that says why it does not.
         recognised: the settings of the trainer with the fingerprint of the data that were found.
-        test: evaluation of a finalist on the test split, if there is one.
+        test: scores of a finalist on each case of the test split, if there is one.
         validate: slower evaluation of a finalist on its validation cases, if there is one.
         tools: other tools that read its weights, if there are any.
         predictor: loads the best weights in a trial's folder; or a sentence that says how else to
@@ -122,8 +113,8 @@ class Kind:
     pixels: Pixels | str
     predictor: Callable[[TrialSettings, TrialPaths], Predictor] | str
     recognised: Callable[[AnyTrainerSettings], AnyTrainerSettings] = lambda trainer: trainer
-    test: Evaluate | None = None
-    validate: Evaluate | None = None
+    test: Evaluate[tuple[CaseScore, ...]] | None = None
+    validate: Evaluate[RealValidation] | None = None
     tools: Tools | None = None
     on_all_cases: str = ""
     replay: Callable[[TrialSettings, Divergence, Mapping[str, Any]], ReproducedStep] | None = None

@@ -11,9 +11,9 @@ from sweep.data.prepared.samples import PreparedData
 from sweep.data.prepared.unfit_data import unfit
 from sweep.data.sources.source_table import open_source
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trial.kinds.kind import FinalScore, Kind, Pixels, Predictor, ShowProgress
+from sweep.trial.kinds.kind import Kind, Pixels, Predictor, ShowProgress
 from sweep.vocabulary.errors import InputError, ResultsError
-from sweep.vocabulary.record import Divergence, last_line
+from sweep.vocabulary.record import CaseScore, Divergence, last_line
 
 if TYPE_CHECKING:
     from sweep.store.layout import TrialPaths
@@ -28,18 +28,24 @@ def _make_ready(settings: TrialSettings, _show: ShowProgress | None = None) -> P
     return data
 
 
+def _doubts(settings: TrialSettings, data: PreparedData) -> list[str]:
+    from sweep.data.prepared.shape_prior import shape_warnings
+
+    return shape_warnings(settings, data)
+
+
 def _make_run(settings: TrialSettings, data: PreparedData | None) -> Run:
     from sweep.trainer.runs.monai_run import MonaiTraining
 
     return MonaiTraining(settings, data or _make_ready(settings))
 
 
-def _test(settings: TrialSettings, trial: TrialPaths) -> FinalScore:
+def _test(settings: TrialSettings, trial: TrialPaths) -> tuple[CaseScore, ...]:
     from sweep.trial.checkpoints import Checkpoints
     from sweep.trial.test_evaluation import evaluate
 
     weights = Checkpoints(trial.folder).load_best() or {}
-    return FinalScore(None, evaluate(settings, weights, prepare(settings.data)))
+    return evaluate(settings, weights, prepare(settings.data))
 
 
 def _predictor(settings: TrialSettings, trial: TrialPaths) -> Predictor:
@@ -53,7 +59,10 @@ def _predictor(settings: TrialSettings, trial: TrialPaths) -> Predictor:
         # Weights of an older version know nothing of their data, which must still be there.
         known = best.get("data")
         facts = DataFacts.read(known) if known else DataFacts.of(prepare(settings.data))
-        run = MonaiTraining(settings, facts.stand_in())
+        # Compiled again for each size of image, most predictions would take longer.
+        trainer = settings.trainer.model_copy(update={"compile": False})
+        eager = settings.model_copy(update={"trainer": trainer})
+        run = MonaiTraining(eager, facts.stand_in())
         run.model.load_state_dict(best["model"])
     except (KeyError, RuntimeError, ValueError) as error:
         raise ResultsError(
@@ -82,7 +91,7 @@ MONAI = Kind(
     look=lambda settings: open_source(settings.data),
     make_ready=_make_ready,
     make_run=_make_run,
-    pixels=Pixels(lambda settings: check_pixels(settings.data), unfit),
+    pixels=Pixels(lambda settings: check_pixels(settings.data), unfit, _doubts),
     predictor=_predictor,
     test=_test,
     replay=_replay,

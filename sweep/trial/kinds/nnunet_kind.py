@@ -13,7 +13,8 @@ from sweep.nnunet.dataset.preprocessed_fingerprint import fingerprint, require_f
 from sweep.nnunet.nnunet_check import NnunetLook
 from sweep.spec.settings.trainer_settings import AnyTrainerSettings, NnunetTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trial.kinds.kind import FinalScore, Kind, ShowProgress, Tools
+from sweep.trial.kinds.kind import Kind, ShowProgress, Tools
+from sweep.vocabulary.record import RealValidation
 
 if TYPE_CHECKING:
     from sweep.data.prepared.samples import PreparedData
@@ -47,12 +48,12 @@ def _hand_over(settings: TrialSettings, trial: TrialPaths, model: Path) -> None:
     export_model(settings, best, model)
 
 
-def _validate(settings: TrialSettings, trial: TrialPaths) -> FinalScore:
+def _validate(settings: TrialSettings, trial: TrialPaths) -> RealValidation:
     from sweep.nnunet.real_validation import real_validation
     from sweep.trial.checkpoints import Checkpoints
 
     best = Checkpoints(trial.folder).load_best() or {}
-    return FinalScore(real_validation(settings, best["model"], trial.nnunet))
+    return real_validation(settings, best["model"], trial.nnunet)
 
 
 NNUNET = Kind(

@@ -146,6 +146,7 @@ def _arrays(model: TrainedModel, images: Images, case: str) -> CaseArrays:
         slice_axis=model.facts.slice_axis,
         normalization=data.normalization,
         n4=data.n4,
+        spacing=model.facts.target,
         file=str(dataset.image_paths(case)[0]),
     )
 

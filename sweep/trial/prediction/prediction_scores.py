@@ -47,7 +47,7 @@ def score(
 
 
 def _hd95(case: CaseArrays, prediction: NDArray[np.uint8], label: int) -> float | None:
-    metrics = CaseMetrics(["hd95"], 2, 1, {})
+    metrics = CaseMetrics(["hd95"], 2, (1,), {})
     one_class = replace(case, labels=(case.reference == label).astype(np.uint8), own=None)
     metrics.add(one_class, (prediction == label).astype(np.uint8))
     return metrics.per_case("hd95").get(case.name)

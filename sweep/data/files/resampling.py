@@ -1,0 +1,136 @@
+"""Bring images and labels to another spacing, as nnU-Net does it.
+
+A voxel is a cell and its value belongs to the centre: both grids cover the same box, so nothing
+shifts. Images are resampled by splines of order 3. Labels are resampled by linear interpolation of
+each class, and a voxel gets the class with the largest share. Where one axis is more than
+`ANISOTROPIC` times as coarse as another, slices are resampled in their plane, and along the coarse
+axis each new slice is a copy of the nearest one: a spline between slices that are far apart invents
+structures.
+
+Source: nnU-Net 2.8.1, ``preprocessing/resampling/default_resampling.py`` and
+``experiment_planning/experiment_planners/default_experiment_planner.py``, with batchgenerators
+0.25.5, ``augmentations/utils.py`` (`resize_segmentation`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ANISOTROPIC = 3.0
+"""Ratio of two spacings above which the axes are treated separately: nnU-Net's
+``ANISO_THRESHOLD``."""
+
+_LOW_PERCENTILE = 10
+
+
+def target_spacing(spacings: NDArray[np.float64], shapes: NDArray[np.int64]) -> tuple[float, ...]:
+    """The median spacing of each axis; finer than that along an axis that is very coarse.
+
+    Where one axis of a volume has more than 3 times the spacing of the others and less than a third
+    of their voxels, its 10th percentile is taken: the median would leave the finer cases too few
+    slices. It never becomes finer than the other axes.
+
+    Args:
+        spacings: millimetres of each case along each axis, ``[N, axes]``; finite.
+        shapes: voxels likewise. nnU-Net counts those inside the bounding box of what is not 0.
+
+    Source: nnU-Net 2.8.1, ``ExperimentPlanner.determine_fullres_target_spacing``.
+    """
+    target, sides = np.median(spacings, axis=0), np.median(shapes, axis=0)
+    if len(target) == 3:
+        coarse = int(np.argmax(target))
+        finer, longer = np.delete(target, coarse).max(), np.delete(sides, coarse).min()
+        if target[coarse] > ANISOTROPIC * finer and sides[coarse] * ANISOTROPIC < longer:
+            low = float(np.percentile(spacings[:, coarse], _LOW_PERCENTILE))
+            target[coarse] = low if low >= finer else finer + 1e-5
+    return tuple(target.tolist())
+
+
+def resampled_shape(
+    shape: Sequence[int], spacing: Sequence[float], target: Sequence[float]
+) -> tuple[int, ...]:
+    """Voxels along each axis after resampling, at least 1, rounded as nnU-Net rounds them."""
+    sides = zip(shape, spacing, target, strict=True)
+    return tuple(max(1, round(old / new * side)) for side, old, new in sides)
+
+
+def separate_axis(spacing: Sequence[float], target: Sequence[float]) -> int | None:
+    """The axis of a volume along which slices are copied; None: all axes are interpolated.
+
+    The coarsest axis of the present spacing if that is anisotropic, else of the target if that is.
+    None also where two axes are equally coarse, and for images.
+    """
+    if len(spacing) < 3:
+        return None
+    for steps in (spacing, target):
+        coarsest = [axis for axis, step in enumerate(steps) if step == max(steps)]
+        if max(steps) > ANISOTROPIC * min(steps):
+            return coarsest[0] if len(coarsest) == 1 else None
+    return None
+
+
+def nearest_slices(old: int, new: int) -> NDArray[np.int64]:
+    """For each of ``new`` slices the index of the nearest of ``old`` ones, ``[new]``."""
+    # (i + 1/2) · old / new − 1/2, rounded; in integers, so that no rounding error decides a tie.
+    return (2 * np.arange(new) + 1) * old // (2 * new)
+
+
+def resample_image(
+    image: NDArray[np.float32], shape: Sequence[int], separate: int | None = None
+) -> NDArray[np.float32]:
+    """An image on another number of voxels; it covers the same box.
+
+    Args:
+        image: ``[C, …spatial]``, 2D or 3D.
+        shape: the new number of voxels along each spatial axis.
+        separate: of `separate_axis`.
+    Returns:
+        ``[C, *shape]``; the values of a channel stay within its range.
+    """
+    return np.stack([_resized(channel, shape, 3, separate) for channel in image]).astype(np.float32)
+
+
+def resample_labels(
+    labels: NDArray[np.uint8], shape: Sequence[int], separate: int | None = None
+) -> NDArray[np.uint8]:
+    """Labels on another number of voxels: in each the class with the largest share of it.
+
+    Of two classes with equal shares, that of the nearest old voxel wins.
+
+    Args:
+        labels: ``[…spatial]``, class indices.
+        shape, separate: as for `resample_image`.
+    """
+    nearest = _resized(labels, shape, 0, separate)
+    found = np.zeros(tuple(shape), dtype=np.uint8)
+    largest = np.zeros(tuple(shape))
+    for value in np.unique(labels):
+        share = _resized(labels == value, shape, 1, separate)
+        wins = (share > largest) | ((share == largest) & (nearest == value))
+        found[wins], largest[wins] = value, share[wins]
+    return found
+
+
+def _resized(
+    pixels: NDArray[Any], shape: Sequence[int], order: int, separate: int | None
+) -> NDArray[np.float64]:
+    """Splines of ``order``, in 64-bit floats as in nnU-Net."""
+    from skimage.transform import resize
+
+    how: dict[str, Any] = {"order": order, "mode": "edge", "anti_aliasing": False}
+    pixels = pixels.astype(np.float64)
+    if pixels.shape == tuple(shape):
+        return pixels
+    if separate is None:
+        whole: NDArray[np.float64] = resize(pixels, shape, **how)
+        return whole
+    slices = np.moveaxis(pixels, separate, 0)
+    plane = [side for axis, side in enumerate(shape) if axis != separate]
+    if slices.shape[1:] != tuple(plane):
+        slices = np.stack([resize(one, plane, **how) for one in slices])
+    copied = slices[nearest_slices(len(slices), shape[separate])]
+    return np.moveaxis(copied, 0, separate)

@@ -1,0 +1,158 @@
+"""What is told of the reference masks before anything is trained, and when nothing is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from sweep.data.prepared.prepare import prepare
+from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
+from sweep.data.prepared.shape_prior import (
+    FEW,
+    Shapes,
+    reference_compactness,
+    shape_warnings,
+    shapes_of,
+)
+from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.loss_settings import LossSettings
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trainer.losses.geometric_loss import geometric_terms
+from sweep.trial.trainer_check import TrainerCheck
+
+Mask = NDArray[np.bool_]
+
+
+def disc(y: float, x: float, radius: float = 9, size: int = 64) -> Mask:
+    rows, columns = np.mgrid[:size, :size]
+    return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
+
+
+def data_of(*labels: NDArray[Any], classes: tuple[int, ...] = (1,)) -> PreparedData:
+    cases = [
+        CaseArrays(f"case_{n}", np.zeros((1, 1, *label.shape), np.float32), label[None], (1,))
+        for n, label in enumerate(labels)
+    ]
+    names = ("background", "cell", "bar")
+    return PreparedData(("grey",), names, classes, Samples(cases), Samples([]))
+
+
+def label_of(mask: Mask, value: int = 1) -> NDArray[np.uint8]:
+    return (value * mask).astype(np.uint8)
+
+
+def asked(*, patch: int | None = None, **loss: Any) -> TrialSettings:
+    data = {"source": "shapes", "patch_size": patch}
+    return TrialSettings.model_validate({"data": data, "loss": loss})
+
+
+ONE = disc(32, 32)
+TWO = disc(20, 20) | disc(44, 44)
+CUT = disc(32, 0)
+MANY_MASKS = [ONE, TWO, CUT, TWO | disc(2, 50, 2), disc(20, 20, 14) | CUT, np.zeros_like(ONE)]
+
+
+@pytest.mark.parametrize("border", ["keep", "ignore"])
+@pytest.mark.parametrize("kind", ["joint", "separate"])
+def test_compactness_of_the_reference_is_what_the_loss_would_compute_of_it(
+    kind: str, border: str
+) -> None:
+    """Oracle: the term itself, without ε."""
+    loss = LossSettings.model_validate(
+        {
+            "components": kind,
+            "border": border,
+            "sqrt_epsilon": 0.0,
+            "sqrt_mode": "clamp",
+            "weights": {"compactness": 1, "boundary": 0, "aspect": 0},
+        }
+    )
+    p = torch.from_numpy(np.stack(MANY_MASKS)).float()
+    expected = geometric_terms(loss, p)["compactness"].item()
+    found = reference_compactness([shapes_of(mask) for mask in MANY_MASKS], loss)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_reference_without_a_shape_that_counts_has_no_compactness() -> None:
+    shapes: list[Shapes] = [shapes_of(disc(32, 32, 2)), shapes_of(np.zeros_like(ONE))]
+    assert reference_compactness(shapes, LossSettings()) is None
+
+
+def test_several_components_are_told_with_what_they_cost_and_what_cures_it() -> None:
+    [told] = shape_warnings(asked(), data_of(label_of(TWO), label_of(ONE)))
+    [joint, one] = [reference_compactness([shapes_of(m)], LossSettings()) for m in (TWO, ONE)]
+    assert joint is not None
+    assert one is not None
+    assert told == (
+        "`cell` has several components in 1 of 2 training masks, which the shape terms take as one"
+        f" shape: the reference itself has compactness {(joint + one) / 2:.2f}, where a disc has 0."
+        f" With `loss.components: separate` it has {one:.2f}"
+    )
+
+
+def test_objects_at_the_border_are_told_and_how_many_masks_would_be_left() -> None:
+    [told] = shape_warnings(asked(), data_of(label_of(CUT), label_of(ONE)))
+    assert told == (
+        "`cell` touches the border of the image in 1 of 2 training masks. Where it is cut is no"
+        " part of its outline, so half a disc there counts as a whole one. `loss.border: ignore`"
+        " leaves such shapes out; 1 mask would still count"
+    )
+
+
+def test_patch_that_cuts_objects_is_told_as_the_patch() -> None:
+    told = shape_warnings(asked(patch=16), data_of(*[label_of(disc(32, 32, 30))] * 4))
+    assert any("touches the border of the patch in 4 of 4 training masks" in one for one in told)
+
+
+def test_shape_that_is_no_disc_by_itself_is_told_as_such() -> None:
+    bar = np.zeros_like(ONE)
+    bar[30:33, 4:60] = True
+    data = data_of(label_of(bar, 2) + label_of(disc(10, 10, 7)), classes=(1, 2))
+    [told] = shape_warnings(asked(), data)
+    assert told.startswith("the reference masks of `bar` have compactness 0.8")
+    assert "Set `loss.weights.compactness` to 0" in told
+
+
+def test_nothing_is_told_of_single_discs_inside_the_image() -> None:
+    assert shape_warnings(asked(), data_of(label_of(ONE))) == []
+
+
+@pytest.mark.parametrize(
+    ("loss", "masks"),
+    [
+        ({"components": "separate"}, [TWO]),
+        ({"border": "ignore"}, [CUT]),
+        ({"weights": {"compactness": 0, "boundary": 0, "aspect": 0}}, [TWO, CUT]),
+        ({"min_area": 300.0}, [TWO]),  # of 253 pixels each
+        ({}, [TWO, *[ONE] * round(1 / FEW)]),
+    ],
+)
+def test_nothing_is_told_where_it_is_cured_without_effect_or_rare(
+    loss: dict[str, Any], masks: list[Mask]
+) -> None:
+    assert shape_warnings(asked(**loss), data_of(*map(label_of, masks))) == []
+
+
+def test_sweep_that_searches_the_cure_is_not_told_of_it() -> None:
+    data = data_of(label_of(TWO), label_of(CUT))
+    space = {"loss.components": {"choice": ["joint", "separate"]}}
+    searched = SweepSpec.model_validate({"name": "x", "space": space})
+    [told] = shape_warnings(searched, data)
+    assert "border of the image" in told
+    without = {"weights": {"compactness": 0, "boundary": 0, "aspect": 0}}
+    space = {"loss.weights.aspect": {"uniform": [0, 1]}}
+    spec = SweepSpec.model_validate({"name": "x", "space": space, "loss": without})
+    assert len(shape_warnings(spec, data)) == 2
+
+
+def test_check_of_the_pixels_tells_it() -> None:
+    data = {"source": "shapes", "kind": "several_circles", "count": 6, "folds": 2, "size": 64}
+    settings = TrialSettings.model_validate({"data": data, "loss": {"min_area": 20.0}})
+    look = TrainerCheck(pixels=True)
+    assert look(settings) == []
+    assert look.warnings == shape_warnings(settings, prepare(settings.data))
+    assert "`circle` has several components in 3 of 3" in look.warnings[0]
