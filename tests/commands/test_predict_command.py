@@ -19,7 +19,7 @@ from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 from PIL import Image
 
 import sweep
-from sweep.data.nnunet_raw.raw_dataset import open_raw
+from sweep.data.nnunet_raw.splits import split
 from sweep.spec.load import load_trial
 from sweep.trainer.networks.networks import as_outputs, build_network
 from sweep.trial.checkpoints import Checkpoints
@@ -117,6 +117,15 @@ def scores(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def open_cases(dataset: Path) -> Iterator[str]:
+    return (path.name.partition(".")[0] for path in sorted((dataset / "labelsTr").iterdir()))
+
+
+def both(labels: Path, masks: Path, name: str) -> tuple[Any, Any]:
+    """Reference and mask of a case, as nibabel opens them."""
+    return nibabel.load(labels / name), nibabel.load(masks / name)
+
+
 def train(call: Call, folder: Path, dataset: Path, *more: str) -> Path:
     (folder / "own.yaml").write_text(TRIAL.format(folder=dataset))
     done = call("train", "own.yaml", *more)
@@ -141,10 +150,8 @@ def test_mask_of_a_volume_lies_on_its_reference_in_every_orientation(
     model = train(call, folder, dataset)
     done = call("predict", str(model), "raw/imagesTr", "-o", "out", "--labels", "raw/labelsTr")
     assert done.exit_code == 0, done.output
-    for case in open_raw(dataset).cases:
-        label, mask = (
-            nibabel.load(p / f"{case}{ending}") for p in (dataset / "labelsTr", folder / "out")
-        )
+    for case in open_cases(dataset):
+        label, mask = both(dataset / "labelsTr", folder / "out", f"{case}{ending}")
         np.testing.assert_array_equal(np.asanyarray(mask.dataobj), np.asanyarray(label.dataobj))
         np.testing.assert_array_equal(mask.affine, label.affine)
         assert mask.get_data_dtype() == np.uint8
@@ -166,11 +173,68 @@ def test_mask_of_an_image_with_a_layer_axis_has_that_axis(call: Call, folder: Pa
     model = train(call, folder, dataset)
     assert call("predict", str(model), "raw/imagesTr", "-o", "out").exit_code == 0
     for n in range(4):
-        label, mask = (
-            nibabel.load(p / f"c{n}.nii.gz") for p in (dataset / "labelsTr", folder / "out")
-        )
+        label, mask = both(dataset / "labelsTr", folder / "out", f"c{n}.nii.gz")
         assert mask.shape == label.shape
         np.testing.assert_array_equal(np.asanyarray(mask.dataobj), np.asanyarray(label.dataobj))
+
+
+REAL = """\
+data: {{source: nnunet_raw, folder: {folder}, folds: 2, normalization: minmax, {data}}}
+trainer: {{epochs: 2, batch_size: 2, device: cpu}}
+network: {network}
+loss: {{weights: {{compactness: 0, boundary: 0, aspect: 0}}}}
+evaluation: {{tta: flips}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("data", "network"),
+    [
+        ("slice_axis: 0", "{name: unet, channels: [4, 8]}"),
+        ("spacing: [1.2, 0.9]", "{name: unet, channels: [4, 8]}"),
+        ("spatial: volumes, spacing: median", "{name: dynunet, channels: [4, 8, 16]}"),
+        (
+            "spatial: volumes, spacing: [3, 1.2, 1.5], patch_size: [4, 16, 8]",
+            "{name: unet, channels: [4, 8]}",
+        ),
+    ],
+)
+def test_scores_of_the_written_masks_are_those_of_the_validation(
+    call: Call, folder: Path, data: str, network: str
+) -> None:
+    files: dict[str, Any] = {}
+    for codes, shape in {
+        "RAS": (16, 20, 7), "LPS": (20, 16, 8), "PIR": (16, 9, 20), "SLA": (7, 20, 18),
+    }.items():  # fmt: skip
+        files |= nifti_case(codes, boxes(*shape), stored_as(codes, shape), ".nii.gz")
+    dataset = write_dataset(folder / "raw", files, ".nii.gz")
+    (folder / "own.yaml").write_text(REAL.format(folder=dataset, data=data, network=network))
+    done = call("train", "own.yaml")
+    assert done.exit_code == 0, done.output
+    model = folder / "results" / "train-own"
+    validated = max(
+        json.loads(line)["val_dice"] for line in (model / "history.jsonl").read_text().splitlines()
+    )
+    (dataset / "dataset.json").unlink()  # the model's folder is enough
+    done = call("predict", str(model), "raw/imagesTr", "-o", "out", "--labels", "raw/labelsTr")
+    assert done.exit_code == 0, done.output
+    _, validation = split(list(open_cases(dataset)), 2, 0)
+    rows = [row for row in scores(folder / "out") if row["case"] in validation]
+    dice = [
+        np.mean([float(row["dice"]) for row in rows if row["class"] == name])
+        for name in ("one", "two")
+    ]
+    assert np.mean(dice) == pytest.approx(validated, abs=1e-12)
+    assert 0 < validated < 1
+    for case in open_cases(dataset):
+        label, mask = both(dataset / "labelsTr", folder / "out", f"{case}.nii.gz")
+        assert mask.shape == label.shape
+        np.testing.assert_array_equal(mask.affine, label.affine)
+        # Measured on the files themselves, as a stranger would.
+        predicted, wanted = (np.asanyarray(file.dataobj) == 1 for file in (mask, label))
+        [row] = [r for r in scores(folder / "out") if (r["case"], r["class"]) == (case, "one")]
+        stranger = 2 * (predicted & wanted).sum() / (predicted.sum() + wanted.sum())
+        assert float(row["dice"]) == pytest.approx(stranger, abs=1e-12)
 
 
 def png_dataset(folder: Path, cases: int = 4) -> Path:
@@ -206,6 +270,25 @@ def test_mask_of_a_png_is_a_png_of_the_label_values(
     assert sorted(path.name for path in Path("out").iterdir()) == [
         "c0.png", "c1.png", "c2.png", "c3.png", "prediction.json",
     ]  # fmt: skip
+
+
+def test_weights_that_do_not_know_their_data_need_them_to_be_there(
+    call: Call, folder: Path
+) -> None:
+    model = train(call, folder, png_dataset(folder))
+    best = Checkpoints(model).load_best() or {}
+    Checkpoints(model).save_best({key: best[key] for key in ("model", "epoch")})
+    assert call("predict", str(model), "raw/imagesTr", "-o", "out").exit_code == 0
+    for n in range(4):
+        mask, label = (
+            np.asarray(Image.open(Path(p) / f"c{n}.png")) for p in ("out", "raw/labelsTr")
+        )
+        np.testing.assert_array_equal(mask, label)
+    (folder / "raw" / "dataset.json").unlink()
+    done = call("predict", str(model), "raw/imagesTr", "-o", "again")
+    assert done.exit_code == 2
+    assert "dataset.json: is missing" in done.stderr
+    assert not Path("again").exists()
 
 
 def test_one_file_is_predicted_with_its_other_channels(

@@ -13,7 +13,7 @@ from sweep.trial.prediction.trained_model import TrainedModel
 from sweep.vocabulary.errors import InputError, Mistake, ResultsError
 
 PREDICTION_FILE = "prediction.json"
-"""What predicted the masks of a folder: runs, digests of their weights, augmentation, code."""
+"""What predicted the masks of a folder: runs, digests of their weights, augmentation."""
 SCORES_FILE = "scores.csv"
 
 
