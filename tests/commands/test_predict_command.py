@@ -237,6 +237,30 @@ def test_scores_of_the_written_masks_are_those_of_the_validation(
         assert float(row["dice"]) == pytest.approx(stranger, abs=1e-12)
 
 
+def test_unannotated_voxels_are_predicted_but_not_scored(call: Call, folder: Path) -> None:
+    files: dict[str, Any] = {}
+    for n in range(4):
+        seen, affine = boxes(16, 20), np.eye(4)
+        files |= nifti_case(f"c{n}", seen, affine, ".nii")
+        noted = seen.copy()
+        noted[:, :7] = 3  # nobody looked here, where a part of class 1 lies
+        files[f"labelsTr/c{n}.nii"] = nibabel.Nifti1Image(noted, affine)
+    dataset = write_dataset(folder / "raw", files, ".nii")
+    described = json.loads((dataset / "dataset.json").read_text())
+    described["labels"]["ignore"] = 3
+    (dataset / "dataset.json").write_text(json.dumps(described))
+    model = train(call, folder, dataset)
+    done = call("predict", str(model), "raw/imagesTr", "-o", "out", "--labels", "raw/labelsTr")
+    assert done.exit_code == 0, done.output
+    mask = np.asanyarray(nibabel.load("out/c0.nii").dataobj)
+    np.testing.assert_array_equal(mask, boxes(16, 20))
+    rows = scores(folder / "out")
+    assert {row["dice"] for row in rows} == {"1.0"}
+    counted = int((boxes(16, 20)[:, 7:] == 1).sum())
+    assert {row["n_prediction"] for row in rows if row["class"] == "one"} == {str(counted)}
+    assert counted > 0
+
+
 def png_dataset(folder: Path, cases: int = 4) -> Path:
     files: dict[str, Any] = {}
     for n in range(cases):

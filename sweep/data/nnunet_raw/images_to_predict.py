@@ -22,6 +22,7 @@ def open_images(
     labels: Mapping[str, int],
     file_ending: str,
     labels_in: Path | None = None,
+    ignore: int | None = None,
 ) -> RawDataset:
     """The images of a folder, or that of a file, as a dataset; no pixel is read.
 
@@ -34,6 +35,7 @@ def open_images(
         labels: name → label value.
         file_ending: of the images that the network was trained on.
         labels_in: folder of the references, ``CASE.nii.gz``; None: there are none.
+        ignore: label of their voxels that nobody has annotated, if there is one.
 
     Raises:
         InputError: with every mistake in the names of the files.
@@ -64,6 +66,7 @@ def open_images(
         images_folder=folder.name,
         labels_folder=references,
         is_numbered=is_numbered,
+        ignore=ignore,
     )
 
 

@@ -23,6 +23,7 @@ class DataFacts:
         classes: names of the classes by label value, the background first.
         file_ending: of the images.
         slice_axis: axis along which volumes are cut, after reorientation to RAS.
+        ignore: label of voxels that nobody has annotated; None if there is none.
         target: spacing that images are resampled to; None: they are not.
         sample_shape: the largest training sample along each axis, ``[(D,) H, W]``.
         sample_spacing: median spacing of the training samples along these axes; None if unknown.
@@ -32,6 +33,7 @@ class DataFacts:
     classes: tuple[str, ...]
     file_ending: str
     slice_axis: int
+    ignore: int | None = None
     target: Spacing | None = None
     sample_shape: tuple[int, ...]
     sample_spacing: Spacing | None = None
@@ -47,6 +49,7 @@ class DataFacts:
             classes=data.classes,
             file_ending=data.file_ending,
             slice_axis=data.origin.get("slice_axis", 2),
+            ignore=data.ignore,
             target=None if target is None else tuple(target),
             sample_shape=tuple(np.max(shapes, axis=0).tolist())[0 if training.volumes else 1 :],
             sample_spacing=data.spacing,
@@ -72,7 +75,8 @@ class DataFacts:
     def stand_in(self) -> PreparedData:
         """Data of the same kind with one empty training sample.
 
-        A run that is made of them has the same network and trains nothing.
+        A run that is made of them has the same network and trains nothing. No label is ignored: a
+        prediction says something of every voxel.
         """
         volumes = len(self.sample_shape) == 3
         shape = self.sample_shape if volumes else (1, *self.sample_shape)  # [S, H, W]

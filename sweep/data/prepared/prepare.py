@@ -85,6 +85,7 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         warnings=(*found.warnings, *doubts),
         sizes=found.sizes,
         file_ending=found.file_ending,
+        ignore=found.ignore,
     )
 
 
@@ -142,6 +143,7 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
             warnings=(*found.warnings, *map(str, gathered(doubts))) if foreign else (),
             sizes=found.sizes,
             file_ending=dataset.file_ending,
+            ignore=dataset.ignore,
         )
 
     cases = _prepared_cases([dataset, *held_out], settings, found, target, doubts)
@@ -210,6 +212,7 @@ def _prepared_cases(
                 normalization=settings.normalization,
                 n4=settings.n4,
                 spacing=target,
+                ignore=dataset.ignore,
                 file=str(dataset.image_paths(case)[0]),
             )
     if mistakes:

@@ -65,7 +65,21 @@ def patch_doubts(
 
 def unfit(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
     """Images that are too small for the network, and geometric losses without their class."""
-    return [*_side_mistakes(settings, data), *_class_mistakes(settings, data)]
+    return [
+        *_side_mistakes(settings, data),
+        *_class_mistakes(settings, data),
+        *_ignore_mistakes(settings, data),
+    ]
+
+
+def _ignore_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
+    if data.ignore is None or not settings.loss.has_plugin_main:
+        return []
+    message = (
+        f"the dataset has an `ignore` label ({data.ignore}), but a plug-in is given logits and a"
+        " target of classes and cannot leave voxels out: choose one of our own main losses"
+    )
+    return [Mistake(message, key="loss.main")]
 
 
 def network_size(settings: TrialSettings, data: PreparedData) -> tuple[int, ...]:

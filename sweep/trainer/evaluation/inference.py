@@ -35,6 +35,8 @@ class Inference:
         tta: test-time augmentation; flips: mean over all mirrored images.
         volumes: whether the network sees whole volumes, or slices.
         batch_size: slices or windows that are predicted at once.
+        ignore: label of voxels without a reference. The prediction gets it too, so that they count
+            as no class in any comparison.
     """
 
     network: Network
@@ -44,20 +46,27 @@ class Inference:
     tta: Literal["none", "flips"] = "none"
     volumes: bool = False
     batch_size: int = 1
+    ignore: int | None = None
 
     @torch.inference_mode()
     def classes(self, case: CaseArrays) -> NDArray[np.uint8]:
         """The predicted class of each voxel on the case's own grid, ``[S, H, W]``."""
+        found = self._classes(case).numpy()
+        if self.ignore is not None:
+            found[case.reference == self.ignore] = self.ignore
+        return found
+
+    def _classes(self, case: CaseArrays) -> Tensor:
         images = torch.from_numpy(np.array(case.images))  # [S, C, H, W]
         shape = case.reference.shape
         if self.volumes:
             scores = self.scores(images.swapaxes(0, 1)[None].to(self.device))[0]  # [K, S, H, W]
-            return classes_on_grid(scores, shape, _separate_axis(case)).cpu().numpy()
+            return classes_on_grid(scores, shape, _separate_axis(case)).cpu()
         found = []
         for part in torch.split(images, self.batch_size):
             scores = self.scores(part.to(self.device)).swapaxes(0, 1)  # [K, B, H, W]
             found.append(classes_on_grid(scores, (len(part), *shape[1:]), separate=0).cpu())
-        return torch.cat(found).numpy()
+        return torch.cat(found)
 
     def scores(self, images: Tensor) -> Tensor:
         """Scores of the classes, ``[B, K, (D,) H, W]``: probabilities with TTA, else logits.

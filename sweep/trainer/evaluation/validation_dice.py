@@ -35,12 +35,12 @@ class DicePerCase:
         )
 
     def add(self, case: str, prediction: Tensor, reference: Tensor) -> None:
-        """Count one sample; both are class indices ``[H, W]``."""
+        """Count one sample; both are class indices ``[H, W]``. Higher labels are no class."""
         predicted = prediction.flatten().long()
         expected = reference.flatten().long()
         agreed = expected[predicted == expected]
         for row, labels in enumerate((predicted, expected, agreed)):
-            counts = labels.bincount(minlength=self.classes)
+            counts = labels.bincount(minlength=self.classes)[: self.classes]
             self._counts[case][row] += counts.cpu().numpy()
 
     def per_case(self) -> Mapping[str, NDArray[np.float64]]:

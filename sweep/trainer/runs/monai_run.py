@@ -126,6 +126,7 @@ class MonaiTraining(GuardedRun):
             data.geometric_classes,
             geometry=settings.trainer.geometry,
             spacing=data.spacing,
+            ignore=data.ignore,
         )
         self.optimizer = build_optimizer(settings.optimizer, self.model.parameters())
         self.begin_guard(fp16=settings.trainer.amp == "fp16")
@@ -189,6 +190,7 @@ class MonaiTraining(GuardedRun):
             patch=self.settings.data.patch,
             tta=self.evaluation.tta,
             volumes=self.data.training.volumes,
+            ignore=self.data.ignore,
         )
 
     def data_facts(self) -> dict[str, Any]:
@@ -365,6 +367,7 @@ class MonaiTraining(GuardedRun):
             "classes": list(self.data.classes),
             "geometric_classes": list(self.data.geometric_classes),
             "spacing": self.data.spacing,
+            "ignore": self.data.ignore,
             "model": state["model"],
             "optimizer": state["optimizer"],
             # The scaler has lowered its scale since.

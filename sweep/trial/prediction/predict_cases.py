@@ -77,6 +77,7 @@ class Images:
             labels=facts.labels,
             file_ending=facts.file_ending,
             labels_in=labels_in,
+            ignore=facts.ignore,
         )
         grids: dict[str, CaseGrid] = {}
         mistakes: list[Mistake] = []
@@ -124,7 +125,7 @@ def predict_cases(
             if images.is_labelled:
                 if not is_new:
                     arrays, classes = _written(model, images, case, output)
-                scores = score(arrays, classes, model.facts.classes)
+                scores = score(arrays, classes, model.facts.classes, model.facts.ignore)
             yield PredictedCase(case, mask, time.perf_counter() - start, is_new, scores)
     if mistakes:
         raise InputError(mistakes)

@@ -19,7 +19,10 @@ from sweep.vocabulary.class_scores import ClassScore
 
 
 def score(
-    case: CaseArrays, prediction: NDArray[np.uint8], classes: Sequence[str]
+    case: CaseArrays,
+    prediction: NDArray[np.uint8],
+    classes: Sequence[str],
+    ignore: int | None = None,
 ) -> tuple[ClassScore, ...]:
     """Dice and HD95 of each foreground class, measured as in the validation of a training.
 
@@ -27,7 +30,10 @@ def score(
         case: with its reference.
         prediction: class indices ``[S, H, W]`` on the grid of the reference.
         classes: names by label value.
+        ignore: label of voxels without a reference, which count as no class in either.
     """
+    if ignore is not None:
+        prediction = np.where(case.reference == ignore, np.uint8(ignore), prediction)
     dice = DicePerCase(len(classes))
     dice.add(case.name, torch.from_numpy(prediction), torch.from_numpy(np.array(case.reference)))
     found = dice.per_case()[case.name]
