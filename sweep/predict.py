@@ -88,7 +88,7 @@ def _say_end(done: Predictions, view: PredictionLines) -> None:
     runs = f"the mean of {', '.join(done.runs)}" if len(done.runs) > 1 else done.runs[0]
     view.say(f"Predicted {counted(len(done.masks), 'case')} by {runs}")
     if done.class_scores:
-        view.say(", ".join(score_words(done.class_scores)))
+        view.say(f"{', '.join(score_words(done.class_scores))} (distances in {done.unit})")
         classes = class_words(done.class_scores)
         for words in classes if len(classes) > 1 else ():
             view.say(f"  {words}")

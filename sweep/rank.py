@@ -66,6 +66,10 @@ def command(
     columns: Annotated[
         str | None, typer.Option("--columns", metavar="A,B,…", help="Print only these columns.")
     ] = None,
+    per_class: Annotated[
+        bool,
+        typer.Option("--per-class", help="Add columns for each class, such as val_dice[liver]."),
+    ] = False,
     top: Annotated[
         int | None, typer.Option("--top", min=1, help="Print only the first rows.")
     ] = None,
@@ -81,7 +85,7 @@ def command(
         from sweep.machine.user_paths import results_argument
 
         conditions = [Condition.of(text) for text in where or []]  # reading may take long
-        found = read([results_argument(one) for one in results])
+        found = read([results_argument(one) for one in results], per_class=per_class)
         frame = rows_where(found.frame, conditions)
         frame = not_beaten(frame, found.objective) if pareto else frame
         if len(frame) < len(found.frame):
@@ -101,14 +105,19 @@ def narrowed(found: Summary, frame: pd.DataFrame) -> Summary:
     return replace(found, records=[replace(record, test=()) for record in records], patience={})
 
 
-def read(results: Sequence[str]) -> Summary:
+def read(results: Sequence[str], *, per_class: bool = False) -> Summary:
     """Read results folders, and warn if the Dice of several is not comparable.
+
+    Args:
+        results: folders, or URIs.
+        per_class: with the columns of `sweep.analysis.ranking.per_class`.
 
     Raises:
         ResultsError: one is not a results folder, or is broken.
     """
     from sweep.analysis.effective_settings import read_known_spec
     from sweep.analysis.patience.patience_replay import tradeoff
+    from sweep.analysis.ranking.per_class import with_classes
     from sweep.analysis.ranking.ranking_columns import own_metrics
     from sweep.analysis.ranking.ranking_frame import ranking_frame
     from sweep.analysis.ranking.several_sweeps import common_objective, incomparable, together
@@ -136,6 +145,8 @@ def read(results: Sequence[str]) -> Summary:
             known = read_known_spec(folder)
             cost = tradeoff(known, records) if known is not None and known.replayed else None
             frames[name] = ranking_frame(records, names, known)
+            if per_class:
+                frames[name] = with_classes(frames[name], folder)
             specs[name], objectives[name] = read_sweep(folder), read_objective(folder)
         own |= dict.fromkeys(own_metrics(specs[name], records))
         # Replicates of several sweeps are left out, because finalists can have the same id.
@@ -184,6 +195,7 @@ def show(found: Summary, frame: pd.DataFrame, form: Format) -> None:
         case Format.MARKDOWN:
             typer.echo(ranking_markdown(frame))
         case Format.TABLE:
+            from sweep.analysis.ranking.per_class import class_columns
             from sweep.console.console_words import make_console
             from sweep.console.ranking_table import plain_table
             from sweep.console.sweep_summary import print_results
@@ -192,6 +204,9 @@ def show(found: Summary, frame: pd.DataFrame, form: Format) -> None:
                 typer.echo("No trial matches.")
             elif set(COLUMNS) <= set(frame.columns):
                 print_results(make_console(), replace(found, frame=frame))
+                if (of_classes := class_columns(frame)) and not frame.empty:
+                    named = [name for name in ("sweep", "trial_id") if name in frame]
+                    make_console().print(plain_table(frame[[*named, *of_classes]]))
             else:
                 make_console().print(plain_table(frame, title=found.title))
 

@@ -99,6 +99,8 @@ def test_only_a_dice_is_known_to_lie_between_0_and_1() -> None:
         ("hd95", HD95),
         ({"metric": "hd95", "mode": "min"}, HD95),
         ({"metric": "iou", "mode": None}, Objective("iou", "max")),
+        ("nsd", Objective("nsd", "max")),
+        ("hd95[left kidney]", Objective("hd95[left kidney]", "min")),
         ({"mode": "max"}, DICE),
     ],
 )
@@ -112,6 +114,14 @@ def test_objective_of_a_results_folder_is_read_as_it_may_be_written(
 def test_what_is_no_objective_is_refused(values: object) -> None:
     with pytest.raises(ValueError, match="must be a metric and a mode"):
         Objective.of(values)
+
+
+def test_dice_of_one_class_is_a_dice_and_is_called_after_the_class() -> None:
+    liver = Objective("val_dice[liver]")
+    assert liver.bounds == (0.0, 1.0)
+    assert liver.tolerance(0.5) == DICE.tolerance(0.5)
+    assert (liver.label, liver.short) == ("validation Dice of liver", "Dice of liver")
+    assert Objective("mine[liver]").label == "mine[liver]"
 
 
 def test_interval_of_scores_is_told_from_its_smaller_value_on() -> None:
@@ -162,7 +172,7 @@ def test_objective_is_written_as_a_name_or_with_its_mode(
     ("written", "told"),
     [
         ("objective: hd59\n", '1: objective.metric: must be `val_dice`, `iou`, `hd95`, '
-         '`compactness`, `solidity` or `eccentricity`, but is "hd59"; did you mean `hd95`?'),
+         '`nsd`, `compactness`, `solidity` or `eccentricity`, but is "hd59"; did you mean `hd95`?'),
         ("objective: {mode: min, metrics: hd95}\n",
          "1: objective.metrics: `metrics` is not a setting of `objective`; did you mean `metric`?"),
         ("objective: solidity\n", "1: objective.mode: must be `max` or `min`: its name does "

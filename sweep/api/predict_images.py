@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from sweep.machine.user_paths import argument
 from sweep.store.at_uri.remote_folder import is_uri
 from sweep.store.layout import TRIAL_ID, Layout, TrialPaths, is_replicate
-from sweep.vocabulary.class_scores import ClassScore
+from sweep.vocabulary.class_scores import ClassScore, DistanceUnit
 from sweep.vocabulary.errors import InputError, ResultsError
 
 if TYPE_CHECKING:
@@ -42,21 +42,30 @@ class Predictions:
         runs: names of the runs that predicted, together.
         masks: case → file.
         class_scores: scores of each case and class, if there were references.
+        unit: of their distances.
     """
 
     folder: Path
     runs: tuple[str, ...]
     masks: dict[str, Path]
     class_scores: tuple[ClassScore, ...] = ()
+    unit: DistanceUnit = "pixels"
 
     @property
     def scores(self) -> pd.DataFrame | None:
         """The rows of ``scores.csv``, one for each case and class; None without references."""
         import pandas as pd
 
-        from sweep.trial.prediction.prediction_scores import score_rows
-
-        rows = score_rows(self.class_scores)
+        rows = [
+            {
+                "case": one.case,
+                "class": one.label,
+                **one.values,
+                "n_reference": one.n_reference,
+                "n_prediction": one.n_prediction,
+            }
+            for one in self.class_scores
+        ]
         return pd.DataFrame(rows).convert_dtypes() if rows else None
 
 
@@ -77,10 +86,9 @@ def predict_images(
     Args:
         runs: of one configuration (`runs_of_model`).
     """
-    from sweep.store.files import atomic_write_text
+    from sweep.store.case_table import write_cases
     from sweep.trial.prediction.output_folder import SCORES_FILE, begin
     from sweep.trial.prediction.predict_cases import Images, predict_cases
-    from sweep.trial.prediction.prediction_scores import scores_csv
     from sweep.trial.prediction.trained_model import load_model
 
     model = load_model(runs, tta=tta, device=device)
@@ -97,9 +105,10 @@ def predict_images(
                 predicted(one.case, one.seconds, one.scores)
     finally:
         if scores:
-            atomic_write_text(output / SCORES_FILE, scores_csv(scores))
+            write_cases(output / SCORES_FILE, scores)
     names = tuple(run.folder.name for run in runs)
-    return Predictions(output, names, masks, tuple(scores))
+    unit: DistanceUnit = "pixels" if found.dataset.file_ending == ".png" else "mm"
+    return Predictions(output, names, masks, tuple(scores), unit)
 
 
 def runs_of_model(

@@ -14,6 +14,7 @@ from sweep.spec.load import load_trial
 from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import counted, did_you_mean, near_miss
+from sweep.store.case_table import COUNTS
 from sweep.store.layout import Layout, TrialPaths
 from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.record import Divergence, ParameterValue, Status, TrialRecord
@@ -88,6 +89,23 @@ class TrialResult:
         import pandas as pd
 
         return pd.json_normalize([epoch.to_json() for epoch in self.record.history])
+
+    @property
+    def cases(self) -> pd.DataFrame:
+        """The validation of the best epoch, one row per case and class, as in ``cases.csv``.
+
+        Raises:
+            ResultsError: the trial has none. Only our own trainer writes it, in an epoch with a
+                value of the objective.
+        """
+        import pandas as pd
+
+        path = TrialPaths(self.folder).cases
+        if not path.exists():
+            raise ResultsError(f"{self.trial_id} has no {path}")
+        kinds = {"case": "string", "class": "string"}
+        kinds |= dict.fromkeys(COUNTS, "Int64")
+        return pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])
 
     def __repr__(self) -> str:
         value = "no value" if self.value is None else self.record.objective.text(self.value)
@@ -207,6 +225,17 @@ class SweepResults:
     def frame(self) -> pd.DataFrame:
         """The ranking, as in ``ranking.csv``: best first, diverged and failed trials last."""
         return self._read.frame
+
+    @cached_property
+    def per_class(self) -> pd.DataFrame:
+        """`frame` with columns for each class at the end, such as ``val_dice[liver]``.
+
+        Raises:
+            ResultsError: a trial's ``cases.csv`` is broken.
+        """
+        from sweep.analysis.ranking.per_class import with_classes
+
+        return with_classes(self.frame, self.folder)
 
     @cached_property
     def replicates(self) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,7 @@ def ranking_table(
     width: int = 160,
     objective: Objective = DICE,
     own: Sequence[str] = (),
+    headings: Mapping[str, str] = HEADINGS,
 ) -> Table:
     """The rows of a ranking, for a console of ``width`` columns.
 
@@ -78,10 +79,11 @@ def ranking_table(
         title: shown above the table.
         objective: the objective that trials are ranked by.
         own: further columns that are shown if there is room, in order of importance.
+        headings: of columns, with units.
     """
     # The trials of several sweeps have the same ids: a line below could not say which is meant.
     kept = ("preset",) if "sweep" in frame else ()
-    columns = _columns(frame, parameters, objective, own)
+    columns = _columns(frame, parameters, objective, own, headings)
     shown, gathered = fitted(columns, width, kept=kept)
     names = {column.name for column in shown}
     left_out = [column for column in columns if column.name not in names]
@@ -109,7 +111,11 @@ def ranking_table(
 
 
 def _columns(
-    frame: pd.DataFrame, parameters: Sequence[str], objective: Objective, own: Sequence[str]
+    frame: pd.DataFrame,
+    parameters: Sequence[str],
+    objective: Objective,
+    own: Sequence[str],
+    headings: Mapping[str, str],
 ) -> list[Column]:
     rows = rows_of(frame)
 
@@ -133,6 +139,7 @@ def _columns(
         source = means.get(name, name)
         if source in frame and source != objective.metric:
             text = _chance if name == "p_best" else _value
+            heading = headings.get(name, heading)
             if name == "mean_dice" and (of := _mean_of(frame)):
                 heading = f"mean\n{of}"
             found.append(column(name, heading, text, source))

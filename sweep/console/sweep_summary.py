@@ -15,6 +15,7 @@ from sweep.analysis.confirm.real_validations import on_whole_cases
 from sweep.analysis.confirm.test_scores import held_out
 from sweep.analysis.patience.patience_replay import Tradeoff
 from sweep.analysis.ranking.divergence_causes import explained
+from sweep.analysis.ranking.ranking_columns import headings
 from sweep.analysis.ranking.ranking_frame import unfinished
 from sweep.analysis.report_words import trials
 from sweep.console.console_words import STYLES
@@ -63,6 +64,7 @@ def print_results(console: Console, found: Summary) -> None:
         width=console.width,
         objective=found.objective,
         own=found.own,
+        headings=headings(records),
     )
     console.print(table)
     narrow = [Text(sentence)] if (sentence := caution(found.kinds)) else []

@@ -25,6 +25,7 @@ from sweep.analysis.ranking.ranking_columns import (
     REAL,
     confirmed_names,
     divider,
+    headings,
     own_metrics,
     rows_of,
 )
@@ -183,7 +184,7 @@ def _columns(results: Results) -> dict[str, tuple[str, Text]]:
     judged, mean = objective.metric, confirmed_names(objective)[0]
     own = own_metrics(results.spec.model_dump(include={"trainer"}), results.ended)
     measured = [n for n in dict.fromkeys([DICE.metric, *MEASURED, *own]) if n != judged]
-    names = {DICE.metric: DICE.heading, **HEADINGS}
+    names = {DICE.metric: DICE.heading, **headings(results.ended)}
     found: dict[str, tuple[str, Text]] = {
         name: (HEADINGS.get(name, name), str) for name in ("rank", "trial_id", "preset")
     }

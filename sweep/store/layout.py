@@ -76,6 +76,8 @@ class TrialPaths:
     """Searched parameters, status and cause."""
     history = _Named("history.jsonl")
     """One JSON object per epoch."""
+    cases = _Named("cases.csv")
+    """Validation of the best epoch, per case and class; only of our own trainer."""
     test = _Named("test.json")
     """Scores on the test split; only for finalists."""
     real_validation = _Named("real_validation.json")

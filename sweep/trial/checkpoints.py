@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from sweep.store.case_table import write_cases
 from sweep.store.files import atomic_write_bytes, reading, sync_folder
 from sweep.store.layout import TrialPaths
+from sweep.vocabulary.class_scores import ClassScore
 from sweep.vocabulary.errors import ResultsError
 from sweep.vocabulary.record import last_line
 
@@ -33,6 +36,10 @@ class Checkpoints:
 
     def save_best(self, state: dict[str, Any]) -> None:
         self._save(self._paths.best_checkpoint, state)
+
+    def save_cases(self, scores: Sequence[ClassScore]) -> None:
+        """Keep what the best epoch scores on each case and class."""
+        write_cases(self._paths.cases, scores)
 
     def save_last(self, state: dict[str, Any]) -> None:
         self._save(self._paths.last_checkpoint, state, keep=self._paths.previous_checkpoint)

@@ -181,6 +181,8 @@ class _Files:
             if improved:
                 best = {"model": run.weights(), "epoch": history[-1].epoch}
                 self.checkpoint.save_best(best | {"data": run.data_facts()})
+                if scores := run.class_scores():
+                    self.checkpoint.save_cases(scores)
             lines = [epoch.to_json() for epoch in history]
             self.checkpoint.save_last({"training": run.state_dict(), "history": lines})
         if self.trunk is not None:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from sweep.data.prepared.samples import PreparedData
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trainer.evaluation.case_metrics import CaseMetrics
 from sweep.trainer.runs.monai_run import MonaiTraining
+from sweep.vocabulary.class_scores import ClassScore, mean_over_classes
 from sweep.vocabulary.record import CaseScore
 
 
 def evaluate(
     config: TrialSettings, weights: Mapping[str, Any], data: PreparedData
 ) -> tuple[CaseScore, ...]:
-    """Dice and HD95 of each test case, predicted as validation cases are, with ``evaluation.tta``.
+    """Scores of each test case, predicted as validation cases are, with ``evaluation.tta``.
+
+    Dice, IoU and HD95 always; NSD and plug-ins where ``evaluation.metrics`` has them.
 
     Args:
         config: the configuration that the weights were trained with.
@@ -25,19 +26,23 @@ def evaluate(
         data: of ``config.data``, with a test split.
 
     Returns:
-        In the order of the cases. A case's Dice is the mean over the classes with a value, its HD95
-        the mean over images and classes, in pixels; None without any value.
+        In the order of the cases. Dice and HD95 of a case are means over the classes with a value;
+        None without any.
     """
-    run = MonaiTraining(config, replace(data, validation=data.test))
+    # The validation cases stay among the data, because they share the unit of distances.
+    swapped = replace(data, validation=data.test, test=data.validation)
+    run = MonaiTraining(config, swapped)
     run.model.load_state_dict(weights["model"])
-    found = run.dice_per_case().per_case()
-    distances = CaseMetrics(["hd95"], len(data.classes), data.geometric_classes, {})
-    for case_arrays, prediction in run.predictions():
-        distances.add(case_arrays, prediction)
-    hd95 = distances.per_case("hd95")
-    scores = []
-    for case in dict.fromkeys(data.test.cases):
-        classes = [float(value) for value in found[case] if not math.isnan(value)]
-        dice = math.fsum(classes) / len(classes) if classes else None
-        scores.append(CaseScore(case=case, dice=dice, hd95=hd95.get(case)))
-    return tuple(scores)
+    names = {"hd95", *config.evaluation.metrics} - {"iou", "shape"}
+    found: dict[str, list[ClassScore]] = {case: [] for case in data.test.cases}
+    for score in run.score(names):
+        found[score.case].append(score)
+    return tuple(
+        CaseScore(
+            case=case,
+            dice=mean_over_classes(scores, "dice"),
+            hd95=mean_over_classes(scores, "hd95"),
+            classes=tuple(scores),
+        )
+        for case, scores in found.items()
+    )

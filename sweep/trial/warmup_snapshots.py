@@ -110,6 +110,7 @@ class Trunk:
             if epochs <= most:
                 source, trial = TrialPaths(self._folder / str(epochs)), self._trial
                 _link(source.best_checkpoint, trial.best_checkpoint)
+                _link(source.cases, trial.cases)
                 if snapshot.verdict is not None:
                     _link(source.healthy_checkpoint, trial.healthy_checkpoint)
                     _link(source.offending, trial.offending)
@@ -134,6 +135,7 @@ class Trunk:
             new.folder.mkdir(parents=True, exist_ok=True)
             _link(trial.last_checkpoint, new.last_checkpoint)
             _link(trial.best_checkpoint, new.best_checkpoint)
+            _link(trial.cases, new.cases)
             if verdict is not None:
                 _link(trial.healthy_checkpoint, new.healthy_checkpoint)
                 _link(trial.offending, new.offending)

@@ -51,3 +51,25 @@ def mean_over_classes(scores: Iterable[ClassScore], metric: str) -> float | None
     """Mean over cases, then over classes; None where no case says anything."""
     means = list(means_of_classes(scores, metric).values())
     return math.fsum(means) / len(means) if means else None
+
+
+def of_class(metric: str, label: str) -> str:
+    """The column of a metric of one class: ``val_dice[liver]``."""
+    return f"{metric}[{label}]"
+
+
+def split_class(column: str) -> tuple[str, str | None]:
+    """Inverse of `of_class`; any other name as it is, and None.
+
+    >>> split_class("val_dice[left kidney]")
+    ('val_dice', 'left kidney')
+    """
+    metric, bracket, label = column.partition("[")
+    if not (metric and bracket and label.endswith("]")):
+        return column, None
+    return metric, label[:-1]
+
+
+def without_class(column: str) -> str:
+    """The metric of a column, also of one for a class."""
+    return split_class(column)[0]

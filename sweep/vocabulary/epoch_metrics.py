@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweep.vocabulary.class_scores import DistanceUnit
 from sweep.vocabulary.strict_json import finite_fields, known_fields
 
 
@@ -33,6 +34,8 @@ class EpochMetrics:
         seconds: wall time of the epoch, training and validation.
         metrics: further metrics of the validation by name, if this epoch measured them; None if no
             case has a value.
+        distance_unit: unit of ``hd95`` and of the tolerance of ``nsd``; None if neither was
+            measured, or a trainer of the user measured it.
         warnings: sentences for the user about settings or data that are probably not intended.
         shared: whether another trial trained the epoch, and this one continued from there.
 
@@ -56,11 +59,15 @@ class EpochMetrics:
     trivial_dice: float | None = None
     seconds: float = 0.0
     metrics: Mapping[str, float | None] = field(default_factory=dict)
+    distance_unit: DistanceUnit | None = None
     warnings: tuple[str, ...] = ()
     shared: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return finite_fields(self)
+        found = finite_fields(self)
+        if self.distance_unit is None:
+            del found["distance_unit"]
+        return found
 
     @classmethod
     def from_json(cls, line: Mapping[str, Any]) -> EpochMetrics:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from sweep.vocabulary.class_scores import split_class, without_class
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 
 Mode = Literal["max", "min"]
@@ -19,7 +20,7 @@ Mode = Literal["max", "min"]
 VAL_DICE = "val_dice"
 TRAIN_LOSS = "train_loss"
 """A value that every trainer reports. It can be the objective too."""
-BETTER: Mapping[str, Mode] = {VAL_DICE: "max", "iou": "max", "hd95": "min"}
+BETTER: Mapping[str, Mode] = {VAL_DICE: "max", "iou": "max", "hd95": "min", "nsd": "max"}
 """Metrics whose direction is known."""
 TOLERANCE = 0.002
 """Negligible difference: of a Dice less than between seeds; of other metrics a share."""
@@ -44,6 +45,7 @@ DICE_NAMES: Mapping[DiceOf, _Names] = {
 NAMES: Mapping[str, _Names] = {
     "iou": _Names("validation IoU", "val IoU", "IoU"),
     "hd95": _Names("HD95", "HD95", "HD95"),
+    "nsd": _Names("NSD", "NSD", "NSD"),
 }
 """Names of metrics for users. Any other metric has its own name."""
 
@@ -53,7 +55,8 @@ class Objective:
     """A metric and its direction.
 
     Args:
-        metric: ``val_dice``, or the name of one of `EpochMetrics.metrics`.
+        metric: ``val_dice``, or the name of one of `EpochMetrics.metrics`. That of one class is
+            ``val_dice[liver]``.
         mode: whether the largest or the smallest value is the best.
         dice: where a ``val_dice`` was measured. It decides only how Dice is called.
     """
@@ -74,7 +77,7 @@ class Objective:
         written = {"metric": values} if isinstance(values, str) else values
         metric = written.get("metric", VAL_DICE) if isinstance(written, Mapping) else None
         if isinstance(metric, str):
-            match written.get("mode") or BETTER.get(metric):
+            match written.get("mode") or known_mode(metric):
                 case "max" | "min" as mode:
                     return cls(metric, mode)
         raise ValueError("`objective` must be a metric and a mode")
@@ -119,9 +122,14 @@ class Objective:
         return found
 
     @property
+    def is_dice(self) -> bool:
+        """Whether it is validation Dice, of all classes or of one."""
+        return without_class(self.metric) == VAL_DICE
+
+    @property
     def bounds(self) -> tuple[float, float]:
         """Smallest and largest possible score: [0, 1] for Dice, unlimited for other metrics."""
-        if self.metric != VAL_DICE:
+        if not self.is_dice:
             return -math.inf, math.inf
         low, high = sorted((self.turned(0.0), self.turned(1.0)))
         return low, high
@@ -134,12 +142,12 @@ class Objective:
 
     def tolerance(self, best: float) -> float:
         """Negligible difference for a value of this size; see `TOLERANCE`."""
-        return TOLERANCE if self.metric == VAL_DICE else TOLERANCE * abs(best)
+        return TOLERANCE if self.is_dice else TOLERANCE * abs(best)
 
     @property
     def tolerance_words(self) -> str:
         """``up to 0.002 less is tolerated``."""
-        size = f"{TOLERANCE:g}" if self.metric == VAL_DICE else f"{100 * TOLERANCE:g} %"
+        size = f"{TOLERANCE:g}" if self.is_dice else f"{100 * TOLERANCE:g} %"
         return f"up to {size} {'less' if self.mode == 'max' else 'more'} is tolerated"
 
     @property
@@ -180,14 +188,14 @@ class Objective:
     def text(self, value: float) -> str:
         """A value, or a difference of two, for users."""
         size = abs(value)
-        decimals = self.metric == VAL_DICE or size == 0 or 1e-2 <= size < 100
+        decimals = self.is_dice or size == 0 or 1e-2 <= size < 100
         text = f"{size:.4f}" if decimals else f"{size:.5g}"
         return f"−{text}" if value < 0 else text
 
     @property
     def d3(self) -> str:
         """The format of `text` in D3's terms, for the hover text of a figure."""
-        return ".4f" if self.metric == VAL_DICE else ".5~g"
+        return ".4f" if self.is_dice else ".5~g"
 
     def signed(self, value: float) -> str:
         """As `text`, with a sign."""
@@ -195,9 +203,16 @@ class Objective:
 
     @property
     def _names(self) -> _Names:
-        if self.metric == VAL_DICE:
-            return DICE_NAMES[self.dice]
-        return NAMES.get(self.metric) or _Names(self.metric, self.metric, self.metric)
+        metric, label = split_class(self.metric)
+        names = DICE_NAMES[self.dice] if metric == VAL_DICE else NAMES.get(metric)
+        if names is None:
+            return _Names(self.metric, self.metric, self.metric)
+        return names if label is None else _Names(*(f"{name} of {label}" for name in names))
+
+
+def known_mode(metric: str) -> Mode | None:
+    """The direction of a metric, also of one class, where it is known."""
+    return BETTER.get(without_class(metric))
 
 
 DICE = Objective()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from sweep.vocabulary.class_scores import ClassScore, DistanceUnit
 from sweep.vocabulary.divergence import Diagnosis
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import SweepError
@@ -152,12 +153,14 @@ class CaseScore:
     Args:
         case: its identifier.
         dice: in [0, 1]; None if it is undefined for the case.
-        hd95: in pixels; None if it is undefined for the case.
+        hd95: None if it is undefined for the case.
+        classes: the same and more of each class; empty where an older version wrote it.
     """
 
     case: str
     dice: float | None
     hd95: float | None = None
+    classes: tuple[ClassScore, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +271,12 @@ class Observer:
 def objective_of(records: Iterable[TrialRecord]) -> Objective:
     """The objective of a sweep's trials; the default if there is no trial."""
     return next((record.objective for record in records), DICE)
+
+
+def distance_unit_of(records: Iterable[TrialRecord]) -> DistanceUnit | None:
+    """Unit in which a sweep's trials measured distances; None if no trial says so."""
+    units = (epoch.distance_unit for record in records for epoch in record.history)
+    return next((unit for unit in units if unit is not None), None)
 
 
 def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:

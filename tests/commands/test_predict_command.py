@@ -162,7 +162,8 @@ def test_mask_of_a_volume_lies_on_its_reference_in_every_orientation(
     assert [(row["case"], row["class"]) for row in rows][:2] == [("LPS", "one"), ("LPS", "two")]
     assert {row["dice"] for row in rows} == {"1.0"}
     assert {row["hd95"] for row in rows} == {"0.0"}
-    assert "Dice 1.0000, HD95 0" in done.stdout
+    assert "Dice 1.0000, IoU 1, HD95 0" in done.stdout
+    assert "(distances in mm)" in done.stdout
 
 
 def test_mask_of_an_image_with_a_layer_axis_has_that_axis(call: Call, folder: Path) -> None:

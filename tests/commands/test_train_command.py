@@ -22,6 +22,7 @@ def test_config_is_trained_and_leaves_a_results_folder(call: Call, folder: Path)
     trained = folder / "results" / "train-best"
     assert sorted(path.name for path in trained.iterdir()) == [
         "best.pt",
+        "cases.csv",
         "config.yaml",
         "history.jsonl",
         "provenance.json",

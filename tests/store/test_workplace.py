@@ -40,11 +40,13 @@ def test_worker_goes_on_from_what_one_on_another_node_has_saved(
         assert place.paths.config.read_bytes() == b"of the sweep"
         place.paths.last_checkpoint.write_bytes(b"epoch 3")
         place.paths.provenance.write_bytes(b"one")
+        place.paths.cases.write_bytes(b"of epoch 3")
         place.save()
         place.paths.last_checkpoint.write_bytes(b"epoch 4, never told")
     with workplace(tmp_path / "two", remote) as place:
         assert place.paths.last_checkpoint.read_bytes() == b"epoch 3"
         assert place.paths.provenance.read_bytes() == b"one"
+        assert place.paths.cases.read_bytes() == b"of epoch 3"
 
 
 def test_worker_leaves_nothing_on_its_node(remote: RemoteFolder, tmp_path: Path) -> None:

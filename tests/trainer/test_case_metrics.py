@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.spatial.distance import directed_hausdorff
 
 from sweep.data.prepared.prepare import prepare
-from sweep.data.prepared.samples import CaseArrays
+from sweep.data.prepared.samples import CaseArrays, OwnGrid, Samples
+from sweep.plugins.entry_names import module_of
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trainer.evaluation.case_metrics import CaseMetrics, Shapes, hausdorff95
+from sweep.trainer.evaluation.case_metrics import CaseMetrics, Shapes, distance_unit
 from sweep.trainer.evaluation.mask_shape import shape_of
+from sweep.trainer.evaluation.surface_distances import SurfaceDistances
 from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.fit import fit
 from sweep.vocabulary.epoch_metrics import EpochMetrics
@@ -31,68 +32,116 @@ def square(top: int, left: int, side: int = 10, label: int = 1) -> np.ndarray:
 
 
 EMPTY = np.zeros((40, 30), np.uint8)
+MM = {"unit": "mm"}
 
 
-def metrics_of(*images: tuple[str, np.ndarray, np.ndarray], classes: int = 2) -> dict:
-    cases = CaseMetrics(("hd95", "shape"), classes, (1,), {})
-    for name in dict.fromkeys(case for case, *_ in images):
-        own = [(prediction, reference) for case, prediction, reference in images if case == name]
-        predictions, references = map(np.stack, zip(*own, strict=True))
-        cases.add(case_of(name, references), predictions)
-    return cases.means()
+def case_of(
+    name: str, reference: np.ndarray, spacing: tuple[float, ...] | None = None
+) -> CaseArrays:
+    """A case of these reference masks ``[S, H, W]`` or ``[H, W]``."""
+    masks = reference if reference.ndim == 3 else reference[None]
+    return CaseArrays(name, masks[:, None].astype(np.float32), masks, (), spacing)
 
 
-def case_of(name: str, references: np.ndarray) -> CaseArrays:
-    """A case of these reference masks ``[S, H, W]``."""
-    return CaseArrays(name, references[:, None].astype(np.float32), references, ())
+def measured(
+    *cases: tuple[CaseArrays, np.ndarray],
+    names: Collection[str] = ("hd95", "nsd"),
+    labels: int = 1,
+    **how: Any,
+) -> CaseMetrics:
+    classes = ["background", *(f"class {label}" for label in range(1, labels + 1))]
+    found = CaseMetrics(names, classes, (1,), {}, **how)
+    for case, prediction in cases:
+        found.add(case, prediction.reshape(case.reference.shape))
+    return found
 
 
 def test_distance_of_a_shifted_square_is_the_shift() -> None:
-    assert hausdorff95(square(5, 5), square(5, 9), 2) == [4]
-    assert hausdorff95(square(5, 5), square(5, 5), 2) == [0]
+    found = measured((case_of("a", square(5, 9)), square(5, 5)), names=["hd95"])
+    assert found.values == {("a", 1): {"hd95": 4}}
 
 
-def test_empty_in_both_is_left_out_and_empty_in_one_is_the_diagonal() -> None:
-    assert hausdorff95(EMPTY, EMPTY, 2) == []
-    assert hausdorff95(EMPTY, square(5, 5), 2) == [50]  # 30, 40, 50
-    assert hausdorff95(square(5, 5), EMPTY, 2) == [50]
+def test_empty_in_both_says_nothing_and_empty_in_one_is_the_worst_value() -> None:
+    found = measured(
+        (case_of("neither", EMPTY), EMPTY),
+        (case_of("missed", square(5, 5)), EMPTY),
+        (case_of("false alarm", EMPTY), square(5, 5)),
+    )
+    assert found.values == {
+        ("neither", 1): {"hd95": None, "nsd": None},
+        ("missed", 1): {"hd95": 50, "nsd": 0},  # 30, 40, 50
+        ("false alarm", 1): {"hd95": 50, "nsd": 0},
+    }
+
+
+def test_volume_is_measured_in_space_and_in_its_own_millimetres() -> None:
+    reference, prediction = np.zeros((2, 8, 40, 30), np.uint8)
+    reference[2:4], prediction[4:6] = square(5, 5), square(5, 5)
+    thick = case_of("a", reference, (3.0, 0.5, 0.5))
+    # The square of the second slice is one slice from the other's first; the first is two.
+    assert measured((thick, prediction), **MM).values["a", 1]["hd95"] == 6
+    assert measured((thick, prediction)).values["a", 1]["hd95"] == 2
+    missed = measured((thick, 0 * prediction), **MM).values["a", 1]["hd95"]
+    assert missed == pytest.approx(math.hypot(8 * 3, 40 / 2, 30 / 2))
+
+
+def test_image_has_the_spacing_of_its_own_axes() -> None:
+    image = case_of("a", square(5, 9), (2.0, 0.5))
+    assert measured((image, square(5, 5)), **MM).values["a", 1]["hd95"] == 4 * 0.5
+
+
+def test_resampled_case_is_measured_on_its_own_grid() -> None:
+    own = OwnGrid(square(5, 9)[None], (2.0, 0.5))
+    case = dataclasses.replace(case_of("a", square(0, 0)[:20], (4.0, 0.5)), own=own)
+    assert measured((case, square(5, 5)), **MM).values["a", 1]["hd95"] == 4 * 0.5
+
+
+def test_tolerance_is_of_each_class_and_in_the_unit_of_distances() -> None:
+    both = square(5, 5) + square(25, 5, label=2)
+    shifted = square(5, 9) + square(25, 9, label=2)
+    case = case_of("a", both, (0.5, 0.5))
+
+    def nsd(tolerance: Any, **how: Any) -> list[float | None]:
+        found = measured((case, shifted), names=["nsd"], labels=2, tolerance=tolerance, **how)
+        return [found.values["a", label]["nsd"] for label in (1, 2)]
+
+    assert nsd(2.0, **MM) == [1, 1]
+    assert nsd({"class 1": 2.0, "class 2": 0.0}, **MM) == [1, nsd(0.0)[1]]
+    assert nsd({"class 1": 2.0}, **MM) == [1, nsd(1.0, **MM)[1]]  # 1 where none is given
+    assert nsd(2.0) != [1, 1]  # pixels
 
 
 def test_every_class_that_occurs_has_its_own_distance() -> None:
     prediction = square(0, 0) + square(20, 0, label=2)
     reference = square(0, 3) + square(20, 5, label=2)
-    assert hausdorff95(prediction, reference, 4) == [3, 5]
+    found = measured((case_of("a", reference), prediction), names=["hd95"], labels=3)
+    assert [found.values["a", label]["hd95"] for label in (1, 2, 3)] == [3, 5, None]
 
 
-@given(*[st.integers(0, 15)] * 4, *[st.integers(1, 12)] * 2)
-def test_distance_is_at_most_that_of_the_outermost_points_and_symmetric(
-    a: int, b: int, c: int, d: int, side: int, other: int
-) -> None:
-    first, second = square(a, b, side), square(c, d, other)
-    [distance] = hausdorff95(first, second, 2)
-    assert [distance] == hausdorff95(second, first, 2)
-    points = [np.argwhere(mask) for mask in (first, second)]
-    # Oracle: SciPy's Hausdorff distance, of which this is the 95th percentile, on outlines; that
-    # of the outline of a square that holds the other can exceed that of the areas.
-    largest = max(directed_hausdorff(*points)[0], directed_hausdorff(*points[::-1])[0])
-    assert distance <= max(largest, max(side, other) / 2) + 1e-6
+def samples(*spacings: tuple[float, ...] | None) -> Samples:
+    return Samples([case_of("a", EMPTY, spacing) for spacing in spacings])
 
 
-def test_images_are_averaged_over_their_case_then_the_cases() -> None:
-    found = metrics_of(
-        ("volume", square(5, 5), square(5, 9)),
-        ("volume", square(5, 5), square(5, 7)),
-        ("other", square(5, 5), square(5, 6)),
-    )
-    assert found["hd95"] == pytest.approx((3 + 1) / 2)
+def test_one_case_without_a_spacing_puts_all_in_pixels() -> None:
+    known = samples((1.0, 2.0), (0.5, 0.5))
+    assert distance_unit(known, samples((1.0, 1.0))) == "mm"
+    assert distance_unit(known, samples((1.0, 1.0), None)) == "pixels"
+    assert distance_unit(known, samples()) == "mm"
+    assert distance_unit(samples()) == "pixels"
+
+
+# Shapes.
+
+
+def shapes_of(*cases: tuple[CaseArrays, np.ndarray], labels: int = 1) -> dict[str, float | None]:
+    return measured(*cases, names=["shape"], labels=labels).shapes()
 
 
 def test_empty_prediction_has_no_shape_and_the_reference_still_has_one() -> None:
-    found = metrics_of(("a", EMPTY, square(5, 5)), ("b", EMPTY, EMPTY))
+    found = shapes_of((case_of("a", square(5, 5)), EMPTY), (case_of("b", EMPTY), EMPTY))
     expected = shape_of(square(5, 5))
     assert expected is not None
     assert found == {
-        "hd95": 50,
         "compactness": None,
         "solidity": None,
         "eccentricity": None,
@@ -103,17 +152,42 @@ def test_empty_prediction_has_no_shape_and_the_reference_still_has_one() -> None
 def test_shape_is_that_of_the_geometric_class_alone() -> None:
     long = np.zeros((40, 30), np.uint8)
     long[30:33, 2:28] = 2
-    found = metrics_of(("a", square(5, 5) + long, square(5, 5) + long), classes=3)
-    assert found["eccentricity"] == pytest.approx(0)
+    both = square(5, 5) + long
+    assert shapes_of((case_of("a", both), both), labels=2)["eccentricity"] == pytest.approx(0)
+
+
+def test_shapes_of_several_classes_are_averaged_over_their_cases_then_the_classes() -> None:
+    long = np.zeros((40, 30), np.uint8)
+    long[30:33, 2:28] = 2
+    found = CaseMetrics(["shape"], ("background", "one", "two"), (1, 2), {})
+    for name, mask in (("a", square(5, 5)), ("b", square(5, 5)), ("c", long)):
+        found.add(case_of(name, mask), mask[None])
+    line = shape_of(long == 2)
+    assert line is not None
+    assert found.shapes()["eccentricity"] == pytest.approx((0 + line["eccentricity"]) / 2)
+
+
+def test_slices_are_averaged_over_their_case_then_the_cases() -> None:
+    volume = np.stack([square(5, 5), square(2, 2, side=20), EMPTY])
+    single = square(2, 2, side=20)
+    small, large = (shape_of(mask) for mask in volume[:2])
+    assert small is not None
+    assert large is not None
+    found = shapes_of((case_of("v", volume), volume), (case_of("s", single), single))
+    of_volume = (small["compactness"] + large["compactness"]) / 2
+    assert found["compactness"] == pytest.approx((of_volume + large["compactness"]) / 2)
 
 
 def test_reference_is_measured_once_and_kept() -> None:
     kept: Shapes = {("a", 0, 1): {"compactness": 0.25, "solidity": 0.5, "eccentricity": 0.75}}
-    cases = CaseMetrics(("shape",), 2, (1,), kept)
-    cases.add(case_of("a", square(5, 5)[None]), square(5, 5)[None])
-    cases.add(case_of("b", EMPTY[None]), square(5, 5)[None])
-    assert cases.means()["reference_compactness"] == 0.25
-    assert kept["b", 0, 1] is None
+    cases = CaseMetrics(("shape",), ("background", "one"), (1,), kept)
+    cases.add(case_of("a", square(5, 5)), square(5, 5)[None])
+    cases.add(case_of("b", square(5, 5)), EMPTY[None])
+    assert cases.shapes()["reference_compactness"] != 0.25
+    only = CaseMetrics(("shape",), ("background", "one"), (1,), kept)
+    only.add(case_of("a", square(5, 5)), square(5, 5)[None])
+    assert only.shapes()["reference_compactness"] == 0.25
+    assert kept["b", 0, 1] == shape_of(square(5, 5))
 
 
 # In training.
@@ -148,7 +222,10 @@ def test_nothing_is_measured_that_was_not_asked_for(trial: MakeTrial) -> None:
 
 def test_measuring_changes_nothing_of_the_run(trial: MakeTrial) -> None:
     runs = [
-        [dataclasses.replace(m, metrics={}, seconds=0.0) for m in train(trial(*overrides))]
+        [
+            dataclasses.replace(m, metrics={}, distance_unit=None, seconds=0.0)
+            for m in train(trial(*overrides))
+        ]
         for overrides in (["evaluation.metrics=[]"], ["evaluation.every=1"])
     ]
     assert runs[0] == runs[1]
@@ -157,11 +234,68 @@ def test_measuring_changes_nothing_of_the_run(trial: MakeTrial) -> None:
 def test_metrics_are_those_of_the_predicted_masks(trial: MakeTrial) -> None:
     settings = trial("evaluation.every=1")
     training = MonaiTraining(settings, prepare(settings.data))
-    found = training.measured(training.run_epoch(0), best=False).metrics
-    distances, ious = [], []
+    found = training.measured(training.run_epoch(0), best=False)
+    distances, overlaps, ious = [], [], []
     for case, [mask] in training.predictions():
         [label] = case.reference
-        distances += hausdorff95(mask, label, 2)
+        between = SurfaceDistances.between(mask == 1, label == 1, (1, 1))
+        distances.append(between.hausdorff())
+        overlaps.append(between.surface_dice(1))
         ious.append((mask & label).sum() / (mask | label).sum())
-    assert found["hd95"] == pytest.approx(np.mean(distances))
-    assert found["iou"] == pytest.approx(np.mean(ious))
+    assert found.metrics["hd95"] == pytest.approx(np.mean(distances))
+    assert found.metrics["nsd"] == pytest.approx(np.mean(overlaps))
+    assert found.metrics["iou"] == pytest.approx(np.mean(ious))
+    assert found.distance_unit == "pixels"
+    assert EpochMetrics.from_json(found.to_json()) == found
+
+
+def test_where_one_of_hd95_and_nsd_is_the_objective_both_are_in_every_epoch(
+    trial: MakeTrial,
+) -> None:
+    history = train(trial("objective=nsd"))
+    assert all({"hd95", "nsd"} <= metrics.metrics.keys() for metrics in history)
+
+
+# Plug-ins.
+
+
+@pytest.fixture
+def plugins(tmp_path: Path) -> Path:
+    (tmp_path / "mine.py").write_text(
+        "CALLS = []\n"
+        "def per_slice(prediction, reference):\n"
+        "    CALLS.append(prediction.shape)\n"
+        "    return float(prediction.sum())\n"
+        "def whole(prediction, reference, spacing=None):\n"
+        "    CALLS.append((prediction.shape, spacing))\n"
+        "    return float(prediction.sum())\n"
+        "class Keyword:\n"
+        "    def __call__(self, prediction, reference, *, spacing=None):\n"
+        "        return 7\n"
+        "keyword = Keyword()\n"
+    )
+    return tmp_path / "mine.py"
+
+
+def test_plugin_with_a_spacing_gets_whole_cases_and_any_other_slices(plugins: Path) -> None:
+    volume = np.stack([square(5, 5), EMPTY, square(5, 5, side=5)])
+    names = [f"{plugins}:{name}" for name in ("per_slice", "whole", "keyword")]
+    found = measured(
+        (case_of("v", volume, (3.0, 1.0, 1.0)), volume),
+        (case_of("i", square(5, 5), (1.0, 2.0)), square(5, 5)),
+        (case_of("e", EMPTY, (1.0, 2.0)), EMPTY),
+        names=names,
+        **MM,
+    )
+    # The slice without the class says nothing about the mean over slices.
+    assert found.values["v", 1] == {"per_slice": (100 + 25) / 2, "whole": 125, "keyword": 7}
+    assert found.values["i", 1] == {"per_slice": 100, "whole": 100, "keyword": 7}
+    assert found.values["e", 1] == {"per_slice": None, "whole": None, "keyword": None}
+    calls = module_of(str(plugins)).CALLS
+    assert calls == [
+        (40, 30),
+        (40, 30),
+        ((3, 40, 30), (3.0, 1.0, 1.0)),
+        (40, 30),
+        ((40, 30), (1.0, 2.0)),
+    ]

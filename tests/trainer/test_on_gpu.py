@@ -8,16 +8,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 from foreign import trial as foreign_trial
 from foreign import write_trainer
 
+from sweep.data.prepared.prepare import prepare
+from sweep.data.prepared.samples import CaseArrays, Samples
+from sweep.spec.settings.augmentation_settings import AugmentationSettings
 from sweep.spec.settings.geometric_terms import GeometricWeights
 from sweep.spec.settings.loss_settings import LossSettings
+from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
+from sweep.trainer.batches.augmentation import Augmentation
+from sweep.trainer.batches.pixel_noise import standard_normal
+from sweep.trainer.batches.training_batches import TrainingBatches
 from sweep.trainer.losses.geometric_loss import geometric_terms
+from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import epochs, fit
 from sweep.trial.warmup_snapshots import Trunk
@@ -48,6 +57,42 @@ def train(config: TrialSettings, folder: Path, trunks: Path) -> tuple[list[Epoch
         trunk=Trunk.of(config, TrialPaths(folder), trunks, range(1, 10)),
     )
     return [replace(metrics, seconds=0) for metrics in history], outcome
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_batches_of_a_gpu_are_those_of_a_cpu(axes: int) -> None:
+    """Labels but for places between two voxels; images up to rounding in the resampling."""
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(4, 20 if axes == 3 else 1, 2, 40, 40)).astype(np.float32)
+    cases = [
+        CaseArrays(f"case_{n}", image, (image[:, 0] > 0).astype(np.uint8), (1,))
+        for n, image in enumerate(images)
+    ]
+    samples = Samples(cases, volumes=axes == 3)
+    asked = {kind: {"probability": 0.7} for kind in AugmentationSettings.model_fields}
+    made = [
+        TrainingBatches(
+            samples,
+            MonaiTrainer(batch_size=4),
+            Augmentation(AugmentationSettings.model_validate(asked), "zscore", samples, seed=0),
+            seed=0,
+            patch=(16, 32, 32)[-axes:],
+            divisor=(1,) * axes,
+            oversample_foreground=0.5,
+            device=torch.device(device),
+        ).batch(3, 0)
+        for device in ("cpu", "cuda")
+    ]
+    cpu, gpu = made
+    assert gpu.images.device.type == gpu.labels.device.type == "cuda"
+    assert (gpu.labels.cpu() != cpu.labels).float().mean() < 1e-3
+    # 0.01 of the pixels may lie beside a place between two voxels of a lower resolution.
+    different = (gpu.images.cpu() - cpu.images).abs() > 1e-3
+    assert different.float().mean() < 1e-2
+    keys = torch.tensor([[7, -8], [2**31 - 1, 5]]).int()
+    assert torch.equal(
+        standard_normal(keys.cuda(), (2, 33, 31)).cpu(), standard_normal(keys, (2, 33, 31))
+    )
 
 
 @pytest.mark.parametrize("amp", PRECISIONS)
@@ -108,6 +153,34 @@ def test_a_root_of_zero_under_float16_is_told_from_a_scale_that_is_too_large(
     assert (verdict.cause, verdict.term) == ("zombie", "compactness")
     assert verdict.epoch in (2, 3)  # the first step in which some region is exactly flat
     assert verdict.weights_finite
+
+
+@pytest.mark.parametrize("override", ["trainer.channels_last=true", "trainer.tf32=true"])
+def test_faster_step_gives_the_same_numbers_twice(
+    trial: MakeTrial, tmp_path: Path, override: str
+) -> None:
+    config = trial(GPU, "trainer.amp=bf16", override)
+    once, again = (train(config, tmp_path / n / "t0000", tmp_path / n / "trunks") for n in "ab")
+    assert once == again
+
+
+@pytest.mark.parametrize("warmup", [0, 10])
+def test_no_step_waits_for_the_gpu_between_two_readings_of_the_guard(
+    trial: MakeTrial, warmup: int
+) -> None:
+    config = trial(GPU, f"loss.warmup_epochs={warmup}", "trainer.amp=bf16")
+    run = MonaiTraining(config, prepare(config.data))
+    batch = run.batch(0, 0)
+    batch = replace(batch, images=batch.images.cuda(), labels=batch.labels.cuda())
+    run.train_steps(0)
+    run.guard.start_epoch(1, run.factor(1))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for step in range(run.guard.interval - 1):
+            passed = run.forward(batch, 1, step)
+            assert run.guard.step(passed.loss, passed.terms) == []
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_a_trial_leaves_no_memory_on_the_gpu(trial: MakeTrial, tmp_path: Path) -> None:

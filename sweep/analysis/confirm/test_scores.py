@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from sweep.analysis.confirm.paired_statistics import mean_interval
 from sweep.spec.space.presets import BASELINE
+from sweep.vocabulary.class_scores import mean_over_classes, of_class
 from sweep.vocabulary.record import TrialRecord, searched
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ class Tested:
         record: the trial of the search.
         runs: number of its replicates that were evaluated, or 1 for the trial itself.
         dice: case → Dice, the mean over the runs; cases without a value are left out.
-        hd95: the same for HD95, in pixels.
+        hd95: the same for HD95.
+        further: column of test.csv → the same for it: further metrics, and each metric per class.
         low, high: 95 % interval of the mean Dice over cases, by Student's t; NaN for fewer than
             `LEAST_CASES`.
         validation: mean of the best validation Dice of the same runs, for comparison.
@@ -41,6 +44,7 @@ class Tested:
     runs: int
     dice: Mapping[str, float]
     hd95: Mapping[str, float]
+    further: Mapping[str, Mapping[str, float]]
     low: float
     high: float
     validation: float | None
@@ -56,7 +60,7 @@ class Tested:
 
     @property
     def mean_hd95(self) -> float | None:
-        """Mean HD95 over the cases, in pixels; None where it was not measured."""
+        """Mean HD95 over the cases; None where it was not measured."""
         return fmean(self.hd95.values()) if self.hd95 else None
 
 
@@ -122,16 +126,24 @@ def held_out(records: Iterable[TrialRecord], ranked: Sequence[str]) -> HeldOut |
 
 
 def cases_frame(found: HeldOut) -> pd.DataFrame:
-    """The rows of test.csv: one per finalist and case, in the order of the ranking."""
+    """The rows of test.csv: one per finalist and case, in the order of the ranking.
+
+    Columns ``trial_id, case, dice, hd95, runs``, means over the classes; then further metrics; then
+    ``dice[CLASS]`` and so on, where there are several classes.
+    """
     import pandas as pd
 
+    further = list(dict.fromkeys(name for one in found.tested for name in one.further))
     rows = [
-        (one.trial_id, case, one.dice.get(case), one.hd95.get(case), one.runs)
+        (
+            *(one.trial_id, case, one.dice.get(case), one.hd95.get(case), one.runs),
+            *(one.further.get(name, {}).get(case) for name in further),
+        )
         for one in found.tested
         for case in sorted({*one.dice, *one.hd95})
     ]
     kinds = {"trial_id": "string", "case": "string", "dice": "Float64", "hd95": "Float64"}
-    kinds |= {"runs": "Int64"}
+    kinds |= {"runs": "Int64", **dict.fromkeys(further, "Float64")}
     return pd.DataFrame(rows, columns=list(kinds), dtype=object).astype(kinds)
 
 
@@ -143,14 +155,36 @@ def _tested(record: TrialRecord, runs: Sequence[TrialRecord]) -> Tested:
     low, high = (min(max(bound, 0.0), 1.0) for bound in bounds)
     best = [best.val_dice for run in fresh if (best := run.best) and best.val_dice is not None]
     validation = fmean(best) if best else None
-    return Tested(record, len(fresh), dice, _per_case(fresh, "hd95"), low, high, validation)
+    hd95, further = _per_case(fresh, "hd95"), _further(fresh)
+    return Tested(record, len(fresh), dice, hd95, further, low, high, validation)
 
 
 def _per_case(runs: Iterable[TrialRecord], name: str) -> dict[str, float]:
-    values: dict[str, list[float]] = {}
-    for run in runs:
-        for score in run.test:
-            value: float | None = getattr(score, name)
-            if value is not None and math.isfinite(value):
-                values.setdefault(score.case, []).append(value)
-    return {case: fmean(found) for case, found in sorted(values.items())}
+    return _means((one.case, getattr(one, name)) for run in runs for one in run.test)
+
+
+def _further(runs: Sequence[TrialRecord]) -> dict[str, dict[str, float]]:
+    """`Tested.further`."""
+    cases = [case for run in runs for case in run.test]
+    every = [score for case in cases for score in case.classes]
+    names = list(dict.fromkeys(name for score in every for name in score.values))
+    labels = list(dict.fromkeys(score.label for score in every))
+    found = {
+        name: _means((one.case, mean_over_classes(one.classes, name)) for one in cases)
+        for name in names
+        if name not in ("dice", "hd95")
+    }
+    if len(labels) > 1:
+        for name, label in product(names, labels):
+            values = ((one.case, one.value(name)) for one in every if one.label == label)
+            found[of_class(name, label)] = _means(values)
+    return found
+
+
+def _means(values: Iterable[tuple[str, float | None]]) -> dict[str, float]:
+    """Case → mean of its finite values."""
+    found: dict[str, list[float]] = {}
+    for case, value in values:
+        if value is not None and math.isfinite(value):
+            found.setdefault(case, []).append(value)
+    return {case: fmean(own) for case, own in sorted(found.items())}

@@ -13,7 +13,7 @@ from sweep.analysis.figures.sweep_results import Results
 from sweep.analysis.ranking.row_selection import goals_of, pareto, unpruned
 from sweep.analysis.report_words import listed, some
 from sweep.vocabulary.objective import Objective
-from sweep.vocabulary.record import Status
+from sweep.vocabulary.record import Status, distance_unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ def pareto_front(results: Results) -> ReportFigure:
     if _unit(results) and HD95 in [goal.metric for goal in goals]:
         diagonal = (
             " HD95: where a structure is present in only one of prediction and reference, the "
-            "slice counts with the image's diagonal, so a large HD95 may come from such slices "
+            "case counts with the image's diagonal, so a large HD95 may come from such cases "
             "rather than from outlines."
         )
     return ReportFigure(
@@ -94,7 +94,8 @@ def _value(results: Results, goal: Objective, row: Any) -> str:
 
 def _unit(results: Results) -> str:
     """The unit of HD95 where our own evaluation measures it: of other trainers it is not known."""
-    return "pixels" if "evaluation" in results.spec.trainer.traits.reads else ""
+    own = "evaluation" in results.spec.trainer.traits.reads
+    return distance_unit_of(results.records) or ("pixels" if own else "")
 
 
 def _figure(results: Results, goals: Sequence[Objective], front: set[str]) -> go.Figure:

@@ -14,7 +14,13 @@ from sweep.spec.settings.objective_settings import is_other_column
 from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.space.presets import BASELINE
 from sweep.vocabulary.objective import DICE, Objective
-from sweep.vocabulary.record import ParameterValue, Status, TrialRecord, objective_of
+from sweep.vocabulary.record import (
+    ParameterValue,
+    Status,
+    TrialRecord,
+    distance_unit_of,
+    objective_of,
+)
 from sweep.vocabulary.strict_json import finite_or_none
 
 if TYPE_CHECKING:
@@ -70,6 +76,12 @@ def _like(name: str, objective: Objective) -> str:
         "val_dice_before_end": f"{objective.metric}_before_end",
         "last_dice": f"last_{objective.stem}",
     }.get(name, name)
+
+
+def headings(records: Iterable[TrialRecord]) -> dict[str, str]:
+    """`HEADINGS`, with the unit of distances where the trials say it."""
+    short = {"mm": " mm", "pixels": " px", None: ""}
+    return HEADINGS | {"hd95": HEADINGS["hd95"] + short[distance_unit_of(records)]}
 
 
 def cells(record: TrialRecord) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.ranking.ranking_columns import rows_of
 from sweep.spec.words.phrases import did_you_mean, near_miss, one_of, quoted, shown
+from sweep.vocabulary.class_scores import without_class
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import Status
@@ -17,7 +18,7 @@ from sweep.vocabulary.record import Status
 if TYPE_CHECKING:
     import pandas as pd
 
-RISING = re.compile(r"iou|p_best|(.+_)?dice(_(low|high|at_enough|before_end))?")
+RISING = re.compile(r"iou|nsd|p_best|(.+_)?dice(_(low|high|at_enough|before_end))?")
 """Columns of which more is better, beside those of the objective; of all others less is better."""
 OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -27,7 +28,9 @@ OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-_CONDITION = re.compile(r"\s*(?P<key>[^\s=!<>]+)\s*(?P<sign>==|!=|>=|<=|>|<)\s*(?P<value>.*?)\s*")
+_CONDITION = re.compile(
+    r"\s*(?P<key>[^\s=!<>\[]+(\[[^\]]*\])?)\s*(?P<sign>==|!=|>=|<=|>|<)\s*(?P<value>.*?)\s*"
+)
 NOTHING = "null"
 """Value of a condition on empty cells."""
 PARETO: Mapping[str, bool] = {"val_dice": True, "hd95": False, "epochs": False}
@@ -116,7 +119,7 @@ def direction(key: str, objective: Objective = DICE) -> tuple[str, bool]:
     own = rf"(last_|mean_)?{metric}|{metric}_(low|high|at_enough)|delta_.*"
     if re.fullmatch(own, key, re.DOTALL):
         return key, objective.mode == "max"
-    return key, RISING.fullmatch(key) is not None
+    return key, RISING.fullmatch(without_class(key)) is not None
 
 
 def goals_of(frame: pd.DataFrame, objective: Objective = DICE) -> dict[str, bool]:

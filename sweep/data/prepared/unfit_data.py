@@ -11,8 +11,11 @@ from pydantic import ValidationError
 from sweep.data.files.image_geometry import size
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.geometric_terms import COMPARING, weight_keys
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.words.phrases import did_you_mean, near_miss, quoted
+from sweep.vocabulary.class_scores import split_class
 from sweep.vocabulary.errors import Mistake
 
 DECIDING = {"network.name", "network.channels", "data.patch_size"}
@@ -64,22 +67,51 @@ def patch_doubts(
 
 
 def unfit(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
-    """Images that are too small for the network, and geometric losses without their class."""
+    """Images that are too small for the network, and classes that the data do not have."""
     return [
         *_side_mistakes(settings, data),
         *_class_mistakes(settings, data),
+        *_unknown_classes(settings, data),
         *_ignore_mistakes(settings, data),
     ]
 
 
+def _unknown_classes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
+    """Classes that a tolerance of NSD or the objective names, and the data do not have."""
+    names, tolerance = data.classes[1:], settings.evaluation.nsd_tolerance
+    tolerances = tolerance if isinstance(tolerance, dict) else {}
+    asked = {f"evaluation.nsd_tolerance.{name}": name for name in tolerances}
+    if (label := split_class(settings.objective.metric)[1]) is not None:
+        asked["objective.metric"] = label
+    return [
+        Mistake(
+            f"the data have no class {quoted(name)}{did_you_mean(near_miss(name, names))}; their"
+            f" classes are {', '.join(names)}",
+            key=key,
+        )
+        for key, name in asked.items()
+        if name not in names
+    ]
+
+
 def _ignore_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
-    if data.ignore is None or not settings.loss.has_plugin_main:
+    """Parts of the loss that cannot leave voxels out."""
+    if data.ignore is None:
         return []
-    message = (
-        f"the dataset has an `ignore` label ({data.ignore}), but a plug-in is given logits and a"
-        " target of classes and cannot leave voxels out: choose one of our own main losses"
-    )
-    return [Mistake(message, key="loss.main")]
+    found = [
+        Mistake(
+            "must be 0 where the dataset has an ignore label, to which there is no distance",
+            key=key,
+        )
+        for key in weight_keys(name for name in settings.loss.weights.used if name in COMPARING)
+    ]
+    if settings.loss.has_plugin_main:
+        message = (
+            f"the dataset has an `ignore` label ({data.ignore}), but a plug-in is given logits and"
+            " a target of classes and cannot leave voxels out: choose one of our own main losses"
+        )
+        found.append(Mistake(message, key="loss.main"))
+    return found
 
 
 def network_size(settings: TrialSettings, data: PreparedData) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.space.distributions import Listed
 from sweep.spec.tree.setting_tree import value_of
 from sweep.spec.words.phrases import counted
-from sweep.vocabulary.objective import BETTER
+from sweep.vocabulary.objective import known_mode
 
 LUCK: Mapping[str, str] = {
     "seed": "a `seed` is not a choice: the best one was lucky, which says nothing about the next"
@@ -273,7 +273,7 @@ def _about_sizes(spec: SweepSpec) -> Iterator[str]:
 
 def _about_objective(spec: SweepSpec) -> Iterator[str]:
     objective = spec.judged_by
-    if BETTER.get(objective.metric, objective.mode) != objective.mode:
+    if known_mode(objective.metric) not in (None, objective.mode):
         yield (
             f"`objective.mode: {objective.mode}` makes the trial with the worst {objective.short} "
             "the best"

@@ -135,10 +135,15 @@ RULES = (
         "only a plug-in has options",
         refused=True,
     ),
+    Rule(("data.oversample_foreground",), {"data.patch_size": _is_not(None)}, "images are whole"),
     _augmentation("rotation", "degrees"),
     _augmentation("scaling", "largest"),
     _augmentation("noise", "std"),
     _augmentation("gamma", "mode", "largest"),
+    _augmentation("blur", "sigma"),
+    _augmentation("brightness", "change"),
+    _augmentation("contrast", "change"),
+    _augmentation("low_resolution", "smallest"),
     Rule(
         ("optimizer.momentum",),
         {"optimizer.name": _is("sgd")},
@@ -182,6 +187,11 @@ RULES = (
         "Dice and IoU are measured in every epoch",
     ),
     Rule(
+        ("evaluation.nsd_tolerance",),
+        {"evaluation.metrics": lambda metrics: "nsd" in metrics},
+        "NSD is not measured",
+    ),
+    Rule(
         ("guard.skipped_in_a_row", "guard.skipped_per_epoch"),
         {"guard.on_nonfinite": _is("skip"), "trainer.amp": _is("fp16", "auto")},
         "no step is skipped",
@@ -223,8 +233,7 @@ RULES = (
         of_search=True,
     ),
     Rule(("trainer.geometric_class",), _ANY_TERM, "no geometric term has a weight"),
-    # Kervadec's term uses slices with either geometry.
-    Rule(("trainer.geometry",), _SHAPE_TERM, _NO_SHAPE_TERM),
+    Rule(("trainer.geometry",), _ANY_TERM, "no geometric term has a weight"),
     Rule(
         ("trainer.geometry",),
         # The kind comes first, because other trainers have no `configuration`.

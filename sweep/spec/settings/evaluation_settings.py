@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+import math
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -22,8 +23,12 @@ from sweep.spec.settings.objective_settings import (
     is_other_column,
 )
 from sweep.spec.settings.settings_base import Settings
+from sweep.spec.words.phrases import shown
 
-MetricName = Literal["iou", "hd95", "shape"]
+MetricName = Literal["iou", "hd95", "nsd", "shape"]
+NonNegative = Annotated[float, Field(ge=0)]
+Tolerance = float | dict[str, float]
+"""Of NSD: one for all classes, or one for each class name."""
 
 
 def _columns_of_their_own(metrics: tuple[str, ...]) -> tuple[str, ...]:
@@ -34,6 +39,23 @@ def _columns_of_their_own(metrics: tuple[str, ...]) -> tuple[str, ...]:
             raise ValueError(f"`{name}` is the name of another metric or column: rename it")
         taken.add(name)
     return metrics
+
+
+def _tolerance(value: Any) -> Any:
+    """Numbers as floats; says of anything else what would be right."""
+    each = value if isinstance(value, dict) else {"": value}
+    for name, one in each.items():
+        is_number = isinstance(one, int | float) and not isinstance(one, bool)
+        if not is_number or not 0 <= one < math.inf or not isinstance(name, str):
+            where = f" of `{name}`" if isinstance(value, dict) else ""
+            raise ValueError(
+                f"the tolerance{where} must be a number of at least 0, in mm (pixels, where the"
+                f" images have no spacing), but is {shown(one)}; write one for all classes, or"
+                " `{CLASS: NUMBER, …}`"
+            )
+    if not each:
+        raise ValueError("must have a tolerance for at least one class, but is empty")
+    return {n: float(one) for n, one in each.items()} if isinstance(value, dict) else float(value)
 
 
 class EvaluationSettings(Settings):
@@ -48,9 +70,17 @@ class EvaluationSettings(Settings):
         ),
         AfterValidator(_columns_of_their_own),
     ] = get_args(MetricName)
-    """Metrics besides Dice: all, or a list of iou, hd95 (in pixels), shape (compactness, solidity
-    and eccentricity of prediction and reference) and plug-ins (package.module:attribute,
-    file.py:attribute or a registered name); [] for none. all: all but plug-ins."""
+    """Metrics besides Dice: all, or a list of iou, hd95 and nsd (in mm, or in pixels where the
+    images have no spacing), shape (compactness, solidity and eccentricity of prediction and
+    reference) and plug-ins (package.module:attribute, file.py:attribute or a registered name); []
+    for none. all: all but plug-ins."""
+    nsd_tolerance: Annotated[
+        Tolerance,
+        BeforeValidator(_tolerance, json_schema_input_type=NonNegative | dict[str, NonNegative]),
+    ] = 1.0
+    """Distance up to which an outline counts as right for nsd, in mm, or in pixels where the images
+    have no spacing: one for all classes, or {CLASS: DISTANCE, …}; a class that is left out has
+    1."""
     every: int | None = Field(default=None, ge=1)
     """Measure these metrics every N epochs; null: only when the objective improves.
 

@@ -13,11 +13,13 @@ from sweep.spec.settings.settings_base import Settings, refusal
 from sweep.spec.settings.trainer_settings import TrainerTraits
 from sweep.spec.words.phrases import must_be, one_of
 from sweep.spec.words.synonyms import value_for
-from sweep.vocabulary.objective import BETTER, VAL_DICE, Mode, Objective
+from sweep.vocabulary.class_scores import split_class, without_class
+from sweep.vocabulary.objective import VAL_DICE, Mode, Objective, known_mode
 
 MEASURED: dict[str, tuple[str, ...]] = {
     "iou": ("iou",),
     "hd95": ("hd95",),
+    "nsd": ("nsd",),
     "shape": ("compactness", "solidity", "eccentricity"),
 }
 """Metrics that our own trainer measures for each entry of `evaluation.metrics`. The shapes of the
@@ -58,6 +60,7 @@ def group_of(metric: str, metrics: Sequence[str]) -> str | None:
     Args:
         metrics: ``evaluation.metrics``, of which plug-ins measure what they are called.
     """
+    metric = without_class(metric)
     ours = (group for group, names in MEASURED.items() if metric in names)
     return plugin_metrics(metrics).get(metric) or next(ours, None)
 
@@ -72,9 +75,11 @@ class ObjectiveSettings(Settings):
 
     metric: Annotated[str, Field(min_length=1)] = VAL_DICE
     """Name of the metric: val_dice with any trainer. Our own trainer also offers iou, hd95,
-    compactness, solidity and eccentricity; a custom trainer any metric that it returns."""
+    nsd, compactness, solidity and eccentricity, and val_dice, iou, hd95, nsd and plug-ins of one
+    class: val_dice[liver]; a custom trainer any metric that it returns."""
     mode: Mode | None = None
-    """Whether higher (max) or lower (min) is better; null: max for val_dice and iou, min for hd95.
+    """Whether higher (max) or lower (min) is better; null: max for val_dice, iou and nsd, min for
+    hd95.
 
     Required for any other metric.
     """
@@ -91,7 +96,7 @@ class ObjectiveSettings(Settings):
     @field_validator("mode")
     @classmethod
     def _fill_mode(cls, mode: Mode | None, info: ValidationInfo) -> Mode | None:
-        return mode or BETTER.get(info.data.get("metric", ""))
+        return mode or known_mode(info.data.get("metric", ""))
 
     @property
     def plain(self) -> Objective:
@@ -118,11 +123,16 @@ class ObjectiveSettings(Settings):
             )
 
     def _why_not_measured(self, trainer: TrainerTraits, metrics: Sequence[str]) -> str:
+        metric, label = split_class(self.metric)
         group = group_of(self.metric, metrics)
         if self.metric == VAL_DICE:
             return ""
         if trainer.dice_alone:
             return f"{trainer.dice_alone}: must be `val_dice`"
+        if label is not None and group == "shape":
+            return f"shapes are not measured per class: write `{metric}`"
+        if label is not None and metric == VAL_DICE:
+            return ""
         if group is None:
             names = [*JUDGED, *plugin_metrics(metrics)]
             return must_be(one_of(names), self.metric, names)

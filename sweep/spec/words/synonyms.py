@@ -189,6 +189,8 @@ VALUES: Mapping[str, str] = {
     "flips": "mirror mirroring true",
     "val_dice": "dice dsc dice_score mean_dice val_mean_dice pseudo_dice mean_fg_dice ema_fg_dice",
     "iou": "jaccard jaccard_index jaccard_score mean_iou miou val_iou",
+    "nsd": "surface_dice normalized_surface_distance normalised_surface_distance"
+    " normalized_surface_dice val_nsd",
     "hd95": "hausdorff hausdorff_distance hausdorff95 hausdorff_95 hd val_hd95",
     "max": "maximize maximise maximum higher greater",
     "min": "minimize minimise minimum lower less",

@@ -30,7 +30,7 @@ class Workplace:
             every = self.paths.folder.glob(f"*{CHECKPOINTS}")
             # Uploads are atomic: no previous checkpoint is needed.
             kept = [file for file in every if file != self.paths.previous_checkpoint]
-            self._mirror.send([*kept, self.paths.provenance])
+            self._mirror.send([*kept, self.paths.cases, self.paths.provenance])
 
 
 @contextmanager
@@ -53,7 +53,8 @@ def workplace(folder: Path, remote: RemoteFolder | None = None) -> Iterator[Work
     with training(paths):
         _empty(paths)  # a killed worker may have left older files
         try:
-            mirror, needed = Mirror(folder, remote), {paths.config.name, paths.provenance.name}
+            mirror = Mirror(folder, remote)
+            needed = {file.name for file in (paths.config, paths.provenance, paths.cases)}
             names = mirror.fetch(lambda name: name in needed or name.endswith(CHECKPOINTS))
             if paths.config.name not in names:
                 raise StorageFailed(f"cannot read {remote}: it has no {paths.config.name}")

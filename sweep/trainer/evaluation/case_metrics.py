@@ -1,188 +1,237 @@
-"""Metrics of the validation beside Dice: surface distance and shape, per case, then averaged.
+"""Metrics of the validation beside Dice: distances of outlines, plug-ins and shapes, per case.
 
-They cost about 6 ms of CPU time for a 64² image and 18 ms for a 512² one: a fifth of an epoch of
-the quickstart, a hundredth of one that trains on 512². So they are not measured in every epoch: see
-`sweep.spec.settings.evaluation_settings.EvaluationSettings`.
+They are measured in the training process, between two epochs, and only where they are wanted: see
+`sweep.spec.settings.evaluation_settings.EvaluationSettings`. What they cost is in
+docs/reference/metrics.md.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
-import warnings
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from sweep.data.prepared.samples import CaseArrays
+from sweep.data.prepared.samples import CaseArrays, Samples, Spacing
 from sweep.plugins.plugin_kinds import METRIC, short_name
 from sweep.trainer.evaluation.mask_shape import MEASURES, shape_of
+from sweep.trainer.evaluation.surface_distances import SurfaceDistances, diagonal
+from sweep.vocabulary.class_scores import DistanceUnit
 from sweep.vocabulary.errors import TrainerError
 
-Mask = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+Labels = NDArray[np.uint8]
 Shapes = dict[tuple[str, int, int], dict[str, float] | None]
 """Shape of the reference by case, slice and class; the same in every epoch, so it is kept."""
+Values = dict[str, float | None]
+
+SURFACE = frozenset({"hd95", "nsd"})
+"""Metrics that are read off the same distances: where one is measured, the other costs nothing."""
+OURS = SURFACE | {"iou", "shape"}
 
 
 class Metric(Protocol):
-    """A metric of a plug-in."""
+    """A metric of a plug-in.
 
-    def __call__(
-        self, prediction: NDArray[np.bool_], reference: NDArray[np.bool_], /
-    ) -> float | None:
-        """Measure one foreground class of one image.
+    One with a parameter ``spacing`` measures whole cases: it is called once for each case and
+    foreground class, as ``metric(prediction, reference, spacing=…)``, with masks ``[H, W]`` of an
+    image or ``[D, H, W]`` of a volume, and the millimetres between two voxels along each of their
+    axes; None if the images have no spacing. One without measures slices: it is called for each
+    slice that has the class, and its values are averaged over the slices of a case.
+    """
+
+    def __call__(self, prediction: Mask, reference: Mask, /, **spacing: Any) -> float | None:
+        """Measure one foreground class.
 
         Args:
-            prediction, reference: masks ``[H, W]``; at least one has a pixel.
+            prediction, reference: masks of the same shape; at least one has a voxel.
+            spacing: only for a metric of whole cases, as above.
         Returns:
-            a finite number. None or NaN: the image says nothing.
+            a finite number. None or NaN: the masks say nothing.
         """
 
 
 class CaseMetrics:
-    """Gathers distances and shapes over a validation set.
+    """Measures the cases of a validation set, each class of its own.
 
-    A value of each image, averaged over the images of its case, then over the cases. Distances run
-    over all foreground classes, shapes are those of the classes that the geometric losses act on.
+    The value of a case and class is one of the whole case: of a volume in 3D, also where the
+    network sees slices. Shapes are those of each slice of the classes that the geometric losses act
+    on, averaged over the slices of a case.
 
-    Conventions for empty masks. HD95: an image (and class) that is empty in prediction and
-    reference is left out; one that is empty in only one of them counts with the image's diagonal,
-    the largest distance there is, so that predicting nothing is never the better answer. Shapes: an
-    empty mask has none and is left out, of prediction and reference separately.
-
-    A plug-in is called for each image and foreground class that is in the prediction or the
-    reference. Its values count like distances: the mean over classes and images of a case, then
-    over the cases.
+    Empty masks. Where neither prediction nor reference has the class, the case says nothing about
+    it and is left out. Where only one of them has it, NSD is 0 and HD95 is the diagonal of the
+    image, the largest distance there is, so that predicting nothing is never the better answer. An
+    empty mask has no shape: it is left out, of prediction and reference separately.
 
     Args:
-        names: which to measure: ``hd95``, ``shape`` and plug-ins.
-        classes: number of classes with background (index 0).
-        geometric_classes: whose shapes are measured, each an image's value of its own.
+        names: which to measure: ``hd95``, ``nsd``, ``shape`` and plug-ins.
+        classes: names of the classes; the index is the label's value, 0 the background.
+        geometric_classes: labels whose shape is measured.
         references: shapes of the references that are known already; is added to.
+        unit: of distances; ``mm`` needs the spacing of every case.
+        tolerance: of NSD, in that unit; one for all classes, or one for each name, without which a
+            class has 1.
+
+    Attributes:
+        values: case and label → metric → value; None where the case says nothing.
     """
 
     def __init__(
         self,
         names: Collection[str],
-        classes: int,
+        classes: Sequence[str],
         geometric_classes: Sequence[int],
         references: Shapes,
+        *,
+        unit: DistanceUnit = "pixels",
+        tolerance: float | Mapping[str, float] = 1.0,
     ) -> None:
-        self._names = names
-        self._plugins: dict[str, Metric] = {
-            name: METRIC.resolve(name, {}) for name in names if name not in ("hd95", "shape")
-        }
+        self.values: dict[tuple[str, int], Values] = {}
+        self._surface = [name for name in ("hd95", "nsd") if name in names]
+        self._plugins = [_Plugin(name) for name in names if name not in OURS]
+        self._shape_of = geometric_classes if "shape" in names else ()
         self._classes = classes
-        self._shaped = geometric_classes
         self._references = references
-        # metric -> case -> values of its images
-        self._values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        self._unit = unit
+        self._tolerance = tolerance
+        # (measure, label) -> means of cases
+        self._shapes: dict[tuple[str, int], list[float]] = defaultdict(list)
 
-    def add(self, case: CaseArrays, prediction: Mask) -> None:
+    def add(self, case: CaseArrays, prediction: Labels) -> None:
         """Measure one case.
 
         Args:
             case: with its reference.
             prediction: class indices ``[S, H, W]`` on the grid of the reference.
         """
-        for slice_, masks in enumerate(zip(prediction, case.reference, strict=True)):
-            self._add_image(slice_, case.name, *masks)
+        whole = len(prediction) > 1
+        spacing = (case.own_spacing or ())[-3 if whole else -2 :] if self._unit == "mm" else None
+        for label in range(1, len(self._classes)):
+            masks = prediction == label, case.reference == label  # [S, H, W] each
+            found = self.values[case.name, label] = {}
+            if self._surface:
+                one = masks if whole else (masks[0][0], masks[1][0])
+                distances = self._distances(*one, spacing, self._tolerance_of(label))
+                found |= {name: distances[name] for name in self._surface}
+            for plugin in self._plugins:
+                found[plugin.column] = plugin.measure(case.name, label, masks, spacing)
+            if label in self._shape_of:
+                self._add_shapes(case.name, label, *masks)
 
-    def _add_image(self, slice_: int, case: str, prediction: Mask, reference: Mask) -> None:
-        if "hd95" in self._names:
-            for distance in hausdorff95(prediction, reference, self._classes):
-                self._values["hd95"][case].append(distance)
-        if "shape" in self._names:
-            for label in self._shaped:
-                place = case, slice_, label
-                if place not in self._references:
-                    self._references[place] = shape_of(reference == label)
-                self._add_shape("", case, shape_of(prediction == label))
-                self._add_shape("reference_", case, self._references[place])
-        for name, measure in self._plugins.items():
-            for label, masks in present_classes(prediction, reference, self._classes):
-                value = measure(*masks)
-                if (number := _finite(name, label, case, value)) is not None:
-                    self._values[short_name(name)][case].append(number)
+    @property
+    def columns(self) -> list[str]:
+        """The metrics in ``values``."""
+        return [*self._surface, *(plugin.column for plugin in self._plugins)]
 
-    def means(self) -> dict[str, float | None]:
-        """Mean over cases by name; None where no case says anything."""
-        names = ["hd95"] if "hd95" in self._names else []
-        if "shape" in self._names:
-            names += [prefix + name for prefix in ("", "reference_") for name in MEASURES]
-        names += map(short_name, self._plugins)
-        return {name: self._mean(name) for name in names}
+    def shapes(self) -> Values:
+        """Mean shapes over cases, then classes; None where no case has the class."""
+        if not self._shape_of:
+            return {}
+        names = [prefix + name for prefix in ("", "reference_") for name in MEASURES]
+        return {name: _mean(self._shape_means(name)) for name in names}
 
-    def per_case(self, name: str) -> dict[str, float]:
-        """Mean over a case's images, of the cases that say something."""
-        return {
-            case: math.fsum(values) / len(values) for case, values in self._values[name].items()
-        }
+    def _distances(
+        self, prediction: Mask, reference: Mask, spacing: Spacing | None, tolerance: float
+    ) -> Values:
+        steps = spacing or (1.0,) * reference.ndim
+        match bool(prediction.any()), bool(reference.any()):
+            case True, True:
+                found = SurfaceDistances.between(prediction, reference, steps)
+                return {"hd95": found.hausdorff(95), "nsd": found.surface_dice(tolerance)}
+            case False, False:
+                return {"hd95": None, "nsd": None}
+            case _:
+                return {"hd95": diagonal(reference.shape, steps), "nsd": 0.0}
 
-    def _add_shape(self, prefix: str, case: str, shape: dict[str, float] | None) -> None:
-        for name, value in (shape or {}).items():
-            self._values[prefix + name][case].append(value)
+    def _tolerance_of(self, label: int) -> float:
+        if isinstance(self._tolerance, Mapping):
+            return self._tolerance.get(self._classes[label], 1.0)
+        return self._tolerance
 
-    def _mean(self, name: str) -> float | None:
-        cases = list(self.per_case(name).values())
-        return math.fsum(cases) / len(cases) if cases else None
+    def _add_shapes(self, case: str, label: int, prediction: Mask, reference: Mask) -> None:
+        found: dict[str, list[float]] = defaultdict(list)
+        for slice_, (ours, theirs) in enumerate(zip(prediction, reference, strict=True)):
+            place = case, slice_, label
+            if place not in self._references:
+                self._references[place] = shape_of(theirs)
+            for prefix, shape in (("", shape_of(ours)), ("reference_", self._references[place])):
+                for name, value in (shape or {}).items():
+                    found[prefix + name].append(value)
+        for name, values in found.items():
+            self._shapes[name, label].append(math.fsum(values) / len(values))
+
+    def _shape_means(self, name: str) -> list[float]:
+        means = (_mean(self._shapes[name, label]) for label in self._shape_of)
+        return [mean for mean in means if mean is not None]
 
 
-def hausdorff95(prediction: Mask, reference: Mask, classes: int) -> list[float]:
-    """95 % Hausdorff distance in pixels of each foreground class that occurs, by MONAI.
+class _Plugin:
+    """A metric of a user, and the name of its column."""
 
-    The larger of the two directed distances between the outlines, each its 95th percentile. Where
-    only one of the masks has the class: the image's diagonal.
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.column = short_name(name)
+        self._metric: Metric = METRIC.resolve(name, {})
+        self._whole = takes_spacing(self._metric)
+
+    def measure(
+        self, case: str, label: int, masks: tuple[Mask, Mask], spacing: Spacing | None
+    ) -> float | None:
+        """The value of a case and class; ``masks`` are ``[S, H, W]``."""
+        if self._whole:
+            one = masks if len(masks[0]) > 1 else (masks[0][0], masks[1][0])
+            calls = [(one, {"spacing": spacing})] if _present(one) else []
+        else:
+            calls = [(pair, {}) for pair in zip(*masks, strict=True) if _present(pair)]
+        numbers = (self._number(label, case, self._metric(*pair, **how)) for pair, how in calls)
+        return _mean([number for number in numbers if number is not None])
+
+    def _number(self, label: int, case: str, value: object) -> float | None:
+        """What it returned as a number; None and NaN mean that the masks say nothing."""
+        if value is None:
+            return None
+        try:
+            number = float(value)  # type: ignore[arg-type]  # numpy's and torch's scalars too
+        except (TypeError, ValueError) as error:
+            kind = type(value).__name__
+            raise TrainerError(
+                f"the metric `{self._name}` must return a number, but returned {kind}"
+            ) from error
+        if math.isinf(number):
+            raise TrainerError(
+                f"the metric `{self._name}` returned {number} for class {label} of {case}: return"
+                " a finite number, or None where an image says nothing"
+            )
+        return None if math.isnan(number) else number
+
+
+def takes_spacing(metric: object) -> bool:
+    """Whether a metric measures whole cases: it has a parameter ``spacing``."""
+    try:
+        return callable(metric) and "spacing" in inspect.signature(metric).parameters
+    except ValueError:  # it is written in C
+        return False
+
+
+def distance_unit(*sides: Samples) -> DistanceUnit:
+    """Millimetres where every case has a spacing, else pixels for all of them.
+
+    A mean over some cases in millimetres and others in pixels would be of nothing.
 
     Args:
-        prediction, reference: class indices ``[H, W]``.
-        classes: number of classes with background.
+        sides: all cases of a dataset, so that each fold and the test split have the same unit.
     """
-    diagonal = math.hypot(*reference.shape)
-    return [
-        _hausdorff95(*masks) if all(mask.any() for mask in masks) else diagonal
-        for _, masks in present_classes(prediction, reference, classes)
-    ]
+    known = [case.own_spacing is not None for side in sides for case in side.case_arrays]
+    return "mm" if known and all(known) else "pixels"
 
 
-def present_classes(
-    prediction: Mask, reference: Mask, classes: int
-) -> Iterator[tuple[int, tuple[NDArray[np.bool_], NDArray[np.bool_]]]]:
-    """Each foreground class that is in the prediction or the reference, with both masks of it."""
-    for label in range(1, classes):
-        masks = prediction == label, reference == label
-        if masks[0].any() or masks[1].any():
-            yield label, masks
+def _present(masks: Iterable[Mask]) -> bool:
+    return any(bool(mask.any()) for mask in masks)
 
 
-def _finite(name: str, label: int, case: str, value: object) -> float | None:
-    """What a plug-in returned as a number; None and NaN mean that the image says nothing."""
-    if value is None:
-        return None
-    try:
-        number = float(value)  # type: ignore[arg-type]  # numpy's and torch's scalars too
-    except (TypeError, ValueError) as error:
-        kind = type(value).__name__
-        raise TrainerError(
-            f"the metric `{name}` must return a number, but returned {kind}"
-        ) from error
-    if math.isinf(number):
-        raise TrainerError(
-            f"the metric `{name}` returned {number} for class {label} of {case}: return a finite"
-            " number, or None where an image says nothing"
-        )
-    return None if math.isnan(number) else number
-
-
-def _hausdorff95(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
-    from monai.metrics import compute_hausdorff_distance
-
-    with warnings.catch_warnings():
-        # MONAI 1.5 and 1.6 warn of an argument that they pass to themselves.
-        warnings.filterwarnings("ignore", category=FutureWarning, module=r"monai\.")
-        a, b = (torch.from_numpy(mask)[None, None] for mask in (first, second))
-        distance = compute_hausdorff_distance(a, b, include_background=True, percentile=95)
-    return float(distance)
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None

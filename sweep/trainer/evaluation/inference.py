@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
@@ -48,25 +49,59 @@ class Inference:
     batch_size: int = 1
     ignore: int | None = None
 
-    @torch.inference_mode()
     def classes(self, case: CaseArrays) -> NDArray[np.uint8]:
         """The predicted class of each voxel on the case's own grid, ``[S, H, W]``."""
-        found = self._classes(case).numpy()
-        if self.ignore is not None:
-            found[case.reference == self.ignore] = self.ignore
-        return found
+        [(_, found)] = self.predictions([case])
+        return found.cpu().numpy()
 
-    def _classes(self, case: CaseArrays) -> Tensor:
-        images = torch.from_numpy(np.array(case.images))  # [S, C, H, W]
-        shape = case.reference.shape
-        if self.volumes:
-            scores = self.scores(images.swapaxes(0, 1)[None].to(self.device))[0]  # [K, S, H, W]
-            return classes_on_grid(scores, shape, _separate_axis(case)).cpu()
-        found = []
-        for part in torch.split(images, self.batch_size):
-            scores = self.scores(part.to(self.device)).swapaxes(0, 1)  # [K, B, H, W]
-            found.append(classes_on_grid(scores, (len(part), *shape[1:]), separate=0).cpu())
-        return torch.cat(found)
+    @torch.inference_mode()
+    def predictions(self, cases: Iterable[CaseArrays]) -> Iterator[tuple[CaseArrays, Tensor]]:
+        """Each case with its predicted classes, ``[S, H, W]`` uint8 on its own grid, in order.
+
+        The classes are on the device, and nothing waits for them. Slices of one size go through the
+        network together, also those of several cases.
+        """
+        for _, alike in groupby(cases, _batched_with):
+            if self.volumes:
+                for case in alike:
+                    image = case.images.swapaxes(0, 1)[None]  # [1, C, D, H, W]
+                    scores = self.scores(self._sent(image))[0]  # [K, S, H, W]
+                    found = classes_on_grid(scores, case.reference.shape, _separate_axis(case))
+                    yield case, self._counted(case, found)
+            else:
+                yield from self._of_slices(list(alike))
+
+    def _of_slices(self, cases: Sequence[CaseArrays]) -> Iterator[tuple[CaseArrays, Tensor]]:
+        """`predictions` of cases whose slices have one size, here and on the own grid."""
+        slices = [(case, index) for case in cases for index in range(len(case.images))]
+        plane = cases[0].reference.shape[1:]
+        waiting: list[Tensor] = []  # classes of the slices of one case, [B, H, W] each
+        for first in range(0, len(slices), self.batch_size):
+            batch = slices[first : first + self.batch_size]
+            images = np.stack([case.images[index] for case, index in batch])
+            scores = self.scores(self._sent(images)).swapaxes(0, 1)  # [K, B, H, W]
+            found = classes_on_grid(scores, (len(batch), *plane), separate=0)
+            done = 0
+            for end, (case, index) in enumerate(batch, 1):
+                if index + 1 == len(case.images):
+                    yield case, self._counted(case, torch.cat([*waiting, found[done:end]]))
+                    waiting, done = [], end
+            if done < len(batch):
+                waiting.append(found[done:])
+
+    def _counted(self, case: CaseArrays, classes: Tensor) -> Tensor:
+        """The classes with the ignore label where the reference has it: no metric counts them."""
+        if self.ignore is None:
+            return classes
+        reference = torch.from_numpy(np.array(case.reference)).to(classes.device)
+        return torch.where(reference == self.ignore, reference, classes)
+
+    def _sent(self, images: NDArray[np.float32]) -> Tensor:
+        """Images on the device. A GPU is given its next batch before it has finished this one."""
+        found = torch.from_numpy(np.array(images))
+        if self.device.type == "cuda":
+            found = found.pin_memory()
+        return found.to(self.device, non_blocking=True)
 
     def scores(self, images: Tensor) -> Tensor:
         """Scores of the classes, ``[B, K, (D,) H, W]``: probabilities with TTA, else logits.
@@ -96,6 +131,11 @@ class Inference:
         for axis, side in enumerate(sides, 2):
             scores = scores.narrow(axis, 0, side)
         return scores
+
+
+def _batched_with(case: CaseArrays) -> tuple[object, ...]:
+    """What cases have in common whose slices go through the network together."""
+    return case.images.shape[1:], case.reference.shape[1:]
 
 
 def _separate_axis(case: CaseArrays) -> int | None:

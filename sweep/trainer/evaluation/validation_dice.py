@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from sweep.trainer.evaluation.trivial_predictions import trivial_dice
+from sweep.vocabulary.class_scores import ClassScore, mean_over_classes
+
+Counts = NDArray[np.int64]
+"""Voxels of each class, ``[3, classes]``: predicted, in the reference, in both."""
 
 
 class DicePerCase:
@@ -18,6 +21,8 @@ class DicePerCase:
 
     Several samples of the same case (slices of a volume) are counted together before the ratio is
     taken, as one does for a volume. For a case and a class, ``Dice = 2 TP / (2 TP + FP + FN)``.
+    Voxels are counted on the device of the predictions. Nothing waits for it until a result is
+    read; then the counts of all cases come in one transfer.
 
     Empty references, as nnU-Net's evaluation treats them: where neither reference nor prediction
     holds the class, the case says nothing about it and is left out; where only the prediction does,
@@ -29,36 +34,61 @@ class DicePerCase:
 
     def __init__(self, classes: int) -> None:
         self.classes = classes
-        # case -> [3, classes]: pixels predicted, in the reference, in both
-        self._counts: dict[str, NDArray[np.int64]] = defaultdict(
-            lambda: np.zeros((3, classes), dtype=np.int64)
-        )
+        self._counts: dict[str, Tensor] = {}  # case -> [3, classes]
+        self._read: dict[str, Counts] | None = None
 
     def add(self, case: str, prediction: Tensor, reference: Tensor) -> None:
-        """Count one sample; both are class indices ``[H, W]``. Higher labels are no class."""
-        predicted = prediction.flatten().long()
-        expected = reference.flatten().long()
-        agreed = expected[predicted == expected]
-        for row, labels in enumerate((predicted, expected, agreed)):
-            counts = labels.bincount(minlength=self.classes)[: self.classes]
-            self._counts[case][row] += counts.cpu().numpy()
+        """Count one sample; both are class indices of the same shape, on the same device."""
+        counts = class_counts(prediction, reference, self.classes)
+        known = self._counts.get(case)
+        self._counts[case] = counts if known is None else known + counts
+        self._read = None
+
+    @property
+    def counts(self) -> Mapping[str, Counts]:
+        """`Counts` of each case."""
+        if self._read is None:
+            tables = list(self._counts.values())
+            together = torch.stack(tables).cpu().numpy() if tables else ()
+            self._read = dict(zip(self._counts, together, strict=True))
+        return self._read
+
+    def scores(self, classes: Sequence[str]) -> list[ClassScore]:
+        """Dice, IoU and numbers of voxels of each case and foreground class.
+
+        ``IoU = TP / (TP + FP + FN)``, which is ``Dice / (2 − Dice)``.
+
+        Args:
+            classes: their names, the background first.
+        """
+        return [
+            ClassScore(
+                case=case,
+                label=classes[label],
+                n_reference=int(expected),
+                n_prediction=int(predicted),
+                values=_ratios(int(predicted), int(expected), int(both)),
+            )
+            for case, counts in self.counts.items()
+            for label, (predicted, expected, both) in enumerate(counts.T[1:], 1)
+        ]
 
     def per_case(self) -> Mapping[str, NDArray[np.float64]]:
         """Dice of each case and foreground class, ``[classes - 1]``; NaN where left out."""
         with np.errstate(invalid="ignore"):
             return {
                 case: (2 * both / (predicted + expected))[1:]
-                for case, (predicted, expected, both) in self._counts.items()
+                for case, (predicted, expected, both) in self.counts.items()
             }
 
     def predicted_classes(self) -> int:
         """How many classes, background included, are predicted anywhere."""
-        predicted = [counts[0] for counts in self._counts.values()]
+        predicted = [counts[0] for counts in self.counts.values()]
         return int(np.count_nonzero(np.sum(predicted, axis=0)))
 
     def trivial(self) -> float | None:
         """What `mean` would be of the best answer that does not look at the images."""
-        references = np.array([counts[1] for counts in self._counts.values()], dtype=np.float64)
+        references = np.array([counts[1] for counts in self.counts.values()], dtype=np.float64)
         if not references.size:
             return None
         pooled = references.sum(axis=0) / references.sum()
@@ -67,16 +97,27 @@ class DicePerCase:
 
     def mean(self) -> float | None:
         """Mean over cases, then classes; None where no case says anything."""
-        return _mean_over_cases(list(self.per_case().values()))
+        return self._mean("dice")
 
     def mean_iou(self) -> float | None:
-        """The same of ``IoU = TP / (TP + FP + FN)``, which is ``Dice / (2 − Dice)`` of a case."""
-        return _mean_over_cases([dice / (2 - dice) for dice in self.per_case().values()])
+        """The same of IoU."""
+        return self._mean("iou")
+
+    def _mean(self, name: str) -> float | None:
+        return mean_over_classes(self.scores([str(label) for label in range(self.classes)]), name)
 
 
-def _mean_over_cases(per_case: list[NDArray[np.float64]]) -> float | None:
-    table = np.array(per_case)  # [cases, classes - 1]
-    per_class = [
-        float(column[~np.isnan(column)].mean()) for column in table.T if not np.isnan(column).all()
-    ]
-    return math.fsum(per_class) / len(per_class) if per_class else None
+def class_counts(prediction: Tensor, reference: Tensor, classes: int) -> Tensor:
+    """`Counts` as a tensor on the device of both, without waiting for it."""
+    of_each = []
+    for label in range(classes):
+        ours, theirs = prediction == label, reference == label
+        of_each.append(torch.stack([ours.sum(), theirs.sum(), (ours & theirs).sum()]))
+    return torch.stack(of_each, dim=1)
+
+
+def _ratios(predicted: int, expected: int, both: int) -> dict[str, float | None]:
+    if predicted + expected == 0:
+        return {"dice": None, "iou": None}
+    dice = 2 * both / (predicted + expected)
+    return {"dice": dice, "iou": both / (predicted + expected - both)}

@@ -21,7 +21,6 @@ from sweep.trainer.losses.components import components_of, touches_border
 from sweep.trainer.losses.geometric import SHAPE_TERMS, ShapeTerm
 from sweep.trainer.losses.kervadec import kervadec, signed_distances
 from sweep.trainer.losses.mask_operators import SqrtMode
-from sweep.trainer.losses.volumetric import smallest_volume
 from sweep.vocabulary.errors import TrainerError
 
 
@@ -39,7 +38,7 @@ class LossTerm(Protocol):
 
 
 REFERENCE_TERMS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {"kervadec": kervadec}
-"""Soft masks and the reference's distance maps, ``[B, H, W]`` each → scalar."""
+"""Soft masks and the reference's distance maps, ``[B, (D,) H, W]`` each → scalar."""
 
 
 def shape_terms(settings: LossSettings) -> Mapping[str, ShapeTerm]:
@@ -69,35 +68,62 @@ def _of_plugin(entry: str) -> ShapeTerm:
     return ShapeTerm(values)
 
 
-def soft_masks(logits: Tensor, channels: Sequence[int]) -> Tensor:
+def soft_masks(logits: Tensor, channels: Sequence[int], *, regions: bool = False) -> Tensor:
     """Probabilities of some classes in float32, each a mask of its own.
 
+    Args:
+        logits: ``[B, C, …]``.
+        channels: of the classes.
+        regions: whether the channels are regions, which may overlap.
     Returns:
-        ``[B, C, …] -> [len(channels) · B, …]``: the masks of the first class, then of the next.
+        ``[len(channels) · B, …]``: the masks of the first class, then of the next.
     """
-    probabilities = logits.float().softmax(dim=1)
+    probabilities = logits.float().sigmoid() if regions else logits.float().softmax(dim=1)
     return torch.cat([probabilities[:, channel] for channel in channels])
 
 
-def soft_areas(logits: Tensor, channels: Sequence[int]) -> Tensor:
+def soft_areas(logits: Tensor, channels: Sequence[int], *, regions: bool = False) -> Tensor:
     """Soft area, in pixels or voxels, of some classes: ``[B, C, …] -> [B, len(channels)]``."""
-    return soft_masks(logits, channels).flatten(1).sum(dim=1).view(len(channels), -1).T
+    masks = soft_masks(logits, channels, regions=regions)
+    return masks.flatten(1).sum(dim=1).view(len(channels), -1).T
 
 
-def distances_for(settings: LossSettings, target: Tensor, channels: Sequence[int]) -> Tensor | None:
+def held_where_ignored(p: Tensor, counted: Tensor) -> Tensor:
+    """Soft masks that have no gradient in ignored voxels.
+
+    Nobody knows what is there, so no probability moves there. What is predicted there still belongs
+    to the shape: cut along the border of what was annotated, a disc would not be round.
+
+    Args:
+        p: what `soft_masks` gives, ``[classes · B, …]``.
+        counted: where a voxel is not ignored, ``[B, …]``.
+    """
+    return torch.where(torch.cat([counted] * (len(p) // len(counted))), p, p.detach())
+
+
+def distances_for(
+    settings: LossSettings,
+    target: Tensor,
+    channels: Sequence[int],
+    spacing: Sequence[float] | None = None,
+) -> Tensor | None:
     """The distance maps that the terms need which compare with the reference, if any.
 
     Args:
         target: class indices ``[B, 1, (D,) H, W]``; on another device than the CPU, where the maps
             are computed, this waits for it.
         channels: the classes that the geometric terms act on.
+        spacing: as `geometric_terms` is given it.
     Returns:
-        ``[N, H, W]``, a map for each slice of the masks that `soft_masks` gives, in their order.
+        maps of the masks that `soft_masks` gives, in their order: ``[N, D, H, W]`` in the finest
+        spacing; without a spacing ``[N, H, W]`` in pixels, one for each slice.
     """
     if settings.weights.used.keys().isdisjoint(REFERENCE_TERMS):
         return None
-    labels = as_slices(target[:, 0]).cpu()  # [N, H, W]
-    maps = [signed_distances(labels[:, None], channel) for channel in channels]
+    relative = _relative(spacing)
+    labels = target[:, 0].cpu()  # [B, (D,) H, W]
+    labels = (labels if relative else as_slices(labels))[:, None]
+    maps = [signed_distances(labels, channel, relative) for channel in channels]
     return torch.cat(maps).to(target.device)
 
 
@@ -128,8 +154,8 @@ def geometric_terms(
     """
     used = settings.weights.used
     terms_of_shape = shape_terms(settings)
-    relative = [step / min(spacing) for step in spacing] if spacing else []
-    least = smallest_volume(settings.min_area) if spacing else settings.min_area
+    relative = _relative(spacing)
+    least = settings.min_volume if spacing else settings.min_area
     with torch.autocast(device_type=p.device.type, enabled=False):
         p = p.float()
         masks = p if relative else as_slices(p)
@@ -156,8 +182,13 @@ def geometric_terms(
             # Not subject to min_area: it is safe on small masks, and an empty prediction of a large
             # reference is what it is there to mend.
             for name in (name for name in used if name in REFERENCE_TERMS):
-                terms[name] = REFERENCE_TERMS[name](as_slices(p), distances)
+                terms[name] = REFERENCE_TERMS[name](masks, distances)
     return terms
+
+
+def _relative(spacing: Sequence[float] | None) -> list[float]:
+    """A spacing in its smallest."""
+    return [step / min(spacing) for step in spacing] if spacing else []
 
 
 def mean_over_valid(values: Tensor, valid: Tensor) -> Tensor:

@@ -21,7 +21,12 @@ from torch import Tensor
 
 from sweep.spec.settings.geometric_terms import Geometry
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.trainer.losses.geometric_loss import distances_for, geometric_terms, soft_masks
+from sweep.trainer.losses.geometric_loss import (
+    distances_for,
+    geometric_terms,
+    held_where_ignored,
+    soft_masks,
+)
 from sweep.trainer.losses.main_losses import build_main_loss
 
 
@@ -33,9 +38,8 @@ class TrainingLoss:
         geometric_classes: channels of the output that the geometric terms act on, each a mask of
             its own.
         geometry: how the geometric terms treat volumes; without effect on images.
-        self.spacing = spacing or (1.0, 1.0, 1.0)
-        self.ignore = ignore
-        self.main = build_main_loss(settings, ignore)
+        spacing: size of a voxel along D, H, W in any unit; None: all sides are equal.
+        ignore: label of voxels that no loss looks at.
 
     Attributes:
         was_called: whether any loss was computed by it.
@@ -84,10 +88,8 @@ class TrainingLoss:
             if factor > 0:
                 p = soft_masks(outputs[0], self.geometric_classes)  # [classes · B, (D,) H, W]
                 if self.ignore is not None:
-                    counted = target[:, 0] != self.ignore
-                    p = p * torch.cat([counted] * len(self.geometric_classes))
-                spacing = self.spacing if self.geometry == "volume" and p.ndim == 4 else None
-                late = geometric_terms(self.settings, p, distances, spacing)
+                    p = held_where_ignored(p, target[:, 0] != self.ignore)
+                late = geometric_terms(self.settings, p, distances, self._spacing_of(target))
                 weights |= {name: factor * self._weights[name] for name in late}
                 terms |= late
             total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
@@ -99,7 +101,14 @@ class TrainingLoss:
         Args:
             target: class indices ``[B, 1, (D,) H, W]``, on the CPU: see `distances_for`.
         """
-        return distances_for(self.settings, target, self.geometric_classes) if factor > 0 else None
+        if factor == 0:
+            return None
+        spacing = self._spacing_of(target)
+        return distances_for(self.settings, target, self.geometric_classes, spacing)
+
+    def _spacing_of(self, target: Tensor) -> Sequence[float] | None:
+        """The spacing of volumes that the geometric terms see as such."""
+        return self.spacing if self.geometry == "volume" and target.ndim == 5 else None
 
     def _main_terms(self, outputs: Sequence[Tensor], target: Tensor) -> dict[str, Tensor]:
         shares = [0.5**level for level in range(len(outputs))]

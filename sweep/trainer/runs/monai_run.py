@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-import zlib
 from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,11 +27,13 @@ from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.tree.setting_tree import names_in, value_of
 from sweep.trainer.batches.augmentation import Augmentation
+from sweep.trainer.batches.batch import Batch
 from sweep.trainer.batches.intensity_statistics import check_statistics
-from sweep.trainer.batches.training_batches import Batch, TrainingBatches
+from sweep.trainer.batches.training_batches import TrainingBatches
 from sweep.trainer.divergence.guard import Diverged
-from sweep.trainer.evaluation.case_metrics import CaseMetrics, Shapes
+from sweep.trainer.evaluation.case_metrics import SURFACE, CaseMetrics, Shapes, distance_unit
 from sweep.trainer.evaluation.inference import Inference
+from sweep.trainer.evaluation.kept_predictions import KeptPredictions
 from sweep.trainer.evaluation.validation_dice import DicePerCase
 from sweep.trainer.losses.geometric_loss import soft_areas
 from sweep.trainer.losses.training_loss import TrainingLoss
@@ -48,9 +50,17 @@ from sweep.trainer.runs.effective_configuration import NOT_READ, RESOLVED, effec
 from sweep.trainer.runs.explain import epsilon_of, has_root
 from sweep.trainer.runs.guarded_run import GuardedRun, StepLoss, Validation
 from sweep.trainer.runs.under_guard import StepAgain
+from sweep.vocabulary.class_scores import (
+    ClassScore,
+    DistanceUnit,
+    mean_over_classes,
+    means_of_classes,
+    split_class,
+)
 from sweep.vocabulary.divergence import EpsilonFacts, StepValues
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.errors import TrainerError
+from sweep.vocabulary.objective import VAL_DICE
 from sweep.vocabulary.record import last_line
 
 CHECKED_IMAGES = 32
@@ -85,9 +95,9 @@ class MonaiTraining(GuardedRun):
         self._always = self._costly & {
             group_of(settings.objective.metric, settings.evaluation.metrics)
         }
+        if self._always & SURFACE:
+            self._always |= self._costly & SURFACE
         self._reference_shapes: Shapes = {}
-        # Compression shrinks masks to about a hundredth, so those of thousands of slices fit.
-        self._predicted: list[bytes] = []
         self.device = choose_device(settings)
         make_deterministic(settings)
         set_tf32(settings.trainer.tf32)
@@ -101,10 +111,14 @@ class MonaiTraining(GuardedRun):
                 settings.data.normalization,
                 data.training,
                 seed=settings.seed,
+                spacing=data.spacing,
             ),
             seed=settings.seed,
             patch=settings.data.patch,
             divisor=self._divisor,
+            oversample_foreground=settings.data.foreground_share,
+            device=self.device,
+            origin=data.origin,
         )
         seed_torch(settings.seed, 0)
         self.model = build_network(
@@ -115,8 +129,8 @@ class MonaiTraining(GuardedRun):
             size=size,
             spacing=data.spacing,
         )
-        self._format = memory_format(axes, channels_last=settings.trainer.channels_last)
-        self.model.to(device=self.device, memory_format=self._format)  # type: ignore[call-overload]
+        self.memory_format = memory_format(axes, channels_last=settings.trainer.channels_last)
+        self.model.to(device=self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
         if settings.trainer.compile:
             # In place: the names of its weights and its class stay as they are, so checkpoints
             # fit either way. Shapes that are new, such as those of a validation, compile again.
@@ -162,22 +176,21 @@ class MonaiTraining(GuardedRun):
         measured = {"iou": dice.mean_iou()} if "iou" in self.evaluation.metrics else {}
         return Validation(
             dice=dice.mean(),
-            metrics=measured | self._case_metrics(self._always),
+            metrics=measured | self._case_metrics(self._always) | self._objective_of_a_class(),
             predicted_classes=dice.predicted_classes(),
             trivial_dice=dice.trivial(),
         )
 
     def dice_per_case(self) -> DicePerCase:
         """Dice of the validation cases over whole images, in the network's evaluation mode."""
-        dice = DicePerCase(len(self.data.classes))
-        self._predicted.clear()
+        self._dice = dice = DicePerCase(len(self.data.classes))
+        self._predicted = KeptPredictions()
+        self._values: dict[tuple[str, str], dict[str, float | None]] = {}
         self.model.eval()
-        for case in self.data.validation.case_arrays:
-            prediction = self.inference.classes(case)
-            dice.add(
-                case.name, torch.from_numpy(prediction), torch.from_numpy(np.array(case.reference))
-            )
-            self._predicted.append(zlib.compress(prediction.tobytes(), level=1))
+        for case, prediction in self.inference.predictions(self.data.validation.case_arrays):
+            reference = torch.from_numpy(np.array(case.reference)).to(self.device)
+            dice.add(case.name, prediction, reference)
+            self._predicted.add(prediction)
         return dice
 
     @property
@@ -190,6 +203,7 @@ class MonaiTraining(GuardedRun):
             patch=self.settings.data.patch,
             tta=self.evaluation.tta,
             volumes=self.data.training.volumes,
+            batch_size=self.batches.batch_size,
             ignore=self.data.ignore,
         )
 
@@ -205,32 +219,66 @@ class MonaiTraining(GuardedRun):
     def measured(self, metrics: EpochMetrics, *, best: bool) -> EpochMetrics:
         names, every = self._costly - self._always, self.evaluation.every
         due = best or (every is not None and (metrics.epoch + 1) % every == 0)
-        if not due or not names:
-            return metrics
-        start = time.perf_counter()
-        return dataclasses.replace(
-            metrics,
-            metrics={**metrics.metrics, **self._case_metrics(names)},
-            seconds=metrics.seconds + time.perf_counter() - start,
-        )
+        found, seconds = dict(metrics.metrics), metrics.seconds
+        if due and names:
+            start = time.perf_counter()
+            found |= self._case_metrics(names)
+            seconds += time.perf_counter() - start
+        unit = self.distance_unit if SURFACE & found.keys() else None
+        return dataclasses.replace(metrics, metrics=found, seconds=seconds, distance_unit=unit)
+
+    @cached_property
+    def distance_unit(self) -> DistanceUnit:
+        """Unit of HD95 and of the tolerance of NSD."""
+        return distance_unit(self.data.training, self.data.validation, self.data.test)
 
     def _case_metrics(self, names: Collection[str]) -> dict[str, float | None]:
+        """Measure the last validation's predictions; the means over cases, then classes."""
         if not names:
             return {}
         cases = CaseMetrics(
-            names, len(self.data.classes), self.data.geometric_classes, self._reference_shapes
+            names,
+            self.data.classes,
+            self.data.geometric_classes,
+            self._reference_shapes,
+            unit=self.distance_unit,
+            tolerance=self.evaluation.nsd_tolerance,
         )
         for case, prediction in self.predictions():
             cases.add(case, prediction)
-        return cases.means()
+        for (case_name, label), values in cases.values.items():
+            self._values.setdefault((case_name, self.data.classes[label]), {}).update(values)
+        scores = self.class_scores()
+        means = {name: mean_over_classes(scores, name) for name in cases.columns}
+        return means | cases.shapes()
+
+    def _objective_of_a_class(self) -> dict[str, float | None]:
+        """The objective, if it is a metric of one class."""
+        column = self.settings.objective.metric
+        metric, label = split_class(column)
+        if label is None:
+            return {}
+        name = "dice" if metric == VAL_DICE else metric
+        return {column: means_of_classes(self.class_scores(), name).get(label)}
 
     def predictions(self) -> Iterator[tuple[CaseArrays, NDArray[np.uint8]]]:
         """Each validation case with the classes ``[S, H, W]`` that the last validation predicted,
         on its own grid."""
-        cases = self.data.validation.case_arrays
-        for case, kept in zip(cases, self._predicted, strict=True):
-            classes = np.frombuffer(zlib.decompress(kept), np.uint8)
-            yield case, classes.reshape(case.reference.shape)
+        return zip(self.data.validation.case_arrays, self._predicted, strict=True)
+
+    def class_scores(self) -> tuple[ClassScore, ...]:
+        found = self._dice.scores(self.data.classes)
+        costly = (self._values.get((one.case, one.label), {}) for one in found)
+        return tuple(
+            dataclasses.replace(one, values={**one.values, **more})
+            for one, more in zip(found, costly, strict=True)
+        )
+
+    def score(self, names: Collection[str]) -> tuple[ClassScore, ...]:
+        """Predict the validation cases, and measure Dice, IoU and these metrics of each class."""
+        self.dice_per_case()
+        self._case_metrics(names)
+        return self.class_scores()
 
     def _logits(self, images: Tensor) -> list[Tensor]:
         """The network's outputs of images ``[B, C, (D,) H, W]``, the finest of their size first.
@@ -251,7 +299,7 @@ class MonaiTraining(GuardedRun):
     def _network(self, images: Tensor) -> Any:
         """What the network itself returns."""
         try:
-            return self.model(images.contiguous(memory_format=self._format))
+            return self.model(images.contiguous(memory_format=self.memory_format))
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -302,17 +350,16 @@ class MonaiTraining(GuardedRun):
         return done[-1]
 
     def batch(self, epoch: int, step: int) -> Batch:
-        """The batch of a step, on the CPU."""
+        """The batch of a step, on the device."""
         return self.batches.batch(epoch, step)
 
     def forward(self, batch: Batch, epoch: int, step: int) -> ForwardPass:
         """One forward pass, a function of the batch, (seed, epoch, step) and the weights."""
         seed_torch(self.settings.seed, 1, epoch, step)
         factor = self.factor(epoch)
-        distances = self.loss.distances(batch.labels, factor)  # while the labels are on the CPU
-        if distances is not None:
-            distances = distances.to(self.device)
+        # A batch that was read from a file is on the CPU.
         images, labels = batch.images.to(self.device), batch.labels.to(self.device)
+        distances = self.loss.distances(labels, factor)
         with self.autocast():
             outputs = self._logits(images)
         outputs = [output.float() for output in outputs]
@@ -360,8 +407,8 @@ class MonaiTraining(GuardedRun):
         return {
             "epoch": values.epoch,
             "step": values.step,
-            "images": batch.images,
-            "labels": batch.labels,
+            "images": batch.images.cpu(),
+            "labels": batch.labels.cpu(),
             "cases": list(batch.cases),
             "channels": list(self.data.channels),
             "classes": list(self.data.classes),

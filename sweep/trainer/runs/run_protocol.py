@@ -17,6 +17,7 @@ from torch import nn
 
 from sweep.spec.settings.trial_settings import Expectation, TrialSettings
 from sweep.trainer.divergence.guard import Diverged
+from sweep.vocabulary.class_scores import ClassScore
 from sweep.vocabulary.early_stopping import EarlyStopping
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import DICE, Objective
@@ -131,6 +132,13 @@ class Run(Protocol):
     def data_facts(self) -> dict[str, Any]:
         """What a prediction needs to know of the training data, kept beside the weights."""
         return {}
+
+    def class_scores(self) -> tuple[ClassScore, ...]:
+        """What the last validation measured on each class of each case; empty if it kept nothing.
+
+        After `measured` with ``best``, it holds the costly metrics too.
+        """
+        return ()
 
     def close(self) -> None:
         """Release what must not outlive the run, which trains no more."""

@@ -125,7 +125,7 @@ def predict_cases(
             if images.is_labelled:
                 if not is_new:
                     arrays, classes = _written(model, images, case, output)
-                scores = score(arrays, classes, model.facts.classes, model.facts.ignore)
+                scores = score(arrays, classes, model.facts, model.settings.evaluation)
             yield PredictedCase(case, mask, time.perf_counter() - start, is_new, scores)
     if mistakes:
         raise InputError(mistakes)

@@ -1,18 +1,16 @@
-"""Score predicted masks against references, and write the scores as a table."""
+"""Score a predicted mask against its reference, as the validation of a training does."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sweep.data.prepared.data_facts import DataFacts
 from sweep.data.prepared.samples import CaseArrays
+from sweep.spec.settings.evaluation_settings import EvaluationSettings
 from sweep.trainer.evaluation.case_metrics import CaseMetrics
 from sweep.trainer.evaluation.validation_dice import DicePerCase
 from sweep.vocabulary.class_scores import ClassScore
@@ -21,65 +19,36 @@ from sweep.vocabulary.class_scores import ClassScore
 def score(
     case: CaseArrays,
     prediction: NDArray[np.uint8],
-    classes: Sequence[str],
-    ignore: int | None = None,
+    facts: DataFacts,
+    evaluation: EvaluationSettings,
 ) -> tuple[ClassScore, ...]:
-    """Dice and HD95 of each foreground class, measured as in the validation of a training.
+    """Scores of each foreground class of a case.
+
+    Dice, IoU and HD95 always; NSD and plug-ins where ``evaluation.metrics`` has them. Distances are
+    in millimetres if the image has a spacing, else in pixels. Voxels with the ignore label count as
+    no class.
 
     Args:
         case: with its reference.
         prediction: class indices ``[S, H, W]`` on the grid of the reference.
-        classes: names by label value.
-        ignore: label of voxels without a reference, which count as no class in either.
+        facts: of the classes.
+        evaluation: the settings of the training.
     """
-    if ignore is not None:
-        prediction = np.where(case.reference == ignore, np.uint8(ignore), prediction)
-    dice = DicePerCase(len(classes))
+    if facts.ignore is not None:
+        unknown = case.reference == facts.ignore
+        prediction = np.where(unknown, np.uint8(facts.ignore), prediction)
+    dice = DicePerCase(len(facts.classes))
     dice.add(case.name, torch.from_numpy(prediction), torch.from_numpy(np.array(case.reference)))
-    found = dice.per_case()[case.name]
-    return tuple(
-        ClassScore(
-            case=case.name,
-            label=classes[label],
-            n_reference=int((case.reference == label).sum()),
-            n_prediction=int((prediction == label).sum()),
-            values={
-                "dice": None if np.isnan(found[label - 1]) else float(found[label - 1]),
-                "hd95": _hd95(case, prediction, label),
-            },
-        )
-        for label in range(1, len(classes))
+    metrics = CaseMetrics(
+        {"hd95", *evaluation.metrics} - {"iou", "shape"},
+        facts.classes,
+        (),
+        {},
+        unit="pixels" if case.own_spacing is None else "mm",
+        tolerance=evaluation.nsd_tolerance,
     )
-
-
-def _hd95(case: CaseArrays, prediction: NDArray[np.uint8], label: int) -> float | None:
-    metrics = CaseMetrics(["hd95"], 2, (1,), {})
-    one_class = replace(case, labels=(case.reference == label).astype(np.uint8), own=None)
-    metrics.add(one_class, (prediction == label).astype(np.uint8))
-    return metrics.per_case("hd95").get(case.name)
-
-
-def score_rows(scores: Iterable[ClassScore]) -> list[dict[str, Any]]:
-    """One row for each case and class; None for a value that there is not."""
-    scores = list(scores)
-    metrics = list(dict.fromkeys(name for one in scores for name in one.values))
-    return [
-        {
-            "case": one.case,
-            "class": one.label,
-            **{name: one.value(name) for name in metrics},
-            "n_reference": one.n_reference,
-            "n_prediction": one.n_prediction,
-        }
-        for one in scores
-    ]
-
-
-def scores_csv(scores: Iterable[ClassScore]) -> str:
-    """The same as CSV; a cell without a value is empty."""
-    rows = score_rows(scores)
-    text = io.StringIO()
-    table = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    return text.getvalue()
+    metrics.add(case, prediction)
+    return tuple(
+        replace(one, values={**one.values, **metrics.values[case.name, facts.labels[one.label]]})
+        for one in dice.scores(facts.classes)
+    )
