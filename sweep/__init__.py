@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sweep.api.public import check as check
     from sweep.api.public import load as load
     from sweep.api.public import open as open  # noqa: A004 - `sweep.open`
+    from sweep.api.public import predict as predict
     from sweep.api.public import run as run
     from sweep.api.public import train as train
     from sweep.api.results import SweepResults as SweepResults
@@ -35,7 +36,7 @@ __version__ = "0.1.0"
 _PLACES = {
     name: module
     for module, names in {
-        "sweep.api.public": "check load open run train",
+        "sweep.api.public": "check load open predict run train",
         "sweep.api.results": "SweepResults TrialResult",
         "sweep.spec.search.sweep_spec": "SweepSpec",
         "sweep.spec.settings.trial_settings": "TrialSettings",

@@ -6,6 +6,7 @@ import typer
 
 from sweep.check import command as check
 from sweep.export import command as export
+from sweep.predict import command as predict
 from sweep.rank import command as rank
 from sweep.run import command as run
 from sweep.schema import command as schema
@@ -27,6 +28,7 @@ app.command("train")(train)
 app.command("schema")(schema)
 app.command("shapes")(shapes)
 app.command("watch")(watch)
+app.command("predict")(predict)
 
 
 def main() -> None:

@@ -37,6 +37,10 @@ def command(
         list[str] | None,
         typer.Option("--track", metavar="TRACKER", help="Log to tensorboard, mlflow, or both."),
     ] = None,
+    on_all_cases: Annotated[
+        bool,
+        typer.Option("--all-cases", help="Train on the validation cases too."),
+    ] = False,
     again: Annotated[
         Path | None,
         typer.Option(
@@ -53,6 +57,7 @@ def command(
         if again is not None:
             _replay(argument(again, "--replay"))
             return
+        from sweep.api.all_cases import AllCases
         from sweep.api.checked_spec import load_checked_trial
         from sweep.api.train_one import chosen_trackers, default_name, folder_name, train_one
         from sweep.console.console_words import print_warnings
@@ -64,10 +69,12 @@ def command(
         config, results = argument(config, "CONFIG.yaml"), argument(results, "--results")
         settings, warnings = load_checked_trial(config, overrides)
         print_warnings(warnings)
-        folder = results.absolute() / folder_name(default_name(config) if name is None else name)
+        all_cases = AllCases.of(config, settings, overrides or ()) if on_all_cases else None
+        default = default_name(config, all_cases=on_all_cases)
+        folder = results.absolute() / folder_name(default if name is None else name)
         trackers = chosen_trackers(track or [])
         lines = [TrainingLines(settings.trainer.traits.dice)]
-        record = train_one(settings, folder, print_warnings, lines, trackers)
+        record = train_one(settings, folder, print_warnings, lines, trackers, all_cases)
         assert record.outcome is not None
         _say_end(record.outcome, folder)
 

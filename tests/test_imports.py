@@ -69,6 +69,7 @@ def test_vocabulary_needs_nothing_but_the_standard_library(module: str) -> None:
         ("sweep.run", HEAVY | {"numpy"}),
         ("sweep.train", HEAVY | {"numpy"}),
         ("sweep.shapes", HEAVY | {"numpy"}),
+        ("sweep.predict", HEAVY | {"numpy"}),
     ],
 )
 def test_layer_is_usable_without_what_it_does_not_need(module: str, absent: set[str]) -> None:
@@ -194,7 +195,19 @@ FLOORS = [
     {"console", "command_line", "tracking", "report"},
     {"engine"},
     {"api", "testing"},
-    {"run", "check", "rank", "export", "train", "schema", "shapes", "watch", "cli", "__main__"},
+    {
+        "run",
+        "check",
+        "rank",
+        "export",
+        "train",
+        "schema",
+        "shapes",
+        "watch",
+        "predict",
+        "cli",
+        "__main__",
+    },
 ]
 """From the bottom up; a package may import those below and, in one direction, its neighbours."""
 

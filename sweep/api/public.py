@@ -1,4 +1,4 @@
-"""The functions of `import sweep`: define, check, run, open, train."""
+"""The functions of `import sweep`: define, check, run, open, train, predict."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.trial_settings import TrialSettings
 
 if TYPE_CHECKING:
+    from sweep.api.predict_images import Predictions, PredictionView
     from sweep.api.results import SweepResults, TrialResult
     from sweep.api.run_sweep import Executor
     from sweep.api.train_one import Warn
+    from sweep.trial.prediction.trained_model import Device
 
 
 def load(source: Source, overrides: Overrides | None = None) -> SweepSpec:
@@ -177,6 +179,7 @@ def train(
     name: str | None = None,
     results: str | Path = "results",
     track: Sequence[str] = (),
+    all_cases: bool = False,
     progress: bool = True,
 ) -> TrialResult:
     """Train one configuration in this process, without Ray.
@@ -187,6 +190,9 @@ def train(
         name: name of the results folder; None: ``train-CONFIG`` after the file, else ``train``.
         results: folder of all results folders.
         track: trackers, ``tensorboard`` or ``mlflow``.
+        all_cases: train on the validation cases too, until the epoch in which the results beside
+            the file of ``config`` were best; for all epochs if there are none. Dice and metrics are
+            then of training cases, and the weights are those of the last epoch.
         progress: print a line per epoch.
 
     Returns:
@@ -202,6 +208,7 @@ def train(
     >>> again.value == best.value
     True
     """
+    from sweep.api.all_cases import AllCases
     from sweep.api.checked_spec import load_checked_trial
     from sweep.api.results import TrialResult
     from sweep.api.train_one import chosen_trackers, default_name, folder_name, train_one
@@ -213,9 +220,83 @@ def train(
     settings, warnings = load_checked_trial(config, overrides)
     warn: Warn = print_warnings if progress else lambda _: None
     warn(warnings)
+    file = Path(config) if isinstance(config, str | Path) else None
+    whole = AllCases.of(file, settings, as_overrides(overrides)) if all_cases else None
     if name is None:
-        name = default_name(Path(config)) if isinstance(config, str | Path) else "train"
+        plain = "train-all-cases" if all_cases else "train"
+        name = default_name(file, all_cases=all_cases) if file else plain
     folder = Path(results).absolute() / folder_name(name)
     lines = [TrainingLines(settings.trainer.traits.dice)] if progress else []
-    record = train_one(settings, folder, warn, lines, chosen_trackers(track))
+    record = train_one(settings, folder, warn, lines, chosen_trackers(track), whole)
     return TrialResult(record, folder)
+
+
+def predict(
+    model: SweepResults | TrialResult | str | Path,
+    images: str | Path,
+    output: str | Path,
+    *,
+    labels: str | Path | None = None,
+    single: bool = False,
+    tta: bool | None = None,
+    device: Device | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Predictions:
+    """Predict images with a trained model, and write a mask for each.
+
+    A mask has the shape and the header of its image, and 8-bit integers: the label values of the
+    training data. Images are read and normalised as those were.
+
+    Args:
+        model: results or their folder, for the winner; a trial or its folder; or a training of
+            `train`. A trial with replicates predicts the mean of their probabilities.
+        images: folder with files named as in nnU-Net (``CASE_0000.nii.gz`` for the first channel),
+            or one file.
+        output: folder for the masks, ``CASE.nii.gz``.
+        labels: folder with references ``CASE.nii.gz``, to score the masks against.
+        single: use only the best replicate.
+        tta: average over flipped images; None: as in the validation of the training.
+        device: ``auto``, ``cpu`` or ``cuda``, in place of ``trainer.device``.
+        resume: keep the masks of an interrupted prediction, which must be of the same model.
+        overwrite: replace the masks that are there.
+        progress: show the progress.
+
+    Returns:
+        the files (``masks``), and with ``labels`` a pandas frame of ``scores``.
+
+    Raises:
+        InputError: with every mistake in names and headers of the images, before anything is
+            predicted; or, after all other cases, in their pixels.
+        ResultsError: there is no such model, it is not of our own trainer, or it has no weights.
+        SweepFailed: a mask cannot be written.
+
+    >>> import sweep
+    >>> from pathlib import Path
+    >>> from skimage import data, io
+    >>> Path("new").mkdir()
+    >>> io.imsave("new/coins_0000.png", data.coins())
+    >>> done = sweep.predict("results/doctest", "new", "masks", progress=False)
+    >>> io.imread(done.masks["coins"]).shape == data.coins().shape
+    True
+    """
+    from sweep.api.predict_images import local_folder, predict_images, runs_of_model
+    from sweep.console.prediction_view import PredictionLines, QuietPrediction
+    from sweep.machine.user_identity import settle_user
+
+    settle_user()
+    view: PredictionView = PredictionLines() if progress else QuietPrediction()
+    folder = model if isinstance(model, str | Path) else model.folder
+    runs = runs_of_model(folder, single=single, warn=lambda text: view.warn([text]))
+    return predict_images(
+        runs,
+        local_folder(images, "images"),
+        local_folder(output, "output"),
+        view,
+        labels=None if labels is None else local_folder(labels, "labels"),
+        tta=tta,
+        device=device,
+        resume=resume,
+        overwrite=overwrite,
+    )

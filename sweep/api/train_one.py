@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from sweep.api.all_cases import AllCases
 from sweep.engine.decisions.observers import Observers
 from sweep.spec.load import to_yaml
 from sweep.spec.search.sweep_spec import check_name
@@ -29,11 +32,13 @@ def train_one(
     warn: Warn,
     observers: Sequence[Observer] = (),
     trackers: Sequence[TrackerName] = (),
+    all_cases: AllCases | None = None,
 ) -> TrialRecord:
     """Train ``settings``. Each epoch and the end are recorded, then observed and tracked.
 
     Args:
         folder: the folder for its files, which must not exist.
+        all_cases: train on training and validation cases; None: only on the training cases.
 
     Raises:
         ResultsError: the folder exists.
@@ -42,16 +47,23 @@ def train_one(
     """
     if is_used(folder):
         raise ResultsError(f"{folder} already exists: choose another --name, or remove the folder")
+    if all_cases is not None:
+        stopping = settings.early_stopping.model_copy(update={"patience": None})
+        settings = settings.model_copy(update={"early_stopping": stopping})
     make_folder(folder)
     paths = TrialPaths(folder)
     write_start(paths, {}, to_yaml(settings))
     tracked = Tracked(folder.name, Layout(folder), lambda _: paths, nested=False)
     with tracking(trackers, tracked, lambda text: warn([text])) as started:
-        return _observed(settings, paths, warn, Observers([*observers, *started]))
+        return _observed(settings, paths, warn, Observers([*observers, *started]), all_cases)
 
 
 def _observed(
-    settings: TrialSettings, paths: TrialPaths, warn: Warn, observers: Observer
+    settings: TrialSettings,
+    paths: TrialPaths,
+    warn: Warn,
+    observers: Observer,
+    all_cases: AllCases | None,
 ) -> TrialRecord:
     name, history = paths.folder.name, list[EpochMetrics]()
 
@@ -76,7 +88,7 @@ def _observed(
 
     observers.trial_started(name, {})
     try:
-        outcome = _fit(settings, paths, warn, report)
+        outcome = _fit(settings, paths, warn, report, all_cases)
     except KeyboardInterrupt:  # Ctrl-C is not an error of the trial
         raise
     except BaseException as error:
@@ -89,7 +101,11 @@ def _observed(
 
 
 def _fit(
-    settings: TrialSettings, paths: TrialPaths, warn: Warn, report: Callable[[EpochMetrics], None]
+    settings: TrialSettings,
+    paths: TrialPaths,
+    warn: Warn,
+    report: Callable[[EpochMetrics], None],
+    all_cases: AllCases | None,
 ) -> Outcome:
     from sweep.data.prepared.outline_length import outline_warnings
     from sweep.data.prepared.shape_prior import shape_warnings
@@ -102,20 +118,34 @@ def _fit(
         warn(data.warnings)
         warn(outline_warnings(settings.loss, data, settings.data.patch))
         warn(shape_warnings(settings, data))
-    return fit(
+    train = partial(
+        fit,
         settings,
         report=report,
         checkpoint=Checkpoints(paths.folder),
-        data=data,
         provenance=paths.provenance,
     )
+    if all_cases is None:
+        return train(data=data)
+    assert data is not None, "all cases are those of `data`"
+    data = data.on_all_cases()
+    cases = len(data.training.cases)
+    warn(all_cases.warnings(settings, cases))
+    outcome = train(data=data, exactly=all_cases.epochs)
+    if outcome.status is not Status.COMPLETED:
+        return outcome
+    return replace(outcome, cause=all_cases.cause(settings, cases))
 
 
-def default_name(config: Path) -> str:
+def default_name(config: Path, *, all_cases: bool = False) -> str:
     """A name after the file and, if a sweep wrote it, after the sweep.
 
     So the ``best.yaml`` of two sweeps, or the ``config.yaml`` of two trials, get different folders.
+
+    Args:
+        all_cases: whether it is trained on all cases, which gets a folder of its own too.
     """
+    end = "-all-cases" if all_cases else ""
     plain, folder = f"train-{config.stem}", config.parent.resolve()
     name, sweep = plain, Layout(folder.parent.parent)
     if Layout(folder).sweep_yaml.exists():
@@ -123,9 +153,9 @@ def default_name(config: Path) -> str:
     elif folder.parent == sweep.trials and sweep.sweep_yaml.exists():
         name = f"train-{sweep.folder.name}-{folder.name}"
     try:
-        return check_name(name)
+        return check_name(name + end)
     except ValueError:  # the folder was renamed to an invalid name
-        return plain
+        return plain + end
 
 
 def folder_name(name: str) -> str:

@@ -33,6 +33,7 @@ def fit(
     data: PreparedData | None = None,
     provenance: Path | None = None,
     trunk: Trunk | None = None,
+    exactly: int | None = None,
 ) -> Outcome:
     """Train one configuration and say how it ended.
 
@@ -46,12 +47,22 @@ def fit(
         provenance: file that records what the trial is really trained with; None records nothing.
         trunk: shares the warm-up with other trials; needs a ``checkpoint``. Epochs that come from
             there are reported as shared.
+        exactly: train so many epochs, with the schedules of all, and keep the weights of the last:
+            for data whose validation cannot judge them. None: until the end, or early stopping, and
+            keep those of the best.
     Returns:
         completed, early stopped, or diverged with the guard's verdict.
     Raises:
         NotApplied: the configuration that was read back is not ``config``.
     """
-    run = epochs(config, checkpoint=checkpoint, data=data, provenance=provenance, trunk=trunk)
+    run = epochs(
+        config,
+        checkpoint=checkpoint,
+        data=data,
+        provenance=provenance,
+        trunk=trunk,
+        exactly=exactly,
+    )
     while True:
         try:
             finished = next(run)
@@ -70,6 +81,7 @@ def epochs(
     data: PreparedData | None = None,
     provenance: Path | None = None,
     trunk: Trunk | None = None,
+    exactly: int | None = None,
 ) -> Generator[Sequence[EpochMetrics], None, Outcome]:
     """`fit` as a generator, which returns the outcome.
 
@@ -78,11 +90,12 @@ def epochs(
     """
     with closing(kind_of(config).make_run(config, data)) as run:
         loop = Loop.of(config)
+        last = loop.epochs if exactly is None else exactly
         files = _Files(checkpoint, trunk if run.shares_warmup else None)
         objective, stopping = loop.objective, loop.stopping
         history, verdict = files.take_up(run, stopping)
         best = max((s for _, s in objective.curve(history) if s is not None), default=None)
-        stop = stopping.replay(objective.curve(history)) is not None
+        stop = stopping.replay(objective.curve(history)) is not None and exactly is None
         found = run.effective_configuration(loop)
         warnings: tuple[str, ...] = ()
         if provenance is not None:
@@ -94,8 +107,8 @@ def epochs(
         if verdict is not None and not stop:
             return Outcome.diverged(verdict)
         while (judged := run.judge(history)) is None:
-            if stop or len(history) >= loop.epochs:
-                finished = len(history) >= loop.epochs
+            if stop or len(history) >= last:
+                finished = len(history) >= last
                 return Outcome(status=Status.COMPLETED if finished else Status.EARLY_STOPPED)
             try:
                 metrics = run.run_epoch(len(history))
@@ -108,11 +121,13 @@ def epochs(
                 require_measured(objective, metrics)
             score = objective.score(metrics)
             improved = score is not None and (best is None or score > best)
+            if exactly is not None:
+                improved = len(history) + 1 == exactly
             metrics = run.measured(metrics, best=improved)
             warnings += metrics.warnings + unmet(loop.expect, [*history, metrics])
             metrics, warnings = replace(metrics, warnings=warnings), ()
             history.append(metrics)
-            stop = stopping.update(metrics.epoch, score)
+            stop = stopping.update(metrics.epoch, score) and exactly is None
             best = score if improved else best
             files.keep(run, history, improved=improved)
             yield (metrics,)
@@ -164,7 +179,8 @@ class _Files:
         """Save the state after an epoch."""
         if self.checkpoint is not None:
             if improved:
-                self.checkpoint.save_best({"model": run.weights(), "epoch": history[-1].epoch})
+                best = {"model": run.weights(), "epoch": history[-1].epoch}
+                self.checkpoint.save_best(best | {"data": run.data_facts()})
                 if scores := run.class_scores():
                     self.checkpoint.save_cases(scores)
             lines = [epoch.to_json() for epoch in history]

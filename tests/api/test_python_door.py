@@ -27,10 +27,11 @@ DOOR = {
     "check",
     "load",
     "open",
+    "predict",
     "run",
     "train",
 }
-EXAMPLES = ("load", "check", "run", "open", "train", "TrialResult", "SweepResults")
+EXAMPLES = ("load", "check", "run", "open", "train", "TrialResult", "SweepResults", "predict")
 """In this order: the second half looks at what the first half has run."""
 SWEEP = """\
 trials: 2
@@ -78,7 +79,7 @@ def test_importing_the_package_loads_nothing_that_it_does_not_need() -> None:
     assert loaded & {"torch", "ray", "pandas", "numpy", "pydantic", "ruamel", "rich"} == set()
 
 
-@pytest.mark.parametrize("name", ["run", "train", "check"])
+@pytest.mark.parametrize("name", ["run", "train", "check", "predict"])
 def test_importing_a_command_leaves_the_function_of_its_name_in_place(name: str) -> None:
     module = importlib.import_module(f"sweep.{name}")
     assert getattr(sweep, name) is not module

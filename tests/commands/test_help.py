@@ -12,7 +12,7 @@ from sweep.cli import app
 
 Call = Callable[..., Result]
 
-COMMANDS = ["run", "check", "rank", "export", "train", "schema", "shapes", "watch"]
+COMMANDS = ["run", "check", "rank", "export", "train", "schema", "shapes", "watch", "predict"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -36,6 +36,8 @@ from sweep.vocabulary.strict_json import finite_or_none
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sweep.trial.kinds.kind import Kind
+
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
@@ -210,19 +212,27 @@ def best_yaml(folder: Path, frame: pd.DataFrame, path: Path) -> str | None:
         others = listed(list(frame["trial_id"].iloc[tied]))
         header += [f"cannot be told apart from {others}"] if tied else []
     header.append(f"python -m sweep.train {shlex.quote(str(path))}")
+    kind = _kind(folder)
+    if kind is not None and not isinstance(kind.predictor, str):
+        header.append(f"python -m sweep.predict {shlex.quote(str(folder))} IMAGES -o OUTPUT")
     config = Layout(folder).trial(best).config
     # A name with a line break in it must not end the comment.
     comment = "".join(f"# {one_line(line)}\n" for line in header)
-    return comment + _commands(folder, config, path) + read_text(config)
+    return comment + _commands(kind, config, path) + read_text(config)
 
 
-def _commands(folder: Path, config: Path, path: Path) -> str:
-    """The commands of the trainer's own tools for the winner, as the comment of a best.yaml."""
-    from sweep.spec.load import load_trial
+def _kind(folder: Path) -> Kind | None:
+    """The kind of trainer of a sweep; None for one of a later version."""
     from sweep.trial.kinds.kind_table import KINDS
 
     trainer = read_sweep(folder).get("trainer")
-    kind = KINDS.get(str(trainer.get("kind"))) if isinstance(trainer, dict) else None
+    return KINDS.get(str(trainer.get("kind"))) if isinstance(trainer, dict) else None
+
+
+def _commands(kind: Kind | None, config: Path, path: Path) -> str:
+    """The commands of the trainer's own tools for the winner, as the comment of a best.yaml."""
+    from sweep.spec.load import load_trial
+
     if kind is None or kind.tools is None:
         return ""
     try:

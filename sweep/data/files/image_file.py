@@ -35,7 +35,7 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
         return _nifti_header(path)
     from PIL import Image
 
-    with _decoding(path), Image.open(path) as opened:
+    with decoding(path), Image.open(path) as opened:
         shape, frames = (opened.height, opened.width), getattr(opened, "n_frames", 1)
     _require_one_picture(path, frames)
     return Geometry(shape), []
@@ -44,7 +44,7 @@ def read_header(path: Path) -> tuple[Geometry, list[Mistake]]:
 def _nifti_header(path: Path) -> tuple[Geometry, list[Mistake]]:
     import nibabel
 
-    with _decoding(path):
+    with decoding(path):
         opened = nibabel.load(path)
         header, shape, dtype = opened.header, tuple(opened.shape), opened.get_data_dtype()
         # Refuse a damaged header before memory is allocated for its pixels.
@@ -97,11 +97,11 @@ def read_pixels(path: Path, *, palette: bool = True) -> Array:
     if path.suffix != ".png":
         import nibabel
 
-        with _decoding(path):
+        with decoding(path):
             return np.asanyarray(nibabel.load(path).dataobj)
     from PIL import Image
 
-    with _decoding(path), Image.open(path) as opened:
+    with decoding(path), Image.open(path) as opened:
         if opened.mode != "P" or not palette:
             return np.asarray(opened)
         colours = opened.convert("RGBA" if "transparency" in opened.info else "RGB")
@@ -111,7 +111,7 @@ def read_pixels(path: Path, *, palette: bool = True) -> Array:
 
 
 @contextmanager
-def _decoding(path: Path) -> Iterator[None]:
+def decoding(path: Path) -> Iterator[None]:
     """Turn a decoder's errors on a damaged file into an InputError, and silence its prints."""
     log = logging.getLogger("nibabel.global")  # prints without file names
     before = log.disabled

@@ -122,7 +122,7 @@ def look_at(dataset: RawDataset, case: str, *, labelled: bool = True) -> CaseGri
     if mistakes:
         raise InputError(mistakes)
     # Relative to the dataset's folder, because the cache stays valid if the dataset moves.
-    below = (replace(one, file=str(Path(one.file).relative_to(dataset.folder))) for one in doubts)
+    below = (replace(one, file=dataset.below(Path(one.file))) for one in doubts)
     grid = first.turned(first.orientation)
     return CaseGrid(grid, first.codes, tuple(turns), first.shape, tuple(below))
 

@@ -48,6 +48,7 @@ class RawDataset:
         cases: sorted identifiers.
         files_per_image: number of channels; 1 if one PNG holds them all (RGB, RGBA).
         images_folder, labels_folder: names of the two folders with the cases.
+        is_numbered: whether the names of images end in the number of their channel.
         ignore: label of pixels that nobody has annotated; None if there is none.
     """
 
@@ -59,6 +60,7 @@ class RawDataset:
     files_per_image: int
     images_folder: str = IMAGES_FOLDER
     labels_folder: str = LABELS_FOLDER
+    is_numbered: bool = True
     ignore: int | None = None
 
     @property
@@ -73,14 +75,21 @@ class RawDataset:
 
     def image_paths(self, case: str) -> tuple[Path, ...]:
         """The image files of a case, in order of channels."""
+        folder = self.folder / self.images_folder
+        if not self.is_numbered:
+            return (folder / f"{case}{self.file_ending}",)
         return tuple(
-            self.folder / self.images_folder / f"{case}_{channel:04d}{self.file_ending}"
+            folder / f"{case}_{channel:04d}{self.file_ending}"
             for channel in range(self.files_per_image)
         )
 
     def label_path(self, case: str) -> Path:
         """The label file of a case."""
         return self.folder / self.labels_folder / f"{case}{self.file_ending}"
+
+    def below(self, path: Path) -> str:
+        """A path as seen from the dataset's folder, which may move."""
+        return str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)
 
 
 def open_raw(folder: Path | str) -> RawDataset:
@@ -220,13 +229,13 @@ class RawFiles:
     """The files in the two folders: channel numbers of each case, and cases with a label.
 
     Args:
-        images_in, labels_in: the two folders.
+        images_in, labels_in: the two folders; no labels are expected if the second is None.
         unnumbered: names of images without a channel number.
         dead: broken links; they count as files.
     """
 
     images_in: Path
-    labels_in: Path
+    labels_in: Path | None
     ending: str
     images: Mapping[str, set[int]]
     labels: Set[str]
@@ -239,12 +248,14 @@ class RawFiles:
         folder: Path,
         ending: str,
         images_folder: str = IMAGES_FOLDER,
-        labels_folder: str = LABELS_FOLDER,
+        labels_folder: str | None = LABELS_FOLDER,
     ) -> RawFiles:
         images: dict[str, set[int]] = {}
         unnumbered = []
-        images_in, labels_in = folder / images_folder, folder / labels_folder
-        files, targets = _visible(images_in, ending), _visible(labels_in, ending)
+        images_in = folder / images_folder
+        labels_in = None if labels_folder is None else folder / labels_folder
+        files = _visible(images_in, ending)
+        targets = [] if labels_in is None else _visible(labels_in, ending)
         for stem in (path.name.removesuffix(ending) for path in files):
             if match := re.fullmatch(r"(.+)_(\d{4})", stem, re.DOTALL):
                 images.setdefault(match[1], set()).add(int(match[2]))
@@ -284,7 +295,7 @@ class RawFiles:
             spare_labels: whether labels without an image are allowed.
         """
         images, labels = self.images_in, self.labels_in
-        absent = [folder for folder in (images, labels) if not folder.is_dir()]
+        absent = [folder for folder in (images, labels) if folder and not folder.is_dir()]
         for folder in absent:
             yield Mistake("is missing; nnU-Net's raw layout needs this folder", file=str(folder))
         if absent:
@@ -300,7 +311,7 @@ class RawFiles:
             yield Mistake(message + _instead(images, self.ending), file=str(images))
             return
         unlabelled = [case + self.ending for case in sorted(self.images.keys() - self.labels)]
-        if unlabelled:
+        if unlabelled and labels is not None:
             message = f"images without a label; missing here: {enumerated(unlabelled)}"
             instead = "" if self.labels else _instead(labels, self.ending)
             yield Mistake(message + instead, file=str(labels))

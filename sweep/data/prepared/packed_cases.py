@@ -44,6 +44,7 @@ class Contents:
         test: the dataset's own test cases; they are in no split.
         warnings: properties of the cases that are valid but probably not intended.
         sizes: of the images, in words.
+        file_ending: of the images.
         ignore: label of voxels without a reference; None if there is none.
     """
 
@@ -54,6 +55,7 @@ class Contents:
     test: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     sizes: str = ""
+    file_ending: str = ""
     ignore: int | None = None
 
 

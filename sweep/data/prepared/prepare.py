@@ -86,6 +86,7 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         },
         warnings=(*found.warnings, *doubts),
         sizes=found.sizes,
+        file_ending=found.file_ending,
         ignore=found.ignore,
     )
 
@@ -143,6 +144,7 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
             test=tuple(case for part in held_out for case in part.cases),
             warnings=(*found.warnings, *map(str, gathered(doubts))) if foreign else (),
             sizes=found.sizes + _resampled_words(target, found.slice_axis),
+            file_ending=dataset.file_ending,
             ignore=dataset.ignore,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
 import numpy as np
@@ -136,6 +136,7 @@ class PreparedData:
             split; empty for samples made by hand.
         warnings: warnings from reading the source.
         sizes: pixels and spacing of the source's images, in words.
+        file_ending: of the source's images; empty for samples made by hand.
         ignore: label of voxels that nobody has annotated, which the labels keep; they count in no
             loss and no metric. None if there is none.
     """
@@ -149,7 +150,15 @@ class PreparedData:
     origin: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     sizes: str = ""
+    file_ending: str = ""
     ignore: int | None = None
+
+    def on_all_cases(self) -> PreparedData:
+        """The training and validation cases together, on both sides; test cases stay apart."""
+        cases = (*self.training.case_arrays, *self.validation.case_arrays)
+        by_name = sorted(cases, key=lambda case: case.name)
+        both = Samples(by_name, volumes=self.training.volumes)
+        return replace(self, training=both, validation=both)
 
     @property
     def spacing(self) -> Spacing | None:

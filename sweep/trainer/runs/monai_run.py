@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sweep.data.prepared.data_facts import DataFacts
 from sweep.data.prepared.outline_length import typical_perimeter
 from sweep.data.prepared.samples import CaseArrays, PreparedData
 from sweep.data.prepared.unfit_data import network_size
@@ -205,6 +206,9 @@ class MonaiTraining(GuardedRun):
             batch_size=self.batches.batch_size,
             ignore=self.data.ignore,
         )
+
+    def data_facts(self) -> dict[str, Any]:
+        return DataFacts.of(self.data).to_json()
 
     def _finest(self, images: Tensor) -> Tensor:
         """The network's finest output in float32."""

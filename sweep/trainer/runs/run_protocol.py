@@ -129,6 +129,10 @@ class Run(Protocol):
     shares_warmup: bool = True
     """Whether it may start from another trial's warm-up."""
 
+    def data_facts(self) -> dict[str, Any]:
+        """What a prediction needs to know of the training data, kept beside the weights."""
+        return {}
+
     def class_scores(self) -> tuple[ClassScore, ...]:
         """What the last validation measured on each class of each case; empty if it kept nothing.
 

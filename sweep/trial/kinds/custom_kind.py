@@ -45,4 +45,6 @@ CUSTOM = Kind(
     make_ready=_make_ready,
     make_run=_make_run,
     pixels="only the custom class knows its data",
+    on_all_cases="only your own trainer knows its cases",
+    predictor="only your own trainer knows how it reads images: load its `best.pt` there",
 )

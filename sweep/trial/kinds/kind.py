@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.settings.trainer_settings import AnyTrainerSettings
@@ -14,13 +14,27 @@ from sweep.vocabulary.errors import Mistake
 from sweep.vocabulary.record import CaseScore, Divergence, RealValidation
 
 if TYPE_CHECKING:
+    from sweep.data.prepared.data_facts import DataFacts
     from sweep.data.prepared.samples import PreparedData
     from sweep.store.layout import TrialPaths
+    from sweep.trainer.evaluation.inference import Inference
     from sweep.trainer.runs.reproduce import ReproducedStep
     from sweep.trainer.runs.run_protocol import Run
 
 ShowProgress = Callable[[str], object]
 """Called with a sentence about the progress of a long task."""
+
+
+class Predictor(NamedTuple):
+    """A trained network, ready to predict.
+
+    Args:
+        facts: of the data that it was trained on.
+        inference: how it predicts cases.
+    """
+
+    facts: DataFacts
+    inference: Inference
 
 
 Evaluated = TypeVar("Evaluated")
@@ -84,6 +98,9 @@ class Kind:
         test: scores of a finalist on each case of the test split, if there is one.
         validate: slower evaluation of a finalist on its validation cases, if there is one.
         tools: other tools that read its weights, if there are any.
+        predictor: loads the best weights in a trial's folder; or a sentence that says how else to
+            predict with them. Raises `ResultsError` if they are missing or damaged.
+        on_all_cases: how it is trained on all cases, as a sentence; empty: with ``--all-cases``.
         replay: takes a recorded diverging step again, given what the trial kept of it; None if no
             single step is kept.
     """
@@ -94,8 +111,10 @@ class Kind:
     make_ready: Callable[[TrialSettings, ShowProgress], PreparedData | None]
     make_run: Callable[[TrialSettings, PreparedData | None], Run]
     pixels: Pixels | str
+    predictor: Callable[[TrialSettings, TrialPaths], Predictor] | str
     recognised: Callable[[AnyTrainerSettings], AnyTrainerSettings] = lambda trainer: trainer
     test: Evaluate[tuple[CaseScore, ...]] | None = None
     validate: Evaluate[RealValidation] | None = None
     tools: Tools | None = None
+    on_all_cases: str = ""
     replay: Callable[[TrialSettings, Divergence, Mapping[str, Any]], ReproducedStep] | None = None

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sweep.data.prepared.data_facts import DataFacts
 from sweep.data.prepared.prepare import check_pixels, prepare
 from sweep.data.prepared.samples import PreparedData
 from sweep.data.prepared.unfit_data import unfit
 from sweep.data.sources.source_table import open_source
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trial.kinds.kind import Kind, Pixels, ShowProgress
-from sweep.vocabulary.errors import InputError
-from sweep.vocabulary.record import CaseScore, Divergence
+from sweep.trial.kinds.kind import Kind, Pixels, Predictor, ShowProgress
+from sweep.vocabulary.errors import InputError, ResultsError
+from sweep.vocabulary.record import CaseScore, Divergence, last_line
 
 if TYPE_CHECKING:
     from sweep.store.layout import TrialPaths
@@ -47,6 +48,30 @@ def _test(settings: TrialSettings, trial: TrialPaths) -> tuple[CaseScore, ...]:
     return evaluate(settings, weights, prepare(settings.data))
 
 
+def _predictor(settings: TrialSettings, trial: TrialPaths) -> Predictor:
+    from sweep.trainer.runs.monai_run import MonaiTraining
+    from sweep.trial.checkpoints import Checkpoints
+
+    best = Checkpoints(trial.folder).load_best()
+    if best is None:
+        raise ResultsError(f"{trial.folder} holds no {trial.best_checkpoint.name}")
+    try:
+        # Weights of an older version know nothing of their data, which must still be there.
+        known = best.get("data")
+        facts = DataFacts.read(known) if known else DataFacts.of(prepare(settings.data))
+        # Compiled again for each size of image, most predictions would take longer.
+        trainer = settings.trainer.model_copy(update={"compile": False})
+        eager = settings.model_copy(update={"trainer": trainer})
+        run = MonaiTraining(eager, facts.stand_in())
+        run.model.load_state_dict(best["model"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise ResultsError(
+            f"{trial.best_checkpoint} does not fit {trial.config}: {last_line(error)}"
+        ) from error
+    run.model.eval()
+    return Predictor(facts, run.inference)
+
+
 def _replay(
     settings: TrialSettings, divergence: Divergence, offending: Mapping[str, Any]
 ) -> ReproducedStep:
@@ -67,6 +92,7 @@ MONAI = Kind(
     make_ready=_make_ready,
     make_run=_make_run,
     pixels=Pixels(lambda settings: check_pixels(settings.data), unfit, _doubts),
+    predictor=_predictor,
     test=_test,
     replay=_replay,
 )

@@ -71,6 +71,11 @@ NNUNET = Kind(
     make_ready=_make_ready,
     make_run=_make_run,
     pixels="nnU-Net looks at its images itself, when it plans",
+    predictor=(
+        "nnU-Net predicts by itself, with the winner that a sweep exports: `nnUNetv2_predict_from"
+        "_modelfolder -i IMAGES -o OUTPUT -m RESULTS/nnunet_model -f FOLD -chk checkpoint_best.pth`"
+    ),
+    on_all_cases="nnU-Net trains on all cases with `--set trainer.fold=all`",
     recognised=_recognised,
     test=_test,
     validate=_validate,

@@ -1,0 +1,176 @@
+"""Predict images with what a sweep or a single training has trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from sweep.machine.user_paths import argument
+from sweep.store.at_uri.remote_folder import is_uri
+from sweep.store.layout import TRIAL_ID, Layout, TrialPaths, is_replicate
+from sweep.vocabulary.class_scores import ClassScore, DistanceUnit
+from sweep.vocabulary.errors import InputError, ResultsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sweep.trial.prediction.trained_model import Device
+
+Predicted = Callable[[str, float, Sequence[ClassScore]], object]
+"""Called with each case that is done: its name, the seconds that it took, and its scores."""
+
+
+class PredictionView(Protocol):
+    """Shows a prediction to the user who started it."""
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Show warnings, each one sentence."""
+
+    def predicting(self, cases: int) -> AbstractContextManager[Predicted]:
+        """So many cases are predicted while this is entered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """The masks that `sweep.predict` wrote.
+
+    Args:
+        folder: their folder.
+        runs: names of the runs that predicted, together.
+        masks: case → file.
+        class_scores: scores of each case and class, if there were references.
+        unit: of their distances.
+    """
+
+    folder: Path
+    runs: tuple[str, ...]
+    masks: dict[str, Path]
+    class_scores: tuple[ClassScore, ...] = ()
+    unit: DistanceUnit = "pixels"
+
+    @property
+    def scores(self) -> pd.DataFrame | None:
+        """The rows of ``scores.csv``, one for each case and class; None without references."""
+        import pandas as pd
+
+        rows = [
+            {
+                "case": one.case,
+                "class": one.label,
+                **one.values,
+                "n_reference": one.n_reference,
+                "n_prediction": one.n_prediction,
+            }
+            for one in self.class_scores
+        ]
+        return pd.DataFrame(rows).convert_dtypes() if rows else None
+
+
+def predict_images(
+    runs: Sequence[TrialPaths],
+    images: Path,
+    output: Path,
+    view: PredictionView,
+    *,
+    labels: Path | None = None,
+    tta: bool | None = None,
+    device: Device | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Predictions:
+    """Predict images and write their masks; arguments and errors as for `sweep.predict`.
+
+    Args:
+        runs: of one configuration (`runs_of_model`).
+    """
+    from sweep.store.case_table import write_cases
+    from sweep.trial.prediction.output_folder import SCORES_FILE, begin
+    from sweep.trial.prediction.predict_cases import Images, predict_cases
+    from sweep.trial.prediction.trained_model import load_model
+
+    model = load_model(runs, tta=tta, device=device)
+    found = Images.of(model, images, labels)
+    begin(output, model, found, resume=resume, overwrite=overwrite)
+    view.warn(found.doubts)
+    masks: dict[str, Path] = {}
+    scores: list[ClassScore] = []
+    try:
+        with view.predicting(len(found.masks)) as predicted:
+            for one in predict_cases(model, found, output, resume=resume):
+                masks[one.case] = one.mask
+                scores += one.scores
+                predicted(one.case, one.seconds, one.scores)
+    finally:
+        if scores:
+            write_cases(output / SCORES_FILE, scores)
+    names = tuple(run.folder.name for run in runs)
+    unit: DistanceUnit = "pixels" if found.dataset.file_ending == ".png" else "mm"
+    return Predictions(output, names, masks, tuple(scores), unit)
+
+
+def runs_of_model(
+    model: str | Path, *, single: bool = False, warn: Callable[[str], object] = lambda _: None
+) -> list[TrialPaths]:
+    """The runs that predict together for a model.
+
+    A trial with replicates is predicted by all of them; the run of the search, which was chosen
+    for its luck too, is then left out.
+
+    Args:
+        model: a results folder, for its winner; the folder of a trial; or that of `sweep.train`.
+        single: only the best replicate.
+        warn: called for replicates whose weights were not kept.
+
+    Raises:
+        InputError: it is a URI.
+        ResultsError: it is none of these, or no weights were kept.
+    """
+    runs = [TrialPaths(run) for run in _run_folders(local_folder(model, "MODEL"))]
+    replicates = [run for run in runs if is_trial(run.folder) and is_replicate(run.folder.name)]
+    chosen = replicates or runs[:1]
+    kept = [run for run in chosen if run.best_checkpoint.exists()]
+    if not kept:
+        raise ResultsError(f"no weights of {chosen[0].folder} were kept")
+    for run in chosen:
+        if run not in kept:
+            warn(f"{run.folder.name} is left out: its weights were not kept")
+    return kept[:1] if single else kept
+
+
+def is_trial(folder: Path) -> bool:
+    """Whether a folder is that of a trial of a sweep."""
+    above = folder.absolute().parent
+    is_named = above.name == "trials" and TRIAL_ID.fullmatch(folder.absolute().name) is not None
+    return is_named and Layout(above.parent).sweep_yaml.is_file()
+
+
+def _run_folders(folder: Path) -> Sequence[Path]:
+    """Folders of the runs of a model, the best first."""
+    from sweep.api.results import SweepResults
+
+    if folder.is_file():
+        raise ResultsError(
+            f"{folder} is a file: name the folder of a sweep's results, of a trial, or of a"
+            " training of sweep.train"
+        )
+    if is_trial(folder):
+        results, name = SweepResults(folder.absolute().parent.parent), folder.absolute().name
+        if name not in results:
+            raise ResultsError(f"{folder} is no trial of {results.folder}, or was never started")
+        trial = results[name]
+        return [*trial.runs, trial.folder]
+    if TrialPaths(folder).config.is_file():
+        return [folder]
+    best = SweepResults(folder).best  # raises for what is no results folder
+    return [*best.runs, best.folder]
+
+
+def local_folder(path: str | Path, name: str) -> Path:
+    """A path that a user gave as the argument ``name``; raises `InputError` for a URI."""
+    if is_uri(str(path)):
+        message = "is a URI: it must be on this machine, so copy it there first"
+        raise InputError.single(message, key=name)
+    return argument(Path(path), name)

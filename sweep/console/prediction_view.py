@@ -1,0 +1,91 @@
+"""The view of a prediction: a line for each case, or a bar on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sweep.console.console_words import make_console, print_warnings
+from sweep.vocabulary.class_scores import ClassScore, mean_over_classes
+
+Predicted = Callable[[str, float, Sequence[ClassScore]], object]
+
+
+class QuietPrediction:
+    """Shows nothing."""
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Show no warning."""
+
+    @contextmanager
+    def predicting(self, cases: int) -> Iterator[Predicted]:
+        yield lambda *_: None
+
+
+class PredictionLines:
+    """Prints on a terminal, or to the log of a job."""
+
+    def __init__(self) -> None:
+        self._console = make_console()
+
+    def say(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        print_warnings(warnings)
+
+    @contextmanager
+    def predicting(self, cases: int) -> Iterator[Predicted]:
+        """Show the cases that are done, of so many."""
+        done = 0
+
+        def line(case: str, seconds: float, scores: Sequence[ClassScore]) -> None:
+            nonlocal done
+            done += 1
+            words = "".join(f"  {words}" for words in score_words(scores))
+            self.say(f"[{done}/{cases}] {case}{words}  {seconds:.1f} s")
+
+        if not self._console.is_terminal:
+            yield line
+            return
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        with bar:
+            task = bar.add_task("Predicting", total=cases)
+            yield lambda case, _seconds, _scores: bar.update(task, advance=1, description=case)
+
+
+def score_words(scores: Iterable[ClassScore]) -> list[str]:
+    """``Dice 0.9312``, ``HD95 2.13``: means over cases, then over classes."""
+    scores = list(scores)
+    metrics = dict.fromkeys(name for one in scores for name in one.values)
+    means = {name: mean_over_classes(scores, name) for name in metrics}
+    return [f"{_named(name)} {_number(name, mean)}" for name, mean in means.items()]
+
+
+def class_words(scores: Iterable[ClassScore]) -> list[str]:
+    """``liver: Dice 0.9312, HD95 2.13`` for each class."""
+    scores = list(scores)
+    classes = list(dict.fromkeys(one.label for one in scores))
+    return [
+        f"{name}: {', '.join(score_words(one for one in scores if one.label == name))}"
+        for name in classes
+    ]
+
+
+def _named(metric: str) -> str:
+    return {"dice": "Dice", "hd95": "HD95", "nsd": "NSD", "iou": "IoU"}.get(metric, metric)
+
+
+def _number(metric: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if metric == "dice" else f"{value:.4g}"

@@ -1,0 +1,100 @@
+"""``python -m sweep.predict MODEL IMAGES -o OUTPUT``: predict images with a trained model."""
+
+from __future__ import annotations
+
+import shlex
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.command_line.exit_codes import exit_codes, run_alone
+
+if TYPE_CHECKING:
+    from sweep.api.predict_images import Predictions
+    from sweep.console.prediction_view import PredictionLines
+
+
+class Device(StrEnum):
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def command(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A results folder, for its winner; the folder of a trial, or of sweep.train.",
+        ),
+    ],
+    images: Annotated[
+        str,
+        typer.Argument(metavar="IMAGES", help="A folder with CASE_0000.nii.gz …, or one image."),
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR", help="Folder for the masks.")
+    ],
+    labels: Annotated[
+        str | None,
+        typer.Option("--labels", metavar="DIR", help="Score against the references there."),
+    ] = None,
+    single: Annotated[
+        bool,
+        typer.Option("--single", help="Only the winner's best replicate, not the mean of all."),
+    ] = False,
+    tta: Annotated[
+        bool | None,
+        typer.Option("--tta/--no-tta", help="Average over flips; default: as in the validation."),
+    ] = None,
+    device: Annotated[
+        Device | None, typer.Option("--device", help="Default: the `trainer.device` of the model.")
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", "--continue_prediction", help="Keep the masks that are there."),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the masks that are there.")
+    ] = False,
+) -> None:
+    """Predict images with a trained model: write a mask for each, with the image's header."""
+    with exit_codes():
+        from sweep.api.predict_images import local_folder, predict_images, runs_of_model
+        from sweep.console.prediction_view import PredictionLines
+
+        view = PredictionLines()
+        runs = runs_of_model(model, single=single, warn=lambda text: view.warn([text]))
+        done = predict_images(
+            runs,
+            local_folder(images, "IMAGES"),
+            local_folder(output, "--output"),
+            view,
+            labels=None if labels is None else local_folder(labels, "--labels"),
+            tta=tta,
+            device=None if device is None else device.value,
+            resume=resume,
+            overwrite=overwrite,
+        )
+        _say_end(done, view)
+
+
+def _say_end(done: Predictions, view: PredictionLines) -> None:
+    """Print what was predicted by which runs, the scores, and where the files are."""
+    from sweep.console.prediction_view import class_words, score_words
+    from sweep.spec.words.phrases import counted
+
+    runs = f"the mean of {', '.join(done.runs)}" if len(done.runs) > 1 else done.runs[0]
+    view.say(f"Predicted {counted(len(done.masks), 'case')} by {runs}")
+    if done.class_scores:
+        view.say(f"{', '.join(score_words(done.class_scores))} (distances in {done.unit})")
+        classes = class_words(done.class_scores)
+        for words in classes if len(classes) > 1 else ():
+            view.say(f"  {words}")
+        view.say(f"Scores: {shlex.quote(str(done.folder / 'scores.csv'))}")
+    view.say(f"Masks:  {shlex.quote(str(done.folder))}")
+
+
+if __name__ == "__main__":
+    run_alone(command)

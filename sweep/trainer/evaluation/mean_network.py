@@ -1,0 +1,30 @@
+"""Several networks as one, which predicts the mean of their probabilities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sweep.trainer.evaluation.inference import Network
+
+
+def mean_network(networks: Sequence[Network]) -> Network:
+    """A network whose probabilities are the mean of those of several: ``1/n Σ softmax(logits)``.
+
+    nnU-Net's ``nnUNetv2_ensemble`` takes the same mean. The result is the logarithm of it, so that
+    its softmax is the mean itself. One network is returned as it is.
+
+    Args:
+        networks: images ``[B, C, (D,) H, W]`` → logits ``[B, K, (D,) H, W]`` of the same classes.
+    """
+    if len(networks) == 1:
+        return networks[0]
+
+    def mean(images: Tensor) -> Tensor:
+        each = torch.stack([network(images).log_softmax(dim=1) for network in networks])
+        return each.logsumexp(dim=0) - math.log(len(networks))
+
+    return mean
