@@ -60,8 +60,8 @@ def cut(masks: Masks, side: int) -> Masks:
 
 def line(name: str, masks: Masks) -> str:
     least = SETTINGS["joint, keep"].min_area
-    shapes = [shapes for mask in masks if (shapes := shapes_of(mask)).areas.sum() >= least]
-    several = sum((one.areas >= least).sum() > 1 for one in shapes) / len(shapes)
+    shapes = [shapes for mask in masks if (shapes := shapes_of(mask)).sizes.sum() >= least]
+    several = sum((one.sizes >= least).sum() > 1 for one in shapes) / len(shapes)
     at_border = sum(one.at_border.any() for one in shapes) / len(shapes)
     p = torch.from_numpy(np.stack(masks)).float()
     found = [geometric_terms(settings, p) for settings in SETTINGS.values()]

@@ -149,7 +149,7 @@ def test_description_that_is_no_object_is_told(write_grey, content):
             },
             "region-based labels are not supported yet (whole)",
         ),
-        ({"labels": {"background": 0, "dot": 1, "ignore": 2}}, "`ignore` is not supported"),
+        ({"labels": {"background": 0, "dot": 1, "ignore": 3}}, "`ignore` must be 2, the highest"),
         ({"labels": {"background": 0} | {str(n): n for n in range(1, 257)}}, "1 to 255 classes"),
         ({"numTraining": None}, "`numTraining` is missing"),
         ({"numTraining": "6"}, "`numTraining` is '6'"),

@@ -77,6 +77,61 @@ def test_compactness_of_the_reference_is_what_the_loss_would_compute_of_it(
     assert found == pytest.approx(expected, rel=1e-5)
 
 
+SPACING = (3.0, 1.0, 1.5)
+
+
+def ball(z: float, y: float, x: float, radius: float = 9) -> Mask:
+    """In millimetres, on a grid of `SPACING`."""
+    grid = np.mgrid[:12, :40, :32] * np.array(SPACING)[:, None, None, None]
+    centre = np.array([z, y, x])[:, None, None, None]
+    return ((grid - centre) ** 2).sum(axis=0) <= radius**2
+
+
+@pytest.mark.parametrize("border", ["keep", "ignore"])
+@pytest.mark.parametrize("kind", ["joint", "separate"])
+def test_compactness_of_a_reference_volume_is_what_the_loss_would_compute_of_it(
+    kind: str, border: str
+) -> None:
+    masks = [ball(15, 20, 20), ball(15, 12, 12) | ball(20, 30, 36), ball(0, 20, 20, 14)]
+    masks.append(masks[1] | ball(30, 3, 40, 3))
+    loss = LossSettings.model_validate(
+        {
+            "components": kind,
+            "border": border,
+            "sqrt_epsilon": 0.0,
+            "sqrt_mode": "clamp",
+            "weights": {"compactness": 1, "boundary": 0, "aspect": 0},
+        }
+    )
+    p = torch.from_numpy(np.stack(masks)).float()
+    expected = geometric_terms(loss, p, spacing=SPACING)["compactness"].item()
+    found = reference_compactness([shapes_of(mask, SPACING) for mask in masks], loss)
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("geometry", ["slices", "volume"])
+def test_volumes_are_looked_at_as_the_loss_sees_them(geometry: str) -> None:
+    """Of a body of six slices that touches the first one, no slice touches its own border."""
+    label = label_of(ball(0, 20, 20, 14))
+    case = CaseArrays(
+        "a", np.zeros((12, 1, 40, 32), np.float32), label, foreground=(1,), spacing=SPACING
+    )
+    names, samples = ("background", "cell"), Samples([case], volumes=True)
+    data = PreparedData(("grey",), names, (1,), samples, Samples([], volumes=True))
+    settings = TrialSettings.model_validate(
+        {
+            "data": {"source": "nnunet_raw", "folder": "/x", "spatial": "volumes"},
+            "trainer": {"geometry": geometry},
+        }
+    )
+    told = shape_warnings(settings, data)
+    if geometry == "slices":
+        assert told == []
+    else:
+        assert "border of the volume in 1 of 1 training masks" in told[0]
+        assert "half a ball there counts as a whole one" in told[0]
+
+
 def test_reference_without_a_shape_that_counts_has_no_compactness() -> None:
     shapes: list[Shapes] = [shapes_of(disc(32, 32, 2)), shapes_of(np.zeros_like(ONE))]
     assert reference_compactness(shapes, LossSettings()) is None

@@ -75,13 +75,8 @@ def test_of_the_default_configuration_only_details_have_no_effect() -> None:
          "3: space.trainer.geometry: is searched without any effect: the configuration `2d` has no "
          "volumes"),
         (f"  trainer.geometry: {{choice: [slices, volume]}}\n{VOLUMES}\n{NO_GEOMETRY}",
-         "3: space.trainer.geometry: is searched without any effect: no shape term (compactness,"
-         " boundary, aspect) has a weight"),
-        # Kervadec's boundary loss looks at slices, whatever is asked for.
-        (f"  trainer.geometry: {{choice: [slices, volume]}}\n{VOLUMES}\n"
-         f"{NO_GEOMETRY[:-2]}, kervadec: 1}}}}",
-         "3: space.trainer.geometry: is searched without any effect: no shape term (compactness,"
-         " boundary, aspect) has a weight"),
+         "3: space.trainer.geometry: is searched without any effect: no geometric term has a "
+         "weight"),
     ],
 )  # fmt: skip
 def test_what_was_asked_for_and_cannot_be_applied_is_refused(tmp_path, line, message) -> None:
@@ -140,6 +135,8 @@ def test_a_setting_that_acts_in_some_configurations_is_left_in_peace(tmp_path: P
         "objective: {metric: solidity, mode: max}",
         f"  data.geometric_class: {{choice: [1, 2]}}\n{RAW}\n{NO_GEOMETRY[:-2]}, kervadec: 1}}}}",
         f"  trainer.geometry: {{choice: [slices, volume]}}\n{VOLUMES}",
+        f"  trainer.geometry: {{choice: [slices, volume]}}\n{VOLUMES}\n"
+        f"{NO_GEOMETRY[:-2]}, kervadec: 1}}}}",
         f"  trainer.geometry: {{choice: [slices, volume]}}\n{RAW[:-1]}, spatial: volumes}}",
         "loss: {border: ignore, terms: [x:y], weights: {compactness: 0, boundary: 0, aspect: 0,"
         " 'y': 1}}",

@@ -20,7 +20,6 @@ from sweep.spec.settings.loss_settings import LossSettings
 from sweep.trainer.losses import components, geometric, volumetric
 from sweep.trainer.losses.components import Components, components_of
 from sweep.trainer.losses.geometric_loss import geometric_terms, shape_terms
-from sweep.trainer.losses.volumetric import smallest_volume
 
 WEIGHTS = GeometricWeights(compactness=1, boundary=1, aspect=1)
 
@@ -338,7 +337,7 @@ def test_specks_hardly_change_the_mean_of_a_large_component() -> None:
 
 
 def test_smallest_component_of_a_volume_has_the_smallest_volume() -> None:
-    least = smallest_volume(50)
+    least = loss().min_volume
     body = torch.zeros(1, 16, 16, 16)
     body[:, 3:9, 3:9, 3:9] = 1  # 216 voxels
     assert 216 < least < 400

@@ -28,6 +28,33 @@ def test_the_distances_are_those_of_the_class_that_is_asked_for() -> None:
     assert signed_distances(labels, 1).count_nonzero() == 0
 
 
+def test_distances_in_a_volume_follow_its_spacing() -> None:
+    """Oracle: the distance to the nearest voxel of the other side, one by one."""
+    labels = torch.zeros(1, 1, 4, 5, 6, dtype=torch.uint8)
+    labels[0, 0, 1:3, 2:4, 1:5] = 2
+    spacing = torch.tensor([3.0, 1.0, 1.5])
+    inside = labels[0, 0] == 2
+    places = {True: inside.nonzero() * spacing, False: (~inside).nonzero() * spacing}
+    found = signed_distances(labels, 2, spacing.tolist())[0]
+    for place in torch.cartesian_prod(*map(torch.arange, inside.shape)):
+        is_inside = bool(inside[tuple(place)])
+        nearest = (places[not is_inside] - place * spacing).norm(dim=1).min().item()
+        expected = 1 - nearest if is_inside else nearest
+        assert found[tuple(place)].item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_distances_of_a_flat_volume_are_those_of_its_image() -> None:
+    labels = disc(32, 9)
+    found = signed_distances(labels[:, :, None], 1, (1, 1, 1))
+    torch.testing.assert_close(found[:, 0], signed_distances(labels, 1))
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_volume_without_a_boundary_has_no_distances(value: int) -> None:
+    labels = torch.full((2, 1, 3, 8, 8), value)
+    assert signed_distances(labels, 1, (2, 1, 1)).count_nonzero() == 0
+
+
 def test_the_loss_is_monais_and_its_gradient_is_the_distance_map() -> None:
     labels = torch.cat([disc(32, 9), disc(32, 4)])
     generator = torch.Generator().manual_seed(0)

@@ -222,9 +222,10 @@ def test_geometry_of_a_volume_is_that_of_its_slices_or_that_of_the_body_in_its_s
         terms = loss([logits], target, 1, loss.distances(target, 1))[1]
         for name, value in oracle.items():
             torch.testing.assert_close(terms[name], value)
-        # Kervadec's distances are measured within slices in both.
-        distances = signed_distances(target[:, 0].flatten(0, 1)[:, None], 1)
-        torch.testing.assert_close(terms["kervadec"], (slices * distances).mean())
+        masks, distances = slices, signed_distances(as_slices(target[:, 0])[:, None], 1)
+        if geometry == "volume":
+            masks, distances = p, signed_distances(target, 1, (3, 1, 1))
+        torch.testing.assert_close(terms["kervadec"], (masks * distances).mean())
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

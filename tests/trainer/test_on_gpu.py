@@ -8,16 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 from foreign import trial as foreign_trial
 from foreign import write_trainer
 
+from sweep.data.prepared.prepare import prepare
+from sweep.data.prepared.samples import CaseArrays
 from sweep.spec.settings.geometric_terms import GeometricWeights
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
+from sweep.trainer.evaluation.inference import Inference, sent
+from sweep.trainer.evaluation.kept_predictions import KeptPredictions
+from sweep.trainer.evaluation.validation_dice import DicePerCase
 from sweep.trainer.losses.geometric_loss import geometric_terms
+from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import epochs, fit
 from sweep.trial.warmup_snapshots import Trunk
@@ -110,6 +117,34 @@ def test_a_root_of_zero_under_float16_is_told_from_a_scale_that_is_too_large(
     assert verdict.weights_finite
 
 
+@pytest.mark.parametrize("override", ["trainer.channels_last=true", "trainer.tf32=true"])
+def test_faster_step_gives_the_same_numbers_twice(
+    trial: MakeTrial, tmp_path: Path, override: str
+) -> None:
+    config = trial(GPU, "trainer.amp=bf16", override)
+    once, again = (train(config, tmp_path / n / "t0000", tmp_path / n / "trunks") for n in "ab")
+    assert once == again
+
+
+@pytest.mark.parametrize("warmup", [0, 10])
+def test_no_step_waits_for_the_gpu_between_two_readings_of_the_guard(
+    trial: MakeTrial, warmup: int
+) -> None:
+    config = trial(GPU, f"loss.warmup_epochs={warmup}", "trainer.amp=bf16")
+    run = MonaiTraining(config, prepare(config.data))
+    batch = run.batch(0, 0)
+    batch = replace(batch, images=batch.images.cuda(), labels=batch.labels.cuda())
+    run.train_steps(0)
+    run.guard.start_epoch(1, run.factor(1))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for step in range(run.guard.interval - 1):
+            passed = run.forward(batch, 1, step)
+            assert run.guard.step(passed.loss, passed.terms) == []
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 def test_a_trial_leaves_no_memory_on_the_gpu(trial: MakeTrial, tmp_path: Path) -> None:
     train(trial(GPU), tmp_path / "t0000", tmp_path / "trunks")
     gc.collect()
@@ -190,3 +225,27 @@ def test_shape_terms_never_wait_for_the_gpu(kind: Literal["joint", "separate"]) 
         torch.stack(list(geometric_terms(settings, p).values())).sum().backward()
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+def test_predictions_and_counts_on_a_gpu_are_those_of_a_cpu() -> None:
+    """Also where copies to the host overlap the next batch."""
+
+    def network(images: torch.Tensor) -> torch.Tensor:
+        return torch.cat([0 * images, images, 2 * images - 1], dim=1)
+
+    rng = np.random.default_rng(0)
+    images = [rng.normal(size=(n, 1, 64, 48)).astype(np.float32) for n in (5, 1, 3, 7)]
+    labels = [rng.integers(0, 3, (len(one), 64, 48)).astype(np.uint8) for one in images]
+    cases = [
+        CaseArrays(f"c{n}", *pair, ()) for n, pair in enumerate(zip(images, labels, strict=True))
+    ]
+    found = []
+    for device in map(torch.device, ("cpu", "cuda")):
+        how = Inference(network=network, device=device, divisor=(1, 1), batch_size=4)
+        dice, kept = DicePerCase(3), KeptPredictions()
+        for case, classes in how.predictions(cases):
+            dice.add(case.name, classes, sent(case.reference, device))
+            kept.add(classes)
+        found.append((dice.scores(["background", "one", "two"]), list(kept)))
+    assert found[0][0] == found[1][0]
+    assert all(np.array_equal(*pair) for pair in zip(found[0][1], found[1][1], strict=True))

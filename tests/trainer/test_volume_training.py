@@ -10,6 +10,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from foreign import trial as foreign_trial
+from foreign import write_trainer
 
 from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.prepared.prepare import prepare
@@ -178,6 +180,8 @@ def test_prediction_with_flips_is_the_mean_over_eight_mirror_images_in_windows(r
 
 NETS = """
 import torch
+from foreign import trial as foreign_trial
+from foreign import write_trainer
 
 class Flat(torch.nn.Conv2d):
     def __init__(self, channels, classes):
@@ -210,3 +214,17 @@ def test_network_plugin_for_images_is_refused_in_words_for_volumes(
         r" volumes`\), but fails: .* If it has a parameter `spatial_dims`, it is called with 3",
     ):
         train(TrialSettings.model_validate(settings))
+
+
+def test_class_of_a_user_trains_on_volumes(tmp_path: Path) -> None:
+    entry = write_trainer(
+        tmp_path,
+        "def build_model(self):\n    return nn.Conv3d(1, 2, 1)\n"
+        "def batches(self, epoch):\n"
+        "    labels = torch.rand(2, 1, 4, 4, 4).round().long()\n"
+        "    yield labels + 0.1 * torch.randn(labels.shape), labels\n",
+    )
+    history, outcome = train(foreign_trial(entry))
+    assert outcome.status is Status.COMPLETED
+    assert [epoch.steps for epoch in history] == [1, 1, 1]
+    assert history[-1].train_loss is not None

@@ -15,7 +15,6 @@ from sweep.trainer.losses.volumetric import (
     aspect,
     boundary,
     compactness,
-    smallest_volume,
     soft_surface,
 )
 
@@ -118,4 +117,5 @@ def test_flat_region_of_a_valid_body_gives_nan_without_an_epsilon_and_none_with_
 
 def test_smallest_volume_is_of_the_ball_with_that_middle_section() -> None:
     radius = 4.0
-    assert smallest_volume(math.pi * radius**2) == pytest.approx(4 / 3 * math.pi * radius**3)
+    settings = LossSettings(min_area=math.pi * radius**2)
+    assert settings.min_volume == pytest.approx(4 / 3 * math.pi * radius**3)

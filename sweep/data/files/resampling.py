@@ -14,7 +14,7 @@ Source: nnU-Net 2.8.1, ``preprocessing/resampling/default_resampling.py`` and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,7 +91,7 @@ def resample_image(
     Returns:
         ``[C, *shape]``; the values of a channel stay within its range.
     """
-    return np.stack([_resized(channel, shape, 3, separate) for channel in image]).astype(np.float32)
+    return np.stack([_spline(channel, shape, separate) for channel in image]).astype(np.float32)
 
 
 def resample_labels(
@@ -105,32 +105,46 @@ def resample_labels(
         labels: ``[…spatial]``, class indices.
         shape, separate: as for `resample_image`.
     """
-    nearest = _resized(labels, shape, 0, separate)
+    if separate is not None:
+        return _slice_by_slice(resample_labels, labels, shape, separate)
+    if labels.shape == tuple(shape):
+        return labels
+    nearest = _resized(labels, shape, 0)
     found = np.zeros(tuple(shape), dtype=np.uint8)
     largest = np.zeros(tuple(shape))
     for value in np.unique(labels):
-        share = _resized(labels == value, shape, 1, separate)
+        share = _resized(labels == value, shape, 1)
         wins = (share > largest) | ((share == largest) & (nearest == value))
         found[wins], largest[wins] = value, share[wins]
     return found
 
 
-def _resized(
-    pixels: NDArray[Any], shape: Sequence[int], order: int, separate: int | None
-) -> NDArray[np.float64]:
-    """Splines of ``order``, in 64-bit floats as in nnU-Net."""
-    from skimage.transform import resize
+def _spline(
+    pixels: NDArray[np.float32], shape: Sequence[int], separate: int | None = None
+) -> NDArray[Any]:
+    if separate is not None:
+        return _slice_by_slice(_spline, pixels, shape, separate)
+    return pixels if pixels.shape == tuple(shape) else _resized(pixels, shape, 3)
 
-    how: dict[str, Any] = {"order": order, "mode": "edge", "anti_aliasing": False}
-    pixels = pixels.astype(np.float64)
-    if pixels.shape == tuple(shape):
-        return pixels
-    if separate is None:
-        whole: NDArray[np.float64] = resize(pixels, shape, **how)
-        return whole
+
+def _slice_by_slice(
+    resample: Callable[[NDArray[Any], Sequence[int]], NDArray[Any]],
+    pixels: NDArray[Any],
+    shape: Sequence[int],
+    separate: int,
+) -> NDArray[Any]:
+    """Each slice resampled in its plane, then a copy of the nearest one for each new slice."""
     slices = np.moveaxis(pixels, separate, 0)
     plane = [side for axis, side in enumerate(shape) if axis != separate]
-    if slices.shape[1:] != tuple(plane):
-        slices = np.stack([resize(one, plane, **how) for one in slices])
-    copied = slices[nearest_slices(len(slices), shape[separate])]
-    return np.moveaxis(copied, 0, separate)
+    changed = np.stack([resample(one, plane) for one in slices])
+    return np.moveaxis(changed[nearest_slices(len(slices), shape[separate])], 0, separate)
+
+
+def _resized(pixels: NDArray[Any], shape: Sequence[int], order: int) -> NDArray[np.float64]:
+    """A spline of ``order``, in 64-bit floats as in nnU-Net."""
+    from skimage.transform import resize
+
+    found: NDArray[np.float64] = resize(
+        pixels.astype(np.float64), shape, order=order, mode="edge", anti_aliasing=False
+    )
+    return found

@@ -21,7 +21,7 @@ MAX_LABELS = 256
 
 BACKGROUND = "background"
 _EXAMPLE = '{"background": 0, "circle": 1}'
-_IGNORE = "ignore"
+IGNORE = "ignore"
 
 
 def named_labels(description: Mapping[str, Any]) -> dict[str, int]:
@@ -34,8 +34,18 @@ def named_labels(description: Mapping[str, Any]) -> dict[str, int]:
         description: content of a ``dataset.json`` whose ``labels`` are an object.
     """
     labels = description["labels"].items()
-    found = {name: _integer(value) for name, value in labels if name != _IGNORE}
+    found = {name: _integer(value) for name, value in labels if name != IGNORE}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def ignored_label(description: Mapping[str, Any]) -> int | None:
+    """The label of pixels that nobody has annotated; None if there is none.
+
+    Args:
+        description: content of a ``dataset.json`` without `label_mistakes`.
+    """
+    ignored: int | None = description["labels"].get(IGNORE)
+    return ignored
 
 
 def label_mistakes(description: Mapping[str, Any], *, nnunet: bool = False) -> Iterator[str]:
@@ -43,8 +53,8 @@ def label_mistakes(description: Mapping[str, Any], *, nnunet: bool = False) -> I
 
     Args:
         nnunet: report what nnU-Net refuses, except for regions, which the losses refuse anyway.
-            Otherwise report what our own trainer refuses: also regions, an ignore label, and more
-            than `MAX_LABELS` labels.
+            Otherwise report what our own trainer refuses: also regions, and more than `MAX_LABELS`
+            labels.
     """
     labels = description.get("labels")
     if labels is None:
@@ -63,13 +73,15 @@ def label_mistakes(description: Mapping[str, Any], *, nnunet: bool = False) -> I
             f" integer a class, such as {_EXAMPLE}"
         )
     values = named_labels(description)
-    wrong = labels.keys() - values.keys() - {_IGNORE, *regions}
+    wrong = labels.keys() - values.keys() - {IGNORE, *regions}
     if wrong:
         yield f"`labels` must map each name to an integer, not to {[*labels.values()]}"
     yield from _background_mistakes(labels, values)
     if not wrong and not regions:
-        yield from _number_mistakes(values, math.inf if nnunet else MAX_LABELS)
-        yield from _ignore_mistakes(labels.get(_IGNORE), values, nnunet=nnunet)
+        ignore = labels.get(IGNORE)
+        most = MAX_LABELS if ignore is None else MAX_LABELS - 1
+        yield from _number_mistakes(values, math.inf if nnunet else most)
+        yield from _ignore_mistakes(ignore, values)
 
 
 def _background_mistakes(labels: Mapping[str, Any], values: Mapping[str, int]) -> Iterator[str]:
@@ -102,15 +114,12 @@ def _number_mistakes(values: Mapping[str, int], most: float) -> Iterator[str]:
             f" {sorted(values.values())}"
         )
     if not 2 <= len(numbers) <= most:
-        limit = "at least 1 class" if most == math.inf else f"1 to {MAX_LABELS - 1} classes"
+        limit = "at least 1 class" if most == math.inf else f"1 to {most - 1} classes"
         yield f"`labels` must name the background and {limit}: {_EXAMPLE}"
 
 
-def _ignore_mistakes(ignore: Any, values: Mapping[str, int], *, nnunet: bool) -> Iterator[str]:
+def _ignore_mistakes(ignore: Any, values: Mapping[str, int]) -> Iterator[str]:
     if ignore is None:
-        return
-    if not nnunet:
-        yield "the label `ignore` is not supported yet; give those pixels a class of their own"
         return
     highest = max(values.values(), default=0) + 1
     if type(ignore) is not int or ignore != highest:

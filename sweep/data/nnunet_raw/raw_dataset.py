@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.data.files.json_file import read_object, repeated_keys
-from sweep.data.nnunet_raw.labels import label_mistakes, named_labels
+from sweep.data.nnunet_raw.labels import IGNORE, ignored_label, label_mistakes, named_labels
 from sweep.data.nnunet_raw.splits import enumerated
 from sweep.spec.settings.data_settings import TEST_FOLDER
 from sweep.spec.words.phrases import did_you_mean
@@ -43,11 +43,12 @@ class RawDataset:
     Args:
         folder: folder of ``dataset.json``.
         channel_names: one name per image channel.
-        labels: name → integer, consecutive from 0, the background.
+        labels: name → integer, consecutive from 0, the background; without the ignore label.
         file_ending: one of `FILE_ENDINGS`.
         cases: sorted identifiers.
         files_per_image: number of channels; 1 if one PNG holds them all (RGB, RGBA).
         images_folder, labels_folder: names of the two folders with the cases.
+        ignore: label of pixels that nobody has annotated; None if there is none.
     """
 
     folder: Path
@@ -58,11 +59,17 @@ class RawDataset:
     files_per_image: int
     images_folder: str = IMAGES_FOLDER
     labels_folder: str = LABELS_FOLDER
+    ignore: int | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the labels; the index is the label's integer."""
         return tuple(sorted(self.labels, key=self.labels.__getitem__))
+
+    @property
+    def all_labels(self) -> Mapping[str, int]:
+        """The labels that a label file may hold: the classes, and the ignore label."""
+        return self.labels if self.ignore is None else {**self.labels, IGNORE: self.ignore}
 
     def image_paths(self, case: str) -> tuple[Path, ...]:
         """The image files of a case, in order of channels."""
@@ -146,6 +153,7 @@ def _open_raw(folder: Path) -> RawDataset:
         folder=folder,
         channel_names=tuple(channel_names[key] for key in keys),
         labels=named_labels(description),
+        ignore=ignored_label(description),
         file_ending=ending,
         cases=tuple(sorted(files.images)),
         files_per_image=files_per_image,

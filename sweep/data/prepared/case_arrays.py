@@ -30,6 +30,7 @@ def prepared_case(
     normalization: Normalization,
     n4: bool = False,
     spacing: Sequence[float] | None = None,
+    ignore: int | None = None,
     file: str = "",
 ) -> CaseArrays:
     """A case as the network sees it: corrected, normalised, the slice axis first, resampled.
@@ -43,6 +44,7 @@ def prepared_case(
         slice_axis: of a volume.
         normalization, n4: settings of the data.
         spacing: to resample to, as for `resampled`; None: it stays as it is.
+        ignore: a label that is no class.
         file: the image's, for errors.
 
     Raises:
@@ -62,7 +64,7 @@ def prepared_case(
         name=name,
         images=image.swapaxes(0, 1),
         labels=label,
-        foreground=_foreground(label),
+        foreground=tuple(value for value in np.unique(label).tolist() if value not in (0, ignore)),
         spacing=array_spacing(grid, slice_axis),
     )
     return case if spacing is None else resampled(case, spacing)
@@ -120,11 +122,7 @@ def resampled(case: CaseArrays, target: Sequence[float]) -> CaseArrays:
         case,
         images=images,
         labels=labels,
-        foreground=_foreground(labels),
+        foreground=tuple(value for value in case.foreground if (labels == value).any()),
         spacing=(*case.spacing[:-axes], *(step * before / now for step, before, now in sides)),
         own=OwnGrid(case.labels, case.spacing),
     )
-
-
-def _foreground(labels: NDArray[np.uint8]) -> tuple[int, ...]:
-    return tuple(value for value in np.unique(labels).tolist() if value > 0)

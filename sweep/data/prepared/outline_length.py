@@ -59,8 +59,14 @@ def perimeter(mask: NDArray[Any]) -> float:
     return float(slope(mask).sum())
 
 
-def slope(mask: NDArray[Any]) -> NDArray[np.float64]:
-    """``|∇m|`` of each pixel of a mask ``[H, W]``."""
-    slopes = (sobel(mask.astype(np.float64), axis, mode="nearest") / 8 for axis in (1, 0))
-    found: NDArray[np.float64] = np.hypot(*slopes)
-    return found
+def slope(mask: NDArray[Any], spacing: Sequence[float] = ()) -> NDArray[np.float64]:
+    """``|∇m|`` of each pixel of a mask ``[(D,) H, W]``, by the Sobel operator.
+
+    Args:
+        spacing: size of a voxel along D, H, W; none for images.
+    """
+    squared = np.zeros(mask.shape)
+    for axis, step in enumerate(spacing or (1,) * mask.ndim):
+        unit = 2 * 4 ** (mask.ndim - 1) * step  # a unit ramp has slope 1
+        squared += (sobel(mask.astype(np.float64), axis, mode="nearest") / unit) ** 2
+    return np.sqrt(squared)

@@ -25,7 +25,7 @@ from sweep.data.nnunet_raw.splits import Split
 from sweep.data.prepared.samples import CaseArrays, OwnGrid, Spacing
 from sweep.store.files import parsed
 
-FORMAT = 6
+FORMAT = 7
 """Increase it whenever the same settings would give different files."""
 
 _IMAGES, _LABELS, _OWN, _INDEX = "images.f32", "labels.u8", "own.u8", "index.json"
@@ -44,6 +44,7 @@ class Contents:
         test: the dataset's own test cases; they are in no split.
         warnings: properties of the cases that are valid but probably not intended.
         sizes: of the images, in words.
+        ignore: label of voxels without a reference; None if there is none.
     """
 
     channels: tuple[str, ...]
@@ -53,6 +54,7 @@ class Contents:
     test: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     sizes: str = ""
+    ignore: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

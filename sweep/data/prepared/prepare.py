@@ -84,6 +84,7 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         },
         warnings=(*found.warnings, *doubts),
         sizes=found.sizes,
+        ignore=found.ignore,
     )
 
 
@@ -140,6 +141,7 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
             test=tuple(case for part in held_out for case in part.cases),
             warnings=(*found.warnings, *map(str, gathered(doubts))) if foreign else (),
             sizes=found.sizes,
+            ignore=dataset.ignore,
         )
 
     cases = _prepared_cases([dataset, *held_out], settings, found, target, doubts)
@@ -208,6 +210,7 @@ def _prepared_cases(
                 normalization=settings.normalization,
                 n4=settings.n4,
                 spacing=target,
+                ignore=dataset.ignore,
                 file=str(dataset.image_paths(case)[0]),
             )
     if mistakes:

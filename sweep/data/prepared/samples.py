@@ -17,7 +17,7 @@ class Sample:
     Args:
         case: identifier of the case, shared by all slices of a volume.
         image: ``[C, H, W]`` or ``[C, D, H, W]``, normalised.
-        label: ``[H, W]`` or ``[D, H, W]``, class indices.
+        label: ``[H, W]`` or ``[D, H, W]``, class indices, or the label to ignore.
     """
 
     case: str
@@ -49,7 +49,7 @@ class CaseArrays:
     Args:
         name: identifier of the case.
         images: ``[S, C, H, W]``.
-        labels: ``[S, H, W]``.
+        labels: ``[S, H, W]``, class indices, or the label to ignore.
         foreground: the classes above 0 that occur in ``labels``.
         spacing: of these arrays; None where the files have none.
         own: the own grid of the case; None where the arrays above are on it.
@@ -136,6 +136,8 @@ class PreparedData:
             split; empty for samples made by hand.
         warnings: warnings from reading the source.
         sizes: pixels and spacing of the source's images, in words.
+        ignore: label of voxels that nobody has annotated, which the labels keep; they count in no
+            loss and no metric. None if there is none.
     """
 
     channels: tuple[str, ...]
@@ -147,6 +149,7 @@ class PreparedData:
     origin: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     sizes: str = ""
+    ignore: int | None = None
 
     @property
     def spacing(self) -> Spacing | None:

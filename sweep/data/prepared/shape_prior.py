@@ -10,22 +10,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from sweep.data.prepared.outline_length import slope
-from sweep.data.prepared.samples import PreparedData, Sample
+from sweep.data.prepared.samples import PreparedData
 from sweep.spec.search.sweep_spec import SweepSpec
-from sweep.spec.settings.geometric_terms import SHAPE_WEIGHTS
+from sweep.spec.settings.geometric_terms import weight_keys
 from sweep.spec.settings.loss_settings import LossSettings
+from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import counted
 
-LOOKED_AT = 100
-"""Number of samples that are looked at, spread evenly over the training samples."""
+LOOKED_AT, VOLUMES_LOOKED_AT = 100, 20
+"""Number of images or slices, and of volumes, that are looked at, spread evenly."""
+TOLD_OF = weight_keys(("compactness", "aspect"))
+"""Weights of the terms that several components or a cut mislead."""
 FEW = 0.05
 """Share of masks with several components, or at the border, that is not worth a warning."""
 FAR_FROM_A_DISC = 0.5
@@ -37,63 +39,91 @@ class Shapes:
     """The shapes of one mask.
 
     Args:
-        areas, outlines: of each, in pixels; the border is not an edge.
+        axes: 2 of an image, 3 of a volume.
+        sizes, outlines: area and perimeter of each in pixels, or volume and surface in the finest
+            spacing; the border is not an edge.
         at_border: whether each touches it.
     """
 
-    areas: NDArray[np.float64]
+    axes: int
+    sizes: NDArray[np.float64]
     outlines: NDArray[np.float64]
     at_border: NDArray[np.bool_]
 
+    def large(self, loss: LossSettings) -> NDArray[np.bool_]:
+        """Whether each is large enough for the shape terms."""
+        least = loss.min_area if self.axes == 2 else loss.min_volume
+        return np.asarray(self.sizes >= least)
+
+    def counting(self, loss: LossSettings) -> Shapes:
+        """Those that the shape terms do not leave out."""
+        found = self if loss.components == "separate" else self._joint
+        kept = found.large(loss)
+        if loss.border == "ignore":
+            kept = kept & ~found.at_border
+        return Shapes(self.axes, found.sizes[kept], found.outlines[kept], found.at_border[kept])
+
     @property
-    def joint(self) -> Shapes:
-        """All of them as one shape."""
+    def _joint(self) -> Shapes:
         return Shapes(
-            self.areas.sum(keepdims=True),
+            self.axes,
+            self.sizes.sum(keepdims=True),
             self.outlines.sum(keepdims=True),
             np.array([self.at_border.any()]),
         )
 
-    def counting(self, loss: LossSettings) -> Shapes:
-        """Those that the shape terms do not leave out."""
-        found = self if loss.components == "separate" else self.joint
-        kept = found.areas >= loss.min_area
-        if loss.border == "ignore":
-            kept &= ~found.at_border
-        return Shapes(found.areas[kept], found.outlines[kept], found.at_border[kept])
+    @property
+    def compactness(self) -> float:
+        """The mean of the term, weighted by size; there must be a shape."""
+        outlines = np.maximum(self.outlines, 1)
+        if self.axes == 2:
+            ratios = 4 * math.pi * self.sizes / outlines**2
+        else:
+            ratios = 36 * math.pi * self.sizes**2 / outlines**3
+        return float(np.average(1 - np.minimum(1, ratios), weights=self.sizes))
 
 
-def shapes_of(mask: NDArray[np.bool_]) -> Shapes:
-    """The connected components of a mask ``[H, W]``, diagonal neighbours included."""
-    label, count = ndimage.label(mask, np.ones((3, 3)))
+def shapes_of(mask: NDArray[np.bool_], spacing: Sequence[float] = ()) -> Shapes:
+    """The connected components of a mask ``[(D,) H, W]``, diagonal neighbours included.
+
+    Args:
+        spacing: size of a voxel along D, H, W, in its smallest; none for images.
+    """
+    whole = ndimage.find_objects(mask.astype(np.uint8))
+    # The slope reaches one pixel beyond a mask; what lies further out costs only time.
+    box = tuple(slice(max(0, part.start - 2), part.stop + 2) for part in (whole or [()])[0])
+    near = mask[box]
+    label, count = ndimage.label(near, np.ones((3,) * mask.ndim))
+    around = np.where(near, label, ndimage.maximum_filter(label, 3))
     numbers = np.arange(1, count + 1)
-    # The slope reaches one pixel beyond a mask.
-    around = np.where(mask, label, ndimage.maximum_filter(label, 3))
-    edges = np.concatenate([label[0], label[-1], label[:, 0], label[:, -1]])
+    voxel = math.prod(spacing)
+    outlines = np.asarray(ndimage.sum_labels(slope(near, spacing), around, numbers))
+    at_border = [
+        any(
+            inner.start + outer.start == 0 or inner.stop + outer.start == length
+            for inner, outer, length in zip(found, box, mask.shape, strict=True)
+        )
+        for found in ndimage.find_objects(label)
+    ]
     return Shapes(
-        np.bincount(label.ravel(), minlength=count + 1)[1:].astype(np.float64),
-        np.asarray(ndimage.sum_labels(slope(mask), around, numbers)).reshape(count),
-        np.isin(numbers, edges),
+        mask.ndim,
+        voxel * np.bincount(label.ravel(), minlength=count + 1)[1:].astype(np.float64),
+        voxel * outlines.reshape(count),
+        np.array(at_border, dtype=bool),
     )
 
 
 def reference_compactness(masks: Sequence[Shapes], loss: LossSettings) -> float | None:
     """The compactness term of reference masks under these settings; None if none counts."""
-    values = []
-    for mask in masks:
-        counting = mask.counting(loss)
-        if counting.areas.size:
-            squared = np.maximum(counting.outlines**2, 1)
-            terms = 1 - np.minimum(1, 4 * math.pi * counting.areas / squared)
-            values.append(np.average(terms, weights=counting.areas))
-    return float(np.mean(values)) if values else None
+    counting = [mask.counting(loss) for mask in masks]
+    values = [shapes.compactness for shapes in counting if shapes.sizes.size]
+    return math.fsum(values) / len(values) if values else None
 
 
 def shape_warnings(settings: TrialSettings, data: PreparedData) -> list[str]:
     """What the shape terms make of the reference masks, for each geometric class; often nothing.
 
-    Volumes are looked at slice by slice, and samples that are larger than the patch at a patch of
-    them, placed at random.
+    Of a sample that is larger than the patch, a patch at random is looked at.
 
     Args:
         settings: of a trial or a sweep.
@@ -101,27 +131,55 @@ def shape_warnings(settings: TrialSettings, data: PreparedData) -> list[str]:
     sweep = settings if isinstance(settings, SweepSpec) else None
     searched = sweep.space.keys() if sweep else ()
     weights = settings.loss.weights.used
-    used = [key for key in SHAPE_WEIGHTS if key.rpartition(".")[2] in weights or key in searched]
+    used = [key for key in TOLD_OF if key.rpartition(".")[2] in weights or key in searched]
     if not used:
         return []
-    seen = list(_seen(data.training, settings.data.patch))
-    whole = settings.data.patch is None
+    seen, spacing = _seen(settings, data)
     found: list[str] = []
     for value in data.geometric_classes:
-        masks = [shapes_of(label == value) for label in seen]
+        masks = [shapes_of(label == value, spacing) for label in seen]
         name = data.classes[value]
         if "loss.components" not in searched:
             found += _about_components(name, masks, settings.loss)
         if "loss.border" not in searched:
-            found += _about_border(name, masks, settings.loss, "image" if whole else "patch")
+            what = "patch" if settings.data.patch else "volume" if spacing else "image"
+            found += _about_border(name, masks, settings.loss, what)
         if "loss.weights.compactness" in used:
             found += _about_compactness(name, masks, settings.loss)
     return found
 
 
+def _seen(
+    settings: TrialSettings, data: PreparedData
+) -> tuple[list[NDArray[np.uint8]], tuple[float, ...]]:
+    """Labels of some samples as the shape terms see them, images or volumes, with the spacing of
+    volumes in their smallest."""
+    assert isinstance(settings.trainer, MonaiTrainer)
+    samples, patch = data.training, settings.data.patch
+    labels = []
+    most = VOLUMES_LOOKED_AT if samples.volumes else LOOKED_AT
+    for n in range(0, len(samples), max(1, len(samples) // most)):
+        label = samples[n].label
+        if patch is not None:
+            rng = np.random.default_rng(n)
+            for axis, (side, length) in enumerate(zip(label.shape, patch, strict=True)):
+                start = int(rng.integers(max(0, side - length) + 1))
+                label = label.take(range(start, min(start + length, side)), axis)
+        labels.append(label)
+    if samples.volumes and settings.trainer.geometry == "volume":
+        spacing = data.spacing or (1.0, 1.0, 1.0)
+        return labels, tuple(step / min(spacing) for step in spacing)
+    images = [image for label in labels for image in label.reshape(-1, *label.shape[-2:])]
+    return images[:: max(1, len(images) // LOOKED_AT)], ()
+
+
+def _round(masks: Sequence[Shapes]) -> str:
+    return "a ball" if masks[0].axes == 3 else "a disc"
+
+
 def _about_components(name: str, masks: Sequence[Shapes], loss: LossSettings) -> Iterator[str]:
-    of = [mask for mask in masks if mask.counting(loss).areas.size]
-    several = [mask for mask in of if (mask.areas >= loss.min_area).sum() > 1]
+    of = [mask for mask in masks if mask.counting(loss).sizes.size]
+    several = [mask for mask in of if mask.large(loss).sum() > 1]
     if loss.components == "separate" or len(several) <= FEW * len(of):
         return
     now, cured = (
@@ -131,23 +189,24 @@ def _about_components(name: str, masks: Sequence[Shapes], loss: LossSettings) ->
     yield (
         f"`{name}` has several components in {len(several)} of {len(of)} training masks, which the"
         f" shape terms take as one shape: the reference itself has compactness {_shown(now)}, where"
-        f" a disc has 0. With `loss.components: separate` it has {_shown(cured)}"
+        f" {_round(masks)} has 0. With `loss.components: separate` it has {_shown(cured)}"
     )
 
 
 def _about_border(
     name: str, masks: Sequence[Shapes], loss: LossSettings, what: str
 ) -> Iterator[str]:
-    of = [mask for mask in masks if mask.counting(loss).areas.size]
+    of = [mask for mask in masks if mask.counting(loss).sizes.size]
     cut = [mask for mask in of if mask.counting(loss).at_border.any()]
     if loss.border == "ignore" or len(cut) <= FEW * len(of):
         return
     ignoring = loss.model_copy(update={"border": "ignore"})
-    left = sum(mask.counting(ignoring).areas.size > 0 for mask in of)
+    left = sum(mask.counting(ignoring).sizes.size > 0 for mask in of)
     yield (
         f"`{name}` touches the border of the {what} in {len(cut)} of {len(of)} training masks."
-        " Where it is cut is no part of its outline, so half a disc there counts as a whole one."
-        f" `loss.border: ignore` leaves such shapes out; {counted(left, 'mask')} would still count"
+        f" Where it is cut is no part of its outline, so half {_round(masks)} there counts as a"
+        " whole one. `loss.border: ignore` leaves such shapes out;"
+        f" {counted(left, 'mask')} would still count"
     )
 
 
@@ -157,21 +216,9 @@ def _about_compactness(name: str, masks: Sequence[Shapes], loss: LossSettings) -
     if value is not None and value > FAR_FROM_A_DISC:
         yield (
             f"the reference masks of `{name}` have compactness {_shown(value)} even component by"
-            " component, where a disc has 0: the compactness term pulls predictions away from them."
-            " Set `loss.weights.compactness` to 0, or search it from small values"
+            f" component, where {_round(masks)} has 0: the compactness term pulls predictions away"
+            " from them. Set `loss.weights.compactness` to 0, or search it from small values"
         )
-
-
-def _seen(samples: Sequence[Sample], patch: Sequence[int] | None) -> Iterator[NDArray[Any]]:
-    """Labels ``[H, W]`` as the loss sees them, of some samples."""
-    for n in range(0, len(samples), max(1, len(samples) // LOOKED_AT)):
-        label = samples[n].label
-        if patch is not None:
-            rng = np.random.default_rng(n)
-            for axis, (side, most) in enumerate(zip(label.shape, patch, strict=True)):
-                start = int(rng.integers(max(0, side - most) + 1))
-                label = label.take(range(start, min(start + most, side)), axis)
-        yield from label.reshape(-1, *label.shape[-2:])
 
 
 def _shown(value: float | None) -> str:

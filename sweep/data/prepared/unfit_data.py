@@ -71,6 +71,7 @@ def unfit(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
         *_side_mistakes(settings, data),
         *_class_mistakes(settings, data),
         *_unknown_classes(settings, data),
+        *_ignore_mistakes(settings, data),
     ]
 
 
@@ -90,6 +91,16 @@ def _unknown_classes(settings: TrialSettings, data: PreparedData) -> list[Mistak
         for key, name in asked.items()
         if name not in names
     ]
+
+
+def _ignore_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
+    if data.ignore is None or not settings.loss.has_plugin_main:
+        return []
+    message = (
+        f"the dataset has an `ignore` label ({data.ignore}), but a plug-in is given logits and a"
+        " target of classes and cannot leave voxels out: choose one of our own main losses"
+    )
+    return [Mistake(message, key="loss.main")]
 
 
 def network_size(settings: TrialSettings, data: PreparedData) -> tuple[int, ...]:

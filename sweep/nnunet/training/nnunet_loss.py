@@ -101,9 +101,11 @@ class NnunetLoss(nn.Module):
             total, self.terms = self._main(outputs, targets)
             if self.factor > 0:
                 p = soft_masks(outputs[0], self.geometric_classes)  # [classes · B, (D,) H, W]
-                distances = distances_for(self.settings, targets[0], self.geometric_classes)
                 by_volume = p.ndim == 4 and self.geometry == "volume"
                 spacing = self.spacing if by_volume else None
+                distances = distances_for(
+                    self.settings, targets[0], self.geometric_classes, spacing
+                )
                 late = geometric_terms(self.settings, p, distances, spacing)
                 parts = [self._weights[name] * value for name, value in late.items()]
                 total = total + self.factor * torch.stack(parts).sum() if parts else total

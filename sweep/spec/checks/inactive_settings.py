@@ -228,8 +228,7 @@ RULES = (
         of_search=True,
     ),
     Rule(("trainer.geometric_class",), _ANY_TERM, "no geometric term has a weight"),
-    # Kervadec's term uses slices with either geometry.
-    Rule(("trainer.geometry",), _SHAPE_TERM, _NO_SHAPE_TERM),
+    Rule(("trainer.geometry",), _ANY_TERM, "no geometric term has a weight"),
     Rule(
         ("trainer.geometry",),
         # The kind comes first, because other trainers have no `configuration`.

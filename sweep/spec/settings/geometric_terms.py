@@ -35,8 +35,7 @@ class GeometricTerm(ActsLate):
         has_root: whether it contains a square root, which ``loss.sqrt_epsilon`` guards.
         compares: whether it uses the reference. The others use only the shape of the prediction
             and skip samples below ``loss.min_area``.
-        in_volumes: whether it can be computed on whole volumes. A term that compares uses their
-            slices.
+        in_volumes: whether it can be computed on whole volumes.
     """
 
     has_root: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Annotated, Any, Literal, get_args
 
@@ -106,6 +107,12 @@ class LossSettings(Settings):
         if not self.terms:  # without plug-ins, a file need not say so
             values.pop("terms", None)
         return values
+
+    @property
+    def min_volume(self) -> float:
+        """Smallest soft volume, that of the ball whose middle section has ``min_area``:
+        ``4 / (3√π) · area^(3/2)``."""
+        return 4 / (3 * math.sqrt(math.pi)) * math.pow(self.min_area, 1.5)
 
     @property
     def has_plugin_main(self) -> bool:

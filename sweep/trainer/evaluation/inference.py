@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -41,6 +41,8 @@ class Inference:
         volumes: whether the network sees whole volumes, or slices.
         batch_size: slices or windows that are predicted at once; fewer large slices on a CPU, see
             `PIXELS_ON_CPU`.
+        ignore: label of voxels without a reference. The prediction gets it too, so that they count
+            as no class in any comparison.
     """
 
     network: Network
@@ -50,6 +52,7 @@ class Inference:
     tta: Literal["none", "flips"] = "none"
     volumes: bool = False
     batch_size: int = 1
+    ignore: int | None = None
 
     def classes(self, case: CaseArrays) -> NDArray[np.uint8]:
         """The predicted class of each voxel on the case's own grid, ``[S, H, W]``."""
@@ -67,8 +70,9 @@ class Inference:
             if self.volumes:
                 for case in alike:
                     image = case.images.swapaxes(0, 1)[None]  # [1, C, D, H, W]
-                    scores = self.scores(self._sent(image))[0]  # [K, S, H, W]
-                    yield case, classes_on_grid(scores, case.reference.shape, _separate_axis(case))
+                    scores = self.scores(sent(image, self.device))[0]  # [K, S, H, W]
+                    found = classes_on_grid(scores, case.reference.shape, _separate_axis(case))
+                    yield case, self._counted(case, found)
             else:
                 yield from self._of_slices(list(alike))
 
@@ -81,12 +85,12 @@ class Inference:
         for first in range(0, len(slices), size):
             batch = slices[first : first + size]
             images = np.stack([case.images[index] for case, index in batch])
-            scores = self.scores(self._sent(images)).swapaxes(0, 1)  # [K, B, H, W]
+            scores = self.scores(sent(images, self.device)).swapaxes(0, 1)  # [K, B, H, W]
             found = classes_on_grid(scores, (len(batch), *plane), separate=0)
             done = 0
             for end, (case, index) in enumerate(batch, 1):
                 if index + 1 == len(case.images):
-                    yield case, torch.cat([*waiting, found[done:end]])
+                    yield case, self._counted(case, torch.cat([*waiting, found[done:end]]))
                     waiting, done = [], end
             if done < len(batch):
                 waiting.append(found[done:])
@@ -95,15 +99,15 @@ class Inference:
         """How many slices of this size are predicted at once."""
         if self.device.type != "cpu":
             return self.batch_size
-        pixels = case.images.shape[-2] * case.images.shape[-1]
-        return min(self.batch_size, max(1, PIXELS_ON_CPU // pixels))
+        height, width = (int(side) for side in case.images.shape[-2:])
+        return min(self.batch_size, max(1, PIXELS_ON_CPU // (height * width)))
 
-    def _sent(self, images: NDArray[np.float32]) -> Tensor:
-        """Images on the device. A GPU is given its next batch before it has finished this one."""
-        found = torch.from_numpy(np.array(images))
-        if self.device.type == "cuda":
-            found = found.pin_memory()
-        return found.to(self.device, non_blocking=True)
+    def _counted(self, case: CaseArrays, classes: Tensor) -> Tensor:
+        """The classes with the ignore label where the reference has it: no metric counts them."""
+        if self.ignore is None:
+            return classes
+        reference = sent(case.reference, classes.device)
+        return torch.where(reference == self.ignore, reference, classes)
 
     def scores(self, images: Tensor) -> Tensor:
         """Scores of the classes, ``[B, K, (D,) H, W]``: probabilities with TTA, else logits.
@@ -133,6 +137,14 @@ class Inference:
         for axis, side in enumerate(sides, 2):
             scores = scores.narrow(axis, 0, side)
         return scores
+
+
+def sent(array: NDArray[Any], device: torch.device) -> Tensor:
+    """A copy on the device. A GPU is given its next work before it has finished this."""
+    found = torch.from_numpy(np.array(array))
+    if device.type == "cuda":
+        found = found.pin_memory()
+    return found.to(device, non_blocking=True)
 
 
 def _batched_with(case: CaseArrays) -> tuple[object, ...]:

@@ -21,7 +21,6 @@ from sweep.trainer.losses.components import components_of, touches_border
 from sweep.trainer.losses.geometric import SHAPE_TERMS, ShapeTerm
 from sweep.trainer.losses.kervadec import kervadec, signed_distances
 from sweep.trainer.losses.mask_operators import SqrtMode
-from sweep.trainer.losses.volumetric import smallest_volume
 from sweep.vocabulary.errors import TrainerError
 
 
@@ -39,7 +38,7 @@ class LossTerm(Protocol):
 
 
 REFERENCE_TERMS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {"kervadec": kervadec}
-"""Soft masks and the reference's distance maps, ``[B, H, W]`` each → scalar."""
+"""Soft masks and the reference's distance maps, ``[B, (D,) H, W]`` each → scalar."""
 
 
 def shape_terms(settings: LossSettings) -> Mapping[str, ShapeTerm]:
@@ -84,20 +83,29 @@ def soft_areas(logits: Tensor, channels: Sequence[int]) -> Tensor:
     return soft_masks(logits, channels).flatten(1).sum(dim=1).view(len(channels), -1).T
 
 
-def distances_for(settings: LossSettings, target: Tensor, channels: Sequence[int]) -> Tensor | None:
+def distances_for(
+    settings: LossSettings,
+    target: Tensor,
+    channels: Sequence[int],
+    spacing: Sequence[float] | None = None,
+) -> Tensor | None:
     """The distance maps that the terms need which compare with the reference, if any.
 
     Args:
         target: class indices ``[B, 1, (D,) H, W]``; on another device than the CPU, where the maps
             are computed, this waits for it.
         channels: the classes that the geometric terms act on.
+        spacing: as `geometric_terms` is given it.
     Returns:
-        ``[N, H, W]``, a map for each slice of the masks that `soft_masks` gives, in their order.
+        maps of the masks that `soft_masks` gives, in their order: ``[N, D, H, W]`` in the finest
+        spacing; without a spacing ``[N, H, W]`` in pixels, one for each slice.
     """
     if settings.weights.used.keys().isdisjoint(REFERENCE_TERMS):
         return None
-    labels = as_slices(target[:, 0]).cpu()  # [N, H, W]
-    maps = [signed_distances(labels[:, None], channel) for channel in channels]
+    relative = _relative(spacing)
+    labels = target[:, 0].cpu()  # [B, (D,) H, W]
+    labels = (labels if relative else as_slices(labels))[:, None]
+    maps = [signed_distances(labels, channel, relative) for channel in channels]
     return torch.cat(maps).to(target.device)
 
 
@@ -128,8 +136,8 @@ def geometric_terms(
     """
     used = settings.weights.used
     terms_of_shape = shape_terms(settings)
-    relative = [step / min(spacing) for step in spacing] if spacing else []
-    least = smallest_volume(settings.min_area) if spacing else settings.min_area
+    relative = _relative(spacing)
+    least = settings.min_volume if spacing else settings.min_area
     with torch.autocast(device_type=p.device.type, enabled=False):
         p = p.float()
         masks = p if relative else as_slices(p)
@@ -156,8 +164,13 @@ def geometric_terms(
             # Not subject to min_area: it is safe on small masks, and an empty prediction of a large
             # reference is what it is there to mend.
             for name in (name for name in used if name in REFERENCE_TERMS):
-                terms[name] = REFERENCE_TERMS[name](as_slices(p), distances)
+                terms[name] = REFERENCE_TERMS[name](masks, distances)
     return terms
+
+
+def _relative(spacing: Sequence[float] | None) -> list[float]:
+    """A spacing in its smallest."""
+    return [step / min(spacing) for step in spacing] if spacing else []
 
 
 def mean_over_valid(values: Tensor, valid: Tensor) -> Tensor:

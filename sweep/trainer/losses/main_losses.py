@@ -15,10 +15,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from monai.losses import DiceLoss, FocalLoss
+from monai.networks.utils import one_hot
 from torch import Tensor
 
 from sweep.plugins.plugin_kinds import MAIN_LOSS, short_name
@@ -39,10 +41,14 @@ class WeightedTerm:
     value: Term
 
 
-def build_main_loss(settings: LossSettings) -> dict[str, WeightedTerm]:
+def build_main_loss(settings: LossSettings, ignore: int | None = None) -> dict[str, WeightedTerm]:
     """The terms of ``settings.main`` by name; one whose weight is 0 is left out.
 
     A plug-in is a single term of weight 1.
+
+    Args:
+        ignore: label of pixels that count in none of our terms, as in nnU-Net: means and sums run
+            over the others, and are 0 where there are none. A plug-in cannot leave pixels out.
 
     Raises:
         InputError: a plug-in cannot be imported or does not take logits and a target.
@@ -52,7 +58,7 @@ def build_main_loss(settings: LossSettings) -> dict[str, WeightedTerm]:
     dice, pixel = MAIN_LOSSES[settings.main]
     weights = {dice: settings.dice_weight, pixel: settings.pixel_weight}
     return {
-        name: WeightedTerm(weight, TERMS[name](settings))
+        name: WeightedTerm(weight, TERMS[name](settings, ignore))
         for name, weight in weights.items()
         if weight > 0
     }
@@ -93,58 +99,98 @@ def log_cosh(x: Tensor) -> Tensor:
     )
 
 
-def _dice(_settings: LossSettings) -> Term:
+def _dice(_settings: LossSettings, ignore: int | None) -> Term:
     """``1 − Dice`` of the foreground classes over the whole batch, as in nnU-Net."""
-    loss = DiceLoss(
-        include_background=False, to_onehot_y=True, softmax=True, batch=True, smooth_nr=1e-5
-    )
-    return lambda logits, target: loss(_at_least_float32(logits), target)
+    how: dict[str, Any] = {"include_background": False, "batch": True, "smooth_nr": 1e-5}
+    if ignore is None:
+        loss = DiceLoss(to_onehot_y=True, softmax=True, **how)
+        return lambda logits, target: loss(_at_least_float32(logits), target)
+    of_masks = DiceLoss(**how)
+
+    def value(logits: Tensor, target: Tensor) -> Tensor:
+        classes, counted = _without(target, ignore)
+        masks = one_hot(classes, logits.shape[1])
+        p = _at_least_float32(logits).softmax(dim=1)
+        found: Tensor = of_masks(p * counted, masks * counted)
+        return found
+
+    return value
 
 
-def _logcosh_dice(settings: LossSettings) -> Term:
+def _logcosh_dice(settings: LossSettings, ignore: int | None) -> Term:
     """``log cosh (1 − Dice)``: Jadon 2020, "A survey of loss functions for semantic segmentation".
 
     Its slope is tanh(1 − Dice): it lets go as Dice nears 1, where the Dice loss pulls on.
     """
-    dice = _dice(settings)
+    dice = _dice(settings, ignore)
     return lambda logits, target: log_cosh(dice(logits, target))
 
 
-def _cross_entropy(_settings: LossSettings) -> Term:
-    return lambda logits, target: cross_entropy(_at_least_float32(logits), target[:, 0].long())
+def _cross_entropy(_settings: LossSettings, ignore: int | None) -> Term:
+    if ignore is None:
+        return lambda logits, target: cross_entropy(_at_least_float32(logits), target[:, 0].long())
+
+    def value(logits: Tensor, target: Tensor) -> Tensor:
+        classes, counted = _without(target, ignore)
+        values = cross_entropy(_at_least_float32(logits), classes[:, 0].long(), reduction="none")
+        return _mean_over(values[:, None], counted)
+
+    return value
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+def cross_entropy(logits: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
     """Mean cross-entropy over all pixels, the same in every run.
 
     CUDA adds up that of class indices in whatever order its threads come (torch warns of
     ``nll_loss2d``). Of the same labels as probabilities it is a product and a plain sum.
 
     Args:
-        logits: ``[B, C, (D,) H, W]``.
-        labels: class indices, ``[B, (D,) H, W]``.
+        logits: ``[B, C, H, W]``, or with one axis more.
+        labels: class indices, ``[B, H, W]`` likewise.
+        reduction: ``mean``, or ``none`` for the value of each pixel.
     """
     if not logits.is_cuda:
-        return F.cross_entropy(logits, labels)
+        return F.cross_entropy(logits, labels, reduction=reduction)
     classes = F.one_hot(labels, logits.shape[1]).movedim(-1, 1)  # [B, C, H, W]
-    return F.cross_entropy(logits, classes.to(logits.dtype))
+    return F.cross_entropy(logits, classes.to(logits.dtype), reduction=reduction)
 
 
-def _focal(settings: LossSettings) -> Term:
+def _focal(settings: LossSettings, ignore: int | None) -> Term:
     """``−(1 − p_t)^γ log p_t`` (Lin et al. 2017, equation 4), by MONAI, in float32.
 
     MONAI's mean runs over the classes too: at γ = 0 this is the cross-entropy over C.
     """
     gamma = DEFAULT_FOCAL_GAMMA if settings.focal_gamma is None else settings.focal_gamma
-    loss = FocalLoss(to_onehot_y=True, use_softmax=True, gamma=gamma)
-    return lambda logits, target: loss(logits, target)
+    how: dict[str, Any] = {"to_onehot_y": True, "use_softmax": True, "gamma": gamma}
+    if ignore is None:
+        loss = FocalLoss(**how)
+        return lambda logits, target: loss(logits, target)
+    of_pixels = FocalLoss(reduction="none", **how)
+
+    def value(logits: Tensor, target: Tensor) -> Tensor:
+        classes, counted = _without(target, ignore)
+        return _mean_over(of_pixels(logits, classes), counted)
+
+    return value
+
+
+def _without(target: Tensor, ignore: int) -> tuple[Tensor, Tensor]:
+    """The target with the ignored pixels as background, and which pixels count."""
+    counted = target != ignore
+    return torch.where(counted, target, 0), counted
+
+
+def _mean_over(values: Tensor, counted: Tensor) -> Tensor:
+    """Mean of ``[B, C, …]`` over the pixels that count, ``[B, 1, …]``; 0 where none does."""
+    pixels = counted.sum().clamp(min=1)
+    return torch.where(counted, values, 0.0).sum() / (pixels * values.shape[1])
 
 
 def _at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-TERMS: Mapping[str, Callable[[LossSettings], Term]] = {
+TERMS: Mapping[str, Callable[[LossSettings, int | None], Term]] = {
     "dice": _dice,
     "logcosh_dice": _logcosh_dice,
     "ce": _cross_entropy,

@@ -33,7 +33,9 @@ class TrainingLoss:
         geometric_classes: channels of the output that the geometric terms act on, each a mask of
             its own.
         geometry: how the geometric terms treat volumes; without effect on images.
-        spacing: of a voxel along D, H, W, for ``volume``, in any unit; None: that of a cube.
+        self.spacing = spacing or (1.0, 1.0, 1.0)
+        self.ignore = ignore
+        self.main = build_main_loss(settings, ignore)
 
     Attributes:
         was_called: whether any loss was computed by it.
@@ -46,12 +48,14 @@ class TrainingLoss:
         *,
         geometry: Geometry = "slices",
         spacing: Sequence[float] | None = None,
+        ignore: int | None = None,
     ) -> None:
         self.settings = settings
         self.geometric_classes = tuple(geometric_classes)
         self.geometry = geometry
         self.spacing = spacing or (1.0, 1.0, 1.0)
-        self.main = build_main_loss(settings)
+        self.ignore = ignore
+        self.main = build_main_loss(settings, ignore)
         self._weights = settings.weights.model_dump()
         self.was_called = False
 
@@ -67,7 +71,7 @@ class TrainingLoss:
         Args:
             outputs: logits ``[B, C, (D,) H, W]``, finest first; the finest of the target's size,
                 the others of that or a lower resolution.
-            target: class indices ``[B, 1, (D,) H, W]``.
+            target: class indices ``[B, 1, (D,) H, W]``, or the label to ignore.
             factor: g(epoch); at 0 the geometric terms are not computed at all.
             distances: what `distances` made of the target.
         Returns:
@@ -79,8 +83,10 @@ class TrainingLoss:
             terms = self._main_terms(outputs, target)
             if factor > 0:
                 p = soft_masks(outputs[0], self.geometric_classes)  # [classes · B, (D,) H, W]
-                spacing = self.spacing if self.geometry == "volume" and p.ndim == 4 else None
-                late = geometric_terms(self.settings, p, distances, spacing)
+                if self.ignore is not None:
+                    counted = target[:, 0] != self.ignore
+                    p = p * torch.cat([counted] * len(self.geometric_classes))
+                late = geometric_terms(self.settings, p, distances, self._spacing_of(target))
                 weights |= {name: factor * self._weights[name] for name in late}
                 terms |= late
             total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
@@ -92,7 +98,14 @@ class TrainingLoss:
         Args:
             target: class indices ``[B, 1, (D,) H, W]``, on the CPU: see `distances_for`.
         """
-        return distances_for(self.settings, target, self.geometric_classes) if factor > 0 else None
+        if factor == 0:
+            return None
+        spacing = self._spacing_of(target)
+        return distances_for(self.settings, target, self.geometric_classes, spacing)
+
+    def _spacing_of(self, target: Tensor) -> Sequence[float] | None:
+        """The spacing of volumes that the geometric terms see as such."""
+        return self.spacing if self.geometry == "volume" and target.ndim == 5 else None
 
     def _main_terms(self, outputs: Sequence[Tensor], target: Tensor) -> dict[str, Tensor]:
         shares = [0.5**level for level in range(len(outputs))]

@@ -99,11 +99,6 @@ def aspect(p: Tensor, spacing: Sequence[float], epsilon: float, mode: SqrtMode) 
     return gap / (c[0, 0] + c[1, 1] + c[2, 2]).clamp(min=1e-6)
 
 
-def smallest_volume(area: float) -> float:
-    """Volume of the ball whose middle section has ``area``: ``4 / (3√π) · area^(3/2)``."""
-    return 4 / (3 * math.sqrt(math.pi)) * math.pow(area, 1.5)
-
-
 def _slope(p: Tensor, axis: int, spacing: Sequence[float]) -> Tensor:
     """∂p along an axis, smoothed by [1 2 1]/4 along the others: Sobel's operator in space."""
     for other in AXES:

@@ -65,8 +65,12 @@ def is_channels_last(model: nn.Module) -> bool:
 
 def seed_torch(seed: int, *key: int) -> None:
     """Seed torch with a function of the trial's seed and a key, such as (epoch, step)."""
-    state = np.random.SeedSequence([seed, *key]).generate_state(1, np.uint64)[0]
-    torch.manual_seed(int(state))
+    state = int(np.random.SeedSequence([seed, *key]).generate_state(1, np.uint64)[0])
+    # As torch.manual_seed does. That writes down the whole call stack for each kind of device that
+    # is not in use, at each call: 0.4 ms of every step on a CPU.
+    torch.default_generator.manual_seed(state)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(state)
 
 
 def seed_everything(seed: int, *key: int) -> None:

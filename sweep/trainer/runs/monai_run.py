@@ -30,7 +30,7 @@ from sweep.trainer.batches.intensity_statistics import check_statistics
 from sweep.trainer.batches.training_batches import Batch, TrainingBatches
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.evaluation.case_metrics import SURFACE, CaseMetrics, Shapes, distance_unit
-from sweep.trainer.evaluation.inference import Inference
+from sweep.trainer.evaluation.inference import Inference, sent
 from sweep.trainer.evaluation.kept_predictions import KeptPredictions
 from sweep.trainer.evaluation.validation_dice import DicePerCase
 from sweep.trainer.losses.geometric_loss import soft_areas
@@ -123,8 +123,8 @@ class MonaiTraining(GuardedRun):
             size=size,
             spacing=data.spacing,
         )
-        self._format = memory_format(axes, channels_last=settings.trainer.channels_last)
-        self.model.to(device=self.device, memory_format=self._format)  # type: ignore[call-overload]
+        self.memory_format = memory_format(axes, channels_last=settings.trainer.channels_last)
+        self.model.to(device=self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
         if settings.trainer.compile:
             # In place: the names of its weights and its class stay as they are, so checkpoints
             # fit either way. Shapes that are new, such as those of a validation, compile again.
@@ -134,6 +134,7 @@ class MonaiTraining(GuardedRun):
             data.geometric_classes,
             geometry=settings.trainer.geometry,
             spacing=data.spacing,
+            ignore=data.ignore,
         )
         self.optimizer = build_optimizer(settings.optimizer, self.model.parameters())
         self.begin_guard(fp16=settings.trainer.amp == "fp16")
@@ -181,8 +182,7 @@ class MonaiTraining(GuardedRun):
         self._values: dict[tuple[str, str], dict[str, float | None]] = {}
         self.model.eval()
         for case, prediction in self.inference.predictions(self.data.validation.case_arrays):
-            reference = torch.from_numpy(np.array(case.reference)).to(self.device)
-            dice.add(case.name, prediction, reference)
+            dice.add(case.name, prediction, sent(case.reference, self.device))
             self._predicted.add(prediction)
         return dice
 
@@ -197,6 +197,7 @@ class MonaiTraining(GuardedRun):
             tta=self.evaluation.tta,
             volumes=self.data.training.volumes,
             batch_size=self.batches.batch_size,
+            ignore=self.data.ignore,
         )
 
     def _finest(self, images: Tensor) -> Tensor:
@@ -288,7 +289,7 @@ class MonaiTraining(GuardedRun):
     def _network(self, images: Tensor) -> Any:
         """What the network itself returns."""
         try:
-            return self.model(images.contiguous(memory_format=self._format))
+            return self.model(images.contiguous(memory_format=self.memory_format))
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -404,6 +405,7 @@ class MonaiTraining(GuardedRun):
             "classes": list(self.data.classes),
             "geometric_classes": list(self.data.geometric_classes),
             "spacing": self.data.spacing,
+            "ignore": self.data.ignore,
             "model": state["model"],
             "optimizer": state["optimizer"],
             # The scaler has lowered its scale since.

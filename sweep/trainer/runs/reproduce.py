@@ -83,6 +83,7 @@ def replay(
         geometric_classes=_geometric_classes(offending),
         training=Samples(cases, volumes=volumes),
         validation=Samples([]),
+        ignore=offending.get("ignore"),
     )
     training = MonaiTraining(settings, data)
     training.load_before_step(offending)
