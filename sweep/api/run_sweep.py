@@ -122,7 +122,7 @@ def _run(spec: SweepSpec, store: Store, session: Session, view: View) -> tuple[E
 
     try:
         ending = _execute(spec, store, session, view)
-        if ending is Ending.FINISHED and spec.data.test:
+        if ending is Ending.FINISHED and spec.has_test_cases:
             from sweep.engine.session.evaluate_finalists import evaluate_finalists
 
             with view.working("Evaluating the finalists on the test split"):

@@ -14,7 +14,7 @@ from typing import Any
 from sweep.data.files.json_file import read_object, repeated_keys
 from sweep.data.nnunet_raw.dealt_cases import Dealt, doubts
 from sweep.data.nnunet_raw.labels import label_mistakes
-from sweep.data.nnunet_raw.raw_dataset import whole_number
+from sweep.data.nnunet_raw.raw_dataset import TEST_LABELS_FOLDER, RawFiles, whole_number
 from sweep.data.nnunet_raw.splits import SPLITS_FILE, read_splits, split
 from sweep.machine.installed_packages import how_to_install
 from sweep.nnunet.command.asked_settings import nnunet_trainer
@@ -36,6 +36,7 @@ from sweep.nnunet.dataset.raw_files import description_mistakes, file_mistakes, 
 from sweep.nnunet.training.trainer_limits import geometric_channels, unsupported
 from sweep.spec.checks.first_look import FirstLook
 from sweep.spec.checks.inactive_settings import Rule
+from sweep.spec.settings.data_settings import TEST_FOLDER
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import did_you_mean, near_miss, one_of
 from sweep.vocabulary.errors import InputError, Mistake, gathering
@@ -67,6 +68,7 @@ class NnunetLook(FirstLook):
             self._look_at_plans,
             self._look_at_description,
             self._look_at_folds,
+            self._look_at_test,
         ):
             with gathering(self.mistakes):
                 look()
@@ -178,11 +180,9 @@ class NnunetLook(FirstLook):
             found += error.mistakes
             found += unsupported(loss, {"labels": {}}, str(file))
             return
-        labels = description.get("labels")
-        labels = labels if isinstance(labels, dict) else {}
-        found += unsupported(loss, {"labels": labels}, str(file))
-        regions = any(isinstance(one, list) and len(one) > 1 for one in labels.values())
-        if not regions and not any(label_mistakes(description, nnunet=True)):
+        is_fit = not any(label_mistakes(description, nnunet=True))
+        found += unsupported(loss, description if is_fit else {"labels": {}}, str(file))
+        if is_fit:
             with gathering(found):
                 geometric_channels(description, self._trainer.geometric_class, str(file))
         found += repeated_keys(file)
@@ -197,6 +197,17 @@ class NnunetLook(FirstLook):
                 f"`numTraining` is {announced}, but the dataset has {len(cases)} training cases"
             )
             found.append(Mistake(message, file=str(file)))
+
+    def _look_at_test(self) -> None:
+        if self._trainer.test is None:
+            return
+        raw = need_dataset(self._trainer, "raw")
+        description = read_object(raw / "dataset.json")
+        ending, names = description.get("file_ending"), description.get("channel_names")
+        if isinstance(ending, str) and ending:  # else it is reported above
+            files = RawFiles.under(raw, ending, TEST_FOLDER, TEST_LABELS_FOLDER)
+            channels = files.per_image(len(names)) if isinstance(names, dict) and names else None
+            self.mistakes += files.mistakes(channels, None, spare_labels=True)
 
     def _look_at_folds(self) -> None:
         folder = self._done

@@ -168,7 +168,8 @@ def test_every_mistake_of_dataset_plans_and_losses_is_told_at_once(
 @pytest.mark.parametrize(
     ("labels", "loss", "message"),
     [
-        ({"background": 0, "all": [1, 2], "part": 2}, {}, "region-based labels are not supported"),
+        ({"background": 0, "all": [1, 2], "part": 2}, {},
+         "`regions_class_order` must be a list with a label for each of the 2 regions (all, part)"),
         ({"background": 0, "a": 1, "ignore": 2}, {"weights": {"kervadec": 0.1}},
          "must be 0 where the dataset has an ignore label"),
     ],

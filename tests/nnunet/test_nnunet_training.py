@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import torch
 from PIL import Image
 
 from sweep.nnunet.command.trainer_copies import EXT_TRAINER
+from sweep.nnunet.held_out_score import held_out_score
 from sweep.nnunet.model_export import export_model
-from sweep.nnunet.real_validation import real_validation
+from sweep.nnunet.real_validation import read_summary, real_validation
 from sweep.nnunet.training.nnunet_run import NnunetTraining
 from sweep.spec.load import load_sweep, load_trial, to_yaml
 from sweep.spec.settings.trial_settings import TrialSettings
@@ -29,6 +31,7 @@ from sweep.vocabulary.record import Stage, Status
 
 MakeTrial = Callable[..., TrialSettings]
 History = list[dict[str, Any]]
+DESCRIPTION = {"labels": {"background": 0, "circle": 1}, "file_ending": ".png"}
 
 
 def history(settings: TrialSettings, **where: Any) -> History:
@@ -210,6 +213,42 @@ def test_real_validation_is_the_mean_dice_over_whole_cases(
         assert dice == pytest.approx(values[-1])
     assert len(values) == len(found.cases) == 4
     assert found.dice == pytest.approx(np.mean(values))
+
+
+@pytest.mark.usefixtures("trained")
+def test_test_images_are_scored_case_by_case_by_nnunets_predictor(
+    trial: MakeTrial, folder: Path, raw: Path, tmp_path: Path
+) -> None:
+    best = Checkpoints(folder).load_best()
+    assert best is not None
+    settings = trial({"raw": str(raw), "test": "imagesTs"})
+    assert mistakes(settings) == []
+    scores = held_out_score(settings, best["model"], tmp_path)
+    # Oracle: Dice of the masks that nnU-Net has written, by its definition.
+    truth = raw / "Dataset502_Shapes_One" / "labelsTs"
+    assert [score.case for score in scores] == sorted(file.stem for file in truth.iterdir())
+    for score in scores:
+        ours, theirs = (
+            np.asarray(Image.open(where / f"{score.case}.png")) == 1 for where in (tmp_path, truth)
+        )
+        assert score.dice == pytest.approx(2 * (ours & theirs).sum() / (ours.sum() + theirs.sum()))
+    # Alone it also says what each class has.
+    assert len(read_summary(tmp_path / "summary.json", DESCRIPTION).cases) == len(scores) == 2
+
+
+def test_test_images_without_a_reference_are_told_before_anything_is_trained(
+    trial: MakeTrial, raw: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(raw, tmp_path / "raw")
+    labels = tmp_path / "raw" / "Dataset502_Shapes_One" / "labelsTs"
+    first, _ = sorted(labels.iterdir())
+    first.unlink()
+    settings = trial({"raw": str(tmp_path / "raw"), "test": "imagesTs"})
+    [message] = mistakes(settings)
+    assert f"images without a label; missing here: {first.name}" in message
+    shutil.rmtree(labels)
+    [message] = mistakes(settings)
+    assert message.startswith(f"{labels}: is missing")
 
 
 # What can be wrong.

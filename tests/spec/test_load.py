@@ -122,7 +122,8 @@ space:
          "data.geometric_class: must be text or a whole number or a list or null, but is 1.5"),
         ("data: {source: brain, size: 64}", "data.size: `size` is not a setting of `data` with "
          "source `brain`; it has `source`, `normalization`, `n4`, `folds`, `fold`, `test`, "
-         "`patch_size`, `validation_slices`, `gap`, `step`, `threshold`"),
+         "`patch_size`, `oversample_foreground`, `spatial`, `spacing`, `geometric_class`, "
+         "`tissues`, `validation_slices`, `gap`, `step`, `threshold`"),
         ("data: {source: brain, fold: 5}", "data.fold: must be below `folds`, which is 5, "
          "but is 5"),
         ("network: {channels: [8]}", "network.channels: must be a list of at least 2, "

@@ -11,12 +11,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from monai.transforms import RandSpatialCropd, SpatialPadd
 from torch import Tensor
 
 from sweep.data.prepared.samples import CaseArrays, Samples
 from sweep.spec.settings.augmentation_settings import AugmentationSettings
 from sweep.spec.settings.trainer_settings import MonaiTrainer
-from sweep.trainer.batches.augmentation import Augmentation
+from sweep.trainer.batches.augmentation import Augmentation, Showing
 from sweep.trainer.batches.training_batches import TrainingBatches
 
 
@@ -143,6 +144,25 @@ def test_image_and_label_are_cropped_at_the_same_place() -> None:
     assert len(places) > 30  # and the place is drawn anew each time
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_crops_and_padding_are_those_of_monai(seed: int) -> None:
+    """Oracle: its SpatialPadd and RandSpatialCropd, which made the batches of version 0.1."""
+    samples = samples_of([(40, 33), (20, 50), (9, 11)])
+    source = batches(samples, batch_size=3, patch=(24, 24), seed=seed)
+    batch = source.batch(5, 0)
+    pad, crop = (
+        SpatialPadd(("image", "label"), (24, 24)),
+        RandSpatialCropd(("image", "label"), (24, 24), random_size=False),
+    )
+    for index, image, label in zip(source.indices(5, 0), batch.images, batch.labels, strict=True):
+        state = int(np.random.default_rng([seed, 5, 2, 0, index]).integers(2**31))
+        crop.set_random_state(seed=state)
+        sample = samples[index]
+        expected = crop(pad({"image": sample.image.copy(), "label": sample.label[None].copy()}))
+        np.testing.assert_array_equal(image, expected["image"])
+        np.testing.assert_array_equal(label, expected["label"])
+
+
 def test_smaller_images_keep_all_their_pixels_and_are_padded_with_zeros() -> None:
     samples = samples_of([(11, 6), (16, 16)])
     batch = batches(samples, batch_size=2).batch(0, 0)
@@ -168,9 +188,11 @@ def test_changing_a_batch_in_place_leaves_the_shared_data_alone() -> None:
 AUGMENTED = AugmentationSettings.model_validate(
     {
         "flips": {"probability": 0.5},
-        "rotation": {"probability": 0.7},
-        "scaling": {"probability": 0.7},
-        "noise": {"probability": 0.7},
+        **{
+            kind: {"probability": 0.7}
+            for kind in ("rotation", "scaling", "noise", "gamma", "blur", "brightness", "contrast")
+        },
+        "low_resolution": {"probability": 0.7},
     }
 )
 
@@ -206,3 +228,90 @@ def test_a_sample_that_comes_again_in_an_epoch_is_augmented_anew() -> None:
     )
     images = {source.batch(0, step).images.numpy().tobytes() for step in range(3)}
     assert len(images) == 3
+
+
+# Patches that are centred on foreground.
+
+
+def with_foreground(axes: int) -> Samples:
+    """Cases with two classes of single voxels and a larger one; the last case has none."""
+    shape = (40, 36) if axes == 2 else (20, 40, 36)
+    cases = []
+    for n in range(4):
+        label = np.zeros(shape, np.uint8)
+        if n < 3:
+            label[..., 10:14, 2:30] = 3
+            label[(..., 30, 9)] = 0
+            label[(*[side // 2 for side in shape[:-2]], 30, 9)] = 1
+            label[(*[side // 2 for side in shape[:-2]], 39, 35)] = 2  # in the corner
+        stack = label if axes == 3 else label[None]
+        images = stack[:, None].astype(np.float32)
+        found = tuple(int(value) for value in np.unique(label) if value)
+        cases.append(CaseArrays(f"case_{n}", images, stack, found))
+    return Samples(cases, volumes=axes == 3)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+@pytest.mark.parametrize("share", [0.0, 1 / 3, 0.5, 1.0])
+def test_a_share_of_the_patches_is_centred_on_foreground_with_all_classes_in_turn(
+    axes: int, share: float
+) -> None:
+    samples = with_foreground(axes)
+    source = batches(
+        samples,
+        patch=(8,) * axes,
+        divisor=(1,) * axes,
+        oversample_foreground=share,
+    )
+    for index in range(3):
+        classes = []
+        for epoch in range(60):
+            rng = np.random.default_rng(epoch)
+            centre = source.foreground.centre(index, epoch, rng)
+            if centre is not None:
+                classes.append(int(samples[index].label[centre]))
+        assert abs(len(classes) - 60 * share) <= 1
+        assert set(classes) <= {1, 2, 3}
+        assert all(len(set(classes[n : n + 3])) == 3 for n in range(len(classes) - 2))
+    assert source.foreground.centre(3, 0, np.random.default_rng(0)) is None
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_a_centred_patch_shows_its_class_in_the_middle_or_at_the_border_of_the_image(
+    axes: int,
+) -> None:
+    samples = with_foreground(axes)
+    source = batches(
+        samples, patch=(8,) * axes, divisor=(1,) * axes, oversample_foreground=1.0, batch_size=1
+    )
+    shown = Counter()
+    for epoch in range(9):
+        labels = source.shown([Showing(0, epoch)]).labels[0, 0].numpy()
+        middle = labels[(4,) * axes]
+        corner = labels[(*[4] * (axes - 2), 7, 7)]  # of the image: the patch cannot be centred
+        shown[int(middle or corner)] += 1
+    assert shown == {1: 3, 2: 3, 3: 3}
+
+
+def test_centred_patches_depend_on_nothing_but_seed_epoch_turn_and_index() -> None:
+    samples = with_foreground(3)
+    arguments = {"patch": (8, 8, 8), "divisor": (1, 1, 1), "oversample_foreground": 0.5}
+    one, other = (batches(samples, batch_size=n, **arguments) for n in (1, 4))
+    showings = [Showing(index, 7, turn) for index in range(4) for turn in range(2)]
+    together = other.shown(showings)
+    for n, showing in enumerate(showings):
+        assert torch.equal(one.shown([showing]).images[0], together.images[n])
+
+
+def test_patches_of_an_epoch_have_their_share_of_foreground() -> None:
+    """20 turns of each of 3 volumes: the share of each is exact up to one patch."""
+    source = batches(
+        with_foreground(3), patch=(8, 8, 8), divisor=(1, 1, 1), oversample_foreground=1 / 3
+    )
+    for epoch in (0, 11):
+        for index in range(3):
+            centred = [
+                source.foreground.centre(index, epoch + turn, np.random.default_rng(0)) is not None
+                for turn in range(20)
+            ]
+            assert sum(centred) in (6, 7)

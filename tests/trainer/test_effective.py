@@ -20,6 +20,7 @@ from sweep.data.nnunet_raw.pixels import RawCase, write_raw
 from sweep.data.prepared.prepare import prepare
 from sweep.data.sources.source_table import check_data
 from sweep.spec.checks.inactive_settings import inactive_in
+from sweep.spec.settings.augmentation_settings import AugmentationSettings
 from sweep.spec.settings.data_settings import BrainData, CommonData, NnunetRawData, PluginData
 from sweep.spec.settings.settings_base import Settings
 from sweep.spec.settings.trainer_settings import MonaiTrainer
@@ -43,9 +44,7 @@ BASE: dict[str, Any] = {
     "data": {"source": "shapes", "difficulty": 0.5, "size": 32, "count": 15},
     "trainer": {"epochs": 6, "batch_size": 4, "device": "cpu"},
     "network": {"name": "dynunet", "channels": [4, 8, 16]},
-    "augmentation": {
-        kind: {"probability": 0.5} for kind in ("flips", "rotation", "scaling", "noise", "gamma")
-    },
+    "augmentation": {kind: {"probability": 0.5} for kind in AugmentationSettings.model_fields},
     "loss": {
         "main": "dice_focal",
         "warmup_epochs": 2,
@@ -81,6 +80,7 @@ PLUGIN = Path(__file__).parents[2] / "examples" / "plugin" / "example_plugin.py"
 GIVEN["loss.terms"] = [[f"{PLUGIN}:total_variation"]]
 BESIDE: dict[str, dict[str, Any]] = {
     "network.options": {"network.name": f"{PLUGIN}:Net"},
+    "data.oversample_foreground": {"data.patch_size": 16},
     "guard.skipped_in_a_row": {"guard.on_nonfinite": "skip"},
     "guard.skipped_per_epoch": {"guard.on_nonfinite": "skip"},
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.transforms import AdjustContrast
@@ -39,7 +40,11 @@ def gammas_of(normalised: Array, mode: GammaMode, method: Normalization, gamma: 
     """Every slice of a case with gamma, put together again: ``[C, S, H, W]``."""
     samples = samples_of(normalised)
     source = Gamma(mode, method, samples)
-    return np.stack([source.sample(index, gamma) for index in range(len(samples))], axis=1)
+    images = torch.from_numpy(np.stack([sample.image for sample in samples]))
+    whole = tuple(slice(0, side) for side in images.shape[2:])
+    count = len(samples)
+    found = source.changed(images, [gamma] * count, range(count), [whole] * count)
+    return found.numpy().swapaxes(0, 1)
 
 
 def powered(raw: Array, gamma: float) -> Array:
@@ -83,7 +88,7 @@ def test_gamma_before_normalization_keeps_mean_and_deviation_of_a_whole_case(gam
 def test_gamma_on_min_max_stays_within_the_unit_interval(gamma: float) -> None:
     normalised = normalize(raw_image(1, 20, 20), "minmax")
     found = gammas_of(normalised, "on_minmax", "minmax", gamma)
-    np.testing.assert_allclose(found, normalised**gamma)
+    np.testing.assert_allclose(found, normalised**gamma, rtol=1e-6)
     np.testing.assert_array_equal(found.min(axis=(1, 2, 3)), 0)
     np.testing.assert_array_equal(found.max(axis=(1, 2, 3)), 1)
 
@@ -95,6 +100,26 @@ def test_shifted_gamma_retains_mean_and_deviation_of_each_channel(gamma: float) 
     found = gammas_of(normalised, "shifted_retained", "zscore", gamma)
     np.testing.assert_allclose(found.mean(axis=(2, 3)), normalised.mean(axis=(2, 3)), atol=1e-5)
     np.testing.assert_allclose(found.std(axis=(2, 3)), normalised.std(axis=(2, 3)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("gamma", GAMMAS)
+def test_shifted_gamma_is_that_of_monai(gamma: float) -> None:
+    normalised = normalize(raw_image(1, 40, 30), "zscore")
+    expected = [AdjustContrast(gamma, retain_stats=True)(z[0]).numpy() for z in normalised.copy()]
+    found = gammas_of(normalised, "shifted_retained", "zscore", gamma)
+    np.testing.assert_allclose(found[:, 0], expected, atol=1e-4)
+
+
+def test_shifted_gamma_of_a_padded_image_is_that_of_the_image() -> None:
+    normalised = normalize(raw_image(1, 20, 20), "zscore")
+    alone = gammas_of(normalised, "shifted_retained", "zscore", 2.0)[:, 0]
+    padded = torch.full((1, 2, 30, 24), float(normalised.min()))
+    box = (slice(6, 26), slice(1, 21))
+    padded[0, :, *box] = torch.from_numpy(normalised[:, 0])
+    source = Gamma("shifted_retained", "zscore", samples_of(normalised))
+    found = source.changed(padded, [2.0], [0], [box])
+    np.testing.assert_allclose(found[0, :, *box], alone, atol=1e-6)
+    assert torch.isfinite(found).all()
 
 
 @pytest.mark.parametrize("mode", ["before_normalization", "shifted_retained"])

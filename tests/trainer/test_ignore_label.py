@@ -22,7 +22,8 @@ from sweep.trainer.losses.training_loss import TrainingLoss
 from sweep.trainer.runs.monai_run import MonaiTraining
 
 IGNORE = 2
-WEIGHTS = {"compactness": 0.3, "boundary": 0.2, "aspect": 0.1, "kervadec": 0.05}
+WEIGHTS = {"compactness": 0.3, "boundary": 0.2, "aspect": 0.1}
+NO_WEIGHTS = dict.fromkeys(WEIGHTS, 0.0)
 
 
 def batch(*shape: int) -> tuple[Tensor, Tensor]:
@@ -54,15 +55,16 @@ def test_dice_and_cross_entropy_are_those_of_nnunet(shape: tuple[int, ...]) -> N
 
 @pytest.mark.parametrize("main", get_args(MainLoss))
 @pytest.mark.parametrize("shape", [(16, 20), (6, 16, 20)])
-def test_ignored_voxels_have_no_gradient_and_no_influence(main: str, shape: Any) -> None:
-    loss = loss_of(main, IGNORE, weights=WEIGHTS, min_area=0)
+def test_ignored_voxels_have_no_gradient_and_no_influence_on_the_main_loss(
+    main: str, shape: Any
+) -> None:
+    loss = loss_of(main, IGNORE)
     values = []
     for there in (0.0, 7.0):
         logits, target = batch(*shape)
         logits[..., -5:] += there * torch.randn(logits[..., -5:].shape)
         logits.requires_grad_()
-        total, terms = loss([logits], target, 1.0, loss.distances(target, 1.0))
-        assert {*terms} >= {*WEIGHTS}
+        total, _ = loss([logits], target, 0.0)
         total.backward()
         assert logits.grad is not None
         assert logits.grad[..., -5:].eq(0).all()
@@ -70,6 +72,23 @@ def test_ignored_voxels_have_no_gradient_and_no_influence(main: str, shape: Any)
         values.append((total.item(), logits.grad[..., :-5].clone()))
     assert values[0][0] == values[1][0]
     torch.testing.assert_close(values[0][1], values[1][1], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("shape", [(16, 20), (6, 16, 20)])
+def test_shape_terms_look_at_the_whole_prediction_and_move_nothing_in_ignored_voxels(
+    shape: Any,
+) -> None:
+    logits, target = batch(*shape)
+    logits.requires_grad_()
+    _, terms = loss_of("dice_ce", IGNORE, weights=WEIGHTS, min_area=0)([logits], target, 1.0)
+    _, whole = loss_of("dice_ce", None, weights=WEIGHTS, min_area=0)(
+        [logits], target.clamp(max=1), 1.0
+    )
+    for name in WEIGHTS:
+        assert terms[name].item() == whole[name].item()
+    [gradient] = torch.autograd.grad(sum(terms[name] for name in WEIGHTS), logits)
+    assert gradient[..., -5:].eq(0).all()
+    assert gradient[..., :-5].ne(0).any()
 
 
 @pytest.mark.parametrize("main", get_args(MainLoss))
@@ -137,7 +156,7 @@ def trained(folder: Path, plugin: Path) -> tuple[dict[str, Tensor], Any]:
             "trainer": {"epochs": 8, "batch_size": 1, "device": "cpu"},
             "network": {"name": f"{plugin}:pixelwise"},
             "optimizer": {"name": "adamw", "lr": 0.3},
-            "loss": {"warmup_epochs": 1, "rampup_epochs": 0, "weights": WEIGHTS},
+            "loss": {"warmup_epochs": 1, "rampup_epochs": 0, "weights": NO_WEIGHTS},
             "evaluation": {"metrics": ["iou", "hd95", "shape"], "every": 1},
         }
     )

@@ -15,11 +15,16 @@ from foreign import trial as foreign_trial
 from foreign import write_trainer
 
 from sweep.data.prepared.prepare import prepare
-from sweep.data.prepared.samples import CaseArrays
+from sweep.data.prepared.samples import CaseArrays, Samples
+from sweep.spec.settings.augmentation_settings import AugmentationSettings
 from sweep.spec.settings.geometric_terms import GeometricWeights
 from sweep.spec.settings.loss_settings import LossSettings
+from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.layout import TrialPaths
+from sweep.trainer.batches.augmentation import Augmentation
+from sweep.trainer.batches.pixel_noise import standard_normal
+from sweep.trainer.batches.training_batches import TrainingBatches
 from sweep.trainer.evaluation.inference import Inference, sent
 from sweep.trainer.evaluation.kept_predictions import KeptPredictions
 from sweep.trainer.evaluation.validation_dice import DicePerCase
@@ -55,6 +60,42 @@ def train(config: TrialSettings, folder: Path, trunks: Path) -> tuple[list[Epoch
         trunk=Trunk.of(config, TrialPaths(folder), trunks, range(1, 10)),
     )
     return [replace(metrics, seconds=0) for metrics in history], outcome
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_batches_of_a_gpu_are_those_of_a_cpu(axes: int) -> None:
+    """Labels but for places between two voxels; images up to rounding in the resampling."""
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(4, 20 if axes == 3 else 1, 2, 40, 40)).astype(np.float32)
+    cases = [
+        CaseArrays(f"case_{n}", image, (image[:, 0] > 0).astype(np.uint8), (1,))
+        for n, image in enumerate(images)
+    ]
+    samples = Samples(cases, volumes=axes == 3)
+    asked = {kind: {"probability": 0.7} for kind in AugmentationSettings.model_fields}
+    made = [
+        TrainingBatches(
+            samples,
+            MonaiTrainer(batch_size=4),
+            Augmentation(AugmentationSettings.model_validate(asked), "zscore", samples, seed=0),
+            seed=0,
+            patch=(16, 32, 32)[-axes:],
+            divisor=(1,) * axes,
+            oversample_foreground=0.5,
+            device=torch.device(device),
+        ).batch(3, 0)
+        for device in ("cpu", "cuda")
+    ]
+    cpu, gpu = made
+    assert gpu.images.device.type == gpu.labels.device.type == "cuda"
+    assert (gpu.labels.cpu() != cpu.labels).float().mean() < 1e-3
+    # 0.01 of the pixels may lie beside a place between two voxels of a lower resolution.
+    different = (gpu.images.cpu() - cpu.images).abs() > 1e-3
+    assert different.float().mean() < 1e-2
+    keys = torch.tensor([[7, -8], [2**31 - 1, 5]]).int()
+    assert torch.equal(
+        standard_normal(keys.cuda(), (2, 33, 31)).cpu(), standard_normal(keys, (2, 33, 31))
+    )
 
 
 @pytest.mark.parametrize("amp", PRECISIONS)

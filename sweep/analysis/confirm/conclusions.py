@@ -132,7 +132,8 @@ def on_test_split(found: HeldOut) -> str:
     )
     if first.validation is not None:
         whose = "that run" if one_run else "the same runs"
-        sentence += f"; in validation {whose} had {DICE.text(first.validation)}"
+        named = "pseudo Dice " if first.record.objective.dice == "pseudo" else ""
+        sentence += f"; in validation {whose} had {named}{DICE.text(first.validation)}"
     if (control := found.over_baseline) is not None:
         gain = DICE.signed(control.gain)
         sentence += f"; {gain} against the baseline{_interval(control.low, control.high)}"

@@ -52,7 +52,7 @@ def label_mistakes(description: Mapping[str, Any], *, nnunet: bool = False) -> I
     """Mistakes in the labels of ``dataset.json``.
 
     Args:
-        nnunet: report what nnU-Net refuses, except for regions, which the losses refuse anyway.
+        nnunet: report what nnU-Net refuses, except for the order of regions.
             Otherwise report what our own trainer refuses: also regions, and more than `MAX_LABELS`
             labels.
     """

@@ -35,6 +35,7 @@ from sweep.vocabulary.errors import InputError, Mistake, gathered, gathering
 
 NOT_CONTENT = {
     "fold", "folds", "patch_size", "geometric_class", "folder", "fingerprint", "spatial",
+    "oversample_foreground",
 }  # fmt: skip
 """Settings that do not change a packed pixel: they select cases, or belong to the trainer. The
 fingerprint of the dataset replaces its folder."""

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sweep.data.files.image_geometry import size
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.search.sweep_spec import SweepSpec
+from sweep.spec.settings.geometric_terms import COMPARING, weight_keys
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.words.phrases import did_you_mean, near_miss, quoted
@@ -94,13 +95,23 @@ def _unknown_classes(settings: TrialSettings, data: PreparedData) -> list[Mistak
 
 
 def _ignore_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
-    if data.ignore is None or not settings.loss.has_plugin_main:
+    """Parts of the loss that cannot leave voxels out."""
+    if data.ignore is None:
         return []
-    message = (
-        f"the dataset has an `ignore` label ({data.ignore}), but a plug-in is given logits and a"
-        " target of classes and cannot leave voxels out: choose one of our own main losses"
-    )
-    return [Mistake(message, key="loss.main")]
+    found = [
+        Mistake(
+            "must be 0 where the dataset has an ignore label, to which there is no distance",
+            key=key,
+        )
+        for key in weight_keys(name for name in settings.loss.weights.used if name in COMPARING)
+    ]
+    if settings.loss.has_plugin_main:
+        message = (
+            f"the dataset has an `ignore` label ({data.ignore}), but a plug-in is given logits and"
+            " a target of classes and cannot leave voxels out: choose one of our own main losses"
+        )
+        found.append(Mistake(message, key="loss.main"))
+    return found
 
 
 def network_size(settings: TrialSettings, data: PreparedData) -> tuple[int, ...]:

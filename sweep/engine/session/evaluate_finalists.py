@@ -116,7 +116,7 @@ def evaluate_finalists(spec: SweepSpec, store: Store, warn: Callable[[str], None
         SweepFailed: results cannot be written.
     """
     runs = untested(spec, store.records())
-    if not spec.data.test or not runs:
+    if not spec.has_test_cases or not runs:
         return
     from sweep.trial.kinds.kind_table import kind_of
 

@@ -161,6 +161,8 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             self.geometric_classes,
             geometry=self.trainer_settings.geometry,
             spacing=self.configuration_manager.spacing,
+            regions=self.label_manager.has_regions,
+            ignore_label=self.label_manager.ignore_label,
         )
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, NnunetRate]:
@@ -246,7 +248,9 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
         """
         with torch.no_grad(), np.errstate(divide="ignore", invalid="ignore"):
             self.on_validation_epoch_start()
-            self.answers = Answers(self.label_manager.ignore_label)
+            self.answers = Answers(
+                self.label_manager.ignore_label, regions=self.label_manager.has_regions
+            )
             outputs = []
             for _ in range(self.num_val_iterations_per_epoch):
                 batch = next(self.dataloader_val)
@@ -302,7 +306,8 @@ class GuardedTrainer(nnUNetTrainer, UnderGuard):  # type: ignore[misc]
             self.batches.close()
 
     def _soft_areas(self, logits: Tensor) -> Tensor:
-        areas: Tensor = soft_areas(logits, self.geometric_classes)
+        regions = self.loss.regions
+        areas: Tensor = soft_areas(logits, self.geometric_classes, regions=regions)
         return areas
 
     def _begin(self, batches: PartOfBatches, part: int) -> None:

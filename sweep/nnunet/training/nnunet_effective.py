@@ -20,6 +20,7 @@ NOT_READ: Mapping[str, str] = {
     "trainer.kind": "this is the trainer of that kind",
     "trainer.raw": "training reads what was preprocessed",
     "trainer.fingerprint": "it is compared before a trial starts",
+    "trainer.test": "a test comes when the sweep has ended",
     **{
         key: NNUNETS_LOOP
         for key in LOOP_READERS

@@ -6,6 +6,14 @@ The first part is the object that nnU-Net builds: its batch Dice, its weights of
 its ignore label. Its Dice and cross-entropy are recorded, so that a guard can name the broken one.
 The geometric part sees only the main output, in float32.
 
+Regions. A dataset with regions has a channel for each, which may overlap, under a sigmoid. The
+geometric part acts on the channel of one region, and nnU-Net's cross-entropy is binary.
+
+Ignored voxels. Nobody says what is there, so the geometric part moves no probability in them: they
+have no gradient. But the shape is measured on the whole of what is predicted. Without the ignored
+voxels, a disc would end where the annotation ends and no longer be round, and of scribbles no shape
+at all would be left.
+
 Volumes. By default a 3D patch ``[B, C, D, H, W]`` is treated as ``B · D`` images ``[H, W]``. D is
 the axis of the coarsest spacing, since nnU-Net transposes it there. Within a slice pixels are close
 to square, so the weights and ``min_area`` mean the same as in 2D. ``volume`` treats whole bodies
@@ -23,7 +31,12 @@ from torch import Tensor, nn
 
 from sweep.spec.settings.geometric_terms import Geometry
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.trainer.losses.geometric_loss import distances_for, geometric_terms, soft_masks
+from sweep.trainer.losses.geometric_loss import (
+    distances_for,
+    geometric_terms,
+    held_where_ignored,
+    soft_masks,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,9 @@ class NnunetLoss(nn.Module):
         geometric_classes: channels of the output that the geometric terms act on.
         geometry: how 3D patches are treated; without effect in 2D.
         spacing: of a voxel along D, H, W, for ``volume``.
+        regions: whether the channels are regions, and targets have a channel for each.
+        ignore_label: value of ignored voxels. With ``regions`` any number: the last channel of the
+            targets then marks them. None: no voxel is ignored.
 
     ``factor`` is g: set it before each epoch. ``terms`` holds the unweighted terms of the last
     call, with their graph; Dice as ``1 − Dice``, where nnU-Net has ``−Dice``.
@@ -56,12 +72,16 @@ class NnunetLoss(nn.Module):
         *,
         geometry: Geometry = "slices",
         spacing: Sequence[float] = (1.0, 1.0, 1.0),
+        regions: bool = False,
+        ignore_label: int | None = None,
     ) -> None:
         super().__init__()
         self.settings = settings
         self.geometric_classes = geometric_classes
         self.geometry = geometry
         self.spacing = tuple(spacing)
+        self.regions = regions
+        self.ignore_label = ignore_label
         self.factor = 0.0
         self.terms: dict[str, Tensor] = {}
         self.own = own
@@ -91,7 +111,8 @@ class NnunetLoss(nn.Module):
 
         Args:
             output: logits ``[B, C, (D,) H, W]``; with deep supervision several, the finest first.
-            target: class indices ``[B, 1, (D,) H, W]``, one for each output.
+            target: class indices ``[B, 1, (D,) H, W]``, one for each output; of regions 0 or 1 in
+                ``[B, C, (D,) H, W]``, with a last channel more for ignored voxels.
         """
         outputs = [output] if isinstance(output, Tensor) else list(output)
         targets = [target] if isinstance(target, Tensor) else list(target)
@@ -100,17 +121,32 @@ class NnunetLoss(nn.Module):
             outputs = [logits.float() for logits in outputs]
             total, self.terms = self._main(outputs, targets)
             if self.factor > 0:
-                p = soft_masks(outputs[0], self.geometric_classes)  # [classes · B, (D,) H, W]
+                p = soft_masks(outputs[0], self.geometric_classes, regions=self.regions)
+                if (counted := self._counted(targets[0])) is not None:
+                    p = held_where_ignored(p, counted)
                 by_volume = p.ndim == 4 and self.geometry == "volume"
                 spacing = self.spacing if by_volume else None
-                distances = distances_for(
-                    self.settings, targets[0], self.geometric_classes, spacing
-                )
+                distances = distances_for(self.settings, *self._reference(targets[0]), spacing)
                 late = geometric_terms(self.settings, p, distances, spacing)
                 parts = [self._weights[name] * value for name, value in late.items()]
                 total = total + self.factor * torch.stack(parts).sum() if parts else total
                 self.terms |= late
         return total
+
+    def _counted(self, target: Tensor) -> Tensor | None:
+        """The voxels that are not ignored, ``[B, …]``; None if none can be."""
+        if self.ignore_label is None:
+            return None
+        return ~target[:, -1].bool() if self.regions else target[:, 0] != self.ignore_label
+
+    def _reference(self, target: Tensor) -> tuple[Tensor, Sequence[int]]:
+        """Class indices ``[B, 1, …]``, and the classes that the geometric terms act on.
+
+        Regions overlap, so each is a sample of its own, whose only class is 1.
+        """
+        if not self.regions:
+            return target, self.geometric_classes
+        return torch.cat([target[:, [region]] for region in self.geometric_classes]).long(), (1,)
 
     def _main(
         self, outputs: list[Tensor], targets: list[Tensor]
@@ -120,15 +156,33 @@ class NnunetLoss(nn.Module):
             part.values.clear()
         supervised = self._pair is not self.own
         total: Tensor = self.own(*((outputs, targets) if supervised else (outputs[0], targets[0])))
-        shares = [share for share in self._shares if share != 0]  # nnU-Net skips the others
+        # nnU-Net skips outputs without a share.
+        pairs = zip(self._shares, targets, strict=True)
+        shares, scored = zip(*((s, t) for s, t in pairs if s != 0), strict=True)
         sums = {
-            name: torch.stack([s * v for s, v in zip(shares, part.values, strict=True)]).sum()
+            name: torch.stack(
+                [
+                    s * self._averaged(v, t)
+                    for s, v, t in zip(shares, part.values, scored, strict=True)
+                ]
+            ).sum()
             for name, part in zip(("dice", "ce"), recorded, strict=True)
             if name in self.main
         }
         if "dice" in sums:
             sums["dice"] = sums["dice"] + sum(shares)
         return total, sums
+
+    def _averaged(self, value: Tensor, target: Tensor) -> Tensor:
+        """A recorded value as a scalar.
+
+        Of regions with ignored voxels, the cross-entropy is recorded before nnU-Net averages it.
+        """
+        counted = self._counted(target)
+        if value.ndim == 0 or counted is None:
+            return value
+        mask = counted.unsqueeze(1)  # [B, 1, …]; nnU-Net divides by its size, not by C times it
+        return (value * mask).sum() / mask.sum().clip(min=1e-8)
 
 
 class _Recorded(nn.Module):

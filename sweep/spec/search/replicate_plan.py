@@ -65,11 +65,13 @@ def replicate_settings(
 
 def check_test(spec: SweepSpec) -> Iterator[Finding]:
     """Contradictions of the test split in a valid sweep."""
-    if "data.test" in spec.space:
+    for key in {"data.test", "trainer.test"} & spec.space.keys():
         message = "cannot be searched: the test cases must be the same for all trials"
-        yield Finding(("space", "data.test"), message)
+        yield Finding(("space", key), message)
     if spec.data.test and not spec.trainer.traits.has_test_split:
         message = f"`trainer.kind: {spec.trainer.kind}` has no test split; leave it out"
+        if hasattr(spec.trainer, "test"):
+            message += ", or let `trainer.test: imagesTs` score the finalists on the dataset's own"
         yield Finding(("data", "test"), message)
 
 

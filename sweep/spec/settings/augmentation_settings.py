@@ -1,6 +1,8 @@
 """Augmentation of training images. All of it is off by default.
 
-Every probability is per sample and epoch, and its default is 0.
+Every probability is per sample and epoch, and its default is 0. The kinds and the defaults of their
+strengths are nnU-Net's (`nnUNetTrainer.get_training_transforms`), but for rotation, scaling, noise
+and gamma, which have milder defaults.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ class FlipSettings(Settings):
     """Mirror images."""
 
     probability: float = Field(default=0.0, ge=0, le=1)
-    """Probability of a flip, separately for each of the two axes; 0: never."""
+    """Probability of a flip, separately for each axis; 0: never."""
 
 
 class RandomSettings(Settings):
@@ -38,14 +40,14 @@ class RandomSettings(Settings):
 
 
 class RotationSettings(RandomSettings):
-    """Rotate an image around its centre; the area that enters is filled with dark background."""
+    """Rotate a patch around its centre; what enters from outside the image is dark background."""
 
     degrees: float = Field(default=15.0, gt=0, le=180)
-    """Largest angle: it is drawn uniformly from [−degrees, degrees]."""
+    """Largest angle: it is drawn uniformly from [−degrees, degrees], in volumes for each axis."""
 
 
 class ScalingSettings(RandomSettings):
-    """Zoom an image about its centre; the area that enters is filled with dark background."""
+    """Zoom a patch about its centre; what enters from outside the image is dark background."""
 
     largest: float = Field(default=1.25, gt=1, le=4)
     """Largest zoom factor: it is drawn uniformly from [1 / largest, largest]."""
@@ -58,13 +60,46 @@ class NoiseSettings(RandomSettings):
     """Largest standard deviation, in units of the normalised image: it is drawn from [0, std]."""
 
 
+class BlurSettings(RandomSettings):
+    """Blur an image by a Gaussian."""
+
+    sigma: float = Field(default=1.0, gt=0, le=8)
+    """Largest standard deviation in voxels: it is drawn uniformly from [sigma / 2, sigma], for each
+    channel."""
+
+
+class BrightnessSettings(RandomSettings):
+    """Multiply the normalised image by a factor; images normalised by min-max stay within [0,
+    1]."""
+
+    change: float = Field(default=0.25, gt=0, lt=1)
+    """Largest change: the factor is drawn uniformly from [1 − change, 1 + change], for each
+    channel."""
+
+
+class ContrastSettings(RandomSettings):
+    """Stretch the intensities about their mean by a factor; they stay within their range."""
+
+    change: float = Field(default=0.25, gt=0, lt=1)
+    """Largest change: the factor is drawn uniformly from [1 − change, 1 + change], for each
+    channel."""
+
+
+class LowResolutionSettings(RandomSettings):
+    """Resample an image to a lower resolution and back."""
+
+    smallest: float = Field(default=0.5, gt=0, lt=1)
+    """Smallest share of the resolution that is left: it is drawn uniformly from [smallest, 1], for
+    each channel."""
+
+
 class GammaSettings(RandomSettings):
     """Raise intensities to a power without breaking the normalisation."""
 
     mode: GammaMode = "before_normalization"
     """Where gamma is applied. before_normalization: to the raw image, which is then normalised.
     on_minmax: to an image normalised to [0, 1]. shifted_retained: to the image shifted to start at
-    0; its mean and standard deviation are restored afterwards."""
+    0; the mean and standard deviation of the patch are restored afterwards."""
     largest: float = Field(default=1.5, gt=1, le=4)
     """Largest exponent: it is drawn uniformly from [1 / largest, largest]."""
 
@@ -97,3 +132,7 @@ class AugmentationSettings(Settings):
     scaling: ScalingSettings = ScalingSettings()
     noise: NoiseSettings = NoiseSettings()
     gamma: GammaSettings = GammaSettings()
+    blur: BlurSettings = BlurSettings()
+    brightness: BrightnessSettings = BrightnessSettings()
+    contrast: ContrastSettings = ContrastSettings()
+    low_resolution: LowResolutionSettings = LowResolutionSettings()

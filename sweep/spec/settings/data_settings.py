@@ -28,6 +28,10 @@ TEST_FOLDER = "imagesTs"
 """Value of ``data.test`` that stands for a dataset's own test cases."""
 
 
+FOREGROUND_SHARES = {2: 0.0, 3: 1 / 3}
+"""Default of ``data.oversample_foreground`` for slices and volumes."""
+
+
 class CommonData(Settings):
     """Settings of every data source."""
 
@@ -65,6 +69,16 @@ class CommonData(Settings):
     ) = None
     """Size of the training patch in voxels: one number for a square or a cube, or a list along
     [rows, columns] of slices or [slices, rows, columns] of volumes; null: whole images."""
+    oversample_foreground: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of the training patches that are centred on a voxel of the foreground, with the classes
+    of an image in turn; null: 1/3 of those of volumes, as in nnU-Net, and 0 of those of slices."""
+
+    @property
+    def foreground_share(self) -> float:
+        """Share of the patches that are centred on foreground."""
+        if self.oversample_foreground is None:
+            return FOREGROUND_SHARES[self.spatial_dims]
+        return self.oversample_foreground
 
     @property
     def patch(self) -> tuple[int, ...] | None:

@@ -180,6 +180,9 @@ class NnunetTrainer(GeometricTrainer):
     preprocessed: Folder | None = _from_environment("trainer.preprocessed")
     """Folder of the preprocessed datasets; default: the environment variable
     nnUNet_preprocessed."""
+    test: Literal["imagesTs"] | None = None
+    """Test images of the raw dataset, with references in labelsTs, on which the finalists are
+    scored; null: none."""
     fingerprint: str | None = None
     """Fingerprint of the preprocessed dataset. A sweep records it (see `data.fingerprint`)."""
 

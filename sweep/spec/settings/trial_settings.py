@@ -225,6 +225,11 @@ class TrialSettings(Settings):
         return self.loss.ramp.acts
 
     @property
+    def has_test_cases(self) -> bool:
+        """Whether cases are kept for a test of the finalists."""
+        return bool(self.data.test or getattr(self.trainer, "test", None))
+
+    @property
     def judged_by(self) -> Objective:
         """The objective that its trials are compared by."""
         return replace(self.objective.plain, dice=self.trainer.traits.dice)

@@ -119,7 +119,8 @@ def choosing_keys() -> frozenset[str]:
 def unsearched_keys() -> frozenset[str]:
     """Dotted names of other settings that must be the same for all trials of a sweep."""
     fingerprints = {"data.fingerprint", "trainer.fingerprint"}
-    return frozenset({"data.test", "objective.metric", "objective.mode"} | fingerprints)
+    tests = {"data.test", "trainer.test"}
+    return frozenset({"objective.metric", "objective.mode"} | tests | fingerprints)
 
 
 def types_of(key: str) -> frozenset[type]:

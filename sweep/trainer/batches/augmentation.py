@@ -1,29 +1,42 @@
 """Augmentation: what a training sample looks like in one epoch.
 
-It is a pure function of (seed, epoch, turn, index of the sample). So it does not depend on the
-sample's batch, on the number of data workers, or on where a run was resumed. Each kind of
-augmentation has its own random streams, so trials that differ in one kind share the draws of all
-others.
+All parameters are drawn on the CPU, as a pure function of (seed, epoch, turn, index of the sample).
+So they do not depend on the sample's batch, on the device, or on where a run was resumed. Each kind
+of augmentation has its own random streams, so trials that differ in one kind share the draws of all
+others. The images of a batch are changed on their device.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
+from typing import Any
 
 import numpy as np
-import torch
-from monai.networks.layers import AffineTransform
 from numpy.random import Generator
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sweep.data.files.normalize import Normalization
-from sweep.data.prepared.samples import Sample, Samples
-from sweep.spec.settings.augmentation_settings import AugmentationSettings
+from sweep.data.prepared.samples import Samples
+from sweep.spec.settings.augmentation_settings import AugmentationSettings, RandomSettings
+from sweep.trainer.batches.affine_resampling import Grid, Matrix
+from sweep.trainer.batches.device_data import to_device
 from sweep.trainer.batches.gamma import Gamma
+from sweep.trainer.batches.intensities import (
+    Box,
+    blurred,
+    brighter,
+    coarser,
+    contrasted,
+    noisy,
+    on_rows,
+)
 
-Image = NDArray[np.float32]
-Label = NDArray[np.uint8]
+Strengths = NDArray[np.float32]
 
 
 class _Stream(IntEnum):
@@ -35,16 +48,70 @@ class _Stream(IntEnum):
     FLIP_COLUMNS = 13
     NOISE = 14
     GAMMA = 15
+    FLIP_SLICES = 16
+    BLUR = 17
+    BRIGHTNESS = 18
+    CONTRAST = 19
+    LOW_RESOLUTION = 20
+
+
+KINDS = ("gamma", "noise", "blur", "brightness", "contrast", "low_resolution")
+"""The changes of intensity in their order. Gamma comes first: it needs the range of the data."""
+
+_FLIPS = (_Stream.FLIP_SLICES, _Stream.FLIP_ROWS, _Stream.FLIP_COLUMNS)  # the last axes count
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """One showing of a sample.
+
+    Args:
+        index: of the sample.
+        epoch: from 0.
+        turn: how often the epoch has shown this sample before.
+    """
+
+    index: int
+    epoch: int
+    turn: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What happens to one showing of a sample; None where a kind does not take place.
+
+    Args:
+        matrix: from a voxel of the new image to its place in the old one, see `Grid.matrix`.
+        flips: the axes that are mirrored, counted from the first spatial one.
+        gamma: exponent.
+        noise: standard deviation.
+        noise_key: of the pixels' noise.
+        blur: standard deviation in voxels, of each channel.
+        brightness: factor of each channel.
+        contrast: factor of each channel.
+        low_resolution: share of the resolution that is left, of each channel.
+    """
+
+    matrix: Matrix | None = None
+    flips: tuple[int, ...] = ()
+    gamma: float | None = None
+    noise: float | None = None
+    noise_key: tuple[int, ...] = ()
+    blur: Strengths | None = None
+    brightness: Strengths | None = None
+    contrast: Strengths | None = None
+    low_resolution: Strengths | None = None
 
 
 class Augmentation:
-    """Gamma, rotation and scaling, flips, then noise, on whole images before they are cropped.
+    """Rotation and scaling, intensities, then flips.
 
     Args:
         settings: which kinds, how likely and how strong.
-        normalization: of the samples; noise stays in [0, 1] if it promises that.
+        normalization: of the samples; intensities stay in [0, 1] if it promises that.
         samples: the training samples.
         seed: of the trial.
+        spacing: mm along the axes of volumes; None if unknown.
     """
 
     def __init__(
@@ -54,78 +121,132 @@ class Augmentation:
         samples: Samples,
         *,
         seed: int,
+        spacing: tuple[float, ...] | None = None,
     ) -> None:
         self.settings = settings
+        self.grid = Grid(samples[0].label.ndim, spacing)
         self._normalization = normalization
-        self._samples = samples
+        self._channels = len(samples[0].image)
         self._gamma = Gamma(settings.gamma.mode, normalization, samples)
         self._seed = seed
 
-    def sample(self, index: int, epoch: int, turn: int = 0) -> Sample:
-        """Sample ``index`` as it is shown in an epoch.
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is ever augmented."""
+        return all(kind.probability == 0 for _, kind in self.settings)
+
+    def reach(self, size: Sequence[int]) -> list[int]:
+        """Sides of the box that a turned and zoomed patch of ``size`` is taken from."""
+        rotation, scaling = self.settings.rotation, self.settings.scaling
+        return self.grid.reach(
+            size,
+            math.radians(rotation.degrees) if rotation.probability else 0.0,
+            scaling.largest if scaling.probability else 1.0,
+        )
+
+    def drawn(self, showing: Showing) -> Drawn:
+        """The parameters of one showing of a sample."""
+        settings = self.settings
+
+        def stream(number: _Stream, kind: RandomSettings) -> Generator | None:
+            """The random stream of an augmentation; None if it does not take place."""
+            return self._chance(showing, number, kind.probability)
+
+        values: dict[str, Any] = {}
+        angles, zoom = [0.0], 1.0
+        if rng := stream(_Stream.ROTATION, settings.rotation):
+            largest = math.radians(settings.rotation.degrees)
+            angles = rng.uniform(-largest, largest, self.grid.angles).tolist()
+        if rng := stream(_Stream.SCALING, settings.scaling):
+            zoom = _around_one(rng, settings.scaling.largest)
+        if any(angles) or zoom != 1:
+            values["matrix"] = self.grid.matrix(angles, zoom)
+        if rng := stream(_Stream.GAMMA, settings.gamma):
+            values["gamma"] = _around_one(rng, settings.gamma.largest)
+        if rng := stream(_Stream.NOISE, settings.noise):
+            values["noise"] = rng.uniform(0, settings.noise.std)
+            values["noise_key"] = tuple(rng.integers(-(2**31), 2**31, 2).tolist())
+        for name, number, low, high in (
+            ("blur", _Stream.BLUR, settings.blur.sigma / 2, settings.blur.sigma),
+            ("brightness", _Stream.BRIGHTNESS, *_within(settings.brightness.change)),
+            ("contrast", _Stream.CONTRAST, *_within(settings.contrast.change)),
+            ("low_resolution", _Stream.LOW_RESOLUTION, settings.low_resolution.smallest, 1.0),
+        ):
+            if rng := stream(number, getattr(settings, name)):
+                values[name] = rng.uniform(low, high, self._channels).astype(np.float32)
+        flips = enumerate(_FLIPS[-self.grid.axes :])
+        probability = settings.flips.probability
+        values["flips"] = tuple(
+            axis for axis, number in flips if self._chance(showing, number, probability)
+        )
+        return Drawn(**values)
+
+    def recoloured(
+        self,
+        images: Tensor,
+        indices: Sequence[int],
+        draws: Sequence[Drawn],
+        boxes: Sequence[Box],
+    ) -> Tensor:
+        """Change the intensities of a batch ``[B, C, (D,) H, W]``, perhaps in place.
 
         Args:
-            index: of the sample.
-            epoch: from 0.
-            turn: how often the epoch has shown this sample before.
+            images: of the samples, turned and zoomed.
+            indices: of the samples.
+            draws: of the samples.
+            boxes: the part of each image that is not padding.
         """
-        settings, plain = self.settings, self._samples[index]
-        image, label = plain.image, plain.label
+        for kind in KINDS:
+            rows = [row for row, drawn in enumerate(draws) if getattr(drawn, kind) is not None]
+            if rows:
+                change = partial(
+                    self._changed,
+                    kind,
+                    [indices[row] for row in rows],
+                    [draws[row] for row in rows],
+                    [boxes[row] for row in rows],
+                )
+                images = on_rows(images, rows, change)
+        return images
 
-        def chance(stream: _Stream, probability: float) -> Generator | None:
-            """The random stream of an augmentation; None if it does not take place."""
-            if probability == 0:
-                return None
-            rng = np.random.default_rng([self._seed, epoch, turn, index, stream])
-            return rng if rng.random() < probability else None
+    def _changed(
+        self,
+        kind: str,
+        indices: Sequence[int],
+        draws: Sequence[Drawn],
+        boxes: Sequence[Box],
+        images: Tensor,
+    ) -> Tensor:
+        """Images of which all draws hold this kind."""
+        values = [getattr(drawn, kind) for drawn in draws]
+        if kind == "gamma":
+            return self._gamma.changed(images, values, indices, boxes)
+        if kind == "low_resolution":
+            axes = range(1 if self.grid.in_slices else 0, self.grid.axes)
+            return coarser(images, values, axes)
+        strengths = to_device(np.array(values, np.float32), images.device)
+        if kind == "blur":
+            return blurred(images, strengths, self.settings.blur.sigma)
+        if kind == "contrast":
+            return contrasted(images, strengths, boxes)
+        if kind == "noise":
+            keys = np.array([drawn.noise_key for drawn in draws], np.int32)
+            images = noisy(images, strengths, to_device(keys, images.device))
+        else:
+            images = brighter(images, strengths)
+        return images.clamp_(0, 1) if self._normalization == "minmax" else images
 
-        if rng := chance(_Stream.GAMMA, settings.gamma.probability):
-            image = self._gamma.sample(index, _around_one(rng, settings.gamma.largest))
-        angle, zoom = 0.0, 1.0
-        if rng := chance(_Stream.ROTATION, settings.rotation.probability):
-            angle = math.radians(rng.uniform(-settings.rotation.degrees, settings.rotation.degrees))
-        if rng := chance(_Stream.SCALING, settings.scaling.probability):
-            zoom = _around_one(rng, settings.scaling.largest)
-        image, label = turned_and_zoomed(image, label, angle, zoom)
-        for stream, axis in ((_Stream.FLIP_ROWS, -2), (_Stream.FLIP_COLUMNS, -1)):
-            if chance(stream, settings.flips.probability):
-                image, label = np.flip(image, axis), np.flip(label, axis)
-        if rng := chance(_Stream.NOISE, settings.noise.probability):
-            std = rng.uniform(0, settings.noise.std)
-            image = image + rng.normal(0, std, image.shape).astype(np.float32)
-            image = image.clip(0, 1) if self._normalization == "minmax" else image
-        return Sample(plain.case, image, label)
+    def _chance(self, showing: Showing, stream: _Stream, probability: float) -> Generator | None:
+        if probability == 0:
+            return None
+        key = [self._seed, showing.epoch, showing.turn, showing.index, stream]
+        rng = np.random.default_rng(key)
+        return rng if rng.random() < probability else None
 
 
 def _around_one(rng: Generator, largest: float) -> float:
     return rng.uniform(1 / largest, largest)
 
 
-def turned_and_zoomed(image: Image, label: Label, angle: float, zoom: float) -> tuple[Image, Label]:
-    """Turn and zoom about the centre in a single resampling.
-
-    Pixels from outside are background, as dark as the image's darkest pixel. A 0 would be as bright
-    as the average of a z-scored image.
-
-    Args:
-        image: ``[C, H, W]``, interpolated linearly.
-        label: ``[H, W]``; each pixel takes the class of the nearest one.
-        angle: in radians, clockwise where rows run down.
-        zoom: above 1 enlarges.
-    """
-    if angle == 0 and zoom == 1:
-        return image, label
-    # From a pixel of the new image to its place in the old one: p ↦ matrix · (p − centre) + centre.
-    cos, sin = math.cos(angle) / zoom, math.sin(angle) / zoom
-    matrix = np.array([[cos, -sin], [sin, cos]])
-    centre = (np.array(label.shape) - 1) / 2
-    theta = torch.from_numpy(np.column_stack([matrix, centre - matrix @ centre])).float()
-
-    def resampled(pixels: Image, mode: str) -> Image:
-        transform = AffineTransform(mode=mode, align_corners=True)
-        result: Image = transform(torch.from_numpy(pixels)[None], theta)[0].numpy()
-        return result
-
-    classes = resampled(label[None].astype(np.float32), "nearest")[0].astype(np.uint8)
-    darkest = image.min(axis=(1, 2), keepdims=True)
-    return resampled(image - darkest, "bilinear") + darkest, classes
+def _within(change: float) -> tuple[float, float]:
+    return 1 - change, 1 + change

@@ -1,4 +1,4 @@
-"""Training batches as a pure function of (seed, epoch, step).
+"""Training batches as a pure function of (seed, epoch, step), made on the device that trains.
 
 No generator carries state from one batch to the next. So a run that was resumed, or that continues
 from another run's snapshot, sees the same data, and a single step can be reproduced later. A sample
@@ -7,26 +7,35 @@ and its crop depend on the epoch, not on the sample's place in a batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
-from monai.transforms import RandSpatialCropd, SpatialPadd
+from numpy.typing import NDArray
 from torch import Tensor
 
-from sweep.data.prepared.samples import Sample, Samples
+from sweep.data.prepared.samples import Samples
 from sweep.spec.settings.trainer_settings import MonaiTrainer
-from sweep.trainer.batches.augmentation import Augmentation
+from sweep.trainer.batches.affine_resampling import resample, sampling_grid
+from sweep.trainer.batches.augmentation import Augmentation, Drawn, Showing
+from sweep.trainer.batches.batch import Batch
+from sweep.trainer.batches.batch_ahead import BatchAhead
+from sweep.trainer.batches.device_data import (
+    Corner,
+    MappedData,
+    data_on,
+    inner_box,
+    new_tensor,
+    to_device,
+)
+from sweep.trainer.batches.foreground_places import ForegroundPlaces
+from sweep.trainer.batches.intensities import Box, beside, on_rows
 
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One training batch: images ``[B, C, H, W]``, labels ``[B, 1, H, W]``, and their cases."""
-
-    images: Tensor
-    labels: Tensor
-    cases: tuple[str, ...]
+CPU = torch.device("cpu")
+_CACHED_VALUES = 2**17
 
 
 class TrainingBatches:
@@ -35,15 +44,23 @@ class TrainingBatches:
     An epoch is a fresh permutation of the samples, or several in sequence if ``steps_per_epoch``
     needs more than one pass. Samples that do not fill a batch are left out. Images are zero-padded
     and randomly cropped to a common size: the patch, or else the largest training image, rounded up
-    to a multiple of the divisor.
+    to a multiple of the divisor. A crop that is centred on foreground is moved where it would leave
+    the image.
+
+    A sample is cropped first. Its patch is turned and zoomed about its own middle, from what lies
+    around it in the image. Outside of the image is background, as dark as the image's darkest
+    voxel; a 0 would be as bright as the average of a z-scored image. Padding stays 0.
 
     Args:
         samples: the training samples.
         settings: batch size and steps an epoch.
         augmentation: of the same samples.
         seed: of the trial.
-        patch: size along each axis in pixels, or None for whole images.
+        patch: size along each axis in voxels, or None for whole images.
         divisor: number that each side must be a multiple of, ``[axes]``.
+        oversample_foreground: share of the patches that are centred on foreground.
+        device: that trains.
+        origin: what made the samples, so that trials of one process share them on a GPU.
     """
 
     def __init__(
@@ -55,52 +72,185 @@ class TrainingBatches:
         seed: int,
         patch: Sequence[int] | None,
         divisor: Sequence[int],
+        oversample_foreground: float = 0.0,
+        device: torch.device = CPU,
+        origin: Mapping[str, Any] | None = None,
     ) -> None:
         self._samples = samples
         self.augmentation = augmentation
         self.seed = seed
         self.patch = patch
+        self.foreground = ForegroundPlaces(samples, oversample_foreground, seed=seed)
         self.batch_size = min(settings.batch_size, len(samples))
         self.steps = settings.steps_per_epoch or len(samples) // self.batch_size
-        shapes = np.array([sample.label.shape for sample in samples])  # [N, 2]
-        largest = shapes.max(axis=0) if patch is None else patch
-        size = [int(-(-side // by) * by) for side, by in zip(largest, divisor, strict=True)]
-        self._same_size = bool((shapes == size).all())
-        self._pad = SpatialPadd(("image", "label"), size)
-        self._crop = RandSpatialCropd(("image", "label"), size, random_size=False)
+        shapes = np.array([sample.label.shape for sample in samples])  # [N, axes]
+        largest = shapes.max(axis=0)
+        wanted = largest if patch is None else patch
+        self._size = [int(-(-side // by) * by) for side, by in zip(wanted, divisor, strict=True)]
+        # Nothing lies outside of the largest image, so a patch is never taken from a larger box.
+        limits = np.maximum(largest, self._size).tolist()
+        self._around = [*map(min, augmentation.reach(self._size), limits)]
+        self._data = data_on(device, samples, origin or {})
+        copied = device.type == "cuda" and isinstance(self._data, MappedData)
+        self._ahead = BatchAhead(self._made, self.steps, device) if copied else None
+        self._device = device
+        self._darkest: dict[int, NDArray[np.float32]] = {}
+        # A CPU makes few samples at a time, so that they stay in its cache.
+        values = len(samples[0].image) * math.prod(self._around)
+        cached = max(1, _CACHED_VALUES // values)
+        self._part = cached if device.type == "cpu" else self.batch_size
 
     def indices(self, epoch: int, step: int) -> list[int]:
         """Indices of the samples of a batch."""
-        return [index for _, index in self._drawn(epoch, step)]
+        return [showing.index for showing in self._showings(epoch, step)]
 
     def batch(self, epoch: int, step: int, *, augmented: bool = True) -> Batch:
         """The batch of one step; both counted from 0."""
-        drawn = self._drawn(epoch, step)
-        shown = [self._shown(epoch, turn, index, augmented=augmented) for turn, index in drawn]
-        return Batch(
-            images=torch.from_numpy(np.stack([sample.image for sample in shown])),
-            labels=torch.from_numpy(np.stack([sample.label for sample in shown]))[:, None],
-            cases=tuple(sample.case for sample in shown),
-        )
+        if self._ahead is not None and augmented:
+            return self._ahead.batch(epoch, step)
+        return self.shown(self._showings(epoch, step), augmented=augmented)
 
-    def _drawn(self, epoch: int, step: int) -> list[tuple[int, int]]:
-        """A batch as pairs (turn, index): the pass over the samples, and the sample."""
+    def _made(self, epoch: int, step: int) -> Batch:
+        return self.shown(self._showings(epoch, step))
+
+    def shown(self, showings: Sequence[Showing], *, augmented: bool = True) -> Batch:
+        """The batch of these samples."""
+        cases = tuple(self._samples[showing.index].case for showing in showings)
+        if not augmented or self.augmentation.is_off:
+            indices = [showing.index for showing in showings]
+            corners = [self._corner(showing) for showing in showings]
+            return Batch(*self._data.boxes(indices, corners, self._size), cases)
+        part = self._part
+        if part >= len(showings):
+            return Batch(*self._augmented(showings), cases)
+        channels, size = len(self._samples[0].image), self._size
+        images = new_tensor(torch.float32, (len(showings), channels, *size), pinned=False)
+        labels = new_tensor(torch.uint8, (len(showings), 1, *size), pinned=False)
+        for start in range(0, len(showings), part):
+            rows = slice(start, start + part)
+            images[rows], labels[rows] = self._augmented(showings[rows])
+        return Batch(images, labels, cases)
+
+    def _showings(self, epoch: int, step: int) -> list[Showing]:
+        """The samples of a batch, each with the pass over the samples that it belongs to."""
         drawn = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
         turns, places = np.divmod(drawn, len(self._samples))
         orders = {n: self._rng(epoch, 1, n).permutation(len(self._samples)) for n in set(turns)}
-        return [(int(n), int(orders[n][place])) for n, place in zip(turns, places, strict=True)]
+        return [
+            Showing(int(orders[n][place]), epoch, int(n))
+            for n, place in zip(turns, places, strict=True)
+        ]
 
-    def _shown(self, epoch: int, turn: int, index: int, *, augmented: bool) -> Sample:
-        """A sample augmented, padded and cropped to the common size."""
-        sample = self._samples[index]
-        if augmented:
-            sample = self.augmentation.sample(index, epoch, turn)
-        if self._same_size:
-            return sample
-        self._crop.set_random_state(seed=int(self._rng(epoch, 2, turn, index).integers(2**31)))
-        pair = {"image": np.array(sample.image), "label": np.array(sample.label[None])}
-        fitted = self._crop(self._pad(pair))
-        return Sample(sample.case, fitted["image"].numpy(), fitted["label"].numpy()[0])
+    def _corner(self, showing: Showing) -> Corner:
+        """The first voxel of the crop; below 0 where the sample is smaller and is padded."""
+        sides = self._samples[showing.index].label.shape
+        spare = [side - length for side, length in zip(sides, self._size, strict=True)]
+        if max(spare) <= 0:
+            return [-(-left // 2) for left in spare]
+        key = (showing.epoch, 2, showing.turn, showing.index)
+        centre = self.foreground.centre(
+            showing.index, showing.epoch + showing.turn, self._rng(*key, 1)
+        )
+        if centre is not None:
+            return [
+                min(max(0, place - length // 2), left) if left > 0 else -(-left // 2)
+                for place, length, left in zip(centre, self._size, spare, strict=True)
+            ]
+        rng = self._rng(*key)
+        # The draws of MONAI's RandSpatialCrop, so that the crops of earlier sweeps stay.
+        state = np.random.RandomState(int(rng.integers(2**31)))
+        return [int(state.randint(0, left + 1)) if left > 0 else -(-left // 2) for left in spare]
+
+    def _augmented(self, showings: Sequence[Showing]) -> tuple[Tensor, Tensor]:
+        """Images and labels of samples after augmentation."""
+        indices = [showing.index for showing in showings]
+        corners = [self._corner(showing) for showing in showings]
+        draws = [self.augmentation.drawn(showing) for showing in showings]
+        boxes, padded = self._inner(indices, corners, self._size)
+        turned = [row for row, drawn in enumerate(draws) if drawn.matrix is not None]
+        moved = (
+            self._turned(
+                [indices[row] for row in turned],
+                [corners[row] for row in turned],
+                [draws[row] for row in turned],
+            )
+            if turned
+            else None
+        )
+        if moved and len(turned) == len(showings):
+            images, labels = moved
+        else:
+            images, labels = self._data.boxes(indices, corners, self._size)
+            if padded:
+                images = _framed(images, boxes, self._darkest_of(indices))
+            if moved:
+                images = on_rows(images, turned, lambda _: moved[0])
+                labels = on_rows(labels, turned, lambda _: moved[1])
+        images = self.augmentation.recoloured(images, indices, draws, boxes)
+        if padded:
+            images = _framed(images, boxes, images.new_zeros(images.shape[:2]))
+            labels = _framed(labels, boxes, labels.new_zeros(labels.shape[:2]))
+        for axis in range(len(self._size)):
+            rows = [row for row, drawn in enumerate(draws) if axis in drawn.flips]
+            if rows:
+                flip = partial(torch.flip, dims=[axis + 2])
+                images, labels = on_rows(images, rows, flip), on_rows(labels, rows, flip)
+        return images, labels
+
+    def _turned(
+        self, indices: Sequence[int], corners: Sequence[Corner], draws: Sequence[Drawn]
+    ) -> tuple[Tensor, Tensor]:
+        """Crops turned and zoomed about their middles, from a larger box around each."""
+        size, around = np.array(self._size), np.array(self._around)
+        sides = np.array([self._samples[index].label.shape for index in indices])
+        # The whole of a smaller image; of a larger one, no more than lies within.
+        starts = np.clip(
+            np.array(corners) - (around - size) // 2,
+            np.minimum(0, sides - around),
+            np.maximum(0, sides - around),
+        )
+        images, labels = self._data.boxes(indices, starts.tolist(), self._around)
+        boxes, padded = self._inner(indices, starts.tolist(), self._around)
+        darkest = beside(self._darkest_of(indices), images)
+        images = images.sub_(darkest)  # outside is 0
+        if padded:
+            images = _framed(images, boxes, images.new_zeros(images.shape[:2]))
+        grid = sampling_grid(
+            [drawn.matrix for drawn in draws if drawn.matrix is not None],
+            np.array(corners) - starts + (size - around) / 2,
+            self._around,
+            self._size,
+            self._device,
+        )
+        classes = resample(labels.float(), grid, "nearest").byte()
+        return resample(images, grid, "bilinear").add_(darkest), classes
+
+    def _inner(
+        self, indices: Sequence[int], corners: Sequence[Corner], size: Sequence[int]
+    ) -> tuple[list[Box], bool]:
+        """The part of each crop that lies in its image, and whether any has another part."""
+        boxes = [
+            inner_box(corner, size, self._samples[index].label.shape)
+            for index, corner in zip(indices, corners, strict=True)
+        ]
+        whole = tuple(slice(0, side) for side in size)
+        return boxes, any(box != whole for box in boxes)
+
+    def _darkest_of(self, indices: Sequence[int]) -> Tensor:
+        """The smallest value of each channel of whole images, ``[N, C]``."""
+        for index in indices:
+            if index not in self._darkest:
+                image = self._samples[index].image
+                self._darkest[index] = image.min(axis=tuple(range(1, image.ndim)))
+        return to_device(np.stack([self._darkest[index] for index in indices]), self._device)
 
     def _rng(self, *key: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *key])
+
+
+def _framed(images: Tensor, boxes: Sequence[Box], fill: Tensor) -> Tensor:
+    """Images ``[N, C, (D,) H, W]`` whose padding is ``fill`` ``[N, C]``."""
+    framed = beside(fill, images).expand_as(images).clone()
+    for new, old, box in zip(framed, images, boxes, strict=True):
+        new[:, *box] = old[:, *box]
+    return framed

@@ -68,19 +68,37 @@ def _of_plugin(entry: str) -> ShapeTerm:
     return ShapeTerm(values)
 
 
-def soft_masks(logits: Tensor, channels: Sequence[int]) -> Tensor:
+def soft_masks(logits: Tensor, channels: Sequence[int], *, regions: bool = False) -> Tensor:
     """Probabilities of some classes in float32, each a mask of its own.
 
+    Args:
+        logits: ``[B, C, …]``.
+        channels: of the classes.
+        regions: whether the channels are regions, which may overlap.
     Returns:
-        ``[B, C, …] -> [len(channels) · B, …]``: the masks of the first class, then of the next.
+        ``[len(channels) · B, …]``: the masks of the first class, then of the next.
     """
-    probabilities = logits.float().softmax(dim=1)
+    probabilities = logits.float().sigmoid() if regions else logits.float().softmax(dim=1)
     return torch.cat([probabilities[:, channel] for channel in channels])
 
 
-def soft_areas(logits: Tensor, channels: Sequence[int]) -> Tensor:
+def soft_areas(logits: Tensor, channels: Sequence[int], *, regions: bool = False) -> Tensor:
     """Soft area, in pixels or voxels, of some classes: ``[B, C, …] -> [B, len(channels)]``."""
-    return soft_masks(logits, channels).flatten(1).sum(dim=1).view(len(channels), -1).T
+    masks = soft_masks(logits, channels, regions=regions)
+    return masks.flatten(1).sum(dim=1).view(len(channels), -1).T
+
+
+def held_where_ignored(p: Tensor, counted: Tensor) -> Tensor:
+    """Soft masks that have no gradient in ignored voxels.
+
+    Nobody knows what is there, so no probability moves there. What is predicted there still belongs
+    to the shape: cut along the border of what was annotated, a disc would not be round.
+
+    Args:
+        p: what `soft_masks` gives, ``[classes · B, …]``.
+        counted: where a voxel is not ignored, ``[B, …]``.
+    """
+    return torch.where(torch.cat([counted] * (len(p) // len(counted))), p, p.detach())
 
 
 def distances_for(

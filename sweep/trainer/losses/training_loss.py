@@ -21,7 +21,12 @@ from torch import Tensor
 
 from sweep.spec.settings.geometric_terms import Geometry
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.trainer.losses.geometric_loss import distances_for, geometric_terms, soft_masks
+from sweep.trainer.losses.geometric_loss import (
+    distances_for,
+    geometric_terms,
+    held_where_ignored,
+    soft_masks,
+)
 from sweep.trainer.losses.main_losses import build_main_loss
 
 
@@ -33,9 +38,8 @@ class TrainingLoss:
         geometric_classes: channels of the output that the geometric terms act on, each a mask of
             its own.
         geometry: how the geometric terms treat volumes; without effect on images.
-        self.spacing = spacing or (1.0, 1.0, 1.0)
-        self.ignore = ignore
-        self.main = build_main_loss(settings, ignore)
+        spacing: size of a voxel along D, H, W in any unit; None: all sides are equal.
+        ignore: label of voxels that no loss looks at.
 
     Attributes:
         was_called: whether any loss was computed by it.
@@ -84,8 +88,7 @@ class TrainingLoss:
             if factor > 0:
                 p = soft_masks(outputs[0], self.geometric_classes)  # [classes · B, (D,) H, W]
                 if self.ignore is not None:
-                    counted = target[:, 0] != self.ignore
-                    p = p * torch.cat([counted] * len(self.geometric_classes))
+                    p = held_where_ignored(p, target[:, 0] != self.ignore)
                 late = geometric_terms(self.settings, p, distances, self._spacing_of(target))
                 weights |= {name: factor * self._weights[name] for name in late}
                 terms |= late

@@ -15,6 +15,7 @@ from torch import nn
 
 from sweep.data.prepared.samples import PreparedData
 from sweep.spec.settings.augmentation_settings import AugmentationSettings
+from sweep.spec.settings.data_settings import FOREGROUND_SHARES
 from sweep.spec.settings.evaluation_settings import EvaluationSettings
 from sweep.spec.settings.network_settings import WITHOUT_DEEP_SUPERVISION
 from sweep.spec.tree.setting_tree import setting_names
@@ -65,6 +66,7 @@ READERS: Mapping[str, Callable[[Live], Any]] = {
     "seed": lambda live: live.batches.seed,
     "data.spatial": lambda live: "volumes" if live.data.training.volumes else "slices",
     "data.patch_size": lambda live: _side_or_sides(live.batches.patch),
+    "data.oversample_foreground": lambda live: live.batches.foreground.share,
     "data.geometric_class": _geometric_class,
     "trainer.geometry": lambda live: live.loss.geometry,
     "trainer.batch_size": lambda live: len(live.batches.indices(0, 0)),
@@ -106,6 +108,9 @@ RESOLVED: Mapping[str, Callable[[Any, Live], Any]] = {
         asked if live.data.origin["dealt"] else live.data.origin["folds"]
     ),
     "data.patch_size": lambda asked, _: asked if isinstance(asked, int) else _side_or_sides(asked),
+    "data.oversample_foreground": lambda asked, live: (
+        FOREGROUND_SHARES[3 if live.data.training.volumes else 2] if asked is None else asked
+    ),
     "trainer.batch_size": lambda asked, live: min(asked, len(live.data.training)),
     "network.deep_supervision": _deep_supervision,
 }

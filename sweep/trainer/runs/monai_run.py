@@ -26,8 +26,9 @@ from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.spec.tree.setting_tree import names_in, value_of
 from sweep.trainer.batches.augmentation import Augmentation
+from sweep.trainer.batches.batch import Batch
 from sweep.trainer.batches.intensity_statistics import check_statistics
-from sweep.trainer.batches.training_batches import Batch, TrainingBatches
+from sweep.trainer.batches.training_batches import TrainingBatches
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.evaluation.case_metrics import SURFACE, CaseMetrics, Shapes, distance_unit
 from sweep.trainer.evaluation.inference import Inference, sent
@@ -109,10 +110,14 @@ class MonaiTraining(GuardedRun):
                 settings.data.normalization,
                 data.training,
                 seed=settings.seed,
+                spacing=data.spacing,
             ),
             seed=settings.seed,
             patch=settings.data.patch,
             divisor=self._divisor,
+            oversample_foreground=settings.data.foreground_share,
+            device=self.device,
+            origin=data.origin,
         )
         seed_torch(settings.seed, 0)
         self.model = build_network(
@@ -340,17 +345,16 @@ class MonaiTraining(GuardedRun):
         return done[-1]
 
     def batch(self, epoch: int, step: int) -> Batch:
-        """The batch of a step, on the CPU."""
+        """The batch of a step, on the device."""
         return self.batches.batch(epoch, step)
 
     def forward(self, batch: Batch, epoch: int, step: int) -> ForwardPass:
         """One forward pass, a function of the batch, (seed, epoch, step) and the weights."""
         seed_torch(self.settings.seed, 1, epoch, step)
         factor = self.factor(epoch)
-        distances = self.loss.distances(batch.labels, factor)  # while the labels are on the CPU
-        if distances is not None:
-            distances = distances.to(self.device)
+        # A batch that was read from a file is on the CPU.
         images, labels = batch.images.to(self.device), batch.labels.to(self.device)
+        distances = self.loss.distances(labels, factor)
         with self.autocast():
             outputs = self._logits(images)
         outputs = [output.float() for output in outputs]
@@ -398,8 +402,8 @@ class MonaiTraining(GuardedRun):
         return {
             "epoch": values.epoch,
             "step": values.step,
-            "images": batch.images,
-            "labels": batch.labels,
+            "images": batch.images.cpu(),
+            "labels": batch.labels.cpu(),
             "cases": list(batch.cases),
             "channels": list(self.data.channels),
             "classes": list(self.data.classes),

@@ -13,7 +13,7 @@ from typing import Any
 
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.settings.trial_settings import TrialSettings
-from sweep.trainer.batches.training_batches import Batch
+from sweep.trainer.batches.batch import Batch
 from sweep.trainer.divergence.verdict import broken_part
 from sweep.trainer.runs.explain import examine
 from sweep.trainer.runs.monai_run import MonaiTraining

@@ -14,7 +14,7 @@ from sweep.nnunet.nnunet_check import NnunetLook
 from sweep.spec.settings.trainer_settings import AnyTrainerSettings, NnunetTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trial.kinds.kind import Kind, ShowProgress, Tools
-from sweep.vocabulary.record import RealValidation
+from sweep.vocabulary.record import CaseScore, RealValidation
 
 if TYPE_CHECKING:
     from sweep.data.prepared.samples import PreparedData
@@ -56,6 +56,14 @@ def _validate(settings: TrialSettings, trial: TrialPaths) -> RealValidation:
     return real_validation(settings, best["model"], trial.nnunet)
 
 
+def _test(settings: TrialSettings, trial: TrialPaths) -> tuple[CaseScore, ...]:
+    from sweep.nnunet.held_out_score import held_out_score
+    from sweep.trial.checkpoints import Checkpoints
+
+    best = Checkpoints(trial.folder).load_best() or {}
+    return held_out_score(settings, best["model"], trial.nnunet / "test")
+
+
 NNUNET = Kind(
     preparing="Looking for what nnU-Net has planned and preprocessed",
     imports=("sweep.nnunet.training.nnunet_run",),
@@ -64,6 +72,7 @@ NNUNET = Kind(
     make_run=_make_run,
     pixels="nnU-Net looks at its images itself, when it plans",
     recognised=_recognised,
+    test=_test,
     validate=_validate,
     tools=Tools("nnU-Net", _hand_over, nnunet_commands),
 )

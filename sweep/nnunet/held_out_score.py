@@ -1,0 +1,103 @@
+"""A trial's weights on the test images of nnU-Net's raw dataset, by nnU-Net's own predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+from nnunetv2.evaluation.evaluate_predictions import compute_metrics_on_folder
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+from sweep.data.nnunet_raw.raw_dataset import TEST_LABELS_FOLDER
+from sweep.nnunet.command.asked_settings import nnunet_trainer
+from sweep.nnunet.dataset.nnunet_datasets import need_dataset
+from sweep.nnunet.dataset.nnunet_folders import Folders
+from sweep.nnunet.real_validation import read_summary
+from sweep.nnunet.training.nnunet_run import made
+from sweep.spec.settings.data_settings import TEST_FOLDER
+from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.vocabulary.errors import SweepError, SweepFailed
+from sweep.vocabulary.record import CaseScore, last_line
+
+
+def held_out_score(
+    settings: TrialSettings, weights: Mapping[str, Any], folder: Path
+) -> tuple[CaseScore, ...]:
+    """Predict ``imagesTs`` as ``nnUNetv2_predict`` does, and compare with ``labelsTs``.
+
+    Args:
+        settings: the trial's settings.
+        weights: of its network, as under ``model`` in its ``best.pt``.
+        folder: where the masks are written, and nnU-Net's ``summary.json`` with the values of each
+            case and class.
+
+    Returns:
+        Dice of each case, the mean over the foreground classes that its reference or its prediction
+        has; None if they have none.
+
+    Raises:
+        InputError: the trial's dataset does not exist any more.
+        SweepFailed: nnU-Net failed.
+    """
+    try:
+        return _score(settings, weights, folder)
+    except SweepError:
+        raise
+    except Exception as error:  # of nnU-Net or one of its processes
+        raise SweepFailed(f"nnU-Net's prediction failed: {last_line(error)}") from error
+
+
+def _score(
+    settings: TrialSettings, weights: Mapping[str, Any], folder: Path
+) -> tuple[CaseScore, ...]:
+    own = nnunet_trainer(settings)
+    raw, folders = need_dataset(own, "raw"), Folders.of(own, folder)
+    trainer = made(settings, folders)
+    folder.mkdir(parents=True, exist_ok=True)
+    summary, labels = folder / "summary.json", trainer.label_manager
+    with folders.quietly():
+        # This also chooses the mirrorings over which a prediction is averaged.
+        trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        trainer.initialize()
+        trainer.model.load_state_dict(dict(weights))
+        trainer.set_deep_supervision_enabled(False)
+        predictor = nnUNetPredictor(
+            device=trainer.device,
+            perform_everything_on_device=trainer.device.type == "cuda",
+            allow_tqdm=False,
+        )
+        predictor.manual_initialization(
+            trainer.network,
+            trainer.plans_manager,
+            trainer.configuration_manager,
+            [trainer.model.state_dict()],
+            trainer.dataset_json,
+            trainer.__class__.__name__,
+            trainer.inference_allowed_mirroring_axes,
+        )
+        with torch.no_grad():
+            predictor.predict_from_files_sequential(
+                str(raw / TEST_FOLDER), str(folder), save_probabilities=False
+            )
+        compute_metrics_on_folder(
+            str(raw / TEST_LABELS_FOLDER),
+            str(folder),
+            str(summary),
+            trainer.plans_manager.image_reader_writer_class(),
+            trainer.dataset_json["file_ending"],
+            labels.foreground_regions if labels.has_regions else labels.foreground_labels,
+            labels.ignore_label,
+            num_processes=1,
+        )
+    found = read_summary(summary, trainer.dataset_json).cases
+    return tuple(
+        CaseScore(case=case, dice=_mean(classes)) for case, classes in sorted(found.items())
+    )
+
+
+def _mean(classes: Mapping[str, float | None]) -> float | None:
+    values = [dice for dice in classes.values() if dice is not None]
+    return fmean(values) if values else None
