@@ -422,6 +422,23 @@ def test_contract_finds_a_root_that_is_not_guarded_and_a_metric_that_is_infinite
         Infinite().test_value_is_a_finite_number_or_nothing_wherever_one_mask_is_not_empty()
 
 
+def test_contract_calls_a_metric_with_a_spacing_with_images_and_volumes() -> None:
+    calls = set()
+
+    class Whole(MetricContract):
+        @staticmethod
+        def metric(prediction: Any, reference: Any, /, spacing: Any) -> float | None:
+            assert spacing is None or len(spacing) == prediction.ndim
+            calls.add((prediction.ndim, spacing is None))
+            return float("inf") if prediction.ndim == 3 and not reference.any() else 0.0
+
+    Whole().test_prediction_that_is_right_has_a_value()
+    Whole().test_masks_are_left_as_they_are()
+    assert calls == {(2, True), (2, False), (3, True), (3, False)}
+    with pytest.raises(AssertionError, match="nothing there, volume"):
+        Whole().test_value_is_a_finite_number_or_nothing_wherever_one_mask_is_not_empty()
+
+
 @pytest.mark.parametrize("term", [geometric.compactness, geometric.aspect])
 def test_our_own_terms_keep_the_contract(term: Any) -> None:
     class Ours(LossTermContract):

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from sweep.api.results import TrialResult
 from sweep.data.prepared.prepare import prepare
-from sweep.data.prepared.samples import CaseArrays, OwnGrid, PreparedData
+from sweep.data.prepared.samples import CaseArrays, OwnGrid, PreparedData, Samples
 from sweep.data.prepared.unfit_data import unfit
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.case_table import read_cases
 from sweep.store.layout import TrialPaths
 from sweep.trainer.evaluation.inference import Inference
 from sweep.trainer.evaluation.kept_predictions import KeptPredictions
+from sweep.trainer.evaluation.surface_distances import SurfaceDistances
 from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
@@ -135,6 +136,36 @@ def _swapped(data: PreparedData) -> PreparedData:
     return replace(data, test=data.validation, validation=data.test)
 
 
+def test_slices_of_volumes_are_scored_as_volumes_in_their_millimetres(
+    trial: MakeTrial, tmp_path: Path
+) -> None:
+    def volumes(*names: str) -> Samples:
+        label = np.zeros((5, 16, 16), np.uint8)
+        label[1:4, 4:12, 3:9] = 1
+        noise = np.random.default_rng(0).normal(size=(5, 1, 16, 16))
+        images = (label[:, None] + noise).astype(np.float32)
+        return Samples([CaseArrays(name, images, label, (1,), (3.0, 0.5, 0.5)) for name in names])
+
+    data = PreparedData(("grey",), ("background", "box"), (1,), volumes("a"), volumes("b"))
+    history: list[EpochMetrics] = []
+    config = trial("trainer.epochs=2", "objective=hd95")
+    fit(config, report=history.append, checkpoint=Checkpoints(tmp_path), data=data)
+    best = min(history, key=lambda epoch: epoch.metrics["hd95"] or 0)
+    assert best.distance_unit == "mm"
+    [score] = read_cases(tmp_path / "cases.csv")
+    weights = Checkpoints(tmp_path).load_best()
+    assert weights is not None
+    run = MonaiTraining(config, data)
+    run.model.load_state_dict(weights["model"])
+    run.dice_per_case()
+    [(case, prediction)] = run.predictions()
+    masks = prediction == 1, case.reference == 1
+    distances = SurfaceDistances.between(*masks, (3.0, 0.5, 0.5))
+    assert score.values["hd95"] == best.metrics["hd95"] == distances.hausdorff()
+    assert score.values["nsd"] == distances.surface_dice(1.0)
+    assert (score.n_reference, score.n_prediction) == (3 * 8 * 6, int(masks[0].sum()))
+
+
 # Batches of slices.
 
 
@@ -177,6 +208,13 @@ def test_slices_of_one_size_go_through_the_network_together_also_those_of_severa
         x = case.images[:, 0]
         assert np.array_equal(classes, np.stack([0 * x, x, 2 * x - 1]).argmax(0))
         assert np.array_equal(inference(Counted(), 1).classes(case), classes)
+
+
+def test_large_slices_go_one_by_one_on_a_cpu() -> None:
+    network = Counted()
+    case = case_of("a", 3, height=300, width=300)
+    list(inference(network, 8).predictions([case]))
+    assert [shape[0] for shape in network.shapes] == [1, 1, 1]
 
 
 def test_resampled_case_is_predicted_on_its_own_grid() -> None:

@@ -25,6 +25,9 @@ from sweep.store.layout import TrialPaths
 from sweep.trainer.batches.augmentation import Augmentation
 from sweep.trainer.batches.pixel_noise import standard_normal
 from sweep.trainer.batches.training_batches import TrainingBatches
+from sweep.trainer.evaluation.inference import Inference, sent
+from sweep.trainer.evaluation.kept_predictions import KeptPredictions
+from sweep.trainer.evaluation.validation_dice import DicePerCase
 from sweep.trainer.losses.geometric_loss import geometric_terms
 from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.checkpoints import Checkpoints
@@ -263,3 +266,27 @@ def test_shape_terms_never_wait_for_the_gpu(kind: Literal["joint", "separate"]) 
         torch.stack(list(geometric_terms(settings, p).values())).sum().backward()
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+def test_predictions_and_counts_on_a_gpu_are_those_of_a_cpu() -> None:
+    """Also where copies to the host overlap the next batch."""
+
+    def network(images: torch.Tensor) -> torch.Tensor:
+        return torch.cat([0 * images, images, 2 * images - 1], dim=1)
+
+    rng = np.random.default_rng(0)
+    images = [rng.normal(size=(n, 1, 64, 48)).astype(np.float32) for n in (5, 1, 3, 7)]
+    labels = [rng.integers(0, 3, (len(one), 64, 48)).astype(np.uint8) for one in images]
+    cases = [
+        CaseArrays(f"c{n}", *pair, ()) for n, pair in enumerate(zip(images, labels, strict=True))
+    ]
+    found = []
+    for device in map(torch.device, ("cpu", "cuda")):
+        how = Inference(network=network, device=device, divisor=(1, 1), batch_size=4)
+        dice, kept = DicePerCase(3), KeptPredictions()
+        for case, classes in how.predictions(cases):
+            dice.add(case.name, classes, sent(case.reference, device))
+            kept.add(classes)
+        found.append((dice.scores(["background", "one", "two"]), list(kept)))
+    assert found[0][0] == found[1][0]
+    assert all(np.array_equal(*pair) for pair in zip(found[0][1], found[1][1], strict=True))

@@ -32,7 +32,7 @@ from sweep.trainer.batches.intensity_statistics import check_statistics
 from sweep.trainer.batches.training_batches import TrainingBatches
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.evaluation.case_metrics import SURFACE, CaseMetrics, Shapes, distance_unit
-from sweep.trainer.evaluation.inference import Inference
+from sweep.trainer.evaluation.inference import Inference, sent
 from sweep.trainer.evaluation.kept_predictions import KeptPredictions
 from sweep.trainer.evaluation.validation_dice import DicePerCase
 from sweep.trainer.losses.geometric_loss import soft_areas
@@ -188,8 +188,7 @@ class MonaiTraining(GuardedRun):
         self._values: dict[tuple[str, str], dict[str, float | None]] = {}
         self.model.eval()
         for case, prediction in self.inference.predictions(self.data.validation.case_arrays):
-            reference = torch.from_numpy(np.array(case.reference)).to(self.device)
-            dice.add(case.name, prediction, reference)
+            dice.add(case.name, prediction, sent(case.reference, self.device))
             self._predicted.add(prediction)
         return dice
 
