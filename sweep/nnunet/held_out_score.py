@@ -11,7 +11,7 @@ import torch
 from nnunetv2.evaluation.evaluate_predictions import compute_metrics_on_folder
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-from sweep.data.nnunet_raw.raw_dataset import TEST_LABELS_FOLDER
+from sweep.data.nnunet_raw.raw_dataset import TEST_LABELS_FOLDER, RawFiles
 from sweep.nnunet.command.asked_settings import nnunet_trainer
 from sweep.nnunet.dataset.nnunet_datasets import need_dataset
 from sweep.nnunet.dataset.nnunet_folders import Folders
@@ -58,6 +58,12 @@ def _score(
     trainer = made(settings, folders)
     folder.mkdir(parents=True, exist_ok=True)
     summary, labels = folder / "summary.json", trainer.label_manager
+    ending: str = trainer.dataset_json["file_ending"]
+    images = RawFiles.under(raw, ending, TEST_FOLDER, TEST_LABELS_FOLDER)
+    files = {
+        case: [str(images.images_in / f"{case}_{n:04d}{ending}") for n in sorted(channels)]
+        for case, channels in sorted(images.images.items())
+    }
     with folders.quietly():
         # This also chooses the mirrorings over which a prediction is averaged.
         trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
@@ -79,15 +85,16 @@ def _score(
             trainer.inference_allowed_mirroring_axes,
         )
         with torch.no_grad():
+            # Given a folder, nnU-Net would look for its files in processes.
             predictor.predict_from_files_sequential(
-                str(raw / TEST_FOLDER), str(folder), save_probabilities=False
+                [*files.values()], [str(folder / case) for case in files]
             )
         compute_metrics_on_folder(
             str(raw / TEST_LABELS_FOLDER),
             str(folder),
             str(summary),
             trainer.plans_manager.image_reader_writer_class(),
-            trainer.dataset_json["file_ending"],
+            ending,
             labels.foreground_regions if labels.has_regions else labels.foreground_labels,
             labels.ignore_label,
             num_processes=1,

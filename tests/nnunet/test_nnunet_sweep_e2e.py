@@ -24,16 +24,15 @@ max_concurrent: 2
 trainer:
   kind: nnunet
   dataset: 502
-  epochs: 4
+  epochs: 6
   steps_per_epoch: 4
   validation_steps: 2
   device: cpu
-loss: {rampup_epochs: 0, min_area: 5, weights: {boundary: 0, aspect: 0}}
+loss: {rampup_epochs: 0, min_area: 5, weights: {compactness: 0.1, boundary: 0, aspect: 0}}
 resources: {cpu: 1, gpu: 0}
 space:
   loss.sqrt_epsilon: {grid: [0, 1.0e-6]}
   loss.warmup_epochs: {grid: [1, 2]}
-  loss.weights.compactness: {grid: [0.01, 0.1]}
 """
 TIMEOUT = 600.0
 """Seconds; far more than it takes, for machines that do other things too."""
@@ -61,7 +60,7 @@ def test_sweep_of_nnunet_plans_prunes_what_diverges_ranks_and_hands_over_the_win
     layout = Layout(tmp_path / "results" / "circles")
     with layout.ranking_csv.open() as file:
         ranking = list(csv.DictReader(file))
-    assert len(ranking) == 8
+    assert len(ranking) == 4
 
     diverged = [row for row in ranking if row["status"] == "diverged"]
     assert diverged
@@ -73,8 +72,8 @@ def test_sweep_of_nnunet_plans_prunes_what_diverges_ranks_and_hands_over_the_win
         assert verdict["weights_finite"]
         assert verdict["diagnosis"]["setting"] == "loss.sqrt_epsilon"
     completed = [row for row in ranking if row["status"] == "completed"]
-    assert len(completed) == 8 - len(diverged) >= 4
-    # Nobody trains the warm-up again that another has trained: of four and four trials one each.
+    assert len(completed) == 4 - len(diverged) >= 2
+    # Nobody trains the warm-up again that another has trained.
     shared = [
         json.loads(line)["shared"]
         for row in ranking
