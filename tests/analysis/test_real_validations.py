@@ -112,13 +112,24 @@ def test_replicates_are_compared_by_their_real_validation() -> None:
     assert list(frame.mean_of) == ["real validation Dice"] * 2
 
 
-def test_replicate_without_the_validation_that_others_have_is_not_counted_and_told() -> None:
-    found = confirmation(confirmed([0.50, None, 0.51], [0.70, 0.73, 0.71], [None, None, None]))
+def test_seed_on_which_one_finalist_lacks_the_validation_counts_for_nobody() -> None:
+    """Else a finalist could lead because its validation on a hard fold is missing."""
+    found = confirmation(confirmed([0.50, None, 0.51], [0.70, 0.10, 0.71]))
     assert found is not None
-    assert [len(one.scores) for one in found.finalists] == [3, 2, 0]
+    assert [(one.trial_id, len(one.scores)) for one in found.finalists] == [
+        ("t0001", 2),
+        ("t0000", 2),
+    ]
+    assert found.finalists[0].mean == pytest.approx((0.70 + 0.71) / 2)
     told = reservations(found)
-    assert "t0000: 1 of 3 replicates could not be validated on whole cases and is not" in told
-    assert "t0002: 3 of 3 replicates could not be validated" in told
+    assert "t0000: 1 of 3 replicates without a real validation; their seeds and folds" in told
+
+
+def test_finalist_without_any_validation_makes_the_pseudo_dice_decide() -> None:
+    found = confirmation(confirmed([None, None], [0.70, 0.73]))
+    assert found is not None
+    assert [one.trial_id for one in found.finalists] == ["t0000", "t0001"]
+    assert "mean pseudo Dice 0.8000" in verdict(found)
 
 
 def test_where_no_replicate_was_validated_they_are_compared_by_the_pseudo_dice() -> None:

@@ -103,8 +103,8 @@ def warnings(found: Confirmation) -> list[str]:
             sentences.append(f"{one.trial_id}: {failed} of {total} failed and is not counted.")
         if lacking := one.unvalidated:
             sentences.append(
-                f"{one.trial_id}: {lacking} of {total} could not be validated on whole cases and"
-                " is not counted."
+                f"{one.trial_id}: {lacking} of {total} without a real validation; their seeds and"
+                " folds are not counted for any finalist."
             )
     first = found.finalists[0]
     lost = [one for one in found.behind if one.scores and one.diverged > first.diverged]

@@ -39,7 +39,7 @@ class Finalist:
             validation where replicates have one.
         scores: (seed, fold) → best value of the objective as a score, where more is better
             (`sweep.vocabulary.objective`). Replicates that diverged, failed or have not ended have
-            none, nor have those that lack a real validation where others have one.
+            none. By the real validation, none has one on a seed and fold where a finalist lacks it.
         mean: of the scores, where each fold counts the same; NaN where there is none.
         low, high: 95 % interval of the mean (`sweep.analysis.confirm.paired_comparison.interval`).
         p_best: probability that its mean is the highest of all that are compared; None where there
@@ -147,7 +147,10 @@ def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
     records = list(records)
     by_id = {record.trial_id: record for record in records}
     runs = [(one.replicate, one) for one in records if one.replicate is not None]
-    is_real = any(real_dice(run) is not None for _, run in runs)
+    # Folds differ in how hard they are: where one finalist lacks the real validation, no other
+    # may gain or lose by its own.
+    lacking = {r.block for r, run in runs if run.status.has_result and real_dice(run) is None}
+    is_real = any(real_dice(run) is not None and r.block not in lacking for r, run in runs)
     objective = as_real(objective_of(records)) if is_real else objective_of(records)
     found = []
     for trial_id in dict.fromkeys(replicate.of for replicate, _ in runs if replicate.of in by_id):
@@ -158,7 +161,11 @@ def confirmation(records: Iterable[TrialRecord]) -> Confirmation | None:
             record=by_id[trial_id],
             replicates=tuple(run for _, run in own),
             objective=objective,
-            scores={block: score for block, score in judged if score is not None},
+            scores={
+                block: score
+                for block, score in judged
+                if score is not None and not (is_real and block in lacking)
+            },
         )
         if finalist.scores or finalist.diverged or finalist.unvalidated:
             found.append(finalist)
