@@ -8,6 +8,7 @@ from rich.console import Console
 from sweep.analysis.report_words import status as status_words
 from sweep.console.console_words import count_words, print_warnings, value_words
 from sweep.console.sweep_progress import Progress
+from sweep.vocabulary.class_scores import UNITS
 from sweep.vocabulary.epoch_metrics import EpochMetrics
 from sweep.vocabulary.objective import DICE_NAMES, DiceOf
 from sweep.vocabulary.record import Observer, TrialRecord
@@ -57,8 +58,9 @@ class TrainingLines(Observer):
         dice = "none" if metrics.val_dice is None else f"{metrics.val_dice:.4f}"
         loss = "none" if metrics.train_loss is None else f"{metrics.train_loss:.4f}"
         terms = "  ".join(f"{name} {value:.4f}" for name, value in metrics.terms.items())
+        unit = UNITS[metrics.distance_unit]
         measured = "".join(
-            f"  {name} {value:.4g}"
+            f"  {name} {value:.4g}{unit * (name == 'hd95')}"
             for name, value in metrics.metrics.items()
             if value is not None and not name.startswith("reference_")  # the same in every epoch
         )

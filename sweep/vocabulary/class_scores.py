@@ -9,6 +9,8 @@ from typing import Literal
 
 DistanceUnit = Literal["mm", "pixels"]
 """Unit of HD95, and of the tolerance of NSD: pixels where the images have no spacing."""
+UNITS: Mapping[DistanceUnit | None, str] = {"mm": " mm", "pixels": " px", None: ""}
+"""The unit after a distance or its name, where there is little room."""
 
 OWN_METRICS = ("dice", "iou", "hd95", "nsd")
 """Metrics of every table of cases, in the order of its columns; those of plug-ins follow."""

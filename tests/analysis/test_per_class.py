@@ -14,15 +14,17 @@ from typer.testing import CliRunner
 
 from sweep.analysis.confirm.test_scores import cases_frame, held_out
 from sweep.analysis.ranking.per_class import class_columns, with_classes
+from sweep.analysis.ranking.ranking_columns import headings
 from sweep.analysis.ranking.ranking_frame import ranking_frame
 from sweep.analysis.ranking.row_selection import Condition, direction, sorted_by, where
 from sweep.api.results import SweepResults
 from sweep.cli import app
+from sweep.console.plain_view import TrainingLines
 from sweep.store.case_table import write_cases
 from sweep.store.layout import Layout
 from sweep.store.read_results import read_records
 from sweep.store.trial_files import write_test
-from sweep.vocabulary.class_scores import ClassScore
+from sweep.vocabulary.class_scores import ClassScore, DistanceUnit
 from sweep.vocabulary.record import CaseScore, Status
 
 LEFT = "left kidney"
@@ -89,6 +91,17 @@ def test_command_prints_them_on_demand(folder: Path) -> None:
     assert "val_dice[" not in printed("--json")
     assert "hd95[liver]" in printed("--per-class")
     assert "hd95[liver]" not in printed()
+
+
+@pytest.mark.parametrize(("unit", "short"), [("mm", " mm"), ("pixels", " px"), (None, "")])
+def test_distances_are_shown_with_their_unit_where_it_is_known(
+    unit: DistanceUnit | None, short: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = trial(0, Status.COMPLETED, [0.5])
+    metrics = replace(record.history[0], metrics={"hd95": 3.5, "nsd": 0.25}, distance_unit=unit)
+    assert headings([replace(record, history=(metrics,))])["hd95"] == f"HD95{short}"
+    TrainingLines().epoch_reported("t0000", metrics)
+    assert f"  hd95 3.5{short}  nsd 0.25  " in capsys.readouterr().out
 
 
 def test_test_split_has_a_column_for_each_metric_and_class_beside_the_means(

@@ -13,6 +13,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.objective_settings import is_other_column
 from sweep.spec.settings.trainer_settings import traits_of
 from sweep.spec.space.presets import BASELINE
+from sweep.vocabulary.class_scores import UNITS
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import (
     ParameterValue,
@@ -80,8 +81,7 @@ def _like(name: str, objective: Objective) -> str:
 
 def headings(records: Iterable[TrialRecord]) -> dict[str, str]:
     """`HEADINGS`, with the unit of distances where the trials say it."""
-    short = {"mm": " mm", "pixels": " px", None: ""}
-    return HEADINGS | {"hd95": HEADINGS["hd95"] + short[distance_unit_of(records)]}
+    return HEADINGS | {"hd95": HEADINGS["hd95"] + UNITS[distance_unit_of(records)]}
 
 
 def cells(record: TrialRecord) -> dict[str, object]:
