@@ -49,7 +49,7 @@ class ForegroundPlaces:
         """
         if self.share == 0:
             return None
-        phase_rng = np.random.default_rng([self._seed, 3, index])
+        phase_rng = np.random.default_rng([self._seed, index, 3])
         phase, first = phase_rng.random(), int(phase_rng.integers(2**31))
         before, after = (math.floor(n * self.share + phase) for n in (showing, showing + 1))
         if before == after:
