@@ -31,11 +31,11 @@ from sweep.data.prepared.unfit_data import class_doubts, patch_doubts
 from sweep.data.sources.data_source import DataSource
 from sweep.data.sources.source_table import open_source
 from sweep.machine.machine_cache import cached, default_cache
-from sweep.spec.settings.data_settings import AnatomyData, DataSettings, RawLayoutData
+from sweep.spec.settings.data_settings import AnatomyData, DataSettings
 from sweep.vocabulary.errors import InputError, Mistake, gathered, gathering
 
 NOT_CONTENT = {
-    "fold", "folds", "patch_size", "geometric_class", "folder", "fingerprint", "spatial",
+    "fold", "folds", "patch_size", "geometric_class", "folder", "fingerprint",
     "oversample_foreground",
 }  # fmt: skip
 """Settings that do not change a packed pixel: they select cases, or belong to the trainer. The
@@ -250,11 +250,10 @@ def _constant_channels(
 
 
 def _content(settings: DataSettings) -> dict[str, Any]:
-    """The settings that the packed pixels depend on, besides the dataset's content."""
+    """The settings that the packed pixels and their warnings depend on, besides the dataset's
+    content. Volumes that are not resampled have the pixels of their slices, but other warnings."""
     excluded = set(NOT_CONTENT)
     spacing = settings.spacing if isinstance(settings, AnatomyData) else None
-    if spacing is not None or not isinstance(settings, RawLayoutData):
-        excluded -= {"spatial"}  # slices are resampled in their plane; the brain is cut otherwise
     if not settings.test or (is_share(settings) and spacing != "median"):
         excluded |= {"test"}  # the median does not look at test cases
     return settings.model_dump(mode="json", exclude=excluded)
