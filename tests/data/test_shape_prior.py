@@ -137,6 +137,11 @@ def test_reference_without_a_shape_that_counts_has_no_compactness() -> None:
     assert reference_compactness(shapes, LossSettings()) is None
 
 
+def test_empty_masks_are_no_shapes_where_any_area_is_large_enough() -> None:
+    [told] = shape_warnings(asked(min_area=0), data_of(label_of(TWO), label_of(np.zeros_like(ONE))))
+    assert "`cell` has several components in 1 of 1 training masks" in told
+
+
 def test_several_components_are_told_with_what_they_cost_and_what_cures_it() -> None:
     [told] = shape_warnings(asked(), data_of(label_of(TWO), label_of(ONE)))
     [joint, one] = [reference_compactness([shapes_of(m)], LossSettings()) for m in (TWO, ONE)]

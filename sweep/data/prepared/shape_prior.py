@@ -65,6 +65,8 @@ class Shapes:
 
     @property
     def _joint(self) -> Shapes:
+        if not self.sizes.size:  # an empty mask is no shape, also where any area is large enough
+            return self
         return Shapes(
             self.axes,
             self.sizes.sum(keepdims=True),
