@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,20 @@ def test_a_flipped_image_has_the_flipped_prediction(
 ) -> None:
     direct = mean_over_flips(network, images())
     torch.testing.assert_close(mean_over_flips(network, images().flip(axes)).flip(axes), direct)
+
+
+@torch.no_grad()
+def test_no_more_than_the_sum_of_earlier_flips_is_kept_for_the_next() -> None:
+    shape, alive = (1, 7, 4, 6, 5), []
+
+    def predict(x: Tensor) -> Tensor:
+        kept = (one for one in gc.get_objects() if type(one) is Tensor and one.shape == shape)
+        alive.append(sum(1 for _ in kept))
+        return x.expand(shape).contiguous()
+
+    found = mean_over_flips(predict, torch.zeros(1, 1, *shape[2:]))
+    torch.testing.assert_close(found, torch.full(shape, 1 / 7))
+    assert alive == [0, *[1] * 7]
 
 
 def test_a_prediction_that_knows_no_direction_is_left_as_it_is() -> None:

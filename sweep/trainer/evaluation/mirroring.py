@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import chain, combinations
 
-import torch
 from torch import Tensor
 
 
@@ -22,7 +21,8 @@ def mirrors(axes: int) -> tuple[tuple[int, ...], ...]:
 def mean_over_flips(predict: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """``1/n Σ flip(softmax(predict(flip(images))))`` over the flips: 4 of an image, 8 of a volume.
 
-    It costs as many predictions.
+    It costs as many predictions. They are added up one by one, since one of a volume with many
+    classes takes gigabytes.
 
     Args:
         predict: gives logits ``[B, K, (D,) H, W]`` of images of the same size.
@@ -30,7 +30,8 @@ def mean_over_flips(predict: Callable[[Tensor], Tensor], images: Tensor) -> Tens
     Returns:
         probabilities ``[B, K, (D,) H, W]``.
     """
-    mirrored = [
-        predict(images.flip(axes)).softmax(dim=1).flip(axes) for axes in mirrors(images.ndim - 2)
-    ]
-    return torch.stack(mirrored).mean(dim=0)
+    first, *others = mirrors(images.ndim - 2)
+    total = predict(images.flip(first)).softmax(dim=1).flip(first)
+    for axes in others:
+        total += predict(images.flip(axes)).softmax(dim=1).flip(axes)
+    return total / (1 + len(others))
