@@ -18,6 +18,7 @@ from sweep.data.sources.source_table import check_data
 from sweep.spec.settings.data_settings import NnunetRawData
 from sweep.spec.settings.loss_settings import LossSettings, MainLoss
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.trainer.evaluation.validation_dice import DicePerCase
 from sweep.trainer.losses.training_loss import TrainingLoss
 from sweep.trainer.runs.monai_run import MonaiTraining
 
@@ -216,3 +217,16 @@ def test_main_loss_of_a_plugin_is_refused_beside_an_ignore_label(tmp_path: Path)
     assert str(mistake).startswith(
         "loss.main: the dataset has an `ignore` label (2), but a plug-in"
     )
+
+
+def test_case_of_which_nothing_is_annotated_does_not_count_in_the_trivial_dice() -> None:
+    dice = DicePerCase(2)
+    half = torch.tensor([[0, 1], [0, 1]], dtype=torch.uint8)
+    dice.add("half", half, half)
+    expected = dice.trivial()
+    nothing = torch.full((2, 2), IGNORE, dtype=torch.uint8)
+    dice.add("nothing", nothing, nothing)
+    assert dice.trivial() == expected
+    only = DicePerCase(2)
+    only.add("nothing", nothing, nothing)
+    assert only.trivial() is None

@@ -89,6 +89,7 @@ class DicePerCase:
     def trivial(self) -> float | None:
         """What `mean` would be of the best answer that does not look at the images."""
         references = np.array([counts[1] for counts in self.counts.values()], dtype=np.float64)
+        references = references[references.any(axis=-1)]  # nothing of the others is annotated
         if not references.size:
             return None
         pooled = references.sum(axis=0) / references.sum()
