@@ -406,6 +406,21 @@ def test_masks_that_are_there_are_kept_or_replaced_only_as_asked(
     assert call(*predict, "--overwrite", "--resume").exit_code == 2
 
 
+def test_replaced_masks_of_another_model_are_gone_even_where_no_new_one_follows(
+    call: Call, folder: Path, png_model: Path
+) -> None:
+    predict = ("predict", str(png_model), "raw/imagesTr", "-o", "out")
+    assert call(*predict).exit_code == 0
+    image = folder / "raw" / "imagesTr" / "c3_0000.png"
+    whole = image.read_bytes()
+    image.write_bytes(whole[: len(whole) // 2])
+    assert call(*predict, "--overwrite", "--tta").exit_code == 2
+    assert not Path("out/c3.png").exists()
+    image.write_bytes(whole)
+    assert call(*predict, "--resume", "--tta").exit_code == 0
+    assert Path("out/c3.png").exists()
+
+
 def test_images_and_references_are_never_overwritten(
     call: Call, folder: Path, png_model: Path
 ) -> None:

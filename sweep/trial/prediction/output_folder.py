@@ -22,6 +22,9 @@ def begin(
 ) -> None:
     """Make the folder and record what predicts.
 
+    Masks of another model, which are to be replaced, are deleted before: if this prediction is
+    interrupted, a later one that keeps masks would take them for its own.
+
     Raises:
         InputError: it has masks already and neither ``resume`` nor ``overwrite`` is set, or those
             to keep are of another model, or it is where images or references lie.
@@ -31,6 +34,9 @@ def begin(
         raise InputError(mistakes)
     with writing(output):
         output.mkdir(parents=True, exist_ok=True)
+        if overwrite and _recorded(output) != model.identity:
+            for name in images.masks.values():
+                (output / name).unlink(missing_ok=True)
     atomic_write_text(output / PREDICTION_FILE, to_json(model.identity, indent=2) + "\n")
 
 
