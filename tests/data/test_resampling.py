@@ -244,6 +244,17 @@ def test_median_does_not_look_at_test_cases(tmp_path: Path) -> None:
         assert data.origin["spacing"] == pytest.approx(expected[[2, 0, 1]])  # stored in 32 bits
 
 
+def test_data_have_the_spacing_they_were_resampled_to_in_each_fold(tmp_path: Path) -> None:
+    """Not that of their whole voxels: 2.03 and 1.98 mm would give networks of other strides."""
+    folder = write_spacings(tmp_path / "raw", [(1, 1, 1.55), (1, 1, 1.49)] * 2)
+    for fold in (0, 1):
+        data = prepare(raw(folder, spatial="volumes", spacing=(2, 1, 1), fold=fold))
+        steps = {case.spacing[0] for case in data.training.case_arrays if case.spacing}
+        assert 2 not in steps
+        assert data.spacing == (2, 1, 1)
+    assert prepare(raw(folder, spacing=(0.9, 1.1))).spacing == (0.9, 1.1)
+
+
 def test_spacing_is_content_of_the_cache_and_opens_again(tmp_path: Path) -> None:
     folder = write_spacings(tmp_path / "raw", MIXED)
     settings = raw(folder, spatial="volumes", spacing=(2, 1, 1))

@@ -26,7 +26,8 @@ class DataFacts:
         ignore: label of voxels that nobody has annotated; None if there is none.
         target: spacing that images are resampled to; None: they are not.
         sample_shape: the largest training sample along each axis, ``[(D,) H, W]``.
-        sample_spacing: median spacing of the training samples along these axes; None if unknown.
+        sample_spacing: of the training data along these axes (`PreparedData.spacing`); None if
+            unknown.
     """
 
     channels: tuple[str, ...]

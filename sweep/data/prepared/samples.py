@@ -162,7 +162,13 @@ class PreparedData:
 
     @property
     def spacing(self) -> Spacing | None:
-        """Median spacing of the training samples along their ``[(D,) H, W]``; None if unknown."""
+        """Spacing of the training samples along their ``[(D,) H, W]``; None if unknown.
+
+        That to which all were resampled, else their median. Their own is rounded to whole voxels: a
+        network that follows it could be another one in each fold.
+        """
+        if (target := self.origin.get("spacing")) is not None:
+            return tuple(map(float, target))
         axes = 3 if self.training.volumes else 2
         known = [case.spacing[-axes:] for case in self.training.case_arrays if case.spacing]
         if not known:
