@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from sweep.trainer.evaluation.inference import Network
+from sweep.trainer.evaluation.inference import Inference, Network
+
+
+def mean_inference(members: Sequence[Inference]) -> Inference:
+    """How several networks predict together, by their `mean_network`.
+
+    Networks of one configuration can have other divisors, if their folds have other sizes and
+    spacings. The images then fit all of them.
+
+    Args:
+        members: at least one; alike but for network and divisor.
+    """
+    divisors = zip(*(member.divisor for member in members), strict=True)
+    return replace(
+        members[0],
+        network=mean_network([member.network for member in members]),
+        divisor=tuple(math.lcm(*along) for along in divisors),
+    )
 
 
 def mean_network(networks: Sequence[Network]) -> Network:

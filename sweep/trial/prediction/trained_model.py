@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sweep.data.prepared.data_facts import DataFacts
@@ -14,7 +14,7 @@ from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.store.files import reading
 from sweep.store.layout import TrialPaths
 from sweep.trainer.evaluation.inference import Inference
-from sweep.trainer.evaluation.mean_network import mean_network
+from sweep.trainer.evaluation.mean_network import mean_inference
 from sweep.trial.kinds.kind_table import kind_of
 from sweep.vocabulary.errors import InputError, ResultsError
 
@@ -64,11 +64,10 @@ def load_model(
     first = members[0]
     if any(member.facts.classes != first.facts.classes for member in members):
         raise ResultsError(f"{runs[0].folder} and its replicates have different classes")
-    network = mean_network([member.inference.network for member in members])
     return TrainedModel(
         settings=configured[0],
         facts=first.facts,
-        inference=replace(first.inference, network=network),
+        inference=mean_inference([member.inference for member in members]),
         identity={
             "runs": [run.folder.name for run in runs],
             "weights": [_digest(run) for run in runs],
