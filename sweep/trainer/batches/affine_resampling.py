@@ -17,13 +17,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sweep.data.files.resampling import ANISOTROPIC
 from sweep.trainer.batches.device_data import to_device
 
 Matrix = NDArray[np.float64]
-
-ANISOTROPIC = 3.0
-"""Distance of slices ÷ spacing in them above which volumes are turned and zoomed in their slices
-alone (nnU-Net's `ANISO_THRESHOLD`)."""
 
 _STEPS = 12
 
@@ -42,7 +39,8 @@ class Grid:
 
     @property
     def in_slices(self) -> bool:
-        """Whether volumes are treated slice by slice, because their slices are far apart."""
+        """Whether volumes are turned and zoomed in their slices alone, which are `ANISOTROPIC`
+        times as far apart as the voxels in them."""
         if self.axes == 2 or self.spacing is None:
             return False
         return self.spacing[0] > ANISOTROPIC * min(self.spacing[1:])
