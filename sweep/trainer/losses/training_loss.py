@@ -99,7 +99,7 @@ class TrainingLoss:
         """The distance maps of the target that this factor's loss needs, if any.
 
         Args:
-            target: class indices ``[B, 1, (D,) H, W]``, on the CPU: see `distances_for`.
+            target: class indices ``[B, 1, (D,) H, W]``; `distances_for` waits for those of a GPU.
         """
         if factor == 0:
             return None
