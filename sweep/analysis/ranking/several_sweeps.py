@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from sweep.spec.words.phrases import shown
+from sweep.vocabulary.class_scores import without_class
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.objective import DICE, Objective
 from sweep.vocabulary.record import Status
@@ -14,8 +15,9 @@ from sweep.vocabulary.record import Status
 if TYPE_CHECKING:
     import pandas as pd
 
-TRAINING_ONLY = frozenset({"patch_size"})
-"""Settings of ``data`` that do not change the cases on which a trial is measured."""
+TRAINING_ONLY = frozenset({"patch_size", "oversample_foreground", "spacing", "spatial"})
+"""Settings of ``data`` that do not change the cases on which a trial is measured: whole ones, on
+the grids of their own files. Only the brain is cut into other cases by `spatial`."""
 WITHIN_ONE = ["p_best", "group"]
 """Columns that compare the finalists of one sweep with each other; empty in a joint ranking."""
 
@@ -81,7 +83,7 @@ def incomparable(
     Args:
         specs: name of the sweep → the values of its effective spec.
     """
-    measured = {name: _measured_on(spec) for name, spec in specs.items()}
+    measured = {name: _measured_on(spec, objective) for name, spec in specs.items()}
     for (a, one), (b, other) in combinations(measured.items(), 2):
         # A fingerprint stands for the folder, where both have one.
         has_fingerprints = None not in (one.get("data.fingerprint"), other.get("data.fingerprint"))
@@ -98,12 +100,15 @@ def incomparable(
             )
 
 
-def _measured_on(spec: Mapping[str, Any]) -> dict[str, Any]:
+def _measured_on(spec: Mapping[str, Any], objective: Objective) -> dict[str, Any]:
     found = {}
     if isinstance(data := spec.get("data"), dict):
-        found = {f"data.{key}": data[key] for key in data if key not in TRAINING_ONLY}
+        left_out = TRAINING_ONLY - ({"spatial"} if data.get("source") == "brain" else set())
+        found = {f"data.{key}": data[key] for key in data if key not in left_out}
     if isinstance(evaluation := spec.get("evaluation"), dict):
         found["evaluation.tta"] = evaluation.get("tta")
+        if without_class(objective.metric) == "nsd":
+            found["evaluation.nsd_tolerance"] = evaluation.get("nsd_tolerance")
     return found
 
 
