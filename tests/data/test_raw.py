@@ -141,13 +141,31 @@ def test_description_that_is_no_object_is_told(write_grey, content):
         ({"labels": {"background": 0, "dot": []}}, "must map each name to an integer"),
         ({"labels": {"background": 0, "dot": "7" * 5000}}, "must map each name to an integer"),
         ({"labels": {"0": "background", "1": "dot"}}, "as in nnU-Net v1; swap them"),
-        ({"labels": {"background": 0, "whole": [1, 2]}}, "region-based labels are not supported"),
+        (
+            {"labels": {"background": 0, "whole": [1, 2]}},
+            "`regions_class_order` must be a list with a label for each of the 1 regions (whole)",
+        ),
         (
             {
                 "labels": {"background": 0, "whole": [1, 2], "core": 2},
-                "regions_class_order": [1, 2],
+                "regions_class_order": [1, 3],
             },
-            "region-based labels are not supported yet (whole)",
+            "`regions_class_order` must hold labels of the regions (1, 2), but holds 3",
+        ),
+        (
+            {"labels": {"background": 0, "whole": [0, 1]}, "regions_class_order": [1]},
+            "the region `whole` must list integers above 0, but is [0, 1]",
+        ),
+        (
+            {"labels": {"background": 0, "whole": [1, 3]}, "regions_class_order": [1]},
+            "without a gap or repeat, not [0, 1, 3]",
+        ),
+        (
+            {
+                "labels": {"background": 0, "whole": [1, 2], "ignore": 2},
+                "regions_class_order": [1],
+            },
+            "`ignore` must be 3, the highest",
         ),
         ({"labels": {"background": 0, "dot": 1, "ignore": 3}}, "`ignore` must be 2, the highest"),
         ({"labels": {"background": 0} | {str(n): n for n in range(1, 257)}}, "1 to 255 classes"),

@@ -19,7 +19,9 @@ def mirrors(axes: int) -> tuple[tuple[int, ...], ...]:
     return tuple(chain.from_iterable(combinations(spatial, count) for count in range(axes + 1)))
 
 
-def mean_over_flips(predict: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+def mean_over_flips(
+    predict: Callable[[Tensor], Tensor], images: Tensor, *, regions: bool = False
+) -> Tensor:
     """``1/n Σ flip(softmax(predict(flip(images))))`` over the flips: 4 of an image, 8 of a volume.
 
     It costs as many predictions.
@@ -27,10 +29,13 @@ def mean_over_flips(predict: Callable[[Tensor], Tensor], images: Tensor) -> Tens
     Args:
         predict: gives logits ``[B, K, (D,) H, W]`` of images of the same size.
         images: ``[B, C, (D,) H, W]``.
+        regions: whether the channels are regions, with a sigmoid in the place of softmax.
     Returns:
         probabilities ``[B, K, (D,) H, W]``.
     """
-    mirrored = [
-        predict(images.flip(axes)).softmax(dim=1).flip(axes) for axes in mirrors(images.ndim - 2)
-    ]
+    mirrored = []
+    for axes in mirrors(images.ndim - 2):
+        logits = predict(images.flip(axes))
+        probabilities = logits.sigmoid() if regions else logits.softmax(dim=1)
+        mirrored.append(probabilities.flip(axes))
     return torch.stack(mirrored).mean(dim=0)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sweep.data.nnunet_raw.regions import Regions, class_mask, labels_mask
 from sweep.trainer.evaluation.trivial_predictions import trivial_dice
 from sweep.vocabulary.class_scores import ClassScore, mean_over_classes
 
@@ -30,16 +31,22 @@ class DicePerCase:
 
     Args:
         classes: number of classes with background (index 0).
+        regions: what the classes consist of, if they are regions.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, regions: Regions | None = None) -> None:
         self.classes = classes
+        self.regions = regions
         self._counts: dict[str, Tensor] = {}  # case -> [3, classes]
+        self._foreground: dict[str, Tensor] = {}  # case -> voxels of the reference in any region
         self._read: dict[str, Counts] | None = None
 
     def add(self, case: str, prediction: Tensor, reference: Tensor) -> None:
-        """Count one sample; both are class indices of the same shape, on the same device."""
-        counts = class_counts(prediction, reference, self.classes)
+        """Count one sample; both are labels of the same shape, on the same device."""
+        counts = class_counts(prediction, reference, self.classes, self.regions)
+        if self.regions is not None:
+            foreground = labels_mask(reference, self.regions.all_labels).sum()
+            self._foreground[case] = self._foreground.get(case, 0) + foreground
         known = self._counts.get(case)
         self._counts[case] = counts if known is None else known + counts
         self._read = None
@@ -91,9 +98,29 @@ class DicePerCase:
         references = np.array([counts[1] for counts in self.counts.values()], dtype=np.float64)
         if not references.size:
             return None
+        if self.regions is not None:
+            return self._trivial_of_regions(self.regions, references)
         pooled = references.sum(axis=0) / references.sum()
         shares = references / references.sum(axis=1, keepdims=True)  # [cases, classes]
         return trivial_dice(shares[:, 1:], pooled[1:])
+
+    def _trivial_of_regions(
+        self, regions: Regions, references: NDArray[np.float64]
+    ) -> float | None:
+        """`trivial` of regions, whose voxels do not add up to those of a case.
+
+        Args:
+            references: voxels of each case and class, ``[cases, classes]``.
+        """
+        foreground = np.array([float(count) for count in self._foreground.values()])
+        sizes = references[:, 0] + foreground
+        return trivial_dice(
+            references[:, 1:] / sizes[:, None],
+            references[:, 1:].sum(axis=0) / sizes.sum(),
+            # One label everywhere is all regions that it belongs to.
+            [[label in own for own in regions.labels] for label in sorted({*regions.class_order})],
+            foreground.sum() / sizes.sum(),
+        )
 
     def mean(self) -> float | None:
         """Mean over cases, then classes; None where no case says anything."""
@@ -107,11 +134,13 @@ class DicePerCase:
         return mean_over_classes(self.scores([str(label) for label in range(self.classes)]), name)
 
 
-def class_counts(prediction: Tensor, reference: Tensor, classes: int) -> Tensor:
+def class_counts(
+    prediction: Tensor, reference: Tensor, classes: int, regions: Regions | None = None
+) -> Tensor:
     """`Counts` as a tensor on the device of both, without waiting for it."""
     of_each = []
-    for label in range(classes):
-        ours, theirs = prediction == label, reference == label
+    for number in range(classes):
+        ours, theirs = (class_mask(one, number, regions) for one in (prediction, reference))
         of_each.append(torch.stack([ours.sum(), theirs.sum(), (ours & theirs).sum()]))
     return torch.stack(of_each, dim=1)
 

@@ -62,9 +62,12 @@ def load_model(
             )
         members.append(predictor(settings, run))
     first = members[0]
-    if any(member.facts.classes != first.facts.classes for member in members):
+    kinds = {(member.facts.classes, member.facts.regions) for member in members}
+    if len(kinds) > 1:
         raise ResultsError(f"{runs[0].folder} and its replicates have different classes")
-    network = mean_network([member.inference.network for member in members])
+    network = mean_network(
+        [member.inference.network for member in members], regions=first.facts.regions is not None
+    )
     return TrainedModel(
         settings=configured[0],
         facts=first.facts,
