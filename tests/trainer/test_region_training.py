@@ -44,6 +44,7 @@ from sweep.trainer.losses.training_loss import TrainingLoss
 from sweep.trainer.runs.reproduce import replay
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import fit
+from sweep.trial.test_evaluation import evaluate
 from sweep.vocabulary.errors import InputError
 from sweep.vocabulary.record import Status
 
@@ -216,6 +217,7 @@ def test_trivial_dice_of_regions_is_reached_by_one_label_everywhere() -> None:
     dice = DicePerCase(4, NESTED)
     dice.add("a", torch.full_like(reference, 2), reference)
     assert dice.trivial() == pytest.approx(dice.mean())
+    assert dice.predicted_classes() == 1  # though it is both the whole and the core
 
 
 def test_outlines_and_places_are_those_of_the_union() -> None:
@@ -260,7 +262,7 @@ def write(folder: Path, *, ignored: bool = False, **changes: Any) -> Path:
 
 def trial(folder: Path, **groups: dict[str, Any]) -> TrialSettings:
     given = {
-        "data": {"source": "nnunet_raw", "folder": str(folder), "folds": 4},
+        "data": {"source": "nnunet_raw", "folder": str(folder), "folds": 3},
         "trainer": {"epochs": 5, "batch_size": 4, "device": "cpu", "steps_per_epoch": 10},
         "network": {"channels": [8, 16, 16]},
         "optimizer": {"name": "adamw", "lr": 0.02},
@@ -310,7 +312,12 @@ def test_trial_on_regions_learns_them_and_resumes_bit_for_bit(
 @pytest.mark.parametrize("tta", ["none", "flips"])
 def test_masks_hold_labels_and_score_as_in_the_training(tmp_path: Path, tta: str) -> None:
     raw = write(tmp_path / "raw", ignored=True)
-    settings = trial(raw, trainer={"epochs": 3}, evaluation={"tta": tta, "metrics": ["hd95"]})
+    settings = trial(
+        raw,
+        trainer={"epochs": 3},
+        data={"test": 0.25},
+        evaluation={"tta": tta, "metrics": ["hd95"]},
+    )
     trained = sweep.train(settings, name="nested", results=tmp_path, progress=False)
     kept = read_cases(trained.folder / "cases.csv")
     assert {one.label for one in kept} == {"whole", "rim", "core"}
@@ -324,6 +331,14 @@ def test_masks_hold_labels_and_score_as_in_the_training(tmp_path: Path, tta: str
         assert row["dice"] == pytest.approx(one.values["dice"])
         assert row["hd95"] == pytest.approx(one.values["hd95"])
         assert (row["n_reference"], row["n_prediction"]) == (one.n_reference, one.n_prediction)
+    weights = Checkpoints(trained.folder).load_best()
+    assert weights is not None
+    tested_cases = evaluate(settings, weights, prepare(settings.data))
+    assert len(tested_cases) == 2
+    for tested in tested_cases:
+        for one in tested.classes:
+            row = rows.loc[one.case, one.label]
+            assert row["dice"] == pytest.approx(one.values["dice"])
     for mask in done.masks.values():
         found = np.unique(np.asarray(Image.open(mask)))
         assert set(found.tolist()) <= {0, 1, 2}

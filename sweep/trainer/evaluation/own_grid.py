@@ -67,7 +67,7 @@ def regions_on_grid(
     found = torch.zeros(tuple(shape), dtype=torch.uint8, device=scores.device)
     for score, label in zip(scores, class_order, strict=True):
         there = score if score.shape == found.shape else resized(score, shape, separate)
-        found[(there.sigmoid() if are_logits else there) > 0.5] = label
+        found.masked_fill_((there.sigmoid() if are_logits else there) > 0.5, label)
     return found
 
 

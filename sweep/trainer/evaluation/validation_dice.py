@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sweep.data.nnunet_raw.regions import Regions, class_mask, labels_mask
+from sweep.data.nnunet_raw.regions import Regions, class_mask
 from sweep.trainer.evaluation.trivial_predictions import trivial_dice
 from sweep.vocabulary.class_scores import ClassScore, mean_over_classes
 
@@ -38,26 +38,23 @@ class DicePerCase:
         self.classes = classes
         self.regions = regions
         self._counts: dict[str, Tensor] = {}  # case -> [3, classes]
-        self._foreground: dict[str, Tensor] = {}  # case -> voxels of the reference in any region
+        self._by_label: dict[str, Tensor] = {}  # of regions, case -> [3, labels], background first
         self._read: dict[str, Counts] | None = None
 
     def add(self, case: str, prediction: Tensor, reference: Tensor) -> None:
         """Count one sample; both are labels of the same shape, on the same device."""
         counts = class_counts(prediction, reference, self.classes, self.regions)
-        if self.regions is not None:
-            foreground = labels_mask(reference, self.regions.all_labels).sum()
-            self._foreground[case] = self._foreground.get(case, 0) + foreground
-        known = self._counts.get(case)
-        self._counts[case] = counts if known is None else known + counts
+        _add(self._counts, case, counts)
+        if self.regions is not None:  # whose voxels do not add up to those of a case
+            labels = 1 + len(self.regions.all_labels)
+            _add(self._by_label, case, class_counts(prediction, reference, labels))
         self._read = None
 
     @property
     def counts(self) -> Mapping[str, Counts]:
         """`Counts` of each case."""
         if self._read is None:
-            tables = list(self._counts.values())
-            together = torch.stack(tables).cpu().numpy() if tables else ()
-            self._read = dict(zip(self._counts, together, strict=True))
+            self._read = _on_cpu(self._counts)
         return self._read
 
     def scores(self, classes: Sequence[str]) -> list[ClassScore]:
@@ -89,8 +86,12 @@ class DicePerCase:
             }
 
     def predicted_classes(self) -> int:
-        """How many classes, background included, are predicted anywhere."""
-        predicted = [counts[0] for counts in self.counts.values()]
+        """How many classes, background included, are predicted anywhere.
+
+        Of regions it is how many labels. So it is 1 where all voxels are predicted alike.
+        """
+        tables = self.counts if self.regions is None else _on_cpu(self._by_label)
+        predicted = [counts[0] for counts in tables.values()]
         return int(np.count_nonzero(np.sum(predicted, axis=0)))
 
     def trivial(self) -> float | None:
@@ -107,19 +108,18 @@ class DicePerCase:
     def _trivial_of_regions(
         self, regions: Regions, references: NDArray[np.float64]
     ) -> float | None:
-        """`trivial` of regions, whose voxels do not add up to those of a case.
+        """`trivial` of regions.
 
         Args:
             references: voxels of each case and class, ``[cases, classes]``.
         """
-        foreground = np.array([float(count) for count in self._foreground.values()])
-        sizes = references[:, 0] + foreground
+        sizes = np.array([counts[1].sum() for counts in _on_cpu(self._by_label).values()])
         return trivial_dice(
             references[:, 1:] / sizes[:, None],
             references[:, 1:].sum(axis=0) / sizes.sum(),
             # One label everywhere is all regions that it belongs to.
             [[label in own for own in regions.labels] for label in sorted({*regions.class_order})],
-            foreground.sum() / sizes.sum(),
+            1 - references[:, 0].sum() / sizes.sum(),
         )
 
     def mean(self) -> float | None:
@@ -132,6 +132,17 @@ class DicePerCase:
 
     def _mean(self, name: str) -> float | None:
         return mean_over_classes(self.scores([str(label) for label in range(self.classes)]), name)
+
+
+def _add(tables: dict[str, Tensor], case: str, counts: Tensor) -> None:
+    known = tables.get(case)
+    tables[case] = counts if known is None else known + counts
+
+
+def _on_cpu(tables: Mapping[str, Tensor]) -> dict[str, Counts]:
+    """The tables of all cases, in one transfer."""
+    together = torch.stack([*tables.values()]).cpu().numpy() if tables else ()
+    return dict(zip(tables, together, strict=True))
 
 
 def class_counts(
