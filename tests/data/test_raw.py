@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-from sweep.data.nnunet_raw.labels import label_mistakes, named_labels
+from sweep.data.nnunet_raw.labels import label_mistakes, named_labels, regions_of
 from sweep.data.nnunet_raw.raw_dataset import open_raw
 from sweep.vocabulary.errors import InputError
 
@@ -141,13 +141,31 @@ def test_description_that_is_no_object_is_told(write_grey, content):
         ({"labels": {"background": 0, "dot": []}}, "must map each name to an integer"),
         ({"labels": {"background": 0, "dot": "7" * 5000}}, "must map each name to an integer"),
         ({"labels": {"0": "background", "1": "dot"}}, "as in nnU-Net v1; swap them"),
-        ({"labels": {"background": 0, "whole": [1, 2]}}, "region-based labels are not supported"),
+        (
+            {"labels": {"background": 0, "whole": [1, 2]}},
+            "`regions_class_order` must be a list with a label for each of the 1 regions (whole)",
+        ),
         (
             {
                 "labels": {"background": 0, "whole": [1, 2], "core": 2},
-                "regions_class_order": [1, 2],
+                "regions_class_order": [1, 3],
             },
-            "region-based labels are not supported yet (whole)",
+            "`regions_class_order` must hold labels of the regions (1, 2), but holds 3",
+        ),
+        (
+            {"labels": {"background": 0, "whole": [0, 1]}, "regions_class_order": [1]},
+            "the region `whole` must list integers above 0, but is [0, 1]",
+        ),
+        (
+            {"labels": {"background": 0, "whole": [1, 3]}, "regions_class_order": [1]},
+            "without a gap or repeat, not [0, 1, 3]",
+        ),
+        (
+            {
+                "labels": {"background": 0, "whole": [1, 2], "ignore": 2},
+                "regions_class_order": [1],
+            },
+            "`ignore` must be 3, the highest",
         ),
         ({"labels": {"background": 0, "dot": 1, "ignore": 3}}, "`ignore` must be 2, the highest"),
         ({"labels": {"background": 0} | {str(n): n for n in range(1, 257)}}, "1 to 255 classes"),
@@ -186,7 +204,7 @@ JSON_LABELS = st.dictionaries(
 def test_labels_without_a_mistake_are_those_that_nnunet_takes(labels):
     description = {"labels": labels}
     if any(isinstance(value, list) and len(value) > 1 for value in labels.values()):
-        return  # regions, which the losses refuse
+        return  # regions, see below
     try:  # as verify_dataset_integrity does
         manager = LabelManager(labels, None)
         ignored = [manager.ignore_label] * manager.has_ignore_label
@@ -203,6 +221,36 @@ def test_labels_without_a_mistake_are_those_that_nnunet_takes(labels):
         assert sorted(named_labels(description).values()) == manager.all_labels
     if not list(label_mistakes(description)):
         assert taken  # ours are fewer
+
+
+REGION_LABELS = st.dictionaries(
+    st.sampled_from(["ignore", "a", "b", "c"]),
+    st.sampled_from([0, 1, 2, 3, 4, None, "1", [0], [1], [2, 1], [1, 2, 3], [2, 3], [0, 1]]),
+    min_size=1,
+)
+
+
+@settings(deadline=None)
+@given(labels=REGION_LABELS, order=st.lists(st.integers(1, 3), max_size=3))
+@example(labels={"a": [1, 2], "ignore": 3, "b": [2]}, order=[1, 2])
+@example(labels={"a": [1, 3], "b": 2}, order=[1, 2])
+def test_regions_without_a_mistake_are_those_of_nnunet(labels, order):
+    labels = {"background": 0} | labels
+    description = {"labels": labels, "regions_class_order": order}
+    if list(label_mistakes(description)):
+        return
+    manager = LabelManager(labels, order)
+    assert (regions_of(description) is not None) == manager.has_regions
+    assert manager.ignore_label == labels.get("ignore")
+    if not manager.has_regions:
+        return
+    # As verify_dataset_integrity does.
+    ignored = [manager.ignore_label] * manager.has_ignore_label
+    assert (np.ediff1d(manager.all_labels + ignored) == 1).all()
+    found = regions_of(description)
+    own = [(one,) if isinstance(one, int) else one for one in manager.foreground_regions]
+    assert found.labels == tuple(tuple(sorted(one)) for one in own)
+    assert found.class_order == tuple(order)
 
 
 def test_key_that_stands_twice_is_told_by_name_and_line(write_grey):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sweep.data.nnunet_raw.raw_dataset import RawDataset, RawFiles
+from sweep.data.nnunet_raw.regions import Regions
 from sweep.vocabulary.errors import InputError
 
 _ALIKE = ((".nii", ".nii.gz"),)
@@ -23,6 +24,7 @@ def open_images(
     file_ending: str,
     labels_in: Path | None = None,
     ignore: int | None = None,
+    regions: Regions | None = None,
 ) -> RawDataset:
     """The images of a folder, or that of a file, as a dataset; no pixel is read.
 
@@ -32,10 +34,11 @@ def open_images(
     Args:
         source: the folder, or any file of a case.
         channels: names of the channels that the network reads.
-        labels: name → label value.
+        labels: name → number of the class.
         file_ending: of the images that the network was trained on.
         labels_in: folder of the references, ``CASE.nii.gz``; None: there are none.
         ignore: label of their voxels that nobody has annotated, if there is one.
+        regions: what the classes consist of, if they are regions.
 
     Raises:
         InputError: with every mistake in the names of the files.
@@ -67,6 +70,7 @@ def open_images(
         labels_folder=references,
         is_numbered=is_numbered,
         ignore=ignore,
+        regions=regions,
     )
 
 

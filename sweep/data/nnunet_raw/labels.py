@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.nnunet_raw.regions import Regions
 from sweep.spec.settings.geometric_terms import ALL_CLASSES, GeometricClass
+from sweep.spec.words.phrases import did_you_mean, near_miss
 from sweep.vocabulary.errors import InputError
 
 MAX_LABELS = 256
@@ -25,17 +27,77 @@ IGNORE = "ignore"
 
 
 def named_labels(description: Mapping[str, Any]) -> dict[str, int]:
-    """Name → integer of each class; without `label_mistakes` consecutive from 0, the background.
+    """Name → number of each class; without `label_mistakes` consecutive from 0, the background.
 
-    Like nnU-Net, it accepts an integer as text or as the only element of a list, an ``ignore`` of
-    null, and an unused ``regions_class_order``. Labels that are no integer are left out.
+    It is the integer in the label files; of regions, which are unions of these, the number counts
+    them as they are written. Like nnU-Net, it accepts an integer as text or as the only element of
+    a list, an ``ignore`` of null, and an unused ``regions_class_order``. Labels that are no integer
+    are left out.
 
     Args:
         description: content of a ``dataset.json`` whose ``labels`` are an object.
     """
-    labels = description["labels"].items()
-    found = {name: _integer(value) for name, value in labels if name != IGNORE}
+    labels = description["labels"]
+    if not has_regions(labels):
+        return _integers(labels)
+    return {name: number for number, name in enumerate([BACKGROUND, *region_names(labels)])}
+
+
+def _integers(labels: Mapping[str, Any]) -> dict[str, int]:
+    """The labels that are a single integer."""
+    found = {name: _integer(value) for name, value in labels.items() if name != IGNORE}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def has_regions(labels: Mapping[str, Any]) -> bool:
+    """Whether nnU-Net trains regions, as in its ``LabelManager.has_regions``."""
+    return any(isinstance(value, list | tuple) and len(value) > 1 for value in labels.values())
+
+
+def region_names(labels: Mapping[str, Any]) -> list[str]:
+    """Names of the regions in the order of their channels, as in ``LabelManager._get_regions``."""
+    return [
+        name
+        for name, value in labels.items()
+        if name != IGNORE and any(one not in (0, "0") for one in _listed(value))
+    ]
+
+
+def regions_of(description: Mapping[str, Any]) -> Regions | None:
+    """The regions of a dataset; None if it has none.
+
+    Args:
+        description: content of a ``dataset.json`` without `label_mistakes`.
+    """
+    labels = description["labels"]
+    if not has_regions(labels):
+        return None
+    return Regions(
+        labels=tuple(tuple(sorted(set(_listed(labels[name])))) for name in region_names(labels)),
+        class_order=tuple(description["regions_class_order"]),
+    )
+
+
+def region_order_mistakes(description: Mapping[str, Any]) -> Iterator[str]:
+    """A ``regions_class_order`` that nnU-Net refuses for these regions, if there are any.
+
+    Args:
+        description: content of a ``dataset.json`` whose ``labels`` are an object.
+    """
+    labels = description["labels"]
+    if not has_regions(labels):
+        return
+    names, order = region_names(labels), description.get("regions_class_order")
+    if not isinstance(order, list) or len(order) != len(names):
+        yield (
+            f"`regions_class_order` must be a list with a label for each of the {len(names)}"
+            f" regions ({', '.join(names)}), in the order in which nnU-Net writes them into a"
+            f" mask, but is {order!r}"
+        )
+
+
+def _listed(value: Any) -> list[Any]:
+    return [*value] if isinstance(value, list | tuple) else [value]
 
 
 def ignored_label(description: Mapping[str, Any]) -> int | None:
@@ -52,8 +114,8 @@ def label_mistakes(description: Mapping[str, Any], *, nnunet: bool = False) -> I
     """Mistakes in the labels of ``dataset.json``.
 
     Args:
-        nnunet: report what nnU-Net refuses, except for the order of regions.
-            Otherwise report what our own trainer refuses: also regions, and more than `MAX_LABELS`
+        nnunet: report what nnU-Net refuses, except for the labels and the order of regions.
+            Otherwise report what our own trainer refuses: also those, and more than `MAX_LABELS`
             labels.
     """
     labels = description.get("labels")
@@ -67,21 +129,53 @@ def label_mistakes(description: Mapping[str, Any], *, nnunet: bool = False) -> I
         yield f"`labels` maps integer to name, as in nnU-Net v1; swap them: {_EXAMPLE}"
         return
     regions = [name for name, value in labels.items() if isinstance(value, list) and len(value) > 1]
-    if regions and not nnunet:
-        yield (
-            f"region-based labels are not supported yet ({', '.join(map(str, regions))}); name one"
-            f" integer a class, such as {_EXAMPLE}"
-        )
-    values = named_labels(description)
+    values = _integers(labels)
     wrong = labels.keys() - values.keys() - {IGNORE, *regions}
     if wrong:
         yield f"`labels` must map each name to an integer, not to {[*labels.values()]}"
     yield from _background_mistakes(labels, values)
-    if not wrong and not regions:
+    if regions and not nnunet:
+        found = yield from _region_mistakes(description)
+        if found is None:
+            return
+        values = found
+    if not wrong and not (regions and nnunet):
         ignore = labels.get(IGNORE)
         most = MAX_LABELS if ignore is None else MAX_LABELS - 1
         yield from _number_mistakes(values, math.inf if nnunet else most)
         yield from _ignore_mistakes(ignore, values)
+
+
+def _region_mistakes(
+    description: Mapping[str, Any],
+) -> Generator[str, None, dict[str, int] | None]:
+    """Mistakes of regions. Returns their labels, each by itself; None if some are no integers."""
+    labels = description["labels"]
+    listed = {name: _listed(labels[name]) for name in region_names(labels)}
+    wrong = [name for name, own in listed.items() if not all(_is_label(one) for one in own)]
+    for name in wrong:
+        yield f"the region `{name}` must list integers above 0, but is {labels[name]}"
+    yield from region_order_mistakes(description)
+    if wrong:
+        return None
+    numbers = sorted({one for own in listed.values() for one in own})
+    order = description.get("regions_class_order")
+    if isinstance(order, list) and len(order) == len(listed):
+        foreign = [one for one in order if not _is_label(one) or one not in numbers]
+        if foreign:
+            yield (
+                f"`regions_class_order` must hold labels of the regions ({_enumerated(numbers)}),"
+                f" but holds {_enumerated(foreign)}"
+            )
+    return {BACKGROUND: 0} | {f"label {number}": number for number in numbers}
+
+
+def _is_label(value: Any) -> bool:
+    return type(value) is int and value > 0
+
+
+def _enumerated(values: Sequence[Any]) -> str:
+    return ", ".join(map(repr, values))
 
 
 def _background_mistakes(labels: Mapping[str, Any], values: Mapping[str, int]) -> Iterator[str]:
@@ -148,13 +242,13 @@ def as_classes(label: NDArray[Any]) -> NDArray[np.float32]:
         return label.astype(np.float32)
 
 
-def unnamed_values(label: NDArray[np.float32], labels: Mapping[str, int]) -> str:
-    """The values that ``labels`` does not name, as text; empty if there are none."""
+def unnamed_values(label: NDArray[np.float32], named: Collection[int]) -> str:
+    """The values that are none of ``named``, as text; empty if there are none."""
     with np.errstate(invalid="ignore"):  # NaN is not an integer
         whole = label.astype(np.uint8)
     if (whole == label).all():  # the usual case: bytes are sorted faster than floats
         label = np.unique(whole).astype(np.float32)
-    unknown = np.setdiff1d(label, list(labels.values()))
+    unknown = np.setdiff1d(label, list(named))
     shown = ", ".join(exact(value) for value in unknown[:8])
     return shown + (", …" if unknown.size > 8 else "")
 
@@ -166,15 +260,20 @@ def exact(value: np.floating[Any] | float) -> str:
 
 
 def geometric_labels(
-    labels: Mapping[str, int], wanted: GeometricClass, *, key: str = "data.geometric_class"
+    labels: Mapping[str, int],
+    wanted: GeometricClass,
+    *,
+    key: str = "data.geometric_class",
+    regions: bool = False,
 ) -> tuple[int, ...]:
-    """The integers of the classes that the geometric losses act on, in the order of ``wanted``.
+    """The numbers of the classes that the geometric losses act on, in the order of ``wanted``.
 
     Args:
-        labels: the dataset's labels: name → integer.
+        labels: the dataset's labels: name → number of the class.
         wanted: name or integer of a class, or several; `ALL_CLASSES`: every class after the
             background, unless a class has that name; None: the first class after the background.
         key: the setting with this value.
+        regions: whether the classes are regions, which have a name and no number.
 
     Raises:
         InputError: the dataset has no such class (proposes a similar one), or it is named twice.
@@ -184,7 +283,8 @@ def geometric_labels(
     if wanted == ALL_CLASSES and wanted not in labels:
         return tuple(sorted(value for value in labels.values() if value > 0))
     several = wanted if isinstance(wanted, tuple) else (wanted,)
-    found = tuple(_class_of(labels, one, key) for one in several)
+    find = _region_of if regions else _class_of
+    found = tuple(find(labels, one, key) for one in several)
     for place, value in enumerate(found):
         if value in found[:place]:
             message = f"names the class {several[found.index(value)]!r} twice"
@@ -208,3 +308,14 @@ def _class_of(labels: Mapping[str, int], wanted: str | int, key: str) -> int:
             message += f"; did you mean {near[0]!r}?"
     known = ", ".join(f"{name} ({value})" for name, value in classes.items())
     raise InputError.single(f"{message} (its classes: {known})", key=key)
+
+
+def _region_of(labels: Mapping[str, int], wanted: str | int, key: str) -> int:
+    names = [name for name, number in labels.items() if number > 0]
+    if wanted in names:
+        return labels[str(wanted)]
+    raise InputError.single(
+        f"{wanted!r} is not the name of a region{did_you_mean(near_miss(str(wanted), names))} (the"
+        f" dataset's regions: {', '.join(names)})",
+        key=key,
+    )

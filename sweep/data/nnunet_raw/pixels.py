@@ -131,7 +131,7 @@ def load_case(
             message = f"is {size(shape)} pixels, but {label_path.name} {size(label.shape)}"
             mistakes.append(Mistake(message, file=str(image_paths[0]), kind="colour label"))
         elif values := unnamed_values(label, dataset.all_labels):
-            named = ", ".join(f"{value} ({name})" for name, value in dataset.all_labels.items())
+            named = ", ".join(f"{value} ({name})" for value, name in dataset.all_labels.items())
             message = (
                 f"holds the values {values}, but `labels` of {DESCRIPTION_FILE} names only {named}"
             )

@@ -20,7 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from sweep.data.files.json_file import read_object, repeated_keys
-from sweep.data.nnunet_raw.labels import IGNORE, ignored_label, label_mistakes, named_labels
+from sweep.data.nnunet_raw.labels import (
+    BACKGROUND,
+    IGNORE,
+    ignored_label,
+    label_mistakes,
+    named_labels,
+    regions_of,
+)
+from sweep.data.nnunet_raw.regions import Regions
 from sweep.data.nnunet_raw.splits import enumerated
 from sweep.spec.settings.data_settings import TEST_FOLDER
 from sweep.spec.words.phrases import did_you_mean
@@ -43,13 +51,15 @@ class RawDataset:
     Args:
         folder: folder of ``dataset.json``.
         channel_names: one name per image channel.
-        labels: name → integer, consecutive from 0, the background; without the ignore label.
+        labels: name → number of the class, consecutive from 0, the background; without the ignore
+            label. Without regions it is the integer in the label files.
         file_ending: one of `FILE_ENDINGS`.
         cases: sorted identifiers.
         files_per_image: number of channels; 1 if one PNG holds them all (RGB, RGBA).
         images_folder, labels_folder: names of the two folders with the cases.
         is_numbered: whether the names of images end in the number of their channel.
         ignore: label of pixels that nobody has annotated; None if there is none.
+        regions: what the classes consist of, if they are regions.
     """
 
     folder: Path
@@ -62,16 +72,24 @@ class RawDataset:
     labels_folder: str = LABELS_FOLDER
     is_numbered: bool = True
     ignore: int | None = None
+    regions: Regions | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the labels; the index is the label's integer."""
+        """Names of the classes, by number."""
         return tuple(sorted(self.labels, key=self.labels.__getitem__))
 
     @property
-    def all_labels(self) -> Mapping[str, int]:
-        """The labels that a label file may hold: the classes, and the ignore label."""
-        return self.labels if self.ignore is None else {**self.labels, IGNORE: self.ignore}
+    def all_labels(self) -> Mapping[int, str]:
+        """What a label file may hold: integer → its class or regions; also the ignore label."""
+        if self.regions is None:
+            found = {value: name for name, value in self.labels.items()}
+        else:
+            found = {0: BACKGROUND}
+            for label in self.regions.all_labels:
+                pairs = zip(self.classes[1:], self.regions.labels, strict=True)
+                found[label] = " and ".join(name for name, own in pairs if label in own)
+        return found if self.ignore is None else {**found, self.ignore: IGNORE}
 
     def image_paths(self, case: str) -> tuple[Path, ...]:
         """The image files of a case, in order of channels."""
@@ -163,6 +181,7 @@ def _open_raw(folder: Path) -> RawDataset:
         channel_names=tuple(channel_names[key] for key in keys),
         labels=named_labels(description),
         ignore=ignored_label(description),
+        regions=regions_of(description),
         file_ending=ending,
         cases=tuple(sorted(files.images)),
         files_per_image=files_per_image,

@@ -17,6 +17,7 @@ from sweep.data.files.resampling import (
     separate_axis,
 )
 from sweep.data.nnunet_raw.case_grid import CaseGrid
+from sweep.data.nnunet_raw.regions import Regions, class_mask, classes_in
 from sweep.data.prepared.samples import CaseArrays, OwnGrid, Spacing
 
 
@@ -31,6 +32,7 @@ def prepared_case(
     n4: bool = False,
     spacing: Sequence[float] | None = None,
     ignore: int | None = None,
+    regions: Regions | None = None,
     file: str = "",
 ) -> CaseArrays:
     """A case as the network sees it: corrected, normalised, the slice axis first, resampled.
@@ -45,6 +47,7 @@ def prepared_case(
         normalization, n4: settings of the data.
         spacing: to resample to, as for `resampled`; None: it stays as it is.
         ignore: a label that is no class.
+        regions: what the classes consist of, if they are regions.
         file: the image's, for errors.
 
     Raises:
@@ -64,10 +67,10 @@ def prepared_case(
         name=name,
         images=image.swapaxes(0, 1),
         labels=label,
-        foreground=tuple(value for value in np.unique(label).tolist() if value not in (0, ignore)),
+        foreground=tuple(classes_in(label, regions, ignore)),
         spacing=array_spacing(grid, slice_axis),
     )
-    return case if spacing is None else resampled(case, spacing)
+    return case if spacing is None else resampled(case, spacing, regions)
 
 
 def as_stored(classes: Array, grid: CaseGrid, slice_axis: int) -> Array:
@@ -94,7 +97,9 @@ def array_spacing(grid: CaseGrid, slice_axis: int) -> Spacing | None:
     return tuple(float(step) for step in kept)
 
 
-def resampled(case: CaseArrays, target: Sequence[float]) -> CaseArrays:
+def resampled(
+    case: CaseArrays, target: Sequence[float], regions: Regions | None = None
+) -> CaseArrays:
     """The case with another spacing, along as many of its last axes as the target has.
 
     The number of voxels is rounded, so that its spacing is the target up to half a voxel over the
@@ -103,6 +108,7 @@ def resampled(case: CaseArrays, target: Sequence[float]) -> CaseArrays:
     Args:
         case: with a spacing.
         target: millimetres along ``[S, H, W]``, or along ``[H, W]`` for slices by themselves.
+        regions: what the classes consist of, if they are regions.
     """
     assert case.spacing is not None
     axes = len(target)
@@ -122,7 +128,7 @@ def resampled(case: CaseArrays, target: Sequence[float]) -> CaseArrays:
         case,
         images=images,
         labels=labels,
-        foreground=tuple(value for value in case.foreground if (labels == value).any()),
+        foreground=tuple(n for n in case.foreground if class_mask(labels, n, regions).any()),
         spacing=(*case.spacing[:-axes], *(step * before / now for step, before, now in sides)),
         own=OwnGrid(case.labels, case.spacing),
     )

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from sweep.data.nnunet_raw.regions import Regions
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples, Spacing
 from sweep.store.files import parsed
 
@@ -20,10 +21,11 @@ class DataFacts:
 
     Args:
         channels: names of the image channels.
-        classes: names of the classes by label value, the background first.
+        classes: names of the classes by number, the background first.
         file_ending: of the images.
         slice_axis: axis along which volumes are cut, after reorientation to RAS.
         ignore: label of voxels that nobody has annotated; None if there is none.
+        regions: what the classes consist of, if they are regions.
         target: spacing that images are resampled to; None: they are not.
         sample_shape: the largest training sample along each axis, ``[(D,) H, W]``.
         sample_spacing: of the training data along these axes (`PreparedData.spacing`); None if
@@ -38,6 +40,7 @@ class DataFacts:
     target: Spacing | None = None
     sample_shape: tuple[int, ...]
     sample_spacing: Spacing | None = None
+    regions: Regions | None = None
 
     @classmethod
     def of(cls, data: PreparedData) -> Self:
@@ -54,6 +57,7 @@ class DataFacts:
             target=None if target is None else tuple(target),
             sample_shape=tuple(np.max(shapes, axis=0).tolist())[0 if training.volumes else 1 :],
             sample_spacing=data.spacing,
+            regions=data.regions,
         )
 
     @classmethod
@@ -63,14 +67,11 @@ class DataFacts:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, lists in the place of tuples."""
-        return {
-            key: [*value] if isinstance(value, tuple) else value
-            for key, value in asdict(self).items()
-        }
+        return {key: _plain(value) for key, value in asdict(self).items()}
 
     @property
     def labels(self) -> dict[str, int]:
-        """Name → label value."""
+        """Name → number of the class."""
         return {name: value for value, name in enumerate(self.classes)}
 
     def stand_in(self) -> PreparedData:
@@ -97,4 +98,12 @@ class DataFacts:
             training=Samples([blank], volumes=volumes),
             validation=Samples([], volumes=volumes),
             file_ending=self.file_ending,
+            regions=self.regions,
         )
+
+
+def _plain(value: Any) -> Any:
+    """A value with lists in the place of tuples, at any depth."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value

@@ -21,11 +21,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from pydantic import NonNegativeInt
 
+from sweep.data.nnunet_raw.regions import Regions
 from sweep.data.nnunet_raw.splits import Split
 from sweep.data.prepared.samples import CaseArrays, OwnGrid, Spacing
 from sweep.store.files import parsed
 
-FORMAT = 8
+FORMAT = 9
 """Increase it whenever the same settings would give different files."""
 
 _IMAGES, _LABELS, _OWN, _INDEX = "images.f32", "labels.u8", "own.u8", "index.json"
@@ -38,7 +39,7 @@ class Contents:
 
     Args:
         channels: names of the image channels.
-        classes: names of the classes, by label value.
+        classes: names of the classes, by number.
         splits: the dataset's own splits; None if it has none.
         settings: the settings that the folder was built with.
         test: the dataset's own test cases; they are in no split.
@@ -46,6 +47,7 @@ class Contents:
         sizes: of the images, in words.
         file_ending: of the images.
         ignore: label of voxels without a reference; None if there is none.
+        regions: what the classes consist of, if they are regions.
     """
 
     channels: tuple[str, ...]
@@ -57,6 +59,7 @@ class Contents:
     sizes: str = ""
     file_ending: str = ""
     ignore: int | None = None
+    regions: Regions | None = None
 
 
 @dataclass(frozen=True, slots=True)

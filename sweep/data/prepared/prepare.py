@@ -72,7 +72,9 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
     return PreparedData(
         channels=found.channels,
         classes=found.classes,
-        geometric_classes=geometric_labels(labels, source.geometric_class),
+        geometric_classes=geometric_labels(
+            labels, source.geometric_class, regions=found.regions is not None
+        ),
         **{side: Samples(cases, volumes=volumes) for side, cases in sides.items()},
         origin={
             **found.settings,
@@ -88,6 +90,7 @@ def prepare(settings: DataSettings, cache: Path | None = None) -> PreparedData:
         sizes=found.sizes,
         file_ending=found.file_ending,
         ignore=found.ignore,
+        regions=found.regions,
     )
 
 
@@ -146,6 +149,7 @@ def _build(source: DataSource, settings: DataSettings, folder: Path) -> None:
             sizes=found.sizes + _resampled_words(target, found.slice_axis),
             file_ending=dataset.file_ending,
             ignore=dataset.ignore,
+            regions=dataset.regions,
         )
 
     cases = _prepared_cases([dataset, *held_out], settings, found, target, doubts)
@@ -225,6 +229,7 @@ def _prepared_cases(
                 n4=settings.n4,
                 spacing=target,
                 ignore=dataset.ignore,
+                regions=dataset.regions,
                 file=str(dataset.image_paths(case)[0]),
             )
     if mistakes:

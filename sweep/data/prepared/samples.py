@@ -9,6 +9,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.nnunet_raw.regions import Regions
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -17,7 +19,7 @@ class Sample:
     Args:
         case: identifier of the case, shared by all slices of a volume.
         image: ``[C, H, W]`` or ``[C, D, H, W]``, normalised.
-        label: ``[H, W]`` or ``[D, H, W]``, class indices, or the label to ignore.
+        label: ``[H, W]`` or ``[D, H, W]``, integers of the label files: see `class_mask`.
     """
 
     case: str
@@ -34,7 +36,7 @@ class OwnGrid:
     """The reference of a case on the grid of its own files, for a case that was resampled.
 
     Args:
-        labels: ``[S, H, W]``, class indices; its shape is that of the own grid.
+        labels: ``[S, H, W]``, as in `CaseArrays`; its shape is that of the own grid.
         spacing: of the own grid.
     """
 
@@ -49,7 +51,8 @@ class CaseArrays:
     Args:
         name: identifier of the case.
         images: ``[S, C, H, W]``.
-        labels: ``[S, H, W]``, class indices, or the label to ignore.
+        labels: ``[S, H, W]``, integers of the label files. Without regions they are the numbers of
+            the classes, or the label to ignore.
         foreground: the classes above 0 that occur in ``labels``.
         spacing: of these arrays; None where the files have none.
         own: the own grid of the case; None where the arrays above are on it.
@@ -127,8 +130,9 @@ class PreparedData:
 
     Args:
         channels: names of the image channels.
-        classes: names of the classes; the index is the label's value, 0 the background.
-        geometric_classes: indices of the classes that the geometric losses act on.
+        classes: names of the classes; the index is the number of the class, 0 the background. Ask
+            `sweep.data.nnunet_raw.regions.class_mask` which labels belong to it.
+        geometric_classes: numbers of the classes that the geometric losses act on.
         training: samples of the training cases.
         validation: samples of the held-out cases.
         test: samples of the cases that no trial trains or validates on; empty without a test split.
@@ -139,6 +143,7 @@ class PreparedData:
         file_ending: of the source's images; empty for samples made by hand.
         ignore: label of voxels that nobody has annotated, which the labels keep; they count in no
             loss and no metric. None if there is none.
+        regions: what the classes consist of, if they are regions; None: class k is the label k.
     """
 
     channels: tuple[str, ...]
@@ -152,6 +157,12 @@ class PreparedData:
     sizes: str = ""
     file_ending: str = ""
     ignore: int | None = None
+    regions: Regions | None = None
+
+    @property
+    def network_channels(self) -> int:
+        """Channels of a network's output: one a class; of regions without the background."""
+        return len(self.classes) - (self.regions is not None)
 
     def on_all_cases(self) -> PreparedData:
         """The training and validation cases together, on both sides; test cases stay apart."""

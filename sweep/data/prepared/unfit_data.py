@@ -73,6 +73,7 @@ def unfit(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
         *_class_mistakes(settings, data),
         *_unknown_classes(settings, data),
         *_ignore_mistakes(settings, data),
+        *_region_mistakes(settings, data),
     ]
 
 
@@ -112,6 +113,17 @@ def _ignore_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistak
         )
         found.append(Mistake(message, key="loss.main"))
     return found
+
+
+def _region_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:
+    """A main loss that expects classes which exclude each other."""
+    if data.regions is None or not settings.loss.has_plugin_main:
+        return []
+    message = (
+        f"the dataset has regions ({', '.join(data.classes[1:])}), which overlap, but a plug-in is"
+        " given one class a voxel: choose one of our own main losses"
+    )
+    return [Mistake(message, key="loss.main")]
 
 
 def network_size(settings: TrialSettings, data: PreparedData) -> tuple[int, ...]:

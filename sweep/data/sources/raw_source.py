@@ -96,7 +96,8 @@ class RawSource(DataSource):
             with gathering(found):
                 found += fold_mistakes(self._settings, len(cases), self._splits)
                 found += self._test_mistakes(cases, self._splits)
-            geometric_labels(self._dataset.labels, self.geometric_class)
+            regions = self._dataset.regions is not None
+            geometric_labels(self._dataset.labels, self.geometric_class, regions=regions)
             found += self._png_mistakes()
         return found
 

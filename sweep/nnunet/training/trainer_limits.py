@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sweep.data.nnunet_raw.labels import geometric_labels, label_mistakes, named_labels
-from sweep.spec.settings.geometric_terms import ALL_CLASSES, COMPARING, GeometricClass, weight_keys
+from sweep.data.nnunet_raw.labels import (
+    geometric_labels,
+    has_regions,
+    label_mistakes,
+    named_labels,
+    region_order_mistakes,
+)
+from sweep.spec.settings.geometric_terms import COMPARING, GeometricClass, weight_keys
 from sweep.spec.settings.loss_settings import LossSettings
-from sweep.spec.words.phrases import did_you_mean, near_miss
 from sweep.vocabulary.errors import InputError, Mistake
 
 
@@ -52,40 +57,11 @@ def geometric_channels(
     if messages := list(label_mistakes(dataset_json, nnunet=True)):
         raise InputError([Mistake(message, file=name) for message in messages])
     labels = dataset_json["labels"]
-    if has_regions(labels):
-        names = list(_regions(labels))
-        if wanted is None:
-            return (0,)
-        if wanted == ALL_CLASSES and wanted not in names:
-            return tuple(range(len(names)))
-        several = wanted if isinstance(wanted, tuple) else (wanted,)
-        return tuple(_channel(names, one) for one in several)
-    return geometric_labels(named_labels(dataset_json), wanted, key="trainer.geometric_class")
-
-
-def has_regions(labels: Mapping[str, Any]) -> bool:
-    """Whether nnU-Net trains regions, as in its ``LabelManager.has_regions``."""
-    return any(isinstance(value, list | tuple) and len(value) > 1 for value in labels.values())
-
-
-def _regions(labels: Mapping[str, Any]) -> Iterator[str]:
-    """Names of the regions in the order of their channels, as in ``LabelManager._get_regions``."""
-    for name, value in labels.items():
-        values = value if isinstance(value, list | tuple) else [value]
-        if name != "ignore" and any(one not in (0, "0") for one in values):
-            yield name
-
-
-def _channel(regions: Sequence[str], wanted: str | int) -> int:
-    """Channel of a region, which has a name and, unlike a class, no number."""
-    if wanted in regions:
-        return regions.index(str(wanted))
-    near = did_you_mean(near_miss(str(wanted), regions))
-    raise InputError.single(
-        f"{wanted!r} is not the name of a region{near} (the dataset's regions:"
-        f" {', '.join(regions)})",
-        key="trainer.geometric_class",
+    regions = has_regions(labels)
+    found = geometric_labels(
+        named_labels(dataset_json), wanted, key="trainer.geometric_class", regions=regions
     )
+    return tuple(number - 1 for number in found) if regions else found
 
 
 def unsupported(
@@ -99,15 +75,8 @@ def unsupported(
         name: the file that it was read from.
     """
     labels = dataset_json["labels"]
-    if has_regions(labels):
-        regions, order = list(_regions(labels)), dataset_json.get("regions_class_order")
-        if not isinstance(order, list) or len(order) != len(regions):
-            yield Mistake(
-                f"`regions_class_order` must be a list with a label for each of the {len(regions)}"
-                f" regions ({', '.join(regions)}), in the order in which nnU-Net writes them into a"
-                f" mask, but is {order!r}",
-                file=name,
-            )
+    for message in region_order_mistakes(dataset_json):
+        yield Mistake(message, file=name)
     if loss.main != "dice_ce":
         yield Mistake(
             f"nnU-Net's own main loss is `dice_ce` (of regions with binary cross-entropy): must be"

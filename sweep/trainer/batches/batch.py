@@ -13,7 +13,7 @@ class Batch:
 
     Args:
         images: ``[B, C, (D,) H, W]``.
-        labels: ``[B, 1, (D,) H, W]``, class indices.
+        labels: ``[B, 1, (D,) H, W]``, integers of the label files.
         cases: identifiers, ``[B]``.
     """
 

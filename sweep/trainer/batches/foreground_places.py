@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.nnunet_raw.regions import Regions, class_mask
 from sweep.data.prepared.samples import Samples
 
 KEPT_VOXELS = 4096
@@ -31,12 +32,16 @@ class ForegroundPlaces:
         samples: the training samples.
         share: of the showings that are centred on foreground.
         seed: of the trial.
+        regions: what the classes consist of, if they are regions.
     """
 
-    def __init__(self, samples: Samples, share: float, *, seed: int) -> None:
+    def __init__(
+        self, samples: Samples, share: float, *, seed: int, regions: Regions | None = None
+    ) -> None:
         self.share = share
         self._samples = samples
         self._seed = seed
+        self._regions = regions
         self._places = lru_cache(maxsize=_KEPT_SAMPLES)(self._found)
 
     def centre(self, index: int, showing: int, rng: np.random.Generator) -> tuple[int, ...] | None:
@@ -67,6 +72,6 @@ class ForegroundPlaces:
         label = self._samples[index].label.reshape(-1)
         return [
             places[np.linspace(0, len(places) - 1, min(len(places), KEPT_VOXELS)).astype(np.int64)]
-            for value in self._samples.case_of(index).foreground
-            if len(places := np.flatnonzero(label == value))
+            for number in self._samples.case_of(index).foreground
+            if len(places := np.flatnonzero(class_mask(label, number, self._regions)))
         ]

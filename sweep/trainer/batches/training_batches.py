@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sweep.data.nnunet_raw.regions import Regions
 from sweep.data.prepared.samples import Samples
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.trainer.batches.affine_resampling import resample, sampling_grid
@@ -61,6 +62,7 @@ class TrainingBatches:
         oversample_foreground: share of the patches that are centred on foreground.
         device: that trains.
         origin: what made the samples, so that trials of one process share them on a GPU.
+        regions: what the classes consist of, if they are regions.
     """
 
     def __init__(
@@ -75,12 +77,15 @@ class TrainingBatches:
         oversample_foreground: float = 0.0,
         device: torch.device = CPU,
         origin: Mapping[str, Any] | None = None,
+        regions: Regions | None = None,
     ) -> None:
         self._samples = samples
         self.augmentation = augmentation
         self.seed = seed
         self.patch = patch
-        self.foreground = ForegroundPlaces(samples, oversample_foreground, seed=seed)
+        self.foreground = ForegroundPlaces(
+            samples, oversample_foreground, seed=seed, regions=regions
+        )
         self.batch_size = min(settings.batch_size, len(samples))
         self.steps = settings.steps_per_epoch or len(samples) // self.batch_size
         shapes = np.array([sample.label.shape for sample in samples])  # [N, axes]

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.nnunet_raw.regions import Regions, class_mask
 from sweep.data.prepared.samples import CaseArrays, Samples, Spacing
 from sweep.plugins.plugin_kinds import METRIC, short_name
 from sweep.trainer.evaluation.mask_shape import MEASURES, shape_of
@@ -69,15 +70,16 @@ class CaseMetrics:
 
     Args:
         names: which to measure: ``hd95``, ``nsd``, ``shape`` and plug-ins.
-        classes: names of the classes; the index is the label's value, 0 the background.
-        geometric_classes: labels whose shape is measured.
+        classes: names of the classes by number, the background first.
+        geometric_classes: numbers of those whose shape is measured.
         references: shapes of the references that are known already; is added to.
         unit: of distances; ``mm`` needs the spacing of every case.
         tolerance: of NSD, in that unit; one for all classes, or one for each name, without which a
             class has 1.
+        regions: what the classes consist of, if they are regions.
 
     Attributes:
-        values: case and label → metric → value; None where the case says nothing.
+        values: case and number of a class → metric → value; None where the case says nothing.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class CaseMetrics:
         *,
         unit: DistanceUnit = "pixels",
         tolerance: float | Mapping[str, float] = 1.0,
+        regions: Regions | None = None,
     ) -> None:
         self.values: dict[tuple[str, int], Values] = {}
         self._surface = [name for name in ("hd95", "nsd") if name in names]
@@ -98,6 +101,7 @@ class CaseMetrics:
         self._references = references
         self._unit = unit
         self._tolerance = tolerance
+        self._regions = regions
         # (measure, label) -> means of cases
         self._shapes: dict[tuple[str, int], list[float]] = defaultdict(list)
 
@@ -106,15 +110,18 @@ class CaseMetrics:
 
         Args:
             case: with its reference.
-            prediction: class indices ``[S, H, W]`` on the grid of the reference.
+            prediction: labels ``[S, H, W]`` on the grid of the reference.
         """
         whole = len(prediction) > 1
         spacing = (case.own_spacing or ())[-3 if whole else -2 :] if self._unit == "mm" else None
         for label in range(1, len(self._classes)):
-            masks = prediction == label, case.reference == label  # [S, H, W] each
+            masks: tuple[Mask, Mask] = (  # [S, H, W] each
+                class_mask(prediction, label, self._regions),
+                class_mask(case.reference, label, self._regions),
+            )
             found = self.values[case.name, label] = {}
             if self._surface:
-                one = masks if whole else (masks[0][0], masks[1][0])
+                one: tuple[Mask, Mask] = masks if whole else (masks[0][0], masks[1][0])
                 distances = self._distances(*one, spacing, self._tolerance_of(label))
                 found |= {name: distances[name] for name in self._surface}
             for plugin in self._plugins:

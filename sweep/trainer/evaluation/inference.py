@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sweep.data.files.resampling import separate_axis
+from sweep.data.nnunet_raw.regions import Regions
 from sweep.data.prepared.samples import CaseArrays
 from sweep.trainer.evaluation.mirroring import mean_over_flips
-from sweep.trainer.evaluation.own_grid import classes_on_grid
+from sweep.trainer.evaluation.own_grid import classes_on_grid, regions_on_grid
 
 Network = Callable[[Tensor], Tensor]
 """Images ``[B, C, (D,) H, W]`` whose sides the network can halve → logits ``[B, K, (D,) H, W]``."""
@@ -43,6 +44,8 @@ class Inference:
             `PIXELS_ON_CPU`.
         ignore: label of voxels without a reference. The prediction gets it too, so that they count
             as no class in any comparison.
+        regions: what the classes consist of, if they are regions. The network has a channel for
+            each, and a prediction holds the labels of their ``class_order``.
     """
 
     network: Network
@@ -53,17 +56,18 @@ class Inference:
     volumes: bool = False
     batch_size: int = 1
     ignore: int | None = None
+    regions: Regions | None = None
 
     def classes(self, case: CaseArrays) -> NDArray[np.uint8]:
-        """The predicted class of each voxel on the case's own grid, ``[S, H, W]``."""
+        """The predicted label of each voxel on the case's own grid, ``[S, H, W]``."""
         [(_, found)] = self.predictions([case])
         return found.cpu().numpy()
 
     @torch.inference_mode()
     def predictions(self, cases: Iterable[CaseArrays]) -> Iterator[tuple[CaseArrays, Tensor]]:
-        """Each case with its predicted classes, ``[S, H, W]`` uint8 on its own grid, in order.
+        """Each case with its predicted labels, ``[S, H, W]`` uint8 on its own grid, in order.
 
-        The classes are on the device, and nothing waits for them. Slices of one size go through the
+        The labels are on the device, and nothing waits for them. Slices of one size go through the
         network together, also those of several cases.
         """
         for _, alike in groupby(cases, _batched_with):
@@ -71,7 +75,7 @@ class Inference:
                 for case in alike:
                     image = case.images.swapaxes(0, 1)[None]  # [1, C, D, H, W]
                     scores = self.scores(sent(image, self.device))[0]  # [K, S, H, W]
-                    found = classes_on_grid(scores, case.reference.shape, _separate_axis(case))
+                    found = self._on_grid(scores, case.reference.shape, _separate_axis(case))
                     yield case, self._counted(case, found)
             else:
                 yield from self._of_slices(list(alike))
@@ -86,7 +90,7 @@ class Inference:
             batch = slices[first : first + size]
             images = np.stack([case.images[index] for case, index in batch])
             scores = self.scores(sent(images, self.device)).swapaxes(0, 1)  # [K, B, H, W]
-            found = classes_on_grid(scores, (len(batch), *plane), separate=0)
+            found = self._on_grid(scores, (len(batch), *plane), separate=0)
             done = 0
             for end, (case, index) in enumerate(batch, 1):
                 if index + 1 == len(case.images):
@@ -94,6 +98,13 @@ class Inference:
                     waiting, done = [], end
             if done < len(batch):
                 waiting.append(found[done:])
+
+    def _on_grid(self, scores: Tensor, shape: Sequence[int], separate: int | None) -> Tensor:
+        """Scores ``[K, S, H, W]`` as labels ``[*shape]``."""
+        if self.regions is None:
+            return classes_on_grid(scores, shape, separate)
+        order, are_logits = self.regions.class_order, self.tta == "none"
+        return regions_on_grid(scores, shape, separate, order, are_logits=are_logits)
 
     def _batch_of(self, case: CaseArrays) -> int:
         """How many slices of this size are predicted at once."""
@@ -116,7 +127,7 @@ class Inference:
             images: ``[B, C, (D,) H, W]`` of any size, on the device.
         """
         if self.tta == "flips":
-            return mean_over_flips(self.logits, images)
+            return mean_over_flips(self.logits, images, regions=self.regions is not None)
         return self.logits(images)
 
     def logits(self, images: Tensor) -> Tensor:

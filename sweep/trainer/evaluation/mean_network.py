@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sweep.trainer.evaluation.inference import Inference, Network
@@ -24,12 +25,14 @@ def mean_inference(members: Sequence[Inference]) -> Inference:
     divisors = zip(*(member.divisor for member in members), strict=True)
     return replace(
         members[0],
-        network=mean_network([member.network for member in members]),
+        network=mean_network(
+            [member.network for member in members], regions=members[0].regions is not None
+        ),
         divisor=tuple(math.lcm(*along) for along in divisors),
     )
 
 
-def mean_network(networks: Sequence[Network]) -> Network:
+def mean_network(networks: Sequence[Network], *, regions: bool = False) -> Network:
     """A network whose probabilities are the mean of those of several: ``1/n Σ softmax(logits)``.
 
     nnU-Net's ``nnUNetv2_ensemble`` takes the same mean. The result is the logarithm of it, so that
@@ -37,11 +40,16 @@ def mean_network(networks: Sequence[Network]) -> Network:
 
     Args:
         networks: images ``[B, C, (D,) H, W]`` → logits ``[B, K, (D,) H, W]`` of the same classes.
+        regions: whether the classes are regions: then the mean is that of sigmoids, and the sigmoid
+            of the result is the mean itself.
     """
     if len(networks) == 1:
         return networks[0]
 
     def mean(images: Tensor) -> Tensor:
+        if regions:
+            every = torch.stack([network(images) for network in networks])
+            return F.logsigmoid(every).logsumexp(dim=0) - F.logsigmoid(-every).logsumexp(dim=0)
         each = torch.stack([network(images).log_softmax(dim=1) for network in networks])
         return each.logsumexp(dim=0) - math.log(len(networks))
 

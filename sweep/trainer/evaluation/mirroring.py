@@ -18,7 +18,9 @@ def mirrors(axes: int) -> tuple[tuple[int, ...], ...]:
     return tuple(chain.from_iterable(combinations(spatial, count) for count in range(axes + 1)))
 
 
-def mean_over_flips(predict: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+def mean_over_flips(
+    predict: Callable[[Tensor], Tensor], images: Tensor, *, regions: bool = False
+) -> Tensor:
     """``1/n Σ flip(softmax(predict(flip(images))))`` over the flips: 4 of an image, 8 of a volume.
 
     It costs as many predictions. They are added up one by one, since one of a volume with many
@@ -27,11 +29,17 @@ def mean_over_flips(predict: Callable[[Tensor], Tensor], images: Tensor) -> Tens
     Args:
         predict: gives logits ``[B, K, (D,) H, W]`` of images of the same size.
         images: ``[B, C, (D,) H, W]``.
+        regions: whether the channels are regions, with a sigmoid in the place of softmax.
     Returns:
         probabilities ``[B, K, (D,) H, W]``.
     """
+
+    def probabilities(axes: tuple[int, ...]) -> Tensor:
+        logits = predict(images.flip(axes))
+        return (logits.sigmoid() if regions else logits.softmax(dim=1)).flip(axes)
+
     first, *others = mirrors(images.ndim - 2)
-    total = predict(images.flip(first)).softmax(dim=1).flip(first)
+    total = probabilities(first)
     for axes in others:
-        total += predict(images.flip(axes)).softmax(dim=1).flip(axes)
+        total += probabilities(axes)
     return total / (1 + len(others))

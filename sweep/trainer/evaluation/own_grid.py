@@ -41,6 +41,36 @@ def classes_on_grid(scores: Tensor, shape: Sequence[int], separate: int | None) 
     return found
 
 
+def regions_on_grid(
+    scores: Tensor,
+    shape: Sequence[int],
+    separate: int | None,
+    class_order: Sequence[int],
+    *,
+    are_logits: bool,
+) -> Tensor:
+    """The labels of regions in each voxel of another grid over the same box.
+
+    Each region is interpolated linearly, cut at a probability of 0.5 and written as its label, one
+    after the other: a later one overwrites an earlier one, and the background is what is left.
+
+    Args:
+        scores: logits or probabilities ``[K, S, H, W]`` of K regions.
+        shape, separate: as for `classes_on_grid`.
+        class_order: the label of each region, of `Regions`.
+        are_logits: whether the scores are logits; they are interpolated as such.
+    Returns:
+        ``[*shape]``, 8-bit, on the device of the scores.
+
+    Source: nnU-Net 2.8.1, ``LabelManager.convert_logits_to_segmentation``.
+    """
+    found = torch.zeros(tuple(shape), dtype=torch.uint8, device=scores.device)
+    for score, label in zip(scores, class_order, strict=True):
+        there = score if score.shape == found.shape else resized(score, shape, separate)
+        found.masked_fill_((there.sigmoid() if are_logits else there) > 0.5, label)
+    return found
+
+
 def resized(score: Tensor, shape: Sequence[int], separate: int | None) -> Tensor:
     """``[S, H, W]`` linearly interpolated to ``shape``; both grids cover the same box.
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
 
-def trivial_dice(shares: Floats, pooled: Floats) -> float | None:
+def trivial_dice(
+    shares: Floats,
+    pooled: Floats,
+    everywhere: Sequence[Sequence[float]] | None = None,
+    foreground: float | None = None,
+) -> float | None:
     """The highest mean Dice of the answers that are the same for every pixel of every case.
 
     These answers are: one foreground class everywhere, each in turn; and the foreground classes at
@@ -19,14 +26,18 @@ def trivial_dice(shares: Floats, pooled: Floats) -> float | None:
     Args:
         shares: p of each case and foreground class, ``[cases, classes]``.
         pooled: p of each class over all cases together, ``[classes]``.
+        everywhere: of regions, which share pixels: q of each class for each label that can be
+            predicted everywhere, ``[labels, classes]``.
+        foreground: of regions the share of pixels in any of them, over all cases together.
     Returns:
         Mean over cases, then classes, as the validation takes it (a class that is in neither
         reference nor answer is left out); None where no case has a foreground.
     """
-    foreground = float(pooled.sum())
+    foreground = float(pooled.sum()) if foreground is None else foreground
     if foreground == 0:
         return None
-    answers = [*np.eye(len(pooled)), pooled / foreground]
+    constant = np.eye(len(pooled)) if everywhere is None else np.array(everywhere, np.float64)
+    answers = [*constant, pooled / foreground]
     return max(_mean(shares, answer) for answer in answers)
 
 

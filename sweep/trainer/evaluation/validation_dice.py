@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sweep.data.nnunet_raw.regions import Regions, class_mask
 from sweep.trainer.evaluation.trivial_predictions import trivial_dice
 from sweep.vocabulary.class_scores import ClassScore, mean_over_classes
 
@@ -30,27 +31,30 @@ class DicePerCase:
 
     Args:
         classes: number of classes with background (index 0).
+        regions: what the classes consist of, if they are regions.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, regions: Regions | None = None) -> None:
         self.classes = classes
+        self.regions = regions
         self._counts: dict[str, Tensor] = {}  # case -> [3, classes]
+        self._by_label: dict[str, Tensor] = {}  # of regions, case -> [3, labels], background first
         self._read: dict[str, Counts] | None = None
 
     def add(self, case: str, prediction: Tensor, reference: Tensor) -> None:
-        """Count one sample; both are class indices of the same shape, on the same device."""
-        counts = class_counts(prediction, reference, self.classes)
-        known = self._counts.get(case)
-        self._counts[case] = counts if known is None else known + counts
+        """Count one sample; both are labels of the same shape, on the same device."""
+        counts = class_counts(prediction, reference, self.classes, self.regions)
+        _add(self._counts, case, counts)
+        if self.regions is not None:  # whose voxels do not add up to those of a case
+            labels = 1 + len(self.regions.all_labels)
+            _add(self._by_label, case, class_counts(prediction, reference, labels))
         self._read = None
 
     @property
     def counts(self) -> Mapping[str, Counts]:
         """`Counts` of each case."""
         if self._read is None:
-            tables = list(self._counts.values())
-            together = torch.stack(tables).cpu().numpy() if tables else ()
-            self._read = dict(zip(self._counts, together, strict=True))
+            self._read = _on_cpu(self._counts)
         return self._read
 
     def scores(self, classes: Sequence[str]) -> list[ClassScore]:
@@ -82,8 +86,12 @@ class DicePerCase:
             }
 
     def predicted_classes(self) -> int:
-        """How many classes, background included, are predicted anywhere."""
-        predicted = [counts[0] for counts in self.counts.values()]
+        """How many classes, background included, are predicted anywhere.
+
+        Of regions it is how many labels. So it is 1 where all voxels are predicted alike.
+        """
+        tables = self.counts if self.regions is None else _on_cpu(self._by_label)
+        predicted = [counts[0] for counts in tables.values()]
         return int(np.count_nonzero(np.sum(predicted, axis=0)))
 
     def trivial(self) -> float | None:
@@ -92,9 +100,28 @@ class DicePerCase:
         references = references[references.any(axis=-1)]  # nothing of the others is annotated
         if not references.size:
             return None
+        if self.regions is not None:
+            return self._trivial_of_regions(self.regions, references)
         pooled = references.sum(axis=0) / references.sum()
         shares = references / references.sum(axis=1, keepdims=True)  # [cases, classes]
         return trivial_dice(shares[:, 1:], pooled[1:])
+
+    def _trivial_of_regions(
+        self, regions: Regions, references: NDArray[np.float64]
+    ) -> float | None:
+        """`trivial` of regions.
+
+        Args:
+            references: voxels of each case and class, ``[cases, classes]``.
+        """
+        sizes = np.array([counts[1].sum() for counts in _on_cpu(self._by_label).values()])
+        return trivial_dice(
+            references[:, 1:] / sizes[:, None],
+            references[:, 1:].sum(axis=0) / sizes.sum(),
+            # One label everywhere is all regions that it belongs to.
+            [[label in own for own in regions.labels] for label in sorted({*regions.class_order})],
+            1 - references[:, 0].sum() / sizes.sum(),
+        )
 
     def mean(self) -> float | None:
         """Mean over cases, then classes; None where no case says anything."""
@@ -108,11 +135,24 @@ class DicePerCase:
         return mean_over_classes(self.scores([str(label) for label in range(self.classes)]), name)
 
 
-def class_counts(prediction: Tensor, reference: Tensor, classes: int) -> Tensor:
+def _add(tables: dict[str, Tensor], case: str, counts: Tensor) -> None:
+    known = tables.get(case)
+    tables[case] = counts if known is None else known + counts
+
+
+def _on_cpu(tables: Mapping[str, Tensor]) -> dict[str, Counts]:
+    """The tables of all cases, in one transfer."""
+    together = torch.stack([*tables.values()]).cpu().numpy() if tables else ()
+    return dict(zip(tables, together, strict=True))
+
+
+def class_counts(
+    prediction: Tensor, reference: Tensor, classes: int, regions: Regions | None = None
+) -> Tensor:
     """`Counts` as a tensor on the device of both, without waiting for it."""
     of_each = []
-    for label in range(classes):
-        ours, theirs = prediction == label, reference == label
+    for number in range(classes):
+        ours, theirs = (class_mask(one, number, regions) for one in (prediction, reference))
         of_each.append(torch.stack([ours.sum(), theirs.sum(), (ours & theirs).sum()]))
     return torch.stack(of_each, dim=1)
 

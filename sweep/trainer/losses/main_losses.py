@@ -7,7 +7,7 @@
 | `focal_logcosh_dice`  | ``log cosh D`` (Jadon 2020)   | focal loss       |
 
 Every term is a function of logits ``[B, C, (D,) H, W]`` and class indices ``[B, 1, (D,) H, W]``, a
-scalar.
+scalar. For regions, which overlap, the terms are those of `region_losses`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from monai.losses import DiceLoss, FocalLoss
 from monai.networks.utils import one_hot
 from torch import Tensor
 
+from sweep.data.nnunet_raw.regions import Regions
 from sweep.plugins.plugin_kinds import MAIN_LOSS, short_name
 from sweep.spec.settings.loss_settings import LossSettings
+from sweep.trainer.losses.region_losses import region_cross_entropy, region_dice, region_focal
 from sweep.vocabulary.errors import TrainerError
 
 Term = Callable[[Tensor, Tensor], Tensor]
@@ -41,7 +43,9 @@ class WeightedTerm:
     value: Term
 
 
-def build_main_loss(settings: LossSettings, ignore: int | None = None) -> dict[str, WeightedTerm]:
+def build_main_loss(
+    settings: LossSettings, ignore: int | None = None, regions: Regions | None = None
+) -> dict[str, WeightedTerm]:
     """The terms of ``settings.main`` by name; one whose weight is 0 is left out.
 
     A plug-in is a single term of weight 1.
@@ -49,6 +53,7 @@ def build_main_loss(settings: LossSettings, ignore: int | None = None) -> dict[s
     Args:
         ignore: label of pixels that count in none of our terms, as in nnU-Net: means and sums run
             over the others, and are 0 where there are none. A plug-in cannot leave pixels out.
+        regions: what the classes consist of, if they are regions; a plug-in must not be asked then.
 
     Raises:
         InputError: a plug-in cannot be imported or does not take logits and a target.
@@ -58,7 +63,7 @@ def build_main_loss(settings: LossSettings, ignore: int | None = None) -> dict[s
     dice, pixel = MAIN_LOSSES[settings.main]
     weights = {dice: settings.dice_weight, pixel: settings.pixel_weight}
     return {
-        name: WeightedTerm(weight, TERMS[name](settings, ignore))
+        name: WeightedTerm(weight, TERMS[name](settings, ignore, regions))
         for name, weight in weights.items()
         if weight > 0
     }
@@ -99,8 +104,10 @@ def log_cosh(x: Tensor) -> Tensor:
     )
 
 
-def _dice(_settings: LossSettings, ignore: int | None) -> Term:
+def _dice(_settings: LossSettings, ignore: int | None, regions: Regions | None) -> Term:
     """``1 − Dice`` of the foreground classes over the whole batch, as in nnU-Net."""
+    if regions is not None:
+        return region_dice(regions, ignore)
     how: dict[str, Any] = {"include_background": False, "batch": True, "smooth_nr": 1e-5}
     if ignore is None:
         loss = DiceLoss(to_onehot_y=True, softmax=True, **how)
@@ -117,16 +124,18 @@ def _dice(_settings: LossSettings, ignore: int | None) -> Term:
     return value
 
 
-def _logcosh_dice(settings: LossSettings, ignore: int | None) -> Term:
+def _logcosh_dice(settings: LossSettings, ignore: int | None, regions: Regions | None) -> Term:
     """``log cosh (1 − Dice)``: Jadon 2020, "A survey of loss functions for semantic segmentation".
 
     Its slope is tanh(1 − Dice): it lets go as Dice nears 1, where the Dice loss pulls on.
     """
-    dice = _dice(settings, ignore)
+    dice = _dice(settings, ignore, regions)
     return lambda logits, target: log_cosh(dice(logits, target))
 
 
-def _cross_entropy(_settings: LossSettings, ignore: int | None) -> Term:
+def _cross_entropy(_settings: LossSettings, ignore: int | None, regions: Regions | None) -> Term:
+    if regions is not None:
+        return region_cross_entropy(regions, ignore)
     if ignore is None:
         return lambda logits, target: cross_entropy(_at_least_float32(logits), target[:, 0].long())
 
@@ -155,12 +164,14 @@ def cross_entropy(logits: Tensor, labels: Tensor, reduction: str = "mean") -> Te
     return F.cross_entropy(logits, classes.to(logits.dtype), reduction=reduction)
 
 
-def _focal(settings: LossSettings, ignore: int | None) -> Term:
+def _focal(settings: LossSettings, ignore: int | None, regions: Regions | None) -> Term:
     """``−(1 − p_t)^γ log p_t`` (Lin et al. 2017, equation 4), by MONAI, in float32.
 
     MONAI's mean runs over the classes too: at γ = 0 this is the cross-entropy over C.
     """
     gamma = DEFAULT_FOCAL_GAMMA if settings.focal_gamma is None else settings.focal_gamma
+    if regions is not None:
+        return region_focal(regions, ignore, gamma)
     how: dict[str, Any] = {"to_onehot_y": True, "use_softmax": True, "gamma": gamma}
     if ignore is None:
         loss = FocalLoss(**how)
@@ -190,7 +201,7 @@ def _at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-TERMS: Mapping[str, Callable[[LossSettings, int | None], Term]] = {
+TERMS: Mapping[str, Callable[[LossSettings, int | None, Regions | None], Term]] = {
     "dice": _dice,
     "logcosh_dice": _logcosh_dice,
     "ce": _cross_entropy,

@@ -19,12 +19,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sweep.data.nnunet_raw.regions import Regions, class_mask
 from sweep.spec.settings.geometric_terms import Geometry
 from sweep.spec.settings.loss_settings import LossSettings
 from sweep.trainer.losses.geometric_loss import (
     distances_for,
     geometric_terms,
     held_where_ignored,
+    soft_areas,
     soft_masks,
 )
 from sweep.trainer.losses.main_losses import build_main_loss
@@ -35,11 +37,13 @@ class TrainingLoss:
 
     Args:
         settings: which terms, with which weights.
-        geometric_classes: channels of the output that the geometric terms act on, each a mask of
+        geometric_classes: numbers of the classes that the geometric terms act on, each a mask of
             its own.
         geometry: how the geometric terms treat volumes; without effect on images.
         spacing: size of a voxel along D, H, W in any unit; None: all sides are equal.
         ignore: label of voxels that no loss looks at.
+        regions: what the classes consist of, if they are regions. The network has a channel under a
+            sigmoid for each, and none for the background.
 
     Attributes:
         was_called: whether any loss was computed by it.
@@ -53,13 +57,15 @@ class TrainingLoss:
         geometry: Geometry = "slices",
         spacing: Sequence[float] | None = None,
         ignore: int | None = None,
+        regions: Regions | None = None,
     ) -> None:
         self.settings = settings
         self.geometric_classes = tuple(geometric_classes)
         self.geometry = geometry
         self.spacing = spacing or (1.0, 1.0, 1.0)
         self.ignore = ignore
-        self.main = build_main_loss(settings, ignore)
+        self.regions = regions
+        self.main = build_main_loss(settings, ignore, regions)
         self._weights = settings.weights.model_dump()
         self.was_called = False
 
@@ -75,7 +81,8 @@ class TrainingLoss:
         Args:
             outputs: logits ``[B, C, (D,) H, W]``, finest first; the finest of the target's size,
                 the others of that or a lower resolution.
-            target: class indices ``[B, 1, (D,) H, W]``, or the label to ignore.
+            target: class indices ``[B, 1, (D,) H, W]``, or the label to ignore; of regions the
+                integers of the label files.
             factor: g(epoch); at 0 the geometric terms are not computed at all.
             distances: what `distances` made of the target.
         Returns:
@@ -86,7 +93,7 @@ class TrainingLoss:
             weights = {name: term.weight for name, term in self.main.items()}
             terms = self._main_terms(outputs, target)
             if factor > 0:
-                p = soft_masks(outputs[0], self.geometric_classes)  # [classes · B, (D,) H, W]
+                p = self._soft_masks(outputs[0])  # [classes · B, (D,) H, W]
                 if self.ignore is not None:
                     p = held_where_ignored(p, target[:, 0] != self.ignore)
                 late = geometric_terms(self.settings, p, distances, self._spacing_of(target))
@@ -99,12 +106,30 @@ class TrainingLoss:
         """The distance maps of the target that this factor's loss needs, if any.
 
         Args:
-            target: class indices ``[B, 1, (D,) H, W]``; `distances_for` waits for those of a GPU.
+            target: as in a call; `distances_for` waits for one on a GPU.
         """
         if factor == 0:
             return None
         spacing = self._spacing_of(target)
-        return distances_for(self.settings, target, self.geometric_classes, spacing)
+        if self.regions is None:
+            return distances_for(self.settings, target, self.geometric_classes, spacing)
+        # Regions overlap, so each is a sample of its own, whose only class is 1.
+        masks = [class_mask(target, n, self.regions) for n in self.geometric_classes]
+        return distances_for(self.settings, torch.cat(masks).byte(), (1,), spacing)
+
+    def soft_areas(self, logits: Tensor) -> Tensor:
+        """Soft area in pixels of each geometric class, ``[B, C, (D,) H, W] -> [B, classes]``."""
+        return soft_areas(logits, self._channels, regions=self.regions is not None)
+
+    def _soft_masks(self, logits: Tensor) -> Tensor:
+        return soft_masks(logits, self._channels, regions=self.regions is not None)
+
+    @property
+    def _channels(self) -> Sequence[int]:
+        """Channels of the geometric classes."""
+        if self.regions is None:
+            return self.geometric_classes
+        return [number - 1 for number in self.geometric_classes]
 
     def _spacing_of(self, target: Tensor) -> Sequence[float] | None:
         """The spacing of volumes that the geometric terms see as such."""

@@ -35,7 +35,6 @@ from sweep.trainer.evaluation.case_metrics import SURFACE, CaseMetrics, Shapes, 
 from sweep.trainer.evaluation.inference import Inference, sent
 from sweep.trainer.evaluation.kept_predictions import KeptPredictions
 from sweep.trainer.evaluation.validation_dice import DicePerCase
-from sweep.trainer.losses.geometric_loss import soft_areas
 from sweep.trainer.losses.training_loss import TrainingLoss
 from sweep.trainer.networks.device import (
     choose_device,
@@ -119,12 +118,13 @@ class MonaiTraining(GuardedRun):
             oversample_foreground=settings.data.foreground_share,
             device=self.device,
             origin=data.origin,
+            regions=data.regions,
         )
         seed_torch(settings.seed, 0)
         self.model = build_network(
             settings.network,
             len(data.channels),
-            len(data.classes),
+            data.network_channels,
             spatial_dims=axes,
             size=size,
             spacing=data.spacing,
@@ -141,6 +141,7 @@ class MonaiTraining(GuardedRun):
             geometry=settings.trainer.geometry,
             spacing=data.spacing,
             ignore=data.ignore,
+            regions=data.regions,
         )
         self.optimizer = build_optimizer(settings.optimizer, self.model.parameters())
         self.begin_guard(fp16=settings.trainer.amp == "fp16")
@@ -183,7 +184,7 @@ class MonaiTraining(GuardedRun):
 
     def dice_per_case(self) -> DicePerCase:
         """Dice of the validation cases over whole images, in the network's evaluation mode."""
-        self._dice = dice = DicePerCase(len(self.data.classes))
+        self._dice = dice = DicePerCase(len(self.data.classes), self.data.regions)
         self._predicted = KeptPredictions()
         self._values: dict[tuple[str, str], dict[str, float | None]] = {}
         self.model.eval()
@@ -204,6 +205,7 @@ class MonaiTraining(GuardedRun):
             volumes=self.data.training.volumes,
             batch_size=self.batches.batch_size,
             ignore=self.data.ignore,
+            regions=self.data.regions,
         )
 
     def data_facts(self) -> dict[str, Any]:
@@ -242,6 +244,7 @@ class MonaiTraining(GuardedRun):
             self._reference_shapes,
             unit=self.distance_unit,
             tolerance=self.evaluation.nsd_tolerance,
+            regions=self.data.regions,
         )
         for case, prediction in self.predictions():
             cases.add(case, prediction)
@@ -261,7 +264,7 @@ class MonaiTraining(GuardedRun):
         return {column: means_of_classes(self.class_scores(), name).get(label)}
 
     def predictions(self) -> Iterator[tuple[CaseArrays, NDArray[np.uint8]]]:
-        """Each validation case with the classes ``[S, H, W]`` that the last validation predicted,
+        """Each validation case with the labels ``[S, H, W]`` that the last validation predicted,
         on its own grid."""
         return zip(self.data.validation.case_arrays, self._predicted, strict=True)
 
@@ -286,7 +289,7 @@ class MonaiTraining(GuardedRun):
             TrainerError: a plug-in cannot process volumes, or returned logits of another shape.
         """
         outputs = as_outputs(self._network(images), spatial_dims=images.ndim - 2)
-        wanted = (len(images), len(self.data.classes), *images.shape[2:])
+        wanted = (len(images), self.data.network_channels, *images.shape[2:])
         if self.settings.network.is_plugin and outputs[0].shape != wanted:
             name = self.settings.network.name
             raise TrainerError(
@@ -392,12 +395,13 @@ class MonaiTraining(GuardedRun):
         size = self.batch(0, 0).labels.shape[2:]
         if self.data.training.volumes and self.loss.geometry == "volume":
             return epsilon_of(loss, size.numel(), None)
-        typical = typical_perimeter(self.data.training, self.data.geometric_classes)
+        data = self.data
+        typical = typical_perimeter(data.training, data.geometric_classes, data.regions)
         return epsilon_of(loss, size[-2:].numel(), typical)
 
     def soft_areas(self, logits: Tensor) -> Tensor:
         """Soft area in pixels of each geometric class, ``[B, C, (D,) H, W] -> [B, classes]``."""
-        return soft_areas(logits, self.data.geometric_classes)
+        return self.loss.soft_areas(logits)
 
     def _offending(self, batch: Batch, values: StepValues) -> dict[str, Any]:
         """What reproduces a step without the data set; call it before the step is taken."""
@@ -414,6 +418,7 @@ class MonaiTraining(GuardedRun):
             "geometric_classes": list(self.data.geometric_classes),
             "spacing": self.data.spacing,
             "ignore": self.data.ignore,
+            "regions": dataclasses.asdict(regions) if (regions := self.data.regions) else None,
             "model": state["model"],
             "optimizer": state["optimizer"],
             # The scaler has lowered its scale since.

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.data.nnunet_raw.regions import Regions
 from sweep.data.prepared.samples import CaseArrays, PreparedData, Samples
 from sweep.spec.settings.trial_settings import TrialSettings
 from sweep.trainer.batches.batch import Batch
@@ -84,6 +85,7 @@ def replay(
         training=Samples(cases, volumes=volumes),
         validation=Samples([]),
         ignore=offending.get("ignore"),
+        regions=Regions(**regions) if (regions := offending.get("regions")) else None,
     )
     training = MonaiTraining(settings, data)
     training.load_before_step(offending)

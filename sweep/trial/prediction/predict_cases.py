@@ -78,6 +78,7 @@ class Images:
             file_ending=facts.file_ending,
             labels_in=labels_in,
             ignore=facts.ignore,
+            regions=facts.regions,
         )
         grids: dict[str, CaseGrid] = {}
         mistakes: list[Mistake] = []
@@ -148,6 +149,8 @@ def _arrays(model: TrainedModel, images: Images, case: str) -> CaseArrays:
         normalization=data.normalization,
         n4=data.n4,
         spacing=model.facts.target,
+        ignore=model.facts.ignore,
+        regions=model.facts.regions,
         file=str(dataset.image_paths(case)[0]),
     )
 
@@ -155,7 +158,7 @@ def _arrays(model: TrainedModel, images: Images, case: str) -> CaseArrays:
 def _written(
     model: TrainedModel, images: Images, case: str, output: Path
 ) -> tuple[CaseArrays, NDArray[np.uint8]]:
-    """A case, and the classes ``[S, H, W]`` of the mask that an earlier session wrote."""
+    """A case, and the labels ``[S, H, W]`` of the mask that an earlier session wrote."""
     # The mask is read like a reference, since it lies on the image just so.
     dataset = replace(images.dataset, labels_folder=str(output.absolute()))
     arrays = _arrays(model, images, case)

@@ -30,14 +30,14 @@ def score(
 
     Args:
         case: with its reference.
-        prediction: class indices ``[S, H, W]`` on the grid of the reference.
+        prediction: labels ``[S, H, W]`` on the grid of the reference.
         facts: of the classes.
         evaluation: the settings of the training.
     """
     if facts.ignore is not None:
         unknown = case.reference == facts.ignore
         prediction = np.where(unknown, np.uint8(facts.ignore), prediction)
-    dice = DicePerCase(len(facts.classes))
+    dice = DicePerCase(len(facts.classes), facts.regions)
     dice.add(case.name, torch.from_numpy(prediction), torch.from_numpy(np.array(case.reference)))
     metrics = CaseMetrics(
         {"hd95", *evaluation.metrics} - {"iou", "shape"},
@@ -46,6 +46,7 @@ def score(
         {},
         unit="pixels" if case.own_spacing is None else "mm",
         tolerance=evaluation.nsd_tolerance,
+        regions=facts.regions,
     )
     metrics.add(case, prediction)
     return tuple(

@@ -62,7 +62,8 @@ def load_model(
             )
         members.append(predictor(settings, run))
     first = members[0]
-    if any(member.facts.classes != first.facts.classes for member in members):
+    kinds = {(member.facts.classes, member.facts.regions) for member in members}
+    if len(kinds) > 1:
         raise ResultsError(f"{runs[0].folder} and its replicates have different classes")
     return TrainedModel(
         settings=configured[0],
