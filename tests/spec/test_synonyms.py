@@ -173,8 +173,8 @@ RESUME = "it is an option of the command line: --resume"
         ("data: {source: shapes, batch_size: 4}", "did you mean `trainer.batch_size`?"),
         # Long words have much in common by chance, and `name` stands in many groups.
         ("gradient_accumulation: 2", "`time_budget`"),
-        ("trainer: {gradient_accumulation_steps: 2}", "`amp`"),
-        ("trainer: {name: x}", "`amp`"),
+        ("trainer: {gradient_accumulation_steps: 2}", "`compile`"),
+        ("trainer: {name: x}", "`compile`"),
         ("optimizer: {eps: 1.0e-8}", "`gradient_clip`"),
         # Values.
         (f"{NNUNET}, amp: bf16}}", 'must be `auto`, `off` or `fp16`, but is "bf16"'),

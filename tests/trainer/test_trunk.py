@@ -34,6 +34,8 @@ OTHER_VALUES = {
     "loss.sqrt_epsilon": ["0", "1e-2"],
     "loss.sqrt_mode": ["clamp", "offset"],
     "loss.min_area": ["0", "1000"],
+    "loss.components": ["separate"],
+    "loss.border": ["ignore"],
     "early_stopping.patience": ["1", "null"],
     "early_stopping.min_delta": ["0.5"],
     "early_stopping.counts_from": ["start"],

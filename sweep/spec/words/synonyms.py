@@ -198,7 +198,7 @@ VALUES: Mapping[str, str] = {
 """Value here → words for it elsewhere."""
 
 OTHERS = (
-    "tf32", "fp8", "int8", "16-true", "32-true", "radam", "nadam", "adamax", "adagrad", "adadelta",
+    "fp8", "int8", "16-true", "32-true", "radam", "nadam", "adamax", "adagrad", "adadelta",
     "rmsprop", "lion", "lamb", "sgdw", "onecycle", "motpe", "nsga", "nsgaii", "unetr",
     "swin_unetr", "vnet", "resnet", "r2unet", "transunet", "manet", "pspnet", "f1", "f1_score",
     "hdf5", "tpu", "hpu", "xpu",
