@@ -86,7 +86,8 @@ def _say_end(done: Predictions, view: PredictionLines) -> None:
     from sweep.spec.words.phrases import counted
 
     runs = f"the mean of {', '.join(done.runs)}" if len(done.runs) > 1 else done.runs[0]
-    view.say(f"Predicted {counted(len(done.masks), 'case')} by {runs}")
+    kept = f" ({done.kept} kept from before)" if done.kept else ""
+    view.say(f"Predicted {counted(len(done.masks), 'case')} by {runs}{kept}")
     if done.class_scores:
         view.say(f"{', '.join(score_words(done.class_scores))} (distances in {done.unit})")
         classes = class_words(done.class_scores)

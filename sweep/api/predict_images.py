@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sweep.trial.prediction.trained_model import Device
 
-Predicted = Callable[[str, float, Sequence[ClassScore]], object]
+Predicted = Callable[[str, float | None, Sequence[ClassScore]], object]
 """Called with each case that is done: its name, the seconds that it took, and its scores."""
 
 
@@ -43,6 +43,7 @@ class Predictions:
         masks: case → file.
         class_scores: scores of each case and class, if there were references.
         unit: of their distances.
+        kept: number of masks that were there before and are kept.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class Predictions:
     masks: dict[str, Path]
     class_scores: tuple[ClassScore, ...] = ()
     unit: DistanceUnit = "pixels"
+    kept: int = 0
 
     @property
     def scores(self) -> pd.DataFrame | None:
@@ -92,23 +94,28 @@ def predict_images(
     from sweep.trial.prediction.trained_model import load_model
 
     model = load_model(runs, tta=tta, device=device)
+    if labels is not None and labels.is_file():
+        message = "must be the folder of the references, but is a file"
+        raise InputError.single(message, file=str(labels))
     found = Images.of(model, images, labels)
     begin(output, model, found, resume=resume, overwrite=overwrite)
     view.warn(found.doubts)
     masks: dict[str, Path] = {}
     scores: list[ClassScore] = []
+    kept = 0
     try:
         with view.predicting(len(found.masks)) as predicted:
             for one in predict_cases(model, found, output, resume=resume):
                 masks[one.case] = one.mask
                 scores += one.scores
-                predicted(one.case, one.seconds, one.scores)
+                predicted(one.case, one.seconds if one.is_new else None, one.scores)
+                kept += not one.is_new
     finally:
         if scores:
             write_cases(output / SCORES_FILE, scores)
     names = tuple(run.folder.name for run in runs)
     unit: DistanceUnit = "pixels" if found.dataset.file_ending == ".png" else "mm"
-    return Predictions(output, names, masks, tuple(scores), unit)
+    return Predictions(output, names, masks, tuple(scores), unit, kept)
 
 
 def runs_of_model(

@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sweep.console.console_words import make_console, print_warnings
 from sweep.vocabulary.class_scores import ClassScore, mean_over_classes
 
-Predicted = Callable[[str, float, Sequence[ClassScore]], object]
+Predicted = Callable[[str, float | None, Sequence[ClassScore]], object]
+"""Case, seconds (None: its mask was there and is kept), scores."""
 
 
 class QuietPrediction:
@@ -41,11 +42,12 @@ class PredictionLines:
         """Show the cases that are done, of so many."""
         done = 0
 
-        def line(case: str, seconds: float, scores: Sequence[ClassScore]) -> None:
+        def line(case: str, seconds: float | None, scores: Sequence[ClassScore]) -> None:
             nonlocal done
             done += 1
             words = "".join(f"  {words}" for words in score_words(scores))
-            self.say(f"[{done}/{cases}] {case}{words}  {seconds:.1f} s")
+            took = "kept" if seconds is None else f"{seconds:.1f} s"
+            self.say(f"[{done}/{cases}] {case}{words}  {took}")
 
         if not self._console.is_terminal:
             yield line

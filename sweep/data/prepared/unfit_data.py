@@ -14,6 +14,7 @@ from sweep.spec.search.sweep_spec import SweepSpec
 from sweep.spec.settings.geometric_terms import COMPARING, weight_keys
 from sweep.spec.settings.trainer_settings import MonaiTrainer
 from sweep.spec.settings.trial_settings import TrialSettings
+from sweep.spec.tree.setting_tree import value_of
 from sweep.spec.words.phrases import did_you_mean, near_miss, quoted
 from sweep.vocabulary.class_scores import split_class
 from sweep.vocabulary.errors import Mistake
@@ -104,7 +105,8 @@ def _ignore_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistak
             "must be 0 where the dataset has an ignore label, to which there is no distance",
             key=key,
         )
-        for key in weight_keys(name for name in settings.loss.weights.used if name in COMPARING)
+        for key in weight_keys(COMPARING)
+        if _largest(settings, key) > 0
     ]
     if settings.loss.has_plugin_main:
         message = (
@@ -113,6 +115,13 @@ def _ignore_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistak
         )
         found.append(Mistake(message, key="loss.main"))
     return found
+
+
+def _largest(settings: TrialSettings, key: str) -> float:
+    """The largest number that a setting takes, in any trial of a sweep."""
+    if isinstance(settings, SweepSpec):
+        return settings.ranges.largest(key)
+    return float(value_of(settings, key))
 
 
 def _region_mistakes(settings: TrialSettings, data: PreparedData) -> list[Mistake]:

@@ -64,13 +64,14 @@ def _mistakes(
     if not resume:
         yield Mistake(
             f"holds masks of {len(there)} of {len(images.masks)} cases already"
-            f" ({enumerated(there, most=3)}): keep them (`resume`) or replace them (`overwrite`)",
+            f" ({enumerated(there, most=3)}): keep them (`--resume`) or replace them"
+            " (`--overwrite`)",
             file=str(output),
         )
     elif _recorded(output) != model.identity:
         yield Mistake(
             "does not say that this model with these options predicted the masks that are there:"
-            " replace them (`overwrite`), or write to another folder",
+            " replace them (`--overwrite`), or write to another folder",
             file=str(output / PREDICTION_FILE),
         )
 
