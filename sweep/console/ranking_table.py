@@ -28,6 +28,7 @@ from sweep.analysis.report_words import status as status_words
 from sweep.console.console_words import STYLES, value_words
 from sweep.console.fitting_columns import Column, fitted
 from sweep.spec.words.short_names import short_names
+from sweep.vocabulary.class_scores import split_class
 from sweep.vocabulary.errors import one_line
 from sweep.vocabulary.objective import DICE, VAL_DICE, Objective
 from sweep.vocabulary.record import Status
@@ -180,7 +181,10 @@ def plain_table(frame: pd.DataFrame, *, title: str = "") -> Table:
     table = _table(title)
     for name, kind in frame.dtypes.items():
         is_text = str(kind) in ("string", "object")
-        table.add_column(Text(one_line(str(name))), justify="left" if is_text else "right")
+        metric, label = split_class(one_line(str(name)))
+        # A class has its line, and its name is broken rather than cut: it tells columns apart.
+        heading = Text(metric) if label is None else Text(f"{metric}\n{label}", overflow="fold")
+        table.add_column(heading, justify="left" if is_text else "right")
     for row in rows_of(frame):
         table.add_row(*(_value(cell) for cell in row.values()))
     return table
