@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from sweep.data.prepared.data_facts import DataFacts
 from sweep.data.prepared.outline_length import typical_perimeter
@@ -102,39 +102,9 @@ class MonaiTraining(GuardedRun):
         set_tf32(settings.trainer.tf32)
         axes, size = settings.data.spatial_dims, network_size(settings, data)
         self._divisor = size_divisor(settings.network, axes, size, data.spacing)
-        self.batches = TrainingBatches(
-            data.training,
-            settings.trainer,
-            Augmentation(
-                settings.augmentation,
-                settings.data.normalization,
-                data.training,
-                seed=settings.seed,
-                spacing=data.spacing,
-            ),
-            seed=settings.seed,
-            patch=settings.data.patch,
-            divisor=self._divisor,
-            oversample_foreground=settings.data.foreground_share,
-            device=self.device,
-            origin=data.origin,
-            regions=data.regions,
-        )
-        seed_torch(settings.seed, 0)
-        self.model = build_network(
-            settings.network,
-            len(data.channels),
-            data.network_channels,
-            spatial_dims=axes,
-            size=size,
-            spacing=data.spacing,
-        )
+        self.batches = self._make_batches(settings.trainer)
         self.memory_format = memory_format(axes, channels_last=settings.trainer.channels_last)
-        self.model.to(device=self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
-        if settings.trainer.compile:
-            # In place: the names of its weights and its class stay as they are, so checkpoints
-            # fit either way. Shapes that are new, such as those of a validation, compile again.
-            self.model.compile()
+        self.model = self._make_network(settings.trainer, size)
         self.loss = TrainingLoss(
             settings.loss,
             data.geometric_classes,
@@ -145,6 +115,47 @@ class MonaiTraining(GuardedRun):
         )
         self.optimizer = build_optimizer(settings.optimizer, self.model.parameters())
         self.begin_guard(fp16=settings.trainer.amp == "fp16")
+
+    def _make_batches(self, trainer: MonaiTrainer) -> TrainingBatches:
+        settings, data = self.settings, self.data
+        augmentation = Augmentation(
+            settings.augmentation,
+            settings.data.normalization,
+            data.training,
+            seed=settings.seed,
+            spacing=data.spacing,
+        )
+        return TrainingBatches(
+            data.training,
+            trainer,
+            augmentation,
+            seed=settings.seed,
+            patch=settings.data.patch,
+            divisor=self._divisor,
+            oversample_foreground=settings.data.foreground_share,
+            device=self.device,
+            origin=data.origin,
+            regions=data.regions,
+        )
+
+    def _make_network(self, trainer: MonaiTrainer, size: Sequence[int]) -> nn.Module:
+        """The network on its device, a function of the settings and the seed."""
+        settings, data = self.settings, self.data
+        seed_torch(settings.seed, 0)
+        model = build_network(
+            settings.network,
+            len(data.channels),
+            data.network_channels,
+            spatial_dims=settings.data.spatial_dims,
+            size=size,
+            spacing=data.spacing,
+        )
+        model.to(device=self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
+        if trainer.compile:
+            # In place: the names of its weights and its class stay as they are, so checkpoints
+            # fit either way. Shapes that are new, such as those of a validation, compile again.
+            model.compile()
+        return model
 
     @property
     def steps_per_epoch(self) -> int:
