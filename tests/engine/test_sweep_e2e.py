@@ -82,7 +82,7 @@ TIMEOUT = 300.0
 """Seconds; far more than anything here takes, for machines that do other things too."""
 STDOUT = re.compile(
     r"\[\d/\d\] t\d{4} (completed|diverged|failed).*"  # a line a trial
-    r"|\* This epoch lies before its geometric loss switched on.*|no part in it\..*"
+    r"|\* This epoch lies before its geometric loss switched on.*|(no )?part in it\..*"
     r"|\s*(tiny|stormy|sqrt|epsilon|name|#).*|\s*─+\s*|\s+\d  t\d{4}  .*|\s*"  # the table
     r"|t\d{4} (diverged|failed): .*|Why t.*|Ranking: .*|Best: .*|Weights: .*"  # what follows it
     r"|Stopped: .*|\s+python -m sweep\.run .*|Not ranked: .*"

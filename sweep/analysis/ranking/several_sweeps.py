@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from sweep.spec.settings.data_settings import DATA_SOURCES, CommonData
 from sweep.spec.words.phrases import shown
 from sweep.vocabulary.class_scores import without_class
 from sweep.vocabulary.errors import InputError
@@ -103,7 +104,8 @@ def incomparable(
 def _measured_on(spec: Mapping[str, Any], objective: Objective) -> dict[str, Any]:
     found = {}
     if isinstance(data := spec.get("data"), dict):
-        left_out = TRAINING_ONLY - ({"spatial"} if data.get("source") == "brain" else set())
+        source = DATA_SOURCES.get(str(data.get("source")), CommonData)
+        left_out = TRAINING_ONLY - ({"spatial"} if source.spatial_makes_cases else set())
         found = {f"data.{key}": data[key] for key in data if key not in left_out}
     if isinstance(evaluation := spec.get("evaluation"), dict):
         found["evaluation.tta"] = evaluation.get("tta")

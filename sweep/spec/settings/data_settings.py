@@ -39,6 +39,8 @@ class CommonData(Settings):
     """Whether its datasets can have their own ``imagesTs``."""
     has_one_split: ClassVar[bool] = False
     """Whether it has one fixed split, test cases included, instead of folds."""
+    spatial_makes_cases: ClassVar[bool] = False
+    """Whether its volumes are other cases than its slices."""
     size_keys: ClassVar[tuple[str, str] | None] = None
     """Settings for the number of images and their side, known before the images exist."""
     places: ClassVar[tuple[str, ...]] = ()
@@ -195,6 +197,7 @@ class BrainData(AnatomyData):
     and validation lie in different slabs of the one brain."""
 
     has_one_split = True
+    spatial_makes_cases = True
 
     source: Literal["brain"]
     tissues: Literal["white_matter", "both"] = "white_matter"
