@@ -25,10 +25,11 @@ from sweep.store.layout import TrialPaths
 from sweep.trainer.batches.augmentation import Augmentation
 from sweep.trainer.batches.pixel_noise import standard_normal
 from sweep.trainer.batches.training_batches import TrainingBatches
-from sweep.trainer.evaluation.inference import Inference, sent
+from sweep.trainer.evaluation.inference import Inference
 from sweep.trainer.evaluation.kept_predictions import KeptPredictions
 from sweep.trainer.evaluation.validation_dice import DicePerCase
 from sweep.trainer.losses.geometric_loss import geometric_terms
+from sweep.trainer.networks.device import to_device
 from sweep.trainer.runs.monai_run import MonaiTraining
 from sweep.trial.checkpoints import Checkpoints
 from sweep.trial.fit import epochs, fit
@@ -285,7 +286,7 @@ def test_predictions_and_counts_on_a_gpu_are_those_of_a_cpu() -> None:
         how = Inference(network=network, device=device, divisor=(1, 1), batch_size=4)
         dice, kept = DicePerCase(3), KeptPredictions()
         for case, classes in how.predictions(cases):
-            dice.add(case.name, classes, sent(case.reference, device))
+            dice.add(case.name, classes, to_device(case.reference, device))
             kept.add(classes)
         found.append((dice.scores(["background", "one", "two"]), list(kept)))
     assert found[0][0] == found[1][0]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sweep.data.files.resampling import ANISOTROPIC
-from sweep.trainer.batches.device_data import to_device
+from sweep.trainer.networks.device import to_device
 
 Matrix = NDArray[np.float64]
 

@@ -24,7 +24,6 @@ from sweep.data.files.normalize import Normalization
 from sweep.data.prepared.samples import Samples
 from sweep.spec.settings.augmentation_settings import AugmentationSettings, RandomSettings
 from sweep.trainer.batches.affine_resampling import Grid, Matrix
-from sweep.trainer.batches.device_data import to_device
 from sweep.trainer.batches.gamma import Gamma
 from sweep.trainer.batches.intensities import (
     Box,
@@ -35,6 +34,7 @@ from sweep.trainer.batches.intensities import (
     noisy,
     on_rows,
 )
+from sweep.trainer.networks.device import to_device
 
 Strengths = NDArray[np.float32]
 

@@ -14,24 +14,17 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sweep.data.prepared.samples import Samples
+from sweep.trainer.networks.device import to_device
 
 RESIDENT_SHARE = 0.2
 """Largest share of a GPU's free memory that the training samples of a process may take: five
 trials can share a GPU, and most of it is left to their networks."""
 
 Corner = Sequence[int]
-
-
-def to_device(values: ArrayLike, device: torch.device) -> Tensor:
-    """Values that were computed on the CPU, on the device, without waiting for it."""
-    tensor = torch.from_numpy(np.array(values))
-    if device.type == "cuda":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor
 
 
 def new_tensor(dtype: torch.dtype, shape: Sequence[int], *, pinned: bool) -> Tensor:

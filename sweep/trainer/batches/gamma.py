@@ -28,8 +28,8 @@ from torch import Tensor
 from sweep.data.files.normalize import Normalization
 from sweep.data.prepared.samples import Samples
 from sweep.spec.settings.augmentation_settings import GammaMode
-from sweep.trainer.batches.device_data import to_device
 from sweep.trainer.batches.intensities import Box, beside, ranges, retaining
+from sweep.trainer.networks.device import to_device
 
 _BINS = 4096  # counts the levels of images of up to 12 bits exactly
 _KEPT_CASES = 1024  # at most 64 KiB each for a channel

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sweep.trainer.batches.device_data import to_device
 from sweep.trainer.batches.pixel_noise import standard_normal
+from sweep.trainer.networks.device import to_device
 
 Box = tuple[slice, ...]
 """The part of an image that is not padding."""

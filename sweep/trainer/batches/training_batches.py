@@ -30,10 +30,10 @@ from sweep.trainer.batches.device_data import (
     data_on,
     inner_box,
     new_tensor,
-    to_device,
 )
 from sweep.trainer.batches.foreground_places import ForegroundPlaces
 from sweep.trainer.batches.intensities import Box, beside, on_rows
+from sweep.trainer.networks.device import to_device
 
 CPU = torch.device("cpu")
 _CACHED_VALUES = 2**17

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from sweep.data.nnunet_raw.regions import Regions
 from sweep.data.prepared.samples import CaseArrays
 from sweep.trainer.evaluation.mirroring import mean_over_flips
 from sweep.trainer.evaluation.own_grid import classes_on_grid, regions_on_grid
+from sweep.trainer.networks.device import to_device
 
 Network = Callable[[Tensor], Tensor]
 """Images ``[B, C, (D,) H, W]`` whose sides the network can halve → logits ``[B, K, (D,) H, W]``."""
@@ -74,7 +75,7 @@ class Inference:
             if self.volumes:
                 for case in alike:
                     image = case.images.swapaxes(0, 1)[None]  # [1, C, D, H, W]
-                    scores = self.scores(sent(image, self.device))[0]  # [K, S, H, W]
+                    scores = self.scores(to_device(image, self.device))[0]  # [K, S, H, W]
                     found = self._on_grid(scores, case.reference.shape, _separate_axis(case))
                     yield case, self._counted(case, found)
             else:
@@ -89,7 +90,7 @@ class Inference:
         for first in range(0, len(slices), size):
             batch = slices[first : first + size]
             images = np.stack([case.images[index] for case, index in batch])
-            scores = self.scores(sent(images, self.device)).swapaxes(0, 1)  # [K, B, H, W]
+            scores = self.scores(to_device(images, self.device)).swapaxes(0, 1)  # [K, B, H, W]
             found = self._on_grid(scores, (len(batch), *plane), separate=0)
             done = 0
             for end, (case, index) in enumerate(batch, 1):
@@ -117,7 +118,7 @@ class Inference:
         """The classes with the ignore label where the reference has it: no metric counts them."""
         if self.ignore is None:
             return classes
-        reference = sent(case.reference, classes.device)
+        reference = to_device(case.reference, classes.device)
         return torch.where(reference == self.ignore, reference, classes)
 
     def scores(self, images: Tensor) -> Tensor:
@@ -148,14 +149,6 @@ class Inference:
         for axis, side in enumerate(sides, 2):
             scores = scores.narrow(axis, 0, side)
         return scores
-
-
-def sent(array: NDArray[Any], device: torch.device) -> Tensor:
-    """A copy on the device. A GPU is given its next work before it has finished this."""
-    found = torch.from_numpy(np.array(array))
-    if device.type == "cuda":
-        found = found.pin_memory()
-    return found.to(device, non_blocking=True)
 
 
 def _batched_with(case: CaseArrays) -> tuple[object, ...]:

@@ -7,9 +7,18 @@ import random
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
 
 from sweep.spec.settings.trial_settings import TrialSettings
+
+
+def to_device(values: ArrayLike, device: torch.device) -> Tensor:
+    """A copy of values on the device. A GPU is given its next work before it has finished this."""
+    tensor = torch.from_numpy(np.array(values))
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def choose_device(settings: TrialSettings) -> torch.device:

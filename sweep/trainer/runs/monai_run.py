@@ -32,7 +32,7 @@ from sweep.trainer.batches.intensity_statistics import check_statistics
 from sweep.trainer.batches.training_batches import TrainingBatches
 from sweep.trainer.divergence.guard import Diverged
 from sweep.trainer.evaluation.case_metrics import SURFACE, CaseMetrics, Shapes, distance_unit
-from sweep.trainer.evaluation.inference import Inference, sent
+from sweep.trainer.evaluation.inference import Inference
 from sweep.trainer.evaluation.kept_predictions import KeptPredictions
 from sweep.trainer.evaluation.validation_dice import DicePerCase
 from sweep.trainer.losses.training_loss import TrainingLoss
@@ -42,6 +42,7 @@ from sweep.trainer.networks.device import (
     memory_format,
     seed_torch,
     set_tf32,
+    to_device,
 )
 from sweep.trainer.networks.networks import as_outputs, build_network, size_divisor
 from sweep.trainer.networks.optimizers import build_optimizer, set_learning_rate
@@ -200,7 +201,7 @@ class MonaiTraining(GuardedRun):
         self._values: dict[tuple[str, str], dict[str, float | None]] = {}
         self.model.eval()
         for case, prediction in self.inference.predictions(self.data.validation.case_arrays):
-            dice.add(case.name, prediction, sent(case.reference, self.device))
+            dice.add(case.name, prediction, to_device(case.reference, self.device))
             self._predicted.add(prediction)
         return dice
 
