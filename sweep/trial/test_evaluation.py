@@ -33,9 +33,8 @@ def evaluate(
     swapped = replace(data, validation=data.test, test=data.validation)
     run = MonaiTraining(config, swapped)
     run.model.load_state_dict(weights["model"])
-    names = {"hd95", *config.evaluation.metrics} - {"iou", "shape"}
     found: dict[str, list[ClassScore]] = {case: [] for case in data.test.cases}
-    for score in run.score(names):
+    for score in run.score(config.evaluation.of_final_scores):
         found[score.case].append(score)
     return tuple(
         CaseScore(

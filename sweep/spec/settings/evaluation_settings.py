@@ -87,5 +87,10 @@ class EvaluationSettings(Settings):
     The best epoch is always measured. If the objective is one of these metrics, every epoch is.
     """
     tta: Literal["none", "flips"] = "none"
-    """Test-time augmentation. flips: mean softmax over the four mirrored images, at four times the
-    cost."""
+    """Test-time augmentation. flips: mean probability over the mirrored images, which are four of
+    an image and eight of a volume; it costs as many predictions."""
+
+    @property
+    def of_final_scores(self) -> set[str]:
+        """What finished weights are scored by beside Dice and IoU: HD95 always, shapes never."""
+        return {"hd95", *self.metrics} - {"iou", "shape"}

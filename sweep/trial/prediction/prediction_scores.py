@@ -40,7 +40,7 @@ def score(
     dice = DicePerCase(len(facts.classes), facts.regions)
     dice.add(case.name, torch.from_numpy(prediction), torch.from_numpy(np.array(case.reference)))
     metrics = CaseMetrics(
-        {"hd95", *evaluation.metrics} - {"iou", "shape"},
+        evaluation.of_final_scores,
         facts.classes,
         (),
         {},
